@@ -1,0 +1,106 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Imports point down only: a target may name targets of a lower floor, or an earlier
+// target of its own floor. docs/architecture.md says what belongs where.
+
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+func target(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name), "_SwiftletTestSupport"] + dependencies,
+    swiftSettings: settings)
+}
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let realModule = Target.Dependency.product(name: "RealModule", package: "swift-numerics")
+let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "swiftlet",
+  products: [
+    .library(name: "Swiftlet", targets: ["Swiftlet"]),
+    .executable(name: "swiftlet", targets: ["SwiftletCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-numerics.git", from: "1.1.1"),
+    .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
+    .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+  ],
+  targets: [
+    // MARK: Floor 0: C
+    .systemLibrary(
+      name: "COpenBLAS", path: "CShims/COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "CSwiftletKernels", path: "CShims/CSwiftletKernels",
+      cSettings: [.treatAllWarnings(as: .error)]),
+
+    // MARK: Floor 1: tensors
+    target("SwiftletCore", [logging, realModule]),
+
+    // MARK: Floor 2: the only importers of C numerics
+    target("SwiftletBLAS", ["SwiftletCore", "COpenBLAS", logging]),
+    target("SwiftletKernels", ["SwiftletCore", "CSwiftletKernels"]),
+
+    // MARK: Floor 3: linear algebra; the graph and its operators
+    target("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS"]),
+    target(
+      "SwiftletGraph",
+      ["SwiftletCore", "SwiftletBLAS", "SwiftletKernels", ordered, realModule]),
+
+    // MARK: Floor 4: files, execution, learning
+    target(
+      "SwiftletFormats", ["SwiftletCore", "SwiftletGraph", "CZlib", protobuf, ordered],
+      exclude: ["ONNX/onnx.proto", "ONNX/generate.sh"]),
+    target("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
+    target(
+      "SwiftletTraining",
+      [
+        "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", ordered, realModule,
+        logging,
+      ]),
+
+    // MARK: Floor 5: compression
+    target(
+      "SwiftletCompress",
+      [
+        "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
+        "SwiftletTraining", ordered, yams, logging,
+      ]),
+
+    // MARK: Floor 6: umbrella
+    target(
+      "Swiftlet",
+      [
+        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletGraph",
+        "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining", "SwiftletCompress",
+      ]),
+
+    // MARK: Floor 7: products
+    .executableTarget(
+      name: "SwiftletCLI", dependencies: ["Swiftlet", argumentParser, logging],
+      swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,91 @@
+/// The extents of a tensor, outermost first. A scalar has rank 0 and one element.
+public struct Shape: Sendable, Hashable {
+  public let dimensions: [Int]
+  /// The number of elements: the product of the extents.
+  public let count: Int
+
+  /// A shape written in code.
+  ///
+  /// - Precondition: No extent is negative and the element count fits in `Int`. Extents that come
+  ///   from data go through ``init(checking:)``.
+  public init(_ dimensions: [Int]) {
+    guard let count = Self.elementCount(of: dimensions) else {
+      preconditionFailure("shape \(dimensions) has a negative or overflowing extent")
+    }
+    self.dimensions = dimensions
+    self.count = count
+  }
+
+  /// A shape that comes from data.
+  ///
+  /// - Throws: `badInput` if an extent is negative or the element count overflows.
+  public init(checking dimensions: [Int]) throws {
+    guard let count = Self.elementCount(of: dimensions) else {
+      throw SwiftletError(.badInput, "shape \(dimensions) has a negative or overflowing extent")
+    }
+    self.dimensions = dimensions
+    self.count = count
+  }
+
+  private static func elementCount(of dimensions: [Int]) -> Int? {
+    var count = 1
+    for extent in dimensions {
+      guard extent >= 0 else { return nil }
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard !overflow else { return nil }
+      count = product
+    }
+    return count
+  }
+
+  public static let scalar = Shape([])
+
+  public var rank: Int { dimensions.count }
+
+  @inlinable public subscript(axis: Int) -> Int { dimensions[axis] }
+
+  /// The step, in elements, between neighbours along each axis of a packed row-major tensor.
+  public var rowMajorStrides: [Int] {
+    var strides = [Int](repeating: 1, count: rank)
+    for axis in stride(from: rank - 2, through: 0, by: -1) {
+      strides[axis] = strides[axis + 1] * dimensions[axis + 1]
+    }
+    return strides
+  }
+
+  /// The product of the extents in `axes`.
+  public func count(of axes: Range<Int>) -> Int {
+    dimensions[axes].reduce(1, *)
+  }
+
+  /// The shape with the extent of one axis replaced.
+  public func replacing(axis: Int, with extent: Int) -> Shape {
+    var dimensions = dimensions
+    dimensions[axis] = extent
+    return Shape(dimensions)
+  }
+
+  /// The shape that two operands broadcast to by the ONNX (NumPy) rule, or `nil` if they cannot.
+  public func broadcast(with other: Shape) -> Shape? {
+    let rank = max(self.rank, other.rank)
+    var result = [Int](repeating: 1, count: rank)
+    for axis in 0..<rank {
+      let a = axis < rank - self.rank ? 1 : self[axis - (rank - self.rank)]
+      let b = axis < rank - other.rank ? 1 : other[axis - (rank - other.rank)]
+      guard a == b || a == 1 || b == 1 else { return nil }
+      result[axis] = a == 1 ? b : a
+    }
+    return Self.elementCount(of: result).map { _ in Shape(result) }
+  }
+}
+
+extension Shape: ExpressibleByArrayLiteral {
+  public init(arrayLiteral elements: Int...) { self.init(elements) }
+}
+
+extension Shape: CustomStringConvertible {
+  /// `3×32×32`, or `scalar`.
+  public var description: String {
+    rank == 0 ? "scalar" : dimensions.map(String.init).joined(separator: "×")
+  }
+}

@@ -1,0 +1,92 @@
+import Synchronization
+
+/// The memory behind a tensor: a fixed number of elements, aligned for SIMD.
+///
+/// `@unchecked Sendable`: the elements are written only through a `mutating` access of a `Tensor`
+/// that has made sure it holds the one reference, and read otherwise.
+@safe
+final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
+  let base: UnsafeMutablePointer<Element>
+  let count: Int
+  private let block: MemoryPool.Block
+
+  /// Memory with undefined contents: the caller writes every element before anyone reads one.
+  init(uninitializedCount count: Int) {
+    self.count = count
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+    precondition(!overflow, "\(count) elements overflow the address space")
+    block = MemoryPool.shared.allocate(byteCount: bytes)
+    unsafe base = block.base.bindMemory(to: Element.self, capacity: count)
+  }
+
+  deinit { MemoryPool.shared.free(block) }
+}
+
+/// Keeps freed blocks for the next tensor of the same size.
+///
+/// Training and inference allocate the same sizes over and over. Giving large blocks back to the
+/// system and touching fresh pages again costs more than many of the operators themselves, so up
+/// to ``capacity`` bytes stay with the process.
+@safe
+final class MemoryPool: Sendable {
+  /// A piece of memory of `byteCount` bytes, rounded up to its size class.
+  @safe
+  struct Block: @unchecked Sendable {
+    let base: UnsafeMutableRawPointer
+    let byteCount: Int
+  }
+
+  private struct State {
+    var freeBlocks: [Int: [Block]] = [:]
+    var freeBytes = 0
+  }
+
+  static let shared = MemoryPool(capacity: 256 << 20)
+  /// One cache line, and the width of an AVX-512 register.
+  static let alignment = 64
+  /// Smaller blocks are served well enough by malloc.
+  static let smallestPooled = 32 << 10
+
+  private let capacity: Int
+  private let state = Mutex(State())
+
+  init(capacity: Int) { self.capacity = capacity }
+
+  func allocate(byteCount: Int) -> Block {
+    let size = Self.sizeClass(byteCount)
+    let recycled = state.withLock { state -> Block? in
+      guard let block = state.freeBlocks[size]?.popLast() else { return nil }
+      state.freeBytes -= size
+      return block
+    }
+    if let recycled { return recycled }
+    return unsafe Block(
+      base: .allocate(byteCount: size, alignment: Self.alignment), byteCount: size)
+  }
+
+  func free(_ block: Block) {
+    let kept = state.withLock { state in
+      guard block.byteCount >= Self.smallestPooled, state.freeBytes + block.byteCount <= capacity
+      else { return false }
+      state.freeBlocks[block.byteCount, default: []].append(block)
+      state.freeBytes += block.byteCount
+      return true
+    }
+    if !kept { unsafe block.base.deallocate() }
+  }
+
+  /// Rounds up so that blocks can be reused: to a cache line when small, to an eighth of the
+  /// next power of two when pooled (at most 12.5 % is wasted).
+  static func sizeClass(_ byteCount: Int) -> Int {
+    guard byteCount >= smallestPooled else { return max(byteCount, 1).roundedUp(to: alignment) }
+    let step = max(4096, (1 << (Int.bitWidth - 1 - byteCount.leadingZeroBitCount)) / 8)
+    return byteCount.roundedUp(to: step)
+  }
+}
+
+extension Int {
+  /// The least multiple of `multiple` that is not below this number.
+  package func roundedUp(to multiple: Int) -> Int {
+    (self + multiple - 1) / multiple * multiple
+  }
+}

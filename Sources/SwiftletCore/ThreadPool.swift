@@ -1,0 +1,62 @@
+import Dispatch
+
+/// The threads that one computation may use.
+///
+/// Work is cut into at most ``count`` contiguous pieces whose bounds depend on the sizes alone, so
+/// that sums come out the same on every run with the same thread count. BLAS stays single-threaded
+/// inside the pieces: there is never a second pool at work.
+public struct ThreadPool: Sendable, Hashable {
+  /// How many threads work at once, the caller included.
+  public let count: Int
+
+  /// - Precondition: `count ≥ 1`.
+  public init(count: Int) {
+    precondition(count >= 1, "a pool needs at least one thread, not \(count)")
+    self.count = count
+  }
+
+  /// The calling thread alone.
+  public static let serial = ThreadPool(count: 1)
+
+  /// Cuts `0 ..< total` into at most `count` ranges that differ in length by at most one.
+  public func partition(_ total: Int, minimumLength: Int = 1) -> [Range<Int>] {
+    let pieces = max(1, min(count, total / max(1, minimumLength)))
+    return (0..<pieces).map { total * $0 / pieces..<total * ($0 + 1) / pieces }
+  }
+
+  /// Runs `body` for each piece of `0 ..< total`, all pieces at once.
+  public func forEachRange(
+    _ total: Int, minimumLength: Int = 1, _ body: @Sendable (Range<Int>) -> Void
+  ) {
+    let pieces = partition(total, minimumLength: minimumLength)
+    if pieces.count == 1 { return body(pieces[0]) }
+    DispatchQueue.concurrentPerform(iterations: pieces.count) { body(pieces[$0]) }
+  }
+
+  /// Lets several threads fill one tensor: its leading axis is cut into pieces, and each call of
+  /// `body` gets the indices of its piece and the elements that belong to them.
+  ///
+  /// - Parameter minimumWork: Pieces get at least about so many elements; less is not worth a
+  ///   second thread.
+  public func forEachBlock<Element>(
+    of tensor: inout Tensor<Element>, minimumWork: Int = 1 << 14,
+    _ body: @Sendable (Range<Int>, inout MutableSpan<Element>) -> Void
+  ) {
+    guard tensor.count > 0 else { return }
+    let rows = tensor.shape.rank == 0 ? 1 : tensor.shape[0]
+    let rowLength = tensor.count / rows
+    tensor.makeUnique()
+    let output = unsafe DisjointOutput(base: tensor.storage.base + tensor.offset)
+    forEachRange(rows, minimumLength: minimumWork / rowLength) { range in
+      var part = unsafe MutableSpan(
+        _unsafeStart: output.base + range.lowerBound * rowLength, count: range.count * rowLength)
+      body(range, &part)
+    }
+  }
+}
+
+/// Memory of which each thread gets its own part.
+@safe
+private struct DisjointOutput<Element>: @unchecked Sendable {
+  let base: UnsafeMutablePointer<Element>
+}
