@@ -63,3 +63,17 @@ public enum AnyTensor: Sendable {
     }
   }
 }
+
+extension AnyTensor: Equatable {
+  public static func == (a: AnyTensor, b: AnyTensor) -> Bool {
+    switch (a, b) {
+    case (.float32(let x), .float32(let y)): x == y
+    case (.float64(let x), .float64(let y)): x == y
+    case (.int8(let x), .int8(let y)): x == y
+    case (.uint8(let x), .uint8(let y)): x == y
+    case (.int32(let x), .int32(let y)): x == y
+    case (.int64(let x), .int64(let y)): x == y
+    default: false
+    }
+  }
+}

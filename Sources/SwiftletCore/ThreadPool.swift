@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 
 /// The threads that one computation may use.
 ///
@@ -14,6 +15,9 @@ public struct ThreadPool: Sendable, Hashable {
     precondition(count >= 1, "a pool needs at least one thread, not \(count)")
     self.count = count
   }
+
+  /// One thread per processor that is online.
+  public static let available = ThreadPool(count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 
   /// The calling thread alone.
   public static let serial = ThreadPool(count: 1)

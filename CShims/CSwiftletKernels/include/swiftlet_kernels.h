@@ -1,0 +1,45 @@
+/* SIMD kernels that BLAS does not have, and what the CPU can run.
+ *
+ * Kernels take raw pointers and sizes in elements, know no tensors, allocate nothing and read
+ * nothing out of bounds. Names: swl_<op>_<types>__<isa>. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Instruction set tiers, lowest first. Each includes the ones below. */
+typedef enum { SWL_ISA_SCALAR, SWL_ISA_AVX2, SWL_ISA_AVX512, SWL_ISA_VNNI } swl_isa;
+
+/* The highest tier this CPU can run. */
+swl_isa swl_isa_supported(void);
+
+/* Whether the CPU has the feature, by the names of swl_cpu_feature_name. */
+int swl_cpu_feature_count(void);
+const char *swl_cpu_feature_name(int index);
+bool swl_cpu_has_feature(int index);
+
+/* q[i] = saturate(roundTiesToEven(x[i] / scale) + zero_point); NaN gives zero_point. The limits
+ * are those of the type. All variants agree bit for bit. */
+typedef void (*swl_quantize_f32_u8_fn)(size_t count, const float *x, float scale,
+                                       int32_t zero_point, uint8_t *q);
+typedef void (*swl_quantize_f32_s8_fn)(size_t count, const float *x, float scale,
+                                       int32_t zero_point, int8_t *q);
+/* x[i] = (q[i] - zero_point) * scale. */
+typedef void (*swl_dequantize_u8_f32_fn)(size_t count, const uint8_t *q, float scale,
+                                         int32_t zero_point, float *x);
+typedef void (*swl_dequantize_s8_f32_fn)(size_t count, const int8_t *q, float scale,
+                                         int32_t zero_point, float *x);
+
+/* One way of computing the family. */
+typedef struct {
+  const char *name;
+  swl_isa isa;
+  swl_quantize_f32_u8_fn quantize_u8;
+  swl_quantize_f32_s8_fn quantize_s8;
+  swl_dequantize_u8_f32_fn dequantize_u8;
+  swl_dequantize_s8_f32_fn dequantize_s8;
+} swl_quantize_kernel;
+
+/* The kernels of the family, best first; the last one runs on every CPU. */
+size_t swl_quantize_kernel_count(void);
+const swl_quantize_kernel *swl_quantize_kernel_at(size_t index);

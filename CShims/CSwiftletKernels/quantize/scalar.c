@@ -1,0 +1,34 @@
+#include <math.h>
+
+#include "quantize.h"
+
+/* The quotient is clamped before it is rounded: it then fits an int32 whatever x is. The clamp is
+ * wider than any type's range by the largest zero point, so that it changes no result. */
+static inline int32_t quantized(float x, float scale, int32_t zero_point, int32_t low,
+                                int32_t high) {
+  float quotient = x / scale;
+  if (isnan(quotient)) return zero_point;
+  quotient = fminf(fmaxf(quotient, -1024.0f), 1024.0f);
+  int32_t q = (int32_t)nearbyintf(quotient) + zero_point;
+  return q < low ? low : q > high ? high : q;
+}
+
+void swl_quantize_f32_u8__scalar(size_t count, const float *x, float scale, int32_t zero_point,
+                                 uint8_t *q) {
+  for (size_t i = 0; i < count; i++) q[i] = (uint8_t)quantized(x[i], scale, zero_point, 0, 255);
+}
+
+void swl_quantize_f32_s8__scalar(size_t count, const float *x, float scale, int32_t zero_point,
+                                 int8_t *q) {
+  for (size_t i = 0; i < count; i++) q[i] = (int8_t)quantized(x[i], scale, zero_point, -128, 127);
+}
+
+void swl_dequantize_u8_f32__scalar(size_t count, const uint8_t *q, float scale,
+                                   int32_t zero_point, float *x) {
+  for (size_t i = 0; i < count; i++) x[i] = (float)(q[i] - zero_point) * scale;
+}
+
+void swl_dequantize_s8_f32__scalar(size_t count, const int8_t *q, float scale, int32_t zero_point,
+                                   float *x) {
+  for (size_t i = 0; i < count; i++) x[i] = (float)(q[i] - zero_point) * scale;
+}

@@ -1,0 +1,92 @@
+public import OrderedCollections
+public import SwiftletCore
+
+/// A model: nodes in the order they run, the tensors they use, and what goes in and out.
+///
+/// The one representation that is trained, compressed, run and saved. It stays close to ONNX, so
+/// that any pass' result is an ordinary ONNX model. A graph is a value: passes take one and return
+/// another.
+public struct Graph: Sendable {
+  public var name: String
+  /// In execution order: every node comes after those whose outputs it reads.
+  public var nodes: [Node]
+  /// Constant tensors (weights) by value name, in file order.
+  public var initializers: OrderedDictionary<String, AnyTensor>
+  public var inputs: [ValueInfo]
+  public var outputs: [ValueInfo]
+  /// The version of the ONNX operator set the nodes are written in.
+  public var opset: Int
+  /// Free text by key, kept in the file: preprocessing, class names, provenance.
+  public var metadata: OrderedDictionary<String, String>
+
+  /// The operator set that models built here are written in.
+  public static let defaultOpset = 17
+
+  public init(
+    name: String, nodes: [Node] = [], initializers: OrderedDictionary<String, AnyTensor> = [:],
+    inputs: [ValueInfo] = [], outputs: [ValueInfo] = [], opset: Int = Graph.defaultOpset,
+    metadata: OrderedDictionary<String, String> = [:]
+  ) {
+    self.name = name
+    self.nodes = nodes
+    self.initializers = initializers
+    self.inputs = inputs
+    self.outputs = outputs
+    self.opset = opset
+    self.metadata = metadata
+  }
+
+  /// The number of weights: elements of all initializers that some node reads.
+  public var parameterCount: Int {
+    let used = Set(nodes.flatMap(\.inputs))
+    return initializers.reduce(0) { used.contains($1.key) ? $0 + $1.value.shape.count : $0 }
+  }
+
+  /// Bytes of all initializers.
+  public var weightByteCount: Int { initializers.values.reduce(0) { $0 + $1.byteCount } }
+
+  /// Positions of the nodes that read the value.
+  public func consumers(of value: String) -> [Int] {
+    nodes.indices.filter { nodes[$0].inputs.contains(value) }
+  }
+
+  /// The position of the node that writes the value; `nil` for inputs and initializers.
+  public func producer(of value: String) -> Int? {
+    nodes.firstIndex { $0.outputs.contains(value) }
+  }
+
+  /// A value or node name close to `base` that the graph does not use yet.
+  public func freshName(_ base: String) -> String {
+    var used = Set(initializers.keys)
+    used.formUnion(inputs.map(\.name))
+    for node in nodes {
+      used.insert(node.name)
+      used.formUnion(node.outputs)
+    }
+    guard used.contains(base) else { return base }
+    var suffix = 2
+    while used.contains("\(base)_\(suffix)") { suffix += 1 }
+    return "\(base)_\(suffix)"
+  }
+
+  /// Drops initializers that no node reads and no output names.
+  public mutating func removeUnusedInitializers() {
+    let used = Set(nodes.flatMap(\.inputs)).union(outputs.map(\.name))
+    initializers = initializers.filter { used.contains($0.key) }
+  }
+
+  /// Replaces one node by others, at its place in the order.
+  public mutating func replaceNode(at index: Int, with replacement: [Node]) {
+    nodes.replaceSubrange(index...index, with: replacement)
+  }
+
+  /// A float initializer by name, in whatever layout it is stored.
+  ///
+  /// - Throws: `badInput` if it is missing or of another type.
+  public func weight(_ name: String) throws -> Tensor<Float> {
+    guard let tensor = initializers[name] else {
+      throw SwiftletError(.badInput, "there is no constant tensor '\(name)'")
+    }
+    return try locating("tensor '\(name)'") { try tensor.require() }
+  }
+}

@@ -1,0 +1,184 @@
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// y = scale · (x − mean) / √(variance + epsilon) + shift, per channel: x N×C×D1×…, the others C.
+///
+/// In training mean and variance are those of the batch, and the running ones move towards them:
+/// running ← momentum · running + (1 − momentum) · batch, as ONNX defines its training mode (with
+/// the biased variance).
+///
+/// - Source: ONNX `BatchNormalization`; Ioffe & Szegedy 2015.
+public struct BatchNormalization: FloatOperator {
+  public static let opType = "BatchNormalization"
+  public let gradientReads = GradientReads(inputs: [0, 1])
+  public let untrainedInputs: Set<Int> = [3, 4]
+  private let epsilon: Float
+  private let momentum: Float
+
+  public init(_ node: Node, opset: Int) throws {
+    epsilon = try node.float("epsilon", default: 1e-5)
+    momentum = try node.float("momentum", default: 0.9)
+    guard try node.int("training_mode", default: 0) == 0, node.outputs.count == 1 else {
+      throw SwiftletError(
+        .unsupported, "BatchNormalization saved in training mode",
+        mend: "export the model for inference")
+    }
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let x = try floating(inputs, 0, "input")
+    guard x.shape.rank >= 2 else { throw mismatch("input \(x.shape) has no channel axis") }
+    for (index, role) in ["scale", "shift", "mean", "variance"].enumerated() {
+      let info = try floating(inputs, index + 1, role, rank: 1)
+      guard info.shape == [x.shape[1]], info.dtype == x.dtype else {
+        throw mismatch("\(role) is \(info.dtype) \(info.shape) for input \(x.dtype) \(x.shape)")
+      }
+    }
+    return [x]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: BLASElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    let inverse = inputs[4]!.map { inverseDeviation($0) }
+    return [
+      normalize(inputs[0].take()!, inputs[1]!, inputs[2]!, inputs[3]!, inverse, context.pool)
+    ]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forwardForTraining<T: BLASElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> TrainingResult<T> {
+    let x = inputs[0].take()!.contiguous()
+    let (mean, variance) = statistics(x, context.pool)
+    let inverse = variance.map { inverseDeviation($0) }
+    let y = normalize(x, inputs[1]!, inputs[2]!, mean, inverse, context.pool)
+    return TrainingResult(
+      [y], saved: [mean, inverse],
+      updates: [3: running(inputs[3]!, mean), 4: running(inputs[4]!, variance)])
+  }
+
+  private func inverseDeviation<T: BLASElement>(_ variance: T) -> T {
+    1 / (variance + T(epsilon)).squareRoot()
+  }
+
+  private func running<T: BLASElement>(_ old: Tensor<T>, _ batch: Tensor<T>) -> Tensor<T> {
+    var result = old
+    var values = result.mutableSpan
+    for i in values.indices {
+      values[i] = T(momentum) * values[i] + (1 - T(momentum)) * batch.span[i]
+    }
+    return result
+  }
+
+  private func normalize<T: BLASElement>(
+    _ x: consuming Tensor<T>, _ scale: Tensor<T>, _ shift: Tensor<T>, _ mean: Tensor<T>,
+    _ inverse: Tensor<T>, _ pool: ThreadPool
+  ) -> Tensor<T> {
+    let (shape, channels) = (x.shape, x.shape[1])
+    let area = shape.count(of: 2..<shape.rank)
+    let (scale, shift, mean) = (scale.contiguous(), shift.contiguous(), mean.contiguous())
+    var y = x.reshaped(to: [shape[0] * channels, area])
+    // Ends the second reference, so that the values are overwritten in place.
+    x = Tensor(uninitialized: [0])
+    pool.forEachBlock(of: &y) { planes, output in
+      for plane in planes {
+        let channel = plane % channels
+        let factor = scale.span[channel] * inverse.span[channel]
+        let offset = shift.span[channel] - factor * mean.span[channel]
+        let start = (plane - planes.lowerBound) * area
+        var values = output.part(start..<start + area)
+        for i in values.indices { values[i] = factor * values[i] + offset }
+      }
+    }
+    return y.reshaped(to: shape)
+  }
+
+  /// Mean and biased variance per channel, in two passes.
+  private func statistics<T: BLASElement>(
+    _ x: Tensor<T>, _ pool: ThreadPool
+  ) -> (mean: Tensor<T>, variance: Tensor<T>) {
+    let (images, channels) = (x.shape[0], x.shape[1])
+    let area = x.shape.count(of: 2..<x.shape.rank)
+    let count = T(max(1, images * area))
+    let mean = Self.reduce(x.shape, pool) { plane, _ in
+      x.span.extracting(plane * area..<(plane + 1) * area).sum()
+    }.map { $0 / count }
+    let variance = Self.reduce(x.shape, pool) { plane, channel in
+      let values = x.span.extracting(plane * area..<(plane + 1) * area)
+      let center = mean.span[channel]
+      var sum: T = 0
+      for i in values.indices { sum += (values[i] - center) * (values[i] - center) }
+      return sum
+    }.map { $0 / count }
+    assert(mean.count == channels)
+    return (mean, variance)
+  }
+
+  /// Sums `body` over the planes of each channel.
+  private static func reduce<T: BLASElement>(
+    _ shape: Shape, _ pool: ThreadPool, _ body: @Sendable (_ plane: Int, _ channel: Int) -> T
+  ) -> Tensor<T> {
+    let channels = shape[1]
+    var sums = Tensor<T>(uninitialized: [channels])
+    pool.forEachBlock(of: &sums, minimumWork: 1) { range, output in
+      for channel in range {
+        var sum: T = 0
+        for image in 0..<shape[0] { sum += body(image * channels + channel, channel) }
+        output[channel - range.lowerBound] = sum
+      }
+    }
+    return sums
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: BLASElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let x = call.inputs[0]!.contiguous()
+    let scale = call.inputs[1]!.contiguous()
+    let dy = outputGradient.contiguous()
+    let (mean, inverse) = (call.saved[0], call.saved[1])
+    let (images, channels) = (x.shape[0], x.shape[1])
+    let area = x.shape.count(of: 2..<x.shape.rank)
+    let shiftGradient = Self.reduce(x.shape, context.pool) { plane, _ in
+      dy.span.extracting(plane * area..<(plane + 1) * area).sum()
+    }
+    let scaleGradient = Self.reduce(x.shape, context.pool) { plane, channel in
+      let values = x.span.extracting(plane * area..<(plane + 1) * area)
+      let slopes = dy.span.extracting(plane * area..<(plane + 1) * area)
+      let center = mean.span[channel]
+      var sum: T = 0
+      for i in values.indices { sum += (values[i] - center) * slopes[i] }
+      return sum * inverse.span[channel]
+    }
+    var result: [Tensor<T>?] = [nil, scaleGradient, shiftGradient, nil, nil]
+    guard call.wanted[0] else { return result }
+    // The batch statistics depend on x as well, so their part of the gradient is taken off.
+    let count = T(max(1, images * area))
+    var dx = Tensor<T>(uninitialized: [images * channels, area])
+    context.pool.forEachBlock(of: &dx) { planes, output in
+      for plane in planes {
+        let channel = plane % channels
+        let values = x.span.extracting(plane * area..<(plane + 1) * area)
+        let slopes = dy.span.extracting(plane * area..<(plane + 1) * area)
+        let factor = scale.span[channel] * inverse.span[channel]
+        let center = mean.span[channel]
+        let meanSlope = shiftGradient.span[channel] / count
+        let tilt = inverse.span[channel] * scaleGradient.span[channel] / count
+        let start = (plane - planes.lowerBound) * area
+        var target = output.part(start..<start + area)
+        for i in target.indices {
+          target[i] = factor * (slopes[i] - meanSlope - (values[i] - center) * tilt)
+        }
+      }
+    }
+    result[0] = dx.reshaped(to: x.shape)
+    return result
+  }
+}

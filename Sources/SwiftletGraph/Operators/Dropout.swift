@@ -1,0 +1,70 @@
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// In training, sets each element to zero with probability `ratio` and scales the others by
+/// 1 / (1 − ratio); otherwise y = x.
+///
+/// - Source: ONNX `Dropout`; Srivastava et al. 2014. The ratio is an attribute up to operator set
+///   11 and a constant input from 12 on.
+public struct Dropout: FloatOperator {
+  public static let opType = "Dropout"
+  public let gradientReads = GradientReads()
+  public let untrainedInputs: Set<Int> = [1, 2]
+  private let attributeRatio: Float
+
+  public init(_ node: Node, opset: Int) throws {
+    attributeRatio = try node.float("ratio", default: 0.5)
+    guard 0..<1 ~= attributeRatio else {
+      throw SwiftletError(.badInput, "Dropout has ratio = \(attributeRatio), not in 0 ..< 1")
+    }
+    guard node.outputs.count == 1 else {
+      throw SwiftletError(.unsupported, "Dropout with an output of its mask")
+    }
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    [try floating(inputs, 0, "input")]
+  }
+
+  public func forward<T: BLASElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    [inputs[0].take()!]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forwardForTraining<T: BLASElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> TrainingResult<T> {
+    var y = inputs[0].take()!
+    let ratio = inputs.count > 1 ? inputs[1].map { Double($0.elements[0]) } : nil
+    let probability = ratio ?? Double(attributeRatio)
+    guard 0..<1 ~= probability else {
+      throw SwiftletError(.badInput, "Dropout has ratio = \(probability), not in 0 ..< 1")
+    }
+    var generator = RandomGenerator(seed: context.seed)
+    let scale = T(1 / (1 - probability))
+    let mask = Tensor<T>(zeros: y.shape).map { _ in
+      generator.uniform() < probability ? 0 : scale
+    }
+    multiply(&y, by: mask)
+    return TrainingResult([y], saved: [mask])
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: BLASElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    var slope = outputGradient
+    multiply(&slope, by: call.saved[0])
+    return [slope] + [Tensor<T>?](repeating: nil, count: call.wanted.count - 1)
+  }
+
+  private func multiply<T: BLASElement>(_ tensor: inout Tensor<T>, by mask: Tensor<T>) {
+    let factors = mask.span
+    var values = tensor.mutableSpan
+    for i in values.indices { values[i] *= factors[i] }
+  }
+}

@@ -1,0 +1,41 @@
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// Joins the axes before `axis`, and those from it on, into a matrix.
+///
+/// - Source: ONNX `Flatten`.
+public struct Flatten: FloatOperator {
+  public static let opType = "Flatten"
+  public let gradientReads = GradientReads()
+  private let axis: Int
+
+  public init(_ node: Node, opset: Int) throws {
+    axis = try node.int("axis", default: 1)
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let x = try floating(inputs, 0, "input")
+    guard -x.shape.rank...x.shape.rank ~= axis else {
+      throw mismatch("axis \(axis) is outside of shape \(x.shape)")
+    }
+    return [TensorInfo(x.dtype, flattened(x.shape))]
+  }
+
+  private func flattened(_ shape: Shape) -> Shape {
+    let split = axis < 0 ? axis + shape.rank : axis
+    return [shape.count(of: 0..<split), shape.count(of: split..<shape.rank)]
+  }
+
+  public func forward<T: BLASElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    let x = inputs[0].take()!
+    return [x.reshaped(to: flattened(x.shape))]
+  }
+
+  public func gradients<T: BLASElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    [outputGradient.reshaped(to: call.inputShapes[0]!)]
+  }
+}

@@ -1,0 +1,133 @@
+import SwiftletBLAS
+import SwiftletCore
+
+/// Lays the windows of images out as columns of a matrix, so that a convolution becomes one matrix
+/// product, and adds such a matrix back onto images.
+///
+/// Rows are (channel, kernel row, kernel column); columns are (image, output row, output column).
+struct Im2col: Sendable {
+  let window: SlidingWindow
+  let place: SlidingWindow.Placement
+  /// Channels of a whole image, and the ones that take part (one group).
+  let imageChannels: Int
+  let channels: Range<Int>
+
+  /// Which output positions one column matrix covers: some rows of one image, or whole images.
+  struct Tile: Sendable {
+    let images: Range<Int>
+    let rows: Range<Int>
+  }
+
+  var rowCount: Int { channels.count * window.kernel[0] * window.kernel[1] }
+
+  func columnCount(_ tile: Tile) -> Int {
+    tile.images.count * tile.rows.count * place.outputWidth
+  }
+
+  /// Cuts images into tiles of about `columns` columns, so that the column matrix stays small
+  /// whatever the batch and the image size.
+  static func tiles(
+    images: Range<Int>, place: SlidingWindow.Placement, columns: Int
+  ) -> [Tile] {
+    let area = max(1, place.outputArea)
+    if area >= columns {
+      let rows = max(1, columns / max(1, place.outputWidth))
+      return images.flatMap { image in
+        stride(from: 0, to: place.outputHeight, by: rows).map {
+          Tile(images: image..<image + 1, rows: $0..<min($0 + rows, place.outputHeight))
+        }
+      }
+    }
+    let perTile = columns / area
+    return stride(from: images.lowerBound, to: images.upperBound, by: perTile).map {
+      Tile(images: $0..<min($0 + perTile, images.upperBound), rows: 0..<place.outputHeight)
+    }
+  }
+
+  /// Columns per tile: wide enough for an efficient product, small enough to stay in cache.
+  static func columnTarget(rowCount: Int) -> Int {
+    max(256, (1 << 18) / max(1, rowCount))
+  }
+
+  /// Fills `columns` (`rowCount` × columnCount) from packed `images` (N×C×H×W).
+  func gather<T: BLASElement>(
+    _ images: Span<T>, _ tile: Tile, into columns: inout MutableSpan<T>
+  ) {
+    var target = 0
+    forEachTap(tile) { image, channel, dy, dx, valid in
+      let plane = images.extracting(planeRange(image, channel))
+      for row in tile.rows {
+        var out = columns.part(target..<target + place.outputWidth)
+        target += place.outputWidth
+        let y = row * window.strides[0] - place.padTop + dy
+        guard y >= 0, y < place.inputHeight else {
+          out.fill(with: 0)
+          continue
+        }
+        let line = plane.extracting(y * place.inputWidth..<(y + 1) * place.inputWidth)
+        for i in 0..<valid.lowerBound { out[i] = 0 }
+        for i in valid.upperBound..<place.outputWidth { out[i] = 0 }
+        guard !valid.isEmpty else { continue }
+        let start = valid.lowerBound * window.strides[1] - place.padLeft + dx
+        if window.strides[1] == 1 {
+          out.copy(line.extracting(start..<start + valid.count), to: valid.lowerBound)
+        } else {
+          for i in 0..<valid.count {
+            out[valid.lowerBound + i] = line[start + i * window.strides[1]]
+          }
+        }
+      }
+    }
+  }
+
+  /// Adds `columns` (`rowCount` × columnCount) onto packed `images` (N×C×H×W): the transpose of
+  /// ``gather(_:_:into:)``. `firstImage` is the index of the first image in the span.
+  func scatter<T: BLASElement>(
+    _ columns: Span<T>, _ tile: Tile, addingTo images: inout MutableSpan<T>, firstImage: Int
+  ) {
+    var source = 0
+    forEachTap(tile) { image, channel, dy, dx, valid in
+      var plane = images.part(planeRange(image - firstImage, channel))
+      for row in tile.rows {
+        let values = columns.extracting(source..<source + place.outputWidth)
+        source += place.outputWidth
+        let y = row * window.strides[0] - place.padTop + dy
+        guard y >= 0, y < place.inputHeight, !valid.isEmpty else { continue }
+        var line = plane.part(y * place.inputWidth..<(y + 1) * place.inputWidth)
+        let start = valid.lowerBound * window.strides[1] - place.padLeft + dx
+        let taken = values.extracting(valid)
+        if window.strides[1] == 1 {
+          var part = line.part(start..<start + valid.count)
+          for i in taken.indices { part[i] += taken[i] }
+        } else {
+          for i in taken.indices { line[start + i * window.strides[1]] += taken[i] }
+        }
+      }
+    }
+  }
+
+  private func planeRange(_ image: Int, _ channel: Int) -> Range<Int> {
+    let start = (image * imageChannels + channel) * place.inputArea
+    return start..<start + place.inputArea
+  }
+
+  /// Visits (row of the matrix, image) pairs in storage order of the column matrix.
+  @inline(__always)
+  private func forEachTap(
+    _ tile: Tile, _ body: (_ image: Int, _ channel: Int, _ dy: Int, _ dx: Int, Range<Int>) -> Void
+  ) {
+    for channel in channels {
+      for ky in 0..<window.kernel[0] {
+        for kx in 0..<window.kernel[1] {
+          let dx = kx * window.dilations[1]
+          let valid = SlidingWindow.validOutputs(
+            offset: dx, stride: window.strides[1], pad: place.padLeft, input: place.inputWidth,
+            output: place.outputWidth)
+          for image in tile.images {
+            body(image, channel, ky * window.dilations[0], dx, valid)
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,44 @@
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// y = max(x, 0), elementwise. NaN stays NaN.
+///
+/// - Source: ONNX `Relu`.
+public struct Relu: FloatOperator {
+  public static let opType = "Relu"
+  public let gradientReads = GradientReads(outputs: [0])
+
+  public init(_ node: Node, opset: Int) throws {}
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    [try floating(inputs, 0, "input")]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: BLASElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var y = inputs[0].take()!
+    context.pool.forEachBlock(of: &y) { _, values in
+      for i in values.indices where values[i] < 0 { values[i] = 0 }
+    }
+    return [y]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: BLASElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    var slope = outputGradient
+    let y = call.outputs[0]!.contiguous()
+    let rowLength = y.shape.rank == 0 ? 1 : y.count / max(1, y.shape[0])
+    context.pool.forEachBlock(of: &slope) { rows, values in
+      let outputs = y.span.extracting(
+        rows.lowerBound * rowLength..<rows.upperBound * rowLength)
+      for i in values.indices { values[i] = outputs[i] > 0 ? values[i] : 0 }
+    }
+    return [slope]
+  }
+}

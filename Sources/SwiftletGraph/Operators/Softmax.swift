@@ -1,0 +1,88 @@
+import RealModule
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// y = exp(x) / Σ exp(x) along one axis, shifted by the maximum so that it never overflows.
+///
+/// - Source: ONNX `Softmax`. Before operator set 13 the sum runs over all axes from `axis`
+///   (default 1) on; from 13 on over that one axis (default the last).
+public struct Softmax: FloatOperator {
+  public static let opType = "Softmax"
+  public let gradientReads = GradientReads(outputs: [0])
+  private let axis: Int
+  private let joinsTrailingAxes: Bool
+
+  public init(_ node: Node, opset: Int) throws {
+    joinsTrailingAxes = opset < 13
+    axis = try node.int("axis", default: joinsTrailingAxes ? 1 : -1)
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let x = try floating(inputs, 0, "input")
+    guard -x.shape.rank..<x.shape.rank ~= axis else {
+      throw mismatch("axis \(axis) is outside of shape \(x.shape)")
+    }
+    return [x]
+  }
+
+  /// Element `(o, i, n)` of the tensor seen as outer × axis × inner.
+  private func extents(_ shape: Shape) -> (outer: Int, length: Int, inner: Int) {
+    let axis = axis < 0 ? axis + shape.rank : axis
+    let end = joinsTrailingAxes ? shape.rank : axis + 1
+    return (
+      shape.count(of: 0..<axis), shape.count(of: axis..<end), shape.count(of: end..<shape.rank)
+    )
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: BLASElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    let x = inputs[0].take()!
+    let (shape, extents) = (x.shape, extents(x.shape))
+    var y = x.reshaped(to: [extents.outer, extents.length * extents.inner])
+    context.pool.forEachBlock(of: &y) { rows, values in
+      for row in rows {
+        let start = (row - rows.lowerBound) * extents.length * extents.inner
+        for inner in 0..<extents.inner {
+          let line = stride(
+            from: start + inner, to: start + extents.length * extents.inner, by: extents.inner)
+          var largest = -T.infinity
+          for i in line { largest = max(largest, values[i]) }
+          var sum: T = 0
+          for i in line {
+            values[i] = T.exp(values[i] - largest)
+            sum += values[i]
+          }
+          for i in line { values[i] /= sum }
+        }
+      }
+    }
+    return [y.reshaped(to: shape)]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: BLASElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let y = call.outputs[0]!.contiguous()
+    let extents = extents(y.shape)
+    var slope = outputGradient.reshaped(to: [extents.outer, extents.length * extents.inner])
+    context.pool.forEachBlock(of: &slope) { rows, values in
+      let first = rows.lowerBound * extents.length * extents.inner
+      for row in rows {
+        let start = (row - rows.lowerBound) * extents.length * extents.inner
+        for inner in 0..<extents.inner {
+          let line = stride(
+            from: start + inner, to: start + extents.length * extents.inner, by: extents.inner)
+          var dot: T = 0
+          for i in line { dot += values[i] * y.span[first + i] }
+          for i in line { values[i] = y.span[first + i] * (values[i] - dot) }
+        }
+      }
+    }
+    return [slope.reshaped(to: y.shape)]
+  }
+}

@@ -1,0 +1,180 @@
+import OrderedCollections
+public import SwiftletCore
+
+/// A graph made ready to run: operators built, names resolved to slots, lifetimes known.
+///
+/// Building it finds every defect that does not depend on the input shapes: unknown operators,
+/// bad attributes, values that nobody writes, cycles.
+public struct Plan: Sendable {
+  /// One node, ready to run.
+  package struct Step: Sendable {
+    package let label: String
+    package let `operator`: any Operator
+    /// Slots of the inputs; `nil` for an optional input that is left out.
+    package let inputs: [Int?]
+    package let outputs: [Int]
+    /// Slots whose last reader this step is.
+    package let releases: Set<Int>
+  }
+
+  package let steps: [Step]
+  /// Value name of each slot.
+  package let names: [String]
+  package let constants: [Int: AnyTensor]
+  package let inputs: [(info: ValueInfo, slot: Int)]
+  package let outputs: [(name: String, slot: Int)]
+
+  /// - Throws: `unsupported` naming every node whose operator is unknown; `badInput` if the graph
+  ///   does not hold together.
+  public init(_ graph: Graph) throws {
+    try Self.checkOperators(graph)
+    var slots: OrderedDictionary<String, Int> = [:]
+    func slot(_ name: String) -> Int {
+      if let known = slots[name] { return known }
+      slots[name] = slots.count
+      return slots.count - 1
+    }
+    let dataInputs = graph.inputs.filter { graph.initializers[$0.name] == nil }
+    inputs = dataInputs.map { ($0, slot($0.name)) }
+    var constants: [Int: AnyTensor] = [:]
+    for (name, tensor) in graph.initializers { constants[slot(name)] = tensor }
+    var written = Set(slots.keys)
+    var drafts: [(node: Node, op: any Operator, inputs: [Int?], outputs: [Int])] = []
+    for node in graph.nodes {
+      for name in node.inputs where !name.isEmpty && !written.contains(name) {
+        throw SwiftletError(
+          .badInput, "input '\(name)' is written by no earlier node", at: node.label,
+          mend: "nodes must be in execution order")
+      }
+      let inputs = node.inputs.map { $0.isEmpty ? nil : slot($0) }
+      for name in node.outputs where !written.insert(name).inserted {
+        throw SwiftletError(.badInput, "value '\(name)' is written twice", at: node.label)
+      }
+      let op = try locating(node.label) { try OperatorRegistry.make(node, opset: graph.opset) }
+      drafts.append((node, op, inputs, node.outputs.map(slot)))
+    }
+    outputs = try graph.outputs.map {
+      guard written.contains($0.name) else {
+        throw SwiftletError(.badInput, "output '\($0.name)' is written by no node")
+      }
+      return ($0.name, slot($0.name))
+    }
+    // A value is released by its last reader, unless it is a result or a constant.
+    var kept = Set(outputs.map(\.slot)).union(constants.keys)
+    var steps: [Step] = []
+    for draft in drafts.reversed() {
+      let releases = Set(draft.inputs.compactMap { $0 } + draft.outputs).subtracting(kept)
+      kept.formUnion(releases)
+      steps.append(
+        Step(
+          label: draft.node.label, operator: draft.op, inputs: draft.inputs,
+          outputs: draft.outputs, releases: releases))
+    }
+    self.steps = steps.reversed()
+    self.constants = constants
+    names = Array(slots.keys)
+  }
+
+  private static func checkOperators(_ graph: Graph) throws {
+    let unknown = graph.nodes.filter { !OperatorRegistry.supports($0) }
+    guard let first = unknown.first else { return }
+    if unknown.count == 1 { _ = try locating(first.label) { try OperatorRegistry.make(first, opset: graph.opset) } }
+    throw SwiftletError(
+      .unsupported, "\(unknown.count) nodes have operators that are not supported",
+      at: unknown.map(\.label).joined(separator: ", "))
+  }
+
+  // MARK: Shapes
+
+  /// Element types and shapes of all values for given input shapes, by value name.
+  ///
+  /// - Throws: `badInput` naming the node whose inputs do not fit each other.
+  public func infer(_ inputShapes: [String: Shape]) throws -> [String: TensorInfo] {
+    var infos = [TensorInfo?](repeating: nil, count: names.count)
+    for (slot, tensor) in constants { infos[slot] = TensorInfo(tensor.dtype, tensor.shape) }
+    for (info, slot) in inputs {
+      guard let shape = inputShapes[info.name] else {
+        throw SwiftletError(.badInput, "input '\(info.name)' is missing")
+      }
+      infos[slot] = TensorInfo(info.dtype, shape)
+    }
+    for step in steps {
+      let results = try locating(step.label) {
+        try step.operator.infer(step.inputs.map { $0.flatMap { infos[$0] } })
+      }
+      for (slot, info) in zip(step.outputs, results) { infos[slot] = info }
+    }
+    var result: [String: TensorInfo] = [:]
+    for (slot, info) in infos.enumerated() { result[names[slot]] = info }
+    return result
+  }
+
+  /// The shapes of the inputs with every symbolic extent set to `batch`.
+  public func inputShapes(batch: Int) throws -> [String: Shape] {
+    Dictionary(
+      uniqueKeysWithValues: try inputs.map { ($0.info.name, try $0.info.shape(batch: batch)) })
+  }
+
+  /// Multiply–accumulate operations per node, in execution order.
+  public func macs(batch: Int = 1) throws -> [Int] {
+    let infos = try infer(inputShapes(batch: batch))
+    return steps.map { step in
+      step.operator.macs(
+        inputs: step.inputs.map { $0.flatMap { infos[names[$0]]?.shape } },
+        outputs: step.outputs.compactMap { infos[names[$0]]?.shape })
+    }
+  }
+
+  // MARK: Running
+
+  /// Computes the outputs from the inputs, by name.
+  ///
+  /// - Parameter observe: Sees every value as it is computed, by name; for calibration.
+  /// - Throws: `badInput` for a missing, unknown or misshapen input.
+  public func run(
+    _ inputs: [String: AnyTensor], _ context: ExecutionContext,
+    observe: ((_ name: String, _ value: AnyTensor) throws -> Void)? = nil
+  ) throws -> [String: AnyTensor] {
+    var values = try bind(inputs)
+    for step in steps {
+      var operands = step.inputs.map { $0.flatMap { values[$0] } }
+      // Moving a value out of its slot at its last use lets the operator write over it.
+      for slot in step.releases { values[slot] = nil }
+      let results = try locating(step.label) { try step.operator.forward(&operands, context) }
+      for (slot, result) in zip(step.outputs, results) {
+        try observe?(names[slot], result)
+        if !step.releases.contains(slot) { values[slot] = result }
+      }
+    }
+    return Dictionary(uniqueKeysWithValues: outputs.map { ($0.name, values[$0.slot]!) })
+  }
+
+  /// Slot values with constants and inputs filled in; shapes of all steps are checked.
+  package func bind(_ tensors: [String: AnyTensor]) throws -> [AnyTensor?] {
+    var values = [AnyTensor?](repeating: nil, count: names.count)
+    for (slot, tensor) in constants { values[slot] = tensor }
+    var shapes: [String: Shape] = [:]
+    for (info, slot) in inputs {
+      guard let tensor = tensors[info.name] else {
+        let known = tensors.keys.sorted().joined(separator: ", ")
+        throw SwiftletError(
+          .badInput, "input '\(info.name)' is missing", mend: "given are: \(known)")
+      }
+      guard tensor.dtype == info.dtype, info.accepts(tensor.shape) else {
+        throw SwiftletError(
+          .badInput,
+          "input '\(info.name)' is \(tensor.dtype) \(tensor.shape), expected "
+            + "\(info.dtype) \(info.shapeDescription)")
+      }
+      values[slot] = tensor
+      shapes[info.name] = tensor.shape
+    }
+    for name in tensors.keys where !inputs.contains(where: { $0.info.name == name }) {
+      let known = inputs.map(\.info.name).joined(separator: ", ")
+      throw SwiftletError(
+        .badInput, "there is no input '\(name)'", mend: "the model's inputs are: \(known)")
+    }
+    _ = try infer(shapes)
+    return values
+  }
+}

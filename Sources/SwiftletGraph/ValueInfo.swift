@@ -1,0 +1,65 @@
+public import SwiftletCore
+
+/// One extent of a value whose size may be known only when the model runs.
+public enum Dimension: Sendable, Hashable, CustomStringConvertible {
+  case fixed(Int)
+  /// An extent that the inputs decide, such as the batch: `N`.
+  case symbolic(String)
+
+  public var description: String {
+    switch self {
+    case .fixed(let extent): "\(extent)"
+    case .symbolic(let name): name.isEmpty ? "?" : name
+    }
+  }
+}
+
+/// Name, element type and extents of a graph's input or output.
+public struct ValueInfo: Sendable, Hashable {
+  public var name: String
+  public var dtype: DType
+  public var dimensions: [Dimension]
+
+  public init(_ name: String, _ dtype: DType, _ dimensions: [Dimension]) {
+    self.name = name
+    self.dtype = dtype
+    self.dimensions = dimensions
+  }
+
+  /// The shape with every symbolic extent set to `batch`.
+  ///
+  /// - Throws: `badInput` if an extent is negative or the element count overflows.
+  public func shape(batch: Int) throws -> Shape {
+    try Shape(
+      checking: dimensions.map {
+        switch $0 {
+        case .fixed(let extent): extent
+        case .symbolic: batch
+        }
+      })
+  }
+
+  /// Whether a tensor of this shape can be bound to the value.
+  public func accepts(_ shape: Shape) -> Bool {
+    shape.rank == dimensions.count
+      && zip(dimensions, shape.dimensions).allSatisfy { declared, actual in
+        if case .fixed(let extent) = declared { extent == actual } else { true }
+      }
+  }
+
+  /// `N×3×32×32`.
+  public var shapeDescription: String {
+    dimensions.isEmpty ? "scalar" : dimensions.map(\.description).joined(separator: "×")
+  }
+}
+
+/// Element type and shape of a value once the inputs are known.
+public struct TensorInfo: Sendable, Hashable {
+  public var dtype: DType
+  public var shape: Shape
+
+  public init(_ dtype: DType, _ shape: Shape) {
+    self.dtype = dtype
+    self.shape = shape
+  }
+}

@@ -1,0 +1,57 @@
+internal import CSwiftletKernels
+import Glibc
+import SwiftletCore
+
+/// A tier of SIMD instructions. Each includes the ones below it.
+public enum ISA: String, Sendable, CaseIterable, Comparable {
+  /// Plain C: runs everywhere.
+  case scalar
+  /// AVX2 and FMA.
+  case avx2
+  /// AVX-512 F, BW, VL and DQ.
+  case avx512
+  /// AVX-512 with VNNI.
+  case vnni
+
+  public static func < (a: ISA, b: ISA) -> Bool {
+    allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!
+  }
+
+  init(_ raw: swl_isa) {
+    switch raw {
+    case SWL_ISA_VNNI: self = .vnni
+    case SWL_ISA_AVX512: self = .avx512
+    case SWL_ISA_AVX2: self = .avx2
+    default: self = .scalar
+    }
+  }
+
+  /// The highest tier this CPU can run.
+  public static let supported = ISA(swl_isa_supported())
+
+  /// The tier in use: the supported one, or a lower one asked for by `SWIFTLET_ISA`.
+  public static let current: ISA = (try? requested()) ?? supported
+
+  /// What `SWIFTLET_ISA` asks for, held to what the CPU can run; `nil` if it is not set.
+  ///
+  /// - Throws: `badInput` if the variable names no tier.
+  public static func requested() throws -> ISA? {
+    guard let value = unsafe getenv("SWIFTLET_ISA") else { return nil }
+    let name = unsafe String(cString: value)
+    guard let tier = ISA(rawValue: name) else {
+      throw SwiftletError(
+        .badInput, "'\(name)' is no instruction set", at: "SWIFTLET_ISA",
+        mend: "use one of " + allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    return min(tier, supported)
+  }
+}
+
+/// What this processor can do.
+public enum CPU {
+  /// SIMD features by name, and whether the processor has them.
+  public static let features: [(name: String, present: Bool)] =
+    (0..<swl_cpu_feature_count()).map {
+      (unsafe String(cString: swl_cpu_feature_name($0)), swl_cpu_has_feature($0))
+    }
+}

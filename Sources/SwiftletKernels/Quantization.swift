@@ -1,0 +1,102 @@
+internal import CSwiftletKernels
+
+/// Conversion between fp32 and 8-bit integers, by ONNX's formulas.
+///
+/// q = saturate(roundTiesToEven(x / scale) + zeroPoint), where NaN gives the zero point, and
+/// x = (q − zeroPoint) · scale. All instruction sets agree bit for bit.
+public enum Quantization {
+  /// The kernels of one tier. `@unchecked Sendable`: a table of constant function pointers.
+  @safe
+  package struct Kernel: @unchecked Sendable {
+    package let name: String
+    package let isa: ISA
+    private let table: swl_quantize_kernel
+
+    fileprivate init(_ table: swl_quantize_kernel) {
+      unsafe name = String(cString: table.name)
+      unsafe isa = ISA(table.isa)
+      unsafe self.table = table
+    }
+  }
+
+  /// All kernels this CPU can run, best first.
+  package static let kernels: [Kernel] = (0..<swl_quantize_kernel_count())
+    .map { unsafe Kernel(swl_quantize_kernel_at($0).pointee) }
+    .filter { $0.isa <= ISA.supported }
+
+  /// The kernel in use.
+  package static let kernel = kernels.first { $0.isa <= ISA.current } ?? kernels.last!
+
+  /// The name of the kernel in use.
+  public static var kernelName: String { kernel.name }
+
+  public static func quantize(
+    _ x: Span<Float>, scale: Float, zeroPoint: UInt8, into q: inout MutableSpan<UInt8>
+  ) {
+    kernel.quantize(x, scale: scale, zeroPoint: zeroPoint, into: &q)
+  }
+
+  public static func quantize(
+    _ x: Span<Float>, scale: Float, zeroPoint: Int8, into q: inout MutableSpan<Int8>
+  ) {
+    kernel.quantize(x, scale: scale, zeroPoint: zeroPoint, into: &q)
+  }
+
+  public static func dequantize(
+    _ q: Span<UInt8>, scale: Float, zeroPoint: UInt8, into x: inout MutableSpan<Float>
+  ) {
+    kernel.dequantize(q, scale: scale, zeroPoint: zeroPoint, into: &x)
+  }
+
+  public static func dequantize(
+    _ q: Span<Int8>, scale: Float, zeroPoint: Int8, into x: inout MutableSpan<Float>
+  ) {
+    kernel.dequantize(q, scale: scale, zeroPoint: zeroPoint, into: &x)
+  }
+}
+
+extension Quantization.Kernel {
+  package func quantize(
+    _ x: Span<Float>, scale: Float, zeroPoint: UInt8, into q: inout MutableSpan<UInt8>
+  ) {
+    precondition(x.count == q.count, "quantize: \(x.count) into \(q.count) elements")
+    unsafe x.withUnsafeBufferPointer { x in
+      unsafe q.withUnsafeMutableBufferPointer { q in
+        unsafe table.quantize_u8(x.count, x.baseAddress, scale, Int32(zeroPoint), q.baseAddress)
+      }
+    }
+  }
+
+  package func quantize(
+    _ x: Span<Float>, scale: Float, zeroPoint: Int8, into q: inout MutableSpan<Int8>
+  ) {
+    precondition(x.count == q.count, "quantize: \(x.count) into \(q.count) elements")
+    unsafe x.withUnsafeBufferPointer { x in
+      unsafe q.withUnsafeMutableBufferPointer { q in
+        unsafe table.quantize_s8(x.count, x.baseAddress, scale, Int32(zeroPoint), q.baseAddress)
+      }
+    }
+  }
+
+  package func dequantize(
+    _ q: Span<UInt8>, scale: Float, zeroPoint: UInt8, into x: inout MutableSpan<Float>
+  ) {
+    precondition(x.count == q.count, "dequantize: \(q.count) into \(x.count) elements")
+    unsafe q.withUnsafeBufferPointer { q in
+      unsafe x.withUnsafeMutableBufferPointer { x in
+        unsafe table.dequantize_u8(q.count, q.baseAddress, scale, Int32(zeroPoint), x.baseAddress)
+      }
+    }
+  }
+
+  package func dequantize(
+    _ q: Span<Int8>, scale: Float, zeroPoint: Int8, into x: inout MutableSpan<Float>
+  ) {
+    precondition(x.count == q.count, "dequantize: \(q.count) into \(x.count) elements")
+    unsafe q.withUnsafeBufferPointer { q in
+      unsafe x.withUnsafeMutableBufferPointer { x in
+        unsafe table.dequantize_s8(q.count, q.baseAddress, scale, Int32(zeroPoint), x.baseAddress)
+      }
+    }
+  }
+}

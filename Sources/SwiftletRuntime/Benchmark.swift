@@ -1,0 +1,76 @@
+public import SwiftletCore
+import SwiftletGraph
+
+/// How long runs of a model took.
+public struct BenchmarkResult: Sendable, Codable {
+  public let batch: Int
+  public let threads: Int
+  /// Number of timed runs.
+  public let runs: Int
+  public let imagesPerSecond: Double
+  /// Median and 99th percentile of one run of the whole batch, milliseconds.
+  public let p50ms: Double
+  public let p99ms: Double
+}
+
+/// Times models against each other.
+public enum Benchmark {
+  /// One candidate: a session and the batch it is fed.
+  public struct Candidate: Sendable {
+    public let session: Session
+    public let batch: Int
+    public let threads: Int
+    let input: Tensor<Float>
+
+    /// - Throws: `unsupported` if the model does not take one fp32 input.
+    public init(_ session: Session, batch: Int, threads: Int) throws {
+      guard session.inputs.count == 1, session.inputs[0].dtype == .float32 else {
+        throw SwiftletError(
+          .unsupported, "the model takes \(session.inputs.count) inputs, or not fp32",
+          mend: "bench needs one fp32 input")
+      }
+      var generator = RandomGenerator(seed: 1)
+      self.session = session
+      self.batch = batch
+      self.threads = threads
+      input = Tensor(try session.inputs[0].shape(batch: batch), normalUsing: &generator)
+    }
+  }
+
+  /// Times all candidates in turn, round after round, so that what the machine does meanwhile
+  /// meets all of them alike: ratios can be trusted where absolute figures move.
+  ///
+  /// - Parameters:
+  ///   - seconds: Time to spend on each candidate, after one warm-up run. At least five runs are
+  ///     made.
+  public static func run(
+    _ candidates: [Candidate], seconds: Double = 1, progress: Progress.Handler? = nil
+  ) throws -> [BenchmarkResult] {
+    for candidate in candidates { _ = try candidate.session.run(candidate.input) }
+    var times = [[Double]](repeating: [], count: candidates.count)
+    let clock = ContinuousClock()
+    var round = 0
+    while times.contains(where: { $0.count < 5 || $0.reduce(0, +) < seconds }) {
+      round += 1
+      try progress?(Progress("timing", completed: round, remark: "round \(round)"))
+      for (index, candidate) in candidates.enumerated()
+      where times[index].count < 5 || times[index].reduce(0, +) < seconds {
+        // Short runs are repeated within a round, so that few rounds suffice.
+        let slice = clock.now.advanced(by: .seconds(seconds / 10))
+        repeat {
+          let start = clock.now
+          _ = try candidate.session.run(candidate.input)
+          times[index].append(start.duration(to: clock.now) / .seconds(1))
+        } while clock.now < slice
+      }
+    }
+    return zip(candidates, times).map { candidate, times in
+      let sorted = times.sorted()
+      let median = sorted[sorted.count / 2]
+      let slow = sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
+      return BenchmarkResult(
+        batch: candidate.batch, threads: candidate.threads, runs: times.count,
+        imagesPerSecond: Double(candidate.batch) / median, p50ms: median * 1e3, p99ms: slow * 1e3)
+    }
+  }
+}

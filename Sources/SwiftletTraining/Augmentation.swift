@@ -1,0 +1,36 @@
+import SwiftletCore
+
+/// Random changes to training images that do not change what they show.
+public struct Augmentation: Sendable, Codable, Equatable {
+  /// Pixels by which an image may move in each direction: padding by that much and cropping at
+  /// random.
+  public var crop: Int
+  /// Whether images are mirrored, left to right, half of the time.
+  public var flips: Bool
+
+  public init(crop: Int = 0, flips: Bool = false) {
+    self.crop = crop
+    self.flips = flips
+  }
+
+  public static let none = Augmentation()
+
+  /// What is done to one image.
+  public struct Move: Sendable, Equatable {
+    public let down: Int
+    public let right: Int
+    public let isFlipped: Bool
+
+    public static let none = Move(down: 0, right: 0, isFlipped: false)
+  }
+
+  /// Draws one move per image; `nil` if nothing is ever changed.
+  func moves(count: Int, using generator: inout RandomGenerator) -> [Move]? {
+    guard self != .none else { return nil }
+    return (0..<count).map { _ in
+      Move(
+        down: generator.below(2 * crop + 1) - crop, right: generator.below(2 * crop + 1) - crop,
+        isFlipped: flips && generator.below(2) == 1)
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import FoundationEssentials
+import OrderedCollections
+import SwiftletCore
+import SwiftletFormats
+
+/// All that changes while a model is trained.
+struct TrainingState: Sendable {
+  var values: [String: Tensor<Float>]
+  var optimizer: Optimizer
+  /// Epochs finished, and batches finished of the current one.
+  var epoch = 0
+  var batch = 0
+  /// Sums over the current epoch so far.
+  var lossSum = 0.0
+  var correct = 0
+  var seen = 0
+  var history = TrainingHistory()
+
+  init(
+    values: OrderedDictionary<String, Tensor<Float>>, optimizer: OptimizerSettings
+  ) {
+    self.values = Dictionary(uniqueKeysWithValues: values.map { ($0.key, $0.value) })
+    self.optimizer = Optimizer(optimizer)
+  }
+
+  mutating func record(loss: Double, logits: Tensor<Float>, labels: [Int]) {
+    lossSum += loss * Double(labels.count)
+    seen += labels.count
+    let classes = logits.shape[1]
+    for (row, label) in labels.enumerated() {
+      let line = logits.span.extracting(row * classes..<(row + 1) * classes)
+      var isBest = true
+      for i in line.indices where i != label && !(line[i] < line[label]) { isBest = false }
+      if isBest { correct += 1 }
+    }
+  }
+
+  mutating func beginNextEpoch() {
+    epoch += 1
+    batch = 0
+    (lossSum, correct, seen) = (0, 0, 0)
+  }
+
+  /// - Throws: `badInput` if the tensors are not those of the model at hand.
+  func check(against fresh: TrainingState) throws {
+    guard values.mapValues(\.shape) == fresh.values.mapValues(\.shape) else {
+      throw SwiftletError(
+        .badInput, "the checkpoint belongs to another model",
+        mend: "start again without --resume")
+    }
+  }
+}
+
+/// A file in safetensors form that a training run can be continued from.
+public struct CheckpointFile: Sendable {
+  public let path: String
+  /// Batches between two savings. One is made after every epoch as well.
+  public let interval: Int
+
+  public init(path: String, interval: Int = 200) {
+    self.path = path
+    self.interval = interval
+  }
+
+  /// What the file says besides tensors.
+  private struct Header: Codable {
+    let settings: TrainingSettings
+    let data: String
+    let images: Int
+    let epoch: Int
+    let batch: Int
+    let lossSum: Double
+    let correct: Int
+    let seen: Int
+    let optimizerStep: Int
+    let momentumProduct: Double
+    let history: TrainingHistory
+  }
+
+  private static let headerKey = "swiftlet.training"
+
+  func save(_ state: TrainingState, _ settings: TrainingSettings, _ data: ImageDataset) throws {
+    let header = Header(
+      settings: settings, data: data.name, images: data.count, epoch: state.epoch,
+      batch: state.batch, lossSum: state.lossSum, correct: state.correct, seen: state.seen,
+      optimizerStep: state.optimizer.step, momentumProduct: state.optimizer.momentumProduct,
+      history: state.history)
+    var tensors: OrderedDictionary<String, AnyTensor> = [:]
+    for name in state.values.keys.sorted() {
+      tensors["value/\(name)"] = state.values[name].map(AnyTensor.init)
+      for (index, moment) in (state.optimizer.moments[name] ?? []).enumerated() {
+        tensors["moment\(index)/\(name)"] = AnyTensor(moment)
+      }
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    let text = String(decoding: try encoder.encode(header), as: UTF8.self)
+    try AtomicFile.write(
+      Safetensors(tensors: tensors, metadata: [Self.headerKey: text]).serialized(), to: path)
+  }
+
+  /// The stored state, or `nil` if there is no file.
+  ///
+  /// - Throws: `badInput` if the file is damaged or of a run with other settings or data.
+  func load(for settings: TrainingSettings, _ data: ImageDataset) throws -> TrainingState? {
+    guard InputFile.exists(path) else { return nil }
+    return try locating(path) {
+      let file = try Safetensors(parsing: try InputFile.read(path))
+      guard let text = file.metadata[Self.headerKey],
+        let header = try? JSONDecoder().decode(Header.self, from: Data(text.utf8))
+      else { throw SwiftletError(.badInput, "this is not a training checkpoint") }
+      guard header.settings == settings, header.data == data.name, header.images == data.count
+      else {
+        throw SwiftletError(
+          .badInput, "the checkpoint is of a run with other settings or data",
+          mend: "repeat them as they were, or start again without --resume")
+      }
+      return try Self.state(header, file.tensors)
+    }
+  }
+
+  private static func state(
+    _ header: Header, _ tensors: OrderedDictionary<String, AnyTensor>
+  ) throws -> TrainingState {
+    var state = TrainingState(values: [:], optimizer: header.settings.optimizer)
+    for (key, tensor) in tensors {
+      guard let slash = key.firstIndex(of: "/") else { continue }
+      let name = String(key[key.index(after: slash)...])
+      switch key[..<slash] {
+      case "value": state.values[name] = try tensor.require()
+      case "moment0", "moment1":
+        state.optimizer.moments[name, default: []].append(try tensor.require())
+      default: throw SwiftletError(.badInput, "unknown tensor '\(key)'")
+      }
+    }
+    for (name, moments) in state.optimizer.moments
+    where moments.contains(where: { $0.shape != state.values[name]?.shape }) {
+      throw SwiftletError(.badInput, "the moments of '\(name)' do not fit its values")
+    }
+    state.optimizer.step = header.optimizerStep
+    state.optimizer.momentumProduct = header.momentumProduct
+    (state.epoch, state.batch) = (header.epoch, header.batch)
+    (state.lossSum, state.correct, state.seen) = (header.lossSum, header.correct, header.seen)
+    state.history = header.history
+    return state
+  }
+}

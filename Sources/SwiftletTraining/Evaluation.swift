@@ -1,0 +1,91 @@
+public import SwiftletCore
+public import SwiftletFormats
+public import SwiftletGraph
+import SwiftletRuntime
+
+/// How well a classifier does on a data set.
+public struct Evaluation: Sendable, Codable, Equatable {
+  /// Fractions of the images whose class is the model's first choice, or among its first five.
+  public let top1: Double
+  public let top5: Double
+  /// Mean cross-entropy.
+  public let loss: Double
+  public let images: Int
+  public let imagesPerSecond: Double
+
+  /// Runs the model over all images.
+  ///
+  /// - Throws: `badInput` if model and data do not fit: image channels, number of classes.
+  public static func run(
+    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
+  ) throws -> Evaluation {
+    let session = try Session(graph.withLogitsOutput(), threads: threads)
+    let preprocessing = try Preprocessing.stored(in: graph, images: data)
+    var counts = Counts()
+    let clock = ContinuousClock()
+    var elapsed = Duration.zero
+    for start in stride(from: 0, to: data.count, by: batch) {
+      let indices = Array(start..<min(start + batch, data.count))
+      let input = preprocessing.batch(data, indices, pool: threads)
+      let begin = clock.now
+      let logits = try session.run(input)
+      elapsed += begin.duration(to: clock.now)
+      try counts.add(logits, indices.map { data.labels[$0] }, of: data)
+      try progress?(Progress("evaluate", completed: indices.last! + 1, total: data.count))
+    }
+    let images = Double(data.count)
+    return Evaluation(
+      top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
+      loss: counts.loss / images, images: data.count,
+      imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
+  }
+
+  /// Correct answers and loss so far.
+  struct Counts {
+    var first = 0
+    var firstFive = 0
+    var loss = 0.0
+
+    mutating func add(_ logits: Tensor<Float>, _ labels: [Int], of data: ImageDataset) throws {
+      try data.checkClasses(of: logits)
+      let classes = logits.shape[1]
+      loss += CrossEntropy()(logits, labels).value * Double(labels.count)
+      let scores = logits.contiguous()
+      for (row, label) in labels.enumerated() {
+        let line = scores.span.extracting(row * classes..<(row + 1) * classes)
+        // Earlier classes win ties, and NaN never counts as a hit.
+        var ahead = line[label].isNaN ? classes : 0
+        for i in line.indices where line[i] > line[label] || line[i] == line[label] && i < label {
+          ahead += 1
+        }
+        if ahead == 0 { first += 1 }
+        if ahead < 5 { firstFive += 1 }
+      }
+    }
+  }
+}
+
+extension ImageDataset {
+  /// - Throws: `badInput` if the model's output is not one score per class.
+  func checkClasses(of logits: Tensor<Float>) throws {
+    guard logits.shape.rank == 2, labels.allSatisfy({ $0 < logits.shape[1] }) else {
+      throw SwiftletError(
+        .badInput, "the model's output is \(logits.shape), the data have \(classCount) classes",
+        at: name, mend: "train it for this data set, or give --classes")
+    }
+  }
+}
+
+extension Graph {
+  /// The graph ending before a closing Softmax, whose input the losses want.
+  package func withLogitsOutput() -> Graph {
+    guard let output = outputs.first, let last = producer(of: output.name),
+      nodes[last].opType == "Softmax"
+    else { return self }
+    var graph = self
+    graph.outputs[0].name = nodes[last].inputs[0]
+    graph.nodes.remove(at: last)
+    return graph
+  }
+}

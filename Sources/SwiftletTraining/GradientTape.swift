@@ -1,0 +1,170 @@
+public import SwiftletBLAS
+public import SwiftletCore
+public import SwiftletGraph
+
+/// Reverse-mode differentiation of a graph.
+///
+/// Runs the plan forward, keeping of each call just what its gradient reads, then walks back from
+/// the gradient of the loss to that of every trainable constant.
+public struct GradientTape<T: BLASElement>: Sendable {
+  private let plan: Plan
+  /// Slots of the constants that are trained.
+  private let trainable: Set<Int>
+  /// Slots whose value depends on a trained constant.
+  private let differentiated: Set<Int>
+  private let output: Int
+
+  /// What one pass forward and back leaves.
+  public struct Result: Sendable {
+    public let loss: Double
+    /// The first output of the graph.
+    public let output: Tensor<T>
+    /// Gradients of the loss by constant name.
+    public let gradients: [String: Tensor<T>]
+    /// New values of running statistics by constant name.
+    public let updates: [String: Tensor<T>]
+  }
+
+  /// A forward call that the way back needs.
+  private struct Record {
+    let step: Plan.Step
+    let op: any FloatOperator
+    let call: ForwardCall<T>
+  }
+
+  /// - Throws: `unsupported` if a trained constant reaches the output only through an operator
+  ///   without a gradient, or if the graph has no trainable constants.
+  public init(_ plan: Plan) throws {
+    self.plan = plan
+    trainable = Self.trainableSlots(plan)
+    var reached = trainable
+    for step in plan.steps where step.inputs.contains(where: { $0.map(reached.contains) ?? false })
+    {
+      guard step.operator is any FloatOperator else {
+        throw SwiftletError(
+          .unsupported, "cannot be trained through", at: step.label,
+          mend: "train the float model and compress it afterwards")
+      }
+      reached.formUnion(step.outputs)
+    }
+    differentiated = reached
+    guard let first = plan.outputs.first, reached.contains(first.slot) else {
+      throw SwiftletError(.unsupported, "the model's output depends on no trainable weights")
+    }
+    output = first.slot
+  }
+
+  private static func trainableSlots(_ plan: Plan) -> Set<Int> {
+    var slots: Set<Int> = []
+    for step in plan.steps {
+      guard let op = step.operator as? any FloatOperator else { continue }
+      for (index, slot) in step.inputs.enumerated() where !op.untrainedInputs.contains(index) {
+        guard let slot, let constant = plan.constants[slot], constant.dtype == T.dtype else {
+          continue
+        }
+        slots.insert(slot)
+      }
+    }
+    return slots
+  }
+
+  /// Names of the constants that are trained, in a fixed order.
+  public var parameterNames: [String] { trainable.sorted().map { plan.names[$0] } }
+
+  /// One pass forward and back.
+  ///
+  /// - Parameters:
+  ///   - parameters: Values that replace the constants of the same name.
+  ///   - loss: Loss and its gradient, from the graph's first output.
+  public func run(
+    _ inputs: [String: AnyTensor], parameters: [String: Tensor<T>], pool: ThreadPool, seed: UInt64,
+    loss: (Tensor<T>) throws -> (value: Double, gradient: Tensor<T>)
+  ) throws -> Result {
+    var values = try plan.bind(inputs)
+    for slot in plan.constants.keys {
+      if let tensor = parameters[plan.names[slot]] { values[slot] = AnyTensor(tensor) }
+    }
+    var updates: [String: Tensor<T>] = [:]
+    var records: [Record] = []
+    for (index, step) in plan.steps.enumerated() {
+      let context = ExecutionContext(
+        pool: pool, isTraining: true, seed: RandomGenerator(seed: seed, stream: UInt64(index)).state)
+      if let record = try forward(step, &values, &updates, context) { records.append(record) }
+    }
+    let result: Tensor<T> = try values[output]!.require()
+    let (value, slope) = try loss(result)
+    let gradients = try backward(
+      &records, slope, ExecutionContext(pool: pool, isTraining: true, seed: seed))
+    return Result(loss: value, output: result, gradients: gradients, updates: updates)
+  }
+
+  private func forward(
+    _ step: Plan.Step, _ values: inout [AnyTensor?], _ updates: inout [String: Tensor<T>],
+    _ context: ExecutionContext
+  ) throws -> Record? {
+    var operands = step.inputs.map { $0.flatMap { values[$0] } }
+    for slot in step.releases { values[slot] = nil }
+    guard let op = step.operator as? any FloatOperator else {
+      let results = try locating(step.label) { try step.operator.forward(&operands, context) }
+      for (slot, result) in zip(step.outputs, results) { values[slot] = result }
+      return nil
+    }
+    var typed: [Tensor<T>?] = try operands.map { try $0?.require() }
+    operands.removeAll()
+    let shapes = typed.map { $0?.shape }
+    let kept = typed.enumerated().map { op.gradientReads.inputs.contains($0) ? $1 : nil }
+    let result = try locating(step.label) { try op.forwardForTraining(&typed, context) }
+    for (slot, tensor) in zip(step.outputs, result.outputs) { values[slot] = AnyTensor(tensor) }
+    for (index, tensor) in result.updates {
+      if let slot = step.inputs[index] { updates[plan.names[slot]] = tensor }
+    }
+    guard step.outputs.contains(where: differentiated.contains) else { return nil }
+    let call = ForwardCall(
+      inputShapes: shapes, inputs: kept,
+      outputs: result.outputs.enumerated().map {
+        op.gradientReads.outputs.contains($0) ? $1 : nil
+      },
+      saved: result.saved,
+      wanted: step.inputs.enumerated().map { index, slot in
+        slot.map(differentiated.contains) ?? false && !op.untrainedInputs.contains(index)
+      })
+    return Record(step: step, op: op, call: call)
+  }
+
+  private func backward(
+    _ records: inout [Record], _ slope: Tensor<T>, _ context: ExecutionContext
+  ) throws -> [String: Tensor<T>] {
+    var gradients: [Int: Tensor<T>] = [output: slope]
+    // Each record is dropped once used, so that memory shrinks on the way back.
+    while let record = records.popLast() {
+      guard let outgoing = gradients.removeValue(forKey: record.step.outputs[0]) else { continue }
+      let incoming = try locating(record.step.label) {
+        try record.op.gradients(record.call, outgoing, context)
+      }
+      for (slot, gradient) in zip(record.step.inputs, incoming) {
+        guard let slot, let gradient, differentiated.contains(slot) else { continue }
+        if var sum = gradients.removeValue(forKey: slot) {
+          sum.add(gradient)
+          gradients[slot] = sum
+        } else {
+          gradients[slot] = gradient
+        }
+      }
+    }
+    return Dictionary(
+      uniqueKeysWithValues: trainable.compactMap { slot in
+        gradients[slot].map { (plan.names[slot], $0) }
+      })
+  }
+}
+
+extension Tensor where Element: FloatElement {
+  /// Adds another tensor of the same shape.
+  mutating func add(_ other: Tensor) {
+    precondition(shape == other.shape, "cannot add \(other.shape) to \(shape)")
+    let packed = other.contiguous()
+    let addends = packed.span
+    var values = mutableSpan
+    for i in values.indices { values[i] += addends[i] }
+  }
+}

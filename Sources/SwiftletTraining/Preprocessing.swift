@@ -1,0 +1,184 @@
+import FoundationEssentials
+import OrderedCollections
+public import SwiftletCore
+public import SwiftletFormats
+public import SwiftletGraph
+
+/// How pixels become a model's input. Kept in the model's metadata, so that whoever runs the model
+/// later prepares images as training did.
+public struct Preprocessing: Sendable, Codable, Equatable {
+  /// How an image of another size is fitted.
+  public enum Fit: String, Sendable, Codable {
+    /// Centred, surrounded by black.
+    case pad
+    /// Bilinear interpolation.
+    case resize
+  }
+
+  public let channels: Int
+  public let height: Int
+  public let width: Int
+  public let fit: Fit
+  /// Per channel: input = (pixel / 255 − mean) / deviation.
+  public let mean: [Float]
+  public let deviation: [Float]
+
+  /// The key of the model's metadata.
+  public static let metadataKey = "swiftlet.preprocessing"
+
+  /// The means and deviations of ImageNet's photographs, in the order red, green, blue.
+  static let imageNet: (mean: [Float], deviation: [Float]) = (
+    [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+  )
+
+  /// What suits a model's input and a data set's images: small differences in size are padded,
+  /// large ones interpolated.
+  ///
+  /// - Throws: `unsupported` if the model's input is not one batch of images.
+  public init(for graph: Graph, images: ImageDataset) throws {
+    let inputs = graph.inputs.filter { graph.initializers[$0.name] == nil }
+    guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].dimensions.count == 4,
+      case .fixed(let channels) = inputs[0].dimensions[1],
+      case .fixed(let height) = inputs[0].dimensions[2],
+      case .fixed(let width) = inputs[0].dimensions[3], channels >= 1, height >= 1, width >= 1
+    else {
+      throw SwiftletError(
+        .unsupported, "the model does not take one batch of images",
+        mend: "its input must be fp32 N×channels×height×width")
+    }
+    let (_, sourceHeight, sourceWidth) = images.imageExtents
+    func isClose(_ source: Int, _ target: Int) -> Bool {
+      source <= target && target - source <= source / 4
+    }
+    self.channels = channels
+    self.height = height
+    self.width = width
+    fit = isClose(sourceHeight, height) && isClose(sourceWidth, width) ? .pad : .resize
+    mean = channels == 3 ? Self.imageNet.mean : [Float](repeating: 0.5, count: channels)
+    deviation = channels == 3 ? Self.imageNet.deviation : [Float](repeating: 0.5, count: channels)
+    try checkChannels(images)
+  }
+
+  /// What the model's metadata say, or else what suits its input.
+  ///
+  /// - Throws: `badInput` if the metadata are damaged.
+  public static func stored(in graph: Graph, images: ImageDataset) throws -> Preprocessing {
+    guard let text = graph.metadata[metadataKey] else {
+      return try Preprocessing(for: graph, images: images)
+    }
+    guard let value = try? JSONDecoder().decode(Preprocessing.self, from: Data(text.utf8)),
+      value.isSound
+    else {
+      throw SwiftletError(.badInput, "the model's metadata '\(metadataKey)' are damaged")
+    }
+    try value.checkChannels(images)
+    return value
+  }
+
+  private var isSound: Bool {
+    let limit = 1 << 14
+    return [channels, height, width].allSatisfy { 1...limit ~= $0 }
+      && mean.count == channels && deviation.count == channels
+      && (mean + deviation).allSatisfy(\.isFinite) && deviation.allSatisfy { $0 > 0 }
+  }
+
+  private func checkChannels(_ images: ImageDataset) throws {
+    let found = images.imageExtents.channels
+    guard found == channels || found == 1 else {
+      throw SwiftletError(
+        .badInput, "the model takes images of \(channels) channels, the data have \(found)",
+        at: images.name)
+    }
+  }
+
+  /// Writes this into the model's metadata.
+  public func store(in graph: inout Graph) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    // Encoding plain numbers cannot fail: they were checked to be finite.
+    guard let data = try? encoder.encode(self) else { return }
+    graph.metadata[Self.metadataKey] = String(decoding: data, as: UTF8.self)
+  }
+
+  /// The shape of a batch.
+  public func shape(batch: Int) -> Shape { [batch, channels, height, width] }
+
+  /// The images at `indices`, as a model's input. A single channel is repeated for all.
+  ///
+  /// - Parameter moves: One per image; `nil` leaves all as they are.
+  public func batch(
+    _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, pool: ThreadPool
+  ) -> Tensor<Float> {
+    let (channels, sourceHeight, sourceWidth) = data.imageExtents
+    let tables = zip(mean, deviation).map { mean, deviation in
+      (0..<256).map { (Float($0) / 255 - mean) / deviation }
+    }
+    let images = data.images.contiguous()
+    let sourceArea = sourceHeight * sourceWidth
+    var batch = Tensor<Float>(uninitialized: shape(batch: indices.count))
+    pool.forEachBlock(of: &batch) { rows, output in
+      for row in rows {
+        for channel in 0..<self.channels {
+          let start = ((row - rows.lowerBound) * self.channels + channel) * height * width
+          var plane = output.part(start..<start + height * width)
+          let source = indices[row] * channels + (channels == 1 ? 0 : channel)
+          let pixels = images.span.extracting(source * sourceArea..<(source + 1) * sourceArea)
+          let move = moves?[row] ?? .none
+          switch fit {
+          case .pad: pad(pixels, sourceHeight, sourceWidth, tables[channel], move, &plane)
+          case .resize: resize(pixels, sourceHeight, sourceWidth, channel, move, &plane)
+          }
+        }
+      }
+    }
+    return batch
+  }
+
+  private func pad(
+    _ pixels: Span<UInt8>, _ sourceHeight: Int, _ sourceWidth: Int, _ table: [Float],
+    _ move: Augmentation.Move, _ plane: inout MutableSpan<Float>
+  ) {
+    plane.fill(with: table[0])
+    let top = (height - sourceHeight) / 2 + move.down
+    let left = (width - sourceWidth) / 2 + move.right
+    for y in max(0, -top)..<max(max(0, -top), min(sourceHeight, height - top)) {
+      for x in max(0, -left)..<max(max(0, -left), min(sourceWidth, width - left)) {
+        let column = move.isFlipped ? sourceWidth - 1 - x : x
+        plane[(y + top) * width + x + left] = table[Int(pixels[y * sourceWidth + column])]
+      }
+    }
+  }
+
+  private func resize(
+    _ pixels: Span<UInt8>, _ sourceHeight: Int, _ sourceWidth: Int, _ channel: Int,
+    _ move: Augmentation.Move, _ plane: inout MutableSpan<Float>
+  ) {
+    func position(_ target: Int, _ size: Int, _ source: Int) -> (Int, Int, Float) {
+      let exact = (Float(target) + 0.5) * Float(source) / Float(size) - 0.5
+      let clamped = min(max(exact, 0), Float(source - 1))
+      let lower = Int(clamped)
+      return (lower, min(lower + 1, source - 1), clamped - Float(lower))
+    }
+    for y in 0..<height {
+      let (y0, y1, fy) = position(min(max(y - move.down, 0), height - 1), height, sourceHeight)
+      for x in 0..<width {
+        let moved = min(max(x - move.right, 0), width - 1)
+        let column = move.isFlipped ? width - 1 - moved : moved
+        let (x0, x1, fx) = position(column, width, sourceWidth)
+        let upper = Float(pixels[y0 * sourceWidth + x0]) * (1 - fx)
+          + Float(pixels[y0 * sourceWidth + x1]) * fx
+        let lower = Float(pixels[y1 * sourceWidth + x0]) * (1 - fx)
+          + Float(pixels[y1 * sourceWidth + x1]) * fx
+        let value = upper * (1 - fy) + lower * fy
+        plane[y * width + x] = (value / 255 - mean[channel]) / deviation[channel]
+      }
+    }
+  }
+}
+
+extension ImageDataset {
+  /// Channels, height and width of every image.
+  var imageExtents: (channels: Int, height: Int, width: Int) {
+    (images.shape[1], images.shape[2], images.shape[3])
+  }
+}

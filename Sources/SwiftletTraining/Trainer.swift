@@ -1,0 +1,181 @@
+import Logging
+import OrderedCollections
+public import SwiftletCore
+public import SwiftletFormats
+public import SwiftletGraph
+
+/// Trains a graph on images.
+///
+/// Every random choice is drawn from the seed, the epoch and the step, not from a running stream,
+/// so that a run that is resumed from a checkpoint continues bit for bit as if it had never
+/// stopped.
+public struct Trainer: Sendable {
+  /// What is minimised: the loss and its gradient for a batch, from the model's logits, the labels
+  /// and the model's input.
+  public typealias Objective = @Sendable (
+    _ logits: Tensor<Float>, _ labels: [Int], _ input: Tensor<Float>
+  ) throws -> (value: Double, gradient: Tensor<Float>)
+
+  private let graph: Graph
+  private let training: ImageDataset
+  private let validation: ImageDataset
+  private let settings: TrainingSettings
+  private let objective: Objective
+  private let pool: ThreadPool
+  private let checkpoint: CheckpointFile?
+  private let preprocessing: Preprocessing
+  private let tape: GradientTape<Float>
+  private let inputName: String
+  private var state: TrainingState
+  private let log = Logger.swiftlet("training")
+
+  /// - Parameters:
+  ///   - objective: `nil` for cross-entropy with the settings' label smoothing.
+  ///   - checkpoint: Where progress is kept; if the file exists and `resumes` is true, training
+  ///     goes on from there.
+  /// - Throws: `unsupported` if the graph cannot be trained, `badInput` if it does not fit the
+  ///   data or the checkpoint is of another run.
+  public init(
+    _ graph: Graph, training: ImageDataset, validation: ImageDataset, settings: TrainingSettings,
+    objective: Objective? = nil, threads: ThreadPool = .available,
+    checkpoint: CheckpointFile? = nil, resumes: Bool = false
+  ) throws {
+    guard settings.epochs >= 1, settings.batch >= 1, training.count > 0 else {
+      throw SwiftletError(
+        .badInput,
+        "\(settings.epochs) epochs in batches of \(settings.batch) over \(training.count) images")
+    }
+    self.graph = graph
+    self.training = training
+    self.validation = validation
+    self.settings = settings
+    let crossEntropy = CrossEntropy(labelSmoothing: settings.labelSmoothing)
+    self.objective = objective ?? { logits, labels, _ in crossEntropy(logits, labels) }
+    pool = threads
+    self.checkpoint = checkpoint
+    preprocessing = try Preprocessing.stored(in: graph, images: training)
+    let plan = try Plan(graph.withLogitsOutput())
+    tape = try GradientTape(plan)
+    inputName = plan.inputs[0].info.name
+    state = TrainingState(
+      values: graph.initializers.compactMapValues { $0.typed() }, optimizer: settings.optimizer)
+    if resumes, let checkpoint, let stored = try checkpoint.load(for: settings, training) {
+      try stored.check(against: state)
+      state = stored
+      log.notice("resuming \(checkpoint.path) at epoch \(state.epoch + 1), batch \(state.batch)")
+    }
+  }
+
+  /// The number of updates in an epoch. The last batch may be a short one.
+  private var stepsPerEpoch: Int { (training.count + settings.batch - 1) / settings.batch }
+
+  /// Trains to the last epoch.
+  ///
+  /// - Returns: The trained graph, with its preprocessing in the metadata, and what each epoch
+  ///   reached.
+  /// - Throws: `numerical` if the loss is no longer finite. What `progress` throws stops the run
+  ///   after a checkpoint was written.
+  public mutating func run(
+    progress: Progress.Handler? = nil
+  ) throws -> (graph: Graph, history: TrainingHistory) {
+    while state.epoch < settings.epochs { try runEpoch(progress) }
+    return (trainedGraph(), state.history)
+  }
+
+  private mutating func runEpoch(_ progress: Progress.Handler?) throws {
+    var generator = RandomGenerator(
+      seed: settings.seed, stream: Stream.order, UInt64(state.epoch))
+    let order = generator.permutation(of: training.count)
+    let clock = ContinuousClock()
+    let (start, resumedAt) = (clock.now, state.batch)
+    while state.batch < stepsPerEpoch {
+      let first = state.batch * settings.batch
+      try runStep(Array(order[first..<min(first + settings.batch, training.count)]))
+      state.batch += 1
+      let seen = (state.batch - resumedAt) * settings.batch
+      do {
+        try progress?(
+          Progress(
+            "epoch \(state.epoch + 1)/\(settings.epochs)",
+            completed: min(state.batch * settings.batch, training.count), total: training.count,
+            remark: "loss \(short(state.lossSum / Double(state.seen))), "
+              + "\(Int(Double(seen) / (start.duration(to: clock.now) / .seconds(1)))) images/s"))
+      } catch {
+        try save()
+        throw error
+      }
+      if let interval = checkpoint?.interval, state.batch % interval == 0 { try save() }
+    }
+    let seconds = start.duration(to: clock.now) / .seconds(1)
+    let images = min((stepsPerEpoch - resumedAt) * settings.batch, training.count)
+    try finishEpoch(seconds: seconds, imagesPerSecond: Double(images) / max(seconds, 1e-9))
+  }
+
+  private mutating func runStep(_ indices: [Int]) throws {
+    let step = state.epoch * stepsPerEpoch + state.batch
+    var generator = RandomGenerator(seed: settings.seed, stream: Stream.moves, UInt64(step))
+    let moves = settings.augmentation.moves(count: indices.count, using: &generator)
+    let input = preprocessing.batch(training, indices, moves: moves, pool: pool)
+    let labels = indices.map { training.labels[$0] }
+    let data = training
+    let objective = objective
+    let result = try tape.run(
+      [inputName: AnyTensor(input)], parameters: state.values, pool: pool,
+      seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state
+    ) { logits in
+      try data.checkClasses(of: logits)
+      return try objective(logits, labels, input)
+    }
+    guard result.loss.isFinite else {
+      throw SwiftletError(
+        .numerical,
+        "the loss became \(result.loss) in epoch \(state.epoch + 1), batch \(state.batch + 1)",
+        mend: "lower the learning rate (--lr), or add --warmup")
+    }
+    state.record(loss: result.loss, logits: result.output, labels: labels)
+    state.optimizer.update(
+      &state.values, gradients: result.gradients,
+      learningRate: settings.schedule.rate(
+        step: step, stepsPerEpoch: stepsPerEpoch, epochs: settings.epochs))
+    for (name, tensor) in result.updates { state.values[name] = tensor }
+  }
+
+  private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {
+    let evaluation = try Evaluation.run(trainedGraph(), on: validation, threads: pool)
+    let step = (state.epoch + 1) * stepsPerEpoch - 1
+    state.history.epochs.append(
+      TrainingHistory.Epoch(
+        epoch: state.epoch + 1, trainingLoss: state.lossSum / Double(state.seen),
+        trainingTop1: Double(state.correct) / Double(state.seen),
+        validationLoss: evaluation.loss, validationTop1: evaluation.top1,
+        learningRate: settings.schedule.rate(
+          step: step, stepsPerEpoch: stepsPerEpoch, epochs: settings.epochs),
+        seconds: seconds, imagesPerSecond: imagesPerSecond))
+    log.notice(
+      """
+      epoch \(state.epoch + 1)/\(settings.epochs): training loss \
+      \(short(state.lossSum / Double(state.seen))), validation loss \(short(evaluation.loss)), \
+      top-1 \(short(evaluation.top1)), \(Int(imagesPerSecond)) images/s
+      """)
+    state.beginNextEpoch()
+    try save()
+  }
+
+  private func save() throws { try checkpoint?.save(state, settings, training) }
+
+  private func trainedGraph() -> Graph {
+    var result = graph
+    for (name, tensor) in state.values { result.initializers[name] = .float32(tensor) }
+    preprocessing.store(in: &result)
+    return result
+  }
+
+  private func short(_ value: Double) -> String { "\((value * 1e4).rounded() / 1e4)" }
+
+  /// Names of the random streams.
+  private enum Stream {
+    static let order: UInt64 = 1
+    static let moves: UInt64 = 2
+    static let layers: UInt64 = 3
+  }
+}

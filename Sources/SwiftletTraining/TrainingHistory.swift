@@ -1,0 +1,49 @@
+import FoundationEssentials
+import SwiftletFormats
+
+/// What each epoch of a training run reached.
+public struct TrainingHistory: Sendable, Codable, Equatable {
+  public struct Epoch: Sendable, Codable, Equatable {
+    public let epoch: Int
+    public let trainingLoss: Double
+    /// Fraction of training images classified rightly, as seen while training.
+    public let trainingTop1: Double
+    public let validationLoss: Double
+    public let validationTop1: Double
+    public let learningRate: Double
+    public let seconds: Double
+    public let imagesPerSecond: Double
+  }
+
+  public var epochs: [Epoch] = []
+
+  public init() {}
+
+  /// This history as JSON text.
+  public func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+  }
+
+  /// A picture of loss and accuracy over the epochs.
+  public func svg(title: String) -> String {
+    let x = epochs.map { Double($0.epoch) }
+    return LineChart.svg(
+      title: title,
+      panels: [
+        LineChart.Panel(
+          title: "loss",
+          lines: [
+            .init("training", x, epochs.map(\.trainingLoss)),
+            .init("validation", x, epochs.map(\.validationLoss)),
+          ]),
+        LineChart.Panel(
+          title: "top-1",
+          lines: [
+            .init("training", x, epochs.map(\.trainingTop1)),
+            .init("validation", x, epochs.map(\.validationTop1)),
+          ]),
+      ])
+  }
+}
