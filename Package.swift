@@ -103,7 +103,7 @@ let package = Package(
 
     // MARK: Floor 7: products
     .executableTarget(
-      name: "SwiftletCLI", dependencies: ["Swiftlet", argumentParser, logging],
+      name: "SwiftletCLI", dependencies: ["Swiftlet", argumentParser, logging, ordered],
       swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

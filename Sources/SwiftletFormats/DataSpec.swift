@@ -29,6 +29,15 @@ public struct DataSpec: Sendable, Equatable {
     let lower, upper: Bound
   }
 
+  private init(_ source: Source) {
+    self.source = source
+    part = nil
+    slice = nil
+  }
+
+  /// All of the same source, whatever part and slice were named.
+  public var counterpart: DataSpec { DataSpec(source) }
+
   private static let known = "fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR"
 
   /// - Throws: `badInput` or `unsupported` saying what is wrong with the text.

@@ -84,6 +84,9 @@ public struct Plan: Sendable {
       at: unknown.map(\.label).joined(separator: ", "))
   }
 
+  /// Names of the inputs to bind, in the graph's order.
+  public var inputNames: [String] { inputs.map(\.info.name) }
+
   // MARK: Shapes
 
   /// Element types and shapes of all values for given input shapes, by value name.
@@ -123,6 +126,22 @@ public struct Plan: Sendable {
         inputs: step.inputs.map { $0.flatMap { infos[names[$0]]?.shape } },
         outputs: step.outputs.compactMap { infos[names[$0]]?.shape })
     }
+  }
+
+  /// Bytes of the largest set of values, besides constants, that are alive at the same time.
+  public func peakActivationBytes(_ infos: [String: TensorInfo]) -> Int {
+    func bytes(_ slot: Int) -> Int {
+      guard constants[slot] == nil, let info = infos[names[slot]] else { return 0 }
+      return info.shape.count * info.dtype.byteCount
+    }
+    var alive = inputs.reduce(0) { $0 + bytes($1.slot) }
+    var peak = alive
+    for step in steps {
+      alive += step.outputs.reduce(0) { $0 + bytes($1) }
+      peak = max(peak, alive)
+      alive -= step.releases.reduce(0) { $0 + bytes($1) }
+    }
+    return peak
   }
 
   // MARK: Running

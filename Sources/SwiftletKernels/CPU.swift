@@ -49,6 +49,21 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
 
 /// What this processor can do.
 public enum CPU {
+  /// The processor's name, as the system tells it.
+  public static let model: String = {
+    guard let file = unsafe fopen("/proc/cpuinfo", "r") else { return "unknown CPU" }
+    defer { unsafe fclose(file) }
+    var line: UnsafeMutablePointer<CChar>?
+    var capacity = 0
+    defer { unsafe free(line) }
+    while unsafe getline(&line, &capacity, file) > 0 {
+      let text = unsafe String(cString: line!)
+      guard text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") else { continue }
+      return String(text[colon...].dropFirst().drop { $0 == " " }.prefix { $0 != "\n" })
+    }
+    return "unknown CPU"
+  }()
+
   /// SIMD features by name, and whether the processor has them.
   public static let features: [(name: String, present: Bool)] =
     (0..<swl_cpu_feature_count()).map {

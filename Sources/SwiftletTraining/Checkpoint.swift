@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import OrderedCollections
 import SwiftletCore
 import SwiftletFormats
@@ -61,6 +62,9 @@ public struct CheckpointFile: Sendable {
     self.path = path
     self.interval = interval
   }
+
+  /// Deletes the file, once the run it belongs to is done.
+  public func remove() { unsafe unlink(path) }
 
   /// What the file says besides tensors.
   private struct Header: Codable {

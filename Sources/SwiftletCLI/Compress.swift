@@ -1,0 +1,179 @@
+import ArgumentParser
+import Swiftlet
+
+struct Compress: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make a model smaller, and measure what that costs and gains.",
+    discussion: """
+      Techniques, applied in the order given:
+        svd       fully connected layers by truncated SVD
+        lowrank   convolutions by SVD over channels
+        eigen     both, along the main directions of the layers' responses
+        quantize  8-bit weights and activations
+        distill   a narrower student learns from the model; after other techniques, it recovers
+                  what they lost
+
+      Layers are calibrated and students trained on the training part of the data; accuracy is \
+      measured on the test part. Bounds are absolute (200k, 1.5M) or relative (50%).
+
+        swiftlet compress seed.onnx --technique lowrank,distill --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique eigen --max-drop 0.5 --data fashion-mnist -o small.onnx
+
+      A recipe holds the same in YAML:
+        steps:
+          - technique: lowrank
+            ratio: 0.5
+          - technique: quantize
+            calibrationImages: 512
+      """)
+
+  @Argument(help: "The ONNX file.")
+  var model: String
+
+  @Option(help: "Techniques, separated by commas: svd, lowrank, eigen, quantize, distill.")
+  var technique: TechniqueList?
+
+  @Option(help: ArgumentHelp("YAML file with the steps to take.", valueName: "file"))
+  var recipe: String?
+
+  @OptionGroup var data: DataOptions
+
+  @Option(help: "Operations of a factored layer as a fraction of the dense one's.")
+  var ratio: Double?
+
+  @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")
+  var energy: Double?
+
+  @Option(help: "Images to calibrate eigen and quantize with.")
+  var calibrationSize: Int?
+
+  @Option(help: "Channels of a student as a fraction of the teacher's.")
+  var width: Double?
+
+  @Option(help: "Epochs of distillation.")
+  var epochs: Int?
+
+  @Option(help: "Temperature of distillation.")
+  var temperature: Double?
+
+  @Option(help: "Weight of the teacher in distillation, 0 to 1; the labels get the rest.")
+  var alpha: Double?
+
+  @Option(help: "Points of top-1 accuracy that may be lost, in percent.")
+  var maxDrop: Double?
+
+  @Option(help: "Largest file, in bytes or percent.")
+  var targetSize: Bound?
+
+  @Option(help: "Most multiply-accumulate operations per image, or percent.")
+  var targetMacs: Bound?
+
+  @Option(help: "Longest time per image at batch 1, in milliseconds or percent.")
+  var targetLatency: Bound?
+
+  @Option(help: "Seed of everything random.")
+  var seed: UInt64 = 0
+
+  @Option(name: .shortAndLong, help: "The ONNX file to write.")
+  var output: String
+
+  @Option(help: "Also write a report for people, as HTML.")
+  var report: String?
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    guard (technique == nil) != (recipe == nil) else {
+      throw ValidationError("give either --technique or --recipe")
+    }
+    if recipe != nil {
+      let settings: [Any?] = [ratio, energy, calibrationSize, width, epochs, temperature, alpha]
+      guard settings.allSatisfy({ $0 == nil }) else {
+        throw ValidationError("settings of techniques belong into the recipe, not beside it")
+      }
+    }
+    if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
+    try check("--max-drop", maxDrop ?? 0, 0...100)
+  }
+
+  func run() throws {
+    for path in [output, report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
+    let recipe = try makeRecipe()
+    let graph = try ONNXFile.read(model)
+    let context = CompressionContext(
+      original: graph, training: try data.load(.train), validation: try data.load(.test),
+      threads: common.pool, seed: seed, progress: Console.progress)
+    let goals = Goals(
+      maxDrop: maxDrop, size: targetSize?.value, macs: targetMacs?.value,
+      latency: targetLatency?.value)
+    let result = try locating(model) { try Compressor(context, goals: goals).run(recipe) }
+    try ONNXFile.write(result.graph, to: output)
+    let report = CompressionReport(
+      result, model: model, output: output, threads: common.pool.count)
+    if let path = self.report { try AtomicFile.write(report.html, to: path) }
+    if common.json { return try Console.json(report) }
+    Console.endProgress()
+    print(text(report))
+  }
+
+  private func makeRecipe() throws -> Recipe {
+    if let recipe { return try Recipe(yaml: recipe) }
+    let steps = (technique?.values ?? []).map { technique in
+      var step = CompressionStep(technique)
+      step.ratio = ratio ?? step.ratio
+      step.energy = energy
+      step.calibrationImages = calibrationSize ?? step.calibrationImages
+      step.width = width ?? step.width
+      step.epochs = epochs ?? step.epochs
+      step.temperature = temperature ?? step.temperature
+      step.alpha = alpha ?? step.alpha
+      return step
+    }
+    let recipe = Recipe(steps)
+    try recipe.validate()
+    return recipe
+  }
+
+  private func text(_ report: CompressionReport) -> String {
+    let (before, after) = (report.before, report.after)
+    let comparison = table([
+      ["", "before", "after"],
+      ["top-1", fixed(before.top1, 4), fixed(after.top1, 4)],
+      ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
+      ["parameters", "\(before.parameters)", "\(after.parameters)"],
+      ["MACs", "\(before.macs)", "\(after.macs)"],
+      ["images/s, batch 32", fixed(before.imagesPerSecond, 0), fixed(after.imagesPerSecond, 0)],
+      ["ms, batch 1", fixed(before.latencyMs, 3), fixed(after.latencyMs, 3)],
+    ])
+    let layers = report.layers.map { layer in
+      let rank = layer.rank.map { ", rank \($0) of \(layer.fullRank ?? $0)" } ?? ""
+      return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)"
+    }
+    return (layers + ["", comparison, "", "wrote \(output)"]).joined(separator: "\n")
+  }
+}
+
+/// Techniques separated by commas, as in `--technique lowrank,distill`.
+struct TechniqueList: ExpressibleByArgument {
+  let values: [Technique]
+
+  init?(argument: String) {
+    let names = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = names.compactMap { Technique(rawValue: String($0)) }
+    guard values.count == names.count else { return nil }
+  }
+}
+
+/// A bound such as `200k`, `1.5M`, `0.12` or `50%`.
+struct Bound: ExpressibleByArgument {
+  let value: Goals.Bound
+
+  init?(argument: String) {
+    let scales: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "%": 0.01]
+    let scale = argument.last.flatMap { scales[$0] }
+    let digits = scale == nil ? argument[...] : argument.dropLast()
+    guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
+    value = argument.hasSuffix("%")
+      ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+  }
+}

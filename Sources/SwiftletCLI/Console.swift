@@ -1,0 +1,119 @@
+import FoundationEssentials
+import Glibc
+import Logging
+import Swiftlet
+import Synchronization
+
+/// What a person sees: text and progress on standard error, results on standard output.
+enum Console {
+  private struct State {
+    var isQuiet = false
+    var shown = 0
+    var last = ContinuousClock.now
+  }
+
+  private static let state = Mutex(State())
+  private static let isTerminal = isatty(STDERR_FILENO) == 1
+
+  static func beQuiet() { state.withLock { $0.isQuiet = true } }
+
+  /// Prints a line for a person.
+  static func say(_ line: String) {
+    endProgress()
+    guard !state.withLock({ $0.isQuiet }) else { return }
+    write(line + "\n")
+  }
+
+  /// Prints the one error line; not even `--quiet` hides it.
+  static func error(_ message: String) { write("swiftlet: error: \(message)\n") }
+
+  /// Prints results as one JSON document on standard output.
+  static func json(_ value: some Encodable) throws {
+    endProgress()
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
+  /// Shows progress: on a terminal as one line that changes, else as a line now and then. Stops the
+  /// work if the user has interrupted it.
+  static let progress: Progress.Handler = { progress in
+    try Interruption.check()
+    state.withLock { state in
+      guard !state.isQuiet else { return }
+      let interval: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
+      guard state.last.duration(to: .now) >= interval else { return }
+      state.last = .now
+      var line = progress.task
+      if let total = progress.total { line += " \(progress.completed)/\(total)" }
+      if let remark = progress.remark { line += ", \(remark)" }
+      if isTerminal {
+        let padding = String(repeating: " ", count: max(0, state.shown - line.count))
+        write("\r\(line)\(padding)")
+        state.shown = line.count
+      } else {
+        write(line + "\n")
+      }
+    }
+  }
+
+  /// Wipes the changing line.
+  static func endProgress() {
+    state.withLock { state in
+      if state.shown > 0 { write("\r\(String(repeating: " ", count: state.shown))\r") }
+      state.shown = 0
+    }
+  }
+
+  private static func write(_ text: String) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { return }
+      bytes = bytes.dropFirst(count)
+    }
+  }
+
+  static func bootstrapLogging() {
+    LoggingSystem.bootstrap { _ in ConsoleLogHandler() }
+  }
+}
+
+/// Sends the library's log to the console: notices as they are, worse with their level.
+private struct ConsoleLogHandler: LogHandler {
+  var metadata: Logger.Metadata = [:]
+  var logLevel: Logger.Level = .notice
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let prefix = event.level >= .warning ? "swiftlet: \(event.level): " : ""
+    Console.say("\(prefix)\(event.message)")
+  }
+}
+
+/// Ctrl-C: the first one asks the work to stop at the next safe place, the second one kills.
+enum Interruption {
+  private static let requested = Atomic(false)
+
+  static func install() {
+    // A reader that goes away must not end us by a signal.
+    signal(SIGPIPE, SIG_IGN)
+    let handler: @convention(c) (Int32) -> Void = { number in
+      Interruption.requested.store(true, ordering: .relaxed)
+      signal(number, SIG_DFL)
+    }
+    signal(SIGINT, handler)
+    signal(SIGTERM, handler)
+  }
+
+  static func check() throws {
+    if requested.load(ordering: .relaxed) { throw CancellationError() }
+  }
+}

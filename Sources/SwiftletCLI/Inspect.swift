@@ -1,0 +1,105 @@
+import ArgumentParser
+import OrderedCollections
+import Swiftlet
+
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show a model's operators, shapes, parameters, operations and memory.",
+    discussion: "Open extents, such as the batch, are set to --batch.")
+
+  @Argument(help: "The ONNX file.")
+  var model: String
+
+  @Option(help: "Value for open extents.")
+  var batch = 1
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws { try check("--batch", batch, 1...65536) }
+
+  func run() throws {
+    let graph = try ONNXFile.read(model)
+    let report = try locating(model) { try ModelReport(graph, batch: batch) }
+    if common.json { return try Console.json(report) }
+    print(report.text)
+  }
+}
+
+/// What `inspect` says about a model.
+private struct ModelReport: Encodable {
+  struct Value: Encodable {
+    let name, dtype, shape: String
+  }
+
+  struct Layer: Encodable {
+    let name, op: String
+    let outputShape: String?
+    let parameters: Int
+    let macs: Int?
+  }
+
+  let name: String
+  let opset: Int
+  let inputs, outputs: [Value]
+  let operators: [String: Int]
+  /// Operators that cannot be run; shapes and operations are unknown then.
+  let unsupported: [String]
+  let nodes: [Layer]
+  let parameters: Int
+  let weightBytes: Int
+  let macs: Int?
+  /// Bytes of the largest set of values alive at once besides weights.
+  let activationBytes: Int?
+  let metadata: [String: String]
+
+  init(_ graph: Graph, batch: Int) throws {
+    name = graph.name
+    opset = graph.opset
+    func describe(_ info: ValueInfo) -> Value {
+      Value(name: info.name, dtype: info.dtype.rawValue, shape: info.shapeDescription)
+    }
+    inputs = graph.inputs.map(describe)
+    outputs = graph.outputs.map(describe)
+    operators = Dictionary(graph.nodes.map { ($0.opType, 1) }, uniquingKeysWith: +)
+    unsupported = graph.nodes.filter { !OperatorRegistry.supports($0) }.map(\.label)
+    let plan = unsupported.isEmpty ? try Plan(graph) : nil
+    let infos = try plan.map { try $0.infer($0.inputShapes(batch: batch)) }
+    let costs = try plan?.macs(batch: batch)
+    nodes = graph.nodes.enumerated().map { index, node in
+      Layer(
+        name: node.name, op: node.opType,
+        outputShape: infos?[node.outputs[0]].map { "\($0.shape)" },
+        parameters: node.inputs.reduce(0) { $0 + (graph.initializers[$1]?.shape.count ?? 0) },
+        macs: costs?[index])
+    }
+    parameters = graph.parameterCount
+    weightBytes = graph.weightByteCount
+    macs = costs?.reduce(0, +)
+    activationBytes = infos.flatMap { plan?.peakActivationBytes($0) }
+    metadata = Dictionary(uniqueKeysWithValues: graph.metadata.map { ($0.key, $0.value) })
+  }
+
+  var text: String {
+    var lines = ["\(name), opset \(opset)"]
+    lines += inputs.map { "input   \($0.name): \($0.dtype) \($0.shape)" }
+    lines += outputs.map { "output  \($0.name): \($0.dtype) \($0.shape)" }
+    lines.append("")
+    lines.append(
+      table(
+        [["node", "operator", "output", "parameters", "MACs"]]
+          + nodes.map {
+            [
+              $0.name, $0.op, $0.outputShape ?? "?", "\($0.parameters)",
+              $0.macs.map(String.init) ?? "?",
+            ]
+          }))
+    lines.append("")
+    lines.append("parameters  \(parameters), \(weightBytes) bytes")
+    lines.append("MACs        \(macs.map(String.init) ?? "unknown")")
+    lines.append("activations \(activationBytes.map { "\($0) bytes at most" } ?? "unknown")")
+    if !unsupported.isEmpty {
+      lines.append("not supported: \(unsupported.joined(separator: ", "))")
+    }
+    return lines.joined(separator: "\n")
+  }
+}

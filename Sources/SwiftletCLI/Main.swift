@@ -1,0 +1,74 @@
+import ArgumentParser
+import Glibc
+import Logging
+import Swiftlet
+
+/// The command `swiftlet`.
+struct SwiftletCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "swiftlet",
+    abstract: "Small, fast neural networks on ordinary CPUs.",
+    discussion: """
+      Trains a network, makes it smaller, measures what that gains, and saves it as ONNX:
+
+        swiftlet train --model seed-cnn --data fashion-mnist --epochs 3 -o seed.onnx
+        swiftlet compress seed.onnx --technique lowrank --data fashion-mnist -o small.onnx
+        swiftlet bench seed.onnx small.onnx --batch 1,32 --threads 1,2
+
+      Exit codes: 0 ok, 2 bad input, 3 unsupported, 64 wrong usage, 70 internal error.
+      """,
+    version: Version.text,
+    subcommands: [
+      Train.self, Evaluate.self, Compress.self, Bench.self, Inspect.self, Doctor.self,
+    ])
+}
+
+@main
+enum Main {
+  static func main() {
+    Interruption.install()
+    Console.bootstrapLogging()
+    do {
+      var command = try SwiftletCommand.parseAsRoot()
+      try command.run()
+    } catch {
+      exit(report(error))
+    }
+  }
+
+  /// Prints the one error line, and tells the exit code.
+  private static func report(_ error: any Error) -> Int32 {
+    Console.endProgress()
+    switch error {
+    case let error as SwiftletError:
+      Console.error(error.description)
+      return error.code.exitCode
+    case is CancellationError:
+      Console.error("interrupted: no output file was changed")
+      return 2
+    default:
+      let code = SwiftletCommand.exitCode(for: error)
+      if code == .success {
+        print(SwiftletCommand.fullMessage(for: error))
+        return 0
+      }
+      guard code == .validationFailure else {
+        Console.error(SwiftletError(.internal, "\(error)").description)
+        return 70
+      }
+      let message = SwiftletCommand.message(for: error)
+      Console.error(
+        SwiftletError(.badInput, message, mend: "see swiftlet --help").description)
+      return code.rawValue
+    }
+  }
+}
+
+/// What `--version` says: which build this is, and on which numerical library it stands.
+enum Version {
+  static let number = "0.1.0"
+
+  static var text: String {
+    "\(number) (\(Backend.current.configuration), core \(Backend.current.core))"
+  }
+}

@@ -1,0 +1,95 @@
+public import ArgumentParser
+import Glibc
+public import Swiftlet
+
+/// The options that every command has.
+struct CommonOptions: ParsableArguments {
+  @Flag(help: "Print the result as one JSON document on standard output.")
+  var json = false
+
+  @Option(help: "Threads to use; default: one per processor.")
+  var threads: Int?
+
+  @Flag(help: "Print no progress and no remarks.")
+  var quiet = false
+
+  func validate() throws {
+    if let threads, !(1...1024 ~= threads) {
+      throw ValidationError("--threads \(threads) is not between 1 and 1024")
+    }
+    if quiet { Console.beQuiet() }
+  }
+
+  var pool: ThreadPool { threads.map(ThreadPool.init(count:)) ?? .available }
+}
+
+/// Which images to use.
+struct DataOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%].",
+      valueName: "spec"))
+  var data: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Where to look for fashion-mnist first; then $SWIFTLET_DATA, then Debian's package.",
+      valueName: "dir"))
+  var dataDir: String?
+
+  func load(_ part: DataSpec.Part) throws -> ImageDataset {
+    try DataSpec(parsing: data).load(part, dataDirectory: dataDir)
+  }
+}
+
+/// Numbers separated by commas, as in `--batch 1,32,256`.
+struct NumberList: ExpressibleByArgument {
+  let values: [Int]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Int($0) }
+    guard numbers.count == parts.count, numbers.allSatisfy({ 1...65536 ~= $0 }) else { return nil }
+    values = numbers
+  }
+
+  init(_ values: [Int]) { self.values = values }
+
+  var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
+}
+
+extension OptimizerKind: ExpressibleByArgument {}
+extension LearningRateSchedule.Kind: ExpressibleByArgument {}
+
+/// The largest memory this process has used so far, in bytes.
+func peakMemory() -> Int {
+  var usage = rusage()
+  unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
+  return usage.ru_maxrss * 1024
+}
+
+/// Prints rows as columns of equal width: the first to the left, the others to the right.
+func table(_ rows: [[String]]) -> String {
+  let widths = (0..<(rows.first?.count ?? 0)).map { column in
+    rows.map { $0[column].count }.max() ?? 0
+  }
+  return rows.map { row in
+    row.enumerated().map { column, cell in
+      let space = String(repeating: " ", count: widths[column] - cell.count)
+      return column == 0 ? cell + space : space + cell
+    }.joined(separator: "  ")
+  }.joined(separator: "\n")
+}
+
+/// A number with a fixed count of decimals.
+func fixed(_ value: Double, _ decimals: Int) -> String {
+  guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+  var scale = 1
+  for _ in 0..<decimals { scale *= 10 }
+  let scaled = Int((abs(value) * Double(scale)).rounded())
+  let sign = value < 0 && scaled > 0 ? "-" : ""
+  guard decimals > 0 else { return "\(sign)\(scaled)" }
+  let fraction = String(scaled % scale)
+  return "\(sign)\(scaled / scale)." + String(repeating: "0", count: decimals - fraction.count)
+    + fraction
+}

@@ -1,0 +1,176 @@
+import ArgumentParser
+import Swiftlet
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a model on images.",
+    discussion: """
+      Writes the model, and beside it what each epoch reached: NAME.curves.json and NAME.curves.svg. \
+      Progress is kept in NAME.checkpoint until the run is done; --resume continues there as if \
+      nothing had happened. Validation uses the test part of the data, or with --split a part of \
+      the training data.
+
+        swiftlet train --data fashion-mnist --epochs 3 -o seed.onnx
+        swiftlet train --data 'cifar100:DIR:train[0..<1000]' --split 0.8 -o small.onnx
+      """)
+
+  @Option(help: "seed-cnn, or an ONNX file to go on from.")
+  var model = "seed-cnn"
+
+  @OptionGroup var data: DataOptions
+
+  @Option(help: "Passes over the training images.")
+  var epochs = 3
+
+  @Option(help: "Images per update.")
+  var batch = 128
+
+  @Option(help: "Update rule: adam, adamw, nadam or sgd.")
+  var optimizer = OptimizerKind.adam
+
+  @Option(name: .customLong("lr"), help: "Highest learning rate.")
+  var learningRate = 1e-3
+
+  @Option(help: "Course of the learning rate: cosine, constant or step.")
+  var schedule = LearningRateSchedule.Kind.cosine
+
+  @Option(help: "Epochs of linear warm-up.")
+  var warmup = 0.0
+
+  @Option(help: "Epochs of the first cosine cycle (warm restarts), or between decays of step.")
+  var period: Double?
+
+  @Option(help: "Factor by which each cosine cycle is longer than the one before.")
+  var stretch = 1.0
+
+  @Option(help: "Momentum of sgd.")
+  var momentum = 0.9
+
+  @Option(help: "Weight decay; default: 0.01 for adamw, else 0.")
+  var weightDecay: Double?
+
+  @Option(help: "Share of the target spread over all classes, 0 to below 1.")
+  var labelSmoothing = 0.0
+
+  @Option(help: "Move training images by up to so many pixels.")
+  var crop = 0
+
+  @Flag(help: "Mirror training images at random.")
+  var flip = false
+
+  @Option(help: "Seed of everything random.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Classes of seed-cnn; default: as many as the data have.")
+  var classes: Int?
+
+  @Option(help: "Train on this fraction of the training data and validate on the rest.")
+  var split: Double?
+
+  @Flag(help: "Continue from the checkpoint, if there is one.")
+  var resume = false
+
+  @Option(help: "Batches between two checkpoints.")
+  var checkpointEvery = 200
+
+  @Option(name: .shortAndLong, help: "The ONNX file to write.")
+  var output: String
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    try check("--epochs", epochs, 1...1_000_000)
+    try check("--batch", batch, 1...1_000_000)
+    try check("--lr", learningRate, 0...1e6)
+    try check("--warmup", warmup, 0...1e6)
+    try check("--period", period ?? 1, 1e-3...1e6)
+    try check("--stretch", stretch, 1...1e3)
+    try check("--momentum", momentum, 0...0.9999)
+    try check("--weight-decay", weightDecay ?? 0, 0...1e3)
+    try check("--label-smoothing", labelSmoothing, 0...0.999)
+    try check("--crop", crop, 0...1024)
+    try check("--classes", classes ?? 1, 1...1_000_000)
+    try check("--checkpoint-every", checkpointEvery, 1...1_000_000)
+  }
+
+  func run() throws {
+    try AtomicFile.checkWritable(output)
+    let (training, validation) = try loadData()
+    let graph = try startingModel(training)
+    let settings = TrainingSettings(
+      epochs: epochs, batch: batch,
+      optimizer: OptimizerSettings(optimizer, momentum: momentum, weightDecay: weightDecay),
+      schedule: LearningRateSchedule(
+        schedule, rate: learningRate, warmup: warmup, period: period, stretch: stretch),
+      labelSmoothing: labelSmoothing, augmentation: Augmentation(crop: crop, flips: flip),
+      seed: seed)
+    let stem = output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output
+    let checkpoint = CheckpointFile(path: "\(stem).checkpoint", interval: checkpointEvery)
+    var trainer = try Trainer(
+      graph, training: training, validation: validation, settings: settings, threads: common.pool,
+      checkpoint: checkpoint, resumes: resume)
+    Console.say(
+      "training \(graph.name), \(graph.parameterCount) parameters, on \(training.count) images of "
+        + "\(training.name), \(common.pool.count) thread(s)")
+    let (trained, history) = try trainer.run(progress: Console.progress)
+    try ONNXFile.write(trained, to: output)
+    try AtomicFile.write(history.json(), to: "\(stem).curves.json")
+    try AtomicFile.write(history.svg(title: "\(graph.name) on \(training.name)"), to: "\(stem).curves.svg")
+    checkpoint.remove()
+    try report(history, curves: stem)
+  }
+
+  private func loadData() throws -> (training: ImageDataset, validation: ImageDataset) {
+    let whole = try data.load(.train)
+    if let split { return try whole.split(split, seed: seed) }
+    let spec = try DataSpec(parsing: data.data)
+    guard spec.part != .test else {
+      throw SwiftletError(
+        .badInput, "training on the test part leaves nothing to validate with", at: data.data,
+        mend: "add --split 0.8")
+    }
+    return (whole, try spec.counterpart.load(.test, dataDirectory: data.dataDir))
+  }
+
+  private func startingModel(_ data: ImageDataset) throws -> Graph {
+    if model == "seed-cnn" {
+      return SeedCNN.make(classes: classes ?? data.classCount, seed: seed)
+    }
+    guard classes == nil else {
+      throw SwiftletError(
+        .unsupported, "--classes changes the built-in model only", mend: "leave it out")
+    }
+    return try ONNXFile.read(model)
+  }
+
+  private func report(_ history: TrainingHistory, curves: String) throws {
+    guard let last = history.epochs.last else { return }
+    struct Result: Encodable {
+      let model: String
+      let top1, loss, imagesPerSecond: Double
+      let epochs: [TrainingHistory.Epoch]
+      let threads, peakMemoryBytes: Int
+    }
+    // The median is what a long run would see: the first epoch warms up.
+    let speeds = history.epochs.map(\.imagesPerSecond).sorted()
+    let speed = speeds[speeds.count / 2]
+    if common.json {
+      try Console.json(
+        Result(
+          model: output, top1: last.validationTop1, loss: last.validationLoss,
+          imagesPerSecond: speed, epochs: history.epochs, threads: common.pool.count,
+          peakMemoryBytes: peakMemory()))
+    }
+    Console.say(
+      "wrote \(output): top-1 \(fixed(last.validationTop1, 4)), \(fixed(speed, 0)) images/s, "
+        + "peak memory \(peakMemory() >> 20) MB; curves in \(curves).curves.svg")
+  }
+}
+
+/// Checks that an option's value lies in its range.
+func check<T: Comparable>(_ option: String, _ value: T, _ range: ClosedRange<T>) throws {
+  guard range ~= value else {
+    throw ValidationError(
+      "\(option) \(value) is not between \(range.lowerBound) and \(range.upperBound)")
+  }
+}

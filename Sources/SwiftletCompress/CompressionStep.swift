@@ -1,0 +1,129 @@
+public import SwiftletCore
+public import SwiftletFormats
+public import SwiftletGraph
+import SwiftletTraining
+
+/// One technique and its settings.
+public struct CompressionStep: Sendable, Codable, Equatable {
+  public var technique: Technique
+  /// Operations of a factored layer as a fraction of the dense one's (`svd`, `lowrank`, `eigen`).
+  public var ratio: Double = 0.5
+  /// Energy to keep instead of a ratio: fraction of the squared singular values, or of the variance.
+  public var energy: Double?
+  /// Images to calibrate with (`eigen`, `quantize`).
+  public var calibrationImages = 512
+  /// Channels of the student as a fraction of the teacher's (`distill`).
+  public var width = 0.5
+  public var epochs = 1
+  public var learningRate = 1e-3
+  public var temperature = 4.0
+  public var alpha = 0.7
+
+  public init(_ technique: Technique) { self.technique = technique }
+
+  /// - Throws: `badInput` naming the setting that is out of range.
+  public func validate() throws {
+    func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
+      guard range ~= value else {
+        throw SwiftletError(
+          .badInput, "\(name) \(value) is not between \(range.lowerBound) and \(range.upperBound)",
+          at: technique.rawValue)
+      }
+    }
+    try check("ratio", ratio, 0.01...1)
+    try check("energy", energy ?? 1, 0.01...1)
+    try check("calibrationImages", Double(calibrationImages), 1...1e7)
+    try check("width", width, 0.05...1)
+    try check("epochs", Double(epochs), 1...1e4)
+    try check("learningRate", learningRate, 1e-9...10)
+    try check("temperature", temperature, 0.1...100)
+    try check("alpha", alpha, 0...1)
+  }
+}
+
+/// What a pass works with besides the graph.
+public struct CompressionContext: Sendable {
+  /// The model before any compression: the teacher.
+  public let original: Graph
+  /// Images to calibrate and learn with.
+  public let training: ImageDataset
+  /// Images to judge with.
+  public let validation: ImageDataset
+  public let threads: ThreadPool
+  public let seed: UInt64
+  public let progress: Progress.Handler?
+
+  public init(
+    original: Graph, training: ImageDataset, validation: ImageDataset,
+    threads: ThreadPool = .available, seed: UInt64 = 0, progress: Progress.Handler? = nil
+  ) {
+    self.original = original
+    self.training = training
+    self.validation = validation
+    self.threads = threads
+    self.seed = seed
+    self.progress = progress
+  }
+
+  /// Feeds the first `count` training images through the graph, in batches, and shows every
+  /// computed value by name, model inputs included.
+  func observe(
+    _ graph: Graph, images count: Int, _ body: @escaping (_ name: String, _ value: AnyTensor) throws -> Void
+  ) throws {
+    let plan = try Plan(graph)
+    let preprocessing = try Preprocessing.stored(in: graph, images: training)
+    let total = min(count, training.count)
+    for start in stride(from: 0, to: total, by: 64) {
+      let indices = Array(start..<min(start + 64, total))
+      let input = AnyTensor(preprocessing.batch(training, indices, pool: threads))
+      let name = plan.inputNames[0]
+      try body(name, input)
+      _ = try plan.run([name: input], ExecutionContext(pool: threads), observe: body)
+      try progress?(Progress("calibrate", completed: start + indices.count, total: total))
+    }
+  }
+}
+
+/// What became of one layer.
+public struct LayerReport: Sendable, Codable, Equatable {
+  public let layer: String
+  public let technique: Technique
+  public let changed: Bool
+  /// Why the layer was kept, or how it was changed.
+  public let remark: String
+  /// Directions kept and in all, where there are any.
+  public var rank: Int?
+  public var fullRank: Int?
+  /// Fraction of the energy (squared singular values, or variance) that the rank keeps.
+  public var energy: Double?
+
+  init(_ node: Node, _ technique: Technique, changed: Bool, _ remark: String) {
+    layer = node.name.isEmpty ? node.outputs[0] : node.name
+    self.technique = technique
+    self.changed = changed
+    self.remark = remark
+  }
+}
+
+/// A technique: a graph in, a smaller one out, and what was done to each layer.
+protocol CompressionPass: Sendable {
+  init(_ step: CompressionStep)
+
+  /// - Throws: `unsupported` if the technique cannot be applied to the graph at all. A single layer
+  ///   that does not fit is kept, with the reason in its report.
+  func apply(
+    to graph: Graph, _ context: CompressionContext
+  ) throws -> (graph: Graph, layers: [LayerReport])
+}
+
+extension Technique {
+  func pass(_ step: CompressionStep) -> any CompressionPass {
+    switch self {
+    case .svd: SVDPass(step)
+    case .lowrank: LowRankPass(step)
+    case .eigen: EigenPass(step)
+    case .quantize: QuantizePass(step)
+    case .distill: DistillPass(step)
+    }
+  }
+}
