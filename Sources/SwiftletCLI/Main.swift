@@ -19,7 +19,8 @@ struct SwiftletCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Evaluate.self, Compress.self, Bench.self, Inspect.self, Doctor.self,
+      Train.self, Evaluate.self, Run.self, Compress.self, Compare.self, Bench.self, Inspect.self,
+      Doctor.self,
     ])
 }
 

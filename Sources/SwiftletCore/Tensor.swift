@@ -8,12 +8,15 @@ public struct Tensor<Element: TensorElement>: Sendable {
   public let shape: Shape
   /// The step, in elements of the storage, between neighbours along each axis.
   public let strides: [Int]
+  /// Whether the elements lie packed in row-major order.
+  public let isContiguous: Bool
   let offset: Int
   var storage: Storage<Element>
 
   init(shape: Shape, strides: [Int], offset: Int, storage: Storage<Element>) {
     self.shape = shape
     self.strides = strides
+    isContiguous = Self.isPacked(shape, strides)
     self.offset = offset
     self.storage = storage
   }
@@ -48,8 +51,7 @@ public struct Tensor<Element: TensorElement>: Sendable {
 
   public var count: Int { shape.count }
 
-  /// Whether the elements lie packed in row-major order.
-  public var isContiguous: Bool {
+  private static func isPacked(_ shape: Shape, _ strides: [Int]) -> Bool {
     var expected = 1
     for axis in stride(from: shape.rank - 1, through: 0, by: -1) {
       if shape[axis] != 1 && strides[axis] != expected { return false }
@@ -134,7 +136,12 @@ extension MutableSpan where Element: BitwiseCopyable {
   @inlinable
   package mutating func copy(_ source: Span<Element>, to start: Int) {
     var target = part(start..<start + source.count)
-    for i in source.indices { target[i] = source[i] }
+    unsafe source.withUnsafeBufferPointer { source in
+      unsafe target.withUnsafeMutableBufferPointer { target in
+        guard let from = source.baseAddress else { return }
+        unsafe target.baseAddress?.update(from: from, count: source.count)
+      }
+    }
   }
 
   /// Sets every element to `value`.

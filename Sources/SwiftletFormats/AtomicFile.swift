@@ -64,3 +64,19 @@ public enum AtomicFile {
     return (parent, "\(folder).\(name).swiftlet-\(getpid())")
   }
 }
+
+/// Folders to write files into.
+public enum Folder {
+  /// Makes a folder, and those above it, where they are missing.
+  ///
+  /// - Throws: `io` if it cannot be made.
+  public static func create(_ path: String) throws {
+    guard !InputFile.isDirectory(path) else { return }
+    let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+      .joined(separator: "/")
+    if !parent.isEmpty { try create(parent) }
+    guard unsafe mkdir(path, 0o777) == 0 || InputFile.isDirectory(path) else {
+      throw systemError("no folder can be made", path)
+    }
+  }
+}

@@ -1,4 +1,3 @@
-public import SwiftletBLAS
 public import SwiftletCore
 
 /// Everything that is true about one operator: attributes, shapes, result, gradient, cost.
@@ -59,13 +58,13 @@ public protocol FloatOperator: Operator {
   /// Inputs that gradient descent leaves alone even where they are constants: statistics, ratios.
   var untrainedInputs: Set<Int> { get }
 
-  func forward<T: BLASElement>(
+  func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>]
 
   /// The forward computation while training. Differs from ``forward`` where training computes
   /// something else, or something more that the gradient needs.
-  func forwardForTraining<T: BLASElement>(
+  func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T>
 
@@ -75,7 +74,7 @@ public protocol FloatOperator: Operator {
   ///   - call: The forward call, with the tensors that ``gradientReads`` names.
   ///   - outputGradient: Gradient with respect to the first output; may be reused for the result.
   /// - Returns: One gradient per input, `nil` where ``ForwardCall/wanted`` is false.
-  func gradients<T: BLASElement>(
+  func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?]
 }
@@ -92,7 +91,7 @@ public struct GradientReads: Sendable {
 }
 
 /// What a forward call in training leaves behind.
-public struct TrainingResult<T: BLASElement>: Sendable {
+public struct TrainingResult<T: LayerElement>: Sendable {
   public var outputs: [Tensor<T>]
   /// Intermediate results for the gradient.
   public var saved: [Tensor<T>]
@@ -107,7 +106,7 @@ public struct TrainingResult<T: BLASElement>: Sendable {
 }
 
 /// A forward call as its gradient sees it.
-public struct ForwardCall<T: BLASElement>: Sendable {
+public struct ForwardCall<T: LayerElement>: Sendable {
   public let inputShapes: [Shape?]
   /// The inputs that ``FloatOperator/gradientReads`` names.
   public let inputs: [Tensor<T>?]
@@ -132,7 +131,7 @@ public struct ForwardCall<T: BLASElement>: Sendable {
 extension FloatOperator {
   public var untrainedInputs: Set<Int> { [] }
 
-  public func forwardForTraining<T: BLASElement>(
+  public func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T> {
     TrainingResult(try forward(&inputs, context))
@@ -147,7 +146,7 @@ extension FloatOperator {
     return try forward(taking: &inputs, as: Float.self, context)
   }
 
-  private func forward<T: BLASElement>(
+  private func forward<T: LayerElement>(
     taking inputs: inout [AnyTensor?], as _: T.Type, _ context: ExecutionContext
   ) throws -> [AnyTensor] {
     var typed = try inputs.map { try $0?.require(T.self) }

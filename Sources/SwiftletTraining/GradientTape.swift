@@ -1,4 +1,3 @@
-public import SwiftletBLAS
 public import SwiftletCore
 public import SwiftletGraph
 
@@ -6,7 +5,7 @@ public import SwiftletGraph
 ///
 /// Runs the plan forward, keeping of each call just what its gradient reads, then walks back from
 /// the gradient of the loss to that of every trainable constant.
-public struct GradientTape<T: BLASElement>: Sendable {
+public struct GradientTape<T: LayerElement>: Sendable {
   private let plan: Plan
   /// Slots of the constants that are trained.
   private let trainable: Set<Int>

@@ -1,6 +1,6 @@
 import RealModule
-public import SwiftletBLAS
 public import SwiftletCore
+public import SwiftletGraph
 
 /// Cross-entropy between softmax(logits) and integer classes, averaged over the batch.
 ///
@@ -14,7 +14,7 @@ public struct CrossEntropy: Sendable {
   /// Loss and its gradient with respect to the logits (N×classes).
   ///
   /// - Precondition: One label per row, each below the number of classes.
-  public func callAsFunction<T: BLASElement>(
+  public func callAsFunction<T: LayerElement>(
     _ logits: Tensor<T>, _ labels: [Int]
   ) -> (value: Double, gradient: Tensor<T>) {
     let classes = logits.shape[1]
@@ -54,7 +54,7 @@ public struct DistillationLoss: Sendable {
   }
 
   /// Loss and its gradient with respect to the student's logits (N×classes).
-  public func callAsFunction<T: BLASElement>(
+  public func callAsFunction<T: LayerElement>(
     _ student: Tensor<T>, teacher: Tensor<T>, _ labels: [Int]
   ) -> (value: Double, gradient: Tensor<T>) {
     let (hard, hardGradient) = crossEntropy(student, labels)
@@ -78,7 +78,7 @@ public struct DistillationLoss: Sendable {
   }
 }
 
-extension Tensor where Element: BLASElement {
+extension Tensor where Element: LayerElement {
   /// log softmax of each row of a matrix.
   func logSoftmax() -> Tensor {
     var result = contiguous()

@@ -43,3 +43,22 @@ typedef struct {
 /* The kernels of the family, best first; the last one runs on every CPU. */
 size_t swl_quantize_kernel_count(void);
 const swl_quantize_kernel *swl_quantize_kernel_at(size_t index);
+
+/* Layers that are bound by memory, on fp32. All variants agree bit for bit. */
+typedef struct {
+  const char *name;
+  swl_isa isa;
+  /* x[i] = x[i] < 0 ? 0 : x[i]. */
+  void (*relu)(size_t count, float *x);
+  /* slope[i] = y[i] > 0 ? slope[i] : 0. */
+  void (*relu_gradient)(size_t count, const float *y, float *slope);
+  /* The largest value of each 2x2 window of a plane of 2 height x 2 width; NaN if one is. */
+  void (*max_pool2)(size_t height, size_t width, const float *x, float *y);
+  /* Hands each slope to the first of its four positions that holds the maximum; the others get
+   * 0. */
+  void (*max_pool2_gradient)(size_t height, size_t width, const float *x, const float *slope,
+                             float *dx);
+} swl_layer_kernel;
+
+size_t swl_layer_kernel_count(void);
+const swl_layer_kernel *swl_layer_kernel_at(size_t index);

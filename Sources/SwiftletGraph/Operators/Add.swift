@@ -1,4 +1,3 @@
-public import SwiftletBLAS
 public import SwiftletCore
 
 /// y = a + b, elementwise, either side repeated to fit the other.
@@ -21,7 +20,7 @@ public struct Add: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let a = inputs[0].take()!
@@ -35,7 +34,7 @@ public struct Add: FloatOperator {
     return [Self.sum(consume y, b, context.pool)]
   }
 
-  private static func sum<T: BLASElement>(
+  private static func sum<T: LayerElement>(
     _ full: consuming Tensor<T>, _ other: Tensor<T>, _ pool: ThreadPool
   ) -> Tensor<T> {
     let other = other.contiguous()
@@ -54,7 +53,7 @@ public struct Add: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let dy = outputGradient.contiguous()

@@ -1,4 +1,3 @@
-public import SwiftletBLAS
 public import SwiftletCore
 
 /// y = scale · (x − mean) / √(variance + epsilon) + shift, per channel: x N×C×D1×…, the others C.
@@ -39,7 +38,7 @@ public struct BatchNormalization: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let inverse = inputs[4]!.map { inverseDeviation($0) }
@@ -50,7 +49,7 @@ public struct BatchNormalization: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forwardForTraining<T: BLASElement>(
+  public func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T> {
     let x = inputs[0].take()!.contiguous()
@@ -62,11 +61,11 @@ public struct BatchNormalization: FloatOperator {
       updates: [3: running(inputs[3]!, mean), 4: running(inputs[4]!, variance)])
   }
 
-  private func inverseDeviation<T: BLASElement>(_ variance: T) -> T {
+  private func inverseDeviation<T: LayerElement>(_ variance: T) -> T {
     1 / (variance + T(epsilon)).squareRoot()
   }
 
-  private func running<T: BLASElement>(_ old: Tensor<T>, _ batch: Tensor<T>) -> Tensor<T> {
+  private func running<T: LayerElement>(_ old: Tensor<T>, _ batch: Tensor<T>) -> Tensor<T> {
     var result = old
     var values = result.mutableSpan
     for i in values.indices {
@@ -75,7 +74,7 @@ public struct BatchNormalization: FloatOperator {
     return result
   }
 
-  private func normalize<T: BLASElement>(
+  private func normalize<T: LayerElement>(
     _ x: consuming Tensor<T>, _ scale: Tensor<T>, _ shift: Tensor<T>, _ mean: Tensor<T>,
     _ inverse: Tensor<T>, _ pool: ThreadPool
   ) -> Tensor<T> {
@@ -99,7 +98,7 @@ public struct BatchNormalization: FloatOperator {
   }
 
   /// Mean and biased variance per channel, in two passes.
-  private func statistics<T: BLASElement>(
+  private func statistics<T: LayerElement>(
     _ x: Tensor<T>, _ pool: ThreadPool
   ) -> (mean: Tensor<T>, variance: Tensor<T>) {
     let (images, channels) = (x.shape[0], x.shape[1])
@@ -120,7 +119,7 @@ public struct BatchNormalization: FloatOperator {
   }
 
   /// Sums `body` over the planes of each channel.
-  private static func reduce<T: BLASElement>(
+  private static func reduce<T: LayerElement>(
     _ shape: Shape, _ pool: ThreadPool, _ body: @Sendable (_ plane: Int, _ channel: Int) -> T
   ) -> Tensor<T> {
     let channels = shape[1]
@@ -137,7 +136,7 @@ public struct BatchNormalization: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let x = call.inputs[0]!.contiguous()

@@ -1,4 +1,3 @@
-import SwiftletBLAS
 import SwiftletCore
 
 /// How a smaller tensor is repeated to fill a larger shape, by the ONNX (NumPy) rule.
@@ -46,7 +45,7 @@ struct Broadcast: Sendable {
   }
 
   /// Fills `result` (of the target shape) with the repeated elements of packed `tensor`.
-  func copy<T: BLASElement>(_ tensor: Tensor<T>, into result: inout Tensor<T>) {
+  func copy<T: LayerElement>(_ tensor: Tensor<T>, into result: inout Tensor<T>) {
     let values = tensor.span
     var output = result.mutableSpan
     forEachRow { start, from, length, step in
@@ -60,7 +59,7 @@ struct Broadcast: Sendable {
   }
 
   /// Adds the repeated elements of packed `tensor` to `result` (of the target shape).
-  func add<T: BLASElement>(_ tensor: Tensor<T>, to result: inout Tensor<T>) {
+  func add<T: LayerElement>(_ tensor: Tensor<T>, to result: inout Tensor<T>) {
     let values = tensor.span
     var output = result.mutableSpan
     forEachRow { start, from, length, step in
@@ -77,7 +76,7 @@ struct Broadcast: Sendable {
 
   /// Sums packed `tensor` (of the target shape) over the axes along which the source repeats: the
   /// transpose of ``copy(_:into:)``, and so its gradient.
-  func sum<T: BLASElement>(_ tensor: Tensor<T>) -> Tensor<T> {
+  func sum<T: LayerElement>(_ tensor: Tensor<T>) -> Tensor<T> {
     var result = Tensor<T>(zeros: source)
     let values = tensor.span
     var output = result.mutableSpan

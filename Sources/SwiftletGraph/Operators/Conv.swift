@@ -1,4 +1,4 @@
-public import SwiftletBLAS
+import SwiftletBLAS
 public import SwiftletCore
 
 /// 2-D convolution (cross-correlation): x N×C×H×W, weights O×(C/groups)×kH×kW, bias O
@@ -78,7 +78,7 @@ public struct Conv: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let x = inputs[0]!.contiguous()
@@ -99,17 +99,18 @@ public struct Conv: FloatOperator {
   }
 
   /// Sets every plane to its channel's bias, or to zero.
-  private static func fill<T: BLASElement>(
+  private static func fill<T: LayerElement>(
     _ output: inout MutableSpan<T>, planes: Int, area: Int, with bias: Tensor<T>?
   ) {
     guard let bias else { return output.fill(with: 0) }
+    let values = bias.span
     for plane in 0..<planes {
       var part = output.part(plane * area..<(plane + 1) * area)
-      part.fill(with: bias.span[plane % bias.count])
+      part.fill(with: values[plane % values.count])
     }
   }
 
-  private static func addProducts<T: BLASElement>(
+  private static func addProducts<T: LayerElement>(
     _ group: Group, _ x: Tensor<T>, _ w: Tensor<T>, _ images: Range<Int>, _ channels: Int,
     to output: inout MutableSpan<T>
   ) {
@@ -145,7 +146,7 @@ public struct Conv: FloatOperator {
   }
 
   /// Adds a product, whose rows run over several images, to each image's planes.
-  private static func add<T: BLASElement>(
+  private static func add<T: LayerElement>(
     _ product: Tensor<T>, _ group: Group, _ tile: Im2col.Tile, _ channels: Int, _ area: Int,
     to output: inout MutableSpan<T>, firstImage: Int
   ) {
@@ -167,7 +168,7 @@ public struct Conv: FloatOperator {
       columns: Im2col.columnTarget(rowCount: group.depth))
   }
 
-  private static func columnBuffer<T: BLASElement>(
+  private static func columnBuffer<T: LayerElement>(
     _ im2col: Im2col, _ tiles: [Im2col.Tile], _: T.Type
   ) -> Tensor<T> {
     Tensor(uninitialized: [im2col.rowCount, tiles.map(im2col.columnCount).max() ?? 0])
@@ -177,7 +178,7 @@ public struct Conv: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let x = call.inputs[0]!.contiguous()
@@ -193,7 +194,7 @@ public struct Conv: FloatOperator {
     return result
   }
 
-  private func inputGradient<T: BLASElement>(
+  private func inputGradient<T: LayerElement>(
     _ list: [Group], _ shape: Shape, _ w: Tensor<T>, _ dy: Tensor<T>, _ context: ExecutionContext
   ) -> Tensor<T> {
     var dx = Tensor<T>(uninitialized: shape)
@@ -212,15 +213,14 @@ public struct Conv: FloatOperator {
           BLAS.gemm(
             m: depth, n: width, k: group.outputs.count, a: weights, lda: depth, transposeA: true,
             b: slope.span, ldb: slope.leading, c: &matrix, ldc: width)
-          im2col.scatter(
-            columns.span, tile, addingTo: &output, firstImage: images.lowerBound)
+          im2col.scatter(&matrix, tile, addingTo: &output, firstImage: images.lowerBound)
         }
       }
     }
     return dx
   }
 
-  private func weightGradient<T: BLASElement>(
+  private func weightGradient<T: LayerElement>(
     _ list: [Group], _ x: Tensor<T>, _ shape: Shape, _ dy: Tensor<T>, _ context: ExecutionContext
   ) -> Tensor<T> {
     // Each thread sums over its own images; the partial sums are added in a fixed order.
@@ -237,7 +237,7 @@ public struct Conv: FloatOperator {
     return partial.summedOverLeadingAxis()
   }
 
-  private static func addWeightGradient<T: BLASElement>(
+  private static func addWeightGradient<T: LayerElement>(
     _ group: Group, _ x: Tensor<T>, _ dy: Tensor<T>, _ images: Range<Int>,
     to sum: inout MutableSpan<T>
   ) {
@@ -256,7 +256,7 @@ public struct Conv: FloatOperator {
     }
   }
 
-  private func biasGradient<T: BLASElement>(
+  private func biasGradient<T: LayerElement>(
     _ dy: Tensor<T>, _ context: ExecutionContext
   ) -> Tensor<T> {
     let (images, channels) = (dy.shape[0], dy.shape[1])
@@ -277,7 +277,7 @@ public struct Conv: FloatOperator {
 
   /// The part of an output-shaped tensor that belongs to one group and tile, as a matrix of
   /// output channels × columns: in place for one image, gathered for several.
-  private struct OutputRows<T: BLASElement> {
+  private struct OutputRows<T: LayerElement> {
     private let tensor: Tensor<T>
     private let range: Range<Int>
     let leading: Int

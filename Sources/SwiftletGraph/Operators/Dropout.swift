@@ -1,4 +1,3 @@
-public import SwiftletBLAS
 public import SwiftletCore
 
 /// In training, sets each element to zero with probability `ratio` and scales the others by
@@ -26,7 +25,7 @@ public struct Dropout: FloatOperator {
     [try floating(inputs, 0, "input")]
   }
 
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     [inputs[0].take()!]
@@ -34,7 +33,7 @@ public struct Dropout: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forwardForTraining<T: BLASElement>(
+  public func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T> {
     var y = inputs[0].take()!
@@ -54,7 +53,7 @@ public struct Dropout: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     var slope = outputGradient
@@ -62,7 +61,7 @@ public struct Dropout: FloatOperator {
     return [slope] + [Tensor<T>?](repeating: nil, count: call.wanted.count - 1)
   }
 
-  private func multiply<T: BLASElement>(_ tensor: inout Tensor<T>, by mask: Tensor<T>) {
+  private func multiply<T: LayerElement>(_ tensor: inout Tensor<T>, by mask: Tensor<T>) {
     let factors = mask.span
     var values = tensor.mutableSpan
     for i in values.indices { values[i] *= factors[i] }

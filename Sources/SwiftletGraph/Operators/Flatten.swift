@@ -1,4 +1,3 @@
-public import SwiftletBLAS
 public import SwiftletCore
 
 /// Joins the axes before `axis`, and those from it on, into a matrix.
@@ -26,14 +25,14 @@ public struct Flatten: FloatOperator {
     return [shape.count(of: 0..<split), shape.count(of: split..<shape.rank)]
   }
 
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let x = inputs[0].take()!
     return [x.reshaped(to: flattened(x.shape))]
   }
 
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     [outputGradient.reshaped(to: call.inputShapes[0]!)]

@@ -1,4 +1,4 @@
-public import SwiftletBLAS
+import SwiftletBLAS
 public import SwiftletCore
 
 /// y = alpha · op(a) · op(b) + beta · c: a M×K, b K×N (or transposed), c broadcast to M×N.
@@ -49,7 +49,7 @@ public struct Gemm: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let a = inputs[0]!.contiguous()
@@ -68,7 +68,7 @@ public struct Gemm: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let a = call.inputs[0]!.contiguous()
@@ -106,7 +106,7 @@ public struct Gemm: FloatOperator {
 
   /// result = alpha · op(a) · op(b) + beta · result, its rows split over the pool; a single row is
   /// a matrix–vector product.
-  private static func multiply<T: BLASElement>(
+  private static func multiply<T: LayerElement>(
     _ a: Tensor<T>, _ transposeA: Bool, _ b: Tensor<T>, _ transposeB: Bool, alpha: T, beta: T = 0,
     into result: inout Tensor<T>, _ pool: ThreadPool
   ) {

@@ -1,4 +1,3 @@
-public import SwiftletBLAS
 public import SwiftletCore
 
 /// The mean over all positions of each channel: x N×C×D1×… → N×C×1×….
@@ -22,7 +21,7 @@ public struct GlobalAveragePool: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let x = inputs[0]!.contiguous()
@@ -39,7 +38,7 @@ public struct GlobalAveragePool: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let shape = call.inputShapes[0]!

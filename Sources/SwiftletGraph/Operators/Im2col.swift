@@ -1,4 +1,3 @@
-import SwiftletBLAS
 import SwiftletCore
 
 /// Lays the windows of images out as columns of a matrix, so that a convolution becomes one matrix
@@ -50,12 +49,18 @@ struct Im2col: Sendable {
   }
 
   /// Fills `columns` (`rowCount` × columnCount) from packed `images` (N×C×H×W).
-  func gather<T: BLASElement>(
+  func gather<T: LayerElement>(
     _ images: Span<T>, _ tile: Tile, into columns: inout MutableSpan<T>
   ) {
     var target = 0
     forEachTap(tile) { image, channel, dy, dx, valid in
       let plane = images.extracting(planeRange(image, channel))
+      if isShift && tile.rows.count == place.outputHeight {
+        var out = columns.part(target..<target + place.outputArea)
+        target += place.outputArea
+        shift(plane, dy - place.padTop, dx - place.padLeft, into: &out)
+        return
+      }
       for row in tile.rows {
         var out = columns.part(target..<target + place.outputWidth)
         target += place.outputWidth
@@ -80,16 +85,80 @@ struct Im2col: Sendable {
     }
   }
 
+  /// Whether every tap sees the image moved by some rows and columns: stride 1 and an output as
+  /// large as the input, the usual padded 3×3 convolution.
+  private var isShift: Bool {
+    window.strides == [1, 1] && place.outputHeight == place.inputHeight
+      && place.outputWidth == place.inputWidth
+  }
+
+  /// out[y, x] = plane[y + down, x + right], zero outside: one copy, and then the columns that the
+  /// copy took from the neighbouring row are cleared.
+  private func shift<T: LayerElement>(
+    _ plane: Span<T>, _ down: Int, _ right: Int, into out: inout MutableSpan<T>
+  ) {
+    let offset = down * place.inputWidth + right
+    let (first, end) = overlap(offset)
+    if first > 0 {
+      var before = out.part(0..<first)
+      before.fill(with: 0)
+    }
+    if first < end { out.copy(plane.extracting(first + offset..<end + offset), to: first) }
+    if end < plane.count {
+      var after = out.part(end..<plane.count)
+      after.fill(with: 0)
+    }
+    clearEdge(&out, right)
+  }
+
+  /// plane[y + down, x + right] += values[y, x], the transpose of ``shift(_:_:_:into:)``.
+  private func addShifted<T: LayerElement>(
+    _ values: inout MutableSpan<T>, _ down: Int, _ right: Int, to plane: inout MutableSpan<T>
+  ) {
+    clearEdge(&values, right)
+    let offset = down * place.inputWidth + right
+    let (first, end) = overlap(offset)
+    guard first < end else { return }
+    var target = plane.part(first + offset..<end + offset)
+    let source = values.span.extracting(first..<end)
+    for i in source.indices { target[i] += source[i] }
+  }
+
+  /// The positions of a plane that stay inside it when moved by `offset`.
+  private func overlap(_ offset: Int) -> (first: Int, end: Int) {
+    let first = min(max(0, -offset), place.inputArea)
+    return (first, max(first, min(place.inputArea, place.inputArea - offset)))
+  }
+
+  /// Sets the columns to zero whose neighbours `right` of them lie outside of the image.
+  private func clearEdge<T: LayerElement>(_ values: inout MutableSpan<T>, _ right: Int) {
+    let width = place.inputWidth
+    for column in right < 0 ? 0..<min(width, -right) : max(0, width - right)..<width {
+      var position = column
+      for _ in 0..<place.inputHeight {
+        values[position] = 0
+        position &+= width
+      }
+    }
+  }
+
   /// Adds `columns` (`rowCount` × columnCount) onto packed `images` (N×C×H×W): the transpose of
-  /// ``gather(_:_:into:)``. `firstImage` is the index of the first image in the span.
-  func scatter<T: BLASElement>(
-    _ columns: Span<T>, _ tile: Tile, addingTo images: inout MutableSpan<T>, firstImage: Int
+  /// ``gather(_:_:into:)``. `firstImage` is the index of the first image in the span. What is in
+  /// `columns` afterwards is undefined.
+  func scatter<T: LayerElement>(
+    _ columns: inout MutableSpan<T>, _ tile: Tile, addingTo images: inout MutableSpan<T>, firstImage: Int
   ) {
     var source = 0
     forEachTap(tile) { image, channel, dy, dx, valid in
       var plane = images.part(planeRange(image - firstImage, channel))
+      if isShift && tile.rows.count == place.outputHeight {
+        var values = columns.part(source..<source + place.outputArea)
+        source += place.outputArea
+        addShifted(&values, dy - place.padTop, dx - place.padLeft, to: &plane)
+        return
+      }
       for row in tile.rows {
-        let values = columns.extracting(source..<source + place.outputWidth)
+        let values = columns.span.extracting(source..<source + place.outputWidth)
         source += place.outputWidth
         let y = row * window.strides[0] - place.padTop + dy
         guard y >= 0, y < place.inputHeight, !valid.isEmpty else { continue }

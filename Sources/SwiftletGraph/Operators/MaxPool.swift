@@ -1,5 +1,5 @@
-public import SwiftletBLAS
 public import SwiftletCore
+import SwiftletKernels
 
 /// The largest value of each window: x N×C×H×W → N×C×OH×OW. Padding never wins.
 ///
@@ -29,7 +29,7 @@ public struct MaxPool: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let x = inputs[0]!.contiguous()
@@ -41,8 +41,9 @@ public struct MaxPool: FloatOperator {
         let image = x.span.extracting(plane * place.inputArea..<(plane + 1) * place.inputArea)
         let start = (plane - planes.lowerBound) * place.outputArea
         var target = output.part(start..<start + place.outputArea)
-        if isPairwise(place) {
-          Self.poolPairs(image, place, into: &target)
+        if isTiling(place) {
+          T.maxPool2(
+            image, height: place.outputHeight, width: place.outputWidth, into: &target)
         } else {
           for position in 0..<place.outputArea {
             target[position] = image[argmax(image, place, position)]
@@ -57,7 +58,7 @@ public struct MaxPool: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let x = call.inputs[0]!.contiguous()
@@ -70,8 +71,9 @@ public struct MaxPool: FloatOperator {
         let slope = dy.span.extracting(plane * place.outputArea..<(plane + 1) * place.outputArea)
         let start = (plane - planes.lowerBound) * place.inputArea
         var target = output.part(start..<start + place.inputArea)
-        if isPairwise(place) {
-          Self.spreadPairs(slope, image, place, into: &target)
+        if isTiling(place) {
+          T.maxPool2Gradient(
+            image, slope, height: place.outputHeight, width: place.outputWidth, into: &target)
         } else {
           target.fill(with: 0)
           for position in 0..<place.outputArea {
@@ -84,7 +86,7 @@ public struct MaxPool: FloatOperator {
   }
 
   /// The position in the plane of the first largest value of a window.
-  private func argmax<T: BLASElement>(
+  private func argmax<T: LayerElement>(
     _ image: Span<T>, _ place: SlidingWindow.Placement, _ position: Int
   ) -> Int {
     let (row, column) = position.quotientAndRemainder(dividingBy: place.outputWidth)
@@ -105,59 +107,10 @@ public struct MaxPool: FloatOperator {
     return best
   }
 
-  // MARK: 2×2 windows that tile the image, the usual case
-
-  private func isPairwise(_ place: SlidingWindow.Placement) -> Bool {
+  /// Whether 2×2 windows tile the image: the usual case, which has a kernel.
+  private func isTiling(_ place: SlidingWindow.Placement) -> Bool {
     window.kernel == [2, 2] && window.strides == [2, 2] && window.dilations == [1, 1]
       && place.padTop == 0 && place.padLeft == 0
       && place.inputHeight == 2 * place.outputHeight && place.inputWidth == 2 * place.outputWidth
-  }
-
-  private static func poolPairs<T: BLASElement>(
-    _ image: Span<T>, _ place: SlidingWindow.Placement, into output: inout MutableSpan<T>
-  ) {
-    let width = place.inputWidth
-    for row in 0..<place.outputHeight {
-      let upper = image.extracting(2 * row * width..<(2 * row + 1) * width)
-      let lower = image.extracting((2 * row + 1) * width..<(2 * row + 2) * width)
-      var target = output.part(row * place.outputWidth..<(row + 1) * place.outputWidth)
-      for i in target.indices {
-        let left = larger(upper[2 &* i], lower[2 &* i])
-        target[i] = larger(left, larger(upper[2 &* i &+ 1], lower[2 &* i &+ 1]))
-      }
-    }
-  }
-
-  /// The larger number; NaN if either is.
-  @inline(__always)
-  private static func larger<T: BLASElement>(_ a: T, _ b: T) -> T {
-    a > b || a.isNaN ? a : b
-  }
-
-  private static func spreadPairs<T: BLASElement>(
-    _ slope: Span<T>, _ image: Span<T>, _ place: SlidingWindow.Placement,
-    into output: inout MutableSpan<T>
-  ) {
-    let width = place.inputWidth
-    for row in 0..<place.outputHeight {
-      let upper = image.extracting(2 * row * width..<(2 * row + 1) * width)
-      let lower = image.extracting((2 * row + 1) * width..<(2 * row + 2) * width)
-      let slopes = slope.extracting(row * place.outputWidth..<(row + 1) * place.outputWidth)
-      var target = output.part(2 * row * width..<(2 * row + 2) * width)
-      for i in slopes.indices {
-        let (a, b) = (upper[2 &* i], upper[2 &* i &+ 1])
-        let (c, d) = (lower[2 &* i], lower[2 &* i &+ 1])
-        let top = larger(a, b)
-        let most = larger(top, larger(c, d))
-        let fromA = a == most
-        let fromB = !fromA && b == most
-        let fromC = !fromA && !fromB && c == most
-        let g = slopes[i]
-        target[2 &* i] = fromA ? g : 0
-        target[2 &* i &+ 1] = fromB ? g : 0
-        target[width &+ 2 &* i] = fromC ? g : 0
-        target[width &+ 2 &* i &+ 1] = fromA || fromB || fromC ? 0 : g
-      }
-    }
   }
 }

@@ -1,7 +1,6 @@
-import SwiftletBLAS
 import SwiftletCore
 
-extension Span where Element: BLASElement {
+extension Span where Element: LayerElement {
   /// The sum, in eight interleaved partial sums: the order is fixed, and the loop vectorises.
   func sum() -> Element {
     var lanes = InlineArray<8, Element>(repeating: 0)
@@ -19,7 +18,7 @@ extension Span where Element: BLASElement {
   }
 }
 
-extension Tensor where Element: BLASElement {
+extension Tensor where Element: LayerElement {
   /// The sum over the leading axis, in index order: shape `d1×…` from `d0×d1×…`.
   func summedOverLeadingAxis() -> Tensor {
     var total = slice(axis: 0, range: 0..<1).reshaped(to: Shape(Array(shape.dimensions[1...])))

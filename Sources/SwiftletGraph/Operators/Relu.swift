@@ -1,5 +1,5 @@
-public import SwiftletBLAS
 public import SwiftletCore
+import SwiftletKernels
 
 /// y = max(x, 0), elementwise. NaN stays NaN.
 ///
@@ -16,19 +16,17 @@ public struct Relu: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     var y = inputs[0].take()!
-    context.pool.forEachBlock(of: &y) { _, values in
-      for i in values.indices where values[i] < 0 { values[i] = 0 }
-    }
+    context.pool.forEachBlock(of: &y) { _, values in T.relu(&values) }
     return [y]
   }
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     var slope = outputGradient
@@ -37,7 +35,7 @@ public struct Relu: FloatOperator {
     context.pool.forEachBlock(of: &slope) { rows, values in
       let outputs = y.span.extracting(
         rows.lowerBound * rowLength..<rows.upperBound * rowLength)
-      for i in values.indices { values[i] = outputs[i] > 0 ? values[i] : 0 }
+      T.reluGradient(outputs, &values)
     }
     return [slope]
   }

@@ -1,5 +1,4 @@
 import RealModule
-public import SwiftletBLAS
 public import SwiftletCore
 
 /// y = exp(x) / Σ exp(x) along one axis, shifted by the maximum so that it never overflows.
@@ -36,7 +35,7 @@ public struct Softmax: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: BLASElement>(
+  public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     let x = inputs[0].take()!
@@ -64,7 +63,7 @@ public struct Softmax: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func gradients<T: BLASElement>(
+  public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let y = call.outputs[0]!.contiguous()

@@ -1,0 +1,7 @@
+#include "layers.h"
+
+#if defined(__x86_64__)
+#define SWL_VARIANT avx2
+#define SWL_TARGET __attribute__((target("avx2")))
+#include "body.inc"
+#endif

@@ -1,0 +1,10 @@
+#pragma once
+#include "../include/swiftlet_kernels.h"
+
+#define SWL_LAYER_KERNEL(variant, isa)                                                            \
+  void swl_relu_f32__##variant(size_t, float *);                                                  \
+  void swl_relu_gradient_f32__##variant(size_t, const float *, float *);                          \
+  void swl_max_pool2_f32__##variant(size_t, size_t, const float *, float *);                      \
+  void swl_max_pool2_gradient_f32__##variant(size_t, size_t, const float *, const float *, float *);
+#include "layers.def"
+#undef SWL_LAYER_KERNEL

@@ -1,0 +1,47 @@
+# Two commands do everything on a Debian or Ubuntu machine with a Swift toolchain:
+#   make demo   trains a network on real images, compresses it five ways and compares the results
+#   make test   builds and runs all tests
+# `make help` lists the others.
+
+SWIFT ?= swift
+CONFIGURATION ?= release
+PREFIX ?= /usr/local
+OUT ?= out
+BUILD := $(SWIFT) build -c $(CONFIGURATION)
+PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
+
+.PHONY: help deps build test demo bench bench-peers format lint install clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+deps: ## Install the missing Debian packages
+	@examples/install-packages.sh $(PACKAGES)
+
+build: deps ## Build the command and the libraries
+	$(BUILD) --product swiftlet
+
+test: deps ## Build and run all tests
+	$(BUILD) --build-tests
+	$(SWIFT) test -c $(CONFIGURATION) --skip-build
+
+demo: build ## Train, compress five ways and compare, on Fashion-MNIST
+	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" examples/demo.sh $(OUT)
+
+bench: build ## Time the demo's models and the kernels' building blocks
+	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/run.sh $(OUT)
+
+bench-peers: build ## Compare with torch and onnxruntime (makes a Python venv)
+	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh $(OUT)
+
+format: ## Format the Swift sources
+	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
+
+lint: ## Check the format of the Swift sources
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+install: build ## Install the command under PREFIX
+	install -D "$$($(BUILD) --show-bin-path)/swiftlet" "$(DESTDIR)$(PREFIX)/bin/swiftlet"
+
+clean: ## Remove what was built and what the demo wrote
+	rm -rf .build $(OUT)

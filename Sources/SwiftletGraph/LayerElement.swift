@@ -1,0 +1,8 @@
+public import SwiftletBLAS
+public import SwiftletKernels
+
+/// An element type that layers compute in: `Float`, or `Double` where gradients are checked.
+public protocol LayerElement: BLASElement, KernelElement {}
+
+extension Float: LayerElement {}
+extension Double: LayerElement {}

@@ -1,0 +1,149 @@
+internal import CSwiftletKernels
+public import SwiftletCore
+
+/// An element type that has kernels for layers bound by memory: SIMD for `Float`, plain loops,
+/// which are the oracle as well, for others.
+public protocol KernelElement: FloatElement {
+  /// x = max(x, 0); NaN stays NaN.
+  static func relu(_ x: inout MutableSpan<Self>)
+
+  /// Sets the slopes to zero where the output of relu is zero.
+  static func reluGradient(_ y: Span<Self>, _ slope: inout MutableSpan<Self>)
+
+  /// The largest value of each 2×2 window of a plane of 2·height × 2·width; NaN if one is.
+  static func maxPool2(
+    _ x: Span<Self>, height: Int, width: Int, into y: inout MutableSpan<Self>)
+
+  /// Hands each slope to the first of its four positions that holds the maximum; the others get
+  /// zero.
+  static func maxPool2Gradient(
+    _ x: Span<Self>, _ slope: Span<Self>, height: Int, width: Int, into dx: inout MutableSpan<Self>)
+}
+
+extension KernelElement {
+  public static func relu(_ x: inout MutableSpan<Self>) {
+    for i in x.indices { x[i] = x[i] < 0 ? 0 : x[i] }
+  }
+
+  public static func reluGradient(_ y: Span<Self>, _ slope: inout MutableSpan<Self>) {
+    for i in slope.indices { slope[i] = y[i] > 0 ? slope[i] : 0 }
+  }
+
+  public static func maxPool2(
+    _ x: Span<Self>, height: Int, width: Int, into y: inout MutableSpan<Self>
+  ) {
+    for position in 0..<height * width {
+      let window = window(position, width)
+      y[position] = x[winner(x, window)]
+    }
+  }
+
+  public static func maxPool2Gradient(
+    _ x: Span<Self>, _ slope: Span<Self>, height: Int, width: Int, into dx: inout MutableSpan<Self>
+  ) {
+    for position in 0..<height * width {
+      let window = window(position, width)
+      for i in window { dx[i] = 0 }
+      dx[winner(x, window)] = slope[position]
+    }
+  }
+
+  /// The four positions under an output of 2×2 pooling, in row-major order.
+  private static func window(_ position: Int, _ width: Int) -> [Int] {
+    let corner = position / width * 4 * width + position % width * 2
+    return [corner, corner + 1, corner + 2 * width, corner + 2 * width + 1]
+  }
+
+  private static func winner(_ x: Span<Self>, _ window: [Int]) -> Int {
+    var best = window[0]
+    for i in window[1...] where x[i] > x[best] || x[i].isNaN { best = i }
+    return best
+  }
+}
+
+extension Double: KernelElement {}
+
+extension Float: KernelElement {
+  public static func relu(_ x: inout MutableSpan<Float>) { LayerKernel.current.relu(&x) }
+
+  public static func reluGradient(_ y: Span<Float>, _ slope: inout MutableSpan<Float>) {
+    LayerKernel.current.reluGradient(y, &slope)
+  }
+
+  public static func maxPool2(
+    _ x: Span<Float>, height: Int, width: Int, into y: inout MutableSpan<Float>
+  ) {
+    LayerKernel.current.maxPool2(x, height: height, width: width, into: &y)
+  }
+
+  public static func maxPool2Gradient(
+    _ x: Span<Float>, _ slope: Span<Float>, height: Int, width: Int,
+    into dx: inout MutableSpan<Float>
+  ) {
+    LayerKernel.current.maxPool2Gradient(x, slope, height: height, width: width, into: &dx)
+  }
+}
+
+/// The kernels of one tier. `@unchecked Sendable`: a table of constant function pointers.
+@safe
+public struct LayerKernel: @unchecked Sendable {
+  public let name: String
+  package let isa: ISA
+  private let table: swl_layer_kernel
+
+  private init(_ table: swl_layer_kernel) {
+    unsafe name = String(cString: table.name)
+    unsafe isa = ISA(table.isa)
+    unsafe self.table = table
+  }
+
+  /// All kernels this CPU can run, best first.
+  package static let supported: [LayerKernel] = (0..<swl_layer_kernel_count())
+    .map { unsafe LayerKernel(swl_layer_kernel_at($0).pointee) }
+    .filter { $0.isa <= ISA.supported }
+
+  /// The kernel in use.
+  public static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
+
+  package func relu(_ x: inout MutableSpan<Float>) {
+    unsafe x.withUnsafeMutableBufferPointer { unsafe table.relu($0.count, $0.baseAddress) }
+  }
+
+  package func reluGradient(_ y: Span<Float>, _ slope: inout MutableSpan<Float>) {
+    precondition(y.count == slope.count, "relu: \(slope.count) slopes for \(y.count) outputs")
+    unsafe y.withUnsafeBufferPointer { y in
+      unsafe slope.withUnsafeMutableBufferPointer { slope in
+        unsafe table.relu_gradient(y.count, y.baseAddress, slope.baseAddress)
+      }
+    }
+  }
+
+  package func maxPool2(
+    _ x: Span<Float>, height: Int, width: Int, into y: inout MutableSpan<Float>
+  ) {
+    precondition(
+      x.count == 4 * y.count && y.count == height * width, "maxPool2: \(x.count) into \(y.count)")
+    unsafe x.withUnsafeBufferPointer { x in
+      unsafe y.withUnsafeMutableBufferPointer { y in
+        unsafe table.max_pool2(height, width, x.baseAddress, y.baseAddress)
+      }
+    }
+  }
+
+  package func maxPool2Gradient(
+    _ x: Span<Float>, _ slope: Span<Float>, height: Int, width: Int,
+    into dx: inout MutableSpan<Float>
+  ) {
+    precondition(
+      x.count == 4 * slope.count && dx.count == x.count && slope.count == height * width,
+      "maxPool2Gradient: \(slope.count) slopes for \(x.count) elements")
+    unsafe x.withUnsafeBufferPointer { x in
+      unsafe slope.withUnsafeBufferPointer { slope in
+        unsafe dx.withUnsafeMutableBufferPointer { dx in
+          unsafe table.max_pool2_gradient(
+            height, width, x.baseAddress, slope.baseAddress, dx.baseAddress)
+        }
+      }
+    }
+  }
+}

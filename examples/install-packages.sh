@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs those of the named Debian packages that are missing, and says what it does.
+set -eu
+
+missing=""
+for package in "$@"; do
+  status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+  [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "missing packages:$missing; install them as root" >&2
+    exit 1
+  }
+  as_root="sudo"
+fi
+echo "installing the missing packages:$missing"
+$as_root apt-get update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing
