@@ -1,0 +1,108 @@
+import SwiftletCore
+
+/// The binary versions of CIFAR-10 and CIFAR-100: files of records, each the label bytes and then
+/// a 3×32×32 image (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html).
+public struct CIFAR: Sendable {
+  let name: String
+  /// The folder that the published archive unpacks to.
+  let archiveFolder: String
+  let trainingFiles: [String]
+  let testFiles: [String]
+  /// How many classes each label byte of a record can name; the last one is the label.
+  let labelCounts: [Int]
+  let classNamesFile: String
+
+  public static let cifar10 = CIFAR(
+    name: "cifar10", archiveFolder: "cifar-10-batches-bin",
+    trainingFiles: (1...5).map { "data_batch_\($0).bin" }, testFiles: ["test_batch.bin"],
+    labelCounts: [10], classNamesFile: "batches.meta.txt")
+
+  /// The label is the fine one, of 100 classes; the coarse one is checked and dropped.
+  public static let cifar100 = CIFAR(
+    name: "cifar100", archiveFolder: "cifar-100-binary",
+    trainingFiles: ["train.bin"], testFiles: ["test.bin"],
+    labelCounts: [20, 100], classNamesFile: "fine_label_names.txt")
+
+  private static let pixelCount = 3 * 32 * 32
+
+  private var recordLength: Int { labelCounts.count + Self.pixelCount }
+  private var classCount: Int { labelCounts[labelCounts.count - 1] }
+
+  /// One part of the data set.
+  ///
+  /// - Parameter folder: The folder with the files, or the one that holds the archive's folder.
+  /// - Throws: `io` naming the file that is missing; `badInput` naming file and record if a length
+  ///   or a label is wrong.
+  public func load(_ folder: String, part: DataSpec.Part) throws -> ImageDataset {
+    let names = part == .train ? trainingFiles : testFiles
+    let folder = try locate(names[0], in: folder)
+    let files = try names.map { name in
+      let path = InputFile.join(folder, name)
+      return (path: path, bytes: try InputFile.read(path))
+    }
+    for file in files { try checkLength(file.bytes.count, of: file.path) }
+
+    let count = files.reduce(0) { $0 + $1.bytes.count / recordLength }
+    var images = Tensor<UInt8>(uninitialized: [count, 3, 32, 32])
+    var labels: [Int] = []
+    labels.reserveCapacity(count)
+    for file in files { try appendRecords(of: file, to: &images, &labels) }
+    return try ImageDataset(
+      name: name, images: images, labels: labels, classCount: classCount,
+      classNames: try classNames(in: folder))
+  }
+
+  private func locate(_ file: String, in folder: String) throws -> String {
+    let candidates = [folder, InputFile.join(folder, archiveFolder)]
+    guard
+      let found = candidates.first(where: { InputFile.exists(InputFile.join($0, file)) })
+    else {
+      throw SwiftletError(
+        .io, "there is no \(file)", at: folder,
+        mend: "unpack the binary version of the data set, \(archiveFolder), there")
+    }
+    return found
+  }
+
+  private func checkLength(_ length: Int, of path: String) throws {
+    guard length > 0, length.isMultiple(of: recordLength) else {
+      throw SwiftletError(
+        .badInput, "\(length) bytes are no whole number of records of \(recordLength) bytes",
+        at: path, mend: "get a fresh copy of the binary version")
+    }
+  }
+
+  /// Copies the records behind those that `labels` counts.
+  private func appendRecords(
+    of file: (path: String, bytes: [UInt8]), to images: inout Tensor<UInt8>, _ labels: inout [Int]
+  ) throws {
+    let source = file.bytes.span
+    var target = images.mutableSpan
+    for record in 0..<file.bytes.count / recordLength {
+      let start = record * recordLength
+      for (position, limit) in labelCounts.enumerated() where source[start + position] >= limit {
+        throw SwiftletError(
+          .badInput, "record \(record) has label \(source[start + position]), not in 0..<\(limit)",
+          at: "\(file.path), byte \(start + position)", mend: "get a fresh copy")
+      }
+      let pixels = start + labelCounts.count
+      let image = source.extracting(pixels..<pixels + Self.pixelCount)
+      target.copy(image, to: labels.count * Self.pixelCount)
+      labels.append(Int(source[pixels - 1]))
+    }
+  }
+
+  /// The lines of the file with the class names, if it is there.
+  private func classNames(in folder: String) throws -> [String]? {
+    let path = InputFile.join(folder, classNamesFile)
+    guard InputFile.exists(path) else { return nil }
+    let text = String(decoding: try InputFile.read(path, limit: 1 << 16), as: UTF8.self)
+    let names = text.split(whereSeparator: \.isNewline).map(String.init)
+    guard names.count == classCount else {
+      throw SwiftletError(
+        .badInput, "\(names.count) class names are given for \(classCount) classes", at: path,
+        mend: "remove or mend the file")
+    }
+    return names
+  }
+}

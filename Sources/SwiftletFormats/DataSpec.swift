@@ -1,0 +1,191 @@
+import SwiftletCore
+
+/// Labelled images as named on the command line: `SOURCE[:train|:test][SLICE…]`.
+///
+/// | source          | what is read                                                        |
+/// |-----------------|---------------------------------------------------------------------|
+/// | `fashion-mnist` | where `--data-dir`, `$SWIFTLET_DATA` or Debian's package has it     |
+/// | `cifar10:DIR`   | the binary version of CIFAR-10                                      |
+/// | `cifar100:DIR`  | the binary version of CIFAR-100, fine labels                        |
+/// | `idx:DIR`       | `train-images-idx3-ubyte[.gz]` and its three companions             |
+///
+/// Slices are `[0..<1000]`, `[80%]` (the first 80 %) or `[20%..<80%]`, and apply one after the
+/// other, each to what the one before it left. `DIR` may contain colons: only a last `:train` or
+/// `:test` is read as a part.
+public struct DataSpec: Sendable, Hashable {
+  public enum Source: Sendable, Hashable {
+    case fashionMNIST
+    case cifar10(folder: String)
+    case cifar100(folder: String)
+    case idx(folder: String)
+  }
+
+  public enum Part: String, Sendable, Hashable, CaseIterable {
+    case train, test
+  }
+
+  /// A range of images, with bounds that count images or hundredths of them.
+  public struct Slice: Sendable, Hashable {
+    public enum Bound: Sendable, Hashable {
+      case index(Int)
+      /// 0 to 100. The image that so many percent of all images come before, rounded down.
+      case percent(Int)
+    }
+    public let lower: Bound
+    public let upper: Bound
+
+    public init(from lower: Bound, to upper: Bound) {
+      self.lower = lower
+      self.upper = upper
+    }
+  }
+
+  public let source: Source
+  /// The part that the text names, if it names one.
+  public let part: Part?
+  public let slices: [Slice]
+
+  static let grammar =
+    "use fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, "
+    + "then slices like [0..<1000] or [80%]"
+
+  /// - Throws: `badInput` naming what is wrong and what is known; `unsupported` for `npz:` and
+  ///   `images:`, which this version does not read.
+  public init(parsing text: String) throws {
+    func invalid(_ what: String, _ code: SwiftletError.Code = .badInput) -> SwiftletError {
+      SwiftletError(code, what, at: "data '\(text)'", mend: Self.grammar)
+    }
+
+    var rest = text[...]
+    var slices: [Slice] = []
+    while rest.last == "]", let open = rest.lastIndex(of: "[") {
+      guard let slice = Slice(parsing: rest[open...].dropFirst().dropLast()) else {
+        throw invalid("\(rest[open...]) is no slice")
+      }
+      slices.insert(slice, at: 0)
+      rest = rest[..<open]
+    }
+    let part = Part.allCases.first { rest.hasSuffix(":\($0.rawValue)") }
+    if let part { rest = rest.dropLast(part.rawValue.count + 1) }
+
+    let kind = rest.prefix { $0 != ":" }
+    let folder = String(rest.dropFirst(kind.count + 1))
+    switch kind {
+    case "fashion-mnist":
+      guard rest == kind else { throw invalid("'\(folder)' is neither train nor test") }
+      source = .fashionMNIST
+    case "cifar10", "cifar100", "idx":
+      guard !folder.isEmpty else { throw invalid("\(kind) needs a folder") }
+      source =
+        switch kind {
+        case "cifar10": .cifar10(folder: folder)
+        case "cifar100": .cifar100(folder: folder)
+        default: .idx(folder: folder)
+        }
+    case "npz", "images":
+      throw invalid("this version does not read \(kind): data", .unsupported)
+    default:
+      throw invalid("the data source '\(kind)' is not known")
+    }
+    self.part = part
+    self.slices = slices
+  }
+
+  /// Reads the images.
+  ///
+  /// - Parameters:
+  ///   - defaultPart: What is read if the text names no part. Files of the other part need not
+  ///     exist.
+  ///   - dataDirectory: Where Fashion-MNIST is looked for first.
+  /// - Throws: `io` or `badInput` naming the file concerned, and `badInput` if a slice reaches past
+  ///   the images or no image is left.
+  public func load(defaultPart: Part, dataDirectory: String? = nil) throws -> ImageDataset {
+    let part = part ?? defaultPart
+    var images: ImageDataset =
+      switch source {
+      case .fashionMNIST:
+        try FashionMNIST.load(part, from: FashionMNIST.searchPath(dataDirectory: dataDirectory))
+      case .cifar10(let folder): try CIFAR.cifar10.load(folder, part: part)
+      case .cifar100(let folder): try CIFAR.cifar100.load(folder, part: part)
+      case .idx(let folder): try IDXFolder.load(folder, part: part)
+      }
+    let name = "\(source):\(part.rawValue)\(slices.map(\.description).joined())"
+    for slice in slices {
+      images = images.slice(try locating(name) { try slice.range(of: images.count) })
+    }
+    guard images.count > 0 else { throw SwiftletError(.badInput, "there are no images", at: name) }
+    return images.renamed(name)
+  }
+}
+
+extension DataSpec: CustomStringConvertible {
+  public var description: String {
+    "\(source)\(part.map { ":\($0.rawValue)" } ?? "")\(slices.map(\.description).joined())"
+  }
+}
+
+extension DataSpec.Source: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .fashionMNIST: "fashion-mnist"
+    case .cifar10(let folder): "cifar10:\(folder)"
+    case .cifar100(let folder): "cifar100:\(folder)"
+    case .idx(let folder): "idx:\(folder)"
+    }
+  }
+}
+
+extension DataSpec.Slice: CustomStringConvertible {
+  public var description: String { "[\(lower)..<\(upper)]" }
+
+  /// What stands between the brackets, or `nil` if it is no slice.
+  init?(parsing text: Substring) {
+    guard let dots = text.firstRange(of: "..<") else {
+      // A lone number would leave open which end it is.
+      guard let upper = Bound(parsing: text), case .percent = upper else { return nil }
+      self.init(from: .percent(0), to: upper)
+      return
+    }
+    guard
+      let lower = Bound(parsing: text[..<dots.lowerBound]),
+      let upper = Bound(parsing: text[dots.upperBound...])
+    else { return nil }
+    self.init(from: lower, to: upper)
+  }
+
+  /// The images of `count` that the slice means.
+  ///
+  /// - Throws: `badInput` if that is none, or if there are too few.
+  func range(of count: Int) throws -> Range<Int> {
+    let (start, end) = (lower.position(in: count), upper.position(in: count))
+    guard start < end, end <= count else {
+      throw SwiftletError(
+        .badInput, "the slice \(self) of \(count) images is empty or reaches past them")
+    }
+    return start..<end
+  }
+}
+
+extension DataSpec.Slice.Bound: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .index(let index): "\(index)"
+    case .percent(let percent): "\(percent)%"
+    }
+  }
+
+  init?(parsing text: Substring) {
+    let isPercent = text.last == "%"
+    let digits = isPercent ? text.dropLast() : text
+    guard digits.allSatisfy({ "0"..."9" ~= $0 }), let number = Int(digits) else { return nil }
+    guard !isPercent || number <= 100 else { return nil }
+    self = isPercent ? .percent(number) : .index(number)
+  }
+
+  func position(in count: Int) -> Int {
+    switch self {
+    case .index(let index): index
+    case .percent(let percent): count * percent / 100
+    }
+  }
+}
