@@ -1,0 +1,57 @@
+public import OrderedCollections
+public import SwiftletCore
+
+/// Named tensors in a safetensors file: a length, a JSON header, then the elements.
+///
+/// Source: https://github.com/huggingface/safetensors, section "Format". This reader takes the text
+/// at its word: the header starts with `{`, no key comes twice, and the byte ranges of the tensors
+/// cover the data from the first byte to the last without holes or overlaps, so that nothing else
+/// can hide in the file. NaN and infinities are values like others.
+public struct Safetensors: Sendable {
+  /// The tensors; from a file, in the order of their data.
+  public var tensors: OrderedDictionary<String, AnyTensor>
+  /// Free text about the file, under `__metadata__`.
+  public var metadata: [String: String]
+
+  static let headerLimit = 100_000_000
+  static let rankLimit = 64
+  static let metadataKey = "__metadata__"
+
+  public init(tensors: OrderedDictionary<String, AnyTensor>, metadata: [String: String] = [:]) {
+    self.tensors = tensors
+    self.metadata = metadata
+  }
+
+  /// Reads a file.
+  ///
+  /// - Throws: `io` if the file cannot be read, else as ``init(decoding:file:)``.
+  public init(contentsOf path: String) throws {
+    try self.init(decoding: try InputFile.read(path), file: path)
+  }
+
+  /// Replaces the file at `path`, or leaves it as it was.
+  ///
+  /// - Throws: `io` if the file cannot be written, else as ``encoded()``.
+  public func write(to path: String) throws {
+    try AtomicFile.write(try encoded(), to: path)
+  }
+}
+
+/// Element types by their names in the header.
+extension DType {
+  var safetensorsName: String {
+    switch self {
+    case .float32: "F32"
+    case .float64: "F64"
+    case .int8: "I8"
+    case .uint8: "U8"
+    case .int32: "I32"
+    case .int64: "I64"
+    }
+  }
+
+  init?(safetensorsName name: String) {
+    guard let dtype = Self.allCases.first(where: { $0.safetensorsName == name }) else { return nil }
+    self = dtype
+  }
+}
