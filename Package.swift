@@ -19,7 +19,8 @@ func target(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.byName(name: name), "_SwiftletTestSupport"] + dependencies,
+    name: "\(name)Tests",
+    dependencies: [.byName(name: name), "_SwiftletTestSupport"] + dependencies,
     swiftSettings: settings)
 }
 
@@ -105,6 +106,12 @@ let package = Package(
     .executableTarget(
       name: "SwiftletCLI", dependencies: ["Swiftlet", argumentParser, logging, ordered],
       swiftSettings: settings),
+
+    // MARK: Tests
+    .target(
+      name: "_SwiftletTestSupport", dependencies: ["SwiftletCore"],
+      path: "Tests/_SwiftletTestSupport", swiftSettings: settings),
+    tests("SwiftletFormats", ["SwiftletCore", "CZlib", ordered]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -38,7 +38,7 @@ struct DataOptions: ParsableArguments {
   var dataDir: String?
 
   func load(_ part: DataSpec.Part) throws -> ImageDataset {
-    try DataSpec(parsing: data).load(part, dataDirectory: dataDir)
+    try DataSpec(parsing: data).load(defaultPart: part, dataDirectory: dataDir)
   }
 }
 

@@ -36,7 +36,7 @@ struct Run: ParsableCommand {
       }
     }
     let session = try locating(model) { try Session(ONNXFile.read(model), threads: common.pool) }
-    try Folder.create(outputDir)
+    try OutputFolder.create(outputDir)
     let results = try locating(model) { try session.run(tensors) }
     let outputs = try session.outputNames.map { name -> Output in
       let tensor = results[name]!

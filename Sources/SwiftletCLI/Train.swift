@@ -115,7 +115,8 @@ struct Train: ParsableCommand {
     let (trained, history) = try trainer.run(progress: Console.progress)
     try ONNXFile.write(trained, to: output)
     try AtomicFile.write(history.json(), to: "\(stem).curves.json")
-    try AtomicFile.write(history.svg(title: "\(graph.name) on \(training.name)"), to: "\(stem).curves.svg")
+    try AtomicFile.write(
+      history.svg(title: "\(graph.name) on \(training.name)"), to: "\(stem).curves.svg")
     checkpoint.remove()
     try report(history, curves: stem)
   }
@@ -129,7 +130,7 @@ struct Train: ParsableCommand {
         .badInput, "training on the test part leaves nothing to validate with", at: data.data,
         mend: "add --split 0.8")
     }
-    return (whole, try spec.counterpart.load(.test, dataDirectory: data.dataDir))
+    return (whole, try spec.whole.load(defaultPart: .test, dataDirectory: data.dataDir))
   }
 
   private func startingModel(_ data: ImageDataset) throws -> Graph {

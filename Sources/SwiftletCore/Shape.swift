@@ -27,15 +27,19 @@ public struct Shape: Sendable, Hashable {
     self.count = count
   }
 
+  /// The product of the extents, or `nil` if one is negative or the product overflows.
+  ///
+  /// Zeros are left out of the overflow check: the strides of an empty tensor are products of its
+  /// other extents, and must not overflow either.
   private static func elementCount(of dimensions: [Int]) -> Int? {
-    var count = 1
-    for extent in dimensions {
-      guard extent >= 0 else { return nil }
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+    var product = 1
+    for extent in dimensions where extent != 0 {
+      guard extent > 0 else { return nil }
+      let overflow: Bool
+      (product, overflow) = product.multipliedReportingOverflow(by: extent)
       guard !overflow else { return nil }
-      count = product
     }
-    return count
+    return dimensions.contains(0) ? 0 : product
   }
 
   public static let scalar = Shape([])

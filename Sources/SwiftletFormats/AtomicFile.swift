@@ -1,82 +1,141 @@
-import Glibc
 import SwiftletCore
 
-/// Files that are written whole or not at all.
-public enum AtomicFile {
-  /// Writes a file aside, makes it durable, and renames it into place: whoever is killed meanwhile
-  /// leaves the previous file.
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Files that appear whole or not at all.
+package enum AtomicFile {
+  /// Replaces the file at `path` by one that holds `bytes`.
   ///
-  /// - Throws: `io` naming the path; the previous file then is as it was.
-  public static func write(_ bytes: [UInt8], to path: String) throws {
-    let (folder, temporary) = try aside(path)
-    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw systemError("cannot be written", path) }
+  /// The bytes are written aside in the same folder, brought to the disk and then renamed, so that
+  /// a killed or failed run leaves the previous file. The file keeps its permissions. A symbolic
+  /// link at `path` is replaced, not followed.
+  ///
+  /// - Throws: `io` naming the path, with nothing changed and nothing left behind, if the folder is
+  ///   missing or not writable, `path` is no regular file, or the disk is full.
+  package static func write(_ bytes: [UInt8], to path: String) throws {
+    let folder = try Folder.holding(path)
+    let existing = try folder.checkTarget()
+    let aside = asideName()
+    let file = try folder.create(aside)
     do {
-      defer { close(descriptor) }
-      var written = 0
-      while written < bytes.count {
-        let count = unsafe bytes.withUnsafeBytes {
-          unsafe Glibc.write(descriptor, $0.baseAddress! + written, $0.count - written)
-        }
-        if count < 0 && errno == EINTR { continue }
-        guard count > 0 else { throw systemError("cannot be written", path) }
-        written += count
-      }
-      guard fsync(descriptor) == 0 else { throw systemError("cannot be written", path) }
-      guard unsafe rename(temporary, path) == 0 else {
-        throw systemError("cannot be replaced", path)
-      }
+      defer { close(file) }
+      if let existing { fchmod(file, existing.st_mode & 0o777) }
+      try append(bytes, to: file, folder: folder)
+      guard retrying({ fsync(file) }) else { throw folder.failure("cannot write the file") }
+      let renamed = unsafe renameat(folder.descriptor, aside, folder.descriptor, folder.name)
+      guard renamed == 0 else { throw folder.failure("cannot replace the file") }
     } catch {
-      unsafe unlink(temporary)
+      folder.remove(aside)
       throw error
     }
-    // The name lives in the folder, which needs its own fsync. Some file systems refuse that.
-    let parent = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if parent >= 0 {
-      fsync(parent)
-      close(parent)
+    // Some file systems cannot sync a folder and say EINVAL; their renames need no help.
+    guard retrying({ fsync(folder.descriptor) }) || errno == EINVAL else {
+      throw folder.failure("the file is in place but may not survive a power failure")
     }
   }
 
-  public static func write(_ text: String, to path: String) throws {
+  /// Replaces the file at `path` by one that holds the UTF-8 of `text`; see ``write(_:to:)``.
+  package static func write(_ text: String, to path: String) throws {
     try write(Array(text.utf8), to: path)
   }
 
-  /// Makes sure, before long work, that its result will have a place to go.
+  /// Checks that ``write(_:to:)`` can be expected to work: for long tasks, before they start. An
+  /// empty file is created beside `path` and removed again.
   ///
-  /// - Throws: `io` or `badInput` if `path` is a directory or its folder cannot be written to.
-  public static func checkWritable(_ path: String) throws {
-    guard !InputFile.isDirectory(path) else {
-      throw SwiftletError(.badInput, "is a directory", at: path, mend: "name a file in it")
-    }
-    let (folder, _) = try aside(path)
-    guard unsafe access(folder, W_OK | X_OK) == 0 else {
-      throw systemError("no file can be written here", folder)
+  /// - Throws: What ``write(_:to:)`` would, except for a full disk.
+  package static func checkWritable(_ path: String) throws {
+    let folder = try Folder.holding(path)
+    _ = try folder.checkTarget()
+    let aside = asideName()
+    close(try folder.create(aside))
+    folder.remove(aside)
+  }
+
+  /// A name that no file has.
+  private static func asideName() -> String {
+    ".swiftlet-\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
+  }
+
+  private static func append(
+    _ bytes: [UInt8], to file: Int32, folder: borrowing Folder
+  ) throws {
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe bytes.withUnsafeBufferPointer { buffer in
+        unsafe Glibc.write(file, buffer.baseAddress! + written, buffer.count - written)
+      }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { throw folder.failure("cannot write the file") }
+      written += count
     }
   }
 
-  private static func aside(_ path: String) throws -> (folder: String, temporary: String) {
-    guard let name = path.split(separator: "/", omittingEmptySubsequences: false).last,
-      !name.isEmpty
-    else { throw SwiftletError(.badInput, "'\(path)' is no file name") }
-    let folder = path.dropLast(name.count)
-    let parent = folder.isEmpty ? "." : String(folder)
-    return (parent, "\(folder).\(name).swiftlet-\(getpid())")
+  /// Whether `call` succeeds, when repeated for as long as signals interrupt it.
+  private static func retrying(_ call: () -> Int32) -> Bool {
+    while true {
+      if call() == 0 { return true }
+      if errno != EINTR { return false }
+    }
   }
 }
 
-/// Folders to write files into.
-public enum Folder {
-  /// Makes a folder, and those above it, where they are missing.
-  ///
-  /// - Throws: `io` if it cannot be made.
-  public static func create(_ path: String) throws {
-    guard !InputFile.isDirectory(path) else { return }
-    let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-      .joined(separator: "/")
-    if !parent.isEmpty { try create(parent) }
-    guard unsafe mkdir(path, 0o777) == 0 || InputFile.isDirectory(path) else {
-      throw systemError("no folder can be made", path)
-    }
+/// The open folder that a file is to be written into.
+private struct Folder: ~Copyable {
+  let descriptor: Int32
+  /// The name of the file in the folder.
+  let name: String
+  /// The whole path, for errors.
+  let path: String
+
+  private init(descriptor: Int32, name: String, path: String) {
+    self.descriptor = descriptor
+    self.name = name
+    self.path = path
   }
+
+  deinit { close(descriptor) }
+
+  static func holding(_ path: String) throws -> Folder {
+    try SystemError.checkPath(path)
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    let name = String(parts[parts.count - 1])
+    guard !["", ".", ".."].contains(name) else {
+      throw SwiftletError(.io, "this is a folder, not a file", at: path, mend: "name a file in it")
+    }
+    let folder = parts.count == 1 ? "." : parts.dropLast().joined(separator: "/") + "/"
+    let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw SystemError.last(
+        "cannot open the folder to write into", at: path,
+        mend: errno == ENOENT ? "create the folder '\(folder)' first" : nil)
+    }
+    return Folder(descriptor: descriptor, name: name, path: path)
+  }
+
+  /// What is known of the file that is about to be replaced, if there is one.
+  ///
+  /// - Throws: `io` if it is not a regular file. Renaming over `/dev/null` would remove it.
+  func checkTarget() throws -> stat? {
+    var info = stat()
+    guard unsafe fstatat(descriptor, name, &info, 0) == 0 else {
+      if errno == ENOENT { return nil }
+      throw failure("cannot write the file")
+    }
+    try SystemError.checkRegular(info, at: path)
+    return info
+  }
+
+  /// Opens a new file for writing.
+  func create(_ name: String) throws -> Int32 {
+    let file = unsafe openat(
+      descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666 as mode_t)
+    guard file >= 0 else { throw failure("cannot create a file in this folder") }
+    return file
+  }
+
+  func remove(_ name: String) { _ = unsafe unlinkat(descriptor, name, 0) }
+
+  func failure(_ what: String) -> SwiftletError { SystemError.last(what, at: path) }
 }

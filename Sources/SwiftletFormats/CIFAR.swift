@@ -1,80 +1,108 @@
 import SwiftletCore
 
-/// The binary versions of CIFAR-10 and CIFAR-100: records of label bytes and 3×32×32 pixels.
-public enum CIFAR: String, Sendable {
-  case cifar10, cifar100
+/// The binary versions of CIFAR-10 and CIFAR-100: files of records, each the label bytes and then
+/// a 3×32×32 image (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html).
+public struct CIFAR: Sendable {
+  let name: String
+  /// The folder that the published archive unpacks to.
+  let archiveFolder: String
+  let trainingFiles: [String]
+  let testFiles: [String]
+  /// How many classes each label byte of a record can name; the last one is the label.
+  let labelCounts: [Int]
+  let classNamesFile: String
 
-  var classCount: Int { self == .cifar10 ? 10 : 100 }
+  public static let cifar10 = CIFAR(
+    name: "cifar10", archiveFolder: "cifar-10-batches-bin",
+    trainingFiles: (1...5).map { "data_batch_\($0).bin" }, testFiles: ["test_batch.bin"],
+    labelCounts: [10], classNamesFile: "batches.meta.txt")
 
-  /// Label bytes of a record; the last one is the class (CIFAR-100 has the coarse class first).
-  private var labelBytes: Int { self == .cifar10 ? 1 : 2 }
+  /// The label is the fine one, of 100 classes; the coarse one is checked and dropped.
+  public static let cifar100 = CIFAR(
+    name: "cifar100", archiveFolder: "cifar-100-binary",
+    trainingFiles: ["train.bin"], testFiles: ["test.bin"],
+    labelCounts: [20, 100], classNamesFile: "fine_label_names.txt")
 
-  private static let imageShape: Shape = [3, 32, 32]
+  private static let pixelCount = 3 * 32 * 32
 
-  private var trainFiles: [String] {
-    self == .cifar10 ? (1...5).map { "data_batch_\($0).bin" } : ["train.bin"]
-  }
+  private var recordLength: Int { labelCounts.count + Self.pixelCount }
+  private var classCount: Int { labelCounts[labelCounts.count - 1] }
 
-  private var testFiles: [String] { self == .cifar10 ? ["test_batch.bin"] : ["test.bin"] }
-
-  /// The folder that the archive unpacks to, looked for inside the given one.
-  private var archiveFolder: String {
-    self == .cifar10 ? "cifar-10-batches-bin" : "cifar-100-binary"
-  }
-
-  private var namesFile: String {
-    self == .cifar10 ? "batches.meta.txt" : "fine_label_names.txt"
-  }
-
-  /// Reads the training or the test part.
+  /// One part of the data set.
   ///
-  /// - Throws: `badInput` naming file and record for a length that is no multiple of the record, or
-  ///   a label out of range.
-  func read(folder: String, training: Bool) throws -> ImageDataset {
-    let inner = "\(folder)/\(archiveFolder)"
-    let files = training ? trainFiles : testFiles
-    let place = InputFile.exists("\(folder)/\(files[0])") ? folder : inner
-    guard InputFile.exists("\(place)/\(files[0])") else {
-      throw SwiftletError(
-        .badInput, "there is no \(files[0])", at: folder,
-        mend: "name the folder that the binary version of \(rawValue) was unpacked to")
+  /// - Parameter folder: The folder with the files, or the one that holds the archive's folder.
+  /// - Throws: `io` naming the file that is missing; `badInput` naming file and record if a length
+  ///   or a label is wrong.
+  public func load(_ folder: String, part: DataSpec.Part) throws -> ImageDataset {
+    let names = part == .train ? trainingFiles : testFiles
+    let folder = try locate(names[0], in: folder)
+    let files = try names.map { name in
+      let path = InputFile.join(folder, name)
+      return (path: path, bytes: try InputFile.read(path))
     }
+    for file in files { try checkLength(file.bytes.count, of: file.path) }
+
+    let count = files.reduce(0) { $0 + $1.bytes.count / recordLength }
+    var images = Tensor<UInt8>(uninitialized: [count, 3, 32, 32])
     var labels: [Int] = []
-    var pixels: [UInt8] = []
-    for file in files {
-      let path = "\(place)/\(file)"
-      try locating(path) { try append(InputFile.read(path, limit: 1 << 30), &labels, &pixels) }
-    }
-    let images = Tensor<UInt8>(
-      Shape([labels.count] + Self.imageShape.dimensions), bytes: pixels.span)
+    labels.reserveCapacity(count)
+    for file in files { try appendRecords(of: file, to: &images, &labels) }
     return try ImageDataset(
-      name: "\(rawValue):\(training ? "train" : "test")", images: images, labels: labels,
-      classCount: classCount, classNames: try names(in: place))
+      name: name, images: images, labels: labels, classCount: classCount,
+      classNames: try classNames(in: folder))
   }
 
-  private func append(_ bytes: [UInt8], _ labels: inout [Int], _ pixels: inout [UInt8]) throws {
-    let record = labelBytes + Self.imageShape.count
-    guard !bytes.isEmpty, bytes.count % record == 0 else {
+  private func locate(_ file: String, in folder: String) throws -> String {
+    let candidates = [folder, InputFile.join(folder, archiveFolder)]
+    guard
+      let found = candidates.first(where: { InputFile.exists(InputFile.join($0, file)) })
+    else {
       throw SwiftletError(
-        .badInput, "\(bytes.count) bytes are no whole number of \(record)-byte records",
-        mend: "the file is cut off, or not of the binary version")
+        .io, "there is no \(file)", at: folder,
+        mend: "unpack the binary version of the data set, \(archiveFolder), there")
     }
-    for start in stride(from: 0, to: bytes.count, by: record) {
-      let label = Int(bytes[start + labelBytes - 1])
-      guard label < classCount else {
-        throw SwiftletError(
-          .badInput, "label \(label) is not below \(classCount)", at: "record \(start / record)")
-      }
-      labels.append(label)
-      pixels += bytes[start + labelBytes..<start + record]
+    return found
+  }
+
+  private func checkLength(_ length: Int, of path: String) throws {
+    guard length > 0, length.isMultiple(of: recordLength) else {
+      throw SwiftletError(
+        .badInput, "\(length) bytes are no whole number of records of \(recordLength) bytes",
+        at: path, mend: "get a fresh copy of the binary version")
     }
   }
 
-  private func names(in folder: String) throws -> [String]? {
-    let path = "\(folder)/\(namesFile)"
+  /// Copies the records behind those that `labels` counts.
+  private func appendRecords(
+    of file: (path: String, bytes: [UInt8]), to images: inout Tensor<UInt8>, _ labels: inout [Int]
+  ) throws {
+    let source = file.bytes.span
+    var target = images.mutableSpan
+    for record in 0..<file.bytes.count / recordLength {
+      let start = record * recordLength
+      for (position, limit) in labelCounts.enumerated() where source[start + position] >= limit {
+        throw SwiftletError(
+          .badInput, "record \(record) has label \(source[start + position]), not in 0..<\(limit)",
+          at: "\(file.path), byte \(start + position)", mend: "get a fresh copy")
+      }
+      let pixels = start + labelCounts.count
+      let image = source.extracting(pixels..<pixels + Self.pixelCount)
+      target.copy(image, to: labels.count * Self.pixelCount)
+      labels.append(Int(source[pixels - 1]))
+    }
+  }
+
+  /// The lines of the file with the class names, if it is there.
+  private func classNames(in folder: String) throws -> [String]? {
+    let path = InputFile.join(folder, classNamesFile)
     guard InputFile.exists(path) else { return nil }
     let text = String(decoding: try InputFile.read(path, limit: 1 << 16), as: UTF8.self)
     let names = text.split(whereSeparator: \.isNewline).map(String.init)
-    return names.count == classCount ? names : nil
+    guard names.count == classCount else {
+      throw SwiftletError(
+        .badInput, "\(names.count) class names are given for \(classCount) classes", at: path,
+        mend: "remove or mend the file")
+    }
+    return names
   }
 }

@@ -1,217 +1,200 @@
-import Glibc
 import SwiftletCore
 
-/// A data set as named on the command line: source, part and slice.
+/// Labelled images as named on the command line: `SOURCE[:train|:test][SLICE…]`.
 ///
-///     fashion-mnist            cifar100:DIR:train         idx:DIR:test[0..<1000]
-///     fashion-mnist[80%]       cifar10:DIR[20%..<40%]
-public struct DataSpec: Sendable, Equatable {
-  public enum Source: Sendable, Equatable {
+/// | source          | what is read                                                        |
+/// |-----------------|---------------------------------------------------------------------|
+/// | `fashion-mnist` | where `--data-dir`, `$SWIFTLET_DATA` or Debian's package has it     |
+/// | `cifar10:DIR`   | the binary version of CIFAR-10                                      |
+/// | `cifar100:DIR`  | the binary version of CIFAR-100, fine labels                        |
+/// | `idx:DIR`       | `train-images-idx3-ubyte[.gz]` and its three companions             |
+///
+/// Slices are `[0..<1000]`, `[80%]` (the first 80 %) or `[20%..<80%]`, and apply one after the
+/// other, each to what the one before it left. `DIR` may contain colons: only a last `:train` or
+/// `:test` is read as a part.
+public struct DataSpec: Sendable, Hashable {
+  public enum Source: Sendable, Hashable {
     case fashionMNIST
-    case cifar(CIFAR, folder: String)
+    case cifar10(folder: String)
+    case cifar100(folder: String)
     case idx(folder: String)
   }
 
-  /// The two parts that the data sets come in.
-  public enum Part: String, Sendable { case train, test }
+  public enum Part: String, Sendable, Hashable, CaseIterable {
+    case train, test
+  }
 
-  enum Bound: Equatable {
-    case index(Int)
-    case percent(Double)
+  /// A range of images, with bounds that count images or hundredths of them.
+  public struct Slice: Sendable, Hashable {
+    public enum Bound: Sendable, Hashable {
+      case index(Int)
+      /// 0 to 100. The image that so many percent of all images come before, rounded down.
+      case percent(Int)
+    }
+    public let lower: Bound
+    public let upper: Bound
+
+    public init(from lower: Bound, to upper: Bound) {
+      self.lower = lower
+      self.upper = upper
+    }
   }
 
   public let source: Source
-  /// The part that was named, if any.
+  /// The part that the text names, if it names one.
   public let part: Part?
-  let slice: Slice?
+  public let slices: [Slice]
 
-  struct Slice: Sendable, Equatable {
-    let lower, upper: Bound
+  static let grammar =
+    "use fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, "
+    + "then slices like [0..<1000] or [80%]"
+
+  /// - Throws: `badInput` naming what is wrong and what is known; `unsupported` for `npz:` and
+  ///   `images:`, which this version does not read.
+  public init(parsing text: String) throws {
+    func invalid(_ what: String, _ code: SwiftletError.Code = .badInput) -> SwiftletError {
+      SwiftletError(code, what, at: "data '\(text)'", mend: Self.grammar)
+    }
+
+    var rest = text[...]
+    var slices: [Slice] = []
+    while rest.last == "]", let open = rest.lastIndex(of: "[") {
+      guard let slice = Slice(parsing: rest[open...].dropFirst().dropLast()) else {
+        throw invalid("\(rest[open...]) is no slice")
+      }
+      slices.insert(slice, at: 0)
+      rest = rest[..<open]
+    }
+    let part = Part.allCases.first { rest.hasSuffix(":\($0.rawValue)") }
+    if let part { rest = rest.dropLast(part.rawValue.count + 1) }
+
+    let kind = rest.prefix { $0 != ":" }
+    let folder = String(rest.dropFirst(kind.count + 1))
+    switch kind {
+    case "fashion-mnist":
+      guard rest == kind else { throw invalid("'\(folder)' is neither train nor test") }
+      source = .fashionMNIST
+    case "cifar10", "cifar100", "idx":
+      guard !folder.isEmpty else { throw invalid("\(kind) needs a folder") }
+      source =
+        switch kind {
+        case "cifar10": .cifar10(folder: folder)
+        case "cifar100": .cifar100(folder: folder)
+        default: .idx(folder: folder)
+        }
+    case "npz", "images":
+      throw invalid("this version does not read \(kind): data", .unsupported)
+    default:
+      throw invalid("the data source '\(kind)' is not known")
+    }
+    self.part = part
+    self.slices = slices
   }
 
   private init(_ source: Source) {
     self.source = source
     part = nil
-    slice = nil
+    slices = []
   }
 
-  /// All of the same source, whatever part and slice were named.
-  public var counterpart: DataSpec { DataSpec(source) }
+  /// The same source without part and slices.
+  public var whole: DataSpec { DataSpec(source) }
 
-  private static let known = "fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR"
-
-  /// - Throws: `badInput` or `unsupported` saying what is wrong with the text.
-  public init(parsing text: String) throws {
-    var rest = Substring(text)
-    slice = try Self.takeSlice(&rest, text)
-    part = Self.takePart(&rest)
-    let (kind, folder) = Self.cut(rest)
-    switch (kind, folder) {
-    case ("fashion-mnist", nil): source = .fashionMNIST
-    case ("cifar10", let folder?): source = .cifar(.cifar10, folder: folder)
-    case ("cifar100", let folder?): source = .cifar(.cifar100, folder: folder)
-    case ("idx", let folder?): source = .idx(folder: folder)
-    case ("cifar10", nil), ("cifar100", nil), ("idx", nil):
-      throw SwiftletError(
-        .badInput, "data '\(text)' names no folder", mend: "write \(kind):DIR")
-    case ("npz", _), ("images", _):
-      throw SwiftletError(
-        .unsupported, "data of kind '\(kind)'", mend: "this version knows \(Self.known)")
-    default:
-      throw SwiftletError(
-        .badInput, "unknown data '\(text)'", mend: "this version knows \(Self.known)")
-    }
-  }
-
-  private static func takePart(_ rest: inout Substring) -> Part? {
-    for part in [Part.train, .test] where rest.hasSuffix(":\(part.rawValue)") {
-      rest = rest.dropLast(part.rawValue.count + 1)
-      return part
-    }
-    return nil
-  }
-
-  private static func cut(_ text: Substring) -> (kind: String, folder: String?) {
-    guard let colon = text.firstIndex(of: ":") else { return (String(text), nil) }
-    let folder = text[text.index(after: colon)...]
-    return (String(text[..<colon]), folder.isEmpty ? nil : String(folder))
-  }
-
-  private static func takeSlice(_ rest: inout Substring, _ text: String) throws -> Slice? {
-    guard rest.hasSuffix("]"), let open = rest.lastIndex(of: "[") else { return nil }
-    let inner = rest[rest.index(after: open)...].dropLast()
-    rest = rest[..<open]
-    let bounds = inner.split(separator: "..<", omittingEmptySubsequences: false)
-    let parsed = bounds.compactMap(bound)
-    if parsed.count == bounds.count {
-      if parsed.count == 2 { return Slice(lower: parsed[0], upper: parsed[1]) }
-      if parsed.count == 1, case .percent = parsed[0] {
-        return Slice(lower: .index(0), upper: parsed[0])
-      }
-    }
-    throw SwiftletError(
-      .badInput, "'[\(inner)]' in '\(text)' is no slice",
-      mend: "write [0..<1000], [80%] or [20%..<40%]")
-  }
-
-  private static func bound(_ text: Substring) -> Bound? {
-    if text.hasSuffix("%") {
-      guard let percent = Double(text.dropLast()), 0...100 ~= percent else { return nil }
-      return .percent(percent)
-    }
-    return Int(text).flatMap { $0 >= 0 ? .index($0) : nil }
-  }
-
-  // MARK: Loading
-
-  /// Reads the data.
+  /// Reads the images.
   ///
   /// - Parameters:
-  ///   - fallback: The part to read where the text names none.
-  ///   - dataDirectory: Where to look for Fashion-MNIST first.
-  /// - Throws: `badInput` or `io` naming the file that is missing or damaged.
-  public func load(_ fallback: Part, dataDirectory: String? = nil) throws -> ImageDataset {
-    let training = (part ?? fallback) == .train
-    let whole: ImageDataset
-    switch source {
-    case .fashionMNIST:
-      whole = try FashionMNIST.read(training: training, dataDirectory: dataDirectory)
-    case .cifar(let format, let folder):
-      whole = try format.read(folder: folder, training: training)
-    case .idx(let folder):
-      whole = try IDXFolder(folder).read(
-        training: training, name: "idx:\(training ? "train" : "test")")
-    }
-    return try cut(whole)
-  }
-
-  private func cut(_ data: ImageDataset) throws -> ImageDataset {
-    guard let slice else { return data }
-    func position(_ bound: Bound) -> Int {
-      switch bound {
-      case .index(let index): index
-      case .percent(let percent): Int((Double(data.count) * percent / 100).rounded())
+  ///   - defaultPart: What is read if the text names no part. Files of the other part need not
+  ///     exist.
+  ///   - dataDirectory: Where Fashion-MNIST is looked for first.
+  /// - Throws: `io` or `badInput` naming the file concerned, and `badInput` if a slice reaches past
+  ///   the images or no image is left.
+  public func load(defaultPart: Part, dataDirectory: String? = nil) throws -> ImageDataset {
+    let part = part ?? defaultPart
+    var images: ImageDataset =
+      switch source {
+      case .fashionMNIST:
+        try FashionMNIST.load(part, from: FashionMNIST.searchPath(dataDirectory: dataDirectory))
+      case .cifar10(let folder): try CIFAR.cifar10.load(folder, part: part)
+      case .cifar100(let folder): try CIFAR.cifar100.load(folder, part: part)
+      case .idx(let folder): try IDXFolder.load(folder, part: part)
       }
+    let name = "\(source):\(part.rawValue)\(slices.map(\.description).joined())"
+    for slice in slices {
+      images = images.slice(try locating(name) { try slice.range(of: images.count) })
     }
-    let (lower, upper) = (position(slice.lower), position(slice.upper))
-    guard lower < upper, upper <= data.count else {
-      throw SwiftletError(
-        .badInput, "the slice \(lower)..<\(upper) is empty or beyond the \(data.count) images",
-        at: data.name)
-    }
-    return data.slice(lower..<upper)
+    guard images.count > 0 else { throw SwiftletError(.badInput, "there are no images", at: name) }
+    return images.renamed(name)
   }
 }
 
-/// Fashion-MNIST (Xiao, Rasul & Vollgraf 2017): 28×28 pictures of clothing in 10 classes.
-enum FashionMNIST {
-  private static let classNames = [
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-    "Ankle boot",
-  ]
-  /// Where Debian's package `dataset-fashion-mnist` puts the files.
-  private static let debianFolder = "/usr/share/datasets/fashion-mnist"
-
-  static func read(training: Bool, dataDirectory: String?) throws -> ImageDataset {
-    let variable = unsafe getenv("SWIFTLET_DATA").map { unsafe String(cString: $0) }
-    let roots = [dataDirectory, variable].compactMap { $0 }
-    let places = roots.flatMap { [$0, "\($0)/fashion-mnist"] } + [debianFolder]
-    guard let folder = places.map(IDXFolder.init).first(where: { $0.has(training: training) })
-    else {
-      throw SwiftletError(
-        .badInput, "Fashion-MNIST is in none of \(places.joined(separator: ", "))",
-        mend: "apt-get install dataset-fashion-mnist, or pass --data-dir")
-    }
-    return try folder.read(
-      training: training, name: "fashion-mnist:\(training ? "train" : "test")",
-      classNames: classNames)
+extension DataSpec: CustomStringConvertible {
+  public var description: String {
+    "\(source)\(part.map { ":\($0.rawValue)" } ?? "")\(slices.map(\.description).joined())"
   }
 }
 
-/// A folder with images and labels in idx files, under the names that MNIST made customary.
-struct IDXFolder {
-  private let folder: String
-
-  init(_ folder: String) { self.folder = folder }
-
-  private func file(_ kind: String, training: Bool) -> String? {
-    for part in training ? ["train"] : ["t10k", "test"] {
-      for ending in ["", ".gz"] {
-        let path = "\(folder)/\(part)-\(kind)\(ending)"
-        if InputFile.exists(path) { return path }
-      }
+extension DataSpec.Source: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .fashionMNIST: "fashion-mnist"
+    case .cifar10(let folder): "cifar10:\(folder)"
+    case .cifar100(let folder): "cifar100:\(folder)"
+    case .idx(let folder): "idx:\(folder)"
     }
-    return nil
+  }
+}
+
+extension DataSpec.Slice: CustomStringConvertible {
+  public var description: String { "[\(lower)..<\(upper)]" }
+
+  /// What stands between the brackets, or `nil` if it is no slice.
+  init?(parsing text: Substring) {
+    guard let dots = text.firstRange(of: "..<") else {
+      // A lone number would leave open which end it is.
+      guard let upper = Bound(parsing: text), case .percent = upper else { return nil }
+      self.init(from: .percent(0), to: upper)
+      return
+    }
+    guard
+      let lower = Bound(parsing: text[..<dots.lowerBound]),
+      let upper = Bound(parsing: text[dots.upperBound...])
+    else { return nil }
+    self.init(from: lower, to: upper)
   }
 
-  func has(training: Bool) -> Bool { file("images-idx3-ubyte", training: training) != nil }
+  /// The images of `count` that the slice means.
+  ///
+  /// - Throws: `badInput` if that is none, or if there are too few.
+  func range(of count: Int) throws -> Range<Int> {
+    let (start, end) = (lower.position(in: count), upper.position(in: count))
+    guard start < end, end <= count else {
+      throw SwiftletError(
+        .badInput, "the slice \(self) of \(count) images is empty or reaches past them")
+    }
+    return start..<end
+  }
+}
 
-  /// - Parameter classNames: `nil` takes the number of classes from the largest label.
-  func read(training: Bool, name: String, classNames: [String]? = nil) throws -> ImageDataset {
-    let prefix = training ? "train" : "t10k"
-    guard let imageFile = file("images-idx3-ubyte", training: training),
-      let labelFile = file("labels-idx1-ubyte", training: training)
-    else {
-      throw SwiftletError(
-        .badInput, "\(prefix)-images-idx3-ubyte[.gz] or \(prefix)-labels-idx1-ubyte[.gz] is missing",
-        at: folder)
+extension DataSpec.Slice.Bound: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .index(let index): "\(index)"
+    case .percent(let percent): "\(percent)%"
     }
-    let images = try IDX.read(imageFile)
-    guard images.shape.rank == 3 else {
-      throw SwiftletError(
-        .badInput, "images of shape \(images.shape), expected count×height×width", at: imageFile)
-    }
-    let labels = try IDX.read(labelFile)
-    guard labels.shape.rank == 1 else {
-      throw SwiftletError(.badInput, "labels of shape \(labels.shape)", at: labelFile)
-    }
-    let classes = labels.elements.map(Int.init)
-    return try locating(labelFile) {
-      try ImageDataset(
-        name: name,
-        images: images.reshaped(to: [images.shape[0], 1, images.shape[1], images.shape[2]]),
-        labels: classes, classCount: classNames?.count ?? (classes.max() ?? 0) + 1,
-        classNames: classNames)
+  }
+
+  init?(parsing text: Substring) {
+    let isPercent = text.last == "%"
+    let digits = isPercent ? text.dropLast() : text
+    guard digits.allSatisfy({ "0"..."9" ~= $0 }), let number = Int(digits) else { return nil }
+    guard !isPercent || number <= 100 else { return nil }
+    self = isPercent ? .percent(number) : .index(number)
+  }
+
+  func position(in count: Int) -> Int {
+    switch self {
+    case .index(let index): index
+    case .percent(let percent): count * percent / 100
     }
   }
 }

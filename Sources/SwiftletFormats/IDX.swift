@@ -1,60 +1,81 @@
 public import SwiftletCore
 
-/// The idx format of MNIST and its kin: unsigned bytes in up to 4 dimensions.
+/// The idx format of MNIST and its relatives: a magic number, the extents as big-endian 32-bit
+/// integers, then the elements. Element type `u8`, ranks 1 to 4.
 ///
-/// Layout: two zero bytes, the type (0x08), the rank, one big-endian 32-bit extent per dimension,
-/// the elements. Files may be compressed by gzip.
+/// Source: the format's description at http://yann.lecun.com/exdb/mnist/.
 public enum IDX {
-  /// Larger files are refused, as are gzip files that unpack to more.
-  static let byteLimit = 2 << 30
-
-  /// - Throws: `badInput` naming the file for a wrong magic number, type or length.
-  public static func read(_ path: String) throws -> Tensor<UInt8> {
-    try locating(path) {
-      let file = try InputFile.read(path, limit: byteLimit)
-      return try parse(Gzip.isCompressed(file) ? Gzip.inflate(file, limit: byteLimit) : file)
-    }
-  }
-
-  static func parse(_ bytes: [UInt8]) throws -> Tensor<UInt8> {
-    guard bytes.count >= 4, bytes[0] == 0, bytes[1] == 0 else {
-      let magic = bytes.prefix(4).map { String($0, radix: 16) }.joined(separator: " ")
-      throw SwiftletError(
-        .badInput, "wrong magic number [\(magic)]", mend: "an idx file starts with 00 00 08")
-    }
-    guard bytes[2] == 8 else {
-      throw SwiftletError(
-        .unsupported, "idx elements of type 0x\(String(bytes[2], radix: 16))",
-        mend: "only unsigned bytes (0x8) are supported")
-    }
-    let rank = Int(bytes[3])
-    guard 1...4 ~= rank, bytes.count >= 4 + 4 * rank else {
-      throw SwiftletError(
-        .badInput, "an idx header of rank \(rank) does not fit into \(bytes.count) bytes")
-    }
-    let extents = (0..<rank).map { axis in
-      bytes[4 + 4 * axis..<8 + 4 * axis].reduce(0) { $0 << 8 | Int($1) }
-    }
-    let shape = try Shape(checking: extents)
-    let start = 4 + 4 * rank
-    guard bytes.count - start == shape.count else {
-      throw SwiftletError(
-        .badInput,
-        "\(bytes.count - start) bytes of elements, but the header says \(shape) = \(shape.count)",
-        mend: "the file is cut off or has trailing bytes")
-    }
-    return Tensor(shape, bytes: bytes.span.extracting(start...))
-  }
-
-  /// The bytes of an idx file.
+  /// The tensor in an idx file, plain or compressed with gzip.
   ///
-  /// - Precondition: Rank 1 to 4, extents below 2³².
-  public static func serialized(_ tensor: Tensor<UInt8>) -> [UInt8] {
-    precondition(1...4 ~= tensor.shape.rank, "an idx file has rank 1 to 4, not \(tensor.shape)")
-    var bytes: [UInt8] = [0, 0, 8, UInt8(tensor.shape.rank)]
+  /// - Parameter ranks: The ranks that the caller can use.
+  /// - Throws: `io` if the file cannot be read; `badInput` naming file and byte if it is not idx, is
+  ///   shorter or longer than its extents say, or has another rank; `unsupported` for other
+  ///   element types than `u8` and for more than 8 GiB.
+  /// - Complexity: O(file size); a compressed file is expanded to what its extents say, no further.
+  public static func read(_ path: String, ranks: ClosedRange<Int> = 1...4) throws -> Tensor<UInt8> {
+    try decode(try InputFile.read(path), file: path, ranks: ranks)
+  }
+
+  package static func decode(
+    _ bytes: [UInt8], file: String, ranks: ClosedRange<Int> = 1...4
+  ) throws -> Tensor<UInt8> {
+    let isCompressed = Gzip.isCompressed(bytes)
+    let longestHeader = 4 + 4 * 4
+    let head =
+      isCompressed
+      ? try Gzip.prefix(bytes, file: file, count: longestHeader)
+      : Array(bytes.prefix(longestHeader))
+
+    var reader = ByteReader(head, file: file)
+    let shape = try readHeader(&reader, ranks: ranks)
+    let expected = reader.offset + shape.count
+    let content =
+      isCompressed ? try Gzip.inflate(bytes, file: file, limit: expected) : bytes
+    guard content.count == expected else {
+      throw SwiftletError(
+        .badInput, "shape \(shape) takes \(expected) bytes and the file has \(content.count)",
+        at: file, mend: "get a fresh copy")
+    }
+    return Tensor(shape, bytes: content.span.extracting(reader.offset..<expected))
+  }
+
+  private static func readHeader(
+    _ reader: inout ByteReader, ranks: ClosedRange<Int>
+  ) throws -> Shape {
+    let start = reader
+    let magic: UInt32 = try reader.bigEndian()
+    let (dtype, rank) = (magic >> 8, Int(magic & 0xFF))
+    switch dtype {
+    case 0x08: break
+    case 0x09, 0x0B, 0x0C, 0x0D, 0x0E:
+      throw SwiftletError(
+        .unsupported, "idx element type 0x0\(String(dtype, radix: 16, uppercase: true))",
+        at: "\(reader.file), byte 2", mend: "convert the file to unsigned bytes, type 0x08")
+    default:
+      throw start.error("this is no idx file: it starts with 0x\(String(magic, radix: 16))")
+    }
+    guard ranks.contains(rank) else {
+      throw start.error("an idx tensor of rank \(rank) is of no use here: \(ranks) is expected")
+    }
+    let dimensions = try (0..<rank).map { _ in Int(try reader.bigEndian(UInt32.self)) }
+    let shape = try locating("\(reader.file), byte 4") { try Shape(checking: dimensions) }
+    guard shape.count <= InputFile.defaultLimit else {
+      throw SwiftletError(
+        .unsupported, "shape \(shape) exceeds the limit of \(InputFile.defaultLimit) bytes",
+        at: "\(reader.file), byte 4")
+    }
+    return shape
+  }
+
+  /// An idx file that holds `tensor`.
+  ///
+  /// - Throws: `unsupported` if the rank is not 1 to 4 or an extent exceeds 32 bits.
+  public static func encode(_ tensor: Tensor<UInt8>) throws -> [UInt8] {
+    guard 1...4 ~= tensor.shape.rank, tensor.shape.dimensions.allSatisfy({ $0 <= UInt32.max })
+    else { throw SwiftletError(.unsupported, "idx cannot hold shape \(tensor.shape)") }
+    var bytes: [UInt8] = [0, 0, 0x08, UInt8(tensor.shape.rank)]
     for extent in tensor.shape.dimensions {
-      let word = UInt32(extent)
-      bytes += [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> $0) }
+      for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: extent >> shift)) }
     }
     tensor.appendBytes(to: &bytes)
     return bytes

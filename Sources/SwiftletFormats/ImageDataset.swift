@@ -1,32 +1,49 @@
 public import SwiftletCore
 
-/// Labelled images of one size.
+/// Labelled images of one size, as the bytes that they were published as.
 public struct ImageDataset: Sendable {
+  /// Where the images come from: `fashion-mnist:train[80%]`.
   public let name: String
-  /// N×channels×height×width, one byte per value.
+  /// Pixels 0…255, N×C×H×W, packed.
   public let images: Tensor<UInt8>
-  /// The class of each image, in 0 ..< classCount.
+  /// The class of each image, in `0..<classCount`.
   public let labels: [Int]
   public let classCount: Int
+  /// What the classes are called, where the data set says so.
   public let classNames: [String]?
 
+  /// The number of images.
   public var count: Int { labels.count }
 
-  /// - Throws: `badInput` if there are no images, not one label per image, or labels out of range.
+  /// - Throws: `badInput` if the images are not N×C×H×W with at least one pixel each, if the counts
+  ///   of images and labels (or classes and names) differ, or if a label is not in
+  ///   `0..<classCount`.
   public init(
-    name: String, images: Tensor<UInt8>, labels: [Int], classCount: Int, classNames: [String]? = nil
+    name: String, images: Tensor<UInt8>, labels: [Int], classCount: Int,
+    classNames: [String]? = nil
   ) throws {
-    guard images.shape.rank == 4, images.shape.count > 0 else {
-      throw SwiftletError(.badInput, "images of shape \(images.shape)", at: name)
+    func invalid(_ what: String) -> SwiftletError { SwiftletError(.badInput, what, at: name) }
+    guard images.shape.rank == 4, images.shape.dimensions.dropFirst().allSatisfy({ $0 > 0 }) else {
+      throw invalid("images have shape \(images.shape), not N×C×H×W with pixels in them")
     }
-    guard labels.count == images.shape[0] else {
-      throw SwiftletError(
-        .badInput, "\(images.shape[0]) images but \(labels.count) labels", at: name)
+    guard images.shape[0] == labels.count else {
+      throw invalid("there are \(images.shape[0]) images and \(labels.count) labels")
     }
-    if let index = labels.firstIndex(where: { !(0..<classCount ~= $0) }) {
-      throw SwiftletError(
-        .badInput, "label \(labels[index]) of image \(index) is not below \(classCount)", at: name)
+    if let index = labels.firstIndex(where: { $0 < 0 || $0 >= classCount }) {
+      throw invalid("image \(index) has label \(labels[index]), outside of 0..<\(classCount)")
     }
+    if let classNames, classNames.count != classCount {
+      throw invalid("there are \(classCount) classes and \(classNames.count) class names")
+    }
+    self.init(
+      checked: name, images: images.contiguous(), labels: labels, classCount: classCount,
+      classNames: classNames)
+  }
+
+  private init(
+    checked name: String, images: Tensor<UInt8>, labels: [Int], classCount: Int,
+    classNames: [String]?
+  ) {
     self.name = name
     self.images = images
     self.labels = labels
@@ -34,50 +51,56 @@ public struct ImageDataset: Sendable {
     self.classNames = classNames
   }
 
-  private init(_ whole: ImageDataset, images: Tensor<UInt8>, labels: [Int]) {
-    name = whole.name
-    self.images = images
-    self.labels = labels
-    classCount = whole.classCount
-    classNames = whole.classNames
+  private func replacing(
+    name: String? = nil, images: Tensor<UInt8>? = nil, labels: [Int]? = nil
+  ) -> ImageDataset {
+    ImageDataset(
+      checked: name ?? self.name, images: images ?? self.images, labels: labels ?? self.labels,
+      classCount: classCount, classNames: classNames)
   }
 
-  /// The images at the given positions, copied.
+  func renamed(_ name: String) -> ImageDataset { replacing(name: name) }
+
+  /// The images at `indices`, in that order, copied.
   ///
-  /// - Precondition: Every index is below ``count``.
+  /// - Precondition: Every index is in `0..<count`.
   public func subset(_ indices: [Int]) -> ImageDataset {
-    let source = images.contiguous()
-    let length = images.count / count
-    var chosen = Tensor<UInt8>(uninitialized: images.shape.replacing(axis: 0, with: indices.count))
+    let pixelCount = images.shape.count(of: 1..<4)
+    var chosen = Tensor<UInt8>(
+      uninitialized: images.shape.replacing(axis: 0, with: indices.count))
+    let source = images.span
     var target = chosen.mutableSpan
-    for (row, index) in indices.enumerated() {
-      target.copy(source.span.extracting(index * length..<(index + 1) * length), to: row * length)
+    for (position, index) in indices.enumerated() {
+      let image = source.extracting(index * pixelCount..<(index + 1) * pixelCount)
+      target.copy(image, to: position * pixelCount)
     }
-    return ImageDataset(self, images: chosen, labels: indices.map { labels[$0] })
+    return replacing(images: chosen, labels: indices.map { labels[$0] })
   }
 
-  /// The images in a range of positions, without a copy.
+  /// The images in `range`, sharing memory with this data set.
   ///
-  /// - Precondition: The range lies within 0 ..< count.
+  /// - Precondition: `range` lies in `0..<count`.
   public func slice(_ range: Range<Int>) -> ImageDataset {
-    ImageDataset(self, images: images.slice(axis: 0, range: range), labels: Array(labels[range]))
+    replacing(images: images.slice(axis: 0, range: range), labels: Array(labels[range]))
   }
 
-  /// Shuffles the images and cuts them in two: the first `fraction` to train on, the others to
-  /// validate with.
+  /// Cuts the data set in two after shuffling it.
   ///
-  /// - Throws: `badInput` if a part would be empty.
+  /// - Parameters:
+  ///   - fraction: The share of the images that goes to training, 0 to 1.
+  ///   - seed: The same seed makes the same cut.
+  /// - Throws: `badInput` if one part would be empty.
   public func split(
     _ fraction: Double, seed: UInt64
   ) throws -> (training: ImageDataset, validation: ImageDataset) {
-    let cut = fraction.isFinite ? Int((Double(count) * fraction).rounded()) : 0
-    guard fraction > 0, fraction < 1, 1..<count ~= cut else {
+    let trainingCount = 0...1 ~= fraction ? Int((fraction * Double(count)).rounded()) : 0
+    guard 0 < trainingCount, trainingCount < count else {
       throw SwiftletError(
         .badInput, "a split of \(fraction) leaves a part of \(count) images empty", at: name,
-        mend: "give a fraction between 0 and 1, such as 0.8")
+        mend: "use a fraction between 0 and 1, such as 0.8")
     }
     var generator = RandomGenerator(seed: seed)
     let order = generator.permutation(of: count)
-    return (subset(Array(order[..<cut])), subset(Array(order[cut...])))
+    return (subset(Array(order[..<trainingCount])), subset(Array(order[trainingCount...])))
   }
 }

@@ -1,57 +1,94 @@
-import Glibc
 import SwiftletCore
 
-/// Files that are read whole.
-public enum InputFile {
-  /// Whether anything exists at the path.
-  public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+#if canImport(Glibc)
+  import Glibc
+#endif
 
-  public static func isDirectory(_ path: String) -> Bool {
-    var status = stat()
-    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+/// Files that are read whole.
+package enum InputFile {
+  /// The largest file, and the largest tensor in one, that is read unless the caller says
+  /// otherwise: 8 GiB.
+  package static let defaultLimit = 8 << 30
+
+  /// The bytes of a regular file.
+  ///
+  /// Memory is taken for the size that the file has, never for a size that it claims.
+  ///
+  /// - Throws: `io` naming the path if the file is missing, not readable or not a regular file;
+  ///   `badInput` if it is larger than `limit` bytes.
+  package static func read(_ path: String, limit: Int = defaultLimit) throws -> [UInt8] {
+    try SystemError.checkPath(path)
+    // Without O_NONBLOCK, opening a pipe would wait for its writer.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw SystemError.last("cannot read the file", at: path) }
+    defer { close(descriptor) }
+
+    var info = stat()
+    guard unsafe fstat(descriptor, &info) == 0 else {
+      throw SystemError.last("cannot read the file", at: path)
+    }
+    try SystemError.checkRegular(info, at: path)
+    let size = Int(info.st_size)
+    guard size <= limit else {
+      throw SwiftletError(
+        .badInput, "the file has \(size) bytes, more than the limit of \(limit)", at: path)
+    }
+    return unsafe try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
+      while filled < size {
+        let got = unsafe Glibc.read(descriptor, buffer.baseAddress! + filled, size - filled)
+        if got < 0 && errno == EINTR { continue }
+        guard got >= 0 else { throw SystemError.last("cannot read the file", at: path) }
+        if got == 0 { break }  // it shrank meanwhile; the parser will say what is missing
+        filled += got
+      }
+    }
   }
 
-  /// All bytes of a file.
-  ///
-  /// - Throws: `io` if it cannot be read, `badInput` if it is a directory or larger than `limit`
-  ///   bytes.
-  public static func read(_ path: String, limit: Int = 8 << 30) throws -> [UInt8] {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw systemError("cannot be opened", path) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw systemError("cannot be read", path) }
-    guard status.st_mode & S_IFMT != S_IFDIR else {
-      throw SwiftletError(.badInput, "is a directory", at: path, mend: "name a file in it")
-    }
-    let size = Int(status.st_size)
-    guard size <= limit else {
-      throw SwiftletError(.badInput, "\(size) bytes exceed the limit of \(limit)", at: path)
-    }
-    // One byte more than the size shows whether the file grew meanwhile (or is a pipe).
-    var bytes = [UInt8](repeating: 0, count: size + 1)
-    var filled = 0
-    while true {
-      let count = unsafe bytes.withUnsafeMutableBytes { buffer in
-        unsafe Glibc.read(descriptor, buffer.baseAddress! + filled, buffer.count - filled)
-      }
-      if count < 0 && errno == EINTR { continue }
-      guard count >= 0 else { throw systemError("cannot be read", path) }
-      if count == 0 { break }
-      filled += count
-      guard filled <= limit else {
-        throw SwiftletError(.badInput, "more than \(limit) bytes", at: path)
-      }
-      if filled == bytes.count {
-        bytes.append(contentsOf: repeatElement(0, count: bytes.count))
-      }
-    }
-    bytes.removeLast(bytes.count - filled)
-    return bytes
+  /// Whether `path` names a regular file.
+  package static func exists(_ path: String) -> Bool {
+    var info = stat()
+    return unsafe !path.utf8.contains(0) && stat(path, &info) == 0
+      && info.st_mode & S_IFMT == S_IFREG
+  }
+
+  /// `name` inside of `folder`.
+  package static func join(_ folder: String, _ name: String) -> String {
+    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
   }
 }
 
-/// An error that says what the operating system answered.
-func systemError(_ what: String, _ path: String, code: Int32 = errno) -> SwiftletError {
-  SwiftletError(.io, "\(what): \(unsafe String(cString: strerror(code)))", at: path)
+/// What the operating system says, as errors.
+enum SystemError {
+  /// The failure that `errno` names.
+  static func last(_ what: String, at path: String, mend: String? = nil) -> SwiftletError {
+    let code = errno
+    let hint: String? =
+      switch code {
+      case ENOENT: "check the path"
+      case EACCES, EPERM: "check the permissions"
+      case ENOSPC, EDQUOT, EFBIG: "free some space or write elsewhere"
+      default: nil
+      }
+    let reason = unsafe String(cString: strerror(code))
+    return SwiftletError(.io, "\(what): \(reason)", at: path, mend: mend ?? hint)
+  }
+
+  /// - Throws: `badInput` for a path that C would cut short, and for none at all.
+  static func checkPath(_ path: String) throws {
+    guard !path.isEmpty else { throw SwiftletError(.badInput, "the file name is empty") }
+    guard !path.utf8.contains(0) else {
+      throw SwiftletError(.badInput, "the file name has a NUL character", at: path)
+    }
+  }
+
+  /// - Throws: `io` if what is at `path` is a folder, a pipe or a device.
+  static func checkRegular(_ info: stat, at path: String) throws {
+    switch info.st_mode & S_IFMT {
+    case S_IFREG: return
+    case S_IFDIR:
+      throw SwiftletError(.io, "this is a folder, not a file", at: path, mend: "name a file in it")
+    default:
+      throw SwiftletError(.io, "this is a device or a pipe, not a file", at: path)
+    }
+  }
 }

@@ -69,8 +69,9 @@ public enum NPY {
     header += String(repeating: " ", count: unpadded.roundedUp(to: 64) - unpadded) + "\n"
     let length = header.utf8.count
     precondition(length <= headerLimit, "an npy header for \(tensor.shape)")
-    return magic + [1, 0, UInt8(length & 0xff), UInt8(length >> 8)] + Array(header.utf8)
-      + tensor.bytes
+    var bytes = magic + [1, 0, UInt8(length & 0xff), UInt8(length >> 8)] + Array(header.utf8)
+    tensor.appendBytes(to: &bytes)
+    return bytes
   }
 }
 

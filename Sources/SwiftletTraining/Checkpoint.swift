@@ -99,8 +99,7 @@ public struct CheckpointFile: Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     let text = String(decoding: try encoder.encode(header), as: UTF8.self)
-    try AtomicFile.write(
-      Safetensors(tensors: tensors, metadata: [Self.headerKey: text]).serialized(), to: path)
+    try Safetensors(tensors: tensors, metadata: [Self.headerKey: text]).write(to: path)
   }
 
   /// The stored state, or `nil` if there is no file.
@@ -109,7 +108,7 @@ public struct CheckpointFile: Sendable {
   func load(for settings: TrainingSettings, _ data: ImageDataset) throws -> TrainingState? {
     guard InputFile.exists(path) else { return nil }
     return try locating(path) {
-      let file = try Safetensors(parsing: try InputFile.read(path))
+      let file = try Safetensors(contentsOf: path)
       guard let text = file.metadata[Self.headerKey],
         let header = try? JSONDecoder().decode(Header.self, from: Data(text.utf8))
       else { throw SwiftletError(.badInput, "this is not a training checkpoint") }

@@ -58,7 +58,9 @@ extension ONNX_TensorProto {
     self.name = name
     dataType = tensor.dtype.onnx
     dims = tensor.shape.dimensions.map(Int64.init)
-    rawData = Data(tensor.bytes)
+    var bytes: [UInt8] = []
+    tensor.appendBytes(to: &bytes)
+    rawData = Data(bytes)
   }
 }
 

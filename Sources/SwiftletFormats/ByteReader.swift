@@ -1,0 +1,47 @@
+package import SwiftletCore
+
+/// A bounds-checked cursor over the bytes of a file.
+package struct ByteReader {
+  package let bytes: [UInt8]
+  /// The name that errors give.
+  package let file: String
+  /// Where the next byte is read, from the start of the file.
+  package private(set) var offset = 0
+
+  package init(_ bytes: [UInt8], file: String) {
+    self.bytes = bytes
+    self.file = file
+  }
+
+  package var remaining: Int { bytes.count - offset }
+
+  /// An integer, most significant byte first.
+  ///
+  /// - Throws: `badInput` with the offset if the file ends within it.
+  package mutating func bigEndian<I: FixedWidthInteger>(_: I.Type = I.self) throws -> I {
+    bytes[try skip(MemoryLayout<I>.size)].reduce(0) { $0 << 8 | I(truncatingIfNeeded: $1) }
+  }
+
+  /// An integer, least significant byte first.
+  ///
+  /// - Throws: `badInput` with the offset if the file ends within it.
+  package mutating func littleEndian<I: FixedWidthInteger>(_: I.Type = I.self) throws -> I {
+    try bigEndian(I.self).byteSwapped
+  }
+
+  /// Moves on by `count` bytes and returns where they lie.
+  ///
+  /// - Throws: `badInput` with the offset if `count` is negative or the file has fewer left.
+  package mutating func skip(_ count: Int) throws -> Range<Int> {
+    guard count >= 0, count <= remaining else {
+      throw error("the file ends early: \(count) bytes are needed and \(remaining) are left")
+    }
+    defer { offset += count }
+    return offset..<offset + count
+  }
+
+  /// A `badInput` error at the current byte.
+  package func error(_ what: String) -> SwiftletError {
+    SwiftletError(.badInput, what, at: "\(file), byte \(offset)")
+  }
+}

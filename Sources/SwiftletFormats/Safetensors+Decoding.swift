@@ -1,0 +1,134 @@
+import OrderedCollections
+import SwiftletCore
+
+extension Safetensors {
+  /// What the header says of one tensor.
+  private struct Entry {
+    let name: String
+    let dtype: DType
+    let shape: Shape
+    /// Where its elements lie, from the start of the data.
+    let range: Range<Int>
+  }
+
+  /// Reads the bytes of a file.
+  ///
+  /// - Parameter file: The name that errors give.
+  /// - Throws: `badInput` naming the file and the byte or tensor for every way in which the header
+  ///   can be wrong; `unsupported` for element types that no tensor of ours has.
+  /// - Complexity: O(file size); memory for the tensors themselves.
+  public init(decoding bytes: [UInt8], file: String) throws {
+    var reader = ByteReader(bytes, file: file)
+    let length: UInt64 = try reader.littleEndian()
+    guard length <= Self.headerLimit else {
+      throw SwiftletError(
+        .badInput, "a header of \(length) bytes exceeds the limit of \(Self.headerLimit)",
+        at: "\(file), byte 0", mend: "check that this is a safetensors file")
+    }
+    let header = try reader.skip(Int(length))
+    guard !header.isEmpty, bytes[header.lowerBound] == UInt8(ascii: "{") else {
+      throw SwiftletError(
+        .badInput, "the header does not start with '{'", at: "\(file), byte 8",
+        mend: "check that this is a safetensors file")
+    }
+
+    var scanner = JSONScanner(bytes, in: header, file: file)
+    var entries: [Entry] = []
+    var metadata: [String: String] = [:]
+    try scanner.object { scanner, key in
+      if key == Self.metadataKey {
+        try scanner.object { scanner, key in metadata[key] = try scanner.string() }
+      } else {
+        entries.append(try Self.entry(named: key, &scanner, file: file))
+      }
+    }
+    try scanner.finish()
+
+    entries.sort {
+      ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+    }
+    try Self.checkCover(entries, dataCount: reader.remaining, file: file)
+
+    tensors = [:]
+    tensors.reserveCapacity(entries.count)
+    self.metadata = metadata
+    let data = bytes.span.extracting(header.upperBound..<bytes.count)
+    for entry in entries {
+      tensors[entry.name] = AnyTensor(
+        entry.dtype, entry.shape, bytes: data.extracting(entry.range))
+    }
+  }
+
+  private static func place(_ name: String, _ file: String) -> String {
+    "\(file), tensor '\(name.prefix(80))'"
+  }
+
+  /// Reads `{"dtype": …, "shape": […], "data_offsets": [begin, end]}`.
+  private static func entry(
+    named name: String, _ scanner: inout JSONScanner, file: String
+  ) throws -> Entry {
+    func invalid(_ what: String) -> SwiftletError {
+      SwiftletError(.badInput, what, at: place(name, file), mend: "get a fresh copy")
+    }
+    var dtypeName: String?
+    var dimensions: [Int]?
+    var offsets: [Int]?
+    try scanner.object { scanner, key in
+      switch key {
+      case "dtype": dtypeName = try scanner.string()
+      case "shape": dimensions = try naturals(&scanner)
+      case "data_offsets": offsets = try naturals(&scanner)
+      default: try scanner.skipValue()
+      }
+    }
+    guard let dtypeName, let dimensions, let offsets else {
+      throw invalid("one of dtype, shape and data_offsets is missing")
+    }
+    guard let dtype = DType(safetensorsName: dtypeName) else {
+      throw SwiftletError(
+        .unsupported, "element type '\(dtypeName.prefix(80))'", at: place(name, file),
+        mend: "convert it to one of \(DType.allCases.map(\.safetensorsName).joined(separator: " "))"
+      )
+    }
+    let shape = try locating(place(name, file)) { try Shape(checking: dimensions) }
+    let (byteCount, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
+    guard offsets.count == 2, offsets[0] <= offsets[1] else {
+      throw invalid("data_offsets is no pair of a begin and an end")
+    }
+    guard !overflow, byteCount == offsets[1] - offsets[0] else {
+      throw invalid(
+        "shape \(shape) of \(dtypeName) does not take the \(offsets[1] - offsets[0]) bytes given")
+    }
+    return Entry(name: name, dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
+  }
+
+  private static func naturals(_ scanner: inout JSONScanner) throws -> [Int] {
+    var numbers: [Int] = []
+    try scanner.array { scanner in
+      guard numbers.count < rankLimit else {
+        throw scanner.error("there are more than \(rankLimit) numbers")
+      }
+      numbers.append(try scanner.natural())
+    }
+    return numbers
+  }
+
+  /// Checks that the entries, sorted by their ranges, tile the data.
+  private static func checkCover(_ entries: [Entry], dataCount: Int, file: String) throws {
+    var end = 0
+    for entry in entries {
+      guard entry.range.lowerBound == end else {
+        let fault = entry.range.lowerBound < end ? "overlap the tensor before" : "leave a hole"
+        throw SwiftletError(
+          .badInput, "the bytes from \(entry.range.lowerBound) on \(fault), which ends at \(end)",
+          at: place(entry.name, file), mend: "get a fresh copy")
+      }
+      end = entry.range.upperBound
+    }
+    guard end == dataCount else {
+      throw SwiftletError(
+        .badInput, "the tensors take \(end) bytes and the file has \(dataCount) after its header",
+        at: file, mend: "get a fresh copy")
+    }
+  }
+}
