@@ -82,8 +82,8 @@ let package = Package(
     target(
       "SwiftletTraining",
       [
-        "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", ordered, realModule,
-        logging,
+        "SwiftletCore", "SwiftletKernels", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
+        ordered, realModule, logging,
       ]),
 
     // MARK: Floor 5: compression

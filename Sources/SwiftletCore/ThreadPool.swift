@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+import Synchronization
 
 /// The threads that one computation may use.
 ///
@@ -35,6 +36,22 @@ public struct ThreadPool: Sendable, Hashable {
     let pieces = partition(total, minimumLength: minimumLength)
     if pieces.count == 1 { return body(pieces[0]) }
     DispatchQueue.concurrentPerform(iterations: pieces.count) { body(pieces[$0]) }
+  }
+
+  /// The results of `body` for `0 ..< count`, in order; the calls run at the same time.
+  ///
+  /// - Throws: What the first failing call threw, once all have ended.
+  public func map<Result: Sendable>(
+    _ count: Int, _ body: @Sendable (Int) throws -> Result
+  ) throws -> [Result] {
+    let results = Mutex([Swift.Result<Result, any Error>?](repeating: nil, count: count))
+    forEachRange(count) { range in
+      for index in range {
+        let result = Swift.Result { try body(index) }
+        results.withLock { $0[index] = result }
+      }
+    }
+    return try results.withLock { try $0.map { try $0!.get() } }
   }
 
   /// Lets several threads fill one tensor: its leading axis is cut into pieces, and each call of

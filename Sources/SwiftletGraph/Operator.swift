@@ -57,6 +57,8 @@ public protocol FloatOperator: Operator {
   var gradientReads: GradientReads { get }
   /// Inputs that gradient descent leaves alone even where they are constants: statistics, ratios.
   var untrainedInputs: Set<Int> { get }
+  /// Whether, in training, the images of a batch influence each other's results.
+  var mixesBatch: Bool { get }
 
   func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
@@ -130,6 +132,7 @@ public struct ForwardCall<T: LayerElement>: Sendable {
 
 extension FloatOperator {
   public var untrainedInputs: Set<Int> { [] }
+  public var mixesBatch: Bool { false }
 
   public func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext

@@ -4,6 +4,12 @@ public import SwiftletCore
 /// An element type that has kernels for layers bound by memory: SIMD for `Float`, plain loops,
 /// which are the oracle as well, for others.
 public protocol KernelElement: FloatElement {
+  /// y += x.
+  static func add(_ x: Span<Self>, to y: inout MutableSpan<Self>)
+
+  /// Σ x, in sixteen interleaved partial sums that are added in order.
+  static func sum(_ x: Span<Self>) -> Self
+
   /// x = max(x, 0); NaN stays NaN.
   static func relu(_ x: inout MutableSpan<Self>)
 
@@ -21,6 +27,16 @@ public protocol KernelElement: FloatElement {
 }
 
 extension KernelElement {
+  public static func add(_ x: Span<Self>, to y: inout MutableSpan<Self>) {
+    for i in y.indices { y[i] += x[i] }
+  }
+
+  public static func sum(_ x: Span<Self>) -> Self {
+    var lanes = [Self](repeating: 0, count: 16)
+    for i in x.indices { lanes[i % 16] += x[i] }
+    return lanes.reduce(0, +)
+  }
+
   public static func relu(_ x: inout MutableSpan<Self>) {
     for i in x.indices { x[i] = x[i] < 0 ? 0 : x[i] }
   }
@@ -64,6 +80,12 @@ extension KernelElement {
 extension Double: KernelElement {}
 
 extension Float: KernelElement {
+  public static func add(_ x: Span<Float>, to y: inout MutableSpan<Float>) {
+    LayerKernel.current.add(x, to: &y)
+  }
+
+  public static func sum(_ x: Span<Float>) -> Float { LayerKernel.current.sum(x) }
+
   public static func relu(_ x: inout MutableSpan<Float>) { LayerKernel.current.relu(&x) }
 
   public static func reluGradient(_ y: Span<Float>, _ slope: inout MutableSpan<Float>) {
@@ -104,6 +126,19 @@ public struct LayerKernel: @unchecked Sendable {
 
   /// The kernel in use.
   public static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
+
+  package func add(_ x: Span<Float>, to y: inout MutableSpan<Float>) {
+    precondition(x.count == y.count, "add: \(x.count) to \(y.count) elements")
+    unsafe x.withUnsafeBufferPointer { x in
+      unsafe y.withUnsafeMutableBufferPointer { y in
+        unsafe table.add(x.count, x.baseAddress, y.baseAddress)
+      }
+    }
+  }
+
+  package func sum(_ x: Span<Float>) -> Float {
+    unsafe x.withUnsafeBufferPointer { unsafe table.sum($0.count, $0.baseAddress) }
+  }
 
   package func relu(_ x: inout MutableSpan<Float>) {
     unsafe x.withUnsafeMutableBufferPointer { unsafe table.relu($0.count, $0.baseAddress) }

@@ -24,18 +24,6 @@ struct TrainingState: Sendable {
     self.optimizer = Optimizer(optimizer)
   }
 
-  mutating func record(loss: Double, logits: Tensor<Float>, labels: [Int]) {
-    lossSum += loss * Double(labels.count)
-    seen += labels.count
-    let classes = logits.shape[1]
-    for (row, label) in labels.enumerated() {
-      let line = logits.span.extracting(row * classes..<(row + 1) * classes)
-      var isBest = true
-      for i in line.indices where i != label && !(line[i] < line[label]) { isBest = false }
-      if isBest { correct += 1 }
-    }
-  }
-
   mutating func beginNextEpoch() {
     epoch += 1
     batch = 0

@@ -1,5 +1,6 @@
 public import SwiftletCore
 public import SwiftletGraph
+import SwiftletKernels
 
 /// Reverse-mode differentiation of a graph.
 ///
@@ -15,11 +16,11 @@ public struct GradientTape<T: LayerElement>: Sendable {
 
   /// What one pass forward and back leaves.
   public struct Result: Sendable {
-    public let loss: Double
+    public var loss: Double
     /// The first output of the graph.
     public let output: Tensor<T>
     /// Gradients of the loss by constant name.
-    public let gradients: [String: Tensor<T>]
+    public var gradients: [String: Tensor<T>]
     /// New values of running statistics by constant name.
     public let updates: [String: Tensor<T>]
   }
@@ -65,6 +66,11 @@ public struct GradientTape<T: LayerElement>: Sendable {
       }
     }
     return slots
+  }
+
+  /// Whether the images of a batch influence each other's results, so that it must not be cut.
+  public var mixesBatch: Bool {
+    plan.steps.contains { ($0.operator as? any FloatOperator)?.mixesBatch ?? false }
   }
 
   /// Names of the constants that are trained, in a fixed order.
@@ -157,13 +163,12 @@ public struct GradientTape<T: LayerElement>: Sendable {
   }
 }
 
-extension Tensor where Element: FloatElement {
+extension Tensor where Element: LayerElement {
   /// Adds another tensor of the same shape.
   mutating func add(_ other: Tensor) {
     precondition(shape == other.shape, "cannot add \(other.shape) to \(shape)")
     let packed = other.contiguous()
-    let addends = packed.span
     var values = mutableSpan
-    for i in values.indices { values[i] += addends[i] }
+    Element.add(packed.span, to: &values)
   }
 }

@@ -115,29 +115,26 @@ public struct Trainer: Sendable {
     let step = state.epoch * stepsPerEpoch + state.batch
     var generator = RandomGenerator(seed: settings.seed, stream: Stream.moves, UInt64(step))
     let moves = settings.augmentation.moves(count: indices.count, using: &generator)
-    let input = preprocessing.batch(training, indices, moves: moves, pool: pool)
-    let labels = indices.map { training.labels[$0] }
-    let data = training
-    let objective = objective
-    let result = try tape.run(
-      [inputName: AnyTensor(input)], parameters: state.values, pool: pool,
-      seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state
-    ) { logits in
-      try data.checkClasses(of: logits)
-      return try objective(logits, labels, input)
-    }
-    guard result.loss.isFinite else {
+    let pass = try ShardedPass(
+      tape: tape, inputName: inputName, preprocessing: preprocessing, objective: objective,
+      pool: pool
+    ).run(
+      training, indices, moves, parameters: state.values,
+      seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)
+    guard pass.loss.isFinite else {
       throw SwiftletError(
         .numerical,
-        "the loss became \(result.loss) in epoch \(state.epoch + 1), batch \(state.batch + 1)",
+        "the loss became \(pass.loss) in epoch \(state.epoch + 1), batch \(state.batch + 1)",
         mend: "lower the learning rate (--lr), or add --warmup")
     }
-    state.record(loss: result.loss, logits: result.output, labels: labels)
+    state.lossSum += pass.loss * Double(indices.count)
+    state.correct += pass.correct
+    state.seen += indices.count
     state.optimizer.update(
-      &state.values, gradients: result.gradients,
+      &state.values, gradients: pass.gradients,
       learningRate: settings.schedule.rate(
         step: step, stepsPerEpoch: stepsPerEpoch, epochs: settings.epochs))
-    for (name, tensor) in result.updates { state.values[name] = tensor }
+    for (name, tensor) in pass.updates { state.values[name] = tensor }
   }
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {

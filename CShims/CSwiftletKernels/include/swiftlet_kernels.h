@@ -48,6 +48,10 @@ const swl_quantize_kernel *swl_quantize_kernel_at(size_t index);
 typedef struct {
   const char *name;
   swl_isa isa;
+  /* y[i] += x[i]. */
+  void (*add)(size_t count, const float *x, float *y);
+  /* Sixteen interleaved partial sums, added in order. */
+  float (*sum)(size_t count, const float *x);
   /* x[i] = x[i] < 0 ? 0 : x[i]. */
   void (*relu)(size_t count, float *x);
   /* slope[i] = y[i] > 0 ? slope[i] : 0. */

@@ -4,6 +4,8 @@ static const swl_layer_kernel kernels[] = {
 #define SWL_LAYER_KERNEL(variant, isa)        \
   {#variant,                                  \
    isa,                                       \
+   swl_add_f32__##variant,                    \
+   swl_sum_f32__##variant,                    \
    swl_relu_f32__##variant,                   \
    swl_relu_gradient_f32__##variant,          \
    swl_max_pool2_f32__##variant,              \

@@ -1,4 +1,5 @@
 public import SwiftletCore
+import SwiftletKernels
 
 /// y = a + b, elementwise, either side repeated to fit the other.
 ///
@@ -46,7 +47,7 @@ public struct Add: FloatOperator {
     pool.forEachBlock(of: &full) { rows, values in
       let addends = other.span.extracting(
         rows.lowerBound * rowLength..<rows.upperBound * rowLength)
-      for i in values.indices { values[i] += addends[i] }
+      T.add(addends, to: &values)
     }
     return full
   }

@@ -1,4 +1,5 @@
 public import SwiftletCore
+import SwiftletKernels
 
 /// y = scale · (x − mean) / √(variance + epsilon) + shift, per channel: x N×C×D1×…, the others C.
 ///
@@ -11,6 +12,7 @@ public struct BatchNormalization: FloatOperator {
   public static let opType = "BatchNormalization"
   public let gradientReads = GradientReads(inputs: [0, 1])
   public let untrainedInputs: Set<Int> = [3, 4]
+  public let mixesBatch = true
   private let epsilon: Float
   private let momentum: Float
 
@@ -105,7 +107,7 @@ public struct BatchNormalization: FloatOperator {
     let area = x.shape.count(of: 2..<x.shape.rank)
     let count = T(max(1, images * area))
     let mean = Self.reduce(x.shape, pool) { plane, _ in
-      x.span.extracting(plane * area..<(plane + 1) * area).sum()
+      T.sum(x.span.extracting(plane * area..<(plane + 1) * area))
     }.map { $0 / count }
     let variance = Self.reduce(x.shape, pool) { plane, channel in
       let values = x.span.extracting(plane * area..<(plane + 1) * area)
@@ -146,7 +148,7 @@ public struct BatchNormalization: FloatOperator {
     let (images, channels) = (x.shape[0], x.shape[1])
     let area = x.shape.count(of: 2..<x.shape.rank)
     let shiftGradient = Self.reduce(x.shape, context.pool) { plane, _ in
-      dy.span.extracting(plane * area..<(plane + 1) * area).sum()
+      T.sum(dy.span.extracting(plane * area..<(plane + 1) * area))
     }
     let scaleGradient = Self.reduce(x.shape, context.pool) { plane, channel in
       let values = x.span.extracting(plane * area..<(plane + 1) * area)

@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletKernels
 
 /// How a smaller tensor is repeated to fill a larger shape, by the ONNX (NumPy) rule.
 struct Broadcast: Sendable {
@@ -68,8 +69,7 @@ struct Broadcast: Sendable {
         let value = values[from]
         for i in row.indices { row[i] += value }
       } else {
-        let others = values.extracting(from..<from + length)
-        for i in row.indices { row[i] += others[i] }
+        T.add(values.extracting(from..<from + length), to: &row)
       }
     }
   }
@@ -83,10 +83,10 @@ struct Broadcast: Sendable {
     forEachRow { start, into, length, step in
       let row = values.extracting(start..<start + length)
       if step == 0 {
-        output[into] += row.sum()
+        output[into] += T.sum(row)
       } else {
         var part = output.part(into..<into + length)
-        for i in row.indices { part[i] += row[i] }
+        T.add(row, to: &part)
       }
     }
     return result

@@ -1,5 +1,6 @@
 import SwiftletBLAS
 public import SwiftletCore
+import SwiftletKernels
 
 /// 2-D convolution (cross-correlation): x N×C×H×W, weights O×(C/groups)×kH×kW, bias O
 /// → N×O×OH×OW.
@@ -118,7 +119,7 @@ public struct Conv: FloatOperator {
     let area = im2col.place.outputArea
     let weights = w.span.extracting(
       group.outputs.lowerBound * depth..<group.outputs.upperBound * depth)
-    let tiles = tiles(of: group, images)
+    let tiles = im2col.tiles(images)
     var columns = columnBuffer(im2col, tiles, T.self)
     for tile in tiles {
       let width = im2col.columnCount(tile)
@@ -155,17 +156,10 @@ public struct Conv: FloatOperator {
       for image in tile.images {
         let start = ((image - firstImage) * channels + channel) * area
         var plane = output.part(start..<start + area)
-        let values = product.span.extracting(source..<source + area)
-        for i in values.indices { plane[i] += values[i] }
+        T.add(product.span.extracting(source..<source + area), to: &plane)
         source += area
       }
     }
-  }
-
-  private static func tiles(of group: Group, _ images: Range<Int>) -> [Im2col.Tile] {
-    Im2col.tiles(
-      images: images, place: group.im2col.place,
-      columns: Im2col.columnTarget(rowCount: group.depth))
   }
 
   private static func columnBuffer<T: LayerElement>(
@@ -204,7 +198,7 @@ public struct Conv: FloatOperator {
         let (im2col, depth) = (group.im2col, group.depth)
         let weights = w.span.extracting(
           group.outputs.lowerBound * depth..<group.outputs.upperBound * depth)
-        let tiles = Self.tiles(of: group, images)
+        let tiles = im2col.tiles(images)
         var columns = Self.columnBuffer(im2col, tiles, T.self)
         for tile in tiles {
           let width = im2col.columnCount(tile)
@@ -242,7 +236,7 @@ public struct Conv: FloatOperator {
     to sum: inout MutableSpan<T>
   ) {
     let (im2col, depth) = (group.im2col, group.depth)
-    let tiles = tiles(of: group, images)
+    let tiles = im2col.tiles(images)
     var columns = columnBuffer(im2col, tiles, T.self)
     var target = sum.part(group.outputs.lowerBound * depth..<group.outputs.upperBound * depth)
     for tile in tiles {
@@ -267,7 +261,7 @@ public struct Conv: FloatOperator {
         var sum: T = 0
         for image in 0..<images {
           let start = (image * channels + channel) * area
-          sum += dy.span.extracting(start..<start + area).sum()
+          sum += T.sum(dy.span.extracting(start..<start + area))
         }
         output[channel - range.lowerBound] = sum
       }

@@ -1,4 +1,5 @@
 public import SwiftletCore
+import SwiftletKernels
 
 /// The mean over all positions of each channel: x N×C×D1×… → N×C×1×….
 ///
@@ -30,7 +31,7 @@ public struct GlobalAveragePool: FloatOperator {
     context.pool.forEachBlock(of: &y, minimumWork: 1 + (1 << 14) / max(1, area)) { planes, output in
       for plane in planes {
         let image = x.span.extracting(plane * area..<(plane + 1) * area)
-        output[plane - planes.lowerBound] = image.sum() / T(area)
+        output[plane - planes.lowerBound] = T.sum(image) / T(area)
       }
     }
     return [y.reshaped(to: Self.pooled(x.shape))]

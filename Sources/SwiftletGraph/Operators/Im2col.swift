@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletKernels
 
 /// Lays the windows of images out as columns of a matrix, so that a convolution becomes one matrix
 /// product, and adds such a matrix back onto images.
@@ -23,29 +24,25 @@ struct Im2col: Sendable {
     tile.images.count * tile.rows.count * place.outputWidth
   }
 
-  /// Cuts images into tiles of about `columns` columns, so that the column matrix stays small
-  /// whatever the batch and the image size.
-  static func tiles(
-    images: Range<Int>, place: SlidingWindow.Placement, columns: Int
-  ) -> [Tile] {
+  /// Cuts images into tiles: one image each, several where they are small, some rows where they
+  /// are large. The column matrix stays small whatever the batch and the image size.
+  func tiles(_ images: Range<Int>) -> [Tile] {
     let area = max(1, place.outputArea)
-    if area >= columns {
-      let rows = max(1, columns / max(1, place.outputWidth))
+    // Fewer columns make the product inefficient, more elements fall out of the cache.
+    let (fewestColumns, mostElements) = (256, 1 << 18)
+    if area >= fewestColumns {
+      let columns = max(fewestColumns, mostElements / max(1, rowCount))
+      let rows = max(1, min(place.outputHeight, columns / max(1, place.outputWidth)))
       return images.flatMap { image in
         stride(from: 0, to: place.outputHeight, by: rows).map {
           Tile(images: image..<image + 1, rows: $0..<min($0 + rows, place.outputHeight))
         }
       }
     }
-    let perTile = columns / area
+    let perTile = fewestColumns / area
     return stride(from: images.lowerBound, to: images.upperBound, by: perTile).map {
       Tile(images: $0..<min($0 + perTile, images.upperBound), rows: 0..<place.outputHeight)
     }
-  }
-
-  /// Columns per tile: wide enough for an efficient product, small enough to stay in cache.
-  static func columnTarget(rowCount: Int) -> Int {
-    max(256, (1 << 18) / max(1, rowCount))
   }
 
   /// Fills `columns` (`rowCount` × columnCount) from packed `images` (N×C×H×W).
@@ -120,8 +117,7 @@ struct Im2col: Sendable {
     let (first, end) = overlap(offset)
     guard first < end else { return }
     var target = plane.part(first + offset..<end + offset)
-    let source = values.span.extracting(first..<end)
-    for i in source.indices { target[i] += source[i] }
+    T.add(values.span.extracting(first..<end), to: &target)
   }
 
   /// The positions of a plane that stay inside it when moved by `offset`.
