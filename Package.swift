@@ -111,7 +111,22 @@ let package = Package(
     .target(
       name: "_SwiftletTestSupport", dependencies: ["SwiftletCore"],
       path: "Tests/_SwiftletTestSupport", swiftSettings: settings),
-    tests("SwiftletFormats", ["SwiftletCore", "CZlib", ordered]),
+    tests("SwiftletCore", []),
+    tests("SwiftletBLAS", ["SwiftletCore"]),
+    tests("SwiftletKernels", ["SwiftletCore"]),
+    tests("SwiftletLinalg", ["SwiftletCore"]),
+    tests("SwiftletGraph", ["SwiftletCore"]),
+    tests("SwiftletFormats", ["SwiftletCore", "SwiftletGraph", "CZlib", ordered]),
+    tests(
+      "SwiftletTraining",
+      ["SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", ordered]),
+    tests(
+      "SwiftletCompress",
+      [
+        "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining",
+        "SwiftletLinalg", ordered,
+      ]),
+    tests("SwiftletCLI", ["SwiftletCore", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining"]),
   ],
   swiftLanguageModes: [.v6]
 )

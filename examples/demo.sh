@@ -9,7 +9,7 @@ data=fashion-mnist
 mkdir -p "$out"
 
 run() {
-  echo "\$ swiftlet $*"
+  echo "\$ swiftlet $*" >&2
   "$swiftlet" "$@"
 }
 

@@ -103,14 +103,21 @@ enum Interruption {
   private static let requested = Atomic(false)
 
   static func install() {
-    // A reader that goes away must not end us by a signal.
+    // A reader that goes away, or a limit on file sizes, must not end us by a signal.
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
     let handler: @convention(c) (Int32) -> Void = { number in
       Interruption.requested.store(true, ordering: .relaxed)
       signal(number, SIG_DFL)
     }
-    signal(SIGINT, handler)
-    signal(SIGTERM, handler)
+    // A parent may have left the signals blocked: threads of thread pools do.
+    var handled = sigset_t()
+    unsafe sigemptyset(&handled)
+    for number in [SIGINT, SIGTERM] {
+      unsafe sigaddset(&handled, number)
+      signal(number, handler)
+    }
+    unsafe pthread_sigmask(SIG_UNBLOCK, &handled, nil)
   }
 
   static func check() throws {

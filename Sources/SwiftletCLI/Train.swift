@@ -112,13 +112,22 @@ struct Train: ParsableCommand {
     Console.say(
       "training \(graph.name), \(graph.parameterCount) parameters, on \(training.count) images of "
         + "\(training.name), \(common.pool.count) thread(s)")
-    let (trained, history) = try trainer.run(progress: Console.progress)
+    let (trained, history) = try run(&trainer, checkpoint)
     try ONNXFile.write(trained, to: output)
     try AtomicFile.write(history.json(), to: "\(stem).curves.json")
     try AtomicFile.write(
       history.svg(title: "\(graph.name) on \(training.name)"), to: "\(stem).curves.svg")
     checkpoint.remove()
     try report(history, curves: stem)
+  }
+
+  private func run(
+    _ trainer: inout Trainer, _ checkpoint: CheckpointFile
+  ) throws -> (graph: Graph, history: TrainingHistory) {
+    do { return try trainer.run(progress: Console.progress) } catch is CancellationError {
+      throw SwiftletError(
+        .badInput, "interrupted", at: checkpoint.path, mend: "continue with --resume")
+    }
   }
 
   private func loadData() throws -> (training: ImageDataset, validation: ImageDataset) {

@@ -21,6 +21,12 @@ public struct Augmentation: Sendable, Codable, Equatable {
     public let right: Int
     public let isFlipped: Bool
 
+    public init(down: Int, right: Int, isFlipped: Bool) {
+      self.down = down
+      self.right = right
+      self.isFlipped = isFlipped
+    }
+
     public static let none = Move(down: 0, right: 0, isFlipped: false)
   }
 

@@ -121,12 +121,7 @@ public struct Trainer: Sendable {
     ).run(
       training, indices, moves, parameters: state.values,
       seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)
-    guard pass.loss.isFinite else {
-      throw SwiftletError(
-        .numerical,
-        "the loss became \(pass.loss) in epoch \(state.epoch + 1), batch \(state.batch + 1)",
-        mend: "lower the learning rate (--lr), or add --warmup")
-    }
+    try checkLoss(pass.loss, "batch \(state.batch + 1)")
     state.lossSum += pass.loss * Double(indices.count)
     state.correct += pass.correct
     state.seen += indices.count
@@ -137,8 +132,16 @@ public struct Trainer: Sendable {
     for (name, tensor) in pass.updates { state.values[name] = tensor }
   }
 
+  private func checkLoss(_ loss: Double, _ place: String) throws {
+    guard !loss.isFinite else { return }
+    throw SwiftletError(
+      .numerical, "the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
+      mend: "lower the learning rate (--lr), or add --warmup")
+  }
+
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {
     let evaluation = try Evaluation.run(trainedGraph(), on: validation, threads: pool)
+    try checkLoss(evaluation.loss, "validation")
     let step = (state.epoch + 1) * stepsPerEpoch - 1
     state.history.epochs.append(
       TrainingHistory.Epoch(

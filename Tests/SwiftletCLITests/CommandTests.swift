@@ -1,0 +1,247 @@
+import Foundation
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import SwiftletTraining
+import Testing
+import _SwiftletTestSupport
+
+/// The built command, run as a user runs it: exit codes, the one error line, JSON keys.
+@Suite(.serialized) struct CommandTests {
+  struct Outcome {
+    let code: Int32
+    let output: String
+    let errors: String
+
+    /// The JSON document on standard output.
+    func json() throws -> [String: Any] {
+      try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
+    }
+  }
+
+  /// The command lies beside the test bundle.
+  private static let command = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+    .deletingLastPathComponent().appending(path: "swiftlet")
+
+  private func swiftlet(_ arguments: String..., environment: [String: String] = [:]) throws
+    -> Outcome
+  {
+    let process = Process()
+    process.executableURL = Self.command
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    let (output, errors) = (Pipe(), Pipe())
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    let messages = String(
+      decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit, "\(arguments)")
+    return Outcome(code: process.terminationStatus, output: text, errors: messages)
+  }
+
+  private func expectFailure(_ outcome: Outcome, _ code: Int32, _ fragments: String...) {
+    #expect(outcome.code == code, "\(outcome.errors)")
+    let lines = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("swiftlet: error: ") }
+    #expect(lines.count == 1, "\(outcome.errors)")
+    for fragment in fragments { #expect(outcome.errors.contains(fragment), "\(outcome.errors)") }
+    #expect(outcome.output.isEmpty)
+  }
+
+  /// Writes a data set in MNIST's files: pictures of 12×12 in four classes.
+  private func putPictures(_ folder: String) throws {
+    for (part, count) in [("train", 160), ("t10k", 80)] {
+      let (images, labels) = Pictures.make(count: count, classes: 4, seed: UInt64(count))
+      let bytes = try IDX.encode(images.reshaped(to: [count, 12, 12]))
+      try AtomicFile.write(bytes, to: "\(folder)/\(part)-images-idx3-ubyte")
+      let classes = Tensor<UInt8>([count], labels.map(UInt8.init))
+      try AtomicFile.write(try IDX.encode(classes), to: "\(folder)/\(part)-labels-idx1-ubyte")
+    }
+  }
+
+  @Test func theMainJobRunsFromTrainingToBenchmark() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      let (data, model) = ("idx:\(folder)", "\(folder)/m.onnx")
+      let train = try swiftlet(
+        "train", "--data", data, "--epochs", "2", "--batch", "20", "--lr", "2e-3", "-o", model,
+        "--json", "--threads", "2")
+      #expect(train.code == 0, "\(train.errors)")
+      #expect(try train.json().keys.contains("top1"))
+      #expect(try names(in: folder).contains("m.curves.svg"))
+      #expect(try !names(in: folder).contains { $0.hasSuffix(".checkpoint") })
+
+      let evaluate = try swiftlet("evaluate", model, "--data", data, "--json")
+      #expect(
+        Set(try evaluate.json().keys) == ["top1", "top5", "loss", "images", "imagesPerSecond"])
+      #expect(try evaluate.json()["images"] as? Int == 80)
+      #expect(try train.json()["top1"] as? Double == evaluate.json()["top1"] as? Double)
+
+      let small = "\(folder)/small.onnx"
+      let compress = try swiftlet(
+        "compress", model, "--technique", "lowrank,quantize", "--data", data, "-o", small,
+        "--report", "\(folder)/r.html", "--json", "--quiet")
+      #expect(compress.code == 0 && compress.errors.isEmpty, "\(compress.errors)")
+      #expect(try compress.json()["techniques"] as? [String] == ["lowrank", "quantize"])
+      try AtomicFile.write(compress.output, to: "\(folder)/r.json")
+      #expect(try swiftlet("compare", "\(folder)/r.json").output.contains("lowrank,quantize"))
+
+      let bench = try swiftlet(
+        "bench", model, small, "--batch", "1,2", "--threads", "1", "--seconds", "0.01", "--json")
+      let rows = try #require(try bench.json()["rows"] as? [[String: Any]])
+      #expect(rows.count == 4)
+      #expect(
+        Set(rows[0].keys).isSuperset(
+          of: ["model", "batch", "threads", "imagesPerSecond", "p50ms", "p99ms"]))
+
+      let inspect = try swiftlet("inspect", model, "--json").json()
+      #expect(inspect["macs"] as? Int == 12_945_408)
+      #expect((inspect["nodes"] as? [Any])?.count == 16)
+
+      let input = Tensor<Float>(zeros: [3, 3, 32, 32])
+      try AtomicFile.write(NPY.serialized(.float32(input)), to: "\(folder)/x.npy")
+      let run = try swiftlet(
+        "run", model, "--input", "input=\(folder)/x.npy", "--output-dir", "\(folder)/results/new")
+      #expect(run.code == 0, "\(run.errors)")
+      #expect(try NPY.read("\(folder)/results/new/logits.npy").shape == [3, 4])
+    }
+  }
+
+  @Test func recipesAreFollowed() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      try AtomicFile.write("steps: [{technique: svd, ratio: 0.2}]", to: "\(folder)/r.yaml")
+      let outcome = try swiftlet(
+        "compress", "\(folder)/m.onnx", "--recipe", "\(folder)/r.yaml", "--data", "idx:\(folder)",
+        "-o", "\(folder)/s.onnx", "--json")
+      let layers = try #require(try outcome.json()["layers"] as? [[String: Any]])
+      #expect(layers[0]["rank"] as? Int == 51)
+    }
+  }
+
+  @Test func wrongUsageExitsWith64() throws {
+    expectFailure(try swiftlet("train", "--data", "x"), 64, "--output")
+    expectFailure(try swiftlet("frobnicate"), 64, "frobnicate")
+    expectFailure(
+      try swiftlet("train", "--data", "x", "-o", "m", "--epochs", "0"), 64, "--epochs 0")
+    expectFailure(
+      try swiftlet("train", "--data", "x", "-o", "m", "--optimizer", "magic"), 64, "magic")
+    expectFailure(
+      try swiftlet("evaluate", "m", "--data", "x", "--threads", "0"), 64, "--threads 0")
+    expectFailure(try swiftlet("compress", "m", "--data", "x", "-o", "y"), 64, "--technique")
+    expectFailure(
+      try swiftlet("compress", "m", "--technique", "svd,magic", "--data", "x", "-o", "y"), 64)
+    expectFailure(try swiftlet("bench", "m", "--batch", "1,,2"), 64, "1,,2")
+  }
+
+  @Test func badInputExitsWith2AndOneLine() throws {
+    try withTemporaryFolder { folder in
+      let model = "\(folder)/m.onnx"
+      try ONNXFile.write(SeedCNN.make(classes: 10, seed: 0), to: model)
+      try putPictures(folder)
+      let data = "idx:\(folder)"
+      expectFailure(try swiftlet("inspect", "\(folder)/none.onnx"), 2, "none.onnx")
+      expectFailure(try swiftlet("inspect", folder), 2, "folder")
+      try AtomicFile.write("rubbish", to: "\(folder)/bad.onnx")
+      expectFailure(try swiftlet("inspect", "\(folder)/bad.onnx"), 2, "bad.onnx")
+      expectFailure(try swiftlet("evaluate", model, "--data", "nonsense"), 2, "nonsense")
+      expectFailure(
+        try swiftlet("train", "--data", data, "-o", "\(folder)/no/such/m.onnx"), 2, "no/such")
+      expectFailure(
+        try swiftlet("train", "--data", data, "--split", "1.5", "-o", model), 2, "1.5")
+      expectFailure(
+        try swiftlet("train", "--data", data, "--lr", "1e6", "--optimizer", "sgd", "-o", model), 2,
+        "--lr")
+      try AtomicFile.write([0, 0, 8, 3, 0, 0], to: "\(folder)/t10k-images-idx3-ubyte")
+      expectFailure(
+        try swiftlet("evaluate", model, "--data", data), 2, "t10k-images-idx3-ubyte")
+      expectFailure(try swiftlet("compare", "\(folder)/bad.onnx"), 2, "bad.onnx")
+      let wrong = NPY.serialized(.float32(Tensor(zeros: [1, 3, 8, 8])))
+      try AtomicFile.write(wrong, to: "\(folder)/x.npy")
+      expectFailure(
+        try swiftlet(
+          "run", model, "--input", "input=\(folder)/x.npy", "--output-dir", folder), 2,
+        "N×3×32×32")
+    }
+  }
+
+  @Test func whatIsNotSupportedExitsWith3() throws {
+    try withTemporaryFolder { folder in
+      var graph = SeedCNN.make(classes: 10, seed: 0)
+      graph.nodes[1].opType = "Erf"
+      try ONNXFile.write(graph, to: "\(folder)/m.onnx")
+      expectFailure(
+        try swiftlet("bench", "\(folder)/m.onnx"), 3, "Erf", "relu1")
+      // inspect still works, and names what is not supported.
+      let inspect = try swiftlet("inspect", "\(folder)/m.onnx", "--json").json()
+      #expect((inspect["unsupported"] as? [String])?.count == 1)
+      expectFailure(try swiftlet("evaluate", "\(folder)/m.onnx", "--data", "npz:x"), 3, "npz")
+    }
+  }
+
+  @Test func helpAndVersionExitWith0() throws {
+    for command in ["train", "evaluate", "run", "compress", "compare", "bench", "inspect", "doctor"] {
+      let help = try swiftlet(command, "--help")
+      #expect(help.code == 0 && help.output.contains("USAGE: swiftlet \(command)"))
+      #expect(help.output.contains("--json") && help.output.contains("--quiet"))
+    }
+    let version = try swiftlet("--version")
+    #expect(version.code == 0 && version.output.contains("OpenBLAS"))
+  }
+
+  @Test func doctorNamesWhatIsInUse() throws {
+    let report = try swiftlet("doctor", "--json").json()
+    #expect(
+      Set(report.keys).isSuperset(of: ["cpu", "features", "isa", "kernels", "blas", "threads"]))
+    let loops = try swiftlet("doctor", "--json", environment: ["SWIFTLET_BLAS": "swift"]).json()
+    #expect((loops["blas"] as? [String: Any])?["uses"] as? String == "Swift loops")
+    let scalar = try swiftlet("doctor", "--json", environment: ["SWIFTLET_ISA": "scalar"]).json()
+    #expect(scalar["isa"] as? String == "scalar")
+    expectFailure(try swiftlet("doctor", environment: ["SWIFTLET_ISA": "mmx"]), 2, "mmx")
+  }
+
+  /// Interrupting a run leaves a checkpoint and no model; resuming ends as if nothing had happened.
+  @Test func interruptedTrainingCanBeResumed() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      func arguments(_ model: String) -> [String] {
+        [
+          "train", "--data", "idx:\(folder)", "--epochs", "6", "--batch", "8", "-o", model,
+          "--checkpoint-every", "1", "--threads", "1", "--quiet",
+        ]
+      }
+      let (whole, parted) = ("\(folder)/whole.onnx", "\(folder)/parted.onnx")
+      for signal in [SIGINT, SIGKILL] {
+        let process = Process()
+        process.executableURL = Self.command
+        process.arguments = arguments(parted) + (signal == SIGKILL ? ["--resume"] : [])
+        process.standardError = Pipe()
+        try process.run()
+        while try !names(in: folder).contains("parted.checkpoint"), process.isRunning {
+          Thread.sleep(forTimeInterval: 0.005)
+        }
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        #expect(try !names(in: folder).contains("parted.onnx"))
+        #expect(try names(in: folder).contains("parted.checkpoint"))
+      }
+      for (model, extra) in [(whole, []), (parted, ["--resume"])] {
+        let process = Process()
+        process.executableURL = Self.command
+        process.arguments = arguments(model) + extra
+        process.standardError = Pipe()
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+      }
+      #expect(try InputFile.read(whole) == InputFile.read(parted))
+    }
+  }
+
+  private func names(in folder: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder)
+  }
+}

@@ -1,0 +1,248 @@
+import OrderedCollections
+import SwiftletCompress
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import SwiftletRuntime
+import SwiftletTraining
+import Testing
+import _SwiftletTestSupport
+
+struct PassTests {
+  /// A small trained network: conv 1→8, conv 8→16, fc 144→32, fc 32→4.
+  private static let trained: Result<(graph: Graph, data: ImageDataset, test: ImageDataset), any Error> =
+    Result {
+      let data = try pictures(240, seed: 1)
+      let test = try pictures(100, seed: 2)
+      var trainer = try Trainer(
+        network(), training: data, validation: test,
+        settings: TrainingSettings(
+          epochs: 5, batch: 16, schedule: LearningRateSchedule(.cosine, rate: 5e-3)))
+      return (try trainer.run().graph, data, test)
+    }
+
+  private static func pictures(_ count: Int, seed: UInt64) throws -> ImageDataset {
+    let (images, labels) = Pictures.make(count: count, classes: 4, seed: seed)
+    return try ImageDataset(name: "pictures", images: images, labels: labels, classCount: 4)
+  }
+
+  private static func network() -> Graph {
+    var generator = RandomGenerator(seed: 3)
+    var graph = Graph(name: "net")
+    graph.inputs = [ValueInfo("x", .float32, [.symbolic("N"), .fixed(1), .fixed(12), .fixed(12)])]
+    graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(4)])]
+    func weight(_ name: String, _ shape: Shape) {
+      let bound = 1.5 / Double(shape.count / shape[0]).squareRoot()
+      graph.initializers[name] = .float32(
+        Tensor(shape, uniformIn: -bound...bound, using: &generator))
+      graph.initializers["\(name).b"] = .float32(
+        Tensor([shape[0]], uniformIn: -0.1...0.1, using: &generator))
+    }
+    weight("c1", [8, 1, 3, 3])
+    weight("c2", [16, 8, 3, 3])
+    weight("f1", [32, 144])
+    weight("f2", [4, 32])
+    let pads: [String: Attribute] = ["pads": .ints([1, 1, 1, 1])]
+    let pool: [String: Attribute] = ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])]
+    graph.nodes = [
+      Node("Conv", name: "conv1", inputs: ["x", "c1", "c1.b"], outputs: ["a"], attributes: pads),
+      Node("Relu", name: "r1", inputs: ["a"], outputs: ["b"]),
+      Node("MaxPool", name: "p1", inputs: ["b"], outputs: ["c"], attributes: pool),
+      Node("Conv", name: "conv2", inputs: ["c", "c2", "c2.b"], outputs: ["d"], attributes: pads),
+      Node("Relu", name: "r2", inputs: ["d"], outputs: ["e"]),
+      Node("MaxPool", name: "p2", inputs: ["e"], outputs: ["f"], attributes: pool),
+      Node("Flatten", name: "flat", inputs: ["f"], outputs: ["g"]),
+      Node("Gemm", name: "fc1", inputs: ["g", "f1", "f1.b"], outputs: ["h"], attributes: ["transB": .int(1)]),
+      Node("Relu", name: "r3", inputs: ["h"], outputs: ["i"]),
+      Node("Gemm", name: "fc2", inputs: ["i", "f2", "f2.b"], outputs: ["y"], attributes: ["transB": .int(1)]),
+    ]
+    return graph
+  }
+
+  private func compress(
+    _ steps: [CompressionStep], goals: Goals = Goals()
+  ) throws -> CompressionResult {
+    let (graph, data, test) = try Self.trained.get()
+    let context = CompressionContext(original: graph, training: data, validation: test)
+    return try Compressor(context, goals: goals).run(Recipe(steps))
+  }
+
+  private func step(
+    _ technique: Technique, _ change: (inout CompressionStep) -> Void = { _ in }
+  ) -> CompressionStep {
+    var step = CompressionStep(technique)
+    change(&step)
+    return step
+  }
+
+  private func logits(_ graph: Graph) throws -> [Float] {
+    let (_, _, test) = try Self.trained.get()
+    let input = try Preprocessing.stored(in: graph, images: test)
+      .batch(test, Array(0..<50), pool: .serial)
+    return try Session(graph).run(input).elements
+  }
+
+  private func largestDifference(_ a: Graph, _ b: Graph) throws -> Float {
+    let (x, y) = (try logits(a), try logits(b))
+    let scale = x.reduce(0) { max($0, abs($1)) }
+    return zip(x, y).reduce(0) { max($0, abs($1.0 - $1.1)) } / scale
+  }
+
+  @Test func theModelToCompressIsGood() throws {
+    let (graph, _, test) = try Self.trained.get()
+    #expect(try Evaluation.run(graph, on: test).top1 > 0.95)
+  }
+
+  /// At the ranks that keep everything, factoring changes nothing but the rounding.
+  @Test(arguments: [Technique.svd, .lowrank, .eigen])
+  func keepingAllEnergyKeepsTheAnswers(technique: Technique) throws {
+    let (graph, _, _) = try Self.trained.get()
+    // Layers at full rank cost more and are kept, so that a little has to be cut.
+    let result = try compress([step(technique) { $0.energy = 0.99999 }])
+    #expect(try largestDifference(graph, result.graph) < 0.02)
+    #expect(result.drop <= 1)
+  }
+
+  @Test func svdFactorsTheFullyConnectedLayersOnly() throws {
+    let result = try compress([step(.svd) { $0.ratio = 0.3 }])
+    #expect(result.graph.nodes.filter { $0.opType == "Gemm" }.count == 3)
+    #expect(result.graph.nodes.filter { $0.opType == "Conv" }.count == 2)
+    let report = try #require(result.layers.first { $0.layer == "fc1" })
+    // floor(0.3 · 32·144 / (32 + 144)) = 7
+    #expect(report.rank == 7 && report.fullRank == 32 && report.changed)
+    #expect(result.layers.first { $0.layer == "fc2" }?.changed == false)
+    #expect(result.after.macs == result.before.macs - 32 * 144 + 7 * (32 + 144))
+    #expect(result.after.parameters == result.before.parameters - 32 * 144 + 7 * (32 + 144))
+    #expect(result.after.fileBytes < result.before.fileBytes)
+  }
+
+  @Test func lowrankFactorsTheConvolutionsOnly() throws {
+    let result = try compress([step(.lowrank)])
+    #expect(result.graph.nodes.filter { $0.opType == "Conv" }.count == 3)
+    #expect(result.layers.map(\.layer) == ["conv1", "conv2"])
+    #expect(!result.layers[0].changed && result.layers[0].remark.contains("thin"))
+    // floor(0.5 · 16·72 / (16 + 72)) = 6
+    #expect(result.layers[1].rank == 6)
+    #expect(result.after.macs < result.before.macs)
+    #expect(result.accuracyAfter.top1 > 0.8)
+  }
+
+  /// Along the responses' main directions less is lost than along the weights'.
+  @Test func eigenFollowsTheData() throws {
+    let (graph, _, _) = try Self.trained.get()
+    let eigen = try compress([step(.eigen) { $0.ratio = 0.35 }])
+    let plain = try compress([step(.svd) { $0.ratio = 0.35 }, step(.lowrank) { $0.ratio = 0.35 }])
+    #expect(eigen.after.macs == plain.after.macs)
+    #expect(
+      try largestDifference(graph, eigen.graph) < largestDifference(graph, plain.graph))
+  }
+
+  @Test func quantizingKeepsTheAnswersWithinSteps() throws {
+    let (graph, _, _) = try Self.trained.get()
+    let result = try compress([step(.quantize) { $0.calibrationImages = 100 }])
+    #expect(try largestDifference(graph, result.graph) < 0.1)
+    #expect(abs(result.drop) <= 2)
+    #expect(result.graph.initializers["c2.quantized"]?.dtype == .int8)
+    #expect(result.graph.nodes.filter { $0.opType == "QuantizeLinear" }.count == 4)
+    #expect(result.after.macs == result.before.macs)
+    // Every weight lies on its channel's grid, whose end is the channel's largest weight.
+    let codes: Tensor<Int8> = try #require(result.graph.initializers["f1.quantized"]).require()
+    for row in 0..<32 {
+      let line = codes.slice(axis: 0, range: row..<row + 1).elements
+      #expect(line.map { abs(Int($0)) }.max() == 127)
+    }
+  }
+
+  @Test func distillingMakesANarrowerStudent() throws {
+    let result = try compress([
+      step(.distill) {
+        $0.epochs = 4
+        $0.learningRate = 5e-3
+      }
+    ])
+    #expect(result.graph.initializers["c1"]?.shape == [4, 1, 3, 3])
+    #expect(result.graph.initializers["c2"]?.shape == [8, 4, 3, 3])
+    #expect(result.graph.initializers["f1"]?.shape == [16, 72])
+    #expect(result.graph.initializers["f2"]?.shape == [4, 16])
+    #expect(result.accuracyAfter.top1 > 0.9)
+  }
+
+  @Test func distillingAfterwardsRecoversWhatWasLost() throws {
+    let harsh = step(.lowrank) { $0.ratio = 0.1 }
+    let alone = try compress([harsh])
+    let recovered = try compress([
+      harsh,
+      step(.distill) {
+        $0.epochs = 3
+        $0.learningRate = 3e-3
+      },
+    ])
+    #expect(recovered.after.macs == alone.after.macs)
+    #expect(recovered.accuracyAfter.loss < alone.accuracyAfter.loss)
+  }
+
+  @Test func goalsAreReached() throws {
+    let byMACs = try compress([step(.lowrank)], goals: Goals(macs: .fraction(0.6)))
+    #expect(Double(byMACs.after.macs) <= 0.6 * Double(byMACs.before.macs))
+    let bySize = try compress([step(.svd)], goals: Goals(size: .absolute(20_000)))
+    #expect(bySize.after.fileBytes <= 20_000)
+    let byDrop = try compress([step(.eigen)], goals: Goals(maxDrop: 2))
+    #expect(byDrop.drop <= 2)
+    // The strongest ratio within the drop is at least as strong as the default one.
+    #expect(byDrop.recipe.steps[0].ratio <= 0.5)
+  }
+
+  @Test func goalsOutOfReachAreSaid() throws {
+    let error = #expect(throws: SwiftletError.self) {
+      _ = try compress([step(.svd)], goals: Goals(macs: .fraction(0.01)))
+    }
+    #expect(error?.code == .unsupported)
+    #expect(error?.description.contains("MACs") == true)
+  }
+
+  @Test func sameInputSameModel() throws {
+    func run() throws -> [UInt8] {
+      try ONNXFile.serialized(compress([step(.eigen), step(.quantize)]).graph)
+    }
+    #expect(try run() == run())
+  }
+
+  @Test func whatCannotBeFactoredIsKeptWithAReason() throws {
+    let (graph, data, test) = try Self.trained.get()
+    var grouped = graph
+    grouped.nodes[3].attributes["group"] = .int(8)
+    grouped.initializers["c2"] = .float32(Tensor(zeros: [16, 1, 3, 3]))
+    let context = CompressionContext(original: grouped, training: data, validation: test)
+    let layers = try Compressor(context).run(Recipe([step(.lowrank)])).layers
+    #expect(layers.allSatisfy { !$0.changed })
+    #expect(layers[1].remark.contains("grouped"))
+  }
+
+  @Test func modelsWithoutSuchLayersAreRefused() throws {
+    let (_, data, test) = try Self.trained.get()
+    var graph = Graph(name: "relu")
+    graph.inputs = [ValueInfo("x", .float32, [.symbolic("N"), .fixed(1), .fixed(12), .fixed(12)])]
+    graph.nodes = [
+      Node("GlobalAveragePool", name: "p", inputs: ["x"], outputs: ["h"]),
+      Node("Flatten", name: "f", inputs: ["h"], outputs: ["y"]),
+    ]
+    graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(1)])]
+    let context = CompressionContext(
+      original: graph, training: data.subset([0]), validation: test.subset([0]))
+    for technique in Technique.allCases {
+      let error = #expect(throws: SwiftletError.self) {
+        _ = try Compressor(context).run(Recipe([step(technique)]))
+      }
+      #expect(error?.code == .unsupported, "\(technique)")
+    }
+  }
+
+  @Test func reportsAreCompletePages() throws {
+    let result = try compress([step(.svd)])
+    let report = CompressionReport(result, model: "<a>.onnx", output: "b.onnx", threads: 2)
+    #expect(report.html.hasPrefix("<!doctype html>"))
+    #expect(report.html.contains("&lt;a&gt;.onnx"))
+    #expect(report.html.contains("fc1"))
+    #expect(!report.html.contains("http"))
+  }
+}

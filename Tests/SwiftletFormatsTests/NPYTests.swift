@@ -1,0 +1,67 @@
+import SwiftletCore
+import SwiftletFormats
+import Testing
+
+struct NPYTests {
+  private static let tensors: [AnyTensor] = [
+    .float32(Tensor([2, 3], [1, -2, .infinity, 0, 5, 6])), .float64(Tensor([], [2.5])),
+    .int8(Tensor([1], [-128])), .uint8(Tensor([0, 4], [])), .int32(Tensor([2], [1, -1])),
+    .int64(Tensor([1, 1, 1], [.max])),
+  ]
+
+  @Test(arguments: tensors.indices)
+  func arraysSurviveTheRoundTrip(index: Int) throws {
+    let tensor = Self.tensors[index]
+    let bytes = NPY.serialized(tensor)
+    #expect(try NPY.parse(bytes) == tensor)
+    // NumPy aligns the data to 64 bytes.
+    #expect((bytes.count - tensor.byteCount) % 64 == 0)
+  }
+
+  private func file(_ header: String, _ data: [UInt8] = [], version: UInt8 = 1) -> [UInt8] {
+    let text = Array(header.utf8)
+    let length = [UInt8(text.count & 255), UInt8(text.count >> 8)]
+    return [0x93] + Array("NUMPY".utf8) + [version, 0] + length
+      + (version == 1 ? [] : [0, 0]) + text + data
+  }
+
+  @Test(arguments: [UInt8(1), 2, 3])
+  func headersMayBeWrittenDifferently(version: UInt8) throws {
+    let header = "{'shape':(2,), 'fortran_order':False, 'descr':'|u1'}\n"
+    #expect(
+      try NPY.parse(file(header, [3, 4], version: version)) == .uint8(Tensor([2], [3, 4])))
+  }
+
+  @Test(arguments: [
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 7),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 9),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", 0),
+    ("{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775807,), }", 8),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4294967296), }", 8),
+    ("{'descr': '<f4', 'fortran_order': False, }", 4),
+    ("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", 8),
+    ("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,), }", 4),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), } extra", 4),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,", 4), ("", 0), ("{", 0),
+  ])
+  func malformedFilesAreRefused(header: String, bytes: Int) {
+    expectError(.badInput) { try NPY.parse(file(header, [UInt8](repeating: 0, count: bytes))) }
+  }
+
+  @Test func objectsAreNeverRead() {
+    expectError(.unsupported, "|O") {
+      try NPY.parse(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", [0]))
+    }
+    expectError(.unsupported, "column-major") {
+      try NPY.parse(
+        file("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2), }", [1, 2, 3, 4]))
+    }
+  }
+
+  @Test func cutFilesNeverTrap() {
+    let bytes = NPY.serialized(Self.tensors[0])
+    for length in 0..<bytes.count {
+      expectError(.badInput) { try NPY.parse(Array(bytes[..<length])) }
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import Testing
+import _SwiftletTestSupport
+
+struct ONNXTests {
+  private var graph: Graph {
+    var graph = Graph(
+      name: "small",
+      nodes: [
+        Node(
+          "Conv", name: "c", inputs: ["x", "w"], outputs: ["h"],
+          attributes: [
+            "pads": .ints([1, 1, 1, 1]), "group": .int(1), "auto_pad": .string("NOTSET"),
+          ]),
+        Node("Softmax", name: "s", inputs: ["h"], outputs: ["y"], attributes: ["axis": .int(-1)]),
+        Node(
+          "Odd", name: "o", domain: "com.example", inputs: ["", "h"], outputs: ["z"],
+          attributes: [
+            "f": .float(-0.0), "fs": .floats([1, .infinity]), "ss": .strings(["a", "ü"]),
+            "t": .tensor(.int64(Tensor([2], [1, -1]))),
+          ]),
+      ],
+      inputs: [ValueInfo("x", .float32, [.symbolic("N"), .fixed(1), .symbolic(""), .fixed(4)])],
+      outputs: [ValueInfo("y", .float64, [.fixed(0)])], opset: 13,
+      metadata: ["b": "2", "a": "ä\n1"])
+    graph.initializers = [
+      "w": .float32(Tensor([1, 1, 1, 1], [.nan])), "d": .float64(Tensor([2], [1, 2])),
+      "i": .int8(Tensor([1], [-3])), "u": .uint8(Tensor([0], [])), "l": .int32(Tensor([], [7])),
+    ]
+    return graph
+  }
+
+  @Test func graphsSurviveTheRoundTrip() throws {
+    let bytes = try ONNXFile.serialized(graph)
+    let copy = try ONNXFile.parse(bytes)
+    #expect(copy.name == graph.name)
+    #expect(copy.nodes == graph.nodes)
+    #expect(copy.inputs == graph.inputs)
+    #expect(copy.outputs == graph.outputs)
+    #expect(copy.opset == graph.opset)
+    #expect(copy.metadata == graph.metadata)
+    #expect(copy.initializers.keys == graph.initializers.keys)
+    for name in ["d", "i", "u", "l"] {
+      #expect(copy.initializers[name] == graph.initializers[name])
+    }
+    let weight: Tensor<Float> = try #require(copy.initializers["w"]).require()
+    #expect(weight.elements[0].isNaN)
+    #expect(try ONNXFile.serialized(copy) == bytes)
+  }
+
+  @Test func filesAreReplacedWhole() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/model.onnx"
+      try ONNXFile.write(graph, to: path)
+      #expect(try ONNXFile.read(path).nodes == graph.nodes)
+      #expect(try names(in: folder) == ["model.onnx"])
+    }
+  }
+
+  @Test func otherFilesAreRefused() throws {
+    try withTemporaryFolder { folder in
+      try put([], folder, "empty.onnx")
+      try put(Array("hello, I am no model".utf8), folder, "text.onnx")
+      expectError(.badInput, "empty.onnx", "no graph") { try ONNXFile.read("\(folder)/empty.onnx") }
+      expectError(.badInput, "text.onnx") { try ONNXFile.read("\(folder)/text.onnx") }
+      expectError(.io, "gone.onnx") { try ONNXFile.read("\(folder)/gone.onnx") }
+      expectError(.io, "folder") { try ONNXFile.read(folder) }
+    }
+  }
+
+  /// Whatever is cut off or flipped, the reader answers; it never traps.
+  @Test func damagedFilesNeverTrap() throws {
+    let bytes = try ONNXFile.serialized(graph)
+    for length in 0..<bytes.count { _ = try? ONNXFile.parse(Array(bytes[..<length])) }
+    var generator = RandomGenerator(seed: 1)
+    for _ in 0..<3000 {
+      var damaged = bytes
+      for _ in 0...generator.below(4) {
+        damaged[generator.below(bytes.count)] = UInt8(generator.below(256))
+      }
+      guard let graph = try? ONNXFile.parse(damaged), let plan = try? Plan(graph) else { continue }
+      _ = try? plan.infer(plan.inputShapes(batch: 2))
+    }
+  }
+
+  @Test func oldOperatorSetsAreRefused() throws {
+    var old = graph
+    old.opset = 6
+    expectError(.unsupported, "operator set 6") {
+      try ONNXFile.parse(ONNXFile.serialized(old))
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import SwiftletCore
+import SwiftletGraph
+import Testing
+
+/// Every gradient against central differences, in double precision, over odd shapes.
+struct GradientTests {
+  /// An operator on inputs of given shapes, and which of them have gradients.
+  struct Case: Sendable, CustomStringConvertible {
+    let node: Node
+    let shapes: [Shape]
+    let wanted: Set<Int>
+    var opset = 17
+    /// Keeps inputs apart by this much, where the operator has kinks: so that differences do not
+    /// step over one.
+    var spacing = 0.0
+
+    var description: String {
+      let attributes = node.attributes.keys.sorted().map { "\($0)=\(node.attributes[$0]!)" }
+      return "\(node.opType) \(shapes.map(\.description)) \(attributes.joined(separator: " "))"
+    }
+
+    init(
+      _ opType: String, _ shapes: [Shape], _ attributes: [String: Attribute] = [:],
+      wanted: Set<Int>? = nil, opset: Int = 17, spacing: Double = 0
+    ) {
+      node = Node(
+        opType, name: "", inputs: shapes.indices.map { "x\($0)" }, outputs: ["y"],
+        attributes: attributes)
+      self.shapes = shapes
+      self.wanted = wanted ?? Set(shapes.indices)
+      self.opset = opset
+      self.spacing = spacing
+    }
+  }
+
+  private static let convolutions: [Case] = [
+    Case("Conv", [[2, 3, 5, 7], [4, 3, 3, 3], [4]], ["pads": .ints([1, 1, 1, 1])]),
+    Case("Conv", [[1, 2, 6, 5], [3, 2, 2, 3]], ["strides": .ints([2, 1])]),
+    Case("Conv", [[3, 1, 7, 7], [2, 1, 3, 3], [2]], ["dilations": .ints([2, 3])]),
+    Case(
+      "Conv", [[2, 4, 5, 5], [6, 2, 3, 3], [6]],
+      ["group": .int(2), "pads": .ints([0, 1, 2, 1]), "strides": .ints([1, 2])]),
+    Case("Conv", [[2, 3, 4, 5], [3, 1, 3, 3], [3]], ["group": .int(3), "pads": .ints([1, 1, 1, 1])]),
+    Case("Conv", [[2, 3, 4, 4], [6, 1, 2, 2]], ["group": .int(3)]),
+    Case("Conv", [[2, 3, 4, 4], [5, 3, 1, 1], [5]]),
+    Case("Conv", [[1, 2, 5, 6], [2, 2, 3, 3]], ["auto_pad": .string("SAME_UPPER"), "strides": .ints([2, 2])]),
+    Case("Conv", [[1, 2, 5, 6], [2, 2, 2, 4]], ["auto_pad": .string("SAME_LOWER")]),
+    Case("Conv", [[1, 1, 3, 3], [1, 1, 3, 3]], ["pads": .ints([2, 2, 2, 2])]),
+    // Large enough for several tiles: many images, and rows of one image.
+    Case("Conv", [[9, 1, 8, 8], [1, 1, 3, 3]], ["pads": .ints([1, 1, 1, 1])], wanted: [1]),
+    Case("Conv", [[1, 30, 34, 35], [1, 30, 3, 3]], wanted: [1]),
+  ]
+
+  private static let others: [Case] = [
+    Case("Gemm", [[3, 4], [4, 5], [5]]),
+    Case("Gemm", [[3, 4], [5, 4], [3, 1]], ["transB": .int(1), "alpha": .float(0.5)]),
+    Case("Gemm", [[4, 3], [4, 5], [1, 5]], ["transA": .int(1), "beta": .float(2)]),
+    Case("Gemm", [[4, 3], [5, 4]], ["transA": .int(1), "transB": .int(1)]),
+    Case("Gemm", [[1, 7], [3, 7], [3]], ["transB": .int(1)]),
+    Case("Gemm", [[2, 3], [3, 2], []]),
+    Case("Relu", [[3, 5, 7]], spacing: 1e-3),
+    Case("MaxPool", [[2, 3, 6, 4]], ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])], spacing: 1e-3),
+    Case(
+      "MaxPool", [[2, 2, 7, 5]],
+      ["kernel_shape": .ints([3, 2]), "strides": .ints([2, 1]), "pads": .ints([1, 1, 1, 0])],
+      spacing: 1e-3),
+    Case(
+      "MaxPool", [[1, 2, 5, 5]],
+      ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2]), "ceil_mode": .int(1)],
+      spacing: 1e-3),
+    Case("MaxPool", [[1, 1, 7, 7]], ["kernel_shape": .ints([2, 3]), "dilations": .ints([3, 2])], spacing: 1e-3),
+    Case("AveragePool", [[2, 3, 6, 5]], ["kernel_shape": .ints([2, 3]), "strides": .ints([2, 1])]),
+    Case(
+      "AveragePool", [[1, 2, 5, 5]],
+      ["kernel_shape": .ints([3, 3]), "pads": .ints([1, 1, 1, 1]), "strides": .ints([2, 2])]),
+    Case(
+      "AveragePool", [[1, 2, 6, 5]],
+      [
+        "kernel_shape": .ints([3, 3]), "pads": .ints([1, 0, 1, 1]), "count_include_pad": .int(1),
+        "ceil_mode": .int(1), "strides": .ints([2, 2]),
+      ]),
+    Case("GlobalAveragePool", [[2, 3, 5, 4]]),
+    Case("GlobalAveragePool", [[2, 3, 7]]),
+    Case("Flatten", [[2, 3, 4]], ["axis": .int(2)]),
+    Case("Flatten", [[2, 3, 4]], ["axis": .int(-3)]),
+    Case("Add", [[2, 3, 4], [2, 3, 4]]),
+    Case("Add", [[2, 3, 4], [3, 1]]),
+    Case("Add", [[1, 4], [3, 1]]),
+    Case("Add", [[], [2, 2]]),
+    Case("Softmax", [[3, 5]]),
+    Case("Softmax", [[2, 3, 4]], ["axis": .int(1)]),
+    Case("Softmax", [[2, 3, 4]], ["axis": .int(1)], opset: 11),
+    Case("BatchNormalization", [[3, 2, 4, 5], [2], [2], [2], [2]], wanted: [0, 1, 2]),
+    Case("BatchNormalization", [[7, 3], [3], [3], [3], [3]], wanted: [0, 1, 2]),
+    Case("Dropout", [[4, 5]], ["ratio": .float(0.4)], opset: 11),
+  ]
+
+  @Test(arguments: convolutions + others, [1, 3])
+  func agreesWithCentralDifferences(test: Case, threads: Int) throws {
+    let op = try #require(try OperatorRegistry.make(test.node, opset: test.opset) as? any FloatOperator)
+    let context = ExecutionContext(pool: ThreadPool(count: threads), isTraining: true, seed: 42)
+    var generator = RandomGenerator(seed: 1)
+    let inputs = test.shapes.map { shape -> Tensor<Double> in
+      guard test.spacing > 0 else { return Tensor(shape, normalUsing: &generator) }
+      let order = generator.permutation(of: shape.count)
+      return Tensor(shape, order.map { (Double($0) - Double(shape.count) / 2 + 0.3) * 0.01 })
+    }
+    let infos = inputs.map { TensorInfo(.float64, $0.shape) }
+    let expected = try op.infer(infos)
+    func run(_ inputs: [Tensor<Double>]) throws -> TrainingResult<Double> {
+      var operands: [Tensor<Double>?] = inputs
+      return try op.forwardForTraining(&operands, context)
+    }
+    let result = try run(inputs)
+    #expect(result.outputs.map(\.shape) == expected.map(\.shape))
+    let slope = Tensor<Double>(expected[0].shape, normalUsing: &generator)
+
+    let call = ForwardCall<Double>(
+      inputShapes: inputs.map(\.shape),
+      inputs: inputs.enumerated().map { op.gradientReads.inputs.contains($0) ? $1 : nil },
+      outputs: result.outputs.enumerated().map { op.gradientReads.outputs.contains($0) ? $1 : nil },
+      saved: result.saved, wanted: inputs.indices.map(test.wanted.contains))
+    let gradients = try op.gradients(call, slope, context)
+
+    for index in test.wanted {
+      let gradient = try #require(gradients[index])
+      #expect(gradient.shape == inputs[index].shape)
+      let values = gradient.elements
+      // All elements of small inputs, a sample of large ones.
+      let count = inputs[index].count
+      for element in stride(from: 0, to: count, by: max(1, count / 60)) {
+        func loss(_ step: Double) throws -> Double {
+          var moved = inputs
+          var elements = moved[index].elements
+          elements[element] += step
+          moved[index] = Tensor(moved[index].shape, elements)
+          return zip(try run(moved).outputs[0].elements, slope.elements).reduce(0) {
+            $0 + $1.0 * $1.1
+          }
+        }
+        let numeric = try (loss(1e-5) - loss(-1e-5)) / 2e-5
+        let scale = max(1, abs(numeric))
+        #expect(abs(values[element] - numeric) < 1e-6 * scale, "input \(index), element \(element)")
+      }
+    }
+    for index in inputs.indices where !test.wanted.contains(index) && index < gradients.count {
+      #expect(test.node.opType != "Conv" || gradients[index] == nil)
+    }
+  }
+}

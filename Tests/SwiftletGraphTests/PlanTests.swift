@@ -1,0 +1,82 @@
+import SwiftletCore
+import SwiftletGraph
+import Testing
+
+struct PlanTests {
+  /// y = relu(x) + x, where relu must not write over the x that is read again.
+  private var residual: Graph {
+    Graph(
+      name: "residual",
+      nodes: [
+        Node("Relu", name: "r", inputs: ["x"], outputs: ["h"]),
+        Node("Add", name: "a", inputs: ["h", "x"], outputs: ["y"]),
+      ],
+      inputs: [ValueInfo("x", .float32, [.symbolic("N"), .fixed(2)])],
+      outputs: [ValueInfo("y", .float32, [.symbolic("N"), .fixed(2)])])
+  }
+
+  private let input = AnyTensor.float32(Tensor([2, 2], [1, -2, -3, 4]))
+
+  @Test func valuesThatAreReadAgainAreKept() throws {
+    let result = try Plan(residual).run(["x": input], ExecutionContext())
+    #expect(result["y"] == .float32(Tensor([2, 2], [2, -2, -3, 8])))
+    #expect(input == .float32(Tensor([2, 2], [1, -2, -3, 4])))
+  }
+
+  @Test func intermediateValuesCanBeOutputs() throws {
+    var graph = residual
+    graph.outputs.append(ValueInfo("h", .float32, [.symbolic("N"), .fixed(2)]))
+    let result = try Plan(graph).run(["x": input], ExecutionContext())
+    #expect(result["h"] == .float32(Tensor([2, 2], [1, 0, 0, 4])))
+    #expect(result["y"] == .float32(Tensor([2, 2], [2, -2, -3, 8])))
+  }
+
+  @Test func observersSeeEveryValue() throws {
+    var seen: [String] = []
+    _ = try Plan(residual).run(["x": input], ExecutionContext()) { name, _ in seen.append(name) }
+    #expect(seen == ["h", "y"])
+  }
+
+  @Test func wrongInputsAreNamed() throws {
+    let plan = try Plan(residual)
+    func expectRefusal(_ inputs: [String: AnyTensor], _ fragment: String) {
+      let error = #expect(throws: SwiftletError.self) { try plan.run(inputs, ExecutionContext()) }
+      #expect(error?.description.contains(fragment) == true, "\(String(describing: error))")
+    }
+    expectRefusal([:], "input 'x' is missing")
+    expectRefusal(["x": input, "z": input], "no input 'z'")
+    expectRefusal(["x": .float32(Tensor(zeros: [2, 3]))], "expected float32 N×2")
+    expectRefusal(["x": .float64(Tensor(zeros: [2, 2]))], "is float64")
+    expectRefusal(["x": .float32(Tensor(zeros: [2]))], "expected float32 N×2")
+  }
+
+  @Test func brokenGraphsAreRefused() {
+    func expectRefusal(_ change: (inout Graph) -> Void, _ fragment: String) {
+      var graph = residual
+      change(&graph)
+      let error = #expect(throws: SwiftletError.self) { try Plan(graph) }
+      #expect(error?.description.contains(fragment) == true, "\(String(describing: error))")
+    }
+    expectRefusal({ $0.nodes.reverse() }, "written by no earlier node")
+    expectRefusal({ $0.nodes[1].outputs = ["h"] }, "written twice")
+    expectRefusal({ $0.outputs[0].name = "z" }, "output 'z' is written by no node")
+    expectRefusal({ $0.nodes[0].opType = "Foo" }, "operator Foo is not supported")
+    expectRefusal(
+      {
+        $0.nodes[0].opType = "Foo"
+        $0.nodes[1].opType = "Bar"
+      }, "Foo 'r', Bar 'a'")
+  }
+
+  @Test func memoryAtTheWidestPlaceIsKnown() throws {
+    let plan = try Plan(residual)
+    let infos = try plan.infer(plan.inputShapes(batch: 3))
+    // x and h and y live at the addition: three times 3×2 floats.
+    #expect(plan.peakActivationBytes(infos) == 72)
+  }
+
+  @Test func freshNamesAreNew() {
+    #expect(residual.freshName("q") == "q")
+    #expect(residual.freshName("h") == "h_2")
+  }
+}

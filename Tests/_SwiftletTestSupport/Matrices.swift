@@ -1,0 +1,86 @@
+public import SwiftletCore
+
+/// Matrices to try routines on, with names for messages.
+public struct NamedMatrix: Sendable, CustomStringConvertible {
+  public let description: String
+  public let matrix: Tensor<Double>
+
+  init(_ kind: String, _ m: Int, _ n: Int, _ element: (Int, Int) -> Double) {
+    description = "\(kind) \(m)×\(n)"
+    var matrix = Tensor<Double>(zeros: [m, n])
+    for i in 0..<m {
+      for j in 0..<n { matrix[i, j] = element(i, j) }
+    }
+    self.matrix = matrix
+  }
+
+  /// Ordinary and awkward matrices: sizes 0 to 129, tall and wide, zero, identity, rank 1, graded,
+  /// Hilbert.
+  public static let zoo: [NamedMatrix] = {
+    var generator = RandomGenerator(seed: 7)
+    var zoo: [NamedMatrix] = []
+    let sizes = [
+      (0, 0), (0, 3), (1, 1), (2, 2), (3, 5), (5, 3), (10, 10), (16, 50), (50, 16), (129, 40),
+    ]
+    for (m, n) in sizes {
+      zoo.append(NamedMatrix("random", m, n) { _, _ in generator.normal() })
+    }
+    for n in [1, 5, 16] {
+      zoo.append(NamedMatrix("zero", n, n) { _, _ in 0 })
+      zoo.append(NamedMatrix("identity", n, n) { $0 == $1 ? 1 : 0 })
+      zoo.append(NamedMatrix("rank one", n, n + 2) { Double(($0 + 1) * ($1 - 3)) })
+      zoo.append(NamedMatrix("Hilbert", n, n) { 1 / Double($0 + $1 + 1) })
+    }
+    zoo.append(
+      NamedMatrix("graded", 20, 20) { i, j in
+        generator.normal() * Double(sign: .plus, exponent: -(i + j), significand: 1)
+      })
+    return zoo
+  }()
+}
+
+extension Tensor where Element == Double {
+  /// The largest magnitude; 0 for an empty tensor.
+  public var largest: Double { elements.reduce(0) { Swift.max($0, abs($1)) } }
+
+  /// The plain product of two matrices.
+  public static func product(_ a: Tensor<Double>, _ b: Tensor<Double>) -> Tensor<Double> {
+    var c = Tensor<Double>(zeros: [a.shape[0], b.shape[1]])
+    let (x, y, n, depth) = (a.elements, b.elements, b.shape[1], a.shape[1])
+    var target = c.mutableSpan
+    for i in 0..<a.shape[0] {
+      for k in 0..<depth {
+        for j in 0..<n { target[i * n + j] += x[i * depth + k] * y[k * n + j] }
+      }
+    }
+    return c
+  }
+}
+
+/// LAPACK's test ratios: numbers of moderate size for correct results, whatever the matrix.
+public enum TestRatio {
+  /// ‖A − B‖ / (‖A‖ · max(m, n) · ε); 0 / 0 is 0.
+  public static func difference(
+    _ a: Tensor<Double>, _ b: Tensor<Double>, epsilon: Double = Double.ulpOfOne
+  ) -> Double {
+    var error = 0.0
+    for (x, y) in zip(a.elements, b.elements) {
+      guard x.isFinite && y.isFinite else { return .infinity }
+      error = max(error, abs(x - y))
+    }
+    guard error > 0 else { return 0 }
+    return error / (a.largest * Double(max(a.shape[0], a.shape[1])) * epsilon)
+  }
+
+  /// ‖I − QᵀQ‖ / (m · ε) of a matrix with orthonormal columns.
+  public static func orthogonality(
+    _ q: Tensor<Double>, epsilon: Double = Double.ulpOfOne
+  ) -> Double {
+    let gram = Tensor.product(q.transposed(), q)
+    var error = 0.0
+    for i in 0..<gram.shape[0] {
+      for j in 0..<gram.shape[1] { error = max(error, abs(gram[i, j] - (i == j ? 1 : 0))) }
+    }
+    return error / (Double(max(1, q.shape[0])) * epsilon)
+  }
+}
