@@ -26,12 +26,14 @@ public protocol BLASElement: FloatElement {
   static func _gesdd(
     _ job: CChar, _ m: Int32, _ n: Int32, _ a: UnsafeMutablePointer<Self>,
     _ s: UnsafeMutablePointer<Self>, _ u: UnsafeMutablePointer<Self>, _ ldu: Int32,
-    _ vt: UnsafeMutablePointer<Self>, _ ldvt: Int32) -> Int32
+    _ vt: UnsafeMutablePointer<Self>, _ ldvt: Int32
+  ) -> Int32
 
   /// Column-major `?syevd` of the lower triangle, with vectors.
   @unsafe
   static func _syevd(
-    _ n: Int32, _ a: UnsafeMutablePointer<Self>, _ w: UnsafeMutablePointer<Self>) -> Int32
+    _ n: Int32, _ a: UnsafeMutablePointer<Self>, _ w: UnsafeMutablePointer<Self>
+  ) -> Int32
 }
 
 private func flag(_ transposed: Bool) -> CBLAS_TRANSPOSE {

@@ -29,7 +29,8 @@ public struct Backend: Sendable {
     verdicts = SelfCheck.run(.installed)
     let failed = verdicts.filter { !$0.passed }
     for verdict in failed {
-      Logger.swiftlet("blas").warning("\(verdict.routine.rawValue) of OpenBLAS \(core) is refused: \(verdict.remark)")
+      Logger.swiftlet("blas").warning(
+        "\(verdict.routine.rawValue) of OpenBLAS \(core) is refused: \(verdict.remark)")
     }
     let override = unsafe getenv("SWIFTLET_BLAS").map { unsafe String(cString: $0) }
     if override == "swift" {

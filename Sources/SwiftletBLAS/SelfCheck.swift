@@ -20,12 +20,14 @@ public enum SelfCheck {
   package struct Routines: Sendable {
     package var sgemm: Product<Float>
     package var dgemm: Product<Double>
-    package var sgesdd: @Sendable (Tensor<Float>) throws -> (
-      u: Tensor<Float>, s: [Float], vt: Tensor<Float>
-    )
-    package var dsyevd: @Sendable (Tensor<Double>) throws -> (
-      values: [Double], vectors: Tensor<Double>
-    )
+    package var sgesdd:
+      @Sendable (Tensor<Float>) throws -> (
+        u: Tensor<Float>, s: [Float], vt: Tensor<Float>
+      )
+    package var dsyevd:
+      @Sendable (Tensor<Double>) throws -> (
+        values: [Double], vectors: Tensor<Double>
+      )
 
     /// C = A·B with A m×k, B k×n.
     package typealias Product<T: BLASElement> = @Sendable (Tensor<T>, Tensor<T>) -> Tensor<T>

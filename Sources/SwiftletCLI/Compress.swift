@@ -173,7 +173,8 @@ struct Bound: ExpressibleByArgument {
     let scale = argument.last.flatMap { scales[$0] }
     let digits = scale == nil ? argument[...] : argument.dropLast()
     guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
-    value = argument.hasSuffix("%")
+    value =
+      argument.hasSuffix("%")
       ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
   }
 }

@@ -68,7 +68,8 @@ public struct CompressionContext: Sendable {
   /// Feeds the first `count` training images through the graph, in batches, and shows every
   /// computed value by name, model inputs included.
   func observe(
-    _ graph: Graph, images count: Int, _ body: @escaping (_ name: String, _ value: AnyTensor) throws -> Void
+    _ graph: Graph, images count: Int,
+    _ body: @escaping (_ name: String, _ value: AnyTensor) throws -> Void
   ) throws {
     let plan = try Plan(graph)
     let preprocessing = try Preprocessing.stored(in: graph, images: training)

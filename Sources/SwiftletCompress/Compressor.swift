@@ -99,7 +99,9 @@ public struct Compressor: Sendable {
   /// The recipe at several ratios, in the order in which they are tried.
   private func ladder(_ recipe: Recipe) -> [Recipe] {
     let factoring: Set<Technique> = [.svd, .lowrank, .eigen]
-    guard recipe.steps.contains(where: { factoring.contains($0.technique) }) else { return [recipe] }
+    guard recipe.steps.contains(where: { factoring.contains($0.technique) }) else {
+      return [recipe]
+    }
     let strongestFirst = [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     let hasTarget = goals.size != nil || goals.macs != nil || goals.latency != nil
     return (hasTarget ? strongestFirst.reversed() : strongestFirst).map { ratio in
@@ -113,7 +115,8 @@ public struct Compressor: Sendable {
   }
 
   private func missedCost(_ before: ModelCost, _ after: ModelCost) -> String? {
-    if let bound = goals.size?.value(of: Double(before.fileBytes)), Double(after.fileBytes) > bound {
+    if let bound = goals.size?.value(of: Double(before.fileBytes)), Double(after.fileBytes) > bound
+    {
       return "\(after.fileBytes) bytes, more than \(Int(bound))"
     }
     if let bound = goals.macs?.value(of: Double(before.macs)), Double(after.macs) > bound {

@@ -1,6 +1,6 @@
 import SwiftletCore
-public import SwiftletGraph
 import SwiftletFormats
+public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 

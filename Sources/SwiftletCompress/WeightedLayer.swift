@@ -115,8 +115,9 @@ struct RankRule {
     energy = step.energy
   }
 
-  /// The smallest depth worth factoring: thinner layers lose much and gain little.
-  private static let smallestDepth = 64
+  /// The smallest layers worth factoring. Thinner ones lose much and gain little: the first
+  /// convolution sees few products per output, a classifier has few outputs, and all of them matter.
+  private static let (smallestDepth, fewestOutputs) = (64, 16)
 
   enum Choice {
     case rank(Int)
@@ -128,7 +129,11 @@ struct RankRule {
     guard layer.depth >= Self.smallestDepth else {
       return .keep("only \(layer.depth) products per output: too thin to factor")
     }
-    let wanted = energy.map { Spectrum.rank(energies, keeping: $0) }
+    guard layer.outputs >= Self.fewestOutputs else {
+      return .keep("only \(layer.outputs) outputs: too thin to factor")
+    }
+    let wanted =
+      energy.map { Spectrum.rank(energies, keeping: $0) }
       ?? max(1, Int((ratio * layer.breakEvenRank).rounded(.down)))
     let rank = min(wanted, energies.count)
     guard Double(rank) < layer.breakEvenRank else {

@@ -50,18 +50,6 @@ public enum AnyTensor: Sendable {
     }
     return tensor
   }
-
-  /// The same elements in another shape of equal count.
-  public func reshaped(to shape: Shape) -> AnyTensor {
-    switch self {
-    case .float32(let t): .float32(t.reshaped(to: shape))
-    case .float64(let t): .float64(t.reshaped(to: shape))
-    case .int8(let t): .int8(t.reshaped(to: shape))
-    case .uint8(let t): .uint8(t.reshaped(to: shape))
-    case .int32(let t): .int32(t.reshaped(to: shape))
-    case .int64(let t): .int64(t.reshaped(to: shape))
-    }
-  }
 }
 
 extension AnyTensor: Equatable {

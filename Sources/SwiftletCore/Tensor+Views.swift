@@ -67,7 +67,9 @@ extension Tensor {
   }
 
   /// A packed tensor with `transform` applied to each element.
-  @inlinable public func map<Result: TensorElement>(_ transform: (Element) -> Result) -> Tensor<Result> {
+  @inlinable public func map<Result: TensorElement>(_ transform: (Element) -> Result) -> Tensor<
+    Result
+  > {
     let packed = contiguous()
     var result = Tensor<Result>(uninitialized: shape)
     let source = packed.span
@@ -79,7 +81,9 @@ extension Tensor {
 
 extension Tensor where Element: FloatElement {
   /// The elements converted to another floating-point type.
-  @inlinable public func converted<Result: FloatElement>(to _: Result.Type = Result.self) -> Tensor<Result> {
+  @inlinable public func converted<Result: FloatElement>(to _: Result.Type = Result.self) -> Tensor<
+    Result
+  > {
     map { Result($0) }
   }
 

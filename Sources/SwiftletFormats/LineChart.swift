@@ -77,7 +77,8 @@ public enum LineChart {
       let colour = colours[index % colours.count]
       let points = zip(line.x, line.y).filter { $0.isFinite && $1.isFinite }.map(place)
       let path = points.map { "\(number($0.0)),\(number($0.1))" }.joined(separator: " ")
-      svg += "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\"/>\n"
+      svg +=
+        "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\"/>\n"
       for (x, y) in points {
         svg += "<circle cx=\"\(number(x))\" cy=\"\(number(y))\" r=\"3\" fill=\"\(colour)\"/>\n"
       }

@@ -78,7 +78,9 @@ public struct Plan: Sendable {
   private static func checkOperators(_ graph: Graph) throws {
     let unknown = graph.nodes.filter { !OperatorRegistry.supports($0) }
     guard let first = unknown.first else { return }
-    if unknown.count == 1 { _ = try locating(first.label) { try OperatorRegistry.make(first, opset: graph.opset) } }
+    if unknown.count == 1 {
+      _ = try locating(first.label) { try OperatorRegistry.make(first, opset: graph.opset) }
+    }
     throw SwiftletError(
       .unsupported, "\(unknown.count) nodes have operators that are not supported",
       at: unknown.map(\.label).joined(separator: ", "))

@@ -93,7 +93,8 @@ public struct GradientTape<T: LayerElement>: Sendable {
     var records: [Record] = []
     for (index, step) in plan.steps.enumerated() {
       let context = ExecutionContext(
-        pool: pool, isTraining: true, seed: RandomGenerator(seed: seed, stream: UInt64(index)).state)
+        pool: pool, isTraining: true, seed: RandomGenerator(seed: seed, stream: UInt64(index)).state
+      )
       if let record = try forward(step, &values, &updates, context) { records.append(record) }
     }
     let result: Tensor<T> = try values[output]!.require()

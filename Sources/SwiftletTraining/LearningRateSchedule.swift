@@ -42,7 +42,8 @@ public struct LearningRateSchedule: Sendable, Codable, Equatable {
   public func rate(step: Int, stepsPerEpoch: Int, epochs: Int) -> Double {
     let epoch = Double(step) / Double(max(1, stepsPerEpoch))
     if epoch < warmup {
-      return rate * (epoch + 1 / Double(max(1, stepsPerEpoch))) / (warmup + 1 / Double(max(1, stepsPerEpoch)))
+      return rate * (epoch + 1 / Double(max(1, stepsPerEpoch)))
+        / (warmup + 1 / Double(max(1, stepsPerEpoch)))
     }
     let elapsed = epoch - warmup
     switch kind {

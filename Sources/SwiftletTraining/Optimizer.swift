@@ -59,7 +59,8 @@ public struct Optimizer: Sendable {
         continue
       }
       let momentCount = settings.kind == .sgd ? 1 : 2
-      var state = moments.removeValue(forKey: name)
+      var state =
+        moments.removeValue(forKey: name)
         ?? (0..<momentCount).map { _ in Tensor(zeros: values.shape) }
       if settings.kind == .sgd {
         descend(&values, gradient.contiguous(), &state[0], Float(learningRate))

@@ -165,9 +165,11 @@ public struct Preprocessing: Sendable, Codable, Equatable {
         let moved = min(max(x - move.right, 0), width - 1)
         let column = move.isFlipped ? width - 1 - moved : moved
         let (x0, x1, fx) = position(column, width, sourceWidth)
-        let upper = Float(pixels[y0 * sourceWidth + x0]) * (1 - fx)
+        let upper =
+          Float(pixels[y0 * sourceWidth + x0]) * (1 - fx)
           + Float(pixels[y0 * sourceWidth + x1]) * fx
-        let lower = Float(pixels[y1 * sourceWidth + x0]) * (1 - fx)
+        let lower =
+          Float(pixels[y1 * sourceWidth + x0]) * (1 - fx)
           + Float(pixels[y1 * sourceWidth + x1]) * fx
         let value = upper * (1 - fy) + lower * fy
         plane[y * width + x] = (value / 255 - mean[channel]) / deviation[channel]

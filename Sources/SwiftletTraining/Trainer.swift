@@ -12,9 +12,10 @@ public import SwiftletGraph
 public struct Trainer: Sendable {
   /// What is minimised: the loss and its gradient for a batch, from the model's logits, the labels
   /// and the model's input.
-  public typealias Objective = @Sendable (
-    _ logits: Tensor<Float>, _ labels: [Int], _ input: Tensor<Float>
-  ) throws -> (value: Double, gradient: Tensor<Float>)
+  public typealias Objective =
+    @Sendable (
+      _ logits: Tensor<Float>, _ labels: [Int], _ input: Tensor<Float>
+    ) throws -> (value: Double, gradient: Tensor<Float>)
 
   private let graph: Graph
   private let training: ImageDataset

@@ -183,7 +183,9 @@ import _SwiftletTestSupport
   }
 
   @Test func helpAndVersionExitWith0() throws {
-    for command in ["train", "evaluate", "run", "compress", "compare", "bench", "inspect", "doctor"] {
+    for command in [
+      "train", "evaluate", "run", "compress", "compare", "bench", "inspect", "doctor",
+    ] {
       let help = try swiftlet(command, "--help")
       #expect(help.code == 0 && help.output.contains("USAGE: swiftlet \(command)"))
       #expect(help.output.contains("--json") && help.output.contains("--quiet"))

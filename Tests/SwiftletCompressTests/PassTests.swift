@@ -10,16 +10,17 @@ import _SwiftletTestSupport
 
 struct PassTests {
   /// A small trained network: conv 1→8, conv 8→16, fc 144→32, fc 32→4.
-  private static let trained: Result<(graph: Graph, data: ImageDataset, test: ImageDataset), any Error> =
-    Result {
-      let data = try pictures(240, seed: 1)
-      let test = try pictures(100, seed: 2)
-      var trainer = try Trainer(
-        network(), training: data, validation: test,
-        settings: TrainingSettings(
-          epochs: 5, batch: 16, schedule: LearningRateSchedule(.cosine, rate: 5e-3)))
-      return (try trainer.run().graph, data, test)
-    }
+  private static let trained:
+    Result<(graph: Graph, data: ImageDataset, test: ImageDataset), any Error> =
+      Result {
+        let data = try pictures(240, seed: 1)
+        let test = try pictures(100, seed: 2)
+        var trainer = try Trainer(
+          network(), training: data, validation: test,
+          settings: TrainingSettings(
+            epochs: 5, batch: 16, schedule: LearningRateSchedule(.cosine, rate: 5e-3)))
+        return (try trainer.run().graph, data, test)
+      }
 
   private static func pictures(_ count: Int, seed: UInt64) throws -> ImageDataset {
     let (images, labels) = Pictures.make(count: count, classes: 4, seed: seed)
@@ -52,9 +53,13 @@ struct PassTests {
       Node("Relu", name: "r2", inputs: ["d"], outputs: ["e"]),
       Node("MaxPool", name: "p2", inputs: ["e"], outputs: ["f"], attributes: pool),
       Node("Flatten", name: "flat", inputs: ["f"], outputs: ["g"]),
-      Node("Gemm", name: "fc1", inputs: ["g", "f1", "f1.b"], outputs: ["h"], attributes: ["transB": .int(1)]),
+      Node(
+        "Gemm", name: "fc1", inputs: ["g", "f1", "f1.b"], outputs: ["h"],
+        attributes: ["transB": .int(1)]),
       Node("Relu", name: "r3", inputs: ["h"], outputs: ["i"]),
-      Node("Gemm", name: "fc2", inputs: ["i", "f2", "f2.b"], outputs: ["y"], attributes: ["transB": .int(1)]),
+      Node(
+        "Gemm", name: "fc2", inputs: ["i", "f2", "f2.b"], outputs: ["y"],
+        attributes: ["transB": .int(1)]),
     ]
     return graph
   }

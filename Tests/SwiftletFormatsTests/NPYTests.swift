@@ -37,7 +37,9 @@ struct NPYTests {
     ("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 9),
     ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", 0),
     ("{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775807,), }", 8),
-    ("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4294967296), }", 8),
+    (
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4294967296), }", 8
+    ),
     ("{'descr': '<f4', 'fortran_order': False, }", 4),
     ("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", 8),
     ("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,), }", 4),

@@ -40,10 +40,13 @@ struct GradientTests {
     Case(
       "Conv", [[2, 4, 5, 5], [6, 2, 3, 3], [6]],
       ["group": .int(2), "pads": .ints([0, 1, 2, 1]), "strides": .ints([1, 2])]),
-    Case("Conv", [[2, 3, 4, 5], [3, 1, 3, 3], [3]], ["group": .int(3), "pads": .ints([1, 1, 1, 1])]),
+    Case(
+      "Conv", [[2, 3, 4, 5], [3, 1, 3, 3], [3]], ["group": .int(3), "pads": .ints([1, 1, 1, 1])]),
     Case("Conv", [[2, 3, 4, 4], [6, 1, 2, 2]], ["group": .int(3)]),
     Case("Conv", [[2, 3, 4, 4], [5, 3, 1, 1], [5]]),
-    Case("Conv", [[1, 2, 5, 6], [2, 2, 3, 3]], ["auto_pad": .string("SAME_UPPER"), "strides": .ints([2, 2])]),
+    Case(
+      "Conv", [[1, 2, 5, 6], [2, 2, 3, 3]],
+      ["auto_pad": .string("SAME_UPPER"), "strides": .ints([2, 2])]),
     Case("Conv", [[1, 2, 5, 6], [2, 2, 2, 4]], ["auto_pad": .string("SAME_LOWER")]),
     Case("Conv", [[1, 1, 3, 3], [1, 1, 3, 3]], ["pads": .ints([2, 2, 2, 2])]),
     // Large enough for several tiles: many images, and rows of one image.
@@ -59,7 +62,9 @@ struct GradientTests {
     Case("Gemm", [[1, 7], [3, 7], [3]], ["transB": .int(1)]),
     Case("Gemm", [[2, 3], [3, 2], []]),
     Case("Relu", [[3, 5, 7]], spacing: 1e-3),
-    Case("MaxPool", [[2, 3, 6, 4]], ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])], spacing: 1e-3),
+    Case(
+      "MaxPool", [[2, 3, 6, 4]], ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])],
+      spacing: 1e-3),
     Case(
       "MaxPool", [[2, 2, 7, 5]],
       ["kernel_shape": .ints([3, 2]), "strides": .ints([2, 1]), "pads": .ints([1, 1, 1, 0])],
@@ -68,8 +73,11 @@ struct GradientTests {
       "MaxPool", [[1, 2, 5, 5]],
       ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2]), "ceil_mode": .int(1)],
       spacing: 1e-3),
-    Case("MaxPool", [[1, 1, 7, 7]], ["kernel_shape": .ints([2, 3]), "dilations": .ints([3, 2])], spacing: 1e-3),
-    Case("AveragePool", [[2, 3, 6, 5]], ["kernel_shape": .ints([2, 3]), "strides": .ints([2, 1])]),
+    Case(
+      "MaxPool", [[1, 1, 7, 7]], ["kernel_shape": .ints([2, 3]), "dilations": .ints([3, 2])],
+      spacing: 1e-3),
+    Case(
+      "AveragePool", [[2, 3, 6, 5]], ["kernel_shape": .ints([2, 3]), "strides": .ints([2, 1])]),
     Case(
       "AveragePool", [[1, 2, 5, 5]],
       ["kernel_shape": .ints([3, 3]), "pads": .ints([1, 1, 1, 1]), "strides": .ints([2, 2])]),
@@ -97,7 +105,8 @@ struct GradientTests {
 
   @Test(arguments: convolutions + others, [1, 3])
   func agreesWithCentralDifferences(test: Case, threads: Int) throws {
-    let op = try #require(try OperatorRegistry.make(test.node, opset: test.opset) as? any FloatOperator)
+    let op = try #require(
+      try OperatorRegistry.make(test.node, opset: test.opset) as? any FloatOperator)
     let context = ExecutionContext(pool: ThreadPool(count: threads), isTraining: true, seed: 42)
     var generator = RandomGenerator(seed: 1)
     let inputs = test.shapes.map { shape -> Tensor<Double> in

@@ -20,7 +20,9 @@ struct OperatorTests {
     return result
   }
 
-  private func floats(_ shape: Shape, _ values: [Float]) -> AnyTensor { .float32(Tensor(shape, values)) }
+  private func floats(_ shape: Shape, _ values: [Float]) -> AnyTensor {
+    .float32(Tensor(shape, values))
+  }
 
   /// A convolution straight from its definition.
   private func convolution(
@@ -44,7 +46,8 @@ struct OperatorTests {
                   let row = i * strides[0] - pads[0] + a * dilations[0]
                   let column = j * strides[1] - pads[1] + b * dilations[1]
                   guard 0..<x.shape[2] ~= row, 0..<x.shape[3] ~= column else { continue }
-                  sum += Double(w[o, c, a, b])
+                  sum +=
+                    Double(w[o, c, a, b])
                     * Double(x[n, o / perGroup * w.shape[1] + c, row, column])
                 }
               }
@@ -96,7 +99,8 @@ struct OperatorTests {
   }
 
   @Test func anEmptyBatchGivesAnEmptyResult() throws {
-    let y = try run("Conv", [floats([0, 1, 3, 3], []), floats([2, 1, 3, 3], [Float](repeating: 1, count: 18))])
+    let y = try run(
+      "Conv", [floats([0, 1, 3, 3], []), floats([2, 1, 3, 3], [Float](repeating: 1, count: 18))])
     #expect(y.shape == [0, 2, 1, 1])
   }
 
@@ -124,7 +128,8 @@ struct OperatorTests {
   }
 
   @Test func trainingMovesTheRunningStatistics() throws {
-    let node = Node("BatchNormalization", name: "", inputs: ["x", "s", "b", "m", "v"], outputs: ["y"])
+    let node = Node(
+      "BatchNormalization", name: "", inputs: ["x", "s", "b", "m", "v"], outputs: ["y"])
     let op = try BatchNormalization(node, opset: 17)
     var inputs: [Tensor<Double>?] = [
       Tensor([4, 1], [1, 2, 3, 6]), Tensor([1], [1]), Tensor([1], [0]), Tensor([1], [0]),
@@ -168,16 +173,22 @@ struct OperatorTests {
 
   @Test(arguments: [
     Node("Conv", name: "n", inputs: ["a", "b"], outputs: ["y"], attributes: ["group": .int(0)]),
-    Node("Conv", name: "n", inputs: ["a", "b"], outputs: ["y"], attributes: ["group": .string("x")]),
+    Node(
+      "Conv", name: "n", inputs: ["a", "b"], outputs: ["y"], attributes: ["group": .string("x")]),
     Node("MaxPool", name: "n", inputs: ["a"], outputs: ["y"]),
-    Node("MaxPool", name: "n", inputs: ["a"], outputs: ["y"], attributes: ["kernel_shape": .ints([0, 2])]),
-    Node("MaxPool", name: "n", inputs: ["a"], outputs: ["y"], attributes: ["kernel_shape": .ints([2])]),
+    Node(
+      "MaxPool", name: "n", inputs: ["a"], outputs: ["y"],
+      attributes: ["kernel_shape": .ints([0, 2])]),
+    Node(
+      "MaxPool", name: "n", inputs: ["a"], outputs: ["y"], attributes: ["kernel_shape": .ints([2])]),
     Node(
       "MaxPool", name: "n", inputs: ["a"], outputs: ["y"],
       attributes: ["kernel_shape": .ints([Int.max, Int.max])]),
     Node("Dropout", name: "n", inputs: ["a"], outputs: ["y"], attributes: ["ratio": .float(.nan)]),
     Node("Dropout", name: "n", inputs: ["a"], outputs: ["y", "mask"]),
-    Node("BatchNormalization", name: "n", inputs: [], outputs: ["y"], attributes: ["training_mode": .int(1)]),
+    Node(
+      "BatchNormalization", name: "n", inputs: [], outputs: ["y"],
+      attributes: ["training_mode": .int(1)]),
     Node("NoSuchThing", name: "n", inputs: [], outputs: []),
     Node("Relu", name: "n", domain: "com.example", inputs: ["a"], outputs: ["y"]),
   ])

@@ -1,5 +1,5 @@
-import OrderedCollections
 import Foundation
+import OrderedCollections
 import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph

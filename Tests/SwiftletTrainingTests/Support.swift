@@ -26,7 +26,8 @@ func smallNetwork(batchNorm: Bool = false, dropout: Float = 0) -> Graph {
   func add(_ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:]) {
     let output = "v\(graph.nodes.count)"
     graph.nodes.append(
-      Node(opType, name: output, inputs: [value] + inputs, outputs: [output], attributes: attributes))
+      Node(
+        opType, name: output, inputs: [value] + inputs, outputs: [output], attributes: attributes))
     value = output
   }
   add("Conv", ["w1", "b1"], ["pads": .ints([1, 1, 1, 1])])

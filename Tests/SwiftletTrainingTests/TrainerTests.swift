@@ -20,7 +20,8 @@ struct TrainerTests {
   @Test(arguments: OptimizerKind.allCases, [false, true])
   func everyOptimizerLearns(kind: OptimizerKind, batchNorm: Bool) throws {
     var trainer = try Trainer(
-      smallNetwork(batchNorm: batchNorm), training: try pictures(200), validation: try pictures(80, seed: 2),
+      smallNetwork(batchNorm: batchNorm), training: try pictures(200),
+      validation: try pictures(80, seed: 2),
       settings: settings(6, kind, rate: kind == .sgd ? 0.05 : 0.01))
     let (graph, history) = try trainer.run()
     #expect(history.epochs.count == 6)

@@ -20,7 +20,7 @@ struct EigenPass: CompressionPass {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let responses = try collect(graph, context)
     return try Factorization(technique: .eigen, rule: RankRule(step)).apply(
-      to: graph, accepts: { $0.opType == "Conv" || $0.opType == "Gemm" },
+      to: graph, operators: ["Conv", "Gemm"],
       progress: context.progress
     ) { layer in
       guard let statistics = responses[layer.node.outputs[0]] else {

@@ -23,18 +23,19 @@ struct Factorization {
   }
 
   /// - Parameters:
-  ///   - accepts: Which layers the method is for; others are not mentioned in the report.
+  ///   - operators: The layers the method is for; others are not mentioned in the report.
   ///   - directions: Finds the directions of one layer.
   func apply(
-    to graph: Graph, accepts: (Node) -> Bool, progress: Progress.Handler?,
+    to graph: Graph, operators: Set<String>, progress: Progress.Handler?,
     directions: (WeightedLayer) throws -> Directions
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     var result = graph
     var layers: [LayerReport] = []
-    let candidates = graph.nodes.filter(accepts)
+    let candidates = graph.nodes.filter { operators.contains($0.opType) }
     for (position, node) in candidates.enumerated() {
       try progress?(
-        Progress(technique.rawValue, completed: position, total: candidates.count, remark: node.name))
+        Progress(
+          technique.rawValue, completed: position, total: candidates.count, remark: node.name))
       switch try WeightedLayer.find(node, in: graph) {
       case nil: continue
       case .refusal(let reason):

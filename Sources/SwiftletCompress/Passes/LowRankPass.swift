@@ -15,7 +15,7 @@ struct LowRankPass: CompressionPass {
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     try Factorization(technique: .lowrank, rule: rule).apply(
-      to: graph, accepts: { $0.opType == "Conv" }, progress: context.progress
+      to: graph, operators: ["Conv"], progress: context.progress
     ) { try Factorization.Directions(singularVectorsOf: $0, threads: context.threads.count) }
   }
 }

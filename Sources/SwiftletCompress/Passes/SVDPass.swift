@@ -13,7 +13,7 @@ struct SVDPass: CompressionPass {
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     try Factorization(technique: .svd, rule: rule).apply(
-      to: graph, accepts: { $0.opType == "Gemm" }, progress: context.progress
+      to: graph, operators: ["Gemm"], progress: context.progress
     ) { try Factorization.Directions(singularVectorsOf: $0, threads: context.threads.count) }
   }
 }

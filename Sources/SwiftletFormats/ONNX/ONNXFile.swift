@@ -20,7 +20,8 @@ public enum ONNXFile {
     do {
       model = try ONNX_ModelProto(serializedBytes: bytes)
     } catch {
-      throw SwiftletError(.badInput, "this is no ONNX model", mend: "the file is damaged or of another kind")
+      throw SwiftletError(
+        .badInput, "this is no ONNX model", mend: "the file is damaged or of another kind")
     }
     guard model.hasGraph else { throw SwiftletError(.badInput, "this ONNX model has no graph") }
     return try Graph(model)

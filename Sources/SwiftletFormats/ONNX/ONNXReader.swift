@@ -63,7 +63,8 @@ extension ValueInfo {
     let type = proto.type.tensorType
     guard case .tensorType? = proto.type.value, let dtype = DType(onnx: type.elemType) else {
       throw SwiftletError(
-        .unsupported, "'\(proto.name)' is no tensor of a supported element type "
+        .unsupported,
+        "'\(proto.name)' is no tensor of a supported element type "
           + "(\(proto.type.tensorType.elemType))")
     }
     let dimensions = try type.shape.dim.map { dimension -> Dimension in

@@ -15,12 +15,7 @@ public struct AveragePool: FloatOperator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    let x = try floating(inputs, 0, "input", rank: 4)
-    let place = try window.place(height: x.shape[2], width: x.shape[3])
-    return [
-      TensorInfo(
-        x.dtype, Shape([x.shape[0], x.shape[1], place.outputHeight, place.outputWidth]))
-    ]
+    [try window.pooled(floating(inputs, 0, "input", rank: 4))]
   }
 
   @specialized(where T == Float)

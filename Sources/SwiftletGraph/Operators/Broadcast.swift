@@ -23,8 +23,9 @@ struct Broadcast: Sendable {
 
   /// Visits the rows (last axis) of the target: start in the target, start in the source, and the
   /// source step along the row (0 or 1).
-  private func forEachRow(_ body: (_ target: Int, _ source: Int, _ length: Int, _ step: Int) -> Void)
-  {
+  private func forEachRow(
+    _ body: (_ target: Int, _ source: Int, _ length: Int, _ step: Int) -> Void
+  ) {
     guard target.count > 0 else { return }
     guard target.rank > 0 else { return body(0, 0, 1, 1) }
     let last = target.rank - 1

@@ -128,7 +128,8 @@ public struct Conv: FloatOperator {
       if tile.images.count == 1 {
         // Rows of one image lie where the product can be added to them directly.
         let image = tile.images.lowerBound - images.lowerBound
-        let start = (image * channels + group.outputs.lowerBound) * area
+        let start =
+          (image * channels + group.outputs.lowerBound) * area
           + tile.rows.lowerBound * im2col.place.outputWidth
         let end = (image * channels + group.outputs.upperBound) * area
         var target = output.part(start..<end)
@@ -282,7 +283,8 @@ public struct Conv: FloatOperator {
         let image = tile.images.lowerBound
         tensor = dy
         leading = area
-        range = (image * channels + group.outputs.lowerBound) * area
+        range =
+          (image * channels + group.outputs.lowerBound) * area
           + tile.rows.lowerBound * dy.shape[3]..<(image * channels + group.outputs.upperBound)
           * area
         return

@@ -117,7 +117,8 @@ public struct Gemm: FloatOperator {
       result = Tensor(uninitialized: [0, n])
       pool.forEachBlock(of: &row, minimumWork: 1 + (1 << 16) / max(1, k)) { columns, output in
         BLAS.gemv(
-          m: columns.count, n: k, alpha: alpha, a: b.span.extracting(
+          m: columns.count, n: k, alpha: alpha,
+          a: b.span.extracting(
             columns.lowerBound * ldb..<columns.upperBound * ldb),
           lda: ldb, x: a.span, beta: beta, y: &output)
       }

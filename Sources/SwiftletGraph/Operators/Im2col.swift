@@ -142,7 +142,8 @@ struct Im2col: Sendable {
   /// ``gather(_:_:into:)``. `firstImage` is the index of the first image in the span. What is in
   /// `columns` afterwards is undefined.
   func scatter<T: LayerElement>(
-    _ columns: inout MutableSpan<T>, _ tile: Tile, addingTo images: inout MutableSpan<T>, firstImage: Int
+    _ columns: inout MutableSpan<T>, _ tile: Tile, addingTo images: inout MutableSpan<T>,
+    firstImage: Int
   ) {
     var source = 0
     forEachTap(tile) { image, channel, dy, dx, valid in

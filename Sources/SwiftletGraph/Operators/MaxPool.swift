@@ -19,12 +19,7 @@ public struct MaxPool: FloatOperator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    let x = try floating(inputs, 0, "input", rank: 4)
-    let place = try window.place(height: x.shape[2], width: x.shape[3])
-    return [
-      TensorInfo(
-        x.dtype, Shape([x.shape[0], x.shape[1], place.outputHeight, place.outputWidth]))
-    ]
+    [try window.pooled(floating(inputs, 0, "input", rank: 4))]
   }
 
   @specialized(where T == Float)
@@ -64,7 +59,9 @@ public struct MaxPool: FloatOperator {
     let x = call.inputs[0]!.contiguous()
     let dy = outputGradient.contiguous()
     let place = try window.place(height: x.shape[2], width: x.shape[3])
-    var dx = Tensor<T>(uninitialized: [x.shape[0] * x.shape[1], place.inputHeight, place.inputWidth])
+    var dx = Tensor<T>(uninitialized: [
+      x.shape[0] * x.shape[1], place.inputHeight, place.inputWidth,
+    ])
     context.pool.forEachBlock(of: &dx) { planes, output in
       for plane in planes {
         let image = x.span.extracting(plane * place.inputArea..<(plane + 1) * place.inputArea)

@@ -5,7 +5,12 @@ import SwiftletCore
 ///
 /// Two spatial axes, in the order height, width.
 struct SlidingWindow: Sendable, Equatable {
-  enum AutoPad: String { case explicit = "NOTSET", valid = "VALID", sameUpper = "SAME_UPPER", sameLower = "SAME_LOWER" }
+  enum AutoPad: String {
+    case explicit = "NOTSET"
+    case valid = "VALID"
+    case sameUpper = "SAME_UPPER"
+    case sameLower = "SAME_LOWER"
+  }
 
   let kernel: [Int]
   let strides: [Int]
@@ -63,6 +68,15 @@ struct SlidingWindow: Sendable, Equatable {
     return Placement(
       inputHeight: height, inputWidth: width, outputHeight: outputHeight, outputWidth: outputWidth,
       padTop: top, padLeft: left, padBottom: bottom, padRight: right)
+  }
+
+  /// What pooling makes of images N×C×H×W.
+  ///
+  /// - Throws: `badInput` if the window does not fit into the padded image.
+  func pooled(_ x: TensorInfo) throws -> TensorInfo {
+    let place = try place(height: x.shape[2], width: x.shape[3])
+    return TensorInfo(
+      x.dtype, Shape([x.shape[0], x.shape[1], place.outputHeight, place.outputWidth]))
   }
 
   private func extent(of input: Int, axis: Int) throws -> (before: Int, after: Int, output: Int) {
