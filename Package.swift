@@ -107,6 +107,11 @@ let package = Package(
       name: "SwiftletCLI", dependencies: ["Swiftlet", argumentParser, logging, ordered],
       swiftSettings: settings),
 
+    // MARK: Examples
+    .executableTarget(
+      name: "CompressExample", dependencies: ["Swiftlet"], path: "examples/Compress",
+      swiftSettings: settings),
+
     // MARK: Tests
     .target(
       name: "_SwiftletTestSupport", dependencies: ["SwiftletCore"],

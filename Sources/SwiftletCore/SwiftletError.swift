@@ -45,9 +45,10 @@ public struct SwiftletError: Error, Sendable, Hashable {
     self.mend = mend
   }
 
-  /// The same error, placed more precisely: the outer location comes first.
+  /// The same error, placed more precisely: the outer location comes first, unless it is there.
   public func located(at outer: String) -> SwiftletError {
-    SwiftletError(code, what, at: location.map { "\(outer), \($0)" } ?? outer, mend: mend)
+    if let location, location.hasPrefix(outer) { return self }
+    return SwiftletError(code, what, at: location.map { "\(outer), \($0)" } ?? outer, mend: mend)
   }
 }
 

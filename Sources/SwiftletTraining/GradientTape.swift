@@ -49,7 +49,9 @@ public struct GradientTape<T: LayerElement>: Sendable {
     }
     differentiated = reached
     guard let first = plan.outputs.first, reached.contains(first.slot) else {
-      throw SwiftletError(.unsupported, "the model's output depends on no trainable weights")
+      throw SwiftletError(
+        .unsupported, "the model's output depends on no fp32 weights",
+        mend: "train the float model and compress it afterwards")
     }
     output = first.slot
   }

@@ -6,6 +6,7 @@ struct SwiftletErrorTests {
     let error = SwiftletError(.badInput, "3 bytes", at: "a.idx", mend: "fetch it again")
     #expect("\(error)" == "3 bytes (a.idx): fetch it again")
     #expect("\(error.located(at: "folder"))" == "3 bytes (folder, a.idx): fetch it again")
+    #expect("\(error.located(at: "a.idx"))" == "\(error)")
   }
 
   @Test func showsNoControlCharactersAndStaysShort() {

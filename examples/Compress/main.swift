@@ -1,0 +1,16 @@
+// The README's example: factors the convolutions of a trained model and says what that cost.
+// swift run -c release CompressExample out/seed.onnx small.onnx
+import Swiftlet
+
+guard CommandLine.arguments.count == 3 else {
+  print("usage: CompressExample MODEL.onnx SMALL.onnx")
+  throw SwiftletError(.badInput, "two files are needed")
+}
+let graph = try ONNXFile.read(CommandLine.arguments[1])
+let data = try DataSpec(parsing: "fashion-mnist")
+let context = CompressionContext(
+  original: graph, training: try data.load(defaultPart: .train),
+  validation: try data.load(defaultPart: .test))
+let result = try Compressor(context).run(Recipe([CompressionStep(.lowrank)]))
+print("top-1 \(result.accuracyAfter.top1), MACs \(result.before.macs) → \(result.after.macs)")
+try ONNXFile.write(result.graph, to: CommandLine.arguments[2])
