@@ -101,13 +101,15 @@ public struct Plan: Sendable {
       guard let shape = inputShapes[info.name] else {
         throw SwiftletError(.badInput, "input '\(info.name)' is missing")
       }
-      infos[slot] = TensorInfo(info.dtype, shape)
+      infos[slot] = try TensorInfo(info.dtype, shape).limited("input '\(info.name)'")
     }
     for step in steps {
       let results = try locating(step.label) {
         try step.operator.infer(step.inputs.map { $0.flatMap { infos[$0] } })
       }
-      for (slot, info) in zip(step.outputs, results) { infos[slot] = info }
+      for (slot, info) in zip(step.outputs, results) {
+        infos[slot] = try info.limited(step.label)
+      }
     }
     var result: [String: TensorInfo] = [:]
     for (slot, info) in infos.enumerated() { result[names[slot]] = info }

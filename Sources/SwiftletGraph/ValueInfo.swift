@@ -28,15 +28,17 @@ public struct ValueInfo: Sendable, Hashable {
 
   /// The shape with every symbolic extent set to `batch`.
   ///
-  /// - Throws: `badInput` if an extent is negative or the element count overflows.
+  /// - Throws: `badInput` if an extent is negative, or the value would be larger than
+  ///   ``TensorInfo/elementLimit``.
   public func shape(batch: Int) throws -> Shape {
-    try Shape(
+    let shape = try Shape(
       checking: dimensions.map {
         switch $0 {
         case .fixed(let extent): extent
         case .symbolic: batch
         }
       })
+    return try TensorInfo(dtype, shape).limited("value '\(name)'").shape
   }
 
   /// Whether a tensor of this shape can be bound to the value.
@@ -61,5 +63,21 @@ public struct TensorInfo: Sendable, Hashable {
   public init(_ dtype: DType, _ shape: Shape) {
     self.dtype = dtype
     self.shape = shape
+  }
+
+  /// The most elements a value may have: 8 GiB of fp32. A model that claims more is refused before
+  /// anyone tries to find the memory.
+  public static let elementLimit = 1 << 31
+
+  /// This, if it is not too large.
+  ///
+  /// - Throws: `badInput` naming the value.
+  func limited(_ name: @autoclosure () -> String) throws -> TensorInfo {
+    guard shape.count <= Self.elementLimit else {
+      throw SwiftletError(
+        .badInput, "\(shape) has more than \(Self.elementLimit) elements", at: name(),
+        mend: "use a smaller batch")
+    }
+    return self
   }
 }

@@ -46,6 +46,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
         .unsupported, "the model does not take one batch of images",
         mend: "its input must be fp32 N×channels×height×width")
     }
+    try Self.checkSize(inputs[0])
     let (_, sourceHeight, sourceWidth) = images.imageExtents
     func isClose(_ source: Int, _ target: Int) -> Bool {
       source <= target && target - source <= source / 4
@@ -72,8 +73,19 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       throw SwiftletError(.badInput, "the model's metadata '\(metadataKey)' are damaged")
     }
     try value.checkChannels(images)
+    guard let input = graph.inputs.first(where: { graph.initializers[$0.name] == nil }),
+      input.dimensions.dropFirst()
+        == value.shape(batch: 1).dimensions.dropFirst().map(Dimension.fixed)[...]
+    else {
+      throw SwiftletError(
+        .badInput, "the model's metadata '\(metadataKey)' do not fit its input")
+    }
+    try checkSize(input)
     return value
   }
+
+  /// - Throws: `badInput` if a batch as evaluation uses it would be too large a value.
+  private static func checkSize(_ input: ValueInfo) throws { _ = try input.shape(batch: 256) }
 
   private var isSound: Bool {
     let limit = 1 << 14

@@ -173,6 +173,7 @@ struct OperatorTests {
 
   @Test(arguments: [
     Node("Conv", name: "n", inputs: ["a", "b"], outputs: ["y"], attributes: ["group": .int(0)]),
+    Node("Conv", name: "n", inputs: ["a", "b"], outputs: ["y"], attributes: ["group": .int(.max)]),
     Node(
       "Conv", name: "n", inputs: ["a", "b"], outputs: ["y"], attributes: ["group": .string("x")]),
     Node("MaxPool", name: "n", inputs: ["a"], outputs: ["y"]),

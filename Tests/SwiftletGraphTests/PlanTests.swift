@@ -68,6 +68,25 @@ struct PlanTests {
       }, "Foo 'r', Bar 'a'")
   }
 
+  /// A model may claim what it likes: sizes that no machine has are refused, not tried.
+  @Test func enormousValuesAreRefused() throws {
+    for extents in [[1 << 40, 1], [1 << 31, 1 << 31], [Int.max, 2]] {
+      var graph = residual
+      graph.inputs[0].dimensions = extents.map(Dimension.fixed)
+      let plan = try Plan(graph)
+      #expect(throws: SwiftletError.self) { try plan.inputShapes(batch: 1) }
+    }
+    var graph = residual
+    graph.nodes = [
+      Node(
+        "MaxPool", name: "p", inputs: ["x"], outputs: ["y"],
+        attributes: ["kernel_shape": .ints([1, 1]), "pads": .ints([0, 1 << 20, 0, 1 << 20])])
+    ]
+    graph.inputs[0].dimensions = [1, 1, 1 << 31, 1].map(Dimension.fixed)
+    let plan = try Plan(graph)
+    #expect(throws: SwiftletError.self) { try plan.infer(plan.inputShapes(batch: 1)) }
+  }
+
   @Test func memoryAtTheWidestPlaceIsKnown() throws {
     let plan = try Plan(residual)
     let infos = try plan.infer(plan.inputShapes(batch: 3))

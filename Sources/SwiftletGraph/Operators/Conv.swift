@@ -18,7 +18,9 @@ public struct Conv: FloatOperator {
   public init(_ node: Node, opset: Int) throws {
     self.node = node
     groups = try node.int("group", default: 1)
-    guard groups >= 1 else { throw SwiftletError(.badInput, "Conv has group = \(groups)") }
+    guard 1...1 << 20 ~= groups else {
+      throw SwiftletError(.badInput, "Conv has group = \(groups)")
+    }
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
@@ -37,10 +39,8 @@ public struct Conv: FloatOperator {
       throw mismatch("bias \(bias.shape) for \(w.shape[0]) output channels")
     }
     let place = try geometry(x.shape, w.shape).place
-    return [
-      TensorInfo(
-        x.dtype, Shape([x.shape[0], w.shape[0], place.outputHeight, place.outputWidth]))
-    ]
+    let extents = [x.shape[0], w.shape[0], place.outputHeight, place.outputWidth]
+    return [TensorInfo(x.dtype, try Shape(checking: extents))]
   }
 
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int {

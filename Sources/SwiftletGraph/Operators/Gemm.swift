@@ -30,12 +30,13 @@ public struct Gemm: FloatOperator {
         "\(a.dtype) \(a.shape)\(transposeA ? "ᵀ" : "") times "
           + "\(b.dtype) \(b.shape)\(transposeB ? "ᵀ" : "")")
     }
+    let result = try Shape(checking: [m, n])
     if inputs.count > 2, let c = inputs[2] {
-      guard c.dtype == a.dtype, c.shape.broadcast(with: [m, n]) == [m, n] else {
+      guard c.dtype == a.dtype, c.shape.broadcast(with: result) == result else {
         throw mismatch("addend \(c.dtype) \(c.shape) does not broadcast to \(m)×\(n)")
       }
     }
-    return [TensorInfo(a.dtype, [m, n])]
+    return [TensorInfo(a.dtype, result)]
   }
 
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int {

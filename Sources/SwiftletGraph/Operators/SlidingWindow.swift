@@ -75,8 +75,9 @@ struct SlidingWindow: Sendable, Equatable {
   /// - Throws: `badInput` if the window does not fit into the padded image.
   func pooled(_ x: TensorInfo) throws -> TensorInfo {
     let place = try place(height: x.shape[2], width: x.shape[3])
-    return TensorInfo(
-      x.dtype, Shape([x.shape[0], x.shape[1], place.outputHeight, place.outputWidth]))
+    return try TensorInfo(
+      x.dtype,
+      Shape(checking: [x.shape[0], x.shape[1], place.outputHeight, place.outputWidth]))
   }
 
   private func extent(of input: Int, axis: Int) throws -> (before: Int, after: Int, output: Int) {
