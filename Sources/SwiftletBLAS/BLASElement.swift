@@ -40,6 +40,27 @@ private func flag(_ transposed: Bool) -> CBLAS_TRANSPOSE {
   transposed ? CblasTrans : CblasNoTrans
 }
 
+/// Gives `?syevd` the workspace of its documentation, counted in integers.
+///
+/// LAPACKE would ask the routine instead, which answers in the element type. From 2895×2895 on
+/// that size is beyond 2²⁴, a `Float` rounds it down, and the routine refuses what it asked for.
+private func withEigenWorkspace<T: BLASElement>(
+  _ n: Int32,
+  _ call: (UnsafeMutablePointer<T>, Int32, UnsafeMutablePointer<Int32>, Int32) -> Int32
+) -> Int32 {
+  let n = Int(n)
+  var work = Tensor<T>(uninitialized: [1 + 6 * n + 2 * n * n])
+  var integers = [Int32](repeating: 0, count: 3 + 5 * n)
+  var workSpan = work.mutableSpan
+  var integerSpan = integers.mutableSpan
+  return unsafe workSpan.withUnsafeMutableBufferPointer { work in
+    unsafe integerSpan.withUnsafeMutableBufferPointer { integers in
+      unsafe call(
+        work.baseAddress!, Int32(work.count), integers.baseAddress!, Int32(integers.count))
+    }
+  }
+}
+
 extension Float: BLASElement {
   @unsafe
   public static func _gemm(
@@ -82,8 +103,11 @@ extension Float: BLASElement {
   public static func _syevd(
     _ n: Int32, _ a: UnsafeMutablePointer<Float>, _ w: UnsafeMutablePointer<Float>
   ) -> Int32 {
-    unsafe LAPACKE_ssyevd(
-      LAPACK_COL_MAJOR, CChar(UInt8(ascii: "V")), CChar(UInt8(ascii: "L")), n, a, n, w)
+    unsafe withEigenWorkspace(n) { work, size, integers, integerSize in
+      unsafe LAPACKE_ssyevd_work(
+        LAPACK_COL_MAJOR, CChar(UInt8(ascii: "V")), CChar(UInt8(ascii: "L")), n, a, n, w, work,
+        size, integers, integerSize)
+    }
   }
 }
 
@@ -129,7 +153,10 @@ extension Double: BLASElement {
   public static func _syevd(
     _ n: Int32, _ a: UnsafeMutablePointer<Double>, _ w: UnsafeMutablePointer<Double>
   ) -> Int32 {
-    unsafe LAPACKE_dsyevd(
-      LAPACK_COL_MAJOR, CChar(UInt8(ascii: "V")), CChar(UInt8(ascii: "L")), n, a, n, w)
+    unsafe withEigenWorkspace(n) { work, size, integers, integerSize in
+      unsafe LAPACKE_dsyevd_work(
+        LAPACK_COL_MAJOR, CChar(UInt8(ascii: "V")), CChar(UInt8(ascii: "L")), n, a, n, w, work,
+        size, integers, integerSize)
+    }
   }
 }

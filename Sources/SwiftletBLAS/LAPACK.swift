@@ -84,6 +84,10 @@ public enum LAPACK {
   ) throws -> (values: [T], vectors: Tensor<T>) {
     let (m, n) = try extents(of: a, "symmetricEigen")
     guard m == n else { throw SwiftletError(.badInput, "a \(m)×\(n) matrix is not symmetric") }
+    // LAPACK counts its workspace of 2·n² + 6·n + 1 elements in 32 bits.
+    guard n <= 32_766 else {
+      throw SwiftletError(.unsupported, "symmetricEigen of a \(n)×\(n) matrix")
+    }
     var vectors = a.contiguous()
     var values = [T](repeating: 0, count: n)
     guard n > 0 else { return (values, vectors) }

@@ -20,6 +20,17 @@ struct SelfCheckTests {
     #expect(failures(routines) == [.sgemm])
   }
 
+  @Test func aProductThatIsWrongInLargeCasesOnlyIsFound() {
+    var routines = SelfCheck.Routines.installed
+    let honest = routines.sgemm
+    routines.sgemm = { a, b in
+      var c = honest(a, b)
+      if a.count * b.shape[1] > 1_000_000 { c[0, 0] += 0.01 }
+      return c
+    }
+    #expect(failures(routines) == [.sgemm])
+  }
+
   @Test func aProductOfNaNIsFound() {
     var routines = SelfCheck.Routines.installed
     routines.dgemm = { a, b in Tensor([a.shape[0], b.shape[1]], repeating: .nan) }
