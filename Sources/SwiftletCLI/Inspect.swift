@@ -68,7 +68,7 @@ private struct ModelReport: Encodable {
     nodes = graph.nodes.enumerated().map { index, node in
       Layer(
         name: node.name, op: node.opType,
-        outputShape: infos?[node.outputs[0]].map { "\($0.shape)" },
+        outputShape: node.outputs.first.flatMap { infos?[$0] }.map { "\($0.shape)" },
         parameters: node.inputs.reduce(0) { $0 + (graph.initializers[$1]?.shape.count ?? 0) },
         macs: costs?[index])
     }

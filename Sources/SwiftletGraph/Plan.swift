@@ -46,6 +46,9 @@ public struct Plan: Sendable {
           .badInput, "input '\(name)' is written by no earlier node", at: node.label,
           mend: "nodes must be in execution order")
       }
+      guard node.outputs.first?.isEmpty == false else {
+        throw SwiftletError(.badInput, "the node has no output", at: node.label)
+      }
       let inputs = node.inputs.map { $0.isEmpty ? nil : slot($0) }
       for name in node.outputs where !written.insert(name).inserted {
         throw SwiftletError(.badInput, "value '\(name)' is written twice", at: node.label)
@@ -58,6 +61,9 @@ public struct Plan: Sendable {
         throw SwiftletError(.badInput, "output '\($0.name)' is written by no node")
       }
       return ($0.name, slot($0.name))
+    }
+    guard Set(outputs.map(\.slot)).count == outputs.count else {
+      throw SwiftletError(.badInput, "two outputs of the model have the same name")
     }
     // A value is released by its last reader, unless it is a result or a constant.
     var kept = Set(outputs.map(\.slot)).union(constants.keys)
@@ -106,6 +112,11 @@ public struct Plan: Sendable {
     for step in steps {
       let results = try locating(step.label) {
         try step.operator.infer(step.inputs.map { $0.flatMap { infos[$0] } })
+      }
+      guard step.outputs.count <= results.count else {
+        throw SwiftletError(
+          .badInput, "\(step.outputs.count) outputs, where there can be \(results.count)",
+          at: step.label)
       }
       for (slot, info) in zip(step.outputs, results) {
         infos[slot] = try info.limited(step.label)

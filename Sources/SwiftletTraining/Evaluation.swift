@@ -48,7 +48,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
     var loss = 0.0
 
     mutating func add(_ logits: Tensor<Float>, _ labels: [Int], of data: ImageDataset) throws {
-      try data.checkClasses(of: logits)
+      try data.checkClasses(of: logits, images: labels.count)
       let classes = logits.shape[1]
       loss += CrossEntropy()(logits, labels).value * Double(labels.count)
       let scores = logits.contiguous()
@@ -67,11 +67,14 @@ public struct Evaluation: Sendable, Codable, Equatable {
 }
 
 extension ImageDataset {
-  /// - Throws: `badInput` if the model's output is not one score per class.
-  func checkClasses(of logits: Tensor<Float>) throws {
-    guard logits.shape.rank == 2, labels.allSatisfy({ $0 < logits.shape[1] }) else {
+  /// - Throws: `badInput` if the model's output is not one score per image and class.
+  func checkClasses(of logits: Tensor<Float>, images: Int) throws {
+    guard logits.shape.rank == 2, logits.shape[0] == images,
+      labels.allSatisfy({ $0 < logits.shape[1] })
+    else {
       throw SwiftletError(
-        .badInput, "the model's output is \(logits.shape), the data have \(classCount) classes",
+        .badInput,
+        "the model's output is \(logits.shape) for \(images) images of \(classCount) classes",
         at: name, mend: "train it for this data set, or give --classes")
     }
   }
@@ -81,10 +84,10 @@ extension Graph {
   /// The graph ending before a closing Softmax, whose input the losses want.
   package func withLogitsOutput() -> Graph {
     guard let output = outputs.first, let last = producer(of: output.name),
-      nodes[last].opType == "Softmax"
+      nodes[last].opType == "Softmax", let logits = nodes[last].inputs.first
     else { return self }
     var graph = self
-    graph.outputs[0].name = nodes[last].inputs[0]
+    graph.outputs[0].name = logits
     graph.nodes.remove(at: last)
     return graph
   }

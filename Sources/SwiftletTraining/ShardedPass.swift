@@ -74,7 +74,7 @@ struct ShardedPass: Sendable {
     let pass = try tape.run(
       [inputName: AnyTensor(input)], parameters: parameters, pool: pool, seed: seed
     ) { logits in
-      try data.checkClasses(of: logits)
+      try data.checkClasses(of: logits, images: labels.count)
       let (value, gradient) = try objective(logits, labels, input)
       // The objective is a mean over the shard; its part of the batch's mean is smaller.
       return (value * Double(share), share == 1 ? gradient : gradient.map { $0 * share })

@@ -225,6 +225,19 @@ struct OperatorTests {
     Misfit(opType: "GlobalAveragePool", shapes: [[2, 3]]),
     Misfit(
       opType: "MaxPool", shapes: [[1, 1, 1, 1]], attributes: ["kernel_shape": .ints([2, 2])]),
+    // Windows that lie wholly in the padding, beside the image and across it.
+    Misfit(
+      opType: "MaxPool", shapes: [[1, 1, 8, 8]],
+      attributes: ["kernel_shape": .ints([1, 1]), "pads": .ints([1, 1, 1, 1])]),
+    Misfit(
+      opType: "MaxPool", shapes: [[1, 1, 1, 1]],
+      attributes: [
+        "kernel_shape": .ints([2, 2]), "pads": .ints([2, 2, 2, 2]), "dilations": .ints([3, 3]),
+      ]),
+    Misfit(
+      opType: "MaxPool", shapes: [[1, 1, 0, 4]],
+      attributes: ["kernel_shape": .ints([2, 2]), "pads": .ints([1, 0, 1, 0])]),
+    Misfit(opType: "Dropout", shapes: [[2, 2], [0]]),
   ]
 
   @Test(arguments: misfits)

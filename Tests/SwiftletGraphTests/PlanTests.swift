@@ -61,6 +61,9 @@ struct PlanTests {
     expectRefusal({ $0.nodes[1].outputs = ["h"] }, "written twice")
     expectRefusal({ $0.outputs[0].name = "z" }, "output 'z' is written by no node")
     expectRefusal({ $0.nodes[0].opType = "Foo" }, "operator Foo is not supported")
+    expectRefusal({ $0.nodes[1].outputs = [] }, "no output")
+    expectRefusal({ $0.nodes[1].outputs = [""] }, "no output")
+    expectRefusal({ $0.outputs.append($0.outputs[0]) }, "same name")
     expectRefusal(
       {
         $0.nodes[0].opType = "Foo"
@@ -85,6 +88,14 @@ struct PlanTests {
     graph.inputs[0].dimensions = [1, 1, 1 << 31, 1].map(Dimension.fixed)
     let plan = try Plan(graph)
     #expect(throws: SwiftletError.self) { try plan.infer(plan.inputShapes(batch: 1)) }
+  }
+
+  @Test func outputsThatTheOperatorDoesNotHaveAreRefused() throws {
+    var graph = residual
+    graph.nodes[1].outputs.append("z")
+    graph.outputs.append(ValueInfo("z", .float32, [.symbolic("N"), .fixed(2)]))
+    let plan = try Plan(graph)
+    #expect(throws: SwiftletError.self) { try plan.run(["x": input], ExecutionContext()) }
   }
 
   @Test func memoryAtTheWidestPlaceIsKnown() throws {

@@ -127,6 +127,31 @@ struct TrainerTests {
     #expect(throws: SwiftletError.self) { _ = try trainer.run() }
   }
 
+  /// One row for all images together, as a model exported with a wrong Flatten gives.
+  @Test func modelsThatMixUpImagesAreRefused() throws {
+    var graph = smallNetwork()
+    graph.nodes.append(
+      Node(
+        "Flatten", name: "all", inputs: [graph.outputs[0].name], outputs: ["one"],
+        attributes: ["axis": .int(0)]))
+    graph.outputs = [ValueInfo("one", .float32, [.fixed(1), .symbolic("M")])]
+    let error = #expect(throws: SwiftletError.self) {
+      _ = try Evaluation.run(graph, on: pictures(8))
+    }
+    #expect(error?.code == .badInput)
+    var trainer = try Trainer(
+      graph, training: try pictures(8), validation: try pictures(8), settings: settings(1))
+    #expect(throws: SwiftletError.self) { _ = try trainer.run() }
+  }
+
+  /// A closing Softmax without inputs must be refused, not looked into.
+  @Test func aSoftmaxOfNothingIsRefused() {
+    var graph = smallNetwork()
+    graph.nodes.append(Node("Softmax", name: "s", inputs: [], outputs: ["p"]))
+    graph.outputs = [ValueInfo("p", .float32, [.symbolic("N"), .fixed(4)])]
+    #expect(throws: SwiftletError.self) { try Evaluation.run(graph, on: pictures(8)) }
+  }
+
   @Test func quantizedModelsCannotBeTrained() throws {
     var graph = smallNetwork()
     graph.initializers["s"] = .float32(Tensor(.scalar, [0.1]))

@@ -22,7 +22,11 @@ public struct Dropout: FloatOperator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    [try floating(inputs, 0, "input")]
+    let x = try floating(inputs, 0, "input")
+    if inputs.count > 1, let ratio = inputs[1], ratio.shape.count != 1 {
+      throw mismatch("the ratio is no single number but \(ratio.shape)")
+    }
+    return [x]
   }
 
   public func forward<T: LayerElement>(

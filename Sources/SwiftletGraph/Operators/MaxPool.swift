@@ -19,7 +19,12 @@ public struct MaxPool: FloatOperator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    [try window.pooled(floating(inputs, 0, "input", rank: 4))]
+    let x = try floating(inputs, 0, "input", rank: 4)
+    let result = try window.pooled(x)
+    guard try window.alwaysMeetsImage(window.place(height: x.shape[2], width: x.shape[3])) else {
+      throw mismatch("a window on input \(x.shape) sees nothing but padding")
+    }
+    return [result]
   }
 
   @specialized(where T == Float)

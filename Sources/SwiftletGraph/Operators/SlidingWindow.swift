@@ -80,6 +80,26 @@ struct SlidingWindow: Sendable, Equatable {
       Shape(checking: [x.shape[0], x.shape[1], place.outputHeight, place.outputWidth]))
   }
 
+  /// Whether every window has at least one tap inside the image.
+  func alwaysMeetsImage(_ place: Placement) -> Bool {
+    let axes = [
+      (place.padTop, place.inputHeight, place.outputHeight),
+      (place.padLeft, place.inputWidth, place.outputWidth),
+    ]
+    return axes.enumerated().allSatisfy { axis, extents in
+      let (pad, input, output) = extents
+      // The last tap reaches the image first, so that in this order the ranges ascend.
+      var covered = 0
+      for tap in (0..<kernel[axis]).reversed() {
+        let valid = Self.validOutputs(
+          offset: tap * dilations[axis], stride: strides[axis], pad: pad, input: input,
+          output: output)
+        if valid.lowerBound <= covered { covered = max(covered, valid.upperBound) }
+      }
+      return covered >= output
+    }
+  }
+
   private func extent(of input: Int, axis: Int) throws -> (before: Int, after: Int, output: Int) {
     let reach = (kernel[axis] - 1) * dilations[axis] + 1
     let step = strides[axis]
