@@ -9,9 +9,10 @@ import SwiftletCore
 /// matrices: `swift` takes our own loops, `openblas` (the default) OpenBLAS if it passes its
 /// self-check.
 public struct Backend: Sendable {
-  /// What OpenBLAS calls itself: version, options, and the kernels it chose for this CPU.
-  public let configuration: String
-  public let core: String
+  /// What OpenBLAS calls itself: version and options. Asking does not start the self-check.
+  public static let configuration = unsafe String(cString: openblas_get_config()).trimmedSpaces
+  /// The kernels that OpenBLAS chose for this CPU.
+  public static let core = unsafe String(cString: openblas_get_corename())
   /// What the self-check found, one verdict per routine.
   public let verdicts: [SelfCheck.Verdict]
   /// Whether matrix products go to OpenBLAS.
@@ -24,13 +25,11 @@ public struct Backend: Sendable {
   private init() {
     // Parallel work is split above BLAS; see ``BLAS``.
     openblas_set_num_threads(1)
-    configuration = unsafe String(cString: openblas_get_config()).trimmedSpaces
-    core = unsafe String(cString: openblas_get_corename())
     verdicts = SelfCheck.run(.installed)
     let failed = verdicts.filter { !$0.passed }
     for verdict in failed {
       Logger.swiftlet("blas").warning(
-        "\(verdict.routine.rawValue) of OpenBLAS \(core) is refused: \(verdict.remark)")
+        "\(verdict.routine.rawValue) of OpenBLAS \(Self.core) is refused: \(verdict.remark)")
     }
     let override = unsafe getenv("SWIFTLET_BLAS").map { unsafe String(cString: $0) }
     if override == "swift" {
@@ -46,17 +45,14 @@ public struct Backend: Sendable {
   /// The name of what multiplies matrices.
   public var name: String { usesOpenBLAS ? "OpenBLAS" : "Swift loops" }
 
-  enum Factorisation { case gesdd, syevd }
-
   /// - Throws: `internal` if the routine failed its self-check.
-  func requireTrusted(_ factorisation: Factorisation) throws {
-    let routine: SelfCheck.Routine = factorisation == .gesdd ? .sgesdd : .dsyevd
+  func requireTrusted(_ routine: SelfCheck.Routine) throws {
     guard let verdict = verdicts.first(where: { $0.routine == routine }), !verdict.passed else {
       return
     }
     throw SwiftletError(
       .internal, "\(routine.rawValue) failed its self-check: \(verdict.remark)",
-      at: "OpenBLAS \(core)", mend: "install another BLAS, or set OPENBLAS_CORETYPE=Haswell")
+      at: "OpenBLAS \(Self.core)", mend: "install another BLAS, or set OPENBLAS_CORETYPE=Haswell")
   }
 }
 

@@ -18,7 +18,7 @@ public enum LAPACK {
   public static func svd<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1
   ) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>) {
-    try Backend.current.requireTrusted(.gesdd)
+    try Backend.current.requireTrusted(.sgesdd)
     return try uncheckedSVD(a, threads: threads)
   }
 
@@ -50,7 +50,7 @@ public enum LAPACK {
   public static func singularValues<T: BLASElement>(
     of a: Tensor<T>, threads: Int = 1
   ) throws -> [T] {
-    try Backend.current.requireTrusted(.gesdd)
+    try Backend.current.requireTrusted(.sgesdd)
     let (m, n) = try extents(of: a, "singularValues")
     var work = a.contiguous()
     var s = [T](repeating: 0, count: min(m, n))
@@ -75,7 +75,7 @@ public enum LAPACK {
   public static func symmetricEigen<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1
   ) throws -> (values: [T], vectors: Tensor<T>) {
-    try Backend.current.requireTrusted(.syevd)
+    try Backend.current.requireTrusted(.dsyevd)
     return try uncheckedSymmetricEigen(a, threads: threads)
   }
 

@@ -23,16 +23,9 @@ struct Bench: ParsableCommand {
   @Option(help: "Seconds to spend on each combination.")
   var seconds = 1.0
 
-  @Flag(help: "Print the result as one JSON document on standard output.")
-  var json = false
+  @OptionGroup var output: OutputOptions
 
-  @Flag(help: "Print no progress and no remarks.")
-  var quiet = false
-
-  func validate() throws {
-    try check("--seconds", seconds, 0.01...3600)
-    if quiet { Console.beQuiet() }
-  }
+  func validate() throws { try check("--seconds", seconds, 0.01...3600) }
 
   /// One combination and its figures.
   private struct Row: Encodable {
@@ -70,9 +63,9 @@ struct Bench: ParsableCommand {
         imagesPerSecond: result.imagesPerSecond, p50ms: result.p50ms, p99ms: result.p99ms)
     }
     let report = Report(
-      rows: rows, cpu: CPU.model, blas: "\(Backend.current.name) \(Backend.current.core)",
+      rows: rows, cpu: CPU.model, blas: "\(Backend.current.name) \(Backend.core)",
       isa: ISA.current.rawValue)
-    if json { return try Console.json(report) }
+    if output.json { return try Console.json(report) }
     Console.say("\(report.cpu), \(report.blas), \(report.isa) kernels")
     print(
       table(

@@ -42,7 +42,7 @@ struct Doctor: ParsableCommand {
       features: CPU.features.filter(\.present).map(\.name), threads: common.pool.count,
       kernels: ["gemm": backend.name, "quantize": Quantization.kernelName],
       blas: Report.BLAS(
-        uses: backend.name, configuration: backend.configuration, core: backend.core,
+        uses: backend.name, configuration: Backend.configuration, core: Backend.core,
         replacementReason: backend.replacementReason, threads: 1,
         selfCheck: backend.verdicts.map {
           Report.Check(
@@ -52,7 +52,7 @@ struct Doctor: ParsableCommand {
     if let failed = backend.verdicts.first(where: { !$0.passed }) {
       throw SwiftletError(
         .internal, "\(failed.routine.rawValue) failed its self-check: \(failed.remark)",
-        at: "OpenBLAS \(backend.core)", mend: "try OPENBLAS_CORETYPE=Haswell, or another BLAS")
+        at: "OpenBLAS \(Backend.core)", mend: "try OPENBLAS_CORETYPE=Haswell, or another BLAS")
     }
   }
 

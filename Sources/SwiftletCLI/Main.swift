@@ -70,6 +70,6 @@ enum Version {
   static let number = "0.1.0"
 
   static var text: String {
-    "\(number) (\(Backend.current.configuration), core \(Backend.current.core))"
+    "\(number) (\(Backend.configuration), core \(Backend.core))"
   }
 }

@@ -2,23 +2,29 @@ public import ArgumentParser
 import Glibc
 public import Swiftlet
 
-/// The options that every command has.
-struct CommonOptions: ParsableArguments {
+/// How results and remarks are shown.
+struct OutputOptions: ParsableArguments {
   @Flag(help: "Print the result as one JSON document on standard output.")
   var json = false
-
-  @Option(help: "Threads to use; default: one per processor.")
-  var threads: Int?
 
   @Flag(help: "Print no progress and no remarks.")
   var quiet = false
 
   func validate() throws {
-    if let threads, !(1...1024 ~= threads) {
-      throw ValidationError("--threads \(threads) is not between 1 and 1024")
-    }
     if quiet { Console.beQuiet() }
   }
+}
+
+/// The options that every command has; `bench` takes several numbers of threads instead of one.
+struct CommonOptions: ParsableArguments {
+  @OptionGroup var output: OutputOptions
+
+  @Option(help: "Threads to use; default: one per processor.")
+  var threads: Int?
+
+  func validate() throws { try check("--threads", threads ?? 1, 1...1024) }
+
+  var json: Bool { output.json }
 
   var pool: ThreadPool { threads.map(ThreadPool.init(count:)) ?? .available }
 }

@@ -72,7 +72,7 @@ struct NarrowStudent {
     if value == output { return true }
     return graph.consumers(of: value).contains { index in
       let node = graph.nodes[index]
-      return node.opType != "Conv" && node.opType != "Gemm"
+      return !WeightedLayer.operators.contains(node.opType)
         && node.outputs.contains { feedsOutput($0, output) }
     }
   }

@@ -12,6 +12,9 @@ struct WeightedLayer {
   let outputs: Int
   let depth: Int
 
+  /// The operators that can be such layers.
+  static let operators: Set<String> = ["Conv", "Gemm"]
+
   var isConv: Bool { node.opType == "Conv" }
 
   /// The layer, or why there is none to work on.
@@ -22,7 +25,7 @@ struct WeightedLayer {
 
   /// - Returns: `nil` if the node is neither Conv nor Gemm.
   static func find(_ node: Node, in graph: Graph) throws -> Finding? {
-    guard node.opType == "Conv" || node.opType == "Gemm" else { return nil }
+    guard operators.contains(node.opType) else { return nil }
     guard let tensor = graph.initializers[node.inputs[1]] else {
       return .refusal("its weights are computed, not constant")
     }

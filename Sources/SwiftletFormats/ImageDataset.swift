@@ -8,6 +8,8 @@ public struct ImageDataset: Sendable {
   public let images: Tensor<UInt8>
   /// The class of each image, in `0..<classCount`.
   public let labels: [Int]
+  /// The largest of the labels; -1 without images.
+  package let largestLabel: Int
   public let classCount: Int
   /// What the classes are called, where the data set says so.
   public let classNames: [String]?
@@ -47,6 +49,7 @@ public struct ImageDataset: Sendable {
     self.name = name
     self.images = images
     self.labels = labels
+    largestLabel = labels.max() ?? -1
     self.classCount = classCount
     self.classNames = classNames
   }

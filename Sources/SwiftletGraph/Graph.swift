@@ -36,6 +36,9 @@ public struct Graph: Sendable {
     self.metadata = metadata
   }
 
+  /// The inputs that a caller binds: older models list their weights among the inputs too.
+  public var dataInputs: [ValueInfo] { inputs.filter { initializers[$0.name] == nil } }
+
   /// The number of weights: elements of all initializers that some node reads.
   public var parameterCount: Int {
     let used = Set(nodes.flatMap(\.inputs))

@@ -34,8 +34,7 @@ public struct Plan: Sendable {
       slots[name] = slots.count
       return slots.count - 1
     }
-    let dataInputs = graph.inputs.filter { graph.initializers[$0.name] == nil }
-    inputs = dataInputs.map { ($0, slot($0.name)) }
+    inputs = graph.dataInputs.map { ($0, slot($0.name)) }
     var constants: [Int: AnyTensor] = [:]
     for (name, tensor) in graph.initializers { constants[slot(name)] = tensor }
     var written = Set(slots.keys)
@@ -101,6 +100,13 @@ public struct Plan: Sendable {
   ///
   /// - Throws: `badInput` naming the node whose inputs do not fit each other.
   public func infer(_ inputShapes: [String: Shape]) throws -> [String: TensorInfo] {
+    var result: [String: TensorInfo] = [:]
+    for (slot, info) in try inferSlots(inputShapes).enumerated() { result[names[slot]] = info }
+    return result
+  }
+
+  /// As ``infer(_:)``, by slot: every run checks its shapes by this.
+  private func inferSlots(_ inputShapes: [String: Shape]) throws -> [TensorInfo?] {
     var infos = [TensorInfo?](repeating: nil, count: names.count)
     for (slot, tensor) in constants { infos[slot] = TensorInfo(tensor.dtype, tensor.shape) }
     for (info, slot) in inputs {
@@ -122,9 +128,7 @@ public struct Plan: Sendable {
         infos[slot] = try info.limited(step.label)
       }
     }
-    var result: [String: TensorInfo] = [:]
-    for (slot, info) in infos.enumerated() { result[names[slot]] = info }
-    return result
+    return infos
   }
 
   /// The shapes of the inputs with every symbolic extent set to `batch`.
@@ -135,11 +139,11 @@ public struct Plan: Sendable {
 
   /// Multiply–accumulate operations per node, in execution order.
   public func macs(batch: Int = 1) throws -> [Int] {
-    let infos = try infer(inputShapes(batch: batch))
+    let infos = try inferSlots(inputShapes(batch: batch))
     return steps.map { step in
       step.operator.macs(
-        inputs: step.inputs.map { $0.flatMap { infos[names[$0]]?.shape } },
-        outputs: step.outputs.compactMap { infos[names[$0]]?.shape })
+        inputs: step.inputs.map { $0.flatMap { infos[$0]?.shape } },
+        outputs: step.outputs.compactMap { infos[$0]?.shape })
     }
   }
 
@@ -208,7 +212,7 @@ public struct Plan: Sendable {
       throw SwiftletError(
         .badInput, "there is no input '\(name)'", mend: "the model's inputs are: \(known)")
     }
-    _ = try infer(shapes)
+    _ = try inferSlots(shapes)
     return values
   }
 }

@@ -23,6 +23,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
     let session = try Session(graph.withLogitsOutput(), threads: threads)
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
+    var loss = 0.0
     let clock = ContinuousClock()
     var elapsed = Duration.zero
     for start in stride(from: 0, to: data.count, by: batch) {
@@ -31,26 +32,27 @@ public struct Evaluation: Sendable, Codable, Equatable {
       let begin = clock.now
       let logits = try session.run(input)
       elapsed += begin.duration(to: clock.now)
-      try counts.add(logits, indices.map { data.labels[$0] }, of: data)
+      let labels = indices.map { data.labels[$0] }
+      try data.checkClasses(of: logits, images: labels.count)
+      counts.add(logits, labels)
+      loss += CrossEntropy()(logits, labels).value * Double(labels.count)
       try progress?(Progress("evaluate", completed: indices.last! + 1, total: data.count))
     }
     let images = Double(data.count)
     return Evaluation(
       top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
-      loss: counts.loss / images, images: data.count,
+      loss: loss / images, images: data.count,
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
   }
 
-  /// Correct answers and loss so far.
+  /// Correct answers so far.
   struct Counts {
     var first = 0
     var firstFive = 0
-    var loss = 0.0
 
-    mutating func add(_ logits: Tensor<Float>, _ labels: [Int], of data: ImageDataset) throws {
-      try data.checkClasses(of: logits, images: labels.count)
+    /// - Precondition: One row of scores per label.
+    mutating func add(_ logits: Tensor<Float>, _ labels: [Int]) {
       let classes = logits.shape[1]
-      loss += CrossEntropy()(logits, labels).value * Double(labels.count)
       let scores = logits.contiguous()
       for (row, label) in labels.enumerated() {
         let line = scores.span.extracting(row * classes..<(row + 1) * classes)
@@ -70,7 +72,7 @@ extension ImageDataset {
   /// - Throws: `badInput` if the model's output is not one score per image and class.
   func checkClasses(of logits: Tensor<Float>, images: Int) throws {
     guard logits.shape.rank == 2, logits.shape[0] == images,
-      labels.allSatisfy({ $0 < logits.shape[1] })
+      largestLabel < logits.shape[1]
     else {
       throw SwiftletError(
         .badInput,

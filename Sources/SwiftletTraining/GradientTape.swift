@@ -75,9 +75,6 @@ public struct GradientTape<T: LayerElement>: Sendable {
     plan.steps.contains { ($0.operator as? any FloatOperator)?.mixesBatch ?? false }
   }
 
-  /// Names of the constants that are trained, in a fixed order.
-  public var parameterNames: [String] { trainable.sorted().map { plan.names[$0] } }
-
   /// One pass forward and back.
   ///
   /// - Parameters:
@@ -151,12 +148,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
       }
       for (slot, gradient) in zip(record.step.inputs, incoming) {
         guard let slot, let gradient, differentiated.contains(slot) else { continue }
-        if var sum = gradients.removeValue(forKey: slot) {
-          sum.add(gradient)
-          gradients[slot] = sum
-        } else {
-          gradients[slot] = gradient
-        }
+        gradients.accumulate(gradient, for: slot)
       }
     }
     return Dictionary(
@@ -173,5 +165,18 @@ extension Tensor where Element: LayerElement {
     let packed = other.contiguous()
     var values = mutableSpan
     Element.add(packed.span, to: &values)
+  }
+}
+
+extension Dictionary {
+  /// Adds a gradient to what is stored under the key, in place.
+  mutating func accumulate<T: LayerElement>(_ gradient: Tensor<T>, for key: Key)
+  where Value == Tensor<T> {
+    guard var sum = removeValue(forKey: key) else {
+      self[key] = gradient
+      return
+    }
+    sum.add(gradient)
+    self[key] = sum
   }
 }

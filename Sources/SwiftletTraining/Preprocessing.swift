@@ -36,7 +36,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   ///
   /// - Throws: `unsupported` if the model's input is not one batch of images.
   public init(for graph: Graph, images: ImageDataset) throws {
-    let inputs = graph.inputs.filter { graph.initializers[$0.name] == nil }
+    let inputs = graph.dataInputs
     guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].dimensions.count == 4,
       case .fixed(let channels) = inputs[0].dimensions[1],
       case .fixed(let height) = inputs[0].dimensions[2],
@@ -73,7 +73,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       throw SwiftletError(.badInput, "the model's metadata '\(metadataKey)' are damaged")
     }
     try value.checkChannels(images)
-    guard let input = graph.inputs.first(where: { graph.initializers[$0.name] == nil }),
+    guard let input = graph.dataInputs.first,
       input.dimensions.dropFirst()
         == value.shape(batch: 1).dimensions.dropFirst().map(Dimension.fixed)[...]
     else {

@@ -26,15 +26,7 @@ struct ShardedPass: Sendable {
     mutating func add(_ other: Result) {
       loss += other.loss
       correct += other.correct
-      for name in other.gradients.keys {
-        guard let more = other.gradients[name] else { continue }
-        if var sum = gradients.removeValue(forKey: name) {
-          sum.add(more)
-          gradients[name] = sum
-        } else {
-          gradients[name] = more
-        }
-      }
+      for (name, gradient) in other.gradients { gradients.accumulate(gradient, for: name) }
     }
   }
 
@@ -80,7 +72,7 @@ struct ShardedPass: Sendable {
       return (value * Double(share), share == 1 ? gradient : gradient.map { $0 * share })
     }
     var counts = Evaluation.Counts()
-    try counts.add(pass.output, labels, of: data)
+    counts.add(pass.output, labels)
     return Result(
       loss: pass.loss, correct: counts.first, gradients: pass.gradients, updates: pass.updates)
   }

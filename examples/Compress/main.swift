@@ -1,10 +1,11 @@
 // The README's example: factors the convolutions of a trained model and says what that cost.
 // swift run -c release CompressExample out/seed.onnx small.onnx
+import Glibc
 import Swiftlet
 
 guard CommandLine.arguments.count == 3 else {
   print("usage: CompressExample MODEL.onnx SMALL.onnx")
-  throw SwiftletError(.badInput, "two files are needed")
+  exit(64)
 }
 let graph = try ONNXFile.read(CommandLine.arguments[1])
 let data = try DataSpec(parsing: "fashion-mnist")

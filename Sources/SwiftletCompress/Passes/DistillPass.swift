@@ -30,7 +30,7 @@ struct DistillPass: CompressionPass {
       }, threads: context.threads)
     let trained = try trainer.run(progress: context.progress).graph
     let remark = isRecovery ? "recovered by distillation" : "width \(step.width) of the teacher"
-    let layers = trained.nodes.filter { $0.opType == "Conv" || $0.opType == "Gemm" }.map {
+    let layers = trained.nodes.filter { WeightedLayer.operators.contains($0.opType) }.map {
       LayerReport($0, .distill, changed: true, remark)
     }
     return (trained, layers)

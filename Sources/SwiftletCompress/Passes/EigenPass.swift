@@ -20,7 +20,7 @@ struct EigenPass: CompressionPass {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let responses = try collect(graph, context)
     return try Factorization(technique: .eigen, rule: RankRule(step)).apply(
-      to: graph, operators: ["Conv", "Gemm"],
+      to: graph, operators: WeightedLayer.operators,
       progress: context.progress
     ) { layer in
       guard let statistics = responses[layer.node.outputs[0]] else {
@@ -34,7 +34,7 @@ struct EigenPass: CompressionPass {
     _ graph: Graph, _ context: CompressionContext
   ) throws -> [String: ResponseStatistics] {
     var statistics: [String: ResponseStatistics] = [:]
-    for node in graph.nodes where node.opType == "Conv" || node.opType == "Gemm" {
+    for node in graph.nodes where WeightedLayer.operators.contains(node.opType) {
       statistics[node.outputs[0]] = ResponseStatistics()
     }
     try context.observe(graph, images: step.calibrationImages) { name, value in

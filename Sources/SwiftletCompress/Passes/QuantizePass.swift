@@ -17,7 +17,7 @@ struct QuantizePass: CompressionPass {
   func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let layers = graph.nodes.filter { $0.opType == "Conv" || $0.opType == "Gemm" }
+    let layers = graph.nodes.filter { WeightedLayer.operators.contains($0.opType) }
     guard !layers.isEmpty else {
       throw SwiftletError(.unsupported, "the model has no Conv or Gemm to quantize")
     }

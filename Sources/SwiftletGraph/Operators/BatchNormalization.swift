@@ -103,37 +103,19 @@ public struct BatchNormalization: FloatOperator {
   private func statistics<T: LayerElement>(
     _ x: Tensor<T>, _ pool: ThreadPool
   ) -> (mean: Tensor<T>, variance: Tensor<T>) {
-    let (images, channels) = (x.shape[0], x.shape[1])
     let area = x.shape.count(of: 2..<x.shape.rank)
-    let count = T(max(1, images * area))
-    let mean = Self.reduce(x.shape, pool) { plane, _ in
+    let count = T(max(1, x.shape[0] * area))
+    let mean = sumPerChannel(x.shape, pool) { plane, _ in
       T.sum(x.span.extracting(plane * area..<(plane + 1) * area))
     }.map { $0 / count }
-    let variance = Self.reduce(x.shape, pool) { plane, channel in
+    let variance = sumPerChannel(x.shape, pool) { plane, channel in
       let values = x.span.extracting(plane * area..<(plane + 1) * area)
       let center = mean.span[channel]
       var sum: T = 0
       for i in values.indices { sum += (values[i] - center) * (values[i] - center) }
       return sum
     }.map { $0 / count }
-    assert(mean.count == channels)
     return (mean, variance)
-  }
-
-  /// Sums `body` over the planes of each channel.
-  private static func reduce<T: LayerElement>(
-    _ shape: Shape, _ pool: ThreadPool, _ body: @Sendable (_ plane: Int, _ channel: Int) -> T
-  ) -> Tensor<T> {
-    let channels = shape[1]
-    var sums = Tensor<T>(uninitialized: [channels])
-    pool.forEachBlock(of: &sums, minimumWork: 1) { range, output in
-      for channel in range {
-        var sum: T = 0
-        for image in 0..<shape[0] { sum += body(image * channels + channel, channel) }
-        output[channel - range.lowerBound] = sum
-      }
-    }
-    return sums
   }
 
   @specialized(where T == Float)
@@ -147,10 +129,10 @@ public struct BatchNormalization: FloatOperator {
     let (mean, inverse) = (call.saved[0], call.saved[1])
     let (images, channels) = (x.shape[0], x.shape[1])
     let area = x.shape.count(of: 2..<x.shape.rank)
-    let shiftGradient = Self.reduce(x.shape, context.pool) { plane, _ in
+    let shiftGradient = sumPerChannel(x.shape, context.pool) { plane, _ in
       T.sum(dy.span.extracting(plane * area..<(plane + 1) * area))
     }
-    let scaleGradient = Self.reduce(x.shape, context.pool) { plane, channel in
+    let scaleGradient = sumPerChannel(x.shape, context.pool) { plane, channel in
       let values = x.span.extracting(plane * area..<(plane + 1) * area)
       let slopes = dy.span.extracting(plane * area..<(plane + 1) * area)
       let center = mean.span[channel]

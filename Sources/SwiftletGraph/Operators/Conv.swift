@@ -61,6 +61,8 @@ public struct Conv: FloatOperator {
     /// Output channels of the group.
     let outputs: Range<Int>
     var depth: Int { im2col.rowCount }
+    /// Where the group's weights lie among all.
+    var weights: Range<Int> { outputs.lowerBound * depth..<outputs.upperBound * depth }
   }
 
   private func groupList(_ x: Shape, _ w: Shape) throws -> [Group] {
@@ -117,8 +119,7 @@ public struct Conv: FloatOperator {
   ) {
     let (im2col, depth) = (group.im2col, group.depth)
     let area = im2col.place.outputArea
-    let weights = w.span.extracting(
-      group.outputs.lowerBound * depth..<group.outputs.upperBound * depth)
+    let weights = w.span.extracting(group.weights)
     let tiles = im2col.tiles(images)
     var columns = columnBuffer(im2col, tiles, T.self)
     for tile in tiles {
@@ -184,7 +185,12 @@ public struct Conv: FloatOperator {
     if call.wanted[0] { result[0] = inputGradient(list, x.shape, w, dy, context) }
     if call.wanted[1] { result[1] = weightGradient(list, x, w.shape, dy, context) }
     if call.wanted.count > 2 {
-      result.append(call.wanted[2] ? biasGradient(dy, context) : nil)
+      let area = dy.shape.count(of: 2..<4)
+      result.append(
+        call.wanted[2]
+          ? sumPerChannel(dy.shape, context.pool) { plane, _ in
+            T.sum(dy.span.extracting(plane * area..<(plane + 1) * area))
+          } : nil)
     }
     return result
   }
@@ -197,8 +203,7 @@ public struct Conv: FloatOperator {
       output.fill(with: 0)
       for group in list {
         let (im2col, depth) = (group.im2col, group.depth)
-        let weights = w.span.extracting(
-          group.outputs.lowerBound * depth..<group.outputs.upperBound * depth)
+        let weights = w.span.extracting(group.weights)
         let tiles = im2col.tiles(images)
         var columns = Self.columnBuffer(im2col, tiles, T.self)
         for tile in tiles {
@@ -239,7 +244,7 @@ public struct Conv: FloatOperator {
     let (im2col, depth) = (group.im2col, group.depth)
     let tiles = im2col.tiles(images)
     var columns = columnBuffer(im2col, tiles, T.self)
-    var target = sum.part(group.outputs.lowerBound * depth..<group.outputs.upperBound * depth)
+    var target = sum.part(group.weights)
     for tile in tiles {
       let width = im2col.columnCount(tile)
       var matrix = columns.mutableSpan
@@ -249,25 +254,6 @@ public struct Conv: FloatOperator {
         m: group.outputs.count, n: depth, k: width, a: slope.span, lda: slope.leading,
         b: columns.span, ldb: width, transposeB: true, beta: 1, c: &target, ldc: depth)
     }
-  }
-
-  private func biasGradient<T: LayerElement>(
-    _ dy: Tensor<T>, _ context: ExecutionContext
-  ) -> Tensor<T> {
-    let (images, channels) = (dy.shape[0], dy.shape[1])
-    let area = dy.shape.count(of: 2..<4)
-    var sums = Tensor<T>(uninitialized: [channels])
-    context.pool.forEachBlock(of: &sums, minimumWork: 1) { range, output in
-      for channel in range {
-        var sum: T = 0
-        for image in 0..<images {
-          let start = (image * channels + channel) * area
-          sum += T.sum(dy.span.extracting(start..<start + area))
-        }
-        output[channel - range.lowerBound] = sum
-      }
-    }
-    return sums
   }
 
   /// The part of an output-shaped tensor that belongs to one group and tile, as a matrix of

@@ -49,10 +49,11 @@ struct Im2col: Sendable {
   func gather<T: LayerElement>(
     _ images: Span<T>, _ tile: Tile, into columns: inout MutableSpan<T>
   ) {
+    let movesPlanes = movesWholePlanes(tile)
     var target = 0
     forEachTap(tile) { image, channel, dy, dx, valid in
       let plane = images.extracting(planeRange(image, channel))
-      if isShift && tile.rows.count == place.outputHeight {
+      if movesPlanes {
         var out = columns.part(target..<target + place.outputArea)
         target += place.outputArea
         shift(plane, dy - place.padTop, dx - place.padLeft, into: &out)
@@ -82,11 +83,11 @@ struct Im2col: Sendable {
     }
   }
 
-  /// Whether every tap sees the image moved by some rows and columns: stride 1 and an output as
+  /// Whether every tap sees whole planes moved by some rows and columns: stride 1 and an output as
   /// large as the input, the usual padded 3×3 convolution.
-  private var isShift: Bool {
-    window.strides == [1, 1] && place.outputHeight == place.inputHeight
-      && place.outputWidth == place.inputWidth
+  private func movesWholePlanes(_ tile: Tile) -> Bool {
+    tile.rows.count == place.outputHeight && window.strides == [1, 1]
+      && place.outputHeight == place.inputHeight && place.outputWidth == place.inputWidth
   }
 
   /// out[y, x] = plane[y + down, x + right], zero outside: one copy, and then the columns that the
@@ -145,10 +146,11 @@ struct Im2col: Sendable {
     _ columns: inout MutableSpan<T>, _ tile: Tile, addingTo images: inout MutableSpan<T>,
     firstImage: Int
   ) {
+    let movesPlanes = movesWholePlanes(tile)
     var source = 0
     forEachTap(tile) { image, channel, dy, dx, valid in
       var plane = images.part(planeRange(image - firstImage, channel))
-      if isShift && tile.rows.count == place.outputHeight {
+      if movesPlanes {
         var values = columns.part(source..<source + place.outputArea)
         source += place.outputArea
         addShifted(&values, dy - place.padTop, dx - place.padLeft, to: &plane)

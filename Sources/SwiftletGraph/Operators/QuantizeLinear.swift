@@ -88,23 +88,18 @@ struct QuantizationAxis: Sendable {
     _ body: @Sendable (Range<Int>, Int, inout MutableSpan<Element>) -> Void
   ) {
     let shape = tensor.shape
-    let length = max(1, inner)
-    // A single long run is cut as well, so that all threads have work.
-    let piece = channels == 1 ? min(length, 1 << 14) : length
     guard tensor.count > 0 else { return }
-    let runs = (tensor.count + piece - 1) / piece
-    if tensor.count % piece != 0 {
-      var output = tensor.mutableSpan
-      body(0..<shape.count, 0, &output)
-      return
-    }
-    var rows = tensor.reshaped(to: [runs, piece])
+    // One scale: the pool cuts the elements wherever it likes. Several: between runs.
+    let length = channels == 1 ? 1 : inner
+    var rows = tensor.reshaped(to: [tensor.count / length, length])
+    // Ends the second reference, so that the elements are written in place.
     tensor = Tensor(uninitialized: [0])
     pool.forEachBlock(of: &rows) { range, output in
+      if channels == 1 { return body(range, 0, &output) }
       for run in range {
-        let start = (run - range.lowerBound) * piece
-        var part = output.part(start..<start + piece)
-        body(run * piece..<(run + 1) * piece, channels == 1 ? 0 : run % channels, &part)
+        let start = (run - range.lowerBound) * length
+        var part = output.part(start..<start + length)
+        body(run * length..<(run + 1) * length, run % channels, &part)
       }
     }
     tensor = rows.reshaped(to: shape)

@@ -13,3 +13,19 @@ extension Tensor where Element: LayerElement {
     return total
   }
 }
+
+/// Sums `body` over the planes of each channel of images N×C×…, in image order.
+func sumPerChannel<T: LayerElement>(
+  _ shape: Shape, _ pool: ThreadPool, _ body: @Sendable (_ plane: Int, _ channel: Int) -> T
+) -> Tensor<T> {
+  let channels = shape[1]
+  var sums = Tensor<T>(uninitialized: [channels])
+  pool.forEachBlock(of: &sums, minimumWork: 1) { range, output in
+    for channel in range {
+      var sum: T = 0
+      for image in 0..<shape[0] { sum += body(image * channels + channel, channel) }
+      output[channel - range.lowerBound] = sum
+    }
+  }
+  return sums
+}
