@@ -4,6 +4,14 @@ import PackageDescription
 // Imports point down only: a target may name targets of a lower floor, or an earlier
 // target of its own floor. docs/architecture.md says what belongs where.
 
+#if arch(x86_64)
+  let avx2: [SwiftSetting] = [
+    .define("SWIFTLET_AVX2"), .unsafeFlags(["-Xcc", "-mavx2", "-Xcc", "-mfma"]),
+  ]
+#else
+  let avx2: [SwiftSetting] = []
+#endif
+
 let settings: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableUpcomingFeature("MemberImportVisibility"),
@@ -38,6 +46,13 @@ let package = Package(
     .library(name: "Swiftlet", targets: ["Swiftlet"]),
     .executable(name: "swiftlet", targets: ["SwiftletCLI"]),
   ],
+  traits: [
+    .trait(name: "OpenBLAS", description: "Multiply and factorise with OpenBLAS and LAPACKE."),
+    .trait(
+      name: "PureSwift",
+      description: "Need no OpenBLAS: `--traits PureSwift` leaves the default trait out."),
+    .default(enabledTraits: ["OpenBLAS"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
@@ -61,11 +76,21 @@ let package = Package(
     target("SwiftletCore", [logging, realModule]),
 
     // MARK: Floor 2: the only importers of C numerics
-    target("SwiftletBLAS", ["SwiftletCore", "COpenBLAS", logging]),
     target("SwiftletKernels", ["SwiftletCore", "CSwiftletKernels"]),
+    target("SwiftletDense", ["SwiftletCore"]),
+    // Links to the sources of SwiftletDense, for processors with AVX2 and FMA.
+    .target(
+      name: "SwiftletDenseAVX2", dependencies: ["SwiftletCore"],
+      swiftSettings: settings + avx2),
+    target(
+      "SwiftletBLAS",
+      [
+        "SwiftletCore", "SwiftletKernels", "SwiftletDense", "SwiftletDenseAVX2", logging,
+        .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
+      ]),
 
     // MARK: Floor 3: linear algebra; the graph and its operators
-    target("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS"]),
+    target("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS", logging]),
     target(
       "SwiftletGraph",
       ["SwiftletCore", "SwiftletBLAS", "SwiftletKernels", ordered, realModule]),
@@ -111,6 +136,13 @@ let package = Package(
     .executableTarget(
       name: "CompressExample", dependencies: ["Swiftlet"], path: "examples/Compress",
       swiftSettings: settings),
+
+    // MARK: Benchmarks
+    .executableTarget(
+      name: "LinalgBenchmark",
+      dependencies: [
+        "Swiftlet", .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
+      ], path: "Benchmarks/Linalg", swiftSettings: settings),
 
     // MARK: Tests
     .target(

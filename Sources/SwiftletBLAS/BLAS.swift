@@ -2,8 +2,9 @@ import SwiftletCore
 
 /// Products of row-major matrices and vectors, on the calling thread.
 ///
-/// OpenBLAS does the work if it passes its ``SelfCheck``, else loops of our own. It is held to one
-/// thread: parallel work is split by our own `ThreadPool`, never by two pools at once.
+/// OpenBLAS does the work if it passes its ``SelfCheck``, else kernels of our own in Swift.
+/// OpenBLAS is held to one thread: parallel work is split by our own `ThreadPool`, never by two
+/// pools at once.
 ///
 /// Matrices are spans with a leading dimension: the distance, in elements, between the starts of
 /// neighbouring rows.
@@ -14,7 +15,8 @@ public enum BLAS {
   ///
   /// - Precondition: The spans hold the matrices; leading dimensions are not below row lengths.
   /// - Source: BLAS `?gemm`.
-  @inlinable
+  @specialized(where T == Float)
+  @specialized(where T == Double)
   public static func gemm<T: BLASElement>(
     m: Int, n: Int, k: Int, alpha: T = 1, a: Span<T>, lda: Int, transposeA: Bool = false,
     b: Span<T>, ldb: Int, transposeB: Bool = false, beta: T = 0, c: inout MutableSpan<T>, ldc: Int
@@ -23,17 +25,24 @@ public enum BLAS {
     checkExtent(rows: transposeA ? k : m, columns: transposeA ? m : k, leading: lda, a.count, "A")
     checkExtent(rows: transposeB ? n : k, columns: transposeB ? k : n, leading: ldb, b.count, "B")
     checkExtent(rows: m, columns: n, leading: ldc, c.count, "C")
-    guard k > 0, alpha != 0, Backend.current.usesOpenBLAS else {
-      return ReferenceBLAS.gemm(
-        m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, transposeA: transposeA, b: b, ldb: ldb,
-        transposeB: transposeB, beta: beta, c: &c, ldc: ldc)
-    }
     unsafe a.withUnsafeBufferPointer { a in
       unsafe b.withUnsafeBufferPointer { b in
         unsafe c.withUnsafeMutableBufferPointer { c in
-          unsafe T._gemm(
-            transposeA, transposeB, Int32(m), Int32(n), Int32(k), alpha, a.baseAddress!,
-            Int32(lda), b.baseAddress!, Int32(ldb), beta, c.baseAddress!, Int32(ldc))
+          if k > 0, alpha != 0, Backend.current.usesOpenBLAS {
+            return unsafe T._routines.openBLAS!.gemm(
+              transposeA, transposeB, Int32(m), Int32(n), Int32(k),
+              alpha, a.baseAddress, Int32(lda), b.baseAddress, Int32(ldb), beta, c.baseAddress,
+              Int32(ldc))
+          }
+          let target = unsafe MatrixView(c.baseAddress!, rows: m, columns: n, rowStep: ldc)
+          target.scale(by: beta)
+          guard k > 0, alpha != 0 else { return }
+          let left = unsafe MatrixView(
+            a.baseAddress!, rows: transposeA ? k : m, columns: transposeA ? m : k, rowStep: lda)
+          let right = unsafe MatrixView(
+            b.baseAddress!, rows: transposeB ? n : k, columns: transposeB ? k : n, rowStep: ldb)
+          target.add(
+            alpha, transposeA ? left.transposed : left, transposeB ? right.transposed : right)
         }
       }
     }
@@ -43,7 +52,8 @@ public enum BLAS {
   ///
   /// - Precondition: The spans hold the matrix and vectors.
   /// - Source: BLAS `?gemv`.
-  @inlinable
+  @specialized(where T == Float)
+  @specialized(where T == Double)
   public static func gemv<T: BLASElement>(
     m: Int, n: Int, alpha: T = 1, a: Span<T>, lda: Int, transposeA: Bool = false, x: Span<T>,
     beta: T = 0, y: inout MutableSpan<T>
@@ -52,17 +62,19 @@ public enum BLAS {
     guard rows > 0 else { return }
     checkExtent(rows: m, columns: n, leading: lda, a.count, "A")
     precondition(x.count >= depth && y.count >= rows, "gemv: \(x.count) and \(y.count) elements")
-    guard depth > 0, alpha != 0, Backend.current.usesOpenBLAS else {
-      return ReferenceBLAS.gemm(
-        m: rows, n: 1, k: depth, alpha: alpha, a: a, lda: lda, transposeA: transposeA, b: x,
-        ldb: 1, transposeB: false, beta: beta, c: &y, ldc: 1)
-    }
     unsafe a.withUnsafeBufferPointer { a in
       unsafe x.withUnsafeBufferPointer { x in
         unsafe y.withUnsafeMutableBufferPointer { y in
-          unsafe T._gemv(
-            transposeA, Int32(m), Int32(n), alpha, a.baseAddress!, Int32(lda), x.baseAddress!,
-            beta, y.baseAddress!)
+          if depth > 0, alpha != 0, Backend.current.usesOpenBLAS {
+            return unsafe T._routines.openBLAS!.gemv(
+              transposeA, Int32(m), Int32(n), alpha, a.baseAddress,
+              Int32(lda), x.baseAddress, beta, y.baseAddress)
+          }
+          unsafe MatrixView(y.baseAddress!, rows: 1, columns: rows, rowStep: rows).scale(by: beta)
+          guard depth > 0, alpha != 0 else { return }
+          let kernels = T._routines.kernels
+          let product = unsafe transposeA ? kernels.gemvTransposed : kernels.gemv
+          unsafe product(m, n, alpha, a.baseAddress!, lda, x.baseAddress!, y.baseAddress!)
         }
       }
     }
@@ -73,7 +85,8 @@ public enum BLAS {
   ///
   /// - Precondition: The spans hold the matrices.
   /// - Source: BLAS `?syrk`.
-  @inlinable
+  @specialized(where T == Float)
+  @specialized(where T == Double)
   public static func syrk<T: BLASElement>(
     n: Int, k: Int, alpha: T = 1, a: Span<T>, lda: Int, transposeA: Bool = false, beta: T = 0,
     c: inout MutableSpan<T>, ldc: Int
@@ -81,22 +94,58 @@ public enum BLAS {
     guard n > 0 else { return }
     checkExtent(rows: transposeA ? k : n, columns: transposeA ? n : k, leading: lda, a.count, "A")
     checkExtent(rows: n, columns: n, leading: ldc, c.count, "C")
-    guard k > 0, alpha != 0, Backend.current.usesOpenBLAS else {
-      return ReferenceBLAS.syrk(
-        n: n, k: k, alpha: alpha, a: a, lda: lda, transposeA: transposeA, beta: beta, c: &c,
-        ldc: ldc)
-    }
     unsafe a.withUnsafeBufferPointer { a in
       unsafe c.withUnsafeMutableBufferPointer { c in
-        unsafe T._syrk(
-          transposeA, Int32(n), Int32(k), alpha, a.baseAddress!, Int32(lda), beta, c.baseAddress!,
-          Int32(ldc))
+        if k > 0, alpha != 0, Backend.current.usesOpenBLAS {
+          return unsafe T._routines.openBLAS!.syrk(
+            transposeA, Int32(n), Int32(k), alpha,
+            a.baseAddress, Int32(lda), beta, c.baseAddress, Int32(ldc))
+        }
+        let target = unsafe MatrixView(c.baseAddress!, rows: n, columns: n, rowStep: ldc)
+        for i in 0..<n { target.block(i..<i + 1, i..<n).scale(by: beta) }
+        guard k > 0, alpha != 0 else { return }
+        let stored = unsafe MatrixView(
+          a.baseAddress!, rows: transposeA ? k : n, columns: transposeA ? n : k, rowStep: lda)
+        let left = transposeA ? stored.transposed : stored
+        target.addUpper(alpha, left, left.transposed)
       }
     }
   }
 
-  @usableFromInline
-  static func checkExtent(rows: Int, columns: Int, leading: Int, _ count: Int, _ name: String) {
+  /// X = op(A)⁻¹ · B for a triangular n×n matrix A; X, n×columns, takes the place of B.
+  ///
+  /// - Parameters:
+  ///   - isLower: Which triangle of A, as stored, is read.
+  ///   - isUnit: The diagonal is not read, and taken for ones.
+  /// - Precondition: The spans hold the matrices.
+  /// - Source: BLAS `?trsm`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func trsm<T: BLASElement>(
+    n: Int, columns: Int, a: Span<T>, lda: Int, isLower: Bool, isUnit: Bool = false,
+    transposeA: Bool = false, b: inout MutableSpan<T>, ldb: Int
+  ) {
+    guard n > 0, columns > 0 else { return }
+    checkExtent(rows: n, columns: n, leading: lda, a.count, "A")
+    checkExtent(rows: n, columns: columns, leading: ldb, b.count, "B")
+    unsafe a.withUnsafeBufferPointer { a in
+      unsafe b.withUnsafeMutableBufferPointer { b in
+        if Backend.current.usesOpenBLAS {
+          return unsafe T._routines.openBLAS!.trsm(
+            isLower, transposeA, isUnit, Int32(n), Int32(columns), a.baseAddress, Int32(lda),
+            b.baseAddress, Int32(ldb))
+        }
+        let stored = unsafe MatrixView(a.baseAddress!, rows: n, columns: n, rowStep: lda)
+        let target = unsafe MatrixView(b.baseAddress!, rows: n, columns: columns, rowStep: ldb)
+        target.solve(
+          transposeA ? stored.transposed : stored, isLower: isLower != transposeA, isUnit: isUnit)
+      }
+    }
+  }
+
+  private static func checkExtent(
+    rows: Int, columns: Int, leading: Int, _ count: Int, _ name: String
+  ) {
     precondition(
       leading >= max(1, columns) && leading <= Int(Int32.max) && rows <= Int(Int32.max)
         && (rows == 0 || (rows - 1) * leading + columns <= count),

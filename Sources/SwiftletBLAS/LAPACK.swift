@@ -1,166 +1,211 @@
-internal import COpenBLAS
 public import SwiftletCore
 import Synchronization
 
-/// Factorisations by LAPACK, through LAPACKE.
+/// Factorisations by LAPACK, through LAPACKE. In a build with the trait `PureSwift` all of them
+/// throw `unsupported`; SwiftletLinalg then takes its own.
 ///
 /// Matrices are packed and row-major. LAPACK sees them as column-major transposes, which costs
 /// nothing: the SVD of Aᵀ swaps U and Vᵀ, and a symmetric matrix is its own transpose.
 public enum LAPACK {
-  /// The thin singular value decomposition A = U · diag(s) · Vᵀ of an m×n matrix, with
-  /// r = min(m, n): U m×r, s in descending order, Vᵀ r×n.
-  ///
-  /// - Parameter threads: Threads that OpenBLAS may use meanwhile.
-  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the iteration stalls;
-  ///   `internal` if the installed routine failed its self-check.
-  /// - Complexity: O(m·n·r) time; workspace 4·r² + 7·r elements and more for blocking.
-  /// - Source: LAPACK `?gesdd` (divide and conquer).
-  public static func svd<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int = 1
-  ) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>) {
-    try Backend.current.requireTrusted(.sgesdd)
-    return try uncheckedSVD(a, threads: threads)
+  /// Which LAPACK algorithm computes a singular value decomposition.
+  public enum SVDDriver: String, Sendable {
+    /// Divide and conquer.
+    case gesdd
+    /// Implicit QR: much slower, a little sturdier.
+    case gesvd
   }
 
-  static func uncheckedSVD<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int
+  /// Whether this build has LAPACK.
+  public static var isInstalled: Bool { Double._routines.openBLAS != nil }
+
+  /// The singular value decomposition A = U · diag(s) · Vᵀ of an m×n matrix, with r = min(m, n):
+  /// U m×r, s in descending order, Vᵀ r×n; or U m×m and Vᵀ n×n if `full`.
+  ///
+  /// - Parameter threads: Threads that OpenBLAS may use meanwhile.
+  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the iteration stalls.
+  /// - Complexity: O(m·n·r) time; workspace 4·r² + 7·r elements and more for blocking.
+  /// - Source: LAPACK `?gesdd`, `?gesvd`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func svd<T: BLASElement>(
+    _ a: Tensor<T>, full: Bool = false, driver: SVDDriver = .gesdd, threads: Int = 1,
+    workspace: inout Workspace<T>
   ) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>) {
     let (m, n) = try extents(of: a, "svd")
     let rank = min(m, n)
-    var work = a.contiguous()
-    var u = Tensor<T>(uninitialized: [m, rank])
-    var vt = Tensor<T>(uninitialized: [rank, n])
+    let (left, right) = full ? (m, n) : (rank, rank)
+    var u = Tensor<T>(uninitialized: [m, left])
+    var vt = Tensor<T>(uninitialized: [right, n])
     var s = [T](repeating: 0, count: rank)
-    guard rank > 0 else { return (u, s, vt) }
-    let info = withBLASThreads(threads) {
-      // Column-major n×m: its left factor is our Vᵀ (as n×r columns), its right one our U.
-      unsafe call(&work, &s, &vt, &u) { a, s, left, right in
-        unsafe T._gesdd(
-          CChar(UInt8(ascii: "S")), Int32(n), Int32(m), a, s, left, Int32(n), right, Int32(rank))
-      }
+    guard rank > 0 else {
+      u.withView { $0.setIdentity() }
+      vt.withView { $0.setIdentity() }
+      return (u, s, vt)
     }
-    try check(info, T.dtype == .float32 ? "sgesdd" : "dgesdd", "\(m)×\(n)")
+    // Column-major n×m: its left factor is our Vᵀ (as columns), its right one our U.
+    try call(driver, job: full ? "A" : "S", m, n, a, &s, &vt, n, &u, left, threads, &workspace)
     return (u, s, vt)
   }
 
   /// The singular values of a matrix, in descending order.
   ///
-  /// - Throws: As ``svd(_:threads:)``.
+  /// - Throws: As `svd`.
   /// - Source: LAPACK `?gesdd` with job `N`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
   public static func singularValues<T: BLASElement>(
-    of a: Tensor<T>, threads: Int = 1
+    of a: Tensor<T>, driver: SVDDriver = .gesdd, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> [T] {
-    try Backend.current.requireTrusted(.sgesdd)
     let (m, n) = try extents(of: a, "singularValues")
-    var work = a.contiguous()
     var s = [T](repeating: 0, count: min(m, n))
     guard !s.isEmpty else { return s }
     var unused = Tensor<T>(uninitialized: [1])
     var alsoUnused = unused
-    let info = withBLASThreads(threads) {
-      unsafe call(&work, &s, &unused, &alsoUnused) { a, s, left, right in
-        unsafe T._gesdd(CChar(UInt8(ascii: "N")), Int32(n), Int32(m), a, s, left, 1, right, 1)
-      }
-    }
-    try check(info, T.dtype == .float32 ? "sgesdd" : "dgesdd", "\(m)×\(n)")
+    try call(driver, job: "N", m, n, a, &s, &unused, 1, &alsoUnused, 1, threads, &workspace)
     return s
   }
 
-  /// Eigenvalues in ascending order and eigenvectors, as the **rows** of an n×n matrix, of a
-  /// symmetric matrix. Only the upper triangle is read.
-  ///
-  /// - Throws: As ``svd(_:threads:)``; `badInput` too if the matrix is not square.
-  /// - Complexity: O(n³) time; workspace 2·n² + 6·n elements.
-  /// - Source: LAPACK `?syevd` (divide and conquer).
-  public static func symmetricEigen<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int = 1
-  ) throws -> (values: [T], vectors: Tensor<T>) {
-    try Backend.current.requireTrusted(.dsyevd)
-    return try uncheckedSymmetricEigen(a, threads: threads)
-  }
-
-  static func uncheckedSymmetricEigen<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int
-  ) throws -> (values: [T], vectors: Tensor<T>) {
-    let (m, n) = try extents(of: a, "symmetricEigen")
-    guard m == n else { throw SwiftletError(.badInput, "a \(m)×\(n) matrix is not symmetric") }
-    // LAPACK counts its workspace of 2·n² + 6·n + 1 elements in 32 bits.
-    guard n <= 32_766 else {
-      throw SwiftletError(.unsupported, "symmetricEigen of a \(n)×\(n) matrix")
-    }
-    var vectors = a.contiguous()
-    var values = [T](repeating: 0, count: n)
-    guard n > 0 else { return (values, vectors) }
-    let info = withBLASThreads(threads) {
-      var a = vectors.mutableSpan
-      var w = values.mutableSpan
-      return unsafe a.withUnsafeMutableBufferPointer { a in
-        unsafe w.withUnsafeMutableBufferPointer { w in
-          unsafe T._syevd(Int32(n), a.baseAddress!, w.baseAddress!)
-        }
-      }
-    }
-    try check(info, T.dtype == .float32 ? "ssyevd" : "dsyevd", "\(n)×\(n)")
-    return (values, vectors)
-  }
-
-  // MARK: Shared steps
-
-  private static func extents<T: BLASElement>(
-    of a: Tensor<T>, _ operation: String
-  ) throws -> (m: Int, n: Int) {
-    precondition(a.shape.rank == 2, "\(operation) needs a matrix, not \(a.shape)")
-    guard a.shape[0] <= Int(Int32.max), a.shape[1] <= Int(Int32.max) else {
-      throw SwiftletError(.unsupported, "\(operation) of a \(a.shape) matrix")
-    }
-    guard a.isFinite else {
-      throw SwiftletError(.badInput, "the \(a.shape) matrix has NaN or infinite elements")
-    }
-    return (a.shape[0], a.shape[1])
-  }
-
   private static func call<T: BLASElement>(
-    _ a: inout Tensor<T>, _ s: inout [T], _ left: inout Tensor<T>, _ right: inout Tensor<T>,
-    _ routine: (
-      UnsafeMutablePointer<T>, UnsafeMutablePointer<T>, UnsafeMutablePointer<T>,
-      UnsafeMutablePointer<T>
-    ) -> Int32
-  ) -> Int32 {
-    var a = a.mutableSpan
-    var s = s.mutableSpan
-    var left = left.mutableSpan
-    var right = right.mutableSpan
-    return unsafe a.withUnsafeMutableBufferPointer { a in
-      unsafe s.withUnsafeMutableBufferPointer { s in
-        unsafe left.withUnsafeMutableBufferPointer { left in
-          unsafe right.withUnsafeMutableBufferPointer { right in
-            unsafe routine(
-              a.baseAddress!, s.baseAddress!, left.baseAddress!, right.baseAddress!)
+    _ driver: SVDDriver, job: Unicode.Scalar, _ m: Int, _ n: Int, _ a: Tensor<T>, _ s: inout [T],
+    _ left: inout Tensor<T>, _ ldLeft: Int, _ right: inout Tensor<T>, _ ldRight: Int,
+    _ threads: Int, _ workspace: inout Workspace<T>
+  ) throws {
+    let routines = T._routines
+    try requireInstalled()
+    let job = CChar(job.value)
+    let rank = min(m, n)
+    // The documented minimum, should the routine's own answer have been rounded down.
+    let least =
+      switch driver {
+      case .gesdd: 4 * rank * rank + 7 * rank + max(m, n)
+      case .gesvd: 5 * rank + max(m, n)
+      }
+    var sSpan = s.mutableSpan
+    let info = try unsafe left.withPointer { left in
+      try unsafe right.withPointer { right in
+        try unsafe sSpan.withUnsafeMutableBufferPointer { s in
+          let values = s.baseAddress
+          func run(
+            _ a: UnsafeMutablePointer<T>, _ work: UnsafeMutablePointer<T>, _ size: Int,
+            _ integers: UnsafeMutablePointer<Int32>
+          ) -> Int32 {
+            switch driver {
+            case .gesdd:
+              unsafe routines.openBLAS!.gesdd(
+                columnMajor, job, Int32(n), Int32(m), a, Int32(n), values, left, Int32(ldLeft),
+                right, Int32(ldRight), work, Int32(size), integers)
+            case .gesvd:
+              unsafe routines.openBLAS!.gesvd(
+                columnMajor, job, job, Int32(n), Int32(m), a, Int32(n), values, left,
+                Int32(ldLeft), right, Int32(ldRight), work, Int32(size))
+            }
+          }
+          var asked: T = 0
+          var unused: Int32 = 0
+          _ = unsafe run(left, &asked, -1, &unused)
+          let size = try count(max(Int(asked), least), "\(driver.rawValue) of \(m)×\(n)")
+          // The routine overwrites its matrix: it gets a copy in front of its workspace.
+          return unsafe workspace.with(m * n + size, integers: 8 * rank) { work, integers in
+            unsafe a.copyElements(to: work)
+            return withBLASThreads(threads) {
+              unsafe run(work, work + m * n, size, integers)
+            }
           }
         }
       }
     }
+    try check(info, driver.rawValue, T.self, "\(m)×\(n)")
   }
 
-  private static func check(_ info: Int32, _ routine: String, _ size: String) throws {
-    if info > 0 {
-      throw SwiftletError(.numerical, "\(routine) did not converge (info \(info))", at: size)
+  // MARK: Shared steps
+
+  /// LAPACK_COL_MAJOR.
+  static let columnMajor: Int32 = 102
+
+  static func requireInstalled() throws {
+    guard isInstalled else {
+      throw SwiftletError(
+        .unsupported, "this build has no LAPACK", mend: "build without the trait PureSwift")
     }
-    if info < 0 {
-      throw SwiftletError(.internal, "\(routine) failed (info \(info))", at: size)
+  }
+
+  /// The extents of a matrix fit for LAPACK.
+  ///
+  /// - Throws: `badInput` for NaN or infinite elements, `unsupported` beyond 32-bit sizes.
+  static func extents<T: BLASElement>(
+    of a: Tensor<T>, _ operation: String
+  ) throws -> (m: Int, n: Int) {
+    try a.requireFiniteMatrix(operation)
+    guard a.shape[0] <= Int(Int32.max), a.shape[1] <= Int(Int32.max) else {
+      throw SwiftletError(.unsupported, "\(operation) of a \(a.shape) matrix")
     }
+    return (a.shape[0], a.shape[1])
+  }
+
+  /// LAPACK counts its workspace in 32 bits.
+  static func count(_ size: Int, _ what: String) throws -> Int {
+    guard size <= Int(Int32.max) else {
+      throw SwiftletError(.unsupported, "\(what): a workspace of \(size) elements")
+    }
+    return size
+  }
+
+  static func check<T: BLASElement>(
+    _ info: Int32, _ routine: String, _: T.Type, _ size: String
+  ) throws {
+    guard info != 0 else { return }
+    let name = (T.dtype == .float32 ? "s" : "d") + routine
+    throw info > 0
+      ? SwiftletError(.numerical, "\(name) did not converge (info \(info))", at: size)
+      : SwiftletError(.internal, "\(name) failed (info \(info))", at: size)
   }
 
   private static let threadLock = Mutex(())
 
   /// Lets OpenBLAS use several threads for one call. The setting is global, so that such calls
   /// take turns.
-  private static func withBLASThreads<R>(_ threads: Int, _ body: () -> sending R) -> sending R {
+  static func withBLASThreads<R>(_ threads: Int, _ body: () -> sending R) -> sending R {
     guard threads > 1 else { return body() }
     return threadLock.withLock { _ in
-      openblas_set_num_threads(Int32(threads))
-      defer { openblas_set_num_threads(1) }
+      OpenBLAS.setThreads(threads)
+      defer { OpenBLAS.setThreads(1) }
       return body()
     }
+  }
+}
+
+extension Tensor where Element: BLASElement {
+  /// - Precondition: Rank 2.
+  /// - Throws: `badInput` for NaN or infinite elements.
+  @specialized(where Element == Float)
+  @specialized(where Element == Double)
+  package func requireFiniteMatrix(_ operation: String) throws {
+    precondition(shape.rank == 2, "\(operation) needs a matrix, not \(shape)")
+    let packed = contiguous()
+    // A finite sum of squares has finite terms; only large elements need a closer look.
+    let squares = unsafe packed.span.withUnsafeBufferPointer {
+      guard let start = $0.baseAddress else { return Element(0) }
+      return unsafe Element._routines.kernels.dot($0.count, start, start)
+    }
+    guard squares.isFinite || packed.isFinite else {
+      throw SwiftletError(.badInput, "the \(shape) matrix has NaN or infinite elements")
+    }
+  }
+
+  /// Copies the elements in row-major order.
+  func copyElements(to target: UnsafeMutablePointer<Element>) {
+    let packed = contiguous()
+    unsafe packed.span.withUnsafeBufferPointer {
+      guard let start = $0.baseAddress else { return }
+      unsafe target.update(from: start, count: $0.count)
+    }
+  }
+
+  /// Lends the address of the elements, packed and owned by this tensor alone.
+  mutating func withPointer<R>(
+    _ body: (UnsafeMutablePointer<Element>) throws -> R
+  ) rethrows -> R {
+    var span = mutableSpan
+    return try unsafe span.withUnsafeMutableBufferPointer { try unsafe body($0.baseAddress!) }
   }
 }

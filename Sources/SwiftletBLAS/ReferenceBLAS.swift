@@ -1,13 +1,10 @@
 import SwiftletCore
 
-/// Plain loops for what BLAS does: the oracle of the tests, and the stand-in for a BLAS that fails
-/// its self-check.
-@usableFromInline
+/// Plain loops for what BLAS does: the oracle of the self-check and of the tests.
 package enum ReferenceBLAS {
   /// See ``BLAS/gemm(m:n:k:alpha:a:lda:transposeA:b:ldb:transposeB:beta:c:ldc:)``.
   @specialized(where T == Float)
   @specialized(where T == Double)
-  @usableFromInline
   package static func gemm<T: BLASElement>(
     m: Int, n: Int, k: Int, alpha: T, a: Span<T>, lda: Int, transposeA: Bool, b: Span<T>, ldb: Int,
     transposeB: Bool, beta: T, c: inout MutableSpan<T>, ldc: Int
@@ -44,24 +41,5 @@ package enum ReferenceBLAS {
       for column in 0..<columns { result[column * rows + row] = matrix[row * leading + column] }
     }
     return result
-  }
-
-  /// See ``BLAS/syrk(n:k:alpha:a:lda:transposeA:beta:c:ldc:)``.
-  @usableFromInline
-  package static func syrk<T: BLASElement>(
-    n: Int, k: Int, alpha: T, a: Span<T>, lda: Int, transposeA: Bool, beta: T,
-    c: inout MutableSpan<T>, ldc: Int
-  ) {
-    var product = [T](repeating: 0, count: n * n)
-    var target = product.mutableSpan
-    gemm(
-      m: n, n: n, k: k, alpha: alpha, a: a, lda: lda, transposeA: transposeA, b: a, ldb: lda,
-      transposeB: !transposeA, beta: 0, c: &target, ldc: n)
-    for i in 0..<n {
-      for j in i..<n {
-        let old = beta == 0 ? 0 : beta * c[i * ldc + j]
-        c[i * ldc + j] = old + target[i * n + j]
-      }
-    }
   }
 }

@@ -5,7 +5,9 @@ package import SwiftletCore
 /// Old OpenBLAS builds compute wrong results on some processors. Products are compared with plain
 /// loops, factorisations by how well they put the matrix together again (LAPACK's test ratios).
 public enum SelfCheck {
-  public enum Routine: String, Sendable, CaseIterable { case sgemm, dgemm, sgesdd, dsyevd }
+  public enum Routine: String, Sendable, CaseIterable {
+    case sgemm, dgemm, sgesdd, dgesdd, ssyevd, dsyevd
+  }
 
   public struct Verdict: Sendable {
     public let routine: Routine
@@ -20,22 +22,38 @@ public enum SelfCheck {
   package struct Routines: Sendable {
     package var sgemm: Product<Float>
     package var dgemm: Product<Double>
-    package var sgesdd:
-      @Sendable (Tensor<Float>) throws -> (
-        u: Tensor<Float>, s: [Float], vt: Tensor<Float>
-      )
-    package var dsyevd:
-      @Sendable (Tensor<Double>) throws -> (
-        values: [Double], vectors: Tensor<Double>
-      )
+    package var sgesdd: Decomposition<Float>
+    package var dgesdd: Decomposition<Double>
+    package var ssyevd: EigenDecomposition<Float>
+    package var dsyevd: EigenDecomposition<Double>
 
     /// C = A·B with A m×k, B k×n.
     package typealias Product<T: BLASElement> = @Sendable (Tensor<T>, Tensor<T>) -> Tensor<T>
 
+    package typealias Decomposition<T: BLASElement> =
+      @Sendable (Tensor<T>) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>)
+    package typealias EigenDecomposition<T: BLASElement> =
+      @Sendable (Tensor<T>) throws -> (values: [T], vectors: Tensor<T>)
+
     package static let installed = Routines(
-      sgemm: openBLASProduct, dgemm: openBLASProduct,
-      sgesdd: { try LAPACK.uncheckedSVD($0, threads: 1) },
-      dsyevd: { try LAPACK.uncheckedSymmetricEigen($0, threads: 1) })
+      sgemm: openBLASProduct, dgemm: openBLASProduct, sgesdd: svd, dgesdd: svd, ssyevd: eigen,
+      dsyevd: eigen)
+
+    @Sendable
+    private static func svd<T: BLASElement>(
+      _ a: Tensor<T>
+    ) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>) {
+      var workspace = Workspace<T>()
+      return try LAPACK.svd(a, workspace: &workspace)
+    }
+
+    @Sendable
+    private static func eigen<T: BLASElement>(
+      _ a: Tensor<T>
+    ) throws -> (values: [T], vectors: Tensor<T>) {
+      var workspace = Workspace<T>()
+      return try LAPACK.symmetricEigen(a, workspace: &workspace)
+    }
   }
 
   /// Factorisations pass below this test ratio, products below this multiple of the error bound.
@@ -44,21 +62,33 @@ public enum SelfCheck {
   package static func run(_ routines: Routines) -> [Verdict] {
     [
       checkProduct(.sgemm, routines.sgemm), checkProduct(.dgemm, routines.dgemm),
-      checkFactorisation(.sgesdd) { size in
-        let a = matrix(size, size - 3, Float.self)
-        let (u, s, vt) = try routines.sgesdd(a)
-        return reconstructionRatio(a, u, s, vt)
-      },
-      checkFactorisation(.dsyevd) { size in
-        var a = matrix(size, size, Double.self)
-        let original = a
-        for i in 0..<size {
-          for j in 0..<size { a[i, j] = original[min(i, j), max(i, j)] }
-        }
-        let (values, vectors) = try routines.dsyevd(a)
-        return reconstructionRatio(a, vectors.transposed().contiguous(), values, vectors)
-      },
+      checkSVD(.sgesdd, routines.sgesdd), checkSVD(.dgesdd, routines.dgesdd),
+      checkEigen(.ssyevd, routines.ssyevd), checkEigen(.dsyevd, routines.dsyevd),
     ]
+  }
+
+  private static func checkSVD<T: BLASElement>(
+    _ routine: Routine, _ svd: Routines.Decomposition<T>
+  ) -> Verdict {
+    checkFactorisation(routine) { size in
+      let a = matrix(size, size - 3, T.self)
+      let (u, s, vt) = try svd(a)
+      return reconstructionRatio(a, u, s, vt)
+    }
+  }
+
+  private static func checkEigen<T: BLASElement>(
+    _ routine: Routine, _ eigen: Routines.EigenDecomposition<T>
+  ) -> Verdict {
+    checkFactorisation(routine) { size in
+      let half = matrix(size, size, T.self)
+      var a = half
+      for i in 0..<size {
+        for j in 0..<i { a[i, j] = half[j, i] }
+      }
+      let (values, vectors) = try eigen(a)
+      return reconstructionRatio(a, vectors.transposed().contiguous(), values, vectors)
+    }
   }
 
   private static func checkProduct<T: BLASElement>(
@@ -149,7 +179,7 @@ public enum SelfCheck {
       unsafe x.withUnsafeBufferPointer { x in
         unsafe y.withUnsafeBufferPointer { y in
           unsafe target.withUnsafeMutableBufferPointer { target in
-            unsafe T._gemm(
+            unsafe T._routines.openBLAS!.gemm(
               false, false, m, n, k, 1, x.baseAddress!, k, y.baseAddress!, n, 0,
               target.baseAddress!, n)
           }

@@ -1,28 +1,74 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// op(a) · op(b) of two matrices, its rows split over the pool.
+/// op(a) · op(b) of two matrices, its rows split over the pool. Transposed views are read in place.
 ///
 /// - Precondition: Rank 2, and the inner extents agree.
 /// - Complexity: 2·m·n·k operations.
 /// - Source: BLAS `?gemm`.
+@specialized(where T == Float)
+@specialized(where T == Double)
 public func matmul<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
   pool: ThreadPool = .serial
 ) -> Tensor<T> {
   precondition(a.shape.rank == 2 && b.shape.rank == 2, "matmul of \(a.shape) and \(b.shape)")
-  let (m, k) = transposeA ? (a.shape[1], a.shape[0]) : (a.shape[0], a.shape[1])
-  let (depth, n) = transposeB ? (b.shape[1], b.shape[0]) : (b.shape[0], b.shape[1])
+  let (left, flipA) = a.asStored(transposeA)
+  let (right, flipB) = b.asStored(transposeB)
+  let (m, k) = flipA ? (left.shape[1], left.shape[0]) : (left.shape[0], left.shape[1])
+  let (depth, n) = flipB ? (right.shape[1], right.shape[0]) : (right.shape[0], right.shape[1])
   precondition(k == depth, "matmul of inner extents \(k) and \(depth)")
-  let (left, right) = (a.contiguous(), b.contiguous())
-  var product = Tensor<T>(zeros: [m, n])
-  guard m > 0, n > 0, k > 0 else { return product }
+  guard m > 0, n > 0, k > 0 else { return Tensor(zeros: [m, n]) }
+  var product = Tensor<T>(uninitialized: [m, n])
   pool.forEachBlock(of: &product, minimumWork: 1 + (1 << 16) / k) { rows, output in
-    let start = transposeA ? rows.lowerBound : rows.lowerBound * k
+    let start = flipA ? rows.lowerBound : rows.lowerBound * k
     BLAS.gemm(
       m: rows.count, n: n, k: k, a: left.span.extracting(start...), lda: left.shape[1],
-      transposeA: transposeA, b: right.span, ldb: right.shape[1], transposeB: transposeB,
-      c: &output, ldc: n)
+      transposeA: flipA, b: right.span, ldb: right.shape[1], transposeB: flipB, c: &output, ldc: n)
   }
   return product
+}
+
+/// op(a[i]) · op(b[i]) of every pair of matrices, the pairs split over the pool: B×m×k and B×k×n
+/// give B×m×n.
+///
+/// - Precondition: Rank 3; batches and inner extents agree.
+/// - Complexity: 2·B·m·n·k operations.
+@specialized(where T == Float)
+@specialized(where T == Double)
+public func batchedMatmul<T: BLASElement>(
+  _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
+  pool: ThreadPool = .serial
+) -> Tensor<T> {
+  precondition(
+    a.shape.rank == 3 && b.shape.rank == 3 && a.shape[0] == b.shape[0],
+    "batchedMatmul of \(a.shape) and \(b.shape)")
+  let (m, k) = transposeA ? (a.shape[2], a.shape[1]) : (a.shape[1], a.shape[2])
+  let (depth, n) = transposeB ? (b.shape[2], b.shape[1]) : (b.shape[1], b.shape[2])
+  precondition(k == depth, "batchedMatmul of inner extents \(k) and \(depth)")
+  guard m > 0, n > 0, k > 0 else { return Tensor(zeros: [a.shape[0], m, n]) }
+  let (left, right) = (a.contiguous(), b.contiguous())
+  var products = Tensor<T>(uninitialized: [a.shape[0], m, n])
+  pool.forEachBlock(of: &products, minimumWork: 1 + (1 << 16) / k) { batch, output in
+    for index in batch {
+      let place = (index - batch.lowerBound) * m * n
+      var target = output.part(place..<place + m * n)
+      BLAS.gemm(
+        m: m, n: n, k: k, a: left.span.extracting(index * m * k..<(index + 1) * m * k),
+        lda: left.shape[2], transposeA: transposeA,
+        b: right.span.extracting(index * k * n..<(index + 1) * k * n), ldb: right.shape[2],
+        transposeB: transposeB, c: &target, ldc: n)
+    }
+  }
+  return products
+}
+
+extension Tensor where Element: BLASElement {
+  /// A packed matrix and a flag that together are op(self): the original of a transposed view, so
+  /// that it need not be copied.
+  fileprivate func asStored(_ transpose: Bool) -> (matrix: Tensor, transpose: Bool) {
+    if isContiguous { return (self, transpose) }
+    let original = transposed()
+    return original.isContiguous ? (original, !transpose) : (contiguous(), transpose)
+  }
 }

@@ -1,3 +1,4 @@
+import Logging
 public import SwiftletBLAS
 public import SwiftletCore
 
@@ -7,16 +8,127 @@ public struct SVD<T: BLASElement>: Sendable {
   public let u: Tensor<T>
   public let singularValues: [T]
   public let vt: Tensor<T>
+  /// What computed it.
+  public let method: Method
 
-  /// - Throws: `badInput` for NaN or infinite elements, `numerical` if the iteration stalls.
-  /// - Complexity: O(m·n·min(m, n)).
-  /// - Source: LAPACK `?gesdd`.
-  public init(_ matrix: Tensor<T>, threads: Int = 1) throws {
-    (u, singularValues, vt) = try LAPACK.svd(matrix, threads: threads)
+  /// An algorithm for the whole decomposition.
+  public enum Method: String, Sendable, CaseIterable {
+    /// LAPACK's divide and conquer.
+    case gesdd
+    /// LAPACK's implicit QR. Takes over if `gesdd` does not converge; some 30 times slower at
+    /// 1024×1024.
+    case gesvd
+    /// Divide and conquer in Swift.
+    case swift
+    /// One-sided Jacobi rotations in Swift: slow, and accurate for small singular values too.
+    case jacobi
+
+    /// Whether this build has it.
+    public var isAvailable: Bool {
+      switch self {
+      case .gesdd, .gesvd: LAPACK.isInstalled
+      case .swift, .jacobi: true
+      }
+    }
+
+    /// `gesdd` where it is installed and passed its self-check, else `swift`.
+    public static var automatic: Method {
+      LinalgBackend.automatic(for: T.self) == .lapack ? .gesdd : .swift
+    }
   }
 
-  private init(u: Tensor<T>, singularValues: [T], vt: Tensor<T>) {
-    (self.u, self.singularValues, self.vt) = (u, singularValues, vt)
+  /// Which vectors to compute.
+  public enum Vectors: Sendable {
+    /// r = min(m, n) on each side.
+    case thin
+    /// All m left and n right ones, those behind the r-th belonging to no singular value.
+    case full
+  }
+
+  /// - Throws: `badInput` for NaN or infinite elements, `numerical` if the iteration stalls,
+  ///   `unsupported` for LAPACK's methods in a build without it.
+  /// - Complexity: O(m·n·min(m, n)).
+  /// - Source: LAPACK `?gesdd`, `?gesvd`; see `docs/linear-algebra.md` for ours.
+  public init(
+    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Int = 1
+  ) throws {
+    var workspace = Workspace<T>()
+    try self.init(
+      matrix, vectors: vectors, method: method, threads: threads, workspace: &workspace)
+  }
+
+  /// As above, with scratch memory that outlives the call.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public init(
+    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Int = 1,
+    workspace: inout Workspace<T>
+  ) throws {
+    let full = vectors == .full
+    switch method {
+    case .gesdd:
+      do {
+        (u, singularValues, vt) = try LAPACK.svd(
+          matrix, full: full, threads: threads, workspace: &workspace)
+        self.method = .gesdd
+      } catch let error as SwiftletError where error.code == .numerical {
+        Logger.swiftlet("linalg").warning("\(error): trying gesvd, which takes longer")
+        (u, singularValues, vt) = try LAPACK.svd(
+          matrix, full: full, driver: .gesvd, threads: threads, workspace: &workspace)
+        self.method = .gesvd
+      }
+      return
+    case .gesvd:
+      (u, singularValues, vt) = try LAPACK.svd(
+        matrix, full: full, driver: .gesvd, threads: threads, workspace: &workspace)
+    case .swift:
+      try matrix.requireFiniteMatrix("svd")
+      (u, singularValues, vt) = try SwiftSVD.svd(matrix, full: full)
+    case .jacobi:
+      try matrix.requireFiniteMatrix("svd")
+      guard !full else {
+        throw SwiftletError(.unsupported, "all vectors by Jacobi", mend: "use method swift")
+      }
+      (u, singularValues, vt) = try JacobiSVD.svd(matrix)
+    }
+    self.method = method
+  }
+
+  /// - Precondition: The shapes belong together.
+  init(u: Tensor<T>, singularValues: [T], vt: Tensor<T>, method: Method) {
+    precondition(
+      u.shape[1] >= singularValues.count && vt.shape[0] >= singularValues.count,
+      "factors \(u.shape), \(singularValues.count), \(vt.shape)")
+    (self.u, self.singularValues, self.vt, self.method) = (u, singularValues, vt, method)
+  }
+
+  /// The singular values of a matrix alone, in descending order.
+  ///
+  /// - Throws: As ``init(_:vectors:method:threads:)``.
+  /// - Complexity: O(m·n·min(m, n)), at a fraction of the time that vectors take.
+  public static func values(
+    of matrix: Tensor<T>, method: Method = .automatic, threads: Int = 1
+  ) throws -> [T] {
+    var workspace = Workspace<T>()
+    return try values(of: matrix, method: method, threads: threads, workspace: &workspace)
+  }
+
+  /// As above, with scratch memory that outlives the call.
+  public static func values(
+    of matrix: Tensor<T>, method: Method = .automatic, threads: Int = 1,
+    workspace: inout Workspace<T>
+  ) throws -> [T] {
+    switch method {
+    case .gesdd, .gesvd:
+      return try LAPACK.singularValues(
+        of: matrix, driver: method == .gesdd ? .gesdd : .gesvd, threads: threads,
+        workspace: &workspace)
+    case .swift:
+      try matrix.requireFiniteMatrix("singularValues")
+      return try SwiftSVD.singularValues(of: matrix)
+    case .jacobi:
+      return try SVD(matrix, method: .jacobi).singularValues
+    }
   }
 
   /// The best approximation of lower rank, in the spectral and the Frobenius norm (Eckart & Young
@@ -27,15 +139,22 @@ public struct SVD<T: BLASElement>: Sendable {
     SVD(
       u: u.slice(axis: 1, range: 0..<rank).contiguous(),
       singularValues: Array(singularValues[..<rank]),
-      vt: vt.slice(axis: 0, range: 0..<rank).contiguous())
+      vt: vt.slice(axis: 0, range: 0..<rank).contiguous(), method: method)
+  }
+
+  /// U · diag(s) · Vᵀ.
+  public func reconstructed() -> Tensor<T> {
+    let (left, right) = balancedFactors
+    return matmul(left, right)
   }
 
   /// Two factors whose product is the matrix, each holding half of every singular value, so that
   /// both have the same scale: left m×r, right r×n.
   public var balancedFactors: (left: Tensor<T>, right: Tensor<T>) {
     let roots = singularValues.map { $0.squareRoot() }
-    var (left, right) = (u, vt)
     let rank = roots.count
+    var left = u.slice(axis: 1, range: 0..<rank).contiguous()
+    var right = vt.slice(axis: 0, range: 0..<rank).contiguous()
     do {
       var values = left.mutableSpan
       for i in values.indices { values[i] *= roots[i % max(1, rank)] }

@@ -1,7 +1,7 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// A = V · diag(values) · Vᵀ of a symmetric n×n matrix, values descending.
+/// A = V · diag(values) · Vᵀ of a symmetric n×n matrix, or its largest part; values descending.
 public struct SymmetricEigen<T: BLASElement>: Sendable {
   public let values: [T]
   /// Orthonormal eigenvectors as **columns**, in the order of the values.
@@ -9,20 +9,59 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
 
   /// Reads the upper triangle only.
   ///
+  /// - Parameter largest: How many eigenvalues to compute, from the largest down; all by default.
   /// - Throws: `badInput` for NaN or infinite elements or a matrix that is not square, `numerical`
-  ///   if the iteration stalls.
-  /// - Complexity: O(n³).
-  /// - Source: LAPACK `?syevd`.
-  public init(_ matrix: Tensor<T>, threads: Int = 1) throws {
-    let (ascending, rows) = try LAPACK.symmetricEigen(matrix, threads: threads)
-    let n = ascending.count
-    values = ascending.reversed()
-    var columns = Tensor<T>(uninitialized: [n, n])
-    var target = columns.mutableSpan
-    for column in 0..<n {
-      let source = rows.span.extracting((n - 1 - column) * n..<(n - column) * n)
-      for row in 0..<n { target[row * n + column] = source[row] }
+  ///   if the iteration stalls, `unsupported` for LAPACK in a build without it.
+  /// - Precondition: `1 ≤ largest ≤ n`.
+  /// - Complexity: O(n³); for few of the eigenvalues about half of the time.
+  /// - Source: LAPACK `?syevd`, `?syevr`; see `docs/linear-algebra.md` for ours.
+  public init(
+    _ matrix: Tensor<T>, largest: Int? = nil,
+    backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Int = 1
+  ) throws {
+    var workspace = Workspace<T>()
+    try self.init(
+      matrix, largest: largest, backend: backend, threads: threads, workspace: &workspace)
+  }
+
+  /// As above, with scratch memory that outlives the call.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public init(
+    _ matrix: Tensor<T>, largest: Int? = nil,
+    backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Int = 1,
+    workspace: inout Workspace<T>
+  ) throws {
+    precondition(matrix.shape.rank == 2, "symmetricEigen needs a matrix, not \(matrix.shape)")
+    let n = matrix.shape[0]
+    let count = largest ?? n
+    precondition(largest == nil || 1...max(1, n) ~= count, "\(count) eigenvalues of \(n)")
+    var values: [T]
+    var rows: Tensor<T>
+    switch backend {
+    case .lapack:
+      (values, rows) =
+        count == n
+        ? try LAPACK.symmetricEigen(matrix, threads: threads, workspace: &workspace)
+        : try LAPACK.symmetricEigen(
+          matrix, largest: count, threads: threads, workspace: &workspace)
+      values.reverse()
+    case .swift:
+      try matrix.requireFiniteSquareMatrix("symmetricEigen")
+      (values, rows) = try SwiftEigen.eigen(matrix, count: count)
     }
-    vectors = columns
+    self.values = values
+    vectors = Self.columns(rows, reversed: backend == .lapack)
+  }
+
+  /// The rows of a matrix as columns, the last one first if `reversed`.
+  private static func columns(_ rows: Tensor<T>, reversed: Bool) -> Tensor<T> {
+    let (count, n) = (rows.shape[0], rows.shape[1])
+    var rows = rows
+    var columns = Tensor<T>(uninitialized: [n, count])
+    columns.withView { columns in
+      rows.withView { rows in columns.copy((reversed ? rows.reversedRows : rows).transposed) }
+    }
+    return columns
   }
 }

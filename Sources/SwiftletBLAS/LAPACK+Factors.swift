@@ -1,0 +1,168 @@
+public import SwiftletCore
+
+extension LAPACK {
+  /// The thin QR factorisation A = Q · R of an m×n matrix: Q m×r, R r×n, r = min(m, n).
+  ///
+  /// The transpose that LAPACK sees is factored as L · Q, which is this.
+  ///
+  /// - Throws: `badInput` for NaN or infinite elements.
+  /// - Complexity: O(m·n·r) time; workspace 64·m elements.
+  /// - Source: LAPACK `?gelqf`, `?orglq`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func qr<T: BLASElement>(
+    _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
+  ) throws -> (q: Tensor<T>, r: Tensor<T>) {
+    let (m, n) = try extents(of: a, "qr")
+    try requireInstalled()
+    let routines = T._routines
+    let rank = min(m, n)
+    var r = Tensor<T>(zeros: [rank, n])
+    guard rank > 0 else { return (Tensor(zeros: [m, 0]), r) }
+    var factored = a
+    let size = 64 * m + rank
+    // Q comes out in the first r columns; what is left of the rows is cut off below.
+    let info = unsafe factored.withPointer { a in
+      unsafe workspace.with(size) { work, _ in
+        withBLASThreads(threads) {
+          let (tau, rest, restSize) = unsafe (work, work + rank, Int32(size - rank))
+          let info = unsafe routines.openBLAS!.gelqf(
+            columnMajor, Int32(n), Int32(m), a, Int32(n), tau, rest, restSize)
+          guard info == 0 else { return info }
+          unsafe r.withPointer { r in
+            for i in 0..<rank {
+              for j in i..<n { unsafe r[i * n + j] = unsafe a[i * n + j] }
+            }
+          }
+          return unsafe routines.openBLAS!.orglq(
+            columnMajor, Int32(rank), Int32(m), Int32(rank), a, Int32(n), tau, rest, restSize)
+        }
+      }
+    }
+    try check(info, "gelqf", T.self, "\(m)×\(n)")
+    return (rank == n ? factored : factored.slice(axis: 1, range: 0..<rank).contiguous(), r)
+  }
+
+  /// A rank-revealing QR factorisation A · P = Q · R: column `permutation[j]` of A is column j of
+  /// Q · R, and the diagonal of R does not grow.
+  ///
+  /// - Throws: As `qr`.
+  /// - Complexity: O(m·n·r) time; workspace 2·n + 32·(n + 1) elements and a transposed copy.
+  /// - Source: LAPACK `?geqp3`, `?orgqr`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func pivotedQR<T: BLASElement>(
+    _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
+  ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
+    let (m, n) = try extents(of: a, "pivotedQR")
+    try requireInstalled()
+    let routines = T._routines
+    let rank = min(m, n)
+    var r = Tensor<T>(zeros: [rank, n])
+    guard rank > 0 else { return (Tensor(zeros: [m, 0]), r, Array(0..<n)) }
+    // Columns of A have to change places, so that LAPACK must see A itself.
+    var columns = Tensor<T>(uninitialized: [n, m])
+    var source = a
+    columns.withView { target in source.withView { target.copy($0.transposed) } }
+    var pivots = [Int32](repeating: 0, count: n)
+    let size = max(3 * n + 1, 2 * n + 32 * (n + 1)) + rank
+    var pivotSpan = pivots.mutableSpan
+    let info = unsafe columns.withPointer { a in
+      unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in
+        unsafe workspace.with(size) { work, _ in
+          withBLASThreads(threads) {
+            let (tau, rest, restSize) = unsafe (work, work + rank, Int32(size - rank))
+            let info = unsafe routines.openBLAS!.geqp3(
+              columnMajor, Int32(m), Int32(n), a, Int32(m), pivots.baseAddress, tau, rest, restSize)
+            guard info == 0 else { return info }
+            unsafe r.withPointer { r in
+              for i in 0..<rank {
+                for j in i..<n { unsafe r[i * n + j] = unsafe a[j * m + i] }
+              }
+            }
+            return unsafe routines.openBLAS!.orgqr(
+              columnMajor, Int32(m), Int32(rank), Int32(rank), a, Int32(m), tau, rest, restSize)
+          }
+        }
+      }
+    }
+    try check(info, "geqp3", T.self, "\(m)×\(n)")
+    var q = Tensor<T>(uninitialized: [m, rank])
+    q.withView { q in columns.withView { q.copy($0.rowBlock(0..<rank).transposed) } }
+    return (q, r, pivots.map { Int($0) - 1 })
+  }
+
+  /// The lower triangle L with A = L · Lᵀ of a symmetric positive definite matrix. Only the lower
+  /// triangle of A is read.
+  ///
+  /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square; `numerical` if
+  ///   it is not positive definite.
+  /// - Source: LAPACK `?potrf`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Int = 1) throws -> Tensor<T> {
+    let n = try order(of: a, "cholesky")
+    try requireInstalled()
+    let routines = T._routines
+    var l = a
+    guard n > 0 else { return l }
+    let info = unsafe l.withPointer { a in
+      let info = withBLASThreads(threads) {
+        unsafe routines.openBLAS!.potrf(columnMajor, code("U"), Int32(n), a, Int32(n))
+      }
+      for i in 0..<n {
+        for j in i + 1..<n { unsafe a[i * n + j] = 0 }
+      }
+      return info
+    }
+    guard info <= 0 else { throw notPositiveDefinite(minor: Int(info), n) }
+    try check(info, "potrf", T.self, "\(n)×\(n)")
+    return l
+  }
+
+  package static func notPositiveDefinite(minor: Int, _ n: Int) -> SwiftletError {
+    SwiftletError(
+      .numerical, "the matrix is not positive definite (leading minor \(minor))", at: "\(n)×\(n)",
+      mend: "add a small multiple of the identity, or take its eigenvalues")
+  }
+
+  /// The factors of P · A = L · U in one n×n matrix (L without its unit diagonal), and P: row i of
+  /// P · A is row `permutation[i]` of A. Singular matrices are factored too: U then has a zero on
+  /// its diagonal.
+  ///
+  /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square.
+  /// - Source: LAPACK `?getrf`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func lu<T: BLASElement>(
+    _ a: Tensor<T>, threads: Int = 1
+  ) throws -> (factors: Tensor<T>, permutation: [Int], isOdd: Bool) {
+    let n = try order(of: a, "lu")
+    try requireInstalled()
+    let routines = T._routines
+    guard n > 0 else { return (a, [], false) }
+    // Rows have to change places, so that LAPACK must see A itself.
+    var columns = Tensor<T>(uninitialized: [n, n])
+    var factors = a
+    columns.withView { target in factors.withView { target.copy($0.transposed) } }
+    var pivots = [Int32](repeating: 0, count: n)
+    var pivotSpan = pivots.mutableSpan
+    let info = unsafe columns.withPointer { a in
+      unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in
+        withBLASThreads(threads) {
+          unsafe routines.openBLAS!.getrf(
+            columnMajor, Int32(n), Int32(n), a, Int32(n), pivots.baseAddress)
+        }
+      }
+    }
+    try check(min(info, 0), "getrf", T.self, "\(n)×\(n)")
+    factors.withView { target in columns.withView { target.copy($0.transposed) } }
+    var permutation = Array(0..<n)
+    var isOdd = false
+    for (i, pivot) in pivots.enumerated() where Int(pivot) - 1 != i {
+      permutation.swapAt(i, Int(pivot) - 1)
+      isOdd.toggle()
+    }
+    return (factors, permutation, isOdd)
+  }
+}

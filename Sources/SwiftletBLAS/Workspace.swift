@@ -1,0 +1,39 @@
+import SwiftletCore
+
+/// Scratch memory that factorisations of matrices of like size can share, so that a loop of them
+/// allocates once. It grows to what the largest of them needs.
+///
+/// The factorisations in Swift take theirs from the pool of freed memory and leave this empty.
+public struct Workspace<T: BLASElement>: ~Copyable {
+  private var elements = Tensor<T>(zeros: [0])
+  private var integers: [Int32] = []
+
+  public init() {}
+
+  /// Elements held so far.
+  public var elementCount: Int { elements.count }
+
+  /// Lends at least so many elements and integers.
+  mutating func with<R>(
+    _ elementCount: Int, integers integerCount: Int = 0,
+    _ body: (UnsafeMutablePointer<T>, UnsafeMutablePointer<Int32>) throws -> R
+  ) rethrows -> R {
+    if elements.count < elementCount { elements = Tensor(uninitialized: [elementCount]) }
+    if integers.count <= integerCount {
+      integers = [Int32](repeating: 0, count: integerCount + 1)
+    }
+    return try unsafe Self.lend(&elements, &integers, body)
+  }
+
+  private static func lend<R>(
+    _ elements: inout Tensor<T>, _ integers: inout [Int32],
+    _ body: (UnsafeMutablePointer<T>, UnsafeMutablePointer<Int32>) throws -> R
+  ) rethrows -> R {
+    var integerSpan = integers.mutableSpan
+    return try unsafe elements.withPointer { elements in
+      try unsafe integerSpan.withUnsafeMutableBufferPointer { integers in
+        try unsafe body(elements, integers.baseAddress!)
+      }
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/// The loops that dense linear algebra in Swift spends its time in, for one element type and one
+/// instruction set.
+///
+/// Kernels take raw pointers and sizes in elements, allocate nothing and read nothing out of
+/// bounds. The targets `SwiftletDense` and `SwiftletDenseAVX2` fill this table from the same
+/// sources, compiled for different processors.
+@safe
+package final class DenseKernels<T: FloatElement>: Sendable {
+  /// The instruction set, as users know it.
+  package let name: String
+  /// Elements that ``gemm`` needs as scratch, aligned to 64 bytes, for an m×k by k×n product.
+  package let gemmScratch: @Sendable (_ m: Int, _ n: Int, _ k: Int) -> Int
+  /// C += alpha · A · B. A (m×k) and B (k×n) have any steps between rows and columns, C (m×n) has
+  /// packed rows.
+  package let gemm:
+    @Sendable (
+      _ m: Int, _ n: Int, _ k: Int, _ alpha: T, _ a: UnsafePointer<T>, _ aRow: Int, _ aColumn: Int,
+      _ b: UnsafePointer<T>, _ bRow: Int, _ bColumn: Int, _ c: UnsafeMutablePointer<T>, _ cRow: Int,
+      _ scratch: UnsafeMutablePointer<T>
+    ) -> Void
+  /// y += alpha · A · x with A m×n.
+  package let gemv: MatrixVector
+  /// y += alpha · Aᵀ · x with A m×n.
+  package let gemvTransposed: MatrixVector
+  /// y += alpha · A · x with A symmetric, n×n, of which only the upper triangle is read.
+  package let symv:
+    @Sendable (
+      _ n: Int, _ alpha: T, _ a: UnsafePointer<T>, _ lda: Int, _ x: UnsafePointer<T>,
+      _ y: UnsafeMutablePointer<T>
+    ) -> Void
+  /// xᵀ · y, in several interleaved sums.
+  package let dot: @Sendable (_ n: Int, _ x: UnsafePointer<T>, _ y: UnsafePointer<T>) -> T
+  /// y += alpha · x.
+  package let axpy:
+    @Sendable (_ n: Int, _ alpha: T, _ x: UnsafePointer<T>, _ y: UnsafeMutablePointer<T>) -> Void
+  /// (x, y) ← (c·x + s·y, c·y − s·x).
+  package let rotate:
+    @Sendable (
+      _ n: Int, _ c: T, _ s: T, _ x: UnsafeMutablePointer<T>, _ y: UnsafeMutablePointer<T>
+    ) -> Void
+  /// Sum and sum of slopes of z²/Δ and z²/Δ² with Δ = (gap − t)·(sum + t), or gap − t without
+  /// `sum`: one side of a secular equation.
+  package let secular:
+    @Sendable (
+      _ n: Int, _ gap: UnsafePointer<T>, _ sum: UnsafePointer<T>?, _ z2: UnsafePointer<T>, _ t: T
+    ) -> (value: T, slope: T)
+
+  package typealias MatrixVector =
+    @Sendable (
+      _ m: Int, _ n: Int, _ alpha: T, _ a: UnsafePointer<T>, _ lda: Int, _ x: UnsafePointer<T>,
+      _ y: UnsafeMutablePointer<T>
+    ) -> Void
+
+  package init(
+    name: String, gemmScratch: @escaping @Sendable (Int, Int, Int) -> Int,
+    gemm:
+      @escaping @Sendable (
+        Int, Int, Int, T, UnsafePointer<T>, Int, Int, UnsafePointer<T>, Int, Int,
+        UnsafeMutablePointer<T>, Int, UnsafeMutablePointer<T>
+      ) -> Void,
+    gemv: @escaping MatrixVector, gemvTransposed: @escaping MatrixVector,
+    symv:
+      @escaping @Sendable (
+        Int, T, UnsafePointer<T>, Int, UnsafePointer<T>, UnsafeMutablePointer<T>
+      ) -> Void,
+    dot: @escaping @Sendable (Int, UnsafePointer<T>, UnsafePointer<T>) -> T,
+    axpy: @escaping @Sendable (Int, T, UnsafePointer<T>, UnsafeMutablePointer<T>) -> Void,
+    rotate:
+      @escaping @Sendable (Int, T, T, UnsafeMutablePointer<T>, UnsafeMutablePointer<T>) -> Void,
+    secular:
+      @escaping @Sendable (Int, UnsafePointer<T>, UnsafePointer<T>?, UnsafePointer<T>, T) -> (
+        value: T, slope: T
+      )
+  ) {
+    self.name = name
+    self.gemmScratch = gemmScratch
+    unsafe self.gemm = gemm
+    unsafe self.gemv = gemv
+    unsafe self.gemvTransposed = gemvTransposed
+    unsafe self.symv = symv
+    unsafe self.dot = dot
+    unsafe self.axpy = axpy
+    unsafe self.rotate = rotate
+    unsafe self.secular = secular
+  }
+}

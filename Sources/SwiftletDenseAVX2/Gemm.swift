@@ -1,0 +1,1 @@
+../SwiftletDense/Gemm.swift

@@ -1,0 +1,1 @@
+../SwiftletDense/Gemv.swift

@@ -1,0 +1,1 @@
+../SwiftletDense/Tables.swift

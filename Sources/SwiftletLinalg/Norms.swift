@@ -1,0 +1,103 @@
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// A measure of size of a matrix.
+public enum MatrixNorm: String, Sendable, CaseIterable {
+  /// The largest sum of magnitudes in a column.
+  case one
+  /// The largest sum of magnitudes in a row.
+  case infinity
+  /// √Σ aᵢⱼ².
+  case frobenius
+  /// The largest magnitude.
+  case max
+  /// The largest singular value.
+  case spectral
+  /// The sum of the singular values.
+  case nuclear
+}
+
+extension Tensor where Element: BLASElement {
+  /// A norm of this matrix; 0 for an empty one.
+  ///
+  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if singular values are asked
+  ///   for and the iteration stalls.
+  /// - Precondition: Rank 2.
+  /// - Complexity: O(m·n), for the last two norms O(m·n·min(m, n)).
+  public func norm(_ kind: MatrixNorm) throws -> Element {
+    try requireFiniteMatrix("norm")
+    switch kind {
+    case .spectral: return try SVD.values(of: self).first ?? 0
+    case .nuclear: return try SVD.values(of: self).reduce(0, +)
+    case .max: return contiguous().largestMagnitude
+    case .frobenius:
+      let packed = contiguous()
+      return unsafe packed.span.withUnsafeBufferPointer {
+        guard let start = $0.baseAddress else { return 0 }
+        return unsafe Householder.norm(start, count: $0.count)
+      }
+    case .one: return transposed().contiguous().largestRowSum
+    case .infinity: return contiguous().largestRowSum
+    }
+  }
+
+  private var largestMagnitude: Element {
+    var largest: Element = 0
+    let elements = span
+    for i in elements.indices { largest = Swift.max(largest, abs(elements[i])) }
+    return largest
+  }
+
+  private var largestRowSum: Element {
+    let columns = shape[1]
+    var largest: Element = 0
+    let elements = span
+    for row in 0..<shape[0] {
+      let values = elements.extracting(row * columns..<(row + 1) * columns)
+      var sum: Element = 0
+      for j in values.indices { sum += abs(values[j]) }
+      largest = Swift.max(largest, sum)
+    }
+    return largest
+  }
+
+  /// The ratio of the largest to the smallest of the min(m, n) singular values: 1 for an empty
+  /// matrix, infinite for one without full rank.
+  ///
+  /// - Throws: As ``norm(_:)``.
+  /// - Precondition: Rank 2.
+  public func conditionNumber() throws -> Element {
+    let values = try SVD.values(of: self)
+    guard let largest = values.first, let smallest = values.last else { return 1 }
+    return smallest > 0 ? largest / smallest : .infinity
+  }
+
+  /// The Moore–Penrose inverse, n×m.
+  ///
+  /// - Parameter tolerance: Singular values below so much of the largest count as 0; default:
+  ///   max(m, n) · ε.
+  /// - Throws: As ``norm(_:)``.
+  /// - Precondition: Rank 2.
+  /// - Complexity: O(m·n·min(m, n)).
+  public func pseudoInverse(tolerance: Element? = nil) throws -> Tensor {
+    let svd = try SVD(self)
+    let rank = svd.rank(tolerance: tolerance)
+    let cut = svd.truncated(to: rank)
+    var right = cut.vt
+    right.withView { rows in
+      for i in 0..<rank { rows.rowBlock(i..<i + 1).divide(by: cut.singularValues[i]) }
+    }
+    return matmul(right, cut.u, transposeA: true, transposeB: true)
+  }
+}
+
+extension SVD {
+  /// How many singular values exceed `tolerance` times the largest.
+  ///
+  /// - Parameter tolerance: Default: max(m, n) · ε.
+  public func rank(tolerance: T? = nil) -> Int {
+    let size = T(max(u.shape[0], vt.shape[1]))
+    let limit = (singularValues.first ?? 0) * (tolerance ?? size * T.ulpOfOne)
+    return singularValues.count { $0 > limit }
+  }
+}

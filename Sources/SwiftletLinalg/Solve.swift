@@ -1,0 +1,172 @@
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// A = L · Lᵀ of a symmetric positive definite matrix, L lower triangular.
+public struct Cholesky<T: BLASElement>: Sendable {
+  public let l: Tensor<T>
+
+  /// Reads the lower triangle only.
+  ///
+  /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square; `numerical` if
+  ///   it is not positive definite; `unsupported` for LAPACK in a build without it.
+  /// - Complexity: n³ / 3 operations.
+  /// - Source: LAPACK `?potrf`.
+  public init(
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+  ) throws {
+    try matrix.requireFiniteSquareMatrix("cholesky")
+    l =
+      switch backend {
+      case .lapack: try LAPACK.cholesky(matrix, threads: threads)
+      case .swift: try SwiftSolve.cholesky(matrix)
+      }
+  }
+
+  /// X with A · X = B, for B n×k.
+  ///
+  /// - Precondition: B has n rows.
+  public func solve(_ b: Tensor<T>) -> Tensor<T> {
+    var x = b
+    l.solveTriangular(isLower: true, &x)
+    l.solveTriangular(isLower: true, transposed: true, &x)
+    return x
+  }
+}
+
+/// P · A = L · U of a square matrix by partial pivoting.
+public struct LU<T: BLASElement>: Sendable {
+  private let factors: Tensor<T>
+  /// Row i of P · A is row `permutation[i]` of A.
+  public let permutation: [Int]
+  private let isOdd: Bool
+
+  /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square, `unsupported`
+  ///   for LAPACK in a build without it. Singular matrices are factored too.
+  /// - Complexity: 2·n³ / 3 operations.
+  /// - Source: LAPACK `?getrf`.
+  public init(
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+  ) throws {
+    try matrix.requireFiniteSquareMatrix("lu")
+    (factors, permutation, isOdd) =
+      switch backend {
+      case .lapack: try LAPACK.lu(matrix, threads: threads)
+      case .swift: SwiftSolve.lu(matrix)
+      }
+  }
+
+  /// The unit lower triangle.
+  public var l: Tensor<T> { factors.triangle { $0 > $1 ? nil : $0 == $1 ? 1 : 0 } }
+  /// The upper triangle.
+  public var u: Tensor<T> { factors.triangle { $0 <= $1 ? nil : 0 } }
+
+  public var determinant: T {
+    (0..<permutation.count).reduce(isOdd ? -1 : 1) { $0 * factors[$1, $1] }
+  }
+
+  /// X with A · X = B, for B n×k.
+  ///
+  /// - Throws: `numerical` if the matrix is singular.
+  /// - Precondition: B has n rows.
+  public func solve(_ b: Tensor<T>) throws -> Tensor<T> {
+    let n = permutation.count
+    precondition(b.shape.rank == 2 && b.shape[0] == n, "a system of \(n) equations, not \(b.shape)")
+    if let zero = (0..<n).first(where: { factors[$0, $0] == 0 }) {
+      throw SwiftletError(
+        .numerical, "the matrix is singular (pivot \(zero + 1))", at: "\(n)×\(n)",
+        mend: "take the least-squares solution")
+    }
+    var source = b
+    var x = Tensor<T>(uninitialized: b.shape)
+    x.withView { x in
+      source.withView { b in
+        for (row, origin) in permutation.enumerated() {
+          x.rowBlock(row..<row + 1).copy(b.rowBlock(origin..<origin + 1))
+        }
+      }
+    }
+    factors.solveTriangular(isLower: true, isUnit: true, &x)
+    factors.solveTriangular(isLower: false, &x)
+    return x
+  }
+}
+
+/// The X of least ‖X‖ among those that make ‖A · X − B‖ least, column by column; A m×n, B m×k,
+/// X n×k.
+///
+/// A matrix of full rank is solved by QR; one whose columns depend on each other by its singular
+/// values, of which those below the tolerance count as 0.
+///
+/// - Parameter tolerance: Relative to the largest singular value; default: max(m, n) · ε.
+/// - Returns: X, and the rank of A.
+/// - Throws: `badInput` for NaN or infinite elements, `numerical` if the iteration stalls.
+/// - Precondition: B has m rows.
+/// - Complexity: O(m·n·min(m, n)).
+/// - Source: Golub & Van Loan 5.3 and 5.5; LAPACK `?gelsd`.
+public func leastSquares<T: BLASElement>(
+  _ a: Tensor<T>, _ b: Tensor<T>, tolerance: T? = nil,
+  backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+) throws -> (x: Tensor<T>, rank: Int) {
+  precondition(
+    a.shape.rank == 2 && b.shape.rank == 2 && a.shape[0] == b.shape[0],
+    "least squares of \(a.shape) and \(b.shape)")
+  try b.requireFiniteMatrix("leastSquares")
+  let (m, n) = (a.shape[0], a.shape[1])
+  let limit = tolerance ?? T(max(m, n)) * T.ulpOfOne
+  if m >= n, n > 0 {
+    let qr = try QR(a, backend: backend, threads: threads)
+    let pivots = (0..<n).map { abs(qr.r[$0, $0]) }
+    // The diagonal of R bounds the smallest singular value from above only, hence the reserve.
+    if pivots.min()! > limit.squareRoot() * pivots.max()! {
+      var x = matmul(qr.q, b, transposeA: true)
+      qr.r.solveTriangular(isLower: false, &x)
+      return (x, n)
+    }
+  }
+  let svd = try SVD(a, method: backend == .lapack ? .gesdd : .swift, threads: threads)
+  let rank = svd.rank(tolerance: limit)
+  let cut = svd.truncated(to: rank)
+  var projected = matmul(cut.u, b, transposeA: true)
+  projected.withView { rows in
+    for i in 0..<rank { rows.rowBlock(i..<i + 1).divide(by: cut.singularValues[i]) }
+  }
+  return (matmul(cut.vt, projected, transposeA: true), rank)
+}
+
+extension Tensor where Element: BLASElement {
+  /// x ← op(self)⁻¹ · x for a triangular matrix.
+  func solveTriangular(
+    isLower: Bool, isUnit: Bool = false, transposed: Bool = false, _ x: inout Tensor
+  ) {
+    let n = shape[0]
+    precondition(
+      x.shape.rank == 2 && x.shape[0] == n, "a system of \(n) equations, not \(x.shape)")
+    let columns = x.shape[1]
+    var target = x.mutableSpan
+    BLAS.trsm(
+      n: n, columns: columns, a: span, lda: max(1, shape[1]), isLower: isLower, isUnit: isUnit,
+      transposeA: transposed, b: &target, ldb: max(1, columns))
+  }
+
+  /// A copy with elements replaced where `rule` gives one for the row and column.
+  fileprivate func triangle(_ rule: (Int, Int) -> Element?) -> Tensor {
+    var result = self
+    result.withView { view in
+      for i in 0..<view.rows {
+        for j in 0..<view.columns {
+          if let value = rule(i, j) { view[i, j] = value }
+        }
+      }
+    }
+    return result
+  }
+
+  /// - Precondition: Rank 2.
+  /// - Throws: `badInput` if the matrix is not square, or has NaN or infinite elements.
+  func requireFiniteSquareMatrix(_ operation: String) throws {
+    try requireFiniteMatrix(operation)
+    guard shape[0] == shape[1] else {
+      throw SwiftletError(.badInput, "a \(shape) matrix is not square", at: operation)
+    }
+  }
+}
