@@ -65,7 +65,7 @@ let package = Package(
     target("SwiftletKernels", ["SwiftletCore", "CSwiftletKernels"]),
 
     // MARK: Floor 3: linear algebra; the graph and its operators
-    target("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS"]),
+    target("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS", realModule]),
     target(
       "SwiftletGraph",
       ["SwiftletCore", "SwiftletBLAS", "SwiftletKernels", ordered, realModule]),
