@@ -84,6 +84,14 @@ struct CanonicalPolyadicTests {
     }
     #expect(results[0].factors == results[1].factors && results[0].weights == results[1].weights)
     #expect(results[0].iterations == results[1].iterations)
+    #expect(results[0].factors != results[2].factors)
+  }
+
+  /// The start from the HOSVD draws nothing, up to ranks that singular vectors suffice for.
+  @Test func oneStartIsNotRandom() throws {
+    let tensor = Tensor.polyadic([1, 1, 1], factors([6, 4, 5], 3, seed: 17))
+    let results = try [1, 2].map { try CanonicalPolyadic(tensor, rank: 3, restarts: 0, seed: $0) }
+    #expect(results[0].factors == results[1].factors && results[0].fit > 1 - 1e-6)
   }
 
   @Test func moreStartsAreNeverWorse() throws {
@@ -98,9 +106,10 @@ struct CanonicalPolyadicTests {
   // MARK: Degeneracy
 
   /// a⊗a⊗b + a⊗b⊗a + b⊗a⊗a has rank 3 and border rank 2: two components come arbitrarily close,
-  /// growing without bound. Without the ridge they would be beyond 4.5 after 10 000 sweeps.
-  @Test(arguments: 0..<4 as Range<UInt64>, [1000, 10_000])
-  func borderRankIsReported(seed: UInt64, sweeps: Int) throws {
+  /// growing without bound. The ridge lets them grow to 3.26 times the tensor. Sweeps without
+  /// momentum take some 8000 to get there.
+  @Test(arguments: 0..<4 as Range<UInt64>)
+  func borderRankIsReported(seed: UInt64) throws {
     let vectors = try SVD(factors([4], 2, seed: 20 + seed)[0]).u.transposed()
       .contiguous().elements
     var tensor = Tensor<Double>(zeros: [4, 4, 4])
@@ -108,14 +117,12 @@ struct CanonicalPolyadicTests {
       tensor.addProduct(
         of: (0..<3).map { Array($0 == place ? vectors[4...] : vectors[..<4]) }, times: 1)
     }
-    let result = try CanonicalPolyadic(
-      tensor, rank: 2, restarts: 2, seed: seed, maximumIterations: sweeps)
+    let result = try CanonicalPolyadic(tensor, rank: 2, seed: seed)
     let norm = tensor.elements.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    #expect(result.isDegenerate)
+    #expect(result.isDegenerate && result.hasConverged)
     #expect(result.fit > 0.9 && result.fit < 1)
-    #expect(result.weights.allSatisfy { $0 > 2 * norm && $0 < 4 * norm })
+    #expect(result.weights.allSatisfy { abs($0 / norm - 3.26) < 0.02 })
     #expect(result.factors.allSatisfy { $0.isFinite })
-    #expect(result.hasConverged == (sweeps == 10_000))
     #expect(abs(tensor.distance(to: result.reconstructed()) - (1 - result.fit)) < 1e-9)
     // With one more component, the fit is exact.
     let exact = try CanonicalPolyadic(tensor, rank: 3, seed: seed)

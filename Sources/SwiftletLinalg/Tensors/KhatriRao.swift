@@ -57,6 +57,13 @@ extension Tensor where Element == Double {
     for i in factors.indices { values[i] *= factors[i] }
   }
 
+  /// Goes on from `earlier` through here, by a multiple of the way.
+  mutating func extrapolate(from earlier: Tensor, by factor: Double) {
+    let start = earlier.span
+    var values = mutableSpan
+    for i in start.indices { values[i] += factor * (values[i] - start[i]) }
+  }
+
   /// Multiplies each column of a matrix by a number.
   mutating func scaleColumns(by numbers: [Double]) {
     let rows = shape[0]
