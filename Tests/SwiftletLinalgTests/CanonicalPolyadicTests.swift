@@ -129,6 +129,19 @@ struct CanonicalPolyadicTests {
     #expect(exact.fit > 1 - 1e-6 && !exact.isDegenerate)
   }
 
+  /// The same for vectors at any angle. Near collinear ones give components that are not large.
+  @Test(arguments: 0..<12 as Range<UInt64>)
+  func degeneracyIsReportedAtAnyAngle(seed: UInt64) throws {
+    let vectors = factors([4, 4], 1, seed: 20 + seed).map(\.elements)
+    var tensor = Tensor<Double>(zeros: [4, 4, 4])
+    for place in 0..<3 {
+      tensor.addProduct(of: (0..<3).map { vectors[$0 == place ? 1 : 0] }, times: 1)
+    }
+    let result = try CanonicalPolyadic(tensor, rank: 2, seed: seed)
+    #expect(result.isDegenerate && result.hasConverged)
+    #expect(result.fit > 0.99 && result.fit < 1)
+  }
+
   /// More components than the tensor has: singular normal equations, weights of no meaning, but
   /// an exact fit.
   @Test(arguments: [2, 5, 9])

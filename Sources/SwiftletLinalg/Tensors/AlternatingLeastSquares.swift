@@ -107,13 +107,13 @@ struct AlternatingLeastSquares {
     balance()
   }
 
-  /// Whether two components, each larger than the target, have a cosine below −0.9. Once they did,
-  /// half of that suffices, lest the ridge that shrinks them come and go.
+  /// Whether two components, each over half as large as the target, have a cosine below −0.9. Once
+  /// they did, less suffices, lest the ridge that shrinks them come and go.
   ///
   /// - Parameter components: The inner products of the components, R×R.
   private func cancels(_ components: Tensor<Double>) -> Bool {
     let (rank, products) = (components.shape[0], components.span)
-    let (energy, cosine) = isDegenerate ? (0.25, -0.8) : (1, -0.9)
+    let (energy, cosine) = isDegenerate ? (0.0625, -0.8) : (0.25, -0.9)
     for i in 0..<rank {
       for j in 0..<i {
         let (a, b) = (products[i * rank + i], products[j * rank + j])
@@ -145,29 +145,17 @@ struct AlternatingLeastSquares {
     modes.dropFirst().reduce(into: grams[modes[0]]) { $0.multiply(by: grams[$1]) }
   }
 
-  /// products · (normal + ridge)⁺, I_n×R: the least-squares solution for one factor.
-  ///
-  /// The matrix is first scaled to a diagonal of ones, so that the cut-off of the pseudo-inverse
-  /// tells dependent components from small ones.
+  /// products · (normal + ridge)⁺, I_n×R: the least-squares solution for one factor. Dependent
+  /// components make the matrix singular; the pseudo-inverse gives them the least norm.
   private static func solution(
     of normal: Tensor<Double>, ridge: Double, _ products: Tensor<Double>, _ pool: ThreadPool
   ) throws -> Tensor<Double> {
-    let rank = normal.shape[0]
-    var matrix = normal
-    for r in 0..<rank { matrix[r, r] += ridge }
-    let inverseRoots = (0..<rank).map { matrix[$0, $0] > 0 ? 1 / matrix[$0, $0].squareRoot() : 0 }
-    matrix.scaleColumns(by: inverseRoots)
-    matrix = matrix.transposed().contiguous()
-    matrix.scaleColumns(by: inverseRoots)
-    let eigen = try SymmetricEigen(matrix)
-    let cut = Double(rank) * Double.ulpOfOne * (eigen.values.first ?? 0)
-    var scaled = products
-    scaled.scaleColumns(by: inverseRoots)
-    var coordinates = matmul(scaled, eigen.vectors, pool: pool)
-    coordinates.scaleColumns(by: eigen.values.map { $0 > cut ? 1 / $0 : 0 })
-    var solution = matmul(coordinates, eigen.vectors, transposeB: true, pool: pool)
-    solution.scaleColumns(by: inverseRoots)
-    return solution
+    let eigen = try SymmetricEigen(normal)
+    let values = eigen.values.map { $0 + ridge }
+    let cut = Double(values.count) * Double.ulpOfOne * values[0]
+    var coordinates = matmul(products, eigen.vectors, pool: pool)
+    coordinates.scaleColumns(by: values.map { $0 > cut ? 1 / $0 : 0 })
+    return matmul(coordinates, eigen.vectors, transposeB: true, pool: pool)
   }
 
   // MARK: Products with the target

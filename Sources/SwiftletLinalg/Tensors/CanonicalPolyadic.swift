@@ -22,7 +22,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
   public let iterations: Int
   /// Whether it ended because the fit stood still, not because the sweeps ran out.
   public let hasConverged: Bool
-  /// Whether two components, each larger than the tensor, all but cancel out.
+  /// Whether two components, each over half as large as the tensor, all but cancel out.
   public let isDegenerate: Bool
   private let shape: Shape
 
