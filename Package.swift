@@ -90,7 +90,7 @@ let package = Package(
       ]),
 
     // MARK: Floor 3: linear algebra; the graph and its operators
-    target("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS", logging]),
+    target("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS", logging, realModule]),
     target(
       "SwiftletGraph",
       ["SwiftletCore", "SwiftletBLAS", "SwiftletKernels", ordered, realModule]),
