@@ -199,7 +199,7 @@ import _SwiftletTestSupport
     #expect(
       Set(report.keys).isSuperset(of: ["cpu", "features", "isa", "kernels", "blas", "threads"]))
     let loops = try swiftlet("doctor", "--json", environment: ["SWIFTLET_BLAS": "swift"]).json()
-    #expect((loops["blas"] as? [String: Any])?["uses"] as? String == "Swift loops")
+    #expect((loops["blas"] as? [String: Any])?["uses"] as? String == "Swift")
     let scalar = try swiftlet("doctor", "--json", environment: ["SWIFTLET_ISA": "scalar"]).json()
     #expect(scalar["isa"] as? String == "scalar")
     expectFailure(try swiftlet("doctor", environment: ["SWIFTLET_ISA": "mmx"]), 2, "mmx")
