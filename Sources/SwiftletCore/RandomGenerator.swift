@@ -61,6 +61,8 @@ extension Tensor where Element: FloatElement {
   }
 
   /// Independent standard normal elements.
+  @specialized(where Element == Float)
+  @specialized(where Element == Double)
   public init(_ shape: Shape, normalUsing generator: inout RandomGenerator) {
     self.init(uninitialized: shape)
     var span = mutableSpan

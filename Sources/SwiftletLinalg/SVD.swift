@@ -22,12 +22,16 @@ public struct SVD<T: BLASElement>: Sendable {
     case swift
     /// One-sided Jacobi rotations in Swift: slow, and accurate for small singular values too.
     case jacobi
+    /// From the eigenvalues of AᵀA or AAᵀ, whichever is smaller: the least work for matrices that
+    /// are much longer than wide, at the price of half of the digits. Values below √ε of the
+    /// largest are noise, and the vectors made from them are not orthogonal.
+    case gram
 
     /// Whether this build has it.
     public var isAvailable: Bool {
       switch self {
       case .gesdd, .gesvd: LAPACK.isInstalled
-      case .swift, .jacobi: true
+      case .swift, .jacobi, .gram: true
       }
     }
 
@@ -86,12 +90,20 @@ public struct SVD<T: BLASElement>: Sendable {
       (u, singularValues, vt) = try SwiftSVD.svd(matrix, full: full)
     case .jacobi:
       try matrix.requireFiniteMatrix("svd")
-      guard !full else {
-        throw SwiftletError(.unsupported, "all vectors by Jacobi", mend: "use method swift")
-      }
+      try Self.refuseFull(vectors, method)
       (u, singularValues, vt) = try JacobiSVD.svd(matrix)
+    case .gram:
+      try matrix.requireFiniteMatrix("svd")
+      try Self.refuseFull(vectors, method)
+      (u, singularValues, vt) = try GramSVD.svd(matrix, threads: threads)
     }
     self.method = method
+  }
+
+  private static func refuseFull(_ vectors: Vectors, _ method: Method) throws {
+    guard case .full = vectors else { return }
+    throw SwiftletError(
+      .unsupported, "method \(method) finds thin factors only", mend: "use method swift")
   }
 
   /// - Precondition: The shapes belong together.
@@ -126,8 +138,8 @@ public struct SVD<T: BLASElement>: Sendable {
     case .swift:
       try matrix.requireFiniteMatrix("singularValues")
       return try SwiftSVD.singularValues(of: matrix)
-    case .jacobi:
-      return try SVD(matrix, method: .jacobi).singularValues
+    case .jacobi, .gram:
+      return try SVD(matrix, method: method, threads: threads).singularValues
     }
   }
 

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Swiftlet
+
+/// A matrix from a file, or a random one.
+struct MatrixOptions: ParsableArguments {
+  @Argument(help: "A matrix in an .npy file, float32 or float64.")
+  var file: String?
+
+  @Option(help: ArgumentHelp("A random matrix instead of a file, such as 1000x200 or 500.", valueName: "MxN"))
+  var size: MatrixSize?
+
+  @Option(help: ArgumentHelp("Element type: f32 or f64; default: the file's, else f64.", valueName: "type"))
+  var dtype: ElementType?
+
+  @Option(help: "Seed of the random matrix and of random samples.")
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    guard (file == nil) != (size == nil) else {
+      throw ValidationError("give either an .npy file or --size")
+    }
+  }
+
+  enum ElementType: String, ExpressibleByArgument, CaseIterable { case f32, f64 }
+
+  /// The matrix, in the type asked for.
+  func load() throws -> AnyTensor {
+    if let size {
+      var generator = RandomGenerator(seed: seed)
+      let shape: Shape = [size.rows, size.columns]
+      return dtype == .f32
+        ? AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
+        : AnyTensor(Tensor<Double>(shape, normalUsing: &generator))
+    }
+    let array = try NPY.read(file!)
+    guard array.shape.rank == 2 else {
+      throw SwiftletError(
+        .badInput, "an array of shape \(array.shape) is no matrix", at: file!,
+        mend: "reshape it to two axes")
+    }
+    switch (array, dtype) {
+    case (.float32(let matrix), .f64): return AnyTensor(matrix.converted(to: Double.self))
+    case (.float64(let matrix), .f32): return AnyTensor(matrix.converted(to: Float.self))
+    case (.float32, _), (.float64, _): return array
+    default:
+      throw SwiftletError(
+        .unsupported, "a matrix of \(array.dtype)", at: file!, mend: "save it as float32 or float64")
+    }
+  }
+
+  /// What to call the matrix in errors.
+  var label: String { file ?? "random matrix" }
+}
+
+/// Extents of a matrix, as in `--size 1000x200`.
+struct MatrixSize: ExpressibleByArgument {
+  let rows, columns: Int
+
+  init?(argument: String) {
+    let parts = argument.lowercased().split(separator: "x", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Int($0) }
+    guard numbers.count == parts.count, 1...2 ~= numbers.count,
+      numbers.allSatisfy({ 1...32_766 ~= $0 })
+    else { return nil }
+    (rows, columns) = (numbers[0], numbers[numbers.count - 1])
+  }
+}
+
+/// Runs candidates in turns until each has had its share of time.
+enum Race {
+  struct Result: Encodable {
+    let runs: Int
+    let medianMs, fastestMs, slowestMs: Double
+
+    init(_ seconds: [Double]) {
+      let sorted = seconds.sorted()
+      runs = sorted.count
+      medianMs = sorted[sorted.count / 2] * 1e3
+      fastestMs = sorted[0] * 1e3
+      slowestMs = sorted[sorted.count - 1] * 1e3
+    }
+  }
+
+  /// - Parameter seconds: The time that one candidate gets; a slow one runs once all the same.
+  static func run(
+    _ candidates: [(name: String, body: () throws -> Void)], seconds: Double
+  ) throws -> [Result] {
+    var times = [[Double]](repeating: [], count: candidates.count)
+    var isRunning = true
+    while isRunning {
+      isRunning = false
+      for (index, candidate) in candidates.enumerated() {
+        let spent = times[index].reduce(0, +)
+        guard times[index].isEmpty || spent < seconds && times[index].count < 101 else { continue }
+        try Console.progress(
+          Progress("timing \(candidate.name)", completed: times[index].count))
+        let elapsed = try ContinuousClock().measure(candidate.body).components
+        times[index].append(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+        isRunning = true
+      }
+    }
+    // The first run has warmed up the caches, where there was time for more.
+    return times.map { Result($0.count > 1 ? Array($0.dropFirst()) : $0) }
+  }
+}

@@ -1,0 +1,29 @@
+import SwiftletBLAS
+import SwiftletCore
+
+/// The singular value decomposition from the eigenvalues of AᵀA.
+enum GramSVD {
+  /// - Throws: `numerical` if the iteration stalls.
+  /// - Complexity: Two products of m·n·min(m, n) and one symmetric eigenproblem.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  static func svd<T: BLASElement>(_ matrix: Tensor<T>, threads: Int) throws -> SwiftSVD.Factors<T> {
+    let (m, n) = (matrix.shape[0], matrix.shape[1])
+    if m < n {
+      let (u, s, vt) = try svd(matrix.transposed().contiguous(), threads: threads)
+      return (vt.transposed().contiguous(), s, u.transposed().contiguous())
+    }
+    let pool = ThreadPool(count: max(1, threads))
+    var a = matrix.contiguous()
+    let scale = ScaledMatrix.normalize(&a)
+    let eigen = try SymmetricEigen(matmul(a, a, transposeA: true, pool: pool), threads: threads)
+    let values = eigen.values.map { max(0, $0).squareRoot() }
+    var u = matmul(a, eigen.vectors, pool: pool)
+    u.withView { u in
+      for (j, value) in values.enumerated() where value > 0 {
+        u.columnBlock(j..<j + 1).divide(by: value)
+      }
+    }
+    return (u, values.map { $0 / scale }, eigen.vectors.transposed().contiguous())
+  }
+}

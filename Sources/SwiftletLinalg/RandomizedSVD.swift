@@ -1,0 +1,159 @@
+public import SwiftletBLAS
+public import SwiftletCore
+
+/// Singular value decompositions from random samples of the range: a few products with the matrix
+/// instead of all of it.
+///
+/// - Source: Halko, Martinsson & Tropp, "Finding structure with randomness" (2011).
+public struct RandomizedSVD: Sendable {
+  /// Samples beyond the rank asked for.
+  public let oversampling: Int
+  /// Further rounds through Aᵀ and A, each of which makes the sampled values stand out more from
+  /// the rest: none for spectra that fall fast, two or more for flat ones.
+  public let powerIterations: Int
+  /// Chooses the samples; the same seed gives the same result.
+  public let seed: UInt64
+
+  /// - Precondition: No number is negative.
+  public init(oversampling: Int = 10, powerIterations: Int = 2, seed: UInt64 = 0) {
+    precondition(oversampling >= 0 && powerIterations >= 0, "negative number of samples or rounds")
+    self.oversampling = oversampling
+    self.powerIterations = powerIterations
+    self.seed = seed
+  }
+
+  /// The `rank` largest singular values and their vectors, nearly.
+  ///
+  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the small decomposition does
+  ///   not converge.
+  /// - Precondition: `1 ≤ rank ≤ min(m, n)`.
+  /// - Complexity: 4·(powerIterations + 1)·m·n·l operations for l = rank + oversampling samples;
+  ///   memory: 2·(m + n)·l elements.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func svd<T: BLASElement>(
+    _ matrix: Tensor<T>, rank: Int, backend: LinalgBackend = .automatic(for: T.self),
+    pool: ThreadPool = .serial
+  ) throws -> SVD<T> {
+    try matrix.requireFiniteMatrix("randomized svd")
+    let (m, n) = (matrix.shape[0], matrix.shape[1])
+    precondition(1...max(1, min(m, n)) ~= rank && min(m, n) > 0, "rank \(rank) of \(m)×\(n)")
+    let a = matrix.contiguous()
+    let samples = min(rank + oversampling, min(m, n))
+    var generator = RandomGenerator(seed: seed)
+    let test = Tensor<T>([n, samples], normalUsing: &generator)
+    var q = try Self.basis(matmul(a, test, pool: pool), backend)
+    for _ in 0..<powerIterations {
+      let other = try Self.basis(matmul(a, q, transposeA: true, pool: pool), backend)
+      q = try Self.basis(matmul(a, other, pool: pool), backend)
+    }
+    let small = try SVD(
+      matmul(q, a, transposeA: true, pool: pool), method: backend == .lapack ? .gesdd : .swift)
+    return SVD(
+      u: matmul(q, small.u, pool: pool), singularValues: small.singularValues, vt: small.vt,
+      method: small.method
+    ).truncated(to: rank)
+  }
+
+  /// As many singular values as it takes for a remainder of at most `tolerance` · ‖A‖, in the
+  /// Frobenius norm: samples are added in blocks until what they leave is small enough.
+  ///
+  /// - Returns: The decomposition, and the remainder relative to ‖A‖. It is known exactly from the
+  ///   norms of what was found, down to √ε; smaller tolerances count as √ε.
+  /// - Throws: As ``svd(_:rank:backend:pool:)``.
+  /// - Precondition: `tolerance ≥ 0`, and the matrix is not empty.
+  /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank matrix
+  ///   approximation" (2018).
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func svd<T: BLASElement>(
+    _ matrix: Tensor<T>, tolerance: T, blockSize: Int = 16,
+    backend: LinalgBackend = .automatic(for: T.self), pool: ThreadPool = .serial
+  ) throws -> (svd: SVD<T>, relativeError: T) {
+    try matrix.requireFiniteMatrix("randomized svd")
+    let (m, n) = (matrix.shape[0], matrix.shape[1])
+    let full = min(m, n)
+    precondition(tolerance >= 0 && full > 0 && blockSize > 0, "nothing to approximate")
+    var a = matrix.contiguous()
+    // Squares are compared below, and must neither overflow nor vanish.
+    let scale = ScaledMatrix.normalize(&a)
+    let limit = Double(max(tolerance, T.ulpOfOne.squareRoot()))
+    let total = a.squares
+    var remainder = total
+    var generator = RandomGenerator(seed: seed)
+    // A ≈ Q · B; rows of `qt` are the columns of Q.
+    var qt = Tensor<T>(zeros: [0, m])
+    var b = Tensor<T>(zeros: [0, n])
+    /// x less its part in the span of Q.
+    func fresh(_ x: Tensor<T>) -> Tensor<T> {
+      x.subtracting(matmul(qt, matmul(qt, x, pool: pool), transposeA: true, pool: pool))
+    }
+    while qt.shape[0] == 0 || qt.shape[0] < full && remainder > limit * limit * total {
+      let size = min(blockSize, full - qt.shape[0])
+      let test = Tensor<T>([n, size], normalUsing: &generator)
+      var sample = try Self.basis(fresh(matmul(a, test, pool: pool)), backend)
+      for _ in 0..<powerIterations {
+        let other = try Self.basis(matmul(a, sample, transposeA: true, pool: pool), backend)
+        sample = try Self.basis(fresh(matmul(a, other, pool: pool)), backend)
+      }
+      // Rounding lets some of Q in again where the rest of A is small.
+      let block = try Self.basis(fresh(sample), backend)
+      let rows = matmul(block, a, transposeA: true, pool: pool)
+      remainder -= rows.squares
+      qt = qt.joined(block.transposed())
+      b = b.joined(rows)
+    }
+    let small = try SVD(b, method: backend == .lapack ? .gesdd : .swift)
+    // The fewest values that do.
+    var kept = small.singularValues.count
+    var error = max(0, remainder)
+    while kept > 1 {
+      let value = Double(small.singularValues[kept - 1])
+      guard error + value * value <= limit * limit * total else { break }
+      error += value * value
+      kept -= 1
+    }
+    let svd = SVD(
+      u: matmul(qt, small.u, transposeA: true, pool: pool),
+      singularValues: small.singularValues.map { $0 / scale },
+      vt: small.vt, method: small.method
+    ).truncated(to: kept)
+    return (svd, total > 0 ? T((error / total).squareRoot()) : 0)
+  }
+
+  /// An orthonormal basis of the columns' span.
+  private static func basis<T: BLASElement>(
+    _ columns: Tensor<T>, _ backend: LinalgBackend
+  ) throws -> Tensor<T> {
+    try QR(columns, backend: backend).q
+  }
+}
+
+extension Tensor where Element: BLASElement {
+  /// The sum of the squares of a packed tensor's elements, in double precision.
+  fileprivate var squares: Double {
+    let values = span
+    var sum = 0.0
+    for i in values.indices { sum += Double(values[i]) * Double(values[i]) }
+    return sum
+  }
+
+  /// The difference of two packed tensors.
+  fileprivate func subtracting(_ other: Tensor) -> Tensor {
+    var difference = self
+    let subtrahend = other.span
+    var values = difference.mutableSpan
+    for i in values.indices { values[i] -= subtrahend[i] }
+    return difference
+  }
+
+  /// The rows of both matrices.
+  fileprivate func joined(_ bottom: Tensor) -> Tensor {
+    let (upper, lower) = (contiguous(), bottom.contiguous())
+    var rows = Tensor(uninitialized: [shape[0] + bottom.shape[0], shape[1]])
+    var target = rows.mutableSpan
+    target.copy(upper.span, to: 0)
+    target.copy(lower.span, to: upper.count)
+    return rows
+  }
+}

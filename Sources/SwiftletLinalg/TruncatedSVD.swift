@@ -1,0 +1,111 @@
+public import SwiftletBLAS
+public import SwiftletCore
+import Synchronization
+
+/// The largest singular values of a matrix and their vectors, computed by what is expected to take
+/// the least time.
+public struct TruncatedSVD<T: BLASElement>: Sendable {
+  /// How to find the largest part of a decomposition.
+  public enum Method: String, Sendable, CaseIterable {
+    /// Everything, then cut.
+    case full
+    /// From random samples.
+    case randomized
+  }
+
+  public let svd: SVD<T>
+  public let method: Method
+  /// What the choice was made by; `nil` if the caller made it.
+  public let prediction: SVDCost?
+  /// ‖A − U·diag(s)·Vᵀ‖ / ‖A‖ in the Frobenius norm, from the norms of both; 0 for a zero matrix.
+  /// What is below √ε is rounding.
+  public let relativeError: Double
+
+  /// - Parameters:
+  ///   - rank: How many values to find.
+  ///   - method: `nil` leaves the choice to ``SVDCost``.
+  ///   - sampling: How to sample, if it comes to that.
+  /// - Throws: As ``SVD/init(_:vectors:method:threads:)``.
+  /// - Precondition: `1 ≤ rank ≤ min(m, n)`.
+  public init(
+    _ matrix: Tensor<T>, rank: Int, method: Method? = nil,
+    sampling: RandomizedSVD = RandomizedSVD(), backend: LinalgBackend = .automatic(for: T.self),
+    pool: ThreadPool = .serial
+  ) throws {
+    let (m, n) = (matrix.shape[0], matrix.shape[1])
+    precondition(1...max(1, min(m, n)) ~= rank && min(m, n) > 0, "rank \(rank) of \(m)×\(n)")
+    prediction = method == nil ? SVDCost(T.self, m: m, n: n, rank: rank, sampling) : nil
+    self.method = method ?? (prediction!.prefersSampling ? .randomized : .full)
+    svd =
+      switch self.method {
+      case .full:
+        try SVD(
+          matrix, method: backend == .lapack ? .gesdd : .swift, threads: pool.count
+        ).truncated(to: rank)
+      case .randomized:
+        try sampling.svd(matrix, rank: rank, backend: backend, pool: pool)
+      }
+    let size = Double(try matrix.norm(.frobenius))
+    let kept = svd.singularValues.reduce(0.0) {
+      let ratio = size > 0 ? Double($1) / size : 1
+      return $0 + ratio * ratio
+    }
+    relativeError = size > 0 ? max(0, 1 - kept).squareRoot() : 0
+  }
+}
+
+/// The seconds that a decomposition is expected to take on this machine: counts of operations,
+/// weighted by rates that were measured relative to a large matrix product, times the speed of
+/// such a product here, which is measured once per process (a few milliseconds).
+///
+/// The weights come from `make bench-linalg`; see `docs/linear-algebra.md`.
+public struct SVDCost: Sendable {
+  public let fullSeconds: Double
+  public let randomizedSeconds: Double
+
+  /// Sampling must promise to be twice as fast to be chosen: it is less exact.
+  public var prefersSampling: Bool { randomizedSeconds * 2 < fullSeconds }
+
+  init<T: BLASElement>(_: T.Type, m: Int, n: Int, rank: Int, _ sampling: RandomizedSVD) {
+    let (long, short) = (Double(max(m, n)), Double(min(m, n)))
+    let samples = min(Double(rank + sampling.oversampling), short)
+    let rounds = Double(sampling.powerIterations)
+    // Reduction to bidiagonal form waits for memory; small matrices fill no vectors.
+    let full = Self.dense(short) + 4 * (long - short) * short * short
+    let products = (4 * rounds + 4) * long * short * samples * Self.thinPenalty
+    let bases = ((rounds + 1) * long + rounds * short) * samples * samples * Self.basisWeight
+    let small = Self.dense(samples) + 4 * (short - samples) * samples * samples
+    let rate = MachineSpeed.operationsPerSecond(T.self)
+    fullSeconds = full / rate
+    randomizedSeconds = (products + bases + small) / rate
+  }
+
+  /// Operations of a square decomposition, as those of a product take the same time.
+  private static func dense(_ n: Double) -> Double { (20 + 3000 / (n + 1)) * n * n * n }
+  /// Products with few columns run slower than large ones.
+  private static let thinPenalty = 1.3
+  private static let basisWeight = 12.0
+}
+
+/// How fast matrices are multiplied here, on one thread.
+enum MachineSpeed {
+  private static let measured = Mutex<[DType: Double]>([:])
+
+  static func operationsPerSecond<T: BLASElement>(_: T.Type) -> Double {
+    measured.withLock { known in
+      if let rate = known[T.dtype] { return rate }
+      let size = 192
+      let a = Tensor<T>([size, size], repeating: 1)
+      var best = Double.infinity
+      // The first product warms up; of the others the fastest was disturbed least.
+      for _ in 0..<4 {
+        let clock = ContinuousClock()
+        let elapsed = clock.measure { _ = matmul(a, a) }.components
+        best = min(best, Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+      }
+      let rate = 2 * Double(size * size * size) / max(best, 1e-9)
+      known[T.dtype] = rate
+      return rate
+    }
+  }
+}
