@@ -163,7 +163,9 @@ let package = Package(
         "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining",
         "SwiftletLinalg", ordered,
       ]),
-    tests("SwiftletCLI", ["SwiftletCore", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining"]),
+    tests(
+      "SwiftletCLI",
+      ["SwiftletCore", "SwiftletBLAS", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining"]),
   ],
   swiftLanguageModes: [.v6]
 )

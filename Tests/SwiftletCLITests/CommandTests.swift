@@ -8,48 +8,6 @@ import _SwiftletTestSupport
 
 /// The built command, run as a user runs it: exit codes, the one error line, JSON keys.
 @Suite(.serialized) struct CommandTests {
-  struct Outcome {
-    let code: Int32
-    let output: String
-    let errors: String
-
-    /// The JSON document on standard output.
-    func json() throws -> [String: Any] {
-      try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
-    }
-  }
-
-  /// The command lies beside the test bundle.
-  private static let command = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    .deletingLastPathComponent().appending(path: "swiftlet")
-
-  private func swiftlet(_ arguments: String..., environment: [String: String] = [:]) throws
-    -> Outcome
-  {
-    let process = Process()
-    process.executableURL = Self.command
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    let (output, errors) = (Pipe(), Pipe())
-    process.standardOutput = output
-    process.standardError = errors
-    try process.run()
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    let messages = String(
-      decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(process.terminationReason == .exit, "\(arguments)")
-    return Outcome(code: process.terminationStatus, output: text, errors: messages)
-  }
-
-  private func expectFailure(_ outcome: Outcome, _ code: Int32, _ fragments: String...) {
-    #expect(outcome.code == code, "\(outcome.errors)")
-    let lines = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("swiftlet: error: ") }
-    #expect(lines.count == 1, "\(outcome.errors)")
-    for fragment in fragments { #expect(outcome.errors.contains(fragment), "\(outcome.errors)") }
-    #expect(outcome.output.isEmpty)
-  }
-
   /// Writes a data set in MNIST's files: pictures of 12×12 in four classes.
   private func putPictures(_ folder: String) throws {
     for (part, count) in [("train", 160), ("t10k", 80)] {
@@ -218,7 +176,7 @@ import _SwiftletTestSupport
       let (whole, parted) = ("\(folder)/whole.onnx", "\(folder)/parted.onnx")
       for signal in [SIGINT, SIGKILL] {
         let process = Process()
-        process.executableURL = Self.command
+        process.executableURL = command
         process.arguments = arguments(parted) + (signal == SIGKILL ? ["--resume"] : [])
         process.standardError = Pipe()
         try process.run()
@@ -232,7 +190,7 @@ import _SwiftletTestSupport
       }
       for (model, extra) in [(whole, []), (parted, ["--resume"])] {
         let process = Process()
-        process.executableURL = Self.command
+        process.executableURL = command
         process.arguments = arguments(model) + extra
         process.standardError = Pipe()
         try process.run()
