@@ -7,10 +7,14 @@ SWIFT ?= swift
 CONFIGURATION ?= release
 PREFIX ?= /usr/local
 OUT ?= out
+# A build that needs no OpenBLAS, and the tests that touch what takes its place.
+PURE := --traits PureSwift --scratch-path .build/pure-swift
+PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
-.PHONY: help deps build test demo bench bench-peers format lint install clean
+.PHONY: help deps build test demo bench bench-peers bench-linalg bench-linalg-peers format lint \
+  install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,9 +25,11 @@ deps: ## Install the missing Debian packages
 build: deps ## Build the command and the libraries
 	$(BUILD) --product swiftlet
 
-test: deps ## Build and run all tests
+test: deps ## Build and run all tests, with OpenBLAS and without
 	$(BUILD) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) --skip-build
+	$(BUILD) $(PURE) --build-tests
+	$(SWIFT) test -c $(CONFIGURATION) $(PURE) --skip-build --filter '$(PURE_TESTS)'
 
 demo: build ## Train, compress five ways and compare, on Fashion-MNIST
 	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" examples/demo.sh $(OUT)
@@ -34,11 +40,22 @@ bench: build ## Time the demo's models and the kernels' building blocks
 bench-peers: build ## Compare with torch and onnxruntime (makes a Python venv)
 	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh $(OUT)
 
+bench-linalg: deps ## Time products and factorisations against LAPACKE; JSON and a picture
+	$(BUILD) --product LinalgBenchmark
+	@mkdir -p $(OUT)
+	"$$($(BUILD) --show-bin-path)/LinalgBenchmark" --json $(OUT)/linalg.json \
+	  --svg $(OUT)/linalg.svg
+
+bench-linalg-peers: deps ## Compare products and factorisations with numpy, scipy and torch
+	$(BUILD) --product LinalgBenchmark
+	@mkdir -p $(OUT)
+	@Benchmarks/peers/linalg.sh "$$($(BUILD) --show-bin-path)/LinalgBenchmark" $(OUT)
+
 format: ## Format the Swift sources
-	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
+	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
 
 lint: ## Check the format of the Swift sources
-	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 
 install: build ## Install the command under PREFIX
 	install -D "$$($(BUILD) --show-bin-path)/swiftlet" "$(DESTDIR)$(PREFIX)/bin/swiftlet"

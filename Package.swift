@@ -136,6 +136,9 @@ let package = Package(
     .executableTarget(
       name: "CompressExample", dependencies: ["Swiftlet"], path: "examples/Compress",
       swiftSettings: settings),
+    .executableTarget(
+      name: "LinalgExample", dependencies: ["Swiftlet"], path: "examples/Linalg",
+      swiftSettings: settings),
 
     // MARK: Benchmarks
     .executableTarget(

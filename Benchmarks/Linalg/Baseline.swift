@@ -1,7 +1,8 @@
+import Swiftlet
+
 #if !PureSwift
   import COpenBLAS
 #endif
-import Swiftlet
 
 /// Calls of LAPACKE and CBLAS as a C program would make them: the memory is ready, only the call
 /// is timed.

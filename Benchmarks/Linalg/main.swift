@@ -4,7 +4,7 @@
 //
 //   LinalgBenchmark [--sizes 64,256] [--only svd] [--seconds 1] [--json FILE] [--svg FILE]
 
-import FoundationEssentials
+import Glibc
 import Swiftlet
 
 var options: [String: String] = [:]
@@ -12,7 +12,11 @@ var arguments = CommandLine.arguments.dropFirst()
 while let flag = arguments.popFirst() {
   guard ["--sizes", "--only", "--seconds", "--json", "--svg"].contains(flag),
     let value = arguments.popFirst()
-  else { fatalError("usage: LinalgBenchmark [--sizes N,…] [--only NAME] [--seconds S] [--json FILE] [--svg FILE]") }
+  else {
+    print(
+      "usage: LinalgBenchmark [--sizes N,…] [--only NAME] [--seconds S] [--json FILE] [--svg FILE]")
+    exit(64)
+  }
   options[flag] = value
 }
 let sizes =

@@ -1,6 +1,6 @@
+public import SwiftletCore
 import SwiftletDense
 import SwiftletDenseAVX2
-public import SwiftletCore
 import SwiftletKernels
 
 /// An element type that there are BLAS and LAPACK routines and kernels of our own for.

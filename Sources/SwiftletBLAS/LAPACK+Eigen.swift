@@ -75,7 +75,8 @@ extension LAPACK {
     }
     try check(info, "syevr", T.self, "\(n)×\(n)")
     guard Int(found) == count else {
-      throw SwiftletError(.numerical, "syevr found \(found) of \(count) eigenvalues", at: "\(n)×\(n)")
+      throw SwiftletError(
+        .numerical, "syevr found \(found) of \(count) eigenvalues", at: "\(n)×\(n)")
     }
     return (Array(values[..<count]), vectors)
   }

@@ -100,7 +100,8 @@ extension LAPACK {
   /// - Source: LAPACK `?potrf`.
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Int = 1) throws -> Tensor<T> {
+  public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Int = 1) throws -> Tensor<T>
+  {
     let n = try order(of: a, "cholesky")
     try requireInstalled()
     let routines = T._routines

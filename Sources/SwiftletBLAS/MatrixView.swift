@@ -69,7 +69,9 @@ package struct MatrixView<T: BLASElement> {
 
 extension Tensor where Element: BLASElement {
   /// Lends the elements of a packed matrix, for writing.
-  @inlinable package mutating func withView<R>(_ body: (MatrixView<Element>) throws -> R) rethrows -> R {
+  @inlinable package mutating func withView<R>(_ body: (MatrixView<Element>) throws -> R) rethrows
+    -> R
+  {
     precondition(shape.rank == 2, "no matrix")
     let (rows, columns) = (shape[0], shape[1])
     var span = mutableSpan

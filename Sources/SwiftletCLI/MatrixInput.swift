@@ -6,10 +6,14 @@ struct MatrixOptions: ParsableArguments {
   @Argument(help: "A matrix in an .npy file, float32 or float64.")
   var file: String?
 
-  @Option(help: ArgumentHelp("A random matrix instead of a file, such as 1000x200 or 500.", valueName: "MxN"))
+  @Option(
+    help: ArgumentHelp(
+      "A random matrix instead of a file, such as 1000x200 or 500.", valueName: "MxN"))
   var size: MatrixSize?
 
-  @Option(help: ArgumentHelp("Element type: f32 or f64; default: the file's, else f64.", valueName: "type"))
+  @Option(
+    help: ArgumentHelp(
+      "Element type: f32 or f64; default: the file's, else f64.", valueName: "type"))
   var dtype: ElementType?
 
   @Option(help: "Seed of the random matrix and of random samples.")
@@ -44,7 +48,8 @@ struct MatrixOptions: ParsableArguments {
     case (.float32, _), (.float64, _): return array
     default:
       throw SwiftletError(
-        .unsupported, "a matrix of \(array.dtype)", at: file!, mend: "save it as float32 or float64")
+        .unsupported, "a matrix of \(array.dtype)", at: file!, mend: "save it as float32 or float64"
+      )
     }
   }
 

@@ -71,7 +71,8 @@ public struct SVDCost: Sendable {
     let samples = min(Double(rank + sampling.oversampling), short)
     let rounds = Double(sampling.powerIterations)
     // Reduction to bidiagonal form waits for memory; small matrices fill no vectors.
-    let full = Self.dense(short) + 4 * (long - short) * short * short
+    let weight = T.dtype == .float32 ? 1.25 : 1
+    let full = weight * Self.dense(short) + 4 * (long - short) * short * short
     let products = (4 * rounds + 4) * long * short * samples * Self.thinPenalty
     let bases = ((rounds + 1) * long + rounds * short) * samples * samples * Self.basisWeight
     let small = Self.dense(samples) + 4 * (short - samples) * samples * samples
@@ -81,7 +82,7 @@ public struct SVDCost: Sendable {
   }
 
   /// Operations of a square decomposition, as those of a product take the same time.
-  private static func dense(_ n: Double) -> Double { (20 + 3000 / (n + 1)) * n * n * n }
+  private static func dense(_ n: Double) -> Double { (21 + 2500 / (n + 1)) * n * n * n }
   /// Products with few columns run slower than large ones.
   private static let thinPenalty = 1.3
   private static let basisWeight = 12.0

@@ -149,7 +149,8 @@ struct DenseKernelTests {
         let squares = gap.map { 1 / $0 }
         let t = 0.25
         for isSquared in [false, true] {
-          let found = unsafe isSquared
+          let found =
+            unsafe isSquared
             ? kernels.secular(n, gap, sum, squares, t) : kernels.secular(n, gap, nil, squares, t)
           var (value, slope) = (0.0, 0.0)
           for i in 0..<n {

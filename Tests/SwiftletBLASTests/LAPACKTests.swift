@@ -22,7 +22,8 @@ struct LAPACKTests {
   @Test func elementsWhoseSquaresOverflowAreFinite() throws {
     var workspace = Workspace<Double>()
     let matrix = Tensor<Double>([2, 1], [3e200, 4e200])
-    #expect(try abs(LAPACK.singularValues(of: matrix, workspace: &workspace)[0] / 5e200 - 1) < 1e-14)
+    #expect(
+      try abs(LAPACK.singularValues(of: matrix, workspace: &workspace)[0] / 5e200 - 1) < 1e-14)
   }
 
   @Test func moreThreadsGiveTheSameValues() throws {

@@ -95,9 +95,11 @@ struct LinearAlgebraCommandTests {
   }
 
   @Test func eigenMethodsStandSideBySide() throws {
-    let json = try swiftlet("eig", "--size", "25", "--compare", "--seconds", "0.01", "--json").json()
+    let json = try swiftlet("eig", "--size", "25", "--compare", "--seconds", "0.01", "--json")
+      .json()
     let rows = try #require(json["methods"] as? [[String: Any]])
-    #expect(rows.map { $0["method"] as? String } == (LAPACK.isInstalled ? ["syevd"] : []) + ["swift"])
+    #expect(
+      rows.map { $0["method"] as? String } == (LAPACK.isInstalled ? ["syevd"] : []) + ["swift"])
     for row in rows { #expect((row["largestDifference"] as? Double ?? 1) < 1e-13) }
   }
 

@@ -70,7 +70,8 @@ struct RandomizedSVDTests {
     #expect(abs(claimed - actual) <= 0.01 * actual)
     // No more than one value above what the best decomposition needs.
     var (rank, rest) = (60, 0.0)
-    while rank > 1 && (rest + values[rank - 1] * values[rank - 1]).squareRoot() <= tolerance * size {
+    while rank > 1 && (rest + values[rank - 1] * values[rank - 1]).squareRoot() <= tolerance * size
+    {
       rest += values[rank - 1] * values[rank - 1]
       rank -= 1
     }

@@ -69,16 +69,19 @@ struct Bidiagonal<T: BLASElement> {
         // y = τ · (what is left of A)ᵀ · v.
         let width = n - k - 1
         unsafe clear(y + k + 1, width)
-        unsafe kernels.gemvTransposed(m - k, width, 1, a.base + k * lda + k + 1, lda, v + k, y + k + 1)
+        unsafe kernels.gemvTransposed(
+          m - k, width, 1, a.base + k * lda + k + 1, lda, v + k, y + k + 1)
         unsafe clear(coefficients, done)
         unsafe kernels.gemv(done, m - k, 1, left.base + k, m, v + k, coefficients)
-        unsafe kernels.gemvTransposed(done, width, -1, right.base + k + 1, n, coefficients, y + k + 1)
+        unsafe kernels.gemvTransposed(
+          done, width, -1, right.base + k + 1, n, coefficients, y + k + 1)
         for j in k + 1..<n { unsafe y[j] *= tau }
 
         // Row k, up to date, becomes u.
         for j in k + 1..<n { unsafe u[j] = a[k, j] }
         for l in 0...done { unsafe coefficients[l] = left[l, k] }
-        unsafe kernels.gemvTransposed(done + 1, width, -1, right.base + k + 1, n, coefficients, u + k + 1)
+        unsafe kernels.gemvTransposed(
+          done + 1, width, -1, right.base + k + 1, n, coefficients, u + k + 1)
         let (rowTau, rowBeta) = unsafe Householder.makeReflector(u + k + 1, count: width)
         (tauP[k], superdiagonal[k]) = (rowTau, rowBeta)
         for j in k + 1..<n { unsafe a[k, j] = u[j] }

@@ -102,36 +102,42 @@ struct BidiagonalDivide<T: BLASElement> {
     let z = entries.map(\.z)
     let poles = entries.map(\.value)
     let equation = SecularEquation(poles: poles, z: z, isSquared: true)
-    let merge = RankOneMerge(entries, firstRow: range.lowerBound)
-    var gaps = Tensor<T>(uninitialized: [count, count])
-    var lefts = Tensor<T>(uninitialized: [count, count])
-    var rights = Tensor<T>(uninitialized: [count, count])
-    let roots = try gaps.withView { gaps in
-      let roots = try equation.solve(gaps: gaps)
-      let corrected = equation.correctedZ(z, gaps: gaps)
-      lefts.withView { lefts in
-        rights.withView { rights in
-          for i in 0..<count {
-            var (leftSum, rightSum): (T, T) = (0, 0)
-            for j in 0..<count {
-              let r = corrected[j] / gaps[i, j]
-              let l = j == 0 ? -1 : poles[j] * r
-              rights[i, merge.places[j]] = r
-              lefts[i, merge.places[j]] = l
-              leftSum += l * l
-              rightSum += r * r
-            }
-            lefts.rowBlock(i..<i + 1).scale(by: 1 / leftSum.squareRoot())
-            rights.rowBlock(i..<i + 1).scale(by: 1 / rightSum.squareRoot())
-          }
-          let boundary = middle - range.lowerBound + 1
-          merge.apply(lefts, to: left.block(range, range), boundary: boundary)
-          merge.apply(rights, to: right.block(columns, columns), boundary: boundary)
+    let merge = RankOneMerge(entries, rows: range)
+    let boundary = middle - range.lowerBound + 1
+    // Gaps, then weights of right vectors, then those of left ones, all in one matrix.
+    var weights = Tensor<T>(uninitialized: [count, count])
+    let roots = try weights.withView { weights in
+      let roots = try equation.solve(gaps: weights)
+      let corrected = equation.correctedZ(z, gaps: weights)
+      var row = [T](repeating: 0, count: count)
+      var lengths = row
+      for i in 0..<count {
+        var sum: T = 0
+        for j in 0..<count {
+          let weight = corrected[j] / weights[i, j]
+          row[merge.places[j]] = weight
+          sum += weight * weight
         }
+        lengths[i] = sum.squareRoot()
+        for j in 0..<count { weights[i, j] = row[j] / lengths[i] }
       }
+      merge.apply(weights, to: right.block(columns, columns), boundary: boundary)
+      var gatheredPoles = row
+      for (j, place) in merge.places.enumerated() { gatheredPoles[place] = poles[j] }
+      let first = merge.places[0]
+      for i in 0..<count {
+        var sum: T = 0
+        for j in 0..<count {
+          let weight = j == first ? -1 : gatheredPoles[j] * (weights[i, j] * lengths[i])
+          weights[i, j] = weight
+          sum += weight * weight
+        }
+        weights.rowBlock(i..<i + 1).scale(by: 1 / sum.squareRoot())
+      }
+      merge.apply(weights, to: left.block(range, range), boundary: boundary)
       return roots
     }
-    for (entry, root) in zip(entries, roots) { values[entry.row] = root }
+    values.replaceSubrange(range, with: merge.values(roots, values))
   }
 
   private func turn(

@@ -16,58 +16,59 @@ struct MergeEntry<T> {
 /// Turns old vectors into new ones with a product that leaves out what is 0.
 ///
 /// Rows of the old vectors are gathered by where they can be other than 0, as upper, mixed and
-/// lower ones; then each half of the columns needs two of the three groups only.
+/// lower ones; then each half of the columns needs two of the three groups only. New vectors take
+/// the first rows of the block, those that have deflated the rows after them.
 ///
 /// - Source: LAPACK `?lasd3`, `?laed3`.
 struct RankOneMerge<T: BLASElement> {
-  private let entries: [MergeEntry<T>]
-  /// Entry by place in the gathered order.
+  private let rows: Range<Int>
+  /// Rows in the gathered order: the entries' by support, then the deflated ones.
   private let gathered: [Int]
   /// Place in the gathered order by entry.
   let places: [Int]
+  private let count: Int
   private let upperCount: Int
   private let lowerCount: Int
-  private let firstRow: Int
 
-  /// - Parameter firstRow: The row of the entries' matrix where the block of this merge begins.
-  init(_ entries: [MergeEntry<T>], firstRow: Int) {
-    self.entries = entries
-    self.firstRow = firstRow
-    gathered = entries.indices.sorted {
+  /// - Parameter rows: The rows of the whole problem.
+  init(_ entries: [MergeEntry<T>], rows: Range<Int>) {
+    self.rows = rows
+    count = entries.count
+    let order = entries.indices.sorted {
       (entries[$0].support.rawValue, $0) < (entries[$1].support.rawValue, $1)
     }
-    var places = [Int](repeating: 0, count: entries.count)
-    for (place, entry) in gathered.enumerated() { places[entry] = place }
+    var places = [Int](repeating: 0, count: count)
+    for (place, entry) in order.enumerated() { places[entry] = place }
     self.places = places
+    let kept = Set(entries.map(\.row))
+    gathered = order.map { entries[$0].row } + rows.filter { !kept.contains($0) }
     upperCount = entries.count { $0.support == .upper }
     lowerCount = entries.count { $0.support == .lower }
   }
 
-  /// vectors[rows of the entries] ← weights · vectors[gathered rows].
+  /// The values of the rows in their new order: those of the new vectors, then the deflated ones.
+  func values(_ new: [T], _ old: [T]) -> [T] { new + gathered[count...].map { old[$0] } }
+
+  /// Replaces the vectors.
   ///
   /// - Parameters:
   ///   - weights: One row per new vector, one column per place.
-  ///   - vectors: The block of this merge.
+  ///   - vectors: The block of the whole problem; rows behind ``rows`` stay.
   ///   - boundary: The first column that upper vectors leave 0.
   func apply(_ weights: MatrixView<T>, to vectors: MatrixView<T>, boundary: Int) {
-    let count = entries.count
-    var old = Tensor<T>(uninitialized: [count, vectors.columns])
-    var new = Tensor<T>(zeros: [count, vectors.columns])
+    var old = Tensor<T>(uninitialized: [rows.count, vectors.columns])
     old.withView { old in
-      for (place, entry) in gathered.enumerated() {
-        let row = entries[entry].row - firstRow
+      for (place, row) in gathered.enumerated() {
+        let row = row - rows.lowerBound
         old.rowBlock(place..<place + 1).copy(vectors.rowBlock(row..<row + 1))
       }
-      new.withView { new in
-        let (upper, lower) = (0..<count - lowerCount, upperCount..<count)
-        let (left, right) = (0..<boundary, boundary..<vectors.columns)
-        new.columnBlock(left).add(1, weights.columnBlock(upper), old.block(upper, left))
-        new.columnBlock(right).add(1, weights.columnBlock(lower), old.block(lower, right))
-        for (index, entry) in entries.enumerated() {
-          let row = entry.row - firstRow
-          vectors.rowBlock(row..<row + 1).copy(new.rowBlock(index..<index + 1))
-        }
-      }
+      let new = vectors.rowBlock(0..<count)
+      new.fill(with: 0)
+      let (upper, lower) = (0..<count - lowerCount, upperCount..<count)
+      let (left, right) = (0..<boundary, boundary..<vectors.columns)
+      new.columnBlock(left).add(1, weights.columnBlock(upper), old.block(upper, left))
+      new.columnBlock(right).add(1, weights.columnBlock(lower), old.block(lower, right))
+      vectors.rowBlock(count..<rows.count).copy(old.rowBlock(count..<rows.count))
     }
   }
 }

@@ -8,7 +8,7 @@ enum SwiftEigen {
   /// triangle is read.
   ///
   /// - Throws: `numerical` if an iteration stalls.
-  /// - Complexity: O(n³) time; memory: a copy of A, and 5·n² elements.
+  /// - Complexity: O(n³) time; memory: a copy of A, and 3·n² elements.
   @specialized(where T == Float)
   @specialized(where T == Double)
   static func eigen<T: BLASElement>(

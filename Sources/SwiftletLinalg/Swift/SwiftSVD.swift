@@ -7,7 +7,7 @@ enum SwiftSVD {
   typealias Factors<T: BLASElement> = (u: Tensor<T>, s: [T], vt: Tensor<T>)
 
   /// - Throws: `numerical` if an iteration stalls.
-  /// - Complexity: O(m·n·min(m, n)) time; memory: a copy of A, and 7·min(m, n)² elements.
+  /// - Complexity: O(m·n·min(m, n)) time; memory: a copy of A, and 4·min(m, n)² elements.
   @specialized(where T == Float)
   @specialized(where T == Double)
   static func svd<T: BLASElement>(_ a: Tensor<T>, full: Bool) throws -> Factors<T> {
@@ -28,7 +28,8 @@ enum SwiftSVD {
           guard n > 0 else { return }
           // For a tall matrix the triangle of its QR factorisation is cheaper to reduce.
           guard m >= n + n / 2 + 16 else {
-            return values = try reduce(work, u, vt)
+            values = try reduce(work, u, vt)
+            return
           }
           let tau = SwiftQR.factor(work)
           var triangle = Tensor<T>(zeros: [n, n])
@@ -64,8 +65,8 @@ enum SwiftSVD {
         let top = u.block(0..<n, 0..<n)
         for (place, row) in order.enumerated() {
           vt.rowBlock(place..<place + 1).copy(right.rowBlock(row..<row + 1))
-          // `left` is sorted in place of `right`, which is no longer needed.
         }
+        // `left` is sorted into the place of `right`, which is no longer needed.
         for (place, row) in order.enumerated() {
           right.rowBlock(place..<place + 1).copy(left.rowBlock(row..<row + 1))
         }

@@ -66,10 +66,12 @@ struct Tridiagonal<T: BLASElement> {
 
         // w = τ · (what is left of A) · v, less its part along v.
         unsafe w.update(repeating: 0, count: n)
-        unsafe kernels.symv(length, 1, a.base + next * a.rowStep + next, a.rowStep, v + next, w + next)
+        unsafe kernels.symv(
+          length, 1, a.base + next * a.rowStep + next, a.rowStep, v + next, w + next)
         unsafe coefficients.update(repeating: 0, count: done)
         unsafe kernels.gemv(done, length, 1, left.base + next, n, v + next, coefficients)
-        unsafe kernels.gemvTransposed(done, length, -1, right.base + next, n, coefficients, w + next)
+        unsafe kernels.gemvTransposed(
+          done, length, -1, right.base + next, n, coefficients, w + next)
         for j in next..<n { unsafe w[j] *= factor }
         let along = unsafe kernels.dot(length, w + next, v + next)
         unsafe kernels.axpy(length, -factor / 2 * along, v + next, w + next)

@@ -89,26 +89,27 @@ struct TridiagonalDivide<T: BLASElement> {
     let count = entries.count
     let z = entries.map(\.z)
     let equation = SecularEquation(poles: entries.map(\.value), z: z, isSquared: false)
-    let merge = RankOneMerge(entries, firstRow: range.lowerBound)
-    var gaps = Tensor<T>(uninitialized: [count, count])
+    let merge = RankOneMerge(entries, rows: range)
+    // Gaps, then weights, in one matrix.
     var weights = Tensor<T>(uninitialized: [count, count])
-    let roots = try gaps.withView { gaps in
-      let roots = try equation.solve(gaps: gaps)
-      let corrected = equation.correctedZ(z, gaps: gaps)
-      weights.withView { weights in
-        for i in 0..<count {
-          var sum: T = 0
-          for j in 0..<count {
-            let weight = corrected[j] / gaps[i, j]
-            weights[i, merge.places[j]] = weight
-            sum += weight * weight
-          }
-          weights.rowBlock(i..<i + 1).scale(by: 1 / sum.squareRoot())
+    let roots = try weights.withView { weights in
+      let roots = try equation.solve(gaps: weights)
+      let corrected = equation.correctedZ(z, gaps: weights)
+      var row = [T](repeating: 0, count: count)
+      for i in 0..<count {
+        var sum: T = 0
+        for j in 0..<count {
+          let weight = corrected[j] / weights[i, j]
+          row[merge.places[j]] = weight
+          sum += weight * weight
         }
-        merge.apply(weights, to: vectors.block(range, range), boundary: middle - range.lowerBound)
+        let length = sum.squareRoot()
+        for j in 0..<count { weights[i, j] = row[j] / length }
       }
+      merge.apply(
+        weights, to: vectors.block(range, range), boundary: middle - range.lowerBound)
       return roots
     }
-    for (entry, root) in zip(entries, roots) { d[entry.row] = root }
+    d.replaceSubrange(range, with: merge.values(roots, d))
   }
 }
