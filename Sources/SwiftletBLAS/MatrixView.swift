@@ -184,27 +184,44 @@ extension MatrixView {
     }
   }
 
-  /// Copies the elements of a matrix of the same size, in tiles of a cache line's width, so that a
-  /// transpose does not jump through memory.
+  /// Copies the elements of a matrix of the same size.
   @inlinable package func copy(_ source: MatrixView) {
     precondition(source.rows == rows && source.columns == columns, "matrices differ in size")
+    if source.columnStep != 1 && columnStep == 1 && rows > 1 { return copyTransposed(source) }
+    for i in 0..<rows {
+      let to = unsafe base + i &* rowStep
+      let from = unsafe source.base + i &* source.rowStep
+      for j in 0..<columns {
+        unsafe to[j &* columnStep] = unsafe from[j &* source.columnStep]
+      }
+    }
+  }
+
+  /// Copies by way of a small tile, so that every line of the cache is read and written once: rows
+  /// a power of two apart would push each other out.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  @usableFromInline
+  package func copyTransposed(_ source: MatrixView) {
     let side = 8
-    var top = 0
-    while top < rows {
-      let height = min(side, rows &- top)
-      var left = 0
-      while left < columns {
-        let width = min(side, columns &- left)
-        for i in top..<top &+ height {
-          let to = unsafe base + i &* rowStep + left &* columnStep
-          let from = unsafe source.base + i &* source.rowStep + left &* source.columnStep
+    unsafe withUnsafeTemporaryAllocation(of: T.self, capacity: side * side) { tile in
+      let tile = tile.baseAddress!
+      for top in stride(from: 0, to: rows, by: side) {
+        let height = min(side, rows &- top)
+        for left in stride(from: 0, to: columns, by: side) {
+          let width = min(side, columns &- left)
           for j in 0..<width {
-            unsafe to[j &* columnStep] = unsafe from[j &* source.columnStep]
+            let from =
+              unsafe source.base + top &* source.rowStep + (left &+ j) &* source.columnStep
+            for i in 0..<height { unsafe tile[i &* side &+ j] = from[i &* source.rowStep] }
+          }
+          for i in 0..<height {
+            let to = unsafe base + (top &+ i) &* rowStep + left
+            let from = unsafe tile + i &* side
+            for j in 0..<width { unsafe to[j] = from[j] }
           }
         }
-        left &+= side
       }
-      top &+= side
     }
   }
 

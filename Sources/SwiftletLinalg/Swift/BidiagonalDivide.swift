@@ -91,16 +91,18 @@ struct BidiagonalDivide<T: BLASElement> {
     }
     if entries.count > 1 { entries[1].value = max(entries[1].value, tolerance / 2) }
     guard scale > 0 else { return }
-    try rotate(entries, range, columns, middle)
+    try rotate(entries, range, columns, middle, unit: .powerOfFour(near: scale))
   }
 
   /// Solves the secular equation of the entries and makes their vectors.
+  ///
+  /// - Parameter unit: What to measure in, so that squares stay in the range of numbers.
   private mutating func rotate(
-    _ entries: [MergeEntry<T>], _ range: Range<Int>, _ columns: Range<Int>, _ middle: Int
+    _ entries: [MergeEntry<T>], _ range: Range<Int>, _ columns: Range<Int>, _ middle: Int, unit: T
   ) throws {
     let count = entries.count
-    let z = entries.map(\.z)
-    let poles = entries.map(\.value)
+    let z = entries.map { $0.z / unit }
+    let poles = entries.map { $0.value / unit }
     let equation = SecularEquation(poles: poles, z: z, isSquared: true)
     let merge = RankOneMerge(entries, rows: range)
     let boundary = middle - range.lowerBound + 1
@@ -137,7 +139,7 @@ struct BidiagonalDivide<T: BLASElement> {
       merge.apply(weights, to: left.block(range, range), boundary: boundary)
       return roots
     }
-    values.replaceSubrange(range, with: merge.values(roots, values))
+    values.replaceSubrange(range, with: merge.values(roots.map { $0 * unit }, values))
   }
 
   private func turn(

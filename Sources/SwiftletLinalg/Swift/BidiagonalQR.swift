@@ -142,6 +142,11 @@ struct BidiagonalQR<T: BLASElement> {
     if g == 0 { return (1, 0, f) }
     if f == 0 { return (0, 1, g) }
     let r = T.length(f, g)
+    guard r >= T.leastNormalMagnitude / T.ulpOfOne else {
+      // The quotients of subnormal numbers would not be of length 1.
+      let (c, s, scaled) = rotation(f / T.leastNormalMagnitude, g / T.leastNormalMagnitude)
+      return (c, s, scaled * T.leastNormalMagnitude)
+    }
     return (f / r, g / r, r)
   }
 

@@ -20,6 +20,13 @@ enum Householder {
     let tail = unsafe norm(x + 1, count: count - 1)
     guard tail > 0 else { return (0, first) }
     let length = T.length(first, tail)
+    guard length >= T.leastNormalMagnitude / T.ulpOfOne else {
+      // Quotients of subnormal numbers would not make a reflection.
+      unsafe x[0] = first
+      for i in 0..<count { unsafe x[i] /= T.leastNormalMagnitude }
+      let (tau, beta) = unsafe makeReflector(x, count: count)
+      return (tau, beta * T.leastNormalMagnitude)
+    }
     let beta = first > 0 ? -length : length
     let pivot = first - beta
     // 1 / pivot would overflow for the smallest numbers.

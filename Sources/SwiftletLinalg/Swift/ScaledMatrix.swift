@@ -31,6 +31,11 @@ enum ScaledMatrix {
 }
 
 extension BLASElement {
+  /// A power of four about as large as `value`: it and its root divide without rounding.
+  static func powerOfFour(near value: Self) -> Self {
+    Self(sign: .plus, exponent: value.exponent / 2 * 2, significand: 1)
+  }
+
   /// √(a² + b²), without harm from squares that leave the range of the type.
   static func length(_ a: Self, _ b: Self) -> Self {
     let squares = a * a + b * b

@@ -79,16 +79,20 @@ struct TridiagonalDivide<T: BLASElement> {
       entries.append(entry)
     }
     guard !entries.isEmpty else { return }
-    try rotate(entries, range, middle)
+    try rotate(entries, range, middle, unit: .powerOfFour(near: scale))
   }
 
   /// Solves the secular equation of the entries and makes their vectors.
+  ///
+  /// - Parameter unit: What to measure in, so that squares stay in the range of numbers.
   private mutating func rotate(
-    _ entries: [MergeEntry<T>], _ range: Range<Int>, _ middle: Int
+    _ entries: [MergeEntry<T>], _ range: Range<Int>, _ middle: Int, unit: T
   ) throws {
     let count = entries.count
-    let z = entries.map(\.z)
-    let equation = SecularEquation(poles: entries.map(\.value), z: z, isSquared: false)
+    let root = unit.squareRoot()
+    let z = entries.map { $0.z / root }
+    let equation = SecularEquation(
+      poles: entries.map { $0.value / unit }, z: z, isSquared: false)
     let merge = RankOneMerge(entries, rows: range)
     // Gaps, then weights, in one matrix.
     var weights = Tensor<T>(uninitialized: [count, count])
@@ -110,6 +114,6 @@ struct TridiagonalDivide<T: BLASElement> {
         weights, to: vectors.block(range, range), boundary: middle - range.lowerBound)
       return roots
     }
-    d.replaceSubrange(range, with: merge.values(roots, d))
+    d.replaceSubrange(range, with: merge.values(roots.map { $0 * unit }, d))
   }
 }

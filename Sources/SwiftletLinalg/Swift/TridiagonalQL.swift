@@ -15,11 +15,15 @@ enum TridiagonalQL {
     let n = diagonal.count
     var d = diagonal
     var e = offDiagonal + [0]
+    // What is far below the largest element counts as 0 even where both neighbours are small.
+    let negligible = T.ulpOfOne / 8 * (d + e).reduce(0) { max($0, abs($1)) }
     for start in 0..<n {
       var steps = 0
       while true {
         var end = start
-        while end < n - 1 && abs(e[end]) > T.ulpOfOne / 2 * (abs(d[end]) + abs(d[end + 1])) {
+        while end < n - 1,
+          abs(e[end]) > max(negligible, T.ulpOfOne / 2 * (abs(d[end]) + abs(d[end + 1])))
+        {
           end += 1
         }
         if end == start { break }
