@@ -5,8 +5,8 @@ struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check the processor, the kernels and the numerical library.",
     discussion: """
-      Tries the installed BLAS and LAPACK against plain loops. A routine that fails is not used; \
-      the exit code is then 70.
+      Tries the installed BLAS and LAPACK against plain loops. A routine that fails is not used, \
+      our own takes its place; the exit code is then 70.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -40,7 +40,10 @@ struct Doctor: ParsableCommand {
       version: Version.number, cpu: CPU.model, isa: ISA.current.rawValue,
       supportedISA: ISA.supported.rawValue,
       features: CPU.features.filter(\.present).map(\.name), threads: common.pool.count,
-      kernels: ["gemm": backend.name, "quantize": Quantization.kernelName],
+      kernels: [
+        "gemm": backend.name, "quantize": Quantization.kernelName,
+        "dense": Double._routines.kernels.name,
+      ],
       blas: Report.BLAS(
         uses: backend.name, configuration: Backend.configuration, core: Backend.core,
         replacementReason: backend.replacementReason, threads: 1,
@@ -65,7 +68,8 @@ struct Doctor: ParsableCommand {
       swiftlet \(report.version)
       CPU      \(report.cpu), \(report.threads) thread(s)
       features \(report.features.joined(separator: " "))
-      kernels  \(report.isa) of \(report.supportedISA); quantize: \(report.kernels["quantize"]!)
+      kernels  \(report.isa) of \(report.supportedISA); quantize: \(report.kernels["quantize"]!), \
+      linear algebra in Swift: \(report.kernels["dense"]!)
       BLAS     \(report.blas.configuration), core \(report.blas.core), \
       one thread inside our own pool
       products by \(report.blas.uses)\(reason)
