@@ -17,7 +17,7 @@ struct Run: ParsableCommand {
   @Option(
     name: .customLong("input"),
     help: ArgumentHelp("An input's name and its npy file; once per input.", valueName: "name=file"))
-  var inputs: [NamedFile]
+  var inputs: [NamedFile] = []
 
   @Option(help: ArgumentHelp("The folder to write the outputs to.", valueName: "dir"))
   var outputDir: String

@@ -4,8 +4,13 @@ public enum AnyTensor: Sendable {
   case float64(Tensor<Double>)
   case int8(Tensor<Int8>)
   case uint8(Tensor<UInt8>)
+  case int16(Tensor<Int16>)
+  case uint16(Tensor<UInt16>)
   case int32(Tensor<Int32>)
+  case uint32(Tensor<UInt32>)
   case int64(Tensor<Int64>)
+  case uint64(Tensor<UInt64>)
+  case bool(Tensor<Bool>)
 
   public init<Element>(_ tensor: Tensor<Element>) { self = Element.erase(tensor) }
 
@@ -15,8 +20,13 @@ public enum AnyTensor: Sendable {
     case .float64: .float64
     case .int8: .int8
     case .uint8: .uint8
+    case .int16: .int16
+    case .uint16: .uint16
     case .int32: .int32
+    case .uint32: .uint32
     case .int64: .int64
+    case .uint64: .uint64
+    case .bool: .bool
     }
   }
 
@@ -26,8 +36,13 @@ public enum AnyTensor: Sendable {
     case .float64(let t): t.shape
     case .int8(let t): t.shape
     case .uint8(let t): t.shape
+    case .int16(let t): t.shape
+    case .uint16(let t): t.shape
     case .int32(let t): t.shape
+    case .uint32(let t): t.shape
     case .int64(let t): t.shape
+    case .uint64(let t): t.shape
+    case .bool(let t): t.shape
     }
   }
 
@@ -54,14 +69,61 @@ public enum AnyTensor: Sendable {
 
 extension AnyTensor: Equatable {
   public static func == (a: AnyTensor, b: AnyTensor) -> Bool {
-    switch (a, b) {
-    case (.float32(let x), .float32(let y)): x == y
-    case (.float64(let x), .float64(let y)): x == y
-    case (.int8(let x), .int8(let y)): x == y
-    case (.uint8(let x), .uint8(let y)): x == y
-    case (.int32(let x), .int32(let y)): x == y
-    case (.int64(let x), .int64(let y)): x == y
-    default: false
+    func equal<Element: TensorElement>(_: Element.Type) -> Bool {
+      a.typed(as: Element.self)! == b.typed(as: Element.self)!
     }
+    return a.dtype == b.dtype && equal(a.dtype.elementType)
+  }
+}
+
+// MARK: - Conversions
+
+extension AnyTensor {
+  /// The elements converted to another type, as ``TensorElement`` says.
+  package func converted(to target: DType) -> AnyTensor {
+    if target == dtype { return self }
+    let isReal = dtype.isFloat || target.isFloat
+    func opened<Source: TensorElement, Target: TensorElement>(
+      _: Source.Type, _: Target.Type
+    ) -> AnyTensor {
+      let source: Tensor<Source> = typed()!
+      let result: Tensor<Target> =
+        isReal
+        ? Self.narrowed(Self.doubles(source)) : Self.narrowed(Self.integers(source))
+      return AnyTensor(result)
+    }
+    return opened(dtype.elementType, target.elementType)
+  }
+
+  @specialized(where Source == Float)
+  @specialized(where Source == Int32)
+  @specialized(where Source == Int64)
+  @specialized(where Source == UInt8)
+  @specialized(where Source == Bool)
+  private static func doubles<Source: TensorElement>(_ source: Tensor<Source>) -> Tensor<Double> {
+    source.map(\.asDouble)
+  }
+
+  @specialized(where Source == Int32)
+  @specialized(where Source == UInt8)
+  @specialized(where Source == Bool)
+  private static func integers<Source: TensorElement>(_ source: Tensor<Source>) -> Tensor<Int64> {
+    source.map(\.asInt64)
+  }
+
+  @specialized(where Target == Float)
+  @specialized(where Target == Int32)
+  @specialized(where Target == Int64)
+  @specialized(where Target == UInt8)
+  @specialized(where Target == Bool)
+  private static func narrowed<Target: TensorElement>(_ wide: Tensor<Double>) -> Tensor<Target> {
+    wide.map { Target(converting: $0) }
+  }
+
+  @specialized(where Target == Int32)
+  @specialized(where Target == UInt8)
+  @specialized(where Target == Bool)
+  private static func narrowed<Target: TensorElement>(_ wide: Tensor<Int64>) -> Tensor<Target> {
+    wide.map { Target(converting: $0) }
   }
 }

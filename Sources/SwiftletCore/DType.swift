@@ -2,27 +2,89 @@ public import RealModule
 
 /// The element types a tensor can hold.
 public enum DType: String, Sendable, Hashable, CaseIterable {
-  case float32, float64, int8, uint8, int32, int64
+  case float32, float64, int8, uint8, int16, uint16, int32, uint32, int64, uint64, bool
+
+  /// The Swift type of the elements.
+  package var elementType: any TensorElement.Type {
+    switch self {
+    case .float32: Float.self
+    case .float64: Double.self
+    case .int8: Int8.self
+    case .uint8: UInt8.self
+    case .int16: Int16.self
+    case .uint16: UInt16.self
+    case .int32: Int32.self
+    case .uint32: UInt32.self
+    case .int64: Int64.self
+    case .uint64: UInt64.self
+    case .bool: Bool.self
+    }
+  }
 
   /// Bytes of one element.
   public var byteCount: Int {
     switch self {
-    case .int8, .uint8: 1
-    case .float32, .int32: 4
-    case .float64, .int64: 8
+    case .int8, .uint8, .bool: 1
+    case .int16, .uint16: 2
+    case .float32, .int32, .uint32: 4
+    case .float64, .int64, .uint64: 8
     }
   }
+
+  public var isFloat: Bool { self == .float32 || self == .float64 }
 }
 
 /// A Swift type that can be an element of a ``Tensor``.
-public protocol TensorElement: BitwiseCopyable, Sendable, Hashable, Numeric {
+///
+/// Between any two types there is a conversion, through `Double` if either is a floating-point type
+/// and through `Int64` otherwise.
+public protocol TensorElement: BitwiseCopyable, Sendable, Hashable {
   static var dtype: DType { get }
+  static var zero: Self { get }
+  static var one: Self { get }
   static func erase(_ tensor: Tensor<Self>) -> AnyTensor
   static func unerase(_ tensor: AnyTensor) -> Tensor<Self>?
+
+  var asDouble: Double { get }
+  /// The integer, of which `UInt64` keeps the bits alone.
+  var asInt64: Int64 { get }
+  /// The nearest value towards zero; integer types take their bounds beyond them, and 0 for NaN.
+  init(converting value: Double)
+  /// The value whose lowest bits are those of `value`.
+  init(converting value: Int64)
 }
 
 /// An element type that layers compute in: `Float`, or `Double` where gradients are checked.
 public protocol FloatElement: TensorElement, Real, BinaryFloatingPoint {}
+
+extension FloatElement {
+  public static var one: Self { 1 }
+  @inlinable public var asDouble: Double { Double(self) }
+  @inlinable public var asInt64: Int64 { Int64(converting: asDouble) }
+  @inlinable public init(converting value: Double) { self = Self(value) }
+  @inlinable public init(converting value: Int64) { self = Self(value) }
+}
+
+/// An integer element type.
+public protocol IntegerElement: TensorElement, FixedWidthInteger {}
+
+extension IntegerElement {
+  public static var one: Self { 1 }
+  @inlinable public var asDouble: Double { Double(self) }
+  @inlinable public var asInt64: Int64 { Int64(truncatingIfNeeded: self) }
+  @inlinable public init(converting value: Double) {
+    // Double(Self.max) may round up to the first number that is too large.
+    self =
+      if value >= Double(Self.max) {
+        Self.max
+      } else if value <= Double(Self.min) {
+        Self.min
+      } else {
+        value.isNaN ? 0 : Self(value)
+      }
+  }
+  @inlinable public init(converting value: Int64) { self.init(truncatingIfNeeded: value) }
+}
 
 extension Float: FloatElement {
   public static var dtype: DType { .float32 }
@@ -40,7 +102,7 @@ extension Double: FloatElement {
   }
 }
 
-extension Int8: TensorElement {
+extension Int8: IntegerElement {
   public static var dtype: DType { .int8 }
   public static func erase(_ tensor: Tensor<Int8>) -> AnyTensor { .int8(tensor) }
   public static func unerase(_ tensor: AnyTensor) -> Tensor<Int8>? {
@@ -48,7 +110,7 @@ extension Int8: TensorElement {
   }
 }
 
-extension UInt8: TensorElement {
+extension UInt8: IntegerElement {
   public static var dtype: DType { .uint8 }
   public static func erase(_ tensor: Tensor<UInt8>) -> AnyTensor { .uint8(tensor) }
   public static func unerase(_ tensor: AnyTensor) -> Tensor<UInt8>? {
@@ -56,7 +118,23 @@ extension UInt8: TensorElement {
   }
 }
 
-extension Int32: TensorElement {
+extension Int16: IntegerElement {
+  public static var dtype: DType { .int16 }
+  public static func erase(_ tensor: Tensor<Int16>) -> AnyTensor { .int16(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Int16>? {
+    if case .int16(let t) = tensor { t } else { nil }
+  }
+}
+
+extension UInt16: IntegerElement {
+  public static var dtype: DType { .uint16 }
+  public static func erase(_ tensor: Tensor<UInt16>) -> AnyTensor { .uint16(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<UInt16>? {
+    if case .uint16(let t) = tensor { t } else { nil }
+  }
+}
+
+extension Int32: IntegerElement {
   public static var dtype: DType { .int32 }
   public static func erase(_ tensor: Tensor<Int32>) -> AnyTensor { .int32(tensor) }
   public static func unerase(_ tensor: AnyTensor) -> Tensor<Int32>? {
@@ -64,10 +142,41 @@ extension Int32: TensorElement {
   }
 }
 
-extension Int64: TensorElement {
+extension UInt32: IntegerElement {
+  public static var dtype: DType { .uint32 }
+  public static func erase(_ tensor: Tensor<UInt32>) -> AnyTensor { .uint32(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<UInt32>? {
+    if case .uint32(let t) = tensor { t } else { nil }
+  }
+}
+
+extension Int64: IntegerElement {
   public static var dtype: DType { .int64 }
   public static func erase(_ tensor: Tensor<Int64>) -> AnyTensor { .int64(tensor) }
   public static func unerase(_ tensor: AnyTensor) -> Tensor<Int64>? {
     if case .int64(let t) = tensor { t } else { nil }
   }
+}
+
+extension UInt64: IntegerElement {
+  public static var dtype: DType { .uint64 }
+  public static func erase(_ tensor: Tensor<UInt64>) -> AnyTensor { .uint64(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<UInt64>? {
+    if case .uint64(let t) = tensor { t } else { nil }
+  }
+}
+
+/// One byte per truth value, which is 0 or 1.
+extension Bool: TensorElement {
+  public static var dtype: DType { .bool }
+  public static var zero: Bool { false }
+  public static var one: Bool { true }
+  public static func erase(_ tensor: Tensor<Bool>) -> AnyTensor { .bool(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Bool>? {
+    if case .bool(let t) = tensor { t } else { nil }
+  }
+  @inlinable public var asDouble: Double { self ? 1 : 0 }
+  @inlinable public var asInt64: Int64 { self ? 1 : 0 }
+  @inlinable public init(converting value: Double) { self = value != 0 }
+  @inlinable public init(converting value: Int64) { self = value != 0 }
 }

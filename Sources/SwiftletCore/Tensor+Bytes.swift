@@ -25,30 +25,26 @@ extension Tensor {
 }
 
 extension AnyTensor {
-  /// A packed tensor whose elements in row-major order are `bytes`, little endian.
+  /// A packed tensor whose elements in row-major order are `bytes`, little endian. Truth values are
+  /// true for every byte but 0.
   ///
   /// - Precondition: There are as many bytes as the elements of `shape` take.
   package init(_ dtype: DType, _ shape: Shape, bytes: Span<UInt8>) {
-    self =
-      switch dtype {
-      case .float32: .float32(Tensor(shape, bytes: bytes))
-      case .float64: .float64(Tensor(shape, bytes: bytes))
-      case .int8: .int8(Tensor(shape, bytes: bytes))
-      case .uint8: .uint8(Tensor(shape, bytes: bytes))
-      case .int32: .int32(Tensor(shape, bytes: bytes))
-      case .int64: .int64(Tensor(shape, bytes: bytes))
-      }
+    if dtype == .bool {
+      self = .bool(Tensor<UInt8>(shape, bytes: bytes).map { $0 != 0 })
+      return
+    }
+    func typed<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      AnyTensor(Tensor<Element>(shape, bytes: bytes))
+    }
+    self = typed(dtype.elementType)
   }
 
   /// Appends the elements in row-major order, little endian.
   package func appendBytes(to bytes: inout [UInt8]) {
-    switch self {
-    case .float32(let t): t.appendBytes(to: &bytes)
-    case .float64(let t): t.appendBytes(to: &bytes)
-    case .int8(let t): t.appendBytes(to: &bytes)
-    case .uint8(let t): t.appendBytes(to: &bytes)
-    case .int32(let t): t.appendBytes(to: &bytes)
-    case .int64(let t): t.appendBytes(to: &bytes)
+    func append<Element: TensorElement>(_: Element.Type, _ bytes: inout [UInt8]) {
+      typed(as: Element.self)!.appendBytes(to: &bytes)
     }
+    append(dtype.elementType, &bytes)
   }
 }

@@ -8,20 +8,9 @@ extension Tensor {
       unsafe copy.storage.base.update(from: storage.base + offset, count: count)
       return copy
     }
-    var index = [Int](repeating: 0, count: shape.rank)
-    var position = offset
-    for target in 0..<count {
-      unsafe copy.storage.base[target] = unsafe storage.base[position]
-      var axis = shape.rank - 1
-      while axis >= 0 {
-        index[axis] += 1
-        position += strides[axis]
-        if index[axis] < shape[axis] { break }
-        position -= index[axis] * strides[axis]
-        index[axis] = 0
-        axis -= 1
-      }
-    }
+    let source = unsafe UnsafeRawPointer(storage.base + offset)
+    unsafe StridedCopy(shape, strides).run(
+      from: source, to: copy.storage.base, elementSize: MemoryLayout<Element>.size)
     return copy
   }
 
@@ -55,6 +44,46 @@ extension Tensor {
       axes.sorted() == Array(0..<shape.rank), "\(axes) does not permute the axes of \(shape)")
     return Tensor(
       shape: Shape(axes.map { shape[$0] }), strides: axes.map { strides[$0] }, offset: offset,
+      storage: storage)
+  }
+
+  /// A view of this tensor repeated to fill a larger shape, by the ONNX (NumPy) rule.
+  ///
+  /// - Precondition: The shapes broadcast to `target`.
+  package func broadcast(to target: Shape) -> Tensor {
+    precondition(
+      shape.broadcast(with: target) == target, "\(shape) does not broadcast to \(target)")
+    let missing = target.rank - shape.rank
+    let steps = (0..<target.rank).map { axis in
+      axis < missing || shape[axis - missing] == 1 ? 0 : strides[axis - missing]
+    }
+    return Tensor(shape: target, strides: steps, offset: offset, storage: storage)
+  }
+
+  /// A view of `count` indices along `axis`, the first at `start` and `step` apart.
+  ///
+  /// - Precondition: The axis exists and holds the indices.
+  package func strided(axis: Int, start: Int, step: Int, count: Int) -> Tensor {
+    var steps = strides
+    guard count > 0 else { return slice(axis: axis, range: 0..<0) }
+    precondition(
+      0..<shape[axis] ~= start && 0..<shape[axis] ~= start + (count - 1) * step,
+      "\(count) indices from \(start) by \(step) along axis \(axis) of \(shape)")
+    if count > 1 { steps[axis] *= step }
+    return Tensor(
+      shape: shape.replacing(axis: axis, with: count), strides: steps,
+      offset: offset + start * strides[axis], storage: storage)
+  }
+
+  /// A view of the elements whose indices along all `axes` are equal, with that index as last axis.
+  ///
+  /// - Precondition: The axes are different and of one extent.
+  package func diagonal(of axes: [Int]) -> Tensor {
+    precondition(Set(axes.map { shape[$0] }).count == 1 && Set(axes).count == axes.count)
+    let others = (0..<shape.rank).filter { !axes.contains($0) }
+    return Tensor(
+      shape: Shape(others.map { shape[$0] } + [shape[axes[0]]]),
+      strides: others.map { strides[$0] } + [axes.reduce(0) { $0 + strides[$1] }], offset: offset,
       storage: storage)
   }
 

@@ -34,7 +34,7 @@ public struct Tensor<Element: TensorElement>: Sendable {
     unsafe storage.base.initialize(repeating: value, count: shape.count)
   }
 
-  public init(zeros shape: Shape) { self.init(shape, repeating: 0) }
+  public init(zeros shape: Shape) { self.init(shape, repeating: .zero) }
 
   /// A tensor with the given elements in row-major order.
   ///

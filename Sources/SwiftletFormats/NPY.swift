@@ -12,8 +12,9 @@ public enum NPY {
   static let headerLimit = 10_000
 
   private static let codes: [(code: String, dtype: DType)] = [
-    ("<f4", .float32), ("<f8", .float64), ("|i1", .int8), ("|u1", .uint8), ("<i4", .int32),
-    ("<i8", .int64),
+    ("<f4", .float32), ("<f8", .float64), ("|i1", .int8), ("|u1", .uint8), ("<i2", .int16),
+    ("<u2", .uint16), ("<i4", .int32), ("<u4", .uint32), ("<i8", .int64), ("<u8", .uint64),
+    ("|b1", .bool),
   ]
 
   // MARK: Reading

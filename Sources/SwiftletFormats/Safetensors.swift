@@ -45,8 +45,13 @@ extension DType {
     case .float64: "F64"
     case .int8: "I8"
     case .uint8: "U8"
+    case .int16: "I16"
+    case .uint16: "U16"
     case .int32: "I32"
+    case .uint32: "U32"
     case .int64: "I64"
+    case .uint64: "U64"
+    case .bool: "BOOL"
     }
   }
 

@@ -5,8 +5,10 @@ public import SwiftletCore
 /// One conforming type, in one file, per ONNX operator. An instance belongs to one node and holds
 /// its parsed attributes.
 public protocol Operator: Sendable {
-  /// The ONNX operator name.
+  /// The ONNX operator name; of a family, the name that messages give.
   static var opType: String { get }
+  /// All ONNX operators that the type computes: ``opType``, unless it is a family.
+  static var opTypes: [String] { get }
 
   /// Reads the attributes of a node.
   ///
@@ -16,7 +18,8 @@ public protocol Operator: Sendable {
   /// Element types and shapes of the outputs.
   ///
   /// - Throws: `badInput` if the inputs do not fit each other or the attributes. ``forward``
-  ///   relies on this check having passed.
+  ///   relies on this check having passed. ``DataDependentShape`` if the shapes depend on elements
+  ///   that are not known yet.
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo]
 
   /// Computes the outputs.
@@ -30,8 +33,12 @@ public protocol Operator: Sendable {
 }
 
 extension Operator {
+  public static var opTypes: [String] { [opType] }
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int { 0 }
 }
+
+/// Inference needs elements that only a run computes: it is put off until they are there.
+public struct DataDependentShape: Error {}
 
 /// What an operator may use while it runs.
 public struct ExecutionContext: Sendable {
@@ -117,16 +124,19 @@ public struct ForwardCall<T: LayerElement>: Sendable {
   public let saved: [Tensor<T>]
   /// Which inputs a gradient is wanted for.
   public let wanted: [Bool]
+  /// The inputs of other element types: shapes, axes, indices.
+  public let others: [AnyTensor?]
 
   public init(
     inputShapes: [Shape?], inputs: [Tensor<T>?], outputs: [Tensor<T>?], saved: [Tensor<T>],
-    wanted: [Bool]
+    wanted: [Bool], others: [AnyTensor?] = []
   ) {
     self.inputShapes = inputShapes
     self.inputs = inputs
     self.outputs = outputs
     self.saved = saved
     self.wanted = wanted
+    self.others = others
   }
 }
 
@@ -159,35 +169,3 @@ extension FloatOperator {
   }
 }
 
-// MARK: - Checks that inference shares
-
-extension Operator {
-  /// The input at `index`.
-  ///
-  /// - Throws: `badInput` if it is left out.
-  func required(_ inputs: [TensorInfo?], _ index: Int, _ role: String) throws -> TensorInfo {
-    guard index < inputs.count, let info = inputs[index] else {
-      throw SwiftletError(.badInput, "\(Self.opType) lacks its input \(index) (\(role))")
-    }
-    return info
-  }
-
-  /// The input at `index`, of a floating-point type and, if asked, of one rank.
-  func floating(
-    _ inputs: [TensorInfo?], _ index: Int, _ role: String, rank: Int? = nil
-  ) throws -> TensorInfo {
-    let info = try required(inputs, index, role)
-    guard info.dtype == .float32 || info.dtype == .float64 else {
-      throw SwiftletError(.unsupported, "\(Self.opType) on \(info.dtype) \(role)")
-    }
-    if let rank, info.shape.rank != rank {
-      throw SwiftletError(
-        .badInput, "\(Self.opType) needs a rank-\(rank) \(role), found shape \(info.shape)")
-    }
-    return info
-  }
-
-  func mismatch(_ what: String) -> SwiftletError {
-    SwiftletError(.badInput, "\(Self.opType): \(what)")
-  }
-}

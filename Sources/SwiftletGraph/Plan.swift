@@ -98,37 +98,78 @@ public struct Plan: Sendable {
 
   /// Element types and shapes of all values for given input shapes, by value name.
   ///
-  /// - Throws: `badInput` naming the node whose inputs do not fit each other.
+  /// - Throws: `badInput` naming the node whose inputs do not fit each other, `unsupported` if a
+  ///   shape depends on data.
   public func infer(_ inputShapes: [String: Shape]) throws -> [String: TensorInfo] {
     var result: [String: TensorInfo] = [:]
-    for (slot, info) in try inferSlots(inputShapes).enumerated() { result[names[slot]] = info }
+    for (slot, info) in try inferAll(inputShapes).enumerated() { result[names[slot]] = info }
     return result
   }
 
-  /// As ``infer(_:)``, by slot: every run checks its shapes by this.
-  private func inferSlots(_ inputShapes: [String: Shape]) throws -> [TensorInfo?] {
+  /// As ``infer(_:)``, by slot.
+  private func inferAll(_ inputShapes: [String: Shape]) throws -> [TensorInfo?] {
+    let (infos, known) = try inferSlots(inputShapes)
+    guard known == steps.count else { throw dataDependent(known) }
+    return infos
+  }
+
+  private func dataDependent(_ step: Int) -> SwiftletError {
+    SwiftletError(
+      .unsupported, "the shape of the result depends on data", at: steps[step].label,
+      mend: "such models can be run, not trained or planned ahead")
+  }
+
+  /// What is known of each slot from the shapes of the inputs, and the number of steps until a
+  /// shape depends on data: every run checks its shapes by this.
+  private func inferSlots(
+    _ inputShapes: [String: Shape]
+  ) throws -> (infos: [TensorInfo?], known: Int) {
     var infos = [TensorInfo?](repeating: nil, count: names.count)
-    for (slot, tensor) in constants { infos[slot] = TensorInfo(tensor.dtype, tensor.shape) }
+    for (slot, tensor) in constants {
+      infos[slot] = TensorInfo(tensor.dtype, tensor.shape)
+      if tensor.shape.count <= TensorInfo.knownLimit { infos[slot]!.value = tensor }
+    }
     for (info, slot) in inputs {
       guard let shape = inputShapes[info.name] else {
         throw SwiftletError(.badInput, "input '\(info.name)' is missing")
       }
       infos[slot] = try TensorInfo(info.dtype, shape).limited("input '\(info.name)'")
     }
-    for step in steps {
-      let results = try locating(step.label) {
-        try step.operator.infer(step.inputs.map { $0.flatMap { infos[$0] } })
-      }
-      guard step.outputs.count <= results.count else {
-        throw SwiftletError(
-          .badInput, "\(step.outputs.count) outputs, where there can be \(results.count)",
-          at: step.label)
-      }
-      for (slot, info) in zip(step.outputs, results) {
-        infos[slot] = try info.limited(step.label)
+    for (index, step) in steps.enumerated() {
+      let operands = step.inputs.map { $0.flatMap { infos[$0] } }
+      do {
+        for (slot, info) in zip(step.outputs, try infer(step, operands)) { infos[slot] = info }
+      } catch is DataDependentShape {
+        return (infos, index)
       }
     }
-    return infos
+    return (infos, steps.count)
+  }
+
+  /// Element types and shapes of the results of one step.
+  private func check(_ step: Step, _ operands: [TensorInfo?]) throws -> [TensorInfo] {
+    try locating(step.label) {
+      let results = try step.operator.infer(operands)
+      guard step.outputs.count <= results.count else {
+        throw SwiftletError(
+          .badInput, "\(step.outputs.count) outputs, where there can be \(results.count)")
+      }
+      return try results.map { try $0.limited(step.label) }
+    }
+  }
+
+  /// As ``check(_:_:)``, with the elements of small results that need no data: shape arithmetic.
+  private func infer(_ step: Step, _ operands: [TensorInfo?]) throws -> [TensorInfo] {
+    var results = try check(step, operands)
+    guard operands.allSatisfy({ $0 == nil || $0!.value != nil }),
+      results.allSatisfy({ $0.value == nil && $0.shape.count <= TensorInfo.knownLimit })
+    else { return results }
+    var values = operands.map { $0?.value }
+    let computed = try locating(step.label) {
+      try step.operator.forward(&values, ExecutionContext())
+    }
+    for (index, value) in computed.enumerated() { results[index].value = value }
+    return results
   }
 
   /// The shapes of the inputs with every symbolic extent set to `batch`.
@@ -139,7 +180,7 @@ public struct Plan: Sendable {
 
   /// Multiply–accumulate operations per node, in execution order.
   public func macs(batch: Int = 1) throws -> [Int] {
-    let infos = try inferSlots(inputShapes(batch: batch))
+    let infos = try inferAll(inputShapes(batch: batch))
     return steps.map { step in
       step.operator.macs(
         inputs: step.inputs.map { $0.flatMap { infos[$0]?.shape } },
@@ -173,9 +214,10 @@ public struct Plan: Sendable {
     _ inputs: [String: AnyTensor], _ context: ExecutionContext,
     observe: ((_ name: String, _ value: AnyTensor) throws -> Void)? = nil
   ) throws -> [String: AnyTensor] {
-    var values = try bind(inputs)
-    for step in steps {
+    var (values, known) = try bindKnown(inputs)
+    for (index, step) in steps.enumerated() {
       var operands = step.inputs.map { $0.flatMap { values[$0] } }
+      if index >= known { _ = try check(step, operands.map { $0.map(TensorInfo.init) }) }
       // Moving a value out of its slot at its last use lets the operator write over it.
       for slot in step.releases { values[slot] = nil }
       let results = try locating(step.label) { try step.operator.forward(&operands, context) }
@@ -188,7 +230,18 @@ public struct Plan: Sendable {
   }
 
   /// Slot values with constants and inputs filled in; shapes of all steps are checked.
+  ///
+  /// - Throws: `unsupported` if a shape depends on data.
   package func bind(_ tensors: [String: AnyTensor]) throws -> [AnyTensor?] {
+    let (values, known) = try bindKnown(tensors)
+    guard known == steps.count else { throw dataDependent(known) }
+    return values
+  }
+
+  /// As ``bind(_:)``, with the number of steps whose shapes could be checked.
+  private func bindKnown(
+    _ tensors: [String: AnyTensor]
+  ) throws -> (values: [AnyTensor?], known: Int) {
     var values = [AnyTensor?](repeating: nil, count: names.count)
     for (slot, tensor) in constants { values[slot] = tensor }
     var shapes: [String: Shape] = [:]
@@ -212,7 +265,6 @@ public struct Plan: Sendable {
       throw SwiftletError(
         .badInput, "there is no input '\(name)'", mend: "the model's inputs are: \(known)")
     }
-    _ = try inferSlots(shapes)
-    return values
+    return (values, try inferSlots(shapes).known)
   }
 }

@@ -55,15 +55,30 @@ public struct ValueInfo: Sendable, Hashable {
   }
 }
 
-/// Element type and shape of a value once the inputs are known.
-public struct TensorInfo: Sendable, Hashable {
+/// What is known of a value once the inputs are known: element type, shape, and the elements
+/// themselves where no data is needed for them.
+///
+/// Models compute shapes in the graph, from constants and the shapes of other values. Equality and
+/// hashes leave ``value`` out.
+public struct TensorInfo: Sendable {
   public var dtype: DType
   public var shape: Shape
+  /// The tensor, if it is known already.
+  public var value: AnyTensor?
 
   public init(_ dtype: DType, _ shape: Shape) {
     self.dtype = dtype
     self.shape = shape
   }
+
+  /// Everything about a tensor that is there.
+  public init(_ value: AnyTensor) {
+    self.init(value.dtype, value.shape)
+    self.value = value
+  }
+
+  /// Larger values are not worth knowing before a run: shapes are short.
+  static let knownLimit = 1024
 
   /// The most elements a value may have: 8 GiB of fp32. A model that claims more is refused before
   /// anyone tries to find the memory.
@@ -79,5 +94,16 @@ public struct TensorInfo: Sendable, Hashable {
         mend: "use a smaller batch")
     }
     return self
+  }
+}
+
+extension TensorInfo: Hashable {
+  public static func == (a: TensorInfo, b: TensorInfo) -> Bool {
+    a.dtype == b.dtype && a.shape == b.shape
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(dtype)
+    hasher.combine(shape)
   }
 }

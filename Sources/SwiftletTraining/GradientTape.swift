@@ -109,16 +109,25 @@ public struct GradientTape<T: LayerElement>: Sendable {
   ) throws -> Record? {
     var operands = step.inputs.map { $0.flatMap { values[$0] } }
     for slot in step.releases { values[slot] = nil }
-    guard let op = step.operator as? any FloatOperator else {
+    guard let op = step.operator as? any FloatOperator, operands.first??.dtype == T.dtype else {
       let results = try locating(step.label) { try step.operator.forward(&operands, context) }
       for (slot, result) in zip(step.outputs, results) { values[slot] = result }
       return nil
     }
-    var typed: [Tensor<T>?] = try operands.map { try $0?.require() }
-    operands.removeAll()
-    let shapes = typed.map { $0?.shape }
+    let shapes = operands.map { $0?.shape }
+    let others = operands.map { $0?.dtype == T.dtype ? nil : $0 }
+    var typed: [Tensor<T>?] = operands.map { $0?.typed() }
     let kept = typed.enumerated().map { op.gradientReads.inputs.contains($0) ? $1 : nil }
-    let result = try locating(step.label) { try op.forwardForTraining(&typed, context) }
+    let result: TrainingResult<T>
+    if others.contains(where: { $0 != nil }) {
+      typed.removeAll()
+      result = try locating(step.label) {
+        TrainingResult(try op.forward(&operands, context).map { try $0.require() })
+      }
+    } else {
+      operands.removeAll()
+      result = try locating(step.label) { try op.forwardForTraining(&typed, context) }
+    }
     for (slot, tensor) in zip(step.outputs, result.outputs) { values[slot] = AnyTensor(tensor) }
     for (index, tensor) in result.updates {
       if let slot = step.inputs[index] { updates[plan.names[slot]] = tensor }
@@ -132,7 +141,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
       saved: result.saved,
       wanted: step.inputs.enumerated().map { index, slot in
         slot.map(differentiated.contains) ?? false && !op.untrainedInputs.contains(index)
-      })
+      }, others: others)
     return Record(step: step, op: op, call: call)
   }
 

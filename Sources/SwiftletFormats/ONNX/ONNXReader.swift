@@ -61,7 +61,7 @@ extension Attribute {
 extension ValueInfo {
   init(_ proto: ONNX_ValueInfoProto) throws {
     let type = proto.type.tensorType
-    guard case .tensorType? = proto.type.value, let dtype = DType(onnx: type.elemType) else {
+    guard case .tensorType? = proto.type.value, let dtype = DType(onnx: Int(type.elemType)) else {
       throw SwiftletError(
         .unsupported,
         "'\(proto.name)' is no tensor of a supported element type "
@@ -80,34 +80,6 @@ extension ValueInfo {
   }
 }
 
-extension DType {
-  /// The element type of a number of ONNX's `TensorProto.DataType`.
-  init?(onnx number: Int32) {
-    switch ONNX_TensorProto.DataType(rawValue: Int(number)) {
-    case .float: self = .float32
-    case .double: self = .float64
-    case .int8: self = .int8
-    case .uint8: self = .uint8
-    case .int32: self = .int32
-    case .int64: self = .int64
-    default: return nil
-    }
-  }
-
-  var onnx: Int32 {
-    let type: ONNX_TensorProto.DataType =
-      switch self {
-      case .float32: .float
-      case .float64: .double
-      case .int8: .int8
-      case .uint8: .uint8
-      case .int32: .int32
-      case .int64: .int64
-      }
-    return Int32(type.rawValue)
-  }
-}
-
 extension AnyTensor {
   init(_ proto: ONNX_TensorProto) throws {
     self = try locating("tensor '\(proto.name)'") { try Self.read(proto) }
@@ -117,10 +89,11 @@ extension AnyTensor {
     guard proto.dataLocation == .default else {
       throw SwiftletError(.unsupported, "data in another file")
     }
-    guard let dtype = DType(onnx: proto.dataType) else {
+    guard let dtype = DType(onnx: Int(proto.dataType)) else {
       throw SwiftletError(.unsupported, "elements of ONNX type \(proto.dataType)")
     }
     let shape = try Shape(checking: proto.dims.map(Int.init))
+    if let widen = widening(proto.dataType) { return .float32(try halves(proto, shape, widen)) }
     if proto.hasRawData {
       let (bytes, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
       guard !overflow, proto.rawData.count == bytes else {
@@ -133,11 +106,34 @@ extension AnyTensor {
     case .float32: return .float32(try filled(shape, proto.floatData))
     case .float64: return .float64(try filled(shape, proto.doubleData))
     case .int64: return .int64(try filled(shape, proto.int64Data))
-    case .int32: return .int32(try filled(shape, proto.int32Data))
-    case .int8: return .int8(try filled(shape, proto.int32Data.map(Int8.init(truncatingIfNeeded:))))
-    case .uint8:
-      return .uint8(try filled(shape, proto.int32Data.map(UInt8.init(truncatingIfNeeded:))))
+    case .uint32, .uint64:
+      let wide = try filled(shape, proto.uint64Data.map(Int64.init(bitPattern:)))
+      return AnyTensor.int64(wide).converted(to: dtype)
+    default: return AnyTensor.int32(try filled(shape, proto.int32Data)).converted(to: dtype)
     }
+  }
+
+  /// How 16-bit floats, which are kept in files only, become fp32; `nil` for other types.
+  private static func widening(_ type: Int32) -> ((UInt16) -> Float)? {
+    switch ONNX_TensorProto.DataType(rawValue: Int(type)) {
+    case .float16: { Float(Float16(bitPattern: $0)) }
+    case .bfloat16: { Float(bitPattern: UInt32($0) << 16) }
+    default: nil
+    }
+  }
+
+  private static func halves(
+    _ proto: ONNX_TensorProto, _ shape: Shape, _ widen: (UInt16) -> Float
+  ) throws -> Tensor<Float> {
+    let bytes = Array(proto.rawData)
+    let bits =
+      proto.hasRawData
+      ? (0..<bytes.count / 2).map { UInt16(bytes[2 * $0]) | UInt16(bytes[2 * $0 + 1]) << 8 }
+      : proto.int32Data.map(UInt16.init(truncatingIfNeeded:))
+    guard bytes.count % 2 == 0 else {
+      throw SwiftletError(.badInput, "\(bytes.count) bytes of 16-bit elements")
+    }
+    return try filled(shape, bits.map(widen))
   }
 
   private static func filled<T>(_ shape: Shape, _ elements: [T]) throws -> Tensor<T> {

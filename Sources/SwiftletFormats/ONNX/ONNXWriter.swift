@@ -56,7 +56,7 @@ extension ONNX_TensorProto {
   init(_ name: String, _ tensor: AnyTensor) {
     self.init()
     self.name = name
-    dataType = tensor.dtype.onnx
+    dataType = Int32(tensor.dtype.onnx)
     dims = tensor.shape.dimensions.map(Int64.init)
     var bytes: [UInt8] = []
     tensor.appendBytes(to: &bytes)
@@ -68,7 +68,7 @@ extension ONNX_ValueInfoProto {
   init(_ info: ValueInfo) {
     self.init()
     name = info.name
-    type.tensorType.elemType = info.dtype.onnx
+    type.tensorType.elemType = Int32(info.dtype.onnx)
     type.tensorType.shape.dim = info.dimensions.map { dimension in
       .with {
         switch dimension {

@@ -3,7 +3,7 @@ public import SwiftletCore
 /// Joins the axes before `axis`, and those from it on, into a matrix.
 ///
 /// - Source: ONNX `Flatten`.
-public struct Flatten: FloatOperator {
+public struct Flatten: MovingOperator, FloatOperator {
   public static let opType = "Flatten"
   public let gradientReads = GradientReads()
   private let axis: Int
@@ -13,7 +13,7 @@ public struct Flatten: FloatOperator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    let x = try floating(inputs, 0, "input")
+    let x = try required(inputs, 0, "input")
     guard -x.shape.rank...x.shape.rank ~= axis else {
       throw mismatch("axis \(axis) is outside of shape \(x.shape)")
     }
@@ -25,11 +25,10 @@ public struct Flatten: FloatOperator {
     return [shape.count(of: 0..<split), shape.count(of: split..<shape.rank)]
   }
 
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  public func move<T: TensorElement>(
+    _ x: consuming Tensor<T>, _ inputs: [AnyTensor?]
   ) throws -> [Tensor<T>] {
-    let x = inputs[0].take()!
-    return [x.reshaped(to: flattened(x.shape))]
+    [x.reshaped(to: flattened(x.shape))]
   }
 
   public func gradients<T: LayerElement>(

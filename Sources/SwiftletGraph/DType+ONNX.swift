@@ -1,0 +1,30 @@
+package import SwiftletCore
+
+/// Element types by their numbers in ONNX's `TensorProto.DataType`.
+extension DType {
+  /// The type that elements of the numbered type are kept as: 16-bit floats become fp32.
+  package init?(onnx number: Int) {
+    switch number {
+    case 10, 16: self = .float32
+    default:
+      guard let dtype = Self.allCases.first(where: { $0.onnx == number }) else { return nil }
+      self = dtype
+    }
+  }
+
+  package var onnx: Int {
+    switch self {
+    case .float32: 1
+    case .uint8: 2
+    case .int8: 3
+    case .uint16: 4
+    case .int16: 5
+    case .int32: 6
+    case .int64: 7
+    case .bool: 9
+    case .float64: 11
+    case .uint32: 12
+    case .uint64: 13
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import SwiftletCore
+
+/// Checks that inference shares.
+extension Operator {
+  /// The input at `index`.
+  ///
+  /// - Throws: `badInput` if it is left out.
+  func required(_ inputs: [TensorInfo?], _ index: Int, _ role: String) throws -> TensorInfo {
+    guard index < inputs.count, let info = inputs[index] else {
+      throw SwiftletError(.badInput, "\(Self.opType) lacks its input \(index) (\(role))")
+    }
+    return info
+  }
+
+  /// The input at `index`, of a floating-point type and, if asked, of one rank.
+  func floating(
+    _ inputs: [TensorInfo?], _ index: Int, _ role: String, rank: Int? = nil
+  ) throws -> TensorInfo {
+    let info = try required(inputs, index, role)
+    guard info.dtype.isFloat else {
+      throw SwiftletError(.unsupported, "\(Self.opType) on \(info.dtype) \(role)")
+    }
+    if let rank, info.shape.rank != rank {
+      throw SwiftletError(
+        .badInput, "\(Self.opType) needs a rank-\(rank) \(role), found shape \(info.shape)")
+    }
+    return info
+  }
+
+  /// The input at `index`, of a type that satisfies a condition.
+  func required(
+    _ inputs: [TensorInfo?], _ index: Int, _ role: String, where accepts: (DType) -> Bool
+  ) throws -> TensorInfo {
+    let info = try required(inputs, index, role)
+    guard accepts(info.dtype) else {
+      throw SwiftletError(.unsupported, "\(Self.opType) on \(info.dtype) \(role)")
+    }
+    return info
+  }
+
+  /// Two inputs of one element type, and the shape that they broadcast to.
+  func broadcasting(
+    _ inputs: [TensorInfo?], where accepts: (DType) -> Bool = { _ in true }
+  ) throws -> TensorInfo {
+    let a = try required(inputs, 0, "left side", where: accepts)
+    let b = try required(inputs, 1, "right side")
+    guard a.dtype == b.dtype, let shape = a.shape.broadcast(with: b.shape) else {
+      throw mismatch("\(a.dtype) \(a.shape) and \(b.dtype) \(b.shape) do not fit each other")
+    }
+    return TensorInfo(a.dtype, shape)
+  }
+
+  /// The elements of the integer input at `index`, on which a shape depends; `nil` if it is left
+  /// out.
+  ///
+  /// - Throws: `badInput` for other types, ``DataDependentShape`` if they are not known yet.
+  func integers(_ inputs: [TensorInfo?], _ index: Int, _ role: String) throws -> [Int]? {
+    guard index < inputs.count, let info = inputs[index] else { return nil }
+    guard info.dtype == .int64 || info.dtype == .int32 else {
+      throw mismatch("\(role) is \(info.dtype), not int64")
+    }
+    guard let value = info.value else { throw DataDependentShape() }
+    return value.integers
+  }
+
+  /// `axis`, counted from the end if it is negative, of `rank` axes.
+  ///
+  /// - Throws: `badInput` if there is no such axis.
+  func axis(_ axis: Int, rank: Int) throws -> Int {
+    guard -rank..<rank ~= axis else { throw mismatch("axis \(axis) is outside of rank \(rank)") }
+    return axis < 0 ? axis + rank : axis
+  }
+
+  /// As ``axis(_:rank:)``, for several axes.
+  ///
+  /// - Throws: `badInput` too if one comes twice.
+  func axes(_ axes: [Int], rank: Int) throws -> [Int] {
+    let result = try axes.map { try axis($0, rank: rank) }
+    guard Set(result).count == result.count else { throw mismatch("axes \(axes) repeat") }
+    return result
+  }
+
+  func mismatch(_ what: String) -> SwiftletError {
+    SwiftletError(.badInput, "\(Self.opType): \(what)")
+  }
+}
+
+extension DType {
+  var isNumber: Bool { self != .bool }
+  var isInteger: Bool { isNumber && !isFloat }
+}
+
+extension AnyTensor {
+  /// The elements as integers.
+  var integers: [Int] {
+    guard case .int64(let values) = converted(to: .int64) else { return [] }
+    return values.elements.map { Int($0) }
+  }
+
+  /// The elements as indices along an axis of `extent`; negative ones count from its end.
+  ///
+  /// - Throws: `badInput` if one is outside.
+  func indices(extent: Int) throws -> [Int] {
+    try integers.map { index in
+      guard -extent..<extent ~= index else {
+        throw SwiftletError(.badInput, "index \(index) is outside of an axis of \(extent)")
+      }
+      return index < 0 ? index + extent : index
+    }
+  }
+}

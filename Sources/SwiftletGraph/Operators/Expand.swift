@@ -1,0 +1,29 @@
+public import SwiftletCore
+
+/// The input repeated to the shape that it and the second input broadcast to.
+///
+/// - Source: ONNX `Expand`.
+public struct Expand: MovingOperator {
+  public static let opType = "Expand"
+
+  public init(_ node: Node, opset: Int) throws {}
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let x = try required(inputs, 0, "input")
+    let extents = try integers(inputs, 1, "shape") ?? []
+    return [TensorInfo(x.dtype, try target(x.shape, extents))]
+  }
+
+  private func target(_ shape: Shape, _ extents: [Int]) throws -> Shape {
+    guard let target = shape.broadcast(with: try Shape(checking: extents)) else {
+      throw mismatch("\(shape) does not broadcast with \(extents)")
+    }
+    return target
+  }
+
+  public func move<T: TensorElement>(
+    _ x: consuming Tensor<T>, _ inputs: [AnyTensor?]
+  ) throws -> [Tensor<T>] {
+    [x.filling(try target(x.shape, inputs[1]?.integers ?? []))]
+  }
+}

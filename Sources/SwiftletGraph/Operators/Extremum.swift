@@ -1,0 +1,63 @@
+public import SwiftletCore
+
+/// The least, greatest, sum or mean of any number of tensors, elementwise, all repeated to one
+/// shape.
+///
+/// NaN in any of them is NaN in the result.
+///
+/// - Source: ONNX `Min`, `Max`, `Sum`, `Mean`.
+public struct Extremum: Operator {
+  public static let opType = "Extremum"
+  public static let opTypes = ["Min", "Max", "Sum", "Mean"]
+  private enum Kind { case least, greatest, sum, mean }
+  private let kind: Kind
+
+  public init(_ node: Node, opset: Int) throws {
+    kind =
+      switch node.opType {
+      case "Min": .least
+      case "Max": .greatest
+      case "Sum": .sum
+      default: .mean
+      }
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    var result = try required(inputs, 0, "first input", where: \.isNumber)
+    for index in 1..<max(1, inputs.count) {
+      result = try broadcasting([result, required(inputs, index, "input")])
+    }
+    return [TensorInfo(result.dtype, result.shape)]
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    func opened<T: NumberElement>(_: T.Type, _ inputs: inout [AnyTensor?]) throws -> AnyTensor {
+      let typed = try inputs.map { try $0!.require(T.self) }
+      inputs.removeAll()
+      return AnyTensor(compute(typed, context.pool))
+    }
+    return [try opened(inputs[0]!.dtype.numberType(), &inputs)]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  @specialized(where T == Int64)
+  private func compute<T: NumberElement>(_ inputs: [Tensor<T>], _ pool: ThreadPool) -> Tensor<T> {
+    let kind = kind
+    var result = inputs[0].filling(inputs.reduce(.scalar) { $0.broadcast(with: $1.shape)! })
+    for other in inputs.dropFirst() {
+      update(&result, with: other, pool) { row, other in
+        switch kind {
+        case .least: combine(&row, other) { $0.isNotANumber || $0 < $1 ? $0 : $1 }
+        case .greatest: combine(&row, other) { $0.isNotANumber || $0 > $1 ? $0 : $1 }
+        case .sum, .mean: combine(&row, other) { $0.plus($1) }
+        }
+      }
+    }
+    guard kind == .mean else { return result }
+    let count = T(converting: Int64(inputs.count))
+    return result.map { $0.over(count) }
+  }
+}

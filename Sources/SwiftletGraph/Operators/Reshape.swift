@@ -1,0 +1,55 @@
+public import SwiftletCore
+
+/// The same elements under another shape, which the second input gives: −1 stands for what is left,
+/// 0 for the extent of the input at that place (with `allowzero = 1`, for no elements).
+///
+/// - Source: ONNX `Reshape`.
+public struct Reshape: MovingOperator, FloatOperator {
+  public static let opType = "Reshape"
+  public let gradientReads = GradientReads()
+  public let untrainedInputs: Set<Int> = [1]
+  private let allowsZero: Bool
+
+  public init(_ node: Node, opset: Int) throws {
+    allowsZero = try node.int("allowzero", default: 0) != 0
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let x = try required(inputs, 0, "input")
+    guard let extents = try integers(inputs, 1, "shape") else {
+      throw mismatch("there is no shape to take")
+    }
+    return [TensorInfo(x.dtype, try target(x.shape, extents))]
+  }
+
+  private func target(_ shape: Shape, _ extents: [Int]) throws -> Shape {
+    var result = extents
+    if !allowsZero {
+      for axis in result.indices where result[axis] == 0 {
+        guard axis < shape.rank else { throw mismatch("\(extents) keeps an axis of \(shape)") }
+        result[axis] = shape[axis]
+      }
+    }
+    if let open = result.firstIndex(of: -1) {
+      result[open] = 1
+      let rest = try Shape(checking: result).count
+      guard rest > 0, shape.count % rest == 0 else { throw mismatch("\(shape) to \(extents)") }
+      result[open] = shape.count / rest
+    }
+    let target = try Shape(checking: result)
+    guard target.count == shape.count else { throw mismatch("\(shape) to \(extents)") }
+    return target
+  }
+
+  public func move<T: TensorElement>(
+    _ x: consuming Tensor<T>, _ inputs: [AnyTensor?]
+  ) throws -> [Tensor<T>] {
+    [x.reshaped(to: try target(x.shape, inputs[1]!.integers))]
+  }
+
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    [outputGradient.reshaped(to: call.inputShapes[0]!), nil]
+  }
+}

@@ -1,0 +1,49 @@
+public import SwiftletCore
+
+/// Functions of one number of any type, elementwise: −x, |x| and the sign −1, 0 or 1.
+///
+/// NaN stays NaN. The least integer is its own negative and absolute value.
+///
+/// - Source: ONNX `Neg`, `Abs`, `Sign`.
+public struct Sign: Operator {
+  public static let opType = "Sign"
+  public static let opTypes = ["Neg", "Abs", "Sign"]
+  private let name: String
+
+  public init(_ node: Node, opset: Int) throws { name = node.opType }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let x = try required(inputs, 0, "input", where: \.isNumber)
+    return [TensorInfo(x.dtype, x.shape)]
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let x = inputs[0].take()!
+    func opened<T: NumberElement>(_: T.Type) throws -> AnyTensor {
+      AnyTensor(compute(try x.require(T.self), context.pool))
+    }
+    return [try opened(x.dtype.numberType())]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  @specialized(where T == Int64)
+  private func compute<T: NumberElement>(_ x: Tensor<T>, _ pool: ThreadPool) -> Tensor<T> {
+    let name = name
+    var y = x
+    pool.forEachBlock(of: &y) { _, values in
+      switch name {
+      // −0 is not 0 − 0.
+      case "Neg": apply(&values) { $0 == .zero ? $0.times(T.zero.minus(.one)) : T.zero.minus($0) }
+      case "Abs": apply(&values) { $0 < .zero ? T.zero.minus($0) : $0 == .zero ? .zero : $0 }
+      default:
+        apply(&values) {
+          $0 > .zero ? .one : $0 < .zero ? T.zero.minus(.one) : $0.isNotANumber ? $0 : .zero
+        }
+      }
+    }
+    return y
+  }
+}

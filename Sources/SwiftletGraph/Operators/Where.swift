@@ -1,0 +1,44 @@
+public import SwiftletCore
+
+/// x where the condition is true and y elsewhere, all three repeated to one shape.
+///
+/// - Source: ONNX `Where`.
+public struct Where: Operator {
+  public static let opType = "Where"
+
+  public init(_ node: Node, opset: Int) throws {}
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let condition = try required(inputs, 0, "condition") { $0 == .bool }
+    let common = try broadcasting(Array(inputs.dropFirst()))
+    guard let shape = common.shape.broadcast(with: condition.shape) else {
+      throw mismatch("a condition of \(condition.shape) for \(common.shape)")
+    }
+    return [TensorInfo(common.dtype, shape)]
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let condition = try inputs[0]!.require(Bool.self)
+    let (x, y) = (inputs[1].take()!, inputs[2].take()!)
+    func opened<T: TensorElement>(_: T.Type) throws -> AnyTensor {
+      AnyTensor(choose(condition, try x.require(T.self), try y.require(T.self), context.pool))
+    }
+    return [try opened(x.dtype.elementType)]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Int64)
+  private func choose<T: TensorElement>(
+    _ condition: Tensor<Bool>, _ x: Tensor<T>, _ y: Tensor<T>, _ pool: ThreadPool
+  ) -> Tensor<T> {
+    let shape = x.shape.broadcast(with: y.shape)!.broadcast(with: condition.shape)!
+    var result = x.filling(shape)
+    update(&result, with: condition, y, pool) { row, condition, y in
+      let (stepC, stepY) = (condition.count == 1 ? 0 : 1, y.count == 1 ? 0 : 1)
+      for i in row.indices where !condition[i * stepC] { row[i] = y[i * stepY] }
+    }
+    return result
+  }
+}
