@@ -1,0 +1,151 @@
+"""Runs ONNX's backend tests (operators, and the sets simple, pytorch-operator and
+pytorch-converted) through `swiftlet run` and counts per operator what passed, what failed and what
+was refused as unsupported (exit code 3). Writes a Markdown table; the last line printed is
+`N passed, N failed, N unsupported`, and the exit code is 1 if anything failed.
+
+usage: conformance.py SWIFTLET OUT.md [OPERATOR...]
+"""
+
+import collections
+import concurrent.futures
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+
+warnings.simplefilter("ignore")
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+from onnx.backend.test.loader import load_model_tests
+
+SETS = ["node", "simple", "pytorch-operator", "pytorch-converted"]
+# What an npy file can hold and Swiftlet computes on.
+KNOWN_TYPES = {
+    TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.BOOL, TensorProto.INT8, TensorProto.UINT8,
+    TensorProto.INT16, TensorProto.UINT16, TensorProto.INT32, TensorProto.UINT32,
+    TensorProto.INT64, TensorProto.UINT64,
+}
+PASSED, FAILED, UNSUPPORTED = "passed", "failed", "unsupported"
+
+
+def cases():
+    """(operator, name, model path or proto, data sets as lists of arrays, tolerances)."""
+    for kind in SETS:
+        for case in load_model_tests(kind=kind):
+            model = case.model or onnx.load(os.path.join(case.model_dir, "model.onnx"))
+            name = model.graph.node[0].op_type if kind == "node" else f"({kind})"
+            if kind == "node" and len(model.graph.node) > 1:
+                name = case.name.removeprefix("test_").removesuffix("_expanded").split("_")[0]
+                name = f"({name}, expanded)" if "expanded" in case.name else "(several)"
+            yield name, case, model
+
+
+def data_sets(case, model):
+    if case.data_sets:
+        yield from case.data_sets
+        return
+    count = 0
+    while True:
+        folder = os.path.join(case.model_dir, f"test_data_set_{count}")
+        if not os.path.isdir(folder):
+            return
+        count += 1
+
+        def load(prefix):
+            values = []
+            while os.path.exists(path := os.path.join(folder, f"{prefix}_{len(values)}.pb")):
+                tensor = onnx.TensorProto()
+                with open(path, "rb") as file:
+                    tensor.ParseFromString(file.read())
+                values.append(numpy_helper.to_array(tensor))
+            return values
+
+        yield load("input"), load("output")
+
+
+def array(value):
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
+def data_inputs(model):
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in constants]
+
+
+def run(swiftlet, case, model):
+    """(verdict, reason) of one case."""
+    values = data_inputs(model) + list(model.graph.output)
+    for value in values:
+        if value.type.WhichOneof("value") != "tensor_type":
+            return UNSUPPORTED, "sequences, maps and optional values"
+        if value.type.tensor_type.elem_type not in KNOWN_TYPES:
+            return UNSUPPORTED, TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    for inputs, outputs in data_sets(case, model):
+        with tempfile.TemporaryDirectory() as folder:
+            onnx.save(model, f"{folder}/model.onnx")
+            command = [swiftlet, "run", f"{folder}/model.onnx", "--output-dir", f"{folder}/out"]
+            for index, (value, tensor) in enumerate(zip(data_inputs(model), inputs)):
+                tensor = array(tensor)
+                np.save(f"{folder}/{index}.npy", np.ascontiguousarray(tensor).reshape(tensor.shape))
+                command += ["--input", f"{value.name}={folder}/{index}.npy"]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            except subprocess.TimeoutExpired:
+                return FAILED, "no end within 60 s"
+            message = done.stderr.strip().splitlines()[-1:] or [""]
+            if done.returncode == 3:
+                return UNSUPPORTED, message[0]
+            if done.returncode != 0:
+                return FAILED, f"exit code {done.returncode}: {message[0]}"
+            for value, expected in zip(model.graph.output, outputs):
+                expected = array(expected)
+                found = np.load(f"{folder}/out/{value.name.replace('/', '_')}.npy")
+                if found.dtype != expected.dtype or found.shape != expected.shape:
+                    return FAILED, (
+                        f"{value.name} is {found.dtype} {found.shape}, "
+                        f"expected {expected.dtype} {expected.shape}")
+                if not np.allclose(
+                    found.astype(np.float64), expected.astype(np.float64), rtol=case.rtol,
+                    atol=case.atol, equal_nan=True):
+                    return FAILED, f"{value.name} differs"
+    return PASSED, ""
+
+
+def main():
+    swiftlet, output, *only = sys.argv[1:]
+    counts = collections.defaultdict(collections.Counter)
+    remarks = []
+    selected = [entry for entry in cases() if not only or entry[0] in only]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda entry: run(swiftlet, entry[1], entry[2]), selected)
+        for (name, case, _), (verdict, reason) in zip(selected, results):
+            counts[name][verdict] += 1
+            if verdict == FAILED:
+                remarks.append(f"{case.name}: {reason}")
+    total = collections.Counter()
+    lines = [
+        "# Conformance", "",
+        f"ONNX's backend tests (onnx {onnx.__version__}) through `swiftlet run`; "
+        "`make conformance` writes this page.", "",
+        "| operator | passed | failed | unsupported |", "|---|---|---|---|",
+    ]
+    for name in sorted(counts, key=lambda name: (name.startswith("("), name)):
+        row = counts[name]
+        total.update(row)
+        lines.append(f"| {name} | {row[PASSED]} | {row[FAILED]} | {row[UNSUPPORTED]} |")
+    summary = ", ".join(f"{total[verdict]} {verdict}" for verdict in (PASSED, FAILED, UNSUPPORTED))
+    lines += [f"| **all** | {total[PASSED]} | {total[FAILED]} | {total[UNSUPPORTED]} |", ""]
+    if remarks:
+        lines += ["Failed:", ""] + [f"- {remark}" for remark in remarks] + [""]
+    with open(output, "w") as file:
+        file.write("\n".join(lines))
+    for remark in remarks:
+        print(f"FAILED {remark}")
+    print(summary)
+    sys.exit(1 if total[FAILED] else 0)
+
+
+main()
