@@ -155,7 +155,7 @@ let package = Package(
     tests("SwiftletBLAS", ["SwiftletCore"]),
     tests("SwiftletKernels", ["SwiftletCore"]),
     tests("SwiftletLinalg", ["SwiftletCore"]),
-    tests("SwiftletGraph", ["SwiftletCore"]),
+    tests("SwiftletGraph", ["SwiftletCore", ordered]),
     tests("SwiftletFormats", ["SwiftletCore", "SwiftletGraph", "CZlib", ordered]),
     tests(
       "SwiftletTraining",

@@ -9,6 +9,8 @@ public enum Attribute: Sendable, Equatable {
   case floats([Float])
   case strings([String])
   case tensor(AnyTensor)
+  /// A graph that the node runs, which may read values of the graph around it.
+  case graph(Graph)
 
   public static func == (a: Attribute, b: Attribute) -> Bool {
     switch (a, b) {
@@ -19,6 +21,7 @@ public enum Attribute: Sendable, Equatable {
     case (.floats(let x), .floats(let y)): x.map(\.bitPattern) == y.map(\.bitPattern)
     case (.strings(let x), .strings(let y)): x == y
     case (.tensor(let x), .tensor(let y)): x == y
+    case (.graph(let x), .graph(let y)): x == y
     default: false
     }
   }
@@ -61,6 +64,14 @@ extension Node {
     case .string(let value): value
     default: throw wrongKind(name, "a text")
     }
+  }
+
+  /// Graph attribute `name`.
+  ///
+  /// - Throws: `badInput` if the node does not have it.
+  public func graph(_ name: String) throws -> Graph {
+    guard case .graph(let graph) = attributes[name] else { throw wrongKind(name, "a graph") }
+    return graph
   }
 
   private func wrongKind(_ name: String, _ expected: String) -> SwiftletError {

@@ -6,7 +6,7 @@ public import SwiftletCore
 /// The one representation that is trained, compressed, run and saved. It stays close to ONNX, so
 /// that any pass' result is an ordinary ONNX model. A graph is a value: passes take one and return
 /// another.
-public struct Graph: Sendable {
+public struct Graph: Sendable, Equatable {
   public var name: String
   /// In execution order: every node comes after those whose outputs it reads.
   public var nodes: [Node]
@@ -41,7 +41,7 @@ public struct Graph: Sendable {
 
   /// The number of weights: elements of all initializers that some node reads.
   public var parameterCount: Int {
-    let used = Set(nodes.flatMap(\.inputs))
+    let used = Set(nodes.flatMap(\.reads))
     return initializers.reduce(0) { used.contains($1.key) ? $0 + $1.value.shape.count : $0 }
   }
 
@@ -50,7 +50,19 @@ public struct Graph: Sendable {
 
   /// Positions of the nodes that read the value.
   public func consumers(of value: String) -> [Int] {
-    nodes.indices.filter { nodes[$0].inputs.contains(value) }
+    nodes.indices.filter { nodes[$0].reads.contains(value) }
+  }
+
+  /// Names of values that the nodes read and nothing in the graph defines: an inner graph has them
+  /// from the graph around it.
+  var captures: Set<String> {
+    var known = Set(initializers.keys).union(inputs.map(\.name))
+    var result: Set<String> = []
+    for node in nodes {
+      result.formUnion(node.reads.filter { !$0.isEmpty && !known.contains($0) })
+      known.formUnion(node.outputs)
+    }
+    return result.union(outputs.map(\.name).filter { !known.contains($0) })
   }
 
   /// The position of the node that writes the value; `nil` for inputs and initializers.
@@ -74,7 +86,7 @@ public struct Graph: Sendable {
 
   /// Drops initializers that no node reads and no output names.
   public mutating func removeUnusedInitializers() {
-    let used = Set(nodes.flatMap(\.inputs)).union(outputs.map(\.name))
+    let used = Set(nodes.flatMap(\.reads)).union(outputs.map(\.name))
     initializers = initializers.filter { used.contains($0.key) }
   }
 

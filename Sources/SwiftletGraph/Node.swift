@@ -22,6 +22,17 @@ public struct Node: Sendable, Equatable {
     self.attributes = attributes
   }
 
+  /// Names of all values that the node reads: its inputs, and what the graphs among its attributes
+  /// read from the graph around them.
+  public var reads: [String] { inputs + captures }
+
+  /// Names that the graphs among the attributes read from the graph around them, sorted.
+  public var captures: [String] {
+    var names: Set<String> = []
+    for case .graph(let graph) in attributes.values { names.formUnion(graph.captures) }
+    return names.sorted()
+  }
+
   /// `Conv 'layer1'`, for messages.
   public var label: String { name.isEmpty ? opType : "\(opType) '\(name)'" }
 }

@@ -23,10 +23,17 @@ public struct Plan: Sendable {
   package let constants: [Int: AnyTensor]
   package let inputs: [(info: ValueInfo, slot: Int)]
   package let outputs: [(name: String, slot: Int)]
+  /// Slots of the values that an inner graph has from the graph around it; `nil` for those that
+  /// only a neighbour of it reads.
+  private let captures: [Int?]
 
   /// - Throws: `unsupported` naming every node whose operator is unknown; `badInput` if the graph
   ///   does not hold together.
-  public init(_ graph: Graph) throws {
+  public init(_ graph: Graph) throws { try self.init(graph, captured: []) }
+
+  /// - Parameter captured: Names that an inner graph, or a neighbour of it, has from the graph
+  ///   around it.
+  init(_ graph: Graph, captured: [String]) throws {
     try Self.checkOperators(graph)
     var slots: OrderedDictionary<String, Int> = [:]
     func slot(_ name: String) -> Int {
@@ -35,12 +42,14 @@ public struct Plan: Sendable {
       return slots.count - 1
     }
     inputs = graph.dataInputs.map { ($0, slot($0.name)) }
+    let own = captured.isEmpty ? [] : graph.captures
+    captures = captured.map { own.contains($0) ? slot($0) : nil }
     var constants: [Int: AnyTensor] = [:]
     for (name, tensor) in graph.initializers { constants[slot(name)] = tensor }
     var written = Set(slots.keys)
     var drafts: [(node: Node, op: any Operator, inputs: [Int?], outputs: [Int])] = []
     for node in graph.nodes {
-      for name in node.inputs where !name.isEmpty && !written.contains(name) {
+      for name in node.reads where !name.isEmpty && !written.contains(name) {
         throw SwiftletError(
           .badInput, "input '\(name)' is written by no earlier node", at: node.label,
           mend: "nodes must be in execution order")
@@ -48,7 +57,7 @@ public struct Plan: Sendable {
       guard node.outputs.first?.isEmpty == false else {
         throw SwiftletError(.badInput, "the node has no output", at: node.label)
       }
-      let inputs = node.inputs.map { $0.isEmpty ? nil : slot($0) }
+      let inputs = node.reads.map { $0.isEmpty ? nil : slot($0) }
       for name in node.outputs where !written.insert(name).inserted {
         throw SwiftletError(.badInput, "value '\(name)' is written twice", at: node.label)
       }
@@ -108,7 +117,7 @@ public struct Plan: Sendable {
 
   /// As ``infer(_:)``, by slot.
   private func inferAll(_ inputShapes: [String: Shape]) throws -> [TensorInfo?] {
-    let (infos, known) = try inferSlots(inputShapes)
+    let (infos, known) = try inferSlots(inputInfos(inputShapes))
     guard known == steps.count else { throw dataDependent(known) }
     return infos
   }
@@ -119,22 +128,28 @@ public struct Plan: Sendable {
       mend: "such models can be run, not trained or planned ahead")
   }
 
-  /// What is known of each slot from the shapes of the inputs, and the number of steps until a
+  private func inputInfos(_ shapes: [String: Shape]) throws -> [Int: TensorInfo] {
+    var infos: [Int: TensorInfo] = [:]
+    for (info, slot) in inputs {
+      guard let shape = shapes[info.name] else {
+        throw SwiftletError(.badInput, "input '\(info.name)' is missing")
+      }
+      infos[slot] = try TensorInfo(info.dtype, shape).limited("input '\(info.name)'")
+    }
+    return infos
+  }
+
+  /// What is known of each slot from what is known of the inputs, and the number of steps until a
   /// shape depends on data: every run checks its shapes by this.
   private func inferSlots(
-    _ inputShapes: [String: Shape]
+    _ given: [Int: TensorInfo]
   ) throws -> (infos: [TensorInfo?], known: Int) {
     var infos = [TensorInfo?](repeating: nil, count: names.count)
     for (slot, tensor) in constants {
       infos[slot] = TensorInfo(tensor.dtype, tensor.shape)
       if tensor.shape.count <= TensorInfo.knownLimit { infos[slot]!.value = tensor }
     }
-    for (info, slot) in inputs {
-      guard let shape = inputShapes[info.name] else {
-        throw SwiftletError(.badInput, "input '\(info.name)' is missing")
-      }
-      infos[slot] = try TensorInfo(info.dtype, shape).limited("input '\(info.name)'")
-    }
+    for (slot, info) in given { infos[slot] = info }
     for (index, step) in steps.enumerated() {
       let operands = step.inputs.map { $0.flatMap { infos[$0] } }
       do {
@@ -214,7 +229,18 @@ public struct Plan: Sendable {
     _ inputs: [String: AnyTensor], _ context: ExecutionContext,
     observe: ((_ name: String, _ value: AnyTensor) throws -> Void)? = nil
   ) throws -> [String: AnyTensor] {
-    var (values, known) = try bindKnown(inputs)
+    let (values, known) = try bindKnown(inputs)
+    let results = try run(values, known: known, context, observe: observe)
+    return Dictionary(uniqueKeysWithValues: zip(outputs, results).map { ($0.name, $1) })
+  }
+
+  /// Computes the outputs from slots with constants and inputs filled in. From the step `known` on,
+  /// shapes are checked when the data is there.
+  private func run(
+    _ bound: consuming [AnyTensor?], known: Int, _ context: ExecutionContext,
+    observe: ((_ name: String, _ value: AnyTensor) throws -> Void)? = nil
+  ) throws -> [AnyTensor] {
+    var values = bound
     for (index, step) in steps.enumerated() {
       var operands = step.inputs.map { $0.flatMap { values[$0] } }
       if index >= known { _ = try check(step, operands.map { $0.map(TensorInfo.init) }) }
@@ -226,7 +252,35 @@ public struct Plan: Sendable {
         if !step.releases.contains(slot) { values[slot] = result }
       }
     }
-    return Dictionary(uniqueKeysWithValues: outputs.map { ($0.name, values[$0.slot]!) })
+    return outputs.map { values[$0.slot]! }
+  }
+
+  // MARK: Inner graphs
+
+  /// What is known of the outputs of an inner graph.
+  ///
+  /// - Throws: ``DataDependentShape`` if their shapes depend on data.
+  func inferInner(_ captured: [TensorInfo]) throws -> [TensorInfo] {
+    let (infos, known) = try inferSlots(bySlot(captured))
+    guard known == steps.count else { throw DataDependentShape() }
+    return outputs.map { infos[$0.slot]! }
+  }
+
+  /// Computes the outputs of an inner graph.
+  func runInner(_ captured: [AnyTensor], _ context: ExecutionContext) throws -> [AnyTensor] {
+    var values = [AnyTensor?](repeating: nil, count: names.count)
+    for (slot, tensor) in constants { values[slot] = tensor }
+    for (slot, tensor) in bySlot(captured) { values[slot] = tensor }
+    let known = try inferSlots(bySlot(captured.map(TensorInfo.init))).known
+    return try run(values, known: known, context)
+  }
+
+  private func bySlot<Value>(_ captured: [Value]) -> [Int: Value] {
+    var result: [Int: Value] = [:]
+    for (slot, value) in zip(captures, captured) {
+      if let slot { result[slot] = value }
+    }
+    return result
   }
 
   /// Slot values with constants and inputs filled in; shapes of all steps are checked.
@@ -265,6 +319,6 @@ public struct Plan: Sendable {
       throw SwiftletError(
         .badInput, "there is no input '\(name)'", mend: "the model's inputs are: \(known)")
     }
-    return (values, try inferSlots(shapes).known)
+    return (values, try inferSlots(inputInfos(shapes)).known)
   }
 }

@@ -10,18 +10,21 @@ extension Graph {
       throw SwiftletError(
         .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 7 to 25")
     }
-    let proto = model.graph
-    self.init(name: proto.name, opset: Int(opset))
+    try self.init(model.graph, opset: Int(opset))
+    for entry in model.metadataProps { metadata[entry.key] = entry.value }
+  }
+
+  init(_ proto: ONNX_GraphProto, opset: Int) throws {
+    self.init(name: proto.name, opset: opset)
     for tensor in proto.initializer {
       guard !tensor.name.isEmpty, initializers[tensor.name] == nil else {
         throw SwiftletError(.badInput, "initializer '\(tensor.name)' is unnamed or there twice")
       }
       initializers[tensor.name] = try AnyTensor(tensor)
     }
-    nodes = try proto.node.map(Node.init)
+    nodes = try proto.node.map { try Node($0, opset: opset) }
     inputs = try proto.input.filter { initializers[$0.name] == nil }.map(ValueInfo.init)
     outputs = try proto.output.map(ValueInfo.init)
-    for entry in model.metadataProps { metadata[entry.key] = entry.value }
     let names = inputs.map(\.name)
     guard Set(names).count == names.count else {
       throw SwiftletError(.badInput, "two inputs have the same name")
@@ -30,25 +33,26 @@ extension Graph {
 }
 
 extension Node {
-  init(_ proto: ONNX_NodeProto) throws {
+  init(_ proto: ONNX_NodeProto, opset: Int) throws {
     self.init(
       proto.opType, name: proto.name, domain: proto.domain, inputs: proto.input,
       outputs: proto.output)
     for attribute in proto.attribute {
       attributes[attribute.name] = try locating("attribute '\(attribute.name)' of \(label)") {
-        try Attribute(attribute)
+        try Attribute(attribute, opset: opset)
       }
     }
   }
 }
 
 extension Attribute {
-  init(_ proto: ONNX_AttributeProto) throws {
+  init(_ proto: ONNX_AttributeProto, opset: Int) throws {
     switch proto.type {
     case .float: self = .float(proto.f)
     case .int: self = .int(Int(proto.i))
     case .string: self = .string(String(decoding: proto.s, as: UTF8.self))
     case .tensor: self = .tensor(try AnyTensor(proto.t))
+    case .graph: self = .graph(try Graph(proto.g, opset: opset))
     case .floats: self = .floats(proto.floats)
     case .ints: self = .ints(proto.ints.map(Int.init))
     case .strings: self = .strings(proto.strings.map { String(decoding: $0, as: UTF8.self) })

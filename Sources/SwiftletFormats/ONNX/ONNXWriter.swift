@@ -14,13 +14,18 @@ extension ONNX_ModelProto {
     metadataProps = graph.metadata.map { key, value in
       .with { ($0.key, $0.value) = (key, value) }
     }
-    self.graph = .with {
-      $0.name = graph.name
-      $0.node = graph.nodes.map(ONNX_NodeProto.init)
-      $0.initializer = graph.initializers.map(ONNX_TensorProto.init)
-      $0.input = graph.inputs.map(ONNX_ValueInfoProto.init)
-      $0.output = graph.outputs.map(ONNX_ValueInfoProto.init)
-    }
+    self.graph = ONNX_GraphProto(graph)
+  }
+}
+
+extension ONNX_GraphProto {
+  init(_ graph: Graph) {
+    self.init()
+    name = graph.name
+    node = graph.nodes.map(ONNX_NodeProto.init)
+    initializer = graph.initializers.map(ONNX_TensorProto.init)
+    input = graph.inputs.map(ONNX_ValueInfoProto.init)
+    output = graph.outputs.map(ONNX_ValueInfoProto.init)
   }
 }
 
@@ -48,6 +53,7 @@ extension ONNX_AttributeProto {
     case .floats(let numbers): (type, floats) = (.floats, numbers)
     case .strings(let texts): (type, strings) = (.strings, texts.map { Data($0.utf8) })
     case .tensor(let tensor): (type, t) = (.tensor, ONNX_TensorProto("", tensor))
+    case .graph(let graph): (type, g) = (.graph, ONNX_GraphProto(graph))
     }
   }
 }

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
 /// Connectives and shifts of the bits of integers, elementwise, either side repeated to fit the
-/// other. Bits that are shifted out are lost, however far the shift.
+/// other. Bits that are shifted out are lost, however far the shift; a negative one is the farthest.
 ///
 /// - Source: ONNX `BitwiseAnd`, `BitwiseOr`, `BitwiseXor`, `BitShift`.
 public struct Bitwise: Operator {
@@ -48,8 +48,8 @@ public struct Bitwise: Operator {
       case .and: combine(&row, b) { $0 & $1 }
       case .or: combine(&row, b) { $0 | $1 }
       case .xor: combine(&row, b) { $0 ^ $1 }
-      case .left: combine(&row, b) { $0 << $1 }
-      case .right: combine(&row, b) { $0 >> $1 }
+      case .left: combine(&row, b) { $0 << ($1 < 0 ? T(T.bitWidth) : $1) }
+      case .right: combine(&row, b) { $0 >> ($1 < 0 ? T(T.bitWidth) : $1) }
       }
     }
     return result

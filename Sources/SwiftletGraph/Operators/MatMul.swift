@@ -51,14 +51,20 @@ public struct MatMul: FloatOperator {
   public func forward(
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
-    let (a, b) = (inputs[0].take()!, inputs[1].take()!)
+    [try Self.product(inputs[0].take()!, inputs[1].take()!, context.pool)]
+  }
+
+  /// The product of tensors of numbers.
+  ///
+  /// - Precondition: Inference has found that they fit each other.
+  static func product(_ a: AnyTensor, _ b: AnyTensor, _ pool: ThreadPool) throws -> AnyTensor {
     func opened<T: IntegerElement>(_: T.Type) throws -> AnyTensor {
-      AnyTensor(Self.product(try a.require(T.self), try b.require(T.self)))
+      AnyTensor(product(try a.require(T.self), try b.require(T.self)))
     }
     switch a {
-    case .float32(let a): return [.float32(Self.product(a, try b.require(), context.pool))]
-    case .float64(let a): return [.float64(Self.product(a, try b.require(), context.pool))]
-    default: return [try opened(a.dtype.integerType())]
+    case .float32(let a): return .float32(product(a, try b.require(), pool))
+    case .float64(let a): return .float64(product(a, try b.require(), pool))
+    default: return try opened(a.dtype.integerType())
     }
   }
 
@@ -90,7 +96,7 @@ public struct MatMul: FloatOperator {
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  static func product<T: LayerElement>(
+  private static func product<T: LayerElement>(
     _ a: Tensor<T>, _ b: Tensor<T>, _ pool: ThreadPool
   ) -> Tensor<T> {
     let layout = Layout(a.shape, b.shape)!

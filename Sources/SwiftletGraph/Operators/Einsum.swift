@@ -1,0 +1,118 @@
+public import SwiftletCore
+
+/// Sums of products over labelled axes, in Einstein's notation.
+///
+/// Two operands at a time become one by a product of stacks of matrices, in the order given.
+///
+/// - Source: ONNX `Einsum`, NumPy's `einsum`.
+public struct Einsum: Operator {
+  public static let opType = "Einsum"
+  private let equation: EinsumEquation
+
+  public init(_ node: Node, opset: Int) throws {
+    equation = try EinsumEquation(node.string("equation", default: ""))
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let first = try required(inputs, 0, "first operand", where: \.isNumber)
+    let operands = try inputs.indices.map { try required(inputs, $0, "operand") }
+    guard operands.allSatisfy({ $0.dtype == first.dtype }) else {
+      throw mismatch("operands of \(operands.map(\.dtype))")
+    }
+    let labels = try equation.labels(operands.map(\.shape))
+    return [TensorInfo(first.dtype, try Shape(checking: labels.result.map { labels.extents[$0]! }))]
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let operands = inputs.map { $0! }
+    func opened<T: NumberElement>(_: T.Type) throws -> AnyTensor {
+      AnyTensor(try compute(operands.map { try $0.require(T.self) }, context.pool))
+    }
+    return [try opened(operands[0].dtype.numberType())]
+  }
+
+  /// A tensor and the labels of its axes, which are all different.
+  private struct Operand<T: NumberElement> {
+    var tensor: Tensor<T>
+    var labels: [EinsumEquation.Label]
+
+    /// Takes equal labels together, and axes off that other operands repeat.
+    init(_ tensor: Tensor<T>, _ labels: [EinsumEquation.Label], _ all: EinsumEquation.Labels) {
+      let kept = labels.indices.filter { tensor.shape[$0] == all.extents[labels[$0]]! }
+      self.tensor = tensor.reshaped(to: Shape(kept.map { tensor.shape[$0] }))
+      self.labels = kept.map { labels[$0] }
+      for label in Set(self.labels) {
+        let axes = self.labels.indices.filter { self.labels[$0] == label }
+        guard axes.count > 1 else { continue }
+        self.tensor = self.tensor.diagonal(of: axes)
+        self.labels = self.labels.filter { $0 != label } + [label]
+      }
+    }
+
+    init(_ tensor: Tensor<T>, _ labels: [EinsumEquation.Label]) {
+      (self.tensor, self.labels) = (tensor, labels)
+    }
+
+    func extents(_ labels: [EinsumEquation.Label]) -> [Int] {
+      labels.map { tensor.shape[self.labels.firstIndex(of: $0)!] }
+    }
+
+    /// The tensor with its axes in another order.
+    func ordered(_ labels: [EinsumEquation.Label]) -> Tensor<T> {
+      tensor.permuted(to: labels.map { self.labels.firstIndex(of: $0)! })
+    }
+
+    /// Sums over the axes whose labels are not among `kept`.
+    func summed(keeping kept: Set<EinsumEquation.Label>) -> Operand {
+      let (rest, gone) = (labels.filter(kept.contains), labels.filter { !kept.contains($0) })
+      guard !gone.isEmpty else { return self }
+      let rows = ordered(rest + gone).contiguous()
+      let length = extents(gone).reduce(1, *)
+      let shape = Shape(extents(rest))
+      let sums = (0..<shape.count).map {
+        T.total(rows.span.extracting($0 * length..<($0 + 1) * length))
+      }
+      return Operand(Tensor(shape, sums), rest)
+    }
+  }
+
+  private func compute<T: NumberElement>(
+    _ tensors: [Tensor<T>], _ pool: ThreadPool
+  ) throws -> Tensor<T> {
+    let all = try equation.labels(tensors.map(\.shape))
+    let operands = zip(tensors, all.operands).map { Operand($0, $1, all) }
+    var product = operands[0]
+    for next in 1..<operands.count {
+      let later = operands[(next + 1)...].flatMap(\.labels)
+      product = try contract(
+        product, operands[next], needed: Set(all.result + later), pool)
+    }
+    return product.summed(keeping: Set(all.result)).ordered(all.result).contiguous()
+  }
+
+  /// The product of two operands, summed over the labels that nobody else needs.
+  private func contract<T: NumberElement>(
+    _ a: Operand<T>, _ b: Operand<T>, needed: Set<EinsumEquation.Label>, _ pool: ThreadPool
+  ) throws -> Operand<T> {
+    let a = a.summed(keeping: needed.union(b.labels))
+    let b = b.summed(keeping: needed.union(a.labels))
+    let shared = a.labels.filter(b.labels.contains)
+    let (batch, inner) = (
+      shared.filter(needed.contains), shared.filter { !needed.contains($0) }
+    )
+    let rows = a.labels.filter { !shared.contains($0) }
+    let columns = b.labels.filter { !shared.contains($0) }
+    let extents = a.extents(batch) + a.extents(rows) + b.extents(columns)
+    let shape = try TensorInfo(T.dtype, Shape(checking: extents)).limited("a product").shape
+    func count(_ operand: Operand<T>, _ labels: [EinsumEquation.Label]) -> Int {
+      operand.extents(labels).reduce(1, *)
+    }
+    let (stack, depth) = (count(a, batch), count(a, inner))
+    let left = a.ordered(batch + rows + inner).reshaped(to: [stack, count(a, rows), depth])
+    let right = b.ordered(batch + inner + columns).reshaped(to: [stack, depth, count(b, columns)])
+    let product = try MatMul.product(AnyTensor(left), AnyTensor(right), pool)
+    return Operand(try product.require(T.self).reshaped(to: shape), batch + rows + columns)
+  }
+}

@@ -1,0 +1,51 @@
+public import SwiftletCore
+
+/// The outputs of one of two inner graphs, as the condition says.
+///
+/// The branches read values of the graph around them by name: ``Plan`` passes those after the
+/// condition.
+///
+/// - Source: ONNX `If`.
+public struct If: Operator {
+  public static let opType = "If"
+  private let branches: (then: Plan, otherwise: Plan)
+
+  public init(_ node: Node, opset: Int) throws {
+    guard node.inputs.count == 1 else {
+      throw SwiftletError(.badInput, "If has \(node.inputs.count) inputs, not a condition")
+    }
+    func branch(_ name: String) throws -> Plan {
+      let graph = try node.graph(name)
+      guard graph.dataInputs.isEmpty, graph.outputs.count == node.outputs.count else {
+        throw SwiftletError(
+          .badInput,
+          "'\(name)' has \(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs")
+      }
+      return try locating(name) { try Plan(graph, captured: node.captures) }
+    }
+    branches = (try branch("then_branch"), try branch("else_branch"))
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let condition = try required(inputs, 0, "condition") { $0 == .bool }
+    guard condition.shape.count == 1 else { throw mismatch("condition \(condition.shape)") }
+    let captured = inputs.dropFirst().map { $0! }
+    if let value = condition.value { return try branch(value).inferInner(captured) }
+    // What is wrong with a branch matters only when it is taken.
+    guard let results = try? branches.then.inferInner(captured),
+      let others = try? branches.otherwise.inferInner(captured), results == others
+    else { throw DataDependentShape() }
+    return results.map { TensorInfo($0.dtype, $0.shape) }
+  }
+
+  private func branch(_ condition: AnyTensor) throws -> Plan {
+    try condition.require(Bool.self).elements[0] ? branches.then : branches.otherwise
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let plan = try branch(inputs.removeFirst()!)
+    return try plan.runInner(inputs.map { $0! }, context)
+  }
+}
