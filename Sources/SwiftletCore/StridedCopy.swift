@@ -11,7 +11,8 @@ struct StridedCopy {
     var extents = [1]
     var joined = [0]
     for axis in 0..<shape.rank where shape[axis] != 1 {
-      if joined[joined.count - 1] == strides[axis] * shape[axis] && extents[extents.count - 1] != 1 {
+      if joined[joined.count - 1] == strides[axis] * shape[axis] && extents[extents.count - 1] != 1
+      {
         extents[extents.count - 1] *= shape[axis]
         joined[joined.count - 1] = strides[axis]
       } else {

@@ -3,7 +3,9 @@ public import SwiftletCore
 /// An operator that takes its first input's elements to other places, whatever their type.
 public protocol MovingOperator: Operator {
   /// Computes the outputs from the first input, which is taken out of `inputs`.
-  func move<T: TensorElement>(_ x: consuming Tensor<T>, _ inputs: [AnyTensor?]) throws -> [Tensor<T>]
+  func move<T: TensorElement>(_ x: consuming Tensor<T>, _ inputs: [AnyTensor?]) throws -> [Tensor<
+    T
+  >]
 }
 
 extension MovingOperator {

@@ -40,7 +40,9 @@ extension NumberElement where Self: IntegerElement {
     divisor == 0 ? 0 : remainderReportingOverflow(dividingBy: divisor).partialValue
   }
   func power(_ exponent: Self) -> Self {
-    if exponent < 0 { return self == 1 ? 1 : self.plus(1) == 0 ? (exponent & 1 == 0 ? 1 : self) : 0 }
+    if exponent < 0 {
+      return self == 1 ? 1 : self.plus(1) == 0 ? (exponent & 1 == 0 ? 1 : self) : 0
+    }
     var (result, factor, rest) = (Self.one, self, exponent)
     while rest > 0 {
       if rest & 1 == 1 { result = result &* factor }

@@ -22,6 +22,9 @@ public protocol Operator: Sendable {
   ///   that are not known yet.
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo]
 
+  /// The outputs, where they follow from what inference knows without the inputs' elements.
+  func knownResults(_ inputs: [TensorInfo?]) -> [AnyTensor]?
+
   /// Computes the outputs.
   ///
   /// An operator may take an input out of `inputs` and reuse its memory: if nobody else holds the
@@ -34,6 +37,7 @@ public protocol Operator: Sendable {
 
 extension Operator {
   public static var opTypes: [String] { [opType] }
+  public func knownResults(_ inputs: [TensorInfo?]) -> [AnyTensor]? { nil }
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int { 0 }
 }
 
@@ -168,4 +172,3 @@ extension FloatOperator {
     return try forward(&typed, context).map(AnyTensor.init)
   }
 }
-

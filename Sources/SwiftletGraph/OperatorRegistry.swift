@@ -61,7 +61,8 @@ public enum OperatorRegistry {
       UnaryMath.self,
       Where.self,
     ]
-    return Dictionary(uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })
+    return Dictionary(
+      uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })
   }()
 
   /// Names of all known operators, sorted.

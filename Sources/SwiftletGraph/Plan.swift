@@ -45,7 +45,10 @@ public struct Plan: Sendable {
     let own = captured.isEmpty ? [] : graph.captures
     captures = captured.map { own.contains($0) ? slot($0) : nil }
     var constants: [Int: AnyTensor] = [:]
-    for (name, tensor) in graph.initializers { constants[slot(name)] = tensor }
+    for (name, tensor) in graph.initializers {
+      _ = try TensorInfo(tensor.dtype, tensor.shape).limited("constant '\(name)'")
+      constants[slot(name)] = tensor
+    }
     var written = Set(slots.keys)
     var drafts: [(node: Node, op: any Operator, inputs: [Int?], outputs: [Int])] = []
     for node in graph.nodes {
@@ -169,21 +172,22 @@ public struct Plan: Sendable {
         throw SwiftletError(
           .badInput, "\(step.outputs.count) outputs, where there can be \(results.count)")
       }
-      return try results.map { try $0.limited(step.label) }
+      // An operator may hand on what it was told of an input, whose elements are not the result's.
+      return try results.map { TensorInfo($0.dtype, try $0.limited(step.label).shape) }
     }
   }
 
   /// As ``check(_:_:)``, with the elements of small results that need no data: shape arithmetic.
   private func infer(_ step: Step, _ operands: [TensorInfo?]) throws -> [TensorInfo] {
     var results = try check(step, operands)
-    guard operands.allSatisfy({ $0 == nil || $0!.value != nil }),
-      results.allSatisfy({ $0.value == nil && $0.shape.count <= TensorInfo.knownLimit })
-    else { return results }
-    var values = operands.map { $0?.value }
-    let computed = try locating(step.label) {
-      try step.operator.forward(&values, ExecutionContext())
+    var known = step.operator.knownResults(operands)
+    if known == nil, operands.allSatisfy({ $0 == nil || $0!.value != nil }),
+      results.allSatisfy({ $0.shape.count <= TensorInfo.knownLimit })
+    {
+      var values = operands.map { $0?.value }
+      known = try locating(step.label) { try step.operator.forward(&values, ExecutionContext()) }
     }
-    for (index, value) in computed.enumerated() { results[index].value = value }
+    for (index, value) in zip(results.indices, known ?? []) { results[index].value = value }
     return results
   }
 

@@ -88,7 +88,10 @@ public struct TensorInfo: Sendable {
   ///
   /// - Throws: `badInput` naming the value.
   func limited(_ name: @autoclosure () -> String) throws -> TensorInfo {
-    guard shape.count <= Self.elementLimit else {
+    // Without elements an extent can still be so large that arithmetic with it overflows.
+    guard shape.count <= Self.elementLimit,
+      shape.dimensions.allSatisfy({ $0 <= Self.elementLimit })
+    else {
       throw SwiftletError(
         .badInput, "\(shape) has more than \(Self.elementLimit) elements", at: name(),
         mend: "use a smaller batch")

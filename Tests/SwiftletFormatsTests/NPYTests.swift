@@ -6,7 +6,8 @@ struct NPYTests {
   private static let tensors: [AnyTensor] = [
     .float32(Tensor([2, 3], [1, -2, .infinity, 0, 5, 6])), .float64(Tensor([], [2.5])),
     .int8(Tensor([1], [-128])), .uint8(Tensor([0, 4], [])), .int32(Tensor([2], [1, -1])),
-    .int64(Tensor([1, 1, 1], [.max])),
+    .int64(Tensor([1, 1, 1], [.max])), .int16(Tensor([1], [-2])), .uint16(Tensor([1], [65535])),
+    .uint32(Tensor([1], [.max])), .uint64(Tensor([1], [.max])), .bool(Tensor([2], [true, false])),
   ]
 
   @Test(arguments: tensors.indices)
@@ -16,6 +17,11 @@ struct NPYTests {
     #expect(try NPY.parse(bytes) == tensor)
     // NumPy aligns the data to 64 bytes.
     #expect((bytes.count - tensor.byteCount) % 64 == 0)
+  }
+
+  @Test func truthValuesAreOneOrZero() throws {
+    let bytes = file("{'descr': '|b1', 'fortran_order': False, 'shape': (3,), }\n", [0, 1, 200])
+    #expect(try NPY.parse(bytes) == .bool(Tensor([3], [false, true, true])))
   }
 
   private func file(_ header: String, _ data: [UInt8] = [], version: UInt8 = 1) -> [UInt8] {

@@ -21,6 +21,11 @@ struct ONNXTests {
           attributes: [
             "f": .float(-0.0), "fs": .floats([1, .infinity]), "ss": .strings(["a", "ü"]),
             "t": .tensor(.int64(Tensor([2], [1, -1]))),
+            "g": .graph(
+              Graph(
+                name: "inner", nodes: [Node("Neg", name: "n", inputs: ["h"], outputs: ["m"])],
+                initializers: ["k": .bool(Tensor([], [true]))],
+                outputs: [ValueInfo("m", .float32, [])], opset: 13)),
           ]),
       ],
       inputs: [ValueInfo("x", .float32, [.symbolic("N"), .fixed(1), .symbolic(""), .fixed(4)])],
@@ -29,6 +34,9 @@ struct ONNXTests {
     graph.initializers = [
       "w": .float32(Tensor([1, 1, 1, 1], [.nan])), "d": .float64(Tensor([2], [1, 2])),
       "i": .int8(Tensor([1], [-3])), "u": .uint8(Tensor([0], [])), "l": .int32(Tensor([], [7])),
+      "s": .int16(Tensor([1], [-3])), "us": .uint16(Tensor([1], [.max])),
+      "ul": .uint32(Tensor([1], [.max])), "ull": .uint64(Tensor([1], [.max])),
+      "b": .bool(Tensor([2], [true, false])),
     ]
     return graph
   }
@@ -43,12 +51,29 @@ struct ONNXTests {
     #expect(copy.opset == graph.opset)
     #expect(copy.metadata == graph.metadata)
     #expect(copy.initializers.keys == graph.initializers.keys)
-    for name in ["d", "i", "u", "l"] {
+    for name in graph.initializers.keys where name != "w" {
       #expect(copy.initializers[name] == graph.initializers[name])
     }
     let weight: Tensor<Float> = try #require(copy.initializers["w"]).require()
     #expect(weight.elements[0].isNaN)
     #expect(try ONNXFile.serialized(copy) == bytes)
+  }
+
+  /// 1.5 and −2 in the 16-bit formats: IEEE's, number 10, and the upper half of fp32, number 16.
+  private static let halves: [(type: UInt8, bits: [UInt16])] = [
+    (10, [0x3e00, 0xc000]), (16, [0x3fc0, 0xc000]),
+  ]
+
+  @Test(arguments: halves)
+  func halfFloatsBecomeSingle(type: UInt8, bits: [UInt16]) throws {
+    var graph = Graph(name: "half", opset: 13)
+    graph.initializers = ["w": .uint16(Tensor([2], bits))]
+    var bytes = try ONNXFile.serialized(graph)
+    // One extent of 2, then the element type: uint16 is number 4.
+    let field = try #require(
+      bytes.indices.first { bytes[$0...].starts(with: [0x08, 0x02, 0x10, 0x04]) })
+    bytes[field + 3] = type
+    #expect(try ONNXFile.parse(bytes).initializers["w"] == .float32(Tensor([2], [1.5, -2])))
   }
 
   @Test func filesAreReplacedWhole() throws {

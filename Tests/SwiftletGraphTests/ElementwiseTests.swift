@@ -32,7 +32,8 @@ struct ElementwiseTests {
     OperatorCase(
       "Pow", [floats([4], [-2, 0, 4, -2]), floats([4], [3, 0, 0.5, 2])],
       gives: floats([4], [-8, 1, 2, 4])),
-    OperatorCase("Min", [row, column, floats([], [0])], gives: floats([2, 3], [0, -2, 0, 0, -2, 0])),
+    OperatorCase(
+      "Min", [row, column, floats([], [0])], gives: floats([2, 3], [0, -2, 0, 0, -2, 0])),
     OperatorCase("Max", [list(1, 5), list(3)], gives: list(3, 5)),
     OperatorCase("Sum", [list(1), list(2, 3), list(4)], gives: list(7, 8)),
     OperatorCase("Mean", [row, floats([3], [3, 2, 0])], gives: floats([3], [2, 0, 2])),
@@ -41,7 +42,8 @@ struct ElementwiseTests {
 
   private static let unary: [OperatorCase] = [
     OperatorCase("Neg", [list(1, .min)], gives: list(-1, .min)),
-    OperatorCase("Abs", [.int8(Tensor([3], [-128, -3, 3]))], gives: .int8(Tensor([3], [-128, 3, 3]))),
+    OperatorCase(
+      "Abs", [.int8(Tensor([3], [-128, -3, 3]))], gives: .int8(Tensor([3], [-128, 3, 3]))),
     OperatorCase("Sign", [row], gives: floats([3], [1, -1, 1])),
     OperatorCase("Round", [floats([3], [0.5, 1.5, -2.5])], gives: floats([3], [0, 2, -2])),
     OperatorCase("Floor", [floats([2], [-0.5, 1.5])], gives: floats([2], [-1, 1])),
@@ -71,9 +73,11 @@ struct ElementwiseTests {
     OperatorCase(
       "And", [bools([2], [true, false]), bools([2, 1], [true, false])],
       gives: bools([2, 2], [true, false, false, false])),
-    OperatorCase("Or", [bools([2], [true, false]), bools([], [false])],
+    OperatorCase(
+      "Or", [bools([2], [true, false]), bools([], [false])],
       gives: bools([2], [true, false])),
-    OperatorCase("Xor", [bools([2], [true, false]), bools([], [true])],
+    OperatorCase(
+      "Xor", [bools([2], [true, false]), bools([], [true])],
       gives: bools([2], [false, true])),
     OperatorCase("BitwiseAnd", [list(12), list(10)], gives: list(8)),
     OperatorCase("BitwiseOr", [list(12), list(10)], gives: list(14)),
@@ -96,7 +100,8 @@ struct ElementwiseTests {
     OperatorCase("Cast", [list(0, -3)], ["to": .int(9)], gives: bools([2], [false, true])),
     OperatorCase(
       "Cast", [floats([2], [0.5, 0])], ["to": .int(9)], gives: bools([2], [true, false])),
-    OperatorCase("Cast", [bools([2], [true, false])], ["to": .int(1)], gives: floats([2], [1, 0])),
+    OperatorCase(
+      "Cast", [bools([2], [true, false])], ["to": .int(1)], gives: floats([2], [1, 0])),
     OperatorCase("Cast", [list(3)], ["to": .int(10)], gives: floats([1], [3])),
     OperatorCase(
       "Cast", [.uint64(Tensor([1], [.max]))], ["to": .int(13)], gives: .uint64(Tensor([1], [.max]))),

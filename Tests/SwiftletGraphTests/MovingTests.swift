@@ -12,12 +12,15 @@ struct MovingTests {
     OperatorCase("Reshape", [grid, list(0, 1, -1)], gives: count([2, 1, 3])),
     OperatorCase("Reshape", [grid, list(6)], gives: count([6])),
     OperatorCase(
-      "Reshape", [floats([0, 3], []), list(3, 0)], ["allowzero": .int(1)], gives: floats([3, 0], [])),
+      "Reshape", [floats([0, 3], []), list(3, 0)], ["allowzero": .int(1)],
+      gives: floats([3, 0], [])),
     OperatorCase("Reshape", [bools([1], [true]), list()], gives: bools([], [true])),
-    OperatorCase("Flatten", [.uint8(Tensor([2, 1], [1, 2]))], gives: .uint8(Tensor([2, 1], [1, 2]))),
+    OperatorCase(
+      "Flatten", [.uint8(Tensor([2, 1], [1, 2]))], gives: .uint8(Tensor([2, 1], [1, 2]))),
     OperatorCase("Squeeze", [count([1, 2, 1])], gives: count([2])),
     OperatorCase("Squeeze", [count([1, 2, 1]), list(-1)], gives: count([1, 2])),
-    OperatorCase("Squeeze", [count([1, 2, 1])], ["axes": .ints([0])], gives: count([2, 1]), opset: 11),
+    OperatorCase(
+      "Squeeze", [count([1, 2, 1])], ["axes": .ints([0])], gives: count([2, 1]), opset: 11),
     OperatorCase("Unsqueeze", [grid, list(-1, 0)], gives: count([1, 2, 3, 1])),
     OperatorCase("Unsqueeze", [grid], ["axes": .ints([1])], gives: count([2, 1, 3]), opset: 11),
     OperatorCase("Identity", [grid], gives: grid),
@@ -29,14 +32,16 @@ struct MovingTests {
     OperatorCase("Expand", [count([2]), list(2, 1)], gives: floats([2, 2], [0, 1, 0, 1])),
     OperatorCase(
       "Tile", [grid, list(2, 2)],
-      gives: floats([4, 6], [0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5, 0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5])),
+      gives: floats(
+        [4, 6], [0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5, 0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5])),
     OperatorCase("Shape", [grid], gives: list(2, 3)),
     OperatorCase("Shape", [cube], ["start": .int(-1), "end": .int(9)], gives: list(2)),
     OperatorCase("Size", [grid], gives: ints([], [6])),
   ]
 
   private static let parts: [OperatorCase] = [
-    OperatorCase("Slice", [grid, list(1), list(.max), list(1)], gives: floats([2, 2], [1, 2, 4, 5])),
+    OperatorCase(
+      "Slice", [grid, list(1), list(.max), list(1)], gives: floats([2, 2], [1, 2, 4, 5])),
     OperatorCase(
       "Slice", [grid, list(-1, 0), list(.min, 3), list(1, 0), list(-2, 1)],
       gives: floats([2, 2], [2, 0, 5, 3])),
@@ -66,12 +71,15 @@ struct MovingTests {
     OperatorCase(
       "Compress", [grid, bools([2], [false, true])], ["axis": .int(-1)],
       gives: floats([2, 1], [1, 4])),
-    OperatorCase("Compress", [grid, bools([3], [true, false, true])], gives: floats([2], [0, 2])),
-    OperatorCase("Trilu", [count([2, 2, 2])], gives: floats([2, 2, 2], [0, 1, 0, 3, 4, 5, 0, 7])),
+    OperatorCase(
+      "Compress", [grid, bools([3], [true, false, true])], gives: floats([2], [0, 2])),
+    OperatorCase(
+      "Trilu", [count([2, 2, 2])], gives: floats([2, 2, 2], [0, 1, 0, 3, 4, 5, 0, 7])),
     OperatorCase(
       "Trilu", [grid, list(1)], ["upper": .int(0)], gives: floats([2, 3], [0, 1, 0, 3, 4, 5])),
     OperatorCase(
-      "Trilu", [grid, ints([], [.min])], ["upper": .int(0)], gives: floats([2, 3], [0, 0, 0, 0, 0, 0])),
+      "Trilu", [grid, ints([], [.min])], ["upper": .int(0)],
+      gives: floats([2, 3], [0, 0, 0, 0, 0, 0])),
     OperatorCase(
       "ReverseSequence", [count([3, 2]), list(2, 3)],
       gives: floats([3, 2], [2, 5, 0, 3, 4, 1])),
@@ -99,7 +107,8 @@ struct MovingTests {
       "GatherND", [cube, ints([2, 1], [1, 0])], ["batch_dims": .int(1)],
       gives: floats([2, 2], [2, 3, 4, 5])),
     OperatorCase(
-      "ScatterElements", [count([3]), list(2, 0), floats([2], [7, 8])], gives: floats([3], [8, 1, 7])),
+      "ScatterElements", [count([3]), list(2, 0), floats([2], [7, 8])],
+      gives: floats([3], [8, 1, 7])),
     OperatorCase(
       "ScatterElements", [grid, ints([2, 1], [1, -1]), floats([2, 1], [7, 8])],
       ["axis": .int(1), "reduction": .string("add")], gives: floats([2, 3], [0, 8, 2, 3, 4, 13])),
@@ -134,7 +143,8 @@ struct MovingTests {
       gives: ints([2, 2], [0, 1, 1, 0])),
     OperatorCase(
       "EyeLike", [grid], ["k": .int(1), "dtype": .int(7)], gives: ints([2, 3], [0, 1, 0, 0, 0, 1])),
-    OperatorCase("EyeLike", [count([2, 2])], ["k": .int(.max)], gives: floats([2, 2], [0, 0, 0, 0])),
+    OperatorCase(
+      "EyeLike", [count([2, 2])], ["k": .int(.max)], gives: floats([2, 2], [0, 0, 0, 0])),
     OperatorCase(
       "NonZero", [floats([2, 2], [0, 3, 4, 0])], gives: ints([2, 2], [0, 1, 1, 0])),
     OperatorCase("NonZero", [floats([], [2])], gives: ints([0, 1], [])),

@@ -9,12 +9,14 @@ struct ReductionTests {
 
   private static let reductions: [OperatorCase] = [
     OperatorCase("ReduceSum", [grid, list(1)], gives: floats([2, 1], [3, 12])),
-    OperatorCase("ReduceSum", [grid, list(-2)], ["keepdims": .int(0)], gives: floats([3], [3, 5, 7])),
+    OperatorCase(
+      "ReduceSum", [grid, list(-2)], ["keepdims": .int(0)], gives: floats([3], [3, 5, 7])),
     OperatorCase("ReduceSum", [grid], gives: floats([1, 1], [15])),
     OperatorCase("ReduceSum", [grid, list()], ["noop_with_empty_axes": .int(1)], gives: grid),
     OperatorCase("ReduceSum", [list(.max, 1)], ["keepdims": .int(0)], gives: ints([], [.min])),
     OperatorCase("ReduceSum", [floats([0, 2], []), list(0)], gives: floats([1, 2], [0, 0])),
-    OperatorCase("ReduceMean", [grid], ["axes": .ints([0])], gives: floats([1, 3], [1.5, 2.5, 3.5])),
+    OperatorCase(
+      "ReduceMean", [grid], ["axes": .ints([0])], gives: floats([1, 3], [1.5, 2.5, 3.5])),
     OperatorCase("ReduceMean", [list(1, 2, 4)], gives: list(2)),
     OperatorCase("ReduceMean", [ints([0], [])], gives: list(0)),
     OperatorCase("ReduceMax", [signed], ["axes": .ints([1])], gives: floats([2, 1], [3, 2])),
@@ -24,7 +26,8 @@ struct ReductionTests {
     OperatorCase("ReduceProd", [signed], ["axes": .ints([-1])], gives: floats([2, 1], [-12, 0])),
     OperatorCase("ReduceL1", [signed], ["axes": .ints([1])], gives: floats([2, 1], [7, 2])),
     OperatorCase("ReduceL2", [signed], ["axes": .ints([1])], gives: floats([2, 1], [5, 2])),
-    OperatorCase("ReduceSumSquare", [signed], ["axes": .ints([1])], gives: floats([2, 1], [25, 4])),
+    OperatorCase(
+      "ReduceSumSquare", [signed], ["axes": .ints([1])], gives: floats([2, 1], [25, 4])),
     OperatorCase("ReduceLogSum", [floats([2], [0.25, 0.75])], gives: floats([1], [0])),
     OperatorCase("ReduceLogSumExp", [floats([2], [1000, -1000])], gives: floats([1], [1000])),
     OperatorCase(
@@ -61,12 +64,14 @@ struct ReductionTests {
       gives: floats([2, 2, 1, 1], [1, 3, 3, 13])),
     OperatorCase(
       "MatMul", [ints([1, 2], [.max, 1]), ints([2, 1], [2, 5])], gives: ints([1, 1], [3])),
-    OperatorCase("MatMul", [floats([2, 0], []), floats([0, 1], [])], gives: floats([2, 1], [0, 0])),
+    OperatorCase(
+      "MatMul", [floats([2, 0], []), floats([0, 1], [])], gives: floats([2, 1], [0, 0])),
     OperatorCase("MatMul", [floats([0, 2], []), count([2, 2])], gives: floats([0, 2], [])),
     OperatorCase(
       "Einsum", [grid, count([3, 2])], ["equation": .string("ij,jk->ik")],
       gives: floats([2, 2], [10, 13, 28, 40])),
-    OperatorCase("Einsum", [grid], ["equation": .string("ij->ji")],
+    OperatorCase(
+      "Einsum", [grid], ["equation": .string("ij->ji")],
       gives: floats([3, 2], [0, 3, 1, 4, 2, 5])),
     OperatorCase("Einsum", [count([2, 2])], ["equation": .string("ii")], gives: floats([], [3])),
     OperatorCase(
@@ -75,7 +80,8 @@ struct ReductionTests {
     OperatorCase(
       "Einsum", [count([2, 1, 2]), count([2, 2])], ["equation": .string("...j,jk")],
       gives: floats([2, 1, 2], [2, 3, 6, 11])),
-    OperatorCase("Einsum", [list(2), list(3, 4)], ["equation": .string("a,b->ba")],
+    OperatorCase(
+      "Einsum", [list(2), list(3, 4)], ["equation": .string("a,b->ba")],
       gives: ints([2, 1], [6, 8])),
   ]
 

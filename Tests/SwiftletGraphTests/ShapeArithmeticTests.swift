@@ -37,6 +37,22 @@ struct ShapeArithmeticTests {
     #expect(result["y"] == count([2, 6]))
   }
 
+  /// Relu says that its result is like its input, which is known here.
+  @Test func whatIsKnownOfAnInputIsNotTakenForTheResult() throws {
+    var graph = flattening
+    graph.initializers["rest"] = floats([1], [-3])
+    graph.initializers["six"] = floats([1], [6])
+    graph.nodes.insert(
+      contentsOf: [
+        Node("Relu", name: "r", inputs: ["rest"], outputs: ["r"]),
+        Node("Add", name: "a", inputs: ["r", "six"], outputs: ["a"]),
+        Node("Cast", name: "c", inputs: ["a"], outputs: ["i"], attributes: ["to": .int(7)]),
+      ], at: 0)
+    graph.nodes[6].inputs[1] = "i"
+    let plan = try Plan(graph)
+    #expect(try plan.infer(plan.inputShapes(batch: 4))["y"]?.shape == [4, 6])
+  }
+
   @Test func wrongShapesNameTheNode() throws {
     var graph = flattening
     graph.initializers["rest"] = list(4)
@@ -97,7 +113,8 @@ struct ShapeArithmeticTests {
           attributes: [
             "then_branch": .graph(
               Graph(
-                name: "then", nodes: [Node("Add", name: "a", inputs: ["x", "one"], outputs: ["t"])],
+                name: "then",
+                nodes: [Node("Add", name: "a", inputs: ["x", "one"], outputs: ["t"])],
                 initializers: ["one": floats([], [1])],
                 outputs: [ValueInfo("t", .float32, [.symbolic("N")])])),
             "else_branch": .graph(

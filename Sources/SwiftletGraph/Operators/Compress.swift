@@ -36,11 +36,11 @@ public struct Compress: MovingOperator {
       return [x.gathering(kept, length: 1, shape: [kept.count])]
     }
     let inner = x.shape.count(of: axis + 1..<x.shape.rank)
+    let target = x.shape.replacing(axis: axis, with: kept.count)
+    guard target.count > 0 else { return [Tensor(zeros: target)] }
     let starts = (0..<x.shape.count(of: 0..<axis)).flatMap { outer in
       kept.map { (outer * x.shape[axis] + $0) * inner }
     }
-    return [
-      x.gathering(starts, length: inner, shape: x.shape.replacing(axis: axis, with: kept.count))
-    ]
+    return [x.gathering(starts, length: inner, shape: target)]
   }
 }

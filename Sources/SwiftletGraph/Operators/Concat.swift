@@ -40,7 +40,7 @@ public struct Concat: MovingOperator, FloatOperator {
     let outer = result.shape.count(of: 0..<axis)
     let row = result.shape.count(of: axis..<result.shape.rank)
     var start = 0
-    for part in parts {
+    for part in parts where part.count > 0 {
       let width = part.shape.count(of: axis..<part.shape.rank)
       result.scatter(part, to: (0..<outer).map { $0 * row + start }, length: width)
       start += width

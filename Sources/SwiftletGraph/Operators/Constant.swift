@@ -21,7 +21,9 @@ public struct Constant: Operator {
     }
   }
 
-  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] { [TensorInfo(value)] }
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    [TensorInfo(value.dtype, value.shape)]
+  }
 
   public func forward(
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext

@@ -37,6 +37,7 @@ public struct CumSum: Operator {
   @specialized(where T == Float)
   @specialized(where T == Int64)
   private func sums<T: NumberElement>(_ x: Tensor<T>, _ axis: Int) -> Tensor<T> {
+    guard x.count > 0 else { return x }
     var y = x
     let (length, inner) = (x.shape[axis], x.shape.count(of: axis + 1..<x.shape.rank))
     var values = y.mutableSpan

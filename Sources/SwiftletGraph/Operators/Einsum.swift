@@ -65,12 +65,12 @@ public struct Einsum: Operator {
     }
 
     /// Sums over the axes whose labels are not among `kept`.
-    func summed(keeping kept: Set<EinsumEquation.Label>) -> Operand {
+    func summed(keeping kept: Set<EinsumEquation.Label>) throws -> Operand {
       let (rest, gone) = (labels.filter(kept.contains), labels.filter { !kept.contains($0) })
       guard !gone.isEmpty else { return self }
       let rows = ordered(rest + gone).contiguous()
       let length = extents(gone).reduce(1, *)
-      let shape = Shape(extents(rest))
+      let shape = try TensorInfo(T.dtype, Shape(extents(rest))).limited("a sum").shape
       let sums = (0..<shape.count).map {
         T.total(rows.span.extracting($0 * length..<($0 + 1) * length))
       }
@@ -89,15 +89,15 @@ public struct Einsum: Operator {
       product = try contract(
         product, operands[next], needed: Set(all.result + later), pool)
     }
-    return product.summed(keeping: Set(all.result)).ordered(all.result).contiguous()
+    return try product.summed(keeping: Set(all.result)).ordered(all.result).contiguous()
   }
 
   /// The product of two operands, summed over the labels that nobody else needs.
   private func contract<T: NumberElement>(
     _ a: Operand<T>, _ b: Operand<T>, needed: Set<EinsumEquation.Label>, _ pool: ThreadPool
   ) throws -> Operand<T> {
-    let a = a.summed(keeping: needed.union(b.labels))
-    let b = b.summed(keeping: needed.union(a.labels))
+    let a = try a.summed(keeping: needed.union(b.labels))
+    let b = try b.summed(keeping: needed.union(a.labels))
     let shared = a.labels.filter(b.labels.contains)
     let (batch, inner) = (
       shared.filter(needed.contains), shared.filter { !needed.contains($0) }

@@ -22,9 +22,11 @@ private struct RepeatedRows: Sendable {
     }
     for axis in 0..<target.rank where target[axis] != 1 {
       let last = extents.count - 1
-      let joins = last > 0 && sources.indices.allSatisfy {
-        steps[$0][last] == strides[$0][axis] * target[axis]
-      }
+      let joins =
+        last > 0
+        && sources.indices.allSatisfy {
+          steps[$0][last] == strides[$0][axis] * target[axis]
+        }
       if joins { extents[last] *= target[axis] } else { extents.append(target[axis]) }
       for source in sources.indices {
         if joins { steps[source].removeLast() }

@@ -29,11 +29,11 @@ public struct Gather: MovingOperator, FloatOperator {
   ) throws -> [Tensor<T>] {
     let (shape, places) = (x.shape, inputs[1]!)
     let axis = try axis(axis, rank: shape.rank)
-    return [
-      x.gathering(
-        try starts(shape, axis, places), length: shape.count(of: axis + 1..<shape.rank),
-        shape: try target(shape, places.shape))
-    ]
+    let target = try target(shape, places.shape)
+    // Without elements there can still be very many places.
+    guard target.count > 0 else { return [Tensor(zeros: target)] }
+    let length = shape.count(of: axis + 1..<shape.rank)
+    return [x.gathering(try starts(shape, axis, places), length: length, shape: target)]
   }
 
   /// Where the slices start, in row-major order of the result.

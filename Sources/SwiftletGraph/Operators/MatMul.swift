@@ -78,10 +78,11 @@ public struct MatMul: FloatOperator {
   @specialized(where T == Int32)
   private static func product<T: IntegerElement>(_ a: Tensor<T>, _ b: Tensor<T>) -> Tensor<T> {
     let layout = Layout(a.shape, b.shape)!
+    var result = Tensor<T>(zeros: layout.result)
+    guard result.count > 0 else { return result }
     let stack = BatchedProduct(layout.a, layout.b, batch: layout.batch)
     let (a, b) = (a.contiguous(), b.contiguous())
     let (x, y) = (a.span, b.span)
-    var result = Tensor<T>(zeros: layout.result)
     var output = result.mutableSpan
     for row in 0..<stack.rows {
       let (left, right) = stack.starts(ofRow: row)
@@ -100,10 +101,10 @@ public struct MatMul: FloatOperator {
     _ a: Tensor<T>, _ b: Tensor<T>, _ pool: ThreadPool
   ) -> Tensor<T> {
     let layout = Layout(a.shape, b.shape)!
+    guard layout.result.count > 0, a.count > 0 else { return Tensor(zeros: layout.result) }
     let stack = BatchedProduct(layout.a, layout.b, batch: layout.batch)
     let (a, b) = (a.contiguous(), b.contiguous())
     let (n, k) = (stack.n, stack.k)
-    guard k > 0 else { return Tensor(zeros: layout.result) }
     var result = Tensor<T>(uninitialized: [stack.rows, n])
     pool.forEachBlock(of: &result, minimumWork: 1 + (1 << 16) / max(1, k)) { rows, output in
       var row = rows.lowerBound

@@ -34,6 +34,7 @@ public struct ReverseSequence: MovingOperator {
     guard lengths.allSatisfy({ 0...shape[timeAxis] ~= $0 }) else {
       throw mismatch("lengths \(lengths) of \(shape[timeAxis]) steps")
     }
+    guard shape.count > 0 else { return [x] }
     let inner = shape.count(of: 2..<shape.rank)
     let starts = (0..<shape[0]).flatMap { row in
       (0..<shape[1]).map { column in

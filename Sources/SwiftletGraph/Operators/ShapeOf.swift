@@ -18,7 +18,12 @@ public struct ShapeOf: Operator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    [TensorInfo(result(try required(inputs, 0, "input").shape))]
+    let result = result(try required(inputs, 0, "input").shape)
+    return [TensorInfo(result.dtype, result.shape)]
+  }
+
+  public func knownResults(_ inputs: [TensorInfo?]) -> [AnyTensor]? {
+    inputs[0].map { [result($0.shape)] }
   }
 
   private func result(_ shape: Shape) -> AnyTensor {

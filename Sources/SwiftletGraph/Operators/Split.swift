@@ -31,10 +31,9 @@ public struct Split: MovingOperator {
       let length = (extent + pieces - 1) / pieces
       return (0..<pieces).map { max(0, min(length, extent - $0 * length)) }
     }
-    let valid = given.count == pieces && given.allSatisfy { 0...extent ~= $0 }
-    guard valid, given.reduce(0, +) == extent else {
-      throw mismatch("\(extent) into \(pieces) pieces of \(given)")
-    }
+    guard given.count == pieces, given.allSatisfy({ 0...extent ~= $0 }),
+      given.reduce(0, +) == extent
+    else { throw mismatch("\(extent) into \(pieces) pieces of \(given)") }
     return given
   }
 

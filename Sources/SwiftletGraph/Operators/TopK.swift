@@ -51,6 +51,7 @@ public struct TopK: Operator {
   @specialized(where T == Float)
   private func find<T: NumberElement>(_ x: Tensor<T>, _ axis: Int, _ k: Int) -> [Int] {
     let (length, inner) = (x.shape[axis], x.shape.count(of: axis + 1..<x.shape.rank))
+    guard x.count > 0, k > 0 else { return [] }
     let elements = x.elements
     var places = [Int](repeating: 0, count: x.shape.count(of: 0..<axis) * k * inner)
     for outer in 0..<x.shape.count(of: 0..<axis) {
