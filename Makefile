@@ -13,8 +13,8 @@ PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletC
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
-.PHONY: help deps build test demo bench bench-peers bench-linalg bench-linalg-peers format lint \
-  install clean
+.PHONY: help deps build test demo bench bench-peers bench-linalg bench-linalg-peers \
+  conformance format lint install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +50,9 @@ bench-linalg-peers: deps ## Compare products and factorisations with numpy, scip
 	$(BUILD) --product LinalgBenchmark
 	@mkdir -p $(OUT)
 	@Benchmarks/peers/linalg.sh "$$($(BUILD) --show-bin-path)/LinalgBenchmark" $(OUT)
+
+conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md
+	@Tests/Conformance/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" docs/conformance.md
 
 format: ## Format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks

@@ -10,14 +10,13 @@ public struct Dropout: FloatOperator {
   public let gradientReads = GradientReads()
   public let untrainedInputs: Set<Int> = [1, 2]
   private let attributeRatio: Float
+  private let hasMask: Bool
 
   public init(_ node: Node, opset: Int) throws {
     attributeRatio = try node.float("ratio", default: 0.5)
+    hasMask = node.outputs.count > 1
     guard 0..<1 ~= attributeRatio else {
       throw SwiftletError(.badInput, "Dropout has ratio = \(attributeRatio), not in 0 ..< 1")
-    }
-    guard node.outputs.count == 1 else {
-      throw SwiftletError(.unsupported, "Dropout with an output of its mask")
     }
   }
 
@@ -26,7 +25,24 @@ public struct Dropout: FloatOperator {
     if inputs.count > 1, let ratio = inputs[1], ratio.shape.count != 1 {
       throw mismatch("the ratio is no single number but \(ratio.shape)")
     }
-    return [x]
+    if inputs.count > 2, let mode = inputs[2] {
+      guard mode.dtype == .bool, mode.shape.count == 1 else {
+        throw mismatch("training_mode is \(mode.dtype) \(mode.shape), not one bool")
+      }
+      guard case .bool(let value)? = mode.value, !value.elements[0] else {
+        throw SwiftletError(.unsupported, "Dropout with training_mode outside of training")
+      }
+    }
+    let result = TensorInfo(x.dtype, x.shape)
+    return hasMask ? [result, TensorInfo(.bool, x.shape)] : [result]
+  }
+
+  /// Outside of training nothing is dropped: the mask, if asked for, is true everywhere.
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let x = inputs[0].take()!
+    return hasMask ? [x, .bool(Tensor(x.shape, repeating: true))] : [x]
   }
 
   public func forward<T: LayerElement>(
