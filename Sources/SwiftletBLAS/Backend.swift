@@ -32,13 +32,16 @@ public struct Backend: Sendable {
         Logger.swiftlet("blas").warning(
           "\(verdict.routine.rawValue) of OpenBLAS \(Self.core) is refused: \(verdict.remark)")
       }
+      let asked = unsafe getenv("SWIFTLET_BLAS").map { unsafe String(cString: $0) }
+      if let asked, !["openblas", "swift"].contains(asked) {
+        Logger.swiftlet("blas").warning(
+          "SWIFTLET_BLAS=\(asked) is neither openblas nor swift, and is ignored")
+      }
       replacementReason =
-        switch unsafe getenv("SWIFTLET_BLAS").map({ unsafe String(cString: $0) }) {
-        case "swift": "SWIFTLET_BLAS=swift"
-        default:
-          failed.first { [.sgemm, .dgemm].contains($0.routine) }.map {
-            "\($0.routine.rawValue) failed its self-check"
-          }
+        asked == "swift"
+        ? "SWIFTLET_BLAS=swift"
+        : failed.first { [.sgemm, .dgemm].contains($0.routine) }.map {
+          "\($0.routine.rawValue) failed its self-check"
         }
     #endif
     usesOpenBLAS = replacementReason == nil

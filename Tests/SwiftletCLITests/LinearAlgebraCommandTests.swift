@@ -103,6 +103,13 @@ struct LinearAlgebraCommandTests {
     for row in rows { #expect((row["largestDifference"] as? Double ?? 1) < 1e-13) }
   }
 
+  @Test func unknownBackendsAreRemarkedOn() throws {
+    guard LAPACK.isInstalled else { return }
+    let result = try swiftlet("eig", "--size", "3", environment: ["SWIFTLET_BLAS": "mkl"])
+    #expect(result.code == 0)
+    #expect(result.errors.contains("SWIFTLET_BLAS=mkl"))
+  }
+
   @Test func badInputIsNamed() throws {
     try withTemporaryFolder { folder in
       func put(_ name: String, _ tensor: AnyTensor) throws -> String {
