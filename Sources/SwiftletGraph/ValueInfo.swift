@@ -1,3 +1,4 @@
+import Glibc
 public import SwiftletCore
 
 /// One extent of a value whose size may be known only when the model runs.
@@ -84,6 +85,18 @@ public struct TensorInfo: Sendable {
   /// anyone tries to find the memory.
   public static let elementLimit = 1 << 31
 
+  /// The most bytes a value may have: 8 GiB, or what this machine and this process can hold at all.
+  public static let byteLimit: Int = {
+    var limit = 8 << 30
+    let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
+    if pages > 0 && size > 0 { limit = min(limit, pages * size) }
+    var allowed = rlimit()
+    if unsafe getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &allowed) == 0 {
+      limit = min(limit, Int(clamping: allowed.rlim_cur))
+    }
+    return limit
+  }()
+
   /// This, if it is not too large.
   ///
   /// - Throws: `badInput` naming the value.
@@ -94,6 +107,11 @@ public struct TensorInfo: Sendable {
     else {
       throw SwiftletError(
         .badInput, "\(shape) has more than \(Self.elementLimit) elements", at: name(),
+        mend: "use a smaller batch")
+    }
+    guard shape.count * dtype.byteCount <= Self.byteLimit else {
+      throw SwiftletError(
+        .badInput, "\(dtype) \(shape) takes more than \(Self.byteLimit >> 20) MiB", at: name(),
         mend: "use a smaller batch")
     }
     return self
