@@ -6,9 +6,9 @@ import SwiftletONNXSchema
 extension Graph {
   init(_ model: ONNX_ModelProto) throws {
     let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }?.version
-    guard let opset, 7...25 ~= opset else {
+    guard let opset, 7...28 ~= opset else {
       throw SwiftletError(
-        .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 7 to 25")
+        .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 7 to 28")
     }
     try self.init(model.graph, opset: Int(opset))
     for entry in model.metadataProps { metadata[entry.key] = entry.value }

@@ -24,8 +24,13 @@ public struct Conv: FloatOperator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    let x = try floating(inputs, 0, "input", rank: 4)
+    let x = try floating(inputs, 0, "input")
+    guard x.shape.rank <= 2 || x.shape.rank == 4 else {
+      throw SwiftletError(
+        .unsupported, "Conv over \(x.shape.rank - 2) spatial axes; only 2 are supported")
+    }
     let w = try floating(inputs, 1, "weight", rank: 4)
+    guard x.shape.rank == 4 else { throw mismatch("input \(x.shape) has no spatial axes") }
     guard w.dtype == x.dtype else { throw mismatch("weights are \(w.dtype), input \(x.dtype)") }
     guard x.shape[1] == w.shape[1] * groups, w.shape[0] % groups == 0 else {
       throw mismatch(

@@ -10,6 +10,9 @@ public struct DequantizeLinear: Operator {
 
   public init(_ node: Node, opset: Int) throws {
     axis = try node.int("axis", default: 1)
+    guard try node.int("block_size", default: 0) == 0 else {
+      throw SwiftletError(.unsupported, "DequantizeLinear by blocks")
+    }
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
