@@ -66,6 +66,11 @@ struct ReductionTests {
       "MatMul", [ints([1, 2], [.max, 1]), ints([2, 1], [2, 5])], gives: ints([1, 1], [3])),
     OperatorCase(
       "MatMul", [floats([2, 0], []), floats([0, 1], [])], gives: floats([2, 1], [0, 0])),
+    OperatorCase(
+      "Gemm", [floats([2, 0], []), floats([0, 1], [])], gives: floats([2, 1], [0, 0])),
+    OperatorCase(
+      "Gemm", [floats([1, 0], []), floats([2, 0], []), count([2])],
+      ["transB": .int(1), "beta": .float(3)], gives: floats([1, 2], [0, 3])),
     OperatorCase("MatMul", [floats([0, 2], []), count([2, 2])], gives: floats([0, 2], [])),
     OperatorCase(
       "Einsum", [grid, count([3, 2])], ["equation": .string("ij,jk->ik")],

@@ -82,7 +82,7 @@ func update<T, U>(
   full = full.reshaped(to: shape)
 }
 
-/// As ``update(_:with:_:_:)-one``, with two smaller tensors.
+/// The same with two smaller tensors.
 func update<T, U, V>(
   _ full: inout Tensor<T>, with a: Tensor<U>, _ b: Tensor<V>, _ pool: ThreadPool,
   _ body: @Sendable (inout MutableSpan<T>, Span<U>, Span<V>) -> Void

@@ -55,13 +55,15 @@ public struct Gemm: FloatOperator {
   ) throws -> [Tensor<T>] {
     let a = inputs[0]!.contiguous()
     let b = inputs[1]!.contiguous()
-    let (m, n, _) = sizes(a.shape, b.shape)
+    let (m, n, k) = sizes(a.shape, b.shape)
     var y = Tensor<T>(uninitialized: [m, n])
     var addend: T = 0
     if inputs.count > 2, let c = inputs[2], beta != 0 {
       Broadcast(c.shape, to: y.shape).copy(c.contiguous(), into: &y)
       addend = T(beta)
     }
+    // A sum of no products leaves the addend.
+    guard k > 0 else { return [addend == 0 ? Tensor(zeros: y.shape) : y.map { $0 * addend }] }
     Self.multiply(
       a, transposeA, b, transposeB, alpha: T(alpha), beta: addend, into: &y, context.pool)
     return [y]
