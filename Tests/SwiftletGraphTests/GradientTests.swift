@@ -54,6 +54,51 @@ struct GradientTests {
     Case("Conv", [[1, 30, 34, 35], [1, 30, 3, 3]], wanted: [1]),
   ]
 
+  /// Convolutions over one and three axes, and transposed ones.
+  private static let moreConvolutions: [Case] = [
+    Case("Conv", [[2, 4, 9], [6, 2, 3], [6]], ["group": .int(2), "strides": .ints([2])]),
+    Case("Conv", [[2, 2, 7], [3, 2, 3]], ["auto_pad": .string("SAME_UPPER")]),
+    Case(
+      "Conv", [[2, 2, 4, 5, 3], [3, 2, 2, 3, 2], [3]],
+      ["pads": .ints([1, 0, 1, 0, 1, 0]), "strides": .ints([1, 2, 1])]),
+    Case("ConvTranspose", [[2, 3, 4, 5], [3, 2, 3, 3], [2]], ["strides": .ints([2, 3])]),
+    Case(
+      "ConvTranspose", [[1, 4, 3, 3], [4, 3, 3, 2], [6]],
+      [
+        "group": .int(2), "pads": .ints([1, 0, 0, 1]), "strides": .ints([2, 2]),
+        "output_padding": .ints([1, 0]),
+      ]),
+    Case("ConvTranspose", [[2, 3, 5], [3, 2, 3]], ["dilations": .ints([2])]),
+    Case("ConvTranspose", [[1, 2, 2, 3, 2], [2, 2, 2, 2, 3], [2]]),
+  ]
+
+  private static let activations: [Case] =
+    [
+      "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Sigmoid",
+      "Softplus", "Softsign", "Swish", "Tanh", "ThresholdedRelu",
+    ].map { Case($0, [[3, 5, 31]], spacing: 1e-3) } + [
+      Case("Celu", [[4, 9]], ["alpha": .float(0.7)], spacing: 1e-3),
+      Case("Elu", [[4, 9]], ["alpha": .float(1.5)], spacing: 1e-3),
+      Case("Gelu", [[4, 9]], ["approximate": .string("tanh")]),
+      Case("HardSigmoid", [[6, 90]], ["alpha": .float(0.3), "beta": .float(0.4)], spacing: 1e-3),
+      Case("PRelu", [[3, 4, 5], [4, 1]], spacing: 1e-3),
+      Case("PRelu", [[2, 3], [1]], spacing: 1e-3),
+      Case("Clip", [[6, 9]], ["min": .float(-0.2), "max": .float(0.1)], opset: 6, spacing: 1e-3),
+      Case("LogSoftmax", [[3, 5]]),
+      Case("LogSoftmax", [[2, 3, 4]], ["axis": .int(1)]),
+      Case("LogSoftmax", [[2, 3, 4]], ["axis": .int(1)], opset: 11),
+    ]
+
+  private static let morePools: [Case] = [
+    Case("MaxPool", [[2, 2, 9]], ["kernel_shape": .ints([3]), "strides": .ints([2])], spacing: 1),
+    Case("MaxPool", [[1, 2, 4, 4, 4]], ["kernel_shape": .ints([2, 2, 2])], spacing: 1),
+    Case("AveragePool", [[2, 2, 9]], ["kernel_shape": .ints([3]), "dilations": .ints([2])]),
+    Case(
+      "AveragePool", [[1, 2, 4, 5, 4]],
+      ["kernel_shape": .ints([2, 3, 2]), "pads": .ints([1, 0, 0, 0, 1, 1])]),
+    Case("GlobalMaxPool", [[2, 3, 5, 4]], spacing: 1e-3),
+  ]
+
   private static let others: [Case] = [
     Case("Gemm", [[3, 4], [4, 5], [5]]),
     Case("Gemm", [[3, 4], [5, 4], [3, 1]], ["transB": .int(1), "alpha": .float(0.5)]),
@@ -121,7 +166,7 @@ struct GradientTests {
     Case("Dropout", [[4, 5]], ["ratio": .float(0.4)], opset: 11),
   ]
 
-  @Test(arguments: convolutions + others, [1, 3])
+  @Test(arguments: convolutions + moreConvolutions + activations + morePools + others, [1, 3])
   func agreesWithCentralDifferences(test: Case, threads: Int) throws {
     let op = try #require(
       try OperatorRegistry.make(test.node, opset: test.opset) as? any FloatOperator)

@@ -181,7 +181,8 @@ struct OperatorTests {
       "MaxPool", name: "n", inputs: ["a"], outputs: ["y"],
       attributes: ["kernel_shape": .ints([0, 2])]),
     Node(
-      "MaxPool", name: "n", inputs: ["a"], outputs: ["y"], attributes: ["kernel_shape": .ints([2])]),
+      "MaxPool", name: "n", inputs: ["a"], outputs: ["y"],
+      attributes: ["kernel_shape": .ints([2, 2, 2, 2])]),
     Node(
       "MaxPool", name: "n", inputs: ["a"], outputs: ["y"],
       attributes: ["kernel_shape": .ints([Int.max, Int.max])]),

@@ -4,98 +4,124 @@ import SwiftletKernels
 /// Lays the windows of images out as columns of a matrix, so that a convolution becomes one matrix
 /// product, and adds such a matrix back onto images.
 ///
-/// Rows are (channel, kernel row, kernel column); columns are (image, output row, output column).
+/// Rows are (channel, kernel position); columns are (image, output position).
 struct Im2col: Sendable {
-  let window: SlidingWindow
   let place: SlidingWindow.Placement
   /// Channels of a whole image, and the ones that take part (one group).
   let imageChannels: Int
   let channels: Range<Int>
 
   /// Which output positions one column matrix covers: some rows of one image, or whole images.
+  /// Rows of a volume are counted through all its planes.
   struct Tile: Sendable {
     let images: Range<Int>
     let rows: Range<Int>
   }
 
-  var rowCount: Int { channels.count * window.kernel[0] * window.kernel[1] }
+  var rowCount: Int {
+    channels.count * place.depth.kernel * place.height.kernel * place.width.kernel
+  }
 
   func columnCount(_ tile: Tile) -> Int {
-    tile.images.count * tile.rows.count * place.outputWidth
+    tile.images.count * tile.rows.count * place.width.output
   }
+
+  /// Rows of one image's output.
+  private var outputRows: Int { place.depth.output * place.height.output }
 
   /// Cuts images into tiles: one image each, several where they are small, some rows where they
   /// are large. The column matrix stays small whatever the batch and the image size.
   func tiles(_ images: Range<Int>) -> [Tile] {
-    let area = max(1, place.outputArea)
+    let area = max(1, place.outputCount)
     // Fewer columns make the product inefficient, more elements fall out of the cache.
     let (fewestColumns, mostElements) = (256, 1 << 18)
     if area >= fewestColumns {
       let columns = max(fewestColumns, mostElements / max(1, rowCount))
-      let rows = max(1, min(place.outputHeight, columns / max(1, place.outputWidth)))
+      let rows = max(1, min(outputRows, columns / max(1, place.width.output)))
       return images.flatMap { image in
-        stride(from: 0, to: place.outputHeight, by: rows).map {
-          Tile(images: image..<image + 1, rows: $0..<min($0 + rows, place.outputHeight))
+        stride(from: 0, to: outputRows, by: rows).map {
+          Tile(images: image..<image + 1, rows: $0..<min($0 + rows, outputRows))
         }
       }
     }
     let perTile = fewestColumns / area
     return stride(from: images.lowerBound, to: images.upperBound, by: perTile).map {
-      Tile(images: $0..<min($0 + perTile, images.upperBound), rows: 0..<place.outputHeight)
+      Tile(images: $0..<min($0 + perTile, images.upperBound), rows: 0..<outputRows)
     }
   }
 
-  /// Fills `columns` (`rowCount` × columnCount) from packed `images` (N×C×H×W).
+  /// Fills `columns` (`rowCount` × columnCount) from packed `images` (N×C×…).
   func gather<T: LayerElement>(
     _ images: Span<T>, _ tile: Tile, into columns: inout MutableSpan<T>
   ) {
     let movesPlanes = movesWholePlanes(tile)
     var target = 0
-    forEachTap(tile) { image, channel, dy, dx, valid in
-      let plane = images.extracting(planeRange(image, channel))
+    forEachTap(tile) { image, channel, tap, valid in
+      let volume = images.extracting(volumeRange(image, channel))
       if movesPlanes {
-        var out = columns.part(target..<target + place.outputArea)
-        target += place.outputArea
-        shift(plane, dy - place.padTop, dx - place.padLeft, into: &out)
+        for z in 0..<place.depth.output {
+          var out = columns.part(target..<target + planeCount)
+          target += planeCount
+          if let plane = plane(under: z, tap) {
+            shift(volume.extracting(plane), tap, into: &out)
+          } else {
+            out.fill(with: 0)
+          }
+        }
         return
       }
-      for row in tile.rows {
-        var out = columns.part(target..<target + place.outputWidth)
-        target += place.outputWidth
-        let y = row * window.strides[0] - place.padTop + dy
-        guard y >= 0, y < place.inputHeight else {
-          out.fill(with: 0)
-          continue
-        }
-        let line = plane.extracting(y * place.inputWidth..<(y + 1) * place.inputWidth)
+      forEachRow(tile) { z, y in
+        var out = columns.part(target..<target + place.width.output)
+        target += place.width.output
+        guard let line = line(under: z, y, tap) else { return out.fill(with: 0) }
         for i in 0..<valid.lowerBound { out[i] = 0 }
-        for i in valid.upperBound..<place.outputWidth { out[i] = 0 }
-        guard !valid.isEmpty else { continue }
-        let start = valid.lowerBound * window.strides[1] - place.padLeft + dx
-        if window.strides[1] == 1 {
-          out.copy(line.extracting(start..<start + valid.count), to: valid.lowerBound)
+        for i in valid.upperBound..<place.width.output { out[i] = 0 }
+        guard !valid.isEmpty else { return }
+        let step = place.width.stride
+        let start = line.lowerBound + valid.lowerBound * step - place.width.before + tap.x
+        if step == 1 {
+          out.copy(volume.extracting(start..<start + valid.count), to: valid.lowerBound)
         } else {
-          for i in 0..<valid.count {
-            out[valid.lowerBound + i] = line[start + i * window.strides[1]]
-          }
+          for i in 0..<valid.count { out[valid.lowerBound + i] = volume[start + i * step] }
         }
       }
     }
   }
 
+  /// Elements of one plane of the image.
+  private var planeCount: Int { place.height.input * place.width.input }
+
+  /// The plane of the image that a tap sees from plane `z` of the output.
+  private func plane(under z: Int, _ tap: Tap) -> Range<Int>? {
+    let plane = z * place.depth.stride - place.depth.before + tap.z
+    guard 0..<place.depth.input ~= plane else { return nil }
+    return plane * planeCount..<(plane + 1) * planeCount
+  }
+
+  /// The line of the image that a tap sees from line `y` of plane `z` of the output.
+  @inline(__always)
+  private func line(under z: Int, _ y: Int, _ tap: Tap) -> Range<Int>? {
+    let plane = z * place.depth.stride - place.depth.before + tap.z
+    let row = y * place.height.stride - place.height.before + tap.y
+    guard 0..<place.depth.input ~= plane, 0..<place.height.input ~= row else { return nil }
+    let start = (plane * place.height.input + row) * place.width.input
+    return start..<start + place.width.input
+  }
+
   /// Whether every tap sees whole planes moved by some rows and columns: stride 1 and an output as
   /// large as the input, the usual padded 3×3 convolution.
   private func movesWholePlanes(_ tile: Tile) -> Bool {
-    tile.rows.count == place.outputHeight && window.strides == [1, 1]
-      && place.outputHeight == place.inputHeight && place.outputWidth == place.inputWidth
+    tile.rows.count == outputRows
+      && [place.height, place.width].allSatisfy { $0.stride == 1 && $0.output == $0.input }
   }
 
-  /// out[y, x] = plane[y + down, x + right], zero outside: one copy, and then the columns that the
-  /// copy took from the neighbouring row are cleared.
+  /// out[y, x] = the element of `plane` that the tap sees from there, zero outside: one copy, and
+  /// then the columns that the copy took from the neighbouring row are cleared.
   private func shift<T: LayerElement>(
-    _ plane: Span<T>, _ down: Int, _ right: Int, into out: inout MutableSpan<T>
+    _ plane: Span<T>, _ tap: Tap, into out: inout MutableSpan<T>
   ) {
-    let offset = down * place.inputWidth + right
+    let (down, right) = (tap.y - place.height.before, tap.x - place.width.before)
+    let offset = down * place.width.input + right
     let (first, end) = overlap(offset)
     if first > 0 {
       var before = out.part(0..<first)
@@ -109,12 +135,14 @@ struct Im2col: Sendable {
     clearEdge(&out, right)
   }
 
-  /// plane[y + down, x + right] += values[y, x], the transpose of ``shift(_:_:_:into:)``.
+  /// Adds `values` to the elements of `plane` that the tap sees from there, the transpose of
+  /// ``shift(_:_:into:)``.
   private func addShifted<T: LayerElement>(
-    _ values: inout MutableSpan<T>, _ down: Int, _ right: Int, to plane: inout MutableSpan<T>
+    _ values: inout MutableSpan<T>, _ tap: Tap, to plane: inout MutableSpan<T>
   ) {
+    let (down, right) = (tap.y - place.height.before, tap.x - place.width.before)
     clearEdge(&values, right)
-    let offset = down * place.inputWidth + right
+    let offset = down * place.width.input + right
     let (first, end) = overlap(offset)
     guard first < end else { return }
     var target = plane.part(first + offset..<end + offset)
@@ -123,23 +151,23 @@ struct Im2col: Sendable {
 
   /// The positions of a plane that stay inside it when moved by `offset`.
   private func overlap(_ offset: Int) -> (first: Int, end: Int) {
-    let first = min(max(0, -offset), place.inputArea)
-    return (first, max(first, min(place.inputArea, place.inputArea - offset)))
+    let first = min(max(0, -offset), planeCount)
+    return (first, max(first, min(planeCount, planeCount - offset)))
   }
 
   /// Sets the columns to zero whose neighbours `right` of them lie outside of the image.
   private func clearEdge<T: LayerElement>(_ values: inout MutableSpan<T>, _ right: Int) {
-    let width = place.inputWidth
+    let width = place.width.input
     for column in right < 0 ? 0..<min(width, -right) : max(0, width - right)..<width {
       var position = column
-      for _ in 0..<place.inputHeight {
+      for _ in 0..<place.height.input {
         values[position] = 0
         position &+= width
       }
     }
   }
 
-  /// Adds `columns` (`rowCount` × columnCount) onto packed `images` (N×C×H×W): the transpose of
+  /// Adds `columns` (`rowCount` × columnCount) onto packed `images` (N×C×…): the transpose of
   /// ``gather(_:_:into:)``. `firstImage` is the index of the first image in the span. What is in
   /// `columns` afterwards is undefined.
   func scatter<T: LayerElement>(
@@ -148,54 +176,74 @@ struct Im2col: Sendable {
   ) {
     let movesPlanes = movesWholePlanes(tile)
     var source = 0
-    forEachTap(tile) { image, channel, dy, dx, valid in
-      var plane = images.part(planeRange(image - firstImage, channel))
+    forEachTap(tile) { image, channel, tap, valid in
+      var volume = images.part(volumeRange(image - firstImage, channel))
       if movesPlanes {
-        var values = columns.part(source..<source + place.outputArea)
-        source += place.outputArea
-        addShifted(&values, dy - place.padTop, dx - place.padLeft, to: &plane)
+        for z in 0..<place.depth.output {
+          var values = columns.part(source..<source + planeCount)
+          source += planeCount
+          guard let range = plane(under: z, tap) else { continue }
+          var plane = volume.part(range)
+          addShifted(&values, tap, to: &plane)
+        }
         return
       }
-      for row in tile.rows {
-        let values = columns.span.extracting(source..<source + place.outputWidth)
-        source += place.outputWidth
-        let y = row * window.strides[0] - place.padTop + dy
-        guard y >= 0, y < place.inputHeight, !valid.isEmpty else { continue }
-        var line = plane.part(y * place.inputWidth..<(y + 1) * place.inputWidth)
-        let start = valid.lowerBound * window.strides[1] - place.padLeft + dx
+      forEachRow(tile) { z, y in
+        let values = columns.span.extracting(source..<source + place.width.output)
+        source += place.width.output
+        guard let line = line(under: z, y, tap), !valid.isEmpty else { return }
+        let step = place.width.stride
+        let start = line.lowerBound + valid.lowerBound * step - place.width.before + tap.x
         let taken = values.extracting(valid)
-        if window.strides[1] == 1 {
-          var part = line.part(start..<start + valid.count)
+        if step == 1 {
+          var part = volume.part(start..<start + valid.count)
           for i in taken.indices { part[i] += taken[i] }
         } else {
-          for i in taken.indices { line[start + i * window.strides[1]] += taken[i] }
+          for i in taken.indices { volume[start + i * step] += taken[i] }
         }
       }
     }
   }
 
-  private func planeRange(_ image: Int, _ channel: Int) -> Range<Int> {
-    let start = (image * imageChannels + channel) * place.inputArea
-    return start..<start + place.inputArea
+  private func volumeRange(_ image: Int, _ channel: Int) -> Range<Int> {
+    let start = (image * imageChannels + channel) * place.inputCount
+    return start..<start + place.inputCount
+  }
+
+  /// Offsets of a position of the kernel from the window's start.
+  private struct Tap {
+    let z, y, x: Int
   }
 
   /// Visits (row of the matrix, image) pairs in storage order of the column matrix.
   @inline(__always)
   private func forEachTap(
-    _ tile: Tile, _ body: (_ image: Int, _ channel: Int, _ dy: Int, _ dx: Int, Range<Int>) -> Void
+    _ tile: Tile, _ body: (_ image: Int, _ channel: Int, Tap, _ valid: Range<Int>) -> Void
   ) {
     for channel in channels {
-      for ky in 0..<window.kernel[0] {
-        for kx in 0..<window.kernel[1] {
-          let dx = kx * window.dilations[1]
-          let valid = SlidingWindow.validOutputs(
-            offset: dx, stride: window.strides[1], pad: place.padLeft, input: place.inputWidth,
-            output: place.outputWidth)
-          for image in tile.images {
-            body(image, channel, ky * window.dilations[0], dx, valid)
+      for kz in 0..<place.depth.kernel {
+        for ky in 0..<place.height.kernel {
+          for kx in 0..<place.width.kernel {
+            let tap = Tap(
+              z: kz * place.depth.dilation, y: ky * place.height.dilation,
+              x: kx * place.width.dilation)
+            let valid = place.width.validOutputs(offset: tap.x)
+            for image in tile.images { body(image, channel, tap, valid) }
           }
         }
       }
+    }
+  }
+
+  /// Visits the rows of a tile as planes and lines in them.
+  @inline(__always)
+  private func forEachRow(_ tile: Tile, _ body: (_ z: Int, _ y: Int) -> Void) {
+    guard !tile.rows.isEmpty else { return }
+    var (z, y) = tile.rows.lowerBound.quotientAndRemainder(dividingBy: place.height.output)
+    for _ in tile.rows {
+      body(z, y)
+      y += 1
+      if y == place.height.output { (z, y) = (z + 1, 0) }
     }
   }
 }

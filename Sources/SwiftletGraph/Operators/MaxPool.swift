@@ -1,59 +1,121 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// The largest value of each window: x N×C×H×W → N×C×OH×OW. Padding never wins.
+/// The largest value of each window: x N×C×… → N×C×…. Padding never wins.
 ///
 /// The gradient goes to the first position that holds the largest value.
 ///
-/// - Source: ONNX `MaxPool`; the optional output of indices is not supported.
+/// - Source: ONNX `MaxPool`. The optional second output holds the positions of the values in the
+///   whole input, counted in row-major order or with `storage_order = 1` column by column.
 public struct MaxPool: FloatOperator {
   public static let opType = "MaxPool"
   public let gradientReads = GradientReads(inputs: [0])
   private let window: SlidingWindow
+  private let givesIndices: Bool
+  private let countsByColumns: Bool
 
   public init(_ node: Node, opset: Int) throws {
     window = try SlidingWindow(node)
-    guard node.outputs.count == 1 else {
-      throw SwiftletError(.unsupported, "MaxPool with an output of indices")
-    }
+    givesIndices = node.outputs.count > 1
+    countsByColumns = try node.int("storage_order", default: 0) != 0
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
-    let x = try floating(inputs, 0, "input", rank: 4)
+    let x = try required(inputs, 0, "input", where: \.isNumber)
     let result = try window.pooled(x)
-    guard try window.alwaysMeetsImage(window.place(height: x.shape[2], width: x.shape[3])) else {
+    guard try window.place(x.shape).alwaysMeetsImage else {
       throw mismatch("a window on input \(x.shape) sees nothing but padding")
     }
-    return [result]
+    return givesIndices ? [result, TensorInfo(.int64, result.shape)] : [result]
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let x = inputs[0].take()!
+    if !givesIndices {
+      switch x {
+      case .float32(let x): return [.float32(try pool(x, context.pool))]
+      case .float64(let x): return [.float64(try pool(x, context.pool))]
+      default: break
+      }
+    }
+    func opened<T: NumberElement>(_: T.Type) throws -> [AnyTensor] {
+      let (y, indices) = try poolWithIndices(x.require(T.self), context.pool)
+      return givesIndices ? [AnyTensor(y), .int64(indices)] : [AnyTensor(y)]
+    }
+    return try opened(x.dtype.numberType())
+  }
+
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    guard !givesIndices else {
+      throw SwiftletError(.unsupported, "MaxPool with an output of indices in training")
+    }
+    return [try pool(inputs[0].take()!, context.pool)]
   }
 
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    let x = inputs[0]!.contiguous()
-    let place = try window.place(height: x.shape[2], width: x.shape[3])
-    var y = Tensor<T>(
-      uninitialized: [x.shape[0] * x.shape[1], place.outputHeight, place.outputWidth])
-    context.pool.forEachBlock(of: &y) { planes, output in
+  private func pool<T: LayerElement>(_ tensor: Tensor<T>, _ pool: ThreadPool) throws -> Tensor<T> {
+    let x = tensor.contiguous()
+    let place = try window.place(x.shape)
+    let (area, size) = (place.inputCount, place.outputCount)
+    var y = Tensor<T>(uninitialized: [x.shape[0] * x.shape[1], size])
+    pool.forEachBlock(of: &y) { planes, output in
       for plane in planes {
-        let image = x.span.extracting(plane * place.inputArea..<(plane + 1) * place.inputArea)
-        let start = (plane - planes.lowerBound) * place.outputArea
-        var target = output.part(start..<start + place.outputArea)
-        if isTiling(place) {
+        let image = x.span.extracting(plane * area..<(plane + 1) * area)
+        let start = (plane - planes.lowerBound) * size
+        var target = output.part(start..<start + size)
+        if Self.isTiling(place) {
           T.maxPool2(
-            image, height: place.outputHeight, width: place.outputWidth, into: &target)
+            image, height: place.height.output, width: place.width.output, into: &target)
         } else {
-          for position in 0..<place.outputArea {
-            target[position] = image[argmax(image, place, position)]
+          place.forEachOutput { position, z, row, column in
+            let winner = Self.argmax(image, place, z, row, column) { $0 > $1 || $0.isNaN }
+            target[position] = image[winner]
           }
         }
       }
     }
-    return [
-      y.reshaped(to: [x.shape[0], x.shape[1], place.outputHeight, place.outputWidth])
-    ]
+    return y.reshaped(to: Shape(x.shape.dimensions[..<2] + place.output))
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Int8)
+  @specialized(where T == UInt8)
+  private func poolWithIndices<T: NumberElement>(
+    _ tensor: Tensor<T>, _ pool: ThreadPool
+  ) throws -> (Tensor<T>, Tensor<Int64>) {
+    let x = tensor.contiguous()
+    let place = try window.place(x.shape)
+    let (area, size) = (place.inputCount, place.outputCount)
+    var winners = Tensor<Int64>(uninitialized: [x.shape[0] * x.shape[1], size])
+    pool.forEachBlock(of: &winners) { planes, output in
+      for plane in planes {
+        let image = x.span.extracting(plane * area..<(plane + 1) * area)
+        let start = (plane - planes.lowerBound) * size
+        place.forEachOutput { position, z, row, column in
+          let winner = Self.argmax(image, place, z, row, column) { $0 > $1 || $0.isNotANumber }
+          output[start + position] = Int64(plane * area + winner)
+        }
+      }
+    }
+    let shape = Shape(x.shape.dimensions[..<2] + place.output)
+    winners = winners.reshaped(to: shape)
+    let y = x.gathering(winners.elements.map { Int($0) }, length: 1, shape: shape)
+    if countsByColumns { winners = winners.map { Self.byColumns($0, place) } }
+    return (y, winners)
+  }
+
+  /// The position with the axes of its plane counted in reverse order.
+  private static func byColumns(_ position: Int64, _ place: SlidingWindow.Placement) -> Int64 {
+    let (plane, rest) = Int(position).quotientAndRemainder(dividingBy: place.inputCount)
+    let (row, x) = rest.quotientAndRemainder(dividingBy: place.width.input)
+    let (z, y) = row.quotientAndRemainder(dividingBy: place.height.input)
+    let transposed = (x * place.height.input + y) * place.depth.input + z
+    return Int64(plane * place.inputCount + transposed)
   }
 
   @specialized(where T == Float)
@@ -63,23 +125,23 @@ public struct MaxPool: FloatOperator {
   ) throws -> [Tensor<T>?] {
     let x = call.inputs[0]!.contiguous()
     let dy = outputGradient.contiguous()
-    let place = try window.place(height: x.shape[2], width: x.shape[3])
-    var dx = Tensor<T>(uninitialized: [
-      x.shape[0] * x.shape[1], place.inputHeight, place.inputWidth,
-    ])
+    let place = try window.place(x.shape)
+    let (area, size) = (place.inputCount, place.outputCount)
+    var dx = Tensor<T>(uninitialized: [x.shape[0] * x.shape[1], area])
     context.pool.forEachBlock(of: &dx) { planes, output in
       for plane in planes {
-        let image = x.span.extracting(plane * place.inputArea..<(plane + 1) * place.inputArea)
-        let slope = dy.span.extracting(plane * place.outputArea..<(plane + 1) * place.outputArea)
-        let start = (plane - planes.lowerBound) * place.inputArea
-        var target = output.part(start..<start + place.inputArea)
-        if isTiling(place) {
+        let image = x.span.extracting(plane * area..<(plane + 1) * area)
+        let slope = dy.span.extracting(plane * size..<(plane + 1) * size)
+        let start = (plane - planes.lowerBound) * area
+        var target = output.part(start..<start + area)
+        if Self.isTiling(place) {
           T.maxPool2Gradient(
-            image, slope, height: place.outputHeight, width: place.outputWidth, into: &target)
+            image, slope, height: place.height.output, width: place.width.output, into: &target)
         } else {
           target.fill(with: 0)
-          for position in 0..<place.outputArea {
-            target[argmax(image, place, position)] += slope[position]
+          place.forEachOutput { position, z, row, column in
+            let winner = Self.argmax(image, place, z, row, column) { $0 > $1 || $0.isNaN }
+            target[winner] += slope[position]
           }
         }
       }
@@ -88,20 +150,21 @@ public struct MaxPool: FloatOperator {
   }
 
   /// The position in the plane of the first largest value of a window.
-  private func argmax<T: LayerElement>(
-    _ image: Span<T>, _ place: SlidingWindow.Placement, _ position: Int
+  @inline(__always)
+  private static func argmax<T>(
+    _ image: Span<T>, _ place: SlidingWindow.Placement, _ z: Int, _ y: Int, _ x: Int,
+    _ beats: (T, T) -> Bool
   ) -> Int {
-    let (row, column) = position.quotientAndRemainder(dividingBy: place.outputWidth)
+    // Written out because Swift 6.3 breaks down over a span captured by a closure here.
+    let (rows, columns) = (place.height.taps(y), place.width.taps(x))
     var best = -1
-    for ky in 0..<window.kernel[0] {
-      let y = row * window.strides[0] - place.padTop + ky * window.dilations[0]
-      guard y >= 0, y < place.inputHeight else { continue }
-      for kx in 0..<window.kernel[1] {
-        let x = column * window.strides[1] - place.padLeft + kx * window.dilations[1]
-        guard x >= 0, x < place.inputWidth else { continue }
-        let candidate = y * place.inputWidth + x
-        if best < 0 || image[candidate] > image[best] || image[candidate].isNaN {
-          best = candidate
+    for plane in place.depth.taps(z) {
+      for row in rows {
+        let start = (plane * place.height.input + row) * place.width.input
+        for column in columns {
+          let position = start + column
+          if best >= 0, !beats(image[position], image[best]) { continue }
+          best = position
         }
       }
     }
@@ -109,10 +172,12 @@ public struct MaxPool: FloatOperator {
     return best
   }
 
-  /// Whether 2×2 windows tile the image: the usual case, which has a kernel.
-  private func isTiling(_ place: SlidingWindow.Placement) -> Bool {
-    window.kernel == [2, 2] && window.strides == [2, 2] && window.dilations == [1, 1]
-      && place.padTop == 0 && place.padLeft == 0
-      && place.inputHeight == 2 * place.outputHeight && place.inputWidth == 2 * place.outputWidth
+  /// Whether 2×2 windows tile planes: the usual case, which has a kernel.
+  private static func isTiling(_ place: SlidingWindow.Placement) -> Bool {
+    func halves(_ axis: SlidingWindow.Axis) -> Bool {
+      axis.kernel == 2 && axis.stride == 2 && axis.dilation == 1 && axis.before == 0
+        && axis.input == 2 * axis.output
+    }
+    return place.depth == .absent && halves(place.height) && halves(place.width)
   }
 }

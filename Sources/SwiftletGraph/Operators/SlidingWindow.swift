@@ -1,9 +1,7 @@
 import SwiftletCore
 
-/// The geometry that convolution and pooling share: a window that steps over padded rows and
-/// columns.
-///
-/// Two spatial axes, in the order height, width.
+/// The geometry that convolution and pooling share: a window that steps over a padded image of one
+/// to three spatial axes.
 struct SlidingWindow: Sendable, Equatable {
   enum AutoPad: String {
     case explicit = "NOTSET"
@@ -12,10 +10,16 @@ struct SlidingWindow: Sendable, Equatable {
     case sameLower = "SAME_LOWER"
   }
 
+  /// Larger strides, dilations, windows and pads are refused, so that nothing overflows.
+  static let limit = 1 << 20
+  /// Extents of images: sums and products with the ones above stay small.
+  static let extents = 1...1 << 40
+
+  /// One element per spatial axis.
   let kernel: [Int]
   let strides: [Int]
   let dilations: [Int]
-  /// Padding before height, before width, after height, after width.
+  /// Padding before each axis, then after each.
   let pads: [Int]
   let autoPad: AutoPad
   let roundsUp: Bool
@@ -25,92 +29,161 @@ struct SlidingWindow: Sendable, Equatable {
     guard let kernel = try kernel ?? node.ints("kernel_shape") else {
       throw SwiftletError(.badInput, "\(node.opType) lacks the attribute kernel_shape")
     }
-    guard kernel.count == 2 else {
+    guard 1...3 ~= kernel.count else {
       throw SwiftletError(
-        .unsupported, "\(node.opType) over \(kernel.count) spatial axes; only 2 are supported")
+        .unsupported, "\(node.opType) over \(kernel.count) spatial axes; there can be 1 to 3")
     }
     guard let autoPad = AutoPad(rawValue: try node.string("auto_pad", default: "NOTSET")) else {
       throw SwiftletError(.badInput, "unknown auto_pad of \(node.opType)")
     }
+    let (ones, zeros) = (kernel.map { _ in 1 }, (kernel + kernel).map { _ in 0 })
     self.kernel = kernel
     self.autoPad = autoPad
-    strides = try node.ints("strides") ?? [1, 1]
-    dilations = try node.ints("dilations") ?? [1, 1]
-    pads = autoPad == .explicit ? try node.ints("pads") ?? [0, 0, 0, 0] : [0, 0, 0, 0]
+    strides = try node.ints("strides") ?? ones
+    dilations = try node.ints("dilations") ?? ones
+    pads = autoPad == .explicit ? try node.ints("pads") ?? zeros : zeros
     roundsUp = try node.int("ceil_mode", default: 0) != 0
-    let limit = 1 << 20
-    guard strides.count == 2, dilations.count == 2, pads.count == 4,
-      (kernel + strides + dilations).allSatisfy({ 1...limit ~= $0 }),
-      pads.allSatisfy({ 0...limit ~= $0 })
+    guard strides.count == kernel.count, dilations.count == kernel.count,
+      pads.count == zeros.count,
+      (kernel + strides + dilations).allSatisfy({ 1...Self.limit ~= $0 }),
+      pads.allSatisfy({ 0...Self.limit ~= $0 })
     else {
       throw SwiftletError(
         .badInput,
-        "\(node.opType) has kernel_shape \(kernel), strides \(strides), dilations \(dilations), "
+        "\(node.opType) has kernel \(kernel), strides \(strides), dilations \(dilations), "
           + "pads \(pads)")
     }
   }
 
-  /// The window placed on one image size.
-  struct Placement: Sendable, Equatable {
-    let inputHeight, inputWidth: Int
-    let outputHeight, outputWidth: Int
-    let padTop, padLeft: Int
-    let padBottom, padRight: Int
+  /// The window placed along one axis of an image.
+  struct Axis: Sendable, Equatable {
+    let kernel, stride, dilation: Int
+    let input, output: Int
+    let before, after: Int
 
-    var inputArea: Int { inputHeight * inputWidth }
-    var outputArea: Int { outputHeight * outputWidth }
-  }
+    /// An axis that is not there: images of fewer axes have extents of 1 in front.
+    static let absent = Axis(
+      kernel: 1, stride: 1, dilation: 1, input: 1, output: 1, before: 0, after: 0)
 
-  /// - Throws: `badInput` if the window does not fit into the padded image.
-  func place(height: Int, width: Int) throws -> Placement {
-    let (top, bottom, outputHeight) = try extent(of: height, axis: 0)
-    let (left, right, outputWidth) = try extent(of: width, axis: 1)
-    return Placement(
-      inputHeight: height, inputWidth: width, outputHeight: outputHeight, outputWidth: outputWidth,
-      padTop: top, padLeft: left, padBottom: bottom, padRight: right)
-  }
+    /// The output positions whose tap at `offset` falls inside the image.
+    func validOutputs(offset: Int) -> Range<Int> {
+      // position·stride − before + offset must lie in 0 ..< input.
+      let shift = before - offset
+      let first = shift <= 0 ? 0 : (shift + stride - 1) / stride
+      let end = input + shift <= 0 ? 0 : (input + shift - 1) / stride + 1
+      return min(first, output)..<max(min(first, output), min(end, output))
+    }
 
-  /// What pooling makes of images N×C×H×W.
-  ///
-  /// - Throws: `badInput` if the window does not fit into the padded image.
-  func pooled(_ x: TensorInfo) throws -> TensorInfo {
-    let place = try place(height: x.shape[2], width: x.shape[3])
-    return try TensorInfo(
-      x.dtype,
-      Shape(checking: [x.shape[0], x.shape[1], place.outputHeight, place.outputWidth]))
-  }
+    /// The taps at an output position that fall inside the image, as positions in it.
+    @inline(__always)
+    func taps(_ position: Int) -> StrideTo<Int> {
+      let start = position * stride - before
+      let end = min(start + (kernel - 1) * dilation + 1, input)
+      let first = start >= 0 ? start : start + (-start + dilation - 1) / dilation * dilation
+      return Swift.stride(from: first, to: end, by: dilation)
+    }
 
-  /// Whether every window has at least one tap inside the image.
-  func alwaysMeetsImage(_ place: Placement) -> Bool {
-    let axes = [
-      (place.padTop, place.inputHeight, place.outputHeight),
-      (place.padLeft, place.inputWidth, place.outputWidth),
-    ]
-    return axes.enumerated().allSatisfy { axis, extents in
-      let (pad, input, output) = extents
+    /// How many taps at an output position fall inside the padded image: a window that was rounded
+    /// up may reach beyond even that.
+    func paddedTaps(_ position: Int) -> Int {
+      let start = position * stride - before
+      let end = min(start + (kernel - 1) * dilation + 1, input + after)
+      return Swift.stride(from: start, to: end, by: dilation).underestimatedCount
+    }
+
+    /// Whether every window has at least one tap inside the image.
+    var alwaysMeetsImage: Bool {
       // The last tap reaches the image first, so that in this order the ranges ascend.
       var covered = 0
-      for tap in (0..<kernel[axis]).reversed() {
-        let valid = Self.validOutputs(
-          offset: tap * dilations[axis], stride: strides[axis], pad: pad, input: input,
-          output: output)
+      for tap in (0..<kernel).reversed() {
+        let valid = validOutputs(offset: tap * dilation)
         if valid.lowerBound <= covered { covered = max(covered, valid.upperBound) }
       }
       return covered >= output
     }
   }
 
-  private func extent(of input: Int, axis: Int) throws -> (before: Int, after: Int, output: Int) {
-    let reach = (kernel[axis] - 1) * dilations[axis] + 1
-    let step = strides[axis]
+  /// The window placed on one image size.
+  struct Placement: Sendable, Equatable {
+    let depth, height, width: Axis
+    /// How many of the axes are there: the last ones.
+    let rank: Int
+
+    init(_ axes: [Axis]) {
+      let all = [Axis](repeating: .absent, count: 3 - axes.count) + axes
+      (depth, height, width) = (all[0], all[1], all[2])
+      rank = axes.count
+    }
+
+    private var axes: ArraySlice<Axis> { [depth, height, width].suffix(rank) }
+    var inputCount: Int { depth.input * height.input * width.input }
+    var outputCount: Int { depth.output * height.output * width.output }
+    /// Extents of the image and of the output, as the tensors have them.
+    var input: [Int] { axes.map(\.input) }
+    var output: [Int] { axes.map(\.output) }
+    var alwaysMeetsImage: Bool { axes.allSatisfy(\.alwaysMeetsImage) }
+
+    /// The positions of a packed output, in order.
+    @inline(__always)
+    func forEachOutput(_ body: (_ position: Int, _ z: Int, _ y: Int, _ x: Int) -> Void) {
+      var position = 0
+      for z in 0..<depth.output {
+        for y in 0..<height.output {
+          for x in 0..<width.output {
+            body(position, z, y, x)
+            position += 1
+          }
+        }
+      }
+    }
+
+    /// The positions in a packed image under the window at an output position, in order.
+    @inline(__always)
+    func forEachTap(_ z: Int, _ y: Int, _ x: Int, _ body: (_ position: Int) -> Void) {
+      let (rows, columns) = (height.taps(y), width.taps(x))
+      for plane in depth.taps(z) {
+        for row in rows {
+          let start = (plane * height.input + row) * width.input
+          for column in columns { body(start + column) }
+        }
+      }
+    }
+  }
+
+  /// - Throws: `badInput` if the window does not fit into the padded images N×C×….
+  func place(_ shape: Shape) throws -> Placement {
+    guard shape.rank == kernel.count + 2,
+      shape.dimensions[2...].allSatisfy({ $0 <= Self.extents.upperBound })
+    else {
+      throw SwiftletError(
+        .badInput, "a window over \(kernel.count) axes does not fit to input \(shape)")
+    }
+    return Placement(try kernel.indices.map { try axis($0, input: shape[$0 + 2]) })
+  }
+
+  /// What pooling makes of images N×C×….
+  ///
+  /// - Throws: `badInput` if the window does not fit into the padded image.
+  func pooled(_ x: TensorInfo) throws -> TensorInfo {
+    let output = try place(x.shape).output
+    return TensorInfo(x.dtype, try Shape(checking: x.shape.dimensions[..<2] + output))
+  }
+
+  private func axis(_ index: Int, input: Int) throws -> Axis {
+    let (kernel, step, dilation) = (kernel[index], strides[index], dilations[index])
+    let reach = (kernel - 1) * dilation + 1
+    func axis(output: Int, before: Int, after: Int) -> Axis {
+      Axis(
+        kernel: kernel, stride: step, dilation: dilation, input: input, output: output,
+        before: before, after: after)
+    }
     if autoPad == .sameUpper || autoPad == .sameLower {
       let output = (input + step - 1) / step
       let total = max(0, (output - 1) * step + reach - input)
-      let small = total / 2
-      let before = autoPad == .sameUpper ? small : total - small
-      return (before, total - before, output)
+      let before = autoPad == .sameUpper ? total / 2 : total - total / 2
+      return axis(output: output, before: before, after: total - before)
     }
-    let (before, after) = (pads[axis], pads[axis + 2])
+    let (before, after) = (pads[index], pads[index + self.kernel.count])
     let span = input + before + after - reach
     guard span >= 0 else {
       throw SwiftletError(
@@ -119,17 +192,6 @@ struct SlidingWindow: Sendable, Equatable {
     var output = span / step + 1
     // A rounded-up last window must still start inside the image or its leading padding.
     if roundsUp, span % step != 0, output * step < input + before { output += 1 }
-    return (before, after, output)
-  }
-
-  /// The output positions whose tap at `offset` falls inside the image, along one axis.
-  static func validOutputs(
-    offset: Int, stride: Int, pad: Int, input: Int, output: Int
-  ) -> Range<Int> {
-    // position·stride − pad + offset must lie in 0 ..< input.
-    let shift = pad - offset
-    let first = shift <= 0 ? 0 : (shift + stride - 1) / stride
-    let end = input + shift <= 0 ? 0 : (input + shift - 1) / stride + 1
-    return min(first, output)..<max(min(first, output), min(end, output))
+    return axis(output: output, before: before, after: after)
   }
 }

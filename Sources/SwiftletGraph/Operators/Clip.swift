@@ -1,0 +1,84 @@
+public import SwiftletCore
+
+/// y = min(max(x, least), greatest), elementwise, on numbers of any type. NaN stays NaN; where the
+/// bounds cross, the upper one wins.
+///
+/// - Source: ONNX `Clip`. The bounds are attributes up to operator set 10, inputs from 11 on.
+public struct Clip: FloatOperator {
+  public static let opType = "Clip"
+  public let gradientReads = GradientReads(inputs: [0], outputs: [0])
+  public let untrainedInputs: Set<Int> = [1, 2]
+  private let least, greatest: Float
+
+  public init(_ node: Node, opset: Int) throws {
+    least = try node.float("min", default: -.infinity)
+    greatest = try node.float("max", default: .infinity)
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let x = try required(inputs, 0, "input", where: \.isNumber)
+    for case let bound? in inputs.dropFirst() {
+      guard bound.dtype == x.dtype, bound.shape.count == 1 else {
+        throw mismatch("a bound is \(bound.dtype) \(bound.shape) for \(x.dtype) input")
+      }
+    }
+    return [TensorInfo(x.dtype, x.shape)]
+  }
+
+  private func bounds<T: NumberElement>(_ inputs: [Tensor<T>?]) -> (least: T, greatest: T) {
+    func bound(_ index: Int, _ attribute: Float, _ none: T) -> T {
+      if index < inputs.count, let tensor = inputs[index] { return tensor.elements[0] }
+      return attribute.isFinite ? T(converting: Double(attribute)) : none
+    }
+    return (bound(1, least, .lowest), bound(2, greatest, .highest))
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    func opened<T: NumberElement>(_: T.Type) throws -> AnyTensor {
+      var operands: [Tensor<T>?] = try inputs.map { try $0?.require() }
+      inputs.removeAll()
+      return AnyTensor(clip(&operands, context.pool))
+    }
+    return [try opened(inputs[0]!.dtype.numberType())]
+  }
+
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var operands = inputs.map { $0.map(AnyTensor.init) }
+    inputs.removeAll()
+    return try forward(&operands, context).map { try $0.require() }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  @specialized(where T == Int64)
+  @specialized(where T == Int32)
+  private func clip<T: NumberElement>(
+    _ inputs: inout [Tensor<T>?], _ pool: ThreadPool
+  ) -> Tensor<T> {
+    let (least, greatest) = bounds(inputs)
+    var y = inputs[0].take()!
+    pool.forEachBlock(of: &y) { _, values in
+      apply(&values) {
+        let raised = $0 < least ? least : $0
+        return raised > greatest ? greatest : raised
+      }
+    }
+    return y
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    var slope = outputGradient
+    update(&slope, with: call.inputs[0]!, call.outputs[0]!, context.pool) { values, x, y in
+      for i in values.indices where x[i] != y[i] { values[i] = 0 }
+    }
+    return [slope] + [Tensor<T>?](repeating: nil, count: call.wanted.count - 1)
+  }
+}
