@@ -10,6 +10,32 @@ package enum InputFile {
   /// otherwise: 8 GiB.
   package static let defaultLimit = 8 << 30
 
+  /// Opens a regular file, and says how many bytes it has.
+  ///
+  /// - Throws: As ``read(_:limit:)``.
+  static func open(_ path: String, limit: Int) throws -> (descriptor: Int32, size: Int) {
+    try SystemError.checkPath(path)
+    // Without O_NONBLOCK, opening a pipe would wait for its writer.
+    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw SystemError.last("cannot read the file", at: path) }
+    do {
+      var info = stat()
+      guard unsafe fstat(descriptor, &info) == 0 else {
+        throw SystemError.last("cannot read the file", at: path)
+      }
+      try SystemError.checkRegular(info, at: path)
+      let size = Int(info.st_size)
+      guard size <= limit else {
+        throw SwiftletError(
+          .badInput, "the file has \(size) bytes, more than the limit of \(limit)", at: path)
+      }
+      return (descriptor, size)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
   /// The bytes of a regular file.
   ///
   /// Memory is taken for the size that the file has, never for a size that it claims.
@@ -17,22 +43,8 @@ package enum InputFile {
   /// - Throws: `io` naming the path if the file is missing, not readable or not a regular file;
   ///   `badInput` if it is larger than `limit` bytes.
   package static func read(_ path: String, limit: Int = defaultLimit) throws -> [UInt8] {
-    try SystemError.checkPath(path)
-    // Without O_NONBLOCK, opening a pipe would wait for its writer.
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw SystemError.last("cannot read the file", at: path) }
+    let (descriptor, size) = try open(path, limit: limit)
     defer { close(descriptor) }
-
-    var info = stat()
-    guard unsafe fstat(descriptor, &info) == 0 else {
-      throw SystemError.last("cannot read the file", at: path)
-    }
-    try SystemError.checkRegular(info, at: path)
-    let size = Int(info.st_size)
-    guard size <= limit else {
-      throw SwiftletError(
-        .badInput, "the file has \(size) bytes, more than the limit of \(limit)", at: path)
-    }
     return unsafe try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
       while filled < size {
         let got = unsafe Glibc.read(descriptor, buffer.baseAddress! + filled, size - filled)

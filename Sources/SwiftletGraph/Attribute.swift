@@ -11,6 +11,8 @@ public enum Attribute: Sendable, Equatable {
   case tensor(AnyTensor)
   /// A graph that the node runs, which may read values of the graph around it.
   case graph(Graph)
+  /// A kind of value that is not understood, as the file has it.
+  case unread([UInt8])
 
   public static func == (a: Attribute, b: Attribute) -> Bool {
     switch (a, b) {
@@ -22,6 +24,7 @@ public enum Attribute: Sendable, Equatable {
     case (.strings(let x), .strings(let y)): x == y
     case (.tensor(let x), .tensor(let y)): x == y
     case (.graph(let x), .graph(let y)): x == y
+    case (.unread(let x), .unread(let y)): x == y
     default: false
     }
   }

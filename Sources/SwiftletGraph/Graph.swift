@@ -18,6 +18,8 @@ public struct Graph: Sendable, Equatable {
   public var opset: Int
   /// Free text by key, kept in the file: preprocessing, class names, provenance.
   public var metadata: OrderedDictionary<String, String>
+  /// What the file says of the model besides, as the file has it; written again with the graph.
+  package var unread: [UInt8] = []
 
   /// The operator set that models built here are written in.
   public static let defaultOpset = 17

@@ -9,6 +9,8 @@ public struct Node: Sendable, Equatable {
   public var inputs: [String]
   public var outputs: [String]
   public var attributes: [String: Attribute]
+  /// What the file says of the node besides, as the file has it; written again with the node.
+  package var unread: [UInt8] = []
 
   public init(
     _ opType: String, name: String, domain: String = "", inputs: [String], outputs: [String],

@@ -20,6 +20,8 @@ public struct ValueInfo: Sendable, Hashable {
   public var name: String
   public var dtype: DType
   public var dimensions: [Dimension]
+  /// What the file says of the value besides, as the file has it; written again with the value.
+  package var unread: [UInt8] = []
 
   public init(_ name: String, _ dtype: DType, _ dimensions: [Dimension]) {
     self.name = name

@@ -464,6 +464,35 @@ package nonisolated struct ONNX_TensorProto: Sendable {
   /// Clears the value of `dataLocation`. Subsequent reads from it will return its default value.
   package mutating func clearDataLocation() {self._dataLocation = nil}
 
+  /// Not of ONNX and never in a file: which field of the file holds the elements, and where its
+  /// bytes lie. The reader puts these in the place of elements (ONNXSkeleton.swift).
+  package var elementsField: Int32 {
+    get {_elementsField ?? 0}
+    set {_elementsField = newValue}
+  }
+  /// Returns true if `elementsField` has been explicitly set.
+  package var hasElementsField: Bool {self._elementsField != nil}
+  /// Clears the value of `elementsField`. Subsequent reads from it will return its default value.
+  package mutating func clearElementsField() {self._elementsField = nil}
+
+  package var elementsStart: Int64 {
+    get {_elementsStart ?? 0}
+    set {_elementsStart = newValue}
+  }
+  /// Returns true if `elementsStart` has been explicitly set.
+  package var hasElementsStart: Bool {self._elementsStart != nil}
+  /// Clears the value of `elementsStart`. Subsequent reads from it will return its default value.
+  package mutating func clearElementsStart() {self._elementsStart = nil}
+
+  package var elementsEnd: Int64 {
+    get {_elementsEnd ?? 0}
+    set {_elementsEnd = newValue}
+  }
+  /// Returns true if `elementsEnd` has been explicitly set.
+  package var hasElementsEnd: Bool {self._elementsEnd != nil}
+  /// Clears the value of `elementsEnd`. Subsequent reads from it will return its default value.
+  package mutating func clearElementsEnd() {self._elementsEnd = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum DataType: Int, SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -508,6 +537,9 @@ package nonisolated struct ONNX_TensorProto: Sendable {
   fileprivate var _rawData: Data? = nil
   fileprivate var _docString: String? = nil
   fileprivate var _dataLocation: ONNX_TensorProto.DataLocation? = nil
+  fileprivate var _elementsField: Int32? = nil
+  fileprivate var _elementsStart: Int64? = nil
+  fileprivate var _elementsEnd: Int64? = nil
 }
 
 package nonisolated struct ONNX_ValueInfoProto: Sendable {
@@ -1105,7 +1137,7 @@ nonisolated extension ONNX_AttributeProto.AttributeType: SwiftProtobuf._ProtoNam
 
 nonisolated extension ONNX_TensorProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TensorProto"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}dims\0\u{3}data_type\0\u{4}\u{2}float_data\0\u{3}int32_data\0\u{3}string_data\0\u{3}int64_data\0\u{1}name\0\u{3}raw_data\0\u{3}double_data\0\u{3}uint64_data\0\u{3}doc_string\0\u{3}external_data\0\u{3}data_location\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}dims\0\u{3}data_type\0\u{4}\u{2}float_data\0\u{3}int32_data\0\u{3}string_data\0\u{3}int64_data\0\u{1}name\0\u{3}raw_data\0\u{3}double_data\0\u{3}uint64_data\0\u{3}doc_string\0\u{3}external_data\0\u{3}data_location\0\u{4}o\u{7f}\u{7f}\u{7f}\u{1f}elements_field\0\u{3}elements_start\0\u{3}elements_end\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1126,6 +1158,9 @@ nonisolated extension ONNX_TensorProto: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 12: try { try decoder.decodeSingularStringField(value: &self._docString) }()
       case 13: try { try decoder.decodeRepeatedMessageField(value: &self.externalData) }()
       case 14: try { try decoder.decodeSingularEnumField(value: &self._dataLocation) }()
+      case 536870909: try { try decoder.decodeSingularInt32Field(value: &self._elementsField) }()
+      case 536870910: try { try decoder.decodeSingularInt64Field(value: &self._elementsStart) }()
+      case 536870911: try { try decoder.decodeSingularInt64Field(value: &self._elementsEnd) }()
       default: break
       }
     }
@@ -1175,6 +1210,15 @@ nonisolated extension ONNX_TensorProto: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._dataLocation {
       try visitor.visitSingularEnumField(value: v, fieldNumber: 14)
     } }()
+    try { if let v = self._elementsField {
+      try visitor.visitSingularInt32Field(value: v, fieldNumber: 536870909)
+    } }()
+    try { if let v = self._elementsStart {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 536870910)
+    } }()
+    try { if let v = self._elementsEnd {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 536870911)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1192,6 +1236,9 @@ nonisolated extension ONNX_TensorProto: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs._docString != rhs._docString {return false}
     if lhs.externalData != rhs.externalData {return false}
     if lhs._dataLocation != rhs._dataLocation {return false}
+    if lhs._elementsField != rhs._elementsField {return false}
+    if lhs._elementsStart != rhs._elementsStart {return false}
+    if lhs._elementsEnd != rhs._elementsEnd {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -4,42 +4,72 @@ public import SwiftletGraph
 import SwiftletONNXSchema
 
 /// Models in the ONNX format.
+///
+/// What a file says and Swiftlet does not understand is kept with the graph and written again:
+/// notes, fields of newer versions, operators of other domains. 16-bit floats become fp32.
 public enum ONNXFile {
-  /// The producer name that written models carry.
-  static let producer = "swiftlet"
+  /// The largest file: protobuf's limit.
+  private static let limit = 2 << 30
 
+  /// Reads a model, and the files in its folder that hold its data.
+  ///
+  /// The file is mapped, and each tensor's elements are copied once: reading takes the memory of
+  /// the tensors and little more.
+  ///
   /// - Throws: `io` or `badInput` naming the file; `unsupported` for what this version cannot
-  ///   represent (sub-graphs, element types, external data).
+  ///   represent, such as some element types.
   public static func read(_ path: String) throws -> Graph {
-    try locating(path) { try parse(InputFile.read(path, limit: 2 << 30)) }
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    return try locating(path) { try parse(MappedFile(path, limit: limit), folder: folder) }
   }
 
   /// Reads a model from the bytes of a file.
   public static func parse(_ bytes: [UInt8]) throws -> Graph {
-    let model: ONNX_ModelProto
-    do {
-      model = try ONNX_ModelProto(serializedBytes: bytes)
-    } catch {
-      throw SwiftletError(
-        .badInput, "this is no ONNX model", mend: "the file is damaged or of another kind")
-    }
+    try parse(MappedFile(bytes), folder: nil)
+  }
+
+  private static func parse(_ file: MappedFile, folder: String?) throws -> Graph {
+    let skeleton = try file.withBytes(in: 0..<file.count) { try ONNXSkeleton($0).bytes }
+    guard let model = try? ONNX_ModelProto(serializedBytes: skeleton) else { throw damaged }
     guard model.hasGraph else { throw SwiftletError(.badInput, "this ONNX model has no graph") }
-    return try Graph(model)
+    return try ONNXReader(elements: ElementSource(file, folder: folder)).model(model)
+  }
+
+  static var damaged: SwiftletError {
+    SwiftletError(
+      .badInput, "this is no ONNX model", mend: "the file is damaged or of another kind")
   }
 
   /// Writes a model, whole or not at all.
   ///
+  /// - Parameter externalData: Whether larger tensors go into a file beside the model, `PATH.data`:
+  ///   needed above 2 GiB.
   /// - Throws: `io` naming the path.
-  public static func write(_ graph: Graph, to path: String) throws {
-    try AtomicFile.write(serialized(graph), to: path)
+  public static func write(
+    _ graph: Graph, to path: String, externalData: Bool = false
+  ) throws {
+    guard externalData else { return try AtomicFile.write(serialized(graph), to: path) }
+    let data = path + ".data"
+    let writer = ONNXWriter(dataFile: data.split(separator: "/").last.map(String.init))
+    let model = try bytes(of: graph, writer)
+    // The data first: a model never names data that is not there.
+    try AtomicFile.checkWritable(path)
+    try AtomicFile.write(writer.data, to: data)
+    try AtomicFile.write(model, to: path)
   }
 
   /// The bytes of a model's file: the same for the same graph.
   public static func serialized(_ graph: Graph) throws -> [UInt8] {
-    do {
-      return try ONNX_ModelProto(graph).serializedBytes()
-    } catch {
-      throw SwiftletError(.unsupported, "the model is too large for one ONNX file (2 GiB)")
+    try bytes(of: graph, ONNXWriter(dataFile: nil))
+  }
+
+  private static func bytes(of graph: Graph, _ writer: ONNXWriter) throws -> [UInt8] {
+    let model = try writer.model(graph)
+    guard let bytes: [UInt8] = try? model.serializedBytes() else {
+      throw SwiftletError(
+        .unsupported, "the model is too large for one ONNX file (2 GiB)",
+        mend: "write it with external data")
     }
+    return bytes
   }
 }

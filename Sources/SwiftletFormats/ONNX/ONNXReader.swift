@@ -1,64 +1,135 @@
+import FoundationEssentials
 import OrderedCollections
+import SwiftProtobuf
 import SwiftletCore
 import SwiftletGraph
 import SwiftletONNXSchema
 
-extension Graph {
-  init(_ model: ONNX_ModelProto) throws {
-    let opset = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }?.version
+/// Makes graphs of ONNX messages.
+///
+/// What is not understood goes into the properties `unread`, as messages of the same kind with the
+/// understood fields cleared, and is written again with the rest.
+struct ONNXReader {
+  /// Where the elements of tensors are.
+  let elements: ElementSource
+
+  func model(_ proto: ONNX_ModelProto) throws -> Graph {
+    let opset = proto.opsetImport.first { $0.isStandard }?.version
     guard let opset, 7...28 ~= opset else {
       throw SwiftletError(
         .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 7 to 28")
     }
-    try self.init(model.graph, opset: Int(opset))
-    for entry in model.metadataProps { metadata[entry.key] = entry.value }
+    var rest = proto
+    rest.opsetImport.removeAll { $0.isStandard }
+    rest.metadataProps = []
+    var graph = try graph(proto.graph, opset: Int(opset), into: &rest)
+    for entry in proto.metadataProps { graph.metadata[entry.key] = entry.value }
+    graph.unread = try rest.serializedBytes()
+    return graph
   }
 
-  init(_ proto: ONNX_GraphProto, opset: Int) throws {
-    self.init(name: proto.name, opset: opset)
+  /// The graph of an attribute.
+  private func graph(_ proto: ONNX_GraphProto, opset: Int) throws -> Graph {
+    var rest = ONNX_ModelProto()
+    var graph = try graph(proto, opset: opset, into: &rest)
+    graph.unread = try rest.serializedBytes()
+    return graph
+  }
+
+  private func graph(
+    _ proto: ONNX_GraphProto, opset: Int, into model: inout ONNX_ModelProto
+  ) throws -> Graph {
+    var graph = Graph(name: proto.name, opset: opset)
+    var rest = proto
+    rest.clearName()
+    (rest.node, rest.input, rest.output) = ([], [], [])
+    rest.initializer = []
     for tensor in proto.initializer {
-      guard !tensor.name.isEmpty, initializers[tensor.name] == nil else {
+      guard !tensor.name.isEmpty, graph.initializers[tensor.name] == nil else {
         throw SwiftletError(.badInput, "initializer '\(tensor.name)' is unnamed or there twice")
       }
-      initializers[tensor.name] = try AnyTensor(tensor)
+      graph.initializers[tensor.name] = try elements.tensor(tensor)
+      if let notes = try tensor.unread() { rest.initializer.append(notes) }
     }
-    nodes = try proto.node.map { try Node($0, opset: opset) }
-    inputs = try proto.input.filter { initializers[$0.name] == nil }.map(ValueInfo.init)
-    outputs = try proto.output.map(ValueInfo.init)
-    let names = inputs.map(\.name)
+    model.graph = rest
+    graph.nodes = try proto.node.map { try node($0, opset: opset) }
+    graph.inputs =
+      try proto.input.filter { graph.initializers[$0.name] == nil }.map(ValueInfo.init)
+    graph.outputs = try proto.output.map(ValueInfo.init)
+    let names = graph.inputs.map(\.name)
     guard Set(names).count == names.count else {
       throw SwiftletError(.badInput, "two inputs have the same name")
     }
+    return graph
   }
-}
 
-extension Node {
-  init(_ proto: ONNX_NodeProto, opset: Int) throws {
-    self.init(
+  private func node(_ proto: ONNX_NodeProto, opset: Int) throws -> Node {
+    var node = Node(
       proto.opType, name: proto.name, domain: proto.domain, inputs: proto.input,
       outputs: proto.output)
     for attribute in proto.attribute {
-      attributes[attribute.name] = try locating("attribute '\(attribute.name)' of \(label)") {
-        try Attribute(attribute, opset: opset)
+      node.attributes[attribute.name] = try locating(
+        "attribute '\(attribute.name)' of \(node.label)"
+      ) {
+        try self.attribute(attribute, opset: opset)
       }
+    }
+    var rest = proto
+    rest.clearName()
+    rest.clearOpType()
+    rest.clearDomain()
+    (rest.input, rest.output) = ([], [])
+    rest.attribute = try proto.attribute.compactMap { try $0.unread() }
+    node.unread = try rest.serializedBytes()
+    return node
+  }
+
+  private func attribute(_ proto: ONNX_AttributeProto, opset: Int) throws -> Attribute {
+    switch proto.type {
+    case .float: return .float(proto.f)
+    case .int: return .int(Int(proto.i))
+    case .string: return .string(String(decoding: proto.s, as: UTF8.self))
+    case .tensor: return .tensor(try elements.tensor(proto.t))
+    case .graph: return .graph(try graph(proto.g, opset: opset))
+    case .floats: return .floats(proto.floats)
+    case .ints: return .ints(proto.ints.map(Int.init))
+    case .strings: return .strings(proto.strings.map { String(decoding: $0, as: UTF8.self) })
+    default:
+      guard !proto.hasT, !proto.hasG else {
+        throw SwiftletError(.badInput, "a tensor or a graph in an attribute of another kind")
+      }
+      return .unread(try proto.serializedBytes())
     }
   }
 }
 
-extension Attribute {
-  init(_ proto: ONNX_AttributeProto, opset: Int) throws {
-    switch proto.type {
-    case .float: self = .float(proto.f)
-    case .int: self = .int(Int(proto.i))
-    case .string: self = .string(String(decoding: proto.s, as: UTF8.self))
-    case .tensor: self = .tensor(try AnyTensor(proto.t))
-    case .graph: self = .graph(try Graph(proto.g, opset: opset))
-    case .floats: self = .floats(proto.floats)
-    case .ints: self = .ints(proto.ints.map(Int.init))
-    case .strings: self = .strings(proto.strings.map { String(decoding: $0, as: UTF8.self) })
-    default:
-      throw SwiftletError(.unsupported, "an attribute of kind \(proto.type)")
-    }
+extension ONNX_OperatorSetIdProto {
+  /// Whether this is ONNX's own operator set.
+  var isStandard: Bool { domain.isEmpty || domain == "ai.onnx" }
+}
+
+extension ONNX_TensorProto {
+  /// What an initializer says besides its elements, under its name; `nil` if there is nothing.
+  fileprivate func unread() throws -> ONNX_TensorProto? {
+    var rest = ONNX_TensorProto()
+    rest.unknownFields = unknownFields
+    if hasDocString { rest.docString = docString }
+    guard rest != ONNX_TensorProto() else { return nil }
+    rest.name = name
+    return rest
+  }
+}
+
+extension ONNX_AttributeProto {
+  /// What an attribute says besides its value, under its name; `nil` if there is nothing.
+  fileprivate func unread() throws -> ONNX_AttributeProto? {
+    var rest = ONNX_AttributeProto()
+    // Values of kinds that are not understood are kept whole in the attribute.
+    if hasType { rest.unknownFields = unknownFields }
+    if hasDocString { rest.docString = docString }
+    guard rest != ONNX_AttributeProto() else { return nil }
+    rest.name = name
+    return rest
   }
 }
 
@@ -81,69 +152,12 @@ extension ValueInfo {
       }
     }
     self.init(proto.name, dtype, dimensions)
-  }
-}
-
-extension AnyTensor {
-  init(_ proto: ONNX_TensorProto) throws {
-    self = try locating("tensor '\(proto.name)'") { try Self.read(proto) }
-  }
-
-  private static func read(_ proto: ONNX_TensorProto) throws -> AnyTensor {
-    guard proto.dataLocation == .default else {
-      throw SwiftletError(.unsupported, "data in another file")
+    var rest = proto
+    rest.clearName()
+    rest.type.tensorType.clearElemType()
+    for index in rest.type.tensorType.shape.dim.indices {
+      rest.type.tensorType.shape.dim[index].value = nil
     }
-    guard let dtype = DType(onnx: Int(proto.dataType)) else {
-      throw SwiftletError(.unsupported, "elements of ONNX type \(proto.dataType)")
-    }
-    let shape = try Shape(checking: proto.dims.map(Int.init))
-    if let widen = widening(proto.dataType) { return .float32(try halves(proto, shape, widen)) }
-    if proto.hasRawData {
-      let (bytes, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
-      guard !overflow, proto.rawData.count == bytes else {
-        throw SwiftletError(
-          .badInput, "\(proto.rawData.count) bytes of data for \(dtype) \(shape)")
-      }
-      return AnyTensor(dtype, shape, bytes: Array(proto.rawData).span)
-    }
-    switch dtype {
-    case .float32: return .float32(try filled(shape, proto.floatData))
-    case .float64: return .float64(try filled(shape, proto.doubleData))
-    case .int64: return .int64(try filled(shape, proto.int64Data))
-    case .uint32, .uint64:
-      let wide = try filled(shape, proto.uint64Data.map(Int64.init(bitPattern:)))
-      return AnyTensor.int64(wide).converted(to: dtype)
-    default: return AnyTensor.int32(try filled(shape, proto.int32Data)).converted(to: dtype)
-    }
-  }
-
-  /// How 16-bit floats, which are kept in files only, become fp32; `nil` for other types.
-  private static func widening(_ type: Int32) -> ((UInt16) -> Float)? {
-    switch ONNX_TensorProto.DataType(rawValue: Int(type)) {
-    case .float16: { Float(Float16(bitPattern: $0)) }
-    case .bfloat16: { Float(bitPattern: UInt32($0) << 16) }
-    default: nil
-    }
-  }
-
-  private static func halves(
-    _ proto: ONNX_TensorProto, _ shape: Shape, _ widen: (UInt16) -> Float
-  ) throws -> Tensor<Float> {
-    let bytes = Array(proto.rawData)
-    let bits =
-      proto.hasRawData
-      ? (0..<bytes.count / 2).map { UInt16(bytes[2 * $0]) | UInt16(bytes[2 * $0 + 1]) << 8 }
-      : proto.int32Data.map(UInt16.init(truncatingIfNeeded:))
-    guard bytes.count % 2 == 0 else {
-      throw SwiftletError(.badInput, "\(bytes.count) bytes of 16-bit elements")
-    }
-    return try filled(shape, bits.map(widen))
-  }
-
-  private static func filled<T>(_ shape: Shape, _ elements: [T]) throws -> Tensor<T> {
-    guard elements.count == shape.count else {
-      throw SwiftletError(.badInput, "\(elements.count) elements for shape \(shape)")
-    }
-    return Tensor(shape, elements)
+    unread = try rest.serializedBytes()
   }
 }

@@ -1,88 +1,134 @@
 import FoundationEssentials
+import OrderedCollections
 import SwiftProtobuf
 import SwiftletCore
 import SwiftletGraph
 import SwiftletONNXSchema
 
-extension ONNX_ModelProto {
-  init(_ graph: Graph) {
-    self.init()
-    // The newest file version that every reader of the operator set accepts.
-    irVersion = graph.opset >= 21 ? 10 : 8
-    producerName = ONNXFile.producer
-    opsetImport = [.with { $0.version = Int64(graph.opset) }]
-    metadataProps = graph.metadata.map { key, value in
+/// Makes ONNX messages of graphs, starting from what reading left over.
+final class ONNXWriter {
+  /// The name of the file beside the model that larger tensors go to; `nil` if there is none.
+  private let dataFile: String?
+  /// The bytes of that file.
+  private(set) var data: [UInt8] = []
+
+  /// The producer name of models that have none.
+  private static let producer = "swiftlet"
+  /// Smaller tensors stay in the model.
+  private static let externalMinimum = 1024
+  /// Where tensors start in the file beside the model: on cache lines.
+  private static let alignment = 64
+
+  init(dataFile: String?) { self.dataFile = dataFile }
+
+  func model(_ graph: Graph) throws -> ONNX_ModelProto {
+    var model = try ONNX_ModelProto(serializedBytes: graph.unread)
+    // The newest version of the format that every reader of the operator set accepts.
+    model.irVersion = max(model.irVersion, graph.opset >= 21 ? 10 : 8)
+    if !model.hasProducerName { model.producerName = Self.producer }
+    model.opsetImport.insert(.with { $0.version = Int64(graph.opset) }, at: 0)
+    model.metadataProps = graph.metadata.map { key, value in
       .with { ($0.key, $0.value) = (key, value) }
     }
-    self.graph = ONNX_GraphProto(graph)
+    model.graph = try complete(model.graph, graph)
+    return model
   }
-}
 
-extension ONNX_GraphProto {
-  init(_ graph: Graph) {
-    self.init()
-    name = graph.name
-    node = graph.nodes.map(ONNX_NodeProto.init)
-    initializer = graph.initializers.map(ONNX_TensorProto.init)
-    input = graph.inputs.map(ONNX_ValueInfoProto.init)
-    output = graph.outputs.map(ONNX_ValueInfoProto.init)
-  }
-}
-
-extension ONNX_NodeProto {
-  init(_ node: Node) {
-    self.init()
-    name = node.name
-    opType = node.opType
-    if !node.domain.isEmpty { domain = node.domain }
-    input = node.inputs
-    output = node.outputs
-    attribute = node.attributes.sorted { $0.key < $1.key }.map(ONNX_AttributeProto.init)
-  }
-}
-
-extension ONNX_AttributeProto {
-  init(_ name: String, _ value: Attribute) {
-    self.init()
-    self.name = name
-    switch value {
-    case .int(let number): (type, i) = (.int, Int64(number))
-    case .float(let number): (type, f) = (.float, number)
-    case .string(let text): (type, s) = (.string, Data(text.utf8))
-    case .ints(let numbers): (type, ints) = (.ints, numbers.map(Int64.init))
-    case .floats(let numbers): (type, floats) = (.floats, numbers)
-    case .strings(let texts): (type, strings) = (.strings, texts.map { Data($0.utf8) })
-    case .tensor(let tensor): (type, t) = (.tensor, ONNX_TensorProto("", tensor))
-    case .graph(let graph): (type, g) = (.graph, ONNX_GraphProto(graph))
+  private func complete(_ rest: ONNX_GraphProto, _ graph: Graph) throws -> ONNX_GraphProto {
+    var proto = rest
+    proto.name = graph.name
+    proto.node = try graph.nodes.map(node)
+    let notes = Dictionary(rest.initializer.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
+    proto.initializer = graph.initializers.map { name, value in
+      tensor(name, value, notes[name] ?? ONNX_TensorProto())
     }
+    proto.input = try graph.inputs.map(ONNX_ValueInfoProto.init)
+    proto.output = try graph.outputs.map(ONNX_ValueInfoProto.init)
+    let values = Set(graph.nodes.flatMap(\.outputs))
+    proto.valueInfo.removeAll { !values.contains($0.name) }
+    return proto
   }
-}
 
-extension ONNX_TensorProto {
-  init(_ name: String, _ tensor: AnyTensor) {
-    self.init()
-    self.name = name
-    dataType = Int32(tensor.dtype.onnx)
-    dims = tensor.shape.dimensions.map(Int64.init)
-    var bytes: [UInt8] = []
-    tensor.appendBytes(to: &bytes)
-    rawData = Data(bytes)
+  private func node(_ node: Node) throws -> ONNX_NodeProto {
+    var proto = try ONNX_NodeProto(serializedBytes: node.unread)
+    let notes = Dictionary(
+      proto.attribute.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
+    proto.name = node.name
+    proto.opType = node.opType
+    if !node.domain.isEmpty { proto.domain = node.domain }
+    proto.input = node.inputs
+    proto.output = node.outputs
+    proto.attribute = try node.attributes.sorted { $0.key < $1.key }.map { name, value in
+      try attribute(name, value, notes[name] ?? ONNX_AttributeProto())
+    }
+    return proto
+  }
+
+  private func attribute(
+    _ name: String, _ value: Attribute, _ rest: ONNX_AttributeProto
+  ) throws -> ONNX_AttributeProto {
+    var proto = rest
+    proto.name = name
+    switch value {
+    case .int(let number): (proto.type, proto.i) = (.int, Int64(number))
+    case .float(let number): (proto.type, proto.f) = (.float, number)
+    case .string(let text): (proto.type, proto.s) = (.string, Data(text.utf8))
+    case .ints(let numbers): (proto.type, proto.ints) = (.ints, numbers.map(Int64.init))
+    case .floats(let numbers): (proto.type, proto.floats) = (.floats, numbers)
+    case .strings(let texts):
+      (proto.type, proto.strings) = (.strings, texts.map { Data($0.utf8) })
+    case .tensor(let value):
+      (proto.type, proto.t) = (.tensor, tensor("", value, ONNX_TensorProto()))
+    case .graph(let graph):
+      let unread = try ONNX_ModelProto(serializedBytes: graph.unread)
+      (proto.type, proto.g) = (.graph, try complete(unread.graph, graph))
+    case .unread(let bytes):
+      proto = try ONNX_AttributeProto(serializedBytes: bytes)
+    }
+    return proto
+  }
+
+  private func tensor(
+    _ name: String, _ value: AnyTensor, _ rest: ONNX_TensorProto
+  ) -> ONNX_TensorProto {
+    var proto = rest
+    proto.name = name
+    proto.dataType = Int32(value.dtype.onnx)
+    proto.dims = value.shape.dimensions.map(Int64.init)
+    guard let dataFile, value.byteCount >= Self.externalMinimum else {
+      var bytes: [UInt8] = []
+      value.appendBytes(to: &bytes)
+      proto.rawData = Data(bytes)
+      return proto
+    }
+    let padding = (Self.alignment - data.count % Self.alignment) % Self.alignment
+    data.append(contentsOf: repeatElement(0, count: padding))
+    let start = data.count
+    value.appendBytes(to: &data)
+    proto.dataLocation = .external
+    proto.externalData = [
+      ("location", dataFile), ("offset", "\(start)"), ("length", "\(data.count - start)"),
+    ].map { key, value in .with { ($0.key, $0.value) = (key, value) } }
+    return proto
   }
 }
 
 extension ONNX_ValueInfoProto {
-  init(_ info: ValueInfo) {
-    self.init()
+  fileprivate init(_ info: ValueInfo) throws {
+    self = try ONNX_ValueInfoProto(serializedBytes: info.unread)
     name = info.name
     type.tensorType.elemType = Int32(info.dtype.onnx)
-    type.tensorType.shape.dim = info.dimensions.map { dimension in
-      .with {
-        switch dimension {
-        case .fixed(let extent): $0.dimValue = Int64(extent)
-        case .symbolic(""): break
-        case .symbolic(let name): $0.dimParam = name
-        }
+    // A file may leave out even how many axes there are.
+    if info.dimensions.isEmpty && !info.unread.isEmpty && !type.tensorType.hasShape { return }
+    let notes = type.tensorType.shape.dim
+    type.tensorType.shape.dim = info.dimensions.enumerated().map { index, dimension in
+      var proto = index < notes.count ? notes[index] : ONNX_TensorShapeProto.Dimension()
+      switch dimension {
+      case .fixed(let extent): proto.dimValue = Int64(extent)
+      case .symbolic(""): break
+      case .symbolic(let name): proto.dimParam = name
       }
+      return proto
     }
   }
 }
