@@ -20,7 +20,7 @@ struct SwiftletCommand: ParsableCommand {
     version: Version.text,
     subcommands: [
       Train.self, Evaluate.self, Run.self, Compress.self, Compare.self, Bench.self, Inspect.self,
-      SVDCommand.self, EigCommand.self, Doctor.self,
+      Convert.self, SVDCommand.self, EigCommand.self, Doctor.self,
     ])
 }
 

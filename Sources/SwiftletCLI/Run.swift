@@ -1,14 +1,17 @@
 import ArgumentParser
+import OrderedCollections
 import Swiftlet
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a model on arrays.",
     discussion: """
-      Reads the inputs from npy files and writes every output to DIR/NAME.npy, with '/' in names \
-      replaced by '_'.
+      Reads the inputs from npy files, or from npz or safetensors files whose arrays have their \
+      names. Writes every output to DIR/NAME.npy, with '/' in names replaced by '_', or all of \
+      them into one npz or safetensors file.
 
         swiftlet run seed.onnx --input input=images.npy --output-dir results
+        swiftlet run seed.onnx --input inputs.npz --output results.npz
       """)
 
   @Argument(help: "The ONNX file.")
@@ -16,11 +19,18 @@ struct Run: ParsableCommand {
 
   @Option(
     name: .customLong("input"),
-    help: ArgumentHelp("An input's name and its npy file; once per input.", valueName: "name=file"))
+    help: ArgumentHelp(
+      "An input's name and its npy file, or a file of named inputs; may be given several times.",
+      valueName: "name=file"))
   var inputs: [NamedFile] = []
 
   @Option(help: ArgumentHelp("The folder to write the outputs to.", valueName: "dir"))
-  var outputDir: String
+  var outputDir: String?
+
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The npz or safetensors file to write the outputs to.", valueName: "file"))
+  var output: String?
 
   @OptionGroup var common: CommonOptions
 
@@ -28,39 +38,63 @@ struct Run: ParsableCommand {
     let name, file, dtype, shape: String
   }
 
-  func run() throws {
-    var tensors: [String: AnyTensor] = [:]
-    for input in inputs {
-      guard tensors.updateValue(try NPY.read(input.path), forKey: input.name) == nil else {
-        throw SwiftletError(.badInput, "input '\(input.name)' is given twice")
-      }
+  func validate() throws {
+    guard (output == nil) != (outputDir == nil) else {
+      throw ValidationError("give either --output-dir DIR or --output FILE")
     }
+    if let output, !ArrayFile.holdsSeveral(output) {
+      throw ValidationError("--output '\(output)' must end in .npz or .safetensors")
+    }
+  }
+
+  func run() throws {
+    let tensors = try readInputs()
     let session = try locating(model) { try Session(ONNXFile.read(model), threads: common.pool) }
-    try OutputFolder.create(outputDir)
+    if let output { try AtomicFile.checkWritable(output) }
+    if let outputDir { try OutputFolder.create(outputDir) }
     let results = try locating(model) { try session.run(tensors) }
     let outputs = try session.outputNames.map { name -> Output in
       let tensor = results[name]!
-      let path = "\(outputDir)/\(name.replacing("/", with: "_")).npy"
-      try AtomicFile.write(NPY.serialized(tensor), to: path)
+      let path = output ?? "\(outputDir!)/\(name.replacing("/", with: "_")).npy"
+      if output == nil { try AtomicFile.write(NPY.serialized(tensor), to: path) }
       return Output(
         name: name, file: path, dtype: tensor.dtype.rawValue, shape: "\(tensor.shape)")
+    }
+    if let output {
+      try ArrayFile.write(
+        OrderedDictionary(uniqueKeysWithValues: session.outputNames.map { ($0, results[$0]!) }),
+        to: output)
     }
     if common.json { return try Console.json(["outputs": outputs]) }
     for output in outputs { print("\(output.file): \(output.dtype) \(output.shape)") }
   }
+
+  private func readInputs() throws -> [String: AnyTensor] {
+    var tensors: [String: AnyTensor] = [:]
+    for input in inputs {
+      let arrays =
+        try input.name.map { [$0: try NPY.read(input.path)] } ?? ArrayFile.read(input.path)
+      for (name, tensor) in arrays where tensors.updateValue(tensor, forKey: name) != nil {
+        throw SwiftletError(.badInput, "input '\(name)' is given twice")
+      }
+    }
+    return tensors
+  }
 }
 
-/// A name and a file, as in `--input images=batch.npy`.
+/// A name and a file, as in `--input images=batch.npy`, or a file that holds names too.
 struct NamedFile: ExpressibleByArgument {
-  let name: String
+  let name: String?
   let path: String
 
   init?(argument: String) {
-    guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
-      return nil
+    guard let equals = argument.firstIndex(of: "=") else {
+      guard ArrayFile.holdsSeveral(argument) else { return nil }
+      (name, path) = (nil, argument)
+      return
     }
     name = String(argument[..<equals])
     path = String(argument[argument.index(after: equals)...])
-    if path.isEmpty { return nil }
+    if equals == argument.startIndex || path.isEmpty { return nil }
   }
 }

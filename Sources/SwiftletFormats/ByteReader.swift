@@ -40,6 +40,16 @@ package struct ByteReader {
     return offset..<offset + count
   }
 
+  /// Goes on reading at another offset.
+  ///
+  /// - Throws: `badInput` if the file has no such byte.
+  package mutating func move(to target: Int) throws {
+    guard 0...bytes.count ~= target else {
+      throw error("the file refers to byte \(target) and has \(bytes.count)")
+    }
+    offset = target
+  }
+
   /// A `badInput` error at the current byte.
   package func error(_ what: String) -> SwiftletError {
     SwiftletError(.badInput, what, at: "\(file), byte \(offset)")

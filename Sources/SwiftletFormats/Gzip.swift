@@ -29,7 +29,7 @@ package enum Gzip {
 
   /// The first `count` bytes of the content, or all of them if there are fewer.
   package static func prefix(_ bytes: [UInt8], file: String, count: Int) throws -> [UInt8] {
-    var stream = try InflateStream()
+    var stream = try InflateStream(.gzip)
     var chunk = [UInt8](repeating: 0, count: min(count, 256 << 10))
     var content: [UInt8] = []
     var position = 0
@@ -55,49 +55,4 @@ package enum Gzip {
     }
     return content
   }
-}
-
-/// A zlib stream. It stays at one address, because zlib keeps a pointer back to it.
-@safe
-private struct InflateStream: ~Copyable {
-  private let stream: UnsafeMutablePointer<z_stream>
-
-  static let outOfMemory = SwiftletError(.internal, "zlib has no memory for a window of 32 KiB")
-
-  init() throws {
-    unsafe stream = .allocate(capacity: 1)
-    unsafe stream.initialize(to: z_stream())
-    let gzipOnly = MAX_WBITS + 16
-    let status = unsafe inflateInit2_(
-      stream, gzipOnly, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-    guard status == Z_OK else { throw Self.outOfMemory }
-  }
-
-  deinit {
-    unsafe inflateEnd(stream)
-    unsafe stream.deallocate()
-  }
-
-  /// Decompresses from `input[position...]` into the first `room` bytes of `output`.
-  mutating func advance(
-    _ input: [UInt8], from position: Int, into output: inout [UInt8], room: Int
-  ) -> (status: Int32, consumed: Int, produced: Int) {
-    let available = min(input.count - position, 1 << 30)  // zlib counts in 32 bits
-    return unsafe input.withUnsafeBufferPointer { source in
-      unsafe output.withUnsafeMutableBufferPointer { target in
-        // zlib does not write through next_in; its declaration lacks the const.
-        unsafe stream.pointee.next_in = .init(
-          mutating: source.baseAddress.map { unsafe $0 + position })
-        unsafe stream.pointee.avail_in = UInt32(available)
-        unsafe stream.pointee.next_out = target.baseAddress
-        unsafe stream.pointee.avail_out = UInt32(room)
-        let status = unsafe CZlib.inflate(stream, Z_NO_FLUSH)
-        return unsafe (
-          status, available - Int(stream.pointee.avail_in), room - Int(stream.pointee.avail_out)
-        )
-      }
-    }
-  }
-
-  mutating func startNextMember() { _ = unsafe inflateReset(stream) }
 }

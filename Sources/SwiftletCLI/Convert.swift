@@ -1,0 +1,73 @@
+import ArgumentParser
+import OrderedCollections
+import Swiftlet
+
+struct Convert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write a model or an array in another form.",
+    discussion: """
+      What comes out follows from the extension of OUT. Models stay models: .onnx to .onnx, with \
+      everything in the file that Swiftlet does not understand. With --fold, the model computes \
+      the same with fewer nodes: constants are computed, BatchNormalization becomes part of the \
+      layer before it, Identity and Dropout go. With --external-data, weights go to OUT.data.
+
+      Arrays go between .npy, .npz and .safetensors; from .onnx to one of these the weights are \
+      written.
+
+        swiftlet convert model.onnx deploy.onnx --fold
+        swiftlet convert model.onnx weights.safetensors
+      """)
+
+  @Argument(help: "The file to read: .onnx, .npy, .npz or .safetensors.")
+  var input: String
+
+  @Argument(help: "The file to write: .onnx, .npy, .npz or .safetensors.")
+  var output: String
+
+  @Flag(help: "Compute constants and fold BatchNormalization into layers (.onnx only).")
+  var fold = false
+
+  @Flag(help: "Keep larger weights in a file beside the model (.onnx only).")
+  var externalData = false
+
+  @OptionGroup var options: OutputOptions
+
+  private struct Summary: Encodable {
+    let output: String
+    /// Nodes of a model before and after.
+    let nodes: [Int]?
+    let tensors, bytes: Int
+  }
+
+  func run() throws {
+    let summary = try output.hasSuffix(".onnx") ? convertModel() : convertArrays()
+    if options.json { return try Console.json(summary) }
+    let nodes = summary.nodes.map { "\($0[0]) → \($0[1]) nodes, " } ?? ""
+    print("\(output): \(nodes)\(summary.tensors) tensors, \(summary.bytes) bytes")
+  }
+
+  private func convertModel() throws -> Summary {
+    guard input.hasSuffix(".onnx") else {
+      throw SwiftletError(.badInput, "a model cannot be made of arrays", at: input)
+    }
+    let graph = try ONNXFile.read(input)
+    let result = fold ? graph.simplified() : graph
+    try ONNXFile.write(result, to: output, externalData: externalData)
+    return Summary(
+      output: output, nodes: [graph.nodes.count, result.nodes.count],
+      tensors: result.initializers.count, bytes: result.weightByteCount)
+  }
+
+  private func convertArrays() throws -> Summary {
+    guard !fold, !externalData else {
+      throw SwiftletError(.badInput, "--fold and --external-data are for models", at: output)
+    }
+    let tensors =
+      try input.hasSuffix(".onnx")
+      ? ONNXFile.read(input).initializers : ArrayFile.read(input)
+    try ArrayFile.write(tensors, to: output)
+    return Summary(
+      output: output, nodes: nil, tensors: tensors.count,
+      bytes: tensors.values.reduce(0) { $0 + $1.byteCount })
+  }
+}

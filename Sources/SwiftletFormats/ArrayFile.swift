@@ -1,0 +1,60 @@
+public import OrderedCollections
+public import SwiftletCore
+
+/// Files of named arrays: `.npy` (one array, named like the file), `.npz` and `.safetensors`.
+public enum ArrayFile {
+  private enum Kind: String, CaseIterable {
+    case npy = ".npy"
+    case npz = ".npz"
+    case safetensors = ".safetensors"
+
+    init(_ path: String) throws {
+      guard let kind = Self.allCases.first(where: { path.hasSuffix($0.rawValue) }) else {
+        let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
+        throw SwiftletError(
+          .badInput, "the file's kind is not clear from its name", at: path,
+          mend: "use a name that ends in \(known)")
+      }
+      self = kind
+    }
+  }
+
+  /// Whether the name ends like that of a file that can hold several arrays.
+  public static func holdsSeveral(_ path: String) -> Bool {
+    let kind = try? Kind(path)
+    return kind != nil && kind != .npy
+  }
+
+  /// The arrays of a file, in its order.
+  ///
+  /// - Throws: `io` or `badInput` naming the file; `unsupported` for element types that tensors do
+  ///   not have.
+  public static func read(_ path: String) throws -> OrderedDictionary<String, AnyTensor> {
+    switch try Kind(path) {
+    case .npy:
+      let name = path.split(separator: "/").last.map { String($0.dropLast(4)) } ?? ""
+      return [name: try NPY.read(path)]
+    case .npz: return try NPZ.read(path)
+    case .safetensors: return try Safetensors(contentsOf: path).tensors
+    }
+  }
+
+  /// Writes arrays, whole or not at all.
+  ///
+  /// - Throws: `io` naming the path; `badInput` for several arrays in a `.npy` file.
+  public static func write(
+    _ tensors: OrderedDictionary<String, AnyTensor>, to path: String
+  ) throws {
+    switch try Kind(path) {
+    case .npy:
+      guard tensors.count == 1, let tensor = tensors.values.first else {
+        throw SwiftletError(
+          .badInput, "\(tensors.count) arrays for a file that holds one", at: path,
+          mend: "write .npz or .safetensors")
+      }
+      try AtomicFile.write(NPY.serialized(tensor), to: path)
+    case .npz: try NPZ.write(tensors, to: path)
+    case .safetensors: try Safetensors(tensors: tensors).write(to: path)
+    }
+  }
+}

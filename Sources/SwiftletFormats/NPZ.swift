@@ -1,0 +1,87 @@
+public import OrderedCollections
+public import SwiftletCore
+
+/// Named arrays in NumPy's npz format: a zip file of npy files.
+///
+/// As strict as ``ZipArchive``, and every entry must be an npy file: NumPy would hand others over as
+/// bytes. Archives up to ``sizeLimit`` are read, which ends zip bombs.
+///
+/// - Source: `numpy.savez`.
+public enum NPZ {
+  /// The most bytes that all arrays together may have: 8 GiB.
+  static let sizeLimit = InputFile.defaultLimit
+
+  /// The arrays of a file, in its order.
+  ///
+  /// - Throws: `io` or `badInput` naming the file; `unsupported` as ``NPY/read(_:)``, and for
+  ///   encrypted entries and other compression than deflate.
+  public static func read(_ path: String) throws -> OrderedDictionary<String, AnyTensor> {
+    try locating(path) { try parse(InputFile.read(path), file: path) }
+  }
+
+  /// Reads arrays from the bytes of a file.
+  public static func parse(
+    _ bytes: [UInt8], file: String = "npz"
+  ) throws -> OrderedDictionary<String, AnyTensor> {
+    let archive = try ZipArchive(bytes, file: file)
+    var total = 0
+    var tensors: OrderedDictionary<String, AnyTensor> = [:]
+    for entry in archive.entries {
+      guard entry.name.hasSuffix(".npy") else {
+        throw SwiftletError(.badInput, "the entry '\(entry.name)' is no npy file")
+      }
+      let (sum, overflow) = total.addingReportingOverflow(entry.size)
+      guard !overflow, sum <= sizeLimit else {
+        throw SwiftletError(.badInput, "the arrays have more than \(sizeLimit) bytes")
+      }
+      total = sum
+      tensors[String(entry.name.dropLast(4))] = try locating("array '\(entry.name)'") {
+        try NPY.parse(archive.content(of: entry))
+      }
+    }
+    return tensors
+  }
+
+  /// Writes arrays, whole or not at all: uncompressed, the same bytes for the same arrays.
+  ///
+  /// - Throws: `io` naming the path; `unsupported` above 4 GiB.
+  public static func write(
+    _ tensors: OrderedDictionary<String, AnyTensor>, to path: String
+  ) throws {
+    try AtomicFile.write(serialized(tensors), to: path)
+  }
+
+  /// The bytes of an npz file.
+  public static func serialized(
+    _ tensors: OrderedDictionary<String, AnyTensor>
+  ) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var directory: [UInt8] = []
+    for (key, tensor) in tensors {
+      let name = Array("\(key).npy".utf8)
+      let content = NPY.serialized(tensor)
+      guard bytes.count + content.count < Int(UInt32.max), name.count < Int(UInt16.max),
+        tensors.count < Int(UInt16.max)
+      else {
+        throw SwiftletError(
+          .unsupported, "the arrays are too large for one npz file (4 GiB)",
+          mend: "write safetensors")
+      }
+      // Version 2.0, UTF-8 names, stored, midnight on January 1st 1980.
+      let shared: [UInt8] =
+        [20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0] + little(ZipArchive.checksum(content), 4)
+        + little(UInt32(content.count), 4) + little(UInt32(content.count), 4)
+        + little(UInt32(name.count), 2) + [0, 0]
+      directory += [0x50, 0x4b, 1, 2, 20, 0] + shared + [UInt8](repeating: 0, count: 10)
+      directory += little(UInt32(bytes.count), 4) + name
+      bytes += [0x50, 0x4b, 3, 4] + shared + name + content
+    }
+    let count = little(UInt32(tensors.count), 2)
+    let end = little(UInt32(directory.count), 4) + little(UInt32(bytes.count), 4)
+    return bytes + directory + [0x50, 0x4b, 5, 6, 0, 0, 0, 0] + count + count + end + [0, 0]
+  }
+
+  private static func little(_ value: UInt32, _ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+  }
+}

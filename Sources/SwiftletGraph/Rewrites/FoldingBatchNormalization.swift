@@ -1,0 +1,123 @@
+import OrderedCollections
+import SwiftletCore
+
+extension Graph {
+  /// The same graph with each `BatchNormalization` behind a `Conv`, `ConvTranspose` or `Gemm` as
+  /// part of that layer's weights and bias, where nothing else reads the layer's result.
+  ///
+  /// With s = scale / √(variance + epsilon), the weights of each output channel become W · s and its
+  /// bias (b − mean) · s + shift, computed in double precision.
+  ///
+  /// - Source: Jacob et al. 2018, section 3.2.
+  public func foldingBatchNormalization() -> Graph {
+    var result = self
+    // From the end, so that positions of nodes further ahead stay right.
+    for index in nodes.indices.reversed() where nodes[index].opType == "BatchNormalization" {
+      result.foldBatchNormalization(at: index)
+    }
+    result.removeUnusedInitializers()
+    return result
+  }
+
+  private mutating func foldBatchNormalization(at index: Int) {
+    let node = nodes[index]
+    guard OperatorRegistry.supports(node), node.outputs.count == 1,
+      let source = node.inputs.first, let position = producer(of: source), position < index,
+      consumers(of: source) == [index], !outputs.contains(where: { $0.name == source }),
+      let scaling = ChannelScaling(node, self),
+      let layer = FoldableLayer(nodes[position], self, channels: scaling.factors.count)
+    else { return }
+    nodes[position].inputs = [
+      nodes[position].inputs[0],
+      setConstant(nodes[position].inputs[1], layer.weight(scaling)),
+      setConstant(node.inputs[2], layer.bias(scaling)),
+    ]
+    nodes[position].outputs = node.outputs
+    nodes.remove(at: index)
+  }
+
+  /// Gives the constant a new value, under a new name if others read it.
+  private mutating func setConstant(_ name: String, _ tensor: Tensor<Float>) -> String {
+    let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
+    let name = isShared ? freshName("\(name)_folded") : name
+    initializers[name] = .float32(tensor)
+    return name
+  }
+
+  /// The elements of a constant vector of fp32.
+  fileprivate func vector(_ name: String) -> [Double]? {
+    guard case .float32(let tensor)? = initializers[name], tensor.shape.rank == 1 else {
+      return nil
+    }
+    return tensor.elements.map(Double.init)
+  }
+}
+
+/// What a `BatchNormalization` does to each channel: x · factor + shift.
+private struct ChannelScaling {
+  let factors, shifts: [Double]
+
+  init?(_ node: Node, _ graph: Graph) {
+    guard node.inputs.count == 5, let epsilon = try? node.float("epsilon", default: 1e-5),
+      (try? node.int("training_mode", default: 0)) == 0
+    else { return nil }
+    let parameters = node.inputs[1...].compactMap(graph.vector)
+    guard parameters.count == 4, parameters.allSatisfy({ $0.count == parameters[0].count }) else {
+      return nil
+    }
+    factors = zip(parameters[0], parameters[3]).map { $0 / ($1 + Double(epsilon)).squareRoot() }
+    shifts = zip(parameters[1], zip(parameters[2], factors)).map { $0 - $1.0 * $1.1 }
+    guard (factors + shifts).allSatisfy(\.isFinite) else { return nil }
+  }
+}
+
+/// A layer with constant weights and one bias per output channel.
+private struct FoldableLayer {
+  private let weights: Tensor<Float>
+  private let biases: [Double]
+  /// The output channel that the element at a position of the weights belongs to.
+  private let channel: (Int) -> Int
+
+  init?(_ node: Node, _ graph: Graph, channels: Int) {
+    guard OperatorRegistry.supports(node), 2...3 ~= node.inputs.count, node.outputs.count == 1,
+      case .float32(let tensor)? = graph.initializers[node.inputs[1]], tensor.shape.rank >= 2
+    else { return nil }
+    let hasBias = node.inputs.count == 3 && !node.inputs[2].isEmpty
+    let declared =
+      hasBias ? graph.vector(node.inputs[2]) : [Double](repeating: 0, count: channels)
+    guard let declared, declared.count == channels else { return nil }
+    (weights, biases) = (tensor.contiguous(), declared)
+    let shape = tensor.shape
+    let area = shape.count(of: 2..<shape.rank)
+    switch node.opType {
+    case "Conv" where shape[0] == channels:
+      channel = { $0 / (shape[1] * area) }
+    case "ConvTranspose":
+      // Weights C×(O/groups)×…: each group of input channels has its own output channels.
+      guard let groups = try? node.int("group", default: 1), groups > 0, shape[0] % groups == 0,
+        shape[1] * groups == channels
+      else { return nil }
+      let inputs = shape[0] / groups
+      channel = { $0 / (shape[1] * area) / inputs * shape[1] + $0 / area % shape[1] }
+    case "Gemm" where shape.rank == 2:
+      guard let transB = try? node.int("transB", default: 0),
+        shape[transB != 0 ? 0 : 1] == channels,
+        (try? node.float("beta", default: 1)) == 1
+      else { return nil }
+      channel = transB != 0 ? { $0 / shape[1] } : { $0 % shape[1] }
+    default: return nil
+    }
+  }
+
+  func weight(_ scaling: ChannelScaling) -> Tensor<Float> {
+    Tensor(
+      weights.shape,
+      weights.elements.enumerated().map { Float(Double($1) * scaling.factors[channel($0)]) })
+  }
+
+  func bias(_ scaling: ChannelScaling) -> Tensor<Float> {
+    Tensor(
+      [biases.count],
+      biases.indices.map { Float(biases[$0] * scaling.factors[$0] + scaling.shifts[$0]) })
+  }
+}

@@ -1,0 +1,50 @@
+import OrderedCollections
+import SwiftletCore
+
+extension Graph {
+  /// The same graph with the results of nodes that read nothing but constants as constants.
+  ///
+  /// Left alone are `DequantizeLinear`, which would undo a quantization, results of the graph, and
+  /// results that are much larger than what they are made of.
+  public func foldingConstants() -> Graph {
+    var result = self
+    let kept = Set(outputs.map(\.name))
+    result.nodes = []
+    for node in nodes {
+      guard node.captures.isEmpty, kept.isDisjoint(with: node.outputs),
+        let values = result.constantResults(of: node)
+      else {
+        result.nodes.append(node)
+        continue
+      }
+      for (name, value) in zip(node.outputs, values) where !name.isEmpty {
+        result.initializers[name] = value
+      }
+    }
+    result.removeUnusedInitializers()
+    return result
+  }
+
+  /// Results may always have so many bytes, whatever they are made of.
+  private static let smallResult = 1 << 20
+
+  private func constantResults(of node: Node) -> [AnyTensor]? {
+    guard node.opType != "DequantizeLinear", node.opType != "Dropout" else { return nil }
+    var operands: [AnyTensor?] = []
+    for name in node.inputs {
+      let value = initializers[name]
+      guard name.isEmpty || value != nil else { return nil }
+      operands.append(value)
+    }
+    var limit = operands.reduce(Self.smallResult) { $0 + ($1?.byteCount ?? 0) }
+    for case .tensor(let value) in node.attributes.values { limit += value.byteCount }
+    // A node that does not hold together stays, and is named when the graph is planned.
+    guard let op = try? OperatorRegistry.make(node, opset: opset),
+      let infos = try? op.infer(operands.map { $0.map(TensorInfo.init) }),
+      infos.count >= node.outputs.count,
+      infos.allSatisfy({ (try? $0.limited("")) != nil }),
+      infos.reduce(0, { $0 + $1.shape.count * $1.dtype.byteCount }) <= limit
+    else { return nil }
+    return try? op.forward(&operands, ExecutionContext())
+  }
+}
