@@ -27,6 +27,12 @@ func put(_ bytes: [UInt8], _ folder: String, _ name: String) throws {
   try Data(bytes).write(to: url)
 }
 
+/// Makes a symbolic link in a folder.
+func link(_ target: String, _ folder: String, _ name: String) throws {
+  try FileManager.default.createSymbolicLink(
+    atPath: "\(folder)/\(name)", withDestinationPath: target)
+}
+
 /// The names in a folder, hidden ones included.
 func names(in folder: String) throws -> [String] {
   try FileManager.default.contentsOfDirectory(atPath: folder).sorted()

@@ -51,7 +51,7 @@ struct ONNXReader {
       graph.initializers[tensor.name] = try elements.tensor(tensor)
       if let notes = try tensor.unread() { rest.initializer.append(notes) }
     }
-    model.graph = rest
+    if rest != ONNX_GraphProto() { model.graph = rest } else { model.clearGraph() }
     graph.nodes = try proto.node.map { try node($0, opset: opset) }
     graph.inputs =
       try proto.input.filter { graph.initializers[$0.name] == nil }.map(ValueInfo.init)
@@ -158,6 +158,9 @@ extension ValueInfo {
     for index in rest.type.tensorType.shape.dim.indices {
       rest.type.tensorType.shape.dim[index].value = nil
     }
-    unread = try rest.serializedBytes()
+    // Of a value without notes, nothing is left but the number of its axes.
+    var plain = ONNX_ValueInfoProto()
+    plain.type.tensorType.shape.dim = dimensions.map { _ in .init() }
+    if rest != plain { unread = try rest.serializedBytes() }
   }
 }

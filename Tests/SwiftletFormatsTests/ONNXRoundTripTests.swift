@@ -1,0 +1,159 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import Testing
+import _SwiftletTestSupport
+
+/// What a file says and Swiftlet does not understand, and elements outside of the model's file.
+struct ONNXRoundTripTests {
+  /// A protobuf field with a length.
+  private func field(_ number: Int, _ payload: [UInt8]) -> [UInt8] {
+    var head: [UInt8] = []
+    for value in [number << 3 | 2, payload.count] {
+      var rest = value
+      while rest > 0x7f {
+        head.append(UInt8(rest & 0x7f | 0x80))
+        rest >>= 7
+      }
+      head.append(UInt8(rest))
+    }
+    return head + payload
+  }
+
+  private func field(_ number: Int, _ text: String) -> [UInt8] { field(number, Array(text.utf8)) }
+
+  private func contains(_ bytes: [UInt8], _ part: [UInt8]) -> Bool {
+    bytes.indices.contains { bytes[$0...].starts(with: part) }
+  }
+
+  /// A model with notes at every level, a function, another operator set and an attribute of a
+  /// kind that is not understood. Parts that must come back are listed.
+  private var annotated: (bytes: [UInt8], parts: [[UInt8]]) {
+    let nodeNote = field(6, "node note")
+    let attributeNote = field(13, "attribute note")
+    let kind = field(15, [0x0a, 0x02, 0x08, 0x01])
+    let types = field(1, "types") + [0xa0, 1, 14] + kind
+    let tensorNote = field(12, "tensor note")
+    let valueInfo = field(13, field(1, "h") + field(3, "value note"))
+    let inputNote = field(3, "input note")
+    let graphNote = field(10, "graph note")
+    let modelNote = field(6, "model note")
+    let function = field(25, field(1, "F") + field(7, field(4, "Relu")))
+    let domain = field(8, field(1, "com.example") + [0x10, 3])
+    let type = field(2, field(1, [0x08, 1] + field(2, field(1, [0x08, 2]))))
+    let axis = field(1, "axis") + [0x18, 0, 0xa0, 1, 2] + attributeNote
+    let softmax =
+      field(1, "x") + field(2, "h") + field(4, "Softmax") + field(5, axis) + nodeNote
+    let odd =
+      field(1, "h") + field(2, "y") + field(4, "Odd") + field(5, types) + field(7, "com.example")
+    let tensor = [0x08, 1, 0x10, 1] + field(8, "w") + field(9, [0, 0, 0x80, 0x3f]) + tensorNote
+    let graph =
+      field(1, softmax) + field(1, odd) + field(2, "g") + field(5, tensor) + graphNote
+      + field(11, field(1, "x") + type + inputNote) + field(12, field(1, "y") + type) + valueInfo
+    let model =
+      [0x08, 8] + modelNote + field(7, graph) + field(8, [0x10, 17]) + domain + function
+    let parts = [
+      nodeNote, attributeNote, types, tensorNote, valueInfo, inputNote, graphNote, modelNote,
+      function, domain,
+    ]
+    return (model, parts)
+  }
+
+  @Test func whatIsNotUnderstoodComesBack() throws {
+    let (bytes, parts) = annotated
+    let graph = try ONNXFile.parse(bytes)
+    #expect(graph.initializers["w"] == .float32(Tensor([1], [1])))
+    let written = try ONNXFile.serialized(graph)
+    for part in parts {
+      #expect(contains(written, part), "\(String(decoding: part, as: UTF8.self))")
+    }
+    #expect(try ONNXFile.parse(written).nodes == graph.nodes)
+    #expect(try ONNXFile.serialized(ONNXFile.parse(written)) == written)
+  }
+
+  @Test func notesOfValuesThatAreGoneAreNotWritten() throws {
+    var graph = try ONNXFile.parse(annotated.bytes)
+    graph.nodes[0].outputs = ["other"]
+    #expect(!contains(try ONNXFile.serialized(graph), Array("value note".utf8)))
+  }
+
+  @Test func elementsInTwoFieldsAreRefused() throws {
+    let tensor = [0x08, 1, 0x10, 1] + field(4, [0, 0, 0, 0]) + field(9, [0, 0, 0x80, 0x3f])
+    expectError(.badInput, "2 parts") {
+      try ONNXFile.parse([0x08, 8] + field(7, field(5, tensor)) + field(8, [0x10, 17]))
+    }
+  }
+
+  @Test func listedElementsAreOfTheirType() throws {
+    func parse(_ type: UInt8, _ data: [UInt8]) throws -> AnyTensor? {
+      let tensor = [0x08, 1, 0x10, type] + field(8, "w") + data
+      return try ONNXFile.parse(
+        [0x08, 8] + field(7, field(5, tensor)) + field(8, [0x10, 17])
+      ).initializers["w"]
+    }
+    #expect(try parse(1, field(4, [0, 0, 0x80, 0x3f])) == .float32(Tensor([1], [1])))
+    #expect(try parse(1, [0x25, 0, 0, 0x80, 0x3f]) == .float32(Tensor([1], [1])))
+    #expect(
+      try parse(11, field(10, [0, 0, 0, 0, 0, 0, 0xf0, 0x3f])) == .float64(Tensor([1], [1])))
+    expectError(.badInput) { try parse(11, field(4, [0, 0, 0, 0, 0, 0, 0xf0, 0x3f])) }
+    expectError(.badInput) { try parse(1, field(4, [0, 0, 0])) }
+    // A file that gives places itself, which only the reader may.
+    expectError(.badInput) { try parse(1, [0xe8, 0xff, 0xff, 0xff, 0x0f, 9]) }
+  }
+
+  private var weights: Graph {
+    var graph = Graph(name: "g", opset: 17)
+    graph.initializers = [
+      "large": .float32(Tensor([700], (0..<700).map(Float.init))),
+      "small": .int64(Tensor([1], [5])), "half": .float64(Tensor([300], repeating: 0.5)),
+    ]
+    return graph
+  }
+
+  @Test func largerTensorsGoToAFileBesideTheModel() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/m.onnx"
+      try ONNXFile.write(weights, to: path, externalData: true)
+      #expect(try names(in: folder) == ["m.onnx", "m.onnx.data"])
+      #expect(try ONNXFile.read(path).initializers == weights.initializers)
+      try put([1, 2, 3], folder, "m.onnx.data")
+      expectError(.badInput, "tensor 'large'", "3 bytes") { try ONNXFile.read(path) }
+    }
+  }
+
+  /// A model whose one tensor of 4 bytes is in another file.
+  private func external(_ location: String, offset: String = "0", length: String = "4") -> [UInt8] {
+    let entries = [("location", location), ("offset", offset), ("length", length)]
+      .flatMap { field(13, field(1, $0) + field(2, $1)) }
+    let tensor = [0x08, 1, 0x10, 1] + field(8, "w") + entries + [0x70, 1]
+    return [0x08, 8] + field(7, field(5, tensor)) + field(8, [0x10, 17])
+  }
+
+  @Test func dataOutsideOfTheModelsFolderIsRefused() throws {
+    try withTemporaryFolder { outer in
+      try put([0, 0, 0x80, 0x3f], outer, "secret")
+      try withTemporaryFolder { folder in
+        try put([0, 0, 0x80, 0x3f, 9], folder, "data")
+        try link("\(outer)/secret", folder, "link")
+        try link("data", folder, "inner")
+        func read(_ model: [UInt8]) throws -> AnyTensor? {
+          try put(model, folder, "m.onnx")
+          return try ONNXFile.read("\(folder)/m.onnx").initializers["w"]
+        }
+        #expect(try read(external("data")) == .float32(Tensor([1], [1])))
+        #expect(try read(external("inner")) == .float32(Tensor([1], [1])))
+        for name in ["link", "\(outer)/secret", "../secret", "a/../../secret", "", ".", "/"] {
+          #expect(throws: SwiftletError.self, "\(name)") { try read(external(name)) }
+        }
+        expectError(.badInput) { try read(external("data", offset: "2")) }
+        expectError(.badInput) { try read(external("data", offset: "6")) }
+        expectError(.badInput) { try read(external("data", offset: "-1")) }
+        expectError(.badInput) { try read(external("data", length: "5")) }
+        expectError(.badInput) { try read(external("data", length: "9223372036854775807")) }
+        expectError(.io) { try read(external("missing")) }
+      }
+      expectError(.unsupported) { try ONNXFile.parse(external("data")) }
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+import Testing
+
+/// Rewrites leave less to do and the same results.
+struct RewriteTests {
+  private func random(_ shape: Shape, _ generator: inout RandomGenerator) -> AnyTensor {
+    .float32(Tensor<Double>(shape, normalUsing: &generator).map { Float($0) })
+  }
+
+  /// A layer, `BatchNormalization` behind it, and the shape of the input.
+  struct Layer: Sendable, CustomStringConvertible {
+    let node: Node
+    let input, weight: Shape
+    let channels: Int
+    var description: String { "\(node.opType) \(node.attributes)" }
+
+    init(
+      _ opType: String, _ input: Shape, _ weight: Shape, channels: Int, bias: Bool,
+      _ attributes: [String: Attribute] = [:]
+    ) {
+      node = Node(
+        opType, name: "layer", inputs: ["x", "w"] + (bias ? ["b"] : []), outputs: ["h"],
+        attributes: attributes)
+      (self.input, self.weight, self.channels) = (input, weight, channels)
+    }
+  }
+
+  private static let layers: [Layer] = [
+    Layer("Conv", [2, 3, 5, 5], [4, 3, 3, 3], channels: 4, bias: true),
+    Layer("Conv", [2, 4, 7], [6, 2, 3], channels: 6, bias: false, ["group": .int(2)]),
+    Layer(
+      "ConvTranspose", [1, 4, 3, 3], [4, 3, 2, 2], channels: 6, bias: true, ["group": .int(2)]),
+    Layer("Gemm", [3, 5], [5, 4], channels: 4, bias: false),
+    Layer("Gemm", [3, 5], [4, 5], channels: 4, bias: true, ["transB": .int(1)]),
+  ]
+
+  private func graph(_ layer: Layer) -> Graph {
+    var generator = RandomGenerator(seed: 3)
+    var graph = Graph(
+      name: "g",
+      nodes: [
+        layer.node,
+        Node(
+          "BatchNormalization", name: "bn", inputs: ["h", "s", "t", "m", "v"], outputs: ["y"],
+          attributes: ["epsilon": .float(0.01)]),
+      ],
+      inputs: [ValueInfo("x", .float32, layer.input.dimensions.map(Dimension.fixed))],
+      outputs: [ValueInfo("y", .float32, [])])
+    graph.initializers["w"] = random(layer.weight, &generator)
+    for name in ["b", "s", "t", "m"] {
+      graph.initializers[name] = random([layer.channels], &generator)
+    }
+    graph.initializers["v"] = .float32(
+      Tensor([layer.channels], (0..<layer.channels).map { 0.3 + Float($0) }))
+    return graph
+  }
+
+  private func result(_ graph: Graph, _ x: AnyTensor) throws -> Tensor<Float> {
+    try #require(try Plan(graph).run(["x": x], ExecutionContext())["y"]).require()
+  }
+
+  @Test(arguments: layers)
+  func batchNormalizationBecomesPartOfTheLayer(layer: Layer) throws {
+    var generator = RandomGenerator(seed: 9)
+    let (before, x) = (graph(layer), random(layer.input, &generator))
+    let after = before.foldingBatchNormalization()
+    #expect(after.nodes.map(\.opType) == [layer.node.opType])
+    #expect(after.initializers.count == 2)
+    let (a, b) = (try result(before, x).elements, try result(after, x).elements)
+    #expect(a.count == b.count && a.count > 0)
+    for (a, b) in zip(a, b) { #expect(abs(a - b) <= 1e-5 * max(1, abs(a))) }
+  }
+
+  @Test func batchNormalizationStaysWhereTheLayersResultIsRead() {
+    var other = graph(Self.layers[0])
+    other.nodes.append(Node("Relu", name: "r", inputs: ["h"], outputs: ["z"]))
+    #expect(other.foldingBatchNormalization() == other)
+    var shown = graph(Self.layers[0])
+    shown.outputs.append(ValueInfo("h", .float32, []))
+    #expect(shown.foldingBatchNormalization() == shown)
+    var scaled = graph(Self.layers[4])
+    scaled.nodes[0].attributes["beta"] = .float(2)
+    #expect(scaled.foldingBatchNormalization().nodes.count == 2)
+  }
+
+  @Test func weightsThatOthersReadKeepTheirValues() throws {
+    var shared = graph(Self.layers[0])
+    shared.nodes.append(Node("Relu", name: "r", inputs: ["w"], outputs: ["z"]))
+    shared.outputs.append(ValueInfo("z", .float32, []))
+    let after = shared.foldingBatchNormalization()
+    #expect(after.initializers["w"] == shared.initializers["w"])
+    #expect(after.nodes[0].inputs[1] != "w")
+  }
+
+  @Test func constantsAreComputed() throws {
+    var graph = Graph(
+      name: "g",
+      nodes: [
+        Node(
+          "Constant", name: "c", inputs: [], outputs: ["c"],
+          attributes: ["value": .tensor(list(2, 3))]),
+        Node("Add", name: "a", inputs: ["c", "k"], outputs: ["s"]),
+        Node("Reshape", name: "r", inputs: ["x", "s"], outputs: ["y"]),
+        Node("Neg", name: "n", inputs: ["k"], outputs: ["z"]),
+        Node("ConstantOfShape", name: "big", inputs: ["huge"], outputs: ["zeros"]),
+        Node("DequantizeLinear", name: "q", inputs: ["i8", "scale"], outputs: ["w"]),
+      ],
+      inputs: [ValueInfo("x", .float32, [.fixed(12)])],
+      outputs: ["y", "z", "zeros", "w"].map { ValueInfo($0, .float32, []) })
+    graph.initializers = [
+      "k": list(1, 1), "huge": list(1 << 20, 4), "scale": floats([], [1]),
+      "i8": .int8(Tensor([1], [3])),
+    ]
+    let after = graph.foldingConstants()
+    #expect(after.nodes.map(\.name) == ["r", "n", "big", "q"])
+    #expect(after.initializers["s"] == list(3, 4))
+    #expect(after.initializers["c"] == nil)
+  }
+
+  @Test func identitiesGo() throws {
+    func node(_ opType: String, _ input: String, _ output: String) -> Node {
+      Node(opType, name: output, inputs: [input], outputs: [output])
+    }
+    let graph = Graph(
+      name: "g",
+      nodes: [
+        node("Identity", "x", "a"), node("Dropout", "a", "b"), node("Relu", "b", "c"),
+        node("Identity", "c", "d"), node("Neg", "c", "e"), node("Identity", "d", "y"),
+        node("Identity", "x", "z"),
+      ],
+      inputs: [ValueInfo("x", .float32, [.fixed(3)])],
+      outputs: ["y", "e", "z"].map { ValueInfo($0, .float32, []) })
+    let after = graph.removingIdentities()
+    #expect(after.nodes.map(\.opType) == ["Relu", "Neg", "Identity"])
+    let x: [String: AnyTensor] = ["x": floats([3], [-1, 0, 2])]
+    #expect(
+      try Plan(after).run(x, ExecutionContext()) == Plan(graph).run(x, ExecutionContext()))
+  }
+}
