@@ -57,15 +57,19 @@ public struct Plan: Sendable {
           .badInput, "input '\(name)' is written by no earlier node", at: node.label,
           mend: "nodes must be in execution order")
       }
-      guard node.outputs.first?.isEmpty == false else {
+      guard node.outputs.contains(where: { !$0.isEmpty }) else {
         throw SwiftletError(.badInput, "the node has no output", at: node.label)
       }
       let inputs = node.reads.map { $0.isEmpty ? nil : slot($0) }
-      for name in node.outputs where !written.insert(name).inserted {
+      // Outputs that are left out have slots too, under names that no file can give.
+      let names = node.outputs.enumerated().map {
+        $1.isEmpty ? "\u{0}\(drafts.count).\($0)" : $1
+      }
+      for name in names where !written.insert(name).inserted {
         throw SwiftletError(.badInput, "value '\(name)' is written twice", at: node.label)
       }
       let op = try locating(node.label) { try OperatorRegistry.make(node, opset: graph.opset) }
-      drafts.append((node, op, inputs, node.outputs.map(slot)))
+      drafts.append((node, op, inputs, names.map(slot)))
     }
     outputs = try graph.outputs.map {
       guard written.contains($0.name) else {

@@ -1,0 +1,58 @@
+import SwiftletCore
+
+/// The part that normalizations of rows share.
+struct RowStatistics {
+  /// Of each row: its mean, and 1 / √(variance + epsilon).
+  private let means, factors: [Double]
+
+  /// - Parameters:
+  ///   - x: Packed rows × length.
+  ///   - centers: Whether the mean counts; otherwise it is 0 and the variance is the mean square.
+  init<T: LayerElement>(_ x: Tensor<T>, epsilon: Double, centers: Bool, _ pool: ThreadPool) {
+    let length = x.shape[1]
+    var both = Tensor<Double>(uninitialized: [x.shape[0], 2])
+    let count = Double(max(1, length))
+    pool.forEachBlock(of: &both, minimumWork: 1 + (1 << 13) / max(1, length)) { rows, output in
+      for row in rows {
+        let values = x.span.extracting(row * length..<(row + 1) * length)
+        var (sum, squares) = (0.0, 0.0)
+        if centers { for i in values.indices { sum += Double(values[i]) } }
+        let mean = sum / count
+        for i in values.indices {
+          let difference = Double(values[i]) - mean
+          squares += difference * difference
+        }
+        output[2 * (row - rows.lowerBound)] = mean
+        output[2 * (row - rows.lowerBound) + 1] = 1 / (squares / count + epsilon).squareRoot()
+      }
+    }
+    let values = both.elements
+    means = (0..<x.shape[0]).map { values[2 * $0] }
+    factors = (0..<x.shape[0]).map { values[2 * $0 + 1] }
+  }
+
+  func means<T: LayerElement>(_ shape: Shape) -> Tensor<T> { Tensor(shape, means.map { T($0) }) }
+  func factors<T: LayerElement>(_ shape: Shape) -> Tensor<T> {
+    Tensor(shape, factors.map { T($0) })
+  }
+
+  /// (x − mean) · factor of each row, times and plus what `index` gives for a row and a position.
+  func apply<T: LayerElement>(
+    _ x: inout Tensor<T>, scale: Tensor<T>, bias: Tensor<T>?, _ pool: ThreadPool,
+    index: @Sendable (_ row: Int, _ position: Int) -> Int
+  ) {
+    let length = x.shape[1]
+    let (means, factors) = (means, factors)
+    pool.forEachBlock(of: &x) { rows, values in
+      for row in rows {
+        let start = (row - rows.lowerBound) * length
+        let (mean, factor) = (T(means[row]), T(factors[row]))
+        for i in 0..<length {
+          let parameter = index(row, i)
+          let normal = (values[start + i] - mean) * factor * scale.span[parameter]
+          values[start + i] = bias == nil ? normal : normal + bias!.span[parameter]
+        }
+      }
+    }
+  }
+}
