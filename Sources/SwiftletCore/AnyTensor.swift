@@ -67,6 +67,35 @@ public enum AnyTensor: Sendable {
   }
 }
 
+// MARK: - Memory
+
+extension AnyTensor {
+  /// A packed tensor with undefined elements, for results that are about to be written in full.
+  package init(uninitialized dtype: DType, _ shape: Shape) {
+    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      AnyTensor(Tensor<Element>(uninitialized: shape))
+    }
+    self = opened(dtype.elementType)
+  }
+
+  /// The elements packed in row-major order.
+  package var contiguous: AnyTensor {
+    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      AnyTensor(typed(as: Element.self)!.contiguous())
+    }
+    return opened(dtype.elementType)
+  }
+
+  /// The first element of a packed tensor. Valid as long as the tensor is; writing is up to whoever
+  /// knows that nobody else has it.
+  @unsafe package var unsafeStart: UnsafeMutableRawPointer {
+    func opened<Element: TensorElement>(_: Element.Type) -> UnsafeMutableRawPointer {
+      unsafe UnsafeMutableRawPointer(typed(as: Element.self)!.unsafeStart)
+    }
+    return unsafe opened(dtype.elementType)
+  }
+}
+
 extension AnyTensor: Equatable {
   public static func == (a: AnyTensor, b: AnyTensor) -> Bool {
     func equal<Element: TensorElement>(_: Element.Type) -> Bool {

@@ -123,6 +123,11 @@ extension Tensor {
   }
 }
 
+extension Tensor {
+  /// The first element, without a check of who else holds the tensor.
+  @unsafe var unsafeStart: UnsafeMutablePointer<Element> { unsafe storage.base + offset }
+}
+
 extension MutableSpan where Element: BitwiseCopyable {
   /// The elements in `range`, for writing.
   @_lifetime(&self)

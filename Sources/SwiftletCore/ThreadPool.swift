@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import Synchronization
 
@@ -35,7 +34,19 @@ public struct ThreadPool: Sendable, Hashable {
   ) {
     let pieces = partition(total, minimumLength: minimumLength)
     if pieces.count == 1 { return body(pieces[0]) }
-    DispatchQueue.concurrentPerform(iterations: pieces.count) { body(pieces[$0]) }
+    if !WorkerTeam.shared.run(pieces.count, { body(pieces[$0]) }) { pieces.forEach(body) }
+  }
+
+  /// Calls `body` once on each of ``count`` threads at the same time, so that they may wait for each
+  /// other.
+  ///
+  /// - Returns: False, without having called it, if another computation has the threads.
+  package func together(_ body: @Sendable (_ thread: Int) -> Void) -> Bool {
+    if count == 1 {
+      body(0)
+      return true
+    }
+    return WorkerTeam.shared.run(count, body)
   }
 
   /// The results of `body` for `0 ..< count`, in order; the calls run at the same time.

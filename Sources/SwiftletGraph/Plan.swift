@@ -29,12 +29,15 @@ public struct Plan: Sendable {
 
   /// - Throws: `unsupported` naming every node whose operator is unknown; `badInput` if the graph
   ///   does not hold together.
-  public init(_ graph: Graph) throws { try self.init(graph, captured: []) }
+  public init(_ graph: Graph) throws { try self.init(graph, custom: [:]) }
 
-  /// - Parameter captured: Names that an inner graph, or a neighbour of it, has from the graph
-  ///   around it.
-  init(_ graph: Graph, captured: [String]) throws {
-    try Self.checkOperators(graph)
+  /// - Parameters:
+  ///   - captured: Names that an inner graph, or a neighbour of it, has from the graph around it.
+  ///   - custom: Operators of nodes that are not ONNX's, by node name.
+  package init(
+    _ graph: Graph, captured: [String] = [], custom: [String: any Operator]
+  ) throws {
+    try Self.checkOperators(graph, custom)
     var slots: OrderedDictionary<String, Int> = [:]
     func slot(_ name: String) -> Int {
       if let known = slots[name] { return known }
@@ -68,7 +71,9 @@ public struct Plan: Sendable {
       for name in names where !written.insert(name).inserted {
         throw SwiftletError(.badInput, "value '\(name)' is written twice", at: node.label)
       }
-      let op = try locating(node.label) { try OperatorRegistry.make(node, opset: graph.opset) }
+      let op = try locating(node.label) {
+        try custom[node.name] ?? OperatorRegistry.make(node, opset: graph.opset)
+      }
       drafts.append((node, op, inputs, names.map(slot)))
     }
     outputs = try graph.outputs.map {
@@ -96,8 +101,12 @@ public struct Plan: Sendable {
     names = Array(slots.keys)
   }
 
-  private static func checkOperators(_ graph: Graph) throws {
-    let unknown = graph.nodes.filter { !OperatorRegistry.supports($0) }
+  private static func checkOperators(
+    _ graph: Graph, _ custom: [String: any Operator]
+  ) throws {
+    let unknown = graph.nodes.filter {
+      custom[$0.name] == nil && !OperatorRegistry.supports($0)
+    }
     guard let first = unknown.first else { return }
     if unknown.count == 1 {
       _ = try locating(first.label) { try OperatorRegistry.make(first, opset: graph.opset) }
@@ -240,6 +249,15 @@ public struct Plan: Sendable {
     let (values, known) = try bindKnown(inputs)
     let results = try run(values, known: known, context, observe: observe)
     return Dictionary(uniqueKeysWithValues: zip(outputs, results).map { ($0.name, $1) })
+  }
+
+  /// Computes the outputs from the inputs, both in the plan's order, whose types and shapes are known
+  /// to fit.
+  package func run(fitting inputs: [AnyTensor], _ context: ExecutionContext) throws -> [AnyTensor] {
+    var values = [AnyTensor?](repeating: nil, count: names.count)
+    for (slot, tensor) in constants { values[slot] = tensor }
+    for (input, tensor) in zip(self.inputs, inputs) { values[input.slot] = tensor }
+    return try run(values, known: steps.count, context)
   }
 
   /// Computes the outputs from slots with constants and inputs filled in. From the step `known` on,

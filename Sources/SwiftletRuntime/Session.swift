@@ -1,39 +1,146 @@
 public import SwiftletCore
 public import SwiftletGraph
+import Synchronization
 
 /// A model ready to be run, again and again, on some number of threads.
 ///
-/// Safe to use from several threads at once: running changes nothing in the session.
+/// The graph is simplified once, and compiled for the shapes of the inputs when they first occur:
+/// what has kernels of its own runs on them, fused and channels-last; the rest runs on the
+/// operators' reference. Weights are packed once, whatever the batch.
+///
+/// Safe to use from several threads at once. One of them has the pool's threads at a time; the others
+/// run on their own.
 public struct Session: Sendable {
-  private let plan: Plan
-  private let context: ExecutionContext
+  private let core: Core
 
   /// - Throws: `unsupported` or `badInput` if the graph cannot be run; see ``Plan``.
   public init(_ graph: Graph, threads: ThreadPool = .available) throws {
-    plan = try Plan(graph)
-    context = ExecutionContext(pool: threads)
+    core = try Core(graph, threads)
   }
 
-  public var inputs: [ValueInfo] { plan.inputs.map(\.info) }
-  public var outputNames: [String] { plan.outputs.map(\.name) }
+  public var inputs: [ValueInfo] { core.reference.inputs.map(\.info) }
+  public var outputNames: [String] { core.reference.outputs.map(\.name) }
 
   /// Computes all outputs from all inputs, by name.
   ///
   /// - Throws: `badInput` for a missing, unknown or misshapen input.
   public func run(_ inputs: [String: AnyTensor]) throws -> [String: AnyTensor] {
-    try plan.run(inputs, context)
+    guard let tensors = core.fitting(inputs) else {
+      // Says what is wrong with them.
+      return try core.reference.run(inputs, core.context)
+    }
+    let results = try core.run(tensors)
+    return Dictionary(uniqueKeysWithValues: zip(outputNames, results))
   }
 
   /// Computes the first output of a model that has one input.
   ///
   /// - Throws: As ``run(_:)-([String:AnyTensor])``; `badInput` too if the output is not fp32.
   public func run(_ input: Tensor<Float>) throws -> Tensor<Float> {
-    guard plan.inputs.count == 1, let output = plan.outputs.first else {
+    guard inputs.count == 1, let output = outputNames.first else {
       throw SwiftletError(
-        .unsupported, "the model has \(plan.inputs.count) inputs and \(plan.outputs.count) outputs",
+        .unsupported, "the model has \(inputs.count) inputs and \(outputNames.count) outputs",
         mend: "only models with one input can be used here")
     }
-    let results = try plan.run([plan.inputs[0].info.name: AnyTensor(input)], context)
-    return try locating("output '\(output.name)'") { try results[output.name]!.require() }
+    let results = try run([inputs[0].name: AnyTensor(input)])
+    return try locating("output '\(output)'") { try results[output]!.require() }
+  }
+
+  /// Compiles for the given input shapes, unless that has been done.
+  ///
+  /// - Throws: `badInput` if they do not fit the model.
+  public func prepare(_ shapes: [String: Shape]) throws {
+    let ordered = try inputs.map { info in
+      guard let shape = shapes[info.name] else {
+        throw SwiftletError(.badInput, "input '\(info.name)' is missing")
+      }
+      return shape
+    }
+    _ = try core.compiled(for: ordered)
+  }
+
+  /// Bytes of packed weights, shared by all shapes.
+  public var packedByteCount: Int { core.cache.byteCount }
+
+  /// How the model is run for inputs of some shapes.
+  final class Compiled: Sendable {
+    let shapes: [Shape]
+    /// The graph with its segments; `nil` if shapes depend on data, so that the reference runs it.
+    let plan: Plan?
+    let segments: [String: Segment]
+
+    init(_ shapes: [Shape], _ plan: Plan?, _ segments: [String: Segment]) {
+      (self.shapes, self.plan, self.segments) = (shapes, plan, segments)
+    }
+  }
+
+  final class Core: Sendable {
+    let graph: Graph
+    let reference: Plan
+    let context: ExecutionContext
+    let cache = PackedWeights()
+    /// The most recently used first.
+    private let known = Mutex<[Compiled]>([])
+    /// Shapes that stay compiled.
+    private static let capacity = 16
+
+    init(_ graph: Graph, _ pool: ThreadPool) throws {
+      // What is wrong with a graph is said of its own nodes.
+      _ = try Plan(graph)
+      self.graph = graph.simplified()
+      reference = try Plan(self.graph)
+      context = ExecutionContext(pool: pool)
+    }
+
+    /// The inputs in the plan's order, if they are there and of the declared kind.
+    func fitting(_ inputs: [String: AnyTensor]) -> [AnyTensor]? {
+      guard inputs.count == reference.inputs.count else { return nil }
+      var tensors: [AnyTensor] = []
+      for (info, _) in reference.inputs {
+        guard let tensor = inputs[info.name], tensor.dtype == info.dtype,
+          info.accepts(tensor.shape)
+        else { return nil }
+        tensors.append(tensor)
+      }
+      return tensors
+    }
+
+    func run(_ tensors: [AnyTensor]) throws -> [AnyTensor] {
+      let compiled = try compiled(for: tensors.map(\.shape))
+      if let plan = compiled.plan { return try plan.run(fitting: tensors, context) }
+      let names = reference.inputs.map(\.info.name)
+      let results = try reference.run(
+        Dictionary(uniqueKeysWithValues: zip(names, tensors)), context)
+      return reference.outputs.map { results[$0.name]! }
+    }
+
+    func compiled(for shapes: [Shape]) throws -> Compiled {
+      let found = known.withLock { known -> Compiled? in
+        guard let index = known.firstIndex(where: { $0.shapes == shapes }) else { return nil }
+        if index > 0 { known.insert(known.remove(at: index), at: 0) }
+        return known[0]
+      }
+      if let found { return found }
+      let made = try compile(shapes)
+      known.withLock { known in
+        known.insert(made, at: 0)
+        if known.count > Self.capacity { known.removeLast() }
+      }
+      return made
+    }
+
+    private func compile(_ shapes: [Shape]) throws -> Compiled {
+      let names = reference.inputs.map(\.info.name)
+      let infos: [String: TensorInfo]
+      do {
+        infos = try reference.infer(Dictionary(uniqueKeysWithValues: zip(names, shapes)))
+      } catch let error as SwiftletError where error.code == .unsupported {
+        return Compiled(shapes, nil, [:])
+      }
+      let images = shapes.first { $0.rank > 0 }?[0] ?? 1
+      let segments = Segments(graph, infos, images: images, pool: context.pool, cache: cache)
+      return Compiled(
+        shapes, try Plan(segments.graph, custom: segments.segments), segments.segments)
+    }
   }
 }

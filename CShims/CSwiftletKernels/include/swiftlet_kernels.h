@@ -7,16 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Instruction set tiers, lowest first. Each includes the ones below. */
-typedef enum { SWL_ISA_SCALAR, SWL_ISA_AVX2, SWL_ISA_AVX512, SWL_ISA_VNNI } swl_isa;
-
-/* The highest tier this CPU can run. */
-swl_isa swl_isa_supported(void);
-
-/* Whether the CPU has the feature, by the names of swl_cpu_feature_name. */
-int swl_cpu_feature_count(void);
-const char *swl_cpu_feature_name(int index);
-bool swl_cpu_has_feature(int index);
+#include "swiftlet_isa.h"
+#include "swiftlet_product_kernels.h"
 
 /* q[i] = saturate(roundTiesToEven(x[i] / scale) + zero_point); NaN gives zero_point. The limits
  * are those of the type. All variants agree bit for bit. */

@@ -1,9 +1,9 @@
-import SwiftletCore
+package import SwiftletCore
 
 /// The geometry that convolution and pooling share: a window that steps over a padded image of one
 /// to three spatial axes.
-struct SlidingWindow: Sendable, Equatable {
-  enum AutoPad: String {
+package struct SlidingWindow: Sendable, Equatable {
+  package enum AutoPad: String {
     case explicit = "NOTSET"
     case valid = "VALID"
     case sameUpper = "SAME_UPPER"
@@ -16,16 +16,16 @@ struct SlidingWindow: Sendable, Equatable {
   static let extents = 1...1 << 40
 
   /// One element per spatial axis.
-  let kernel: [Int]
-  let strides: [Int]
-  let dilations: [Int]
+  package let kernel: [Int]
+  package let strides: [Int]
+  package let dilations: [Int]
   /// Padding before each axis, then after each.
-  let pads: [Int]
-  let autoPad: AutoPad
-  let roundsUp: Bool
+  package let pads: [Int]
+  package let autoPad: AutoPad
+  package let roundsUp: Bool
 
   /// - Parameter kernel: Extents of the window; `nil` reads the attribute `kernel_shape`.
-  init(_ node: Node, kernel: [Int]? = nil) throws {
+  package init(_ node: Node, kernel: [Int]? = nil) throws {
     guard let kernel = try kernel ?? node.ints("kernel_shape") else {
       throw SwiftletError(.badInput, "\(node.opType) lacks the attribute kernel_shape")
     }
@@ -56,10 +56,10 @@ struct SlidingWindow: Sendable, Equatable {
   }
 
   /// The window placed along one axis of an image.
-  struct Axis: Sendable, Equatable {
-    let kernel, stride, dilation: Int
-    let input, output: Int
-    let before, after: Int
+  package struct Axis: Sendable, Equatable {
+    package let kernel, stride, dilation: Int
+    package let input, output: Int
+    package let before, after: Int
 
     /// An axis that is not there: images of fewer axes have extents of 1 in front.
     static let absent = Axis(
@@ -104,10 +104,10 @@ struct SlidingWindow: Sendable, Equatable {
   }
 
   /// The window placed on one image size.
-  struct Placement: Sendable, Equatable {
-    let depth, height, width: Axis
+  package struct Placement: Sendable, Equatable {
+    package let depth, height, width: Axis
     /// How many of the axes are there: the last ones.
-    let rank: Int
+    package let rank: Int
 
     init(_ axes: [Axis]) {
       let all = [Axis](repeating: .absent, count: 3 - axes.count) + axes
@@ -121,7 +121,7 @@ struct SlidingWindow: Sendable, Equatable {
     /// Extents of the image and of the output, as the tensors have them.
     var input: [Int] { axes.map(\.input) }
     var output: [Int] { axes.map(\.output) }
-    var alwaysMeetsImage: Bool { axes.allSatisfy(\.alwaysMeetsImage) }
+    package var alwaysMeetsImage: Bool { axes.allSatisfy(\.alwaysMeetsImage) }
 
     /// The positions of a packed output, in order.
     @inline(__always)
@@ -151,7 +151,7 @@ struct SlidingWindow: Sendable, Equatable {
   }
 
   /// - Throws: `badInput` if the window does not fit into the padded images N×C×….
-  func place(_ shape: Shape) throws -> Placement {
+  package func place(_ shape: Shape) throws -> Placement {
     guard shape.rank == kernel.count + 2,
       shape.dimensions[2...].allSatisfy({ $0 <= Self.extents.upperBound })
     else {

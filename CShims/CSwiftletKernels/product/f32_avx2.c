@@ -1,0 +1,49 @@
+#include "product.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define SWL_TARGET __attribute__((target("avx2,fma")))
+#define SWL_LANES 8
+#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
+
+typedef __m256 swl_sums, swl_weights, swl_inputs;
+
+SWL_INLINE swl_sums zero_sums(void) { return _mm256_setzero_ps(); }
+SWL_INLINE swl_weights load_weights(const uint8_t *p) {
+  return _mm256_loadu_ps((const float *)p);
+}
+SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
+  return _mm256_broadcast_ss((const float *)p);
+}
+SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
+  return _mm256_fmadd_ps(inputs, weights, sums);
+}
+
+/* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
+SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
+                       const uint8_t *addend) {
+  const size_t left = product->columns - first;
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i mask =
+      _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(left < SWL_LANES ? left : SWL_LANES)), lane);
+  __m256 value = _mm256_add_ps(sums, _mm256_loadu_ps((const float *)product->bias + first));
+  if (addend)
+    value = _mm256_add_ps(value, _mm256_maskload_ps((const float *)addend + first, mask));
+  value = _mm256_max_ps(_mm256_set1_ps(product->low), value);
+  value = _mm256_min_ps(_mm256_set1_ps(product->high), value);
+  _mm256_maskstore_ps((float *)out + first, mask, value);
+}
+
+#include "tile.inc"
+
+SWL_TILE_PAIR(1)
+SWL_TILE_PAIR(2)
+SWL_TILE_PAIR(4)
+SWL_TILE_PAIR(6)
+
+const swl_product_kernel swl_product_f32_avx2 = {
+    "f32 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_F32, SWL_LANES, 6,
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6)};
+
+#endif

@@ -1,0 +1,49 @@
+#include "product.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define SWL_LANES 16
+#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
+
+typedef __m512 swl_sums, swl_weights, swl_inputs;
+
+SWL_INLINE swl_sums zero_sums(void) { return _mm512_setzero_ps(); }
+SWL_INLINE swl_weights load_weights(const uint8_t *p) { return _mm512_loadu_ps(p); }
+SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
+  return _mm512_set1_ps(*(const float *)p);
+}
+SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
+  return _mm512_fmadd_ps(inputs, weights, sums);
+}
+
+/* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
+SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
+                       const uint8_t *addend) {
+  const size_t left = product->columns - first;
+  const __mmask16 mask = left < SWL_LANES ? (__mmask16)((1u << left) - 1) : 0xffff;
+  __m512 value = _mm512_add_ps(sums, _mm512_loadu_ps((const float *)product->bias + first));
+  if (addend)
+    value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, (const float *)addend + first));
+  value = _mm512_max_ps(_mm512_set1_ps(product->low), value);
+  value = _mm512_min_ps(_mm512_set1_ps(product->high), value);
+  _mm512_mask_storeu_ps((float *)out + first, mask, value);
+}
+
+#include "tile.inc"
+
+SWL_TILE_PAIR(1)
+SWL_TILE_PAIR(2)
+SWL_TILE_PAIR(4)
+SWL_TILE_PAIR(6)
+SWL_TILE_PAIR(8)
+SWL_TILE_PAIR(10)
+SWL_TILE_PAIR(12)
+SWL_TILE_PAIR(14)
+
+const swl_product_kernel swl_product_f32_avx512 = {
+    "f32 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_F32, SWL_LANES, 14,
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)};
+
+#endif

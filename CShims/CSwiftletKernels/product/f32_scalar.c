@@ -1,0 +1,38 @@
+#include "product.h"
+
+#define SWL_TARGET
+#define SWL_LANES 8
+#define SWL_INLINE static inline
+
+typedef struct {
+  float at[SWL_LANES];
+} swl_sums, swl_weights;
+typedef float swl_inputs;
+
+SWL_INLINE swl_sums zero_sums(void) { return (swl_sums){{0}}; }
+SWL_INLINE swl_weights load_weights(const uint8_t *p) { return *(const swl_weights *)p; }
+SWL_INLINE swl_inputs load_inputs(const uint8_t *p) { return *(const float *)p; }
+SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
+  for (int i = 0; i < SWL_LANES; i++) sums.at[i] += inputs * weights.at[i];
+  return sums;
+}
+
+/* Written so that NaN sums stay NaN. */
+SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
+                       const uint8_t *addend) {
+  for (size_t i = 0; i < SWL_LANES && first + i < product->columns; i++) {
+    float value = sums.at[i] + ((const float *)product->bias)[first + i];
+    if (addend) value += ((const float *)addend)[first + i];
+    value = value < product->low ? product->low : value;
+    ((float *)out)[first + i] = value > product->high ? product->high : value;
+  }
+}
+
+#include "tile.inc"
+
+SWL_TILE_PAIR(1)
+SWL_TILE_PAIR(2)
+
+const swl_product_kernel swl_product_f32_scalar = {
+    "f32 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_F32, SWL_LANES, 2,
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)};

@@ -1,0 +1,45 @@
+#include "product.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* vpmaddubsw would saturate, so bytes are widened to 16 bits, those at even and at odd places apart,
+ * and vpmaddwd adds exactly. */
+#define SWL_TARGET __attribute__((target("avx2,fma")))
+#define SWL_LANES 8
+#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
+
+typedef __m256i swl_sums;
+typedef struct {
+  __m256i even, odd;
+} swl_weights, swl_inputs;
+
+SWL_INLINE swl_sums zero_sums(void) { return _mm256_setzero_si256(); }
+SWL_INLINE swl_weights load_weights(const uint8_t *p) {
+  const __m256i bytes = _mm256_loadu_si256((const __m256i *)p);
+  return (swl_weights){_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8),
+                       _mm256_srai_epi16(bytes, 8)};
+}
+SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
+  const __m256i bytes = _mm256_set1_epi32(*(const int32_t *)p);
+  return (swl_inputs){_mm256_and_si256(bytes, _mm256_set1_epi16(0xff)),
+                      _mm256_srli_epi16(bytes, 8)};
+}
+SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
+  sums = _mm256_add_epi32(sums, _mm256_madd_epi16(inputs.even, weights.even));
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(inputs.odd, weights.odd));
+}
+
+#include "u8s8_finish256.inc"
+
+#include "tile.inc"
+
+SWL_TILE_PAIR(1)
+SWL_TILE_PAIR(2)
+SWL_TILE_PAIR(4)
+
+const swl_product_kernel swl_product_u8s8_avx2 = {
+    "u8s8 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 4,
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4)};
+
+#endif

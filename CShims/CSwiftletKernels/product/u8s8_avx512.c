@@ -1,0 +1,47 @@
+#include "product.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* Without VNNI: vpmaddubsw would saturate, so bytes are widened to 16 bits, those at even and at odd
+ * places apart, and vpmaddwd adds exactly. */
+#define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define SWL_LANES 16
+#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
+
+typedef __m512i swl_sums;
+typedef struct {
+  __m512i even, odd;
+} swl_weights, swl_inputs;
+
+SWL_INLINE swl_sums zero_sums(void) { return _mm512_setzero_si512(); }
+SWL_INLINE swl_weights load_weights(const uint8_t *p) {
+  const __m512i bytes = _mm512_loadu_si512(p);
+  return (swl_weights){_mm512_srai_epi16(_mm512_slli_epi16(bytes, 8), 8),
+                       _mm512_srai_epi16(bytes, 8)};
+}
+SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
+  const __m512i bytes = _mm512_set1_epi32(*(const int32_t *)p);
+  return (swl_inputs){_mm512_and_si512(bytes, _mm512_set1_epi16(0xff)),
+                      _mm512_srli_epi16(bytes, 8)};
+}
+SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
+  sums = _mm512_add_epi32(sums, _mm512_madd_epi16(inputs.even, weights.even));
+  return _mm512_add_epi32(sums, _mm512_madd_epi16(inputs.odd, weights.odd));
+}
+
+#include "u8s8_finish512.inc"
+
+#include "tile.inc"
+
+SWL_TILE_PAIR(1)
+SWL_TILE_PAIR(2)
+SWL_TILE_PAIR(4)
+SWL_TILE_PAIR(6)
+SWL_TILE_PAIR(8)
+
+const swl_product_kernel swl_product_u8s8_avx512 = {
+    "u8s8 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 8,
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 8, 8, 8, 8, 8, 8)};
+
+#endif

@@ -1,0 +1,38 @@
+#include "product.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define SWL_LANES 16
+#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
+
+typedef __m512i swl_sums, swl_weights, swl_inputs;
+
+SWL_INLINE swl_sums zero_sums(void) { return _mm512_setzero_si512(); }
+SWL_INLINE swl_weights load_weights(const uint8_t *p) { return _mm512_loadu_si512(p); }
+SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
+  return _mm512_set1_epi32(*(const int32_t *)p);
+}
+SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
+  return _mm512_dpbusd_epi32(sums, inputs, weights);
+}
+
+#include "u8s8_finish512.inc"
+
+#include "tile.inc"
+
+SWL_TILE_PAIR(1)
+SWL_TILE_PAIR(2)
+SWL_TILE_PAIR(4)
+SWL_TILE_PAIR(6)
+SWL_TILE_PAIR(8)
+SWL_TILE_PAIR(10)
+SWL_TILE_PAIR(12)
+SWL_TILE_PAIR(14)
+
+const swl_product_kernel swl_product_u8s8_avx512vnni = {
+    "u8s8 avx512vnni", SWL_ISA_VNNI, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 14,
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)};
+
+#endif

@@ -1,0 +1,48 @@
+#include <math.h>
+
+#include "product.h"
+
+#define SWL_TARGET
+#define SWL_LANES 8
+#define SWL_INLINE static inline
+
+typedef struct {
+  int32_t at[SWL_LANES];
+} swl_sums;
+typedef struct {
+  int8_t at[SWL_LANES][4];
+} swl_weights;
+typedef struct {
+  uint8_t at[4];
+} swl_inputs;
+
+SWL_INLINE swl_sums zero_sums(void) { return (swl_sums){{0}}; }
+SWL_INLINE swl_weights load_weights(const uint8_t *p) { return *(const swl_weights *)p; }
+SWL_INLINE swl_inputs load_inputs(const uint8_t *p) { return *(const swl_inputs *)p; }
+SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
+  for (int i = 0; i < SWL_LANES; i++)
+    for (int e = 0; e < 4; e++) sums.at[i] += inputs.at[e] * weights.at[i][e];
+  return sums;
+}
+
+SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
+                       const uint8_t *addend) {
+  for (size_t i = 0; i < SWL_LANES && first + i < product->columns; i++) {
+    const int32_t sum = sums.at[i] + ((const int32_t *)product->bias)[first + i];
+    float value = (float)sum * product->scale[first + i];
+    value = fminf(fmaxf(value, product->low), product->high);
+    if (product->to_bytes)
+      out[first + i] = (uint8_t)((int32_t)nearbyintf(value) + product->zero_point);
+    else
+      ((float *)out)[first + i] = value;
+  }
+}
+
+#include "tile.inc"
+
+SWL_TILE_PAIR(1)
+SWL_TILE_PAIR(2)
+
+const swl_product_kernel swl_product_u8s8_scalar = {
+    "u8s8 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 2,
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)};

@@ -1,0 +1,176 @@
+internal import CSwiftletKernels
+package import SwiftletCore
+
+/// The kernels that multiply channels-last images with packed weights, for one type and instruction
+/// set. `@unchecked Sendable`: a pointer to a constant table.
+@safe
+package struct ProductKernel: @unchecked Sendable {
+  package enum Operands: Sendable {
+    /// fp32 by fp32, in fp32.
+    case float
+    /// uint8 by int8, exact in int32.
+    case integer
+  }
+
+  package let name: String
+  package let operands: Operands
+  package let isa: ISA
+  /// Columns of the result that are computed side by side, and rows of a tile.
+  package let lanes, rows: Int
+  private let isSupported: Bool
+  fileprivate let table: UnsafePointer<swl_product_kernel>
+
+  private init(_ table: UnsafePointer<swl_product_kernel>) {
+    unsafe self.table = table
+    let kernel = unsafe table.pointee
+    unsafe name = String(cString: kernel.name)
+    unsafe isa = ISA(kernel.isa)
+    operands = unsafe kernel.type == SWL_PRODUCT_F32 ? .float : .integer
+    unsafe (lanes, rows) = (kernel.lanes, kernel.rows)
+    let feature = unsafe kernel.feature.map { unsafe String(cString: $0) }
+    isSupported =
+      isa <= ISA.supported
+      && (feature == nil || CPU.features.contains { $0.name == feature && $0.present })
+  }
+
+  /// All kernels this CPU can run, best first.
+  package static let supported = (0..<swl_product_kernel_count())
+    .map { unsafe ProductKernel(swl_product_kernel_at($0)) }.filter(\.isSupported)
+
+  /// The kernels in use.
+  package static let float = current(.float)
+  package static let integer = current(.integer)
+
+  private static func current(_ operands: Operands) -> ProductKernel {
+    let fitting = supported.filter { $0.operands == operands }
+    return fitting.first { $0.isa <= ISA.current } ?? fitting.last!
+  }
+
+  /// Elements of the inputs and of the weights in one word.
+  package var elementsPerWord: Int { operands == .float ? 1 : 4 }
+
+  package func paddedColumns(_ columns: Int) -> Int {
+    unsafe swl_product_padded_columns(table, columns)
+  }
+
+  /// The weights in the order in which the kernel reads them.
+  ///
+  /// - Parameters:
+  ///   - source: Weights of the kernel's type; element e of column n is at
+  ///     n · columnStep + offsets[e].
+  ///   - offsets: A whole number of words; negative where there is nothing but a zero.
+  package func packed(
+    _ source: UnsafeRawPointer, columns: Int, columnStep: Int, offsets: [Int32]
+  ) -> AlignedMemory {
+    let words = offsets.count / elementsPerWord
+    let memory = AlignedMemory(byteCount: 4 * words * paddedColumns(columns))
+    unsafe swl_product_pack(table, words, columns, source, columnStep, offsets, memory.base)
+    return memory
+  }
+}
+
+/// Bytes between what belongs to neighbouring pixels, rows and images.
+package struct ImageSteps: Sendable, Equatable {
+  package var pixel, row, image: Int
+
+  package init(pixel: Int, row: Int, image: Int) {
+    (self.pixel, self.row, self.image) = (pixel, row, image)
+  }
+}
+
+/// A product of windows of channels-last images with packed weights, ready to be run.
+///
+/// `@unchecked Sendable`: the memory it points to is its own, and constant.
+@safe
+package struct Product: @unchecked Sendable {
+  /// Where windows and results lie.
+  package struct Geometry: Sendable {
+    /// Results per image.
+    package var width, height: Int
+    /// Between windows of neighbouring results, between results, and between addends.
+    package var input, output, addend: ImageSteps
+    /// The depth of the sum: outer × inner segments of so many words, and the bytes between them.
+    package var outer, inner, words, outerStep, innerStep: Int
+
+    package init(
+      width: Int, height: Int, input: ImageSteps, output: ImageSteps, addend: ImageSteps,
+      outer: Int, inner: Int, words: Int, outerStep: Int, innerStep: Int
+    ) {
+      (self.width, self.height) = (width, height)
+      (self.input, self.output, self.addend) = (input, output, addend)
+      (self.outer, self.inner, self.words) = (outer, inner, words)
+      (self.outerStep, self.innerStep) = (outerStep, innerStep)
+    }
+  }
+
+  /// What becomes of a sum s of column n: clamp(s + bias[n] + addend) in fp32, or with integers
+  /// clamp((s + bias[n]) · scale[n]), rounded to a byte if there is a zero point.
+  package struct Ending: Sendable {
+    package var bias: AlignedMemory
+    package var scale: AlignedMemory?
+    package var low, high: Float
+    package var zeroPoint: Int32?
+
+    package init(
+      bias: AlignedMemory, scale: AlignedMemory? = nil, low: Float, high: Float,
+      zeroPoint: Int32? = nil
+    ) {
+      (self.bias, self.scale, self.low, self.high) = (bias, scale, low, high)
+      self.zeroPoint = zeroPoint
+    }
+  }
+
+  package let kernel: ProductKernel
+  private let raw: swl_product
+  private let weights: AlignedMemory
+  private let ending: Ending
+
+  /// Weights that stay in the second-level cache while row tiles pass by.
+  private static let cachedBytes = 384 << 10
+
+  /// - Parameter threads: Threads that will share one image: with few row tiles the columns are cut
+  ///   for them.
+  package init(
+    _ kernel: ProductKernel, _ geometry: Geometry, columns: Int, weights: AlignedMemory,
+    _ ending: Ending, threads: Int
+  ) {
+    (self.kernel, self.weights, self.ending) = (kernel, weights, ending)
+    let depth = geometry.outer * geometry.inner * geometry.words
+    precondition(
+      weights.byteCount == 4 * depth * kernel.paddedColumns(columns)
+        && ending.bias.byteCount == 4 * kernel.paddedColumns(columns)
+        && (ending.scale?.byteCount ?? ending.bias.byteCount) == ending.bias.byteCount,
+      "product of depth \(depth), \(columns) columns: weights, bias or scale do not fit")
+    let panel = 2 * kernel.lanes
+    let panels = (columns + panel - 1) / panel
+    var block = max(1, Self.cachedBytes / (4 * depth * panel))
+    let tiles = (geometry.width * geometry.height + kernel.rows - 1) / kernel.rows
+    if threads > 1 && tiles < 8 * threads { block = min(block, (panels + threads - 1) / threads) }
+    unsafe raw = swl_product(
+      width: geometry.width, height: geometry.height, in_x: geometry.input.pixel,
+      in_y: geometry.input.row, in_image: geometry.input.image, out_x: geometry.output.pixel,
+      out_y: geometry.output.row, out_image: geometry.output.image,
+      addend_x: geometry.addend.pixel, addend_y: geometry.addend.row,
+      addend_image: geometry.addend.image, outer: geometry.outer, inner: geometry.inner,
+      words: geometry.words, outer_step: geometry.outerStep, inner_step: geometry.innerStep,
+      columns: columns, block: block, weights: weights.base, bias: ending.bias.base,
+      scale: ending.scale?.base.assumingMemoryBound(to: Float.self), low: ending.low,
+      high: ending.high, zero_point: ending.zeroPoint ?? 0, to_bytes: ending.zeroPoint != nil)
+  }
+
+  /// How many independent pieces of work there are.
+  package func items(images: Int) -> Int {
+    unsafe withUnsafePointer(to: raw) { unsafe swl_product_items(kernel.table, $0, images) }
+  }
+
+  /// Computes some of the pieces.
+  package func run(
+    _ input: UnsafeRawPointer, addend: UnsafeRawPointer? = nil,
+    into output: UnsafeMutableRawPointer, images: Int, items: Range<Int>
+  ) {
+    unsafe withUnsafePointer(to: raw) {
+      unsafe swl_product_run(
+        kernel.table, $0, input, addend, output, images, items.lowerBound, items.upperBound)
+    }
+  }
+}

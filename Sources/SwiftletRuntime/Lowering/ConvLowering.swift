@@ -1,0 +1,257 @@
+import SwiftletCore
+import SwiftletGraph
+
+/// `Conv` over two axes with constant weights, fp32 or quantized.
+enum ConvLowering: LoweredOperator {
+  static let opTypes = ["Conv"]
+
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
+    facts.isImages(node.inputs[0], ranks: 4...4)
+      && facts.isImages(node.outputs[0], ranks: 4...4)
+      && ProductWeights(node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])
+        != nil && place(node, facts) != nil
+  }
+
+  private static func place(_ node: Node, _ facts: GraphFacts) -> SlidingWindow.Placement? {
+    let kernel = Array(facts.shape(node.inputs[1]).dimensions[2...])
+    return try? SlidingWindow(node, kernel: kernel).place(facts.shape(node.inputs[0]))
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let facts = lowering.facts
+    let place = place(node, facts)!
+    let window = Window(
+      height: place.height.kernel, width: place.width.kernel, strideY: place.height.stride,
+      strideX: place.width.stride, dilationY: place.height.dilation,
+      dilationX: place.width.dilation, padTop: place.height.before, padLeft: place.width.before)
+    let weights = ProductWeights(
+      node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])!
+    let groups = (try? node.int("group", default: 1)) ?? 1
+    lowering.addProduct(node, weights, window, groups: groups)
+  }
+}
+
+/// `Gemm` and `MatMul` with a constant matrix.
+///
+/// A matrix behind a flattened image is a convolution with a window as large as the image.
+enum GemmLowering: LoweredOperator {
+  static let opTypes = ["Gemm", "MatMul"]
+
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
+    let isGemm = node.opType == "Gemm"
+    guard facts.isImages(node.inputs[0], ranks: 2...(isGemm ? 2 : 3)),
+      facts.isImages(node.outputs[0], ranks: 2...3),
+      facts.shape(node.inputs[1]).rank == 2
+    else { return false }
+    if isGemm {
+      guard (try? node.float("alpha", default: 1)) == 1, (try? node.float("beta", default: 1)) == 1,
+        (try? node.int("transA", default: 0)) == 0
+      else { return false }
+    }
+    return weights(node, facts) != nil
+  }
+
+  private static func weights(_ node: Node, _ facts: GraphFacts) -> ProductWeights? {
+    let shape = facts.shape(node.outputs[0])
+    let transB = (try? node.int("transB", default: 0)) ?? 0
+    return ProductWeights(
+      node, facts, transposed: node.opType == "MatMul" || transB == 0,
+      columns: shape[shape.rank - 1])
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let image = lowering.size(of: node.inputs[0])
+    let isFlattened = lowering.facts.shape(node.inputs[0]).rank == 2
+    let window = isFlattened ? Window(height: image.height, width: image.width) : Window()
+    lowering.addProduct(node, weights(node, lowering.facts)!, window, groups: 1)
+  }
+}
+
+/// Constant weights and bias of a `Conv` or `Gemm`, as a product wants them: rows of weights, one for
+/// each output channel.
+struct ProductWeights {
+  private let values: ProductLayer.Weights
+  /// The scale of each output channel, of integer weights.
+  private let scales: [Float]
+  private let bias: [Float]
+
+  /// Sums of more products of bytes could overflow.
+  private static let integerDepth = 1 << 15
+
+  /// - Parameter transposed: Whether the columns of the matrix are the output channels.
+  init?(_ node: Node, _ facts: GraphFacts, transposed: Bool, columns: Int) {
+    guard facts.has(node, 1) else { return nil }
+    if let weights = facts.floats(node, 1) {
+      values = .float(transposed ? weights.permuted(to: [1, 0]).contiguous() : weights)
+      scales = []
+    } else {
+      guard let quantized = Self.integers(node, facts, transposed, columns) else { return nil }
+      values = .integer(quantized.values)
+      scales = quantized.scales
+    }
+    if facts.has(node, 2) {
+      guard let given = Self.bias(node, facts), given.count == columns || given.count == 1
+      else { return nil }
+      bias = given.count == columns ? given : [Float](repeating: given[0], count: columns)
+    } else {
+      bias = [Float](repeating: 0, count: columns)
+    }
+  }
+
+  /// Constant int8 weights behind a `DequantizeLinear` with zero points of 0.
+  private static func integers(
+    _ node: Node, _ facts: GraphFacts, _ transposed: Bool, _ columns: Int
+  ) -> (values: Tensor<Int8>, scales: [Float])? {
+    guard let source = facts.producer(node.inputs[1]), source.opType == "DequantizeLinear",
+      case .int8(let tensor)? = facts.constant(source, 0),
+      let scales = facts.floats(source, 1)?.elements, scales.allSatisfy({ $0.isFinite && $0 > 0 }),
+      (try? source.int("block_size", default: 0)) == 0
+    else { return nil }
+    if facts.has(source, 2) {
+      guard case .int8(let points)? = facts.constant(source, 2),
+        points.elements.allSatisfy({ $0 == 0 })
+      else { return nil }
+    }
+    let axis = (try? source.int("axis", default: 1)) ?? 1
+    let channelAxis = transposed ? 1 : 0
+    guard scales.count == 1
+      || (scales.count == columns && (axis + tensor.shape.rank) % tensor.shape.rank == channelAxis)
+    else { return nil }
+    let rows = (transposed ? tensor.permuted(to: [1, 0]) : tensor).contiguous()
+    guard rows.count / columns <= integerDepth else { return nil }
+    return (
+      rows, scales.count == 1 ? [Float](repeating: scales[0], count: columns) : scales
+    )
+  }
+
+  private static func bias(_ node: Node, _ facts: GraphFacts) -> [Float]? {
+    if let constant = facts.floats(node, 2) {
+      return constant.shape.dimensions.last == constant.count || constant.count == 1
+        ? constant.elements : nil
+    }
+    guard let source = facts.producer(node.inputs[2]), source.opType == "DequantizeLinear",
+      case .int32(let tensor)? = facts.constant(source, 0), tensor.shape.rank == 1,
+      let scales = facts.floats(source, 1)?.elements,
+      scales.count == 1 || scales.count == tensor.count
+    else { return nil }
+    var points = [Int32](repeating: 0, count: scales.count)
+    if facts.has(source, 2) {
+      guard case .int32(let given)? = facts.constant(source, 2), given.count == scales.count
+      else { return nil }
+      points = given.elements
+    }
+    return tensor.elements.enumerated().map { index, value in
+      let place = scales.count == 1 ? 0 : index
+      return Float(value &- points[place]) * scales[place]
+    }
+  }
+
+  /// Weights and bias in fp32.
+  var floats: (weights: Tensor<Float>, bias: [Float]) {
+    switch values {
+    case .float(let tensor): return (tensor, bias)
+    case .integer(let tensor):
+      let depth = tensor.count / bias.count
+      let elements = tensor.elements.enumerated().map { Float($1) * scales[$0 / depth] }
+      return (Tensor(tensor.shape, elements), bias)
+    }
+  }
+
+  /// Weights, the bias in units of the sums, and what turns a sum into fp32.
+  ///
+  /// The zero point z of the inputs is taken off at the end: Σ (x − z) · w = Σ x · w − z · Σ w.
+  func integers(
+    input: Lowering.Quantized
+  ) -> (weights: Tensor<Int8>, bias: [Int32], scale: [Float])? {
+    guard case .integer(let tensor) = values else { return nil }
+    let depth = tensor.count / bias.count
+    let span = tensor.span
+    var sums: [Int32] = []
+    for column in bias.indices {
+      var sum = 0
+      for i in column * depth..<(column + 1) * depth { sum += Int(span[i]) }
+      let units = (Double(bias[column]) / (Double(input.scale) * Double(scales[column]))).rounded(
+        .toNearestOrEven)
+      let total = units - Double(sum * Int(input.zeroPoint))
+      // What the sums leave of int32.
+      guard abs(total) < Double(1 << 30) else { return nil }
+      sums.append(Int32(total))
+    }
+    return (tensor, sums, scales.map { $0 * input.scale })
+  }
+}
+
+extension Lowering {
+  /// A product, with the addition, the clamps and the quantization that follow it.
+  mutating func addProduct(
+    _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
+  ) {
+    let name = node.outputs[0]
+    let shape = facts.shape(name)
+    func layer(
+      _ input: Int, _ weights: ProductLayer.Weights, _ bias: ProductLayer.Bias
+    ) -> ProductLayer {
+      ProductLayer(
+        label: node.label, key: name, input: input, output: -1, window: window,
+        columns: shape.rank == 4 ? shape[1] : shape[shape.rank - 1], groups: groups,
+        weights: weights, bias: bias, cache: cache)
+    }
+    if let (input, by) = dequantized(node.inputs[0]), let integers = weights.integers(input: by) {
+      var product = layer(
+        input, .integer(integers.weights), .integer(integers.bias, scale: integers.scale))
+      finishIntegers(&product, after: name)
+      addProduct(product)
+    } else {
+      let (tensor, bias) = weights.floats
+      var product = layer(float(node.inputs[0]), .float(tensor), .float(bias))
+      finishFloats(&product, after: name)
+      addProduct(product)
+    }
+  }
+
+  private mutating func addProduct(_ layer: ProductLayer) {
+    let (image, result) = (values[layer.input], values[layer.output])
+    let halo = layer.window.halo(
+      image, outputHeight: result.height, outputWidth: result.width)
+    require(halo, on: layer.input)
+    add(layer)
+  }
+
+  private mutating func finishIntegers(_ layer: inout ProductLayer, after name: String) {
+    let last = takeClamps(after: name, low: &layer.low, high: &layer.high)
+    guard let (quantized, by) = takeQuantization(after: last) else {
+      layer.output = newValue(for: last, .float)
+      return bind(last, .float(layer.output))
+    }
+    if case .integer(let bias, let scale) = layer.bias {
+      layer.bias = .integer(bias, scale: scale.map { $0 / by.scale })
+    }
+    layer.low = max(layer.low / by.scale, by.low)
+    layer.high = min(layer.high / by.scale, by.high)
+    layer.zeroPoint = Int32(by.zeroPoint)
+    layer.output = newValue(for: quantized, by.kind)
+    bind(quantized, .quantized(layer.output, by))
+  }
+
+  private mutating func finishFloats(_ layer: inout ProductLayer, after name: String) {
+    var last = name
+    if let (index, sum, other) = takeAddition(after: name) {
+      layer.addend = float(other)
+      last = sum
+      markDone(index)
+    }
+    last = takeClamps(after: last, low: &layer.low, high: &layer.high)
+    layer.output = newValue(for: last, .float)
+    bind(last, .float(layer.output))
+  }
+
+  /// An addition of a value of the same shape that is there already.
+  private func takeAddition(after name: String) -> (index: Int, sum: String, other: String)? {
+    guard let (index, node) = onlyReader(of: name), node.opType == "Add" else { return nil }
+    let other = node.inputs[0] == name ? node.inputs[1] : node.inputs[0]
+    guard facts.isImages(other), facts.shape(other) == facts.shape(name), isReady(other),
+      dequantized(other) == nil
+    else { return nil }
+    return (index, node.outputs[0], other)
+  }
+}

@@ -1,0 +1,136 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// What lowering needs to know of a graph whose shapes are known.
+struct GraphFacts {
+  let graph: Graph
+  /// Images of the batch: the leading extent of every value of a segment.
+  let images: Int
+  let consumers: [String: [Int]]
+  private let infos: [String: TensorInfo]
+  private let results: Set<String>
+  /// Which nodes become layers.
+  private var lowered: [Bool]
+
+  init(_ graph: Graph, _ infos: [String: TensorInfo], images: Int) {
+    (self.graph, self.infos, self.images) = (graph, infos, images)
+    var consumers: [String: [Int]] = [:]
+    for (index, node) in graph.nodes.enumerated() {
+      for name in Set(node.reads) { consumers[name, default: []].append(index) }
+    }
+    self.consumers = consumers
+    results = Set(graph.outputs.map(\.name))
+    lowered = graph.nodes.map { _ in false }
+    lowered = graph.nodes.map(canLower)
+  }
+
+  func isLowered(_ node: Int) -> Bool { lowered[node] }
+
+  /// Leaves a node to the reference.
+  mutating func exclude(_ node: Int) { lowered[node] = false }
+
+  func isOutput(_ name: String) -> Bool { results.contains(name) }
+
+  func shape(_ name: String) -> Shape { infos[name]!.shape }
+
+  func dtype(_ name: String) -> DType { infos[name]!.dtype }
+
+  private func canLower(_ node: Node) -> Bool {
+    guard node.domain.isEmpty || node.domain == "ai.onnx",
+      let lowering = LoweringRegistry.operators[node.opType],
+      node.outputs.count == 1 || node.outputs.dropFirst().allSatisfy(\.isEmpty)
+    else { return false }
+    return lowering.accepts(node, self)
+  }
+
+  // MARK: Constants
+
+  /// A constant, if the input is there and is one.
+  func constant(_ node: Node, _ index: Int) -> AnyTensor? {
+    index < node.inputs.count ? graph.initializers[node.inputs[index]] : nil
+  }
+
+  func has(_ node: Node, _ index: Int) -> Bool {
+    index < node.inputs.count && !node.inputs[index].isEmpty
+  }
+
+  func floats(_ node: Node, _ index: Int) -> Tensor<Float>? {
+    constant(node, index)?.typed(as: Float.self)?.contiguous()
+  }
+
+  // MARK: Values
+
+  /// Whether a value can be part of a segment: a batch of images N×C×H×W, of vectors N×C, or of rows
+  /// N×S×C.
+  func isImages(_ name: String, _ dtypes: Set<DType> = [.float32], ranks: ClosedRange<Int> = 2...4)
+    -> Bool
+  {
+    guard let info = infos[name], graph.initializers[name] == nil, dtypes.contains(info.dtype)
+    else { return false }
+    return ranks ~= info.shape.rank && info.shape[0] == images && info.shape.count > 0
+      && info.shape.count < 1 << 31
+  }
+
+  // MARK: Patterns
+
+  /// The bounds of a clamp with constant bounds.
+  func clamp(_ node: Node) -> (low: Float, high: Float)? {
+    switch node.opType {
+    case "Relu": return (0, .infinity)
+    case "Clip":
+      var bounds: [Float] = []
+      for (index, name, fallback) in [(1, "min", -Float.infinity), (2, "max", Float.infinity)] {
+        if has(node, index) {
+          guard let bound = floats(node, index), bound.count == 1 else { return nil }
+          bounds.append(bound.elements[0])
+        } else {
+          guard let bound = try? node.float(name, default: fallback) else { return nil }
+          bounds.append(bound)
+        }
+      }
+      return bounds[0] <= bounds[1] ? (bounds[0], bounds[1]) : nil
+    default: return nil
+    }
+  }
+
+  /// Scale and zero point of a node that quantizes or dequantizes a whole tensor.
+  func quantization(_ node: Node) -> Lowering.Quantized? {
+    guard has(node, 1), (try? node.int("block_size", default: 0)) == 0 else { return nil }
+    let zeroPoint = constant(node, 2)
+    guard zeroPoint != nil || !has(node, 2) else { return nil }
+    return Lowering.Quantized(scale: constant(node, 1), zeroPoint: zeroPoint)
+  }
+
+  /// The node that writes a value, if the graph computes it.
+  func producer(_ name: String) -> Node? { graph.producer(of: name).map { graph.nodes[$0] } }
+}
+
+/// The operators that become layers, by ONNX name.
+enum LoweringRegistry {
+  static let operators: [String: any LoweredOperator.Type] = {
+    let types: [any LoweredOperator.Type] = [
+      ConvLowering.self, GemmLowering.self, ClampLowering.self, AddLowering.self,
+      QuantizeLowering.self, DequantizeLowering.self, PoolLowering.self, FlattenLowering.self,
+    ]
+    return Dictionary(
+      uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })
+  }()
+}
+
+/// How nodes of an operator become layers.
+protocol LoweredOperator: Sendable {
+  static var opTypes: [String] { get }
+
+  /// Whether the node can be computed in a segment. Shapes are known and fit each other.
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool
+
+  /// The inputs that are read as values; others are constants that lowering takes in.
+  static func data(_ node: Node) -> [String]
+
+  static func lower(_ node: Node, into lowering: inout Lowering)
+}
+
+extension LoweredOperator {
+  static func data(_ node: Node) -> [String] { [node.inputs[0]] }
+}

@@ -1,0 +1,201 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+import SwiftletKernels
+
+/// Turns the nodes of a segment into layers, several nodes into one where that pays.
+///
+/// Nodes are taken in order. Each is asked for by its operator's file in Lowering/, which looks ahead
+/// for nodes that can be computed along with it (activations, additions, quantization) and marks
+/// them as done. What a name stands for is kept as a ``Binding``; conversions are put off until
+/// someone needs them.
+struct Lowering {
+  let facts: GraphFacts
+  let cache: PackedWeights
+  private(set) var values: [Value] = []
+  private(set) var layers: [any Layer] = []
+  private var bindings: [String: Binding] = [:]
+  private var done: Set<Int> = []
+  /// Names and places of the segment's inputs and outputs.
+  private let inputs: [String: Int]
+  private let outputs: [String]
+
+  /// What a name stands for.
+  enum Binding {
+    /// An input of the segment that nobody has asked for yet.
+    case external(Int, Shape)
+    case float(Int)
+    /// 8-bit values.
+    case quantized(Int, Quantized)
+    /// The fp32 values that 8-bit ones stand for; not computed yet.
+    case dequantized(Int, Quantized)
+  }
+
+  /// (q − zeroPoint) · scale, with int8 shifted to bytes.
+  struct Quantized: Equatable {
+    let scale: Float
+    let zeroPoint: UInt8
+    let isSigned: Bool
+
+    /// - Parameter zeroPoint: As the model has it.
+    init?(scale: AnyTensor?, zeroPoint: AnyTensor?) {
+      guard case .float32(let scales)? = scale, scales.count == 1 else { return nil }
+      let value = scales.elements[0]
+      guard value.isFinite, value > 0 else { return nil }
+      self.scale = value
+      switch zeroPoint {
+      case nil: (self.zeroPoint, isSigned) = (0, false)
+      case .uint8(let point) where point.count == 1:
+        (self.zeroPoint, isSigned) = (point.elements[0], false)
+      case .int8(let point) where point.count == 1:
+        (self.zeroPoint, isSigned) = (UInt8(Int(point.elements[0]) + 128), true)
+      default: return nil
+      }
+    }
+
+    var kind: Value.Kind { .byte(zeroPoint: zeroPoint) }
+    /// The limits of the type, in steps from the zero point.
+    var low: Float { -Float(zeroPoint) }
+    var high: Float { Float(255 - zeroPoint) }
+  }
+
+  init(_ facts: GraphFacts, inputs: [String], outputs: [String], cache: PackedWeights) {
+    (self.facts, self.cache, self.outputs) = (facts, cache, outputs)
+    self.inputs = Dictionary(uniqueKeysWithValues: inputs.enumerated().map { ($1, $0) })
+  }
+
+  /// The layers for the given nodes, positions in the graph in execution order.
+  ///
+  /// - Precondition: ``GraphFacts/canLower(_:)`` holds for each of them.
+  mutating func lower(_ nodes: [Int]) {
+    for index in nodes where !done.contains(index) {
+      let node = facts.graph.nodes[index]
+      LoweringRegistry.operators[node.opType]!.lower(node, into: &self)
+    }
+    for (place, name) in outputs.enumerated() { store(name, at: place) }
+  }
+
+  // MARK: Values
+
+  mutating func add(_ value: Value) -> Int {
+    values.append(value)
+    return values.count - 1
+  }
+
+  mutating func add(_ layer: some Layer) { layers.append(layer) }
+
+  /// A new value for the result of a node, of the shape that inference found.
+  mutating func newValue(for name: String, _ kind: Value.Kind) -> Int {
+    add(Value(shape: facts.shape(name), kind))
+  }
+
+  mutating func require(_ halo: Value.Halo, on value: Int) {
+    values[value].halo = values[value].halo.union(halo)
+  }
+
+  mutating func bind(_ name: String, _ binding: Binding) { bindings[name] = binding }
+
+  /// The value and its quantization, if the name stands for what 8-bit values stand for.
+  func dequantized(_ name: String) -> (value: Int, by: Quantized)? {
+    if case .dequantized(let value, let by)? = bindings[name] { (value, by) } else { nil }
+  }
+
+  func quantized(_ name: String) -> (value: Int, by: Quantized)? {
+    if case .quantized(let value, let by)? = bindings[name] { (value, by) } else { nil }
+  }
+
+  /// The fp32 value of the name, computed now if need be.
+  mutating func float(_ name: String) -> Int {
+    switch binding(name) {
+    case .float(let value): return value
+    case .external(let place, let shape):
+      let value = add(Value(shape: shape, .float))
+      layers.append(LoadLayer(input: place, output: value, quantized: nil))
+      bindings[name] = .float(value)
+      return value
+    case .dequantized(let source, let by), .quantized(let source, let by):
+      let value = add(Value(like: values[source], .float))
+      layers.append(DequantizeLayer(label: name, input: source, output: value, by: by))
+      bindings[name] = .float(value)
+      return value
+    }
+  }
+
+  /// Channels and extents of the value that the name stands for.
+  func size(of name: String) -> Value {
+    switch binding(name) {
+    case .external(_, let shape): Value(shape: shape, .float)
+    case .float(let value), .quantized(let value, _), .dequantized(let value, _): values[value]
+    }
+  }
+
+  /// Whether the name has a value already, so that a layer that is added now can read it.
+  func isReady(_ name: String) -> Bool { bindings[name] != nil || inputs[name] != nil }
+
+  func binding(_ name: String) -> Binding {
+    bindings[name] ?? .external(inputs[name]!, facts.shape(name))
+  }
+
+  private mutating func store(_ name: String, at place: Int) {
+    switch binding(name) {
+    case .quantized(let value, let by):
+      layers.append(StoreLayer(input: value, output: place, isSigned: by.isSigned))
+    case .float, .external, .dequantized:
+      layers.append(StoreLayer(input: float(name), output: place, isSigned: false))
+    }
+  }
+
+  // MARK: Looking ahead
+
+  mutating func markDone(_ index: Int) { done.insert(index) }
+
+  /// The only reader of a value, if it is in the segment and the value is read nowhere else.
+  func onlyReader(of name: String) -> (index: Int, node: Node)? {
+    guard !outputs.contains(name), !facts.isOutput(name), let readers = facts.consumers[name],
+      readers.count == 1, facts.isLowered(readers[0])
+    else { return nil }
+    let node = facts.graph.nodes[readers[0]]
+    return node.reads.count { $0 == name } == 1 ? (readers[0], node) : nil
+  }
+
+  /// Takes in the clamps (`Relu`, `Clip`) that follow a value and nothing else reads before them.
+  ///
+  /// - Returns: The name of the last of their results.
+  mutating func takeClamps(
+    after name: String, low: inout Float, high: inout Float
+  ) -> String {
+    var name = name
+    while let (index, node) = onlyReader(of: name), let bounds = facts.clamp(node) {
+      (low, high) = (
+        min(max(low, bounds.low), bounds.high), min(max(high, bounds.low), bounds.high)
+      )
+      name = node.outputs[0]
+      markDone(index)
+    }
+    return name
+  }
+
+  /// Takes in the quantization of a value that nothing else reads.
+  mutating func takeQuantization(after name: String) -> (name: String, by: Quantized)? {
+    guard let (index, node) = onlyReader(of: name), node.opType == "QuantizeLinear",
+      node.inputs[0] == name, let by = facts.quantization(node)
+    else { return nil }
+    markDone(index)
+    return (node.outputs[0], by)
+  }
+}
+
+extension Value {
+  /// Images of the shape N×C×H×W or N×C, or rows N×S×C.
+  init(shape: Shape, _ kind: Kind) {
+    switch shape.rank {
+    case 2: self.init(kind: kind, channels: shape[1], height: 1, width: 1)
+    case 3: self.init(kind: kind, channels: shape[2], height: 1, width: shape[1])
+    default: self.init(kind: kind, channels: shape[1], height: shape[2], width: shape[3])
+    }
+  }
+
+  init(like other: Value, _ kind: Kind) {
+    self.init(kind: kind, channels: other.channels, height: other.height, width: other.width)
+  }
+}

@@ -1,0 +1,56 @@
+import SwiftletCore
+import SwiftletGraph
+
+/// `MaxPool`, `AveragePool` and `GlobalAveragePool` over two axes.
+enum PoolLowering: LoweredOperator {
+  static let opTypes = ["MaxPool", "AveragePool", "GlobalAveragePool"]
+
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
+    facts.isImages(node.inputs[0], ranks: 4...4) && facts.isImages(node.outputs[0], ranks: 4...4)
+      && place(node, facts) != nil
+  }
+
+  private static func place(_ node: Node, _ facts: GraphFacts) -> SlidingWindow.Placement? {
+    let shape = facts.shape(node.inputs[0])
+    if node.opType == "GlobalAveragePool" {
+      let whole = Node("AveragePool", name: node.name, inputs: [], outputs: [])
+      return try? SlidingWindow(whole, kernel: [shape[2], shape[3]]).place(shape)
+    }
+    return try? SlidingWindow(node).place(shape)
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let place = place(node, lowering.facts)!
+    let name = node.inputs[0]
+    if node.opType == "MaxPool" {
+      // The largest code is that of the largest value.
+      let source = lowering.dequantized(name)
+      let input = source?.value ?? lowering.float(name)
+      let output = lowering.newValue(for: node.outputs[0], lowering.values[input].kind)
+      lowering.bind(
+        node.outputs[0],
+        source.map { .dequantized(output, $0.by) } ?? .float(output))
+      return lowering.add(
+        PoolLayer(
+          label: node.label, input: input, output: output, place: place, operation: .max))
+    }
+    let includesPadding = (try? node.int("count_include_pad", default: 0)) == 1
+    if let (input, by) = lowering.dequantized(name),
+      let (quantized, target) = lowering.takeQuantization(after: node.outputs[0])
+    {
+      let output = lowering.newValue(for: quantized, target.kind)
+      lowering.bind(quantized, .quantized(output, target))
+      return lowering.add(
+        PoolLayer(
+          label: node.label, input: input, output: output, place: place,
+          operation: .averageBytes(includesPadding: includesPadding, from: by, to: target)))
+    }
+    let input = lowering.float(name)
+    let output = lowering.newValue(for: node.outputs[0], .float)
+    lowering.bind(node.outputs[0], .float(output))
+    lowering.add(
+      PoolLayer(
+        label: node.label, input: input, output: output, place: place,
+        operation: .average(includesPadding: includesPadding)))
+  }
+}

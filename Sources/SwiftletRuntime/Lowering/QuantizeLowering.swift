@@ -1,0 +1,51 @@
+import SwiftletCore
+import SwiftletGraph
+
+/// `QuantizeLinear` of a whole tensor to 8 bits.
+enum QuantizeLowering: LoweredOperator {
+  static let opTypes = ["QuantizeLinear"]
+
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
+    facts.isImages(node.inputs[0]) && facts.isImages(node.outputs[0], [.uint8, .int8])
+      && facts.quantization(node) != nil
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let (name, by) = (node.inputs[0], lowering.facts.quantization(node)!)
+    if let (value, own) = lowering.dequantized(name), own == by {
+      return lowering.bind(node.outputs[0], .quantized(value, by))
+    }
+    let output: Int
+    if case .external(let place, let shape) = lowering.binding(name),
+      lowering.facts.consumers[name]!.count == 1
+    {
+      output = lowering.add(Value(shape: shape, by.kind))
+      lowering.add(LoadLayer(input: place, output: output, quantized: by))
+    } else {
+      let input = lowering.float(name)
+      output = lowering.add(Value(like: lowering.values[input], by.kind))
+      lowering.add(QuantizeLayer(label: node.label, input: input, output: output, by: by))
+    }
+    lowering.bind(node.outputs[0], .quantized(output, by))
+  }
+}
+
+/// `DequantizeLinear` of a whole tensor of 8 bits: computed only where somebody needs fp32.
+enum DequantizeLowering: LoweredOperator {
+  static let opTypes = ["DequantizeLinear"]
+
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
+    // An input that the segment does not compute would have to be laid out as bytes.
+    facts.isImages(node.inputs[0], [.uint8, .int8])
+      && facts.producer(node.inputs[0]).map {
+        $0.opType == "QuantizeLinear" && QuantizeLowering.accepts($0, facts)
+      } == true && facts.quantization(node) != nil
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let by = lowering.facts.quantization(node)!
+    let (value, own) = lowering.quantized(node.inputs[0])!
+    lowering.bind(node.outputs[0], .dequantized(value, by))
+    precondition(own.isSigned == by.isSigned, "DequantizeLinear of another type")
+  }
+}

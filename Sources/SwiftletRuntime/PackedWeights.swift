@@ -1,0 +1,20 @@
+import SwiftletCore
+import Synchronization
+
+/// The packed weights of a session: packed once, whatever shapes it is compiled for.
+final class PackedWeights: Sendable {
+  private let memories = Mutex<[String: AlignedMemory]>([:])
+
+  /// The memory under the key, made at its first use.
+  func packed(_ key: String, _ make: () -> AlignedMemory) -> AlignedMemory {
+    if let known = memories.withLock({ $0[key] }) { return known }
+    let made = make()
+    return memories.withLock { memories in
+      if let known = memories[key] { return known }
+      memories[key] = made
+      return made
+    }
+  }
+
+  var byteCount: Int { memories.withLock { $0.values.reduce(0) { $0 + $1.byteCount } } }
+}

@@ -1,0 +1,171 @@
+import SwiftletCore
+import Synchronization
+
+/// The steps of a segment for images of one size, and the memory they need.
+///
+/// Batches are computed a chunk of images at a time, so that what one layer writes is still in the
+/// cache when the next reads it; threads take chunks in turn. Where there are fewer images than
+/// threads, the threads share each layer instead. Results do not depend on which of the two it is.
+struct Program: Sendable {
+  let steps: [Step]
+  private let values: [Value]
+  private let origins: [Int]
+  /// Images that are computed at a time.
+  private let chunk: Int
+  private let images: Int
+  private let pool: ThreadPool
+  private let sharesLayers: Bool
+  /// Bytes for the values of one chunk.
+  private let byteCount: Int
+
+  /// What a chunk's values may take of the second-level cache.
+  private static let cachedBytes = 512 << 10
+
+  init(_ layers: [any Layer], _ values: [Value], images: Int, pool: ThreadPool) {
+    let threads = pool.count
+    sharesLayers = threads > 1 && (images < threads || (images % threads != 0 && images < 4 * threads))
+    var steps: [Step] = []
+    for layer in layers {
+      if let value = layer.writes, !values[value].halo.isEmpty {
+        steps.append(Self.border(of: value, values[value]))
+      }
+      steps.append(layer.step(values, threads: sharesLayers ? threads : 1))
+    }
+    let arena = Arena(steps, values)
+    let share = sharesLayers ? images : (images + threads - 1) / threads
+    chunk = max(1, min(share, Self.cachedBytes / max(1, arena.byteCount(images: 1))))
+    let (offsets, byteCount) = arena.offsets(images: chunk)
+    origins = zip(offsets, values).map { $0 + $1.origin }
+    (self.steps, self.values, self.images, self.pool) = (steps, values, images, pool)
+    self.byteCount = byteCount
+  }
+
+  private static func border(of index: Int, _ value: Value) -> Step {
+    Step(label: "border", kernel: "fill", reads: [], writes: index, items: { $0 }) {
+      memory, _, images in
+      unsafe value.fillHalo(memory.start(index), images: images)
+    }
+  }
+
+  /// Bytes of all chunks that are computed at the same time.
+  var peakBytes: Int { byteCount * (sharesLayers ? 1 : min(pool.count, chunks)) }
+
+  private var chunks: Int { (images + chunk - 1) / chunk }
+
+  /// The memory of a segment's inputs and outputs, and bytes from one image to the next.
+  @safe
+  struct Ends: @unchecked Sendable {
+    let inputs: [(base: UnsafeRawPointer, step: Int)]
+    let outputs: [(base: UnsafeMutableRawPointer, step: Int)]
+
+    fileprivate func memory(_ arena: AlignedMemory, _ origins: [Int], from image: Int) -> Memory {
+      unsafe Memory(
+        base: arena.base, origins: origins, inputs: inputs.map { unsafe $0.base + image * $0.step },
+        outputs: outputs.map { unsafe $0.base + image * $0.step })
+    }
+  }
+
+  /// - Parameter observe: Sees each step with the seconds it took, chunk by chunk; runs on one
+  ///   thread then.
+  func run(_ ends: Ends, observe: ((Int, Double) -> Void)? = nil) {
+    if let observe {
+      let clock = ContinuousClock()
+      return forEachChunk(ends) { memory, images in
+        for (index, step) in steps.enumerated() {
+          let start = clock.now
+          step.run(memory, images, 0..<step.items(images))
+          observe(index, start.duration(to: clock.now) / .seconds(1))
+        }
+      }
+    }
+    if pool.count > 1 && images > 0 && (sharesLayers ? runSharing(ends) : runChunks(ends)) { return }
+    forEachChunk(ends) { memory, images in
+      for step in steps { step.run(memory, images, 0..<step.items(images)) }
+    }
+  }
+
+  private func forEachChunk(_ ends: Ends, _ body: (Memory, Int) -> Void) {
+    let arena = AlignedMemory(byteCount: byteCount)
+    for start in stride(from: 0, to: images, by: chunk) {
+      body(ends.memory(arena, origins, from: start), min(chunk, images - start))
+    }
+  }
+
+  /// Threads take chunks in turn.
+  private func runChunks(_ ends: Ends) -> Bool {
+    let next = Atomic(0)
+    return ThreadPool(count: min(pool.count, chunks)).together { _ in
+      let arena = AlignedMemory(byteCount: byteCount)
+      while true {
+        let start = next.add(1, ordering: .relaxed).oldValue * chunk
+        guard start < images else { break }
+        let (memory, count) = (
+          ends.memory(arena, origins, from: start), min(chunk, images - start)
+        )
+        for step in steps { step.run(memory, count, 0..<step.items(count)) }
+      }
+    }
+  }
+
+  /// Threads share each layer, and wait for each other between layers.
+  private func runSharing(_ ends: Ends) -> Bool {
+    let arena = AlignedMemory(byteCount: byteCount)
+    let threads = pool.count
+    let barrier = SpinBarrier(count: threads)
+    return pool.together { thread in
+      for start in stride(from: 0, to: images, by: chunk) {
+        let (memory, count) = (
+          ends.memory(arena, origins, from: start), min(chunk, images - start)
+        )
+        for step in steps {
+          let items = step.items(count)
+          let own = items * thread / threads..<items * (thread + 1) / threads
+          if !own.isEmpty { step.run(memory, count, own) }
+          // A border and the layer that fills what is inside it do not meet.
+          if step.kernel != "fill" { barrier.wait() }
+        }
+      }
+    }
+  }
+}
+
+/// Places values in memory so that those alive at the same time do not overlap.
+private struct Arena {
+  private let values: [Value]
+  /// The first and the last step that touch each value.
+  private let lifetimes: [ClosedRange<Int>?]
+
+  init(_ steps: [Step], _ values: [Value]) {
+    var lifetimes = [ClosedRange<Int>?](repeating: nil, count: values.count)
+    for (index, step) in steps.enumerated() {
+      for value in step.reads + (step.writes.map { [$0] } ?? []) {
+        lifetimes[value] = (lifetimes[value]?.lowerBound ?? index)...index
+      }
+    }
+    (self.values, self.lifetimes) = (values, lifetimes)
+  }
+
+  func byteCount(images: Int) -> Int { offsets(images: images).byteCount }
+
+  /// Largest first, each at the lowest place that is free while it lives.
+  ///
+  /// - Source: greedy by size, Pisarchyk and Lee 2020.
+  func offsets(images: Int) -> (offsets: [Int], byteCount: Int) {
+    let sizes = values.map { $0.byteCount(images: images).roundedUp(to: 64) }
+    var offsets = [Int](repeating: 0, count: values.count)
+    var placed: [Int] = []
+    for value in values.indices.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
+      guard let lifetime = lifetimes[value] else { continue }
+      let neighbours = placed.filter { lifetimes[$0]!.overlaps(lifetime) }
+        .sorted { offsets[$0] < offsets[$1] }
+      var offset = 0
+      for other in neighbours {
+        if offset + sizes[value] <= offsets[other] { break }
+        offset = max(offset, offsets[other] + sizes[other])
+      }
+      offsets[value] = offset
+      placed.append(value)
+    }
+    return (offsets, placed.map { offsets[$0] + sizes[$0] }.max() ?? 0)
+  }
+}

@@ -1,0 +1,140 @@
+import SwiftletCore
+import SwiftletGraph
+
+/// A graph cut into segments that run on kernels of their own, and nodes that run on the reference.
+///
+/// Nodes are sorted into phases: even ones hold what becomes layers, odd ones the rest, and each node
+/// is in the first phase of its kind that comes after all it reads. An even phase is one segment.
+struct Segments {
+  /// The graph with each segment as one node, and the segments by node name.
+  private(set) var graph: Graph
+  private(set) var segments: [String: Segment] = [:]
+
+  init(
+    _ graph: Graph, _ infos: [String: TensorInfo], images: Int, pool: ThreadPool,
+    cache: PackedWeights
+  ) {
+    var facts = GraphFacts(graph, infos, images: images)
+    var phases = Self.phases(facts)
+    while let worthless = Self.worthless(facts, phases) {
+      for index in worthless { facts.exclude(index) }
+      phases = Self.phases(facts)
+    }
+    self.graph = graph
+    self.graph.nodes = []
+    let order = graph.nodes.indices.sorted { (phases[$0], $0) < (phases[$1], $1) }
+    for start in order.indices where start == 0 || phases[order[start]] != phases[order[start - 1]] {
+      let phase = phases[order[start]]
+      let members = order[start...].prefix { phases[$0] == phase }
+      if phase % 2 != 0 {
+        self.graph.nodes += members.map { graph.nodes[$0] }
+      } else {
+        add(Array(members), facts, infos, pool, cache)
+      }
+    }
+    removeUnread()
+  }
+
+  private mutating func add(
+    _ members: [Int], _ facts: GraphFacts, _ infos: [String: TensorInfo], _ pool: ThreadPool,
+    _ cache: PackedWeights
+  ) {
+    let inside = Set(members)
+    let written = members.flatMap { facts.graph.nodes[$0].outputs }.filter { !$0.isEmpty }
+    var inputs: [String] = []
+    for index in members {
+      let node = facts.graph.nodes[index]
+      for name in LoweringRegistry.operators[node.opType]!.data(node)
+      where !written.contains(name) && !inputs.contains(name) { inputs.append(name) }
+    }
+    let outputs = written.filter { name in
+      facts.isOutput(name) || (facts.consumers[name] ?? []).contains { !inside.contains($0) }
+    }
+    let name = "segment \(segments.count)"
+    var lowering = Lowering(facts, inputs: inputs, outputs: outputs, cache: cache)
+    lowering.lower(members)
+    segments[name] = Segment(
+      Program(lowering.layers, lowering.values, images: facts.images, pool: pool),
+      results: outputs.map { infos[$0]! })
+    graph.nodes.append(
+      Node(Segment.opType, name: name, domain: "swiftlet", inputs: inputs, outputs: outputs))
+  }
+
+  private static func phases(_ facts: GraphFacts) -> [Int] {
+    var byName: [String: Int] = [:]
+    return facts.graph.nodes.indices.map { index in
+      let node = facts.graph.nodes[index]
+      let isLowered = facts.isLowered(index)
+      let reads = isLowered ? LoweringRegistry.operators[node.opType]!.data(node) : node.reads
+      let latest = reads.compactMap { byName[$0] }.max() ?? -1
+      let phase = (latest % 2 == 0) == isLowered ? latest : latest + 1
+      for name in node.outputs { byName[name] = phase }
+      return phase
+    }
+  }
+
+  /// The members of a segment that has nothing to do but elementwise work, which is not worth laying
+  /// values out anew for.
+  private static func worthless(_ facts: GraphFacts, _ phases: [Int]) -> [Int]? {
+    let members = Dictionary(grouping: phases.indices.filter { facts.isLowered($0) }) {
+      phases[$0]
+    }
+    return members.values.first { members in
+      !members.contains {
+        ["Conv", "Gemm", "MatMul"].contains(facts.graph.nodes[$0].opType)
+      }
+    }
+  }
+
+  /// Drops nodes whose results nobody reads any more: weights that a segment has taken in.
+  private mutating func removeUnread() {
+    var read = Set(graph.outputs.map(\.name))
+    for index in graph.nodes.indices.reversed() {
+      let node = graph.nodes[index]
+      if node.outputs.contains(where: read.contains) {
+        read.formUnion(node.reads)
+      } else {
+        graph.nodes.remove(at: index)
+      }
+    }
+    graph.removeUnusedInitializers()
+  }
+}
+
+/// Part of a graph that runs as a ``Program``.
+struct Segment: Operator {
+  static let opType = "Segment"
+  let program: Program
+  private let results: [TensorInfo]
+
+  init(_ program: Program, results: [TensorInfo]) {
+    (self.program, self.results) = (program, results)
+  }
+
+  init(_ node: Node, opset: Int) throws {
+    throw SwiftletError(.unsupported, "a segment is made by compiling a graph", at: node.label)
+  }
+
+  func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] { results }
+
+  func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] { run(inputs.map { $0! }) }
+
+  func run(_ inputs: [AnyTensor], observe: ((Int, Double) -> Void)? = nil) -> [AnyTensor] {
+    let packed = inputs.map(\.contiguous)
+    let outputs = results.map { AnyTensor(uninitialized: $0.dtype, $0.shape) }
+    withExtendedLifetime((packed, outputs)) {
+      let ends = unsafe Program.Ends(
+        inputs: packed.map { unsafe (UnsafeRawPointer($0.unsafeStart), $0.bytesPerImage) },
+        outputs: outputs.map { unsafe ($0.unsafeStart, $0.bytesPerImage) })
+      program.run(ends, observe: observe)
+    }
+    return outputs
+  }
+}
+
+extension AnyTensor {
+  /// From one index of the leading axis to the next.
+  fileprivate var bytesPerImage: Int { shape[0] == 0 ? 0 : byteCount / shape[0] }
+}
