@@ -41,7 +41,8 @@ private struct Pool {
           for ky in 0..<kernel {
             var row: [Int] = []
             for kx in 0..<kernel {
-              let y = oy * stride + ky * dilation - pad, x = ox * stride + kx * dilation - pad
+              let y = oy * stride + ky * dilation - pad
+              let x = ox * stride + kx * dilation - pad
               if y < inHeight + padAfter && x < inWidth + padAfter { padded += 1 }
               if (0..<inHeight).contains(y) && (0..<inWidth).contains(x) {
                 row.append(y * inY + x * inX + c)
@@ -91,7 +92,8 @@ struct PoolKernelTests {
     for pool in Pool.all {
       let special: [Float] = pool.inWidth % 2 == 0 ? [.nan, .infinity, -.infinity, -0.0] : []
       let x = numbers.floats(pool.inHeight * pool.inY, special: special)
-      let count = 4 * pool.outHeight * pool.outY, rows = 0..<pool.outHeight
+      let count = 4 * pool.outHeight * pool.outY
+      let rows = 0..<pool.outHeight
       for kernel in WindowKernel.supported {
         var most = GuardedBytes(count: count)
         var mean = GuardedBytes(count: count)
@@ -130,7 +132,8 @@ struct PoolKernelTests {
     var numbers = Numbers(seed: 4)
     for pool in Pool.all {
       let x = numbers.bytes(pool.inHeight * pool.inY)
-      let count = pool.outHeight * pool.outY, rows = 0..<pool.outHeight
+      let count = pool.outHeight * pool.outY
+      let rows = 0..<pool.outHeight
       let average = AverageU8(
         scaleIn: 0.03, scaleOut: pool.channels % 2 == 0 ? 0.021 : 0.03, zeroIn: 120, zeroOut: 9,
         includePad: pool.channels % 3 == 0)

@@ -31,7 +31,8 @@ private struct Window {
           var taps: [(x: Int, w: Int)] = []
           for ky in 0..<kernel {
             for kx in 0..<kernel {
-              let row = y * stride + ky * dilation, column = x * stride + kx * dilation
+              let row = y * stride + ky * dilation
+              let column = x * stride + kx * dilation
               taps.append((row * inY + column * inX + c, (ky * kernel + kx) * channels + c))
             }
           }
@@ -171,7 +172,8 @@ struct WindowKernelTests {
   /// Sums far beyond what the result can hold are cut off, on both sides.
   @Test(arguments: [Float(3e5), -3e5, .infinity, -.infinity])
   func depthwiseSaturates(scale: Float) {
-    let channels = 81, x = [UInt8](repeating: 255, count: 3 * 3 * 81)
+    let channels = 81
+    let x = [UInt8](repeating: 255, count: 3 * 3 * 81)
     let w = [Int8](repeating: 127, count: 9 * channels)
     let bias = [Int32](repeating: 1, count: channels)
     let scales = [Float](repeating: scale, count: channels)
