@@ -58,3 +58,5 @@ typedef struct {
 
 size_t swl_layer_kernel_count(void);
 const swl_layer_kernel *swl_layer_kernel_at(size_t index);
+
+#include "swiftlet_window_kernels.h"

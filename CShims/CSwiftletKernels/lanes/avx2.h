@@ -1,0 +1,102 @@
+/* Eight channels at a time; lanes/scalar.h says what the names mean. */
+#pragma once
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+#define LANES 8
+#define BYTE_LANES 32
+#define SWL_TARGET __attribute__((target("avx2,fma")))
+#define LANE_FN SWL_TARGET __attribute__((always_inline)) static inline
+
+typedef __m256 vf;
+typedef int32_t vi __attribute__((vector_size(32)));
+typedef __m256i vb;
+typedef __m256 vm;
+/* Pairs of taps as 16-bit numbers. */
+typedef struct {
+  __m256i ab, cd;
+} vx4;
+typedef vx4 vw4;
+
+LANE_FN vf vf_set(float x) { return _mm256_set1_ps(x); }
+LANE_FN vi vi_set(int32_t x) { return (vi)_mm256_set1_epi32(x); }
+LANE_FN __m256i first_lanes(size_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+LANE_FN vf vf_load(const float *p, size_t n) {
+  return n >= LANES ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first_lanes(n));
+}
+LANE_FN void vf_store(float *p, vf v, size_t n) {
+  if (n >= LANES)
+    _mm256_storeu_ps(p, v);
+  else
+    _mm256_maskstore_ps(p, first_lanes(n), v);
+}
+LANE_FN vi vi_load(const int32_t *p, size_t n) {
+  return (vi)(n >= LANES ? _mm256_loadu_si256((const __m256i *)p)
+                         : _mm256_maskload_epi32(p, first_lanes(n)));
+}
+LANE_FN __m128i load_bytes8(const void *p, size_t n) {
+  if (n >= 8) return _mm_loadl_epi64((const __m128i *)p);
+  uint64_t bytes = 0;
+  memcpy(&bytes, p, n);
+  return _mm_cvtsi64_si128((int64_t)bytes);
+}
+LANE_FN vi vi_load_u8(const uint8_t *p, size_t n) {
+  return (vi)_mm256_cvtepu8_epi32(load_bytes8(p, n));
+}
+LANE_FN void vi_store_u8(uint8_t *p, vi v, size_t n) {
+  __m256i low = _mm256_and_si256((__m256i)v, _mm256_set1_epi32(255));
+  __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  __m128i bytes = _mm_packus_epi16(words, words);
+  if (n >= LANES) {
+    _mm_storel_epi64((__m128i *)p, bytes);
+  } else {
+    uint64_t all = (uint64_t)_mm_cvtsi128_si64(bytes);
+    memcpy(p, &all, n);
+  }
+}
+LANE_FN vb vb_load(const uint8_t *p, size_t n) {
+  if (n >= BYTE_LANES) return _mm256_loadu_si256((const __m256i *)p);
+  vb v = _mm256_setzero_si256();
+  memcpy(&v, p, n);
+  return v;
+}
+LANE_FN void vb_store(uint8_t *p, vb v, size_t n) {
+  if (n >= BYTE_LANES)
+    _mm256_storeu_si256((__m256i *)p, v);
+  else
+    memcpy(p, &v, n);
+}
+LANE_FN vb vb_max(vb a, vb b) { return _mm256_max_epu8(a, b); }
+
+LANE_FN vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+LANE_FN vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+LANE_FN vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+LANE_FN vm vf_less(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+LANE_FN vm vf_unordered(vf a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
+LANE_FN vf vf_select(vm m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, m); }
+LANE_FN vf vf_from(vi v) { return _mm256_cvtepi32_ps((__m256i)v); }
+LANE_FN vi vi_round(vf v) { return (vi)_mm256_cvtps_epi32(v); }
+LANE_FN vi vi_bits(vf v) { return (vi)v; }
+LANE_FN vf vf_bits(vi i) { return (vf)i; }
+
+LANE_FN vx4 vx4_load(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d,
+                     size_t n) {
+  __m128i ab = _mm_unpacklo_epi8(load_bytes8(a, n), load_bytes8(b, n));
+  __m128i cd = _mm_unpacklo_epi8(load_bytes8(c, n), load_bytes8(d, n));
+  return (vx4){_mm256_cvtepu8_epi16(ab), _mm256_cvtepu8_epi16(cd)};
+}
+LANE_FN vw4 vw4_load(const int8_t *a, const int8_t *b, const int8_t *c, const int8_t *d, size_t n) {
+  __m128i ab = _mm_unpacklo_epi8(load_bytes8(a, n), load_bytes8(b, n));
+  __m128i cd = _mm_unpacklo_epi8(load_bytes8(c, n), load_bytes8(d, n));
+  return (vw4){_mm256_cvtepi8_epi16(ab), _mm256_cvtepi8_epi16(cd)};
+}
+LANE_FN vi vi_dot4(vi acc, vx4 x, vw4 w) {
+  vi ab = (vi)_mm256_madd_epi16(x.ab, w.ab), cd = (vi)_mm256_madd_epi16(x.cd, w.cd);
+  return acc + ab + cd;
+}
