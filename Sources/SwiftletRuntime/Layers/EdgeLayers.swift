@@ -1,44 +1,77 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// An input of the segment, N×C×H×W, laid out channels-last, and quantized on the way if asked for.
+/// An input of the segment laid out channels-last, and quantized on the way if asked for.
 struct LoadLayer: Layer {
   let input, output: Int
-  let quantized: Lowering.Quantized?
+  /// Whether the input has its channels last already: N×S×C, where images are N×C×H×W.
+  let isRows: Bool
+  var quantized: Lowering.Quantized?
 
   var label: String { "input" }
   var reads: [Int] { [] }
   var writes: Int? { output }
 
   func step(_ values: [Value], threads: Int) -> Step {
-    let (input, output, value, by) = (input, output, values[output], quantized)
-    let steps = value.steps
+    let (input, output, by) = (input, output, quantized)
+    let value = values[output]
+    let edge = Edge(value, isRows: isRows)
+    let (steps, kernel) = (value.steps, PointwiseKernel.current)
     return Step(
-      label: label, kernel: "layout", reads: [], writes: output, items: { $0 * value.height }
+      label: label, kernel: "layout \(kernel.name)", reads: [], writes: output,
+      items: { $0 * edge.rows }
     ) { memory, _, items in
-      for item in items {
-        let (image, row) = (item / value.height, item % value.height)
-        let source = unsafe memory.inputs[input].assumingMemoryBound(to: Float.self)
-          + image * value.count + row * value.width
-        let target = unsafe memory.start(output) + image * steps.image + row * steps.row
-        for c in 0..<value.channels {
-          for x in 0..<value.width {
-            let v = unsafe source[c * value.pixels + x]
-            if let by {
-              let q = (v / by.scale).rounded(.toNearestOrEven) + Float(by.zeroPoint)
-              unsafe (target + x * steps.pixel + c).storeBytes(
-                of: UInt8(min(max(q, 0), 255)), as: UInt8.self)
-            } else {
-              unsafe (target + x * steps.pixel + 4 * c).storeBytes(of: v, as: Float.self)
-            }
-          }
+      forEachImage(items, rows: edge.rows) { image, rows in
+        let planes = unsafe memory.inputs[input] + image * 4 * value.count
+        let pixels = unsafe memory.start(output) + image * steps.image
+        if let by {
+          unsafe kernel.planesToPixelsU8(
+            edge.geometry, scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: planes,
+            to: pixels, rows: rows)
+        } else {
+          unsafe kernel.planesToPixelsF32(edge.geometry, from: planes, to: pixels, rows: rows)
         }
       }
     }
   }
 }
 
+/// A value laid out as an output of the segment; bytes become what they stand for.
 struct StoreLayer: Layer {
+  let input, output: Int
+  let isRows: Bool
+  var dequantized: Lowering.Quantized?
+
+  var label: String { "output" }
+  var reads: [Int] { [input] }
+  var writes: Int? { nil }
+
+  func step(_ values: [Value], threads: Int) -> Step {
+    let (input, output, by) = (input, output, dequantized)
+    let value = values[input]
+    let edge = Edge(value, isRows: isRows)
+    let (steps, kernel) = (value.steps, PointwiseKernel.current)
+    return Step(
+      label: label, kernel: "layout \(kernel.name)", reads: reads, writes: nil,
+      items: { $0 * edge.rows }
+    ) { memory, _, items in
+      forEachImage(items, rows: edge.rows) { image, rows in
+        let pixels = unsafe memory.start(input) + image * steps.image
+        let planes = unsafe memory.outputs[output] + image * 4 * value.count
+        if let by {
+          unsafe kernel.pixelsU8ToPlanes(
+            edge.geometry, scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: pixels,
+            to: planes, rows: rows)
+        } else {
+          unsafe kernel.pixelsToPlanesF32(edge.geometry, from: pixels, to: planes, rows: rows)
+        }
+      }
+    }
+  }
+}
+
+/// 8-bit values as an output of the segment: bytes channels-first, int8 shifted back.
+struct StoreBytesLayer: Layer {
   let input, output: Int
   let isSigned: Bool
 
@@ -48,21 +81,19 @@ struct StoreLayer: Layer {
 
   func step(_ values: [Value], threads: Int) -> Step {
     let (input, output, value) = (input, output, values[input])
-    let steps = value.steps
-    let isRows = false
-    _ = isRows
-    return Step(
-      label: label, kernel: "layout", reads: reads, writes: nil, items: { $0 }
-    ) { memory, _, items in
+    let (steps, mask) = (value.steps, UInt8(isSigned ? 128 : 0))
+    return Step(label: label, kernel: "layout", reads: reads, writes: nil, items: { $0 }) {
+      memory, _, items in
       for image in items {
-        let target = unsafe memory.outputs[output].assumingMemoryBound(to: Float.self)
-          + image * value.count
-        for y in 0..<value.height {
-          for x in 0..<value.width {
-            let source = unsafe memory.start(input) + image * steps.image + y * steps.row + x * steps.pixel
-            for c in 0..<value.channels {
-              unsafe target[c * value.pixels + y * value.width + x] =
-                (source + 4 * c).load(as: Float.self)
+        var target = unsafe memory.outputs[output] + image * value.count
+        for channel in 0..<value.channels {
+          for y in 0..<value.height {
+            for x in 0..<value.width {
+              let source = unsafe memory.start(input) + image * steps.image + y * steps.row
+                + x * steps.pixel + channel
+              let byte = unsafe source.load(as: UInt8.self) ^ mask
+              unsafe target.storeBytes(of: byte, as: UInt8.self)
+              unsafe target += 1
             }
           }
         }
@@ -71,54 +102,22 @@ struct StoreLayer: Layer {
   }
 }
 
-struct QuantizeLayer: Layer {
-  let label: String
-  let input, output: Int
-  let by: Lowering.Quantized
-  var reads: [Int] { [input] }
-  var writes: Int? { output }
-  func step(_ values: [Value], threads: Int) -> Step {
-    let (input, output, by) = (input, output, by)
-    let (a, b) = (values[input], values[output])
-    return Step(label: label, kernel: "quantize", reads: reads, writes: output, items: { $0 * a.height }) {
-      memory, _, items in
-      for item in items {
-        let (i, y) = (item / a.height, item % a.height)
-        for x in 0..<a.width {
-          let s = unsafe memory.start(input) + i * a.steps.image + y * a.steps.row + x * a.steps.pixel
-          let t = unsafe memory.start(output) + i * b.steps.image + y * b.steps.row + x * b.steps.pixel
-          for c in 0..<a.channels {
-            let q = unsafe ((s + 4 * c).load(as: Float.self) / by.scale).rounded(.toNearestOrEven) + Float(by.zeroPoint)
-            unsafe (t + c).storeBytes(of: UInt8(min(max(q, 0), 255)), as: UInt8.self)
-          }
-        }
-      }
-    }
-  }
-}
+/// How a value lies outside of the segment.
+private struct Edge: Sendable {
+  let geometry: PlanesGeometry
+  /// Pieces of an image that can be laid out apart.
+  let rows: Int
 
-struct DequantizeLayer: Layer {
-  let label: String
-  let input, output: Int
-  let by: Lowering.Quantized
-  var reads: [Int] { [input] }
-  var writes: Int? { output }
-  func step(_ values: [Value], threads: Int) -> Step {
-    let (input, output, by) = (input, output, by)
-    let (a, b) = (values[input], values[output])
-    return Step(label: label, kernel: "dequantize", reads: reads, writes: output, items: { $0 * a.height }) {
-      memory, _, items in
-      for item in items {
-        let (i, y) = (item / a.height, item % a.height)
-        for x in 0..<a.width {
-          let s = unsafe memory.start(input) + i * a.steps.image + y * a.steps.row + x * a.steps.pixel
-          let t = unsafe memory.start(output) + i * b.steps.image + y * b.steps.row + x * b.steps.pixel
-          for c in 0..<a.channels {
-            let q = unsafe Int((s + c).load(as: UInt8.self)) - Int(by.zeroPoint)
-            unsafe (t + 4 * c).storeBytes(of: Float(q) * by.scale, as: Float.self)
-          }
-        }
-      }
+  init(_ value: Value, isRows: Bool) {
+    let size = value.elementSize
+    if isRows || value.pixels == 1 {
+      // Pixel after pixel on both sides; between pixels there may be a gap on the inner one.
+      geometry = PlanesGeometry(
+        channels: 1, width: value.channels, height: value.pixels, x: size, y: value.steps.pixel)
+      rows = value.pixels
+    } else {
+      geometry = PlanesGeometry(value)
+      rows = value.height
     }
   }
 }

@@ -8,40 +8,22 @@ struct ProductLayer: Layer {
   /// Under which the packed weights are kept.
   let key: String
   let input: Int
-  var output: Int
-  var addend: Int?
   let window: Window
   /// Output channels, and the groups of channels that do not mix.
   let columns, groups: Int
   let weights: Weights
-  /// What is added to each column, and for integers what it is multiplied by.
-  var bias: Bias
-  var low = -Float.infinity
-  var high = Float.infinity
-  /// Of the result, if it is to be bytes.
-  var zeroPoint: Int32?
+  let ending: Ending
   let cache: PackedWeights
 
-  /// Weights O×(C/groups)×kH×kW.
-  enum Weights: Sendable {
-    case float(Tensor<Float>)
-    case integer(Tensor<Int8>)
-  }
-
-  enum Bias: Sendable {
-    case float([Float])
-    case integer([Int32], scale: [Float])
-  }
-
-  var reads: [Int] { [input] + (addend.map { [$0] } ?? []) }
-  var writes: Int? { output }
+  var reads: [Int] { [input] + (ending.addend.map { [$0] } ?? []) }
+  var writes: Int? { ending.output }
 
   private var kernel: ProductKernel {
     if case .float = weights { .float } else { .integer }
   }
 
   func step(_ values: [Value], threads: Int) -> Step {
-    let (image, result) = (values[input], values[output])
+    let (image, result) = (values[input], values[ending.output])
     let (from, to, kernel) = (image.steps, result.steps, kernel)
     let channels = image.channels / groups
     let share = columns / groups
@@ -55,18 +37,18 @@ struct ProductLayer: Layer {
       width: result.width, height: result.height,
       input: ImageSteps(
         pixel: window.strideX * from.pixel, row: window.strideY * from.row, image: from.image),
-      output: to, addend: addend.map { values[$0].steps } ?? to, outer: window.height,
+      output: to, addend: ending.addend.map { values[$0].steps } ?? to, outer: window.height,
       inner: inner, words: words, outerStep: window.dilationY * from.row,
       innerStep: window.dilationX * from.pixel)
     let products = (0..<groups).map { group in
-      let ending = ending(group, kernel)
+      let ending = ending(of: group, kernel)
       let packed = cache.packed("\(key) \(group) \(merges) \(kernel.name)") {
         pack(group, kernel, segments: window.height * inner, length: segment, words: words)
       }
       return Product(kernel, geometry, columns: share, weights: packed, ending, threads: threads)
     }
-    let corner = window.padTop * from.row + window.padLeft * from.pixel
-    let (input, output, addend) = (input, output, addend)
+    let (input, output, addend) = (input, ending.output, ending.addend)
+    let corner = window.corner(image)
     let inputShare = channels * image.elementSize
     let (outputShare, addendShare) = (share * result.elementSize, share * 4)
     return Step(
@@ -120,37 +102,21 @@ struct ProductLayer: Layer {
     }
   }
 
-  private func ending(_ group: Int, _ kernel: ProductKernel) -> Product.Ending {
+  private func ending(of group: Int, _ kernel: ProductKernel) -> Product.Ending {
     let share = columns / groups
     let padding = kernel.paddedColumns(share) - share
     let own = group * share..<(group + 1) * share
-    switch bias {
+    switch ending.bias {
     case .float(let values):
       let padded = values[own] + [Float](repeating: 0, count: padding)
-      return Product.Ending(bias: AlignedMemory(Array(padded)), low: low, high: high)
+      return Product.Ending(
+        bias: AlignedMemory(Array(padded)), low: ending.low, high: ending.high)
     case .integer(let values, let scale):
       let sums = values[own] + [Int32](repeating: 0, count: padding)
       let scales = scale[own] + [Float](repeating: 0, count: padding)
       return Product.Ending(
-        bias: AlignedMemory(Array(sums)), scale: AlignedMemory(Array(scales)), low: low,
-        high: high, zeroPoint: zeroPoint)
+        bias: AlignedMemory(Array(sums)), scale: AlignedMemory(Array(scales)), low: ending.low,
+        high: ending.high, zeroPoint: ending.zeroPoint)
     }
-  }
-}
-
-/// Kernel size, strides, dilations and padding of a window over two axes.
-struct Window: Sendable {
-  var height = 1, width = 1
-  var strideY = 1, strideX = 1
-  var dilationY = 1, dilationX = 1
-  var padTop = 0, padLeft = 0
-
-  /// The halo that an image needs for results of the given size.
-  func halo(_ image: Value, outputHeight: Int, outputWidth: Int) -> Value.Halo {
-    let bottom = (outputHeight - 1) * strideY + (height - 1) * dilationY + 1
-    let right = (outputWidth - 1) * strideX + (width - 1) * dilationX + 1
-    return Value.Halo(
-      top: padTop, left: padLeft, bottom: max(0, bottom - padTop - image.height),
-      right: max(0, right - padLeft - image.width))
   }
 }

@@ -70,7 +70,7 @@ enum GemmLowering: LoweredOperator {
 /// Constant weights and bias of a `Conv` or `Gemm`, as a product wants them: rows of weights, one for
 /// each output channel.
 struct ProductWeights {
-  private let values: ProductLayer.Weights
+  private let values: Weights
   /// The scale of each output channel, of integer weights.
   private let scales: [Float]
   private let bias: [Float]
@@ -182,71 +182,77 @@ struct ProductWeights {
 }
 
 extension Lowering {
-  /// A product, with the addition, the clamps and the quantization that follow it.
+  /// A convolution or matrix product, with the addition, the clamps and the quantization that follow
+  /// it.
   mutating func addProduct(
     _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
   ) {
     let name = node.outputs[0]
-    let shape = facts.shape(name)
-    func layer(
-      _ input: Int, _ weights: ProductLayer.Weights, _ bias: ProductLayer.Bias
-    ) -> ProductLayer {
-      ProductLayer(
-        label: node.label, key: name, input: input, output: -1, window: window,
-        columns: shape.rank == 4 ? shape[1] : shape[shape.rank - 1], groups: groups,
-        weights: weights, bias: bias, cache: cache)
-    }
-    if let (input, by) = dequantized(node.inputs[0]), let integers = weights.integers(input: by) {
-      var product = layer(
-        input, .integer(integers.weights), .integer(integers.bias, scale: integers.scale))
-      finishIntegers(&product, after: name)
-      addProduct(product)
+    let isDepthwise = groups > 1 && groups == size(of: node.inputs[0]).channels
+      && facts.shape(name)[1] == groups
+    let input: Int
+    let constants: Weights
+    var ending: Ending
+    if let (value, by) = dequantized(node.inputs[0]), let integers = weights.integers(input: by) {
+      input = value
+      constants = .integer(integers.weights)
+      ending = Ending(bias: .integer(integers.bias, scale: integers.scale))
+      finishIntegers(&ending, after: name)
     } else {
       let (tensor, bias) = weights.floats
-      var product = layer(float(node.inputs[0]), .float(tensor), .float(bias))
-      finishFloats(&product, after: name)
-      addProduct(product)
+      input = float(node.inputs[0])
+      constants = .float(tensor)
+      ending = Ending(bias: .float(bias))
+      finishFloats(&ending, after: name, takesAddend: !isDepthwise)
+    }
+    require(window.halo(values[input], for: values[ending.output]), on: input)
+    if isDepthwise {
+      add(
+        DepthwiseLayer(
+          label: node.label, key: name, input: input, window: window, weights: constants,
+          ending: ending, cache: cache))
+    } else {
+      let shape = facts.shape(name)
+      add(
+        ProductLayer(
+          label: node.label, key: name, input: input, window: window,
+          columns: shape.rank == 4 ? shape[1] : shape[shape.rank - 1], groups: groups,
+          weights: constants, ending: ending, cache: cache))
     }
   }
 
-  private mutating func addProduct(_ layer: ProductLayer) {
-    let (image, result) = (values[layer.input], values[layer.output])
-    let halo = layer.window.halo(
-      image, outputHeight: result.height, outputWidth: result.width)
-    require(halo, on: layer.input)
-    add(layer)
-  }
-
-  private mutating func finishIntegers(_ layer: inout ProductLayer, after name: String) {
-    let last = takeClamps(after: name, low: &layer.low, high: &layer.high)
+  private mutating func finishIntegers(_ ending: inout Ending, after name: String) {
+    let last = takeClamps(after: name, low: &ending.low, high: &ending.high)
     guard let (quantized, by) = takeQuantization(after: last) else {
-      layer.output = newValue(for: last, .float)
-      return bind(last, .float(layer.output))
+      ending.output = newValue(for: last, .float)
+      return bind(last, .float(ending.output))
     }
-    if case .integer(let bias, let scale) = layer.bias {
-      layer.bias = .integer(bias, scale: scale.map { $0 / by.scale })
+    if case .integer(let bias, let scale) = ending.bias {
+      ending.bias = .integer(bias, scale: scale.map { $0 / by.scale })
     }
-    layer.low = max(layer.low / by.scale, by.low)
-    layer.high = min(layer.high / by.scale, by.high)
-    layer.zeroPoint = Int32(by.zeroPoint)
-    layer.output = newValue(for: quantized, by.kind)
-    bind(quantized, .quantized(layer.output, by))
+    ending.low = max(ending.low / by.scale, by.low)
+    ending.high = min(ending.high / by.scale, by.high)
+    ending.zeroPoint = Int32(by.zeroPoint)
+    ending.output = newValue(for: quantized, by.kind)
+    bind(quantized, .quantized(ending.output, by))
   }
 
-  private mutating func finishFloats(_ layer: inout ProductLayer, after name: String) {
+  private mutating func finishFloats(
+    _ ending: inout Ending, after name: String, takesAddend: Bool
+  ) {
     var last = name
-    if let (index, sum, other) = takeAddition(after: name) {
-      layer.addend = float(other)
+    if takesAddend, let (index, sum, other) = addition(after: name) {
+      ending.addend = float(other)
       last = sum
       markDone(index)
     }
-    last = takeClamps(after: last, low: &layer.low, high: &layer.high)
-    layer.output = newValue(for: last, .float)
-    bind(last, .float(layer.output))
+    last = takeClamps(after: last, low: &ending.low, high: &ending.high)
+    ending.output = newValue(for: last, .float)
+    bind(last, .float(ending.output))
   }
 
   /// An addition of a value of the same shape that is there already.
-  private func takeAddition(after name: String) -> (index: Int, sum: String, other: String)? {
+  private func addition(after name: String) -> (index: Int, sum: String, other: String)? {
     guard let (index, node) = onlyReader(of: name), node.opType == "Add" else { return nil }
     let other = node.inputs[0] == name ? node.inputs[1] : node.inputs[0]
     guard facts.isImages(other), facts.shape(other) == facts.shape(name), isReady(other),

@@ -1,5 +1,6 @@
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 
 /// `Relu` and `Clip` that no layer before them has taken in.
 enum ClampLowering: LoweredOperator {
@@ -16,7 +17,9 @@ enum ClampLowering: LoweredOperator {
     let output = lowering.add(Value(like: lowering.values[input], .float))
     lowering.bind(last, .float(output))
     lowering.add(
-      ClampLayer(label: node.label, input: input, output: output, low: low, high: high))
+      ElementwiseLayer(
+        label: node.label, inputs: [input], output: output,
+        operation: .clamp(low: low, high: high)))
   }
 }
 
@@ -40,18 +43,22 @@ enum AddLowering: LoweredOperator {
     if let first, let second, let (name, by) = lowering.takeQuantization(after: last) {
       let output = lowering.add(Value(like: lowering.values[first.value], by.kind))
       lowering.bind(name, .quantized(output, by))
+      var sum = AddU8(
+        scaleA: first.by.scale / by.scale, scaleB: second.by.scale / by.scale,
+        zeroA: Int32(first.by.zeroPoint), zeroB: Int32(second.by.zeroPoint),
+        zeroY: Int32(by.zeroPoint))
+      (sum.low, sum.high) = by.limits(low, high)
       return lowering.add(
-        AddBytesLayer(
-          label: node.label, first: first, second: second, output: output, by: by,
-          low: max(low / by.scale, by.low), high: min(high / by.scale, by.high)))
+        ElementwiseLayer(
+          label: node.label, inputs: [first.value, second.value], output: output,
+          operation: .addBytes(sum)))
     }
     let inputs = node.inputs.map { lowering.float($0) }
     let output = lowering.add(Value(like: lowering.values[inputs[0]], .float))
     lowering.bind(last, .float(output))
     lowering.add(
-      AddLayer(
-        label: node.label, first: inputs[0], second: inputs[1], output: output, low: low,
-        high: high))
+      ElementwiseLayer(
+        label: node.label, inputs: inputs, output: output, operation: .add(low: low, high: high)))
   }
 }
 

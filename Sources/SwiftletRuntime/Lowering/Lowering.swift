@@ -57,6 +57,15 @@ struct Lowering {
     /// The limits of the type, in steps from the zero point.
     var low: Float { -Float(zeroPoint) }
     var high: Float { Float(255 - zeroPoint) }
+
+    /// The codes of fp32 limits.
+    func limits(_ low: Float, _ high: Float) -> (low: Int32, high: Int32) {
+      func code(_ limit: Float) -> Int32 {
+        let steps = min(max(limit / scale, self.low), self.high)
+        return Int32(steps.rounded(.toNearestOrEven)) + Int32(zeroPoint)
+      }
+      return (code(low), code(high))
+    }
   }
 
   init(_ facts: GraphFacts, inputs: [String], outputs: [String], cache: PackedWeights) {
@@ -110,12 +119,14 @@ struct Lowering {
     case .float(let value): return value
     case .external(let place, let shape):
       let value = add(Value(shape: shape, .float))
-      layers.append(LoadLayer(input: place, output: value, quantized: nil))
+      layers.append(LoadLayer(input: place, output: value, isRows: shape.rank == 3))
       bindings[name] = .float(value)
       return value
     case .dequantized(let source, let by), .quantized(let source, let by):
       let value = add(Value(like: values[source], .float))
-      layers.append(DequantizeLayer(label: name, input: source, output: value, by: by))
+      layers.append(
+        ElementwiseLayer(
+          label: name, inputs: [source], output: value, operation: .dequantize(by)))
       bindings[name] = .float(value)
       return value
     }
@@ -137,11 +148,15 @@ struct Lowering {
   }
 
   private mutating func store(_ name: String, at place: Int) {
+    let isRows = facts.shape(name).rank == 3
     switch binding(name) {
     case .quantized(let value, let by):
-      layers.append(StoreLayer(input: value, output: place, isSigned: by.isSigned))
-    case .float, .external, .dequantized:
-      layers.append(StoreLayer(input: float(name), output: place, isSigned: false))
+      layers.append(StoreBytesLayer(input: value, output: place, isSigned: by.isSigned))
+    case .dequantized(let value, let by):
+      layers.append(
+        StoreLayer(input: value, output: place, isRows: isRows, dequantized: by))
+    case .float, .external:
+      layers.append(StoreLayer(input: float(name), output: place, isRows: isRows))
     }
   }
 

@@ -1,5 +1,6 @@
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 
 /// `MaxPool`, `AveragePool` and `GlobalAveragePool` over two axes.
 enum PoolLowering: LoweredOperator {
@@ -43,7 +44,10 @@ enum PoolLowering: LoweredOperator {
       return lowering.add(
         PoolLayer(
           label: node.label, input: input, output: output, place: place,
-          operation: .averageBytes(includesPadding: includesPadding, from: by, to: target)))
+          operation: .averageBytes(
+            AverageU8(
+              scaleIn: by.scale, scaleOut: target.scale, zeroIn: Int32(by.zeroPoint),
+              zeroOut: Int32(target.zeroPoint), includePad: includesPadding))))
     }
     let input = lowering.float(name)
     let output = lowering.newValue(for: node.outputs[0], .float)

@@ -20,11 +20,14 @@ enum QuantizeLowering: LoweredOperator {
       lowering.facts.consumers[name]!.count == 1
     {
       output = lowering.add(Value(shape: shape, by.kind))
-      lowering.add(LoadLayer(input: place, output: output, quantized: by))
+      lowering.add(
+        LoadLayer(input: place, output: output, isRows: shape.rank == 3, quantized: by))
     } else {
       let input = lowering.float(name)
       output = lowering.add(Value(like: lowering.values[input], by.kind))
-      lowering.add(QuantizeLayer(label: node.label, input: input, output: output, by: by))
+      lowering.add(
+        ElementwiseLayer(
+          label: node.label, inputs: [input], output: output, operation: .quantize(by)))
     }
     lowering.bind(node.outputs[0], .quantized(output, by))
   }

@@ -1,0 +1,97 @@
+import SwiftletCore
+import SwiftletKernels
+
+/// Work on each element of values of the same size, run by run of memory.
+struct ElementwiseLayer: Layer {
+  let label: String
+  let inputs: [Int]
+  let output: Int
+  let operation: Operation
+
+  enum Operation: Sendable {
+    case clamp(low: Float, high: Float)
+    case add(low: Float, high: Float)
+    case addBytes(AddU8)
+    case quantize(Lowering.Quantized)
+    case dequantize(Lowering.Quantized)
+
+    fileprivate var name: String {
+      switch self {
+      case .clamp: "clamp"
+      case .add, .addBytes: "add"
+      case .quantize: "quantize"
+      case .dequantize: "dequantize"
+      }
+    }
+  }
+
+  var reads: [Int] { inputs }
+  var writes: Int? { output }
+
+  func step(_ values: [Value], threads: Int) -> Step {
+    let all = (inputs + [output]).map { values[$0] }
+    let (width, height, channels) = (all[0].width, all[0].height, all[0].channels)
+    // A row is one run where no pixel has a gap behind it.
+    let isPacked = all.allSatisfy { $0.steps.pixel == channels * $0.elementSize }
+    let (runs, length) = isPacked ? (1, width * channels) : (width, channels)
+    let (inputs, output, operation, result) = (inputs, output, operation, values[output])
+    let sources = inputs.map { values[$0].steps }
+    let kernel = PointwiseKernel.current
+    return Step(
+      label: label, kernel: "\(operation.name) \(kernel.name)", reads: reads, writes: output,
+      items: { $0 * height }
+    ) { memory, _, items in
+      for item in items {
+        let (image, row) = (item / height, item % height)
+        func start(_ value: Int, _ steps: ImageSteps, _ run: Int) -> UnsafeMutableRawPointer {
+          unsafe memory.start(value) + image * steps.image + row * steps.row + run * steps.pixel
+        }
+        for run in 0..<runs {
+          unsafe operation.run(
+            kernel, length, start(inputs[0], sources[0], run),
+            start(inputs[inputs.count - 1], sources[inputs.count - 1], run),
+            to: start(output, result.steps, run))
+        }
+      }
+    }
+  }
+}
+
+extension ElementwiseLayer.Operation {
+  @inline(__always)
+  fileprivate func run(
+    _ kernel: PointwiseKernel, _ count: Int, _ a: UnsafeMutableRawPointer,
+    _ b: UnsafeMutableRawPointer, to y: UnsafeMutableRawPointer
+  ) {
+    switch self {
+    case .clamp(let low, let high):
+      unsafe kernel.clipF32(count: count, a, low: low, high: high, to: y)
+    case .add(let low, let high):
+      unsafe kernel.addF32(count: count, a, b, low: low, high: high, to: y)
+    case .addBytes(let sum):
+      unsafe kernel.addU8(count: count, a, b, sum, to: y)
+    case .quantize(let by):
+      unsafe kernel.planesToPixelsU8(
+        .run(count, elementSize: 1), scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: a,
+        to: y, rows: 0..<1)
+    case .dequantize(let by):
+      unsafe kernel.pixelsU8ToPlanes(
+        .run(count, elementSize: 1), scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: a,
+        to: y, rows: 0..<1)
+    }
+  }
+}
+
+extension PlanesGeometry {
+  /// Elements that lie side by side on both sides.
+  static func run(_ count: Int, elementSize: Int) -> PlanesGeometry {
+    PlanesGeometry(channels: 1, width: count, height: 1, x: elementSize, y: count * elementSize)
+  }
+
+  /// Planes and pixels of a value.
+  init(_ value: Value) {
+    self.init(
+      channels: value.channels, width: value.width, height: value.height, x: value.steps.pixel,
+      y: value.steps.row)
+  }
+}

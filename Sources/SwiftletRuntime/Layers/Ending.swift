@@ -1,0 +1,49 @@
+import SwiftletCore
+import SwiftletKernels
+
+/// What becomes of the sums of a convolution or matrix product, and where it goes.
+struct Ending: Sendable {
+  /// What is added to each output channel, and for integers what it is multiplied by.
+  enum Bias: Sendable {
+    case float([Float])
+    case integer([Int32], scale: [Float])
+  }
+
+  var bias: Bias
+  /// Limits of the result; of bytes in steps from the zero point.
+  var low = -Float.infinity
+  var high = Float.infinity
+  /// Of the result, if it is to be bytes.
+  var zeroPoint: Int32?
+  /// A value that is added to fp32 sums.
+  var addend: Int?
+  var output = -1
+}
+
+/// Weights O×(C/groups)×kH×kW.
+enum Weights: Sendable {
+  case float(Tensor<Float>)
+  case integer(Tensor<Int8>)
+}
+
+/// Kernel size, strides, dilations and padding of a window over two axes.
+struct Window: Sendable {
+  var height = 1, width = 1
+  var strideY = 1, strideX = 1
+  var dilationY = 1, dilationX = 1
+  var padTop = 0, padLeft = 0
+
+  /// The halo that an image needs for results of the given size.
+  func halo(_ image: Value, for result: Value) -> Value.Halo {
+    let bottom = (result.height - 1) * strideY + (height - 1) * dilationY + 1
+    let right = (result.width - 1) * strideX + (width - 1) * dilationX + 1
+    return Value.Halo(
+      top: padTop, left: padLeft, bottom: max(0, bottom - padTop - image.height),
+      right: max(0, right - padLeft - image.width))
+  }
+
+  /// Bytes from the first tap of the first result to the first pixel.
+  func corner(_ image: Value) -> Int {
+    padTop * image.steps.row + padLeft * image.steps.pixel
+  }
+}
