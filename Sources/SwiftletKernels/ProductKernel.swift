@@ -64,8 +64,18 @@ package struct ProductKernel: @unchecked Sendable {
   ) -> AlignedMemory {
     let words = offsets.count / elementsPerWord
     let memory = AlignedMemory(byteCount: 4 * words * paddedColumns(columns))
-    unsafe swl_product_pack(table, words, columns, source, columnStep, offsets, memory.base)
+    unsafe pack(
+      source, columns: columns, columnStep: columnStep, offsets: offsets, into: memory.base)
     return memory
+  }
+
+  /// As ``packed(_:columns:columnStep:offsets:)``, into memory of the caller's.
+  package func pack(
+    _ source: UnsafeRawPointer, columns: Int, columnStep: Int, offsets: [Int32],
+    into target: UnsafeMutableRawPointer
+  ) {
+    let words = offsets.count / elementsPerWord
+    unsafe swl_product_pack(table, words, columns, source, columnStep, offsets, target)
   }
 }
 
@@ -128,16 +138,18 @@ package struct Product: @unchecked Sendable {
   /// Weights that stay in the second-level cache while row tiles pass by.
   private static let cachedBytes = 384 << 10
 
-  /// - Parameter threads: Threads that will share one image: with few row tiles the columns are cut
-  ///   for them.
+  /// - Parameters:
+  ///   - start: Bytes from the beginning of the memory to the weights of the first column.
+  ///   - threads: Threads that will share one image: with few row tiles the columns are cut for
+  ///     them.
   package init(
     _ kernel: ProductKernel, _ geometry: Geometry, columns: Int, weights: AlignedMemory,
-    _ ending: Ending, threads: Int
+    from start: Int = 0, _ ending: Ending, threads: Int
   ) {
     (self.kernel, self.weights, self.ending) = (kernel, weights, ending)
     let depth = geometry.outer * geometry.inner * geometry.words
     precondition(
-      weights.byteCount == 4 * depth * kernel.paddedColumns(columns)
+      weights.byteCount - start >= 4 * depth * kernel.paddedColumns(columns)
         && ending.bias.byteCount == 4 * kernel.paddedColumns(columns)
         && (ending.scale?.byteCount ?? ending.bias.byteCount) == ending.bias.byteCount,
       "product of depth \(depth), \(columns) columns: weights, bias or scale do not fit")
@@ -153,7 +165,7 @@ package struct Product: @unchecked Sendable {
       addend_x: geometry.addend.pixel, addend_y: geometry.addend.row,
       addend_image: geometry.addend.image, outer: geometry.outer, inner: geometry.inner,
       words: geometry.words, outer_step: geometry.outerStep, inner_step: geometry.innerStep,
-      columns: columns, block: block, weights: weights.base, bias: ending.bias.base,
+      columns: columns, block: block, weights: weights.base + start, bias: ending.bias.base,
       scale: ending.scale?.base.assumingMemoryBound(to: Float.self), low: ending.low,
       high: ending.high, zero_point: ending.zeroPoint ?? 0, to_bytes: ending.zeroPoint != nil)
   }

@@ -35,6 +35,11 @@ public enum Benchmark {
       self.threads = threads
       input = Tensor(try session.inputs[0].shape(batch: batch), normalUsing: &generator)
     }
+
+    /// Where the time of one thread goes.
+    public func profile() throws -> [LayerProfile] {
+      try session.profile([session.inputs[0].name: AnyTensor(input)])
+    }
   }
 
   /// Times all candidates in turn, round after round, so that what the machine does meanwhile

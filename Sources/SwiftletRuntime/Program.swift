@@ -17,6 +17,8 @@ struct Program: Sendable {
   private let sharesLayers: Bool
   /// Bytes for the values of one chunk.
   private let byteCount: Int
+  /// Bytes that each thread needs for itself.
+  private let scratch: Int
 
   /// What a chunk's values may take of the second-level cache.
   private static let cachedBytes = 512 << 10
@@ -24,16 +26,17 @@ struct Program: Sendable {
   init(_ layers: [any Layer], _ values: [Value], images: Int, pool: ThreadPool) {
     let threads = pool.count
     sharesLayers = threads > 1 && (images < threads || (images % threads != 0 && images < 4 * threads))
+    let arena = Arena(layers, values)
+    let share = sharesLayers ? images : (images + threads - 1) / threads
+    chunk = max(1, min(share, Self.cachedBytes / max(1, arena.byteCount(images: 1))))
     var steps: [Step] = []
     for layer in layers {
       if let value = layer.writes, !values[value].halo.isEmpty {
         steps.append(Self.border(of: value, values[value]))
       }
-      steps.append(layer.step(values, threads: sharesLayers ? threads : 1))
+      steps.append(layer.step(values, images: chunk, threads: sharesLayers ? threads : 1))
     }
-    let arena = Arena(steps, values)
-    let share = sharesLayers ? images : (images + threads - 1) / threads
-    chunk = max(1, min(share, Self.cachedBytes / max(1, arena.byteCount(images: 1))))
+    scratch = (steps.map(\.scratch).max() ?? 0).roundedUp(to: 64)
     let (offsets, byteCount) = arena.offsets(images: chunk)
     origins = zip(offsets, values).map { $0 + $1.origin }
     (self.steps, self.values, self.images, self.pool) = (steps, values, images, pool)
@@ -48,7 +51,10 @@ struct Program: Sendable {
   }
 
   /// Bytes of all chunks that are computed at the same time.
-  var peakBytes: Int { byteCount * (sharesLayers ? 1 : min(pool.count, chunks)) }
+  var peakBytes: Int {
+    sharesLayers
+      ? byteCount + pool.count * scratch : min(pool.count, chunks) * (byteCount + scratch)
+  }
 
   private var chunks: Int { (images + chunk - 1) / chunk }
 
@@ -58,23 +64,28 @@ struct Program: Sendable {
     let inputs: [(base: UnsafeRawPointer, step: Int)]
     let outputs: [(base: UnsafeMutableRawPointer, step: Int)]
 
-    fileprivate func memory(_ arena: AlignedMemory, _ origins: [Int], from image: Int) -> Memory {
+    fileprivate func memory(
+      _ arena: AlignedMemory, scratch: Int, _ origins: [Int], from image: Int
+    ) -> Memory {
       unsafe Memory(
-        base: arena.base, origins: origins, inputs: inputs.map { unsafe $0.base + image * $0.step },
+        base: arena.base, scratch: arena.base + scratch, origins: origins,
+        inputs: inputs.map { unsafe $0.base + image * $0.step },
         outputs: outputs.map { unsafe $0.base + image * $0.step })
     }
   }
 
-  /// - Parameter observe: Sees each step with the seconds it took, chunk by chunk; runs on one
-  ///   thread then.
-  func run(_ ends: Ends, observe: ((Int, Double) -> Void)? = nil) {
+  /// Sees a step, by position, with a chunk's images and the seconds it took.
+  typealias Observer = (_ step: Int, _ images: Int, _ seconds: Double) -> Void
+
+  /// - Parameter observe: Runs on one thread if it is given.
+  func run(_ ends: Ends, observe: Observer? = nil) {
     if let observe {
       let clock = ContinuousClock()
       return forEachChunk(ends) { memory, images in
         for (index, step) in steps.enumerated() {
           let start = clock.now
           step.run(memory, images, 0..<step.items(images))
-          observe(index, start.duration(to: clock.now) / .seconds(1))
+          observe(index, images, start.duration(to: clock.now) / .seconds(1))
         }
       }
     }
@@ -85,9 +96,10 @@ struct Program: Sendable {
   }
 
   private func forEachChunk(_ ends: Ends, _ body: (Memory, Int) -> Void) {
-    let arena = AlignedMemory(byteCount: byteCount)
+    let arena = AlignedMemory(byteCount: byteCount + scratch)
     for start in stride(from: 0, to: images, by: chunk) {
-      body(ends.memory(arena, origins, from: start), min(chunk, images - start))
+      body(
+        ends.memory(arena, scratch: byteCount, origins, from: start), min(chunk, images - start))
     }
   }
 
@@ -95,13 +107,12 @@ struct Program: Sendable {
   private func runChunks(_ ends: Ends) -> Bool {
     let next = Atomic(0)
     return ThreadPool(count: min(pool.count, chunks)).together { _ in
-      let arena = AlignedMemory(byteCount: byteCount)
+      let arena = AlignedMemory(byteCount: byteCount + scratch)
       while true {
         let start = next.add(1, ordering: .relaxed).oldValue * chunk
         guard start < images else { break }
-        let (memory, count) = (
-          ends.memory(arena, origins, from: start), min(chunk, images - start)
-        )
+        let memory = ends.memory(arena, scratch: byteCount, origins, from: start)
+        let count = min(chunk, images - start)
         for step in steps { step.run(memory, count, 0..<step.items(count)) }
       }
     }
@@ -109,14 +120,14 @@ struct Program: Sendable {
 
   /// Threads share each layer, and wait for each other between layers.
   private func runSharing(_ ends: Ends) -> Bool {
-    let arena = AlignedMemory(byteCount: byteCount)
     let threads = pool.count
+    let arena = AlignedMemory(byteCount: byteCount + threads * scratch)
     let barrier = SpinBarrier(count: threads)
     return pool.together { thread in
       for start in stride(from: 0, to: images, by: chunk) {
-        let (memory, count) = (
-          ends.memory(arena, origins, from: start), min(chunk, images - start)
-        )
+        let memory = ends.memory(
+          arena, scratch: byteCount + thread * scratch, origins, from: start)
+        let count = min(chunk, images - start)
         for step in steps {
           let items = step.items(count)
           let own = items * thread / threads..<items * (thread + 1) / threads
@@ -132,13 +143,13 @@ struct Program: Sendable {
 /// Places values in memory so that those alive at the same time do not overlap.
 private struct Arena {
   private let values: [Value]
-  /// The first and the last step that touch each value.
+  /// The first and the last layer that touch each value.
   private let lifetimes: [ClosedRange<Int>?]
 
-  init(_ steps: [Step], _ values: [Value]) {
+  init(_ layers: [any Layer], _ values: [Value]) {
     var lifetimes = [ClosedRange<Int>?](repeating: nil, count: values.count)
-    for (index, step) in steps.enumerated() {
-      for value in step.reads + (step.writes.map { [$0] } ?? []) {
+    for (index, layer) in layers.enumerated() {
+      for value in layer.reads + (layer.writes.map { [$0] } ?? []) {
         lifetimes[value] = (lifetimes[value]?.lowerBound ?? index)...index
       }
     }

@@ -121,7 +121,7 @@ struct Segment: Operator {
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] { run(inputs.map { $0! }) }
 
-  func run(_ inputs: [AnyTensor], observe: ((Int, Double) -> Void)? = nil) -> [AnyTensor] {
+  func run(_ inputs: [AnyTensor], observe: Program.Observer? = nil) -> [AnyTensor] {
     let packed = inputs.map(\.contiguous)
     let outputs = results.map { AnyTensor(uninitialized: $0.dtype, $0.shape) }
     withExtendedLifetime((packed, outputs)) {

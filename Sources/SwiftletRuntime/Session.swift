@@ -11,7 +11,7 @@ import Synchronization
 /// Safe to use from several threads at once. One of them has the pool's threads at a time; the others
 /// run on their own.
 public struct Session: Sendable {
-  private let core: Core
+  let core: Core
 
   /// - Throws: `unsupported` or `badInput` if the graph cannot be run; see ``Plan``.
   public init(_ graph: Graph, threads: ThreadPool = .available) throws {

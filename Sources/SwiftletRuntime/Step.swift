@@ -8,6 +8,8 @@ struct Step: Sendable {
   let writes: Int?
   /// Multiply–accumulate operations of one image.
   var macs = 0
+  /// Bytes that each thread needs for itself while it runs the step.
+  var scratch = 0
   /// How many independent pieces of work so many images are.
   let items: @Sendable (_ images: Int) -> Int
   /// Computes some of the pieces.
@@ -18,6 +20,8 @@ struct Step: Sendable {
 @safe
 struct Memory {
   let base: UnsafeMutableRawPointer
+  /// Memory of the running thread's own.
+  let scratch: UnsafeMutableRawPointer
   /// Bytes from the base to the first pixel of each value.
   let origins: [Int]
   /// The first of the chunk's images in each input and output of the segment.
@@ -34,6 +38,8 @@ protocol Layer: Sendable {
   var reads: [Int] { get }
   var writes: Int? { get }
 
-  /// - Parameter threads: How many threads will share one image.
-  func step(_ values: [Value], threads: Int) -> Step
+  /// - Parameters:
+  ///   - images: How many images are computed at a time.
+  ///   - threads: How many threads share one.
+  func step(_ values: [Value], images: Int, threads: Int) -> Step
 }

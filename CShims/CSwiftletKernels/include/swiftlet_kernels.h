@@ -9,6 +9,7 @@
 
 #include "swiftlet_isa.h"
 #include "swiftlet_product_kernels.h"
+#include "swiftlet_winograd_kernels.h"
 
 /* q[i] = saturate(roundTiesToEven(x[i] / scale) + zero_point); NaN gives zero_point. The limits
  * are those of the type. All variants agree bit for bit. */

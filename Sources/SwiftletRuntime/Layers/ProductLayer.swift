@@ -22,7 +22,10 @@ struct ProductLayer: Layer {
     if case .float = weights { .float } else { .integer }
   }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+    if let winograd = WinogradLayer(self, values, images: images) {
+      return winograd.step(threads: threads)
+    }
     let (image, result) = (values[input], values[ending.output])
     let (from, to, kernel) = (image.steps, result.steps, kernel)
     let channels = image.channels / groups

@@ -205,7 +205,11 @@ extension Lowering {
       ending = Ending(bias: .float(bias))
       finishFloats(&ending, after: name, takesAddend: !isDepthwise)
     }
-    require(window.halo(values[input], for: values[ending.output]), on: input)
+    let (image, result) = (values[input], values[ending.output])
+    let tiles = WinogradLayer.fits(window, groups: groups, constants)
+    require(
+      tiles ? WinogradLayer.halo(window, image, for: result) : window.halo(image, for: result),
+      on: input)
     if isDepthwise {
       add(
         DepthwiseLayer(

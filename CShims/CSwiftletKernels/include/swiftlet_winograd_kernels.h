@@ -1,0 +1,52 @@
+/* Convolutions with 3x3 windows, stride 1, by Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or
+ * 4: tiles of m x m results cost (m+2)^2 instead of 9 m^2 products for each pair of channels.
+ *
+ * Each tile becomes (m+2)^2 coefficients; for each of them, all tiles' channels times the
+ * coefficient's weights is a matrix product; the products become tiles of results. A coefficient's
+ * matrix has a row of channels for each tile, `pitch` bytes apart, and follows the last one after
+ * `plane` bytes.
+ *
+ * Source: Lavin and Gray 2016. */
+#pragma once
+#include <stddef.h>
+
+#include "swiftlet_isa.h"
+
+typedef struct {
+  size_t m;
+  size_t channels;
+  /* Tiles of an image, and the bytes between pixels, rows and images. */
+  size_t tiles_x, tiles_y;
+  ptrdiff_t x, y, image;
+  ptrdiff_t pitch, plane;
+} swl_winograd;
+
+/* What becomes of results: y = min(high, max(low, sum + bias[c] + addend)); only those inside of
+ * width x height are stored. The addend may be NULL. */
+typedef struct {
+  size_t width, height;
+  const float *bias;
+  const void *addend;
+  ptrdiff_t addend_x, addend_y, addend_image;
+  float low, high;
+} swl_winograd_ending;
+
+typedef struct {
+  const char *name;
+  swl_isa isa;
+  /* Coefficients of the tiles first ..< last, counted through all images. `in` is the first tap of
+   * tile 0; every tap of every tile can be read. */
+  void (*analyze)(const swl_winograd *, const void *in, void *coefficients, size_t first,
+                  size_t last);
+  /* Results from coefficients; `out` and the addend are those of pixel (0, 0) of image 0. */
+  void (*synthesize)(const swl_winograd *, const swl_winograd_ending *, const void *coefficients,
+                     void *out, size_t first, size_t last);
+} swl_winograd_kernel;
+
+/* Best first; the last one runs on every CPU. */
+size_t swl_winograd_kernel_count(void);
+const swl_winograd_kernel *swl_winograd_kernel_at(size_t index);
+
+/* Coefficients of weights: from columns x channels x 3 x 3 to (m+2)^2 matrices columns x channels. */
+void swl_winograd_weights(size_t m, size_t columns, size_t channels, const float *weights,
+                          float *coefficients);

@@ -1,0 +1,5 @@
+#if defined(__x86_64__)
+#define SWL_VARIANT avx2
+#include "../lanes/avx2.h"
+#include "winograd.inc"
+#endif

@@ -1,0 +1,3 @@
+#define SWL_VARIANT scalar
+#include "../lanes/scalar.h"
+#include "winograd.inc"

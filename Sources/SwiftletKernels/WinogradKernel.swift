@@ -1,0 +1,101 @@
+internal import CSwiftletKernels
+package import SwiftletCore
+
+/// Tiles of images for Winograd's F(m×m, 3×3), and back, by one tier's kernels.
+///
+/// `@unchecked Sendable`: a table of constant function pointers.
+@safe
+package struct WinogradKernel: @unchecked Sendable {
+  package let name: String
+  package let isa: ISA
+  private let table: swl_winograd_kernel
+
+  private init(_ table: swl_winograd_kernel) {
+    unsafe name = String(cString: table.name)
+    unsafe isa = ISA(table.isa)
+    unsafe self.table = table
+  }
+
+  /// All kernels this CPU can run, best first.
+  package static let supported = (0..<swl_winograd_kernel_count())
+    .map { unsafe WinogradKernel(swl_winograd_kernel_at($0).pointee) }
+    .filter { $0.isa <= ISA.supported }
+
+  /// The kernel in use.
+  package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
+
+  /// How tiles lie on images, and their coefficients in matrices.
+  package struct Side: Sendable {
+    /// Results of a tile along each axis: 2 or 4.
+    package var m: Int
+    package var channels, tilesX, tilesY: Int
+    package var steps: ImageSteps
+    /// Bytes between the rows of a coefficient's matrix, one for each tile, and between matrices.
+    package var pitch, plane: Int
+
+    package init(
+      m: Int, channels: Int, tilesX: Int, tilesY: Int, steps: ImageSteps, pitch: Int, plane: Int
+    ) {
+      (self.m, self.channels, self.tilesX, self.tilesY) = (m, channels, tilesX, tilesY)
+      (self.steps, self.pitch, self.plane) = (steps, pitch, plane)
+    }
+
+    fileprivate var raw: swl_winograd {
+      swl_winograd(
+        m: m, channels: channels, tiles_x: tilesX, tiles_y: tilesY, x: steps.pixel, y: steps.row,
+        image: steps.image, pitch: pitch, plane: plane)
+    }
+  }
+
+  /// What becomes of sums: clamp(s + bias + addend), inside of width × height.
+  package struct Ending: Sendable {
+    package var width, height: Int
+    package var bias: AlignedMemory
+    package var addend: ImageSteps
+    package var low, high: Float
+
+    package init(
+      width: Int, height: Int, bias: AlignedMemory, addend: ImageSteps, low: Float, high: Float
+    ) {
+      (self.width, self.height, self.bias, self.addend) = (width, height, bias, addend)
+      (self.low, self.high) = (low, high)
+    }
+  }
+
+  /// Coefficients of some tiles, counted through all images. `input` is the first tap of the first.
+  package func analyze(
+    _ side: Side, _ input: UnsafeRawPointer, into coefficients: UnsafeMutableRawPointer,
+    tiles: Range<Int>
+  ) {
+    var side = side.raw
+    unsafe table.analyze(&side, input, coefficients, tiles.lowerBound, tiles.upperBound)
+  }
+
+  /// Results from coefficients, from channel `first` on.
+  package func synthesize(
+    _ side: Side, _ ending: Ending, channelsFrom first: Int, _ coefficients: UnsafeRawPointer,
+    addend: UnsafeRawPointer?, into output: UnsafeMutableRawPointer, tiles: Range<Int>
+  ) {
+    var side = side.raw
+    var ending = unsafe swl_winograd_ending(
+      width: ending.width, height: ending.height,
+      bias: ending.bias.base.assumingMemoryBound(to: Float.self) + first,
+      addend: addend.map { unsafe $0 + 4 * first }, addend_x: ending.addend.pixel,
+      addend_y: ending.addend.row, addend_image: ending.addend.image, low: ending.low,
+      high: ending.high)
+    unsafe table.synthesize(
+      &side, &ending, coefficients, output + 4 * first, tiles.lowerBound, tiles.upperBound)
+  }
+
+  /// The coefficients of weights O×C×3×3: (m+2)² matrices O×C.
+  package static func coefficients(m: Int, _ weights: Tensor<Float>) -> AlignedMemory {
+    let (columns, channels) = (weights.shape[0], weights.shape[1])
+    let memory = AlignedMemory(byteCount: 4 * (m + 2) * (m + 2) * columns * channels)
+    let span = weights.span
+    unsafe span.withUnsafeBufferPointer {
+      unsafe swl_winograd_weights(
+        m, columns, channels, $0.baseAddress!, memory.base.assumingMemoryBound(to: Float.self))
+    }
+    return memory
+  }
+}

@@ -1,0 +1,213 @@
+import Glibc
+import SwiftletCore
+import SwiftletKernels
+
+/// A 3×3 convolution with stride 1 in fp32 by Winograd's minimal filtering, where that is expected
+/// to be faster than the direct way.
+///
+/// Works through blocks of tiles: their coefficients, one matrix product for each coefficient, and
+/// results, all of which stays in the cache. Rounding errors are larger than the direct way's: about
+/// 1e-6 of the largest result with m = 2, and several times that with m = 4. A value that is not
+/// finite spoils the whole tiles it is in.
+///
+/// - Source: Lavin and Gray 2016.
+struct WinogradLayer {
+  private let layer: ProductLayer
+  private let m: Int
+  private let image, result: Value
+  private let tilesX, tilesY: Int
+  private let addendSteps: ImageSteps
+
+  /// Off with `SWIFTLET_WINOGRAD=0`.
+  static let isAllowed = unsafe getenv("SWIFTLET_WINOGRAD").map { unsafe String(cString: $0) } != "0"
+
+  /// Whether the layer is of the kind, whatever its size.
+  static func fits(_ window: Window, groups: Int, _ weights: Weights) -> Bool {
+    guard case .float = weights, isAllowed else { return false }
+    return groups == 1 && (window.height, window.width) == (3, 3)
+      && (window.strideY, window.strideX) == (1, 1)
+      && (window.dilationY, window.dilationX) == (1, 1)
+  }
+
+  /// The halo for tiles of four, which reach past the result where it ends inside of one.
+  static func halo(_ window: Window, _ image: Value, for result: Value) -> Value.Halo {
+    let halo = window.halo(image, for: result)
+    func rest(_ extent: Int) -> Int { extent.roundedUp(to: 4) - extent }
+    return Value.Halo(
+      top: halo.top, left: halo.left, bottom: halo.bottom + rest(result.height),
+      right: halo.right + rest(result.width))
+  }
+
+  /// - Returns: `nil` if the direct way is expected to be faster.
+  init?(_ layer: ProductLayer, _ values: [Value], images: Int) {
+    guard Self.fits(layer.window, groups: layer.groups, layer.weights) else { return nil }
+    let (image, result) = (values[layer.input], values[layer.ending.output])
+    let costs = [0, 2, 4].map {
+      Cost(m: $0, image, result, images: images).total
+    }
+    let best = costs.indices.min { costs[$0] < costs[$1] }!
+    guard best > 0 else { return nil }
+    (self.layer, m, self.image, self.result) = (layer, 2 * best, image, result)
+    addendSteps = layer.ending.addend.map { values[$0].steps } ?? result.steps
+    (tilesX, tilesY) = ((result.width + m - 1) / m, (result.height + m - 1) / m)
+  }
+
+  /// What a layer is expected to cost, in units of one multiply–add of the kernels.
+  ///
+  /// The weights of small batches come from far away, and there are more of them the larger the
+  /// tiles; that, and the work on coefficients, is weighed against the products saved. The figures
+  /// are fitted to measurements (docs/benchmarks.md) and not taken at run time, so that a model
+  /// gives the same bits on every run.
+  private struct Cost {
+    let total: Double
+
+    init(m: Int, _ image: Value, _ result: Value, images: Int) {
+      let (inputs, outputs) = (Double(image.channels), Double(result.channels))
+      let rows: Double
+      var work = 0.0
+      let taps: Double
+      if m == 0 {
+        (rows, taps) = (Double(images * result.pixels), 9)
+      } else {
+        let tiles = ((result.width + m - 1) / m) * ((result.height + m - 1) / m)
+        rows = Double(images * tiles)
+        taps = Double((m + 2) * (m + 2))
+        work = rows * (m == 2 ? 60 * inputs + 45 * outputs : 250 * inputs + 175 * outputs)
+      }
+      // Fewer than four rows do not keep the multipliers busy.
+      let products = max(rows, 4) * taps * inputs * outputs * (1 + 8 / inputs)
+      let bytes = 4 * taps * inputs * outputs
+      let distance = bytes < 768e3 ? 0.1 : bytes < 16e6 ? 0.5 : 1.7
+      total = products + work + bytes * distance
+    }
+  }
+
+  func step(threads: Int) -> Step {
+    guard case .float(let tensor) = layer.weights, case .float(let biases) = layer.ending.bias else {
+      preconditionFailure("Winograd's filtering of integers")
+    }
+    let (kernel, transform) = (ProductKernel.float, WinogradKernel.current)
+    let coefficients = (m + 2) * (m + 2)
+    let (channels, columns) = (image.channels, layer.columns)
+    let plan = Blocks(kernel, coefficients: coefficients, channels: channels, columns: columns)
+    let input = WinogradKernel.Side(
+      m: m, channels: channels, tilesX: tilesX, tilesY: tilesY, steps: image.steps,
+      pitch: plan.inputPitch, plane: plan.tiles * plan.inputPitch)
+    let parts = columnParts(threads, kernel, plan)
+    let weights = layer.cache.packed("\(layer.key) winograd \(m) \(kernel.name)") {
+      pack(tensor, kernel, coefficients)
+    }
+    let products = parts.map { part in
+      (0..<coefficients).map { coefficient in
+        product(
+          kernel, weights, coefficient, part, input: plan.inputPitch, output: plan.outputPitch)
+      }
+    }
+    let ending = WinogradKernel.Ending(
+      width: result.width, height: result.height, bias: AlignedMemory(biases),
+      addend: addendSteps, low: layer.ending.low,
+      high: layer.ending.high)
+    let (source, target, addend) = (layer.input, layer.ending.output, layer.ending.addend)
+    let corner = layer.window.corner(image)
+    let steps = result.steps
+    let perImage = tilesX * tilesY
+    let (m, tilesX, tilesY) = (m, tilesX, tilesY)
+    return Step(
+      label: layer.label, kernel: "winograd \(m)x\(m) \(kernel.name)", reads: layer.reads,
+      writes: target, macs: result.pixels * columns * channels * 9, scratch: plan.byteCount,
+      items: { parts.count * plan.blocks($0 * perImage) }
+    ) { memory, images, items in
+      let total = images * perImage
+      let blocks = plan.blocks(total)
+      let analyzed = unsafe memory.scratch
+      let summed = unsafe analyzed + coefficients * input.plane
+      for item in items {
+        let (part, block) = (item / blocks, item % blocks)
+        let tiles = total * block / blocks..<total * (block + 1) / blocks
+        unsafe transform.analyze(input, memory.start(source) - corner, into: analyzed, tiles: tiles)
+        for (coefficient, product) in products[part].enumerated() {
+          unsafe product.run(
+            analyzed + coefficient * input.plane,
+            into: summed + coefficient * plan.tiles * plan.outputPitch, images: tiles.count,
+            items: 0..<product.items(images: tiles.count))
+        }
+        let output = WinogradKernel.Side(
+          m: m, channels: parts[part].count, tilesX: tilesX, tilesY: tilesY, steps: steps,
+          pitch: plan.outputPitch, plane: plan.tiles * plan.outputPitch)
+        unsafe transform.synthesize(
+          output, ending, channelsFrom: parts[part].lowerBound, summed,
+          addend: addend.map { unsafe UnsafeRawPointer(memory.start($0)) },
+          into: memory.start(target), tiles: tiles)
+      }
+    }
+  }
+
+  /// Threads that share an image with few tiles take a part of the columns each.
+  private func columnParts(
+    _ threads: Int, _ kernel: ProductKernel, _ plan: Blocks
+  ) -> [Range<Int>] {
+    let panel = 2 * kernel.lanes
+    let panels = (layer.columns + panel - 1) / panel
+    let isShort = plan.blocks(tilesX * tilesY) < 2 * threads
+    let parts = threads > 1 && isShort ? min(threads, panels) : 1
+    return (0..<parts).map {
+      panels * $0 / parts * panel..<min(layer.columns, panels * ($0 + 1) / parts * panel)
+    }
+  }
+
+  private func product(
+    _ kernel: ProductKernel, _ weights: AlignedMemory, _ coefficient: Int, _ part: Range<Int>,
+    input: Int, output: Int
+  ) -> Product {
+    let rows = ImageSteps(pixel: 0, row: 0, image: input)
+    let results = ImageSteps(pixel: 0, row: 0, image: output)
+    let zeros = [Float](repeating: 0, count: kernel.paddedColumns(part.count))
+    return Product(
+      kernel,
+      Product.Geometry(
+        width: 1, height: 1, input: rows, output: results, addend: results, outer: 1, inner: 1,
+        words: image.channels, outerStep: 0, innerStep: 0),
+      columns: part.count, weights: weights,
+      from: 4 * image.channels * (coefficient * kernel.paddedColumns(layer.columns) + part.lowerBound),
+      Product.Ending(bias: AlignedMemory(zeros), low: -.infinity, high: .infinity), threads: 1)
+  }
+
+  private func pack(
+    _ weights: Tensor<Float>, _ kernel: ProductKernel, _ coefficients: Int
+  ) -> AlignedMemory {
+    let (channels, columns) = (image.channels, layer.columns)
+    let matrices = WinogradKernel.coefficients(m: m, weights)
+    let size = 4 * channels * kernel.paddedColumns(columns)
+    let packed = AlignedMemory(byteCount: coefficients * size)
+    let offsets = (0..<Int32(channels)).map { $0 }
+    for coefficient in 0..<coefficients {
+      unsafe kernel.pack(
+        matrices.base + coefficient * 4 * channels * columns, columns: columns,
+        columnStep: channels, offsets: offsets, into: packed.base + coefficient * size)
+    }
+    return packed
+  }
+
+  /// How many tiles are worked on at a time, and where their coefficients lie.
+  private struct Blocks: Sendable {
+    let tiles, inputPitch, outputPitch, byteCount: Int
+
+    /// Coefficients that stay in the second-level cache.
+    private static let cachedBytes = 448 << 10
+
+    init(_ kernel: ProductKernel, coefficients: Int, channels: Int, columns: Int) {
+      // Off multiples of 4 KiB, which would meet in the same lines of the cache.
+      func pitch(_ count: Int) -> Int {
+        let bytes = (4 * count).roundedUp(to: 64)
+        return bytes % 4096 == 0 ? bytes + 64 : bytes
+      }
+      (inputPitch, outputPitch) = (pitch(channels), pitch(columns))
+      let perTile = coefficients * (inputPitch + outputPitch)
+      let fitting = Self.cachedBytes / perTile / kernel.rows
+      tiles = kernel.rows * min(max(1, fitting), 8)
+      byteCount = tiles * perTile
+    }
+
+    func blocks(_ total: Int) -> Int { (total + tiles - 1) / tiles }
+  }
+}

@@ -1,0 +1,80 @@
+public import SwiftletCore
+import SwiftletGraph
+
+/// Where a model's time goes, layer by layer.
+public struct LayerProfile: Sendable, Codable {
+  /// The node, and the kernel that computes it.
+  public let layer: String
+  public let kernel: String
+  /// Median time of one run of the whole batch on one thread, milliseconds.
+  public let milliseconds: Double
+  /// Operations per second, two for each multiply–accumulate, in billions; 0 for layers without.
+  /// What a kernel saves (Winograd) counts as done.
+  public let gigaOperationsPerSecond: Double
+}
+
+extension Session {
+  /// Times each layer on one thread.
+  ///
+  /// - Parameter runs: How many times; medians are given.
+  /// - Throws: As ``run(_:)-([String:AnyTensor])``; `unsupported` if shapes depend on data.
+  public func profile(_ inputs: [String: AnyTensor], runs: Int = 10) throws -> [LayerProfile] {
+    guard let tensors = core.fitting(inputs) else {
+      _ = try core.reference.run(inputs, core.context)
+      return []
+    }
+    guard let plan = try core.compiled(for: tensors.map(\.shape)).plan else {
+      throw SwiftletError(
+        .unsupported, "shapes of the model depend on data", mend: "it can be run, not profiled")
+    }
+    var rounds: [[Timing]] = []
+    for _ in 0..<max(1, runs) { rounds.append(try Self.timings(plan, tensors)) }
+    return rounds[0].indices.map { index in
+      let times = rounds.map { $0[index].seconds }.sorted()
+      let (timing, median) = (rounds[0][index], times[times.count / 2])
+      return LayerProfile(
+        layer: timing.layer, kernel: timing.kernel, milliseconds: median * 1e3,
+        gigaOperationsPerSecond: median > 0 ? 2e-9 * timing.macs / median : 0)
+    }
+  }
+
+  private struct Timing {
+    let layer, kernel: String
+    var macs, seconds: Double
+  }
+
+  /// One run, step by step.
+  private static func timings(_ plan: Plan, _ inputs: [AnyTensor]) throws -> [Timing] {
+    var values = plan.constants
+    for (input, tensor) in zip(plan.inputs, inputs) { values[input.slot] = tensor }
+    let clock = ContinuousClock()
+    var timings: [Timing] = []
+    for step in plan.steps {
+      var operands = step.inputs.map { $0.flatMap { values[$0] } }
+      for slot in step.releases { values[slot] = nil }
+      let results: [AnyTensor]
+      if let segment = step.operator as? Segment {
+        var own = segment.program.steps.map {
+          Timing(layer: $0.label, kernel: $0.kernel, macs: 0, seconds: 0)
+        }
+        results = segment.run(operands.map { $0! }) { index, images, seconds in
+          own[index].seconds += seconds
+          own[index].macs += Double(segment.program.steps[index].macs * images)
+        }
+        timings += own.filter { $0.kernel != "fill" }
+      } else {
+        let shapes = operands.map { $0?.shape }
+        let start = clock.now
+        results = try step.operator.forward(&operands, ExecutionContext())
+        let seconds = start.duration(to: clock.now) / .seconds(1)
+        let macs = step.operator.macs(inputs: shapes, outputs: results.map(\.shape))
+        timings.append(
+          Timing(layer: step.label, kernel: "reference", macs: Double(macs), seconds: seconds))
+      }
+      for (slot, result) in zip(step.outputs, results) where !step.releases.contains(slot) {
+        values[slot] = result
+      }
+    }
+    return timings
+  }
+}
