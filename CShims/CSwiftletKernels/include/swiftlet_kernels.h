@@ -68,3 +68,4 @@ size_t swl_layer_kernel_count(void);
 const swl_layer_kernel *swl_layer_kernel_at(size_t index);
 
 #include "swiftlet_window_kernels.h"
+#include "swiftlet_pointwise_kernels.h"

@@ -69,6 +69,7 @@ LANE_FN vm vf_unordered(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 LANE_FN vf vf_select(vm m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
 LANE_FN vf vf_from(vi v) { return _mm512_cvtepi32_ps((__m512i)v); }
 LANE_FN vi vi_round(vf v) { return (vi)_mm512_cvtps_epi32(v); }
+LANE_FN vi vi_left(vi v, int n) { return v << n; }
 LANE_FN vi vi_bits(vf v) { return (vi)v; }
 LANE_FN vf vf_bits(vi i) { return (vf)i; }
 
@@ -121,3 +122,54 @@ LANE_FN vi vi_dot4(vi acc, vx4 x, vw4 w) {
   return acc + ab + cd;
 }
 #endif
+
+LANE_FN void store_first(uint8_t *p, __m128 v, int r) {
+  if (r == 4) {
+    _mm_storeu_ps((float *)p, v);
+    return;
+  }
+  if (r >= 2) _mm_storel_pi((__m64 *)p, v);
+  if (r == 1) _mm_store_ss((float *)p, v);
+  if (r == 3) _mm_store_ss((float *)p + 2, _mm_movehl_ps(v, v));
+}
+LANE_FN __m128 load_first(const uint8_t *p, int r) {
+  if (r == 4) return _mm_loadu_ps((const float *)p);
+  if (r == 1) return _mm_load_ss((const float *)p);
+  __m128 low = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)p));
+  return r == 2 ? low : _mm_movelh_ps(low, _mm_load_ss((const float *)p + 2));
+}
+/* A 4 x 4 transposition inside each 128-bit lane. */
+LANE_FN void transpose4(vf v[4]) {
+  const vf a = _mm512_unpacklo_ps(v[0], v[1]), b = _mm512_unpackhi_ps(v[0], v[1]);
+  const vf c = _mm512_unpacklo_ps(v[2], v[3]), d = _mm512_unpackhi_ps(v[2], v[3]);
+  v[0] = (vf)_mm512_unpacklo_pd((__m512d)a, (__m512d)c);
+  v[1] = (vf)_mm512_unpackhi_pd((__m512d)a, (__m512d)c);
+  v[2] = (vf)_mm512_unpacklo_pd((__m512d)b, (__m512d)d);
+  v[3] = (vf)_mm512_unpackhi_pd((__m512d)b, (__m512d)d);
+}
+LANE_FN void vf_scatter4(const vf v[4], uint8_t *out, ptrdiff_t stride, size_t n, int r) {
+  vf t[4] = {v[0], v[1], v[2], v[3]};
+  transpose4(t);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < 4; i++) {
+    if (0 + i < n) store_first(out + (0 + (ptrdiff_t)i) * stride, _mm512_extractf32x4_ps(t[i], 0), r);
+    if (4 + i < n) store_first(out + (4 + (ptrdiff_t)i) * stride, _mm512_extractf32x4_ps(t[i], 1), r);
+    if (8 + i < n) store_first(out + (8 + (ptrdiff_t)i) * stride, _mm512_extractf32x4_ps(t[i], 2), r);
+    if (12 + i < n) store_first(out + (12 + (ptrdiff_t)i) * stride, _mm512_extractf32x4_ps(t[i], 3), r);
+  }
+}
+LANE_FN void vf_gather4(vf v[4], const uint8_t *in, ptrdiff_t stride, size_t n, int r) {
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < 4; i++) {
+    v[i] = _mm512_setzero_ps();
+    if (0 + i < n)
+      v[i] = _mm512_insertf32x4(v[i], load_first(in + (0 + (ptrdiff_t)i) * stride, r), 0);
+    if (4 + i < n)
+      v[i] = _mm512_insertf32x4(v[i], load_first(in + (4 + (ptrdiff_t)i) * stride, r), 1);
+    if (8 + i < n)
+      v[i] = _mm512_insertf32x4(v[i], load_first(in + (8 + (ptrdiff_t)i) * stride, r), 2);
+    if (12 + i < n)
+      v[i] = _mm512_insertf32x4(v[i], load_first(in + (12 + (ptrdiff_t)i) * stride, r), 3);
+  }
+  transpose4(v);
+}

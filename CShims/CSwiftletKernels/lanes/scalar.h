@@ -46,6 +46,7 @@ LANE_FN vf vf_select(vm m, vf yes, vf no) { return m ? yes : no; }
 LANE_FN vf vf_from(vi v) { return (float)v; }
 /* To the nearest integer, ties to even, for |v| < 2^22. */
 LANE_FN vi vi_round(vf v) { return (int32_t)((v + 0x1.8p23f) - 0x1.8p23f); }
+LANE_FN vi vi_left(vi v, int n) { return (int32_t)((uint32_t)v << n); }
 LANE_FN vi vi_bits(vf v) {
   vi i;
   memcpy(&i, &v, 4);
@@ -68,4 +69,14 @@ LANE_FN vw4 vw4_load(const int8_t *a, const int8_t *b, const int8_t *c, const in
 LANE_FN vi vi_dot4(vi acc, vx4 x, vw4 w) {
   for (int i = 0; i < 4; i++) acc += x.x[i] * w.w[i];
   return acc;
+}
+
+/* Between four vectors of LANES elements, one of each of four channels, and pixels whose channels
+ * are contiguous, `stride` bytes apart: the first `r` channels of the first `n` pixels. */
+LANE_FN void vf_scatter4(const vf v[4], uint8_t *out, ptrdiff_t stride, size_t n, int r) {
+  for (int i = 0; i < r; i++) memcpy(out + 4 * i, &v[i], 4);
+}
+LANE_FN void vf_gather4(vf v[4], const uint8_t *in, ptrdiff_t stride, size_t n, int r) {
+  for (int i = 0; i < 4; i++) v[i] = 0;
+  for (int i = 0; i < r; i++) memcpy(&v[i], in + 4 * i, 4);
 }

@@ -1,0 +1,6 @@
+#include "pointwise.h"
+
+#define SWL_VARIANT scalar
+#define SWL_ISA SWL_ISA_SCALAR
+#include "../lanes/scalar.h"
+#include "body.inc"
