@@ -16,7 +16,7 @@ struct LayoutKernelTests {
     }
 
     /// Calls `body` with the offsets of each element on both sides.
-    func forEach(_ body: (_ plane: Int, _ pixel: Int) -> Void) {
+    func visit(_ body: (_ plane: Int, _ pixel: Int) -> Void) {
       for c in 0..<channels {
         for row in 0..<height {
           for column in 0..<width {
@@ -63,7 +63,7 @@ struct LayoutKernelTests {
           }
         }
         var wrong = 0
-        layout.forEach { plane, pixel in
+        layout.visit { plane, pixel in
           if !same(pixels.takeFloat(at: 4 * pixel), x[plane]) { wrong += 1 }
           if !same(planes.takeFloat(at: 4 * plane), x[plane]) { wrong += 1 }
         }
@@ -102,7 +102,7 @@ struct LayoutKernelTests {
           }
         }
         var wrong = 0
-        layout.forEach { plane, pixel in
+        layout.visit { plane, pixel in
           let quotient = x[plane] / scale
           let rounded = min(max(quotient.isNaN ? 0 : quotient, -1e6), 1e6)
             .rounded(.toNearestOrEven)
