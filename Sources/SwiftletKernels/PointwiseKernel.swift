@@ -69,6 +69,54 @@ package struct PlanesGeometry: Sendable, Hashable {
   }
 }
 
+/// A function of one number. Tiers may differ in the last places where no exactness is promised;
+/// `swiftlet_pointwise_kernels.h` says how close each is.
+package enum Activation: Sendable, Hashable {
+  /// min(high, max(low, x)), exact.
+  case clip(low: Float, high: Float)
+  case sigmoid
+  case tanh
+  /// x · sigmoid(x).
+  case silu
+  /// max(0, min(1, alpha · x + beta)), exact.
+  case hardSigmoid(alpha: Float, beta: Float)
+  /// x · max(0, min(1, x / 6 + 1/2)).
+  case hardSwish
+  /// x / 2 · (1 + erf(x / √2)).
+  case gelu
+  /// x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).
+  case geluTanh
+  case erf
+  case exp
+  /// x < 0 ? alpha · x : x, exact.
+  case leakyRelu(alpha: Float)
+  /// x > 0 ? x : alpha · (exp(x) − 1).
+  case elu(alpha: Float)
+  /// log(1 + exp(x)).
+  case softplus
+  /// x · tanh(softplus(x)).
+  case mish
+
+  fileprivate var raw: (kind: swl_activation, alpha: Float, beta: Float) {
+    switch self {
+    case .clip(let low, let high): (SWL_CLIP, low, high)
+    case .sigmoid: (SWL_SIGMOID, 0, 0)
+    case .tanh: (SWL_TANH, 0, 0)
+    case .silu: (SWL_SILU, 0, 0)
+    case .hardSigmoid(let alpha, let beta): (SWL_HARDSIGMOID, alpha, beta)
+    case .hardSwish: (SWL_HARDSWISH, 0, 0)
+    case .gelu: (SWL_GELU, 0, 0)
+    case .geluTanh: (SWL_GELU_TANH, 0, 0)
+    case .erf: (SWL_ERF, 0, 0)
+    case .exp: (SWL_EXP, 0, 0)
+    case .leakyRelu(let alpha): (SWL_LEAKY_RELU, alpha, 0)
+    case .elu(let alpha): (SWL_ELU, alpha, 0)
+    case .softplus: (SWL_SOFTPLUS, 0, 0)
+    case .mish: (SWL_MISH, 0, 0)
+    }
+  }
+}
+
 extension UnsafeRawPointer {
   fileprivate var floats: UnsafePointer<Float> { unsafe assumingMemoryBound(to: Float.self) }
   fileprivate var bytes: UnsafePointer<UInt8> { unsafe assumingMemoryBound(to: UInt8.self) }
@@ -209,5 +257,39 @@ package struct PointwiseKernel: @unchecked Sendable {
     var geometry = geometry.raw
     unsafe table.pixels_u8_to_planes(
       &geometry, scale, zeroPoint, pixels, planes.floats, rows.lowerBound, rows.upperBound)
+  }
+
+  // MARK: Functions
+
+  package func activate(
+    _ activation: Activation, count: Int, _ x: UnsafeRawPointer, to y: UnsafeMutableRawPointer
+  ) {
+    let (kind, alpha, beta) = activation.raw
+    unsafe table.activate(kind, count, x.floats, alpha, beta, y.floats)
+  }
+
+  /// y = table[x]; the table has 256 bytes.
+  package func lookupU8(
+    count: Int, _ x: UnsafeRawPointer, table entries: UnsafePointer<UInt8>,
+    to y: UnsafeMutableRawPointer
+  ) {
+    unsafe table.lookup_u8(count, x.bytes, entries, y.bytes)
+  }
+
+  /// exp(x − max) / Σ of each row; strides in bytes.
+  package func softmax(
+    rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int,
+    to y: UnsafeMutableRawPointer, strideY: Int
+  ) {
+    unsafe table.softmax(rows, channels, x.floats, strideX, y.floats, strideY)
+  }
+
+  /// d / √(mean(d²) + epsilon) · gamma + beta of each row, with d = x − mean(x); strides in bytes.
+  package func layerNorm(
+    rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int, gamma: UnsafePointer<Float>,
+    beta: UnsafePointer<Float>?, epsilon: Float, to y: UnsafeMutableRawPointer, strideY: Int
+  ) {
+    unsafe table.layer_norm(
+      rows, channels, x.floats, strideX, gamma, beta, epsilon, y.floats, strideY)
   }
 }

@@ -28,6 +28,28 @@ typedef struct {
   ptrdiff_t x, y;  /* bytes between pixels and rows of the channels-last side */
 } swl_planes;
 
+/* y = f(x). Those marked with = agree bit for bit; the others may differ between tiers in the last
+ * places, and are within 4 units in the last place (of a number that is at least 2^-116), or within
+ * what they say. Limits at the infinities are exact, where -infinity * 0 is -0. */
+typedef enum {
+  SWL_CLIP,        /* = min(beta, max(alpha, x)) */
+  SWL_SIGMOID,     /* 1 / (1 + exp(-x)) */
+  SWL_TANH,
+  SWL_SILU,        /* x * sigmoid(x) */
+  SWL_HARDSIGMOID, /* = max(0, min(1, alpha * x + beta)) */
+  SWL_HARDSWISH,   /* = x * max(0, min(1, x / 6 + 1/2)), with the product x * (1/6) */
+  SWL_GELU,        /* x / 2 * (1 + erf(x / sqrt(2))): 8 ulp, or for x < -1 a relative error below
+                    * 2^-21 * (1 + x * x) */
+  SWL_GELU_TANH,   /* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))): 8 ulp, or for x < -1 a
+                    * relative error below 2^-21 * (1 + |x|^3) */
+  SWL_ERF,
+  SWL_EXP,
+  SWL_LEAKY_RELU,  /* = x < 0 ? alpha * x : x */
+  SWL_ELU,         /* x > 0 ? x : alpha * (exp(x) - 1) */
+  SWL_SOFTPLUS,    /* log(1 + exp(x)) */
+  SWL_MISH,        /* x * tanh(softplus(x)): 8 ulp */
+} swl_activation;
+
 typedef struct {
   const char *name;
   swl_isa isa;
@@ -57,6 +79,20 @@ typedef struct {
   void (*pixels_u8_to_planes)(const swl_planes *, float scale, int32_t zero_point,
                               const void *pixels, float *planes, size_t first_row,
                               size_t last_row);
+
+  void (*activate)(swl_activation, size_t count, const float *x, float alpha, float beta, float *y);
+  /* y[i] = table[x[i]]. */
+  void (*lookup_u8)(size_t count, const uint8_t *x, const uint8_t table[256], uint8_t *y);
+
+  /* Of each row of channels, strides in bytes; tiers may differ in the last places.
+   * exp(x - max) / sum: within 8 ulp. A row with NaN or +infinity becomes NaN. */
+  void (*softmax)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x, float *y,
+                  ptrdiff_t stride_y);
+  /* d / sqrt(mean(d * d) + epsilon) * gamma + beta with d = x - mean(x), the means and the
+   * difference in fp64. beta may be NULL. */
+  void (*layer_norm)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x,
+                     const float *gamma, const float *beta, float epsilon, float *y,
+                     ptrdiff_t stride_y);
 } swl_pointwise_kernel;
 
 /* The kernels of the family, best first; the last one runs on every CPU. */

@@ -146,3 +146,38 @@ LANE_FN void vf_gather4(vf v[4], const uint8_t *in, ptrdiff_t stride, size_t n, 
   }
   transpose4(v);
 }
+
+LANE_FN vf vf_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+LANE_FN vf vf_copysign(vf a, vf b) {
+  return _mm256_or_ps(vf_abs(a), _mm256_and_ps(_mm256_set1_ps(-0.0f), b));
+}
+LANE_FN vf vf_square_rest(vf a, vf s) { return _mm256_fmsub_ps(a, a, s); }
+LANE_FN vf vf_keep(vf v, size_t n, vf other) {
+  return n >= LANES ? v : _mm256_blendv_ps(other, v, (vf)first_lanes(n));
+}
+
+typedef struct {
+  __m256d low, high;
+} vd;
+LANE_FN vd vd_of(vf v) {
+  return (vd){_mm256_cvtps_pd(_mm256_castps256_ps128(v)),
+              _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))};
+}
+LANE_FN vd vd_zero(void) { return (vd){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+LANE_FN vd vd_add(vd s, vf v) {
+  const vd d = vd_of(v);
+  return (vd){s.low + d.low, s.high + d.high};
+}
+LANE_FN vd vd_add_square(vd s, vf v) {
+  const vd d = vd_of(v);
+  return (vd){_mm256_fmadd_pd(d.low, d.low, s.low), _mm256_fmadd_pd(d.high, d.high, s.high)};
+}
+LANE_FN double vd_total(vd s) {
+  const __m256d t = s.low + s.high;
+  return (t[0] + t[1]) + (t[2] + t[3]);
+}
+LANE_FN vf vf_minus(vf v, double a) {
+  const vd d = vd_of(v);
+  const __m256d b = _mm256_set1_pd(a);
+  return _mm256_set_m128(_mm256_cvtpd_ps(d.high - b), _mm256_cvtpd_ps(d.low - b));
+}

@@ -173,3 +173,36 @@ LANE_FN void vf_gather4(vf v[4], const uint8_t *in, ptrdiff_t stride, size_t n, 
   }
   transpose4(v);
 }
+
+LANE_FN vf vf_abs(vf a) { return _mm512_abs_ps(a); }
+LANE_FN vf vf_copysign(vf a, vf b) {
+  return _mm512_or_ps(_mm512_abs_ps(a), _mm512_and_ps(_mm512_set1_ps(-0.0f), b));
+}
+LANE_FN vf vf_square_rest(vf a, vf s) { return _mm512_fmsub_ps(a, a, s); }
+LANE_FN vf vf_keep(vf v, size_t n, vf other) {
+  return n >= LANES ? v : _mm512_mask_blend_ps(first_lanes(n), other, v);
+}
+
+typedef struct {
+  __m512d low, high;
+} vd;
+LANE_FN vd vd_of(vf v) {
+  return (vd){_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
+              _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))};
+}
+LANE_FN vd vd_zero(void) { return (vd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+LANE_FN vd vd_add(vd s, vf v) {
+  const vd d = vd_of(v);
+  return (vd){s.low + d.low, s.high + d.high};
+}
+LANE_FN vd vd_add_square(vd s, vf v) {
+  const vd d = vd_of(v);
+  return (vd){_mm512_fmadd_pd(d.low, d.low, s.low), _mm512_fmadd_pd(d.high, d.high, s.high)};
+}
+LANE_FN double vd_total(vd s) { return _mm512_reduce_add_pd(s.low + s.high); }
+LANE_FN vf vf_minus(vf v, double a) {
+  const vd d = vd_of(v);
+  const __m512d b = _mm512_set1_pd(a);
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(d.low - b)),
+                            _mm512_cvtpd_ps(d.high - b), 1);
+}

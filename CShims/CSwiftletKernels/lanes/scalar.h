@@ -44,8 +44,8 @@ LANE_FN vm vf_less(vf a, vf b) { return a < b; }
 LANE_FN vm vf_unordered(vf a) { return a != a; }
 LANE_FN vf vf_select(vm m, vf yes, vf no) { return m ? yes : no; }
 LANE_FN vf vf_from(vi v) { return (float)v; }
-/* To the nearest integer, ties to even, for |v| < 2^22. */
-LANE_FN vi vi_round(vf v) { return (int32_t)((v + 0x1.8p23f) - 0x1.8p23f); }
+/* To the nearest integer, ties to even, for |v| < 2^22; anything for NaN. */
+LANE_FN vi vi_round(vf v) { return v == v ? (int32_t)((v + 0x1.8p23f) - 0x1.8p23f) : 0; }
 LANE_FN vi vi_left(vi v, int n) { return (int32_t)((uint32_t)v << n); }
 LANE_FN vi vi_bits(vf v) {
   vi i;
@@ -80,3 +80,22 @@ LANE_FN void vf_gather4(vf v[4], const uint8_t *in, ptrdiff_t stride, size_t n, 
   for (int i = 0; i < 4; i++) v[i] = 0;
   for (int i = 0; i < r; i++) memcpy(&v[i], in + 4 * i, 4);
 }
+
+LANE_FN vf vf_abs(vf a) { return a < 0 ? -a : a + 0.0f; }
+/* The size of a with the sign of b. */
+LANE_FN vf vf_copysign(vf a, vf b) {
+  return vf_bits((vi_bits(a) & 0x7fffffff) | (vi_bits(b) & (int32_t)0x80000000));
+}
+/* a * a = s + vf_square_rest(a, s) for s = a * a rounded. */
+LANE_FN vf vf_square_rest(vf a, vf s) { return (float)((double)a * (double)a - (double)s); }
+/* The first n lanes of v, the others of `other`. */
+LANE_FN vf vf_keep(vf v, size_t n, vf other) { return v; }
+
+/* Sums in fp64. */
+typedef double vd;
+LANE_FN vd vd_zero(void) { return 0; }
+LANE_FN vd vd_add(vd s, vf v) { return s + v; }
+LANE_FN vd vd_add_square(vd s, vf v) { return s + (double)v * (double)v; }
+LANE_FN double vd_total(vd s) { return s; }
+/* v - a, rounded once. */
+LANE_FN vf vf_minus(vf v, double a) { return (float)(v - a); }
