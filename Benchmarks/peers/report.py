@@ -78,12 +78,15 @@ def memory(result: dict) -> str:
 def machine(result: dict) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     coretype = result["openblasCoretype"]
+    rounds = f"Medians of {result['rounds']} rounds" if result["rounds"] > 1 else "One round"
+    busy = result["loadAverage"] > result["processors"] / 4
     return (
         f"{result['date']}; {result['cpu']} ({', '.join(result['flags'])}), "
         f"{result['processors']} processors, load {result['loadAverage']:.1f} at the start; OpenBLAS on "
         f"{result['openblasCore']} kernels (`OPENBLAS_CORETYPE` {coretype or 'not set'}), our kernels: "
         f"{result['isa']}; swiftlet at commit {result['commit'] or 'unknown'}; {versions}. "
-        f"Medians of {result['rounds']} rounds, {result['seconds']:g} s a turn.")
+        f"{rounds}, {result['seconds']:g} s a turn."
+        + " **Others were using the machine: figures are too low, and ratios uncertain.**" * busy)
 
 
 def markdown(result: dict, picture: Path) -> str:
@@ -100,7 +103,7 @@ def markdown(result: dict, picture: Path) -> str:
         "## Answers",
         "Largest difference from onnxruntime's logits of the same file, relative to the largest logit, "
         "and for int8 how often the class is the same. Weights are random"
-        + (", the seed CNN's trained by the demo" if result["seedIsTrained"] else "")
+        + (" but for the seed CNN's, which are trained" if result["seedIsTrained"] else "")
         + "; random networks' classes lie close together, so rounding moves them more often than in "
         "trained ones. OpenVINO computes in bf16 by default where the processor can.",
         answers(result),
