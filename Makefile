@@ -11,13 +11,15 @@ OUT ?= out
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
+# The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
+PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
-.PHONY: help deps build test demo bench bench-peers bench-linalg bench-linalg-peers \
-  conformance format lint install clean
+.PHONY: help deps build test demo bench bench-peers bench-peers-inference bench-peers-training \
+  check-peers bench-linalg bench-linalg-peers conformance format lint install clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 deps: ## Install the missing Debian packages
 	@examples/install-packages.sh $(PACKAGES)
@@ -37,8 +39,18 @@ demo: build ## Train, compress five ways and compare, on Fashion-MNIST
 bench: build ## Time the demo's models and the kernels' building blocks
 	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/run.sh $(OUT)
 
-bench-peers: build ## Compare with torch and onnxruntime (makes a Python venv)
-	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh $(OUT)
+bench-peers: build ## Compare inference and training with onnxruntime, OpenVINO and torch
+	@$(PEERS) inference $(OUT) $(ARGS)
+	@$(PEERS) training
+
+bench-peers-inference: build ## The first half; ARGS=--quick takes minutes, ARGS=--help says more
+	@$(PEERS) inference $(OUT) $(ARGS)
+
+bench-peers-training: build ## The second half: training the seed CNN, beside torch
+	@$(PEERS) training
+
+check-peers: build ## Check the demo's models in onnxruntime: same logits, same accuracy
+	@$(PEERS) answers $(OUT)
 
 bench-linalg: deps ## Time products and factorisations against LAPACKE; JSON and a picture
 	$(BUILD) --product LinalgBenchmark

@@ -14,16 +14,9 @@ import time
 import torch
 from torch import nn
 
+from networks import seed_cnn
+
 BATCH, STEPS, ROUNDS = 128, 60, 3
-
-
-def seed_cnn() -> nn.Module:
-    layers, channels = [], 3
-    for width in (32, 64, 128, 128):
-        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-        channels = width
-    layers += [nn.Flatten(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)]
-    return nn.Sequential(*layers)
 
 
 def torch_speed(threads: int, channels_last: bool) -> float:

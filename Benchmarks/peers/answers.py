@@ -1,0 +1,54 @@
+"""Compares the engines' logits with onnxruntime's on the same images; prints JSON.
+
+usage: answers.py FOLDER THREADS MODEL...
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+
+import engines
+from inputs import SIDES, images
+
+COUNTS = {"seed": 512, "resnet18": 32, "mobilenetv2": 32}
+
+
+def difference(ours: numpy.ndarray, reference: numpy.ndarray) -> dict:
+    return {
+        "images": len(reference),
+        "largestDifference": float(numpy.abs(ours - reference).max() / numpy.abs(reference).max()),
+        "top1Agreement": float((ours.argmax(1) == reference.argmax(1)).mean()),
+    }
+
+
+def compare(folder: Path, name: str, precision: str, threads: int, scratch: Path) -> list[dict]:
+    model = folder / f"{name}-{precision}.onnx"
+    source = scratch / "images.npy"
+    numpy.save(source, images(COUNTS[name], SIDES[name], seed=2))
+    rows, reference = [], None
+    for engine in sorted(engines.ENGINES[precision], key=lambda each: each != engines.REFERENCE):
+        output = scratch / f"{engine}.npy"
+        result = engines.answers(engine, model, threads, source, output)
+        row = {"model": name, "precision": precision, "engine": engine, "status": result.status}
+        if result.status != "ok":
+            rows.append(row | {"message": result.message})
+        elif engine == engines.REFERENCE:
+            reference = numpy.load(output)
+        elif reference is not None:
+            rows.append(row | difference(numpy.load(output), reference))
+    return rows
+
+
+def main() -> None:
+    folder, threads, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    with tempfile.TemporaryDirectory() as scratch:
+        print(json.dumps([
+            row for name in names for precision in engines.ENGINES
+            for row in compare(folder, name, precision, threads, Path(scratch))
+        ]))
+
+
+main()

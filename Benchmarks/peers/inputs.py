@@ -1,0 +1,17 @@
+"""Seeded images: noise of several coarsenesses, so that they differ as pictures do, not only as noise."""
+
+import numpy
+
+# Pixels along each side of the models' images.
+SIDES = {"seed": 32, "resnet18": 224, "mobilenetv2": 224}
+
+
+def images(count: int, side: int, seed: int) -> numpy.ndarray:
+    """`count` x 3 x `side` x `side` values of about unit variance."""
+    generator = numpy.random.default_rng(seed)
+    total = numpy.zeros((count, 3, side, side), numpy.float32)
+    for cells in (2, 4, 8, 16, side):
+        noise = generator.standard_normal((count, 3, cells, cells), numpy.float32)
+        strength = generator.uniform(0, 1, (count, 1, 1, 1)).astype(numpy.float32)
+        total += strength * noise.repeat(side // cells, 2).repeat(side // cells, 3)
+    return total

@@ -1,0 +1,124 @@
+"""Writes the models that all engines run: NAME-fp32.onnx, NAME-int8.onnx and NAME.pt (torch's weights).
+
+The weights are random but seeded; only the seed CNN takes those of the demo's seed.onnx where it is
+there. What is newer than its sources is kept.
+
+usage: models.py FOLDER SEED.onnx NAME...
+"""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from onnxruntime import quantization
+from torch import nn
+
+from inputs import SIDES, images
+from networks import NETWORKS
+
+CALIBRATION_IMAGES = {32: 256, 224: 16}
+CALIBRATION_BATCH = 8
+SOURCES = [Path(__file__).with_name(name) for name in ("models.py", "networks.py", "inputs.py")]
+
+
+def is_current(target: Path, sources: list[Path]) -> bool:
+    return target.exists() and all(
+        source.stat().st_mtime <= target.stat().st_mtime for source in sources)
+
+
+def normalize_as_trained(network: nn.Module, side: int) -> None:
+    """Gives each batch normalization random scales and shifts, and the statistics of seeded images."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer in layers:
+        nn.init.uniform_(layer.weight, 0.5, 1.5)
+        nn.init.normal_(layer.bias, 0, 0.3)
+        layer.momentum = None  # the mean over all batches
+    if layers:
+        network.train()
+        for seed in range(2):
+            network(torch.from_numpy(images(CALIBRATION_BATCH, side, seed)))
+
+
+def random_network(name: str) -> nn.Module:
+    torch.manual_seed(1)
+    network = NETWORKS[name]()
+    with torch.no_grad():
+        normalize_as_trained(network, SIDES[name])
+    return network.eval()
+
+
+def with_weights_of(network: nn.Module, path: Path) -> nn.Module:
+    """Takes the ONNX file's initializers, in order: seed.onnx stores them as torch does."""
+    arrays = [numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer]
+    tensors = [torch.from_numpy(array.copy()) for array in arrays]
+    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
+    return network
+
+
+def export(network: nn.Module, side: int, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of deprecation: the new exporter writes no opset 17
+        torch.onnx.export(
+            network, (torch.zeros(1, 3, side, side),), str(path), opset_version=17,
+            input_names=["input"], output_names=["logits"], dynamo=False,
+            dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}})
+
+
+class CalibrationImages(quantization.CalibrationDataReader):
+    def __init__(self, side: int):
+        count = CALIBRATION_IMAGES[side]
+        self.batches = iter([
+            images(CALIBRATION_BATCH, side, seed=100 + index)
+            for index in range(count // CALIBRATION_BATCH)
+        ])
+
+    def get_next(self) -> dict | None:
+        batch = next(self.batches, None)
+        return None if batch is None else {"input": batch}
+
+
+def quantize(source: Path, target: Path, side: int) -> None:
+    """onnxruntime's static quantization: u8 activations, s8 weights per channel, as QDQ."""
+    logging.disable(logging.WARNING)
+    prepared = target.with_suffix(".prepared.onnx")
+    quantization.shape_inference.quant_pre_process(str(source), str(prepared))
+    quantization.quantize_static(
+        str(prepared), str(target), CalibrationImages(side),
+        quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=False,
+        activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8)
+    prepared.unlink()
+
+
+def make(name: str, folder: Path, seed_onnx: Path) -> None:
+    fp32, int8, weights = (
+        folder / f"{name}{ending}" for ending in ("-fp32.onnx", "-int8.onnx", ".pt"))
+    trained = name == "seed" and seed_onnx.exists()
+    # The int8 file is written last, so that it is current only when all of them are.
+    if is_current(int8, SOURCES + [seed_onnx] * trained):
+        return
+    print(f"making {fp32} and {int8}"
+          + (f" with the weights of {seed_onnx}" if trained else " with random weights"),
+          file=sys.stderr)
+    network = random_network(name)
+    if trained:
+        with_weights_of(network, seed_onnx)
+    torch.save(network.state_dict(), weights)
+    export(network, SIDES[name], fp32)
+    unfinished = int8.with_suffix(".unfinished")
+    quantize(fp32, unfinished, SIDES[name])
+    os.replace(unfinished, int8)
+
+
+def main() -> None:
+    folder, seed_onnx, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        make(name, folder, seed_onnx)
+
+
+main()
