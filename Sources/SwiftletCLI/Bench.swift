@@ -9,6 +9,10 @@ struct Bench: ParsableCommand {
       alike. Times are medians after a warm-up.
 
         swiftlet bench seed.onnx small.onnx --batch 1,32,256 --threads 1,2
+        swiftlet bench seed.onnx --batch 32 --profile
+
+      A profile times each layer on one thread, and compares with what a core of this machine can do \
+      at most. Winograd's filtering counts the products it saves as done, so it may exceed 100 %.
       """)
 
   @Argument(help: "ONNX files; each needs one fp32 input.")
@@ -23,6 +27,9 @@ struct Bench: ParsableCommand {
   @Option(help: "Seconds to spend on each combination.")
   var seconds = 1.0
 
+  @Flag(help: "Show the time of each layer too.")
+  var profile = false
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws { try check("--seconds", seconds, 0.01...3600) }
@@ -34,9 +41,18 @@ struct Bench: ParsableCommand {
     let imagesPerSecond, p50ms, p99ms: Double
   }
 
+  /// The layers of one model at one batch.
+  private struct Profile: Encodable {
+    let model: String
+    let batch: Int
+    let layers: [LayerProfile]
+  }
+
   private struct Report: Encodable {
     let rows: [Row]
     let cpu, blas, isa: String
+    let profiles: [Profile]?
+    let peaks: Peaks?
   }
 
   func run() throws {
@@ -64,7 +80,9 @@ struct Bench: ParsableCommand {
     }
     let report = Report(
       rows: rows, cpu: CPU.model, blas: "\(Backend.current.name) \(Backend.core)",
-      isa: ISA.current.rawValue)
+      isa: ISA.current.rawValue,
+      profiles: profile ? try profiles(labels, candidates, counts[0]) : nil,
+      peaks: profile ? Peaks.measure() : nil)
     if output.json { return try Console.json(report) }
     Console.say("\(report.cpu), \(report.blas), \(report.isa) kernels")
     print(
@@ -74,6 +92,34 @@ struct Bench: ParsableCommand {
             [
               $0.model, "\($0.batch)", "\($0.threads)", fixed($0.imagesPerSecond, 0),
               fixed($0.p50ms, 3), fixed($0.p99ms, 3),
+            ]
+          }))
+    if let profiles = report.profiles, let peaks = report.peaks {
+      for profile in profiles { show(profile, peaks) }
+    }
+  }
+
+  private func profiles(
+    _ labels: [String], _ candidates: [Benchmark.Candidate], _ threads: Int
+  ) throws -> [Profile] {
+    try zip(labels, candidates).filter { $1.threads == threads }.map { model, candidate in
+      Profile(model: model, batch: candidate.batch, layers: try candidate.profile())
+    }
+  }
+
+  private func show(_ profile: Profile, _ peaks: Peaks) {
+    let total = profile.layers.reduce(0) { $0 + $1.milliseconds }
+    print("\n\(profile.model), batch \(profile.batch), one thread: \(fixed(total, 3)) ms")
+    print(
+      table(
+        [["layer", "kernel", "ms", "% of time", "GOP/s", "% of peak"]]
+          + profile.layers.map { layer in
+            let peak = layer.kernel.contains("u8s8") ? peaks.integer : peaks.float
+            let speed = layer.gigaOperationsPerSecond
+            return [
+              layer.layer, layer.kernel, fixed(layer.milliseconds, 4),
+              fixed(100 * layer.milliseconds / total, 1), speed > 0 ? fixed(speed, 1) : "",
+              speed > 0 ? fixed(100 * speed / peak, 0) : "",
             ]
           }))
   }

@@ -9,6 +9,9 @@ struct Doctor: ParsableCommand {
       our own takes its place; the exit code is then 70.
       """)
 
+  @Flag(help: "Measure what one core can do at most.")
+  var peaks = false
+
   @OptionGroup var common: CommonOptions
 
   private struct Report: Encodable {
@@ -31,6 +34,7 @@ struct Doctor: ParsableCommand {
     let threads: Int
     let kernels: [String: String]
     let blas: BLAS
+    let peaks: Peaks?
   }
 
   func run() throws {
@@ -50,7 +54,7 @@ struct Doctor: ParsableCommand {
         selfCheck: backend.verdicts.map {
           Report.Check(
             routine: $0.routine.rawValue, passed: $0.passed, ratio: $0.ratio, remark: $0.remark)
-        }))
+        }), peaks: peaks ? Peaks.measure() : nil)
     if common.json { try Console.json(report) } else { print(text(report)) }
     if let failed = backend.verdicts.first(where: { !$0.passed }) {
       throw SwiftletError(
@@ -63,6 +67,13 @@ struct Doctor: ParsableCommand {
     let checks = report.blas.selfCheck.map {
       "  \($0.routine)  \($0.passed ? "ok" : "FAILED")  ratio \(fixed($0.ratio, 2)) of 30, \($0.remark)"
     }
+    let peaks = report.peaks.map {
+      """
+
+      peaks of one core: fp32 \(fixed($0.float, 0)) GFLOP/s, int8 \(fixed($0.integer, 0)) GOP/s, \
+      reading memory \(fixed($0.memory, 1)) GB/s
+      """
+    }
     let reason = report.blas.replacementReason.map { " (\($0))" } ?? ""
     return """
       swiftlet \(report.version)
@@ -74,7 +85,7 @@ struct Doctor: ParsableCommand {
       one thread inside our own pool
       products by \(report.blas.uses)\(reason)
       self-check:
-      \(checks.joined(separator: "\n"))
+      \(checks.joined(separator: "\n"))\(peaks ?? "")
       """
   }
 }

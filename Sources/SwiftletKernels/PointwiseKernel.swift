@@ -71,7 +71,7 @@ package struct PlanesGeometry: Sendable, Hashable {
 
 /// A function of one number. Tiers may differ in the last places where no exactness is promised;
 /// `swiftlet_pointwise_kernels.h` says how close each is.
-package enum Activation: Sendable, Hashable {
+package enum ElementFunction: Sendable, Hashable {
   /// min(high, max(low, x)), exact.
   case clip(low: Float, high: Float)
   case sigmoid
@@ -262,7 +262,7 @@ package struct PointwiseKernel: @unchecked Sendable {
   // MARK: Functions
 
   package func activate(
-    _ activation: Activation, count: Int, _ x: UnsafeRawPointer, to y: UnsafeMutableRawPointer
+    _ activation: ElementFunction, count: Int, _ x: UnsafeRawPointer, to y: UnsafeMutableRawPointer
   ) {
     let (kind, alpha, beta) = activation.raw
     unsafe table.activate(kind, count, x.floats, alpha, beta, y.floats)

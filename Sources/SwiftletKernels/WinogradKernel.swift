@@ -88,13 +88,15 @@ package struct WinogradKernel: @unchecked Sendable {
   }
 
   /// The coefficients of weights O×C×3×3: (m+2)² matrices O×C.
-  package static func coefficients(m: Int, _ weights: Tensor<Float>) -> AlignedMemory {
-    let (columns, channels) = (weights.shape[0], weights.shape[1])
-    let memory = AlignedMemory(byteCount: 4 * (m + 2) * (m + 2) * columns * channels)
-    let span = weights.span
-    unsafe span.withUnsafeBufferPointer {
-      unsafe swl_winograd_weights(
-        m, columns, channels, $0.baseAddress!, memory.base.assumingMemoryBound(to: Float.self))
+  package func coefficients(m: Int, _ weights: Tensor<Float>, _ pool: ThreadPool) -> AlignedMemory {
+    let pairs = weights.shape[0] * weights.shape[1]
+    let memory = AlignedMemory(byteCount: 4 * (m + 2) * (m + 2) * pairs)
+    pool.forEachRange(pairs, minimumLength: 4096) { range in
+      unsafe weights.span.withUnsafeBufferPointer {
+        unsafe table.weights(
+          m, pairs, range.lowerBound, range.upperBound, $0.baseAddress!,
+          memory.base.assumingMemoryBound(to: Float.self))
+      }
     }
     return memory
   }

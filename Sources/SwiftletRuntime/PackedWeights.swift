@@ -3,7 +3,11 @@ import Synchronization
 
 /// The packed weights of a session: packed once, whatever shapes it is compiled for.
 final class PackedWeights: Sendable {
+  /// Threads that help with packing.
+  let pool: ThreadPool
   private let memories = Mutex<[String: AlignedMemory]>([:])
+
+  init(_ pool: ThreadPool) { self.pool = pool }
 
   /// The memory under the key, made at its first use.
   func packed(_ key: String, _ make: () -> AlignedMemory) -> AlignedMemory {

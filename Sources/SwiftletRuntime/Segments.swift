@@ -44,7 +44,7 @@ struct Segments {
     var inputs: [String] = []
     for index in members {
       let node = facts.graph.nodes[index]
-      for name in LoweringRegistry.operators[node.opType]!.data(node)
+      for name in LoweringRegistry.operators[node.opType]!.data(node, facts)
       where !written.contains(name) && !inputs.contains(name) { inputs.append(name) }
     }
     let outputs = written.filter { name in
@@ -65,7 +65,7 @@ struct Segments {
     return facts.graph.nodes.indices.map { index in
       let node = facts.graph.nodes[index]
       let isLowered = facts.isLowered(index)
-      let reads = isLowered ? LoweringRegistry.operators[node.opType]!.data(node) : node.reads
+      let reads = isLowered ? LoweringRegistry.operators[node.opType]!.data(node, facts) : node.reads
       let latest = reads.compactMap { byName[$0] }.max() ?? -1
       let phase = (latest % 2 == 0) == isLowered ? latest : latest + 1
       for name in node.outputs { byName[name] = phase }

@@ -78,7 +78,7 @@ public struct Session: Sendable {
     let graph: Graph
     let reference: Plan
     let context: ExecutionContext
-    let cache = PackedWeights()
+    let cache: PackedWeights
     /// The most recently used first.
     private let known = Mutex<[Compiled]>([])
     /// Shapes that stay compiled.
@@ -90,6 +90,7 @@ public struct Session: Sendable {
       self.graph = graph.simplified()
       reference = try Plan(self.graph)
       context = ExecutionContext(pool: pool)
+      cache = PackedWeights(pool)
     }
 
     /// The inputs in the plan's order, if they are there and of the declared kind.

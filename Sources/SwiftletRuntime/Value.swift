@@ -33,8 +33,8 @@ struct Value: Sendable {
   /// Elements of one image.
   var count: Int { channels * pixels }
 
-  /// Steps of exactly 4 KiB would map all pixels of a tile to the same few lines of the cache.
-  private static let aliasing = 4096
+  /// Steps of a multiple of 2 KiB would map the pixels of a tile to the same few lines of the cache.
+  private static let aliasing = 2048
 
   /// Bytes between neighbours, halo included.
   var steps: ImageSteps {

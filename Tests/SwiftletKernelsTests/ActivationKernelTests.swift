@@ -6,7 +6,7 @@ import Testing
 /// Every tier against fp64, within what the header promises.
 struct ActivationKernelTests {
   private struct Function: Sendable, CustomTestStringConvertible {
-    var activation: Activation
+    var activation: ElementFunction
     var testDescription: String
     /// In units in the last place.
     var bound = 4.0
@@ -64,7 +64,7 @@ struct ActivationKernelTests {
     return x
   }()
 
-  private func apply(_ kernel: PointwiseKernel, _ activation: Activation, _ x: [Float]) -> [Float] {
+  private func apply(_ kernel: PointwiseKernel, _ activation: ElementFunction, _ x: [Float]) -> [Float] {
     var y = [Float](repeating: 7, count: x.count)
     unsafe x.withUnsafeBytes { from in
       unsafe y.withUnsafeMutableBytes { to in
@@ -137,7 +137,7 @@ struct ActivationKernelTests {
   @Test func exact() {
     let x = Self.inputs + [.infinity, -.infinity, .nan]
     for kernel in PointwiseKernel.supported {
-      func check(_ activation: Activation, _ definition: (Float) -> Float) {
+      func check(_ activation: ElementFunction, _ definition: (Float) -> Float) {
         let y = apply(kernel, activation, x)
         let wrong = zip(x, y).filter { x, y in !same(y, x.isNaN ? x : definition(x)) }
         #expect(wrong.isEmpty, "\(kernel.name), \(activation): \(wrong.first!)")

@@ -32,7 +32,8 @@ typedef struct {
   const void *weights, *bias;
   /* fp32: clamp(sum + bias + addend, low, high).
    * Integers: clamp((sum + bias) . scale[n], low, high); then, for bytes,
-   * roundTiesToEven(that) + zero_point, which the limits keep within 0...255. */
+   * roundTiesToEven(that) + zero_point, where the limits are whole numbers that keep it within
+   * 0...255. */
   const float *scale;
   float low, high;
   int32_t zero_point;

@@ -41,12 +41,12 @@ typedef struct {
   /* Results from coefficients; `out` and the addend are those of pixel (0, 0) of image 0. */
   void (*synthesize)(const swl_winograd *, const swl_winograd_ending *, const void *coefficients,
                      void *out, size_t first, size_t last);
+  /* Coefficients of weights: from pairs (of result and image channels) x 3 x 3 to (m+2)^2 matrices
+   * of pairs; of the pairs first ..< last. All variants agree bit for bit. */
+  void (*weights)(size_t m, size_t pairs, size_t first, size_t last, const float *weights,
+                  float *coefficients);
 } swl_winograd_kernel;
 
 /* Best first; the last one runs on every CPU. */
 size_t swl_winograd_kernel_count(void);
 const swl_winograd_kernel *swl_winograd_kernel_at(size_t index);
-
-/* Coefficients of weights: from columns x channels x 3 x 3 to (m+2)^2 matrices columns x channels. */
-void swl_winograd_weights(size_t m, size_t columns, size_t channels, const float *weights,
-                          float *coefficients);

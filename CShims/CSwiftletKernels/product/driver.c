@@ -36,7 +36,7 @@ void swl_product_pack(const swl_product_kernel *kernel, size_t words, size_t col
   }
 }
 
-/* Row tiles of equal height, as few as there can be. */
+/* Row tiles of equal height, or one less, as few as there can be. */
 static size_t row_tiles(const swl_product_kernel *kernel, const swl_product *product,
                         size_t images) {
   return ceiling(images * product->height * product->width, kernel->rows);
@@ -57,20 +57,45 @@ typedef struct {
   uint8_t *out[SWL_TILE_MAX_ROWS];
 } rows;
 
+/* The next output pixel. */
+typedef struct {
+  size_t x, y, image;
+} position;
+
+static position position_of(const swl_product *p, size_t pixel) {
+  const size_t line = pixel / p->width;
+  return (position){pixel % p->width, line % p->height, line / p->height};
+}
+
+/* The rows of a tile of `count` pixels from a position on, which is moved behind them. */
 static void locate(rows *rows, const swl_product *p, const uint8_t *in, const uint8_t *addend,
-                   uint8_t *out, size_t first, size_t count) {
-  size_t x = first % p->width, rest = first / p->width;
-  size_t y = rest % p->height, image = rest / p->height;
-  for (size_t r = 0; r < SWL_TILE_MAX_ROWS; r++) {
-    const ptrdiff_t i = (ptrdiff_t)image, j = (ptrdiff_t)y, k = (ptrdiff_t)x;
-    rows->in[r] = in + i * p->in_image + j * p->in_y + k * p->in_x;
-    rows->out[r] = out + i * p->out_image + j * p->out_y + k * p->out_x;
-    if (addend) rows->addend[r] = addend + i * p->addend_image + j * p->addend_y + k * p->addend_x;
-    if (r + 1 >= count) continue;
-    if (++x == p->width) {
-      x = 0;
-      if (++y == p->height) y = 0, image++;
+                   uint8_t *out, position *at, size_t count) {
+  for (size_t r = 0; r < count;) {
+    const ptrdiff_t i = (ptrdiff_t)at->image, j = (ptrdiff_t)at->y, k = (ptrdiff_t)at->x;
+    const uint8_t *source = in + i * p->in_image + j * p->in_y + k * p->in_x;
+    uint8_t *target = out + i * p->out_image + j * p->out_y + k * p->out_x;
+    const uint8_t *other =
+        addend ? addend + i * p->addend_image + j * p->addend_y + k * p->addend_x : NULL;
+    /* As far as the line goes. */
+    const size_t rest = p->width - at->x, steps = rest < count - r ? rest : count - r;
+    for (size_t end = r + steps; r < end; r++) {
+      rows->in[r] = source;
+      rows->out[r] = target;
+      rows->addend[r] = other;
+      source += p->in_x, target += p->out_x;
+      if (other) other += p->addend_x;
     }
+    at->x += steps;
+    if (at->x == p->width) {
+      at->x = 0;
+      if (++at->y == p->height) at->y = 0, at->image++;
+    }
+  }
+  /* Tiles come in a few heights only: rows that are missing repeat the last. */
+  for (size_t r = count; r < SWL_TILE_MAX_ROWS; r++) {
+    rows->in[r] = rows->in[count - 1];
+    rows->out[r] = rows->out[count - 1];
+    rows->addend[r] = rows->addend[count - 1];
   }
 }
 
@@ -80,17 +105,25 @@ void swl_product_run(const swl_product_kernel *kernel, const swl_product *produc
   const size_t tiles = row_tiles(kernel, product, images);
   const size_t panel = 2 * kernel->lanes, block = panel * product->block;
   const size_t words = product->outer * product->inner * product->words;
-  for (size_t item = first; item < last; item++) {
-    const size_t tile = item % tiles, start = item / tiles * block;
-    const size_t pixel = pixels * tile / tiles, count = pixels * (tile + 1) / tiles - pixel;
-    rows rows;
-    locate(&rows, product, in, addend, out, pixel, count);
+  while (first < last) {
+    /* The tiles of one block of columns. */
+    const size_t start = first / tiles * block;
     const size_t end = start + block < product->columns ? start + block : product->columns;
-    for (size_t column = start; column < end; column += panel) {
-      const uint8_t *weights = (const uint8_t *)product->weights + 4 * words * column;
-      const size_t vectors = product->columns - column > kernel->lanes ? 2 : 1;
-      kernel->tiles[vectors - 1][count - 1](product, rows.in, weights, column, count, rows.out,
-                                            addend ? rows.addend : NULL);
+    size_t tile = first % tiles;
+    const size_t rest = tiles - tile, stop = rest < last - first ? tiles : tile + (last - first);
+    first += stop - tile;
+    position at = position_of(product, pixels / tiles * tile +
+                                           (tile < pixels % tiles ? tile : pixels % tiles));
+    for (; tile < stop; tile++) {
+      const size_t count = pixels / tiles + (tile < pixels % tiles);
+      rows rows;
+      locate(&rows, product, in, addend, out, &at, count);
+      for (size_t column = start; column < end; column += panel) {
+        const uint8_t *weights = (const uint8_t *)product->weights + 4 * words * column;
+        const size_t vectors = product->columns - column > kernel->lanes ? 2 : 1;
+        kernel->tiles[vectors - 1][count - 1](product, rows.in, weights, column, count, rows.out,
+                                              addend ? rows.addend : NULL);
+      }
     }
   }
 }

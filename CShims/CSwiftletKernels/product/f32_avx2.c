@@ -9,7 +9,9 @@
 
 typedef __m256 swl_sums, swl_weights, swl_inputs;
 
-SWL_INLINE swl_sums zero_sums(void) { return _mm256_setzero_ps(); }
+SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
+  return _mm256_loadu_ps((const float *)product->bias + column);
+}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) {
   return _mm256_loadu_ps((const float *)p);
 }
@@ -21,18 +23,28 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 }
 
 /* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
-SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
-                       const uint8_t *addend) {
+SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t first, uint8_t *out,
+                              const uint8_t *addend) {
   const size_t left = product->columns - first;
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  const __m256i mask =
-      _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(left < SWL_LANES ? left : SWL_LANES)), lane);
-  __m256 value = _mm256_add_ps(sums, _mm256_loadu_ps((const float *)product->bias + first));
+  const __m256 low = _mm256_set1_ps(product->low), high = _mm256_set1_ps(product->high);
+  /* Masked stores are slow, so that whole vectors do without. */
+  if (left >= SWL_LANES) {
+    if (addend) value = _mm256_add_ps(value, _mm256_loadu_ps((const float *)addend + first));
+    _mm256_storeu_ps((float *)out + first, _mm256_min_ps(high, _mm256_max_ps(low, value)));
+    return;
+  }
+  const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left),
+                                          _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   if (addend)
     value = _mm256_add_ps(value, _mm256_maskload_ps((const float *)addend + first, mask));
-  value = _mm256_max_ps(_mm256_set1_ps(product->low), value);
-  value = _mm256_min_ps(_mm256_set1_ps(product->high), value);
+  value = _mm256_min_ps(high, _mm256_max_ps(low, value));
   _mm256_maskstore_ps((float *)out + first, mask, value);
+}
+
+SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
+                       size_t column, uint8_t *out, const uint8_t *addend) {
+  for (size_t v = 0; v < vectors; v++)
+    finish_vector(sums[v], product, column + v * SWL_LANES, out, addend);
 }
 
 #include "tile.inc"

@@ -9,7 +9,9 @@
 
 typedef __m512 swl_sums, swl_weights, swl_inputs;
 
-SWL_INLINE swl_sums zero_sums(void) { return _mm512_setzero_ps(); }
+SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
+  return _mm512_loadu_ps((const float *)product->bias + column);
+}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) { return _mm512_loadu_ps(p); }
 SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
   return _mm512_set1_ps(*(const float *)p);
@@ -19,16 +21,26 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 }
 
 /* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
-SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
-                       const uint8_t *addend) {
+SWL_INLINE void finish_vector(__m512 value, const swl_product *product, size_t first, uint8_t *out,
+                              const uint8_t *addend) {
   const size_t left = product->columns - first;
-  const __mmask16 mask = left < SWL_LANES ? (__mmask16)((1u << left) - 1) : 0xffff;
-  __m512 value = _mm512_add_ps(sums, _mm512_loadu_ps((const float *)product->bias + first));
+  const __m512 low = _mm512_set1_ps(product->low), high = _mm512_set1_ps(product->high);
+  /* Masked stores are slow, so that whole vectors do without. */
+  if (left >= SWL_LANES) {
+    if (addend) value = _mm512_add_ps(value, _mm512_loadu_ps((const float *)addend + first));
+    _mm512_storeu_ps((float *)out + first, _mm512_min_ps(high, _mm512_max_ps(low, value)));
+    return;
+  }
+  const __mmask16 mask = (__mmask16)((1u << left) - 1);
   if (addend)
     value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, (const float *)addend + first));
-  value = _mm512_max_ps(_mm512_set1_ps(product->low), value);
-  value = _mm512_min_ps(_mm512_set1_ps(product->high), value);
-  _mm512_mask_storeu_ps((float *)out + first, mask, value);
+  _mm512_mask_storeu_ps((float *)out + first, mask, _mm512_min_ps(high, _mm512_max_ps(low, value)));
+}
+
+SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
+                       size_t column, uint8_t *out, const uint8_t *addend) {
+  for (size_t v = 0; v < vectors; v++)
+    finish_vector(sums[v], product, column + v * SWL_LANES, out, addend);
 }
 
 #include "tile.inc"

@@ -9,7 +9,9 @@ typedef struct {
 } swl_sums, swl_weights;
 typedef float swl_inputs;
 
-SWL_INLINE swl_sums zero_sums(void) { return (swl_sums){{0}}; }
+SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
+  return *(const swl_sums *)((const float *)product->bias + column);
+}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) { return *(const swl_weights *)p; }
 SWL_INLINE swl_inputs load_inputs(const uint8_t *p) { return *(const float *)p; }
 SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
@@ -18,13 +20,13 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 }
 
 /* Written so that NaN sums stay NaN. */
-SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
-                       const uint8_t *addend) {
-  for (size_t i = 0; i < SWL_LANES && first + i < product->columns; i++) {
-    float value = sums.at[i] + ((const float *)product->bias)[first + i];
-    if (addend) value += ((const float *)addend)[first + i];
+SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
+                       size_t column, uint8_t *out, const uint8_t *addend) {
+  for (size_t i = 0; i < vectors * SWL_LANES && column + i < product->columns; i++) {
+    float value = sums[i / SWL_LANES].at[i % SWL_LANES];
+    if (addend) value += ((const float *)addend)[column + i];
     value = value < product->low ? product->low : value;
-    ((float *)out)[first + i] = value > product->high ? product->high : value;
+    ((float *)out)[column + i] = value > product->high ? product->high : value;
   }
 }
 

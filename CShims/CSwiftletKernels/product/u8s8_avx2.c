@@ -14,7 +14,9 @@ typedef struct {
   __m256i even, odd;
 } swl_weights, swl_inputs;
 
-SWL_INLINE swl_sums zero_sums(void) { return _mm256_setzero_si256(); }
+SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
+  return _mm256_loadu_si256((const __m256i *)((const int32_t *)product->bias + column));
+}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) {
   const __m256i bytes = _mm256_loadu_si256((const __m256i *)p);
   return (swl_weights){_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8),

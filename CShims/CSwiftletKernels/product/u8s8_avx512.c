@@ -14,7 +14,9 @@ typedef struct {
   __m512i even, odd;
 } swl_weights, swl_inputs;
 
-SWL_INLINE swl_sums zero_sums(void) { return _mm512_setzero_si512(); }
+SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
+  return _mm512_loadu_si512((const int32_t *)product->bias + column);
+}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) {
   const __m512i bytes = _mm512_loadu_si512(p);
   return (swl_weights){_mm512_srai_epi16(_mm512_slli_epi16(bytes, 8), 8),

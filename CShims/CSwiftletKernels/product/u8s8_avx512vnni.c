@@ -9,7 +9,9 @@
 
 typedef __m512i swl_sums, swl_weights, swl_inputs;
 
-SWL_INLINE swl_sums zero_sums(void) { return _mm512_setzero_si512(); }
+SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
+  return _mm512_loadu_si512((const int32_t *)product->bias + column);
+}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) { return _mm512_loadu_si512(p); }
 SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
   return _mm512_set1_epi32(*(const int32_t *)p);

@@ -16,7 +16,9 @@ typedef struct {
   uint8_t at[4];
 } swl_inputs;
 
-SWL_INLINE swl_sums zero_sums(void) { return (swl_sums){{0}}; }
+SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
+  return *(const swl_sums *)((const int32_t *)product->bias + column);
+}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) { return *(const swl_weights *)p; }
 SWL_INLINE swl_inputs load_inputs(const uint8_t *p) { return *(const swl_inputs *)p; }
 SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
@@ -25,16 +27,15 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
   return sums;
 }
 
-SWL_INLINE void finish(swl_sums sums, const swl_product *product, size_t first, uint8_t *out,
-                       const uint8_t *addend) {
-  for (size_t i = 0; i < SWL_LANES && first + i < product->columns; i++) {
-    const int32_t sum = sums.at[i] + ((const int32_t *)product->bias)[first + i];
-    float value = (float)sum * product->scale[first + i];
+SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
+                       size_t column, uint8_t *out, const uint8_t *addend) {
+  for (size_t i = 0; i < vectors * SWL_LANES && column + i < product->columns; i++) {
+    float value = (float)sums[i / SWL_LANES].at[i % SWL_LANES] * product->scale[column + i];
     value = fminf(fmaxf(value, product->low), product->high);
     if (product->to_bytes)
-      out[first + i] = (uint8_t)((int32_t)nearbyintf(value) + product->zero_point);
+      out[column + i] = (uint8_t)((int32_t)nearbyintf(value) + product->zero_point);
     else
-      ((float *)out)[first + i] = value;
+      ((float *)out)[column + i] = value;
   }
 }
 

@@ -2,7 +2,8 @@
 
 static const swl_winograd_kernel kernels[] = {
 #define SWL_WINOGRAD_KERNEL(variant, isa) \
-  {#variant, isa, swl_winograd_analyze__##variant, swl_winograd_synthesize__##variant},
+  {#variant, isa, swl_winograd_analyze__##variant, swl_winograd_synthesize__##variant, \
+   swl_winograd_weights__##variant},
 #include "winograd.def"
 #undef SWL_WINOGRAD_KERNEL
 };

@@ -54,10 +54,10 @@ extension Graph {
 }
 
 /// What a `BatchNormalization` does to each channel: x · factor + shift.
-private struct ChannelScaling {
-  let factors, shifts: [Double]
+package struct ChannelScaling {
+  package let factors, shifts: [Double]
 
-  init?(_ node: Node, _ graph: Graph) {
+  package init?(_ node: Node, _ graph: Graph) {
     guard node.inputs.count == 5, let epsilon = try? node.float("epsilon", default: 1e-5),
       (try? node.int("training_mode", default: 0)) == 0
     else { return nil }

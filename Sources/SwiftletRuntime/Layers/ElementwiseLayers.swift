@@ -9,16 +9,21 @@ struct ElementwiseLayer: Layer {
   let operation: Operation
 
   enum Operation: Sendable {
-    case clamp(low: Float, high: Float)
+    case activate(ElementFunction)
     case add(low: Float, high: Float)
+    case multiply(low: Float, high: Float)
     case addBytes(AddU8)
+    /// Any function of bytes, by its 256 values.
+    case lookUp(AlignedMemory)
     case quantize(Lowering.Quantized)
     case dequantize(Lowering.Quantized)
 
     fileprivate var name: String {
       switch self {
-      case .clamp: "clamp"
+      case .activate: "activate"
       case .add, .addBytes: "add"
+      case .multiply: "multiply"
+      case .lookUp: "look up"
       case .quantize: "quantize"
       case .dequantize: "dequantize"
       }
@@ -64,8 +69,14 @@ extension ElementwiseLayer.Operation {
     _ b: UnsafeMutableRawPointer, to y: UnsafeMutableRawPointer
   ) {
     switch self {
-    case .clamp(let low, let high):
-      unsafe kernel.clipF32(count: count, a, low: low, high: high, to: y)
+    case .activate(let activation):
+      unsafe kernel.activate(activation, count: count, a, to: y)
+    case .multiply(let low, let high):
+      unsafe kernel.mulF32(count: count, a, b, low: low, high: high, to: y)
+    case .lookUp(let table):
+      unsafe kernel.lookupU8(
+        count: count, a, table: UnsafePointer(table.base.assumingMemoryBound(to: UInt8.self)),
+        to: y)
     case .add(let low, let high):
       unsafe kernel.addF32(count: count, a, b, low: low, high: high, to: y)
     case .addBytes(let sum):

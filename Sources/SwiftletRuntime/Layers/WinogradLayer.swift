@@ -63,19 +63,21 @@ struct WinogradLayer {
 
     init(m: Int, _ image: Value, _ result: Value, images: Int) {
       let (inputs, outputs) = (Double(image.channels), Double(result.channels))
-      let rows: Double
+      let rows, taps, depth: Double
       var work = 0.0
-      let taps: Double
       if m == 0 {
-        (rows, taps) = (Double(images * result.pixels), 9)
+        (rows, taps, depth) = (Double(images * result.pixels), 9, 9 * inputs)
       } else {
         let tiles = ((result.width + m - 1) / m) * ((result.height + m - 1) / m)
-        rows = Double(images * tiles)
-        taps = Double((m + 2) * (m + 2))
-        work = rows * (m == 2 ? 60 * inputs + 45 * outputs : 250 * inputs + 175 * outputs)
+        (rows, taps, depth) = (Double(images * tiles), Double((m + 2) * (m + 2)), inputs)
+        // Whole vectors of channels.
+        let (own, others) = (
+          Double(image.channels.roundedUp(to: 16)), Double(result.channels.roundedUp(to: 16))
+        )
+        work = rows * (m == 2 ? 60 * own + 45 * others : 250 * own + 175 * others)
       }
       // Fewer than four rows do not keep the multipliers busy.
-      let products = max(rows, 4) * taps * inputs * outputs * (1 + 8 / inputs)
+      let products = max(rows, 4) * taps * inputs * outputs * (1 + 8 / depth)
       let bytes = 4 * taps * inputs * outputs
       let distance = bytes < 768e3 ? 0.1 : bytes < 16e6 ? 0.5 : 1.7
       total = products + work + bytes * distance
@@ -176,7 +178,7 @@ struct WinogradLayer {
     _ weights: Tensor<Float>, _ kernel: ProductKernel, _ coefficients: Int
   ) -> AlignedMemory {
     let (channels, columns) = (image.channels, layer.columns)
-    let matrices = WinogradKernel.coefficients(m: m, weights)
+    let matrices = WinogradKernel.current.coefficients(m: m, weights, layer.cache.pool)
     let size = 4 * channels * kernel.paddedColumns(columns)
     let packed = AlignedMemory(byteCount: coefficients * size)
     let offsets = (0..<Int32(channels)).map { $0 }
@@ -204,7 +206,7 @@ struct WinogradLayer {
       (inputPitch, outputPitch) = (pitch(channels), pitch(columns))
       let perTile = coefficients * (inputPitch + outputPitch)
       let fitting = Self.cachedBytes / perTile / kernel.rows
-      tiles = kernel.rows * min(max(1, fitting), 8)
+      tiles = kernel.rows * min(max(2, fitting), 8)
       byteCount = tiles * perTile
     }
 

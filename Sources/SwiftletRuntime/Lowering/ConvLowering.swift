@@ -234,8 +234,9 @@ extension Lowering {
     if case .integer(let bias, let scale) = ending.bias {
       ending.bias = .integer(bias, scale: scale.map { $0 / by.scale })
     }
-    ending.low = max(ending.low / by.scale, by.low)
-    ending.high = min(ending.high / by.scale, by.high)
+    // Kernels round before or after they limit, so that limits are whole numbers.
+    ending.low = max(ending.low / by.scale, by.low).rounded(.toNearestOrEven)
+    ending.high = min(ending.high / by.scale, by.high).rounded(.toNearestOrEven)
     ending.zeroPoint = Int32(by.zeroPoint)
     ending.output = newValue(for: quantized, by.kind)
     bind(quantized, .quantized(ending.output, by))

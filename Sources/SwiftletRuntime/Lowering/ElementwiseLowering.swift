@@ -1,64 +1,212 @@
+import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// `Relu` and `Clip` that no layer before them has taken in.
-enum ClampLowering: LoweredOperator {
-  static let opTypes = ["Relu", "Clip"]
+/// Functions of one number: `Relu` and `Clip` that no layer before them has taken in, and curves.
+///
+/// Between 8-bit values they are a table.
+enum ActivationLowering: LoweredOperator {
+  static let opTypes = [
+    "Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Gelu", "Erf", "Exp",
+    "LeakyRelu", "Elu", "Softplus", "Mish",
+  ]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    facts.isImages(node.inputs[0]) && facts.clamp(node) != nil
+    facts.isImages(node.inputs[0]) && activation(node, facts) != nil
+  }
+
+  private static func activation(_ node: Node, _ facts: GraphFacts) -> ElementFunction? {
+    if let (low, high) = facts.clamp(node) { return .clip(low: low, high: high) }
+    func number(_ name: String, _ fallback: Float) -> Float? {
+      try? node.float(name, default: fallback)
+    }
+    switch node.opType {
+    case "Sigmoid": return .sigmoid
+    case "Tanh": return .tanh
+    case "HardSwish": return .hardSwish
+    case "Erf": return .erf
+    case "Exp": return .exp
+    case "Softplus": return .softplus
+    case "Mish": return .mish
+    case "Gelu":
+      let approximate = try? node.string("approximate", default: "none")
+      return approximate.map { $0 == "tanh" ? .geluTanh : .gelu }
+    case "LeakyRelu": return number("alpha", 0.01).map { .leakyRelu(alpha: $0) }
+    case "Elu": return number("alpha", 1).map { .elu(alpha: $0) }
+    case "HardSigmoid":
+      guard let alpha = number("alpha", 0.2), let beta = number("beta", 0.5) else { return nil }
+      return .hardSigmoid(alpha: alpha, beta: beta)
+    default: return nil
+    }
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
+    let activation = activation(node, lowering.facts)!
+    if let (input, from) = lowering.dequantized(node.inputs[0]),
+      let (name, to) = lowering.takeQuantization(after: node.outputs[0])
+    {
+      let output = lowering.add(Value(like: lowering.values[input], to.kind))
+      lowering.bind(name, .quantized(output, to))
+      return lowering.add(
+        ElementwiseLayer(
+          label: node.label, inputs: [input], output: output,
+          operation: .lookUp(from.table(to, activation))))
+    }
     let input = lowering.float(node.inputs[0])
-    var (low, high) = lowering.facts.clamp(node)!
-    let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
     let output = lowering.add(Value(like: lowering.values[input], .float))
-    lowering.bind(last, .float(output))
+    lowering.bind(node.outputs[0], .float(output))
     lowering.add(
       ElementwiseLayer(
-        label: node.label, inputs: [input], output: output,
-        operation: .clamp(low: low, high: high)))
+        label: node.label, inputs: [input], output: output, operation: .activate(activation)))
   }
 }
 
-/// `Add` of two values of the same shape, and the clamps and quantization behind it.
-enum AddLowering: LoweredOperator {
-  static let opTypes = ["Add"]
+extension Lowering.Quantized {
+  /// The codes that stand for what the function makes of each of these.
+  func table(_ target: Lowering.Quantized, _ activation: ElementFunction) -> AlignedMemory {
+    let numbers = AlignedMemory((0..<256).map { Float($0 - Int(zeroPoint)) * scale })
+    let codes = AlignedMemory(byteCount: 256)
+    let kernel = PointwiseKernel.current
+    unsafe kernel.activate(activation, count: 256, numbers.base, to: numbers.base)
+    unsafe kernel.planesToPixelsU8(
+      .run(256, elementSize: 1), scale: target.scale, zeroPoint: Int32(target.zeroPoint),
+      from: numbers.base, to: codes.base, rows: 0..<1)
+    return codes
+  }
+}
+
+/// `Add` and `Mul` of values of the same shape, or of a value and a number for each channel, and the
+/// clamps and quantization behind it.
+enum SumLowering: LoweredOperator {
+  static let opTypes = ["Add", "Mul"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    node.inputs.count == 2 && node.inputs.allSatisfy { facts.isImages($0) }
-      && facts.shape(node.inputs[0]) == facts.shape(node.inputs[1])
+    node.inputs.count == 2 && facts.isImages(node.outputs[0]) && operands(node, facts) != nil
   }
 
-  static func data(_ node: Node) -> [String] { node.inputs }
+  static func data(_ node: Node, _ facts: GraphFacts) -> [String] {
+    node.inputs.filter { facts.graph.initializers[$0] == nil }
+  }
+
+  private enum Operands {
+    case same
+    /// The value, and the name of one of the shape N×C×1×1.
+    case channels(String, String)
+    case constant(String, [Float])
+  }
+
+  private static func operands(_ node: Node, _ facts: GraphFacts) -> Operands? {
+    let result = facts.shape(node.outputs[0])
+    let full = node.inputs.filter { facts.isImages($0) && facts.shape($0) == result }
+    if full.count == 2 { return .same }
+    guard let value = full.first, let index = node.inputs.firstIndex(where: { $0 != value }) else {
+      return nil
+    }
+    let other = node.inputs[index]
+    if facts.isImages(other, ranks: 4...4), result.rank == 4,
+      facts.shape(other).dimensions == [result[0], result[1], 1, 1]
+    {
+      return .channels(value, other)
+    }
+    guard let tensor = facts.floats(node, index) else { return nil }
+    let channels = result[result.rank == 4 ? 1 : result.rank - 1]
+    if tensor.count == 1 && tensor.shape.rank <= result.rank {
+      return .constant(value, [Float](repeating: tensor.elements[0], count: channels))
+    }
+    // Its one extent that is not 1 must be at the place of the channels.
+    let axis = result.rank == 4 ? 3 : 1
+    guard tensor.count == channels, tensor.shape.rank >= axis, tensor.shape.rank <= result.rank,
+      tensor.shape[tensor.shape.rank - axis] == channels
+    else { return nil }
+    return .constant(value, tensor.elements)
+  }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
     var (low, high) = (-Float.infinity, Float.infinity)
-    let (first, second) = (
-      lowering.dequantized(node.inputs[0]), lowering.dequantized(node.inputs[1])
-    )
+    let isSum = node.opType == "Add"
+    let operands = operands(node, lowering.facts)!
+    if case .same = operands, isSum, addBytes(node, &lowering) { return }
     let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
-    if let first, let second, let (name, by) = lowering.takeQuantization(after: last) {
-      let output = lowering.add(Value(like: lowering.values[first.value], by.kind))
-      lowering.bind(name, .quantized(output, by))
-      var sum = AddU8(
-        scaleA: first.by.scale / by.scale, scaleB: second.by.scale / by.scale,
-        zeroA: Int32(first.by.zeroPoint), zeroB: Int32(second.by.zeroPoint),
-        zeroY: Int32(by.zeroPoint))
-      (sum.low, sum.high) = by.limits(low, high)
-      return lowering.add(
-        ElementwiseLayer(
-          label: node.label, inputs: [first.value, second.value], output: output,
-          operation: .addBytes(sum)))
+    let inputs: [Int]
+    switch operands {
+    case .same: inputs = node.inputs.map { lowering.float($0) }
+    case .channels(let value, let other): inputs = [lowering.float(value), lowering.float(other)]
+    case .constant(let value, _): inputs = [lowering.float(value)]
     }
-    let inputs = node.inputs.map { lowering.float($0) }
     let output = lowering.add(Value(like: lowering.values[inputs[0]], .float))
     lowering.bind(last, .float(output))
+    switch operands {
+    case .same:
+      let operation: ElementwiseLayer.Operation =
+        isSum ? .add(low: low, high: high) : .multiply(low: low, high: high)
+      lowering.add(
+        ElementwiseLayer(
+          label: node.label, inputs: inputs, output: output, operation: operation))
+    case .channels:
+      lowering.add(
+        ChannelsLayer(
+          label: node.label, input: inputs[0], operand: .value(inputs[1]), output: output,
+          isSum: isSum, low: low, high: high))
+    case .constant(_, let numbers):
+      lowering.add(
+        ChannelsLayer(
+          label: node.label, input: inputs[0], operand: .constant(AlignedMemory(numbers)),
+          output: output, isSum: isSum, low: low, high: high))
+    }
+  }
+
+  /// A sum of 8-bit values that becomes one again.
+  private static func addBytes(_ node: Node, _ lowering: inout Lowering) -> Bool {
+    guard let first = lowering.dequantized(node.inputs[0]),
+      let second = lowering.dequantized(node.inputs[1])
+    else { return false }
+    var (low, high) = (-Float.infinity, Float.infinity)
+    guard let (clamps, name, by) = lowering.quantizedResult(of: node.outputs[0], &low, &high)
+    else { return false }
+    for index in clamps { lowering.markDone(index) }
+    var sum = AddU8(
+      scaleA: first.by.scale / by.scale, scaleB: second.by.scale / by.scale,
+      zeroA: Int32(first.by.zeroPoint), zeroB: Int32(second.by.zeroPoint),
+      zeroY: Int32(by.zeroPoint))
+    (sum.low, sum.high) = by.limits(low, high)
+    let output = lowering.add(Value(like: lowering.values[first.value], by.kind))
+    lowering.bind(name, .quantized(output, by))
     lowering.add(
       ElementwiseLayer(
-        label: node.label, inputs: inputs, output: output, operation: .add(low: low, high: high)))
+        label: node.label, inputs: [first.value, second.value], output: output,
+        operation: .addBytes(sum)))
+    return true
+  }
+}
+
+/// `BatchNormalization` that is part of no layer before it: a factor and an addend for each channel.
+enum BatchNormalizationLowering: LoweredOperator {
+  static let opTypes = ["BatchNormalization"]
+
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
+    facts.isImages(node.inputs[0]) && facts.shape(node.inputs[0]).rank != 3
+      && ChannelScaling(node, facts.graph) != nil
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let scaling = ChannelScaling(node, lowering.facts.graph)!
+    var (low, high) = (-Float.infinity, Float.infinity)
+    let input = lowering.float(node.inputs[0])
+    let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
+    let scaled = lowering.add(Value(like: lowering.values[input], .float))
+    let output = lowering.add(Value(like: lowering.values[input], .float))
+    lowering.bind(last, .float(output))
+    lowering.add(
+      ChannelsLayer(
+        label: node.label, input: input,
+        operand: .constant(AlignedMemory(scaling.factors.map(Float.init))), output: scaled,
+        isSum: false, low: -.infinity, high: .infinity))
+    lowering.add(
+      ChannelsLayer(
+        label: node.label, input: scaled,
+        operand: .constant(AlignedMemory(scaling.shifts.map(Float.init))), output: output,
+        isSum: true, low: low, high: high))
   }
 }
 

@@ -110,8 +110,9 @@ struct GraphFacts {
 enum LoweringRegistry {
   static let operators: [String: any LoweredOperator.Type] = {
     let types: [any LoweredOperator.Type] = [
-      ConvLowering.self, GemmLowering.self, ClampLowering.self, AddLowering.self,
-      QuantizeLowering.self, DequantizeLowering.self, PoolLowering.self, FlattenLowering.self,
+      ActivationLowering.self, BatchNormalizationLowering.self, ConcatLowering.self,
+      ConvLowering.self, DequantizeLowering.self, FlattenLowering.self, GemmLowering.self,
+      PoolLowering.self, QuantizeLowering.self, RowLowering.self, SumLowering.self,
     ]
     return Dictionary(
       uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })
@@ -126,11 +127,11 @@ protocol LoweredOperator: Sendable {
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool
 
   /// The inputs that are read as values; others are constants that lowering takes in.
-  static func data(_ node: Node) -> [String]
+  static func data(_ node: Node, _ facts: GraphFacts) -> [String]
 
   static func lower(_ node: Node, into lowering: inout Lowering)
 }
 
 extension LoweredOperator {
-  static func data(_ node: Node) -> [String] { [node.inputs[0]] }
+  static func data(_ node: Node, _ facts: GraphFacts) -> [String] { [node.inputs[0]] }
 }

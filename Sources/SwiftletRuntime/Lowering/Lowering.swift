@@ -173,30 +173,57 @@ struct Lowering {
     return node.reads.count { $0 == name } == 1 ? (readers[0], node) : nil
   }
 
-  /// Takes in the clamps (`Relu`, `Clip`) that follow a value and nothing else reads before them.
+  /// The clamps (`Relu`, `Clip`) that follow a value and nothing else reads before them.
   ///
-  /// - Returns: The name of the last of their results.
-  mutating func takeClamps(
-    after name: String, low: inout Float, high: inout Float
-  ) -> String {
-    var name = name
+  /// - Returns: Their positions, and the name of the last of their results.
+  private func clamps(
+    after name: String, _ low: inout Float, _ high: inout Float
+  ) -> (nodes: [Int], last: String) {
+    var (nodes, name) = ([Int](), name)
     while let (index, node) = onlyReader(of: name), let bounds = facts.clamp(node) {
       (low, high) = (
         min(max(low, bounds.low), bounds.high), min(max(high, bounds.low), bounds.high)
       )
       name = node.outputs[0]
-      markDone(index)
+      nodes.append(index)
     }
-    return name
+    return (nodes, name)
+  }
+
+  /// Takes in the clamps that follow a value.
+  ///
+  /// - Returns: The name of the last of their results.
+  mutating func takeClamps(
+    after name: String, low: inout Float, high: inout Float
+  ) -> String {
+    let (nodes, last) = clamps(after: name, &low, &high)
+    done.formUnion(nodes)
+    return last
+  }
+
+  /// The quantization behind a value and its clamps, and the nodes to mark as done if it is taken in.
+  func quantizedResult(
+    of name: String, _ low: inout Float, _ high: inout Float
+  ) -> (nodes: [Int], name: String, by: Quantized)? {
+    let (nodes, last) = clamps(after: name, &low, &high)
+    guard let (index, name, by) = quantization(after: last) else { return nil }
+    return (nodes + [index], name, by)
   }
 
   /// Takes in the quantization of a value that nothing else reads.
   mutating func takeQuantization(after name: String) -> (name: String, by: Quantized)? {
+    guard let (index, name, by) = quantization(after: name) else { return nil }
+    markDone(index)
+    return (name, by)
+  }
+
+  private func quantization(
+    after name: String
+  ) -> (index: Int, name: String, by: Quantized)? {
     guard let (index, node) = onlyReader(of: name), node.opType == "QuantizeLinear",
       node.inputs[0] == name, let by = facts.quantization(node)
     else { return nil }
-    markDone(index)
-    return (node.outputs[0], by)
+    return (index, node.outputs[0], by)
   }
 }
 

@@ -1,0 +1,60 @@
+import SwiftletCore
+import SwiftletKernels
+
+/// Adds a number for each channel, or multiplies by it, then clamps.
+struct ChannelsLayer: Layer {
+  let label: String
+  let input: Int
+  let operand: Operand
+  let output: Int
+  /// Otherwise a product.
+  let isSum: Bool
+  let low, high: Float
+
+  enum Operand: Sendable {
+    case constant(AlignedMemory)
+    /// Images of one pixel.
+    case value(Int)
+  }
+
+  var reads: [Int] {
+    if case .value(let value) = operand { [input, value] } else { [input] }
+  }
+  var writes: Int? { output }
+
+  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+    let (from, to) = (values[input], values[output])
+    let (layer, kernel) = (self, PointwiseKernel.current)
+    let operandStep: Int
+    if case .value(let value) = operand {
+      operandStep = values[value].steps.image
+    } else {
+      operandStep = 0
+    }
+    return Step(
+      label: label, kernel: "\(isSum ? "add" : "multiply") channels \(kernel.name)", reads: reads,
+      writes: output, items: { $0 * from.height }
+    ) { memory, _, items in
+      for item in items {
+        let (image, row) = (item / from.height, item % from.height)
+        let source = unsafe memory.start(layer.input) + image * from.steps.image
+          + row * from.steps.row
+        let target = unsafe memory.start(layer.output) + image * to.steps.image + row * to.steps.row
+        let numbers =
+          switch layer.operand {
+          case .constant(let constant): unsafe constant.base
+          case .value(let value): unsafe memory.start(value) + image * operandStep
+          }
+        if layer.isSum {
+          unsafe kernel.addChannelsF32(
+            rows: from.width, channels: from.channels, source, strideA: from.steps.pixel, numbers,
+            low: layer.low, high: layer.high, to: target, strideY: to.steps.pixel)
+        } else {
+          unsafe kernel.mulChannelsF32(
+            rows: from.width, channels: from.channels, source, strideA: from.steps.pixel, numbers,
+            low: layer.low, high: layer.high, to: target, strideY: to.steps.pixel)
+        }
+      }
+    }
+  }
+}
