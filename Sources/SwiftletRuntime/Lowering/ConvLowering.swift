@@ -230,8 +230,8 @@ extension Lowering {
     if case .integer(let bias, let scale) = ending.bias {
       ending.bias = .integer(bias, scale: scale.map { $0 / by.scale })
     }
-    ending.low = max(ending.low / by.scale, by.low)
-    ending.high = min(ending.high / by.scale, by.high)
+    ending.low = min(max(ending.low / by.scale, by.low), by.high)
+    ending.high = max(min(ending.high / by.scale, by.high), by.low)
     ending.zeroPoint = Int32(by.zeroPoint)
     ending.output = newValue(for: quantized, by.kind)
     bind(quantized, .quantized(ending.output, by))
