@@ -50,7 +50,7 @@ struct Segments {
     let outputs = written.filter { name in
       facts.isOutput(name) || (facts.consumers[name] ?? []).contains { !inside.contains($0) }
     }
-    let name = "segment \(segments.count)"
+    let name = facts.graph.freshName("segment \(segments.count)")
     var lowering = Lowering(facts, inputs: inputs, outputs: outputs, cache: cache)
     lowering.lower(members)
     segments[name] = Segment(

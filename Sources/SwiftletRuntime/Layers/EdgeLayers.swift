@@ -70,9 +70,11 @@ struct StoreLayer: Layer {
   }
 }
 
-/// 8-bit values as an output of the segment: bytes channels-first, int8 shifted back.
+/// 8-bit values as an output of the segment: bytes channels-first, or rows as they are; int8 shifted
+/// back.
 struct StoreBytesLayer: Layer {
   let input, output: Int
+  let isRows: Bool
   let isSigned: Bool
 
   var label: String { "output" }
@@ -82,15 +84,19 @@ struct StoreBytesLayer: Layer {
   func step(_ values: [Value], images: Int, threads: Int) -> Step {
     let (input, output, value) = (input, output, values[input])
     let (steps, mask) = (value.steps, UInt8(isSigned ? 128 : 0))
+    // Bytes between what follows each other in the output, innermost last, and how many there are.
+    let axes = isRows
+      ? [(value.height, steps.row), (value.width, steps.pixel), (value.channels, 1)]
+      : [(value.channels, 1), (value.height, steps.row), (value.width, steps.pixel)]
     return Step(label: label, kernel: "layout", reads: reads, writes: nil, items: { $0 }) {
       memory, _, items in
       for image in items {
         var target = unsafe memory.outputs[output] + image * value.count
-        for channel in 0..<value.channels {
-          for y in 0..<value.height {
-            for x in 0..<value.width {
-              let source = unsafe memory.start(input) + image * steps.image + y * steps.row
-                + x * steps.pixel + channel
+        let first = unsafe memory.start(input) + image * steps.image
+        for i in 0..<axes[0].0 {
+          for j in 0..<axes[1].0 {
+            for k in 0..<axes[2].0 {
+              let source = unsafe first + i * axes[0].1 + j * axes[1].1 + k * axes[2].1
               let byte = unsafe source.load(as: UInt8.self) ^ mask
               unsafe target.storeBytes(of: byte, as: UInt8.self)
               unsafe target += 1

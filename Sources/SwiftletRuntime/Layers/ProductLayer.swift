@@ -45,7 +45,9 @@ struct ProductLayer: Layer {
       innerStep: window.dilationX * from.pixel)
     let products = (0..<groups).map { group in
       let ending = ending(of: group, kernel)
-      let packed = cache.packed("\(key) \(group) \(merges) \(kernel.name)") {
+      // The same matrix behind images of another height and width is packed in other segments.
+      let layout = "\(window.height)×\(inner)×\(segment)"
+      let packed = cache.packed("\(key) \(group) \(layout) \(kernel.name)") {
         pack(group, kernel, segments: window.height * inner, length: segment, words: words)
       }
       return Product(kernel, geometry, columns: share, weights: packed, ending, threads: threads)

@@ -235,8 +235,8 @@ extension Lowering {
       ending.bias = .integer(bias, scale: scale.map { $0 / by.scale })
     }
     // Kernels round before or after they limit, so that limits are whole numbers.
-    ending.low = max(ending.low / by.scale, by.low).rounded(.toNearestOrEven)
-    ending.high = min(ending.high / by.scale, by.high).rounded(.toNearestOrEven)
+    ending.low = min(max(ending.low / by.scale, by.low), by.high).rounded(.toNearestOrEven)
+    ending.high = max(min(ending.high / by.scale, by.high), by.low).rounded(.toNearestOrEven)
     ending.zeroPoint = Int32(by.zeroPoint)
     ending.output = newValue(for: quantized, by.kind)
     bind(quantized, .quantized(ending.output, by))

@@ -99,7 +99,10 @@ struct GraphFacts {
     guard has(node, 1), (try? node.int("block_size", default: 0)) == 0 else { return nil }
     let zeroPoint = constant(node, 2)
     guard zeroPoint != nil || !has(node, 2) else { return nil }
-    return Lowering.Quantized(scale: constant(node, 1), zeroPoint: zeroPoint)
+    // One that is left out is zero, of the type that the bytes have.
+    let bytes = node.opType == "QuantizeLinear" ? node.outputs[0] : node.inputs[0]
+    let zero: AnyTensor? = dtype(bytes) == .int8 ? .int8(Tensor(zeros: [])) : nil
+    return Lowering.Quantized(scale: constant(node, 1), zeroPoint: zeroPoint ?? zero)
   }
 
   /// The node that writes a value, if the graph computes it.

@@ -151,7 +151,8 @@ struct Lowering {
     let isRows = facts.shape(name).rank == 3
     switch binding(name) {
     case .quantized(let value, let by):
-      layers.append(StoreBytesLayer(input: value, output: place, isSigned: by.isSigned))
+      layers.append(
+        StoreBytesLayer(input: value, output: place, isRows: isRows, isSigned: by.isSigned))
     case .dequantized(let value, let by):
       layers.append(
         StoreLayer(input: value, output: place, isRows: isRows, dequantized: by))

@@ -39,10 +39,12 @@ enum DequantizeLowering: LoweredOperator {
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
     // An input that the segment does not compute would have to be laid out as bytes.
-    facts.isImages(node.inputs[0], [.uint8, .int8])
-      && facts.producer(node.inputs[0]).map {
-        $0.opType == "QuantizeLinear" && QuantizeLowering.accepts($0, facts)
-      } == true && facts.quantization(node) != nil
+    guard facts.isImages(node.inputs[0], [.uint8, .int8]),
+      let source = facts.producer(node.inputs[0]), source.opType == "QuantizeLinear",
+      QuantizeLowering.accepts(source, facts), let by = facts.quantization(node)
+    else { return false }
+    // What lies around the image stands for zero in all of its readers.
+    return facts.quantization(source)!.zeroPoint == by.zeroPoint
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
