@@ -16,7 +16,7 @@ PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
 .PHONY: help deps build test demo bench bench-peers bench-peers-inference bench-peers-training \
-  check-peers bench-linalg bench-linalg-peers conformance format lint install clean
+  check-peers bench-linalg bench-linalg-peers conformance real-models format lint install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -65,6 +65,9 @@ bench-linalg-peers: deps ## Compare products and factorisations with numpy, scip
 
 conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md
 	@Tests/Conformance/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" docs/conformance.md
+
+real-models: build ## Run models that others exported, compare with onnxruntime (makes a Python venv)
+	@Tests/RealModels/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
 
 format: ## Format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks

@@ -52,7 +52,7 @@ struct Run: ParsableCommand {
     let session = try locating(model) { try Session(ONNXFile.read(model), threads: common.pool) }
     if let output { try AtomicFile.checkWritable(output) }
     if let outputDir { try OutputFolder.create(outputDir) }
-    let results = try locating(model) { try session.run(tensors) }
+    let results = try locating(model) { try session.run(narrowed(tensors, session.inputs)) }
     let outputs = try session.outputNames.map { name -> Output in
       let tensor = results[name]!
       let path = output ?? "\(outputDir!)/\(name.replacing("/", with: "_")).npy"
@@ -67,6 +67,23 @@ struct Run: ParsableCommand {
     }
     if common.json { return try Console.json(["outputs": outputs]) }
     for output in outputs { print("\(output.file): \(output.dtype) \(output.shape)") }
+  }
+
+  /// Arrays for inputs of narrow types, which no npy file has, as those types.
+  private func narrowed(
+    _ tensors: [String: AnyTensor], _ inputs: [ValueInfo]
+  ) throws -> [String: AnyTensor] {
+    var tensors = tensors
+    for input in inputs where input.dtype.computable != input.dtype {
+      guard let wide = tensors[input.name], wide.dtype == input.dtype.computable else { continue }
+      let narrow = wide.converted(to: input.dtype)
+      guard narrow.converted(to: wide.dtype).holdsSameNumbers(as: wide) else {
+        throw SwiftletError(
+          .badInput, "the array for input '\(input.name)' has elements that no \(input.dtype) is")
+      }
+      tensors[input.name] = narrow
+    }
+    return tensors
   }
 
   private func readInputs() throws -> [String: AnyTensor] {
@@ -96,5 +113,13 @@ struct NamedFile: ExpressibleByArgument {
     name = String(argument[..<equals])
     path = String(argument[argument.index(after: equals)...])
     if equals == argument.startIndex || path.isEmpty { return nil }
+  }
+}
+
+extension AnyTensor {
+  /// Whether all elements are equal, or NaN in both.
+  fileprivate func holdsSameNumbers(as other: AnyTensor) -> Bool {
+    guard case .float32(let a) = self, case .float32(let b) = other else { return self == other }
+    return zip(a.elements, b.elements).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }
   }
 }

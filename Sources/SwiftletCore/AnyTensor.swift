@@ -11,6 +11,15 @@ public enum AnyTensor: Sendable {
   case int64(Tensor<Int64>)
   case uint64(Tensor<UInt64>)
   case bool(Tensor<Bool>)
+  case int4(Tensor<Int4>)
+  case uint4(Tensor<UInt4>)
+  case int2(Tensor<Int2>)
+  case uint2(Tensor<UInt2>)
+  case float8e4m3fn(Tensor<Float8E4M3FN>)
+  case float8e4m3fnuz(Tensor<Float8E4M3FNUZ>)
+  case float8e5m2(Tensor<Float8E5M2>)
+  case float8e5m2fnuz(Tensor<Float8E5M2FNUZ>)
+  case float4e2m1(Tensor<Float4E2M1>)
 
   public init<Element>(_ tensor: Tensor<Element>) { self = Element.erase(tensor) }
 
@@ -27,6 +36,15 @@ public enum AnyTensor: Sendable {
     case .int64: .int64
     case .uint64: .uint64
     case .bool: .bool
+    case .int4: .int4
+    case .uint4: .uint4
+    case .int2: .int2
+    case .uint2: .uint2
+    case .float8e4m3fn: .float8e4m3fn
+    case .float8e4m3fnuz: .float8e4m3fnuz
+    case .float8e5m2: .float8e5m2
+    case .float8e5m2fnuz: .float8e5m2fnuz
+    case .float4e2m1: .float4e2m1
     }
   }
 
@@ -43,11 +61,20 @@ public enum AnyTensor: Sendable {
     case .int64(let t): t.shape
     case .uint64(let t): t.shape
     case .bool(let t): t.shape
+    case .int4(let t): t.shape
+    case .uint4(let t): t.shape
+    case .int2(let t): t.shape
+    case .uint2(let t): t.shape
+    case .float8e4m3fn(let t): t.shape
+    case .float8e4m3fnuz(let t): t.shape
+    case .float8e5m2(let t): t.shape
+    case .float8e5m2fnuz(let t): t.shape
+    case .float4e2m1(let t): t.shape
     }
   }
 
   /// Bytes of the elements, packed.
-  public var byteCount: Int { shape.count * dtype.byteCount }
+  public var byteCount: Int { dtype.packedByteCount(shape.count) ?? .max }
 
   /// The tensor if its elements are of the asked type.
   public func typed<Element: TensorElement>(as _: Element.Type = Element.self) -> Tensor<Element>? {
@@ -111,7 +138,7 @@ extension AnyTensor {
   /// The elements converted to another type, as ``TensorElement`` says.
   package func converted(to target: DType) -> AnyTensor {
     if target == dtype { return self }
-    let isReal = dtype.isFloat || target.isFloat
+    let isReal = dtype.hasFractions || target.hasFractions
     func opened<Source: TensorElement, Target: TensorElement>(
       _: Source.Type, _: Target.Type
     ) -> AnyTensor {

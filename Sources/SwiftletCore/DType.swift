@@ -3,6 +3,9 @@ public import RealModule
 /// The element types a tensor can hold.
 public enum DType: String, Sendable, Hashable, CaseIterable {
   case float32, float64, int8, uint8, int16, uint16, int32, uint32, int64, uint64, bool
+  // Types that are stored and converted, but not computed with.
+  case int4, uint4, int2, uint2
+  case float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float4e2m1
 
   /// The Swift type of the elements.
   package var elementType: any TensorElement.Type {
@@ -18,20 +21,50 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
     case .int64: Int64.self
     case .uint64: UInt64.self
     case .bool: Bool.self
+    case .int4: Int4.self
+    case .uint4: UInt4.self
+    case .int2: Int2.self
+    case .uint2: UInt2.self
+    case .float8e4m3fn: Float8E4M3FN.self
+    case .float8e4m3fnuz: Float8E4M3FNUZ.self
+    case .float8e5m2: Float8E5M2.self
+    case .float8e5m2fnuz: Float8E5M2FNUZ.self
+    case .float4e2m1: Float4E2M1.self
     }
   }
 
-  /// Bytes of one element.
+  /// Bytes of one element in memory.
   public var byteCount: Int {
     switch self {
-    case .int8, .uint8, .bool: 1
     case .int16, .uint16: 2
     case .float32, .int32, .uint32: 4
     case .float64, .int64, .uint64: 8
+    default: 1
     }
   }
 
+  /// Whether layers compute with elements of this type.
   public var isFloat: Bool { self == .float32 || self == .float64 }
+
+  /// Whether elements of this type are floating-point numbers, be it for storage only.
+  var hasFractions: Bool { isFloat || narrowType is any NarrowFloat.Type }
+
+  /// The narrow type, of those that are stored and converted only.
+  package var narrowType: (any NarrowElement.Type)? { elementType as? any NarrowElement.Type }
+
+  /// Bytes that so many elements take in a file; `nil` if there are too many.
+  package func packedByteCount(_ count: Int) -> Int? {
+    let (bits, overflow) = count.multipliedReportingOverflow(
+      by: narrowType?.bitWidth ?? byteCount * 8)
+    return overflow ? nil : bits / 8 + (bits % 8 > 0 ? 1 : 0)
+  }
+
+  /// The smallest type that is computed with and holds all values of this one.
+  package var computable: DType {
+    guard let narrowType else { return self }
+    guard let integer = narrowType as? any NarrowInteger.Type else { return .float32 }
+    return integer.isSigned ? .int8 : .uint8
+  }
 }
 
 /// A Swift type that can be an element of a ``Tensor``.

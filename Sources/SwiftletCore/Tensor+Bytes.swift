@@ -26,7 +26,8 @@ extension Tensor {
 
 extension AnyTensor {
   /// A packed tensor whose elements in row-major order are `bytes`, little endian. Truth values are
-  /// true for every byte but 0.
+  /// true for every byte but 0; elements of less than eight bits share bytes, the first in the
+  /// lowest bits.
   ///
   /// - Precondition: There are as many bytes as the elements of `shape` take.
   package init(_ dtype: DType, _ shape: Shape, bytes: Span<UInt8>) {
@@ -37,14 +38,30 @@ extension AnyTensor {
     func typed<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       AnyTensor(Tensor<Element>(shape, bytes: bytes))
     }
-    self = typed(dtype.elementType)
+    func unpacked<Element: NarrowElement>(_: Element.Type) -> AnyTensor {
+      let perByte = 8 / Element.bitWidth
+      let elements = (0..<shape.count).map { index in
+        Element(bits: bytes[index / perByte] >> UInt8(index % perByte * Element.bitWidth))
+      }
+      return AnyTensor(Tensor(shape, elements))
+    }
+    self = dtype.narrowType.map { unpacked($0) } ?? typed(dtype.elementType)
   }
 
-  /// Appends the elements in row-major order, little endian.
+  /// Appends the elements in row-major order, little endian, packed as
+  /// ``init(_:_:bytes:)`` reads them.
   package func appendBytes(to bytes: inout [UInt8]) {
     func append<Element: TensorElement>(_: Element.Type, _ bytes: inout [UInt8]) {
       typed(as: Element.self)!.appendBytes(to: &bytes)
     }
+    func pack<Element: NarrowElement>(_: Element.Type, _ bytes: inout [UInt8]) {
+      let perByte = 8 / Element.bitWidth
+      for (index, element) in typed(as: Element.self)!.elements.enumerated() {
+        if index % perByte == 0 { bytes.append(0) }
+        bytes[bytes.count - 1] |= element.bits << UInt8(index % perByte * Element.bitWidth)
+      }
+    }
+    if let narrow = dtype.narrowType { return pack(narrow, &bytes) }
     append(dtype.elementType, &bytes)
   }
 }

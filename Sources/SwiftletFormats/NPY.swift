@@ -2,7 +2,8 @@ public import SwiftletCore
 
 /// Single arrays in NumPy's npy format.
 ///
-/// Row-major, little-endian arrays of the element types that tensors have. Pickled objects are
+/// Row-major, little-endian arrays of the element types that tensors have. 16-bit floats become fp32.
+/// Narrow types, which NumPy does not have, are written as int8, uint8 or fp32. Pickled objects are
 /// refused: reading them would run code.
 ///
 /// - Source: numpy.lib.format, versions 1.0 to 3.0.
@@ -16,6 +17,7 @@ public enum NPY {
     ("<u2", .uint16), ("<i4", .int32), ("<u4", .uint32), ("<i8", .int64), ("<u8", .uint64),
     ("|b1", .bool),
   ]
+  private static let halfCode = "<f2"
 
   // MARK: Reading
 
@@ -39,7 +41,9 @@ public enum NPY {
     }
     let header = try NPYHeader(
       parsing: String(decoding: bytes[start..<start + length], as: UTF8.self))
-    guard let dtype = codes.first(where: { $0.code == header.descr })?.dtype else {
+    let isHalf = header.descr == halfCode
+    guard let dtype = isHalf ? .uint16 : codes.first(where: { $0.code == header.descr })?.dtype
+    else {
       throw SwiftletError(
         .unsupported, "npy: elements of type '\(header.descr)'",
         mend: "use one of " + codes.map(\.code).joined(separator: ", "))
@@ -54,7 +58,9 @@ public enum NPY {
     guard !overflow, data.count == size else {
       throw SwiftletError(.badInput, "npy: \(data.count) bytes of data for \(dtype) \(shape)")
     }
-    return AnyTensor(dtype, shape, bytes: data)
+    guard isHalf else { return AnyTensor(dtype, shape, bytes: data) }
+    return .float32(
+      Tensor<UInt16>(shape, bytes: data).map { Float(Float16(bitPattern: $0)) })
   }
 
   // MARK: Writing
@@ -63,6 +69,7 @@ public enum NPY {
   ///
   /// - Precondition: The rank is below 1000, so that the header fits.
   public static func serialized(_ tensor: AnyTensor) -> [UInt8] {
+    let tensor = tensor.converted(to: tensor.dtype.computable)
     let code = codes.first { $0.dtype == tensor.dtype }!.code
     let extents = tensor.shape.dimensions.map { "\($0)," }.joined(separator: " ")
     var header = "{'descr': '\(code)', 'fortran_order': False, 'shape': (\(extents)), }"

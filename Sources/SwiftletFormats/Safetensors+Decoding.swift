@@ -87,7 +87,8 @@ extension Safetensors {
     guard let dtype = DType(safetensorsName: dtypeName) else {
       throw SwiftletError(
         .unsupported, "element type '\(dtypeName.prefix(80))'", at: place(name, file),
-        mend: "convert it to one of \(DType.allCases.map(\.safetensorsName).joined(separator: " "))"
+        mend: "convert it to one of "
+          + DType.allCases.compactMap(\.safetensorsName).joined(separator: " ")
       )
     }
     let shape = try locating(place(name, file)) { try Shape(checking: dimensions) }

@@ -18,7 +18,7 @@ extension Safetensors {
       let (a, b) = ($0.value.dtype.byteCount, $1.value.dtype.byteCount)
       return a != b ? a > b : $0.key < $1.key
     }
-    let header = Self.header(of: ordered, metadata)
+    let header = try Self.header(of: ordered, metadata)
     guard header.count <= Self.headerLimit else {
       throw SwiftletError(
         .badInput,
@@ -37,7 +37,7 @@ extension Safetensors {
 
   private static func header(
     of ordered: [(key: String, value: AnyTensor)], _ metadata: [String: String]
-  ) -> [UInt8] {
+  ) throws -> [UInt8] {
     var members: [String] = []
     if !metadata.isEmpty {
       let pairs = metadata.sorted { $0.key < $1.key }.map {
@@ -47,11 +47,15 @@ extension Safetensors {
     }
     var offset = 0
     for (name, tensor) in ordered {
+      guard let dtype = tensor.dtype.safetensorsName else {
+        throw SwiftletError(
+          .unsupported, "safetensors has no elements of type \(tensor.dtype)", at: name)
+      }
       let end = offset + tensor.byteCount
       let shape = tensor.shape.dimensions.map(String.init).joined(separator: ",")
       members.append(
         """
-        \(quoted(name)):{"dtype":"\(tensor.dtype.safetensorsName)","shape":[\(shape)],\
+        \(quoted(name)):{"dtype":"\(dtype)","shape":[\(shape)],\
         "data_offsets":[\(offset),\(end)]}
         """)
       offset = end

@@ -39,7 +39,8 @@ public struct Safetensors: Sendable {
 
 /// Element types by their names in the header.
 extension DType {
-  var safetensorsName: String {
+  /// `nil` for types that the format does not have.
+  var safetensorsName: String? {
     switch self {
     case .float32: "F32"
     case .float64: "F64"
@@ -52,6 +53,9 @@ extension DType {
     case .int64: "I64"
     case .uint64: "U64"
     case .bool: "BOOL"
+    case .float8e4m3fn: "F8_E4M3"
+    case .float8e5m2: "F8_E5M2"
+    default: nil
     }
   }
 

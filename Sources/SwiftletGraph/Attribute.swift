@@ -60,6 +60,24 @@ extension Node {
     }
   }
 
+  /// Attribute `name`, a list of numbers, or `nil`.
+  public func floats(_ name: String) throws -> [Float]? {
+    switch attributes[name] {
+    case nil: nil
+    case .floats(let values): values
+    default: throw wrongKind(name, "a list of numbers")
+    }
+  }
+
+  /// Attribute `name`, a list of texts, or `nil`.
+  public func strings(_ name: String) throws -> [String]? {
+    switch attributes[name] {
+    case nil: nil
+    case .strings(let values): values
+    default: throw wrongKind(name, "a list of texts")
+    }
+  }
+
   /// Text attribute `name`, or `default`.
   public func string(_ name: String, default fallback: String) throws -> String {
     switch attributes[name] {

@@ -25,6 +25,15 @@ extension DType {
     case .float64: 11
     case .uint32: 12
     case .uint64: 13
+    case .float8e4m3fn: 17
+    case .float8e4m3fnuz: 18
+    case .float8e5m2: 19
+    case .float8e5m2fnuz: 20
+    case .uint4: 21
+    case .int4: 22
+    case .float4e2m1: 23
+    case .uint2: 25
+    case .int2: 26
     }
   }
 }

@@ -63,6 +63,17 @@ extension Operator {
     return value.integers
   }
 
+  /// The elements of a floating-point input on which a shape depends.
+  ///
+  /// - Throws: `badInput` for other types, ``DataDependentShape`` if they are not known yet.
+  func reals(_ info: TensorInfo, _ role: String) throws -> [Double] {
+    guard info.dtype.isFloat else { throw mismatch("\(role) of \(info.dtype)") }
+    guard case .float64(let values)? = info.value?.converted(to: .float64) else {
+      throw DataDependentShape()
+    }
+    return values.elements
+  }
+
   /// `axis`, counted from the end if it is negative, of `rank` axes.
   ///
   /// - Throws: `badInput` if there is no such axis.
@@ -86,7 +97,8 @@ extension Operator {
 }
 
 extension DType {
-  var isNumber: Bool { self != .bool }
+  /// Whether there is arithmetic on the elements.
+  var isNumber: Bool { self != .bool && narrowType == nil }
   var isInteger: Bool { isNumber && !isFloat }
 }
 

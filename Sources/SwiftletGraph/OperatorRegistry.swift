@@ -24,11 +24,13 @@ public enum OperatorRegistry {
       DepthToSpace.self,
       DequantizeLinear.self,
       Dropout.self,
+      DynamicQuantizeLinear.self,
       Einsum.self,
       Expand.self,
       Extremum.self,
       EyeLike.self,
       Flatten.self,
+      GRU.self,
       Gather.self,
       GatherElements.self,
       GatherND.self,
@@ -38,11 +40,16 @@ public enum OperatorRegistry {
       Identity.self,
       If.self,
       IsNaN.self,
+      LRN.self,
+      LSTM.self,
       LayerNormalization.self,
       Logic.self,
+      LpNormalization.self,
       LpPool.self,
       MatMul.self,
+      MatMulInteger.self,
       MaxPool.self,
+      MeanVarianceNormalization.self,
       Mod.self,
       NonZero.self,
       Not.self,
@@ -51,11 +58,14 @@ public enum OperatorRegistry {
       Pad.self,
       Pow.self,
       QLinearConv.self,
+      QLinearMatMul.self,
       QuantizeLinear.self,
+      RNN.self,
       RangeOperator.self,
       Reduce.self,
       Relu.self,
       Reshape.self,
+      Resize.self,
       ReverseSequence.self,
       ScatterElements.self,
       ScatterND.self,
@@ -91,7 +101,8 @@ public enum OperatorRegistry {
       let domain = isStandard(node.domain) ? "" : "\(node.domain)."
       throw SwiftletError(.unsupported, "operator \(domain)\(node.opType) is not supported")
     }
-    return try type.init(node, opset: opset)
+    let `operator` = try type.init(node, opset: opset)
+    return try AxisAligned.wrapping(`operator`, node, opset: opset)
   }
 
   private static func isStandard(_ domain: String) -> Bool { domain.isEmpty || domain == "ai.onnx" }

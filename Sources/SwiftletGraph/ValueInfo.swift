@@ -22,6 +22,8 @@ public struct ValueInfo: Sendable, Hashable {
   public var dimensions: [Dimension]
   /// What the file says of the value besides, as the file has it; written again with the value.
   package var unread: [UInt8] = []
+  /// Whether the file gives a type at all: inner graphs may leave it to inference.
+  package var isTyped = true
 
   public init(_ name: String, _ dtype: DType, _ dimensions: [Dimension]) {
     self.name = name

@@ -111,11 +111,39 @@ struct ONNXTests {
     }
   }
 
-  @Test func oldOperatorSetsAreRefused() throws {
-    var old = graph
-    old.opset = 6
-    expectError(.unsupported, "operator set 6") {
-      try ONNXFile.parse(ONNXFile.serialized(old))
+  @Test(arguments: [0, 29, Int(Int32.max)])
+  func otherOperatorSetsAreRefused(opset: Int) throws {
+    var other = graph
+    other.opset = opset
+    expectError(.unsupported, "operator set \(opset)") {
+      try ONNXFile.parse(ONNXFile.serialized(other))
     }
+  }
+
+  /// Two elements of four bits share a byte.
+  @Test func narrowElementsArePackedAndComeBack() throws {
+    var narrow = graph
+    for dtype in DType.allCases where dtype.narrowType != nil {
+      let numbers = AnyTensor(Tensor<Float>([3], [1, 0, -1]))
+      narrow.initializers["n_\(dtype)"] = numbers.converted(to: dtype)
+    }
+    let read = try ONNXFile.parse(ONNXFile.serialized(narrow))
+    for (name, tensor) in narrow.initializers where name.hasPrefix("n_") {
+      #expect(read.initializers[name] == tensor, "\(name)")
+    }
+    #expect(read.initializers["n_int4"]?.byteCount == 2)
+    #expect(read.initializers["n_int2"]?.byteCount == 1)
+  }
+
+  /// All values of 16-bit floats are fp32 in a graph, so a cast to one is written as one to fp32.
+  @Test func castsToHalfFloatsAreWrittenAsCastsToSingle() throws {
+    var half = Graph(
+      name: "g",
+      nodes: [
+        Node("Cast", name: "c", inputs: ["x"], outputs: ["y"], attributes: ["to": .int(10)])
+      ], inputs: [ValueInfo("x", .float32, [.fixed(1)])],
+      outputs: [ValueInfo("y", .float32, [.fixed(1)])])
+    half = try ONNXFile.parse(ONNXFile.serialized(half))
+    #expect(half.nodes[0].attributes["to"] == .int(1))
   }
 }

@@ -14,9 +14,12 @@ struct DropoutTests {
     #expect(try compute("Dropout", [x, ratio, off]) == [x])
   }
 
-  @Test func trainingModeIsRefused() {
+  @Test func trainingModeIsRefused() throws {
     let on = AnyTensor(Tensor<Bool>([], [true]))
     #expect(throws: SwiftletError.self) { try compute("Dropout", [x, ratio, on]) }
     #expect(throws: SwiftletError.self) { try compute("Dropout", [x, ratio, x]) }
+    #expect(throws: SwiftletError.self) { try compute("Dropout", [x, nil, on]) }
+    // Nothing is up to chance if nothing is dropped.
+    #expect(try compute("Dropout", [x, floats([], [0]), on]) == [x])
   }
 }

@@ -72,6 +72,15 @@ struct GradientTests {
     Case("ConvTranspose", [[1, 2, 2, 3, 2], [2, 2, 2, 2, 3], [2]]),
   ]
 
+  private static let resampling: [Case] = [
+    Case("Upsample", [[2, 3, 3, 2]], ["scales": .floats([1, 1, 2, 3])], opset: 7),
+    Case(
+      "Upsample", [[1, 2, 4, 5]],
+      ["scales": .floats([1, 1, 1.5, 0.6]), "mode": .string("linear")], opset: 7),
+    Case("LRN", [[2, 5, 2, 3]], ["size": .int(3), "alpha": .float(0.5), "bias": .float(2)]),
+    Case("LRN", [[1, 4, 3]], ["size": .int(4), "beta": .float(0.5)]),
+  ]
+
   private static let activations: [Case] =
     [
       "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Sigmoid",
@@ -166,7 +175,9 @@ struct GradientTests {
     Case("Dropout", [[4, 5]], ["ratio": .float(0.4)], opset: 11),
   ]
 
-  @Test(arguments: convolutions + moreConvolutions + activations + morePools + others, [1, 3])
+  @Test(
+    arguments: convolutions + moreConvolutions + activations + resampling + morePools + others,
+    [1, 3])
   func agreesWithCentralDifferences(test: Case, threads: Int) throws {
     let op = try #require(
       try OperatorRegistry.make(test.node, opset: test.opset) as? any FloatOperator)

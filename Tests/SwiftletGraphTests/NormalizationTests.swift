@@ -10,6 +10,25 @@ struct NormalizationTests {
 
   private static let cases: [OperatorCase] = [
     OperatorCase(
+      "LpNormalization", [floats([2, 2], [3, -4, 0, 0])], gives: floats([2, 2], [0.6, -0.8, 0, 0])),
+    OperatorCase(
+      "LpNormalization", [floats([2, 2], [3, -4, 1, 0])], ["axis": .int(0), "p": .int(1)],
+      gives: floats([2, 2], [0.75, -1, 0.25, 0])),
+    OperatorCase(
+      "MeanVarianceNormalization", [floats([2, 2], [1, 10, 3, 30])], ["axes": .ints([0])],
+      gives: floats([2, 2], [-1, -1, 1, 1])),
+    OperatorCase(
+      "LRN", [floats([1, 3, 1], [1, 2, 3])],
+      ["size": .int(2), "alpha": .float(2), "beta": .float(1)],
+      gives: floats([1, 3, 1], [1.0 / 6, 2.0 / 14, 3.0 / 10])),
+    OperatorCase(
+      "BatchNormalization",
+      [
+        floats([2, 1], [1, 3]), floats([1], [2]), floats([1], [1]), floats([1], [0]),
+        floats([1], [1]),
+      ], ["training_mode": .int(1), "epsilon": .float(0), "momentum": .float(0.75)],
+      gives: floats([2, 1], [-1, 3]), floats([1], [0.5]), floats([1], [1])),
+    OperatorCase(
       "InstanceNormalization",
       [floats([1, 2, 2], [1, 3, 10, 14]), floats([2], [1, 2]), floats([2], [0, 5])],
       ["epsilon": .float(0)], gives: floats([1, 2, 2], [-1, 1, 3, 7])),

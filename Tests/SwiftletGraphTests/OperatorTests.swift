@@ -187,9 +187,19 @@ struct OperatorTests {
       "MaxPool", name: "n", inputs: ["a"], outputs: ["y"],
       attributes: ["kernel_shape": .ints([Int.max, Int.max])]),
     Node("Dropout", name: "n", inputs: ["a"], outputs: ["y"], attributes: ["ratio": .float(.nan)]),
+    Node("BatchNormalization", name: "n", inputs: [], outputs: ["y", "mean"]),
+    Node("Resize", name: "n", inputs: ["x"], outputs: ["y"], attributes: ["mode": .string("no")]),
     Node(
-      "BatchNormalization", name: "n", inputs: [], outputs: ["y"],
-      attributes: ["training_mode": .int(1)]),
+      "LSTM", name: "n", inputs: ["x"], outputs: ["y"], attributes: ["direction": .string("up")]),
+    Node("GRU", name: "n", inputs: ["x"], outputs: ["y"], attributes: ["layout": .int(2)]),
+    Node(
+      "RNN", name: "n", inputs: ["x"], outputs: ["y"],
+      attributes: ["activations": .strings(["Tanh", "Tanh"])]),
+    Node("LRN", name: "n", inputs: ["x"], outputs: ["y"], attributes: ["size": .int(0)]),
+    Node(
+      "DequantizeLinear", name: "n", inputs: ["x"], outputs: ["y"],
+      attributes: ["block_size": .int(-1)]),
+    Node("Cast", name: "n", inputs: ["x"], outputs: ["y"], attributes: ["to": .int(8)]),
     Node("NoSuchThing", name: "n", inputs: [], outputs: []),
     Node("Relu", name: "n", domain: "com.example", inputs: ["a"], outputs: ["y"]),
   ])

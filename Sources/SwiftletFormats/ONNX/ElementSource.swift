@@ -20,8 +20,7 @@ final class ElementSource {
       let type = try ElementType(proto)
       let shape = try Shape(checking: proto.dims.map(Int.init))
       guard let place = try place(of: proto, type, shape) else { return try listed(proto, shape) }
-      let (bytes, overflow) = shape.count.multipliedReportingOverflow(by: type.byteCount)
-      guard !overflow, place.range.count == bytes else {
+      guard place.range.count == type.byteCount(shape.count) else {
         throw SwiftletError(
           .badInput, "\(place.range.count) bytes of data for \(type.dtype) \(shape)")
       }
@@ -113,6 +112,13 @@ final class ElementSource {
     case .uint32, .uint64:
       let wide = try filled(proto.uint64Data.map(Int64.init(bitPattern:)))
       return AnyTensor.int64(wide).converted(to: type.dtype)
+    case let dtype where dtype.narrowType != nil:
+      // Each number is a byte of the packed elements.
+      let bytes = proto.int32Data.map { UInt8(truncatingIfNeeded: $0) }
+      guard bytes.count == type.byteCount(shape.count) else {
+        throw SwiftletError(.badInput, "\(bytes.count) bytes of data for \(dtype) \(shape)")
+      }
+      return AnyTensor(dtype, shape, bytes: bytes.span)
     default: return AnyTensor.int32(try filled(proto.int32Data)).converted(to: type.dtype)
     }
   }
@@ -136,7 +142,10 @@ private struct ElementType {
     }
   }
 
-  var byteCount: Int { widen == nil ? dtype.byteCount : 2 }
+  /// Bytes of so many elements; `nil` if there are too many.
+  func byteCount(_ count: Int) -> Int? {
+    (widen == nil ? dtype : .uint16).packedByteCount(count)
+  }
 
   /// Whether a field of floats holds elements of this type as they lie in memory.
   func isListed(in field: Int) -> Bool {

@@ -15,9 +15,9 @@ struct ONNXReader {
 
   func model(_ proto: ONNX_ModelProto) throws -> Graph {
     let opset = proto.opsetImport.first { $0.isStandard }?.version
-    guard let opset, 7...28 ~= opset else {
+    guard let opset, 1...28 ~= opset else {
       throw SwiftletError(
-        .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 7 to 28")
+        .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 1 to 28")
     }
     var rest = proto
     rest.opsetImport.removeAll { $0.isStandard }
@@ -31,13 +31,13 @@ struct ONNXReader {
   /// The graph of an attribute.
   private func graph(_ proto: ONNX_GraphProto, opset: Int) throws -> Graph {
     var rest = ONNX_ModelProto()
-    var graph = try graph(proto, opset: opset, into: &rest)
+    var graph = try graph(proto, opset: opset, isInner: true, into: &rest)
     graph.unread = try rest.serializedBytes()
     return graph
   }
 
   private func graph(
-    _ proto: ONNX_GraphProto, opset: Int, into model: inout ONNX_ModelProto
+    _ proto: ONNX_GraphProto, opset: Int, isInner: Bool = false, into model: inout ONNX_ModelProto
   ) throws -> Graph {
     var graph = Graph(name: proto.name, opset: opset)
     var rest = proto
@@ -52,15 +52,39 @@ struct ONNXReader {
       if let notes = try tensor.unread() { rest.initializer.append(notes) }
     }
     if rest != ONNX_GraphProto() { model.graph = rest } else { model.clearGraph() }
-    graph.nodes = try proto.node.map { try node($0, opset: opset) }
-    graph.inputs =
-      try proto.input.filter { graph.initializers[$0.name] == nil }.map(ValueInfo.init)
-    graph.outputs = try proto.output.map(ValueInfo.init)
+    let halves = Self.halfTypes(proto)
+    graph.nodes = try proto.node.map { try node(Self.naming($0, halves), opset: opset) }
+    func info(_ proto: ONNX_ValueInfoProto) throws -> ValueInfo {
+      guard isInner, proto.type.value == nil else { return try ValueInfo(proto) }
+      return try ValueInfo(untyped: proto)
+    }
+    graph.inputs = try proto.input.filter { graph.initializers[$0.name] == nil }.map(info)
+    graph.outputs = try proto.output.map(info)
     let names = graph.inputs.map(\.name)
     guard Set(names).count == names.count else {
       throw SwiftletError(.badInput, "two inputs have the same name")
     }
     return graph
+  }
+
+  /// The ONNX types of values that are declared as 16-bit floats, by name.
+  private static func halfTypes(_ proto: ONNX_GraphProto) -> [String: Int] {
+    let tensors = proto.initializer.map { ($0.name, Int($0.dataType)) }
+    let values = (proto.input + proto.valueInfo).map { ($0.name, Int($0.type.tensorType.elemType)) }
+    let halves = (tensors + values).filter { $0.1 == 10 || $0.1 == 16 }
+    return Dictionary(halves, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// A `CastLike` whose example is a 16-bit float as a `Cast` that names the type: the example
+  /// itself becomes fp32.
+  private static func naming(_ proto: ONNX_NodeProto, _ halves: [String: Int]) -> ONNX_NodeProto {
+    guard proto.opType == "CastLike", proto.input.count == 2, let type = halves[proto.input[1]]
+    else { return proto }
+    var cast = proto
+    cast.opType = "Cast"
+    cast.input.removeLast()
+    cast.attribute.append(.with { ($0.name, $0.type, $0.i) = ("to", .int, Int64(type)) })
+    return cast
   }
 
   private func node(_ proto: ONNX_NodeProto, opset: Int) throws -> Node {
@@ -134,6 +158,15 @@ extension ONNX_AttributeProto {
 }
 
 extension ValueInfo {
+  /// A value of an inner graph without a type.
+  fileprivate init(untyped proto: ONNX_ValueInfoProto) throws {
+    self.init(proto.name, .float32, [])
+    isTyped = false
+    var rest = proto
+    rest.clearName()
+    if rest != ONNX_ValueInfoProto() { unread = try rest.serializedBytes() }
+  }
+
   init(_ proto: ONNX_ValueInfoProto) throws {
     let type = proto.type.tensorType
     guard case .tensorType? = proto.type.value, let dtype = DType(onnx: Int(type.elemType)) else {
@@ -145,6 +178,8 @@ extension ValueInfo {
     let dimensions = try type.shape.dim.map { dimension -> Dimension in
       switch dimension.value {
       case .dimValue(let extent) where extent >= 0: .fixed(Int(extent))
+      // Exporters of old Paddle models mark open extents so.
+      case .dimValue(-1): .symbolic("")
       case .dimValue(let extent):
         throw SwiftletError(.badInput, "'\(proto.name)' has an extent of \(extent)")
       case .dimParam(let name): .symbolic(name)

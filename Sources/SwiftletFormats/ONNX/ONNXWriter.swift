@@ -58,7 +58,13 @@ final class ONNXWriter {
     if !node.domain.isEmpty { proto.domain = node.domain }
     proto.input = node.inputs
     proto.output = node.outputs
-    proto.attribute = try node.attributes.sorted { $0.key < $1.key }.map { name, value in
+    var attributes = node.attributes
+    // Values of 16-bit floats are fp32 in a graph, and so in what is written of it.
+    for name in ["to", "output_dtype"] {
+      if case .int(10) = attributes[name] { attributes[name] = .int(1) }
+      if case .int(16) = attributes[name] { attributes[name] = .int(1) }
+    }
+    proto.attribute = try attributes.sorted { $0.key < $1.key }.map { name, value in
       try attribute(name, value, notes[name] ?? ONNX_AttributeProto())
     }
     return proto
@@ -117,6 +123,7 @@ extension ONNX_ValueInfoProto {
   fileprivate init(_ info: ValueInfo) throws {
     self = try ONNX_ValueInfoProto(serializedBytes: info.unread)
     name = info.name
+    guard info.isTyped else { return }
     type.tensorType.elemType = Int32(info.dtype.onnx)
     // A file may leave out even how many axes there are.
     if info.dimensions.isEmpty && !info.unread.isEmpty && !type.tensorType.hasShape { return }

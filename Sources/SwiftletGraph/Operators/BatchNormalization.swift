@@ -5,7 +5,8 @@ import SwiftletKernels
 ///
 /// In training mean and variance are those of the batch, and the running ones move towards them:
 /// running ← momentum · running + (1 − momentum) · batch, as ONNX defines its training mode (with
-/// the biased variance).
+/// the biased variance). With the attribute `training_mode` that is what the node computes, and the
+/// new running values are outputs.
 ///
 /// - Source: ONNX `BatchNormalization`; Ioffe & Szegedy 2015.
 public struct BatchNormalization: FloatOperator {
@@ -15,14 +16,21 @@ public struct BatchNormalization: FloatOperator {
   public let mixesBatch = true
   private let epsilon: Float
   private let momentum: Float
+  /// Whether the node computes the statistics of its batch even outside of training.
+  private let trains: Bool
 
   public init(_ node: Node, opset: Int) throws {
     epsilon = try node.float("epsilon", default: 1e-5)
     momentum = try node.float("momentum", default: 0.9)
-    guard try node.int("training_mode", default: 0) == 0, node.outputs.count == 1 else {
+    trains = try opset >= 14 && node.int("training_mode", default: 0) != 0
+    let isForInference = try opset >= 7 || node.int("is_test", default: 0) != 0
+    guard isForInference, trains || node.outputs.dropFirst().allSatisfy(\.isEmpty) else {
       throw SwiftletError(
         .unsupported, "BatchNormalization saved in training mode",
         mend: "export the model for inference")
+    }
+    guard try node.int("spatial", default: 1) != 0 else {
+      throw SwiftletError(.unsupported, "BatchNormalization of every position by itself")
     }
   }
 
@@ -35,7 +43,9 @@ public struct BatchNormalization: FloatOperator {
         throw mismatch("\(role) is \(info.dtype) \(info.shape) for input \(x.dtype) \(x.shape)")
       }
     }
-    return [x]
+    let result = TensorInfo(x.dtype, x.shape)
+    let statistics = TensorInfo(x.dtype, [x.shape[1]])
+    return trains ? [result, statistics, statistics] : [result]
   }
 
   @specialized(where T == Float)
@@ -43,6 +53,7 @@ public struct BatchNormalization: FloatOperator {
   public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
+    if trains { return try forwardForTraining(&inputs, context).outputs }
     let inverse = inputs[4]!.map { inverseDeviation($0) }
     return [
       normalize(inputs[0].take()!, inputs[1]!, inputs[2]!, inputs[3]!, inverse, context.pool)
@@ -58,9 +69,10 @@ public struct BatchNormalization: FloatOperator {
     let (mean, variance) = statistics(x, context.pool)
     let inverse = variance.map { inverseDeviation($0) }
     let y = normalize(x, inputs[1]!, inputs[2]!, mean, inverse, context.pool)
+    let (newMean, newVariance) = (running(inputs[3]!, mean), running(inputs[4]!, variance))
     return TrainingResult(
-      [y], saved: [mean, inverse],
-      updates: [3: running(inputs[3]!, mean), 4: running(inputs[4]!, variance)])
+      trains ? [y, newMean, newVariance] : [y], saved: [mean, inverse],
+      updates: [3: newMean, 4: newVariance])
   }
 
   private func inverseDeviation<T: LayerElement>(_ variance: T) -> T {

@@ -4,7 +4,8 @@ public import SwiftletCore
 /// input.
 ///
 /// Floats are cut towards zero, and limited to the range of the integer type; integers wrap. The
-/// 16-bit floats of ONNX become fp32.
+/// 16-bit floats of ONNX are rounded to, and kept as fp32. Floats of fewer bits are rounded to the
+/// nearest number; beyond the greatest one they become it, or with `saturate = 0` infinity or NaN.
 ///
 /// - Source: ONNX `Cast`, `CastLike`.
 public struct Cast: Operator {
@@ -12,10 +13,14 @@ public struct Cast: Operator {
   public static let opTypes = ["Cast", "CastLike"]
   /// `nil`: that of the second input.
   private let target: DType?
+  /// What becomes of a number that is stored in 16 bits.
+  private let rounding: (@Sendable (Float) -> Float)?
+  private let saturates: Bool
 
   public init(_ node: Node, opset: Int) throws {
+    saturates = try node.int("saturate", default: 1) != 0
     guard node.opType == "Cast" else {
-      target = nil
+      (target, rounding) = (nil, nil)
       return
     }
     let number = try node.int("to", default: 0)
@@ -23,6 +28,20 @@ public struct Cast: Operator {
       throw SwiftletError(.unsupported, "Cast to ONNX type \(number)")
     }
     self.target = target
+    rounding =
+      switch number {
+      case 10: { @Sendable in Float(Float16($0)) }
+      case 16: { @Sendable in Self.bfloat16($0) }
+      default: nil
+      }
+  }
+
+  /// The nearest number of 8 bits of precision, the even one of two.
+  private static func bfloat16(_ value: Float) -> Float {
+    if value.isNaN { return value }
+    let bits = value.bitPattern
+    let rounded = bits &+ 0x7fff &+ (bits >> 16 & 1)
+    return Float(bitPattern: rounded & 0xffff_0000)
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
@@ -33,7 +52,21 @@ public struct Cast: Operator {
   public func forward(
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
+    let x = inputs[0].take()!
     let target = target ?? inputs[1]!.dtype
-    return [inputs[0].take()!.converted(to: target)]
+    if target.narrowType is any NarrowInteger.Type, !x.dtype.isInteger {
+      // What the integers of a few bits keep are the lowest bits, whatever the number came from.
+      return [x.converted(to: .int64).converted(to: target)]
+    }
+    if let narrow = target.narrowType as? any NarrowFloat.Type, !saturates {
+      func opened<N: NarrowFloat>(_: N.Type) throws -> AnyTensor {
+        let wide = try x.converted(to: .float64).require(Double.self)
+        return AnyTensor(wide.map { N(rounding: $0, saturates: false) })
+      }
+      return [try opened(narrow)]
+    }
+    let converted = x.converted(to: target)
+    guard let rounding else { return [converted] }
+    return [.float32(try converted.require(Float.self).map(rounding))]
   }
 }

@@ -29,12 +29,19 @@ public struct Dropout: FloatOperator {
       guard mode.dtype == .bool, mode.shape.count == 1 else {
         throw mismatch("training_mode is \(mode.dtype) \(mode.shape), not one bool")
       }
-      guard case .bool(let value)? = mode.value, !value.elements[0] else {
-        throw SwiftletError(.unsupported, "Dropout with training_mode outside of training")
-      }
+      guard case .bool(let isOn)? = mode.value else { throw DataDependentShape() }
+      if isOn.elements[0] { try requireNothingDropped(inputs[1]) }
     }
     let result = TensorInfo(x.dtype, x.shape)
     return hasMask ? [result, TensorInfo(.bool, x.shape)] : [result]
+  }
+
+  /// - Throws: `unsupported` unless the ratio is 0: what would be dropped is up to chance.
+  private func requireNothingDropped(_ ratio: TensorInfo?) throws {
+    let value = try ratio.map { try reals($0, "ratio")[0] } ?? Double(attributeRatio)
+    guard value == 0 else {
+      throw SwiftletError(.unsupported, "Dropout with training_mode outside of training")
+    }
   }
 
   /// Outside of training nothing is dropped: the mask, if asked for, is true everywhere.

@@ -43,6 +43,9 @@ public struct MatMul: FloatOperator {
     return [TensorInfo(a.dtype, layout.result)]
   }
 
+  /// The shape of the product; `nil` if the operands do not fit each other.
+  static func shape(_ a: Shape, _ b: Shape) -> Shape? { Layout(a, b)?.result }
+
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int {
     guard let a = inputs[0] else { return 0 }
     return outputs[0].count * a[a.rank - 1]

@@ -1,18 +1,29 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// q = saturate(round(x / scale) + zeroPoint), ties to even: fp32 → int8 or uint8, per tensor or
-/// per index of one axis. The zero point's type decides the result's.
+/// q = saturate(round(x / scale) + zeroPoint), ties to even: fp32 → integers of 2 to 16 bits or
+/// floats of 4 or 8 bits, per tensor, per index of one axis, or per block of them. The zero point's
+/// type decides the result's, or without one the attribute `output_dtype`.
 ///
 /// - Source: ONNX `QuantizeLinear`.
 public struct QuantizeLinear: Operator {
   public static let opType = "QuantizeLinear"
-  private let axis: Int
+  private let axis, blockSize: Int
+  private let output: DType?
+  /// Whether 8-bit floats give their greatest number for what is beyond it.
+  private let saturates: Bool
 
   public init(_ node: Node, opset: Int) throws {
     axis = try node.int("axis", default: 1)
-    guard try node.int("block_size", default: 0) == 0 else {
-      throw SwiftletError(.unsupported, "QuantizeLinear by blocks")
+    blockSize = try node.blockSize()
+    saturates = try node.int("saturate", default: 1) != 0
+    let number = try node.int("output_dtype", default: 0)
+    output = DType(onnx: number)
+    guard number == 0 || output != nil else {
+      throw SwiftletError(.unsupported, "QuantizeLinear to ONNX type \(number)")
+    }
+    guard try [0, 1].contains(node.int("precision", default: 0)) else {
+      throw SwiftletError(.unsupported, "QuantizeLinear with another precision than fp32")
     }
   }
 
@@ -20,35 +31,42 @@ public struct QuantizeLinear: Operator {
     let x = try required(inputs, 0, "input")
     let scale = try required(inputs, 1, "scale")
     let zeroPoint = inputs.count > 2 ? inputs[2] : nil
-    guard x.dtype == .float32, scale.dtype == .float32 else {
+    guard [.float32, .int32].contains(x.dtype), scale.dtype == .float32 else {
       throw SwiftletError(.unsupported, "QuantizeLinear of \(x.dtype) by \(scale.dtype) scales")
     }
-    let dtype = zeroPoint?.dtype ?? .uint8
-    guard dtype == .int8 || dtype == .uint8 else {
+    let dtype = zeroPoint?.dtype ?? output ?? .uint8
+    guard [.int8, .uint8, .int16, .uint16].contains(dtype) || dtype.narrowType != nil else {
       throw SwiftletError(.unsupported, "QuantizeLinear to \(dtype)")
     }
-    _ = try QuantizationAxis(Self.opType, x.shape, axis, scale: scale.shape, zeroPoint?.shape)
+    if let output, output != dtype { throw mismatch("output_dtype \(output), zero point \(dtype)") }
+    _ = try layout(x.shape, scale.shape, zeroPoint?.shape)
     return [TensorInfo(dtype, x.shape)]
+  }
+
+  private func layout(_ x: Shape, _ scale: Shape, _ zeroPoint: Shape?) throws -> QuantizationLayout
+  {
+    try QuantizationLayout(
+      Self.opType, x, axis: axis, blockSize: blockSize, scale: scale, zeroPoint)
   }
 
   public func forward(
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
-    let x = try inputs[0]!.require(Float.self).contiguous()
+    let x = try inputs[0]!.converted(to: .float32).require(Float.self).contiguous()
     let scales = try inputs[1]!.require(Float.self).elements
     let zeroPoint = inputs.count > 2 ? inputs[2] : nil
-    let layout = try QuantizationAxis(
-      Self.opType, x.shape, axis, scale: inputs[1]!.shape, zeroPoint?.shape)
-    switch zeroPoint {
-    case .int8(let zeros):
+    let layout = try layout(x.shape, inputs[1]!.shape, zeroPoint?.shape)
+    let dtype = zeroPoint?.dtype ?? output ?? .uint8
+    switch dtype {
+    case .int8 where layout.hasRuns:
       var q = Tensor<Int8>(uninitialized: x.shape)
-      let points = zeros.elements
+      let points = try zeroPoint?.require(Int8.self).elements ?? scales.map { _ in 0 }
       layout.forEachRun(of: &q, context.pool) { run, index, output in
         Quantization.quantize(
           x.span.extracting(run), scale: scales[index], zeroPoint: points[index], into: &output)
       }
       return [.int8(q)]
-    default:
+    case .uint8 where layout.hasRuns:
       var q = Tensor<UInt8>(uninitialized: x.shape)
       let points = try zeroPoint?.require(UInt8.self).elements ?? scales.map { _ in 0 }
       layout.forEachRun(of: &q, context.pool) { run, index, output in
@@ -56,55 +74,57 @@ public struct QuantizeLinear: Operator {
           x.span.extracting(run), scale: scales[index], zeroPoint: points[index], into: &output)
       }
       return [.uint8(q)]
+    default:
+      let points =
+        try zeroPoint?.converted(to: .float64).require(Double.self).elements
+        ?? scales.map { _ in 0 }
+      func opened<T: TensorElement>(_: T.Type) -> AnyTensor {
+        AnyTensor(quantized(x, scales, points, layout, context.pool) as Tensor<T>)
+      }
+      func float<T: NarrowFloat>(_: T.Type) -> AnyTensor {
+        AnyTensor(rounded(x, scales, points, layout, context.pool) as Tensor<T>)
+      }
+      guard let narrow = dtype.narrowType as? any NarrowFloat.Type else {
+        return [opened(dtype.elementType)]
+      }
+      return [float(narrow)]
     }
+  }
+
+  @specialized(where T == Int16)
+  @specialized(where T == Int4)
+  private func quantized<T: TensorElement>(
+    _ x: Tensor<Float>, _ scales: [Float], _ points: [Double], _ layout: QuantizationLayout,
+    _ pool: ThreadPool
+  ) -> Tensor<T> {
+    var q = Tensor<T>(uninitialized: x.shape)
+    layout.fill(&q, pool) { position, scale in
+      let steps = (x.span[position] / scales[scale]).rounded(.toNearestOrEven)
+      return T(converting: (steps.isNaN ? 0 : Double(steps)) + points[scale])
+    }
+    return q
+  }
+
+  private func rounded<T: NarrowFloat>(
+    _ x: Tensor<Float>, _ scales: [Float], _ points: [Double], _ layout: QuantizationLayout,
+    _ pool: ThreadPool
+  ) -> Tensor<T> {
+    let saturates = saturates
+    var q = Tensor<T>(uninitialized: x.shape)
+    layout.fill(&q, pool) { position, scale in
+      T(rounding: Double(x.span[position] / scales[scale]) + points[scale], saturates: saturates)
+    }
+    return q
   }
 }
 
-/// Which scale belongs to which elements: one for all, or one per index of an axis.
-struct QuantizationAxis: Sendable {
-  /// The tensor as outer × channels × inner; one scale has channels = 1.
-  private let channels: Int
-  private let inner: Int
-
-  /// - Throws: `badInput` if the numbers of scales and zero points do not fit the axis.
-  init(_ opType: String, _ shape: Shape, _ axis: Int, scale: Shape, _ zeroPoint: Shape?) throws {
-    guard zeroPoint.map({ $0.count == scale.count }) ?? true else {
-      throw SwiftletError(
-        .badInput, "\(opType) has \(scale.count) scales and \(zeroPoint?.count ?? 0) zero points")
+extension Node {
+  /// How many indices of an axis share a scale; 0 without blocks.
+  func blockSize() throws -> Int {
+    let size = try int("block_size", default: 0)
+    guard size >= 0 else {
+      throw SwiftletError(.badInput, "\(opType) has block_size = \(size)")
     }
-    if scale.count == 1 && (scale.rank == 0 || shape.rank == 0 || scale.rank == 1) {
-      (channels, inner) = (1, shape.count)
-      return
-    }
-    let resolved = axis < 0 ? axis + shape.rank : axis
-    guard scale.rank == 1, 0..<shape.rank ~= resolved, shape[resolved] == scale.count else {
-      throw SwiftletError(
-        .badInput, "\(opType) has scales \(scale) for axis \(axis) of shape \(shape)")
-    }
-    channels = scale.count
-    inner = shape.count(of: resolved + 1..<shape.rank)
-  }
-
-  /// Visits the runs of elements that share a scale: their range, the scale's index, the output.
-  func forEachRun<Element>(
-    of tensor: inout Tensor<Element>, _ pool: ThreadPool,
-    _ body: @Sendable (Range<Int>, Int, inout MutableSpan<Element>) -> Void
-  ) {
-    let shape = tensor.shape
-    guard tensor.count > 0 else { return }
-    // One scale: the pool cuts the elements wherever it likes. Several: between runs.
-    let length = channels == 1 ? 1 : inner
-    var rows = tensor.reshaped(to: [tensor.count / length, length])
-    // Ends the second reference, so that the elements are written in place.
-    tensor = Tensor(uninitialized: [0])
-    pool.forEachBlock(of: &rows) { range, output in
-      if channels == 1 { return body(range, 0, &output) }
-      for run in range {
-        let start = (run - range.lowerBound) * length
-        var part = output.part(start..<start + length)
-        body(run * length..<(run + 1) * length, run % channels, &part)
-      }
-    }
-    tensor = rows.reshaped(to: shape)
+    return size
   }
 }

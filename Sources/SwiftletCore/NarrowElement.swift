@@ -1,0 +1,260 @@
+/// An element type of at most eight bits that is stored, moved and converted, but not computed with:
+/// the small integers and floats of quantized models.
+///
+/// In memory each element takes a byte; in files several may share one.
+public protocol NarrowElement: TensorElement {
+  /// Bits of one element in a file: 2, 4 or 8.
+  static var bitWidth: Int { get }
+  /// The bits of the element, in the lowest places.
+  var bits: UInt8 { get }
+  /// The element whose bits are the lowest ones of `bits`.
+  init(bits: UInt8)
+}
+
+// MARK: - Integers
+
+/// An integer of two or four bits. Conversions cut off higher bits of integers, and limit floats.
+public protocol NarrowInteger: NarrowElement {
+  static var isSigned: Bool { get }
+}
+
+extension NarrowInteger {
+  static var mask: UInt8 { 1 << UInt8(bitWidth) - 1 }
+  /// The least and the greatest value.
+  public static var range: ClosedRange<Int> {
+    let count = 1 << bitWidth
+    return isSigned ? -count / 2...count / 2 - 1 : 0...count - 1
+  }
+
+  public static var zero: Self { Self(bits: 0) }
+  public static var one: Self { Self(bits: 1) }
+  public var asInt64: Int64 {
+    let value = Int64(bits)
+    return Self.isSigned && value >> Int64(Self.bitWidth - 1) == 1
+      ? value - (1 << Int64(Self.bitWidth)) : value
+  }
+  public var asDouble: Double { Double(asInt64) }
+  public init(converting value: Int64) { self.init(bits: UInt8(truncatingIfNeeded: value)) }
+  public init(converting value: Double) {
+    let bounded = max(Double(Self.range.lowerBound), min(Double(Self.range.upperBound), value))
+    self.init(converting: value.isNaN ? 0 : Int64(bounded))
+  }
+}
+
+public struct Int4: NarrowInteger {
+  public static let bitWidth = 4
+  public static let isSigned = true
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits & Self.mask }
+
+  public static var dtype: DType { .int4 }
+  public static func erase(_ tensor: Tensor<Int4>) -> AnyTensor { .int4(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Int4>? {
+    if case .int4(let t) = tensor { t } else { nil }
+  }
+}
+
+public struct UInt4: NarrowInteger {
+  public static let bitWidth = 4
+  public static let isSigned = false
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits & Self.mask }
+
+  public static var dtype: DType { .uint4 }
+  public static func erase(_ tensor: Tensor<UInt4>) -> AnyTensor { .uint4(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<UInt4>? {
+    if case .uint4(let t) = tensor { t } else { nil }
+  }
+}
+
+public struct Int2: NarrowInteger {
+  public static let bitWidth = 2
+  public static let isSigned = true
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits & Self.mask }
+
+  public static var dtype: DType { .int2 }
+  public static func erase(_ tensor: Tensor<Int2>) -> AnyTensor { .int2(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Int2>? {
+    if case .int2(let t) = tensor { t } else { nil }
+  }
+}
+
+public struct UInt2: NarrowInteger {
+  public static let bitWidth = 2
+  public static let isSigned = false
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits & Self.mask }
+
+  public static var dtype: DType { .uint2 }
+  public static func erase(_ tensor: Tensor<UInt2>) -> AnyTensor { .uint2(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<UInt2>? {
+    if case .uint2(let t) = tensor { t } else { nil }
+  }
+}
+
+// MARK: - Floats
+
+/// A float of four or eight bits: a sign, an exponent and a mantissa.
+public protocol NarrowFloat: NarrowElement {
+  static var layout: NarrowFloatLayout { get }
+}
+
+/// How the bits of a narrow float are to be read.
+public struct NarrowFloatLayout: Sendable {
+  /// What the bit patterns beyond the numbers stand for.
+  enum Specials {
+    /// All numbers with the highest exponent: infinities and NaN, as IEEE 754 has them.
+    case infinities
+    /// NaN has all bits set besides the sign; there is no infinity.
+    case nan
+    /// NaN has the bits of −0, which is not there; there is no infinity.
+    case nanForNegativeZero
+    /// All patterns are numbers.
+    case none
+  }
+  let exponentBits, mantissaBits, bias: Int
+  let specials: Specials
+
+  var signBit: UInt8 { 1 << UInt8(exponentBits + mantissaBits) }
+  /// The bits of the greatest number.
+  var greatest: UInt8 {
+    switch specials {
+    case .infinities: signBit - 1 - 1 << UInt8(mantissaBits)
+    case .nan: signBit - 2
+    case .nanForNegativeZero, .none: signBit - 1
+    }
+  }
+  /// The bits that stand for NaN; for −0 where there is none.
+  var nan: UInt8 {
+    switch specials {
+    case .infinities, .nan: signBit - 1
+    case .nanForNegativeZero, .none: signBit
+    }
+  }
+
+  func value(_ bits: UInt8) -> Double {
+    let magnitude = bits & (signBit - 1)
+    let sign: FloatingPointSign = bits & signBit == 0 ? .plus : .minus
+    if specials == .nanForNegativeZero && bits == signBit { return .nan }
+    if magnitude > greatest {
+      let isInfinity = specials == .infinities && magnitude == greatest + 1
+      return !isInfinity ? .nan : sign == .plus ? .infinity : -.infinity
+    }
+    let exponent = Int(magnitude >> UInt8(mantissaBits))
+    let fraction = Int(magnitude & (1 << UInt8(mantissaBits) - 1))
+    let significand = exponent == 0 ? fraction : fraction + 1 << mantissaBits
+    return Double(
+      sign: sign, exponent: max(exponent, 1) - bias - mantissaBits,
+      significand: Double(significand))
+  }
+
+  /// The bits of the nearest number, the even one of two.
+  ///
+  /// - Parameter saturates: Whether what is beyond the greatest number becomes that number, instead
+  ///   of infinity or NaN.
+  func bits(_ value: Double, saturates: Bool) -> UInt8 {
+    if value.isNaN { return nan }
+    let sign = value.sign == .minus ? signBit : 0
+    let exponent = value == 0 || value.isInfinite ? 0 : max(Int(value.exponent), 1 - bias)
+    let unit = Double(sign: .plus, exponent: exponent - mantissaBits, significand: 1)
+    let steps = (value.magnitude / unit).rounded(.toNearestOrEven)
+    if value.isInfinite || steps * unit > self.value(greatest) {
+      if saturates || specials == .none { return sign | greatest }
+      switch specials {
+      case .infinities: return sign | (greatest + 1)
+      case .nan: return sign | nan
+      default: return nan
+      }
+    }
+    // Rounding up to the next power of two carries into the exponent.
+    let lowest = 1 << mantissaBits
+    let field = (exponent + bias - 1) << mantissaBits
+    let magnitude = Int(steps) < lowest ? Int(steps) : field + Int(steps)
+    if magnitude == 0 && specials == .nanForNegativeZero { return 0 }
+    return sign | UInt8(magnitude)
+  }
+}
+
+extension NarrowFloat {
+  public static var bitWidth: Int { 1 + layout.exponentBits + layout.mantissaBits }
+  public static var zero: Self { Self(bits: 0) }
+  public static var one: Self { Self(converting: 1.0) }
+  public var asDouble: Double { Self.layout.value(bits) }
+  public var asInt64: Int64 { Int64(converting: asDouble) }
+  public init(converting value: Double) { self.init(rounding: value, saturates: true) }
+  public init(converting value: Int64) { self.init(converting: Double(value)) }
+  /// The nearest number; what is beyond the greatest becomes that, or else infinity or NaN.
+  public init(rounding value: Double, saturates: Bool) {
+    self.init(bits: Self.layout.bits(value, saturates: saturates))
+  }
+}
+
+public struct Float8E4M3FN: NarrowFloat {
+  public static let layout = NarrowFloatLayout(
+    exponentBits: 4, mantissaBits: 3, bias: 7, specials: .nan)
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits }
+
+  public static var dtype: DType { .float8e4m3fn }
+  public static func erase(_ tensor: Tensor<Float8E4M3FN>) -> AnyTensor { .float8e4m3fn(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Float8E4M3FN>? {
+    if case .float8e4m3fn(let t) = tensor { t } else { nil }
+  }
+}
+
+public struct Float8E4M3FNUZ: NarrowFloat {
+  public static let layout = NarrowFloatLayout(
+    exponentBits: 4, mantissaBits: 3, bias: 8, specials: .nanForNegativeZero)
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits }
+
+  public static var dtype: DType { .float8e4m3fnuz }
+  public static func erase(_ tensor: Tensor<Float8E4M3FNUZ>) -> AnyTensor {
+    .float8e4m3fnuz(tensor)
+  }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Float8E4M3FNUZ>? {
+    if case .float8e4m3fnuz(let t) = tensor { t } else { nil }
+  }
+}
+
+public struct Float8E5M2: NarrowFloat {
+  public static let layout = NarrowFloatLayout(
+    exponentBits: 5, mantissaBits: 2, bias: 15, specials: .infinities)
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits }
+
+  public static var dtype: DType { .float8e5m2 }
+  public static func erase(_ tensor: Tensor<Float8E5M2>) -> AnyTensor { .float8e5m2(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Float8E5M2>? {
+    if case .float8e5m2(let t) = tensor { t } else { nil }
+  }
+}
+
+public struct Float8E5M2FNUZ: NarrowFloat {
+  public static let layout = NarrowFloatLayout(
+    exponentBits: 5, mantissaBits: 2, bias: 16, specials: .nanForNegativeZero)
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits }
+
+  public static var dtype: DType { .float8e5m2fnuz }
+  public static func erase(_ tensor: Tensor<Float8E5M2FNUZ>) -> AnyTensor {
+    .float8e5m2fnuz(tensor)
+  }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Float8E5M2FNUZ>? {
+    if case .float8e5m2fnuz(let t) = tensor { t } else { nil }
+  }
+}
+
+public struct Float4E2M1: NarrowFloat {
+  public static let layout = NarrowFloatLayout(
+    exponentBits: 2, mantissaBits: 1, bias: 1, specials: .none)
+  public let bits: UInt8
+  public init(bits: UInt8) { self.bits = bits & 15 }
+
+  public static var dtype: DType { .float4e2m1 }
+  public static func erase(_ tensor: Tensor<Float4E2M1>) -> AnyTensor { .float4e2m1(tensor) }
+  public static func unerase(_ tensor: AnyTensor) -> Tensor<Float4E2M1>? {
+    if case .float4e2m1(let t) = tensor { t } else { nil }
+  }
+}

@@ -1,0 +1,101 @@
+public import SwiftletCore
+
+/// The product of 8-bit integer matrices with exact sums: (a − zeroPoint) · (b − zeroPoint) → int32,
+/// over stacks as in `MatMul`.
+///
+/// - Source: ONNX `MatMulInteger`. Zero points are one for all, one per row of a or column of b, or
+///   that for each matrix of a stack.
+public struct MatMulInteger: Operator {
+  public static let opType = "MatMulInteger"
+
+  public init(_ node: Node, opset: Int) throws {}
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let a = try required(inputs, 0, "left side", where: \.isByte)
+    let b = try required(inputs, 1, "right side", where: \.isByte)
+    let product = IntegerProduct(Self.opType)
+    try product.check(a, zeroPoint: inputs.count > 2 ? inputs[2] : nil, .left)
+    try product.check(b, zeroPoint: inputs.count > 3 ? inputs[3] : nil, .right)
+    return [TensorInfo(.int32, try product.shape(a.shape, b.shape))]
+  }
+
+  public func macs(inputs: [Shape?], outputs: [Shape]) -> Int {
+    outputs[0].count * (inputs[0]?.dimensions.last ?? 0)
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let sums = try IntegerProduct(Self.opType).sums(
+      inputs[0]!, inputs.count > 2 ? inputs[2] : nil, inputs[1]!,
+      inputs.count > 3 ? inputs[3] : nil, context.pool)
+    return [.int32(sums.map { Int32(truncatingIfNeeded: Int64($0)) })]
+  }
+}
+
+/// The part that products of 8-bit integer matrices share.
+struct IntegerProduct {
+  enum Side { case left, right }
+  private let opType: String
+
+  init(_ opType: String) { self.opType = opType }
+
+  func shape(_ a: Shape, _ b: Shape) throws -> Shape {
+    guard let shape = MatMul.shape(a, b) else { throw mismatch("\(a) times \(b)") }
+    return shape
+  }
+
+  /// The shape in which what belongs to rows of the left or columns of the right side is repeated
+  /// over all elements; `nil` if it does not fit.
+  func repeated(_ parameter: Shape, _ matrix: Shape, _ side: Side) -> Shape? {
+    var shape = parameter
+    if parameter.count == 1 {
+      shape = .scalar
+    } else if side == .left && parameter.rank == 1 && matrix.rank > 1 {
+      shape = [parameter[0], 1]
+    }
+    let line = side == .left ? matrix.rank - 1 : matrix.rank - 2
+    let fits =
+      shape.broadcast(with: matrix) == matrix
+      && (shape.rank < matrix.rank - line || line < 0
+        || shape[shape.rank - (matrix.rank - line)] == 1)
+    return fits ? shape : nil
+  }
+
+  /// - Throws: `badInput` if the zero point does not fit.
+  func check(_ matrix: TensorInfo, zeroPoint: TensorInfo?, _ side: Side) throws {
+    guard let zeroPoint else { return }
+    guard zeroPoint.dtype == matrix.dtype,
+      repeated(zeroPoint.shape, matrix.shape, side) != nil
+    else {
+      throw mismatch(
+        "zero point \(zeroPoint.dtype) \(zeroPoint.shape) for \(matrix.dtype) \(matrix.shape)")
+    }
+  }
+
+  /// The sums of products, exact: double precision holds integers up to 2⁵³.
+  func sums(
+    _ a: AnyTensor, _ zeroA: AnyTensor?, _ b: AnyTensor, _ zeroB: AnyTensor?, _ pool: ThreadPool
+  ) throws -> Tensor<Double> {
+    let left = try differences(a, zeroA, .left)
+    let right = try differences(b, zeroB, .right)
+    return try MatMul.product(AnyTensor(left), AnyTensor(right), pool).require()
+  }
+
+  private func differences(
+    _ q: AnyTensor, _ zeroPoint: AnyTensor?, _ side: Side
+  ) throws -> Tensor<Double> {
+    var values: Tensor<Double> = try q.converted(to: .float64).require()
+    guard let zeroPoint, values.count > 0 else { return values }
+    let zeros: Tensor<Double> = try zeroPoint.converted(to: .float64).require()
+    let shape = repeated(zeros.shape, values.shape, side)!
+    update(&values, with: zeros.reshaped(to: shape), .serial) { row, zero in
+      combine(&row, zero) { $0 - $1 }
+    }
+    return values
+  }
+
+  private func mismatch(_ what: String) -> SwiftletError {
+    SwiftletError(.badInput, "\(opType): \(what)")
+  }
+}

@@ -1,0 +1,72 @@
+public import SwiftletCore
+
+/// The product of quantized matrices to a quantized result: exact sums, scaled by
+/// aScale · bScale / yScale.
+///
+/// q = saturate(roundTiesToEven(sum · scale) + yZeroPoint); the multiplication is in fp32.
+///
+/// - Source: ONNX `QLinearMatMul`. Scales and zero points are one for all, one per row of a or column
+///   of b, or that for each matrix of a stack; the result's are one for all.
+public struct QLinearMatMul: Operator {
+  public static let opType = "QLinearMatMul"
+
+  public init(_ node: Node, opset: Int) throws {}
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    let a = try required(inputs, 0, "left side", where: \.isByte)
+    let b = try required(inputs, 3, "right side", where: \.isByte)
+    let product = IntegerProduct(Self.opType)
+    for (matrix, index, side) in [(a, 1, IntegerProduct.Side.left), (b, 4, .right)] {
+      let scale = try required(inputs, index, "scale")
+      let zeroPoint = try required(inputs, index + 1, "zero point")
+      try product.check(matrix, zeroPoint: zeroPoint, side)
+      guard scale.dtype == .float32, product.repeated(scale.shape, matrix.shape, side) != nil else {
+        throw mismatch("scale \(scale.dtype) \(scale.shape) for \(matrix.dtype) \(matrix.shape)")
+      }
+    }
+    let scale = try required(inputs, 6, "scale of the result")
+    let zero = try required(inputs, 7, "zero point of the result", where: \.isByte)
+    guard scale.dtype == .float32, scale.shape.count == 1, zero.shape.count == 1 else {
+      throw mismatch(
+        "scale \(scale.dtype) \(scale.shape) and zero point \(zero.shape) of the result")
+    }
+    return [TensorInfo(zero.dtype, try product.shape(a.shape, b.shape))]
+  }
+
+  public func macs(inputs: [Shape?], outputs: [Shape]) -> Int {
+    outputs[0].count * (inputs[0]?.dimensions.last ?? 0)
+  }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    let product = IntegerProduct(Self.opType)
+    let (a, b) = (inputs[0]!, inputs[3]!)
+    let sums = try product.sums(a, inputs[2], b, inputs[5], context.pool)
+    let yScale = try inputs[6]!.require(Float.self).elements[0]
+    let left = try inputs[1]!.require(Float.self)
+    let right = try inputs[4]!.require(Float.self)
+    var scaled = sums.map { Float($0) }
+    // Of a vector on the left there is one row, of one on the right one column.
+    let rows = a.shape.rank == 1 ? .scalar : product.repeated(left.shape, a.shape, .left)!
+    let columns = b.shape.rank == 1 ? .scalar : product.repeated(right.shape, b.shape, .right)!
+    if rows.count == 1 && columns.count == 1 {
+      let scale = left.elements[0] * right.elements[0] / yScale
+      scaled = scaled.map { $0 * scale }
+    } else {
+      guard b.shape.rank > 1 || rows.count == 1 else {
+        throw SwiftletError(.unsupported, "QLinearMatMul with a scale per row times a vector")
+      }
+      update(
+        &scaled, with: left.reshaped(to: rows), right.reshaped(to: columns), context.pool
+      ) { row, a, b in
+        let (stepA, stepB) = (a.count == 1 ? 0 : 1, b.count == 1 ? 0 : 1)
+        for i in row.indices { row[i] *= a[i * stepA] * b[i * stepB] / yScale }
+      }
+    }
+    // What is left is to round, shift and saturate: quantization by a scale of 1.
+    var operands: [AnyTensor?] = [.float32(scaled), .float32(Tensor([], [1])), inputs[7]]
+    let node = Node("QuantizeLinear", name: "", inputs: [], outputs: [])
+    return try QuantizeLinear(node, opset: 13).forward(&operands, context)
+  }
+}

@@ -1,0 +1,57 @@
+public import SwiftletCore
+
+/// A simple recurrent layer over a sequence, in one direction or both: h ← tanh(x·W + h·R + b).
+///
+/// - Source: ONNX `RNN`; Elman 1990.
+public struct RNN: Operator {
+  public static let opType = "RNN"
+  private let layer: RecurrentLayer
+
+  public init(_ node: Node, opset: Int) throws {
+    layer = try RecurrentLayer(node, gates: 1, activations: [.tanh])
+  }
+
+  public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    try layer.infer(inputs, states: 1)
+  }
+
+  public func macs(inputs: [Shape?], outputs: [Shape]) -> Int { layer.macs(inputs) }
+
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    if case .float64 = inputs[0] {
+      return try run(inputs, Double.self, context.pool).map(AnyTensor.init)
+    }
+    return try run(inputs, Float.self, context.pool).map(AnyTensor.init)
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  private func run<T: LayerElement>(
+    _ inputs: [AnyTensor?], _: T.Type, _ pool: ThreadPool
+  ) throws -> [Tensor<T>] {
+    let results = try layer.run(
+      inputs, as: T.self, pool, bias: { zip($0, $1).map { $0 + $1 } },
+      cell: { direction, weights, _ in
+        Cell(
+          weights: weights.contiguous(), function: layer.functions[direction][0],
+          clip: layer.clip.map { T($0) })
+      })
+    return Array(results.prefix(2))
+  }
+
+  private struct Cell<T: LayerElement>: RecurrentCell {
+    let weights: Tensor<T>
+    let function: ActivationFunction
+    let clip: T?
+
+    func step(_ gates: inout Tensor<T>, hidden: inout Tensor<T>, cell: inout Tensor<T>) {
+      hidden = hidden.contiguous()
+      add(hidden, times: weights.span, to: &gates)
+      var values = gates.mutableSpan
+      activate(&values, function, clip: clip)
+      hidden = gates
+    }
+  }
+}
