@@ -38,7 +38,8 @@ struct Bench: ParsableCommand {
   private struct Row: Encodable {
     let model: String
     let batch, threads, runs: Int
-    let imagesPerSecond, p50ms, p99ms: Double
+    let imagesPerSecond, p50ms, p99ms, compileMs: Double
+    let weightBytes, valueBytes: Int
   }
 
   /// The layers of one model at one batch.
@@ -76,7 +77,9 @@ struct Bench: ParsableCommand {
     let rows = zip(labels, results).map { model, result in
       Row(
         model: model, batch: result.batch, threads: result.threads, runs: result.runs,
-        imagesPerSecond: result.imagesPerSecond, p50ms: result.p50ms, p99ms: result.p99ms)
+        imagesPerSecond: result.imagesPerSecond, p50ms: result.p50ms, p99ms: result.p99ms,
+        compileMs: result.compileMs, weightBytes: result.weightBytes,
+        valueBytes: result.valueBytes)
     }
     let report = Report(
       rows: rows, cpu: CPU.model, blas: "\(Backend.current.name) \(Backend.core)",
@@ -87,11 +90,12 @@ struct Bench: ParsableCommand {
     Console.say("\(report.cpu), \(report.blas), \(report.isa) kernels")
     print(
       table(
-        [["model", "batch", "threads", "images/s", "p50 ms", "p99 ms"]]
+        [["model", "batch", "threads", "images/s", "p50 ms", "p99 ms", "MiB"]]
           + rows.map {
             [
               $0.model, "\($0.batch)", "\($0.threads)", fixed($0.imagesPerSecond, 0),
               fixed($0.p50ms, 3), fixed($0.p99ms, 3),
+              fixed(Double($0.weightBytes + $0.valueBytes) / Double(1 << 20), 1),
             ]
           }))
     if let profiles = report.profiles, let peaks = report.peaks {

@@ -11,6 +11,12 @@ public struct BenchmarkResult: Sendable, Codable {
   /// Median and 99th percentile of one run of the whole batch, milliseconds.
   public let p50ms: Double
   public let p99ms: Double
+  /// What making the model ready for this batch took, milliseconds; less where another batch has had
+  /// its weights packed already.
+  public let compileMs: Double
+  /// Bytes of packed weights, and of the values of a run.
+  public let weightBytes: Int
+  public let valueBytes: Int
 }
 
 /// Times models against each other.
@@ -21,6 +27,8 @@ public enum Benchmark {
     public let batch: Int
     public let threads: Int
     let input: Tensor<Float>
+    let compileSeconds: Double
+    let memory: (weights: Int, values: Int)
 
     /// - Throws: `unsupported` if the model does not take one fp32 input.
     public init(_ session: Session, batch: Int, threads: Int) throws {
@@ -33,7 +41,12 @@ public enum Benchmark {
       self.session = session
       self.batch = batch
       self.threads = threads
-      input = Tensor(try session.inputs[0].shape(batch: batch), normalUsing: &generator)
+      let shape = try session.inputs[0].shape(batch: batch)
+      input = Tensor(shape, normalUsing: &generator)
+      let shapes = [session.inputs[0].name: shape]
+      let clock = ContinuousClock()
+      compileSeconds = try clock.measure { try session.prepare(shapes) } / .seconds(1)
+      memory = try session.memory(for: shapes)
     }
 
     /// Where the time of one thread goes.
@@ -75,7 +88,9 @@ public enum Benchmark {
       let slow = sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
       return BenchmarkResult(
         batch: candidate.batch, threads: candidate.threads, runs: times.count,
-        imagesPerSecond: Double(candidate.batch) / median, p50ms: median * 1e3, p99ms: slow * 1e3)
+        imagesPerSecond: Double(candidate.batch) / median, p50ms: median * 1e3, p99ms: slow * 1e3,
+        compileMs: candidate.compileSeconds * 1e3, weightBytes: candidate.memory.weights,
+        valueBytes: candidate.memory.values)
     }
   }
 }

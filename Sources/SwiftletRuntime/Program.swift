@@ -34,7 +34,7 @@ struct Program: Sendable {
       if let value = layer.writes, !values[value].halo.isEmpty {
         steps.append(Self.border(of: value, values[value]))
       }
-      steps.append(layer.step(values, images: chunk, threads: sharesLayers ? threads : 1))
+      steps.append(layer.step(values, threads: sharesLayers ? threads : 1))
     }
     scratch = (steps.map(\.scratch).max() ?? 0).roundedUp(to: 64)
     let (offsets, byteCount) = arena.offsets(images: chunk)

@@ -59,8 +59,15 @@ public struct Session: Sendable {
     _ = try core.compiled(for: ordered)
   }
 
-  /// Bytes of packed weights, shared by all shapes.
-  public var packedByteCount: Int { core.cache.byteCount }
+  /// Bytes that the session takes besides the model: weights as the kernels read them, shared by all
+  /// shapes, and the values of a run for the given shapes.
+  ///
+  /// - Throws: As ``prepare(_:)``.
+  public func memory(for shapes: [String: Shape]) throws -> (weights: Int, values: Int) {
+    try prepare(shapes)
+    let segments = try core.compiled(for: inputs.map { shapes[$0.name]! }).segments.values
+    return (core.cache.byteCount, segments.reduce(0) { $0 + $1.program.peakBytes })
+  }
 
   /// How the model is run for inputs of some shapes.
   final class Compiled: Sendable {

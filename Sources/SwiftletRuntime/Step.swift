@@ -38,8 +38,6 @@ protocol Layer: Sendable {
   var reads: [Int] { get }
   var writes: Int? { get }
 
-  /// - Parameters:
-  ///   - images: How many images are computed at a time.
-  ///   - threads: How many threads share one.
-  func step(_ values: [Value], images: Int, threads: Int) -> Step
+  /// - Parameter threads: How many threads will share one image.
+  func step(_ values: [Value], threads: Int) -> Step
 }

@@ -22,7 +22,7 @@ struct ChannelsLayer: Layer {
   }
   var writes: Int? { output }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (from, to) = (values[input], values[output])
     let (layer, kernel) = (self, PointwiseKernel.current)
     let operandStep: Int

@@ -16,7 +16,7 @@ struct DepthwiseLayer: Layer {
   var reads: [Int] { [input] }
   var writes: Int? { ending.output }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (image, result) = (values[input], values[ending.output])
     let (from, to) = (image.steps, result.steps)
     let geometry = WindowGeometry(

@@ -12,7 +12,7 @@ struct LoadLayer: Layer {
   var reads: [Int] { [] }
   var writes: Int? { output }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (input, output, by) = (input, output, quantized)
     let value = values[output]
     let edge = Edge(value, isRows: isRows)
@@ -46,7 +46,7 @@ struct StoreLayer: Layer {
   var reads: [Int] { [input] }
   var writes: Int? { nil }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (input, output, by) = (input, output, dequantized)
     let value = values[input]
     let edge = Edge(value, isRows: isRows)
@@ -81,7 +81,7 @@ struct StoreBytesLayer: Layer {
   var reads: [Int] { [input] }
   var writes: Int? { nil }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (input, output, value) = (input, output, values[input])
     let (steps, mask) = (value.steps, UInt8(isSigned ? 128 : 0))
     // Bytes between what follows each other in the output, innermost last, and how many there are.

@@ -33,7 +33,7 @@ struct ElementwiseLayer: Layer {
   var reads: [Int] { inputs }
   var writes: Int? { output }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let all = (inputs + [output]).map { values[$0] }
     let (width, height, channels) = (all[0].width, all[0].height, all[0].channels)
     // A row is one run where no pixel has a gap behind it.

@@ -18,7 +18,7 @@ struct PoolLayer: Layer {
   var reads: [Int] { [input] }
   var writes: Int? { output }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (image, result) = (values[input], values[output])
     let (from, to) = (image.steps, result.steps)
     var geometry = PoolGeometry(

@@ -22,8 +22,8 @@ struct ProductLayer: Layer {
     if case .float = weights { .float } else { .integer }
   }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
-    if let winograd = WinogradLayer(self, values, images: images) {
+  func step(_ values: [Value], threads: Int) -> Step {
+    if let winograd = WinogradLayer(self, values) {
       return winograd.step(threads: threads)
     }
     let (image, result) = (values[input], values[ending.output])

@@ -15,7 +15,7 @@ struct RowLayer: Layer {
   var reads: [Int] { [input] }
   var writes: Int? { output }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (from, to) = (values[input], values[output])
     let (layer, kernel) = (self, PointwiseKernel.current)
     let name = if case .softmax = operation { "softmax" } else { "normalize" }
@@ -56,7 +56,7 @@ struct ConcatLayer: Layer {
   var reads: [Int] { inputs }
   var writes: Int? { output }
 
-  func step(_ values: [Value], images: Int, threads: Int) -> Step {
+  func step(_ values: [Value], threads: Int) -> Step {
     let (inputs, output, to) = (inputs, output, values[output])
     let sources = inputs.map { values[$0] }
     return Step(

@@ -39,12 +39,10 @@ struct WinogradLayer {
   }
 
   /// - Returns: `nil` if the direct way is expected to be faster.
-  init?(_ layer: ProductLayer, _ values: [Value], images: Int) {
+  init?(_ layer: ProductLayer, _ values: [Value]) {
     guard Self.fits(layer.window, groups: layer.groups, layer.weights) else { return nil }
     let (image, result) = (values[layer.input], values[layer.ending.output])
-    let costs = [0, 2, 4].map {
-      Cost(m: $0, image, result, images: images).total
-    }
+    let costs = [0, 2, 4].map { Cost(m: $0, image, result).total }
     let best = costs.indices.min { costs[$0] < costs[$1] }!
     guard best > 0 else { return nil }
     (self.layer, m, self.image, self.result) = (layer, 2 * best, image, result)
@@ -52,24 +50,24 @@ struct WinogradLayer {
     (tilesX, tilesY) = ((result.width + m - 1) / m, (result.height + m - 1) / m)
   }
 
-  /// What a layer is expected to cost, in units of one multiply–add of the kernels.
+  /// What a layer is expected to cost for one image, in units of one multiply–add of the kernels.
   ///
-  /// The weights of small batches come from far away, and there are more of them the larger the
+  /// Weights come from far away where there are many, and there are more of them the larger the
   /// tiles; that, and the work on coefficients, is weighed against the products saved. The figures
-  /// are fitted to measurements (docs/benchmarks.md) and not taken at run time, so that a model
-  /// gives the same bits on every run.
+  /// are fitted to measurements and not taken at run time, and the batch does not count, so that a
+  /// model gives the same bits on every run, whatever an image is computed along with.
   private struct Cost {
     let total: Double
 
-    init(m: Int, _ image: Value, _ result: Value, images: Int) {
+    init(m: Int, _ image: Value, _ result: Value) {
       let (inputs, outputs) = (Double(image.channels), Double(result.channels))
       let rows, taps, depth: Double
       var work = 0.0
       if m == 0 {
-        (rows, taps, depth) = (Double(images * result.pixels), 9, 9 * inputs)
+        (rows, taps, depth) = (Double(result.pixels), 9, 9 * inputs)
       } else {
         let tiles = ((result.width + m - 1) / m) * ((result.height + m - 1) / m)
-        (rows, taps, depth) = (Double(images * tiles), Double((m + 2) * (m + 2)), inputs)
+        (rows, taps, depth) = (Double(tiles), Double((m + 2) * (m + 2)), inputs)
         // Whole vectors of channels.
         let (own, others) = (
           Double(image.channels.roundedUp(to: 16)), Double(result.channels.roundedUp(to: 16))
