@@ -10,10 +10,14 @@ OUT ?= out
 # A build that needs no OpenBLAS, and the tests that touch what takes its place.
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
+# What has kernels of its own is tested on lower instruction sets too.
+ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests
+TSAN := --sanitize=thread --scratch-path .build/tsan
+TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
-.PHONY: help deps build test demo bench bench-peers bench-linalg bench-linalg-peers \
+.PHONY: help deps build test test-tsan demo bench bench-peers bench-linalg bench-linalg-peers \
   conformance format lint install clean
 
 help: ## List the targets
@@ -28,8 +32,17 @@ build: deps ## Build the command and the libraries
 test: deps ## Build and run all tests, with OpenBLAS and without
 	$(BUILD) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) --skip-build
+	for isa in avx2 scalar; do \
+	  SWIFTLET_ISA=$$isa $(SWIFT) test -c $(CONFIGURATION) --skip-build \
+	    --filter '$(ISA_TESTS)' || exit 1; \
+	done
 	$(BUILD) $(PURE) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) $(PURE) --skip-build --filter '$(PURE_TESTS)'
+
+test-tsan: deps ## Run what shares memory between threads under the thread sanitizer
+	$(BUILD) $(TSAN) --build-tests
+	TSAN_OPTIONS=halt_on_error=1 $(SWIFT) test -c $(CONFIGURATION) $(TSAN) --skip-build \
+	  --filter '$(TSAN_TESTS)'
 
 demo: build ## Train, compress five ways and compare, on Fashion-MNIST
 	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" examples/demo.sh $(OUT)
