@@ -10,13 +10,18 @@ OUT ?= out
 # A build that needs no OpenBLAS, and the tests that touch what takes its place.
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
+# What has kernels of its own is tested on lower instruction sets too.
+ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests
+TSAN := --sanitize=thread --scratch-path .build/tsan
+TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
 .PHONY: help deps build test demo bench bench-peers bench-peers-inference bench-peers-training \
-  check-peers bench-linalg bench-linalg-peers conformance real-models format lint install clean
+  check-peers bench-linalg bench-linalg-peers conformance real-models format lint install clean \
+  test-tsan
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,8 +35,17 @@ build: deps ## Build the command and the libraries
 test: deps ## Build and run all tests, with OpenBLAS and without
 	$(BUILD) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) --skip-build
+	for isa in avx2 scalar; do \
+	  SWIFTLET_ISA=$$isa $(SWIFT) test -c $(CONFIGURATION) --skip-build \
+	    --filter '$(ISA_TESTS)' || exit 1; \
+	done
 	$(BUILD) $(PURE) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) $(PURE) --skip-build --filter '$(PURE_TESTS)'
+
+test-tsan: deps ## Run what shares memory between threads under the thread sanitizer
+	$(BUILD) $(TSAN) --build-tests
+	TSAN_OPTIONS=halt_on_error=1 $(SWIFT) test -c $(CONFIGURATION) $(TSAN) --skip-build \
+	  --filter '$(TSAN_TESTS)'
 
 demo: build ## Train, compress five ways and compare, on Fashion-MNIST
 	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" examples/demo.sh $(OUT)

@@ -157,6 +157,7 @@ let package = Package(
     tests("SwiftletLinalg", ["SwiftletCore"]),
     tests("SwiftletGraph", ["SwiftletCore", ordered]),
     tests("SwiftletFormats", ["SwiftletCore", "SwiftletGraph", "CZlib", ordered]),
+    tests("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
     tests(
       "SwiftletTraining",
       ["SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", ordered]),
