@@ -42,8 +42,10 @@ private struct ModelReport: Encodable {
   let opset: Int
   let inputs, outputs: [Value]
   let operators: [String: Int]
-  /// Operators that cannot be run; shapes and operations are unknown then.
+  /// Nodes that cannot be run; shapes and operations are unknown then.
   let unsupported: [String]
+  /// Why shapes and operations are unknown although all nodes can be run.
+  let note: String?
   let nodes: [Layer]
   let parameters: Int
   let weightBytes: Int
@@ -61,10 +63,18 @@ private struct ModelReport: Encodable {
     inputs = graph.inputs.map(describe)
     outputs = graph.outputs.map(describe)
     operators = Dictionary(graph.nodes.map { ($0.opType, 1) }, uniquingKeysWith: +)
-    unsupported = graph.nodes.filter { !OperatorRegistry.supports($0) }.map(\.label)
+    unsupported = OperatorRegistry.refusals(in: graph).map(\.node)
     let plan = unsupported.isEmpty ? try Plan(graph) : nil
-    let infos = try plan.map { try $0.infer($0.inputShapes(batch: batch)) }
-    let costs = try plan?.macs(batch: batch)
+    var infos: [String: TensorInfo]?
+    var costs: [Int]?
+    var reason: String?
+    do {
+      infos = try plan.map { try $0.infer($0.inputShapes(batch: batch)) }
+      costs = try plan?.macs(batch: batch)
+    } catch let error as SwiftletError where error.code == .unsupported || Self.isOpen(graph) {
+      reason = "\(error)"
+    }
+    note = reason
     nodes = graph.nodes.enumerated().map { index, node in
       Layer(
         name: node.name, op: node.opType,
@@ -77,6 +87,16 @@ private struct ModelReport: Encodable {
     macs = costs?.reduce(0, +)
     activationBytes = infos.flatMap { plan?.peakActivationBytes($0) }
     metadata = Dictionary(uniqueKeysWithValues: graph.metadata.map { ($0.key, $0.value) })
+  }
+
+  /// Whether inputs have extents besides the batch that the model leaves open: one number for all of
+  /// them may make no sense.
+  private static func isOpen(_ graph: Graph) -> Bool {
+    graph.dataInputs.contains { input in
+      input.dimensions.dropFirst().contains {
+        if case .symbolic = $0 { true } else { false }
+      }
+    }
   }
 
   var text: String {
@@ -97,6 +117,7 @@ private struct ModelReport: Encodable {
     lines.append("parameters  \(parameters), \(weightBytes) bytes")
     lines.append("MACs        \(macs.map(String.init) ?? "unknown")")
     lines.append("activations \(activationBytes.map { "\($0) bytes at most" } ?? "unknown")")
+    if let note { lines.append("shapes unknown: \(note)") }
     if !unsupported.isEmpty {
       lines.append("not supported: \(unsupported.joined(separator: ", "))")
     }

@@ -29,8 +29,8 @@ struct AxisAligned: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     var operands = inputs
     let a = try required(inputs, 0, "left side")
-    operands[1]!.shape = try aligned(try required(inputs, 1, "right side").shape, a.shape.rank)
-    operands[1]!.value = nil
+    let b = try required(inputs, 1, "right side")
+    operands[1] = TensorInfo(b.dtype, try aligned(b.shape, a.shape.rank))
     return try inner.infer(operands)
   }
 

@@ -1,4 +1,4 @@
-import SwiftletCore
+public import SwiftletCore
 
 /// The operators that can be run, by ONNX name.
 public enum OperatorRegistry {
@@ -7,11 +7,14 @@ public enum OperatorRegistry {
       Activation.self,
       ArgMax.self,
       Arithmetic.self,
+      Attention.self,
       AveragePool.self,
       BatchNormalization.self,
       Bitwise.self,
       Cast.self,
+      CenterCropPad.self,
       Clip.self,
+      Col2Im.self,
       Comparison.self,
       Compress.self,
       Concat.self,
@@ -36,6 +39,7 @@ public enum OperatorRegistry {
       GatherND.self,
       Gemm.self,
       GlobalPool.self,
+      GridSample.self,
       GroupNormalization.self,
       Identity.self,
       If.self,
@@ -43,7 +47,9 @@ public enum OperatorRegistry {
       LRN.self,
       LSTM.self,
       LayerNormalization.self,
+      LikelihoodLoss.self,
       Logic.self,
+      Loop.self,
       LpNormalization.self,
       LpPool.self,
       MatMul.self,
@@ -51,6 +57,7 @@ public enum OperatorRegistry {
       MaxPool.self,
       MeanVarianceNormalization.self,
       Mod.self,
+      NonMaxSuppression.self,
       NonZero.self,
       Not.self,
       OneHot.self,
@@ -67,9 +74,12 @@ public enum OperatorRegistry {
       Reshape.self,
       Resize.self,
       ReverseSequence.self,
+      RoiAlign.self,
+      Scan.self,
       ScatterElements.self,
       ScatterND.self,
       ShapeOf.self,
+      Shrink.self,
       Sign.self,
       Slice.self,
       Softmax.self,
@@ -80,6 +90,7 @@ public enum OperatorRegistry {
       Transpose.self,
       Trilu.self,
       UnaryMath.self,
+      Unique.self,
       Where.self,
     ]
     return Dictionary(
@@ -91,6 +102,25 @@ public enum OperatorRegistry {
 
   public static func supports(_ node: Node) -> Bool {
     isStandard(node.domain) && operators[node.opType] != nil
+  }
+
+  /// The nodes of a graph and of its inner graphs that cannot be run, by label, and why.
+  public static func refusals(in graph: Graph) -> [(node: String, error: SwiftletError)] {
+    graph.nodes.flatMap { node -> [(node: String, error: SwiftletError)] in
+      var inner: [Graph] = []
+      for case .graph(let graph) in node.attributes.values { inner.append(graph) }
+      let refused = inner.flatMap(refusals).map {
+        ("\(node.label), \($0.node)", $0.error.located(at: node.label))
+      }
+      // What holds graphs is built when they are known to be fine.
+      if !inner.isEmpty && supports(node) { return refused }
+      do {
+        _ = try locating(node.label) { try make(node, opset: graph.opset) }
+      } catch let error as SwiftletError where error.code == .unsupported {
+        return [(node.label, error)] + refused
+      } catch {}
+      return refused
+    }
   }
 
   /// The operator of a node, with its attributes read.

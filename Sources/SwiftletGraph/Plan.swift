@@ -104,16 +104,14 @@ public struct Plan: Sendable {
   private static func checkOperators(
     _ graph: Graph, _ custom: [String: any Operator]
   ) throws {
-    let unknown = graph.nodes.filter {
-      custom[$0.name] == nil && !OperatorRegistry.supports($0)
-    }
-    guard let first = unknown.first else { return }
-    if unknown.count == 1 {
-      _ = try locating(first.label) { try OperatorRegistry.make(first, opset: graph.opset) }
-    }
+    var graph = graph
+    graph.nodes.removeAll { custom[$0.name] != nil }
+    let refusals = OperatorRegistry.refusals(in: graph)
+    guard let first = refusals.first else { return }
+    if refusals.count == 1 { throw first.error }
     throw SwiftletError(
-      .unsupported, "\(unknown.count) nodes have operators that are not supported",
-      at: unknown.map(\.label).joined(separator: ", "))
+      .unsupported, "\(refusals.count) nodes have operators that are not supported",
+      at: refusals.map(\.node).joined(separator: ", "))
   }
 
   /// Names of the inputs to bind, in the graph's order.
@@ -269,7 +267,12 @@ public struct Plan: Sendable {
     var values = bound
     for (index, step) in steps.enumerated() {
       var operands = step.inputs.map { $0.flatMap { values[$0] } }
-      if index >= known { _ = try check(step, operands.map { $0.map(TensorInfo.init) }) }
+      if index >= known {
+        // A shape that only the computation itself tells is no defect now.
+        do {
+          _ = try check(step, operands.map { $0.map(TensorInfo.init) })
+        } catch is DataDependentShape {}
+      }
       // Moving a value out of its slot at its last use lets the operator write over it.
       for slot in step.releases { values[slot] = nil }
       let results = try locating(step.label) { try step.operator.forward(&operands, context) }
@@ -285,24 +288,29 @@ public struct Plan: Sendable {
 
   /// What is known of the outputs of an inner graph.
   ///
+  /// - Parameter own: What is known of the graph's own inputs.
   /// - Throws: ``DataDependentShape`` if their shapes depend on data.
-  func inferInner(_ captured: [TensorInfo]) throws -> [TensorInfo] {
-    let (infos, known) = try inferSlots(bySlot(captured))
+  func inferInner(_ captured: [TensorInfo], inputs own: [TensorInfo] = []) throws -> [TensorInfo] {
+    let (infos, known) = try inferSlots(bySlot(captured, own))
     guard known == steps.count else { throw DataDependentShape() }
     return outputs.map { infos[$0.slot]! }
   }
 
   /// Computes the outputs of an inner graph.
-  func runInner(_ captured: [AnyTensor], _ context: ExecutionContext) throws -> [AnyTensor] {
+  func runInner(
+    _ captured: [AnyTensor], inputs own: [AnyTensor] = [], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
     var values = [AnyTensor?](repeating: nil, count: names.count)
     for (slot, tensor) in constants { values[slot] = tensor }
-    for (slot, tensor) in bySlot(captured) { values[slot] = tensor }
-    let known = try inferSlots(bySlot(captured.map(TensorInfo.init))).known
+    for (slot, tensor) in bySlot(captured, own) { values[slot] = tensor }
+    let infos = bySlot(captured.map(TensorInfo.init), own.map(TensorInfo.init))
+    let known = try inferSlots(infos).known
     return try run(values, known: known, context)
   }
 
-  private func bySlot<Value>(_ captured: [Value]) -> [Int: Value] {
-    var result: [Int: Value] = [:]
+  private func bySlot<Value>(_ captured: [Value], _ own: [Value]) -> [Int: Value] {
+    var result = Dictionary(
+      zip(inputs.map(\.slot), own), uniquingKeysWith: { first, _ in first })
     for (slot, value) in zip(captures, captured) {
       if let slot { result[slot] = value }
     }

@@ -109,4 +109,29 @@ struct PlanTests {
     #expect(residual.freshName("q") == "q")
     #expect(residual.freshName("h") == "h_2")
   }
+
+  /// Unknown operators, known ones with attributes that are not supported, and those of inner graphs.
+  @Test func everyNodeThatCannotBeRunIsNamedAtOnce() throws {
+    let branch = Attribute.graph(
+      Graph(
+        name: "b", nodes: [Node("Bar", name: "inner", inputs: [], outputs: ["z"])],
+        outputs: [ValueInfo("z", .float32, [])]))
+    let graph = Graph(
+      name: "g",
+      nodes: [
+        Node("Foo", name: "first", inputs: ["x"], outputs: ["a"]),
+        Node("Relu", name: "fine", inputs: ["a"], outputs: ["b"]),
+        Node("Cast", name: "text", inputs: ["b"], outputs: ["c"], attributes: ["to": .int(8)]),
+        Node(
+          "If", name: "choice", inputs: ["x"], outputs: ["y"],
+          attributes: ["then_branch": branch, "else_branch": branch]),
+      ], inputs: [ValueInfo("x", .float32, [.fixed(1)])], outputs: [ValueInfo("y", .float32, [])])
+    let error = #expect(throws: SwiftletError.self) { try Plan(graph) }
+    #expect(error?.code == .unsupported)
+    for name in ["Foo 'first'", "Cast 'text'", "If 'choice', Bar 'inner'"] {
+      #expect(error?.description.contains(name) == true, "\(name)")
+    }
+    #expect(error?.description.contains("fine") == false)
+    #expect(OperatorRegistry.refusals(in: graph).count == 4)
+  }
 }

@@ -70,6 +70,21 @@ struct QuantizationTests {
         .uint8(Tensor([2, 2], [1, 2, 3, 4])), floats([2], [0.5, 1]), .uint8(Tensor([2], [0, 0])),
         floats([], [2]), .uint8(Tensor([], [10])),
       ], gives: .uint8(Tensor([2, 2], [12, 15, 18, 32]))),
+    // Vectors, and a scale per column of each matrix of a stack.
+    OperatorCase(
+      "QLinearMatMul",
+      [
+        .uint8(Tensor([2], [1, 2])), floats([], [1]), .uint8(Tensor([], [0])),
+        .uint8(Tensor([2, 2, 1], [1, 2, 3, 4])), floats([2, 1, 1], [1, 2]),
+        .uint8(Tensor([2, 1, 1], [0, 1])), floats([], [1]), .uint8(Tensor([], [0])),
+      ], gives: .uint8(Tensor([2, 1], [5, 16]))),
+    OperatorCase(
+      "QLinearMatMul",
+      [
+        .int8(Tensor([2, 2], [1, 2, 3, 4])), floats([2], [1, 2]), .int8(Tensor([2], [0, 1])),
+        .int8(Tensor([2], [1, -1])), floats([1], [1]), .int8(Tensor([1], [0])), floats([], [1]),
+        .int8(Tensor([], [0])),
+      ], gives: .int8(Tensor([2], [-1, -2]))),
     OperatorCase(
       "Cast", [floats([3], [1e6, 1.000_4, -3])], ["to": .int(10)],
       gives: floats([3], [.infinity, 1, -3])),
@@ -100,6 +115,12 @@ struct QuantizationTests {
       [
         .uint8(Tensor([2, 2], [1, 2, 3, 4])), .uint8(Tensor([2, 2], [1, 2, 3, 4])),
         .uint8(Tensor([3], [1, 2, 3])),
+      ]),
+    Refusal(
+      "MatMulInteger",
+      [
+        .uint8(Tensor([1, 2], [1, 2])), .uint8(Tensor([2], [3, 4])), nil,
+        .uint8(Tensor([2], [1, 2])),
       ]),
     // A zero point per column of the left side would be one per term of a sum.
     Refusal(

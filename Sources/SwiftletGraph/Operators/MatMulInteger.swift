@@ -48,17 +48,14 @@ struct IntegerProduct {
   /// The shape in which what belongs to rows of the left or columns of the right side is repeated
   /// over all elements; `nil` if it does not fit.
   func repeated(_ parameter: Shape, _ matrix: Shape, _ side: Side) -> Shape? {
-    var shape = parameter
-    if parameter.count == 1 {
-      shape = .scalar
-    } else if side == .left && parameter.rank == 1 && matrix.rank > 1 {
-      shape = [parameter[0], 1]
-    }
-    let line = side == .left ? matrix.rank - 1 : matrix.rank - 2
+    if parameter.count == 1 { return .scalar }
+    // A vector is one row or one column.
+    guard matrix.rank > 1 else { return nil }
+    let shape = side == .left && parameter.rank == 1 ? [parameter[0], 1] : parameter
+    let line = side == .left ? 1 : 2
     let fits =
       shape.broadcast(with: matrix) == matrix
-      && (shape.rank < matrix.rank - line || line < 0
-        || shape[shape.rank - (matrix.rank - line)] == 1)
+      && (shape.rank < line || shape[shape.rank - line] == 1)
     return fits ? shape : nil
   }
 

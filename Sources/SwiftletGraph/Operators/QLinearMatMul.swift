@@ -47,16 +47,17 @@ public struct QLinearMatMul: Operator {
     let left = try inputs[1]!.require(Float.self)
     let right = try inputs[4]!.require(Float.self)
     var scaled = sums.map { Float($0) }
-    // Of a vector on the left there is one row, of one on the right one column.
-    let rows = a.shape.rank == 1 ? .scalar : product.repeated(left.shape, a.shape, .left)!
-    let columns = b.shape.rank == 1 ? .scalar : product.repeated(right.shape, b.shape, .right)!
+    var rows = product.repeated(left.shape, a.shape, .left)!
+    var columns = product.repeated(right.shape, b.shape, .right)!
+    // The result has no axis of columns for a vector on the right, none of rows for one on the left.
+    if b.shape.rank == 1 { rows = Shape(Array(rows.dimensions.dropLast())) }
+    if a.shape.rank == 1, columns.rank > 1 {
+      columns = Shape(columns.dimensions.dropLast(2) + columns.dimensions.suffix(1))
+    }
     if rows.count == 1 && columns.count == 1 {
       let scale = left.elements[0] * right.elements[0] / yScale
       scaled = scaled.map { $0 * scale }
     } else {
-      guard b.shape.rank > 1 || rows.count == 1 else {
-        throw SwiftletError(.unsupported, "QLinearMatMul with a scale per row times a vector")
-      }
       update(
         &scaled, with: left.reshaped(to: rows), right.reshaped(to: columns), context.pool
       ) { row, a, b in

@@ -15,6 +15,8 @@ public struct Resize: FloatOperator {
     case notLarger = "not_larger"
     case notSmaller = "not_smaller"
   }
+  /// Axes are not made longer: what each position is made of is listed.
+  private static let lengthLimit = 1 << 24
   private let sampling: ResizeSampling
   private let policy: Policy
   private let axes: [Int]?
@@ -89,9 +91,10 @@ public struct Resize: FloatOperator {
       throw mismatch(
         "\(scales?.count ?? 0) factors and \(sizes?.count ?? 0) sizes for \(axes.count) axes")
     }
-    let limit = Double(TensorInfo.elementLimit)
     func length(_ value: Double, _ axis: Int) throws -> Int {
-      guard 0...limit ~= value, shape[axis] > 0 || value < 1 else {
+      let isUnchanged = value == Double(shape[axis])
+      guard isUnchanged || 0...Double(Self.lengthLimit) ~= value, shape[axis] > 0 || value < 1
+      else {
         throw mismatch("axis \(axis) of \(shape) would become \(value) long")
       }
       return Int(value)
