@@ -7,6 +7,8 @@ SWIFT ?= swift
 CONFIGURATION ?= release
 PREFIX ?= /usr/local
 OUT ?= out
+SEED ?= 1
+RANDOM_FILES ?= 600
 # A build that needs no OpenBLAS, and the tests that touch what takes its place.
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
@@ -14,7 +16,7 @@ BUILD := $(SWIFT) build -c $(CONFIGURATION)
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
 .PHONY: help deps build test demo bench bench-peers bench-linalg bench-linalg-peers \
-  conformance format lint install clean
+  conformance fuzz damage format lint install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,6 +55,17 @@ bench-linalg-peers: deps ## Compare products and factorisations with numpy, scip
 
 conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md
 	@Tests/Conformance/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" docs/conformance.md
+
+fuzz: ## Fuzz the parsers: SECONDS_EACH=60 or RUNS=N inputs each, TARGETS='onnx npy …'
+	@Tests/Conformance/run.sh --venv
+	@SWIFT="$(SWIFT)" Tests/Fuzz/run.sh $(OUT)/fuzz $(TARGETS)
+
+damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
+	@Tests/Conformance/run.sh --venv
+	@Tests/Conformance/.venv/bin/python Tests/Damage/damage.py \
+	  "$$($(BUILD) --show-bin-path)/swiftlet" --seed $(SEED) --random $(RANDOM_FILES)
+	@Tests/Conformance/.venv/bin/python Tests/Damage/faults.py \
+	  "$$($(BUILD) --show-bin-path)/swiftlet"
 
 format: ## Format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks

@@ -168,7 +168,10 @@ let package = Package(
       ]),
     tests(
       "SwiftletCLI",
-      ["SwiftletCore", "SwiftletBLAS", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining"]),
+      [
+        "SwiftletCore", "SwiftletBLAS", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining",
+        ordered,
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -23,6 +23,8 @@ struct Bench: ParsableCommand {
   @Option(help: "Seconds to spend on each combination.")
   var seconds = 1.0
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws { try check("--seconds", seconds, 0.01...3600) }
