@@ -7,6 +7,8 @@ SWIFT ?= swift
 CONFIGURATION ?= release
 PREFIX ?= /usr/local
 OUT ?= out
+SEED ?= 1
+RANDOM_FILES ?= 600
 # A build that needs no OpenBLAS, and the tests that touch what takes its place.
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
@@ -19,9 +21,9 @@ BUILD := $(SWIFT) build -c $(CONFIGURATION)
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
-.PHONY: help deps build test demo bench bench-peers bench-peers-inference bench-peers-training \
-  check-peers bench-linalg bench-linalg-peers conformance real-models format lint install clean \
-  test-tsan
+.PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
+  bench-peers-training check-peers bench-linalg bench-linalg-peers conformance real-models fuzz damage \
+  format lint install clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -82,6 +84,17 @@ conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes
 
 real-models: build ## Run models that others exported, compare with onnxruntime (makes a Python venv)
 	@Tests/RealModels/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
+
+fuzz: ## Fuzz the parsers: SECONDS_EACH=60 or RUNS=N inputs each, TARGETS='onnx npy …'
+	@Tests/Conformance/run.sh --venv
+	@SWIFT="$(SWIFT)" Tests/Fuzz/run.sh $(OUT)/fuzz $(TARGETS)
+
+damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
+	@Tests/Conformance/run.sh --venv
+	@Tests/Conformance/.venv/bin/python Tests/Damage/damage.py \
+	  "$$($(BUILD) --show-bin-path)/swiftlet" --seed $(SEED) --random $(RANDOM_FILES)
+	@Tests/Conformance/.venv/bin/python Tests/Damage/faults.py \
+	  "$$($(BUILD) --show-bin-path)/swiftlet"
 
 format: ## Format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks

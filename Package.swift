@@ -169,7 +169,10 @@ let package = Package(
       ]),
     tests(
       "SwiftletCLI",
-      ["SwiftletCore", "SwiftletBLAS", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining"]),
+      [
+        "SwiftletCore", "SwiftletBLAS", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining",
+        ordered,
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -30,6 +30,8 @@ struct Bench: ParsableCommand {
   @Flag(help: "Show the time of each layer too.")
   var profile = false
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws { try check("--seconds", seconds, 0.01...3600) }

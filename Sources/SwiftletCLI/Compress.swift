@@ -80,6 +80,8 @@ struct Compress: ParsableCommand {
   @Option(help: "Also write a report for people, as HTML.")
   var report: String?
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {

@@ -24,6 +24,13 @@ enum Console {
     write(line + "\n")
   }
 
+  /// Prints text whose names come from files: without their control characters.
+  static func print(_ text: String) {
+    Swift.print(
+      text.split(separator: "\n", omittingEmptySubsequences: false)
+        .map { SwiftletError.printable(String($0), limit: .max) }.joined(separator: "\n"))
+  }
+
   /// Prints the one error line; not even `--quiet` hides it.
   static func error(_ message: String) { write("swiftlet: error: \(message)\n") }
 
@@ -34,7 +41,7 @@ enum Console {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
   /// Shows progress: on a terminal as one line that changes, else as a line now and then. Stops the
@@ -96,7 +103,7 @@ private struct ConsoleLogHandler: LogHandler {
 
   func log(event: LogEvent) {
     let prefix = event.level >= .warning ? "swiftlet: \(event.level): " : ""
-    Console.say("\(prefix)\(event.message)")
+    Console.say(SwiftletError.printable("\(prefix)\(event.message)", limit: 1000))
   }
 }
 
@@ -120,6 +127,27 @@ enum Interruption {
       signal(number, handler)
     }
     unsafe pthread_sigmask(SIG_UNBLOCK, &handled, nil)
+    endInOrder()
+  }
+
+  /// Whatever defect of ours would end the process by a signal ends it with exit code 70 and a line
+  /// that says so, and what the system has no memory for with exit code 2.
+  private static func endInOrder() {
+    MemoryLimit.whenExhausted = { bytes in
+      Console.error(
+        SwiftletError(
+          .badInput, "the system has no memory for a tensor of \(bytes) bytes",
+          mend: "use a smaller batch, or set --max-memory"
+        ).description)
+      _exit(2)
+    }
+    for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE] {
+      signal(number) { number in
+        let line: StaticString = "swiftlet: error: internal error: please report the input\n"
+        _ = unsafe Glibc.write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
+        _exit(70)
+      }
+    }
   }
 
   static func check() throws {

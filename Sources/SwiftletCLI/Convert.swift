@@ -30,6 +30,8 @@ struct Convert: ParsableCommand {
   @Flag(help: "Keep larger weights in a file beside the model (.onnx only).")
   var externalData = false
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var options: OutputOptions
 
   private struct Summary: Encodable {
@@ -43,7 +45,7 @@ struct Convert: ParsableCommand {
     let summary = try output.hasSuffix(".onnx") ? convertModel() : convertArrays()
     if options.json { return try Console.json(summary) }
     let nodes = summary.nodes.map { "\($0[0]) → \($0[1]) nodes, " } ?? ""
-    print("\(output): \(nodes)\(summary.tensors) tensors, \(summary.bytes) bytes")
+    Console.print("\(output): \(nodes)\(summary.tensors) tensors, \(summary.bytes) bytes")
   }
 
   private func convertModel() throws -> Summary {

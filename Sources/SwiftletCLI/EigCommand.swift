@@ -40,6 +40,8 @@ struct EigCommand: ParsableCommand {
       "Write values.npy and vectors.npy (in columns) into this folder.", valueName: "dir"))
   var outputDir: String?
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {

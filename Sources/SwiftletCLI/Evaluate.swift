@@ -19,6 +19,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Images per run.")
   var batch = 250
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws { try check("--batch", batch, 1...65536) }

@@ -13,6 +13,8 @@ struct Inspect: ParsableCommand {
   @Option(help: "Value for open extents.")
   var batch = 1
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws { try check("--batch", batch, 1...65536) }
@@ -21,7 +23,7 @@ struct Inspect: ParsableCommand {
     let graph = try ONNXFile.read(model)
     let report = try locating(model) { try ModelReport(graph, batch: batch) }
     if common.json { return try Console.json(report) }
-    print(report.text)
+    Console.print(report.text)
   }
 }
 
@@ -84,7 +86,10 @@ private struct ModelReport: Encodable {
     }
     parameters = graph.parameterCount
     weightBytes = graph.weightByteCount
-    macs = costs?.reduce(0, +)
+    macs = costs?.reduce(0) { total, cost in
+      let (sum, overflow) = total.addingReportingOverflow(cost)
+      return overflow ? .max : sum
+    }
     activationBytes = infos.flatMap { plan?.peakActivationBytes($0) }
     metadata = Dictionary(uniqueKeysWithValues: graph.metadata.map { ($0.key, $0.value) })
   }

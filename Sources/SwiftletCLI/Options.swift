@@ -15,6 +15,40 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
+/// What models and arrays may ask of the machine.
+struct LimitOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The most memory that values may take together, such as 512M or 16G; default: 8G, or what the machine has.",
+      valueName: "size"))
+  var maxMemory: ByteCount?
+
+  @Option(
+    help: ArgumentHelp(
+      "The most steps that loops and branches of a model may take in a run.", valueName: "n"))
+  var maxSteps = StepLimit.standard
+
+  func validate() throws {
+    try check("--max-steps", maxSteps, 1...Int.max)
+    StepLimit.steps = maxSteps
+    if let maxMemory { MemoryLimit.bytes = maxMemory.value }
+  }
+}
+
+/// A number of bytes, as in 1048576, 512M or 16G: K, M and G are powers of 1024.
+struct ByteCount: ExpressibleByArgument {
+  let value: Int
+
+  init?(argument: String) {
+    let shift = ["K": 10, "M": 20, "G": 30][argument.suffix(1).uppercased()]
+    let digits = shift == nil ? argument[...] : argument.dropLast()
+    guard digits.allSatisfy(\.isWholeNumber), let number = Int(digits) else { return nil }
+    let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (shift ?? 0))
+    guard !overflow, bytes > 0 else { return nil }
+    value = bytes
+  }
+}
+
 /// The options that every command has; `bench` takes several numbers of threads instead of one.
 struct CommonOptions: ParsableArguments {
   @OptionGroup var output: OutputOptions

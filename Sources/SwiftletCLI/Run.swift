@@ -32,6 +32,8 @@ struct Run: ParsableCommand {
     help: ArgumentHelp("The npz or safetensors file to write the outputs to.", valueName: "file"))
   var output: String?
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var common: CommonOptions
 
   private struct Output: Encodable {
@@ -50,12 +52,12 @@ struct Run: ParsableCommand {
   func run() throws {
     let tensors = try readInputs()
     let session = try locating(model) { try Session(ONNXFile.read(model), threads: common.pool) }
-    if let output { try AtomicFile.checkWritable(output) }
+    if let output { try AtomicFile.checkWritable(output) } else { try checkNames(session) }
     if let outputDir { try OutputFolder.create(outputDir) }
     let results = try locating(model) { try session.run(narrowed(tensors, session.inputs)) }
     let outputs = try session.outputNames.map { name -> Output in
       let tensor = results[name]!
-      let path = output ?? "\(outputDir!)/\(name.replacing("/", with: "_")).npy"
+      let path = output ?? file(name)
       if output == nil { try AtomicFile.write(NPY.serialized(tensor), to: path) }
       return Output(
         name: name, file: path, dtype: tensor.dtype.rawValue, shape: "\(tensor.shape)")
@@ -66,7 +68,29 @@ struct Run: ParsableCommand {
         to: output)
     }
     if common.json { return try Console.json(["outputs": outputs]) }
-    for output in outputs { print("\(output.file): \(output.dtype) \(output.shape)") }
+    for output in outputs { Console.print("\(output.file): \(output.dtype) \(output.shape)") }
+  }
+
+  /// The file of an output in the folder.
+  private func file(_ name: String) -> String {
+    "\(outputDir!)/\(name.replacing("/", with: "_")).npy"
+  }
+
+  /// Checks, before the work is done, that every output has a file of its own.
+  private func checkNames(_ session: Session) throws {
+    var files: Set<String> = []
+    for name in session.outputNames {
+      let file = file(name)
+      guard files.insert(file).inserted else {
+        throw SwiftletError(
+          .badInput, "two outputs would be written to '\(file)'", mend: "use --output FILE.npz")
+      }
+      guard name.utf8.count <= 250, !name.utf8.contains(0) else {
+        throw SwiftletError(
+          .badInput, "output '\(name.prefix(80))' cannot be a file name",
+          mend: "use --output FILE.npz")
+      }
+    }
   }
 
   /// Arrays for inputs of narrow types, which no npy file has, as those types.

@@ -52,6 +52,8 @@ struct SVDCommand: ParsableCommand {
     help: ArgumentHelp("Write u.npy, s.npy and vt.npy into this folder.", valueName: "dir"))
   var outputDir: String?
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {

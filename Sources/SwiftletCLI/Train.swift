@@ -76,6 +76,8 @@ struct Train: ParsableCommand {
   @Option(name: .shortAndLong, help: "The ONNX file to write.")
   var output: String
 
+  @OptionGroup var limits: LimitOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {

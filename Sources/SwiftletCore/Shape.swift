@@ -18,14 +18,22 @@ public struct Shape: Sendable, Hashable {
 
   /// A shape that comes from data.
   ///
-  /// - Throws: `badInput` if an extent is negative or the element count overflows.
+  /// - Throws: `badInput` if an extent is negative, the element count overflows, or there are more
+  ///   axes than ``rankLimit``.
   public init(checking dimensions: [Int]) throws {
+    guard dimensions.count <= Self.rankLimit else {
+      throw SwiftletError(
+        .badInput, "a shape of \(dimensions.count) axes exceeds the limit of \(Self.rankLimit)")
+    }
     guard let count = Self.elementCount(of: dimensions) else {
       throw SwiftletError(.badInput, "shape \(dimensions) has a negative or overflowing extent")
     }
     self.dimensions = dimensions
     self.count = count
   }
+
+  /// Shapes that come from data have no more axes. NumPy's limit is 64; operators take axes apart.
+  public static let rankLimit = 256
 
   /// The product of the extents, or `nil` if one is negative or the product overflows.
   ///

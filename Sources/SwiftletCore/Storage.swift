@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// The memory behind a tensor: a fixed number of elements, aligned for SIMD.
@@ -60,8 +61,10 @@ final class MemoryPool: Sendable {
       return block
     }
     if let recycled { return recycled }
-    return unsafe Block(
-      base: .allocate(byteCount: size, alignment: Self.alignment), byteCount: size)
+    guard let base = unsafe aligned_alloc(Self.alignment, size) else {
+      MemoryLimit.whenExhausted(byteCount)
+    }
+    return unsafe Block(base: base, byteCount: size)
   }
 
   func free(_ block: Block) {
@@ -72,7 +75,7 @@ final class MemoryPool: Sendable {
       state.freeBytes += block.byteCount
       return true
     }
-    if !kept { unsafe block.base.deallocate() }
+    if !kept { unsafe Glibc.free(block.base) }
   }
 
   /// Rounds up so that blocks can be reused: to a cache line when small, to an eighth of the

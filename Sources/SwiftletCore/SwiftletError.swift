@@ -53,7 +53,8 @@ public struct SwiftletError: Error, Sendable, Hashable {
 }
 
 extension SwiftletError: CustomStringConvertible {
-  /// One line of at most 400 characters without control characters, whatever the input held.
+  /// One line without control characters, whatever the input held. With the name of the command in
+  /// front it has at most 400 characters.
   public var description: String {
     var line = what
     if let location { line += " (\(location))" }
@@ -61,16 +62,17 @@ extension SwiftletError: CustomStringConvertible {
     return Self.printable(line)
   }
 
-  static func printable(_ text: String, limit: Int = 400) -> String {
+  package static func printable(_ text: String, limit: Int = 380) -> String {
     var scalars = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
       if scalars.count == limit - 1 {
         scalars.append("…")
         break
       }
-      let isControl = scalar.properties.generalCategory == .control
-      let isFormat = scalar.properties.generalCategory == .format
-      scalars.append(isControl || isFormat ? "?" : scalar)
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator: scalars.append("?")
+      default: scalars.append(scalar)
+      }
     }
     return String(scalars)
   }

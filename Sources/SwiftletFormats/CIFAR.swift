@@ -1,4 +1,4 @@
-import SwiftletCore
+public import SwiftletCore
 
 /// The binary versions of CIFAR-10 and CIFAR-100: files of records, each the label bytes and then
 /// a 3×32×32 image (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html).
@@ -50,6 +50,34 @@ public struct CIFAR: Sendable {
     return try ImageDataset(
       name: name, images: images, labels: labels, classCount: classCount,
       classNames: try classNames(in: folder))
+  }
+
+  /// The bytes of a file with these images and labels.
+  ///
+  /// - Parameter coarseLabels: Of CIFAR-100, the first label of each record.
+  /// - Throws: `badInput` if images, labels and classes do not fit each other.
+  public func encode(
+    _ images: Tensor<UInt8>, labels: [Int], coarseLabels: [Int]? = nil
+  ) throws -> [UInt8] {
+    let columns = (coarseLabels.map { [$0] } ?? []) + [labels]
+    guard images.shape.dimensions == [labels.count, 3, 32, 32],
+      columns.count == labelCounts.count, columns.allSatisfy({ $0.count == labels.count })
+    else {
+      throw SwiftletError(
+        .badInput, "\(name): images \(images.shape) with \(columns.map(\.count)) labels")
+    }
+    for (column, limit) in zip(columns, labelCounts) {
+      guard let wrong = column.first(where: { !(0..<limit ~= $0) }) else { continue }
+      throw SwiftletError(.badInput, "\(name): label \(wrong) is not in 0..<\(limit)")
+    }
+    let pixels = images.elements
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(labels.count * recordLength)
+    for record in labels.indices {
+      bytes += columns.map { UInt8($0[record]) }
+      bytes += pixels[record * Self.pixelCount..<(record + 1) * Self.pixelCount]
+    }
+    return bytes
   }
 
   private func locate(_ file: String, in folder: String) throws -> String {

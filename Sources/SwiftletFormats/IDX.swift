@@ -9,14 +9,15 @@ public enum IDX {
   ///
   /// - Parameter ranks: The ranks that the caller can use.
   /// - Throws: `io` if the file cannot be read; `badInput` naming file and byte if it is not idx, is
-  ///   shorter or longer than its extents say, or has another rank; `unsupported` for other
-  ///   element types than `u8` and for more than 8 GiB.
+  ///   shorter or longer than its extents say, has another rank, or exceeds ``MemoryLimit``;
+  ///   `unsupported` for other element types than `u8`.
   /// - Complexity: O(file size); a compressed file is expanded to what its extents say, no further.
   public static func read(_ path: String, ranks: ClosedRange<Int> = 1...4) throws -> Tensor<UInt8> {
     try decode(try InputFile.read(path), file: path, ranks: ranks)
   }
 
-  package static func decode(
+  /// As ``read(_:ranks:)``, from the bytes of a file.
+  public static func decode(
     _ bytes: [UInt8], file: String, ranks: ClosedRange<Int> = 1...4
   ) throws -> Tensor<UInt8> {
     let isCompressed = Gzip.isCompressed(bytes)
@@ -29,6 +30,13 @@ public enum IDX {
     var reader = ByteReader(head, file: file)
     let shape = try readHeader(&reader, ranks: ranks)
     let expected = reader.offset + shape.count
+    let limit =
+      isCompressed ? MemoryLimit.expanded(bytes.count) : InputFile.defaultLimit
+    guard shape.count <= limit else {
+      throw SwiftletError(
+        .badInput, "shape \(shape) exceeds the limit of \(limit) bytes", at: "\(file), byte 4",
+        mend: isCompressed ? "expand the file first" : nil)
+    }
     let content =
       isCompressed ? try Gzip.inflate(bytes, file: file, limit: expected) : bytes
     guard content.count == expected else {
@@ -58,13 +66,14 @@ public enum IDX {
       throw start.error("an idx tensor of rank \(rank) is of no use here: \(ranks) is expected")
     }
     let dimensions = try (0..<rank).map { _ in Int(try reader.bigEndian(UInt32.self)) }
-    let shape = try locating("\(reader.file), byte 4") { try Shape(checking: dimensions) }
-    guard shape.count <= InputFile.defaultLimit else {
-      throw SwiftletError(
-        .unsupported, "shape \(shape) exceeds the limit of \(InputFile.defaultLimit) bytes",
-        at: "\(reader.file), byte 4")
-    }
-    return shape
+    return try locating("\(reader.file), byte 4") { try Shape(checking: dimensions) }
+  }
+
+  /// Writes a tensor, whole or not at all, compressed nowhere.
+  ///
+  /// - Throws: `io` naming the path; `unsupported` as ``encode(_:)``.
+  public static func write(_ tensor: Tensor<UInt8>, to path: String) throws {
+    try AtomicFile.write(try encode(tensor), to: path)
   }
 
   /// An idx file that holds `tensor`.

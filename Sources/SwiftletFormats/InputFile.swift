@@ -7,23 +7,38 @@ import SwiftletCore
 /// Files that are read whole.
 package enum InputFile {
   /// The largest file, and the largest tensor in one, that is read unless the caller says
-  /// otherwise: 8 GiB.
-  package static let defaultLimit = 8 << 30
+  /// otherwise.
+  package static var defaultLimit: Int { MemoryLimit.bytes }
 
   /// Opens a regular file, and says how many bytes it has.
   ///
-  /// - Throws: As ``read(_:limit:)``.
-  static func open(_ path: String, limit: Int) throws -> (descriptor: Int32, size: Int) {
+  /// - Parameter isPlain: Whether links are refused, both kinds: what a file that came from
+  ///   elsewhere names must not stand for another file.
+  /// - Throws: As ``read(_:limit:)``; `badInput` for links.
+  static func open(
+    _ path: String, limit: Int, isPlain: Bool = false
+  ) throws -> (descriptor: Int32, size: Int) {
     try SystemError.checkPath(path)
     // Without O_NONBLOCK, opening a pipe would wait for its writer.
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw SystemError.last("cannot read the file", at: path) }
+    let descriptor = unsafe Glibc.open(
+      path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (isPlain ? O_NOFOLLOW : 0))
+    guard descriptor >= 0 else {
+      if isPlain && errno == ELOOP {
+        throw SwiftletError(.badInput, "the file is a symbolic link", at: path, mend: "copy it")
+      }
+      throw SystemError.last("cannot read the file", at: path)
+    }
     do {
       var info = stat()
       guard unsafe fstat(descriptor, &info) == 0 else {
         throw SystemError.last("cannot read the file", at: path)
       }
       try SystemError.checkRegular(info, at: path)
+      guard !isPlain || info.st_nlink <= 1 else {
+        throw SwiftletError(
+          .badInput, "the file has \(info.st_nlink) names, by hard links", at: path,
+          mend: "copy it")
+      }
       let size = Int(info.st_size)
       guard size <= limit else {
         throw SwiftletError(

@@ -25,13 +25,14 @@ package final class MappedFile: @unchecked Sendable {
   /// Maps a regular file.
   ///
   /// - Parameter folder: If given, the file must lie inside this folder once all symbolic links
-  ///   are followed.
+  ///   to folders are followed, and be no link itself.
   /// - Throws: `io` naming the path if the file is missing, not readable or not a regular file;
   ///   `badInput` if it is larger than `limit` bytes or outside of the folder.
   package init(_ path: String, limit: Int = InputFile.defaultLimit, beneath folder: String? = nil)
     throws
   {
-    let (descriptor, size) = try InputFile.open(path, limit: limit)
+    let (descriptor, size) = try InputFile.open(
+      path, limit: limit, isPlain: folder != nil)
     defer { close(descriptor) }
     if let folder { try Self.check(descriptor, at: path, isBeneath: folder) }
     count = size

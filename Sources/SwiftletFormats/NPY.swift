@@ -2,8 +2,9 @@ public import SwiftletCore
 
 /// Single arrays in NumPy's npy format.
 ///
-/// Row-major, little-endian arrays of the element types that tensors have. 16-bit floats become fp32.
-/// Narrow types, which NumPy does not have, are written as int8, uint8 or fp32. Pickled objects are
+/// Little-endian arrays, row-major or column-major, of the element types that tensors have. 16-bit
+/// floats become fp32. Narrow types, which NumPy does not have, are written as int8, uint8 or fp32.
+/// Pickled objects are
 /// refused: reading them would run code.
 ///
 /// - Source: numpy.lib.format, versions 1.0 to 3.0.
@@ -21,46 +22,49 @@ public enum NPY {
 
   // MARK: Reading
 
-  /// - Throws: `io` or `badInput` naming the file, `unsupported` for other element types and
-  ///   column-major arrays.
+  /// - Throws: `io` or `badInput` naming the file, `unsupported` for other element types.
   public static func read(_ path: String) throws -> AnyTensor {
     try locating(path) { try parse(InputFile.read(path)) }
   }
 
   /// Reads an array from the bytes of a file.
-  public static func parse(_ bytes: [UInt8]) throws -> AnyTensor {
-    guard bytes.count >= 10, bytes.starts(with: magic), 1...3 ~= bytes[6] else {
+  public static func parse(_ bytes: [UInt8]) throws -> AnyTensor { try parse(bytes[...]) }
+
+  static func parse(_ bytes: ArraySlice<UInt8>) throws -> AnyTensor {
+    let head = Array(bytes.prefix(12))
+    guard head.count >= 10, head.starts(with: magic), 1...3 ~= head[6], head[7] == 0 else {
       throw SwiftletError(.badInput, "this is no npy file")
     }
-    let lengthBytes = bytes[6] == 1 ? 2 : 4
-    let start = 8 + lengthBytes
-    guard bytes.count >= start else { throw SwiftletError(.badInput, "npy: the header is cut off") }
-    let length = bytes[8..<start].reversed().reduce(0) { $0 << 8 | Int($1) }
+    let start = head[6] == 1 ? 10 : 12
+    guard head.count >= start else { throw SwiftletError(.badInput, "npy: the header is cut off") }
+    let length = head[8..<start].reversed().reduce(0) { $0 << 8 | Int($1) }
     guard length <= headerLimit, length <= bytes.count - start else {
       throw SwiftletError(.badInput, "npy: a header of \(length) bytes in \(bytes.count)")
     }
-    let header = try NPYHeader(
-      parsing: String(decoding: bytes[start..<start + length], as: UTF8.self))
-    let isHalf = header.descr == halfCode
-    guard let dtype = isHalf ? .uint16 : codes.first(where: { $0.code == header.descr })?.dtype
+    let header = bytes.dropFirst(start).prefix(length)
+    guard let text = String(validating: header, as: UTF8.self) else {
+      throw SwiftletError(.badInput, "npy: the header is no text")
+    }
+    let array = try NPYHeader(parsing: text)
+    let isHalf = array.descr == halfCode
+    guard let dtype = isHalf ? .uint16 : codes.first(where: { $0.code == array.descr })?.dtype
     else {
       throw SwiftletError(
-        .unsupported, "npy: elements of type '\(header.descr)'",
+        .unsupported, "npy: elements of type '\(array.descr)'",
         mend: "use one of " + codes.map(\.code).joined(separator: ", "))
     }
-    guard !header.isColumnMajor else {
-      throw SwiftletError(
-        .unsupported, "npy: a column-major array", mend: "save numpy.ascontiguousarray(array)")
-    }
-    let shape = try Shape(checking: header.shape)
+    let shape = try Shape(checking: array.shape)
     let (size, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
     let data = bytes.span.extracting((start + length)...)
     guard !overflow, data.count == size else {
       throw SwiftletError(.badInput, "npy: \(data.count) bytes of data for \(dtype) \(shape)")
     }
-    guard isHalf else { return AnyTensor(dtype, shape, bytes: data) }
-    return .float32(
-      Tensor<UInt16>(shape, bytes: data).map { Float(Float16(bitPattern: $0)) })
+    let stored = array.isColumnMajor ? Shape(shape.dimensions.reversed()) : shape
+    let elements: AnyTensor =
+      isHalf
+      ? .float32(Tensor<UInt16>(stored, bytes: data).map { Float(Float16(bitPattern: $0)) })
+      : AnyTensor(dtype, stored, bytes: data)
+    return array.isColumnMajor ? elements.transposed() : elements
   }
 
   // MARK: Writing
@@ -83,49 +87,13 @@ public enum NPY {
   }
 }
 
-/// The dictionary at the start of an npy file, written as a Python literal.
-private struct NPYHeader {
-  let descr: String
-  let isColumnMajor: Bool
-  let shape: [Int]
-
-  init(parsing text: String) throws {
-    var rest = text.filter { $0 != " " && $0 != "\n" && $0 != "\t" }[...]
-    func malformed() -> SwiftletError { SwiftletError(.badInput, "npy: the header is malformed") }
-    func take(_ token: String) throws {
-      guard rest.hasPrefix(token) else { throw malformed() }
-      rest = rest.dropFirst(token.count)
+extension AnyTensor {
+  /// The elements with the order of the axes reversed, packed.
+  fileprivate func transposed() -> AnyTensor {
+    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      let tensor: Tensor<Element> = typed()!
+      return AnyTensor(tensor.permuted(to: tensor.shape.dimensions.indices.reversed()).contiguous())
     }
-    func takeThrough(_ end: Character) throws -> Substring {
-      guard let index = rest.firstIndex(of: end) else { throw malformed() }
-      defer { rest = rest[rest.index(after: index)...] }
-      return rest[..<index]
-    }
-    var descr: String?
-    var isColumnMajor: Bool?
-    var shape: [Int]?
-    try take("{")
-    while !rest.hasPrefix("}") {
-      try take("'")
-      switch try takeThrough("'") {
-      case "descr" where descr == nil:
-        try take(":'")
-        descr = String(try takeThrough("'"))
-      case "fortran_order" where isColumnMajor == nil:
-        try take(":")
-        isColumnMajor = rest.hasPrefix("True")
-        try take(isColumnMajor == true ? "True" : "False")
-      case "shape" where shape == nil:
-        try take(":(")
-        shape = try takeThrough(")").split(separator: ",").map {
-          guard let extent = Int($0) else { throw malformed() }
-          return extent
-        }
-      default: throw malformed()
-      }
-      if rest.hasPrefix(",") { try take(",") }
-    }
-    guard rest == "}", let descr, let isColumnMajor, let shape else { throw malformed() }
-    (self.descr, self.isColumnMajor, self.shape) = (descr, isColumnMajor, shape)
+    return opened(dtype.elementType)
   }
 }

@@ -4,13 +4,10 @@ public import SwiftletCore
 /// Named arrays in NumPy's npz format: a zip file of npy files.
 ///
 /// As strict as ``ZipArchive``, and every entry must be an npy file: NumPy would hand others over as
-/// bytes. Archives up to ``sizeLimit`` are read, which ends zip bombs.
+/// bytes. ``MemoryLimit`` bounds what is read, by the size of the file too, which ends zip bombs.
 ///
 /// - Source: `numpy.savez`.
 public enum NPZ {
-  /// The most bytes that all arrays together may have: 8 GiB.
-  static let sizeLimit = InputFile.defaultLimit
-
   /// The arrays of a file, in its order.
   ///
   /// - Throws: `io` or `badInput` naming the file; `unsupported` as ``NPY/read(_:)``, and for
@@ -25,14 +22,17 @@ public enum NPZ {
   ) throws -> OrderedDictionary<String, AnyTensor> {
     let archive = try ZipArchive(bytes, file: file)
     var total = 0
+    let limit = MemoryLimit.expanded(bytes.count)
     var tensors: OrderedDictionary<String, AnyTensor> = [:]
     for entry in archive.entries {
       guard entry.name.hasSuffix(".npy") else {
         throw SwiftletError(.badInput, "the entry '\(entry.name)' is no npy file")
       }
       let (sum, overflow) = total.addingReportingOverflow(entry.size)
-      guard !overflow, sum <= sizeLimit else {
-        throw SwiftletError(.badInput, "the arrays have more than \(sizeLimit) bytes")
+      guard !overflow, sum <= limit else {
+        throw SwiftletError(
+          .badInput, "the \(bytes.count) bytes expand to more than \(limit)",
+          mend: "save the arrays without compression")
       }
       total = sum
       tensors[String(entry.name.dropLast(4))] = try locating("array '\(entry.name)'") {
@@ -69,7 +69,7 @@ public enum NPZ {
       }
       // Version 2.0, UTF-8 names, stored, midnight on January 1st 1980.
       let shared: [UInt8] =
-        [20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0] + little(ZipArchive.checksum(content), 4)
+        [20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0] + little(ZipArchive.checksum(content[...]), 4)
         + little(UInt32(content.count), 4) + little(UInt32(content.count), 4)
         + little(UInt32(name.count), 2) + [0, 0]
       directory += [0x50, 0x4b, 1, 2, 20, 0] + shared + [UInt8](repeating: 0, count: 10)

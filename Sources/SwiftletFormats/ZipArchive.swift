@@ -150,11 +150,12 @@ struct ZipArchive {
 
   /// The content of an entry, checksum verified.
   ///
-  /// Memory grows with the content, not with the size that the file claims.
+  /// Stored content stays where it is; for the other, memory is sought for the size that the
+  /// directory says as far as ``MemoryLimit`` believes it.
   ///
   /// - Throws: `badInput` if the data is damaged or longer than the directory says.
-  func content(of entry: Entry) throws -> [UInt8] {
-    let content = entry.isDeflated ? try inflated(entry) : Array(bytes[entry.data])
+  func content(of entry: Entry) throws -> ArraySlice<UInt8> {
+    let content = entry.isDeflated ? try inflated(entry)[...] : bytes[entry.data]
     guard content.count == entry.size, Self.checksum(content) == entry.checksum else {
       throw damaged(entry)
     }
@@ -162,7 +163,7 @@ struct ZipArchive {
   }
 
   /// CRC-32, which zip files have of every entry's content.
-  static func checksum(_ content: [UInt8]) -> UInt32 {
+  static func checksum(_ content: ArraySlice<UInt8>) -> UInt32 {
     unsafe content.withUnsafeBufferPointer {
       UInt32(truncatingIfNeeded: unsafe crc32_z(0, $0.baseAddress, $0.count))
     }
@@ -170,9 +171,10 @@ struct ZipArchive {
 
   private func inflated(_ entry: Entry) throws -> [UInt8] {
     var stream = try InflateStream(.none)
-    var chunk = [UInt8](repeating: 0, count: min(entry.size + 1, 256 << 10))
+    var chunk = [UInt8](repeating: 0, count: min(max(entry.size, 1), 256 << 10))
     let compressed = Array(bytes[entry.data])
     var content: [UInt8] = []
+    content.reserveCapacity(min(entry.size, MemoryLimit.expanded(compressed.count)))
     var position = 0
     while true {
       let step = stream.advance(compressed, from: position, into: &chunk, room: chunk.count)

@@ -23,20 +23,26 @@ public struct Plan: Sendable {
   package let constants: [Int: AnyTensor]
   package let inputs: [(info: ValueInfo, slot: Int)]
   package let outputs: [(name: String, slot: Int)]
+  /// The outputs as the model declares them; of an inner graph, none.
+  let declaredOutputs: [ValueInfo]
   /// Slots of the values that an inner graph has from the graph around it; `nil` for those that
   /// only a neighbour of it reads.
   private let captures: [Int?]
+  private let capturedSlots: Set<Int>
 
   /// - Throws: `unsupported` naming every node whose operator is unknown; `badInput` if the graph
   ///   does not hold together.
-  public init(_ graph: Graph) throws { try self.init(graph, custom: [:]) }
+  public init(_ graph: Graph) throws { try self.init(graph, captured: nil) }
 
   /// - Parameters:
-  ///   - captured: Names that an inner graph, or a neighbour of it, has from the graph around it.
+  ///   - captured: Names that an inner graph, or a neighbour of it, has from the graph around it;
+  ///     `nil` for a graph that is no inner one.
   ///   - custom: Operators of nodes that are not ONNX's, by node name.
   package init(
-    _ graph: Graph, captured: [String] = [], custom: [String: any Operator]
+    _ graph: Graph, captured: [String]?, custom: [String: any Operator] = [:]
   ) throws {
+    declaredOutputs = captured == nil ? graph.outputs : []
+    let captured = captured ?? []
     try Self.checkOperators(graph, custom)
     var slots: OrderedDictionary<String, Int> = [:]
     func slot(_ name: String) -> Int {
@@ -47,6 +53,7 @@ public struct Plan: Sendable {
     inputs = graph.dataInputs.map { ($0, slot($0.name)) }
     let own = captured.isEmpty ? [] : graph.captures
     captures = captured.map { own.contains($0) ? slot($0) : nil }
+    capturedSlots = Set(captures.compactMap { $0 })
     var constants: [Int: AnyTensor] = [:]
     for (name, tensor) in graph.initializers {
       _ = try TensorInfo(tensor.dtype, tensor.shape).limited("constant '\(name)'")
@@ -99,7 +106,10 @@ public struct Plan: Sendable {
     self.steps = steps.reversed()
     self.constants = constants
     names = Array(slots.keys)
+    try checkConstants()
   }
+
+  func isCaptured(_ slot: Int) -> Bool { capturedSlots.contains(slot) }
 
   private static func checkOperators(
     _ graph: Graph, _ custom: [String: any Operator]
@@ -129,11 +139,24 @@ public struct Plan: Sendable {
     return result
   }
 
+  /// As ``infer(_:)``, with all that a run would check beforehand: symbols, the declared types of
+  /// outputs, and the memory that values take at most.
+  package func inferForRun(_ inputShapes: [String: Shape]) throws -> [String: TensorInfo] {
+    try checkSymbols(inputShapes)
+    let infos = try inferAll(inputShapes)
+    try checkResults(infos)
+    try RunBudget.within { try checkPeak(infos, known: steps.count, $0) }
+    return Dictionary(
+      uniqueKeysWithValues: zip(names, infos).compactMap { name, info in info.map { (name, $0) } })
+  }
+
   /// As ``infer(_:)``, by slot.
   private func inferAll(_ inputShapes: [String: Shape]) throws -> [TensorInfo?] {
-    let (infos, known) = try inferSlots(inputInfos(inputShapes))
-    guard known == steps.count else { throw dataDependent(known) }
-    return infos
+    try RunBudget.within { budget in
+      let (infos, known) = try inferSlots(inputInfos(inputShapes), budget)
+      guard known == steps.count else { throw dataDependent(known) }
+      return infos
+    }
   }
 
   private func dataDependent(_ step: Int) -> SwiftletError {
@@ -156,7 +179,7 @@ public struct Plan: Sendable {
   /// What is known of each slot from what is known of the inputs, and the number of steps until a
   /// shape depends on data: every run checks its shapes by this.
   private func inferSlots(
-    _ given: [Int: TensorInfo]
+    _ given: [Int: TensorInfo], _ budget: RunBudget, isInner: Bool = false
   ) throws -> (infos: [TensorInfo?], known: Int) {
     var infos = [TensorInfo?](repeating: nil, count: names.count)
     for (slot, tensor) in constants {
@@ -164,10 +187,16 @@ public struct Plan: Sendable {
       if tensor.shape.count <= TensorInfo.knownLimit { infos[slot]!.value = tensor }
     }
     for (slot, info) in given { infos[slot] = info }
+    var knownBytes = 0
     for (index, step) in steps.enumerated() {
       let operands = step.inputs.map { $0.flatMap { infos[$0] } }
       do {
-        for (slot, info) in zip(step.outputs, try infer(step, operands)) { infos[slot] = info }
+        if isInner { try budget.takeStep() }
+        for (slot, info) in zip(step.outputs, try infer(step, operands)) {
+          infos[slot] = info
+          knownBytes += info.value?.byteCount ?? 0
+          if knownBytes > Self.knownBytesLimit { infos[slot]!.value = nil }
+        }
       } catch is DataDependentShape {
         return (infos, index)
       }
@@ -244,8 +273,10 @@ public struct Plan: Sendable {
     _ inputs: [String: AnyTensor], _ context: ExecutionContext,
     observe: ((_ name: String, _ value: AnyTensor) throws -> Void)? = nil
   ) throws -> [String: AnyTensor] {
-    let (values, known) = try bindKnown(inputs)
-    let results = try run(values, known: known, context, observe: observe)
+    let results = try RunBudget.within { budget in
+      let (values, known) = try bindKnown(inputs, budget)
+      return try run(values, known: known, budget, context, observe: observe)
+    }
     return Dictionary(uniqueKeysWithValues: zip(outputs, results).map { ($0.name, $1) })
   }
 
@@ -255,33 +286,53 @@ public struct Plan: Sendable {
     var values = [AnyTensor?](repeating: nil, count: names.count)
     for (slot, tensor) in constants { values[slot] = tensor }
     for (input, tensor) in zip(self.inputs, inputs) { values[input.slot] = tensor }
-    return try run(values, known: steps.count, context)
+    return try RunBudget.within { try run(values, known: steps.count, $0, context) }
   }
 
   /// Computes the outputs from slots with constants and inputs filled in. From the step `known` on,
   /// shapes are checked when the data is there.
   private func run(
-    _ bound: consuming [AnyTensor?], known: Int, _ context: ExecutionContext,
+    _ bound: consuming [AnyTensor?], known: Int, _ budget: RunBudget,
+    isInner: Bool = false, _ context: ExecutionContext,
     observe: ((_ name: String, _ value: AnyTensor) throws -> Void)? = nil
   ) throws -> [AnyTensor] {
     var values = bound
+    var alive = values.indices.reduce(0) { $0 + bytes(values[$1], at: $1) }
+    try budget.take(alive)
+    defer { budget.give(alive) }
     for (index, step) in steps.enumerated() {
+      if isInner { try budget.takeStep() }
       var operands = step.inputs.map { $0.flatMap { values[$0] } }
       if index >= known {
         // A shape that only the computation itself tells is no defect now.
         do {
-          _ = try check(step, operands.map { $0.map(TensorInfo.init) })
+          let results = try check(step, operands.map { $0.map(TensorInfo.init) })
+          let count = zip(step.outputs, results).reduce(0) { $0 + $1.1.byteCount }
+          try locating(step.label) { try budget.check(count) }
         } catch is DataDependentShape {}
       }
       // Moving a value out of its slot at its last use lets the operator write over it.
-      for slot in step.releases { values[slot] = nil }
+      for slot in step.releases {
+        let count = bytes(values[slot], at: slot)
+        (alive, values[slot]) = (alive - count, nil)
+        budget.give(count)
+      }
       let results = try locating(step.label) { try step.operator.forward(&operands, context) }
       for (slot, result) in zip(step.outputs, results) {
         try observe?(names[slot], result)
-        if !step.releases.contains(slot) { values[slot] = result }
+        guard !step.releases.contains(slot) else { continue }
+        values[slot] = result
+        let count = bytes(result, at: slot)
+        try locating(step.label) { try budget.take(count) }
+        alive += count
       }
     }
     return outputs.map { values[$0.slot]! }
+  }
+
+  /// Bytes of a value that the run counts: those of captured values are counted outside.
+  private func bytes(_ value: AnyTensor?, at slot: Int) -> Int {
+    isCaptured(slot) ? 0 : value?.byteCount ?? 0
   }
 
   // MARK: Inner graphs
@@ -291,9 +342,11 @@ public struct Plan: Sendable {
   /// - Parameter own: What is known of the graph's own inputs.
   /// - Throws: ``DataDependentShape`` if their shapes depend on data.
   func inferInner(_ captured: [TensorInfo], inputs own: [TensorInfo] = []) throws -> [TensorInfo] {
-    let (infos, known) = try inferSlots(bySlot(captured, own))
-    guard known == steps.count else { throw DataDependentShape() }
-    return outputs.map { infos[$0.slot]! }
+    try RunBudget.within { budget in
+      let (infos, known) = try inferSlots(bySlot(captured, own), budget, isInner: true)
+      guard known == steps.count else { throw DataDependentShape() }
+      return outputs.map { infos[$0.slot]! }
+    }
   }
 
   /// Computes the outputs of an inner graph.
@@ -303,9 +356,12 @@ public struct Plan: Sendable {
     var values = [AnyTensor?](repeating: nil, count: names.count)
     for (slot, tensor) in constants { values[slot] = tensor }
     for (slot, tensor) in bySlot(captured, own) { values[slot] = tensor }
-    let infos = bySlot(captured.map(TensorInfo.init), own.map(TensorInfo.init))
-    let known = try inferSlots(infos).known
-    return try run(values, known: known, context)
+    let given = bySlot(captured.map(TensorInfo.init), own.map(TensorInfo.init))
+    return try RunBudget.within { budget in
+      let (infos, known) = try inferSlots(given, budget, isInner: true)
+      try checkPeak(infos, known: known, budget)
+      return try run(values, known: known, budget, isInner: true, context)
+    }
   }
 
   private func bySlot<Value>(_ captured: [Value], _ own: [Value]) -> [Int: Value] {
@@ -321,14 +377,14 @@ public struct Plan: Sendable {
   ///
   /// - Throws: `unsupported` if a shape depends on data.
   package func bind(_ tensors: [String: AnyTensor]) throws -> [AnyTensor?] {
-    let (values, known) = try bindKnown(tensors)
+    let (values, known) = try RunBudget.within { try bindKnown(tensors, $0) }
     guard known == steps.count else { throw dataDependent(known) }
     return values
   }
 
   /// As ``bind(_:)``, with the number of steps whose shapes could be checked.
   private func bindKnown(
-    _ tensors: [String: AnyTensor]
+    _ tensors: [String: AnyTensor], _ budget: RunBudget
   ) throws -> (values: [AnyTensor?], known: Int) {
     var values = [AnyTensor?](repeating: nil, count: names.count)
     for (slot, tensor) in constants { values[slot] = tensor }
@@ -353,6 +409,10 @@ public struct Plan: Sendable {
       throw SwiftletError(
         .badInput, "there is no input '\(name)'", mend: "the model's inputs are: \(known)")
     }
-    return (values, try inferSlots(inputInfos(shapes)).known)
+    try checkSymbols(shapes)
+    let (infos, known) = try inferSlots(inputInfos(shapes), budget)
+    try checkResults(infos)
+    try checkPeak(infos, known: known, budget)
+    return (values, known)
   }
 }

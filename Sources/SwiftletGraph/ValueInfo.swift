@@ -1,4 +1,3 @@
-import Glibc
 public import SwiftletCore
 
 /// One extent of a value whose size may be known only when the model runs.
@@ -82,6 +81,9 @@ public struct TensorInfo: Sendable {
     self.value = value
   }
 
+  /// Bytes of the elements, packed.
+  var byteCount: Int { shape.count * dtype.byteCount }
+
   /// Larger values are not worth knowing before a run: shapes are short.
   static let knownLimit = 1024
 
@@ -89,17 +91,8 @@ public struct TensorInfo: Sendable {
   /// anyone tries to find the memory.
   public static let elementLimit = 1 << 31
 
-  /// The most bytes a value may have: 8 GiB, or what this machine and this process can hold at all.
-  public static let byteLimit: Int = {
-    var limit = 8 << 30
-    let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
-    if pages > 0 && size > 0 { limit = min(limit, pages * size) }
-    var allowed = rlimit()
-    if unsafe getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &allowed) == 0 {
-      limit = min(limit, Int(clamping: allowed.rlim_cur))
-    }
-    return limit
-  }()
+  /// The most bytes a value may have, and all values of a run together.
+  public static var byteLimit: Int { MemoryLimit.bytes }
 
   /// This, if it is not too large.
   ///
@@ -107,16 +100,19 @@ public struct TensorInfo: Sendable {
   func limited(_ name: @autoclosure () -> String) throws -> TensorInfo {
     // Without elements an extent can still be so large that arithmetic with it overflows.
     guard shape.count <= Self.elementLimit,
-      shape.dimensions.allSatisfy({ $0 <= Self.elementLimit })
+      shape.dimensions.allSatisfy({ $0 <= Self.elementLimit }), shape.rank <= Shape.rankLimit
     else {
       throw SwiftletError(
-        .badInput, "\(shape) has more than \(Self.elementLimit) elements", at: name(),
+        .badInput,
+        "\(shape) has more than \(Self.elementLimit) elements or \(Shape.rankLimit) axes",
+        at: name(),
         mend: "use a smaller batch")
     }
     guard shape.count * dtype.byteCount <= Self.byteLimit else {
       throw SwiftletError(
-        .badInput, "\(dtype) \(shape) takes more than \(Self.byteLimit >> 20) MiB", at: name(),
-        mend: "use a smaller batch")
+        .badInput, "\(dtype) \(shape) takes more than the limit of \(Self.byteLimit) bytes",
+        at: name(),
+        mend: "use a smaller batch or a larger --max-memory")
     }
     return self
   }

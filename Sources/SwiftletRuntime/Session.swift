@@ -141,14 +141,14 @@ public struct Session: Sendable {
       let names = reference.inputs.map(\.info.name)
       let infos: [String: TensorInfo]
       do {
-        infos = try reference.infer(Dictionary(uniqueKeysWithValues: zip(names, shapes)))
+        infos = try reference.inferForRun(Dictionary(uniqueKeysWithValues: zip(names, shapes)))
       } catch let error as SwiftletError where error.code == .unsupported {
         return Compiled(shapes, nil, [:])
       }
       let images = shapes.first { $0.rank > 0 }?[0] ?? 1
       let segments = Segments(graph, infos, images: images, pool: context.pool, cache: cache)
       return Compiled(
-        shapes, try Plan(segments.graph, custom: segments.segments), segments.segments)
+        shapes, try Plan(segments.graph, captured: nil, custom: segments.segments), segments.segments)
     }
   }
 }

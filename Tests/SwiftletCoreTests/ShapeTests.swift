@@ -2,6 +2,13 @@ import SwiftletCore
 import Testing
 
 struct ShapeTests {
+  @Test func shapesFromDataHaveFewAxes() throws {
+    #expect(try Shape(checking: [Int](repeating: 1, count: 256)).count == 1)
+    #expect(throws: SwiftletError.self) {
+      try Shape(checking: [Int](repeating: 1, count: 257))
+    }
+  }
+
   @Test func stridesAreRowMajor() {
     #expect(Shape([2, 3, 4]).rowMajorStrides == [12, 4, 1])
     #expect(Shape.scalar.rowMajorStrides.isEmpty)

@@ -80,4 +80,16 @@ import _SwiftletTestSupport
       expectError(.badInput, "record 0", "0..<10") { try CIFAR.cifar10.load(folder, part: .test) }
     }
   }
+
+  @Test func whatIsWrittenIsWhatIsRead() throws {
+    let (file, pixels) = Self.records([[3, 42], [19, 99]])
+    let images = Tensor<UInt8>([2, 3, 32, 32], pixels)
+    #expect(try CIFAR.cifar100.encode(images, labels: [42, 99], coarseLabels: [3, 19]) == file)
+    #expect(
+      try CIFAR.cifar10.encode(images, labels: [1, 9]) == Self.records([[1], [9]]).file)
+    expectError(.badInput, "label 10") { try CIFAR.cifar10.encode(images, labels: [1, 10]) }
+    expectError(.badInput, "label -1") { try CIFAR.cifar10.encode(images, labels: [-1, 0]) }
+    expectError(.badInput) { try CIFAR.cifar10.encode(images, labels: [1]) }
+    expectError(.badInput) { try CIFAR.cifar100.encode(images, labels: [1, 2]) }
+  }
 }

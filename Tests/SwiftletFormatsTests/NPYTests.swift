@@ -60,9 +60,54 @@ struct NPYTests {
     expectError(.unsupported, "|O") {
       try NPY.parse(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", [0]))
     }
-    expectError(.unsupported, "column-major") {
+    expectError(.unsupported, "records") {
       try NPY.parse(
-        file("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2), }", [1, 2, 3, 4]))
+        file("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (1,), }", [0]))
+    }
+  }
+
+  @Test func columnMajorArraysAreTransposed() throws {
+    let bytes = file(
+      "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", [1, 4, 2, 5, 3, 6])
+    #expect(try NPY.parse(bytes) == .uint8(Tensor([2, 3], [1, 2, 3, 4, 5, 6])))
+  }
+
+  /// What Python or NumPy would not read.
+  @Test(arguments: [
+    "(2)", "2", "[2]", "(2,,)", "(,)", "(02,)", "(2.0,)", "('2',)", "(2L,)", "(+2,)", "None",
+    "(2, )", "( 2 ,)",
+  ])
+  func shapesAreTuplesOfNumbers(shape: String) throws {
+    let bytes = file("{'descr': '|u1', 'fortran_order': False, 'shape': \(shape), }", [7, 8])
+    guard shape.contains(" ") else { return expectError(.badInput) { try NPY.parse(bytes) } }
+    #expect(try NPY.parse(bytes) == .uint8(Tensor([2], [7, 8])))
+  }
+
+  @Test(arguments: [
+    "{'descr': '|u1' 'fortran_order': False, 'shape': (2,)}",
+    "{'descr': '|u1', 'fortran_order': 0, 'shape': (2,)}",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (2,), 'extra': 1}",
+    "{'descr': '| u1', 'fortran_order': False, 'shape': (2,)} #",
+    "{'descr': '\\x7cu1', 'fortran_order': False, 'shape': (2,)}",
+    "{descr: '|u1', 'fortran_order': False, 'shape': (2,)}",
+  ])
+  func headersAreLiterals(header: String) {
+    expectError(.badInput) { try NPY.parse(file(header, [7, 8])) }
+  }
+
+  @Test func limitsOfTheHeaderAreNumPys() throws {
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }"
+    func padded(_ count: Int) -> [UInt8] {
+      file(header + String(repeating: " ", count: count - header.count), [7, 8], version: 2)
+    }
+    #expect(try NPY.parse(padded(10_000)) == .uint8(Tensor([2], [7, 8])))
+    expectError(.badInput, "10001") { try NPY.parse(padded(10_001)) }
+    var minor = file(header, [7, 8])
+    minor[7] = 1
+    expectError(.badInput, "no npy file") { try NPY.parse(minor) }
+    let bytes = file(header, [7, 8])
+    expectError(.badInput, "no text") {
+      try NPY.parse(bytes.map { $0 == UInt8(ascii: "F") ? 0xff : $0 })
     }
   }
 

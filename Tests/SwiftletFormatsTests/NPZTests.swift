@@ -80,4 +80,18 @@ struct NPZTests {
     (end[8], end[10], end[12]) = (2, 2, UInt8(2 * entry.count))
     expectError(.badInput) { try NPZ.parse(twice + end) }
   }
+
+  /// The directory is believed only as far as the file is large: 64 MiB, or 200-fold.
+  @Test func bombsAreRefusedBeforeTheyExpand() throws {
+    var bytes = Self.compressed
+    let directory = try #require(
+      bytes.indices.first { bytes[$0...].starts(with: [0x50, 0x4b, 1, 2]) })
+    bytes.replaceSubrange(directory + 24..<directory + 28, with: [0, 0, 0, 0x7f])
+    expectError(.badInput, "expand to more than") { try NPZ.parse(bytes) }
+    // A size that is too large, and one that is too small, for what is there.
+    for size in [[0, 0, 1, 0], [1, 0, 0, 0]] as [[UInt8]] {
+      bytes.replaceSubrange(directory + 24..<directory + 28, with: size)
+      expectError(.badInput, "damaged") { try NPZ.parse(bytes) }
+    }
+  }
 }

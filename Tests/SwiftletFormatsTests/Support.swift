@@ -33,6 +33,11 @@ func link(_ target: String, _ folder: String, _ name: String) throws {
     atPath: "\(folder)/\(name)", withDestinationPath: target)
 }
 
+/// Gives a file a second name.
+func hardLink(_ file: String, _ name: String) throws {
+  try FileManager.default.linkItem(atPath: file, toPath: name)
+}
+
 /// The names in a folder, hidden ones included.
 func names(in folder: String) throws -> [String] {
   try FileManager.default.contentsOfDirectory(atPath: folder).sorted()

@@ -10,6 +10,8 @@ final class ElementSource {
   private let folder: String?
   /// Files beside the model that were opened, by the names that tensors give.
   private var files: [String: MappedFile] = [:]
+  /// Bytes of all tensors so far: several may have the same bytes of a file.
+  private var total = 0
 
   init(_ model: MappedFile, folder: String?) { (self.model, self.folder) = (model, folder) }
 
@@ -19,12 +21,37 @@ final class ElementSource {
     try locating("tensor '\(proto.name)'") {
       let type = try ElementType(proto)
       let shape = try Shape(checking: proto.dims.map(Int.init))
+      try count(shape, of: type.dtype)
+      try checkFields(proto)
       guard let place = try place(of: proto, type, shape) else { return try listed(proto, shape) }
       guard place.range.count == type.byteCount(shape.count) else {
         throw SwiftletError(
           .badInput, "\(place.range.count) bytes of data for \(type.dtype) \(shape)")
       }
       return place.file.withBytes(in: place.range) { type.tensor(shape, $0) }
+    }
+  }
+
+  /// - Throws: `badInput` if all tensors together exceed ``MemoryLimit``.
+  private func count(_ shape: Shape, of dtype: DType) throws {
+    let (bytes, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
+    guard !overflow, bytes <= MemoryLimit.bytes - total else {
+      throw SwiftletError(
+        .badInput, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
+        mend: "allow more with --max-memory")
+    }
+    total += bytes
+  }
+
+  /// - Throws: `badInput` if the elements are in several fields.
+  private func checkFields(_ proto: ONNX_TensorProto) throws {
+    let fields = [
+      proto.hasElementsField, !proto.floatData.isEmpty, !proto.doubleData.isEmpty,
+      !proto.int32Data.isEmpty, !proto.int64Data.isEmpty, !proto.uint64Data.isEmpty,
+      !proto.stringData.isEmpty, proto.dataLocation == .external,
+    ]
+    guard fields.count(where: { $0 }) <= 1 else {
+      throw SwiftletError(.badInput, "the elements are in several fields")
     }
   }
 
@@ -35,9 +62,7 @@ final class ElementSource {
     if proto.dataLocation == .external { return try external(proto) }
     guard proto.hasElementsField else { return nil }
     let isRaw = proto.elementsField == ONNXSkeleton.rawData
-    guard isRaw || type.isListed(in: Int(proto.elementsField)), proto.floatData.isEmpty,
-      proto.doubleData.isEmpty
-    else {
+    guard isRaw || type.isListed(in: Int(proto.elementsField)) else {
       throw SwiftletError(.badInput, "the elements are not in the field of their type")
     }
     return (model, Int(proto.elementsStart)..<Int(proto.elementsEnd))
@@ -47,14 +72,17 @@ final class ElementSource {
   private func external(
     _ proto: ONNX_TensorProto
   ) throws -> (file: MappedFile, range: Range<Int>) {
-    let entries = Dictionary(
-      proto.externalData.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    var entries: [String: String] = [:]
+    for entry in proto.externalData
+    where entries.updateValue(entry.value, forKey: entry.key) != nil {
+      throw SwiftletError(.badInput, "\(entry.key) of external data comes twice")
+    }
     guard let location = entries["location"] else {
       throw SwiftletError(.badInput, "data in another file, which is not named")
     }
     func number(_ key: String) throws -> Int? {
       guard let text = entries[key] else { return nil }
-      guard let value = Int(text), value >= 0 else {
+      guard text.allSatisfy({ "0"..."9" ~= $0 }), let value = Int(text) else {
         throw SwiftletError(.badInput, "\(key) '\(text)' of data in '\(location)'")
       }
       return value

@@ -30,7 +30,12 @@ public enum ONNXFile {
 
   private static func parse(_ file: MappedFile, folder: String?) throws -> Graph {
     let skeleton = try file.withBytes(in: 0..<file.count) { try ONNXSkeleton($0).bytes }
-    guard let model = try? ONNX_ModelProto(serializedBytes: skeleton) else { throw damaged }
+    var options = BinaryDecodingOptions()
+    // Room for what is in tensors and values.
+    options.messageDepthLimit = ONNXSkeleton.depthLimit + 16
+    guard let model = try? ONNX_ModelProto(serializedBytes: skeleton, options: options) else {
+      throw damaged
+    }
     guard model.hasGraph else { throw SwiftletError(.badInput, "this ONNX model has no graph") }
     return try ONNXReader(elements: ElementSource(file, folder: folder)).model(model)
   }

@@ -14,7 +14,14 @@ struct ONNXReader {
   let elements: ElementSource
 
   func model(_ proto: ONNX_ModelProto) throws -> Graph {
-    let opset = proto.opsetImport.first { $0.isStandard }?.version
+    guard proto.irVersion >= 1 else {
+      throw SwiftletError(.badInput, "version \(proto.irVersion) of the ONNX format")
+    }
+    let imports = proto.opsetImport.filter(\.isStandard)
+    let opset = imports.first?.version
+    guard imports.allSatisfy({ $0.version == opset }) else {
+      throw SwiftletError(.badInput, "several versions of ONNX's operator set are imported")
+    }
     guard let opset, 1...28 ~= opset else {
       throw SwiftletError(
         .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 1 to 28")
@@ -23,7 +30,10 @@ struct ONNXReader {
     rest.opsetImport.removeAll { $0.isStandard }
     rest.metadataProps = []
     var graph = try graph(proto.graph, opset: Int(opset), into: &rest)
-    for entry in proto.metadataProps { graph.metadata[entry.key] = entry.value }
+    for entry in proto.metadataProps
+    where graph.metadata.updateValue(entry.value, forKey: entry.key) != nil {
+      throw SwiftletError(.badInput, "the metadata '\(entry.key)' comes twice")
+    }
     graph.unread = try rest.serializedBytes()
     return graph
   }
@@ -92,6 +102,10 @@ struct ONNXReader {
       proto.opType, name: proto.name, domain: proto.domain, inputs: proto.input,
       outputs: proto.output)
     for attribute in proto.attribute {
+      guard node.attributes[attribute.name] == nil else {
+        throw SwiftletError(
+          .badInput, "attribute '\(attribute.name)' comes twice", at: node.label)
+      }
       node.attributes[attribute.name] = try locating(
         "attribute '\(attribute.name)' of \(node.label)"
       ) {
@@ -109,15 +123,17 @@ struct ONNXReader {
   }
 
   private func attribute(_ proto: ONNX_AttributeProto, opset: Int) throws -> Attribute {
+    try proto.checkFields()
     switch proto.type {
     case .float: return .float(proto.f)
     case .int: return .int(Int(proto.i))
-    case .string: return .string(String(decoding: proto.s, as: UTF8.self))
     case .tensor: return .tensor(try elements.tensor(proto.t))
     case .graph: return .graph(try graph(proto.g, opset: opset))
     case .floats: return .floats(proto.floats)
     case .ints: return .ints(proto.ints.map(Int.init))
-    case .strings: return .strings(proto.strings.map { String(decoding: $0, as: UTF8.self) })
+    // Bytes that are no text are kept as they are.
+    case .string where proto.text != nil: return .string(proto.text!)
+    case .strings where proto.texts != nil: return .strings(proto.texts!)
     default:
       guard !proto.hasT, !proto.hasG else {
         throw SwiftletError(.badInput, "a tensor or a graph in an attribute of another kind")
@@ -145,6 +161,25 @@ extension ONNX_TensorProto {
 }
 
 extension ONNX_AttributeProto {
+  fileprivate var text: String? { String(validating: s, as: UTF8.self) }
+
+  fileprivate var texts: [String]? {
+    let texts = strings.compactMap { String(validating: $0, as: UTF8.self) }
+    return texts.count == strings.count ? texts : nil
+  }
+
+  /// - Throws: `badInput` if there are values of another kind than the attribute says.
+  fileprivate func checkFields() throws {
+    guard hasType else { return }
+    let present: [(AttributeType, Bool)] = [
+      (.float, hasF), (.int, hasI), (.string, hasS), (.tensor, hasT), (.graph, hasG),
+      (.floats, !floats.isEmpty), (.ints, !ints.isEmpty), (.strings, !strings.isEmpty),
+    ]
+    guard present.allSatisfy({ $0 == type || !$1 }) else {
+      throw SwiftletError(.badInput, "the values are not of the kind that is given")
+    }
+  }
+
   /// What an attribute says besides its value, under its name; `nil` if there is nothing.
   fileprivate func unread() throws -> ONNX_AttributeProto? {
     var rest = ONNX_AttributeProto()

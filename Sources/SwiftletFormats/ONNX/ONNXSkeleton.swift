@@ -26,8 +26,8 @@ struct ONNXSkeleton {
     }
   }
 
-  /// Messages nest no deeper than this; SwiftProtobuf has the same limit.
-  private static let depthLimit = 100
+  /// Graphs nest no deeper than this: 64 of them, each an attribute of a node of the one before.
+  static let depthLimit = 3 * 64
 
   /// - Throws: `badInput` if the bytes are no protobuf messages.
   init(_ file: Span<UInt8>) throws {
@@ -38,7 +38,8 @@ struct ONNXSkeleton {
   private mutating func copy(
     _ message: Message, _ file: Span<UInt8>, _ fields: inout WireFields, depth: Int
   ) throws {
-    guard depth < Self.depthLimit else {
+    // A node, its attribute and a tensor there may follow the last graph.
+    guard depth < Self.depthLimit + (message == .graph ? 0 : 3) else {
       throw SwiftletError(.badInput, "the model's graphs are nested too deeply")
     }
     if message == .tensor { return try copyTensor(file, &fields) }
@@ -67,9 +68,9 @@ struct ONNXSkeleton {
     var elements: [WireFields.Field] = []
     while let field = try fields.next(file) {
       switch field.number {
-      case Self.floatData, Self.rawData,
-        Self.doubleData where field.hasLength:
-        elements.append(field)
+      case Self.floatData, Self.rawData, Self.doubleData:
+        // Numbers one by one stay in the message, as do fields of a kind that is none of these.
+        if field.hasLength { elements.append(field) } else { append(file, field.whole) }
       case 536_870_909...: break
       default: append(file, field.whole)
       }

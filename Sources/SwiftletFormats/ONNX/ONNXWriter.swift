@@ -53,7 +53,7 @@ final class ONNXWriter {
     var proto = try ONNX_NodeProto(serializedBytes: node.unread)
     let notes = Dictionary(
       proto.attribute.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
-    proto.name = node.name
+    if !node.name.isEmpty { proto.name = node.name }
     proto.opType = node.opType
     if !node.domain.isEmpty { proto.domain = node.domain }
     proto.input = node.inputs

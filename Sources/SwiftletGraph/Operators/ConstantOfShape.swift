@@ -18,6 +18,7 @@ public struct ConstantOfShape: Operator {
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
+    _ = try required(inputs, 0, "shape")
     let extents = try integers(inputs, 0, "shape") ?? []
     return [TensorInfo(value.dtype, try Shape(checking: extents))]
   }

@@ -52,7 +52,8 @@ public struct ConvTranspose: FloatOperator {
     let extra = try node.ints("output_padding") ?? kernel.map { _ in 0 }
     let declared = try node.ints("output_shape")
     guard extra.count == kernel.count, extra.allSatisfy({ 0...SlidingWindow.limit ~= $0 }),
-      declared.map({ $0.count == kernel.count }) ?? true
+      declared.map({ $0.count == kernel.count && $0.allSatisfy(SlidingWindow.extents.contains) })
+        ?? true
     else { throw mismatch("output_padding \(extra), output_shape \(declared ?? [])") }
     return SlidingWindow.Placement(
       try kernel.indices.map { index in

@@ -10,6 +10,7 @@ public struct Expand: MovingOperator {
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
+    _ = try required(inputs, 1, "shape")
     let extents = try integers(inputs, 1, "shape") ?? []
     return [TensorInfo(x.dtype, try target(x.shape, extents))]
   }

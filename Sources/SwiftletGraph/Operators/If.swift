@@ -21,7 +21,7 @@ public struct If: Operator {
           .badInput,
           "'\(name)' has \(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs")
       }
-      return try locating(name) { try Plan(graph, captured: node.captures, custom: [:]) }
+      return try locating(name) { try Plan(graph, captured: node.captures) }
     }
     branches = (try branch("then_branch"), try branch("else_branch"))
   }

@@ -64,6 +64,7 @@ public struct Pad: MovingOperator {
     if inputs.count > 2, let value = inputs[2], value.dtype != x.dtype || value.shape.count != 1 {
       throw mismatch("the constant is \(value.dtype) \(value.shape) for \(x.dtype) input")
     }
+    if attributePads == nil { _ = try required(inputs, 1, "pads") }
     let pads = try attributePads ?? integers(inputs, 1, "pads") ?? []
     let ends = try ends(x.shape, pads, integers(inputs, 3, "axes"))
     for (axis, ends) in ends.enumerated() {

@@ -88,7 +88,7 @@ package struct SlidingWindow: Sendable, Equatable {
     func paddedTaps(_ position: Int) -> Int {
       let start = position * stride - before
       let end = min(start + (kernel - 1) * dilation + 1, input + after)
-      return Swift.stride(from: start, to: end, by: dilation).underestimatedCount
+      return end > start ? (end - start - 1) / dilation + 1 : 0
     }
 
     /// Whether every window has at least one tap inside the image.

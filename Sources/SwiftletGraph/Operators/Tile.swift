@@ -10,6 +10,7 @@ public struct Tile: MovingOperator {
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
+    _ = try required(inputs, 1, "repeats")
     let repeats = try integers(inputs, 1, "repeats") ?? []
     guard repeats.count == x.shape.rank else { throw mismatch("\(repeats) repeats of \(x.shape)") }
     // The shape with both factors of each extent apart shows whether a product would overflow.

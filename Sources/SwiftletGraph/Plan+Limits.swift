@@ -1,0 +1,62 @@
+import SwiftletCore
+
+extension Plan {
+  /// Elements of small values that inference keeps take no more bytes than this.
+  static let knownBytesLimit = 64 << 20
+
+  /// - Throws: `badInput` if the constants of the graph exceed ``MemoryLimit``.
+  func checkConstants() throws {
+    guard constants.values.reduce(0, { $0 + $1.byteCount }) <= MemoryLimit.bytes else {
+      throw SwiftletError(
+        .badInput, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
+        mend: "allow more with --max-memory")
+    }
+  }
+
+  /// Checks, before memory is sought, that the values alive at any of the first `known` steps fit
+  /// into what is left of the budget. Constants and inputs are counted, captured values are not.
+  func checkPeak(_ infos: [TensorInfo?], known: Int, _ budget: RunBudget) throws {
+    var alive = constants.values.reduce(0) { $0 + $1.byteCount }
+    func bytes(_ slot: Int) -> Int {
+      guard constants[slot] == nil, !isCaptured(slot), let info = infos[slot] else { return 0 }
+      return info.byteCount
+    }
+    alive += inputs.reduce(0) { $0 + bytes($1.slot) }
+    try budget.check(alive)
+    for step in steps[..<known] {
+      alive += step.outputs.reduce(0) { $0 + bytes($1) }
+      try locating(step.label) { try budget.check(alive) }
+      alive -= step.releases.reduce(0) { $0 + bytes($1) }
+    }
+  }
+
+  /// Checks that the results have the element types that the model declares.
+  func checkResults(_ infos: [TensorInfo?]) throws {
+    for (declared, output) in zip(declaredOutputs, outputs) {
+      guard let info = infos[output.slot], declared.dtype != info.dtype else { continue }
+      throw SwiftletError(
+        .badInput,
+        "output '\(declared.name)' is \(info.dtype), and the model declares \(declared.dtype)")
+    }
+  }
+
+  /// Checks that a symbol stands for one extent, whichever input it is met in.
+  func checkSymbols(_ shapes: [String: Shape]) throws {
+    var seen: [String: (extent: Int, input: String)] = [:]
+    for (info, _) in inputs {
+      guard let shape = shapes[info.name] else { continue }
+      for case (.symbolic(let symbol), let extent) in zip(info.dimensions, shape.dimensions)
+      where !symbol.isEmpty {
+        let known = seen[symbol] ?? (extent, info.name)
+        guard known.extent == extent else {
+          throw SwiftletError(
+            .badInput,
+            "'\(symbol)' is \(extent) in input '\(info.name)' and \(known.extent) in "
+              + "'\(known.input)'",
+            mend: "give inputs that agree, \(info.name) as \(info.shapeDescription)")
+        }
+        seen[symbol] = known
+      }
+    }
+  }
+}

@@ -1,0 +1,3 @@
+#pragma once
+
+int SwiftletFuzz_main(int argc, char **argv);

@@ -1,0 +1,93 @@
+import Foundation
+import Swiftlet
+
+/// Gives each input to one parser, which the variable `SWIFTLET_FUZZ` names. Refusals are fine; what
+/// is found ends the process.
+private enum Target: String {
+  case onnx, safetensors, npy, npz, idx
+
+  static let chosen: Target = {
+    let name = ProcessInfo.processInfo.environment["SWIFTLET_FUZZ"] ?? ""
+    guard let target = Target(rawValue: name) else {
+      fatalError("SWIFTLET_FUZZ must be onnx, safetensors, npy, npz or idx")
+    }
+    // What a run may take is bounded well below libFuzzer's own limits.
+    MemoryLimit.bytes = 64 << 20
+    StepLimit.steps = 20_000
+    return target
+  }()
+
+  func parse(_ bytes: [UInt8]) throws {
+    switch self {
+    case .onnx: try runModel(bytes)
+    case .safetensors:
+      let file = try Safetensors(decoding: bytes, file: "fuzz")
+      let again = try Safetensors(decoding: file.encoded(), file: "fuzz")
+      precondition(again.tensors.keys.sorted() == file.tensors.keys.sorted())
+    case .npy:
+      let array = try NPY.parse(bytes)
+      let again = try NPY.parse(NPY.serialized(array))
+      precondition(again.shape == array.shape)
+    case .npz: _ = try NPZ.parse(bytes)
+    case .idx: _ = try IDX.decode(bytes, file: "fuzz")
+    }
+  }
+
+  /// Parses a model, writes it, plans it, and runs it if that is little work.
+  private func runModel(_ bytes: [UInt8]) throws {
+    let graph = try ONNXFile.parse(bytes)
+    _ = try ONNXFile.parse(ONNXFile.serialized(graph))
+    _ = graph.simplified()
+    let plan = try Plan(graph)
+    let shapes = try plan.inputShapes(batch: 2)
+    let infos = try? plan.infer(shapes)
+    let cost = try? plan.macs(batch: 2).reduce(0) { $0.addingReportingOverflow($1).partialValue }
+    let elements = infos?.values.reduce(0) { $0 + $1.shape.count } ?? 0
+    guard 0..<1_000_000 ~= cost ?? 0, elements < 1_000_000,
+      shapes.values.allSatisfy({ $0.count < 100_000 })
+    else { return }
+    var inputs: [String: AnyTensor] = [:]
+    for input in graph.dataInputs {
+      let ones = AnyTensor(Tensor<Float>(shapes[input.name]!, repeating: 1))
+      inputs[input.name] = ones.cast(to: input.dtype)
+    }
+    _ = try plan.run(inputs, ExecutionContext())
+  }
+}
+
+extension AnyTensor {
+  /// The same numbers in another type, by the operator that does it in models.
+  fileprivate func cast(to dtype: DType) -> AnyTensor {
+    let graph = Graph(
+      name: "cast",
+      nodes: [
+        Node("CastLike", name: "c", inputs: ["x", "like"], outputs: ["y"])
+      ],
+      initializers: ["like": Self.zeros(dtype)],
+      inputs: [ValueInfo("x", .float32, shape.dimensions.map(Dimension.fixed))],
+      outputs: [ValueInfo("y", dtype, shape.dimensions.map(Dimension.fixed))])
+    return try! Plan(graph).run(["x": self], ExecutionContext())["y"]!
+  }
+
+  private static func zeros(_ dtype: DType) -> AnyTensor {
+    switch dtype {
+    case .float64: .float64(Tensor(zeros: []))
+    case .int8: .int8(Tensor(zeros: []))
+    case .uint8: .uint8(Tensor(zeros: []))
+    case .int16: .int16(Tensor(zeros: []))
+    case .uint16: .uint16(Tensor(zeros: []))
+    case .int32: .int32(Tensor(zeros: []))
+    case .uint32: .uint32(Tensor(zeros: []))
+    case .int64: .int64(Tensor(zeros: []))
+    case .uint64: .uint64(Tensor(zeros: []))
+    case .bool: .bool(Tensor(zeros: []))
+    default: .float32(Tensor(zeros: []))
+    }
+  }
+}
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  _ = try? Target.chosen.parse(Array(UnsafeBufferPointer(start: data, count: count)))
+  return 0
+}

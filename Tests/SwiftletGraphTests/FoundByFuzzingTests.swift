@@ -1,0 +1,55 @@
+import SwiftletCore
+import SwiftletGraph
+import Testing
+
+/// What fuzzers and damaged files have found: each ended the process once.
+struct FoundByFuzzingTests {
+  private func plan(_ node: Node, _ inputs: [ValueInfo]) throws -> Plan {
+    try Plan(
+      Graph(
+        name: "found", nodes: [node], inputs: inputs,
+        outputs: [ValueInfo("y", .float32, [.symbolic("")])]))
+  }
+
+  /// Inputs that the operator needs, and the model leaves out.
+  @Test(arguments: ["ConstantOfShape", "Expand", "Tile", "Pad", "Reshape"])
+  func inputsMustNotBeMissing(opType: String) throws {
+    let inputs = opType == "ConstantOfShape" ? [] : ["x"]
+    let plan = try plan(
+      Node(opType, name: "n", inputs: inputs, outputs: ["y"]),
+      inputs.map { ValueInfo($0, .float32, []) })
+    let error = #expect(throws: SwiftletError.self) {
+      try plan.run(
+        inputs.isEmpty ? [:] : ["x": .float32(Tensor([], [1]))], ExecutionContext())
+    }
+    #expect(error?.code == .badInput)
+  }
+
+  @Test(arguments: [Int.min, -1, 0, .max])
+  func extentsOfResultsMustBePossible(extent: Int) throws {
+    let plan = try plan(
+      Node(
+        "ConvTranspose", name: "n", inputs: ["x", "w"], outputs: ["y"],
+        attributes: ["output_shape": .ints([extent])]),
+      [
+        ValueInfo("x", .float32, [1, 1, 2].map(Dimension.fixed)),
+        ValueInfo("w", .float32, [1, 1, 1].map(Dimension.fixed)),
+      ])
+    let error = #expect(throws: SwiftletError.self) { try plan.infer(plan.inputShapes(batch: 1)) }
+    #expect(error?.code == .badInput)
+  }
+
+  /// A window of 2²⁰ taps, nearly all of them in the padding, at 2²⁰ places.
+  @Test func windowsInThePaddingAreCountedNotWalked() throws {
+    let reach = 1 << 20
+    let plan = try plan(
+      Node(
+        "AveragePool", name: "n", inputs: ["x"], outputs: ["y"],
+        attributes: [
+          "kernel_shape": .ints([reach]), "pads": .ints([reach - 1, reach - 1]),
+          "count_include_pad": .int(1),
+        ]), [ValueInfo("x", .float32, [1, 1, 1].map(Dimension.fixed))])
+    let result = try plan.run(["x": .float32(Tensor([1, 1, 1], [1]))], ExecutionContext())
+    #expect(result["y"] == .float32(Tensor([1, 1, reach], repeating: 1 / Float(reach))))
+  }
+}
