@@ -64,7 +64,7 @@ public struct Graph: Sendable, Equatable {
       result.formUnion(node.reads.filter { !$0.isEmpty && !known.contains($0) })
       known.formUnion(node.outputs)
     }
-    return result.union(outputs.map(\.name).filter { !known.contains($0) })
+    return result.union(outputs.map(\.name).filter { !$0.isEmpty && !known.contains($0) })
   }
 
   /// The position of the node that writes the value; `nil` for inputs and initializers.

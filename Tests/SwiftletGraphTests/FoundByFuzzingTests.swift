@@ -25,6 +25,24 @@ struct FoundByFuzzingTests {
     #expect(error?.code == .badInput)
   }
 
+  /// An output of a branch that has no name is not a value of the graph around it.
+  @Test func outputsOfBranchesHaveNames() throws {
+    func branch(_ output: String) -> Attribute {
+      .graph(
+        Graph(
+          name: "b", nodes: [Node("Neg", name: "n", inputs: ["x"], outputs: ["b"])],
+          outputs: [ValueInfo(output, .float32, [])]))
+    }
+    let error = #expect(throws: SwiftletError.self) {
+      try plan(
+        Node(
+          "If", name: "i", inputs: ["c"], outputs: ["y"],
+          attributes: ["then_branch": branch("b"), "else_branch": branch("")]),
+        [ValueInfo("c", .bool, []), ValueInfo("x", .float32, [])])
+    }
+    #expect(error?.description.contains("is written by no node") == true)
+  }
+
   @Test(arguments: [Int.min, -1, 0, .max])
   func extentsOfResultsMustBePossible(extent: Int) throws {
     let plan = try plan(
