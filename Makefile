@@ -46,8 +46,8 @@ test: deps ## Build and run all tests, with OpenBLAS and without
 
 test-tsan: deps ## Run what shares memory between threads under the thread sanitizer
 	$(BUILD) $(TSAN) --build-tests
-	TSAN_OPTIONS=halt_on_error=1 $(SWIFT) test -c $(CONFIGURATION) $(TSAN) --skip-build \
-	  --filter '$(TSAN_TESTS)'
+	TSAN_OPTIONS='halt_on_error=1 suppressions=$(CURDIR)/Tests/thread-sanitizer.txt' \
+	  $(SWIFT) test -c $(CONFIGURATION) $(TSAN) --skip-build --filter '$(TSAN_TESTS)'
 
 demo: build ## Train, compress five ways and compare, on Fashion-MNIST
 	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" examples/demo.sh $(OUT)

@@ -115,7 +115,7 @@ struct WorkerTeamTests {
   @Test func threadsTakeTurns() {
     let total = Atomic(0)
     onThreads(8) { _ in
-      for _ in 0..<50 {
+      for _ in 0..<10 {
         let barrier = SpinBarrier(count: 2)
         together(2) { _ in
           barrier.wait()
@@ -123,6 +123,6 @@ struct WorkerTeamTests {
         }
       }
     }
-    #expect(total.load(ordering: .relaxed) == 8 * 50 * 2)
+    #expect(total.load(ordering: .relaxed) == 8 * 10 * 2)
   }
 }
