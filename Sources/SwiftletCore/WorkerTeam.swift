@@ -37,8 +37,10 @@ final class WorkerTeam: @unchecked Sendable {
   ///
   /// - Returns: False, without having called it, if the team is not to be had.
   func run(_ count: Int, _ body: (Int) -> Void) -> Bool {
-    guard getpid() == owner, isBusy.compareExchange(
-      expected: false, desired: true, ordering: .acquiring).exchanged
+    guard getpid() == owner,
+      isBusy.compareExchange(
+        expected: false, desired: true, ordering: .acquiring
+      ).exchanged
     else { return false }
     defer { isBusy.store(false, ordering: .releasing) }
     guard hire(count - 1) else { return false }

@@ -25,7 +25,8 @@ struct Program: Sendable {
 
   init(_ layers: [any Layer], _ values: [Value], images: Int, pool: ThreadPool) {
     let threads = pool.count
-    sharesLayers = threads > 1 && (images < threads || (images % threads != 0 && images < 4 * threads))
+    sharesLayers =
+      threads > 1 && (images < threads || (images % threads != 0 && images < 4 * threads))
     let arena = Arena(layers, values)
     let share = sharesLayers ? images : (images + threads - 1) / threads
     chunk = max(1, min(share, Self.cachedBytes / max(1, arena.byteCount(images: 1))))
@@ -89,7 +90,9 @@ struct Program: Sendable {
         }
       }
     }
-    if pool.count > 1 && images > 0 && (sharesLayers ? runSharing(ends) : runChunks(ends)) { return }
+    if pool.count > 1 && images > 0 && (sharesLayers ? runSharing(ends) : runChunks(ends)) {
+      return
+    }
     forEachChunk(ends) { memory, images in
       for step in steps { step.run(memory, images, 0..<step.items(images)) }
     }

@@ -23,7 +23,8 @@ struct Segments {
     self.graph = graph
     self.graph.nodes = []
     let order = graph.nodes.indices.sorted { (phases[$0], $0) < (phases[$1], $1) }
-    for start in order.indices where start == 0 || phases[order[start]] != phases[order[start - 1]] {
+    for start in order.indices where start == 0 || phases[order[start]] != phases[order[start - 1]]
+    {
       let phase = phases[order[start]]
       let members = order[start...].prefix { phases[$0] == phase }
       if phase % 2 != 0 {
@@ -65,7 +66,8 @@ struct Segments {
     return facts.graph.nodes.indices.map { index in
       let node = facts.graph.nodes[index]
       let isLowered = facts.isLowered(index)
-      let reads = isLowered ? LoweringRegistry.operators[node.opType]!.data(node, facts) : node.reads
+      let reads =
+        isLowered ? LoweringRegistry.operators[node.opType]!.data(node, facts) : node.reads
       let latest = reads.compactMap { byName[$0] }.max() ?? -1
       let phase = (latest % 2 == 0) == isLowered ? latest : latest + 1
       for name in node.outputs { byName[name] = phase }

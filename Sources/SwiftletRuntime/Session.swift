@@ -148,7 +148,8 @@ public struct Session: Sendable {
       let images = shapes.first { $0.rank > 0 }?[0] ?? 1
       let segments = Segments(graph, infos, images: images, pool: context.pool, cache: cache)
       return Compiled(
-        shapes, try Plan(segments.graph, captured: nil, custom: segments.segments), segments.segments)
+        shapes, try Plan(segments.graph, captured: nil, custom: segments.segments),
+        segments.segments)
     }
   }
 }

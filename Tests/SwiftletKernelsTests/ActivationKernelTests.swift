@@ -64,7 +64,9 @@ struct ActivationKernelTests {
     return x
   }()
 
-  private func apply(_ kernel: PointwiseKernel, _ activation: ElementFunction, _ x: [Float]) -> [Float] {
+  private func apply(_ kernel: PointwiseKernel, _ activation: ElementFunction, _ x: [Float])
+    -> [Float]
+  {
     var y = [Float](repeating: 7, count: x.count)
     unsafe x.withUnsafeBytes { from in
       unsafe y.withUnsafeMutableBytes { to in

@@ -122,7 +122,8 @@ struct WinogradKernelTests {
       width: test.width, height: test.height, bias: AlignedMemory(bias), addend: steps, low: low,
       high: high)
     unsafe kernel.synthesize(
-      output, ending, channelsFrom: 0, sums.base, addend: added.map { unsafe UnsafeRawPointer($0.base) },
+      output, ending, channelsFrom: 0, sums.base,
+      addend: added.map { unsafe UnsafeRawPointer($0.base) },
       into: result.base, tiles: 0..<tiles)
     let floats = (0..<count + 64).map {
       unsafe result.base.load(fromByteOffset: 4 * $0, as: Float.self)

@@ -37,7 +37,8 @@ struct ChannelsLayer: Layer {
     ) { memory, _, items in
       for item in items {
         let (image, row) = (item / from.height, item % from.height)
-        let source = unsafe memory.start(layer.input) + image * from.steps.image
+        let source =
+          unsafe memory.start(layer.input) + image * from.steps.image
           + row * from.steps.row
         let target = unsafe memory.start(layer.output) + image * to.steps.image + row * to.steps.row
         let numbers =

@@ -14,6 +14,9 @@ struct DepthwiseLayer: Layer {
   let cache: PackedWeights
 
   var reads: [Int] { [input] }
+  private var isInteger: Bool {
+    if case .integer = weights { true } else { false }
+  }
   var writes: Int? { ending.output }
 
   func step(_ values: [Value], threads: Int) -> Step {
@@ -24,7 +27,7 @@ struct DepthwiseLayer: Layer {
       kernelWidth: window.width, kernelHeight: window.height, inX: window.strideX * from.pixel,
       inY: window.strideY * from.row, tapX: window.dilationX * from.pixel,
       tapY: window.dilationY * from.row, outX: to.pixel, outY: to.row)
-    let packed = cache.packed("\(key) depthwise") { pack() }
+    let packed = cache.packed("\(key) depthwise \(isInteger)") { pack() }
     let (bias, scale) = constants
     let (input, output, ending) = (input, ending.output, ending)
     let corner = window.corner(image)

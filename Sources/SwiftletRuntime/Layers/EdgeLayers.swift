@@ -85,7 +85,8 @@ struct StoreBytesLayer: Layer {
     let (input, output, value) = (input, output, values[input])
     let (steps, mask) = (value.steps, UInt8(isSigned ? 128 : 0))
     // Bytes between what follows each other in the output, innermost last, and how many there are.
-    let axes = isRows
+    let axes =
+      isRows
       ? [(value.height, steps.row), (value.width, steps.pixel), (value.channels, 1)]
       : [(value.channels, 1), (value.height, steps.row), (value.width, steps.pixel)]
     return Step(label: label, kernel: "layout", reads: reads, writes: nil, items: { $0 }) {

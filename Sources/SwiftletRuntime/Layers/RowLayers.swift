@@ -26,9 +26,11 @@ struct RowLayer: Layer {
       for item in items {
         let (image, pixel) = (item / from.pixels, item % from.pixels)
         let (row, column) = (pixel / from.width, pixel % from.width)
-        let source = unsafe memory.start(layer.input) + image * from.steps.image
+        let source =
+          unsafe memory.start(layer.input) + image * from.steps.image
           + row * from.steps.row + column * from.steps.pixel
-        let target = unsafe memory.start(layer.output) + image * to.steps.image
+        let target =
+          unsafe memory.start(layer.output) + image * to.steps.image
           + row * to.steps.row + column * to.steps.pixel
         switch layer.operation {
         case .softmax:
@@ -66,7 +68,8 @@ struct ConcatLayer: Layer {
         let (image, row) = (item / to.height, item % to.height)
         var target = unsafe memory.start(output) + image * to.steps.image + row * to.steps.row
         for (input, from) in zip(inputs, sources) {
-          let source = unsafe memory.start(input) + image * from.steps.image
+          let source =
+            unsafe memory.start(input) + image * from.steps.image
             + row * from.steps.row
           let count = from.channels * from.elementSize
           for column in 0..<to.width {

@@ -19,7 +19,8 @@ struct WinogradLayer {
   private let addendSteps: ImageSteps
 
   /// Off with `SWIFTLET_WINOGRAD=0`.
-  static let isAllowed = unsafe getenv("SWIFTLET_WINOGRAD").map { unsafe String(cString: $0) } != "0"
+  static let isAllowed =
+    unsafe getenv("SWIFTLET_WINOGRAD").map { unsafe String(cString: $0) } != "0"
 
   /// Whether the layer is of the kind, whatever its size.
   static func fits(_ window: Window, groups: Int, _ weights: Weights) -> Bool {
@@ -61,7 +62,9 @@ struct WinogradLayer {
 
     init(m: Int, _ image: Value, _ result: Value) {
       let (inputs, outputs) = (Double(image.channels), Double(result.channels))
-      let rows, taps, depth: Double
+      let rows: Double
+      let taps: Double
+      let depth: Double
       var work = 0.0
       if m == 0 {
         (rows, taps, depth) = (Double(result.pixels), 9, 9 * inputs)
@@ -83,7 +86,8 @@ struct WinogradLayer {
   }
 
   func step(threads: Int) -> Step {
-    guard case .float(let tensor) = layer.weights, case .float(let biases) = layer.ending.bias else {
+    guard case .float(let tensor) = layer.weights, case .float(let biases) = layer.ending.bias
+    else {
       preconditionFailure("Winograd's filtering of integers")
     }
     let (kernel, transform) = (ProductKernel.float, WinogradKernel.current)
@@ -168,7 +172,8 @@ struct WinogradLayer {
         width: 1, height: 1, input: rows, output: results, addend: results, outer: 1, inner: 1,
         words: image.channels, outerStep: 0, innerStep: 0),
       columns: part.count, weights: weights,
-      from: 4 * image.channels * (coefficient * kernel.paddedColumns(layer.columns) + part.lowerBound),
+      from: 4 * image.channels
+        * (coefficient * kernel.paddedColumns(layer.columns) + part.lowerBound),
       Product.Ending(bias: AlignedMemory(zeros), low: -.infinity, high: .infinity), threads: 1)
   }
 

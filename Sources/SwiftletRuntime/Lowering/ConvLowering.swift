@@ -9,7 +9,8 @@ enum ConvLowering: LoweredOperator {
     facts.isImages(node.inputs[0], ranks: 4...4)
       && facts.isImages(node.outputs[0], ranks: 4...4)
       && ProductWeights(node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])
-        != nil && place(node, facts) != nil
+        != nil
+      && place(node, facts) != nil
   }
 
   private static func place(_ node: Node, _ facts: GraphFacts) -> SlidingWindow.Placement? {
@@ -114,8 +115,10 @@ struct ProductWeights {
     }
     let axis = (try? source.int("axis", default: 1)) ?? 1
     let channelAxis = transposed ? 1 : 0
-    guard scales.count == 1
-      || (scales.count == columns && (axis + tensor.shape.rank) % tensor.shape.rank == channelAxis)
+    guard
+      scales.count == 1
+        || (scales.count == columns
+          && (axis + tensor.shape.rank) % tensor.shape.rank == channelAxis)
     else { return nil }
     let rows = (transposed ? tensor.permuted(to: [1, 0]) : tensor).contiguous()
     guard rows.count / columns <= integerDepth else { return nil }
@@ -188,7 +191,8 @@ extension Lowering {
     _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
   ) {
     let name = node.outputs[0]
-    let isDepthwise = groups > 1 && groups == size(of: node.inputs[0]).channels
+    let isDepthwise =
+      groups > 1 && groups == size(of: node.inputs[0]).channels
       && facts.shape(name)[1] == groups
     let input: Int
     let constants: Weights
