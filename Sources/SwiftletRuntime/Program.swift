@@ -29,7 +29,10 @@ struct Program: Sendable {
       threads > 1 && (images < threads || (images % threads != 0 && images < 4 * threads))
     let arena = Arena(layers, values)
     let share = sharesLayers ? images : (images + threads - 1) / threads
-    chunk = max(1, min(share, Self.cachedBytes / max(1, arena.byteCount(images: 1))))
+    // As many as fit, evened out so that all threads have the same number of chunks.
+    let fitting = max(1, Self.cachedBytes / max(1, arena.byteCount(images: 1)))
+    let rounds = max(1, (share + fitting - 1) / fitting)
+    chunk = max(1, (share + rounds - 1) / rounds)
     var steps: [Step] = []
     for layer in layers {
       if let value = layer.writes, !values[value].halo.isEmpty {
