@@ -48,7 +48,7 @@ struct Program: Sendable {
   }
 
   private static func border(of index: Int, _ value: Value) -> Step {
-    Step(label: "border", kernel: "fill", reads: [], writes: index, items: { $0 }) {
+    Step(label: "border", kernel: "fill", reads: [], writes: index, items: Step.perImage(1)) {
       memory, _, images in
       unsafe value.fillHalo(memory.start(index), images: images)
     }

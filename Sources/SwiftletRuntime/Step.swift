@@ -14,6 +14,9 @@ struct Step: Sendable {
   let items: @Sendable (_ images: Int) -> Int
   /// Computes some of the pieces.
   let run: @Sendable (_ memory: Memory, _ images: Int, _ items: Range<Int>) -> Void
+
+  /// So many pieces for each image.
+  static func perImage(_ count: Int) -> @Sendable (_ images: Int) -> Int { { $0 * count } }
 }
 
 /// Where the values of a running program lie. Images are those of the chunk that is being computed.

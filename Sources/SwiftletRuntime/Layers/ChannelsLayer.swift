@@ -33,7 +33,7 @@ struct ChannelsLayer: Layer {
     }
     return Step(
       label: label, kernel: "\(isSum ? "add" : "multiply") channels \(kernel.name)", reads: reads,
-      writes: output, items: { $0 * from.height }
+      writes: output, items: Step.perImage(from.height)
     ) { memory, _, items in
       for item in items {
         let (image, row) = (item / from.height, item % from.height)

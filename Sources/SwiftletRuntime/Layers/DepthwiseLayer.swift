@@ -34,7 +34,7 @@ struct DepthwiseLayer: Layer {
     let kernel = WindowKernel.current
     return Step(
       label: label, kernel: "depthwise \(kernel.name)", reads: reads, writes: output,
-      macs: result.count * window.height * window.width, items: { $0 * result.height }
+      macs: result.count * window.height * window.width, items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in
         let source = unsafe memory.start(input) - corner + image * from.image

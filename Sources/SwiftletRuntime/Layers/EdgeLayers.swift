@@ -19,7 +19,7 @@ struct LoadLayer: Layer {
     let (steps, kernel) = (value.steps, PointwiseKernel.current)
     return Step(
       label: label, kernel: "layout \(kernel.name)", reads: [], writes: output,
-      items: { $0 * edge.rows }
+      items: Step.perImage(edge.rows)
     ) { memory, _, items in
       forEachImage(items, rows: edge.rows) { image, rows in
         let planes = unsafe memory.inputs[input] + image * 4 * value.count
@@ -53,7 +53,7 @@ struct StoreLayer: Layer {
     let (steps, kernel) = (value.steps, PointwiseKernel.current)
     return Step(
       label: label, kernel: "layout \(kernel.name)", reads: reads, writes: nil,
-      items: { $0 * edge.rows }
+      items: Step.perImage(edge.rows)
     ) { memory, _, items in
       forEachImage(items, rows: edge.rows) { image, rows in
         let pixels = unsafe memory.start(input) + image * steps.image
@@ -89,7 +89,8 @@ struct StoreBytesLayer: Layer {
       isRows
       ? [(value.height, steps.row), (value.width, steps.pixel), (value.channels, 1)]
       : [(value.channels, 1), (value.height, steps.row), (value.width, steps.pixel)]
-    return Step(label: label, kernel: "layout", reads: reads, writes: nil, items: { $0 }) {
+    return Step(label: label, kernel: "layout", reads: reads, writes: nil, items: Step.perImage(1))
+    {
       memory, _, items in
       for image in items {
         var target = unsafe memory.outputs[output] + image * value.count

@@ -44,7 +44,7 @@ struct ElementwiseLayer: Layer {
     let kernel = PointwiseKernel.current
     return Step(
       label: label, kernel: "\(operation.name) \(kernel.name)", reads: reads, writes: output,
-      items: { $0 * height }
+      items: Step.perImage(height)
     ) { memory, _, items in
       for item in items {
         let (image, row) = (item / height, item % height)

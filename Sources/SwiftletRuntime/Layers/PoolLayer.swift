@@ -34,7 +34,7 @@ struct PoolLayer: Layer {
     let (kernel, window) = (WindowKernel.current, geometry)
     return Step(
       label: label, kernel: "pool \(kernel.name)", reads: reads, writes: output,
-      items: { $0 * result.height }
+      items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in
         let source = unsafe memory.start(input) + image * from.image

@@ -56,10 +56,13 @@ struct ProductLayer: Layer {
     let corner = window.corner(image)
     let inputShare = channels * image.elementSize
     let (outputShare, addendShare) = (share * result.elementSize, share * 4)
+    let items: @Sendable (Int) -> Int = { images in
+      products.reduce(0) { $0 + $1.items(images: images) }
+    }
     return Step(
       label: label, kernel: kernel.name, reads: reads, writes: output,
       macs: result.pixels * columns * channels * window.height * window.width,
-      items: { images in products.reduce(0) { $0 + $1.items(images: images) } }
+      items: items
     ) { memory, images, items in
       var start = 0
       for (group, product) in products.enumerated() {

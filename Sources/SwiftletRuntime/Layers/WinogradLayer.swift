@@ -116,10 +116,11 @@ struct WinogradLayer {
     let steps = result.steps
     let perImage = tilesX * tilesY
     let (m, tilesX, tilesY) = (m, tilesX, tilesY)
+    let items: @Sendable (Int) -> Int = { parts.count * plan.blocks($0 * perImage) }
     return Step(
       label: layer.label, kernel: "winograd \(m)x\(m) \(kernel.name)", reads: layer.reads,
       writes: target, macs: result.pixels * columns * channels * 9, scratch: plan.byteCount,
-      items: { parts.count * plan.blocks($0 * perImage) }
+      items: items
     ) { memory, images, items in
       let total = images * perImage
       let blocks = plan.blocks(total)
