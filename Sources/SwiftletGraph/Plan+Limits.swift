@@ -40,13 +40,14 @@ extension Plan {
     }
   }
 
-  /// Checks that a symbol stands for one extent, whichever input it is met in.
+  /// Checks that a symbol stands for one extent, whichever input it is met in. A question mark, which
+  /// some exporters write for all unknown extents, is no symbol.
   func checkSymbols(_ shapes: [String: Shape]) throws {
     var seen: [String: (extent: Int, input: String)] = [:]
     for (info, _) in inputs {
       guard let shape = shapes[info.name] else { continue }
       for case (.symbolic(let symbol), let extent) in zip(info.dimensions, shape.dimensions)
-      where !symbol.isEmpty {
+      where !symbol.isEmpty && symbol != "?" {
         let known = seen[symbol] ?? (extent, info.name)
         guard known.extent == extent else {
           throw SwiftletError(
