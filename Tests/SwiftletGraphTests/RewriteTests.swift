@@ -139,3 +139,19 @@ struct RewriteTests {
       try Plan(after).run(x, ExecutionContext()) == Plan(graph).run(x, ExecutionContext()))
   }
 }
+
+struct FoldingLimitTests {
+  /// A small model must not grow to gigabytes while it is simplified.
+  @Test func chainsThatDoubleAreNotFolded() {
+    var graph = Graph(name: "g", outputs: [ValueInfo("y", .float32, [.symbolic("n")])])
+    graph.initializers["x0"] = .float32(Tensor([1024], repeating: 1))
+    for i in 0..<30 {
+      graph.nodes.append(
+        Node(
+          "Concat", name: "c\(i)", inputs: ["x\(i)", "x\(i)"],
+          outputs: [i == 29 ? "y" : "x\(i + 1)"], attributes: ["axis": .int(0)]))
+    }
+    let folded = graph.foldingConstants()
+    #expect(folded.nodes.count > 10 && folded.weightByteCount < 64 << 20)
+  }
+}

@@ -4,19 +4,22 @@ import SwiftletCore
 extension Graph {
   /// The same graph with the results of nodes that read nothing but constants as constants.
   ///
-  /// Left alone are `DequantizeLinear`, which would undo a quantization, results of the graph, and
-  /// results that are much larger than what they are made of.
+  /// Left alone are `DequantizeLinear`, which would undo a quantization, results of the graph, results
+  /// that are much larger than what they are made of, and what comes after results that take more
+  /// together than the graph's constants do: nodes in a row may double a value each.
   public func foldingConstants() -> Graph {
     var result = self
     let kept = Set(outputs.map(\.name))
+    var budget = 2 * weightByteCount + Self.smallResults
     result.nodes = []
     for node in nodes {
       guard node.captures.isEmpty, kept.isDisjoint(with: node.outputs),
-        let values = result.constantResults(of: node)
+        let values = result.constantResults(of: node, limit: budget)
       else {
         result.nodes.append(node)
         continue
       }
+      budget -= values.reduce(0) { $0 + $1.byteCount }
       for (name, value) in zip(node.outputs, values) where !name.isEmpty {
         result.initializers[name] = value
       }
@@ -27,8 +30,10 @@ extension Graph {
 
   /// Results may always have so many bytes, whatever they are made of.
   private static let smallResult = 1 << 20
+  /// All results together may always have so many.
+  private static let smallResults = 16 << 20
 
-  private func constantResults(of node: Node) -> [AnyTensor]? {
+  private func constantResults(of node: Node, limit most: Int) -> [AnyTensor]? {
     guard node.opType != "DequantizeLinear", node.opType != "Dropout" else { return nil }
     var operands: [AnyTensor?] = []
     for name in node.inputs {
@@ -43,7 +48,7 @@ extension Graph {
       let infos = try? op.infer(operands.map { $0.map(TensorInfo.init) }),
       infos.count >= node.outputs.count,
       infos.allSatisfy({ (try? $0.limited("")) != nil }),
-      infos.reduce(0, { $0 + $1.shape.count * $1.dtype.byteCount }) <= limit
+      infos.reduce(0, { $0 + $1.shape.count * $1.dtype.byteCount }) <= min(limit, most)
     else { return nil }
     return try? op.forward(&operands, ExecutionContext())
   }
