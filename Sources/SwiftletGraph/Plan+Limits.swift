@@ -16,17 +16,10 @@ extension Plan {
   /// Checks, before memory is sought, that the values alive at any of the first `known` steps fit
   /// into what is left of the budget. Constants and inputs are counted, captured values are not.
   func checkPeak(_ infos: [TensorInfo?], known: Int, _ budget: RunBudget) throws {
-    var alive = constants.values.reduce(0) { $0 + $1.byteCount }
-    func bytes(_ slot: Int) -> Int {
-      guard constants[slot] == nil, !isCaptured(slot), let info = infos[slot] else { return 0 }
-      return info.byteCount
-    }
-    alive += inputs.reduce(0) { $0 + bytes($1.slot) }
-    try budget.check(alive)
-    for step in steps[..<known] {
-      alive += step.outputs.reduce(0) { $0 + bytes($1) }
-      try locating(step.label) { try budget.check(alive) }
-      alive -= step.releases.reduce(0) { $0 + bytes($1) }
+    let own = constants.values.reduce(0) { $0 + $1.byteCount }
+    try forEachStep(steps[..<known], infos) { step, alive in
+      guard let step else { return try budget.check(own + alive) }
+      try locating(step.label) { try budget.check(own + alive) }
     }
   }
 

@@ -249,18 +249,28 @@ public struct Plan: Sendable {
 
   /// Bytes of the largest set of values, besides constants, that are alive at the same time.
   public func peakActivationBytes(_ infos: [String: TensorInfo]) -> Int {
+    var peak = 0
+    forEachStep(steps[...], names.map { infos[$0] }) { _, alive in peak = max(peak, alive) }
+    return peak
+  }
+
+  /// Sees the bytes of values, besides constants and captured ones, that are alive before the first
+  /// step (`nil`) and while each step runs.
+  func forEachStep(
+    _ steps: ArraySlice<Step>, _ infos: [TensorInfo?],
+    _ body: (_ step: Step?, _ alive: Int) throws -> Void
+  ) rethrows {
     func bytes(_ slot: Int) -> Int {
-      guard constants[slot] == nil, let info = infos[names[slot]] else { return 0 }
-      return info.shape.count * info.dtype.byteCount
+      guard constants[slot] == nil, !isCaptured(slot), let info = infos[slot] else { return 0 }
+      return info.byteCount
     }
     var alive = inputs.reduce(0) { $0 + bytes($1.slot) }
-    var peak = alive
+    try body(nil, alive)
     for step in steps {
       alive += step.outputs.reduce(0) { $0 + bytes($1) }
-      peak = max(peak, alive)
+      try body(step, alive)
       alive -= step.releases.reduce(0) { $0 + bytes($1) }
     }
-    return peak
   }
 
   // MARK: Running

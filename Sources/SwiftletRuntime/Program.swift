@@ -8,7 +8,6 @@ import Synchronization
 /// threads, the threads share each layer instead. Results do not depend on which of the two it is.
 struct Program: Sendable {
   let steps: [Step]
-  private let values: [Value]
   private let origins: [Int]
   /// Images that are computed at a time.
   private let chunk: Int
@@ -43,12 +42,12 @@ struct Program: Sendable {
     scratch = (steps.map(\.scratch).max() ?? 0).roundedUp(to: 64)
     let (offsets, byteCount) = arena.offsets(images: chunk)
     origins = zip(offsets, values).map { $0 + $1.origin }
-    (self.steps, self.values, self.images, self.pool) = (steps, values, images, pool)
+    (self.steps, self.images, self.pool) = (steps, images, pool)
     self.byteCount = byteCount
   }
 
   private static func border(of index: Int, _ value: Value) -> Step {
-    Step(label: "border", kernel: "fill", reads: [], writes: index, items: Step.perImage(1)) {
+    Step(label: "border", kernel: "fill", items: Step.perImage(1)) {
       memory, _, images in
       unsafe value.fillHalo(memory.start(index), images: images)
     }

@@ -44,8 +44,7 @@ struct Segments {
     let written = members.flatMap { facts.graph.nodes[$0].outputs }.filter { !$0.isEmpty }
     var inputs: [String] = []
     for index in members {
-      let node = facts.graph.nodes[index]
-      for name in LoweringRegistry.operators[node.opType]!.data(node, facts)
+      for name in facts.data(index)
       where !written.contains(name) && !inputs.contains(name) { inputs.append(name) }
     }
     let outputs = written.filter { name in
@@ -66,8 +65,7 @@ struct Segments {
     return facts.graph.nodes.indices.map { index in
       let node = facts.graph.nodes[index]
       let isLowered = facts.isLowered(index)
-      let reads =
-        isLowered ? LoweringRegistry.operators[node.opType]!.data(node, facts) : node.reads
+      let reads = isLowered ? facts.data(index) : node.reads
       let latest = reads.compactMap { byName[$0] }.max() ?? -1
       let phase = (latest % 2 == 0) == isLowered ? latest : latest + 1
       for name in node.outputs { byName[name] = phase }

@@ -37,13 +37,19 @@ public struct Session: Sendable {
   ///
   /// - Throws: As ``run(_:)-([String:AnyTensor])``; `badInput` too if the output is not fp32.
   public func run(_ input: Tensor<Float>) throws -> Tensor<Float> {
-    guard inputs.count == 1, let output = outputNames.first else {
+    let (inputs, outputs) = (core.reference.inputs, core.reference.outputs)
+    guard inputs.count == 1, let output = outputs.first else {
       throw SwiftletError(
-        .unsupported, "the model has \(inputs.count) inputs and \(outputNames.count) outputs",
+        .unsupported, "the model has \(inputs.count) inputs and \(outputs.count) outputs",
         mend: "only models with one input can be used here")
     }
-    let results = try run([inputs[0].name: AnyTensor(input)])
-    return try locating("output '\(output)'") { try results[output]!.require() }
+    let tensor = AnyTensor(input)
+    let info = inputs[0].info
+    // Of an input that does not fit, the run by names says what is wrong.
+    let result =
+      Core.fits(tensor, info)
+      ? try core.run([tensor])[0] : try run([info.name: tensor])[output.name]!
+    return try locating("output '\(output.name)'") { try result.require() }
   }
 
   /// Compiles for the given input shapes, unless that has been done.
@@ -105,12 +111,14 @@ public struct Session: Sendable {
       guard inputs.count == reference.inputs.count else { return nil }
       var tensors: [AnyTensor] = []
       for (info, _) in reference.inputs {
-        guard let tensor = inputs[info.name], tensor.dtype == info.dtype,
-          info.accepts(tensor.shape)
-        else { return nil }
+        guard let tensor = inputs[info.name], Self.fits(tensor, info) else { return nil }
         tensors.append(tensor)
       }
       return tensors
+    }
+
+    static func fits(_ tensor: AnyTensor, _ info: ValueInfo) -> Bool {
+      tensor.dtype == info.dtype && info.accepts(tensor.shape)
     }
 
     func run(_ tensors: [AnyTensor]) throws -> [AnyTensor] {

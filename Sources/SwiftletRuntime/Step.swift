@@ -1,11 +1,9 @@
 import SwiftletCore
 
-/// One layer of a program, with everything decided: what it reads and writes, and how.
+/// One layer of a program, with everything decided.
 struct Step: Sendable {
   /// The node it came from, and the kernel it runs on, for profiles.
   let label, kernel: String
-  let reads: [Int]
-  let writes: Int?
   /// Multiply–accumulate operations of one image.
   var macs = 0
   /// Bytes that each thread needs for itself while it runs the step.

@@ -5,22 +5,6 @@ import Testing
 
 /// Models that contradict themselves.
 struct ONNXLieTests {
-  /// A protobuf field with a length.
-  private func field(_ number: Int, _ payload: [UInt8]) -> [UInt8] {
-    var head: [UInt8] = []
-    for value in [number << 3 | 2, payload.count] {
-      var rest = value
-      while rest > 0x7f {
-        head.append(UInt8(rest & 0x7f | 0x80))
-        rest >>= 7
-      }
-      head.append(UInt8(rest))
-    }
-    return head + payload
-  }
-
-  private func field(_ number: Int, _ text: String) -> [UInt8] { field(number, Array(text.utf8)) }
-
   private let opset: [UInt8] = [0x42, 2, 0x10, 17]
 
   private func model(_ graph: [UInt8], version: UInt8 = 8, _ more: [UInt8] = []) -> [UInt8] {

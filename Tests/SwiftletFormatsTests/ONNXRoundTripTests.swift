@@ -7,22 +7,6 @@ import _SwiftletTestSupport
 
 /// What a file says and Swiftlet does not understand, and elements outside of the model's file.
 struct ONNXRoundTripTests {
-  /// A protobuf field with a length.
-  private func field(_ number: Int, _ payload: [UInt8]) -> [UInt8] {
-    var head: [UInt8] = []
-    for value in [number << 3 | 2, payload.count] {
-      var rest = value
-      while rest > 0x7f {
-        head.append(UInt8(rest & 0x7f | 0x80))
-        rest >>= 7
-      }
-      head.append(UInt8(rest))
-    }
-    return head + payload
-  }
-
-  private func field(_ number: Int, _ text: String) -> [UInt8] { field(number, Array(text.utf8)) }
-
   private func contains(_ bytes: [UInt8], _ part: [UInt8]) -> Bool {
     bytes.indices.contains { bytes[$0...].starts(with: part) }
   }

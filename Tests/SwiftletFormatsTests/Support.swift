@@ -78,3 +78,19 @@ func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
   var generator = RandomGenerator(seed: seed)
   return (0..<count).map { _ in UInt8(generator.below(256)) }
 }
+
+/// A protobuf field with a length.
+func field(_ number: Int, _ payload: [UInt8]) -> [UInt8] {
+  var head: [UInt8] = []
+  for value in [number << 3 | 2, payload.count] {
+    var rest = value
+    while rest > 0x7f {
+      head.append(UInt8(rest & 0x7f | 0x80))
+      rest >>= 7
+    }
+    head.append(UInt8(rest))
+  }
+  return head + payload
+}
+
+func field(_ number: Int, _ text: String) -> [UInt8] { field(number, Array(text.utf8)) }

@@ -5,7 +5,6 @@
 
 #define SWL_TARGET __attribute__((target("avx2,fma")))
 #define SWL_LANES 8
-#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
 
 typedef __m256 swl_sums, swl_weights, swl_inputs;
 
@@ -41,11 +40,7 @@ SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t f
   _mm256_maskstore_ps((float *)out + first, mask, value);
 }
 
-SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
-                       size_t column, uint8_t *out, const uint8_t *addend) {
-  for (size_t v = 0; v < vectors; v++)
-    finish_vector(sums[v], product, column + v * SWL_LANES, out, addend);
-}
+#include "finish.inc"
 
 #include "tile.inc"
 

@@ -5,7 +5,6 @@
 
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 #define SWL_LANES 16
-#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
 
 typedef __m512 swl_sums, swl_weights, swl_inputs;
 
@@ -37,11 +36,7 @@ SWL_INLINE void finish_vector(__m512 value, const swl_product *product, size_t f
   _mm512_mask_storeu_ps((float *)out + first, mask, _mm512_min_ps(high, _mm512_max_ps(low, value)));
 }
 
-SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
-                       size_t column, uint8_t *out, const uint8_t *addend) {
-  for (size_t v = 0; v < vectors; v++)
-    finish_vector(sums[v], product, column + v * SWL_LANES, out, addend);
-}
+#include "finish.inc"
 
 #include "tile.inc"
 

@@ -2,7 +2,6 @@
 
 #define SWL_TARGET
 #define SWL_LANES 8
-#define SWL_INLINE static inline
 
 typedef struct {
   float at[SWL_LANES];

@@ -5,6 +5,9 @@
 #include "product.def"
 #undef SWL_PRODUCT_KERNEL
 
+/* For the pieces of a tile; the including file defines SWL_TARGET. */
+#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
+
 /* Tiles of one and two vectors for up to fourteen rows; counts without a tile of their own take the
  * next larger one. */
 #define SWL_TILES(tile, a, b, c, d, e, f, g, h, i, j, k, l, m, n)                               \

@@ -7,7 +7,6 @@
  * and vpmaddwd adds exactly. */
 #define SWL_TARGET __attribute__((target("avx2,fma")))
 #define SWL_LANES 8
-#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
 
 typedef __m256i swl_sums;
 typedef struct {

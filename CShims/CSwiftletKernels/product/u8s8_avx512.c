@@ -7,7 +7,6 @@
  * places apart, and vpmaddwd adds exactly. */
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 #define SWL_LANES 16
-#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
 
 typedef __m512i swl_sums;
 typedef struct {

@@ -5,7 +5,6 @@
 
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define SWL_LANES 16
-#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
 
 typedef __m512i swl_sums, swl_weights, swl_inputs;
 

@@ -5,7 +5,6 @@
 
 #define SWL_TARGET __attribute__((target("avx2,fma,avxvnni")))
 #define SWL_LANES 8
-#define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
 
 typedef __m256i swl_sums, swl_weights, swl_inputs;
 

@@ -4,7 +4,6 @@
 
 #define SWL_TARGET
 #define SWL_LANES 8
-#define SWL_INLINE static inline
 
 typedef struct {
   int32_t at[SWL_LANES];

@@ -7,7 +7,7 @@ public import SwiftletCore
 /// side in N×S×(heads·D). Several heads of q may share one of k and v.
 ///
 /// - Source: ONNX `Attention`, operator sets 23 to 25; Vaswani et al. 2017.
-public struct Attention: Operator {
+public struct Attention: RealOperator {
   public static let opType = "Attention"
   private let queryHeads, keyHeads: Int
   private let isCausal: Bool
@@ -113,19 +113,10 @@ public struct Attention: Operator {
     return 2 * q.count * k[k.rank - 2]
   }
 
-  public func forward(
-    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
-  ) throws -> [AnyTensor] {
-    if case .float64 = inputs[0] {
-      return try attended(inputs, Double.self, context.pool).map(AnyTensor.init)
-    }
-    return try attended(inputs, Float.self, context.pool).map(AnyTensor.init)
-  }
-
   @specialized(where T == Float)
   @specialized(where T == Double)
-  private func attended<T: LayerElement>(
-    _ inputs: [AnyTensor?], _: T.Type, _ pool: ThreadPool
+  public func compute<T: LayerElement>(
+    _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool
   ) throws -> [Tensor<T>] {
     let sizes = try sizes(inputs.map { $0.map(TensorInfo.init) })
     func heads(_ index: Int, _ count: Int, past: Int? = nil) throws -> Tensor<T> {

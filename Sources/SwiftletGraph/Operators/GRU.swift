@@ -7,7 +7,7 @@ public import SwiftletCore
 ///     h ← (1 − z)∘h̃ + z∘h
 ///
 /// - Source: ONNX `GRU`; Cho et al. 2014.
-public struct GRU: Operator {
+public struct GRU: RealOperator {
   public static let opType = "GRU"
   private let layer: RecurrentLayer
   private let resetsProduct: Bool
@@ -23,19 +23,10 @@ public struct GRU: Operator {
 
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int { layer.macs(inputs) }
 
-  public func forward(
-    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
-  ) throws -> [AnyTensor] {
-    if case .float64 = inputs[0] {
-      return try run(inputs, Double.self, context.pool).map(AnyTensor.init)
-    }
-    return try run(inputs, Float.self, context.pool).map(AnyTensor.init)
-  }
-
   @specialized(where T == Float)
   @specialized(where T == Double)
-  private func run<T: LayerElement>(
-    _ inputs: [AnyTensor?], _: T.Type, _ pool: ThreadPool
+  public func compute<T: LayerElement>(
+    _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool
   ) throws -> [Tensor<T>] {
     let resetsProduct = resetsProduct
     let results = try layer.run(

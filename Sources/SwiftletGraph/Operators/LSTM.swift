@@ -6,7 +6,7 @@ public import SwiftletCore
 ///     c ← f∘c + i∘c̃                       h ← o∘tanh(c)
 ///
 /// - Source: ONNX `LSTM`; Hochreiter & Schmidhuber 1997, Gers & Schmidhuber 2000 (peepholes p).
-public struct LSTM: Operator {
+public struct LSTM: RealOperator {
   public static let opType = "LSTM"
   private let layer: RecurrentLayer
   /// Whether f is 1 − i.
@@ -23,19 +23,10 @@ public struct LSTM: Operator {
 
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int { layer.macs(inputs) }
 
-  public func forward(
-    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
-  ) throws -> [AnyTensor] {
-    if case .float64 = inputs[0] {
-      return try run(inputs, Double.self, context.pool).map(AnyTensor.init)
-    }
-    return try run(inputs, Float.self, context.pool).map(AnyTensor.init)
-  }
-
   @specialized(where T == Float)
   @specialized(where T == Double)
-  private func run<T: LayerElement>(
-    _ inputs: [AnyTensor?], _: T.Type, _ pool: ThreadPool
+  public func compute<T: LayerElement>(
+    _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool
   ) throws -> [Tensor<T>] {
     let peepholes = try inputs.count > 7 ? inputs[7]?.require(T.self) : nil
     return try layer.run(

@@ -3,7 +3,7 @@ public import SwiftletCore
 /// A simple recurrent layer over a sequence, in one direction or both: h ← tanh(x·W + h·R + b).
 ///
 /// - Source: ONNX `RNN`; Elman 1990.
-public struct RNN: Operator {
+public struct RNN: RealOperator {
   public static let opType = "RNN"
   private let layer: RecurrentLayer
 
@@ -17,19 +17,10 @@ public struct RNN: Operator {
 
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int { layer.macs(inputs) }
 
-  public func forward(
-    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
-  ) throws -> [AnyTensor] {
-    if case .float64 = inputs[0] {
-      return try run(inputs, Double.self, context.pool).map(AnyTensor.init)
-    }
-    return try run(inputs, Float.self, context.pool).map(AnyTensor.init)
-  }
-
   @specialized(where T == Float)
   @specialized(where T == Double)
-  private func run<T: LayerElement>(
-    _ inputs: [AnyTensor?], _: T.Type, _ pool: ThreadPool
+  public func compute<T: LayerElement>(
+    _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool
   ) throws -> [Tensor<T>] {
     let results = try layer.run(
       inputs, as: T.self, pool, bias: { zip($0, $1).map { $0 + $1 } },

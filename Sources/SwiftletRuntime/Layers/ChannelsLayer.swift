@@ -32,8 +32,8 @@ struct ChannelsLayer: Layer {
       operandStep = 0
     }
     return Step(
-      label: label, kernel: "\(isSum ? "add" : "multiply") channels \(kernel.name)", reads: reads,
-      writes: output, items: Step.perImage(from.height)
+      label: label, kernel: "\(isSum ? "add" : "multiply") channels \(kernel.name)",
+      items: Step.perImage(from.height)
     ) { memory, _, items in
       for item in items {
         let (image, row) = (item / from.height, item % from.height)

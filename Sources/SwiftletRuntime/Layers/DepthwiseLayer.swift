@@ -33,7 +33,7 @@ struct DepthwiseLayer: Layer {
     let corner = window.corner(image)
     let kernel = WindowKernel.current
     return Step(
-      label: label, kernel: "depthwise \(kernel.name)", reads: reads, writes: output,
+      label: label, kernel: "depthwise \(kernel.name)",
       macs: result.count * window.height * window.width, items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in

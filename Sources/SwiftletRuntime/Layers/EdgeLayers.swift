@@ -18,7 +18,7 @@ struct LoadLayer: Layer {
     let edge = Edge(value, isRows: isRows)
     let (steps, kernel) = (value.steps, PointwiseKernel.current)
     return Step(
-      label: label, kernel: "layout \(kernel.name)", reads: [], writes: output,
+      label: label, kernel: "layout \(kernel.name)",
       items: Step.perImage(edge.rows)
     ) { memory, _, items in
       forEachImage(items, rows: edge.rows) { image, rows in
@@ -52,7 +52,7 @@ struct StoreLayer: Layer {
     let edge = Edge(value, isRows: isRows)
     let (steps, kernel) = (value.steps, PointwiseKernel.current)
     return Step(
-      label: label, kernel: "layout \(kernel.name)", reads: reads, writes: nil,
+      label: label, kernel: "layout \(kernel.name)",
       items: Step.perImage(edge.rows)
     ) { memory, _, items in
       forEachImage(items, rows: edge.rows) { image, rows in
@@ -89,8 +89,7 @@ struct StoreBytesLayer: Layer {
       isRows
       ? [(value.height, steps.row), (value.width, steps.pixel), (value.channels, 1)]
       : [(value.channels, 1), (value.height, steps.row), (value.width, steps.pixel)]
-    return Step(label: label, kernel: "layout", reads: reads, writes: nil, items: Step.perImage(1))
-    {
+    return Step(label: label, kernel: "layout", items: Step.perImage(1)) {
       memory, _, items in
       for image in items {
         var target = unsafe memory.outputs[output] + image * value.count

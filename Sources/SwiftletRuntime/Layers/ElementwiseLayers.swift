@@ -43,7 +43,7 @@ struct ElementwiseLayer: Layer {
     let sources = inputs.map { values[$0].steps }
     let kernel = PointwiseKernel.current
     return Step(
-      label: label, kernel: "\(operation.name) \(kernel.name)", reads: reads, writes: output,
+      label: label, kernel: "\(operation.name) \(kernel.name)",
       items: Step.perImage(height)
     ) { memory, _, items in
       for item in items {

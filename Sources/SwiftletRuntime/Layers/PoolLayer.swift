@@ -33,7 +33,7 @@ struct PoolLayer: Layer {
     let (input, output, operation, kind) = (input, output, operation, image.kind)
     let (kernel, window) = (WindowKernel.current, geometry)
     return Step(
-      label: label, kernel: "pool \(kernel.name)", reads: reads, writes: output,
+      label: label, kernel: "pool \(kernel.name)",
       items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in

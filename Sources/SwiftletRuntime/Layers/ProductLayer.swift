@@ -60,7 +60,7 @@ struct ProductLayer: Layer {
       products.reduce(0) { $0 + $1.items(images: images) }
     }
     return Step(
-      label: label, kernel: kernel.name, reads: reads, writes: output,
+      label: label, kernel: kernel.name,
       macs: result.pixels * columns * channels * window.height * window.width,
       items: items
     ) { memory, images, items in
@@ -97,7 +97,8 @@ struct ProductLayer: Layer {
       }
     }
     func packed<Element>(_ tensor: Tensor<Element>) -> AlignedMemory {
-      let span = tensor.span
+      let rows = tensor.contiguous()
+      let span = rows.span
       return unsafe span.withUnsafeBytes {
         unsafe kernel.packed(
           $0.baseAddress! + group * share * channels * area * MemoryLayout<Element>.stride,

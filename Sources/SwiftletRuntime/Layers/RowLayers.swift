@@ -20,7 +20,7 @@ struct RowLayer: Layer {
     let (layer, kernel) = (self, PointwiseKernel.current)
     let name = if case .softmax = operation { "softmax" } else { "normalize" }
     return Step(
-      label: label, kernel: "\(name) \(kernel.name)", reads: reads, writes: output,
+      label: label, kernel: "\(name) \(kernel.name)",
       items: Step.perImage(from.pixels)
     ) { memory, _, items in
       for item in items {
@@ -62,7 +62,7 @@ struct ConcatLayer: Layer {
     let (inputs, output, to) = (inputs, output, values[output])
     let sources = inputs.map { values[$0] }
     return Step(
-      label: label, kernel: "copy", reads: inputs, writes: output, items: Step.perImage(to.height)
+      label: label, kernel: "copy", items: Step.perImage(to.height)
     ) { memory, _, items in
       for item in items {
         let (image, row) = (item / to.height, item % to.height)

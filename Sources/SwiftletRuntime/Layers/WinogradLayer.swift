@@ -101,10 +101,13 @@ struct WinogradLayer {
     let weights = layer.cache.packed("\(layer.key) winograd \(m) \(kernel.name)") {
       pack(tensor, kernel, coefficients)
     }
+    let zeros = [Float](repeating: 0, count: kernel.paddedColumns(columns))
     let products = parts.map { part in
-      (0..<coefficients).map { coefficient in
+      let none = AlignedMemory(Array(zeros.prefix(kernel.paddedColumns(part.count))))
+      return (0..<coefficients).map { coefficient in
         product(
-          kernel, weights, coefficient, part, input: plan.inputPitch, output: plan.outputPitch)
+          kernel, weights, coefficient, part, bias: none, input: plan.inputPitch,
+          output: plan.outputPitch)
       }
     }
     let ending = WinogradKernel.Ending(
@@ -118,8 +121,8 @@ struct WinogradLayer {
     let (m, tilesX, tilesY) = (m, tilesX, tilesY)
     let items: @Sendable (Int) -> Int = { parts.count * plan.blocks($0 * perImage) }
     return Step(
-      label: layer.label, kernel: "winograd \(m)x\(m) \(kernel.name)", reads: layer.reads,
-      writes: target, macs: result.pixels * columns * channels * 9, scratch: plan.byteCount,
+      label: layer.label, kernel: "winograd \(m)x\(m) \(kernel.name)",
+      macs: result.pixels * columns * channels * 9, scratch: plan.byteCount,
       items: items
     ) { memory, images, items in
       let total = images * perImage
@@ -162,11 +165,10 @@ struct WinogradLayer {
 
   private func product(
     _ kernel: ProductKernel, _ weights: AlignedMemory, _ coefficient: Int, _ part: Range<Int>,
-    input: Int, output: Int
+    bias: AlignedMemory, input: Int, output: Int
   ) -> Product {
     let rows = ImageSteps(pixel: 0, row: 0, image: input)
     let results = ImageSteps(pixel: 0, row: 0, image: output)
-    let zeros = [Float](repeating: 0, count: kernel.paddedColumns(part.count))
     return Product(
       kernel,
       Product.Geometry(
@@ -175,7 +177,7 @@ struct WinogradLayer {
       columns: part.count, weights: weights,
       from: 4 * image.channels
         * (coefficient * kernel.paddedColumns(layer.columns) + part.lowerBound),
-      Product.Ending(bias: AlignedMemory(zeros), low: -.infinity, high: .infinity), threads: 1)
+      Product.Ending(bias: bias, low: -.infinity, high: .infinity), threads: 1)
   }
 
   private func pack(
@@ -185,7 +187,7 @@ struct WinogradLayer {
     let matrices = WinogradKernel.current.coefficients(m: m, weights, layer.cache.pool)
     let size = 4 * channels * kernel.paddedColumns(columns)
     let packed = AlignedMemory(byteCount: coefficients * size)
-    let offsets = (0..<Int32(channels)).map { $0 }
+    let offsets = Array(0..<Int32(channels))
     for coefficient in 0..<coefficients {
       unsafe kernel.pack(
         matrices.base + coefficient * 4 * channels * columns, columns: columns,

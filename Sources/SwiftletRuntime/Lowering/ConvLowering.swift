@@ -69,7 +69,7 @@ enum GemmLowering: LoweredOperator {
 }
 
 /// Constant weights and bias of a `Conv` or `Gemm`, as a product wants them: rows of weights, one for
-/// each output channel.
+/// each output channel. A transposed matrix stays a view until it is packed.
 struct ProductWeights {
   private let values: Weights
   /// The scale of each output channel, of integer weights.
@@ -83,7 +83,7 @@ struct ProductWeights {
   init?(_ node: Node, _ facts: GraphFacts, transposed: Bool, columns: Int) {
     guard facts.has(node, 1) else { return nil }
     if let weights = facts.floats(node, 1) {
-      values = .float(transposed ? weights.permuted(to: [1, 0]).contiguous() : weights)
+      values = .float(transposed ? weights.permuted(to: [1, 0]) : weights)
       scales = []
     } else {
       guard let quantized = Self.integers(node, facts, transposed, columns) else { return nil }
@@ -120,7 +120,7 @@ struct ProductWeights {
         || (scales.count == columns
           && (axis + tensor.shape.rank) % tensor.shape.rank == channelAxis)
     else { return nil }
-    let rows = (transposed ? tensor.permuted(to: [1, 0]) : tensor).contiguous()
+    let rows = transposed ? tensor.permuted(to: [1, 0]) : tensor
     guard rows.count / columns <= integerDepth else { return nil }
     return (
       rows, scales.count == 1 ? [Float](repeating: scales[0], count: columns) : scales
@@ -168,7 +168,8 @@ struct ProductWeights {
   ) -> (weights: Tensor<Int8>, bias: [Int32], scale: [Float])? {
     guard case .integer(let tensor) = values else { return nil }
     let depth = tensor.count / bias.count
-    let span = tensor.span
+    let rows = tensor.contiguous()
+    let span = rows.span
     var sums: [Int32] = []
     for column in bias.indices {
       var sum = 0

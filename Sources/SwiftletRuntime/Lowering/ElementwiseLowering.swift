@@ -128,32 +128,32 @@ enum SumLowering: LoweredOperator {
     let operands = operands(node, lowering.facts)!
     if case .same = operands, isSum, addBytes(node, &lowering) { return }
     let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
-    let inputs: [Int]
-    switch operands {
-    case .same: inputs = node.inputs.map { lowering.float($0) }
-    case .channels(let value, let other): inputs = [lowering.float(value), lowering.float(other)]
-    case .constant(let value, _): inputs = [lowering.float(value)]
+    func output(like input: Int, _ lowering: inout Lowering) -> Int {
+      let output = lowering.add(Value(like: lowering.values[input], .float))
+      lowering.bind(last, .float(output))
+      return output
     }
-    let output = lowering.add(Value(like: lowering.values[inputs[0]], .float))
-    lowering.bind(last, .float(output))
+    let value: String
+    let numbers: ChannelsLayer.Operand
     switch operands {
     case .same:
+      let inputs = node.inputs.map { lowering.float($0) }
       let operation: ElementwiseLayer.Operation =
         isSum ? .add(low: low, high: high) : .multiply(low: low, high: high)
-      lowering.add(
+      return lowering.add(
         ElementwiseLayer(
-          label: node.label, inputs: inputs, output: output, operation: operation))
-    case .channels:
-      lowering.add(
-        ChannelsLayer(
-          label: node.label, input: inputs[0], operand: .value(inputs[1]), output: output,
-          isSum: isSum, low: low, high: high))
-    case .constant(_, let numbers):
-      lowering.add(
-        ChannelsLayer(
-          label: node.label, input: inputs[0], operand: .constant(AlignedMemory(numbers)),
-          output: output, isSum: isSum, low: low, high: high))
+          label: node.label, inputs: inputs, output: output(like: inputs[0], &lowering),
+          operation: operation))
+    case .channels(let name, let other):
+      (value, numbers) = (name, .value(lowering.float(other)))
+    case .constant(let name, let elements):
+      (value, numbers) = (name, .constant(AlignedMemory(elements)))
     }
+    let input = lowering.float(value)
+    lowering.add(
+      ChannelsLayer(
+        label: node.label, input: input, operand: numbers,
+        output: output(like: input, &lowering), isSum: isSum, low: low, high: high))
   }
 
   /// A sum of 8-bit values that becomes one again.

@@ -10,6 +10,7 @@ struct GraphFacts {
   let consumers: [String: [Int]]
   private let infos: [String: TensorInfo]
   private let results: Set<String>
+  private let producers: [String: Int]
   /// Which nodes become layers.
   private var lowered: [Bool]
 
@@ -20,6 +21,11 @@ struct GraphFacts {
       for name in Set(node.reads) { consumers[name, default: []].append(index) }
     }
     self.consumers = consumers
+    var producers: [String: Int] = [:]
+    for (index, node) in graph.nodes.enumerated() {
+      for name in node.outputs { producers[name] = index }
+    }
+    self.producers = producers
     results = Set(graph.outputs.map(\.name))
     lowered = graph.nodes.map { _ in false }
     lowered = graph.nodes.map(canLower)
@@ -30,6 +36,11 @@ struct GraphFacts {
   /// Leaves a node to the reference.
   mutating func exclude(_ node: Int) { lowered[node] = false }
 
+  /// The inputs that a node which becomes a layer reads as values.
+  func data(_ index: Int) -> [String] {
+    LoweringRegistry.operators[graph.nodes[index].opType]!.data(graph.nodes[index], self)
+  }
+
   func isOutput(_ name: String) -> Bool { results.contains(name) }
 
   func shape(_ name: String) -> Shape { infos[name]!.shape }
@@ -37,8 +48,7 @@ struct GraphFacts {
   func dtype(_ name: String) -> DType { infos[name]!.dtype }
 
   private func canLower(_ node: Node) -> Bool {
-    guard node.domain.isEmpty || node.domain == "ai.onnx",
-      let lowering = LoweringRegistry.operators[node.opType],
+    guard OperatorRegistry.supports(node), let lowering = LoweringRegistry.operators[node.opType],
       node.outputs.count == 1 || node.outputs.dropFirst().allSatisfy(\.isEmpty)
     else { return false }
     return lowering.accepts(node, self)
@@ -106,7 +116,7 @@ struct GraphFacts {
   }
 
   /// The node that writes a value, if the graph computes it.
-  func producer(_ name: String) -> Node? { graph.producer(of: name).map { graph.nodes[$0] } }
+  func producer(_ name: String) -> Node? { producers[name].map { graph.nodes[$0] } }
 }
 
 /// The operators that become layers, by ONNX name.

@@ -1,0 +1,22 @@
+public import SwiftletCore
+
+/// An operator on fp32 or fp64 inputs, as the first of them is, that has no gradient.
+///
+/// Conforming types mark their arithmetic `@specialized` for both, since it is called through an
+/// existential.
+public protocol RealOperator: Operator {
+  func compute<T: LayerElement>(
+    _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool
+  ) throws -> [Tensor<T>]
+}
+
+extension RealOperator {
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    if case .float64 = inputs[0] {
+      return try compute(inputs, as: Double.self, context.pool).map(AnyTensor.init)
+    }
+    return try compute(inputs, as: Float.self, context.pool).map(AnyTensor.init)
+  }
+}
