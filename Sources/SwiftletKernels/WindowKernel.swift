@@ -179,6 +179,15 @@ package struct WindowKernel: @unchecked Sendable {
     unsafe table.depthwise_f32(&window, &weights, input, output, rows.lowerBound, rows.upperBound)
   }
 
+  /// From bf16 to bf16, with sums in fp32.
+  package func depthwiseBF16(
+    _ window: WindowGeometry, _ weights: DepthwiseF32, from input: UnsafeRawPointer,
+    to output: UnsafeMutableRawPointer, rows: Range<Int>
+  ) {
+    var (window, weights) = unsafe (window.raw, weights.raw)
+    unsafe table.depthwise_bf16(&window, &weights, input, output, rows.lowerBound, rows.upperBound)
+  }
+
   /// `input` is the first tap of output (0, 0).
   package func depthwise(
     _ window: WindowGeometry, _ weights: DepthwiseU8, from input: UnsafeRawPointer,
@@ -207,6 +216,14 @@ package struct WindowKernel: @unchecked Sendable {
     unsafe table.max_pool_f32(&geometry, input, output, rows.lowerBound, rows.upperBound)
   }
 
+  package func maxPoolBF16(
+    _ geometry: PoolGeometry, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer,
+    rows: Range<Int>
+  ) {
+    var geometry = geometry.raw
+    unsafe table.max_pool_bf16(&geometry, input, output, rows.lowerBound, rows.upperBound)
+  }
+
   package func maxPoolU8(
     _ geometry: PoolGeometry, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer,
     rows: Range<Int>
@@ -222,6 +239,16 @@ package struct WindowKernel: @unchecked Sendable {
   ) {
     var geometry = geometry.raw
     unsafe table.average_pool_f32(
+      &geometry, includePad, input, output, rows.lowerBound, rows.upperBound)
+  }
+
+  /// From bf16 to fp32.
+  package func averagePoolBF16(
+    _ geometry: PoolGeometry, includePad: Bool, from input: UnsafeRawPointer,
+    to output: UnsafeMutableRawPointer, rows: Range<Int>
+  ) {
+    var geometry = geometry.raw
+    unsafe table.average_pool_bf16(
       &geometry, includePad, input, output, rows.lowerBound, rows.upperBound)
   }
 

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bf16.h"
+
 #pragma STDC FP_CONTRACT OFF
 
 #define LANES 16
@@ -34,6 +36,17 @@ LANE_FN void vf_store(float *p, vf v, size_t n) {
   else
     _mm512_mask_storeu_ps(p, first_lanes(n), v);
 }
+LANE_FN vf vf_load_bf16(const uint16_t *p, size_t n) {
+  return swl_from_bf16x16(n >= LANES ? _mm256_loadu_si256((const __m256i *)p)
+                                     : _mm256_maskz_loadu_epi16(first_lanes(n), p));
+}
+LANE_FN void vf_store_bf16(uint16_t *p, vf v, size_t n) {
+  if (n >= LANES)
+    _mm256_storeu_si256((__m256i *)p, swl_bf16x16(v));
+  else
+    _mm256_mask_storeu_epi16(p, first_lanes(n), swl_bf16x16(v));
+}
+LANE_FN vi vi_bf16(vf v) { return (vi)swl_bf16_lanes16(v); }
 LANE_FN vi vi_load(const int32_t *p, size_t n) {
   return (vi)(n >= LANES ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi32(first_lanes(n), p));
 }

@@ -5,11 +5,14 @@ static const swl_window_kernel kernels[] = {
   {#variant,                             \
    isa,                                  \
    swl_depthwise_f32__##variant,         \
+   swl_depthwise_bf16__##variant,        \
    swl_depthwise_u8_u8__##variant,       \
    swl_depthwise_u8_f32__##variant,      \
    swl_max_pool_f32__##variant,          \
+   swl_max_pool_bf16__##variant,         \
    swl_max_pool_u8__##variant,           \
    swl_average_pool_f32__##variant,      \
+   swl_average_pool_bf16__##variant,     \
    swl_average_pool_u8__##variant},
 #include "window.def"
 #undef SWL_WINDOW_KERNEL

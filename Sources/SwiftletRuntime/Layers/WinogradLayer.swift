@@ -43,12 +43,21 @@ struct WinogradLayer {
   init?(_ layer: ProductLayer, _ values: [Value]) {
     guard Self.fits(layer.window, groups: layer.groups, layer.weights) else { return nil }
     let (image, result) = (values[layer.input], values[layer.ending.output])
+    guard image.kind == .float else { return nil }
     let costs = [0, 2, 4].map { Cost(m: $0, image, result).total }
     let best = costs.indices.min { costs[$0] < costs[$1] }!
     guard best > 0 else { return nil }
     (self.layer, m, self.image, self.result) = (layer, 2 * best, image, result)
     addendSteps = layer.ending.addend.map { values[$0].steps } ?? result.steps
     (tilesX, tilesY) = ((result.width + m - 1) / m, (result.height + m - 1) / m)
+  }
+
+  /// Whether one of the ways is expected to be faster than the direct one in bf16.
+  static func isFaster(
+    _ window: Window, groups: Int, _ weights: Weights, _ image: Value, _ result: Value
+  ) -> Bool {
+    fits(window, groups: groups, weights)
+      && [2, 4].contains { Cost(m: $0, image, result).total < Cost(m: 0, image, result).total / 2 }
   }
 
   /// What a layer is expected to cost for one image, in units of one multiply–add of the kernels.

@@ -18,17 +18,35 @@ enum ConvLowering: LoweredOperator {
     return try? SlidingWindow(node, kernel: kernel).place(facts.shape(node.inputs[0]))
   }
 
-  static func lower(_ node: Node, into lowering: inout Lowering) {
-    let facts = lowering.facts
-    let place = place(node, facts)!
-    let window = Window(
+  private static func window(_ place: SlidingWindow.Placement) -> Window {
+    Window(
       height: place.height.kernel, width: place.width.kernel, strideY: place.height.stride,
       strideX: place.width.stride, dilationY: place.height.dilation,
       dilationX: place.width.dilation, padTop: place.height.before, padLeft: place.width.before)
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let facts = lowering.facts
+    let window = window(place(node, facts)!)
     let weights = ProductWeights(
       node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])!
     let groups = (try? node.int("group", default: 1)) ?? 1
     lowering.addProduct(node, weights, window, groups: groups)
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    let facts = lowering.facts
+    guard name == node.inputs[0], !node.inputs.dropFirst().contains(name),
+      let weights = facts.floats(node, 1), let place = place(node, facts)
+    else { return false }
+    let (image, result) = (facts.shape(name), facts.shape(node.outputs[0]))
+    let groups = (try? node.int("group", default: 1)) ?? 1
+    if Lowering.isDepthwise(groups: groups, image[1], result[1]) {
+      return lowering.prefersBFloat(node.outputs[0])
+    }
+    return lowering.multipliesBFloats(
+      window(place), groups: groups, .float(weights), Value(shape: image, .float),
+      Value(shape: result, .float))
   }
 }
 
@@ -65,6 +83,11 @@ enum GemmLowering: LoweredOperator {
     let isFlattened = lowering.facts.shape(node.inputs[0]).rank == 2
     let window = isFlattened ? Window(height: image.height, width: image.width) : Window()
     lowering.addProduct(node, weights(node, lowering.facts)!, window, groups: 1)
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    name == node.inputs[0] && !node.inputs.dropFirst().contains(name)
+      && lowering.facts.floats(node, 1) != nil
   }
 }
 
@@ -192,9 +215,8 @@ extension Lowering {
     _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
   ) {
     let name = node.outputs[0]
-    let isDepthwise =
-      groups > 1 && groups == size(of: node.inputs[0]).channels
-      && facts.shape(name)[1] == groups
+    let (image, result) = (size(of: node.inputs[0]), Value(shape: facts.shape(name), .float))
+    let isDepthwise = Self.isDepthwise(groups: groups, image.channels, result.channels)
     let input: Int
     let constants: Weights
     var ending: Ending
@@ -205,13 +227,20 @@ extension Lowering {
       finishIntegers(&ending, after: name)
     } else {
       let (tensor, bias) = weights.floats
-      input = float(node.inputs[0])
       constants = .float(tensor)
       ending = Ending(bias: .float(bias))
-      finishFloats(&ending, after: name, takesAddend: !isDepthwise)
+      if isDepthwise {
+        input = finishDepthwise(&ending, of: node.inputs[0], after: name)
+      } else if multipliesBFloats(window, groups: groups, constants, image, result) {
+        input = bfloat(node.inputs[0])
+        finishFloats(&ending, after: name, areBFloats: true)
+      } else {
+        input = float(node.inputs[0])
+        finishFloats(&ending, after: name, areBFloats: false)
+      }
     }
-    let (image, result) = (values[input], values[ending.output])
-    let tiles = WinogradLayer.fits(window, groups: groups, constants)
+    let tiles =
+      values[input].kind == .float && WinogradLayer.fits(window, groups: groups, constants)
     require(
       tiles ? WinogradLayer.halo(window, image, for: result) : window.halo(image, for: result),
       on: input)
@@ -247,18 +276,38 @@ extension Lowering {
     bind(quantized, .quantized(ending.output, by))
   }
 
+  static func isDepthwise(groups: Int, _ inputs: Int, _ outputs: Int) -> Bool {
+    groups > 1 && groups == inputs && groups == outputs
+  }
+
+  /// - Returns: The input, which is bf16 where it has been written so and the result is to be.
+  private mutating func finishDepthwise(
+    _ ending: inout Ending, of input: String, after name: String
+  ) -> Int {
+    let last = takeClamps(after: name, low: &ending.low, high: &ending.high)
+    var isBFloat = false
+    if case .bfloat = binding(input) { isBFloat = prefersBFloat(last) }
+    ending.output = newValue(for: last, isBFloat ? .bfloat : .float)
+    bind(last, floatBinding(ending.output))
+    return isBFloat ? bfloat(input) : float(input)
+  }
+
   private mutating func finishFloats(
-    _ ending: inout Ending, after name: String, takesAddend: Bool
+    _ ending: inout Ending, after name: String, areBFloats: Bool
   ) {
     var last = name
-    if takesAddend, let (index, sum, other) = addition(after: name) {
-      ending.addend = float(other)
+    if let (index, sum, other) = addition(after: name) {
+      if areBFloats, case .bfloat(let value) = binding(other) {
+        ending.addend = value
+      } else {
+        ending.addend = float(other)
+      }
       last = sum
       markDone(index)
     }
     last = takeClamps(after: last, low: &ending.low, high: &ending.high)
-    ending.output = newValue(for: last, .float)
-    bind(last, .float(ending.output))
+    ending.output = newValue(for: last, areBFloats ? floatKind(last) : .float)
+    bind(last, floatBinding(ending.output))
   }
 
   /// An addition of a value of the same shape that is there already.
