@@ -34,10 +34,7 @@ package struct ProductKernel: @unchecked Sendable {
       default: .integer
       }
     unsafe (lanes, rows) = (kernel.lanes, kernel.rows)
-    let feature = unsafe kernel.feature.map { unsafe String(cString: $0) }
-    isSupported =
-      isa <= ISA.supported
-      && (feature == nil || CPU.features.contains { $0.name == feature && $0.present })
+    isSupported = unsafe CPU.supports(isa, feature: kernel.feature)
   }
 
   /// All kernels this CPU can run, best first.

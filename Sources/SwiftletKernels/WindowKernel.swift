@@ -154,18 +154,20 @@ package struct DepthwiseU8 {
 package struct WindowKernel: @unchecked Sendable {
   package let name: String
   package let isa: ISA
+  private let isSupported: Bool
   private let table: swl_window_kernel
 
   private init(_ table: swl_window_kernel) {
     unsafe name = String(cString: table.name)
     unsafe isa = ISA(table.isa)
+    isSupported = unsafe CPU.supports(isa, feature: table.feature)
     unsafe self.table = table
   }
 
   /// All kernels this CPU can run, best first.
   package static let supported: [WindowKernel] = (0..<swl_window_kernel_count())
     .map { unsafe WindowKernel(swl_window_kernel_at($0).pointee) }
-    .filter { $0.isa <= ISA.supported }
+    .filter(\.isSupported)
 
   /// The kernel in use.
   package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!

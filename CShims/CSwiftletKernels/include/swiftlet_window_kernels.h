@@ -57,6 +57,8 @@ typedef struct {
 typedef struct {
   const char *name;
   swl_isa isa;
+  /* A CPU feature that the tier does not include; NULL if none is needed. */
+  const char *feature;
   /* in: the first tap of output (0, 0); out: output (0, 0). */
   void (*depthwise_f32)(const swl_window *, const swl_depthwise_f32 *, const void *in, void *out,
                         size_t first_row, size_t last_row);

@@ -67,7 +67,11 @@ SWL_BF16_TARGET512 __m256i swl_bf16x16(__m512 v) {
   return _mm512_cvtepi32_epi16(swl_bf16_lanes16(v));
 }
 
+/* One permutation puts each number into the upper half of a lane. */
 SWL_BF16_TARGET512 __m512 swl_from_bf16x16(__m256i v) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+  const __m512i places = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0, 7,
+                                          0, 6, 0, 5, 0, 4, 0, 3, 0, 2, 0, 1, 0, 0, 0);
+  return _mm512_castsi512_ps(
+      _mm512_maskz_permutexvar_epi16(0xaaaaaaaa, places, _mm512_castsi256_si512(v)));
 }
 #endif

@@ -1,9 +1,10 @@
 #include "window.h"
 
 static const swl_window_kernel kernels[] = {
-#define SWL_WINDOW_KERNEL(variant, isa)  \
+#define SWL_WINDOW_KERNEL(variant, isa, feature) \
   {#variant,                             \
    isa,                                  \
+   feature,                              \
    swl_depthwise_f32__##variant,         \
    swl_depthwise_bf16__##variant,        \
    swl_depthwise_u8_u8__##variant,       \

@@ -1,7 +1,7 @@
 #pragma once
 #include "../include/swiftlet_kernels.h"
 
-#define SWL_WINDOW_KERNEL(variant, isa)                                                            \
+#define SWL_WINDOW_KERNEL(variant, isa, feature)                                                   \
   void swl_depthwise_f32__##variant(const swl_window *, const swl_depthwise_f32 *, const void *,   \
                                     void *, size_t, size_t);                                       \
   void swl_depthwise_bf16__##variant(const swl_window *, const swl_depthwise_f32 *, const void *,  \
