@@ -72,17 +72,27 @@ enum GemmLowering: LoweredOperator {
 
   private static func weights(_ node: Node, _ facts: GraphFacts) -> ProductWeights? {
     let shape = facts.shape(node.outputs[0])
-    let transB = (try? node.int("transB", default: 0)) ?? 0
     return ProductWeights(
-      node, facts, transposed: node.opType == "MatMul" || transB == 0,
-      columns: shape[shape.rank - 1])
+      node, facts, transposed: isTransposed(node), columns: shape[shape.rank - 1])
+  }
+
+  /// Whether the matrix is K×N.
+  private static func isTransposed(_ node: Node) -> Bool {
+    node.opType == "MatMul" || (try? node.int("transB", default: 0)) ?? 0 == 0
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
+    let facts = lowering.facts
     let image = lowering.size(of: node.inputs[0])
-    let isFlattened = lowering.facts.shape(node.inputs[0]).rank == 2
+    let isFlattened = facts.shape(node.inputs[0]).rank == 2
+    // Groups follow the elements of a flattened image, which lie in another order here.
+    if !isFlattened || image.pixels == 1,
+      let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node))
+    {
+      return lowering.addGroupwise(node, groupwise, bias: weights(node, facts)!.bias)
+    }
     let window = isFlattened ? Window(height: image.height, width: image.width) : Window()
-    lowering.addProduct(node, weights(node, lowering.facts)!, window, groups: 1)
+    lowering.addProduct(node, weights(node, facts)!, window, groups: 1)
   }
 
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
@@ -94,10 +104,17 @@ enum GemmLowering: LoweredOperator {
 /// Constant weights and bias of a `Conv` or `Gemm`, as a product wants them: rows of weights, one for
 /// each output channel. A transposed matrix stays a view until it is packed.
 struct ProductWeights {
-  private let values: Weights
+  private let values: Values
   /// The scale of each output channel, of integer weights.
   private let scales: [Float]
-  private let bias: [Float]
+  let bias: [Float]
+
+  private enum Values {
+    case float(Tensor<Float>)
+    case integer(Tensor<Int8>)
+    /// Any other constant behind a `DequantizeLinear`; computed when asked for.
+    case dequantized(Dequantized)
+  }
 
   /// Sums of more products of bytes could overflow.
   private static let integerDepth = 1 << 15
@@ -108,10 +125,13 @@ struct ProductWeights {
     if let weights = facts.floats(node, 1) {
       values = .float(transposed ? weights.permuted(to: [1, 0]) : weights)
       scales = []
-    } else {
-      guard let quantized = Self.integers(node, facts, transposed, columns) else { return nil }
+    } else if let quantized = Self.integers(node, facts, transposed, columns) {
       values = .integer(quantized.values)
       scales = quantized.scales
+    } else {
+      guard let constant = Dequantized(node, facts, transposed: transposed) else { return nil }
+      values = .dequantized(constant)
+      scales = []
     }
     if facts.has(node, 2) {
       guard let given = Self.bias(node, facts), given.count == columns || given.count == 1
@@ -176,6 +196,7 @@ struct ProductWeights {
   var floats: (weights: Tensor<Float>, bias: [Float]) {
     switch values {
     case .float(let tensor): return (tensor, bias)
+    case .dequantized(let constant): return (constant.floats, bias)
     case .integer(let tensor):
       let depth = tensor.count / bias.count
       let elements = tensor.elements.enumerated().map { Float($1) * scales[$0 / depth] }
