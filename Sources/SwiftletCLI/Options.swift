@@ -49,6 +49,15 @@ struct ByteCount: ExpressibleByArgument {
   }
 }
 
+/// In what models are computed.
+struct PrecisionOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What fp32 layers multiply in: fp32 or bf16, which is faster and less exact.",
+      valueName: "name"))
+  var precision = Precision.fp32
+}
+
 /// The options that every command has; `bench` takes several numbers of threads instead of one.
 struct CommonOptions: ParsableArguments {
   @OptionGroup var output: OutputOptions
@@ -99,6 +108,7 @@ struct NumberList: ExpressibleByArgument {
 }
 
 extension OptimizerKind: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 extension LearningRateSchedule.Kind: ExpressibleByArgument {}
 
 /// The largest memory this process has used so far, in bytes.

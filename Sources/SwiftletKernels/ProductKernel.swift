@@ -8,6 +8,8 @@ package struct ProductKernel: @unchecked Sendable {
   package enum Operands: Sendable {
     /// fp32 by fp32, in fp32.
     case float
+    /// bf16 by bf16, in fp32.
+    case bfloat
     /// uint8 by int8, exact in int32.
     case integer
   }
@@ -25,12 +27,14 @@ package struct ProductKernel: @unchecked Sendable {
     let kernel = unsafe table.pointee
     unsafe name = String(cString: kernel.name)
     unsafe isa = ISA(kernel.isa)
-    operands = unsafe kernel.type == SWL_PRODUCT_F32 ? .float : .integer
+    operands =
+      switch unsafe kernel.type {
+      case SWL_PRODUCT_F32: .float
+      case SWL_PRODUCT_BF16: .bfloat
+      default: .integer
+      }
     unsafe (lanes, rows, pooledRows) = (kernel.lanes, kernel.rows, kernel.pooled)
-    let feature = unsafe kernel.feature.map { unsafe String(cString: $0) }
-    isSupported =
-      isa <= ISA.supported
-      && (feature == nil || CPU.features.contains { $0.name == feature && $0.present })
+    isSupported = unsafe CPU.supports(isa, feature: kernel.feature)
   }
 
   /// All kernels this CPU can run, best first.
@@ -39,6 +43,7 @@ package struct ProductKernel: @unchecked Sendable {
 
   /// The kernels in use.
   package static let float = current(.float)
+  package static let bfloat = current(.bfloat)
   package static let integer = current(.integer)
 
   private static func current(_ operands: Operands) -> ProductKernel {
@@ -47,7 +52,13 @@ package struct ProductKernel: @unchecked Sendable {
   }
 
   /// Elements of the inputs and of the weights in one word.
-  package var elementsPerWord: Int { operands == .float ? 1 : 4 }
+  package var elementsPerWord: Int {
+    switch operands {
+    case .float: 1
+    case .bfloat: 2
+    case .integer: 4
+    }
+  }
 
   package func paddedColumns(_ columns: Int) -> Int {
     unsafe swl_product_padded_columns(table, columns)
@@ -56,7 +67,7 @@ package struct ProductKernel: @unchecked Sendable {
   /// The weights in the order in which the kernel reads them.
   ///
   /// - Parameters:
-  ///   - source: Weights of the kernel's type; element e of column n is at
+  ///   - source: Weights of the kernel's type, or fp32 that are rounded to bf16; element e of column n is at
   ///     n · columnStep + offsets[e].
   ///   - offsets: A whole number of words; negative where there is nothing but a zero.
   package func packed(
@@ -116,13 +127,16 @@ package struct Product: @unchecked Sendable {
     }
   }
 
-  /// What becomes of a sum s of column n: clamp(s + bias[n] + addend) in fp32, or with integers
+  /// What becomes of a sum s of column n: clamp(s + bias[n] + addend) with floats, or with integers
   /// clamp((s + bias[n]) · scale[n]), rounded to a byte if there is a zero point.
   package struct Ending: Sendable {
     package var bias: AlignedMemory
     package var scale: AlignedMemory?
     package var low, high: Float
     package var zeroPoint: Int32?
+    /// Whether results and addends of bf16 products are bf16.
+    package var toBFloat = false
+    package var addsBFloat = false
 
     package init(
       bias: AlignedMemory, scale: AlignedMemory? = nil, low: Float, high: Float,
@@ -172,7 +186,7 @@ package struct Product: @unchecked Sendable {
       columns: columns, block: block, weights: weights.base + start, bias: ending.bias.base,
       scale: ending.scale?.base.assumingMemoryBound(to: Float.self), low: ending.low,
       high: ending.high, zero_point: ending.zeroPoint ?? 0, to_bytes: ending.zeroPoint != nil,
-      pooled: geometry.isPooled)
+      pooled: geometry.isPooled, to_bf16: ending.toBFloat, addend_bf16: ending.addsBFloat)
   }
 
   /// How many independent pieces of work there are.

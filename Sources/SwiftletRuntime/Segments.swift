@@ -11,10 +11,10 @@ struct Segments {
   private(set) var segments: [String: Segment] = [:]
 
   init(
-    _ graph: Graph, _ infos: [String: TensorInfo], images: Int, pool: ThreadPool,
-    cache: PackedWeights
+    _ given: GraphFacts, _ infos: [String: TensorInfo], pool: ThreadPool, cache: PackedWeights
   ) {
-    var facts = GraphFacts(graph, infos, images: images)
+    var facts = given
+    let graph = facts.graph
     var phases = Self.phases(facts)
     while let worthless = Self.worthless(facts, phases) {
       for index in worthless { facts.exclude(index) }

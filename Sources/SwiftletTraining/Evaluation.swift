@@ -1,7 +1,7 @@
 public import SwiftletCore
 public import SwiftletFormats
 public import SwiftletGraph
-import SwiftletRuntime
+public import SwiftletRuntime
 
 /// How well a classifier does on a data set.
 public struct Evaluation: Sendable, Codable, Equatable {
@@ -18,9 +18,9 @@ public struct Evaluation: Sendable, Codable, Equatable {
   /// - Throws: `badInput` if model and data do not fit: image channels, number of classes.
   public static func run(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
-    progress: Progress.Handler? = nil
+    precision: Precision = .fp32, progress: Progress.Handler? = nil
   ) throws -> Evaluation {
-    let session = try Session(graph.withLogitsOutput(), threads: threads)
+    let session = try Session(graph.withLogitsOutput(), threads: threads, precision: precision)
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
     var loss = 0.0

@@ -18,23 +18,30 @@ struct PooledProductTests {
       test.input.row = max(test.input.row, test.width * test.input.pixel)
       test.input.image = max(test.input.image, test.height * test.input.row)
       test.output = Self.packed(test.columns, test.width, test.height, gap: round % 2)
-      let isFloat = kernel.operands == .float
-      let toBytes = !isFloat && round % 3 > 0
-      let (size, resultSize) = (isFloat ? 4 : 1, toBytes ? 1 : 4)
+      let toBytes = kernel.operands == .integer && round % 3 > 0
+      let size = 4 / kernel.elementsPerWord
+      let resultSize = toBytes ? 1 : 4
       let ending = Self.ending(kernel, test.columns, toBytes: toBytes, using: &numbers)
-      let (packed, run): (AlignedMemory, (Product, Int) -> [UInt8])
-      let slack = (test.length + 3) / 4 * 4 - test.length
-      if isFloat {
-        let (x, w) = (numbers.floats(test.inputCount), numbers.floats(test.weightCount))
-        packed = Self.pack(w, kernel, test)
-        run = { runner.run($0, x, slack: 0, byteCount: $1, images: test.images, at: .last) }
-      } else {
+      let slack = (size * test.length + 3) / 4 * 4 - size * test.length
+      let images = test.images
+      let weights: AlignedMemory
+      let run: (Product, Int) -> [UInt8]
+      if kernel.operands == .integer {
         let (x, w) = (numbers.bytes(test.inputCount), numbers.bytes(test.weightCount))
-        packed = Self.pack(w, kernel, test)
-        run = { runner.run($0, x, slack: slack, byteCount: $1, images: test.images, at: .last) }
+        weights = Self.pack(w, kernel, test)
+        run = { runner.run($0, x, slack: slack, byteCount: $1, images: images, at: .last) }
+      } else {
+        let (x, w) = (numbers.floats(test.inputCount), numbers.floats(test.weightCount))
+        weights = Self.pack(w, kernel, test)
+        if kernel.operands == .float {
+          run = { runner.run($0, x, slack: slack, byteCount: $1, images: images, at: .last) }
+        } else {
+          let halves = x.map(\.bfloat)
+          run = { runner.run($0, halves, slack: slack, byteCount: $1, images: images, at: .last) }
+        }
       }
       let plain = run(
-        test.product(kernel, packed, ending, size: size, resultSize: resultSize),
+        test.product(kernel, weights, ending, size: size, resultSize: resultSize),
         resultSize * test.outputCount)
       var pooled = test
       (pooled.width, pooled.height, pooled.isPooled) = (test.width / 2, test.height / 2, true)
@@ -42,7 +49,8 @@ struct PooledProductTests {
       let count = resultSize * pooled.outputCount
       let result = run(
         pooled.product(
-          kernel, packed, ending, size: size, resultSize: resultSize, threads: 1 + round % 3), count
+          kernel, weights, ending, size: size, resultSize: resultSize, threads: 1 + round % 3),
+        count
       )
       var expected = [UInt8](repeating: GuardedProduct.pattern, count: count)
       for image in 0..<test.images {
@@ -86,7 +94,7 @@ struct PooledProductTests {
     _ kernel: ProductKernel, _ columns: Int, toBytes: Bool, using numbers: inout Numbers
   ) -> Product.Ending {
     let padded = kernel.paddedColumns(columns)
-    guard kernel.operands != .float else {
+    guard kernel.operands == .integer else {
       return Product.Ending(
         bias: AlignedMemory(numbers.floats(padded)), low: -20, high: 30)
     }

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "../lanes/bf16.h"
 #include "product.h"
 
 static size_t ceiling(size_t count, size_t divisor) { return (count + divisor - 1) / divisor; }
@@ -24,6 +25,12 @@ void swl_product_pack(const swl_product_kernel *kernel, size_t words, size_t col
         } else if (kernel->type == SWL_PRODUCT_F32) {
           const float *column = (const float *)source + n * column_step;
           if (offsets[word] >= 0) memcpy(&value, column + offsets[word], 4);
+        } else if (kernel->type == SWL_PRODUCT_BF16) {
+          const float *column = (const float *)source + n * column_step;
+          for (size_t e = 0; e < 2; e++) {
+            const int32_t offset = offsets[2 * word + e];
+            if (offset >= 0) value |= (uint32_t)swl_bf16(column[offset]) << 16 * e;
+          }
         } else {
           const uint8_t *column = (const uint8_t *)source + n * column_step;
           for (size_t e = 0; e < 4; e++) {

@@ -33,8 +33,9 @@ struct DepthwiseLayer: StripedLayer {
     let (input, output, ending) = (input, ending.output, ending)
     let corner = window.corner(image)
     let kernel = WindowKernel.current
+    let isBFloat = image.kind == .bfloat
     return Step(
-      label: label, kernel: "depthwise \(kernel.name)",
+      label: label, kernel: "depthwise \(isBFloat ? "bf16 " : "")\(kernel.name)",
       macs: result.count * window.height * window.width, items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in
@@ -45,7 +46,11 @@ struct DepthwiseLayer: StripedLayer {
             weights: UnsafePointer(packed.base.assumingMemoryBound(to: Float.self)),
             bias: UnsafePointer(bias.base.assumingMemoryBound(to: Float.self)))
           unsafe (weights.low, weights.high) = (ending.low, ending.high)
-          unsafe kernel.depthwise(geometry, weights, from: source, to: target, rows: rows)
+          if isBFloat {
+            unsafe kernel.depthwiseBF16(geometry, weights, from: source, to: target, rows: rows)
+          } else {
+            unsafe kernel.depthwise(geometry, weights, from: source, to: target, rows: rows)
+          }
           return
         }
         var weights = unsafe DepthwiseU8(

@@ -15,7 +15,7 @@ struct Ending: Sendable {
   var high = Float.infinity
   /// Of the result, if it is to be bytes.
   var zeroPoint: Int32?
-  /// A value that is added to fp32 sums.
+  /// A value that is added to fp32 sums; bf16 only if the products are.
   var addend: Int?
   /// Whether the largest of 2×2 neighbours takes their place. All that follows a sum keeps its order,
   /// so that this may come first. Not along with an addend.

@@ -45,6 +45,7 @@ struct WinogradLayer {
   init?(_ layer: ProductLayer, _ values: [Value]) {
     guard Self.fits(layer.window, groups: layer.groups, layer.weights) else { return nil }
     let image = values[layer.input]
+    guard image.kind == .float else { return nil }
     let (result, results) = (values[layer.ending.output], layer.ending.results(values))
     let costs = [0, 2, 4].map { Cost(m: $0, image, results).total }
     let best = costs.indices.min { costs[$0] < costs[$1] }!
@@ -53,6 +54,14 @@ struct WinogradLayer {
     (self.result, self.results) = (result, results)
     addendSteps = layer.ending.addend.map { values[$0].steps } ?? result.steps
     (tilesX, tilesY) = ((results.width + m - 1) / m, (results.height + m - 1) / m)
+  }
+
+  /// Whether one of the ways is expected to be faster than the direct one in bf16.
+  static func isFaster(
+    _ window: Window, groups: Int, _ weights: Weights, _ image: Value, _ result: Value
+  ) -> Bool {
+    fits(window, groups: groups, weights)
+      && [2, 4].contains { Cost(m: $0, image, result).total < Cost(m: 0, image, result).total / 2 }
   }
 
   /// What a layer is expected to cost for one image, in units of one multiply–add of the kernels.

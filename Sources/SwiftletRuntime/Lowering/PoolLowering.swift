@@ -36,11 +36,11 @@ enum PoolLowering: LoweredOperator {
     if node.opType == "MaxPool" {
       // The largest code is that of the largest value.
       let source = lowering.dequantized(name)
-      let input = source?.value ?? lowering.float(name)
+      let input = source?.value ?? lowering.anyFloat(name)
       let output = lowering.newValue(for: node.outputs[0], lowering.values[input].kind)
       lowering.bind(
         node.outputs[0],
-        source.map { .dequantized(output, $0.by) } ?? .float(output))
+        source.map { .dequantized(output, $0.by) } ?? lowering.floatBinding(output))
       return lowering.add(
         PoolLayer(
           label: node.label, input: input, output: output, place: place, operation: .max))
@@ -59,12 +59,16 @@ enum PoolLowering: LoweredOperator {
               scaleIn: by.scale, scaleOut: target.scale, zeroIn: Int32(by.zeroPoint),
               zeroOut: Int32(target.zeroPoint), includePad: includesPadding))))
     }
-    let input = lowering.float(name)
+    let input = lowering.anyFloat(name)
     let output = lowering.newValue(for: node.outputs[0], .float)
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
       PoolLayer(
         label: node.label, input: input, output: output, place: place,
         operation: .average(includesPadding: includesPadding)))
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    node.opType != "MaxPool" || lowering.prefersBFloat(node.outputs[0])
   }
 }
