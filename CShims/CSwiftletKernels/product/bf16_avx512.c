@@ -30,6 +30,9 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 }
 SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_ps(a, b); }
 SWL_INLINE __m256i narrowed(__m512 v) { return swl_bf16x16(v); }
+SWL_INLINE __m512i narrowed_pair(__m512 first, __m512 second) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(narrowed(first)), narrowed(second), 1);
+}
 
 #include "bf16_finish512.inc"
 
