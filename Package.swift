@@ -147,6 +147,13 @@ let package = Package(
         "Swiftlet", .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
       ], path: "Benchmarks/Linalg", swiftSettings: settings),
 
+    .executableTarget(
+      name: "KernelBenchmark",
+      dependencies: [
+        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletRuntime",
+      ],
+      path: "Benchmarks/Kernels", swiftSettings: settings),
+
     // MARK: Tests
     .target(
       name: "_SwiftletTestSupport", dependencies: ["SwiftletCore"],

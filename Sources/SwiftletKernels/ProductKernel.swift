@@ -17,8 +17,8 @@ package struct ProductKernel: @unchecked Sendable {
   package let name: String
   package let operands: Operands
   package let isa: ISA
-  /// Columns of the result that are computed side by side, and rows of a tile.
-  package let lanes, rows: Int
+  /// Columns of the result that are computed side by side, rows of a tile, and pixels of a pooled one.
+  package let lanes, rows, pooledRows: Int
   private let isSupported: Bool
   fileprivate let table: UnsafePointer<swl_product_kernel>
 
@@ -33,7 +33,7 @@ package struct ProductKernel: @unchecked Sendable {
       case SWL_PRODUCT_BF16: .bfloat
       default: .integer
       }
-    unsafe (lanes, rows) = (kernel.lanes, kernel.rows)
+    unsafe (lanes, rows, pooledRows) = (kernel.lanes, kernel.rows, kernel.pooled)
     isSupported = unsafe CPU.supports(isa, feature: kernel.feature)
   }
 
@@ -112,15 +112,18 @@ package struct Product: @unchecked Sendable {
     package var input, output, addend: ImageSteps
     /// The depth of the sum: outer × inner segments of so many words, and the bytes between them.
     package var outer, inner, words, outerStep, innerStep: Int
+    /// Whether each result is the largest of 2×2 windows: width and height count results, the input's
+    /// steps lie between windows, and there is no addend.
+    package var isPooled: Bool
 
     package init(
       width: Int, height: Int, input: ImageSteps, output: ImageSteps, addend: ImageSteps,
-      outer: Int, inner: Int, words: Int, outerStep: Int, innerStep: Int
+      outer: Int, inner: Int, words: Int, outerStep: Int, innerStep: Int, isPooled: Bool = false
     ) {
       (self.width, self.height) = (width, height)
       (self.input, self.output, self.addend) = (input, output, addend)
       (self.outer, self.inner, self.words) = (outer, inner, words)
-      (self.outerStep, self.innerStep) = (outerStep, innerStep)
+      (self.outerStep, self.innerStep, self.isPooled) = (outerStep, innerStep, isPooled)
     }
   }
 
@@ -170,7 +173,8 @@ package struct Product: @unchecked Sendable {
     let panel = 2 * kernel.lanes
     let panels = (columns + panel - 1) / panel
     var block = max(1, Self.cachedBytes / (4 * depth * panel))
-    let tiles = (geometry.width * geometry.height + kernel.rows - 1) / kernel.rows
+    let rows = geometry.isPooled ? kernel.pooledRows : kernel.rows
+    let tiles = (geometry.width * geometry.height + rows - 1) / rows
     if threads > 1 && tiles < 8 * threads { block = min(block, (panels + threads - 1) / threads) }
     unsafe raw = swl_product(
       width: geometry.width, height: geometry.height, in_x: geometry.input.pixel,
@@ -182,7 +186,7 @@ package struct Product: @unchecked Sendable {
       columns: columns, block: block, weights: weights.base + start, bias: ending.bias.base,
       scale: ending.scale?.base.assumingMemoryBound(to: Float.self), low: ending.low,
       high: ending.high, zero_point: ending.zeroPoint ?? 0, to_bytes: ending.zeroPoint != nil,
-      to_bf16: ending.toBFloat, addend_bf16: ending.addsBFloat)
+      pooled: geometry.isPooled, to_bf16: ending.toBFloat, addend_bf16: ending.addsBFloat)
   }
 
   /// How many independent pieces of work there are.

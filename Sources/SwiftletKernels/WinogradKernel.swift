@@ -47,16 +47,20 @@ package struct WinogradKernel: @unchecked Sendable {
     }
   }
 
-  /// What becomes of sums: clamp(s + bias + addend), inside of width × height.
+  /// What becomes of sums: clamp(s + bias + addend), inside of width × height; pooled, the largest of
+  /// 2×2 sums, where width and height count those and there is no addend.
   package struct Ending: Sendable {
+    package var isPooled: Bool
     package var width, height: Int
     package var bias: AlignedMemory
     package var addend: ImageSteps
     package var low, high: Float
 
     package init(
-      width: Int, height: Int, bias: AlignedMemory, addend: ImageSteps, low: Float, high: Float
+      isPooled: Bool = false, width: Int, height: Int, bias: AlignedMemory, addend: ImageSteps,
+      low: Float, high: Float
     ) {
+      self.isPooled = isPooled
       (self.width, self.height, self.bias, self.addend) = (width, height, bias, addend)
       (self.low, self.high) = (low, high)
     }
@@ -78,7 +82,7 @@ package struct WinogradKernel: @unchecked Sendable {
   ) {
     var side = side.raw
     var ending = unsafe swl_winograd_ending(
-      width: ending.width, height: ending.height,
+      pooled: ending.isPooled, width: ending.width, height: ending.height,
       bias: ending.bias.base.assumingMemoryBound(to: Float.self) + first,
       addend: addend.map { unsafe $0 + 4 * first }, addend_x: ending.addend.pixel,
       addend_y: ending.addend.row, addend_image: ending.addend.image, low: ending.low,

@@ -54,7 +54,9 @@ struct Segments {
     var lowering = Lowering(facts, inputs: inputs, outputs: outputs, cache: cache)
     lowering.lower(members)
     segments[name] = Segment(
-      Program(lowering.layers, lowering.values, images: facts.images, pool: pool),
+      Program(
+        ChainLayer.joining(lowering.layers, lowering.values), lowering.values,
+        images: facts.images, pool: pool),
       results: outputs.map { infos[$0]! })
     graph.nodes.append(
       Node(Segment.opType, name: name, domain: "swiftlet", inputs: inputs, outputs: outputs))

@@ -16,7 +16,9 @@ struct Value: Sendable {
   }
 
   let kind: Kind
-  let channels, height, width: Int
+  let channels: Int
+  var height: Int
+  let width: Int
   /// Pixels around the image that windows reach into; they hold zeros.
   var halo = Halo()
 

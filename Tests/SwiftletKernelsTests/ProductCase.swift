@@ -11,6 +11,8 @@ struct ProductCase: CustomStringConvertible {
   /// Elements between neighbouring windows, and between segments.
   var input, output, addend: ImageSteps
   var outerStep = 0, innerStep = 0
+  /// Whether results are the largest of 2×2: width and height count those.
+  var isPooled = false
   /// Elements between the weights of neighbouring columns.
   var columnStep: Int
 
@@ -104,7 +106,7 @@ struct ProductCase: CustomStringConvertible {
       width: width, height: height, input: bytes(input, size), output: bytes(output, resultSize),
       addend: bytes(addend, addendSize), outer: outer, inner: inner,
       words: (length + elements - 1) / elements, outerStep: size * outerStep,
-      innerStep: size * innerStep)
+      innerStep: size * innerStep, isPooled: isPooled)
     return Product(kernel, geometry, columns: columns, weights: weights, ending, threads: threads)
   }
 }

@@ -39,17 +39,21 @@ typedef struct {
   float low, high;
   int32_t zero_point;
   bool to_bytes;
+  /* A result is the largest of 2 x 2 neighbouring windows: width and height count results, in_x and
+   * in_y lie between windows. All that follows a sum keeps its order, so that it is done but once.
+   * There can be no addend. */
+  bool pooled;
   /* With bf16: whether results are rounded to bf16 (lanes/bf16.h), and addends are bf16. */
   bool to_bf16, addend_bf16;
 } swl_product;
 
 /* One tile: up to `rows` output pixels by one panel from `column` on. Rows are addressed one by
- * one; entries past `count` repeat the last and are not stored. */
+ * one; entries past `count` repeat the last and are not stored. Pooled, four rows make one pixel. */
 typedef void (*swl_tile_fn)(const swl_product *product, const uint8_t *const *in,
                             const uint8_t *panel, size_t column, size_t count, uint8_t *const *out,
                             const uint8_t *const *addend);
 
-enum { SWL_TILE_MAX_ROWS = 14 };
+enum { SWL_TILE_MAX_ROWS = 14, SWL_TILE_MAX_POOLED = 3 };
 
 typedef struct {
   const char *name;
@@ -63,6 +67,9 @@ typedef struct {
   size_t rows;
   /* By number of vectors less one, and of rows less one. */
   swl_tile_fn tiles[2][SWL_TILE_MAX_ROWS];
+  /* Most pixels of a pooled tile, and such tiles by number of vectors and of pixels less one. */
+  size_t pooled;
+  swl_tile_fn pooled_tiles[2][SWL_TILE_MAX_POOLED];
 } swl_product_kernel;
 
 /* Best first; the last of each type runs everywhere. */

@@ -30,6 +30,7 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
   sums = _mm256_fmadd_ps(inputs.even, weights.even, sums);
   return _mm256_fmadd_ps(inputs.odd, weights.odd, sums);
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_ps(a, b); }
 
 SWL_INLINE __m256 load_addend(const swl_product *product, const uint8_t *addend, size_t first,
                               size_t left) {
@@ -69,9 +70,11 @@ SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t f
 SWL_TILE_PAIR(1)
 SWL_TILE_PAIR(2)
 SWL_TILE_PAIR(4)
+SWL_POOLED_PAIR(4)
 
 const swl_product_kernel swl_product_bf16_avx2 = {
     "bf16 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_BF16, SWL_LANES, 4,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4),
+    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
 
 #endif

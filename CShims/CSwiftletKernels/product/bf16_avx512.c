@@ -28,6 +28,7 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
   sums = _mm512_fmadd_ps(inputs.even, weights.even, sums);
   return _mm512_fmadd_ps(inputs.odd, weights.odd, sums);
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_ps(a, b); }
 SWL_INLINE __m256i narrowed(__m512 v) { return swl_bf16x16(v); }
 SWL_INLINE __m512i narrowed_pair(__m512 first, __m512 second) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(narrowed(first)), narrowed(second), 1);
@@ -44,9 +45,13 @@ SWL_TILE_PAIR(6)
 SWL_TILE_PAIR(8)
 SWL_TILE_PAIR(10)
 SWL_TILE_PAIR(12)
+SWL_POOLED_PAIR(4)
+SWL_POOLED_PAIR(8)
+SWL_POOLED_PAIR(12)
 
 const swl_product_kernel swl_product_bf16_avx512 = {
     "bf16 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_BF16, SWL_LANES, 12,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 12, 12)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 12, 12),
+    3, SWL_POOLED(SWL_POOLED_NAME, 4, 8, 12)};
 
 #endif

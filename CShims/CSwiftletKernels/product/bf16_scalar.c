@@ -25,6 +25,10 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
       sums.at[i] += swl_from_bf16(inputs.at[e]) * swl_from_bf16(weights.at[i][e]);
   return sums;
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) {
+  for (int i = 0; i < SWL_LANES; i++) a.at[i] = a.at[i] > b.at[i] ? a.at[i] : b.at[i];
+  return a;
+}
 
 /* Written so that NaN sums stay NaN. */
 SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
@@ -47,7 +51,9 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 SWL_TILE_PAIR(1)
 SWL_TILE_PAIR(2)
+SWL_POOLED_PAIR(4)
 
 const swl_product_kernel swl_product_bf16_scalar = {
     "bf16 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_BF16, SWL_LANES, 2,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2),
+    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};

@@ -17,6 +17,10 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
   for (int i = 0; i < SWL_LANES; i++) sums.at[i] += inputs * weights.at[i];
   return sums;
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) {
+  for (int i = 0; i < SWL_LANES; i++) a.at[i] = a.at[i] > b.at[i] ? a.at[i] : b.at[i];
+  return a;
+}
 
 /* Written so that NaN sums stay NaN. */
 SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
@@ -33,7 +37,9 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 SWL_TILE_PAIR(1)
 SWL_TILE_PAIR(2)
+SWL_POOLED_PAIR(4)
 
 const swl_product_kernel swl_product_f32_scalar = {
     "f32 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_F32, SWL_LANES, 2,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2),
+    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};

@@ -2,7 +2,7 @@ import SwiftletCore
 import SwiftletKernels
 
 /// A convolution in which each channel has a window of its own.
-struct DepthwiseLayer: Layer {
+struct DepthwiseLayer: StripedLayer {
   let label: String
   /// Under which the packed weights are kept.
   let key: String
@@ -18,6 +18,7 @@ struct DepthwiseLayer: Layer {
     if case .integer = weights { true } else { false }
   }
   var writes: Int? { ending.output }
+  var rows: RowWindow { window.rows() }
 
   func step(_ values: [Value], threads: Int) -> Step {
     let (image, result) = (values[input], values[ending.output])

@@ -2,7 +2,7 @@ import SwiftletCore
 import SwiftletKernels
 
 /// Work on each element of values of the same size, run by run of memory.
-struct ElementwiseLayer: Layer {
+struct ElementwiseLayer: StripedLayer {
   let label: String
   let inputs: [Int]
   let output: Int
@@ -38,6 +38,8 @@ struct ElementwiseLayer: Layer {
 
   var reads: [Int] { inputs }
   var writes: Int? { output }
+  var input: Int { inputs[0] }
+  var rows: RowWindow { RowWindow() }
 
   func step(_ values: [Value], threads: Int) -> Step {
     let all = (inputs + [output]).map { values[$0] }

@@ -3,7 +3,7 @@ import SwiftletKernels
 
 /// A convolution or fully connected layer: windows of an image times weights, then bias, addend and
 /// clamp in fp32, or scale and rounding of exact integer sums.
-struct ProductLayer: Layer {
+struct ProductLayer: StripedLayer {
   let label: String
   /// Under which the packed weights are kept.
   let key: String
@@ -17,6 +17,10 @@ struct ProductLayer: Layer {
 
   var reads: [Int] { [input] + (ending.addend.map { [$0] } ?? []) }
   var writes: Int? { ending.output }
+
+  var rows: RowWindow { window.rows(isPooled: ending.isPooled) }
+
+  func isStriped(_ values: [Value]) -> Bool { WinogradLayer(self, values) == nil }
 
   private func kernel(_ image: Value) -> ProductKernel {
     guard case .float = weights else { return .integer }
@@ -44,7 +48,7 @@ struct ProductLayer: Layer {
         pixel: window.strideX * from.pixel, row: window.strideY * from.row, image: from.image),
       output: to, addend: ending.addend.map { values[$0].steps } ?? to, outer: window.height,
       inner: inner, words: words, outerStep: window.dilationY * from.row,
-      innerStep: window.dilationX * from.pixel)
+      innerStep: window.dilationX * from.pixel, isPooled: ending.isPooled)
     let products = (0..<groups).map { group in
       let ending = ending(of: group, kernel, values)
       // The same matrix behind images of another height and width is packed in other segments.
@@ -64,8 +68,8 @@ struct ProductLayer: Layer {
       products.reduce(0) { $0 + $1.items(images: images) }
     }
     return Step(
-      label: label, kernel: kernel.name,
-      macs: result.pixels * columns * channels * window.height * window.width,
+      label: label, kernel: ending.isPooled ? "\(kernel.name), pool" : kernel.name,
+      macs: ending.results(values).pixels * columns * channels * window.height * window.width,
       items: items
     ) { memory, images, items in
       var start = 0

@@ -245,7 +245,7 @@ extension Lowering {
       input = value
       constants = .integer(integers.weights)
       ending = Ending(bias: .integer(integers.bias, scale: integers.scale))
-      finishIntegers(&ending, after: name)
+      finishIntegers(&ending, after: name, takesPool: !isDepthwise)
     } else {
       let (tensor, bias) = weights.floats
       constants = .float(tensor)
@@ -260,10 +260,11 @@ extension Lowering {
         finishFloats(&ending, after: name, areBFloats: false)
       }
     }
+    let results = ending.results(values)
     let tiles =
       values[input].kind == .float && WinogradLayer.fits(window, groups: groups, constants)
     require(
-      tiles ? WinogradLayer.halo(window, image, for: result) : window.halo(image, for: result),
+      tiles ? WinogradLayer.halo(window, image, for: results) : window.halo(image, for: results),
       on: input)
     if isDepthwise {
       add(
@@ -280,8 +281,11 @@ extension Lowering {
     }
   }
 
-  private mutating func finishIntegers(_ ending: inout Ending, after name: String) {
-    let last = takeClamps(after: name, low: &ending.low, high: &ending.high)
+  private mutating func finishIntegers(
+    _ ending: inout Ending, after name: String, takesPool: Bool
+  ) {
+    var last = takeClamps(after: name, low: &ending.low, high: &ending.high)
+    if takesPool { takePool(&ending, after: &last) }
     guard let (quantized, by) = takeQuantization(after: last) else {
       ending.output = newValue(for: last, .float)
       return bind(last, .float(ending.output))
@@ -293,6 +297,11 @@ extension Lowering {
     ending.low = min(max(ending.low / by.scale, by.low), by.high).rounded(.toNearestOrEven)
     ending.high = max(min(ending.high / by.scale, by.high), by.low).rounded(.toNearestOrEven)
     ending.zeroPoint = Int32(by.zeroPoint)
+    if takesPool, !ending.isPooled, let pool = takeQuantizedPool(after: quantized, by) {
+      ending.isPooled = true
+      ending.output = newValue(for: pool, by.kind)
+      return bind(pool, .dequantized(ending.output, by))
+    }
     ending.output = newValue(for: quantized, by.kind)
     bind(quantized, .quantized(ending.output, by))
   }
@@ -327,8 +336,30 @@ extension Lowering {
       markDone(index)
     }
     last = takeClamps(after: last, low: &ending.low, high: &ending.high)
+    if ending.addend == nil { takePool(&ending, after: &last) }
     ending.output = newValue(for: last, areBFloats ? floatKind(last) : .float)
     bind(last, floatBinding(ending.output))
+  }
+
+  /// Takes in a pool, and the clamps behind it.
+  private mutating func takePool(_ ending: inout Ending, after name: inout String) {
+    guard let (index, node) = onlyReader(of: name), PoolLowering.halves(node, facts) else { return }
+    markDone(index)
+    ending.isPooled = true
+    name = takeClamps(after: node.outputs[0], low: &ending.low, high: &ending.high)
+  }
+
+  /// Takes in a pool of what 8-bit values stand for.
+  ///
+  /// - Returns: The name of its result.
+  private mutating func takeQuantizedPool(after name: String, _ by: Quantized) -> String? {
+    guard let (first, dequantize) = onlyReader(of: name), dequantize.opType == "DequantizeLinear",
+      facts.quantization(dequantize) == by,
+      let (second, pool) = onlyReader(of: dequantize.outputs[0]), PoolLowering.halves(pool, facts)
+    else { return nil }
+    markDone(first)
+    markDone(second)
+    return pool.outputs[0]
   }
 
   /// An addition of a value of the same shape that is there already.

@@ -20,6 +20,16 @@ enum PoolLowering: LoweredOperator {
     return try? SlidingWindow(node).place(shape)
   }
 
+  /// Whether it takes the largest of 2×2 neighbours without overlap, as the layer before it can do.
+  static func halves(_ node: Node, _ facts: GraphFacts) -> Bool {
+    guard node.opType == "MaxPool", let place = place(node, facts) else { return false }
+    let (input, output) = (facts.shape(node.inputs[0]), facts.shape(node.outputs[0]))
+    return [(place.height, 2), (place.width, 3)].allSatisfy { along, axis in
+      along.kernel == 2 && along.stride == 2 && along.dilation == 1 && along.before == 0
+        && output[axis] == input[axis] / 2
+    }
+  }
+
   static func lower(_ node: Node, into lowering: inout Lowering) {
     let place = place(node, lowering.facts)!
     let name = node.inputs[0]
