@@ -139,6 +139,15 @@ struct GroupwiseLayerTests {
     #expect(try difference(Session(graph).run(["i": x])["y"]!, expected) <= 1e-5)
   }
 
+  /// With one scale the axis means nothing.
+  @Test(arguments: [Int.max, Int.min, 7]) func anyAxis(axis: Int) throws {
+    var graph = Weights(block: 0, byTensor: true).graph([.symbolic("N")])
+    graph.nodes[0].attributes["axis"] = .int(axis)
+    let x = floats([2, 40])
+    let expected = try Plan(graph).run(["x": x], ExecutionContext())["y"]!
+    #expect(try difference(Session(graph).run(["x": x])["y"]!, expected) <= 1e-5)
+  }
+
   /// Zero points that the graph computes leave the node to the reference.
   @Test func computedZeroPoints() throws {
     var graph = Weights().graph([.symbolic("N")])
