@@ -47,6 +47,8 @@ struct Compress: ParsableCommand {
   @Option(help: "Images to calibrate eigen and quantize with.")
   var calibrationSize: Int?
 
+  @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
+
   @Option(help: "Channels of a student as a fraction of the teacher's.")
   var width: Double?
 
@@ -93,6 +95,9 @@ struct Compress: ParsableCommand {
       guard settings.allSatisfy({ $0 == nil }) else {
         throw ValidationError("settings of techniques belong into the recipe, not beside it")
       }
+      guard quantization.settings == QuantizationSettings() else {
+        throw ValidationError("settings of quantize belong into the recipe, not beside it")
+      }
     }
     if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
     try check("--max-drop", maxDrop ?? 0, 0...100)
@@ -129,6 +134,7 @@ struct Compress: ParsableCommand {
       step.epochs = epochs ?? step.epochs
       step.temperature = temperature ?? step.temperature
       step.alpha = alpha ?? step.alpha
+      step.quantization = quantization.settings
       return step
     }
     let recipe = Recipe(steps)

@@ -148,7 +148,7 @@ struct PassTests {
     #expect(try largestDifference(graph, result.graph) < 0.1)
     #expect(abs(result.drop) <= 2)
     #expect(result.graph.initializers["c2.quantized"]?.dtype == .int8)
-    #expect(result.graph.nodes.filter { $0.opType == "QuantizeLinear" }.count == 4)
+    #expect(result.graph.nodes.filter { $0.opType == "QuantizeLinear" }.count == 7)
     #expect(result.after.macs == result.before.macs)
     // Every weight lies on its channel's grid, whose end is the channel's largest weight.
     let codes: Tensor<Int8> = try #require(result.graph.initializers["f1.quantized"]).require()

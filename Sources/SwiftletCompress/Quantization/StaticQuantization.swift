@@ -1,0 +1,113 @@
+public import SwiftletCore
+public import SwiftletGraph
+
+/// Post-training quantization of weights and activations.
+///
+/// Weights: int8 (or int4), symmetric, one scale per output channel. Activations: 8 bits, from ranges
+/// that an observer chooses from what calibration has seen. Biases: int32 in units of the product of
+/// both scales. The result is ordinary ONNX: QuantizeLinear and DequantizeLinear around the values
+/// and behind the weights, which runtimes turn into integer layers.
+///
+/// - Source: Krishnamoorthi 2018, arXiv:1806.08342; Jacob et al. 2018; Nagel et al. 2021,
+///   arXiv:2106.08295.
+public struct StaticQuantization: Sendable {
+  private let settings: QuantizationSettings
+  private let threads: ThreadPool
+  private let progress: Progress.Handler?
+
+  public init(
+    settings: QuantizationSettings, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
+  ) {
+    (self.settings, self.threads, self.progress) = (settings, threads, progress)
+  }
+
+  /// - Throws: `unsupported` if the graph has no layer to quantize, or is quantized already;
+  ///   `numerical` if calibration meets values that are not finite.
+  public func apply(
+    to graph: Graph, _ source: CalibrationSource
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let prepared = try QuantizationInput(
+      graph, opset: settings.bits == 4 ? 21 : 13, source, threads)
+    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: Set(settings.keep))
+    try plan.requireLayers()
+    let calibration = try calibrate(prepared.graph, plan, source)
+    let grids = activationGrids(plan, calibration)
+    let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
+    var writer = QDQWriter(prepared.graph)
+    for value in plan.values { writer.quantize(value, grids[value]!) }
+    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    for layer in plan.layers {
+      let weights = try rounder.quantized(
+        layer, WeightLayout(layer.weights.shape, axis: layer.axis))
+      let input = grids[layer.input]!
+      writer.replaceWeights(of: layer, with: weights)
+      writer.replaceBias(
+        of: layer, inputScale: input.scale, weightScales: weights.scales.elements)
+      reports.append(
+        LayerReport(
+          layer.node, .quantize, changed: true,
+          "int\(settings.bits) weights per channel, \(input.type) input in "
+            + "\(input.lowest * input.scale)…\(input.highest * input.scale)"))
+    }
+    return (writer.result(), reports)
+  }
+
+  private func calibrate(
+    _ graph: Graph, _ plan: QuantizationPlan, _ source: CalibrationSource
+  ) throws -> Calibration {
+    var calibration = try Calibration(graph, values: plan.values)
+    if let path = settings.calibrationState,
+      let stored = try Calibration.load(path, fitting: calibration)
+    {
+      calibration = stored
+    }
+    try calibration.run(
+      graph, source, threads: threads, saving: settings.calibrationState, progress: progress)
+    return calibration
+  }
+
+  /// The grid of each value; those of a group have one from all that was seen of them.
+  private func activationGrids(
+    _ plan: QuantizationPlan, _ calibration: Calibration
+  ) -> [String: ActivationGrid] {
+    var merged: [String: ValueHistogram] = [:]
+    for value in plan.values {
+      merged[plan.representative(of: value), default: ValueHistogram()]
+        .merge(calibration.values[value]!)
+    }
+    let grids = merged.mapValues {
+      ActivationGrid(
+        settings.observer.range($0, percentile: settings.percentile, type: settings.activations),
+        settings.activations)
+    }
+    return Dictionary(
+      uniqueKeysWithValues: plan.values.map { ($0, grids[plan.representative(of: $0)]!) })
+  }
+}
+
+/// A graph made ready for quantization: simplified, in an operator set that can express it, with the
+/// types and shapes of its values for a sample.
+struct QuantizationInput {
+  let graph: Graph
+  let infos: [String: TensorInfo]
+
+  init(_ original: Graph, opset: Int, _ source: CalibrationSource, _ threads: ThreadPool) throws {
+    guard !original.nodes.contains(where: { $0.opType == "QuantizeLinear" }) else {
+      throw SwiftletError(
+        .unsupported, "the model is quantized already", mend: "start from the fp32 model")
+    }
+    let simple = original.simplified()
+    var infos: [String: TensorInfo] = [:]
+    func observe(_ name: String, _ value: AnyTensor) {
+      infos[name] = TensorInfo(value.dtype, value.shape)
+    }
+    let inputs = try source.sample()
+    for (name, value) in inputs { observe(name, value) }
+    _ = try Plan(simple).run(inputs, ExecutionContext(pool: threads)) { observe($0, $1) }
+    self.infos = infos
+    // Scales per channel need operator set 13, 4 bits and groups need 21.
+    graph = try simple.upgraded(
+      toOpset: opset, ranks: infos.mapValues { $0.shape.rank })
+  }
+}
