@@ -34,7 +34,7 @@ struct QuantizationOptions: ParsableArguments {
 
   @Option(
     help:
-      "quantize: consecutive weights that share a scale with --weight-only; 0: a whole channel; default 32."
+      "quantize: consecutive weights that share a scale with --weight-only; 0: a whole channel; default 32 with 4 bits, 0 with 8."
   )
   var groupSize: Int?
 

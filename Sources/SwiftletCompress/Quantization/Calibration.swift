@@ -5,25 +5,24 @@ import SwiftletGraph
 
 /// What calibration has seen of a model's values: one histogram each.
 ///
-/// Memory depends on the model alone, not on the number of samples. Calibrations of the same model on
-/// different samples can be merged, and one that was saved goes on where it ended.
+/// Memory depends on the model alone, not on the number of samples. A calibration that was saved goes
+/// on where it ended.
 struct Calibration: Sendable, Codable {
   /// Which model it is of.
   let model: String
   /// Samples seen so far.
   private(set) var samples = 0
   private(set) var values: [String: ValueHistogram]
+  /// Of values whose channels matter, what each channel is like.
+  private(set) var channels: [String: ChannelStatistics]
 
-  init(_ graph: Graph, values names: some Sequence<String>) throws {
+  /// - Parameters:
+  ///   - names: The values to look at.
+  ///   - channels: Those of them whose channels matter; true where these are along the last axis.
+  init(_ graph: Graph, values names: some Sequence<String>, channels: [String: Bool]) throws {
     model = try Self.fingerprint(graph)
     values = Dictionary(uniqueKeysWithValues: names.map { ($0, ValueHistogram()) })
-  }
-
-  /// Adds what another calibration of the same model has seen.
-  mutating func merge(_ other: Calibration) {
-    precondition(other.model == model && other.values.keys == values.keys, "another model's values")
-    for (name, histogram) in other.values { values[name]!.merge(histogram) }
-    samples += other.samples
+    self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
   }
 
   /// Runs the samples that it has not seen yet through the model.
@@ -64,8 +63,8 @@ struct Calibration: Sendable, Codable {
   }
 
   private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: ThreadPool) throws {
-    let before = values
-    let widened = try threads.map(seen.count) { index in
+    let (before, channelsBefore) = (values, channels)
+    let added = try threads.map(seen.count) { index in
       let (name, tensor) = seen[index]
       guard tensor.isFinite else {
         throw SwiftletError(
@@ -73,9 +72,14 @@ struct Calibration: Sendable, Codable {
       }
       var histogram = before[name]!
       histogram.add(tensor)
-      return histogram
+      var statistics = channelsBefore[name]
+      statistics?.add(tensor)
+      return (histogram, statistics)
     }
-    for ((name, _), histogram) in zip(seen, widened) { values[name] = histogram }
+    for ((name, _), (histogram, statistics)) in zip(seen, added) {
+      values[name] = histogram
+      channels[name] = statistics
+    }
   }
 
   // MARK: Files
@@ -101,7 +105,9 @@ struct Calibration: Sendable, Codable {
       guard let stored = try? JSONDecoder().decode(Calibration.self, from: Data(bytes)),
         stored.samples >= 0, stored.values.values.allSatisfy(\.isSound)
       else { throw SwiftletError(.badInput, "this is no state of a calibration, or it is damaged") }
-      guard stored.model == fresh.model, stored.values.keys == fresh.values.keys else {
+      guard stored.model == fresh.model, stored.values.keys == fresh.values.keys,
+        stored.channels.keys == fresh.channels.keys
+      else {
         throw SwiftletError(
           .badInput, "this is the state of another model's calibration",
           mend: "remove the file, or give another one")

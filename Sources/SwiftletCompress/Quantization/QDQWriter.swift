@@ -59,32 +59,42 @@ struct QDQWriter {
     if let blockSize = weights.blockSize { attributes["block_size"] = .int(blockSize) }
     // A zero point that is left out is 0.
     replace(
-      layer, input: 1, codes: weights.codes, scales: weights.scales,
+      layer, input: 1, name: layer.node.inputs[1], codes: weights.codes, scales: weights.scales,
       zero: weights.blockSize == nil && weights.codes.dtype == .int8
         ? .int8(Tensor(zeros: weights.scales.shape)) : nil,
       attributes)
   }
 
-  /// Replaces a layer's bias by int32 in units of input scale times weight scale, which is what sums of
-  /// integers are in; or leaves it, where it does not fit.
+  /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums of
+  /// integers are in; or of fp32, where it does not fit these.
   mutating func replaceBias(
-    of layer: QuantizationPlan.Layer, inputScale: Float, weightScales: [Float]
+    of layer: QuantizationPlan.Layer, with bias: Tensor<Float>?, inputScale: Float,
+    weightScales: [Float]
   ) {
-    guard let bias = layer.bias else { return }
+    guard let bias else { return }
     let units = weightScales.map { $0 * inputScale }
-    guard zip(bias.elements, units).allSatisfy({ $1 > 0 && abs($0 / $1) < 0x1p30 }) else { return }
+    guard zip(bias.elements, units).allSatisfy({ $1 > 0 && abs($0 / $1) < 0x1p30 }) else {
+      replacements[layer.index, default: [:]][2] = constant(
+        "\(biasName(layer)).corrected", .float32(bias))
+      return
+    }
     let codes = zip(bias.elements, units).map { Int32(($0 / $1).rounded(.toNearestOrEven)) }
     replace(
-      layer, input: 2, codes: .int32(Tensor([codes.count], codes)),
+      layer, input: 2, name: biasName(layer), codes: .int32(Tensor([codes.count], codes)),
       scales: Tensor([units.count], units), zero: .int32(Tensor(zeros: [codes.count])),
       ["axis": .int(0)])
   }
 
+  /// The name of a layer's bias; one that it would have, if it has none.
+  private func biasName(_ layer: QuantizationPlan.Layer) -> String {
+    layer.bias == nil ? "\(layer.node.outputs[0]).bias" : layer.node.inputs[2]
+  }
+
   private mutating func replace(
-    _ layer: QuantizationPlan.Layer, input: Int, codes: AnyTensor, scales: Tensor<Float>,
+    _ layer: QuantizationPlan.Layer, input: Int, name: String, codes: AnyTensor,
+    scales: Tensor<Float>,
     zero: AnyTensor?, _ attributes: [String: Attribute]
   ) {
-    let name = layer.node.inputs[input]
     var inputs = [
       constant("\(name).quantized", codes), constant("\(name).scale", .float32(scales)),
     ]
@@ -104,7 +114,10 @@ struct QDQWriter {
     for (index, node) in graph.nodes.enumerated() {
       var node = node
       node.inputs = node.inputs.map { restored[$0] ?? $0 }
-      for (input, name) in replacements[index] ?? [:] { node.inputs[input] = name }
+      for (input, name) in replacements[index] ?? [:] {
+        while node.inputs.count <= input { node.inputs.append("") }
+        node.inputs[input] = name
+      }
       result.nodes += (before[index] ?? []) + [node] + (behind[index] ?? [])
     }
     result.removeUnusedInitializers()

@@ -30,8 +30,9 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   /// Percent of the values that the observer `percentile` keeps.
   public var percentile = 99.99
   public var activations = ActivationType.u8
-  /// Consecutive weights that share a scale (`weightOnly`); 0: all of an output channel do.
-  public var groupSize = 32
+  /// Consecutive weights that share a scale (`weightOnly`); 0: all of an output channel do. `nil`: 32
+  /// of 4 bits, all of 8.
+  public var groupSize: Int?
   public var rounding = WeightRounding.nearest
   /// Evens out the ranges of channels between layers first.
   public var equalizes = false
@@ -64,8 +65,8 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
     guard 50...100 ~= percentile else {
       throw refuse("percentile \(percentile) is not between 50 and 100", "try 99.99")
     }
-    guard 0...1 << 16 ~= groupSize else {
-      throw refuse("groupSize \(groupSize) is not between 0 and 65536", "try 32")
+    guard 0...1 << 16 ~= groupSize ?? 0 else {
+      throw refuse("groupSize \(groupSize ?? 0) is not between 0 and 65536", "try 32")
     }
     guard 0...1 ~= smoothing ?? 0 else {
       throw refuse("smoothing \(smoothing ?? 0) is not between 0 and 1", "try 0.5")

@@ -29,12 +29,18 @@ public struct StaticQuantization: Sendable {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let prepared = try QuantizationInput(
       graph, opset: settings.bits == 4 ? 21 : 13, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: Set(settings.keep))
+    let keep = Set(settings.keep)
+    var graph = prepared.graph
+    if let share = settings.smoothing { graph = try smoothed(graph, prepared.infos, share, source) }
+    if settings.equalizes {
+      graph = try CrossLayerEqualization().apply(to: graph, prepared.infos).graph
+    }
+    let plan = try QuantizationPlan(graph, prepared.infos, keeping: keep)
     try plan.requireLayers()
-    let calibration = try calibrate(prepared.graph, plan, source)
+    let calibration = try calibrate(graph, plan, source)
     let grids = activationGrids(plan, calibration)
-    let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
-    var writer = QDQWriter(prepared.graph)
+    let rounder = try WeightRounder(settings, graph, plan, source, threads, progress)
+    var writer = QDQWriter(graph)
     for value in plan.values { writer.quantize(value, grids[value]!) }
     var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
     for layer in plan.layers {
@@ -42,8 +48,9 @@ public struct StaticQuantization: Sendable {
         layer, WeightLayout(layer.weights.shape, axis: layer.axis))
       let input = grids[layer.input]!
       writer.replaceWeights(of: layer, with: weights)
+      let bias = try corrected(layer, weights, calibration) ?? layer.bias
       writer.replaceBias(
-        of: layer, inputScale: input.scale, weightScales: weights.scales.elements)
+        of: layer, with: bias, inputScale: input.scale, weightScales: weights.scales.elements)
       reports.append(
         LayerReport(
           layer.node, .quantize, changed: true,
@@ -56,7 +63,9 @@ public struct StaticQuantization: Sendable {
   private func calibrate(
     _ graph: Graph, _ plan: QuantizationPlan, _ source: CalibrationSource
   ) throws -> Calibration {
-    var calibration = try Calibration(graph, values: plan.values)
+    let inputs = plan.layers.map { ($0.input, $0.node.opType != "Conv") }
+    var calibration = try Calibration(
+      graph, values: plan.values, channels: Dictionary(inputs) { first, _ in first })
     if let path = settings.calibrationState,
       let stored = try Calibration.load(path, fitting: calibration)
     {
@@ -65,6 +74,28 @@ public struct StaticQuantization: Sendable {
     try calibration.run(
       graph, source, threads: threads, saving: settings.calibrationState, progress: progress)
     return calibration
+  }
+
+  /// The model with what SmoothQuant moves from activations to weights.
+  private func smoothed(
+    _ graph: Graph, _ infos: [String: TensorInfo], _ share: Double, _ source: CalibrationSource
+  ) throws -> Graph {
+    let plan = try QuantizationPlan(graph, infos, keeping: Set(settings.keep))
+    let names = SmoothQuant.candidates(graph, plan)
+    var calibration = try Calibration(
+      graph, values: names, channels: Dictionary(uniqueKeysWithValues: names.map { ($0, true) }))
+    try calibration.run(graph, source, threads: threads, progress: progress)
+    return SmoothQuant(share: share).apply(
+      to: graph, plan, ranges: calibration.channels.mapValues(\.largest))
+  }
+
+  private func corrected(
+    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
+  ) throws -> Tensor<Float>? {
+    guard settings.correctsBias, let statistics = calibration.channels[layer.input],
+      statistics.isLast == (layer.node.opType != "Conv")
+    else { return nil }
+    return try BiasCorrection(means: statistics.means).corrected(layer, weights)
   }
 
   /// The grid of each value; those of a group have one from all that was seen of them.

@@ -25,7 +25,7 @@ public struct WeightQuantization: Sendable {
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let prepared = try QuantizationInput(
-      graph, opset: isGrouped || settings.bits == 4 ? 21 : 13, source, threads)
+      graph, opset: groupSize > 0 || settings.bits == 4 ? 21 : 13, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: Set(settings.keep))
     try plan.requireLayers()
     let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
@@ -44,16 +44,16 @@ public struct WeightQuantization: Sendable {
     return (writer.result(), reports)
   }
 
-  private var isGrouped: Bool { settings.groupSize > 0 }
+  private var groupSize: Int { settings.groupSize ?? (settings.bits == 4 ? 32 : 0) }
 
   /// Groups run along the axis of the inputs. Layers with fewer inputs than a group holds have one
   /// scale per channel.
   private func layout(_ layer: QuantizationPlan.Layer) -> WeightLayout {
     let inputs = layer.weights.shape.rank == 2 ? 1 - layer.axis : 1
     let extent = layer.weights.shape[inputs]
-    guard isGrouped, extent >= settings.groupSize else {
+    guard groupSize > 0, extent >= groupSize else {
       return WeightLayout(layer.weights.shape, axis: layer.axis)
     }
-    return WeightLayout(layer.weights.shape, axis: inputs, blockSize: settings.groupSize)
+    return WeightLayout(layer.weights.shape, axis: inputs, blockSize: groupSize)
   }
 }

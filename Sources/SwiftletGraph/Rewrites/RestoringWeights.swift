@@ -39,12 +39,23 @@ extension Graph {
       && readers.allSatisfy { index in
         let node = nodes[index]
         guard ["Conv", "Gemm", "MatMul"].contains(node.opType), node.inputs.count > 1,
-          node.inputs[0] != name, node.captures.isEmpty,
-          let source = producer(of: node.inputs[0])
+          node.inputs[0] != name
         else { return false }
-        return nodes[source].opType == "DequantizeLinear"
-          && initializers[nodes[source].inputs[0]] == nil
+        return isRestored(node.inputs[0])
       }
+  }
+
+  /// Whether a value is what quantized values stand for, wherever these were moved to.
+  private func isRestored(_ name: String) -> Bool {
+    guard let position = producer(of: name) else { return false }
+    let node = nodes[position]
+    switch node.opType {
+    case "DequantizeLinear": return initializers[node.inputs[0]] == nil
+    case "Flatten", "Reshape", "MaxPool", "Transpose", "Squeeze", "Unsqueeze", "Identity":
+      return isRestored(node.inputs[0])
+    case "Concat": return node.inputs.allSatisfy(isRestored)
+    default: return false
+    }
   }
 }
 
