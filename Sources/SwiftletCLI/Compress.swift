@@ -18,6 +18,16 @@ struct Compress: ParsableCommand {
 
         swiftlet compress seed.onnx --technique lowrank,distill --data fashion-mnist -o small.onnx
         swiftlet compress seed.onnx --technique eigen --max-drop 0.5 --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique quantize --data fashion-mnist -o int8.onnx
+        swiftlet compress seed.onnx --technique quantize --bits 4 --weight-only --rounding gptq \
+          --data fashion-mnist -o int4.onnx
+
+      A model that is no classifier of images can be quantized with inputs alone, arrays named after \
+      the model's inputs; its answers are then compared with the original's:
+        swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
+
+      Start with the defaults. If too much is lost, 'swiftlet sensitivity' names the layers and what \
+      mends them.
 
       A recipe holds the same in YAML:
         steps:
@@ -107,6 +117,7 @@ struct Compress: ParsableCommand {
     for path in [output, report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
     let recipe = try makeRecipe()
     let graph = try ONNXFile.read(model)
+    if let inputs = try data.unlabelledInputs() { return try quantize(graph, recipe, inputs) }
     let context = CompressionContext(
       original: graph, training: try data.load(.train), validation: try data.load(.test),
       threads: common.pool, seed: seed, progress: Console.progress)
@@ -121,6 +132,35 @@ struct Compress: ParsableCommand {
     if common.json { return try Console.json(report) }
     Console.endProgress()
     print(text(report))
+  }
+
+  /// Quantizes without labels: nothing else works without.
+  private func quantize(
+    _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]
+  ) throws {
+    guard recipe.steps.count == 1, let step = recipe.steps.first, step.technique == .quantize,
+      step.quantization.qatEpochs == 0
+    else {
+      throw SwiftletError(
+        .unsupported, "inputs without labels are for quantize alone", at: data.data,
+        mend: "use --technique quantize, or labelled images")
+    }
+    guard maxDrop == nil, targetSize == nil, targetMacs == nil, targetLatency == nil, report == nil
+    else {
+      throw SwiftletError(
+        .unsupported, "goals and HTML reports need labels", at: data.data,
+        mend: "leave --max-drop, --target-… and --report out")
+    }
+    let result = try locating(model) {
+      try UnlabelledCompression(
+        graph: graph, settings: step.quantization, calibrationSize: step.calibrationImages,
+        threads: common.pool
+      ).run(inputs, model: model, output: output)
+    }
+    try ONNXFile.write(result.graph, to: output)
+    if common.json { return try Console.json(result.report) }
+    Console.endProgress()
+    Console.print(result.report.text)
   }
 
   private func makeRecipe() throws -> Recipe {

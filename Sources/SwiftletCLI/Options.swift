@@ -77,6 +77,23 @@ struct DataOptions: ParsableArguments {
       valueName: "dir"))
   var dataDir: String?
 
+  /// Arrays by input name, of `inputs:FILE.npz`: what a model takes, without labels.
+  func unlabelledInputs() throws -> [String: AnyTensor]? {
+    guard data.hasPrefix("inputs:") else { return nil }
+    let arrays = try NPZ.read(String(data.dropFirst("inputs:".count)))
+    return Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
+  }
+
+  /// Samples to calibrate with: unlabelled inputs, or training images.
+  func calibrationSource(
+    for graph: Graph, limit: Int, threads: ThreadPool
+  ) throws -> CalibrationSource {
+    if let inputs = try unlabelledInputs() {
+      return try CalibrationSource(inputs, for: graph, limit: limit)
+    }
+    return try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
+  }
+
   func load(_ part: DataSpec.Part) throws -> ImageDataset {
     try DataSpec(parsing: data).load(defaultPart: part, dataDirectory: dataDir)
   }

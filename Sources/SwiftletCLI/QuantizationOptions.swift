@@ -26,6 +26,12 @@ struct QuantizationOptions: ParsableArguments {
       valueName: "type"))
   var activations: ActivationType?
 
+  @Flag(
+    help:
+      "quantize: scales are powers of two, so that every runtime computes the same bits; costs accuracy."
+  )
+  var powerOfTwo = false
+
   @Flag(help: "quantize: weights alone; activations stay fp32, and nothing is calibrated.")
   var weightOnly = false
 
@@ -83,6 +89,7 @@ struct QuantizationOptions: ParsableArguments {
     settings.percentile = percentile ?? settings.percentile
     settings.bits = bits ?? settings.bits
     settings.activations = activations ?? settings.activations
+    settings.powerOfTwo = powerOfTwo
     settings.groupSize = groupSize ?? settings.groupSize
     settings.rounding = rounding ?? settings.rounding
     settings.equalizes = equalize

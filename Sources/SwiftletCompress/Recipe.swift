@@ -84,7 +84,7 @@ extension CompressionStep {
 extension QuantizationSettings {
   /// The names of the settings in recipes.
   static let keys = [
-    "mode", "bits", "observer", "percentile", "activations", "groupSize", "rounding", "equalizes",
+    "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding", "equalizes",
     "correctsBias", "smoothing", "qatEpochs", "keep", "calibrationState",
   ]
 
@@ -96,6 +96,7 @@ extension QuantizationSettings {
     case "observer": observer = try value.choice()
     case "percentile": percentile = try value.number()
     case "activations": activations = try value.choice()
+    case "powerOfTwo": powerOfTwo = try value.truth()
     case "groupSize": groupSize = try value.whole()
     case "rounding": rounding = try value.choice()
     case "equalizes": equalizes = try value.truth()

@@ -11,16 +11,8 @@ struct QuantizePass: CompressionPass {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let source = try CalibrationSource(
       context.training, for: graph, limit: step.calibrationImages, threads: context.threads)
-    let (settings, threads, progress) = (step.quantization, context.threads, context.progress)
-    return switch settings.mode {
-    case .static:
-      try StaticQuantization(settings: settings, threads: threads, progress: progress)
-        .apply(to: graph, source)
-    case .weightOnly:
-      try WeightQuantization(settings: settings, threads: threads, progress: progress)
-        .apply(to: graph, source)
-    case .dynamic:
-      try DynamicQuantization(settings: settings, threads: threads).apply(to: graph, source)
-    }
+    return try Quantizer(
+      step.quantization, threads: context.threads, progress: context.progress
+    ).apply(to: graph, source)
   }
 }

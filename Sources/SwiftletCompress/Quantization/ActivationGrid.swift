@@ -15,15 +15,18 @@ struct ActivationGrid: Sendable, Equatable {
   let type: ActivationType
 
   /// The grid that covers a range, 0 exactly.
-  init(_ range: ValueRange, _ type: ActivationType) {
+  ///
+  /// - Parameter isPowerOfTwo: Whether the scale is the next larger power of two.
+  init(_ range: ValueRange, _ type: ActivationType, isPowerOfTwo: Bool = false) {
+    func fitting(_ scale: Float) -> Float { isPowerOfTwo ? scale.nextPowerOfTwo : scale }
     self.type = type
     // A range of zeros takes any scale; a subnormal one would overflow divisions.
     switch type {
     case .u8:
-      scale = max((range.upper - range.lower) / 255, Float.leastNormalMagnitude)
+      scale = fitting(max((range.upper - range.lower) / 255, Float.leastNormalMagnitude))
       zeroPoint = Int(min(max((-range.lower / scale).rounded(.toNearestOrEven), 0), 255))
     case .s8:
-      scale = max(max(-range.lower, range.upper) / 127, Float.leastNormalMagnitude)
+      scale = fitting(max(max(-range.lower, range.upper) / 127, Float.leastNormalMagnitude))
       zeroPoint = 0
     }
   }
@@ -39,12 +42,13 @@ struct ActivationGrid: Sendable, Equatable {
     case .s8: .int8(Tensor(.scalar, [Int8(zeroPoint)]))
     }
   }
+}
 
-  /// The values after quantization, by ONNX's formulas.
-  func restored(_ tensor: Tensor<Float>) -> Tensor<Float> {
-    let (scale, lowest, highest) = (scale, lowest, highest)
-    return tensor.map {
-      min(max(($0 / scale).rounded(.toNearestOrEven), lowest), highest) * scale
-    }
+extension Float {
+  /// The least power of two that is not smaller.
+  ///
+  /// - Precondition: Positive and normal.
+  var nextPowerOfTwo: Float {
+    significand == 1 ? self : Float(sign: .plus, exponent: exponent + 1, significand: 1)
   }
 }

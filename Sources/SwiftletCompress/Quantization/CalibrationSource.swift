@@ -1,6 +1,7 @@
 public import SwiftletCore
 public import SwiftletFormats
 public import SwiftletGraph
+import SwiftletRuntime
 import SwiftletTraining
 
 /// Inputs that show a model what it will meet, a batch at a time: memory does not grow with them.
@@ -92,6 +93,25 @@ public struct CalibrationSource: Sendable {
       let range = start..<min(start + batch, count)
       try body(make(range), range)
     }
+  }
+
+  /// Samples per second of several models, timed in turns over the first batch.
+  public func speeds(of graphs: [Graph], threads: ThreadPool = .available) throws -> [Double] {
+    let inputs = try sample()
+    let sessions = try graphs.map { try Session($0, threads: threads) }
+    for session in sessions { _ = try session.run(inputs) }
+    var times = [[Double]](repeating: [], count: graphs.count)
+    let clock = ContinuousClock()
+    let end = clock.now.advanced(by: .seconds(graphs.count))
+    repeat {
+      for (index, session) in sessions.enumerated() {
+        let start = clock.now
+        _ = try session.run(inputs)
+        times[index].append(start.duration(to: clock.now) / .seconds(1))
+      }
+    } while clock.now < end
+    let samples = Double(min(batch, count))
+    return times.map { samples / $0.sorted()[$0.count / 2] }
   }
 
   /// The first batch.

@@ -34,8 +34,8 @@ struct QDQWriter {
     return name
   }
 
-  /// Lets all nodes read the 8-bit copy of a value.
-  mutating func quantize(_ value: String, _ grid: ActivationGrid) {
+  /// Lets all nodes, or the one at a position, read the 8-bit copy of a value.
+  mutating func quantize(_ value: String, _ grid: ActivationGrid, for reader: Int? = nil) {
     let parameters = [
       constant("\(value).scale", .float32(Tensor(.scalar, [grid.scale]))),
       constant("\(value).zero", grid.zero),
@@ -50,7 +50,7 @@ struct QDQWriter {
         "DequantizeLinear", name: fresh("\(value).DequantizeLinear"), inputs: [codes] + parameters,
         outputs: [copy]),
     ]
-    restored[value] = copy
+    if let reader { replacements[reader, default: [:]][0] = copy } else { restored[value] = copy }
   }
 
   /// Lets a node read constant codes, restored, as its weights.

@@ -30,6 +30,9 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   /// Percent of the values that the observer `percentile` keeps.
   public var percentile = 99.99
   public var activations = ActivationType.u8
+  /// Whether scales are powers of two (`static`): fp32 then holds all that is computed exactly, so that
+  /// every runtime, integers or not, comes to the same bits. Costs up to one bit of resolution.
+  public var powerOfTwo = false
   /// Consecutive weights that share a scale (`weightOnly`); 0: all of an output channel do. `nil`: 32
   /// of 4 bits, all of 8.
   public var groupSize: Int?

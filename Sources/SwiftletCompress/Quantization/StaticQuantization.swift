@@ -60,7 +60,7 @@ public struct StaticQuantization: Sendable {
     return (writer.result(), reports)
   }
 
-  private func calibrate(
+  func calibrate(
     _ graph: Graph, _ plan: QuantizationPlan, _ source: CalibrationSource
   ) throws -> Calibration {
     let inputs = plan.layers.map { ($0.input, $0.node.opType != "Conv") }
@@ -99,7 +99,7 @@ public struct StaticQuantization: Sendable {
   }
 
   /// The grid of each value; those of a group have one from all that was seen of them.
-  private func activationGrids(
+  func activationGrids(
     _ plan: QuantizationPlan, _ calibration: Calibration
   ) -> [String: ActivationGrid] {
     var merged: [String: ValueHistogram] = [:]
@@ -110,7 +110,7 @@ public struct StaticQuantization: Sendable {
     let grids = merged.mapValues {
       ActivationGrid(
         settings.observer.range($0, percentile: settings.percentile, type: settings.activations),
-        settings.activations)
+        settings.activations, isPowerOfTwo: settings.powerOfTwo)
     }
     return Dictionary(
       uniqueKeysWithValues: plan.values.map { ($0, grids[plan.representative(of: $0)]!) })

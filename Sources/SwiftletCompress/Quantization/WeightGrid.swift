@@ -51,6 +51,14 @@ struct WeightLayout: Sendable {
 struct WeightGrid: Sendable {
   /// 8 or 4.
   let bits: Int
+  /// Whether scales are powers of two, the next larger ones.
+  var isPowerOfTwo = false
+
+  init(_ settings: QuantizationSettings) {
+    (bits, isPowerOfTwo) = (settings.bits, settings.powerOfTwo)
+  }
+
+  init(bits: Int) { self.bits = bits }
 
   /// The largest code: 127 or 7. The code below its negative is left out, so that the grid is
   /// symmetric and products of two of them fit.
@@ -100,6 +108,19 @@ struct WeightGrid: Sendable {
   }
 
   func restored(_ weight: Float, _ scale: Float) -> Float { code(weight, scale) * scale }
+
+  /// The scales of a layer's weights. Many steps hold the largest weight well; of few, fitting ones
+  /// lose less.
+  func chosenScales(_ weights: Tensor<Float>, _ layout: WeightLayout) -> [Float] {
+    let chosen = bits == 8 ? scales(weights, layout) : fittedScales(weights, layout)
+    return isPowerOfTwo ? chosen.map(\.nextPowerOfTwo) : chosen
+  }
+
+  /// A layer's weights as the nearest codes, with a scale per output channel.
+  func nearest(_ layer: QuantizationPlan.Layer) -> QuantizedWeights {
+    let layout = WeightLayout(layer.weights.shape, axis: layer.axis)
+    return rounded(layer.weights, layout, scales: chosenScales(layer.weights, layout))
+  }
 
   /// Each weight as the nearest code.
   func rounded(

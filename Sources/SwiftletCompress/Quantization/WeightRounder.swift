@@ -14,7 +14,7 @@ struct WeightRounder {
     _ source: CalibrationSource, _ threads: ThreadPool, _ progress: Progress.Handler?
   ) throws {
     self.settings = settings
-    grid = WeightGrid(bits: settings.bits)
+    grid = WeightGrid(settings)
     moments =
       settings.rounding == .nearest
       ? [:] : try InputMoments.collect(graph, plan.layers, source, threads, progress)
@@ -24,9 +24,7 @@ struct WeightRounder {
     _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
     let weights = layer.weights
-    // Many steps hold the largest weight well; of few, fitting ones lose less.
-    let scales =
-      settings.bits == 8 ? grid.scales(weights, layout) : grid.fittedScales(weights, layout)
+    let scales = grid.chosenScales(weights, layout)
     guard let moments = moments[layer.index] else {
       return grid.rounded(weights, layout, scales: scales)
     }
