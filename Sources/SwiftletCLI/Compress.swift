@@ -139,7 +139,7 @@ struct Compress: ParsableCommand {
     _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]
   ) throws {
     guard recipe.steps.count == 1, let step = recipe.steps.first, step.technique == .quantize,
-      step.quantization.qatEpochs == 0
+      step.quantization.qatEpochs == 0, step.quantization.mixedDrop == nil
     else {
       throw SwiftletError(
         .unsupported, "inputs without labels are for quantize alone", at: data.data,

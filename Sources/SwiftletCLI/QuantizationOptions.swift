@@ -9,12 +9,12 @@ extension WeightRounding: ExpressibleByArgument {}
 struct QuantizationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "quantize: how ranges of activations are chosen: minmax clips nothing; percentile clips the rarest; entropy keeps the distribution; mse (default) has the least square error.",
+      "quantize: how ranges of activations are chosen: minmax clips nothing; percentile (default) clips the rarest; entropy keeps the distribution; mse has the least square error.",
       valueName: "observer"))
   var observer: RangeObserver?
 
   @Option(
-    help: "quantize: percent of the values that the observer percentile keeps; default 99.99.")
+    help: "quantize: percent of the values that the observer percentile keeps; default 99.999.")
   var percentile: Double?
 
   @Option(help: "quantize: bits of the weights, 8 or 4; default 8.")
@@ -65,10 +65,25 @@ struct QuantizationOptions: ParsableArguments {
   @Option(help: "quantize: epochs of training with quantization in the loop; try 1 or 2.")
   var qatEpochs: Int?
 
+  @Option(help: "quantize: highest learning rate of that training; default 2e-4.")
+  var qatLr: Double?
+
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp("quantize: a layer that stays fp32; may be repeated.", valueName: "layer"))
   var keep: [String] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "quantize: a layer whose weights get 4 bits; may be repeated.", valueName: "layer"))
+  var narrow: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "quantize: choose fp32, int8 or int4 for each layer, from measured damage and milliseconds, so that with 95 % confidence no more points of top-1 are lost.",
+      valueName: "points"))
+  var mixed: Double?
 
   @Option(
     help: ArgumentHelp(
@@ -96,7 +111,10 @@ struct QuantizationOptions: ParsableArguments {
     settings.correctsBias = biasCorrection ?? settings.correctsBias
     settings.smoothing = smooth
     settings.qatEpochs = qatEpochs ?? settings.qatEpochs
+    settings.qatLearningRate = qatLr ?? settings.qatLearningRate
     settings.keep = keep
+    settings.narrow = narrow
+    settings.mixedDrop = mixed
     settings.calibrationState = calibrationState
     return settings
   }

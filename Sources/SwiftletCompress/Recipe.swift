@@ -84,8 +84,10 @@ extension CompressionStep {
 extension QuantizationSettings {
   /// The names of the settings in recipes.
   static let keys = [
-    "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding", "equalizes",
-    "correctsBias", "smoothing", "qatEpochs", "keep", "calibrationState",
+    "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding",
+    "equalizes",
+    "correctsBias", "smoothing", "qatEpochs", "qatLearningRate", "keep", "narrow", "mixedDrop",
+    "calibrationState",
   ]
 
   /// - Returns: Whether there is such a setting.
@@ -103,7 +105,10 @@ extension QuantizationSettings {
     case "correctsBias": correctsBias = try value.truth()
     case "smoothing": smoothing = try value.number()
     case "qatEpochs": qatEpochs = try value.whole()
+    case "qatLearningRate": qatLearningRate = try value.number()
     case "keep": keep = try value.names()
+    case "narrow": narrow = try value.names()
+    case "mixedDrop": mixedDrop = try value.number()
     case "calibrationState": calibrationState = try value.text()
     default: return false
     }

@@ -45,6 +45,28 @@ public struct Evaluation: Sendable, Codable, Equatable {
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
   }
 
+  /// Whether each image's class is the model's first choice.
+  ///
+  /// - Throws: As ``run(_:on:batch:threads:progress:)``.
+  public static func hits(
+    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available
+  ) throws -> [Bool] {
+    let session = try Session(graph.withLogitsOutput(), threads: threads)
+    let preprocessing = try Preprocessing.stored(in: graph, images: data)
+    var hits: [Bool] = []
+    for start in stride(from: 0, to: data.count, by: batch) {
+      let indices = Array(start..<min(start + batch, data.count))
+      let logits = try session.run(preprocessing.batch(data, indices, pool: threads))
+      try data.checkClasses(of: logits, images: indices.count)
+      for (row, index) in indices.enumerated() {
+        var counts = Counts()
+        counts.add(logits.slice(axis: 0, range: row..<row + 1), [data.labels[index]])
+        hits.append(counts.first == 1)
+      }
+    }
+    return hits
+  }
+
   /// Correct answers so far.
   struct Counts {
     var first = 0

@@ -158,6 +158,38 @@ struct PassTests {
     }
   }
 
+  @Test func trainingWithQuantizationLosesLess() throws {
+    func loss(_ epochs: Int) throws -> CompressionResult {
+      try compress([
+        step(.quantize) {
+          $0.quantization.bits = 4
+          $0.quantization.qatEpochs = epochs
+          $0.quantization.qatLearningRate = 1e-3
+        }
+      ])
+    }
+    let (plain, trained) = (try loss(0), try loss(2))
+    #expect(trained.accuracyAfter.loss < plain.accuracyAfter.loss)
+    #expect(trained.drop <= 1)
+    // Nothing of what only training needs is left.
+    #expect(trained.after.fileBytes < plain.after.fileBytes + 200)
+    #expect(trained.graph.nodes.allSatisfy { $0.domain.isEmpty })
+    #expect(trained.graph.initializers["c2.quantized"]?.dtype == .int4)
+  }
+
+  @Test func precisionIsMixedWithinTheLimit() throws {
+    func mixed(_ drop: Double) throws -> CompressionResult {
+      try compress([step(.quantize) { $0.quantization.mixedDrop = drop }])
+    }
+    let result = try mixed(5)
+    #expect(result.drop <= 5)
+    #expect(result.graph.initializers.values.contains { $0.dtype == .int4 })
+    #expect(result.layers[0].remark.contains("95 % confidence on 100 images"))
+    // A hundred images cannot show that less than a tenth of a point is lost.
+    let error = #expect(throws: SwiftletError.self) { try mixed(0.1) }
+    #expect(error?.code == .unsupported && error?.description.contains("more images") == true)
+  }
+
   @Test func distillingMakesANarrowerStudent() throws {
     let result = try compress([
       step(.distill) {

@@ -11,6 +11,14 @@ struct QuantizePass: CompressionPass {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let source = try CalibrationSource(
       context.training, for: graph, limit: step.calibrationImages, threads: context.threads)
+    guard step.quantization.qatEpochs == 0 else {
+      return try QuantizationAwareTraining(settings: step.quantization, context: context)
+        .apply(to: graph, source)
+    }
+    if let maxDrop = step.quantization.mixedDrop {
+      return try MixedPrecision(step.quantization, maxDrop: maxDrop, context)
+        .apply(to: graph, source)
+    }
     return try Quantizer(
       step.quantization, threads: context.threads, progress: context.progress
     ).apply(to: graph, source)

@@ -31,6 +31,15 @@ struct ActivationGrid: Sendable, Equatable {
     }
   }
 
+  private init(scale: Float, zeroPoint: Int, type: ActivationType) {
+    (self.scale, self.zeroPoint, self.type) = (scale, zeroPoint, type)
+  }
+
+  /// The same codes with another scale.
+  func with(scale: Float) -> ActivationGrid {
+    ActivationGrid(scale: scale, zeroPoint: zeroPoint, type: type)
+  }
+
   /// The ends of the grid in steps from 0.
   var lowest: Float { type == .u8 ? Float(-zeroPoint) : -128 }
   var highest: Float { type == .u8 ? Float(255 - zeroPoint) : 127 }

@@ -2,6 +2,7 @@ import FoundationEssentials
 import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
+import SwiftletRuntime
 
 /// What calibration has seen of a model's values: one histogram each.
 ///
@@ -33,19 +34,16 @@ struct Calibration: Sendable, Codable {
     _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool, saving path: String? = nil,
     progress: Progress.Handler? = nil
   ) throws {
-    let plan = try Plan(graph)
-    let wanted = Set(values.keys)
+    let session = try Session(graph.observing(values.keys), threads: threads)
     var unsaved = 0
     do {
       try source.forEachBatch(from: samples) { inputs, range in
         var seen: [(String, Tensor<Float>)] = []
-        func observe(_ name: String, _ value: AnyTensor) {
-          if wanted.contains(name), let tensor: Tensor<Float> = value.typed() {
+        for (name, value) in try session.run(inputs).merging(inputs, uniquingKeysWith: { $1 }) {
+          if values[name] != nil, let tensor: Tensor<Float> = value.typed() {
             seen.append((name, tensor))
           }
         }
-        for (name, value) in inputs { observe(name, value) }
-        _ = try plan.run(inputs, ExecutionContext(pool: threads)) { observe($0, $1) }
         try add(seen, threads)
         samples = range.upperBound
         unsaved += range.count
@@ -123,5 +121,30 @@ struct Calibration: Sendable, Codable {
       hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
     }
     return String(hash, radix: 16)
+  }
+}
+
+extension Graph {
+  /// The graph with the given fp32 values as its outputs, so that a session computes them.
+  fileprivate func observing(_ values: some Sequence<String>) -> Graph {
+    var result = self
+    let computed = Set(nodes.flatMap(\.outputs))
+    let names = values.filter(computed.contains).sorted()
+    // Their shapes are whatever they turn out to be.
+    result.outputs = names.map { ValueInfo($0, .float32, []) }
+    return names.isEmpty ? self : result.withoutUnusedNodes()
+  }
+
+  /// The graph without nodes that lead to none of its outputs.
+  private func withoutUnusedNodes() -> Graph {
+    var result = self
+    var needed = Set(outputs.map(\.name))
+    result.nodes = []
+    for node in nodes.reversed() where !needed.isDisjoint(with: node.outputs) {
+      needed.formUnion(node.reads)
+      result.nodes.append(node)
+    }
+    result.nodes.reverse()
+    return result
   }
 }

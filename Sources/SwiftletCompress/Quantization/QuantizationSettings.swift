@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletGraph
 
 /// What the technique `quantize` turns into integers.
 public enum QuantizationMode: String, Sendable, Codable, CaseIterable {
@@ -26,9 +27,9 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   public var mode = QuantizationMode.static
   /// Bits of the weights: 8 or 4.
   public var bits = 8
-  public var observer = RangeObserver.mse
+  public var observer = RangeObserver.percentile
   /// Percent of the values that the observer `percentile` keeps.
-  public var percentile = 99.99
+  public var percentile = 99.999
   public var activations = ActivationType.u8
   /// Whether scales are powers of two (`static`): fp32 then holds all that is computed exactly, so that
   /// every runtime, integers or not, comes to the same bits. Costs up to one bit of resolution.
@@ -45,12 +46,26 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   public var smoothing: Double?
   /// Epochs of training with quantization in the loop.
   public var qatEpochs = 0
+  /// The highest learning rate of that training.
+  public var qatLearningRate = 2e-4
   /// Layers that stay as they are, by name.
   public var keep: [String] = []
+  /// Layers whose weights get 4 bits, by name (`static`).
+  public var narrow: [String] = []
+  /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by layer.
+  public var mixedDrop: Double?
   /// A file where calibration is kept while it runs, and continued from.
   public var calibrationState: String?
 
   public init() {}
+
+  /// The bits of a layer's weights.
+  func bits(of layer: Node) -> Int {
+    Set(narrow).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4
+  }
+
+  /// The operator set that the weights need: 21 for 4 bits, 13 for scales per channel.
+  var opset: Int { bits == 4 || !narrow.isEmpty ? 21 : 13 }
 
   /// `int8 static, mse`, for progress.
   var summary: String {
@@ -76,6 +91,19 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
     }
     guard 0...10_000 ~= qatEpochs else {
       throw refuse("qatEpochs \(qatEpochs) is not between 0 and 10000", "try 1 or 2")
+    }
+    guard 0...100 ~= mixedDrop ?? 0 else {
+      throw refuse("mixedDrop \(mixedDrop ?? 0) is not between 0 and 100", "try 0.5")
+    }
+    if mixedDrop != nil && (mode != .static || qatEpochs > 0 || bits != 8) {
+      throw refuse(
+        "mixed precision starts from static int8", "leave mode, bits and qatEpochs out")
+    }
+    guard 1e-9...10 ~= qatLearningRate else {
+      throw refuse("qatLearningRate \(qatLearningRate) is not between 1e-9 and 10", "try 2e-4")
+    }
+    if powerOfTwo && qatEpochs > 0 {
+      throw refuse("trained steps are no powers of two", "leave powerOfTwo out")
     }
     if mode == .dynamic && bits != 8 {
       throw refuse("dynamic quantization has 8 bits", "leave bits out, or use weightOnly")

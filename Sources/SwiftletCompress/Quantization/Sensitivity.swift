@@ -36,6 +36,8 @@ public struct Sensitivity: Sendable, Codable {
   public struct Layer: Sendable, Codable {
     public let layer: String
     public let op: String
+    /// How many weights it has.
+    public let weights: Int
     /// Of the weights, and of the layer's input, for themselves.
     public let weightDecibels: Double
     public let inputDecibels: Double
@@ -68,7 +70,7 @@ public struct Sensitivity: Sendable, Codable {
   ) throws -> Sensitivity {
     try settings.validate()
     let prepared = try QuantizationInput(
-      graph, opset: settings.bits == 4 ? 21 : 13, source, threads)
+      graph, opset: settings.opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: Set(settings.keep))
     try plan.requireLayers()
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)
@@ -78,7 +80,7 @@ public struct Sensitivity: Sendable, Codable {
     for layer in plan.layers {
       try progress?(
         Progress("measure", completed: layers.count, total: plan.layers.count))
-      let weights = WeightGrid(settings).nearest(layer)
+      let weights = WeightGrid(settings, layer.node).nearest(layer)
       func answers(_ quantizesWeights: Bool, _ quantizesInput: Bool) throws -> Double {
         var writer = QDQWriter(prepared.graph)
         if quantizesWeights { writer.replaceWeights(of: layer, with: weights) }
@@ -139,7 +141,8 @@ private struct Damage {
       }
     self.layer = Sensitivity.Layer(
       layer: layer.node.name.isEmpty ? layer.node.outputs[0] : layer.node.name,
-      op: layer.node.opType, weightDecibels: own.decibels, inputDecibels: inputDecibels,
+      op: layer.node.opType, weights: layer.weights.count, weightDecibels: own.decibels,
+      inputDecibels: inputDecibels,
       answersByWeights: byWeights, answersByInput: byInput, answers: byBoth,
       clippedPercent: clippedPercent, outlierRatio: outliers.ratio,
       outlierChannels: outliers.channels, cause: cause, mend: cause.mend)

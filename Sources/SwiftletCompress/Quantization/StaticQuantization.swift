@@ -27,37 +27,31 @@ public struct StaticQuantization: Sendable {
   public func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let draft = try draft(of: graph, source)
+    let rounder = try WeightRounder(
+      settings, draft.graph, draft.plan, source, threads, progress)
+    return try draft.written { layer in
+      let weights = try rounder.quantized(
+        layer, WeightLayout(layer.weights.shape, axis: layer.axis))
+      return (weights, try corrected(layer, weights, draft.calibration) ?? layer.bias)
+    }
+  }
+
+  /// All but the weights: the graph with its ranges balanced, what is to be quantized, and how.
+  func draft(of graph: Graph, _ source: CalibrationSource) throws -> QuantizationDraft {
     let prepared = try QuantizationInput(
-      graph, opset: settings.bits == 4 ? 21 : 13, source, threads)
-    let keep = Set(settings.keep)
+      graph, opset: settings.opset, source, threads)
     var graph = prepared.graph
     if let share = settings.smoothing { graph = try smoothed(graph, prepared.infos, share, source) }
     if settings.equalizes {
       graph = try CrossLayerEqualization().apply(to: graph, prepared.infos).graph
     }
-    let plan = try QuantizationPlan(graph, prepared.infos, keeping: keep)
+    let plan = try QuantizationPlan(graph, prepared.infos, keeping: Set(settings.keep))
     try plan.requireLayers()
     let calibration = try calibrate(graph, plan, source)
-    let grids = activationGrids(plan, calibration)
-    let rounder = try WeightRounder(settings, graph, plan, source, threads, progress)
-    var writer = QDQWriter(graph)
-    for value in plan.values { writer.quantize(value, grids[value]!) }
-    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
-    for layer in plan.layers {
-      let weights = try rounder.quantized(
-        layer, WeightLayout(layer.weights.shape, axis: layer.axis))
-      let input = grids[layer.input]!
-      writer.replaceWeights(of: layer, with: weights)
-      let bias = try corrected(layer, weights, calibration) ?? layer.bias
-      writer.replaceBias(
-        of: layer, with: bias, inputScale: input.scale, weightScales: weights.scales.elements)
-      reports.append(
-        LayerReport(
-          layer.node, .quantize, changed: true,
-          "int\(settings.bits) weights per channel, \(input.type) input in "
-            + "\(input.lowest * input.scale)…\(input.highest * input.scale)"))
-    }
-    return (writer.result(), reports)
+    return QuantizationDraft(
+      graph: graph, infos: prepared.infos, plan: plan, calibration: calibration,
+      grids: activationGrids(plan, calibration))
   }
 
   func calibrate(
@@ -114,6 +108,41 @@ public struct StaticQuantization: Sendable {
     }
     return Dictionary(
       uniqueKeysWithValues: plan.values.map { ($0, grids[plan.representative(of: $0)]!) })
+  }
+}
+
+/// A graph that is about to be quantized.
+struct QuantizationDraft {
+  var graph: Graph
+  let infos: [String: TensorInfo]
+  var plan: QuantizationPlan
+  let calibration: Calibration
+  /// The grid of each value that is to be quantized.
+  var grids: [String: ActivationGrid]
+
+  /// The quantized graph, and what was done to each layer.
+  ///
+  /// - Parameter weights: A layer's weights and bias.
+  func written(
+    remark: String = "",
+    _ weights: (QuantizationPlan.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    var writer = QDQWriter(graph)
+    for value in plan.values { writer.quantize(value, grids[value]!) }
+    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    for layer in plan.layers {
+      let (codes, bias) = try weights(layer)
+      let input = grids[layer.input]!
+      writer.replaceWeights(of: layer, with: codes)
+      writer.replaceBias(
+        of: layer, with: bias, inputScale: input.scale, weightScales: codes.scales.elements)
+      reports.append(
+        LayerReport(
+          layer.node, .quantize, changed: true,
+          "\(codes.codes.dtype) weights per channel, \(input.type) input in "
+            + "\(input.lowest * input.scale)…\(input.highest * input.scale)\(remark)"))
+    }
+    return (writer.result(), reports)
   }
 }
 

@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletGraph
 
 /// Constant weights as integers of 8 or 4 bits, symmetric around 0, and the scales that restore them.
 struct QuantizedWeights: Sendable {
@@ -54,8 +55,9 @@ struct WeightGrid: Sendable {
   /// Whether scales are powers of two, the next larger ones.
   var isPowerOfTwo = false
 
-  init(_ settings: QuantizationSettings) {
-    (bits, isPowerOfTwo) = (settings.bits, settings.powerOfTwo)
+  /// What the settings give a layer.
+  init(_ settings: QuantizationSettings, _ layer: Node) {
+    (bits, isPowerOfTwo) = (settings.bits(of: layer), settings.powerOfTwo)
   }
 
   init(bits: Int) { self.bits = bits }

@@ -4,7 +4,6 @@ import SwiftletGraph
 /// Turns the weights of layers into integers, in the way that the settings ask for.
 struct WeightRounder {
   private let settings: QuantizationSettings
-  private let grid: WeightGrid
   /// Second moments of the layers' inputs, by layer position, where the way needs them.
   private let moments: [Int: InputMoments]
 
@@ -14,7 +13,6 @@ struct WeightRounder {
     _ source: CalibrationSource, _ threads: ThreadPool, _ progress: Progress.Handler?
   ) throws {
     self.settings = settings
-    grid = WeightGrid(settings)
     moments =
       settings.rounding == .nearest
       ? [:] : try InputMoments.collect(graph, plan.layers, source, threads, progress)
@@ -23,7 +21,7 @@ struct WeightRounder {
   func quantized(
     _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
-    let weights = layer.weights
+    let (grid, weights) = (WeightGrid(settings, layer.node), layer.weights)
     let scales = grid.chosenScales(weights, layout)
     guard let moments = moments[layer.index] else {
       return grid.rounded(weights, layout, scales: scales)
