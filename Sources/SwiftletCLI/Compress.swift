@@ -71,7 +71,10 @@ struct Compress: ParsableCommand {
   @Option(help: "Weight of the teacher in distillation, 0 to 1; the labels get the rest.")
   var alpha: Double?
 
-  @Option(help: "Points of top-1 accuracy that may be lost, in percent.")
+  @Option(
+    help:
+      "Points of top-1 accuracy that may be lost, in percent. Of quantize alone, as --mixed."
+  )
   var maxDrop: Double?
 
   @Option(help: "Largest file, in bytes or percent.")
@@ -165,7 +168,8 @@ struct Compress: ParsableCommand {
 
   private func makeRecipe() throws -> Recipe {
     if let recipe { return try Recipe(yaml: recipe) }
-    let steps = (technique?.values ?? []).map { technique in
+    let techniques = technique?.values ?? []
+    let steps = techniques.map { technique in
       var step = CompressionStep(technique)
       step.ratio = ratio ?? step.ratio
       step.energy = energy
@@ -175,6 +179,10 @@ struct Compress: ParsableCommand {
       step.temperature = temperature ?? step.temperature
       step.alpha = alpha ?? step.alpha
       step.quantization = quantization.settings
+      // A bound on the loss of int8 alone is what mixed precision is for.
+      if techniques == [.quantize] && step.quantization.canMix {
+        step.quantization.mixedDrop = step.quantization.mixedDrop ?? maxDrop
+      }
       return step
     }
     let recipe = Recipe(steps)
@@ -197,7 +205,8 @@ struct Compress: ParsableCommand {
       let rank = layer.rank.map { ", rank \($0) of \(layer.fullRank ?? $0)" } ?? ""
       return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)"
     }
-    return (layers + ["", comparison, "", "wrote \(output)"]).joined(separator: "\n")
+    let meaning = "\(report.paired.summary), on \(report.images) images"
+    return (layers + ["", comparison, "", meaning, "", "wrote \(output)"]).joined(separator: "\n")
   }
 }
 

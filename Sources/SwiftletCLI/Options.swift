@@ -67,7 +67,7 @@ struct CommonOptions: ParsableArguments {
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%].",
+      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs.",
       valueName: "spec"))
   var data: String
 

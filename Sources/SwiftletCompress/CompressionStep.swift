@@ -94,7 +94,7 @@ public struct LayerReport: Sendable, Codable, Equatable {
   public let technique: Technique
   public let changed: Bool
   /// Why the layer was kept, or how it was changed.
-  public var remark: String
+  public let remark: String
   /// Directions kept and in all, where there are any.
   public var rank: Int?
   public var fullRank: Int?

@@ -20,6 +20,15 @@ public struct Evaluation: Sendable, Codable, Equatable {
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     progress: Progress.Handler? = nil
   ) throws -> Evaluation {
+    try judge(graph, on: data, batch: batch, threads: threads, progress: progress).evaluation
+  }
+
+  /// As ``run(_:on:batch:threads:progress:)``, and whether each image's class is the model's first
+  /// choice: two models on the same images can then be compared image by image.
+  public static func judge(
+    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
+  ) throws -> (evaluation: Evaluation, hits: [Bool]) {
     let session = try Session(graph.withLogitsOutput(), threads: threads)
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
@@ -39,38 +48,19 @@ public struct Evaluation: Sendable, Codable, Equatable {
       try progress?(Progress("evaluate", completed: indices.last! + 1, total: data.count))
     }
     let images = Double(data.count)
-    return Evaluation(
+    let evaluation = Evaluation(
       top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
       loss: loss / images, images: data.count,
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
-  }
-
-  /// Whether each image's class is the model's first choice.
-  ///
-  /// - Throws: As ``run(_:on:batch:threads:progress:)``.
-  public static func hits(
-    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available
-  ) throws -> [Bool] {
-    let session = try Session(graph.withLogitsOutput(), threads: threads)
-    let preprocessing = try Preprocessing.stored(in: graph, images: data)
-    var hits: [Bool] = []
-    for start in stride(from: 0, to: data.count, by: batch) {
-      let indices = Array(start..<min(start + batch, data.count))
-      let logits = try session.run(preprocessing.batch(data, indices, pool: threads))
-      try data.checkClasses(of: logits, images: indices.count)
-      for (row, index) in indices.enumerated() {
-        var counts = Counts()
-        counts.add(logits.slice(axis: 0, range: row..<row + 1), [data.labels[index]])
-        hits.append(counts.first == 1)
-      }
-    }
-    return hits
+    return (evaluation, counts.hits)
   }
 
   /// Correct answers so far.
   struct Counts {
     var first = 0
     var firstFive = 0
+    /// Whether each image was a hit of the first choice.
+    private(set) var hits: [Bool] = []
 
     /// - Precondition: One row of scores per label.
     mutating func add(_ logits: Tensor<Float>, _ labels: [Int]) {
@@ -84,6 +74,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
           ahead += 1
         }
         if ahead == 0 { first += 1 }
+        hits.append(ahead == 0)
         if ahead < 5 { firstFive += 1 }
       }
     }

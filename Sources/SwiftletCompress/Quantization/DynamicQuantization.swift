@@ -72,7 +72,7 @@ public struct DynamicQuantization: Sendable {
       _ attributes: [String: Attribute] = [:]
     ) -> Node {
       Node(
-        opType, name: graph.freshName("\(output).\(opType)"), inputs: inputs, outputs: outputs,
+        opType, name: graph.freshName("\(outputs[0]).\(opType)"), inputs: inputs, outputs: outputs,
         attributes: attributes)
     }
     let product = hasBias ? names[6] : output

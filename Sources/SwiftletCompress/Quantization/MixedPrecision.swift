@@ -49,21 +49,17 @@ struct MixedPrecision {
   func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let hits = try Evaluation.hits(graph, on: context.validation, threads: context.threads)
+    let hits = try hits(graph)
     let candidates = try measured(graph, source)
     func attempt(fp32: [String], int4: [String]) throws -> Trial {
       var own = settings
       own.keep += fp32
       own.narrow += int4
       let result = try quantizer(own).apply(to: graph, source)
-      let test = PairedTest(
-        hits,
-        try Evaluation.hits(result.graph, on: context.validation, threads: context.threads))
+      let test = PairedTest(hits, try self.hits(result.graph))
       log.notice(
         """
-        \(fp32.count) layers fp32, \(int4.count) int4: drop \(short(test.drop)) points, below \
-        \(short(test.upperBound)) with \(Int(PairedTest.confidence * 100)) % confidence on \
-        \(test.images) images (lost \(test.lost), won \(test.won), p = \(short(test.pValue)))
+        \(fp32.count) layers fp32, \(int4.count) int4: \(test.summary) on \(test.images) images
         """)
       return Trial(graph: result.graph, layers: result.layers, test: test)
     }
@@ -75,19 +71,15 @@ struct MixedPrecision {
     let onward = candidates.filter { !fp32.contains($0.name) }
       .sorted { $0.damage4 / max($0.bytes, 1) < $1.damage4 / max($1.bytes, 1) }.map(\.name)
     let chosen = try most(of: onward, first) { try attempt(fp32: fp32, int4: $0) }
-    return (chosen.graph, chosen.layers.map { remarked($0, chosen.test) })
+    return (chosen.graph, chosen.layers)
+  }
+
+  private func hits(_ graph: Graph) throws -> [Bool] {
+    try Evaluation.judge(graph, on: context.validation, threads: context.threads).hits
   }
 
   private func quantizer(_ settings: QuantizationSettings) -> StaticQuantization {
     StaticQuantization(settings: settings, threads: context.threads, progress: nil)
-  }
-
-  private func remarked(_ report: LayerReport, _ test: PairedTest) -> LayerReport {
-    var report = report
-    report.remark +=
-      "; all layers together: drop \(short(test.drop)), below \(short(test.upperBound)) points with "
-      + "95 % confidence on \(test.images) images"
-    return report
   }
 
   private func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }

@@ -37,6 +37,13 @@ public struct PairedTest: Sendable, Codable, Equatable {
     pValue = Self.binomial(min(lost, won), of: lost + won)
   }
 
+  /// `drop 0.12 points, below 0.3 with 95 % confidence (lost 30, won 18, p = 0.11)`.
+  public var summary: String {
+    func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
+    return "drop \(short(drop)) points, below \(short(upperBound)) with "
+      + "\(Int(Self.confidence * 100)) % confidence (lost \(lost), won \(won), p = \(short(pValue)))"
+  }
+
   /// Twice the probability of at most `least` heads in `count` throws of a coin, 1 at most.
   private static func binomial(_ least: Int, of count: Int) -> Double {
     var sum = 0.0

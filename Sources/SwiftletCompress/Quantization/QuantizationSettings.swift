@@ -59,6 +59,9 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
 
   public init() {}
 
+  /// Whether precision can be chosen layer by layer.
+  public var canMix: Bool { mode == .static && qatEpochs == 0 && bits == 8 }
+
   /// The bits of a layer's weights.
   func bits(of layer: Node) -> Int {
     Set(narrow).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4
@@ -95,7 +98,7 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
     guard 0...100 ~= mixedDrop ?? 0 else {
       throw refuse("mixedDrop \(mixedDrop ?? 0) is not between 0 and 100", "try 0.5")
     }
-    if mixedDrop != nil && (mode != .static || qatEpochs > 0 || bits != 8) {
+    if mixedDrop != nil && !canMix {
       throw refuse(
         "mixed precision starts from static int8", "leave mode, bits and qatEpochs out")
     }
