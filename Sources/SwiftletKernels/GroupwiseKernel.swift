@@ -1,11 +1,18 @@
 internal import CSwiftletKernels
 package import SwiftletCore
 
-/// The kernels that multiply fp32 rows with 4-bit codes, for one instruction set: groups of the depth
+/// The kernels that multiply rows with 4-bit codes, for one type and instruction set: groups of the depth
 /// share a scale and a zero point for each column. `@unchecked Sendable`: a pointer to a constant table.
 @safe
 package struct GroupwiseKernel: @unchecked Sendable {
+  package enum Operands: Sendable {
+    case float
+    /// uint8, with sums of groups exact in int32.
+    case bytes
+  }
+
   package let name: String
+  package let operands: Operands
   package let isa: ISA
   /// Columns of the result that are computed side by side.
   package let lanes: Int
@@ -15,6 +22,7 @@ package struct GroupwiseKernel: @unchecked Sendable {
     unsafe self.table = table
     unsafe name = String(cString: table.pointee.name)
     unsafe isa = ISA(table.pointee.isa)
+    operands = unsafe table.pointee.type == SWL_GROUPWISE_F32 ? .float : .bytes
     lanes = unsafe table.pointee.lanes
   }
 
@@ -23,11 +31,19 @@ package struct GroupwiseKernel: @unchecked Sendable {
     .map { unsafe GroupwiseKernel(swl_groupwise_kernel_at($0)) }
     .filter { $0.isa <= ISA.supported }
 
-  /// The kernel in use.
-  package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
+  /// The kernels in use.
+  package static let float = current(.float)
+  package static let bytes = current(.bytes)
+
+  private static func current(_ operands: Operands) -> GroupwiseKernel {
+    let fitting = supported.filter { $0.operands == operands }
+    return fitting.first { $0.isa <= ISA.current } ?? fitting.last!
+  }
 
   /// Terms of a sum that a group may have: a multiple of this, or all of them.
   package static let groupMultiple = 8
+  /// Terms of a group of bytes whose sum int32 holds.
+  package static let mostBytes = 1 << 18
 
   package func paddedColumns(_ columns: Int) -> Int {
     unsafe swl_groupwise_padded_columns(table, columns)
@@ -40,6 +56,8 @@ package struct GroupwiseKernel: @unchecked Sendable {
     package var scales: [Float]
     package var zeros: [UInt8]
     package var scaleRow, scaleColumn: Int
+    /// The zero point of rows of bytes.
+    package var inputZero: UInt8 = 0
 
     package init(
       codes: [UInt8], codeRow: Int, codeColumn: Int, scales: [Float], zeros: [UInt8],
@@ -53,7 +71,9 @@ package struct GroupwiseKernel: @unchecked Sendable {
 
   /// The weights in the order in which the kernel reads them.
   package func packed(_ source: Source, depth: Int, group: Int, columns: Int) -> AlignedMemory {
-    precondition(group == depth || group % Self.groupMultiple == 0, "group of \(group) terms")
+    precondition(
+      (group == depth || group % Self.groupMultiple == 0)
+        && (operands == .float || group <= Self.mostBytes), "group of \(group) terms")
     let groups = (depth + group - 1) / group
     func last(_ row: Int, _ rows: Int, _ column: Int) -> Int {
       (rows - 1) * row + (columns - 1) * column
@@ -71,7 +91,7 @@ package struct GroupwiseKernel: @unchecked Sendable {
           var raw = unsafe swl_groupwise_source(
             codes: codes.baseAddress, code_row: source.codeRow, code_column: source.codeColumn,
             scales: scales.baseAddress, zeros: zeros.baseAddress, scale_row: source.scaleRow,
-            scale_column: source.scaleColumn)
+            scale_column: source.scaleColumn, in_zero: Int32(source.inputZero))
           unsafe swl_groupwise_pack(table, depth, group, columns, &raw, memory.base)
         }
       }
@@ -80,8 +100,8 @@ package struct GroupwiseKernel: @unchecked Sendable {
   }
 }
 
-/// A product of fp32 rows with packed 4-bit weights, ready to be run: clamp(bias[n] +
-/// Σ_g scale[g][n] · Σ_k x[k] · (code[k][n] − zero[g][n])).
+/// A product of rows with packed 4-bit weights, ready to be run: clamp(bias[n] +
+/// Σ_g scale[g][n] · Σ_k (x[k] − inputZero) · (code[k][n] − zero[g][n])) in fp32.
 ///
 /// A row gives the same bits whatever rows it is computed along with. `@unchecked Sendable`: the memory
 /// it points to is its own, and constant.

@@ -47,11 +47,18 @@ struct GroupwiseKernelTests {
     var numbers = Numbers(seed: 51)
     let (inputs, outputs) = (GuardedPages(capacity: 1 << 16), GuardedPages(capacity: 1 << 16))
     for (index, test) in Case.all.enumerated() {
-      let source = test.source(using: &numbers)
+      var source = test.source(using: &numbers)
       let (gap, outGap) = (index % 3, index % 4)
       let stride = test.depth + gap
       let special: [Float] = index % 5 == 0 ? [.nan, .infinity, -.infinity] : []
-      let x = numbers.floats(test.rows * stride - gap, special: special)
+      let isFloat = kernel.operands == .float
+      let x =
+        isFloat
+        ? numbers.floats(test.rows * stride - gap, special: special)
+        : numbers.bytes(test.rows * stride - gap).map { Float($0) }
+      let size = isFloat ? 4 : 1
+      source.inputZero = isFloat ? 0 : [0, 128, 255, 7][index % 4]
+      let inputZero = Double(source.inputZero)
       let bias = numbers.floats(test.columns)
       let (low, high): (Float, Float) = index % 2 == 0 ? (-.infinity, .infinity) : (-300, 500)
       let padding = kernel.paddedColumns(test.columns) - test.columns
@@ -64,7 +71,10 @@ struct GroupwiseKernelTests {
       let outStride = test.columns + outGap
       let count = test.rows * outStride - outGap
       let side: GuardedPages.Side = index % 2 == 0 ? .first : .last
-      let input = unsafe inputs.place(x, at: side)
+      let input =
+        isFloat
+        ? unsafe inputs.place(x, at: side)
+        : unsafe inputs.place(x.map { UInt8($0) }, at: side)
       /// The results of some rows, by pieces in another order.
       func results(_ rows: Range<Int>) -> [Float] {
         let pattern = [Float](repeating: 1e30, count: rows.count * outStride - outGap)
@@ -72,7 +82,7 @@ struct GroupwiseKernelTests {
         let items = product.items(rows: rows.count)
         for items in pieces(of: items, using: &numbers.generator) {
           unsafe product.run(
-            input + 4 * rows.lowerBound * stride, stride: 4 * stride, into: output,
+            input + size * rows.lowerBound * stride, stride: size * stride, into: output,
             outputStride: 4 * outStride, rows: rows.count, items: items)
         }
         return unsafe Array(
@@ -90,14 +100,14 @@ struct GroupwiseKernelTests {
       var wrong = 0
       for row in 0..<test.rows {
         for n in 0..<test.columns {
-          var (sum, size) = (Double(bias[n]), abs(Double(bias[n])))
+          var (sum, extent) = (Double(bias[n]), abs(Double(bias[n])))
           for k in 0..<test.depth {
             let at = k / test.group * source.scaleRow + n * source.scaleColumn
             let code = source.codes[k * source.codeRow + n * source.codeColumn]
             let factor = Double(Int(code) - Int(source.zeros[at])) * Double(source.scales[at])
-            let term = Double(x[row * stride + k]) * factor
+            let term = (Double(x[row * stride + k]) - inputZero) * factor
             sum += term
-            size += abs(term)
+            extent += abs(term)
           }
           let value = Double(y[row * outStride + n])
           y[row * outStride + n] = 1e30
@@ -106,7 +116,7 @@ struct GroupwiseKernelTests {
             continue
           }
           let expected = min(max(sum, Double(low)), Double(high))
-          if !(abs(value - expected) <= Double(test.depth + 4) * 0x1p-23 * size) { wrong += 1 }
+          if !(abs(value - expected) <= Double(test.depth + 4) * 0x1p-23 * extent) { wrong += 1 }
         }
       }
       #expect(wrong == 0 && y.count == count && y.allSatisfy { $0 == 1e30 }, "\(name): \(test)")

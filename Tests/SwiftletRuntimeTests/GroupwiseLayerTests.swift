@@ -19,13 +19,15 @@ struct GroupwiseLayerTests {
     var hasZeroPoints = true
     /// Whether blocks lie along the depth.
     var alongDepth = true
+    /// Whether the inputs are quantized.
+    var takesBytes = false
     /// Whether a kernel of its own takes it.
     var isPacked = true
 
     var testDescription: String {
       "\(opType) of \(type) \(depth)×\(columns)\(transB ? "ᵀ" : ""), blocks of \(block)"
         + (byTensor ? " by tensor" : "") + (alongDepth ? "" : " along columns")
-        + (hasZeroPoints ? ", zero points" : "")
+        + (hasZeroPoints ? ", zero points" : "") + (takesBytes ? ", of bytes" : "")
     }
 
     private func codes(_ shape: Shape, _ generator: inout RandomGenerator) -> AnyTensor {
@@ -70,6 +72,13 @@ struct GroupwiseLayerTests {
           node("Relu", ["m"], "y"),
         ], constants, outputs: [ValueInfo("y", .float32, rows + [.fixed(columns)])])
       graph.opset = 21
+      if takesBytes {
+        graph.initializers["xs"] = scalar(0.03)
+        graph.initializers["xz"] = .uint8(Tensor([], [121]))
+        graph.nodes[1].inputs[0] = "xd"
+        graph.nodes.insert(node("DequantizeLinear", ["xq", "xs", "xz"], "xd"), at: 0)
+        graph.nodes.insert(node("QuantizeLinear", ["x", "xs", "xz"], "xq"), at: 0)
+      }
       return graph
     }
   }
@@ -81,6 +90,9 @@ struct GroupwiseLayerTests {
     Weights(opType: "Gemm", depth: 45, transB: true, block: 32, hasZeroPoints: false),
     Weights(depth: 13, block: 24), Weights(block: 0), Weights(depth: 9, block: 0, byTensor: true),
     Weights(type: .uint4, depth: 200, columns: 130, block: 64),
+    Weights(takesBytes: true), Weights(type: .uint4, depth: 45, block: 24, takesBytes: true),
+    Weights(opType: "Gemm", depth: 200, columns: 130, transB: true, block: 32, takesBytes: true),
+    Weights(depth: 13, columns: 3, block: 0, hasZeroPoints: false, takesBytes: true),
     Weights(block: 3, isPacked: false), Weights(block: 4, alongDepth: false, isPacked: false),
     Weights(type: .int8, block: 16, isPacked: false),
     Weights(opType: "Gemm", type: .uint8, transB: true, block: 0, isPacked: false),
@@ -106,7 +118,9 @@ struct GroupwiseLayerTests {
         #expect(first.map { $0 == image } ?? true, "the first image depends on the batch")
         first = image
         let kernels = try sessions[0].profile(x, runs: 1).map(\.kernel)
-        #expect(kernels.contains { $0.hasPrefix("f32u4") } == weights.isPacked, "\(kernels)")
+        #expect(
+          kernels.contains { $0.hasPrefix(weights.takesBytes ? "u8u4" : "f32u4") }
+            == weights.isPacked, "\(kernels)")
       }
     }
   }

@@ -10,17 +10,31 @@ size_t swl_groupwise_padded_columns(const swl_groupwise_kernel *kernel, size_t c
 
 size_t swl_groupwise_packed_size(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
                                  size_t columns) {
-  return ceiling(columns, kernel->lanes) * swl_groupwise_stream_size(kernel->lanes, depth, group);
+  return ceiling(columns, kernel->lanes) *
+         swl_groupwise_stream_size(kernel->type, kernel->lanes, depth, group);
+}
+
+static uint32_t code_at(const swl_groupwise_source *source, size_t term, size_t n) {
+  return source->codes[term * source->code_row + n * source->code_column] & 15;
 }
 
 /* The codes of up to eight terms of a column. */
-static uint32_t word_of(const swl_groupwise_source *source, size_t term, size_t count, size_t n) {
+static uint32_t word_of(const swl_groupwise_source *source, swl_groupwise_type type, size_t term,
+                        size_t count, size_t n, uint32_t zero) {
   uint32_t word = 0;
-  for (size_t i = 0; i < count; i++) {
-    const size_t at = (term + i) * source->code_row + n * source->code_column;
-    word |= (uint32_t)(source->codes[at] & 15) << 4 * i;
+  for (size_t i = 0; i < SWL_CODES_PER_WORD; i++) {
+    const size_t place = type == SWL_GROUPWISE_F32 ? i : i < 4 ? 2 * i : 2 * (i - 4) + 1;
+    word |= (i < count ? code_at(source, term + i, n) : zero & 15) << 4 * place;
   }
   return word;
+}
+
+/* What the zero point of u8 rows adds to the sum of a group, with the sign changed. */
+static int32_t offset_of(const swl_groupwise_source *source, size_t start, size_t end, size_t n,
+                         int32_t zero) {
+  int32_t sum = 0;
+  for (size_t k = start; k < end; k++) sum += (int32_t)code_at(source, k, n) - zero;
+  return -source->in_zero * sum;
 }
 
 void swl_groupwise_pack(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
@@ -31,17 +45,22 @@ void swl_groupwise_pack(const swl_groupwise_kernel *kernel, size_t depth, size_t
     const size_t own = columns - first < lanes ? columns - first : lanes;
     for (size_t start = 0; start < depth; start += group) {
       const size_t end = depth - start < group ? depth : start + group;
-      memset(target, 0, swl_groupwise_group_size(lanes, end - start));
+      memset(target, 0, swl_groupwise_group_size(kernel->type, lanes, end - start));
       for (size_t i = 0; i < own; i++) {
         const size_t at = start / group * source->scale_row + (first + i) * source->scale_column;
         memcpy(target + 4 * i, &source->scales[at], 4);
         target[4 * lanes + i] = source->zeros[at];
+        if (kernel->type == SWL_GROUPWISE_U8) {
+          const int32_t offset = offset_of(source, start, end, first + i, source->zeros[at]);
+          memcpy(target + 5 * lanes + 4 * i, &offset, 4);
+        }
       }
-      target += 5 * lanes;
+      const uint8_t *zeros = target + 4 * lanes;
+      target += swl_groupwise_head_size(kernel->type, lanes);
       for (size_t k = start; k < end; k += SWL_CODES_PER_WORD) {
         const size_t count = end - k < SWL_CODES_PER_WORD ? end - k : SWL_CODES_PER_WORD;
         for (size_t i = 0; i < own; i++) {
-          const uint32_t word = word_of(source, k, count, first + i);
+          const uint32_t word = word_of(source, kernel->type, k, count, first + i, zeros[i]);
           memcpy(target + 4 * i, &word, 4);
         }
         target += 4 * lanes;
@@ -66,10 +85,10 @@ size_t swl_groupwise_items(const swl_groupwise_kernel *kernel, const swl_groupwi
 
 /* All columns of a block for some rows, by the largest tiles there are. */
 static void run_rows(const swl_groupwise_kernel *kernel, const swl_groupwise *product,
-                     const float *const *in, float *const *out, size_t rows, size_t first,
+                     const uint8_t *const *in, float *const *out, size_t rows, size_t first,
                      size_t last) {
   const size_t stream =
-      swl_groupwise_stream_size(kernel->lanes, product->depth, product->group);
+      swl_groupwise_stream_size(kernel->type, kernel->lanes, product->depth, product->group);
   const swl_groupwise_tile_fn(*tiles)[3] = kernel->tiles[product->zero >= 0];
   while (rows > 0) {
     size_t count = rows;
@@ -92,10 +111,10 @@ void swl_groupwise_run(const swl_groupwise_kernel *kernel, const swl_groupwise *
   for (size_t item = first; item < last; item++) {
     const size_t block = item / tiles, tile = item % tiles;
     const size_t start = rows * tile / tiles, end = rows * (tile + 1) / tiles;
-    const float *sources[SWL_GROUPWISE_MAX_ROWS];
+    const uint8_t *sources[SWL_GROUPWISE_MAX_ROWS];
     float *targets[SWL_GROUPWISE_MAX_ROWS];
     for (size_t row = start; row < end; row++) {
-      sources[row - start] = (const float *)((const uint8_t *)in + (ptrdiff_t)row * in_step);
+      sources[row - start] = (const uint8_t *)in + (ptrdiff_t)row * in_step;
       targets[row - start] = (float *)((uint8_t *)out + (ptrdiff_t)row * out_step);
     }
     const size_t from = block * BLOCK, to = from + BLOCK < vectors ? from + BLOCK : vectors;

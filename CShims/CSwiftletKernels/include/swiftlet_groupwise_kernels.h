@@ -1,13 +1,18 @@
-/* Products of fp32 rows with matrices of 4-bit codes that share a scale and a zero point by groups of
- * the depth:
+/* Products of rows of fp32 or u8 with matrices of 4-bit codes that share a scale and a zero point by
+ * groups of the depth:
  *     out[m][n] = clamp(bias[n] + sum over groups g of scale[g][n] .
- *                       (sum over k in g of in[m][k] . (code[k][n] - zero[g][n])), low, high).
- * Codes stay packed in memory and are decoded in registers; a code less its zero point is exact. */
+ *                       (sum over k in g of (in[m][k] - in_zero) . (code[k][n] - zero[g][n])), low,
+ *                       high)
+ * in fp32, where in_zero is 0 for fp32 rows. Codes stay packed in memory and are decoded in registers; a
+ * code less its zero point is exact, and so are the sums of a group of u8 rows, in int32. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
 #include "swiftlet_isa.h"
+
+/* What is multiplied with the codes. */
+typedef enum { SWL_GROUPWISE_F32, SWL_GROUPWISE_U8 } swl_groupwise_type;
 
 typedef struct {
   /* Terms of a sum, terms of a group (the last group may be shorter), and columns. */
@@ -29,17 +34,20 @@ typedef struct {
   const float *scales;
   const uint8_t *zeros;
   size_t scale_row, scale_column;
+  /* The zero point of u8 rows. */
+  int32_t in_zero;
 } swl_groupwise_source;
 
 enum { SWL_GROUPWISE_MAX_ROWS = 12, SWL_GROUPWISE_MAX_VECTORS = 4 };
 
 /* Some rows by some vectors of columns from `column` on. */
-typedef void (*swl_groupwise_tile_fn)(const swl_groupwise *product, const float *const *in,
+typedef void (*swl_groupwise_tile_fn)(const swl_groupwise *product, const uint8_t *const *in,
                                       const uint8_t *weights, size_t column, float *const *out);
 
 typedef struct {
   const char *name;
   swl_isa isa;
+  swl_groupwise_type type;
   /* Columns of a vector. */
   size_t lanes;
   /* For zero points of their own and for a common one; by rows less one, and by vectors: one, two,
@@ -47,7 +55,7 @@ typedef struct {
   swl_groupwise_tile_fn tiles[2][SWL_GROUPWISE_MAX_ROWS][3];
 } swl_groupwise_kernel;
 
-/* Best first; the last one runs on every CPU. */
+/* Of each type best first; the last one runs on every CPU. */
 size_t swl_groupwise_kernel_count(void);
 const swl_groupwise_kernel *swl_groupwise_kernel_at(size_t index);
 
@@ -57,7 +65,8 @@ size_t swl_groupwise_padded_columns(const swl_groupwise_kernel *kernel, size_t c
 size_t swl_groupwise_packed_size(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
                                  size_t columns);
 
-/* The group must be a multiple of 8, or the depth. */
+/* The group must be a multiple of 8, or the depth; with u8 rows at most 2^18 terms, whose sums int32
+ * holds. */
 void swl_groupwise_pack(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
                         size_t columns, const swl_groupwise_source *source, void *packed);
 

@@ -7,6 +7,8 @@ struct GroupwiseLayer: Layer {
   /// Under which the packed weights are kept.
   let key: String
   let input: Int
+  /// What the input's bytes stand for; `nil` if it is fp32.
+  let quantized: Lowering.Quantized?
   let weights: GroupwiseWeights
   let bias: [Float]
   let ending: Ending
@@ -17,8 +19,9 @@ struct GroupwiseLayer: Layer {
 
   func step(_ values: [Value], threads: Int) -> Step {
     let (image, result) = (values[input], values[ending.output])
-    let (from, to, kernel) = (image.steps, result.steps, GroupwiseKernel.current)
-    let packed = cache.packed("\(key) \(kernel.name)") { weights.packed(kernel) }
+    let kernel: GroupwiseKernel = quantized == nil ? .float : .bytes
+    let (from, to) = (image.steps, result.steps)
+    let packed = cache.packed("\(key) \(kernel.name)") { weights.packed(kernel, quantized) }
     let padding = kernel.paddedColumns(weights.columns) - weights.columns
     let product = GroupwiseProduct(
       kernel, depth: weights.depth, group: weights.group, columns: weights.columns,

@@ -40,14 +40,16 @@ struct GroupwiseWeights: Sendable {
     (self.codes, self.scales) = (codes, scales.elements)
   }
 
-  /// The weights as the kernel reads them.
-  func packed(_ kernel: GroupwiseKernel) -> AlignedMemory {
-    kernel.packed(
-      GroupwiseKernel.Source(
-        codes: Self.unsigned(codes), codeRow: codeSteps.row, codeColumn: codeSteps.column,
-        scales: scales, zeros: zeroPoints.map(Self.unsigned) ?? scales.map { _ in middle },
-        scaleRow: scaleSteps.row, scaleColumn: scaleSteps.column),
-      depth: depth, group: group, columns: columns)
+  /// The weights as the kernel reads them; scales are multiplied by that of bytes.
+  func packed(_ kernel: GroupwiseKernel, _ input: Lowering.Quantized?) -> AlignedMemory {
+    let factor = input?.scale ?? 1
+    var source = GroupwiseKernel.Source(
+      codes: Self.unsigned(codes), codeRow: codeSteps.row, codeColumn: codeSteps.column,
+      scales: scales.map { $0 * factor },
+      zeros: zeroPoints.map(Self.unsigned) ?? scales.map { _ in middle },
+      scaleRow: scaleSteps.row, scaleColumn: scaleSteps.column)
+    source.inputZero = input?.zeroPoint ?? 0
+    return kernel.packed(source, depth: depth, group: group, columns: columns)
   }
 
   /// The zero point of all groups and columns, if there is but one.
@@ -102,14 +104,20 @@ struct Dequantized {
 extension Lowering {
   /// A matrix product with 4-bit weights, and the clamps that follow it.
   mutating func addGroupwise(_ node: Node, _ weights: GroupwiseWeights, bias: [Float]) {
-    let input = float(node.inputs[0])
+    var quantized: Quantized?
+    let input: Int
+    if weights.group <= GroupwiseKernel.mostBytes, let (value, by) = dequantized(node.inputs[0]) {
+      (input, quantized) = (value, by)
+    } else {
+      input = float(node.inputs[0])
+    }
     var ending = Ending(bias: .float(bias))
     let last = takeClamps(after: node.outputs[0], low: &ending.low, high: &ending.high)
     ending.output = newValue(for: last, .float)
     bind(last, .float(ending.output))
     add(
       GroupwiseLayer(
-        label: node.label, key: node.outputs[0], input: input, weights: weights, bias: bias,
-        ending: ending, cache: cache))
+        label: node.label, key: node.outputs[0], input: input, quantized: quantized,
+        weights: weights, bias: bias, ending: ending, cache: cache))
   }
 }
