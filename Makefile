@@ -13,7 +13,7 @@ RANDOM_FILES ?= 600
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
 # What has kernels of its own is tested on lower instruction sets too.
-ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests
+ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN := --sanitize=thread --scratch-path .build/tsan
 TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)

@@ -116,7 +116,7 @@ let package = Package(
       "SwiftletCompress",
       [
         "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        "SwiftletTraining", ordered, yams, logging,
+        "SwiftletTraining", ordered, yams, realModule, logging,
       ]),
 
     // MARK: Floor 6: umbrella
@@ -172,7 +172,7 @@ let package = Package(
       "SwiftletCompress",
       [
         "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining",
-        "SwiftletLinalg", ordered,
+        "SwiftletLinalg", ordered, realModule,
       ]),
     tests(
       "SwiftletCLI",

@@ -69,7 +69,14 @@ struct ProductCandidate: Candidate {
       packed = Self.pack(floats, kernel, shape, offsets)
     }
     let columns = kernel.paddedColumns(shape.columns)
-    input = AlignedMemory([UInt8](repeating: 1, count: padded * padded * from + 64))
+    // Ones, whatever the type: what is denormal would take longer.
+    let bytes = padded * padded * from + 64
+    input =
+      switch kernel.operands {
+      case .float: AlignedMemory([Float](repeating: 1, count: bytes / 4))
+      case .bfloat: AlignedMemory([UInt16](repeating: 0x3f80, count: bytes / 2))
+      case .integer: AlignedMemory([UInt8](repeating: 1, count: bytes))
+      }
     output = AlignedMemory([UInt8](repeating: 0, count: shape.pixels * to + 64))
     product = Product(
       kernel,

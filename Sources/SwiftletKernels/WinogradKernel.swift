@@ -91,16 +91,17 @@ package struct WinogradKernel: @unchecked Sendable {
       &side, &ending, coefficients, output + 4 * first, tiles.lowerBound, tiles.upperBound)
   }
 
-  /// The coefficients of weights O×C×3×3: (m+2)² matrices O×C.
-  package func coefficients(m: Int, _ weights: Tensor<Float>, _ pool: ThreadPool) -> AlignedMemory {
-    let pairs = weights.shape[0] * weights.shape[1]
+  /// The coefficients of weights O×C×3×3 of some output channels: (m+2)² matrices of those × C.
+  package func coefficients(
+    m: Int, _ weights: Tensor<Float>, columns: Range<Int>
+  ) -> AlignedMemory {
+    let channels = weights.shape[1]
+    let pairs = columns.count * channels
     let memory = AlignedMemory(byteCount: 4 * (m + 2) * (m + 2) * pairs)
-    pool.forEachRange(pairs, minimumLength: 4096) { range in
-      unsafe weights.span.withUnsafeBufferPointer {
-        unsafe table.weights(
-          m, pairs, range.lowerBound, range.upperBound, $0.baseAddress!,
-          memory.base.assumingMemoryBound(to: Float.self))
-      }
+    unsafe weights.span.withUnsafeBufferPointer {
+      unsafe table.weights(
+        m, pairs, 0, pairs, $0.baseAddress! + 9 * channels * columns.lowerBound,
+        memory.base.assumingMemoryBound(to: Float.self))
     }
     return memory
   }

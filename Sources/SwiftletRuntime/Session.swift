@@ -102,6 +102,7 @@ public struct Session: Sendable {
     private static let capacity = 16
 
     init(_ graph: Graph, _ pool: ThreadPool, _ precision: Precision) throws {
+      let graph = graph.expandingQuantizedOperators()
       // What is wrong with a graph is said of its own nodes.
       _ = try Plan(graph)
       self.graph = graph.simplified()

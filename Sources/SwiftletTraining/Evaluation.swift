@@ -20,6 +20,17 @@ public struct Evaluation: Sendable, Codable, Equatable {
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     precision: Precision = .fp32, progress: Progress.Handler? = nil
   ) throws -> Evaluation {
+    try judge(
+      graph, on: data, batch: batch, threads: threads, precision: precision, progress: progress
+    ).evaluation
+  }
+
+  /// As ``run(_:on:batch:threads:precision:progress:)``, and whether each image's class is the
+  /// model's first choice: two models on the same images can then be compared image by image.
+  public static func judge(
+    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
+    precision: Precision = .fp32, progress: Progress.Handler? = nil
+  ) throws -> (evaluation: Evaluation, hits: [Bool]) {
     let session = try Session(graph.withLogitsOutput(), threads: threads, precision: precision)
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
@@ -39,16 +50,19 @@ public struct Evaluation: Sendable, Codable, Equatable {
       try progress?(Progress("evaluate", completed: indices.last! + 1, total: data.count))
     }
     let images = Double(data.count)
-    return Evaluation(
+    let evaluation = Evaluation(
       top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
       loss: loss / images, images: data.count,
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
+    return (evaluation, counts.hits)
   }
 
   /// Correct answers so far.
   struct Counts {
     var first = 0
     var firstFive = 0
+    /// Whether each image was a hit of the first choice.
+    private(set) var hits: [Bool] = []
 
     /// - Precondition: One row of scores per label.
     mutating func add(_ logits: Tensor<Float>, _ labels: [Int]) {
@@ -62,6 +76,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
           ahead += 1
         }
         if ahead == 0 { first += 1 }
+        hits.append(ahead == 0)
         if ahead < 5 { firstFive += 1 }
       }
     }

@@ -92,7 +92,7 @@ struct GroupwiseLayerTests {
     Weights(type: .uint4, depth: 200, columns: 130, block: 64),
     Weights(takesBytes: true), Weights(type: .uint4, depth: 45, block: 24, takesBytes: true),
     Weights(opType: "Gemm", depth: 200, columns: 130, transB: true, block: 32, takesBytes: true),
-    Weights(depth: 13, columns: 3, block: 0, hasZeroPoints: false, takesBytes: true),
+    Weights(depth: 13, columns: 3, block: 24, hasZeroPoints: false, takesBytes: true),
     Weights(block: 3, isPacked: false), Weights(block: 4, alongDepth: false, isPacked: false),
     Weights(type: .int8, block: 16, isPacked: false),
     Weights(opType: "Gemm", type: .uint8, transB: true, block: 0, isPacked: false),

@@ -198,14 +198,23 @@ struct WinogradLayer {
     _ weights: Tensor<Float>, _ kernel: ProductKernel, _ coefficients: Int
   ) -> AlignedMemory {
     let (channels, columns) = (image.channels, layer.columns)
-    let matrices = WinogradKernel.current.coefficients(m: m, weights, layer.cache.pool)
     let size = 4 * channels * kernel.paddedColumns(columns)
     let packed = AlignedMemory(byteCount: coefficients * size)
     let offsets = Array(0..<Int32(channels))
-    for coefficient in 0..<coefficients {
-      unsafe kernel.pack(
-        matrices.base + coefficient * 4 * channels * columns, columns: columns,
-        columnStep: channels, offsets: offsets, into: packed.base + coefficient * size)
+    let weights = weights.contiguous()
+    // Panel by panel, so that few coefficients are there twice.
+    let panel = 2 * kernel.lanes
+    layer.cache.pool.forEachRange((columns + panel - 1) / panel, minimumLength: 1) { panels in
+      for start in panels {
+        let own = start * panel..<min(columns, (start + 1) * panel)
+        let matrices = WinogradKernel.current.coefficients(m: m, weights, columns: own)
+        for coefficient in 0..<coefficients {
+          unsafe kernel.pack(
+            matrices.base + coefficient * 4 * channels * own.count, columns: own.count,
+            columnStep: channels, offsets: offsets,
+            into: packed.base + coefficient * size + 4 * channels * own.lowerBound)
+        }
+      }
     }
     return packed
   }
