@@ -58,12 +58,13 @@ struct StaticQuantizationTests {
   @Test func integersReachFromInputToLogits() throws {
     let result = try quantize(ModelBuilder.residual(seed: 4)).graph
     let quantized = result.nodes.filter { $0.opType == "QuantizeLinear" }.map { $0.inputs[0] }
-    // Not a and d: their clamps are taken in. Not y: nothing reads it.
+    // Not a and d: their clamps are taken in. Not j: a curve follows. Not y: nothing reads it.
     #expect(
       Set(quantized)
-        == ["x", "b", "c", "e", "g", "h", "i", "j", "k", "l", "m", "n"])
-    // Nothing but QuantizeLinear and the clamps reads an fp32 value.
-    for node in result.nodes where node.opType != "QuantizeLinear" && node.opType != "Relu" {
+        == ["x", "b", "c", "e", "g", "h", "i", "k", "l", "m", "n"])
+    // Nothing but QuantizeLinear, clamps and curves reads an fp32 value.
+    let readers: Set<String> = ["QuantizeLinear", "Relu", "HardSwish"]
+    for node in result.nodes where !readers.contains(node.opType) {
       for name in node.inputs where result.initializers[name] == nil {
         #expect(
           name.hasSuffix("quantized") || name.hasSuffix("dequantized"),
@@ -96,6 +97,18 @@ struct StaticQuantizationTests {
     let units = try #require(result.initializers["c.b.scale"]).require(Float.self).elements
     let input = try scale(result, of: "b")[0]
     #expect(units == scales.map { $0 * input } && bias.count == 8)
+  }
+
+  @Test func sharedWeightsAreStoredOnce() throws {
+    var model = ModelBuilder(seed: 2, input: [4, 6, 6])
+    model.weights("w", [4, 4, 3, 3])
+    let pads: [String: Attribute] = ["pads": .ints([1, 1, 1, 1])]
+    model.node("Conv", ["x", "w"], "a", pads)
+    model.node("Conv", ["a", "w"], "y", pads)
+    model.output("y", [4, 6, 6])
+    let result = try quantize(model.graph) { $0.correctsBias = false }.graph
+    #expect(result.initializers.values.count { $0.dtype == .int8 && $0.shape.rank == 4 } == 1)
+    #expect(try fidelity(model.graph, result) > 20)
   }
 
   @Test func layersCanBeKept() throws {

@@ -10,6 +10,8 @@ struct QDQWriter {
   private var behind: [Int: [Node]] = [:]
   private var before: [Int: [Node]] = [:]
   private var replacements: [Int: [Int: String]] = [:]
+  /// Names of constants by what they were to be called.
+  private var written: [String: String] = [:]
   /// What the nodes read in place of a value.
   private var restored: [String: String] = [:]
 
@@ -21,6 +23,14 @@ struct QDQWriter {
   private mutating func constant(_ base: String, _ tensor: AnyTensor) -> String {
     let name = names.next(base)
     graph.initializers[name] = tensor
+    return name
+  }
+
+  /// A constant that layers with the same weights have in common.
+  private mutating func shared(_ base: String, _ tensor: AnyTensor) -> String {
+    if let known = written[base], graph.initializers[known] == tensor { return known }
+    let name = constant(base, tensor)
+    written[base] = name
     return name
   }
 
@@ -87,9 +97,9 @@ struct QDQWriter {
     zero: AnyTensor?, _ attributes: [String: Attribute]
   ) {
     var inputs = [
-      constant("\(name).quantized", codes), constant("\(name).scale", .float32(scales)),
+      shared("\(name).quantized", codes), shared("\(name).scale", .float32(scales)),
     ]
-    if let zero { inputs.append(constant("\(name).zero", zero)) }
+    if let zero { inputs.append(shared("\(name).zero", zero)) }
     let output = names.next("\(name).dequantized")
     before[layer.index, default: []].append(
       Node(

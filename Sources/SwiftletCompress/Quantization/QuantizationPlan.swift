@@ -6,7 +6,7 @@ import SwiftletGraph
 /// that.
 ///
 /// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on to
-/// them (sums, pools, concatenations, activations) ask in turn, so that a network stays in integers
+/// them (sums, pools, concatenations) ask in turn, so that a network stays in integers
 /// from its first layer to its last, and values that nobody wants as integers stay as they are. A
 /// clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only its result is quantized.
 struct QuantizationPlan {
@@ -42,11 +42,9 @@ struct QuantizationPlan {
   private static let movers: Set<String> = [
     "MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze",
   ]
-  /// Operators of one input whose result has a scale of its own.
-  private static let functions: Set<String> = [
-    "AveragePool", "GlobalAveragePool", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Gelu",
-    "LeakyRelu", "Elu", "Mish",
-  ]
+  /// Operators of one input whose result has a scale of its own. Curves (HardSwish, Gelu) are none of
+  /// them: their input would be rounded once more, which networks that are full of them do not bear.
+  private static let functions: Set<String> = ["AveragePool", "GlobalAveragePool"]
   private static let clamps: Set<String> = ["Relu", "Clip"]
 
   /// - Parameters:

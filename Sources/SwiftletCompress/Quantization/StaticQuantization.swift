@@ -1,4 +1,5 @@
 public import SwiftletCore
+import SwiftletFormats
 public import SwiftletGraph
 
 /// Post-training quantization of weights and activations.
@@ -157,7 +158,7 @@ struct QuantizationInput {
       throw SwiftletError(
         .unsupported, "the model is quantized already", mend: "start from the fp32 model")
     }
-    let simple = original.simplified()
+    let simple = try original.simplifiedForFile()
     var infos: [String: TensorInfo] = [:]
     func observe(_ name: String, _ value: AnyTensor) {
       infos[name] = TensorInfo(value.dtype, value.shape)
@@ -169,5 +170,18 @@ struct QuantizationInput {
     // Scales per channel need operator set 13, 4 bits and groups need 21.
     graph = try simple.upgraded(
       toOpset: opset, ranks: infos.mapValues { $0.shape.rank })
+  }
+}
+
+extension Graph {
+  /// The graph with fewer nodes, but no larger as a file: constants that are large once computed stay
+  /// to be computed.
+  fileprivate func simplifiedForFile() throws -> Graph {
+    let simple = simplified()
+    let (before, after) = (
+      try ONNXFile.serialized(self).count, try ONNXFile.serialized(simple).count
+    )
+    return after <= before + before / 20
+      ? simple : removingIdentities().foldingBatchNormalization()
   }
 }
