@@ -88,27 +88,6 @@ public struct CompressionContext: Sendable {
   }
 }
 
-/// What became of one layer.
-public struct LayerReport: Sendable, Codable, Equatable {
-  public let layer: String
-  public let technique: Technique
-  public let changed: Bool
-  /// Why the layer was kept, or how it was changed.
-  public let remark: String
-  /// Directions kept and in all, where there are any.
-  public var rank: Int?
-  public var fullRank: Int?
-  /// Fraction of the energy (squared singular values, or variance) that the rank keeps.
-  public var energy: Double?
-
-  init(_ node: Node, _ technique: Technique, changed: Bool, _ remark: String) {
-    layer = node.name.isEmpty ? node.outputs[0] : node.name
-    self.technique = technique
-    self.changed = changed
-    self.remark = remark
-  }
-}
-
 /// A technique: a graph in, a smaller one out, and what was done to each layer.
 protocol CompressionPass: Sendable {
   init(_ step: CompressionStep)
