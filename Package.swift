@@ -115,8 +115,8 @@ let package = Package(
     target(
       "SwiftletCompress",
       [
-        "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        "SwiftletTraining", ordered, yams, realModule, logging,
+        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletGraph",
+        "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining", ordered, yams, realModule, logging,
       ]),
 
     // MARK: Floor 6: umbrella
