@@ -1,16 +1,16 @@
 import OrderedCollections
-import SwiftletCore
-import SwiftletGraph
+package import SwiftletCore
+package import SwiftletGraph
 import SwiftletLinalg
 
 /// A Conv, Gemm or MatMul with constant weights, seen as a matrix of outputs × depth, where depth is the
 /// number of products per output.
-struct WeightedLayer {
-  let node: Node
-  let weight: Tensor<Float>
-  let bias: Tensor<Float>?
+package struct WeightedLayer {
+  package let node: Node
+  package let weight: Tensor<Float>
+  package let bias: Tensor<Float>?
   let outputs: Int
-  let depth: Int
+  package let depth: Int
 
   /// The operators that can be such layers.
   static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]
@@ -18,13 +18,13 @@ struct WeightedLayer {
   var isConv: Bool { node.opType == "Conv" }
 
   /// The layer, or why there is none to work on.
-  enum Finding {
+  package enum Finding {
     case layer(WeightedLayer)
     case refusal(String)
   }
 
   /// - Returns: `nil` if the node is none of them.
-  static func find(_ node: Node, in graph: Graph) throws -> Finding? {
+  package static func find(_ node: Node, in graph: Graph) throws -> Finding? {
     guard operators.contains(node.opType) else { return nil }
     guard let tensor = graph.initializers[node.inputs[1]] else {
       return .refusal("its weights are computed, not constant")

@@ -1,24 +1,28 @@
 /// Chooses one option for each layer.
-struct Allocator {
+package struct Allocator {
   /// What a layer could become, and what that costs and does.
-  struct Option {
-    let cost: Double
+  package struct Option {
+    package let cost: Double
     /// Noise in the model's answers, as a fraction of their power.
-    let damage: Double
+    package let damage: Double
+
+    package init(cost: Double, damage: Double) { (self.cost, self.damage) = (cost, damage) }
   }
 
   /// For each layer its options; the first one is to leave it as it is.
-  let layers: [[Option]]
+  package let layers: [[Option]]
+
+  package init(layers: [[Option]]) { self.layers = layers }
 
   /// What the layers cost as they are.
-  var cost: Double { layers.reduce(0) { $0 + $1[0].cost } }
+  package var cost: Double { layers.reduce(0) { $0 + $1[0].cost } }
 
   /// The least damage whose cost is within the budget: a multiple-choice knapsack, solved by dynamic
   /// programming over the cost in ``steps`` steps, each option's rounded up. If nothing is within the
   /// budget, the cheapest option of each layer.
   ///
   /// - Complexity: options · steps.
-  func knapsack(budget: Double) -> [Int] {
+  package func knapsack(budget: Double) -> [Int] {
     guard budget > 0 else { return cheapest }
     let unit = budget / Double(Self.steps)
     // The least damage of the layers so far at most at each cost, and what the last one chose.
@@ -57,7 +61,7 @@ struct Allocator {
 
   /// From the layers as they are, step by step: the change that saves most for the damage that it
   /// adds, until the cost is within the budget.
-  func greedy(budget: Double) -> [Int] {
+  package func greedy(budget: Double) -> [Int] {
     var chosen = [Int](repeating: 0, count: layers.count)
     var cost = cost
     while cost > budget {

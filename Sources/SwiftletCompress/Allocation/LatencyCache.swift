@@ -27,7 +27,7 @@ public final class LatencyCache: Sendable {
     times = Mutex(known)
   }
 
-  subscript(key: String) -> Double? {
+  package subscript(key: String) -> Double? {
     get { times.withLock { $0["\(machine) | \(key)"] } }
     set { times.withLock { $0["\(machine) | \(key)"] = newValue } }
   }

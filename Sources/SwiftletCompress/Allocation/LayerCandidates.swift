@@ -36,7 +36,7 @@ struct LayerCandidates {
     var middle: FittedChain?
     for method in methods {
       guard let prepared = try method.prepare(problem) else { continue }
-      for ranks in prepared.grid where prepared.cost(ranks) < 1 {
+      for ranks in prepared.grid where prepared.permits(ranks) {
         try context.progress?(
           Progress("try", completed: candidates.count, remark: "\(layer.node.name), \(method)"))
         let fitted = try prepared.fitted(ranks)

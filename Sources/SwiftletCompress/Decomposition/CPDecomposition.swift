@@ -9,20 +9,20 @@ import SwiftletLinalg
 /// cut them into rows and columns as well): one depthwise layer reads and writes the image once.
 ///
 /// - Source: Lebedev et al. 2015, arXiv:1412.6553.
-struct CPDecomposition: Decomposition {
+package struct CPDecomposition: Decomposition {
   private let problem: DecompositionProblem
   private let inputSteps: Int
   private let powers: SymmetricPowers
   private let whitened: Tensor<Double>
   /// A CP decomposition has none.
-  let spectra: [LayerSpectrum] = []
+  package let spectra: [LayerSpectrum] = []
 
   /// Alternating least squares of more weights than this take minutes.
   private static let weightLimit = 1 << 19
   private static let sweeps = 40
 
   /// - Returns: `nil` for windows of one tap, for few channels, and for very large layers.
-  init?(_ problem: DecompositionProblem) throws {
+  package init?(_ problem: DecompositionProblem) throws {
     guard problem.layer.isConv, problem.taps > 1, problem.channels >= 8,
       problem.weights.count <= Self.weightLimit
     else { return nil }
@@ -37,21 +37,21 @@ struct CPDecomposition: Decomposition {
     whitened = product.reshaped(to: [channels, outputs, taps])
   }
 
-  func cost(_ ranks: [Int]) -> Double {
+  package func cost(_ ranks: [Int]) -> Double {
     let perRank = problem.channels * inputSteps + problem.taps + problem.layer.outputs
     return Double(ranks[0] * perRank) / Double(problem.layer.outputs * problem.layer.depth)
   }
 
-  func ranks(cost: Double) -> [Int] {
+  package func ranks(cost: Double) -> [Int] {
     [max(1, Int(cost / self.cost([1])))]
   }
 
-  var grid: [[Int]] {
+  package var grid: [[Int]] {
     let most = max(problem.channels, problem.layer.outputs)
     return [1, 1.5, 2].map { [Int($0 * Double(most))] }.filter { cost($0) < 0.75 }
   }
 
-  func fitted(_ ranks: [Int]) throws -> FittedChain {
+  package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let rank = ranks[0]
     let (channels, taps) = (problem.channels, problem.taps)
     let sum = try CanonicalPolyadic(

@@ -8,13 +8,13 @@ import SwiftletLinalg
 /// vectors of W·M^½ are the same U. With M = 1 it is the truncated SVD.
 ///
 /// - Source: Zhang, Zou, He & Sun 2015, arXiv:1505.06798, section 2.1; LAPACK `dsyevd`.
-struct ChannelDecomposition: Decomposition {
+package struct ChannelDecomposition: Decomposition {
   private let problem: DecompositionProblem
   private let basis: Tensor<Double>
   private let energies: [Double]
 
   /// - Throws: `numerical` if the eigenvalue iteration stalls.
-  init(_ problem: DecompositionProblem) throws {
+  package init(_ problem: DecompositionProblem) throws {
     self.problem = problem
     let eigen = try SymmetricEigen(
       problem.responseCovariance(), threads: problem.threads.count)
@@ -24,26 +24,26 @@ struct ChannelDecomposition: Decomposition {
     energies = eigen.values[..<rank].map { max(0, $0) }
   }
 
-  var spectra: [LayerSpectrum] {
+  package var spectra: [LayerSpectrum] {
     [
       LayerSpectrum(
         energies: energies, rows: problem.layer.outputs, columns: problem.layer.depth)
     ]
   }
 
-  func cost(_ ranks: [Int]) -> Double { Double(ranks[0]) / problem.layer.breakEvenRank }
+  package func cost(_ ranks: [Int]) -> Double { Double(ranks[0]) / problem.layer.breakEvenRank }
 
-  func ranks(cost: Double) -> [Int] {
+  package func ranks(cost: Double) -> [Int] {
     [min(energies.count, max(1, Int(cost * problem.layer.breakEvenRank)))]
   }
 
-  var grid: [[Int]] {
+  package var grid: [[Int]] {
     let most = Int(problem.layer.breakEvenRank)
     let ranks = DecompositionMethod.fractions.map { DecompositionMethod.rank($0, of: most) }
     return Array(Set(ranks)).sorted().map { [min($0, energies.count)] }
   }
 
-  func fitted(_ ranks: [Int]) throws -> FittedChain {
+  package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (layer, rank) = (problem.layer, ranks[0])
     let leading = basis.slice(axis: 1, range: 0..<rank).contiguous()
     let features = matmul(leading, problem.weights, transposeA: true, pool: problem.threads)

@@ -1,4 +1,4 @@
-import SwiftletCore
+package import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
@@ -15,18 +15,20 @@ public enum DecompositionMethod: String, Sendable, Codable, CaseIterable {
 }
 
 /// Squared singular values, or eigenvalues, of a rows × columns matrix, descending.
-struct LayerSpectrum {
+package struct LayerSpectrum {
   let energies: [Double]
   let rows: Int
   let columns: Int
 }
 
 /// One method, prepared for one layer.
-protocol Decomposition {
+package protocol Decomposition {
   /// One for each rank to choose; none where no spectrum says anything about the ranks.
   var spectra: [LayerSpectrum] { get }
   /// Multiply–accumulate operations of the chain over those of the layer.
   func cost(_ ranks: [Int]) -> Double
+  /// Whether there is such a chain, and it takes fewer operations than the layer.
+  func permits(_ ranks: [Int]) -> Bool
   /// The ranks at which the chain costs about so much of the layer.
   func ranks(cost: Double) -> [Int]
   /// Ranks to choose among, from small to large.
@@ -37,23 +39,23 @@ protocol Decomposition {
 }
 
 /// A chain, and the linear map from windows to the features that its last stage reads.
-struct FittedChain {
+package struct FittedChain {
   /// All stages but the last.
   let inner: [FactorChain.Stage]
   /// Features × depth.
   let features: Tensor<Double>
   /// Outputs × features.
-  var last: Tensor<Double>
+  package var last: Tensor<Double>
   /// What the last stage's weights are shaped like, and where it steps.
   let lastShape: Shape
   let lastSteps: FactorChain.Steps
   /// Squared error of the responses over their variance, by the problem's own covariance.
-  let error: Double
+  package let error: Double
 
   /// The weights of one layer that would compute the same, outputs × depth.
-  func product(_ threads: ThreadPool) -> Tensor<Double> { matmul(last, features, pool: threads) }
+  package func product(_ threads: ThreadPool) -> Tensor<Double> { matmul(last, features, pool: threads) }
 
-  func chain(bias: Tensor<Float>?) -> FactorChain {
+  package func chain(bias: Tensor<Float>?) -> FactorChain {
     let stage = FactorChain.Stage(
       weights: last.converted(to: Float.self).contiguous().reshaped(to: lastShape),
       steps: lastSteps)
@@ -61,9 +63,13 @@ struct FittedChain {
   }
 }
 
+extension Decomposition {
+  package func permits(_ ranks: [Int]) -> Bool { cost(ranks) < 1 }
+}
+
 extension DecompositionMethod {
   /// - Returns: `nil` where the method makes nothing else of the layer than another one does.
-  func prepare(_ problem: DecompositionProblem) throws -> (any Decomposition)? {
+  package func prepare(_ problem: DecompositionProblem) throws -> (any Decomposition)? {
     switch self {
     case .channel: try ChannelDecomposition(problem)
     case .spatial: try SpatialDecomposition(problem)

@@ -1,4 +1,4 @@
-import SwiftletCore
+package import SwiftletCore
 import SwiftletLinalg
 
 /// A layer to decompose, and how its inputs are distributed.
@@ -11,15 +11,15 @@ import SwiftletLinalg
 ///
 /// has the least Σ ‖W·x − L·P·x‖². With M the identity this is the best approximation of the weights
 /// themselves: the plain form of a method is the same arithmetic without data.
-struct DecompositionProblem {
+package struct DecompositionProblem {
   let layer: WeightedLayer
   /// Outputs × depth.
-  let weights: Tensor<Double>
+  package let weights: Tensor<Double>
   /// Covariance of the layer's windows, depth × depth; `nil`: the identity.
   let covariance: Tensor<Double>?
   let threads: ThreadPool
 
-  init(_ layer: WeightedLayer, covariance: Tensor<Double>?, threads: ThreadPool) {
+  package init(_ layer: WeightedLayer, covariance: Tensor<Double>?, threads: ThreadPool) {
     self.layer = layer
     weights = layer.matrix.converted()
     self.covariance = covariance
@@ -66,7 +66,7 @@ struct DecompositionProblem {
   }
 
   /// Tr(R · M · Rᵀ): the mean squared response of a layer with weights R.
-  func power(_ rows: Tensor<Double>) -> Double { rows.dot(weighted(rows)) }
+  package func power(_ rows: Tensor<Double>) -> Double { rows.dot(weighted(rows)) }
 }
 
 /// Features of windows, and all that the regression of responses on them needs.

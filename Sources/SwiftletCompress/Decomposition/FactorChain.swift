@@ -1,9 +1,9 @@
 import OrderedCollections
 import SwiftletCore
-import SwiftletGraph
+package import SwiftletGraph
 
 /// What takes a layer's place: a few smaller layers, one behind the other.
-struct FactorChain {
+package struct FactorChain {
   /// One of the smaller layers.
   struct Stage {
     /// Conv: outputs × inputs per group × window; Gemm and MatMul: outputs × inputs.
@@ -28,7 +28,7 @@ struct FactorChain {
   var weightCount: Int { stages.reduce(0) { $0 + $1.weights.count } }
 
   /// Replaces the layer's node in a graph.
-  func write(_ layer: WeightedLayer, to graph: inout Graph) throws {
+  package func write(_ layer: WeightedLayer, to graph: inout Graph) throws {
     guard let index = graph.nodes.firstIndex(of: layer.node) else {
       throw SwiftletError(.internal, "the layer is not in the graph", at: layer.node.label)
     }

@@ -55,7 +55,7 @@ struct LayerFactoring {
     var best: Choice?
     for method in methods {
       guard let prepared = try method.prepare(problem), let ranks = try ranks(prepared),
-        prepared.cost(ranks) < 1
+        prepared.permits(ranks)
       else { continue }
       let fitted = try prepared.fitted(ranks)
       if fitted.error < best?.fitted.error ?? .infinity {
@@ -78,7 +78,8 @@ struct LayerFactoring {
 
   /// - Returns: `nil` if the method has no spectrum to go by.
   private func ranks(_ prepared: any Decomposition) throws -> [Int]? {
-    switch step.decomposition.allocation {
+    // An energy that is given is meant, whatever else is said of ranks.
+    switch step.energy == nil ? step.decomposition.allocation : .energy {
     case .evbmf:
       guard !prepared.spectra.isEmpty else { return nil }
       return try prepared.spectra.map { spectrum in

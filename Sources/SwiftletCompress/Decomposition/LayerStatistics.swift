@@ -1,13 +1,26 @@
-import SwiftletCore
+package import SwiftletCore
 import SwiftletGraph
 
 /// What calibration shows of one layer: how the windows that it reads in the model as compressed so
 /// far are distributed, and what it answered to the same samples in the model before.
-struct LayerStatistics {
-  private(set) var windows: Moments
+package struct LayerStatistics {
+  package private(set) var windows: Moments
   private(set) var responses: Moments
   /// Some of the windows and responses themselves, rows in the same order.
   private(set) var samples: [(windows: Tensor<Float>, responses: Tensor<Float>)] = []
+
+  package init(_ layer: WeightedLayer) {
+    windows = Moments(width: layer.depth)
+    responses = Moments(width: layer.outputs)
+  }
+
+  /// - Parameters: Rows × depth, and rows × outputs.
+  package mutating func add(windows rows: Tensor<Float>, responses answers: Tensor<Float>) {
+    windows.add(rows)
+    responses.add(answers)
+    let kept = samples.reduce(0) { $0 + $1.windows.count }
+    if kept + rows.count <= Self.elementLimit { samples.append((rows, answers)) }
+  }
 
   /// Rows to look at: enough for covariances of this width to have full rank.
   private static func rows(for depth: Int) -> Int { max(8192, 2 * depth) }
@@ -30,18 +43,11 @@ struct LayerStatistics {
     let (input, output) = (layer.node.inputs[0], layer.node.outputs[0])
     let before = try ValueReader(reference, [output], threads: context.threads)
     let now = try ValueReader(current, [input], threads: context.threads)
-    var result = LayerStatistics(
-      windows: Moments(width: layer.depth), responses: Moments(width: layer.outputs))
-    var kept = 0
+    var result = LayerStatistics(layer)
     try source.forEachBatch { inputs, range in
-      let windows = try rows.inputs(now.read(inputs)[input]!)
-      let responses = try rows.responses(before.read(inputs)[output]!)
-      result.windows.add(windows)
-      result.responses.add(responses)
-      if kept + windows.count <= elementLimit {
-        result.samples.append((windows, responses))
-        kept += windows.count
-      }
+      result.add(
+        windows: try rows.inputs(now.read(inputs)[input]!),
+        responses: try rows.responses(before.read(inputs)[output]!))
       try context.progress?(
         Progress(
           "look", completed: range.upperBound, total: source.count, remark: layer.node.name))

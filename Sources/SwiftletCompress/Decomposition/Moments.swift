@@ -1,16 +1,16 @@
 import SwiftletBLAS
-import SwiftletCore
+package import SwiftletCore
 import SwiftletLinalg
 
 /// Mean and covariance of rows of numbers, summed in double precision as they come.
-struct Moments {
+package struct Moments {
   let width: Int
   private(set) var count = 0
   private var sums: [Double]
   /// Σ x·xᵀ; the upper triangle is filled.
   private var products: Tensor<Double>
 
-  init(width: Int) {
+  package init(width: Int) {
     self.width = width
     sums = [Double](repeating: 0, count: width)
     products = Tensor(zeros: [width, width])
@@ -19,7 +19,7 @@ struct Moments {
   /// Adds rows × width.
   ///
   /// - Complexity: rows · width².
-  mutating func add(_ rows: Tensor<Float>) {
+  package mutating func add(_ rows: Tensor<Float>) {
     let values = rows.converted(to: Double.self).contiguous()
     let number = values.shape[0]
     guard number > 0 else { return }
@@ -37,10 +37,10 @@ struct Moments {
   var mean: [Double] { sums.map { $0 / Double(max(1, count)) } }
 
   /// width × width, symmetric, both triangles filled.
-  var covariance: Tensor<Double> { symmetric(centre: mean) }
+  package var covariance: Tensor<Double> { symmetric(centre: mean) }
 
   /// The mean of x·xᵀ, symmetric, both triangles filled.
-  var secondMoment: Tensor<Double> {
+  package var secondMoment: Tensor<Double> {
     symmetric(centre: [Double](repeating: 0, count: width))
   }
 

@@ -1,4 +1,4 @@
-import SwiftletCore
+package import SwiftletCore
 import SwiftletLinalg
 
 /// Fits the last stage of a chain to what the layer answered in the model before it was compressed.
@@ -13,10 +13,10 @@ import SwiftletLinalg
 /// with λ growing from 0.01 to 1.
 ///
 /// - Source: Zhang, Zou, He & Sun 2015, arXiv:1505.06798, sections 2.2 and 2.3.
-struct ResponseReconstruction {
+package struct ResponseReconstruction {
   /// Outputs × features.
-  private(set) var last: Tensor<Double>
-  private(set) var bias: [Double]
+  package private(set) var last: Tensor<Double>
+  package private(set) var bias: [Double]
 
   /// Rounds for each λ; more change nothing that can be measured.
   private static let rounds = 8
@@ -28,7 +28,7 @@ struct ResponseReconstruction {
   /// - Parameters:
   ///   - isRectified: Whether a ReLU follows the layer.
   /// - Throws: `numerical` if the eigenvalue iteration stalls.
-  init(
+  package init(
     _ fitted: FittedChain, _ statistics: LayerStatistics, isRectified: Bool, threads: ThreadPool
   ) throws {
     last = fitted.last

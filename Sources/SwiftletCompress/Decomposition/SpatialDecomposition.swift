@@ -9,16 +9,16 @@ import SwiftletLinalg
 /// that Qᵀ·C^−½ becomes the k×1 convolution. With C = 1 this is the SVD.
 ///
 /// - Source: Jaderberg, Vedaldi & Zisserman 2014, arXiv:1405.3866, scheme 2; Tai et al. 2016.
-struct SpatialDecomposition: Decomposition {
+package struct SpatialDecomposition: Decomposition {
   private let problem: DecompositionProblem
   private let columnSteps: Int
   /// Ranks × (channel, row): the first stage with all its outputs.
   private let first: Tensor<Double>
   private let regression: FeatureRegression
-  let spectra: [LayerSpectrum]
+  package let spectra: [LayerSpectrum]
 
   /// - Returns: `nil` for windows that are no rectangle of two axes.
-  init?(_ problem: DecompositionProblem) throws {
+  package init?(_ problem: DecompositionProblem) throws {
     let kernel = problem.kernel
     guard problem.layer.isConv, kernel.count == 2, kernel[0] > 1, kernel[1] > 1 else { return nil }
     self.problem = problem
@@ -80,19 +80,21 @@ struct SpatialDecomposition: Decomposition {
       / Double(problem.channels * rows * steps + columns * problem.layer.outputs)
   }
 
-  func cost(_ ranks: [Int]) -> Double { Double(ranks[0]) / Self.breakEven(problem, columnSteps) }
+  package func cost(_ ranks: [Int]) -> Double { Double(ranks[0]) / Self.breakEven(problem, columnSteps) }
 
-  func ranks(cost: Double) -> [Int] {
+  package func permits(_ ranks: [Int]) -> Bool { ranks[0] <= first.shape[0] && cost(ranks) < 1 }
+
+  package func ranks(cost: Double) -> [Int] {
     [min(first.shape[0], max(1, Int(cost * Self.breakEven(problem, columnSteps))))]
   }
 
-  var grid: [[Int]] {
+  package var grid: [[Int]] {
     let most = first.shape[0]
     let ranks = DecompositionMethod.fractions.map { DecompositionMethod.rank($0, of: most) }
     return Array(Set(ranks)).sorted().map { [$0] }
   }
 
-  func fitted(_ ranks: [Int]) throws -> FittedChain {
+  package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (rank, rows, columns) = (ranks[0], problem.kernel[0], problem.kernel[1])
     let count = rank * columns
     let (last, error) = try regression.solve(

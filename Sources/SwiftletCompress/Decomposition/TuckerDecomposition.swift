@@ -10,17 +10,17 @@ import SwiftletLinalg
 /// this is the HOSVD over both channel axes.
 ///
 /// - Source: Kim et al. 2016, arXiv:1511.06530.
-struct TuckerDecomposition: Decomposition {
+package struct TuckerDecomposition: Decomposition {
   private let problem: DecompositionProblem
   private let inputSteps: Int
   /// Ranks × channels.
   private let first: Tensor<Double>
   private let regression: FeatureRegression
   /// Of the input channels, and of the responses.
-  let spectra: [LayerSpectrum]
+  package let spectra: [LayerSpectrum]
 
   /// - Returns: `nil` for windows of one tap, and for few channels.
-  init?(_ problem: DecompositionProblem) throws {
+  package init?(_ problem: DecompositionProblem) throws {
     guard problem.layer.isConv, problem.taps > 1, problem.channels >= 8 else { return nil }
     self.problem = problem
     inputSteps = try SlidingWindow(problem.layer.node, kernel: problem.kernel).strides.reduce(1, *)
@@ -67,7 +67,7 @@ struct TuckerDecomposition: Decomposition {
     return result
   }
 
-  func cost(_ ranks: [Int]) -> Double {
+  package func cost(_ ranks: [Int]) -> Double {
     let (inputs, outputs) = (ranks[0], ranks[1])
     let sum =
       inputs * problem.channels * inputSteps + inputs * outputs * problem.taps
@@ -75,8 +75,12 @@ struct TuckerDecomposition: Decomposition {
     return Double(sum) / Double(problem.layer.outputs * problem.layer.depth)
   }
 
+  package func permits(_ ranks: [Int]) -> Bool {
+    ranks[0] <= Self.mostInputs(problem.channels) && cost(ranks) < 1
+  }
+
   /// Both ranks as the same fraction of their channels.
-  func ranks(cost: Double) -> [Int] {
+  package func ranks(cost: Double) -> [Int] {
     func ranks(_ fraction: Double) -> [Int] {
       [
         min(Self.mostInputs(problem.channels), max(1, Int(fraction * Double(problem.channels)))),
@@ -91,7 +95,7 @@ struct TuckerDecomposition: Decomposition {
     return ranks(low)
   }
 
-  var grid: [[Int]] {
+  package var grid: [[Int]] {
     let inputs = [0.25, 0.375, 0.5, 0.75].map {
       min(Self.mostInputs(problem.channels), DecompositionMethod.rank($0, of: problem.channels))
     }
@@ -107,7 +111,7 @@ struct TuckerDecomposition: Decomposition {
     return pairs.sorted { cost($0) < cost($1) }
   }
 
-  func fitted(_ ranks: [Int]) throws -> FittedChain {
+  package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (inputs, outputs, taps) = (ranks[0], ranks[1], problem.taps)
     let chosen = Array(0..<inputs * taps)
     let threads = problem.threads

@@ -1,9 +1,9 @@
-import SwiftletCore
-import SwiftletGraph
+package import SwiftletCore
+package import SwiftletGraph
 
 /// What the outputs of a layer are products with, as rows: windows of its input (Conv), or the rows
 /// of its input themselves (Gemm, MatMul). A few of each sample are taken: neighbours hardly differ.
-struct WindowRows {
+package struct WindowRows {
   private let node: Node
   /// Extents of the window; empty for Gemm and MatMul.
   private let kernel: [Int]
@@ -15,19 +15,19 @@ struct WindowRows {
   /// - Parameters:
   ///   - kernel: Spatial extents of a convolution's weights.
   ///   - depth: Products per output.
-  init(_ node: Node, kernel: [Int], depth: Int, perSample: Int = 16) {
+  package init(_ node: Node, kernel: [Int], depth: Int, perSample: Int = 16) {
     (self.node, self.kernel, self.depth, self.perSample) = (node, kernel, depth, perSample)
   }
 
   private var isConv: Bool { node.opType == "Conv" }
 
   /// Rows × depth, from the layer's input.
-  func inputs(_ input: Tensor<Float>) throws -> Tensor<Float> {
+  package func inputs(_ input: Tensor<Float>) throws -> Tensor<Float> {
     isConv ? try windows(input) : lines(input, width: depth)
   }
 
   /// Rows × outputs: the layer's responses in the order of ``inputs(_:)``.
-  func responses(_ output: Tensor<Float>) -> Tensor<Float> {
+  package func responses(_ output: Tensor<Float>) -> Tensor<Float> {
     guard isConv else { return lines(output, width: output.shape.dimensions.last!) }
     let (channels, area) = (output.shape[1], output.shape.count(of: 2..<output.shape.rank))
     let positions = positions(of: area, samples: output.shape[0])
