@@ -12,12 +12,16 @@ public final class LatencyCache: Sendable {
   private let path: String?
   private let machine: String
   private let times: Mutex<[String: Double]>
+  private let asked = Mutex<Set<String>>([])
+
+  /// Names this machine in keys.
+  public static var machine: String { "\(CPU.model) \(ISA.current.rawValue)" }
 
   /// - Parameter path: A JSON file; `nil`: in memory alone. A damaged one is begun anew: all in it
   ///   can be measured again.
   public init(path: String? = nil) {
     self.path = path
-    machine = "\(CPU.model) \(ISA.current.rawValue)"
+    machine = Self.machine
     var known: [String: Double] = [:]
     if let path, let bytes = try? InputFile.read(path, limit: 1 << 26),
       let stored = try? JSONDecoder().decode([String: Double].self, from: Data(bytes))
@@ -27,9 +31,26 @@ public final class LatencyCache: Sendable {
     times = Mutex(known)
   }
 
+  /// Begins with times that were measured before, of this machine or not.
+  public init(_ times: [String: Double], of machine: String) {
+    path = nil
+    self.machine = machine
+    self.times = Mutex(times)
+  }
+
   package subscript(key: String) -> Double? {
-    get { times.withLock { $0["\(machine) | \(key)"] } }
+    get {
+      let name = "\(machine) | \(key)"
+      asked.withLock { _ = $0.insert(name) }
+      return times.withLock { $0[name] }
+    }
     set { times.withLock { $0["\(machine) | \(key)"] = newValue } }
+  }
+
+  /// The times that were asked for.
+  public var used: [String: Double] {
+    let names = asked.withLock { $0 }
+    return times.withLock { $0.filter { names.contains($0.key) } }
   }
 
   /// Writes the file, if there is one to write.

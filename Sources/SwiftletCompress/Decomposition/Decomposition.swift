@@ -53,7 +53,9 @@ package struct FittedChain {
   package let error: Double
 
   /// The weights of one layer that would compute the same, outputs × depth.
-  package func product(_ threads: ThreadPool) -> Tensor<Double> { matmul(last, features, pool: threads) }
+  package func product(_ threads: ThreadPool) -> Tensor<Double> {
+    matmul(last, features, pool: threads)
+  }
 
   package func chain(bias: Tensor<Float>?) -> FactorChain {
     let stage = FactorChain.Stage(

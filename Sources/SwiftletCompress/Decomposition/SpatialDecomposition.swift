@@ -80,7 +80,9 @@ package struct SpatialDecomposition: Decomposition {
       / Double(problem.channels * rows * steps + columns * problem.layer.outputs)
   }
 
-  package func cost(_ ranks: [Int]) -> Double { Double(ranks[0]) / Self.breakEven(problem, columnSteps) }
+  package func cost(_ ranks: [Int]) -> Double {
+    Double(ranks[0]) / Self.breakEven(problem, columnSteps)
+  }
 
   package func permits(_ ranks: [Int]) -> Bool { ranks[0] <= first.shape[0] && cost(ranks) < 1 }
 
