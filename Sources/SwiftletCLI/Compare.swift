@@ -87,7 +87,9 @@ struct Compare: ParsableCommand {
         model.paired.map { fixed($0.pValue, 3) } ?? "", model.agreement.map { fixed($0, 4) } ?? "",
         "\(model.fileBytes)", "\(model.macs)",
       ] + model.speeds.map { fixed($0.milliseconds, 3) }
-        + [fixed(cells[cells.count - 1].milliseconds / model.speeds[cells.count - 1].milliseconds, 2)]
+        + [
+          fixed(cells[cells.count - 1].milliseconds / model.speeds[cells.count - 1].milliseconds, 2)
+        ]
     }
     return table([header] + rows) + "\n"
       + "on \(comparison.images) images; milliseconds of a run by batch (b) and threads (t), all "

@@ -92,7 +92,8 @@ public struct Compressor: Sendable {
       {
         failure = "\(rounded(speedAfter.latencyMs)) ms per image, more than \(rounded(bound))"
         tried.add(
-          candidate.label, top1: accuracyAfter.top1, relativeTime: 1 / speeds[speeds.count - 1].ratio,
+          candidate.label, top1: accuracyAfter.top1,
+          relativeTime: 1 / speeds[speeds.count - 1].ratio,
           bytes: after.fileBytes, reason: failure)
         continue
       }

@@ -8,34 +8,53 @@ extension LineChart {
     let ticks: [Double]
     private let scale: Scale
 
-    /// - Parameter values: Places; those that are not finite do not count.
-    init(_ values: [Double], _ scale: Scale) {
+    /// - Parameters:
+    ///   - values: Places; those that are not finite do not count.
+    ///   - bounds: Of a linear axis: where it ends, unless values lie beyond.
+    init(_ values: [Double], _ scale: Scale, within bounds: ClosedRange<Double>? = nil) {
       self.scale = scale
       let finite = values.filter { $0.isFinite && abs($0) < 1e300 }
       var (low, high) = (finite.min() ?? 0, finite.max() ?? 1)
       if high - low <= max(1e-12 * max(abs(low), abs(high)), 1e-200) {
         let room = abs(low) < 1e-100 ? 0.5 : abs(low) * 0.1
-        (low, high) = (low - room, high + room)
+        (low, high) = (
+          max(low - room, min(low, bounds?.lowerBound ?? -.infinity)),
+          min(high + room, max(high, bounds?.upperBound ?? .infinity))
+        )
       }
       var step = Self.roundStep((high - low) / 5)
       // Nothing lies between two epochs, nor between two ranks.
       if scale == .linear && finite.allSatisfy({ $0 == $0.rounded() }) { step = max(1, step) }
-      if scale == .logarithmic && high - low < 1 {
-        // Less than a power of ten: round values instead of round logarithms.
-        let (bottom, top) = (pow(10, low), pow(10, high))
-        let step = Self.roundStep((top - bottom) / 4)
-        let first = (bottom / step).rounded(.down)
-        let places = (0...8).map { (first + Double($0)) * step }.filter { $0 > 0 }.map(log10)
-        self.low = min(low, max(places.first ?? low, low - 0.1))
-        self.high = max(high, min(places.first { $0 >= high } ?? high, high + 0.1))
-        let (least, most) = (self.low, self.high)
-        ticks = places.filter { least - 1e-9...most + 1e-9 ~= $0 }
+      if scale == .logarithmic && high - low < 2.5 {
+        let places = Self.logarithmicPlaces(low, high)
+        (self.low, self.high) = (places.first ?? low, places.last ?? high)
+        ticks = places
         return
       }
       if scale == .logarithmic { step = max(1, step.rounded(.up)) }
       let (first, last) = ((low / step).rounded(.down), (high / step).rounded(.up))
-      (self.low, self.high) = (first * step, last * step)
-      ticks = stride(from: first, through: last, by: 1).map { $0 * step }
+      let places = stride(from: first, through: last, by: 1).map { $0 * step }.filter {
+        bounds == nil || $0 >= min(low, bounds!.lowerBound) && $0 <= max(high, bounds!.upperBound)
+      }
+      (self.low, self.high) = (min(low, places.first ?? low), max(high, places.last ?? high))
+      ticks = places
+    }
+
+    /// Round values around a range of less than a few powers of ten.
+    private static func logarithmicPlaces(_ low: Double, _ high: Double) -> [Double] {
+      let powers = Int(low.rounded(.down)) - 1...Int(high.rounded(.up))
+      var values = powers.flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
+      if high - low < 0.6 {
+        // Steps of equal width, where powers of ten would be too wide.
+        let (least, most) = (pow(10, low), pow(10, high))
+        let step = roundStep((most - least) / 4)
+        let first = max(1, (least / step).rounded(.down))
+        values = (0...8).map { (first + Double($0)) * step }
+      }
+      let places = values.map(log10)
+      let first = places.lastIndex { $0 <= low + 1e-9 } ?? 0
+      let last = places.firstIndex { $0 >= high - 1e-9 } ?? places.count - 1
+      return Array(places[first...max(first, last)])
     }
 
     /// 1, 2 or 5 times a power of ten, not below `step`.

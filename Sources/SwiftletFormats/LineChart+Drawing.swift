@@ -62,7 +62,7 @@ extension LineChart {
             .map { panel.place(marker.x, $0) }
         }
       x = Axis(points.filter(\.y.isFinite).map(\.x), panel.xScale)
-      y = Axis(points.filter(\.x.isFinite).map(\.y), panel.yScale)
+      y = Axis(points.filter(\.x.isFinite).map(\.y), panel.yScale, within: panel.yBounds)
     }
 
     var svg: String {
@@ -70,7 +70,7 @@ extension LineChart {
       if let cut = panel.cut { svg += draw(cut) }
       for (index, line) in panel.lines.enumerated() { svg += draw(line, index) }
       for marker in panel.markers { svg += draw(marker) }
-      return svg
+      return svg + labels
     }
 
     private var bottom: Double { frame.top + frame.height }
@@ -192,16 +192,49 @@ extension LineChart {
           <path d="M\(number(x)) \(number(y - 7))l7 7l-7 7l-7 -7z" \(fill)/>
           """
       }
-      if !marker.label.isEmpty {
-        // Beside the point, on the side where there is room.
-        let isFarRight = x > frame.left + frame.width - 60
+      return svg + "</g>\n"
+    }
+
+    private struct Box {
+      let left, top, right, bottom: Double
+
+      func overlap(_ other: Box) -> Double {
+        max(0, min(right, other.right) - max(left, other.left))
+          * max(0, min(bottom, other.bottom) - max(top, other.top))
+      }
+    }
+
+    /// The markers' labels, each on that side of its point where it covers least.
+    private var labels: String {
+      let spots = panel.markers.map { spot($0.x, $0.y) }
+      var taken = spots.compactMap { $0 }.map {
+        Box(left: $0.x - 6, top: $0.y - 6, right: $0.x + 6, bottom: $0.y + 6)
+      }
+      let page = Box(
+        left: frame.left + 2, top: frame.top - 8, right: frame.left + frame.width + frame.right,
+        bottom: bottom - 1)
+      var svg = ""
+      for (marker, spot) in zip(panel.markers, spots) {
+        guard let spot, !marker.label.isEmpty else { continue }
+        let width = 6.6 * Double(marker.label.count)
+        let sides = [
+          (spot.x + 8, spot.y - 13), (spot.x - 8 - width, spot.y - 13), (spot.x + 8, spot.y + 2),
+          (spot.x - 8 - width, spot.y + 2), (spot.x - width / 2, spot.y - 21),
+          (spot.x - width / 2, spot.y + 9),
+        ]
+        let boxes = sides.map { Box(left: $0, top: $1, right: $0 + width, bottom: $1 + 12) }
+        let costs = boxes.map { box in
+          taken.reduce(width * 12 - box.overlap(page)) { $0 + $1.overlap(box) }
+        }
+        let best = boxes[costs.firstIndex(of: costs.min()!)!]
+        taken.append(best)
         svg += """
-          <text x="\(number(isFarRight ? x - 8 : x + 8))" y="\(number(max(frame.top + 9, y - 6)))" \
-          \(isFarRight ? "text-anchor=\"end\" " : "")font-size="11" \(ink.text)>\
+          <text x="\(number(best.left))" y="\(number(best.bottom - 2))" font-size="11" \(ink.text)>\
           \(Markup.escaped(marker.label))</text>
+
           """
       }
-      return svg + "</g>\n"
+      return svg
     }
 
     private func draw(_ cut: (x: Double, label: String)) -> String {

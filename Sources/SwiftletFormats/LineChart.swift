@@ -65,6 +65,8 @@ public enum LineChart {
     package var xLabel = ""
     package var yLabel = ""
     package var markers: [Marker] = []
+    /// What y cannot be below or above: percentages end at 100.
+    package var yBounds: ClosedRange<Double>?
     /// A vertical line, and what it means.
     package var cut: (x: Double, label: String)?
 

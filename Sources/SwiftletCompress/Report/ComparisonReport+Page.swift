@@ -14,7 +14,7 @@ extension ComparisonReport {
       let interval = WilsonInterval(top1: model.top1, images: images)
       return ReportPart.row([
         .init("\(index + 1)"), .init(model.name, style: "left name"),
-        .init(ReportNumber.percent(model.top1), small: interval.map { ReportNumber.percent($0) }),
+        .init(ReportNumber.percent(model.top1), small: interval.map { ReportNumber.range($0) }),
         .init(
           model.paired.map { ReportNumber.points(-$0.drop) } ?? "",
           small: model.paired.map { "p = \(ReportNumber.significant($0.pValue))" }),
@@ -47,13 +47,15 @@ extension ComparisonReport {
       points: models.enumerated().map { index, model in
         TradeOff.Point(
           label: model.name, top1: model.top1, milliseconds: model.speeds.last?.milliseconds,
-          bytes: model.fileBytes, role: index == 0 ? .original : .other)
+          bytes: model.fileBytes, role: index == 0 ? .original : .other,
+          interval: WilsonInterval(top1: model.top1, images: images))
       }, cell: cell)
     (tradeOff.originalName, tradeOff.otherName) = (models[0].name, "compared with it")
     return ReportPage.Section(
       title: "Trade-off",
       explanation: "Up is more often right, left is faster or smaller; numbers are those of the "
-        + "tables. A model below the line costs more than another that is right as often.",
+        + "tables. A model below the line costs more than another that is right as often. The upright "
+        + "bar is 95 % confidence: others are about as wide.",
       content: tradeOff.html)
   }
 

@@ -54,9 +54,8 @@ extension CompressionReport {
       <div class="layer"><div><b>\(Markup.escaped(layer.layer))</b>\
       <span class="tag">\(Markup.escaped(layer.technique.rawValue))</span>\
       <span class="tag">\(layer.changed ? "changed" : "kept")</span>
-      <p class="soft">\(Markup.escaped(remark))</p></div>
-      <div>\(bars.joined(separator: "\n"))</div>
-      \(alternatives(layer))</div>
+      <p class="soft">\(Markup.escaped(remark))</p>\(alternatives(layer))</div>
+      <div>\(bars.joined(separator: "\n"))</div></div>
 
       """
   }

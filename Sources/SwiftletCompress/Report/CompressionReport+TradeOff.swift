@@ -5,31 +5,32 @@ extension CompressionReport {
     let rows = tradeOff.points.enumerated().map { index, point in
       ReportPart.row(
         [
-          .init(tradeOff.number(index)), .init(point.label, style: "left name"),
+          .init(tradeOff.number(index)),
+          .init(point.label, small: point.remark, style: "left name"),
           .init(ReportNumber.percent(point.top1)),
           .init(point.milliseconds.map { ReportNumber.significant($0) } ?? ""),
           .init(ReportNumber.bytes(point.bytes)),
-          .init(point.remark ?? "", style: "left name"),
         ], style: point.role == .chosen ? "chosen" : nil)
     }
     let missing = (candidates ?? []).filter { $0.top1 == nil }
     let others = missing.map { candidate in
       ReportPart.row([
-        .init("–"), .init(candidate.label, style: "left name"), .init("–"),
+        .init("–"),
+        .init(candidate.label, small: candidate.reason ?? "not judged", style: "left name"),
+        .init("–"),
         .init(candidate.milliseconds.map { ReportNumber.significant($0) } ?? "–"),
         .init(ReportNumber.bytes(candidate.bytes)),
-        .init(candidate.reason ?? "not judged", style: "left name"),
       ])
     }
     return ReportPage.Section(
       title: "Trade-off",
-      explanation: "Up is more often right, left is faster or smaller. A model below the line costs "
+      explanation:
+        "Up is more often right, left is faster or smaller. A model below the line costs "
         + "more than another that is right as often. Upright bars are 95 % confidence.",
       content: tradeOff.html
         + ReportPart.table(
           [
             .init("№"), .init("model", style: "left"), .init("top-1"), .init("ms"), .init("file"),
-            .init("", style: "left"),
           ], rows + others, isWide: true))
   }
 

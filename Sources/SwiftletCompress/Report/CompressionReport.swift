@@ -86,6 +86,7 @@ public struct CompressionReport: Sendable, Codable {
         "\(ReportNumber.count(images)) images",
         "\(threads) thread\(threads == 1 ? "" : "s")", machine,
       ],
+      tiles: tiles,
       sections: [
         summarySection, tradeOffSection, layerSection, spectrumSection, curveSection,
         confusionSection, recipeSection,

@@ -59,9 +59,9 @@ enum ReportNumber {
     fraction.isFinite ? "\(fixed(fraction * 100, 2))\(gap)%" : "–"
   }
 
-  /// `90.1 – 91.2 %`.
-  static func percent(_ interval: WilsonInterval) -> String {
-    "\(fixed(interval.low * 100, 2))\u{2013}\(fixed(interval.high * 100, 2))\(gap)%"
+  /// `90.1–91.2`, in percent.
+  static func range(_ interval: WilsonInterval) -> String {
+    "\(fixed(interval.low * 100, 1))\u{2013}\(fixed(interval.high * 100, 1))"
   }
 
   /// Points of percent with their sign.
@@ -70,14 +70,18 @@ enum ReportNumber {
   }
 
   /// `2.04 MB`: powers of 1000.
-  static func bytes(_ value: Int) -> String { scaled(Double(value), ["B", "kB", "MB", "GB", "TB"]) }
+  static func bytes(_ value: Int) -> String {
+    scaled(Double(value), ["B", "kB", "MB", "GB", "TB"])
+  }
 
   /// `12.9 M`: powers of 1000.
   static func short(_ value: Int) -> String { scaled(Double(value), ["", "k", "M", "G", "T"]) }
 
   private static func scaled(_ value: Double, _ units: [String]) -> String {
     var (value, index) = (value, 0)
-    while abs(value) >= 999.5, index < units.count - 1 { (value, index) = (value / 1000, index + 1) }
+    while abs(value) >= 999.5, index < units.count - 1 {
+      (value, index) = (value / 1000, index + 1)
+    }
     let text = index == 0 ? fixed(value, 0) : significant(value)
     return units[index].isEmpty ? text : text + gap + units[index]
   }

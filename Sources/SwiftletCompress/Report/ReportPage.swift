@@ -6,6 +6,8 @@ struct ReportPage {
   let title: String
   /// A line under the title, of facts.
   let facts: [String]
+  /// What matters most, in large letters.
+  let tiles: [Tile]
   /// Sections that have something to show.
   let sections: [Section]
 
@@ -17,17 +19,29 @@ struct ReportPage {
     let content: String
   }
 
+  struct Tile {
+    let name, value, detail: String
+  }
+
   /// - Parameter sections: Those without anything to show are `nil`, and left out.
-  init(title: String, facts: [String?], sections: [Section?]) {
+  init(title: String, facts: [String?], tiles: [Tile] = [], sections: [Section?]) {
     self.title = title
     self.facts = facts.compactMap { $0 }.filter { !$0.isEmpty }
+    self.tiles = tiles
     self.sections = sections.compactMap { $0 }
   }
 
   var html: String {
     let facts = facts.map { "<li>\(Markup.escaped($0))</li>" }.joined()
+    let tiles = tiles.map { tile in
+      """
+      <div class="tile"><span>\(Markup.escaped(tile.name))</span>\
+      <b>\(Markup.escaped(tile.value))</b><span>\(Markup.escaped(tile.detail))</span></div>
+      """
+    }
     let sections = sections.map { section in
-      let explanation = section.explanation.isEmpty
+      let explanation =
+        section.explanation.isEmpty
         ? "" : "<p class=\"why\">\(Markup.escaped(section.explanation))</p>\n"
       return """
         <section><h2>\(Markup.escaped(section.title))</h2>
@@ -45,7 +59,8 @@ struct ReportPage {
       <style>
       \(Self.style)
       </style></head><body><main>
-      <header><h1>\(Markup.escaped(title))</h1><ul class="facts">\(facts)</ul></header>
+      <header><h1>\(Markup.escaped(title))</h1><ul class="facts">\(facts)</ul>
+      \(tiles.isEmpty ? "" : "<div class=\"tiles\">\n\(tiles.joined(separator: "\n"))\n</div>")</header>
       \(sections.joined(separator: "\n"))
       <footer>Made by Swiftlet. The same numbers are in the JSON that <code>--json</code> prints.</footer>
       </main></body></html>
@@ -68,7 +83,8 @@ struct ReportPage {
     h1{font-size:1.6rem;line-height:1.25;margin:0 0 .4rem}
     h2{font-size:1.2rem;margin:2.4rem 0 .3rem;padding-top:.8rem;border-top:1px solid var(--line)}
     h3{font-size:1rem;margin:1.2rem 0 .4rem}
-    .facts{display:flex;flex-wrap:wrap;gap:.1rem 1.2rem;margin:0;padding:0;list-style:none}
+    .facts{display:flex;flex-wrap:wrap;gap:.1rem .5rem;margin:0;padding:0;list-style:none}
+    .facts li+li:before{content:"·";margin-right:.5rem}
     .facts,.why,footer,figcaption,.soft{color:var(--soft);font-size:.9rem}
     .why{margin:.2rem 0 1rem;max-width:68ch}
     footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.8rem}
@@ -84,7 +100,8 @@ struct ReportPage {
     vertical-align:baseline;overflow-wrap:normal}
     th:first-child,td:first-child{text-align:left;padding-left:0}
     td.left,th.left{text-align:left}
-    td small{display:block;color:var(--soft);font-size:.8rem;white-space:nowrap}
+    td small,th small{display:block;color:var(--soft);font-size:.8rem;font-weight:400}
+    td small{white-space:nowrap}td.name small{white-space:normal}
     thead th{color:var(--soft);font-weight:600;font-size:.82rem}
     tr.group th{padding-top:1rem;color:var(--soft);font-weight:600;font-size:.82rem}
     tbody th{font-weight:400;text-align:left}
@@ -92,6 +109,7 @@ struct ReportPage {
     tr.chosen{font-weight:600}
     .good{color:var(--good)}.bad{color:var(--bad)}
     .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:20px}
+    .small figcaption{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
     .figures.small{grid-template-columns:repeat(auto-fit,minmax(min(100%,270px),1fr))}
     figure{margin:0;max-width:560px;min-width:0}
     figcaption{font-weight:600;color:var(--text);margin-bottom:.2rem}
@@ -103,12 +121,12 @@ struct ReportPage {
     .layer{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:.3rem 24px;
     padding:.8rem 0;border-bottom:1px solid var(--line)}
     .layer p{margin:.15rem 0}
-    .layer>details{grid-column:1/-1}
     .tag{display:inline-block;border:1px solid var(--line);border-radius:99px;padding:0 .55rem;
     font-size:.78rem;color:var(--soft);margin-left:.35rem}
     .bar{display:grid;grid-template-columns:6.4rem minmax(0,1fr) 5.4rem;gap:.5rem;align-items:center;
     font-size:.82rem;font-variant-numeric:tabular-nums;line-height:1.6}
     .bar span:last-child{text-align:right}
+    .bar:has(.b6)~.bar:has(.b1){margin-top:.45rem}
     .track{height:11px;border-radius:2px;background:var(--card)}
     .track i{display:block;height:100%;border-radius:2px;min-width:1px}
     .middle{display:grid;grid-template-columns:1fr 1fr;height:11px;background:var(--card)}
@@ -125,7 +143,9 @@ struct ReportPage {
     \(rules("f", "fill"))
     \(rules("b", "background"))
     @media (max-width:640px){main{padding:16px 16px 32px}h1{font-size:1.3rem}
-    table{font-size:.84rem}th,td{padding:.3rem .35rem}.layer{grid-template-columns:minmax(0,1fr)}
+    .facts li+li:before{content:none}
+    table{font-size:.84rem}th,td{padding:.3rem .3rem}td:last-child,th:last-child{padding-right:0}
+    td small,th small{font-size:.74rem}.layer{grid-template-columns:minmax(0,1fr)}
     .tiles{grid-template-columns:1fr 1fr;gap:8px}.tile{padding:10px}.tile b{font-size:1.25rem}
     .bar{grid-template-columns:5.6rem minmax(0,1fr) 4.9rem}}
     @media print{details{display:block}}
@@ -193,6 +213,7 @@ enum ReportPart {
   }
 
   static func figure(_ caption: String, _ svg: String) -> String {
-    "<figure><figcaption>\(Markup.escaped(caption))</figcaption>\n\(svg)</figure>"
+    let caption = Markup.escaped(caption)
+    return "<figure><figcaption title=\"\(caption)\">\(caption)</figcaption>\n\(svg)</figure>"
   }
 }

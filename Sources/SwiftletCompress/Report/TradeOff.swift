@@ -23,9 +23,12 @@ struct TradeOff {
 
   /// Both pictures and what the signs in them mean.
   var html: String {
-    let pictures = [picture("time", "ms, \(cell)", \.milliseconds), picture("file size", "kB, file") {
-      Double($0.bytes) / 1e3
-    }].compactMap { $0 }
+    let largest = points.map(\.bytes).max() ?? 0
+    let (unit, divisor) = largest >= 1_000_000 ? ("MB", 1e6) : ("kB", 1e3)
+    let pictures = [
+      picture("time", "ms", "time, ms (\(cell))", \.milliseconds),
+      picture("file size", unit, "file, \(unit)") { Double($0.bytes) / divisor },
+    ].compactMap { $0 }
     return key + "\n<div class=\"figures\">\(pictures.joined(separator: "\n"))</div>"
   }
 
@@ -33,23 +36,24 @@ struct TradeOff {
   func number(_ index: Int) -> String { "\(index + 1)" }
 
   private func picture(
-    _ name: String, _ axis: String, _ cost: (Point) -> Double?
+    _ name: String, _ unit: String, _ axis: String, _ cost: (Point) -> Double?
   ) -> String? {
     let shown = points.indices.filter { (cost(points[$0]) ?? 0) > 0 }
     guard shown.count > 1 else { return nil }
     let costs = shown.map { cost(points[$0])! }
     let front = ParetoFront.indices(zip(shown, costs).map { ($1, points[$0].top1) })
     var panel = LineChart.Panel(
-      title: "top-1 over \(name)", xScale: costs.max()! > 4 * costs.min()! ? .logarithmic : .linear,
+      title: "top-1 over \(name)", xScale: costs.max()! > 3 * costs.min()! ? .logarithmic : .linear,
       lines: [steps(front.map { (costs[$0], points[shown[$0]].top1 * 100) })])
     (panel.xLabel, panel.yLabel) = (axis, "top-1, %")
+    panel.yBounds = 0...100
     panel.markers = zip(shown, costs).map { index, cost in
       let point = points[index]
       return LineChart.Marker(
         x: cost, y: point.top1 * 100, form: point.role.form, colour: point.role.colour,
         label: number(index),
         remark: "\(point.label): \(ReportNumber.percent(point.top1)), "
-          + "\(ReportNumber.significant(cost)) \(axis)",
+          + "\(ReportNumber.significant(cost)) \(unit)",
         range: point.role == .other
           ? nil : point.interval.map { $0.low * 100...$0.high * 100 })
     }
