@@ -19,7 +19,7 @@ TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
-PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
+PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libssl-dev pkg-config dataset-fashion-mnist
 
 .PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
   bench-peers-training check-peers bench-linalg bench-linalg-peers bench-kernels conformance real-models fuzz damage \

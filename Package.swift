@@ -67,6 +67,9 @@ let package = Package(
       name: "COpenBLAS", path: "CShims/COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
     .systemLibrary(
+      name: "CCrypto", path: "CShims/CCrypto", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
       name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "CSwiftletKernels", path: "CShims/CSwiftletKernels",
@@ -102,7 +105,10 @@ let package = Package(
       exclude: ["onnx.proto", "generate.sh"], swiftSettings: [.treatAllWarnings(as: .error)]),
     target(
       "SwiftletFormats",
-      ["SwiftletCore", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", protobuf, ordered]),
+      [
+        "SwiftletCore", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", "CCrypto", protobuf,
+        ordered,
+      ]),
     target("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
     target(
       "SwiftletTraining",
@@ -115,8 +121,9 @@ let package = Package(
     target(
       "SwiftletCompress",
       [
-        "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        "SwiftletTraining", ordered, yams, realModule, logging,
+        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletGraph",
+        "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining", ordered, yams, realModule,
+        logging,
       ]),
 
     // MARK: Floor 6: umbrella

@@ -18,6 +18,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var learningRate = 1e-3
   public var temperature = 4.0
   public var alpha = 0.7
+  /// How layers are cut, and their ranks chosen (`svd`, `lowrank`, `eigen`).
+  public var decomposition = DecompositionSettings()
   /// What becomes integers, and how (`quantize`).
   public var quantization = QuantizationSettings()
 
@@ -40,6 +42,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("learningRate", learningRate, 1e-9...10)
     try check("temperature", temperature, 0.1...100)
     try check("alpha", alpha, 0...1)
+    try decomposition.validate()
     try quantization.validate()
   }
 }
@@ -54,37 +57,27 @@ public struct CompressionContext: Sendable {
   public let validation: ImageDataset
   public let threads: ThreadPool
   public let seed: UInt64
+  /// What has been timed on this machine.
+  public let latencies: LatencyCache
   public let progress: Progress.Handler?
 
   public init(
     original: Graph, training: ImageDataset, validation: ImageDataset,
-    threads: ThreadPool = .available, seed: UInt64 = 0, progress: Progress.Handler? = nil
+    threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
+    progress: Progress.Handler? = nil
   ) {
     self.original = original
     self.training = training
     self.validation = validation
     self.threads = threads
     self.seed = seed
+    self.latencies = latencies
     self.progress = progress
   }
 
-  /// Feeds the first `count` training images through the graph, in batches, and shows every
-  /// computed value by name, model inputs included.
-  func observe(
-    _ graph: Graph, images count: Int,
-    _ body: @escaping (_ name: String, _ value: AnyTensor) throws -> Void
-  ) throws {
-    let plan = try Plan(graph)
-    let preprocessing = try Preprocessing.stored(in: graph, images: training)
-    let total = min(count, training.count)
-    for start in stride(from: 0, to: total, by: 64) {
-      let indices = Array(start..<min(start + 64, total))
-      let input = AnyTensor(preprocessing.batch(training, indices, pool: threads))
-      let name = plan.inputNames[0]
-      try body(name, input)
-      _ = try plan.run([name: input], ExecutionContext(pool: threads), observe: body)
-      try progress?(Progress("calibrate", completed: start + indices.count, total: total))
-    }
+  /// The first training images, as a model takes them.
+  func calibration(for graph: Graph, limit: Int) throws -> CalibrationSource {
+    try CalibrationSource(training, for: graph, limit: limit, threads: threads)
   }
 }
 
@@ -102,9 +95,7 @@ protocol CompressionPass: Sendable {
 extension Technique {
   func pass(_ step: CompressionStep) -> any CompressionPass {
     switch self {
-    case .svd: SVDPass(step)
-    case .lowrank: LowRankPass(step)
-    case .eigen: EigenPass(step)
+    case .svd, .lowrank, .eigen: FactorPass(step)
     case .quantize: QuantizePass(step)
     case .distill: DistillPass(step)
     }

@@ -71,11 +71,12 @@ extension CompressionStep {
     case "temperature": temperature = try value.number()
     case "alpha": alpha = try value.number()
     default:
-      guard try quantization.set(key, value) else {
+      guard try decomposition.set(key, value) || quantization.set(key, value) else {
         throw SwiftletError(
           .badInput, "unknown setting '\(key)'",
           mend: "known are ratio, energy, calibrationImages, width, epochs, learningRate, "
-            + "temperature, alpha, " + QuantizationSettings.keys.joined(separator: ", "))
+            + "temperature, alpha, "
+            + (DecompositionSettings.keys + QuantizationSettings.keys).joined(separator: ", "))
       }
     }
   }

@@ -122,7 +122,7 @@ struct PassTests {
   }
 
   @Test func lowrankFactorsTheConvolutionsOnly() throws {
-    let result = try compress([step(.lowrank)])
+    let result = try compress([step(.lowrank) { $0.decomposition.methods = [.channel] }])
     #expect(result.graph.nodes.filter { $0.opType == "Conv" }.count == 3)
     #expect(result.layers.map(\.layer) == ["conv1", "conv2"])
     #expect(!result.layers[0].changed && result.layers[0].remark.contains("thin"))
@@ -136,10 +136,39 @@ struct PassTests {
   @Test func eigenFollowsTheData() throws {
     let (graph, _, _) = try Self.trained.get()
     let eigen = try compress([step(.eigen) { $0.ratio = 0.35 }])
-    let plain = try compress([step(.svd) { $0.ratio = 0.35 }, step(.lowrank) { $0.ratio = 0.35 }])
+    let plain = try compress(
+      [Technique.svd, .lowrank].map {
+        step($0) {
+          $0.ratio = 0.35
+          $0.decomposition.methods = [.channel]
+          $0.decomposition.dataAware = false
+        }
+      })
     #expect(eigen.after.macs == plain.after.macs)
     #expect(
       try largestDifference(graph, eigen.graph) < largestDifference(graph, plain.graph))
+  }
+
+  /// Over all layers at once, by what they take here: what is chosen takes no longer, and is said.
+  @Test(arguments: [AllocationStrategy.budget, .greedy], [AllocationCost.macs, .bytes])
+  func ranksAreAllocatedOverAllLayers(strategy: AllocationStrategy, cost: AllocationCost) throws {
+    func result(_ share: Double) throws -> CompressionResult {
+      try compress([
+        step(.eigen) {
+          $0.ratio = share
+          $0.decomposition.allocation = strategy
+          $0.decomposition.cost = cost
+        }
+      ])
+    }
+    let (half, most) = (try result(0.6), try result(0.9))
+    #expect(half.after.macs <= half.before.macs && half.after.parameters < half.before.parameters)
+    #expect(half.after.parameters <= most.after.parameters)
+    for layer in half.layers where layer.changed {
+      #expect(layer.rejected.contains { $0.choice == "keep" })
+      #expect(try #require(layer.damage) <= #require(layer.plainDamage) + 1e-9)
+      #expect(layer.millisecondsBefore != nil && layer.millisecondsAfter != nil)
+    }
   }
 
   @Test func quantizingKeepsTheAnswersWithinSteps() throws {
