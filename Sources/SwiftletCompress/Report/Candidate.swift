@@ -74,9 +74,9 @@ struct CandidateLog {
 }
 
 /// Points of which more is better in one respect and less in the other.
-enum ParetoFront {
+package enum ParetoFront {
   /// The indices of the points that no other one beats in both respects, by ascending cost.
-  static func indices(_ points: [(cost: Double, gain: Double)]) -> [Int] {
+  package static func indices(_ points: [(cost: Double, gain: Double)]) -> [Int] {
     let order = points.indices.filter {
       points[$0].cost.isFinite && points[$0].gain.isFinite
     }.sorted {

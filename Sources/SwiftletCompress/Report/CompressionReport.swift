@@ -3,7 +3,7 @@ import SwiftletTraining
 /// What a compression did, as one document for scripts and one page for people.
 ///
 /// What is optional is missing where nothing of the kind was measured, and in reports of versions that
-/// did not state it.
+/// did not state it; the page leaves those parts out.
 public struct CompressionReport: Sendable, Codable {
   public struct Side: Sendable, Codable {
     public let top1: Double

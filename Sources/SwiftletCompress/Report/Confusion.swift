@@ -32,7 +32,7 @@ public struct Confusion: Sendable, Codable, Equatable {
   ///   - before: The class that each image is taken for; -1 where the model gave no number.
   ///   - names: What the classes are called; their numbers, if missing.
   /// - Precondition: As many answers as labels.
-  init(labels: [Int], before: [Int], after: [Int], classCount: Int, names: [String]?) {
+  package init(labels: [Int], before: [Int], after: [Int], classCount: Int, names: [String]?) {
     precondition(labels.count == before.count && labels.count == after.count)
     var counts: [Int: (before: Int, after: Int)] = [:]
     var hits = [(images: Int, before: Int, after: Int)](repeating: (0, 0, 0), count: classCount)

@@ -1,13 +1,13 @@
 import RealModule
 
 /// Numbers for people: three significant digits, thousands apart, units that fit.
-enum ReportNumber {
-  /// A thin space that does not break: `12 948 480` would read as three numbers if it did.
+package enum ReportNumber {
+  /// A thin space that does not break: a number must not become two.
   private static let gap = "\u{202F}"
   private static let minus = "\u{2212}"
 
   /// `12 948 480`.
-  static func count(_ value: Int) -> String {
+  package static func count(_ value: Int) -> String {
     let digits = Array(String(value.magnitude))
     var text = value < 0 ? minus : ""
     for (index, digit) in digits.enumerated() {
@@ -18,7 +18,7 @@ enum ReportNumber {
   }
 
   /// Three significant digits: `0.0923`, `1.38`, `12.9`, `16 300`.
-  static func significant(_ value: Double) -> String {
+  package static func significant(_ value: Double) -> String {
     guard value.isFinite else { return "–" }
     guard value != 0 else { return "0" }
     let size = abs(value)
@@ -41,7 +41,7 @@ enum ReportNumber {
   }
 
   /// A fixed count of decimals; an empty string of digits is no number.
-  static func fixed(_ value: Double, _ decimals: Int) -> String {
+  package static func fixed(_ value: Double, _ decimals: Int) -> String {
     guard value.isFinite, abs(value) < 1e9 else { return "–" }
     let scale = Double.pow(10, decimals)
     let scaled = (abs(value) * scale).rounded()
@@ -55,27 +55,27 @@ enum ReportNumber {
   }
 
   /// A fraction in percent with two decimals: `90.68 %`.
-  static func percent(_ fraction: Double) -> String {
+  package static func percent(_ fraction: Double) -> String {
     fraction.isFinite ? "\(fixed(fraction * 100, 2))\(gap)%" : "–"
   }
 
   /// `90.1–91.2`, in percent.
-  static func range(_ interval: WilsonInterval) -> String {
+  package static func range(_ interval: WilsonInterval) -> String {
     "\(fixed(interval.low * 100, 1))\u{2013}\(fixed(interval.high * 100, 1))"
   }
 
   /// Points of percent with their sign.
-  static func points(_ difference: Double) -> String {
+  package static func points(_ difference: Double) -> String {
     (difference > 0 ? "+" : "") + fixed(difference, 2)
   }
 
   /// `2.04 MB`: powers of 1000.
-  static func bytes(_ value: Int) -> String {
+  package static func bytes(_ value: Int) -> String {
     scaled(Double(value), ["B", "kB", "MB", "GB", "TB"])
   }
 
   /// `12.9 M`: powers of 1000.
-  static func short(_ value: Int) -> String { scaled(Double(value), ["", "k", "M", "G", "T"]) }
+  package static func short(_ value: Int) -> String { scaled(Double(value), ["", "k", "M", "G", "T"]) }
 
   private static func scaled(_ value: Double, _ units: [String]) -> String {
     var (value, index) = (value, 0)
@@ -87,7 +87,7 @@ enum ReportNumber {
   }
 
   /// How many times less or more: `1.38 × faster`, `1.05 × slower`, `the same`.
-  static func times(_ ratio: Double, _ more: String, _ less: String) -> String {
+  package static func times(_ ratio: Double, _ more: String, _ less: String) -> String {
     guard ratio.isFinite, ratio > 0 else { return "–" }
     let factor = max(ratio, 1 / ratio)
     guard factor >= 1.005 else { return "the same" }
