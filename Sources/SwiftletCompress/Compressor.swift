@@ -171,7 +171,7 @@ public struct Compressor: Sendable {
   /// threads comes last.
   private func measure(_ before: Graph, _ after: Graph) throws -> [SpeedRow] {
     let results = try SpeedCells.measure(
-      [before, after], threads: SpeedCells.threads(upTo: context.threads.count), seconds: 0.5,
+      [before, after], threads: SpeedCells.threads(upTo: context.threads.count), seconds: 0.3,
       progress: context.progress)
     return zip(results[0], results[1]).map { before, after in
       SpeedRow(

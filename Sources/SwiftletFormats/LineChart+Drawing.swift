@@ -115,8 +115,7 @@ extension LineChart {
           """
       }
       svg += """
-        <polyline points="\(left),\(number(frame.top)) \(left),\(number(bottom)) \
-        \(right),\(number(bottom))" fill="none" \(ink.axis)/>
+        <path d="M\(left) \(number(frame.top))V\(number(bottom))H\(right)" fill="none" \(ink.axis)/>
 
         """
       if !panel.xLabel.isEmpty {

@@ -249,7 +249,7 @@ struct ReportTests {
       ]
       var layers = json["layers"] as! [[String: Any]]
       layers[0].merge([
-        "spectrum": [1e308, 1e-320, -1, 0], "rank": Int.max, "damage": 1e308,
+        "spectrum": [1e308, 1e-300, -1, 0], "rank": Int.max, "damage": 1e308,
         "millisecondsBefore": -1e300,
       ]) { $1 }
       json["layers"] = layers

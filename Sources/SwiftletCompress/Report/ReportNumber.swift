@@ -23,7 +23,9 @@ package enum ReportNumber {
     guard value != 0 else { return "0" }
     let size = abs(value)
     guard 1e-6..<1e15 ~= size else { return power(value) }
-    let exponent = Int(Double.log10(size).rounded(.down))
+    var exponent = Int(Double.log10(size).rounded(.down))
+    // What rounds up to the next power of ten has a digit more in front.
+    if (size / Double.pow(10, exponent - 2)).rounded() >= 1000 { exponent += 1 }
     let text: String
     if exponent >= 2 {
       let unit = Double.pow(10, exponent - 2)
@@ -75,7 +77,9 @@ package enum ReportNumber {
   }
 
   /// `12.9 M`: powers of 1000.
-  package static func short(_ value: Int) -> String { scaled(Double(value), ["", "k", "M", "G", "T"]) }
+  package static func short(_ value: Int) -> String {
+    scaled(Double(value), ["", "k", "M", "G", "T"])
+  }
 
   private static func scaled(_ value: Double, _ units: [String]) -> String {
     var (value, index) = (value, 0)
