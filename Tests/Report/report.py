@@ -32,8 +32,10 @@ FACTS = """
     }
   const wide = [...document.querySelectorAll('main *')]
     .filter(e => box(e).right > width + 1 && !e.closest('.scroll, pre')).map(e => e.outerHTML.slice(0, 80));
+  const rolling = [...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1)
+    .map(e => e.innerText.slice(0, 40));
   return {
-    scrollWidth: document.documentElement.scrollWidth,
+    rolling, scrollWidth: document.documentElement.scrollWidth,
     height: document.documentElement.scrollHeight,
     title: document.title, text: document.body.innerText,
     sections: [...document.querySelectorAll('h2')].map(e => e.innerText),
@@ -54,6 +56,8 @@ def faults(browser, path, width, dark=False, sections=(), picture=None):
         # A phone's browser widens its window for such a page: the window does not tell.
         if facts["scrollWidth"] > width:
             found.append(f"is {facts['scrollWidth']} pixels wide in a window of {width}: {facts['wide'][:3]}")
+        if facts["rolling"]:
+            found.append(f"tables are wider than the window: {facts['rolling']}")
         if facts["outside"]:
             found.append(f"text sticks out of pictures: {facts['outside'][:5]}")
         if facts["flat"] or facts["small"]:
@@ -128,7 +132,7 @@ def make_pages(swiftlet, folder):
     run("compare", f"{folder}/whole.json", "--report", f"{folder}/whole.html", "--quiet")
     usual = ["Before and after", "Trade-off", "Layers", "Recipe"]
     return {
-        "compress": usual + ["What changed for which class"],
+        "compress": usual + ["Spectra"],
         "compare": ["Accuracy and weight", "Trade-off", "Median time of a run, ms"],
         "whole": usual + ["What changed for which class", "Spectra", "Training"],
     }

@@ -144,7 +144,8 @@ import _SwiftletTestSupport
         try swiftlet("evaluate", model, "--data", data), 2, "t10k-images-idx3-ubyte")
       expectFailure(try swiftlet("compare", "\(folder)/bad.onnx"), 2, "bad.onnx", "--data")
       expectFailure(
-        try swiftlet("compare", model, "\(folder)/bad.onnx", "--data", "\(data):train"), 2, "bad.onnx")
+        try swiftlet("compare", model, "\(folder)/bad.onnx", "--data", "\(data):train"), 2,
+        "bad.onnx")
       expectFailure(
         try swiftlet("compare", model, "--data", data, "--report", "\(folder)/no/c.html"), 2, "no")
       let wrong = NPY.serialized(.float32(Tensor(zeros: [1, 3, 8, 8])))

@@ -13,12 +13,15 @@ extension ComparisonReport {
     let rows = models.enumerated().map { index, model in
       let interval = WilsonInterval(top1: model.top1, images: images)
       return ReportPart.row([
-        .init("\(index + 1)"), .init(model.name, style: "left name"),
+        .init("\(index + 1)"),
+        .init(
+          model.name,
+          small: model.agreement.map { "\(ReportNumber.percent($0)) answered alike" },
+          style: "left name"),
         .init(ReportNumber.percent(model.top1), small: interval.map { ReportNumber.range($0) }),
         .init(
           model.paired.map { ReportNumber.points(-$0.drop) } ?? "",
           small: model.paired.map { "p = \(ReportNumber.significant($0.pValue))" }),
-        .init(model.agreement.map { ReportNumber.percent($0) } ?? ""),
         weight(model.fileBytes, first.fileBytes, ReportNumber.bytes),
         weight(model.macs, first.macs, ReportNumber.short),
       ])
@@ -27,11 +30,12 @@ extension ComparisonReport {
       title: "Accuracy and weight",
       explanation: "All models answered the same images. The range under an accuracy is where that "
         + "on all images of the kind lies, with 95 % confidence; p is how likely two equally good "
-        + "models would differ as much (McNemar). Factors compare with the first model.",
+        + "models would differ as much (McNemar). Answered alike are images for which a model "
+        + "chooses the same class as the first. Factors compare with the first model.",
       content: ReportPart.table(
         [
           .init("№"), .init("model", style: "left"), .init("top-1"), .init("points"),
-          .init("same answer"), .init("file"), .init("MACs"),
+          .init("file"), .init("MACs"),
         ], rows, isWide: true))
   }
 

@@ -11,7 +11,7 @@ extension CompressionReport {
     }
     let worse = pairs.filter { $0.after > $0.before }.prefix(Self.rowLimit)
     let better = pairs.filter { $0.after < $0.before }.prefix(Self.rowLimit)
-    guard !classes.isEmpty || !pairs.isEmpty else { return nil }
+    guard !pairs.isEmpty || classes.contains(where: { $0.change != 0 }) else { return nil }
     let widest = pairs.map { abs($0.change) }.max() ?? 0
     func list(_ title: String, _ pairs: ArraySlice<Confusion.Pair>) -> String? {
       guard !pairs.isEmpty else { return nil }

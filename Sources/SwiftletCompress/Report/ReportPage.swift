@@ -145,7 +145,7 @@ struct ReportPage {
     @media (max-width:640px){main{padding:16px 16px 32px}h1{font-size:1.3rem}
     .facts li+li:before{content:none}
     table{font-size:.84rem}th,td{padding:.3rem .3rem}td:last-child,th:last-child{padding-right:0}
-    td small,th small{font-size:.74rem}.layer{grid-template-columns:minmax(0,1fr)}
+    td small,th small{font-size:.74rem}.name{min-width:4.2rem}.layer{grid-template-columns:minmax(0,1fr)}
     .tiles{grid-template-columns:1fr 1fr;gap:8px}.tile{padding:10px}.tile b{font-size:1.25rem}
     .bar{grid-template-columns:5.6rem minmax(0,1fr) 4.9rem}}
     @media print{details{display:block}}
@@ -180,8 +180,8 @@ enum ReportPart {
 
   static func row(_ cells: [Cell], style: String? = nil) -> String {
     let first = cells.first.map { $0.html("th") } ?? ""
-    let class_ = style.map { " class=\"\($0)\"" } ?? ""
-    return "<tr\(class_)>\(first)\(cells.dropFirst().map { $0.html("td") }.joined())</tr>"
+    let attribute = style.map { " class=\"\($0)\"" } ?? ""
+    return "<tr\(attribute)>\(first)\(cells.dropFirst().map { $0.html("td") }.joined())</tr>"
   }
 
   /// A row that names those after it.
