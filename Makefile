@@ -19,9 +19,11 @@ TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
+# Reports are looked at in a browser; nothing else needs one.
+BROWSER := chromium python3
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libssl-dev pkg-config dataset-fashion-mnist
 
-.PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
+.PHONY: help deps deps-browser build test test-report test-tsan demo bench bench-peers bench-peers-inference \
   bench-peers-training check-peers bench-linalg bench-linalg-peers bench-kernels conformance real-models fuzz damage \
   format lint install clean
 
@@ -31,18 +33,25 @@ help: ## List the targets
 deps: ## Install the missing Debian packages
 	@examples/install-packages.sh $(PACKAGES)
 
+deps-browser: ## Install the browser that reports are tested in, if it is missing
+	@examples/install-packages.sh $(BROWSER)
+
 build: deps ## Build the command and the libraries
 	$(BUILD) --product swiftlet
 
-test: deps ## Build and run all tests, with OpenBLAS and without
+test: deps deps-browser ## Build and run all tests, with OpenBLAS and without
 	$(BUILD) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) --skip-build
 	for isa in avx2 scalar; do \
 	  SWIFTLET_ISA=$$isa $(SWIFT) test -c $(CONFIGURATION) --skip-build \
 	    --filter '$(ISA_TESTS)' || exit 1; \
 	done
+	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
 	$(BUILD) $(PURE) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) $(PURE) --skip-build --filter '$(PURE_TESTS)'
+
+test-report: build deps-browser ## Open reports in headless Chromium; pages and screenshots in OUT/reports
+	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" $(OUT)/reports
 
 test-tsan: deps ## Run what shares memory between threads under the thread sanitizer
 	$(BUILD) $(TSAN) --build-tests

@@ -144,7 +144,8 @@ struct Compress: ParsableCommand {
     let result = try locating(model) { try Compressor(context, goals: goals).run(recipe) }
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
-      result, model: model, output: output, threads: common.pool.count)
+      result, model: model, output: output, threads: common.pool.count,
+      machine: Machine.summary)
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
     if common.json { return try Console.json(report) }
     Console.endProgress()

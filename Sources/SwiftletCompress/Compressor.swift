@@ -1,5 +1,6 @@
 import Logging
 import SwiftletCore
+import SwiftletFormats
 public import SwiftletGraph
 import SwiftletRuntime
 public import SwiftletTraining
@@ -18,6 +19,14 @@ public struct CompressionResult: Sendable {
   /// Median milliseconds per image at batch 1 and images per second at batch 32, taken in turns.
   public let speedBefore: Speed
   public let speedAfter: Speed
+  /// Times on one thread and on all, of single images and batches of 32.
+  public let speeds: [SpeedRow]
+  /// How the answers differ, class by class.
+  public let confusion: Confusion?
+  /// The models that were tried, if there were several.
+  public let candidates: [Candidate]
+  /// What was trained on the way.
+  public let histories: [StageHistory]
 
   public struct Speed: Sendable, Codable {
     public let latencyMs: Double
@@ -50,37 +59,58 @@ public struct Compressor: Sendable {
     try recipe.validate()
     let original = context.original
     let before = try ModelCost(original)
-    let (accuracy, hits) = try evaluate(original)
+    let (accuracy, hits, choices) = try evaluate(original)
     log.notice("before: top-1 \(accuracy.top1), \(before.fileBytes) bytes, \(before.macs) MACs")
     let candidates = goals.isEmpty ? [recipe] : ladder(recipe)
     var failure = ""
+    var tried = CandidateLog()
     for candidate in candidates {
       let (graph, layers) = try apply(candidate)
       let after = try ModelCost(graph)
       if let miss = missedCost(before, after) {
         failure = miss
+        tried.add(candidate.label, bytes: after.fileBytes, reason: failure)
         continue
       }
-      let (accuracyAfter, hitsAfter) = try evaluate(graph)
+      let (accuracyAfter, hitsAfter, choicesAfter) = try evaluate(graph)
       let paired = PairedTest(hits, hitsAfter)
       let drop = (accuracy.top1 - accuracyAfter.top1) * 100
       if let maxDrop = goals.maxDrop, drop > maxDrop {
         failure =
           "top-1 drops by \(rounded(drop)) points on \(paired.images) images, more than \(maxDrop)"
+        tried.add(
+          candidate.label, top1: accuracyAfter.top1,
+          relativeTime: try CandidateLog.relativeTime(
+            of: graph, to: original, threads: context.threads, progress: context.progress),
+          bytes: after.fileBytes, reason: failure)
         continue
       }
-      let (speedBefore, speedAfter) = try measure(original, graph)
+      let speeds = try measure(original, graph)
+      let (speedBefore, speedAfter) = summary(speeds)
       if let bound = goals.latency?.value(of: speedBefore.latencyMs),
         speedAfter.latencyMs > bound
       {
         failure = "\(rounded(speedAfter.latencyMs)) ms per image, more than \(rounded(bound))"
+        tried.add(
+          candidate.label, top1: accuracyAfter.top1,
+          relativeTime: 1 / speeds[speeds.count - 1].ratio,
+          bytes: after.fileBytes, reason: failure)
         continue
       }
+      let last = speeds[speeds.count - 1]
+      let chosen = Candidate(
+        label: candidate.label, top1: accuracyAfter.top1, milliseconds: last.millisecondsAfter,
+        bytes: after.fileBytes, chosen: true)
       return CompressionResult(
         graph: graph, recipe: candidate, layers: layers, before: before, after: after,
         accuracyBefore: accuracy, accuracyAfter: accuracyAfter, paired: paired,
-        speedBefore: speedBefore,
-        speedAfter: speedAfter)
+        speedBefore: speedBefore, speedAfter: speedAfter, speeds: speeds,
+        confusion: Confusion(
+          labels: context.validation.labels, before: choices, after: choicesAfter,
+          classCount: context.validation.classCount, names: context.validation.classNames),
+        candidates: candidates.count > 1
+          ? tried.candidates(milliseconds: last.millisecondsBefore, chosen: chosen) : [],
+        histories: [])
     }
     throw SwiftletError(
       .unsupported, "the goals are out of reach of this recipe; last tried: \(failure)",
@@ -136,29 +166,47 @@ public struct Compressor: Sendable {
 
   private func evaluate(
     _ graph: Graph
-  ) throws -> (evaluation: Evaluation, hits: [Bool]) {
+  ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
     try Evaluation.judge(
       graph, on: try context.validation, threads: context.threads, progress: context.progress)
   }
 
-  /// Times both models in turns, so that a busy machine slows both alike.
-  private func measure(
-    _ before: Graph, _ after: Graph
-  ) throws -> (CompressionResult.Speed, CompressionResult.Speed) {
-    let threads = context.threads.count
-    let sessions = try [before, after].map { try Session($0, threads: context.threads) }
-    let candidates = try sessions.flatMap { session in
-      try [1, 32].map { try Benchmark.Candidate(session, batch: $0, threads: threads) }
+  /// Times both models in turns, so that a busy machine slows both alike; the largest batch on all
+  /// threads comes last.
+  private func measure(_ before: Graph, _ after: Graph) throws -> [SpeedRow] {
+    let results = try SpeedCells.measure(
+      [before, after], threads: SpeedCells.threads(upTo: context.threads.count), seconds: 0.3,
+      progress: context.progress)
+    return zip(results[0], results[1]).map { before, after in
+      SpeedRow(
+        threads: before.threads, batch: before.batch, millisecondsBefore: before.p50ms,
+        millisecondsAfter: after.p50ms)
     }
-    let results = try Benchmark.run(candidates, seconds: 0.5, progress: context.progress)
-    func speed(_ first: Int) -> CompressionResult.Speed {
+  }
+
+  /// Single images and batches on all threads.
+  private func summary(
+    _ speeds: [SpeedRow]
+  ) -> (before: CompressionResult.Speed, after: CompressionResult.Speed) {
+    let (single, batch) = (speeds[speeds.count - 2], speeds[speeds.count - 1])
+    func speed(_ milliseconds: (SpeedRow) -> Double) -> CompressionResult.Speed {
       CompressionResult.Speed(
-        latencyMs: results[first].p50ms, imagesPerSecond: results[first + 1].imagesPerSecond)
+        latencyMs: milliseconds(single),
+        imagesPerSecond: Double(batch.batch) / milliseconds(batch) * 1e3)
     }
-    return (speed(0), speed(2))
+    return (speed(\.millisecondsBefore), speed(\.millisecondsAfter))
   }
 
   private func rounded(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
+}
+
+extension Recipe {
+  /// What tells the recipe from others of the same ladder.
+  fileprivate var label: String {
+    steps.first { [.svd, .lowrank, .eigen].contains($0.technique) }.map {
+      $0.energy.map { "energy \($0)" } ?? "ratio \($0.ratio)"
+    } ?? steps.map(\.technique.rawValue).joined(separator: ", ")
+  }
 }
 
 extension CompressionStep {

@@ -46,3 +46,12 @@ public struct LayerReport: Sendable, Codable, Equatable {
     self.remark = remark
   }
 }
+
+// Reports of versions that rejected nothing do not say so.
+extension KeyedDecodingContainer {
+  func decode(
+    _ type: [LayerReport.Alternative].Type, forKey key: Key
+  ) throws -> [LayerReport.Alternative] {
+    try decodeIfPresent(type, forKey: key) ?? []
+  }
+}

@@ -253,6 +253,16 @@ struct PassTests {
     let bySize = try compress([step(.svd)], goals: Goals(size: .absolute(20_000)))
     #expect(bySize.after.fileBytes <= 20_000)
     let byDrop = try compress([step(.eigen)], goals: Goals(maxDrop: 2))
+    // What was tried on the way, and why it was not taken, is told.
+    for (result, isJudged) in [(byMACs, false), (byDrop, true)] {
+      #expect(result.candidates.count { $0.chosen } == 1)
+      #expect(result.candidates.last?.chosen == true)
+      #expect(result.candidates.last?.top1 == result.accuracyAfter.top1)
+      for candidate in result.candidates.dropLast() {
+        #expect((candidate.top1 != nil) == isJudged && (candidate.milliseconds != nil) == isJudged)
+        #expect(candidate.reason != nil && candidate.label.hasPrefix("ratio"))
+      }
+    }
     #expect(byDrop.drop <= 2)
     // The strongest ratio within the drop is at least as strong as the default one.
     #expect(byDrop.recipe.steps[0].ratio <= 0.5)
@@ -309,6 +319,6 @@ struct PassTests {
     #expect(report.html.hasPrefix("<!doctype html>"))
     #expect(report.html.contains("&lt;a&gt;.onnx"))
     #expect(report.html.contains("fc1"))
-    #expect(!report.html.contains("http"))
+    #expect(!report.html.contains("http:") && !report.html.contains("https:"))
   }
 }
