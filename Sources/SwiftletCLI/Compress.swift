@@ -31,6 +31,10 @@ struct Compress: ParsableCommand {
       Start with the defaults. If too much is lost, 'swiftlet sensitivity' names the layers and what \
       mends them.
 
+      Each finished step is kept in OUTPUT.stages until all are done: the same command again goes on \
+      where it was interrupted. OUTPUT.manifest.json says how the model was made; 'swiftlet verify' \
+      checks it, and 'swiftlet plan' tells in seconds what to expect.
+
       A recipe holds the same in YAML:
         steps:
           - technique: lowrank
@@ -87,6 +91,12 @@ struct Compress: ParsableCommand {
   )
   var maxDrop: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "How sure that must be, such as 95%: judged by a paired test on the evaluation images. Default: as counted on them.",
+      valueName: "percent"))
+  var confidence: Bound?
+
   @Option(help: "Largest file, in bytes or percent.")
   var targetSize: Bound?
 
@@ -127,25 +137,48 @@ struct Compress: ParsableCommand {
     }
     if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
     try check("--max-drop", maxDrop ?? 0, 0...100)
+    if let confidence {
+      guard maxDrop != nil, case .fraction(let share) = confidence.value, 0.5..<1 ~= share else {
+        throw ValidationError("--confidence is a percentage from 50% to below 100%, of --max-drop")
+      }
+    }
   }
 
   func run() throws {
-    for path in [output, report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
+    let manifest =
+      "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
+    for path in [output, report, manifest].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
     let recipe = try makeRecipe()
     let graph = try ONNXFile.read(model)
     if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
+    let origin = try Manifest.File(model)
+    let (training, validation) = (try data.load(.train), try data.load(.test))
+    let latencies = LatencyCache(path: Cache.latencies)
     let context = CompressionContext(
-      original: graph, training: try data.load(.train), validation: try data.load(.test),
-      threads: common.pool, seed: seed, latencies: LatencyCache(path: Cache.latencies),
-      progress: Console.progress)
+      original: graph, training: training, validation: validation, threads: common.pool,
+      seed: seed, latencies: latencies, progress: Console.progress)
+    var share: Double?
+    if case .fraction(let value)? = confidence?.value { share = value }
     let goals = Goals(
-      maxDrop: maxDrop, size: targetSize?.value, macs: targetMacs?.value,
+      maxDrop: maxDrop, confidence: share, size: targetSize?.value, macs: targetMacs?.value,
       latency: targetLatency?.value)
-    let result = try locating(model) { try Compressor(context, goals: goals).run(recipe) }
+    let stages = StageStore(
+      folder: "\(output).stages",
+      origin: Manifest.origin(
+        origin, training, seed: seed, threads: common.pool.count, version: Version.number))
+    let result = try locating(model) {
+      try Compressor(context, goals: goals, stages: stages).run(recipe)
+    }
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
       result, model: model, output: output, threads: common.pool.count,
       machine: Machine.summary)
+    try Manifest(
+      version: Version.number, threads: common.pool.count, seed: seed, model: origin,
+      data: data.data, training: training, validation: validation, latencies: latencies,
+      output: Manifest.File(output), report: report
+    ).write(to: manifest)
+    stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
     if common.json { return try Console.json(report) }
     Console.endProgress()

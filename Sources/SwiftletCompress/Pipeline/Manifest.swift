@@ -82,6 +82,13 @@ public struct Manifest: Sendable, Codable {
     self.report = report
   }
 
+  /// Names all that decides what a step makes, but for the steps themselves.
+  public static func origin(
+    _ model: File, _ training: ImageDataset, seed: UInt64, threads: Int, version: String
+  ) -> String {
+    "\(version) \(model.sha256) \(Digest.sha256(training)) \(seed) \(threads) \(LatencyCache.machine)"
+  }
+
   /// - Throws: `badInput` if the file is no manifest.
   public init(reading path: String) throws {
     self = try locating(path) {

@@ -29,35 +29,38 @@ public struct StageStore: Sendable {
   }
 
   /// What the steps have made before, if they have.
-  func load(_ steps: ArraySlice<CompressionStep>) throws -> CompressionStageResult? {
+  func load(_ steps: ArraySlice<CompressionStep>) throws -> StageResult? {
     let path = try path(steps)
     guard let bytes = try? InputFile.read("\(path).json", limit: 1 << 28),
-      let layers = try? JSONDecoder().decode(CompressionStageResult.Notes.self, from: Data(bytes)),
+      let layers = try? JSONDecoder().decode([LayerReport].self, from: Data(bytes)),
       let graph = try? ONNXFile.read("\(path).onnx")
     else { return nil }
-    return CompressionStageResult(graph: graph, notes: layers)
+    return StageResult(graph: graph, layers: layers)
   }
 
   /// - Throws: `badInput` if the folder cannot be written to.
-  func save(_ result: CompressionStageResult, _ steps: ArraySlice<CompressionStep>) throws {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  func save(_ result: StageResult, _ steps: ArraySlice<CompressionStep>) throws {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw SwiftletError(
+        .io, "the folder for finished steps cannot be made", at: folder,
+        mend: "write the output to a place where folders can be made")
+    }
     let path = try path(steps)
     try ONNXFile.write(result.graph, to: "\(path).onnx")
-    // The notes last: they say that the model is whole.
+    // The reports last: they say that the model is whole.
     try AtomicFile.write(
-      String(decoding: JSONEncoder().encode(result.notes), as: UTF8.self), to: "\(path).json")
+      String(decoding: JSONEncoder().encode(result.layers), as: UTF8.self), to: "\(path).json")
   }
 
   /// Deletes the folder, once what it was for is done.
   public func remove() { try? FileManager.default.removeItem(atPath: folder) }
 }
 
-/// What a step of a recipe has made.
-struct CompressionStageResult {
-  struct Notes: Codable {
-    var layers: [LayerReport]
-  }
-
+/// What the steps of a recipe have made so far.
+struct StageResult {
   let graph: Graph
-  var notes: Notes
+  var layers: [LayerReport] = []
 }
