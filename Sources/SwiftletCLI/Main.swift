@@ -19,7 +19,9 @@ struct SwiftletCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Evaluate.self, Run.self, Compress.self, SensitivityCommand.self, Compare.self,
+      Train.self, Evaluate.self, Run.self, Compress.self, PlanCommand.self, SensitivityCommand.self,
+      Compare.self,
+      Verify.self,
       Bench.self, Inspect.self, Convert.self, SVDCommand.self, EigCommand.self, Doctor.self,
     ])
 }

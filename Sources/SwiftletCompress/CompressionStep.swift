@@ -1,7 +1,5 @@
-public import SwiftletCore
-public import SwiftletFormats
-public import SwiftletGraph
-import SwiftletTraining
+import SwiftletCore
+import SwiftletGraph
 
 /// One technique and its settings.
 public struct CompressionStep: Sendable, Codable, Equatable {
@@ -44,40 +42,6 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("alpha", alpha, 0...1)
     try decomposition.validate()
     try quantization.validate()
-  }
-}
-
-/// What a pass works with besides the graph.
-public struct CompressionContext: Sendable {
-  /// The model before any compression: the teacher.
-  public let original: Graph
-  /// Images to calibrate and learn with.
-  public let training: ImageDataset
-  /// Images to judge with.
-  public let validation: ImageDataset
-  public let threads: ThreadPool
-  public let seed: UInt64
-  /// What has been timed on this machine.
-  public let latencies: LatencyCache
-  public let progress: Progress.Handler?
-
-  public init(
-    original: Graph, training: ImageDataset, validation: ImageDataset,
-    threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
-    progress: Progress.Handler? = nil
-  ) {
-    self.original = original
-    self.training = training
-    self.validation = validation
-    self.threads = threads
-    self.seed = seed
-    self.latencies = latencies
-    self.progress = progress
-  }
-
-  /// The first training images, as a model takes them.
-  func calibration(for graph: Graph, limit: Int) throws -> CalibrationSource {
-    try CalibrationSource(training, for: graph, limit: limit, threads: threads)
   }
 }
 

@@ -117,7 +117,11 @@ public struct Compressor: Sendable {
       mend: "allow more drop, ask for less, or add a technique such as distill")
   }
 
-  private func apply(_ recipe: Recipe) throws -> (graph: Graph, layers: [LayerReport]) {
+  /// Applies the steps of a recipe, and judges nothing.
+  ///
+  /// - Throws: As the passes; `badInput` for settings out of range.
+  public func apply(_ recipe: Recipe) throws -> (graph: Graph, layers: [LayerReport]) {
+    try recipe.validate()
     var graph = context.original
     var reports: [LayerReport] = []
     for step in recipe.steps {
@@ -164,7 +168,7 @@ public struct Compressor: Sendable {
     _ graph: Graph
   ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
     try Evaluation.judge(
-      graph, on: context.validation, threads: context.threads, progress: context.progress)
+      graph, on: try context.validation, threads: context.threads, progress: context.progress)
   }
 
   /// Times both models in turns, so that a busy machine slows both alike; the largest batch on all

@@ -60,7 +60,7 @@ import _SwiftletTestSupport
       let path = "\(folder)/latency.json"
       let cache = LatencyCache(path: path)
       cache["a"] = 1.5
-      try cache.save()
+      cache.save()
       #expect(LatencyCache(path: path)["a"] == 1.5 && LatencyCache(path: path)["b"] == nil)
       try AtomicFile.write("{ not JSON", to: path)
       #expect(LatencyCache(path: path)["a"] == nil)

@@ -39,8 +39,9 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   public var dataAware = true
   public var allocation = AllocationStrategy.ratio
   public var cost = AllocationCost.milliseconds
-  /// Images at once, and precision, for which layers are timed.
-  public var batch = 32
+  /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
+  public var batch: Int?
+  /// In what layers are timed.
   public var precision = LayerPrecision.fp32
 
   public init() {}
@@ -73,8 +74,9 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
 
   /// - Throws: `badInput` naming the setting that is out of range.
   func validate() throws {
-    guard 1...4096 ~= batch else {
-      throw SwiftletError(.badInput, "batch \(batch) is not between 1 and 4096", mend: "try 32")
+    guard 1...4096 ~= batch ?? 1 else {
+      throw SwiftletError(
+        .badInput, "batch \(batch ?? 0) is not between 1 and 4096", mend: "try 32")
     }
     guard methods?.isEmpty != true else {
       throw SwiftletError(

@@ -53,14 +53,12 @@ public final class LatencyCache: Sendable {
     return times.withLock { $0.filter { names.contains($0.key) } }
   }
 
-  /// Writes the file, if there is one to write.
-  ///
-  /// - Throws: `badInput` if it cannot be written.
-  public func save() throws {
+  /// Writes the file, if there is one. Where it cannot be written, times are measured again.
+  package func save() {
     guard let path else { return }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    try AtomicFile.write(
-      String(decoding: encoder.encode(times.withLock { $0 }), as: UTF8.self), to: path)
+    guard let bytes = try? encoder.encode(times.withLock { $0 }) else { return }
+    try? AtomicFile.write(String(decoding: bytes, as: UTF8.self), to: path)
   }
 }

@@ -51,12 +51,23 @@ struct LayerCandidates {
         }
       }
     }
-    self.candidates = candidates
+    self.candidates = Self.worthTiming(candidates)
     guard let middle, let source else {
       weight = 1
       return
     }
     weight = try Self.damage(middle, layer, graph, source, context) / middle.error
+  }
+
+  /// Without those that take more weights than another one of the same method and err more: of one
+  /// method they are not faster either.
+  private static func worthTiming(_ candidates: [Candidate]) -> [Candidate] {
+    candidates.filter { own in
+      !candidates.contains { other in
+        other.method == own.method && other.error < own.error
+          && other.chain.weightCount <= own.chain.weightCount
+      }
+    }
   }
 
   /// Noise over signal of the model's answers with the layer's weights replaced by those of a chain.

@@ -14,6 +14,7 @@ struct LayerTimer: Sendable {
   private let infos: [String: TensorInfo]
   private let settings: DecompositionSettings
   private let cache: LatencyCache
+  private let batch: Int
 
   /// - Throws: If the graph's shapes cannot be inferred.
   init(_ graph: Graph, _ settings: DecompositionSettings, cache: LatencyCache) throws {
@@ -21,7 +22,14 @@ struct LayerTimer: Sendable {
     self.graph = graph
     self.settings = settings
     self.cache = cache
-    infos = try plan.infer(plan.inputShapes(batch: settings.batch))
+    batch = try settings.batch ?? Self.batch(plan)
+    infos = try plan.infer(plan.inputShapes(batch: batch))
+  }
+
+  /// 32 images, fewer of large ones: their layers fill the kernels all the same.
+  private static func batch(_ plan: Plan) throws -> Int {
+    let elements = try plan.inputShapes(batch: 1).values.reduce(0) { $0 + $1.count }
+    return max(1, min(32, (1 << 20) / max(1, elements)))
   }
 
   /// Milliseconds of one batch on one thread.
@@ -45,7 +53,7 @@ struct LayerTimer: Sendable {
     guard let shape = infos[layer.node.inputs[0]]?.shape else { return 0 }
     var model = try model(layer, shape)
     try chain?.write(layer, to: &model)
-    return try Double(Plan(model).macs(batch: settings.batch).dropLast().reduce(0, +))
+    return try Double(Plan(model).macs(batch: batch).dropLast().reduce(0, +))
   }
 
   /// Clamps and pools behind the layer that nothing else reads.
@@ -62,6 +70,8 @@ struct LayerTimer: Sendable {
   }
 
   private static let probe = "probe"
+  /// Milliseconds to spend on one measurement.
+  private static let patience = 30.0
 
   private func model(_ layer: WeightedLayer, _ shape: Shape) throws -> Graph {
     let tail = tail(of: layer.node.outputs[0])
@@ -109,12 +119,15 @@ struct LayerTimer: Sendable {
     }
     let session = try Session(
       model, threads: .serial, precision: settings.precision == .bf16 ? .bf16 : .fp32)
-    // Twice, and the faster one: what else the machine does only makes it slower.
-    return try (0..<2).map { _ in
-      try session.profile(inputs, runs: 9).reduce(0) { sum, row in
+    func run(_ runs: Int) throws -> Double {
+      try session.profile(inputs, runs: runs).reduce(0) { sum, row in
         let isEdge = row.kernel.hasPrefix("layout") || row.layer.contains("'\(Self.probe)'")
         return isEdge ? sum : sum + row.milliseconds
       }
-    }.min()!
+    }
+    // Once to warm up; then twice, and the faster one: what else the machine does only makes it
+    // slower.
+    let runs = max(2, min(9, Int(Self.patience / max(try run(1), 1e-3))))
+    return try min(run(runs), run(runs))
   }
 }

@@ -12,7 +12,7 @@ import SwiftletLinalg
 package struct CPDecomposition: Decomposition {
   private let problem: DecompositionProblem
   private let inputSteps: Int
-  private let powers: SymmetricPowers
+  private let inverseRoot: Tensor<Double>
   private let whitened: Tensor<Double>
   /// A CP decomposition has none.
   package let spectra: [LayerSpectrum] = []
@@ -30,10 +30,11 @@ package struct CPDecomposition: Decomposition {
     inputSteps = try SlidingWindow(problem.layer.node, kernel: problem.kernel).strides.reduce(1, *)
     let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
     let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
-    powers = try SymmetricPowers(problem.covariance(of: parts), threads: problem.threads.count)
+    let (root, inverse) = try problem.roots(of: parts)
+    inverseRoot = inverse
     let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
       .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let product = matmul(powers.root, unfolded, pool: problem.threads)
+    let product = matmul(root, unfolded, pool: problem.threads)
     whitened = product.reshaped(to: [channels, outputs, taps])
   }
 
@@ -58,7 +59,7 @@ package struct CPDecomposition: Decomposition {
       whitened, rank: rank, restarts: 0, tolerance: 1e-5, maximumIterations: Self.sweeps,
       pool: problem.threads)
     // Channels × rank, back from the whitened ones.
-    let inputs = matmul(powers.inverseRoot, sum.factors[0], pool: problem.threads)
+    let inputs = matmul(inverseRoot, sum.factors[0], pool: problem.threads)
     let windows = sum.factors[2]
     var features = Tensor<Double>(zeros: [rank, channels * taps])
     for component in 0..<rank {
@@ -70,7 +71,7 @@ package struct CPDecomposition: Decomposition {
       }
     }
     let (last, error) = try FeatureRegression(problem, features: features)
-      .solve(threads: problem.threads.count)
+      .solve(rank)
     let ones = problem.kernel.map { _ in 1 }
     func stage(_ factor: Tensor<Double>, _ shape: [Int]) -> Tensor<Float> {
       factor.transposed().contiguous().converted(to: Float.self).reshaped(to: Shape([rank] + shape))

@@ -65,6 +65,18 @@ package struct DecompositionProblem {
     return result
   }
 
+  /// The root of the covariance of parts of windows, and its inverse on the directions that there are.
+  func roots(
+    of parts: [[Int]]
+  ) throws -> (root: Tensor<Double>, inverse: Tensor<Double>) {
+    guard covariance != nil else {
+      let identity = covariance(of: [parts[0]])
+      return (identity, identity)
+    }
+    let powers = try SymmetricPowers(covariance(of: parts), threads: threads.count)
+    return (powers.root, powers.inverseRoot)
+  }
+
   /// Tr(R · M · Rᵀ): the mean squared response of a layer with weights R.
   package func power(_ rows: Tensor<Double>) -> Double { rows.dot(weighted(rows)) }
 }
@@ -78,24 +90,53 @@ struct FeatureRegression {
   let cross: Tensor<Double>
   /// Mean squared response of the layer.
   let power: Double
+  /// Of P·M·Pᵀ, whose leading part is that of the leading features; `nil` where it has none.
+  private let triangle: Tensor<Double>?
+  private let threads: ThreadPool
+
+  /// Added to the features' variances, as a fraction of their mean: what is below it is noise.
+  private static let damping = 1e-9
 
   init(_ problem: DecompositionProblem, features: Tensor<Double>) {
     self.features = features
+    threads = problem.threads
     let weighted = problem.weighted(features)
     gram = matmul(weighted, features, transposeB: true, pool: problem.threads)
     cross = matmul(problem.weights, weighted, transposeB: true, pool: problem.threads)
     power = problem.power(problem.weights)
+    let count = gram.shape[0]
+    var damped = gram
+    var trace = 0.0
+    for i in 0..<count { trace += gram[i, i] }
+    for i in 0..<count { damped[i, i] += trace / Double(max(1, count)) * Self.damping }
+    triangle = try? Cholesky(damped, threads: problem.threads.count).l
   }
 
-  /// The best last stage for some of the features, outputs × features, and the squared error of the
+  /// The leading features' own part of P·M·Pᵀ.
+  func gram(_ count: Int) -> Tensor<Double> { Self.leading(gram, count) }
+
+  private static func leading(_ matrix: Tensor<Double>, _ count: Int) -> Tensor<Double> {
+    matrix.slice(axis: 0, range: 0..<count).slice(axis: 1, range: 0..<count).contiguous()
+  }
+
+  /// The best last stage for the leading features, outputs × features, and the squared error of the
   /// responses that is left, as a fraction of their variance.
-  func solve(_ chosen: [Int]? = nil, threads: Int) throws -> (last: Tensor<Double>, error: Double) {
-    let (gram, cross) =
-      chosen.map {
-        (self.gram.selecting($0, axis: 0).selecting($0, axis: 1), self.cross.selecting($0, axis: 1))
-      } ?? (self.gram, self.cross)
-    let inverse = try SymmetricPowers(gram, threads: threads).pseudoInverse
-    let last = matmul(cross, inverse)
+  ///
+  /// - Throws: `numerical` if the eigenvalue iteration stalls, which takes over where features that
+  ///   depend on each other leave no triangle.
+  func solve(_ count: Int) throws -> (last: Tensor<Double>, error: Double) {
+    let cross = cross.slice(axis: 1, range: 0..<count).contiguous()
+    let last: Tensor<Double>
+    if let triangle {
+      var solution = cross.transposed().contiguous()
+      let leading = Self.leading(triangle, count)
+      leading.solveTriangular(isLower: true, &solution)
+      leading.solveTriangular(isLower: true, transposed: true, &solution)
+      last = solution.transposed().contiguous()
+    } else {
+      let inverse = try SymmetricPowers(gram(count), threads: threads.count).pseudoInverse
+      last = matmul(cross, inverse, pool: threads)
+    }
     return (last, power > 0 ? max(0, 1 - last.dot(cross) / power) : 0)
   }
 }

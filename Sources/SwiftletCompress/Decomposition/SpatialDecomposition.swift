@@ -30,9 +30,7 @@ package struct SpatialDecomposition: Decomposition {
         (0..<rows).map { (channel * rows + $0) * columns + column }
       }
     }
-    let powers = try SymmetricPowers(
-      problem.covariance(of: parts), threads: problem.threads.count)
-    let root = powers.root
+    let (root, inverse) = try problem.roots(of: parts)
     // (channel, row) × (output, column).
     let unfolded = problem.weights.reshaped(
       to: [problem.layer.outputs, channels * rows, columns]
@@ -50,7 +48,7 @@ package struct SpatialDecomposition: Decomposition {
     ]
     let most = max(1, min(rank, Int(Self.breakEven(problem, columnSteps))))
     let leading = eigen.vectors.slice(axis: 1, range: 0..<most).contiguous()
-    first = matmul(leading, powers.inverseRoot, transposeA: true, pool: problem.threads)
+    first = matmul(leading, inverse, transposeA: true, pool: problem.threads)
     regression = FeatureRegression(problem, features: Self.features(first, problem))
   }
 
@@ -99,8 +97,7 @@ package struct SpatialDecomposition: Decomposition {
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (rank, rows, columns) = (ranks[0], problem.kernel[0], problem.kernel[1])
     let count = rank * columns
-    let (last, error) = try regression.solve(
-      Array(0..<count), threads: problem.threads.count)
+    let (last, error) = try regression.solve(count)
     let stage = FactorChain.Stage(
       weights: first.slice(axis: 0, range: 0..<rank).converted(to: Float.self).contiguous()
         .reshaped(to: [rank, problem.channels, rows, 1]), steps: .first)

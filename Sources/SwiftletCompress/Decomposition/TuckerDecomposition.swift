@@ -26,11 +26,10 @@ package struct TuckerDecomposition: Decomposition {
     inputSteps = try SlidingWindow(problem.layer.node, kernel: problem.kernel).strides.reduce(1, *)
     let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
     let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
-    let powers = try SymmetricPowers(
-      problem.covariance(of: parts), threads: problem.threads.count)
+    let (root, inverse) = try problem.roots(of: parts)
     let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
       .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let whitened = matmul(powers.root, unfolded, pool: problem.threads)
+    let whitened = matmul(root, unfolded, pool: problem.threads)
     let eigen = try SymmetricEigen(
       matmul(whitened, whitened, transposeB: true, pool: problem.threads),
       threads: problem.threads.count)
@@ -42,7 +41,7 @@ package struct TuckerDecomposition: Decomposition {
       LayerSpectrum(
         energies: responses.values.map { max(0, $0) }, rows: outputs, columns: channels * taps),
     ]
-    first = matmul(eigen.vectors, powers.inverseRoot, transposeA: true, pool: problem.threads)
+    first = matmul(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
     let most = first.slice(axis: 0, range: 0..<Self.mostInputs(channels)).contiguous()
     regression = FeatureRegression(problem, features: Self.features(most, taps))
   }
@@ -113,11 +112,10 @@ package struct TuckerDecomposition: Decomposition {
 
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (inputs, outputs, taps) = (ranks[0], ranks[1], problem.taps)
-    let chosen = Array(0..<inputs * taps)
     let threads = problem.threads
-    let (whole, _) = try regression.solve(chosen, threads: threads.count)
+    let (whole, _) = try regression.solve(inputs * taps)
     // The covariance of what the regression responds.
-    let gram = regression.gram.selecting(chosen, axis: 0).selecting(chosen, axis: 1)
+    let gram = regression.gram(inputs * taps)
     let eigen = try SymmetricEigen(
       matmul(matmul(whole, gram, pool: threads), whole, transposeB: true, pool: threads),
       threads: threads.count)

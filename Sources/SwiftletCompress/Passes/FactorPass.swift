@@ -105,7 +105,7 @@ struct FactorPass: CompressionPass {
       }
     }
     current.removeUnusedInitializers()
-    try context.latencies.save()
+    context.latencies.save()
     return (current, reports)
   }
 }
