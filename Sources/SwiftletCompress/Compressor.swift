@@ -57,7 +57,7 @@ public struct Compressor: Sendable {
   /// - Throws: `unsupported` if no ratio reaches the goals; the message says what came closest.
   public func run(_ recipe: Recipe) throws -> CompressionResult {
     try recipe.validate()
-    let original = context.original
+    let (original, validation) = (context.original, try context.validation)
     let before = try ModelCost(original)
     let (accuracy, hits, choices) = try evaluate(original)
     log.notice("before: top-1 \(accuracy.top1), \(before.fileBytes) bytes, \(before.macs) MACs")
@@ -106,8 +106,8 @@ public struct Compressor: Sendable {
         accuracyBefore: accuracy, accuracyAfter: accuracyAfter, paired: paired,
         speedBefore: speedBefore, speedAfter: speedAfter, speeds: speeds,
         confusion: Confusion(
-          labels: context.validation.labels, before: choices, after: choicesAfter,
-          classCount: context.validation.classCount, names: context.validation.classNames),
+          labels: validation.labels, before: choices, after: choicesAfter,
+          classCount: validation.classCount, names: validation.classNames),
         candidates: candidates.count > 1
           ? tried.candidates(milliseconds: last.millisecondsBefore, chosen: chosen) : [],
         histories: [])
