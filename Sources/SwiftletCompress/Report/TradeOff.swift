@@ -44,7 +44,7 @@ struct TradeOff {
     let front = ParetoFront.indices(zip(shown, costs).map { ($1, points[$0].top1) })
     var panel = LineChart.Panel(
       title: "top-1 over \(name)", xScale: costs.max()! > 3 * costs.min()! ? .logarithmic : .linear,
-      lines: [steps(front.map { (costs[$0], points[shown[$0]].top1 * 100) })])
+      lines: [steps(front.map { (costs[$0], points[shown[$0]].top1 * 100) }, to: costs.max()!)])
     (panel.xLabel, panel.yLabel) = (axis, "top-1, %")
     panel.yBounds = 0...100
     panel.markers = zip(shown, costs).map { index, cost in
@@ -61,7 +61,9 @@ struct TradeOff {
   }
 
   /// The best that is reached at each cost: level until the next better point.
-  private func steps(_ front: [(cost: Double, gain: Double)]) -> LineChart.Line {
+  private func steps(
+    _ front: [(cost: Double, gain: Double)], to end: Double
+  ) -> LineChart.Line {
     var (x, y) = ([Double](), [Double]())
     for (index, point) in front.enumerated() {
       if index > 0 {
@@ -70,6 +72,11 @@ struct TradeOff {
       }
       x.append(point.cost)
       y.append(point.gain)
+    }
+    // Whatever costs more and is not above the last one is beaten by it.
+    if let last = front.last {
+      x.append(end)
+      y.append(last.gain)
     }
     return LineChart.Line("", x, y)
   }
