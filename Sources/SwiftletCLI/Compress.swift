@@ -60,7 +60,7 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
-  @Option(help: "Operations of a factored layer as a fraction of the dense one's.")
+  @Option(help: "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5.")
   var ratio: Double?
 
   @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")

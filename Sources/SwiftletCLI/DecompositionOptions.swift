@@ -19,7 +19,7 @@ struct DecompositionOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How ranks are chosen: ratio (default): the same for each layer; energy; evbmf; greedy and budget: over all layers, so that together they cost --ratio of now, where layers that would get no faster stay as they are.",
+      "How ranks are chosen: budget (default) and greedy: over all layers, so that together they cost --ratio of now, and layers that would get no faster stay as they are; ratio: each layer keeps --ratio of its operations; energy; evbmf.",
       valueName: "strategy"))
   var allocation: AllocationStrategy?
 

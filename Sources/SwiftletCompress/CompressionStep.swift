@@ -4,7 +4,7 @@ import SwiftletGraph
 /// One technique and its settings.
 public struct CompressionStep: Sendable, Codable, Equatable {
   public var technique: Technique
-  /// Operations of a factored layer as a fraction of the dense one's (`svd`, `lowrank`, `eigen`).
+  /// What factored layers may cost as a fraction of now, together or each (`svd`, `lowrank`, `eigen`).
   public var ratio: Double = 0.5
   /// Energy to keep instead of a ratio: fraction of the squared singular values, or of the variance.
   public var energy: Double?

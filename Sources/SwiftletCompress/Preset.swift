@@ -14,7 +14,6 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
     case .fast:
       var factors = CompressionStep(.lowrank)
       factors.ratio = 0.7
-      factors.decomposition.allocation = .budget
       factors.decomposition.precision = .int8
       return Recipe([factors, CompressionStep(.quantize)])
     case .balanced: return Self.narrowed(width: 0.47, epochs: 6)

@@ -94,7 +94,8 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       try putPictures(folder)
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
-      try AtomicFile.write("steps: [{technique: svd, ratio: 0.2}]", to: "\(folder)/r.yaml")
+      try AtomicFile.write(
+        "steps: [{technique: svd, allocation: ratio, ratio: 0.2}]", to: "\(folder)/r.yaml")
       let outcome = try swiftlet(
         "compress", "\(folder)/m.onnx", "--recipe", "\(folder)/r.yaml", "--data", "idx:\(folder)",
         "-o", "\(folder)/s.onnx", "--json")

@@ -4,7 +4,6 @@ import SwiftletFormats
 import Testing
 import _SwiftletTestSupport
 
-
 /// Choosing one option for each layer.
 @Suite struct AllocatorTests {
   private func layers(_ generator: inout RandomGenerator) -> [[Allocator.Option]] {

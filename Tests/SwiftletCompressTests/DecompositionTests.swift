@@ -6,7 +6,6 @@ import SwiftletLinalg
 import SwiftletRuntime
 import Testing
 
-
 /// Chains in place of layers.
 @Suite struct DecompositionTests {
   /// A convolution, its input's extents and its attributes.

@@ -76,6 +76,8 @@ struct PassTests {
     _ technique: Technique, _ change: (inout CompressionStep) -> Void = { _ in }
   ) -> CompressionStep {
     var step = CompressionStep(technique)
+    // Nothing that depends on time, unless a test asks for it.
+    step.decomposition.allocation = .ratio
     change(&step)
     return step
   }

@@ -2,7 +2,7 @@ import SwiftletCore
 
 /// How the ranks of all layers are chosen.
 public enum AllocationStrategy: String, Sendable, Codable, CaseIterable {
-  /// Each layer keeps the same fraction of its operations (`ratio`).
+  /// Each layer keeps the same fraction of its operations (`ratio`), whether that is faster or not.
   case ratio
   /// Each layer keeps the same fraction of its spectrum (`energy`).
   case energy
@@ -37,7 +37,7 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   public var methods: [DecompositionMethod]?
   /// Whether factors are fitted to what the layers see and answer, or to their weights alone.
   public var dataAware = true
-  public var allocation = AllocationStrategy.ratio
+  public var allocation = AllocationStrategy.budget
   public var cost = AllocationCost.milliseconds
   /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
   public var batch: Int?

@@ -26,15 +26,9 @@ public struct CompressionPlan: Sendable, Codable {
 
   /// Without a recipe of one's own.
   public static var usual: [(name: String, recipe: Recipe)] {
-    func step(_ technique: Technique, _ change: (inout CompressionStep) -> Void) -> CompressionStep
-    {
-      var step = CompressionStep(technique)
-      change(&step)
-      return step
-    }
-    return [
+    [
       ("svd", Recipe([CompressionStep(.svd)])),
-      ("lowrank", Recipe([step(.lowrank) { $0.decomposition.allocation = .budget }])),
+      ("lowrank", Recipe([CompressionStep(.lowrank)])),
       ("quantize", Recipe([CompressionStep(.quantize)])),
     ] + Preset.allCases.map { ($0.rawValue, $0.recipe) }
   }
