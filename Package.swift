@@ -45,6 +45,8 @@ let package = Package(
   products: [
     .library(name: "Swiftlet", targets: ["Swiftlet"]),
     .executable(name: "swiftlet", targets: ["SwiftletCLI"]),
+    // `make library` turns it into libswiftlet.so; the name is the command's already.
+    .library(name: "SwiftletC", type: .dynamic, targets: ["SwiftletC"]),
   ],
   traits: [
     .trait(name: "OpenBLAS", description: "Multiply and factorise with OpenBLAS and LAPACKE."),
@@ -70,6 +72,9 @@ let package = Package(
       name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "CSwiftletKernels", path: "CShims/CSwiftletKernels",
+      cSettings: [.treatAllWarnings(as: .error)]),
+    .target(
+      name: "CSwiftletABI", path: "CShims/CSwiftletABI",
       cSettings: [.treatAllWarnings(as: .error)]),
 
     // MARK: Floor 1: tensors
@@ -131,6 +136,13 @@ let package = Package(
     .executableTarget(
       name: "SwiftletCLI", dependencies: ["Swiftlet", argumentParser, logging, ordered],
       swiftSettings: settings),
+
+    .target(
+      name: "SwiftletC",
+      dependencies: [
+        "CSwiftletABI", "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg",
+        "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletCompress",
+      ], exclude: ["exports.map"], swiftSettings: settings),
 
     // MARK: Examples
     .executableTarget(

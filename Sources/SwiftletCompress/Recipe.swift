@@ -22,7 +22,10 @@ public struct Recipe: Sendable, Codable, Equatable {
     }
   }
 
-  init(parsing text: String) throws {
+  /// Reads the content of a recipe file.
+  ///
+  /// - Throws: `badInput` naming step and setting for anything that is not understood.
+  public init(parsing text: String) throws {
     let document: Any?
     do { document = try Yams.load(yaml: text) } catch {
       throw SwiftletError(.badInput, "this is no YAML: \(error)")

@@ -1,0 +1,167 @@
+internal import CSwiftletABI
+import SwiftletCore
+import SwiftletGraph
+import SwiftletRuntime
+import Synchronization
+
+/// What a request's handle stands for: memory bound to a model's inputs, and the results of a run.
+///
+/// `@unchecked Sendable`: whoever touches its state holds ``isBusy``.
+@safe
+final class Request: @unchecked Sendable {
+  private let model: Model
+  private let isBusy = Atomic(false)
+  /// By the position of the input. They hold the tensors over bound memory, so that no computation
+  /// takes one for its own and writes to it.
+  private var bindings: [Binding?]
+  /// What each run gets, once all inputs are bound; `nil` where it must be made for the run.
+  private var bound: [AnyTensor]?
+  private var results: [AnyTensor] = []
+  private var shown: [Result?] = []
+
+  /// Memory of the caller's.
+  @safe
+  private struct Binding {
+    let dtype: DType
+    let shape: Shape
+    let memory: UnsafeRawBufferPointer
+    /// The tensor over the memory; `nil` where elements are copied for each run.
+    let tensor: AnyTensor?
+  }
+
+  /// A result as C sees it.
+  private struct Result {
+    let tensor: AnyTensor
+    let extents: Extents
+    /// The elements in bytes, of types that share them.
+    let packed: AlignedMemory?
+  }
+
+  init(_ model: Model) {
+    self.model = model
+    bindings = [Binding?](repeating: nil, count: model.inputs.count)
+  }
+
+  /// Marks the request as in use for good, as far as nobody uses it.
+  func retire() -> Bool {
+    isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+  }
+
+  /// Runs `body` while nobody else uses the request.
+  @inline(__always)
+  func use(_ body: () throws -> Void) throws {
+    guard retire() else { throw Self.busy }
+    defer { isBusy.store(false, ordering: .releasing) }
+    try body()
+  }
+
+  static var busy: Refusal {
+    Refusal(
+      status: SWIFTLET_BUSY,
+      error: SwiftletError(
+        .badInput, "the request is in use", mend: "give every thread a request of its own"))
+  }
+
+  // MARK: Inputs
+
+  func bind(_ name: String, _ dtype: DType, _ shape: Shape, _ memory: UnsafeRawBufferPointer) throws
+  {
+    guard let index = model.inputs.firstIndex(where: { $0.name == name }) else {
+      let known = model.inputs.map { "'\($0.name)'" }.joined(separator: ", ")
+      throw SwiftletError(.badInput, "the model has no input '\(name)'", mend: "it has \(known)")
+    }
+    try locating("input '\(name)'") {
+      let info = model.inputs[index]
+      guard info.dtype == dtype, info.accepts(shape) else {
+        throw SwiftletError(
+          .badInput,
+          "\(dtype) \(shape) is bound to an input of \(info.dtype) \(info.shapeDescription)")
+      }
+      guard let byteCount = dtype.packedByteCount(shape.count), byteCount == memory.count else {
+        throw Refusal.usage("\(memory.count) bytes are bound as \(dtype) \(shape)")
+      }
+      bindings[index] = try unsafe binding(dtype, shape, memory)
+    }
+    bound = nil
+  }
+
+  private func binding(
+    _ dtype: DType, _ shape: Shape, _ memory: UnsafeRawBufferPointer
+  ) throws -> Binding {
+    guard dtype != .bool, dtype.bitCount >= 8, let start = memory.baseAddress
+    else { return unsafe Binding(dtype: dtype, shape: shape, memory: memory, tensor: nil) }
+    guard UInt(bitPattern: start) % UInt(dtype.byteCount) == 0 else {
+      throw Refusal.usage("the data is not aligned to \(dtype.byteCount) bytes")
+    }
+    return unsafe Binding(
+      dtype: dtype, shape: shape, memory: memory, tensor: AnyTensor(borrowing: start, dtype, shape))
+  }
+
+  private func tensors() throws -> [AnyTensor] {
+    if let bound { return bound }
+    let tensors = try zip(model.inputs, bindings).map { info, binding in
+      guard let binding else {
+        throw SwiftletError(.badInput, "nothing is bound to input '\(info.name)'")
+      }
+      return unsafe binding.tensor
+        ?? AnyTensor(
+          binding.dtype, binding.shape, bytes: Span<UInt8>(_unsafeBytes: binding.memory))
+    }
+    if bindings.allSatisfy({ $0?.tensor != nil }) { bound = tensors }
+    return tensors
+  }
+
+  // MARK: Runs
+
+  func run() throws {
+    results = []
+    if !shown.isEmpty { shown = [] }
+    results = try model.session.run(fitting: tensors()).map(owned)
+  }
+
+  /// The result packed, and outside of the caller's memory.
+  private func owned(_ result: AnyTensor) -> AnyTensor {
+    let packed = result.contiguous
+    let isShared = bindings.contains { binding in
+      guard let memory = unsafe binding?.memory else { return false }
+      return unsafe packed.lies(in: memory)
+    }
+    return isShared ? packed.copied : packed
+  }
+
+  func profile(runs: Int) throws -> [LayerProfile] {
+    let tensors = try tensors()
+    let named = zip(model.inputs, tensors).map { ($0.name, $1) }
+    return try model.session.profile(Dictionary(uniqueKeysWithValues: named), runs: runs)
+  }
+
+  // MARK: Outputs
+
+  func output(_ index: Int) throws -> swiftlet_tensor {
+    guard !results.isEmpty else {
+      throw Refusal.usage("there are no results", mend: "run the request first")
+    }
+    guard results.indices ~= index else {
+      throw Refusal.usage("output \(index) of \(results.count)")
+    }
+    if shown.isEmpty { shown = [Result?](repeating: nil, count: results.count) }
+    let result = shown[index] ?? Self.show(results[index])
+    shown[index] = result
+    let tensor = result.tensor
+    return unsafe swiftlet_tensor(
+      data: UnsafeRawPointer(result.packed?.base ?? tensor.unsafeStart),
+      byte_count: tensor.byteCount, dtype: tensor.dtype.forC, rank: result.extents.count,
+      shape: result.extents.start)
+  }
+
+  private static func show(_ tensor: AnyTensor) -> Result {
+    var packed: AlignedMemory?
+    if tensor.dtype.bitCount < 8 {
+      var bytes: [UInt8] = []
+      tensor.appendBytes(to: &bytes)
+      packed = AlignedMemory(bytes)
+    }
+    return Result(
+      tensor: tensor, extents: Extents(tensor.shape.dimensions.map(Int64.init)), packed: packed)
+  }
+}
