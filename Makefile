@@ -13,7 +13,7 @@ RANDOM_FILES ?= 600
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
 # What has kernels of its own is tested on lower instruction sets too.
-ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests
+ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN := --sanitize=thread --scratch-path .build/tsan
 TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
@@ -22,7 +22,7 @@ PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
 
 .PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
-  bench-peers-training check-peers bench-linalg bench-linalg-peers conformance real-models fuzz damage \
+  bench-peers-training check-peers bench-linalg bench-linalg-peers bench-kernels conformance real-models fuzz damage \
   format lint install clean
 
 help: ## List the targets
@@ -67,6 +67,11 @@ bench-peers-training: build ## The second half: training the seed CNN, beside to
 
 check-peers: build ## Check the demo's models in onnxruntime: same logits, same accuracy
 	@$(PEERS) answers $(OUT)
+
+bench-kernels: deps ## Time the product kernels beside their peaks and OpenBLAS
+	$(BUILD) --product KernelBenchmark
+	@mkdir -p $(OUT)
+	"$$($(BUILD) --show-bin-path)/KernelBenchmark" --json $(OUT)/kernels.json
 
 bench-linalg: deps ## Time products and factorisations against LAPACKE; JSON and a picture
 	$(BUILD) --product LinalgBenchmark

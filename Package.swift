@@ -121,7 +121,7 @@ let package = Package(
       "SwiftletCompress",
       [
         "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        "SwiftletTraining", ordered, yams, logging,
+        "SwiftletTraining", ordered, yams, realModule, logging,
       ]),
 
     // MARK: Floor 6: umbrella
@@ -159,6 +159,13 @@ let package = Package(
         "Swiftlet", .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
       ], path: "Benchmarks/Linalg", swiftSettings: settings),
 
+    .executableTarget(
+      name: "KernelBenchmark",
+      dependencies: [
+        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletRuntime",
+      ],
+      path: "Benchmarks/Kernels", swiftSettings: settings),
+
     // MARK: Tests
     .target(
       name: "_SwiftletTestSupport", dependencies: ["SwiftletCore"],
@@ -177,7 +184,7 @@ let package = Package(
       "SwiftletCompress",
       [
         "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining",
-        "SwiftletLinalg", ordered,
+        "SwiftletLinalg", ordered, realModule,
       ]),
     tests(
       "SwiftletCLI",

@@ -25,13 +25,14 @@ def difference(ours: numpy.ndarray, reference: numpy.ndarray) -> dict:
 
 
 def compare(folder: Path, name: str, precision: str, threads: int, scratch: Path) -> list[dict]:
-    model = folder / f"{name}-{precision}.onnx"
+    model = engines.path(folder, name, precision)
     source = scratch / "images.npy"
     numpy.save(source, images(COUNTS[name], SIDES[name], seed=2))
     rows, reference = [], None
-    for engine in sorted(engines.ENGINES[precision], key=lambda each: each != engines.REFERENCE):
+    others = [each for each in engines.ENGINES[precision] if each != engines.REFERENCE]
+    for engine in [engines.REFERENCE, *others]:
         output = scratch / f"{engine}.npy"
-        result = engines.answers(engine, model, threads, source, output)
+        result = engines.answers(engine, model, precision, threads, source, output)
         row = {"model": name, "precision": precision, "engine": engine, "status": result.status}
         if result.status != "ok":
             rows.append(row | {"message": result.message})

@@ -41,7 +41,7 @@ class Cell:
         return f"{self.model} {self.precision} batch {self.batch}, {self.threads} thread(s)"
 
     def path(self, folder: Path) -> Path:
-        return folder / f"{self.model}-{self.precision}.onnx"
+        return engines.path(folder, self.model, self.precision)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -130,7 +130,7 @@ def measure(cells: list[Cell], folder: Path, rounds: int, seconds: float) -> lis
                 if record["status"] != "ok":
                     continue
                 turn, speed = engines.speed(
-                    engine, cell.path(folder), cell.batch, cell.threads, seconds)
+                    engine, cell.path(folder), cell.precision, cell.batch, cell.threads, seconds)
                 if turn.status != "ok":
                     record.update(status=turn.status, message=turn.message)
                     note(f"{engine} on {cell}: {turn.status}: {turn.message}")
@@ -145,7 +145,8 @@ def measure_memory(folder: Path) -> list[dict]:
     cell = Cell(*MEMORY_MODEL)
     rows = []
     for engine in engines.ENGINES[cell.precision]:
-        turn, _ = engines.speed(engine, cell.path(folder), cell.batch, cell.threads, seconds=0.1)
+        turn, _ = engines.speed(
+            engine, cell.path(folder), cell.precision, cell.batch, cell.threads, seconds=0.1)
         row = {**asdict(cell), "engine": engine, "status": turn.status}
         if turn.status == "ok":
             idle = engines.idle(engine).peak_bytes

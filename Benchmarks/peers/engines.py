@@ -19,13 +19,25 @@ TITLES = {
     "onnxruntime": "onnxruntime",
     "openvino-f32": "OpenVINO f32",
     "openvino": "OpenVINO default",
+    "openvino-bf16": "OpenVINO bf16",
     "torch": "torch eager",
+    "torch-bf16": "torch eager bf16",
 }
 ENGINES = {
-    "fp32": list(TITLES),
-    "int8": [engine for engine in TITLES if engine != "torch"],
+    "fp32": [OURS, "onnxruntime", "openvino-f32", "torch"],
+    "bf16": [OURS, "openvino-bf16", "torch-bf16"],
+    "int8": [OURS, "onnxruntime", "openvino-f32", "openvino"],
 }
 UNSUPPORTED = 3  # an exit code of ours
+
+
+def path(folder: Path, model: str, precision: str) -> Path:
+    """The model's file: bf16 is a way to compute what the fp32 file holds."""
+    return folder / f"{model}-{'fp32' if precision == 'bf16' else precision}.onnx"
+
+
+def own_options(precision: str) -> list[str]:
+    return ["--precision", "bf16"] if precision == "bf16" else []
 
 
 @dataclass
@@ -73,12 +85,14 @@ def idle(engine: str) -> Turn:
     return turn([SWIFTLET, "--version"] if engine == OURS else [*PEER, "idle", engine])
 
 
-def speed(engine: str, model: Path, batch: int, threads: int, seconds: float) -> tuple[Turn, float]:
+def speed(
+    engine: str, model: Path, precision: str, batch: int, threads: int, seconds: float
+) -> tuple[Turn, float]:
     """The turn, and images per second; 0 where it failed."""
     if engine == OURS:
         result = turn([
             SWIFTLET, "bench", str(model), "--batch", str(batch), "--threads", str(threads),
-            "--seconds", str(seconds), "--json", "--quiet"])
+            "--seconds", str(seconds), *own_options(precision), "--json", "--quiet"])
         if result.status != "ok":
             return result, 0
         return result, json.loads(result.output)["rows"][0]["imagesPerSecond"]
@@ -86,13 +100,16 @@ def speed(engine: str, model: Path, batch: int, threads: int, seconds: float) ->
     return result, float(result.output) if result.status == "ok" else 0
 
 
-def answers(engine: str, model: Path, threads: int, images: Path, output: Path) -> Turn:
+def answers(
+    engine: str, model: Path, precision: str, threads: int, images: Path, output: Path
+) -> Turn:
     """Runs the model on an npy file; writes the logits to another."""
     if engine != OURS:
         return turn([*PEER, "answers", engine, str(model), str(threads), str(images), str(output)])
     result = turn([
         SWIFTLET, "run", str(model), "--input", f"input={images}", "--output-dir",
-        str(output.parent), "--threads", str(threads), "--json", "--quiet"])
+        str(output.parent), "--threads", str(threads), *own_options(precision), "--json",
+        "--quiet"])
     if result.status == "ok":
         os.replace(json.loads(result.output)["outputs"][0]["file"], output)
     return result

@@ -54,7 +54,13 @@ def openvino_f32_run(model: Path, batch: numpy.ndarray, threads: int) -> Loaded:
     return openvino_run(model, batch, threads, INFERENCE_PRECISION_HINT="f32")
 
 
-def torch_run(model: Path, batch: numpy.ndarray, threads: int) -> Loaded:
+def openvino_bf16_run(model: Path, batch: numpy.ndarray, threads: int) -> Loaded:
+    return openvino_run(model, batch, threads, INFERENCE_PRECISION_HINT="bf16")
+
+
+def torch_run(
+    model: Path, batch: numpy.ndarray, threads: int, dtype: str = "float32"
+) -> Loaded:
     """Eager, channels last; reads the weights that the ONNX file was made of."""
     import torch
     from networks import NETWORKS
@@ -65,21 +71,28 @@ def torch_run(model: Path, batch: numpy.ndarray, threads: int) -> Loaded:
         network = NETWORKS[name]()
     weights = torch.load(model.with_name(f"{name}.pt"), mmap=True)
     network.load_state_dict(weights, assign=True)
-    network = network.eval().to(memory_format=torch.channels_last)
+    kind = getattr(torch, dtype)
+    network = network.eval().to(kind, memory_format=torch.channels_last)
     tensor = torch.from_numpy(batch).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def run() -> torch.Tensor:
-        return network(tensor)
+        return network(tensor.to(kind)).float()
 
     return run, lambda: run().numpy()
+
+
+def torch_bf16_run(model: Path, batch: numpy.ndarray, threads: int) -> Loaded:
+    return torch_run(model, batch, threads, dtype="bfloat16")
 
 
 ENGINES = {
     "onnxruntime": ("onnxruntime", onnxruntime_run),
     "openvino-f32": ("openvino", openvino_f32_run),
     "openvino": ("openvino", openvino_run),
+    "openvino-bf16": ("openvino", openvino_bf16_run),
     "torch": ("networks", torch_run),
+    "torch-bf16": ("networks", torch_bf16_run),
 }
 
 

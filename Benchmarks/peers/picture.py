@@ -7,7 +7,8 @@ from engines import ENGINES, OURS, TITLES
 from report import NAMES
 
 COLORS = {
-    "onnxruntime": "#1f6fb4", "openvino-f32": "#d9662b", "openvino": "#8a55a6", "torch": "#3a9a4e",
+    "onnxruntime": "#1f6fb4", "openvino-f32": "#d9662b", "openvino": "#8a55a6",
+    "openvino-bf16": "#8a55a6", "torch": "#3a9a4e", "torch-bf16": "#3a9a4e",
 }
 ROW, GROUP_GAP, LABELS, PANEL, GAP, TOP, BOTTOM, MARGIN = 24, 16, 142, 350, 44, 104, 52, 20
 
@@ -102,7 +103,8 @@ def draw(result: dict) -> str:
     rows, headings, end = row_positions(result)
     end -= ROW / 2
     scale = Scale([ratio for cell in result["cells"] for ratio in cell["ratios"].values()])
-    width = MARGIN + LABELS + 2 * PANEL + GAP + MARGIN
+    panels = len(ENGINES)
+    width = MARGIN + LABELS + panels * PANEL + (panels - 1) * GAP + MARGIN
     height = end + BOTTOM
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" '

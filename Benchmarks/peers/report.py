@@ -99,13 +99,14 @@ def markdown(result: dict, picture: Path) -> str:
         "means swiftlet is faster. The last column is the ratio to the strongest peer that computes in "
         f"the same precision: one whose fp32 answers lie within {result['tolerance']:g}.",
         "## fp32", speeds(result, "fp32"),
+        "## bf16: the fp32 files, computed in bf16", speeds(result, "bf16"),
         "## int8: the same QDQ file for every engine", speeds(result, "int8"),
         "## Answers",
         "Largest difference from onnxruntime's logits of the same file, relative to the largest logit, "
-        "and for int8 how often the class is the same. Weights are random"
+        "and for bf16 and int8 how often the class is the same. Weights are random"
         + (" but for the seed CNN's, which are trained" if result["seedIsTrained"] else "")
         + "; random networks' classes lie close together, so rounding moves them more often than in "
-        "trained ones. OpenVINO computes in bf16 by default where the processor can.",
+        "trained ones.",
         answers(result),
     ]
     if result["memory"]:

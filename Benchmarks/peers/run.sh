@@ -3,6 +3,7 @@
 #
 # usage: run.sh inference OUT [--quick] [--models ...]   speed, answers and memory; --help says more
 #        run.sh training                                 speed of training the seed CNN
+#        run.sh quantization MODEL.onnx INPUTS.npz FOLDER   our int8 against onnxruntime's
 #        run.sh answers OUT                              our ONNX files of `make demo` in onnxruntime
 set -eu
 
@@ -17,6 +18,7 @@ venv=${SWIFTLET_VENV:-"$here/.venv"}
 case $task in
   inference) exec "$venv/bin/python" "$here/compare.py" "$@" ;;
   training) exec "$venv/bin/python" "$here/train_torch.py" ;;
+  quantization) exec "$venv/bin/python" "$here/quantization.py" "$SWIFTLET" "$@" ;;
   answers)
     for model in seed svd lowrank eigen quantize distill; do
       "$venv/bin/python" "$here/check_onnxruntime.py" "$1/$model.onnx"

@@ -27,6 +27,8 @@ struct Bench: ParsableCommand {
   @Option(help: "Seconds to spend on each combination.")
   var seconds = 1.0
 
+  @OptionGroup var precision: PrecisionOptions
+
   @Flag(help: "Show the time of each layer too.")
   var profile = false
 
@@ -67,7 +69,8 @@ struct Bench: ParsableCommand {
       try locating(model) {
         let graph = try ONNXFile.read(model)
         for count in counts {
-          let session = try Session(graph, threads: ThreadPool(count: count))
+          let session = try Session(
+            graph, threads: ThreadPool(count: count), precision: precision.precision)
           for size in batch.values {
             labels.append(model)
             candidates.append(try Benchmark.Candidate(session, batch: size, threads: count))
@@ -113,6 +116,11 @@ struct Bench: ParsableCommand {
     }
   }
 
+  private func peak(of kernel: String, _ peaks: Peaks) -> Double {
+    if kernel.contains("u8s8") { return peaks.integer }
+    return kernel.hasPrefix("bf16") ? peaks.bfloat : peaks.float
+  }
+
   private func show(_ profile: Profile, _ peaks: Peaks) {
     let total = profile.layers.reduce(0) { $0 + $1.milliseconds }
     print("\n\(profile.model), batch \(profile.batch), one thread: \(fixed(total, 3)) ms")
@@ -120,7 +128,7 @@ struct Bench: ParsableCommand {
       table(
         [["layer", "kernel", "ms", "% of time", "GOP/s", "% of peak"]]
           + profile.layers.map { layer in
-            let peak = layer.kernel.contains("u8s8") ? peaks.integer : peaks.float
+            let peak = peak(of: layer.kernel, peaks)
             let speed = layer.gigaOperationsPerSecond
             return [
               layer.layer, layer.kernel, fixed(layer.milliseconds, 4),

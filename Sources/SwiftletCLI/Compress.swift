@@ -18,6 +18,16 @@ struct Compress: ParsableCommand {
 
         swiftlet compress seed.onnx --technique lowrank,distill --data fashion-mnist -o small.onnx
         swiftlet compress seed.onnx --technique eigen --max-drop 0.5 --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique quantize --data fashion-mnist -o int8.onnx
+        swiftlet compress seed.onnx --technique quantize --bits 4 --weight-only --rounding gptq \
+          --data fashion-mnist -o int4.onnx
+
+      A model that is no classifier of images can be quantized with inputs alone, arrays named after \
+      the model's inputs; its answers are then compared with the original's:
+        swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
+
+      Start with the defaults. If too much is lost, 'swiftlet sensitivity' names the layers and what \
+      mends them.
 
       A recipe holds the same in YAML:
         steps:
@@ -47,6 +57,8 @@ struct Compress: ParsableCommand {
   @Option(help: "Images to calibrate eigen and quantize with.")
   var calibrationSize: Int?
 
+  @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
+
   @Option(help: "Channels of a student as a fraction of the teacher's.")
   var width: Double?
 
@@ -59,7 +71,10 @@ struct Compress: ParsableCommand {
   @Option(help: "Weight of the teacher in distillation, 0 to 1; the labels get the rest.")
   var alpha: Double?
 
-  @Option(help: "Points of top-1 accuracy that may be lost, in percent.")
+  @Option(
+    help:
+      "Points of top-1 accuracy that may be lost, in percent. Of quantize alone, as --mixed."
+  )
   var maxDrop: Double?
 
   @Option(help: "Largest file, in bytes or percent.")
@@ -93,6 +108,9 @@ struct Compress: ParsableCommand {
       guard settings.allSatisfy({ $0 == nil }) else {
         throw ValidationError("settings of techniques belong into the recipe, not beside it")
       }
+      guard quantization.settings == QuantizationSettings() else {
+        throw ValidationError("settings of quantize belong into the recipe, not beside it")
+      }
     }
     if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
     try check("--max-drop", maxDrop ?? 0, 0...100)
@@ -102,6 +120,7 @@ struct Compress: ParsableCommand {
     for path in [output, report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
     let recipe = try makeRecipe()
     let graph = try ONNXFile.read(model)
+    if let inputs = try data.unlabelledInputs() { return try quantize(graph, recipe, inputs) }
     let context = CompressionContext(
       original: graph, training: try data.load(.train), validation: try data.load(.test),
       threads: common.pool, seed: seed, progress: Console.progress)
@@ -118,9 +137,39 @@ struct Compress: ParsableCommand {
     print(text(report))
   }
 
+  /// Quantizes without labels: nothing else works without.
+  private func quantize(
+    _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]
+  ) throws {
+    guard recipe.steps.count == 1, let step = recipe.steps.first, step.technique == .quantize,
+      step.quantization.qatEpochs == 0, step.quantization.mixedDrop == nil
+    else {
+      throw SwiftletError(
+        .unsupported, "inputs without labels are for quantize alone", at: data.data,
+        mend: "use --technique quantize, or labelled images")
+    }
+    guard maxDrop == nil, targetSize == nil, targetMacs == nil, targetLatency == nil, report == nil
+    else {
+      throw SwiftletError(
+        .unsupported, "goals and HTML reports need labels", at: data.data,
+        mend: "leave --max-drop, --target-… and --report out")
+    }
+    let result = try locating(model) {
+      try UnlabelledCompression(
+        graph: graph, settings: step.quantization, calibrationSize: step.calibrationImages,
+        threads: common.pool
+      ).run(inputs, model: model, output: output)
+    }
+    try ONNXFile.write(result.graph, to: output)
+    if common.json { return try Console.json(result.report) }
+    Console.endProgress()
+    Console.print(result.report.text)
+  }
+
   private func makeRecipe() throws -> Recipe {
     if let recipe { return try Recipe(yaml: recipe) }
-    let steps = (technique?.values ?? []).map { technique in
+    let techniques = technique?.values ?? []
+    let steps = techniques.map { technique in
       var step = CompressionStep(technique)
       step.ratio = ratio ?? step.ratio
       step.energy = energy
@@ -129,6 +178,11 @@ struct Compress: ParsableCommand {
       step.epochs = epochs ?? step.epochs
       step.temperature = temperature ?? step.temperature
       step.alpha = alpha ?? step.alpha
+      step.quantization = quantization.settings
+      // A bound on the loss of int8 alone is what mixed precision is for.
+      if techniques == [.quantize] && step.quantization.canMix {
+        step.quantization.mixedDrop = step.quantization.mixedDrop ?? maxDrop
+      }
       return step
     }
     let recipe = Recipe(steps)
@@ -151,7 +205,8 @@ struct Compress: ParsableCommand {
       let rank = layer.rank.map { ", rank \($0) of \(layer.fullRank ?? $0)" } ?? ""
       return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)"
     }
-    return (layers + ["", comparison, "", "wrote \(output)"]).joined(separator: "\n")
+    let meaning = "\(report.paired.summary), on \(report.images) images"
+    return (layers + ["", comparison, "", meaning, "", "wrote \(output)"]).joined(separator: "\n")
   }
 }
 

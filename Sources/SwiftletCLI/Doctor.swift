@@ -70,8 +70,8 @@ struct Doctor: ParsableCommand {
     let peaks = report.peaks.map {
       """
 
-      peaks of one core: fp32 \(fixed($0.float, 0)) GFLOP/s, int8 \(fixed($0.integer, 0)) GOP/s, \
-      reading memory \(fixed($0.memory, 1)) GB/s
+      peaks of one core: fp32 \(fixed($0.float, 0)) and bf16 \(fixed($0.bfloat, 0)) GFLOP/s, \
+      int8 \(fixed($0.integer, 0)) GOP/s, reading memory \(fixed($0.memory, 1)) GB/s
       """
     }
     let reason = report.blas.replacementReason.map { " (\($0))" } ?? ""

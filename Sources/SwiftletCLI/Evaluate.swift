@@ -19,6 +19,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Images per run.")
   var batch = 250
 
+  @OptionGroup var precision: PrecisionOptions
+
   @OptionGroup var limits: LimitOptions
 
   @OptionGroup var common: CommonOptions
@@ -30,7 +32,8 @@ struct Evaluate: ParsableCommand {
     let images = try data.load(.test)
     let result = try locating(model) {
       try Evaluation.run(
-        graph, on: images, batch: batch, threads: common.pool, progress: Console.progress)
+        graph, on: images, batch: batch, threads: common.pool, precision: precision.precision,
+        progress: Console.progress)
     }
     if common.json { return try Console.json(result) }
     Console.endProgress()

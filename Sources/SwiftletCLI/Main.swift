@@ -19,8 +19,8 @@ struct SwiftletCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Evaluate.self, Run.self, Compress.self, Compare.self, Bench.self, Inspect.self,
-      Convert.self, SVDCommand.self, EigCommand.self, Doctor.self,
+      Train.self, Evaluate.self, Run.self, Compress.self, SensitivityCommand.self, Compare.self,
+      Bench.self, Inspect.self, Convert.self, SVDCommand.self, EigCommand.self, Doctor.self,
     ])
 }
 

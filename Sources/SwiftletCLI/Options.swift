@@ -49,6 +49,15 @@ struct ByteCount: ExpressibleByArgument {
   }
 }
 
+/// In what models are computed.
+struct PrecisionOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What fp32 layers multiply in: fp32 or bf16, which is faster and less exact.",
+      valueName: "name"))
+  var precision = Precision.fp32
+}
+
 /// The options that every command has; `bench` takes several numbers of threads instead of one.
 struct CommonOptions: ParsableArguments {
   @OptionGroup var output: OutputOptions
@@ -67,7 +76,7 @@ struct CommonOptions: ParsableArguments {
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%].",
+      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs.",
       valueName: "spec"))
   var data: String
 
@@ -76,6 +85,23 @@ struct DataOptions: ParsableArguments {
       "Where to look for fashion-mnist first; then $SWIFTLET_DATA, then Debian's package.",
       valueName: "dir"))
   var dataDir: String?
+
+  /// Arrays by input name, of `inputs:FILE.npz`: what a model takes, without labels.
+  func unlabelledInputs() throws -> [String: AnyTensor]? {
+    guard data.hasPrefix("inputs:") else { return nil }
+    let arrays = try NPZ.read(String(data.dropFirst("inputs:".count)))
+    return Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
+  }
+
+  /// Samples to calibrate with: unlabelled inputs, or training images.
+  func calibrationSource(
+    for graph: Graph, limit: Int, threads: ThreadPool
+  ) throws -> CalibrationSource {
+    if let inputs = try unlabelledInputs() {
+      return try CalibrationSource(inputs, for: graph, limit: limit)
+    }
+    return try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
+  }
 
   func load(_ part: DataSpec.Part) throws -> ImageDataset {
     try DataSpec(parsing: data).load(defaultPart: part, dataDirectory: dataDir)
@@ -99,6 +125,7 @@ struct NumberList: ExpressibleByArgument {
 }
 
 extension OptimizerKind: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 extension LearningRateSchedule.Kind: ExpressibleByArgument {}
 
 /// The largest memory this process has used so far, in bytes.

@@ -32,6 +32,8 @@ struct Run: ParsableCommand {
     help: ArgumentHelp("The npz or safetensors file to write the outputs to.", valueName: "file"))
   var output: String?
 
+  @OptionGroup var precision: PrecisionOptions
+
   @OptionGroup var limits: LimitOptions
 
   @OptionGroup var common: CommonOptions
@@ -51,7 +53,9 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let tensors = try readInputs()
-    let session = try locating(model) { try Session(ONNXFile.read(model), threads: common.pool) }
+    let session = try locating(model) {
+      try Session(ONNXFile.read(model), threads: common.pool, precision: precision.precision)
+    }
     if let output { try AtomicFile.checkWritable(output) } else { try checkNames(session) }
     if let outputDir { try OutputFolder.create(outputDir) }
     let results = try locating(model) { try session.run(narrowed(tensors, session.inputs)) }

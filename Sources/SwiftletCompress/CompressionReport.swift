@@ -31,6 +31,8 @@ public struct CompressionReport: Sendable, Codable {
   public let after: Side
   /// Points of top-1 accuracy lost, in percent.
   public let drop: Double
+  /// What that many images say about it.
+  public let paired: PairedTest
   public let layers: [LayerReport]
 
   public init(_ result: CompressionResult, model: String, output: String, threads: Int) {
@@ -43,6 +45,7 @@ public struct CompressionReport: Sendable, Codable {
     before = Side(result.before, result.accuracyBefore, result.speedBefore)
     after = Side(result.after, result.accuracyAfter, result.speedAfter)
     drop = result.drop
+    paired = result.paired
     layers = result.layers
   }
 
@@ -72,7 +75,7 @@ public struct CompressionReport: Sendable, Codable {
       th{background:#eee;text-align:left}</style></head><body>
       <h1>\(escaped(model)) → \(escaped(output))</h1>
       <p>Techniques: \(techniques.map(\.rawValue).joined(separator: ", ")). Accuracy on \
-      \(images) images; speed on \(threads) thread(s), both models in turns.</p>
+      \(images) images: \(escaped(paired.summary)). Speed on \(threads) thread(s), both models in turns.</p>
       <table><tr><th></th><th>before</th><th>after</th><th>after / before</th></tr>
       \(rows.joined(separator: "\n"))
       </table>

@@ -18,6 +18,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var learningRate = 1e-3
   public var temperature = 4.0
   public var alpha = 0.7
+  /// What becomes integers, and how (`quantize`).
+  public var quantization = QuantizationSettings()
 
   public init(_ technique: Technique) { self.technique = technique }
 
@@ -38,6 +40,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("learningRate", learningRate, 1e-9...10)
     try check("temperature", temperature, 0.1...100)
     try check("alpha", alpha, 0...1)
+    try quantization.validate()
   }
 }
 

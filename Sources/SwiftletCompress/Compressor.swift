@@ -13,6 +13,8 @@ public struct CompressionResult: Sendable {
   public let after: ModelCost
   public let accuracyBefore: Evaluation
   public let accuracyAfter: Evaluation
+  /// Whether the difference between both accuracies means anything.
+  public let paired: PairedTest
   /// Median milliseconds per image at batch 1 and images per second at batch 32, taken in turns.
   public let speedBefore: Speed
   public let speedAfter: Speed
@@ -48,7 +50,7 @@ public struct Compressor: Sendable {
     try recipe.validate()
     let original = context.original
     let before = try ModelCost(original)
-    let accuracy = try evaluate(original)
+    let (accuracy, hits) = try evaluate(original)
     log.notice("before: top-1 \(accuracy.top1), \(before.fileBytes) bytes, \(before.macs) MACs")
     let candidates = goals.isEmpty ? [recipe] : ladder(recipe)
     var failure = ""
@@ -59,10 +61,12 @@ public struct Compressor: Sendable {
         failure = miss
         continue
       }
-      let accuracyAfter = try evaluate(graph)
+      let (accuracyAfter, hitsAfter) = try evaluate(graph)
+      let paired = PairedTest(hits, hitsAfter)
       let drop = (accuracy.top1 - accuracyAfter.top1) * 100
       if let maxDrop = goals.maxDrop, drop > maxDrop {
-        failure = "top-1 drops by \(rounded(drop)) points, more than \(maxDrop)"
+        failure =
+          "top-1 drops by \(rounded(drop)) points on \(paired.images) images, more than \(maxDrop)"
         continue
       }
       let (speedBefore, speedAfter) = try measure(original, graph)
@@ -74,7 +78,8 @@ public struct Compressor: Sendable {
       }
       return CompressionResult(
         graph: graph, recipe: candidate, layers: layers, before: before, after: after,
-        accuracyBefore: accuracy, accuracyAfter: accuracyAfter, speedBefore: speedBefore,
+        accuracyBefore: accuracy, accuracyAfter: accuracyAfter, paired: paired,
+        speedBefore: speedBefore,
         speedAfter: speedAfter)
     }
     throw SwiftletError(
@@ -125,8 +130,10 @@ public struct Compressor: Sendable {
     return nil
   }
 
-  private func evaluate(_ graph: Graph) throws -> Evaluation {
-    try Evaluation.run(
+  private func evaluate(
+    _ graph: Graph
+  ) throws -> (evaluation: Evaluation, hits: [Bool]) {
+    try Evaluation.judge(
       graph, on: context.validation, threads: context.threads, progress: context.progress)
   }
 
@@ -157,7 +164,7 @@ extension CompressionStep {
     return switch technique {
     case .svd, .lowrank: rank
     case .eigen: "\(rank), \(calibrationImages) images"
-    case .quantize: "int8, \(calibrationImages) images"
+    case .quantize: "\(quantization.summary), \(calibrationImages) images"
     case .distill: "width \(width), \(epochs) epoch(s), temperature \(temperature), alpha \(alpha)"
     }
   }

@@ -59,37 +59,111 @@ extension CompressionStep {
         mend: "use one of " + Technique.allCases.map(\.rawValue).joined(separator: ", "))
     }
     self.init(technique)
-    for (key, value) in settings where key != "technique" {
-      guard let number = (value as? Double) ?? (value as? Int).map(Double.init) else {
-        throw SwiftletError(.badInput, "'\(key)' is no number")
-      }
-      try set(key, number)
-    }
+    for (key, value) in settings where key != "technique" { try set(key, SettingValue(key, value)) }
     try validate()
   }
 
-  private mutating func set(_ key: String, _ number: Double) throws {
+  private mutating func set(_ key: String, _ value: SettingValue) throws {
     switch key {
-    case "ratio": ratio = number
-    case "energy": energy = number
-    case "calibrationImages": calibrationImages = try whole(key, number)
-    case "width": width = number
-    case "epochs": epochs = try whole(key, number)
-    case "learningRate": learningRate = number
-    case "temperature": temperature = number
-    case "alpha": alpha = number
+    case "ratio": ratio = try value.number()
+    case "energy": energy = try value.number()
+    case "calibrationImages": calibrationImages = try value.whole()
+    case "width": width = try value.number()
+    case "epochs": epochs = try value.whole()
+    case "learningRate": learningRate = try value.number()
+    case "temperature": temperature = try value.number()
+    case "alpha": alpha = try value.number()
     default:
-      throw SwiftletError(
-        .badInput, "unknown setting '\(key)'",
-        mend: "known are ratio, energy, calibrationImages, width, epochs, learningRate, "
-          + "temperature, alpha")
+      guard try quantization.set(key, value) else {
+        throw SwiftletError(
+          .badInput, "unknown setting '\(key)'",
+          mend: "known are ratio, energy, calibrationImages, width, epochs, learningRate, "
+            + "temperature, alpha, " + QuantizationSettings.keys.joined(separator: ", "))
+      }
     }
   }
+}
 
-  private func whole(_ key: String, _ number: Double) throws -> Int {
-    guard let value = Int(exactly: number) else {
-      throw SwiftletError(.badInput, "'\(key)' is no whole number")
+extension QuantizationSettings {
+  /// The names of the settings in recipes.
+  static let keys = [
+    "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding",
+    "equalizes",
+    "correctsBias", "smoothing", "qatEpochs", "qatLearningRate", "keep", "narrow", "mixedDrop",
+    "calibrationState",
+  ]
+
+  /// - Returns: Whether there is such a setting.
+  mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
+    switch key {
+    case "mode": mode = try value.choice()
+    case "bits": bits = try value.whole()
+    case "observer": observer = try value.choice()
+    case "percentile": percentile = try value.number()
+    case "activations": activations = try value.choice()
+    case "powerOfTwo": powerOfTwo = try value.truth()
+    case "groupSize": groupSize = try value.whole()
+    case "rounding": rounding = try value.choice()
+    case "equalizes": equalizes = try value.truth()
+    case "correctsBias": correctsBias = try value.truth()
+    case "smoothing": smoothing = try value.number()
+    case "qatEpochs": qatEpochs = try value.whole()
+    case "qatLearningRate": qatLearningRate = try value.number()
+    case "keep": keep = try value.names()
+    case "narrow": narrow = try value.names()
+    case "mixedDrop": mixedDrop = try value.number()
+    case "calibrationState": calibrationState = try value.text()
+    default: return false
     }
-    return value
+    return true
+  }
+}
+
+/// What a recipe gives for a setting.
+struct SettingValue {
+  private let key: String
+  private let value: Any
+
+  init(_ key: String, _ value: Any) { (self.key, self.value) = (key, value) }
+
+  private func wrong(_ kind: String) -> SwiftletError {
+    SwiftletError(.badInput, "'\(key)' is no \(kind)")
+  }
+
+  func number() throws -> Double {
+    guard let number = (value as? Double) ?? (value as? Int).map(Double.init) else {
+      throw wrong("number")
+    }
+    return number
+  }
+
+  func whole() throws -> Int {
+    guard let whole = try Int(exactly: number()) else { throw wrong("whole number") }
+    return whole
+  }
+
+  func truth() throws -> Bool {
+    guard let truth = value as? Bool else { throw wrong("truth value, true or false") }
+    return truth
+  }
+
+  func text() throws -> String {
+    guard let text = value as? String else { throw wrong("text") }
+    return text
+  }
+
+  func names() throws -> [String] {
+    guard let names = value as? [String] else { throw wrong("list of names") }
+    return names
+  }
+
+  func choice<Choice: RawRepresentable & CaseIterable>() throws -> Choice
+  where Choice.RawValue == String {
+    guard let choice = Choice(rawValue: try text()) else {
+      throw SwiftletError(
+        .badInput, "'\(value)' is no \(key)",
+        mend: "use one of " + Choice.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    return choice
   }
 }

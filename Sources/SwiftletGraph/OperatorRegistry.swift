@@ -101,7 +101,7 @@ public enum OperatorRegistry {
   public static var names: [String] { operators.keys.sorted() }
 
   public static func supports(_ node: Node) -> Bool {
-    isStandard(node.domain) && operators[node.opType] != nil
+    type(of: node) != nil
   }
 
   /// The nodes of a graph and of its inner graphs that cannot be run, by label, and why.
@@ -127,12 +127,19 @@ public enum OperatorRegistry {
   ///
   /// - Throws: `unsupported` for an unknown operator, `badInput` for attributes that make no sense.
   public static func make(_ node: Node, opset: Int) throws -> any Operator {
-    guard isStandard(node.domain), let type = operators[node.opType] else {
+    guard let type = type(of: node) else {
       let domain = isStandard(node.domain) ? "" : "\(node.domain)."
       throw SwiftletError(.unsupported, "operator \(domain)\(node.opType) is not supported")
     }
     let `operator` = try type.init(node, opset: opset)
     return try AxisAligned.wrapping(`operator`, node, opset: opset)
+  }
+
+  private static func type(of node: Node) -> (any Operator.Type)? {
+    if node.domain == FakeQuantize.domain && node.opType == FakeQuantize.opType {
+      return FakeQuantize.self
+    }
+    return isStandard(node.domain) ? operators[node.opType] : nil
   }
 
   private static func isStandard(_ domain: String) -> Bool { domain.isEmpty || domain == "ai.onnx" }

@@ -69,4 +69,11 @@ public enum CPU {
     (0..<swl_cpu_feature_count()).map {
       (unsafe String(cString: swl_cpu_feature_name($0)), swl_cpu_has_feature($0))
     }
+
+  /// Whether kernels of a tier, and of a feature that it does not include, run here.
+  static func supports(_ isa: ISA, feature: UnsafePointer<CChar>?) -> Bool {
+    guard isa <= ISA.supported else { return false }
+    guard let feature = unsafe feature.map({ unsafe String(cString: $0) }) else { return true }
+    return features.contains { $0.name == feature && $0.present }
+  }
 }

@@ -120,6 +120,7 @@ package enum ElementFunction: Sendable, Hashable {
 extension UnsafeRawPointer {
   fileprivate var floats: UnsafePointer<Float> { unsafe assumingMemoryBound(to: Float.self) }
   fileprivate var bytes: UnsafePointer<UInt8> { unsafe assumingMemoryBound(to: UInt8.self) }
+  fileprivate var halves: UnsafePointer<UInt16> { unsafe assumingMemoryBound(to: UInt16.self) }
 }
 
 extension UnsafeMutableRawPointer {
@@ -128,6 +129,9 @@ extension UnsafeMutableRawPointer {
   }
   fileprivate var bytes: UnsafeMutablePointer<UInt8> {
     unsafe assumingMemoryBound(to: UInt8.self)
+  }
+  fileprivate var halves: UnsafeMutablePointer<UInt16> {
+    unsafe assumingMemoryBound(to: UInt16.self)
   }
 }
 
@@ -257,6 +261,44 @@ package struct PointwiseKernel: @unchecked Sendable {
     var geometry = geometry.raw
     unsafe table.pixels_u8_to_planes(
       &geometry, scale, zeroPoint, pixels, planes.floats, rows.lowerBound, rows.upperBound)
+  }
+
+  // MARK: bf16
+
+  /// y = min(high, max(low, a + b)) of bf16, rounded to bf16.
+  package func addBF16(
+    count: Int, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, low: Float, high: Float,
+    to y: UnsafeMutableRawPointer
+  ) {
+    unsafe table.add_bf16(count, a.halves, b.halves, low, high, y.halves)
+  }
+
+  /// Rows of fp32 rounded to bf16; behind an odd number of channels a zero is stored. Strides in
+  /// bytes.
+  package func narrowed(
+    rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int,
+    to y: UnsafeMutableRawPointer, strideY: Int
+  ) {
+    unsafe table.f32_to_bf16(rows, channels, x.floats, strideX, y.halves, strideY)
+  }
+
+  /// Rows of bf16 as fp32; strides in bytes.
+  package func widened(
+    rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int,
+    to y: UnsafeMutableRawPointer, strideY: Int
+  ) {
+    unsafe table.bf16_to_f32(rows, channels, x.halves, strideX, y.floats, strideY)
+  }
+
+  /// As ``planesToPixelsF32(_:from:to:rows:)``, rounded to bf16; behind an odd number of channels a
+  /// zero is stored.
+  package func planesToPixelsBF16(
+    _ geometry: PlanesGeometry, from planes: UnsafeRawPointer,
+    to pixels: UnsafeMutableRawPointer, rows: Range<Int>
+  ) {
+    var geometry = geometry.raw
+    unsafe table.planes_to_pixels_bf16(
+      &geometry, planes.floats, pixels, rows.lowerBound, rows.upperBound)
   }
 
   // MARK: Functions

@@ -8,6 +8,8 @@ package struct ProductKernel: @unchecked Sendable {
   package enum Operands: Sendable {
     /// fp32 by fp32, in fp32.
     case float
+    /// bf16 by bf16, in fp32.
+    case bfloat
     /// uint8 by int8, exact in int32.
     case integer
   }
@@ -15,8 +17,8 @@ package struct ProductKernel: @unchecked Sendable {
   package let name: String
   package let operands: Operands
   package let isa: ISA
-  /// Columns of the result that are computed side by side, and rows of a tile.
-  package let lanes, rows: Int
+  /// Columns of the result that are computed side by side, rows of a tile, and pixels of a pooled one.
+  package let lanes, rows, pooledRows: Int
   private let isSupported: Bool
   fileprivate let table: UnsafePointer<swl_product_kernel>
 
@@ -25,12 +27,14 @@ package struct ProductKernel: @unchecked Sendable {
     let kernel = unsafe table.pointee
     unsafe name = String(cString: kernel.name)
     unsafe isa = ISA(kernel.isa)
-    operands = unsafe kernel.type == SWL_PRODUCT_F32 ? .float : .integer
-    unsafe (lanes, rows) = (kernel.lanes, kernel.rows)
-    let feature = unsafe kernel.feature.map { unsafe String(cString: $0) }
-    isSupported =
-      isa <= ISA.supported
-      && (feature == nil || CPU.features.contains { $0.name == feature && $0.present })
+    operands =
+      switch unsafe kernel.type {
+      case SWL_PRODUCT_F32: .float
+      case SWL_PRODUCT_BF16: .bfloat
+      default: .integer
+      }
+    unsafe (lanes, rows, pooledRows) = (kernel.lanes, kernel.rows, kernel.pooled)
+    isSupported = unsafe CPU.supports(isa, feature: kernel.feature)
   }
 
   /// All kernels this CPU can run, best first.
@@ -39,6 +43,7 @@ package struct ProductKernel: @unchecked Sendable {
 
   /// The kernels in use.
   package static let float = current(.float)
+  package static let bfloat = current(.bfloat)
   package static let integer = current(.integer)
 
   private static func current(_ operands: Operands) -> ProductKernel {
@@ -47,7 +52,13 @@ package struct ProductKernel: @unchecked Sendable {
   }
 
   /// Elements of the inputs and of the weights in one word.
-  package var elementsPerWord: Int { operands == .float ? 1 : 4 }
+  package var elementsPerWord: Int {
+    switch operands {
+    case .float: 1
+    case .bfloat: 2
+    case .integer: 4
+    }
+  }
 
   package func paddedColumns(_ columns: Int) -> Int {
     unsafe swl_product_padded_columns(table, columns)
@@ -56,7 +67,7 @@ package struct ProductKernel: @unchecked Sendable {
   /// The weights in the order in which the kernel reads them.
   ///
   /// - Parameters:
-  ///   - source: Weights of the kernel's type; element e of column n is at
+  ///   - source: Weights of the kernel's type, or fp32 that are rounded to bf16; element e of column n is at
   ///     n · columnStep + offsets[e].
   ///   - offsets: A whole number of words; negative where there is nothing but a zero.
   package func packed(
@@ -101,25 +112,31 @@ package struct Product: @unchecked Sendable {
     package var input, output, addend: ImageSteps
     /// The depth of the sum: outer × inner segments of so many words, and the bytes between them.
     package var outer, inner, words, outerStep, innerStep: Int
+    /// Whether each result is the largest of 2×2 windows: width and height count results, the input's
+    /// steps lie between windows, and there is no addend.
+    package var isPooled: Bool
 
     package init(
       width: Int, height: Int, input: ImageSteps, output: ImageSteps, addend: ImageSteps,
-      outer: Int, inner: Int, words: Int, outerStep: Int, innerStep: Int
+      outer: Int, inner: Int, words: Int, outerStep: Int, innerStep: Int, isPooled: Bool = false
     ) {
       (self.width, self.height) = (width, height)
       (self.input, self.output, self.addend) = (input, output, addend)
       (self.outer, self.inner, self.words) = (outer, inner, words)
-      (self.outerStep, self.innerStep) = (outerStep, innerStep)
+      (self.outerStep, self.innerStep, self.isPooled) = (outerStep, innerStep, isPooled)
     }
   }
 
-  /// What becomes of a sum s of column n: clamp(s + bias[n] + addend) in fp32, or with integers
+  /// What becomes of a sum s of column n: clamp(s + bias[n] + addend) with floats, or with integers
   /// clamp((s + bias[n]) · scale[n]), rounded to a byte if there is a zero point.
   package struct Ending: Sendable {
     package var bias: AlignedMemory
     package var scale: AlignedMemory?
     package var low, high: Float
     package var zeroPoint: Int32?
+    /// Whether results and addends of bf16 products are bf16.
+    package var toBFloat = false
+    package var addsBFloat = false
 
     package init(
       bias: AlignedMemory, scale: AlignedMemory? = nil, low: Float, high: Float,
@@ -156,7 +173,8 @@ package struct Product: @unchecked Sendable {
     let panel = 2 * kernel.lanes
     let panels = (columns + panel - 1) / panel
     var block = max(1, Self.cachedBytes / (4 * depth * panel))
-    let tiles = (geometry.width * geometry.height + kernel.rows - 1) / kernel.rows
+    let rows = geometry.isPooled ? kernel.pooledRows : kernel.rows
+    let tiles = (geometry.width * geometry.height + rows - 1) / rows
     if threads > 1 && tiles < 8 * threads { block = min(block, (panels + threads - 1) / threads) }
     unsafe raw = swl_product(
       width: geometry.width, height: geometry.height, in_x: geometry.input.pixel,
@@ -167,7 +185,8 @@ package struct Product: @unchecked Sendable {
       words: geometry.words, outer_step: geometry.outerStep, inner_step: geometry.innerStep,
       columns: columns, block: block, weights: weights.base + start, bias: ending.bias.base,
       scale: ending.scale?.base.assumingMemoryBound(to: Float.self), low: ending.low,
-      high: ending.high, zero_point: ending.zeroPoint ?? 0, to_bytes: ending.zeroPoint != nil)
+      high: ending.high, zero_point: ending.zeroPoint ?? 0, to_bytes: ending.zeroPoint != nil,
+      pooled: geometry.isPooled, to_bf16: ending.toBFloat, addend_bf16: ending.addsBFloat)
   }
 
   /// How many independent pieces of work there are.

@@ -154,18 +154,20 @@ package struct DepthwiseU8 {
 package struct WindowKernel: @unchecked Sendable {
   package let name: String
   package let isa: ISA
+  private let isSupported: Bool
   private let table: swl_window_kernel
 
   private init(_ table: swl_window_kernel) {
     unsafe name = String(cString: table.name)
     unsafe isa = ISA(table.isa)
+    isSupported = unsafe CPU.supports(isa, feature: table.feature)
     unsafe self.table = table
   }
 
   /// All kernels this CPU can run, best first.
   package static let supported: [WindowKernel] = (0..<swl_window_kernel_count())
     .map { unsafe WindowKernel(swl_window_kernel_at($0).pointee) }
-    .filter { $0.isa <= ISA.supported }
+    .filter(\.isSupported)
 
   /// The kernel in use.
   package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
@@ -177,6 +179,15 @@ package struct WindowKernel: @unchecked Sendable {
   ) {
     var (window, weights) = unsafe (window.raw, weights.raw)
     unsafe table.depthwise_f32(&window, &weights, input, output, rows.lowerBound, rows.upperBound)
+  }
+
+  /// From bf16 to bf16, with sums in fp32.
+  package func depthwiseBF16(
+    _ window: WindowGeometry, _ weights: DepthwiseF32, from input: UnsafeRawPointer,
+    to output: UnsafeMutableRawPointer, rows: Range<Int>
+  ) {
+    var (window, weights) = unsafe (window.raw, weights.raw)
+    unsafe table.depthwise_bf16(&window, &weights, input, output, rows.lowerBound, rows.upperBound)
   }
 
   /// `input` is the first tap of output (0, 0).
@@ -207,6 +218,14 @@ package struct WindowKernel: @unchecked Sendable {
     unsafe table.max_pool_f32(&geometry, input, output, rows.lowerBound, rows.upperBound)
   }
 
+  package func maxPoolBF16(
+    _ geometry: PoolGeometry, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer,
+    rows: Range<Int>
+  ) {
+    var geometry = geometry.raw
+    unsafe table.max_pool_bf16(&geometry, input, output, rows.lowerBound, rows.upperBound)
+  }
+
   package func maxPoolU8(
     _ geometry: PoolGeometry, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer,
     rows: Range<Int>
@@ -222,6 +241,16 @@ package struct WindowKernel: @unchecked Sendable {
   ) {
     var geometry = geometry.raw
     unsafe table.average_pool_f32(
+      &geometry, includePad, input, output, rows.lowerBound, rows.upperBound)
+  }
+
+  /// From bf16 to fp32.
+  package func averagePoolBF16(
+    _ geometry: PoolGeometry, includePad: Bool, from input: UnsafeRawPointer,
+    to output: UnsafeMutableRawPointer, rows: Range<Int>
+  ) {
+    var geometry = geometry.raw
+    unsafe table.average_pool_bf16(
       &geometry, includePad, input, output, rows.lowerBound, rows.upperBound)
   }
 

@@ -47,16 +47,20 @@ package struct WinogradKernel: @unchecked Sendable {
     }
   }
 
-  /// What becomes of sums: clamp(s + bias + addend), inside of width × height.
+  /// What becomes of sums: clamp(s + bias + addend), inside of width × height; pooled, the largest of
+  /// 2×2 sums, where width and height count those and there is no addend.
   package struct Ending: Sendable {
+    package var isPooled: Bool
     package var width, height: Int
     package var bias: AlignedMemory
     package var addend: ImageSteps
     package var low, high: Float
 
     package init(
-      width: Int, height: Int, bias: AlignedMemory, addend: ImageSteps, low: Float, high: Float
+      isPooled: Bool = false, width: Int, height: Int, bias: AlignedMemory, addend: ImageSteps,
+      low: Float, high: Float
     ) {
+      self.isPooled = isPooled
       (self.width, self.height, self.bias, self.addend) = (width, height, bias, addend)
       (self.low, self.high) = (low, high)
     }
@@ -78,7 +82,7 @@ package struct WinogradKernel: @unchecked Sendable {
   ) {
     var side = side.raw
     var ending = unsafe swl_winograd_ending(
-      width: ending.width, height: ending.height,
+      pooled: ending.isPooled, width: ending.width, height: ending.height,
       bias: ending.bias.base.assumingMemoryBound(to: Float.self) + first,
       addend: addend.map { unsafe $0 + 4 * first }, addend_x: ending.addend.pixel,
       addend_y: ending.addend.row, addend_image: ending.addend.image, low: ending.low,
@@ -87,16 +91,17 @@ package struct WinogradKernel: @unchecked Sendable {
       &side, &ending, coefficients, output + 4 * first, tiles.lowerBound, tiles.upperBound)
   }
 
-  /// The coefficients of weights O×C×3×3: (m+2)² matrices O×C.
-  package func coefficients(m: Int, _ weights: Tensor<Float>, _ pool: ThreadPool) -> AlignedMemory {
-    let pairs = weights.shape[0] * weights.shape[1]
+  /// The coefficients of weights O×C×3×3 of some output channels: (m+2)² matrices of those × C.
+  package func coefficients(
+    m: Int, _ weights: Tensor<Float>, columns: Range<Int>
+  ) -> AlignedMemory {
+    let channels = weights.shape[1]
+    let pairs = columns.count * channels
     let memory = AlignedMemory(byteCount: 4 * (m + 2) * (m + 2) * pairs)
-    pool.forEachRange(pairs, minimumLength: 4096) { range in
-      unsafe weights.span.withUnsafeBufferPointer {
-        unsafe table.weights(
-          m, pairs, range.lowerBound, range.upperBound, $0.baseAddress!,
-          memory.base.assumingMemoryBound(to: Float.self))
-      }
+    unsafe weights.span.withUnsafeBufferPointer {
+      unsafe table.weights(
+        m, pairs, 0, pairs, $0.baseAddress! + 9 * channels * columns.lowerBound,
+        memory.base.assumingMemoryBound(to: Float.self))
     }
     return memory
   }

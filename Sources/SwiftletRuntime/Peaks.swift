@@ -5,6 +5,8 @@ import SwiftletKernels
 public struct Peaks: Sendable, Codable {
   /// fp32 operations, in billions per second: multiply–adds count as two.
   public let float: Double
+  /// Operations on bf16 with fp32 sums.
+  public let bfloat: Double
   /// Operations on bytes with 32-bit sums.
   public let integer: Double
   /// Bytes read from memory, in billions per second.
@@ -12,7 +14,9 @@ public struct Peaks: Sendable, Codable {
 
   /// Takes about a tenth of a second.
   public static func measure() -> Peaks {
-    Peaks(float: products(.float), integer: products(.integer), memory: reading())
+    Peaks(
+      float: products(.float), bfloat: products(.bfloat), integer: products(.integer),
+      memory: reading())
   }
 
   private static let rounds = 9

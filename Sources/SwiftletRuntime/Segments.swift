@@ -11,10 +11,10 @@ struct Segments {
   private(set) var segments: [String: Segment] = [:]
 
   init(
-    _ graph: Graph, _ infos: [String: TensorInfo], images: Int, pool: ThreadPool,
-    cache: PackedWeights
+    _ given: GraphFacts, _ infos: [String: TensorInfo], pool: ThreadPool, cache: PackedWeights
   ) {
-    var facts = GraphFacts(graph, infos, images: images)
+    var facts = given
+    let graph = facts.graph
     var phases = Self.phases(facts)
     while let worthless = Self.worthless(facts, phases) {
       for index in worthless { facts.exclude(index) }
@@ -54,7 +54,9 @@ struct Segments {
     var lowering = Lowering(facts, inputs: inputs, outputs: outputs, cache: cache)
     lowering.lower(members)
     segments[name] = Segment(
-      Program(lowering.layers, lowering.values, images: facts.images, pool: pool),
+      Program(
+        ChainLayer.joining(lowering.layers, lowering.values), lowering.values,
+        images: facts.images, pool: pool),
       results: outputs.map { infos[$0]! })
     graph.nodes.append(
       Node(Segment.opType, name: name, domain: "swiftlet", inputs: inputs, outputs: outputs))

@@ -13,9 +13,12 @@ import Synchronization
 public struct Session: Sendable {
   let core: Core
 
+  /// - Parameter precision: In what fp32 layers multiply.
   /// - Throws: `unsupported` or `badInput` if the graph cannot be run; see ``Plan``.
-  public init(_ graph: Graph, threads: ThreadPool = .available) throws {
-    core = try Core(graph, threads)
+  public init(
+    _ graph: Graph, threads: ThreadPool = .available, precision: Precision = .fp32
+  ) throws {
+    core = try Core(graph, threads, precision)
   }
 
   public var inputs: [ValueInfo] { core.reference.inputs.map(\.info) }
@@ -91,18 +94,21 @@ public struct Session: Sendable {
     let graph: Graph
     let reference: Plan
     let context: ExecutionContext
+    let precision: Precision
     let cache: PackedWeights
     /// The most recently used first.
     private let known = Mutex<[Compiled]>([])
     /// Shapes that stay compiled.
     private static let capacity = 16
 
-    init(_ graph: Graph, _ pool: ThreadPool) throws {
+    init(_ graph: Graph, _ pool: ThreadPool, _ precision: Precision) throws {
+      let graph = graph.expandingQuantizedOperators()
       // What is wrong with a graph is said of its own nodes.
       _ = try Plan(graph)
       self.graph = graph.simplified()
       reference = try Plan(self.graph)
       context = ExecutionContext(pool: pool)
+      self.precision = precision
       cache = PackedWeights(pool)
     }
 
@@ -154,7 +160,9 @@ public struct Session: Sendable {
         return Compiled(shapes, nil, [:])
       }
       let images = shapes.first { $0.rank > 0 }?[0] ?? 1
-      let segments = Segments(graph, infos, images: images, pool: context.pool, cache: cache)
+      let segments = Segments(
+        GraphFacts(graph, infos, images: images, precision: precision), infos, pool: context.pool,
+        cache: cache)
       return Compiled(
         shapes, try Plan(segments.graph, captured: nil, custom: segments.segments),
         segments.segments)

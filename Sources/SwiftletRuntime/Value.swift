@@ -1,18 +1,24 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// A value inside a program: images whose channels lie side by side (channels-last), fp32 or bytes.
+/// A value inside a program: images whose channels lie side by side (channels-last): fp32, bf16 or
+/// bytes.
 ///
 /// A matrix N×C is N images of one pixel. int8 values are kept as bytes, shifted by 128.
 struct Value: Sendable {
   enum Kind: Sendable, Hashable {
     case float
+    /// bf16, of which an even number is stored: a zero takes the place of a last channel that is not
+    /// there, so that kernels may read pairs.
+    case bfloat
     /// 8-bit values, of which this one stands for zero.
     case byte(zeroPoint: UInt8)
   }
 
   let kind: Kind
-  let channels, height, width: Int
+  let channels: Int
+  var height: Int
+  let width: Int
   /// Pixels around the image that windows reach into; they hold zeros.
   var halo = Halo()
 
@@ -28,7 +34,15 @@ struct Value: Sendable {
     }
   }
 
-  var elementSize: Int { kind == .float ? 4 : 1 }
+  var elementSize: Int {
+    switch kind {
+    case .float: 4
+    case .bfloat: 2
+    case .byte: 1
+    }
+  }
+  /// Channels that have memory.
+  var storedChannels: Int { kind == .bfloat ? channels.roundedUp(to: 2) : channels }
   var pixels: Int { height * width }
   /// Elements of one image.
   var count: Int { channels * pixels }
@@ -38,7 +52,7 @@ struct Value: Sendable {
 
   /// Bytes between neighbours, halo included.
   var steps: ImageSteps {
-    var pixel = channels * elementSize
+    var pixel = storedChannels * elementSize
     if pixel % Self.aliasing == 0 && pixels > 1 { pixel += 64 }
     let row = (halo.left + width + halo.right) * pixel
     let image = ((halo.top + height + halo.bottom) * row).roundedUp(to: 64)

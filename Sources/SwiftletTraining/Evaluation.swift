@@ -1,7 +1,7 @@
 public import SwiftletCore
 public import SwiftletFormats
 public import SwiftletGraph
-import SwiftletRuntime
+public import SwiftletRuntime
 
 /// How well a classifier does on a data set.
 public struct Evaluation: Sendable, Codable, Equatable {
@@ -18,9 +18,20 @@ public struct Evaluation: Sendable, Codable, Equatable {
   /// - Throws: `badInput` if model and data do not fit: image channels, number of classes.
   public static func run(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
-    progress: Progress.Handler? = nil
+    precision: Precision = .fp32, progress: Progress.Handler? = nil
   ) throws -> Evaluation {
-    let session = try Session(graph.withLogitsOutput(), threads: threads)
+    try judge(
+      graph, on: data, batch: batch, threads: threads, precision: precision, progress: progress
+    ).evaluation
+  }
+
+  /// As ``run(_:on:batch:threads:precision:progress:)``, and whether each image's class is the
+  /// model's first choice: two models on the same images can then be compared image by image.
+  public static func judge(
+    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
+    precision: Precision = .fp32, progress: Progress.Handler? = nil
+  ) throws -> (evaluation: Evaluation, hits: [Bool]) {
+    let session = try Session(graph.withLogitsOutput(), threads: threads, precision: precision)
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
     var loss = 0.0
@@ -39,16 +50,19 @@ public struct Evaluation: Sendable, Codable, Equatable {
       try progress?(Progress("evaluate", completed: indices.last! + 1, total: data.count))
     }
     let images = Double(data.count)
-    return Evaluation(
+    let evaluation = Evaluation(
       top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
       loss: loss / images, images: data.count,
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
+    return (evaluation, counts.hits)
   }
 
   /// Correct answers so far.
   struct Counts {
     var first = 0
     var firstFive = 0
+    /// Whether each image was a hit of the first choice.
+    private(set) var hits: [Bool] = []
 
     /// - Precondition: One row of scores per label.
     mutating func add(_ logits: Tensor<Float>, _ labels: [Int]) {
@@ -62,6 +76,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
           ahead += 1
         }
         if ahead == 0 { first += 1 }
+        hits.append(ahead == 0)
         if ahead < 5 { firstFive += 1 }
       }
     }

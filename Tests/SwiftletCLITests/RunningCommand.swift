@@ -18,9 +18,12 @@ let command = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
   .deletingLastPathComponent().appending(path: "swiftlet")
 
 /// Runs the command.
-func swiftlet(_ arguments: String..., environment: [String: String] = [:]) throws
-  -> Outcome
-{
+func swiftlet(_ arguments: String..., environment: [String: String] = [:]) throws -> Outcome {
+  try swiftlet(arguments, environment: environment)
+}
+
+/// Runs the command.
+func swiftlet(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
   let process = Process()
   process.executableURL = command
   process.arguments = arguments

@@ -148,7 +148,7 @@ struct PassTests {
     #expect(try largestDifference(graph, result.graph) < 0.1)
     #expect(abs(result.drop) <= 2)
     #expect(result.graph.initializers["c2.quantized"]?.dtype == .int8)
-    #expect(result.graph.nodes.filter { $0.opType == "QuantizeLinear" }.count == 4)
+    #expect(result.graph.nodes.filter { $0.opType == "QuantizeLinear" }.count == 7)
     #expect(result.after.macs == result.before.macs)
     // Every weight lies on its channel's grid, whose end is the channel's largest weight.
     let codes: Tensor<Int8> = try #require(result.graph.initializers["f1.quantized"]).require()
@@ -156,6 +156,38 @@ struct PassTests {
       let line = codes.slice(axis: 0, range: row..<row + 1).elements
       #expect(line.map { abs(Int($0)) }.max() == 127)
     }
+  }
+
+  @Test func trainingWithQuantizationLosesLess() throws {
+    func loss(_ epochs: Int) throws -> CompressionResult {
+      try compress([
+        step(.quantize) {
+          $0.quantization.bits = 4
+          $0.quantization.qatEpochs = epochs
+          $0.quantization.qatLearningRate = 1e-3
+        }
+      ])
+    }
+    let (plain, trained) = (try loss(0), try loss(2))
+    #expect(trained.accuracyAfter.loss < plain.accuracyAfter.loss)
+    #expect(trained.drop <= 1)
+    // Nothing of what only training needs is left.
+    #expect(trained.after.fileBytes < plain.after.fileBytes + 200)
+    #expect(trained.graph.nodes.allSatisfy { $0.domain.isEmpty })
+    #expect(trained.graph.initializers["c2.quantized"]?.dtype == .int4)
+  }
+
+  @Test func precisionIsMixedWithinTheLimit() throws {
+    func mixed(_ drop: Double) throws -> CompressionResult {
+      try compress([step(.quantize) { $0.quantization.mixedDrop = drop }])
+    }
+    let result = try mixed(5)
+    #expect(result.drop <= 5)
+    #expect(result.graph.initializers.values.contains { $0.dtype == .int4 })
+    #expect(result.paired.images == 100 && result.paired.upperBound <= 5)
+    // A hundred images cannot show that less than a tenth of a point is lost.
+    let error = #expect(throws: SwiftletError.self) { try mixed(0.1) }
+    #expect(error?.code == .unsupported && error?.description.contains("more images") == true)
   }
 
   @Test func distillingMakesANarrowerStudent() throws {

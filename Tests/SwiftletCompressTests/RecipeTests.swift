@@ -30,7 +30,37 @@ struct RecipeTests {
     #expect(recipe.steps[2].calibrationImages == 64)
   }
 
+  @Test func settingsOfQuantizationAreRead() throws {
+    let recipe = try parse(
+      """
+      steps:
+        - technique: quantize
+          mode: weightOnly
+          bits: 4
+          observer: entropy
+          rounding: gptq
+          groupSize: 64
+          equalizes: true
+          correctsBias: false
+          keep: [conv1, fc2]
+          percentile: 99
+      """)
+    var settings = QuantizationSettings()
+    (settings.mode, settings.bits, settings.observer) = (.weightOnly, 4, .entropy)
+    (settings.rounding, settings.groupSize, settings.equalizes) = (.gptq, 64, true)
+    (settings.correctsBias, settings.keep, settings.percentile) = (false, ["conv1", "fc2"], 99)
+    #expect(recipe.steps[0].quantization == settings)
+  }
+
   @Test(arguments: [
+    ("steps: [{technique: quantize, bits: 5}]", "bits"),
+    ("steps: [{technique: quantize, observer: best}]", "observer"),
+    ("steps: [{technique: quantize, equalizes: 2}]", "equalizes"),
+    ("steps: [{technique: quantize, keep: conv1}]", "keep"),
+    ("steps: [{technique: quantize, mode: dynamic, bits: 4}]", "dynamic"),
+    ("steps: [{technique: quantize, mode: weightOnly, qatEpochs: 1}]", "static"),
+    ("steps: [{technique: quantize, percentile: 101}]", "percentile"),
+    ("steps: [{technique: quantize, mixedDrop: 1, bits: 4}]", "mixed"),
     ("", "steps"), ("steps: []", "steps"), ("steps: {a: 1}", "steps"), ("[1, 2]", "steps"),
     ("steps: [{ratio: 1}]", "technique"), ("steps: [{technique: magic}]", "magic"),
     ("steps: [{technique: svd, rank: 3}]", "rank"),

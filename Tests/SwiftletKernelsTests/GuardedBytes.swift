@@ -19,6 +19,10 @@ struct GuardedBytes {
     return Float(bitPattern: bits)
   }
 
+  mutating func takeHalf(at offset: Int) -> UInt16 {
+    UInt16(takeByte(at: offset)) | UInt16(takeByte(at: offset + 1)) << 8
+  }
+
   mutating func takeByte(at offset: Int) -> UInt8 {
     let byte = bytes[Self.margin + offset]
     bytes[Self.margin + offset] = Self.pattern

@@ -128,6 +128,44 @@ struct PoolKernelTests {
     }
   }
 
+  /// The largest bf16 is bf16, means are fp32.
+  @Test func bf16() {
+    var numbers = Numbers(seed: 6)
+    for pool in Pool.all {
+      let special: [Float] = pool.inWidth % 2 == 0 ? [.nan, .infinity, -.infinity, -0.0] : []
+      let x = numbers.floats(pool.inHeight * pool.inY, special: special).map(\.bfloat)
+      let (count, rows) = (pool.outHeight * pool.outY, 0..<pool.outHeight)
+      for kernel in WindowKernel.supported {
+        var most = GuardedBytes(count: 2 * count)
+        var mean = GuardedBytes(count: 4 * count)
+        unsafe x.withUnsafeBytes { x in
+          let (x, geometry) = (x.baseAddress!, pool.geometry(bytes: 2))
+          unsafe most.withPointer {
+            unsafe kernel.maxPoolBF16(geometry, from: x, to: $0, rows: rows)
+          }
+          var wide = geometry
+          (wide.outX, wide.outY) = (2 * geometry.outX, 2 * geometry.outY)
+          unsafe mean.withPointer {
+            unsafe kernel.averagePoolBF16(wide, includePad: true, from: x, to: $0, rows: rows)
+          }
+        }
+        var wrong = 0
+        pool.forEachOutput { at, rows, count in
+          let inside = rows.joined().map { Float(bfloat: x[$0]) }
+          let largest =
+            inside.contains { $0.isNaN } ? .nan : inside.reduce(-.infinity, max)
+          if !same(Float(bfloat: most.takeHalf(at: 2 * at)), largest) { wrong += 1 }
+          let sum = rows.reduce(Float(0)) {
+            $0 + $1.reduce(Float(0)) { $0 + Float(bfloat: x[$1]) }
+          }
+          if !same(mean.takeFloat(at: 4 * at), sum / Float(max(count, 1))) { wrong += 1 }
+        }
+        #expect(wrong == 0, "\(kernel.name): \(pool)")
+        #expect(most.isUntouched && mean.isUntouched, "\(kernel.name): \(pool)")
+      }
+    }
+  }
+
   @Test func u8() {
     var numbers = Numbers(seed: 4)
     for pool in Pool.all {

@@ -11,6 +11,8 @@ struct ProductCase: CustomStringConvertible {
   /// Elements between neighbouring windows, and between segments.
   var input, output, addend: ImageSteps
   var outerStep = 0, innerStep = 0
+  /// Whether results are the largest of 2×2: width and height count those.
+  var isPooled = false
   /// Elements between the weights of neighbouring columns.
   var columnStep: Int
 
@@ -91,9 +93,10 @@ struct ProductCase: CustomStringConvertible {
   /// - Parameters:
   ///   - size: Bytes of an element of the inputs.
   ///   - resultSize: Bytes of an element of the results.
+  ///   - addendSize: Bytes of an element of the addends.
   func product(
     _ kernel: ProductKernel, _ weights: AlignedMemory, _ ending: Product.Ending, size: Int,
-    resultSize: Int, threads: Int = 1
+    resultSize: Int, addendSize: Int = 4, threads: Int = 1
   ) -> Product {
     func bytes(_ steps: ImageSteps, _ size: Int) -> ImageSteps {
       ImageSteps(pixel: size * steps.pixel, row: size * steps.row, image: size * steps.image)
@@ -101,9 +104,9 @@ struct ProductCase: CustomStringConvertible {
     let elements = kernel.elementsPerWord
     let geometry = Product.Geometry(
       width: width, height: height, input: bytes(input, size), output: bytes(output, resultSize),
-      addend: bytes(addend, 4), outer: outer, inner: inner,
+      addend: bytes(addend, addendSize), outer: outer, inner: inner,
       words: (length + elements - 1) / elements, outerStep: size * outerStep,
-      innerStep: size * innerStep)
+      innerStep: size * innerStep, isPooled: isPooled)
     return Product(kernel, geometry, columns: columns, weights: weights, ending, threads: threads)
   }
 }
@@ -123,10 +126,13 @@ struct GuardedProduct {
   ///   - cuts: The pieces in which the work is done; all at once by default.
   func run<Element: BitwiseCopyable>(
     _ product: Product, _ input: some Collection<Element>, slack: Int, addend: [Float]? = nil,
-    byteCount: Int, images: Int, at side: GuardedPages.Side, cuts: [Range<Int>]? = nil
+    halfAddend: [UInt16]? = nil, byteCount: Int, images: Int, at side: GuardedPages.Side,
+    cuts: [Range<Int>]? = nil
   ) -> [UInt8] {
     let source = unsafe inputs.place(input, slack: slack, at: side)
-    let added = unsafe addend.map { unsafe UnsafeRawPointer(addends.place($0, at: side)) }
+    let added =
+      unsafe addend.map { unsafe UnsafeRawPointer(addends.place($0, at: side)) }
+      ?? halfAddend.map { unsafe UnsafeRawPointer(addends.place($0, at: side)) }
     let target = unsafe outputs.place([UInt8](repeating: Self.pattern, count: byteCount), at: side)
     for items in cuts ?? [0..<product.items(images: images)] {
       unsafe product.run(source, addend: added, into: target, images: images, items: items)
@@ -141,6 +147,11 @@ extension Array where Element == UInt8 {
     var bits: UInt32 = 0
     for i in 0..<4 { bits |= UInt32(self[4 * index + i]) << UInt32(8 * i) }
     return Float(bitPattern: bits)
+  }
+
+  /// The bf16 number at a place, as fp32.
+  func bfloat(_ index: Int) -> Float {
+    Float(bfloat: UInt16(self[2 * index]) | UInt16(self[2 * index + 1]) << 8)
   }
 
   /// Stores an fp32 number at a place.

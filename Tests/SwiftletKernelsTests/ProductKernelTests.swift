@@ -3,7 +3,7 @@ import SwiftletKernels
 import Testing
 
 /// Sizes m×n×k: all small ones around the widths of registers and tiles, and each axis in full.
-private let sizes: [(m: Int, n: Int, k: Int)] = {
+let productSizes: [(m: Int, n: Int, k: Int)] = {
   let small = [1, 2, 3, 4, 5, 7, 8, 9, 13, 14, 15, 16, 17, 29, 32, 33, 65]
   let few = [1, 6, 16, 35, 67]
   var sizes = small.flatMap { k in small.flatMap { n in small.map { ($0, n, k) } } }
@@ -15,14 +15,15 @@ private let sizes: [(m: Int, n: Int, k: Int)] = {
   // Sums grow with the depth, and weights are packed once for all m.
   return sizes.sorted { ($0.2, $0.1, $0.0) < ($1.2, $1.1, $1.0) }
 }()
-private let limit = 67
+let productLimit = 67
+private let limit = productLimit
 private let inputStep = 71
 
-private func names(_ operands: ProductKernel.Operands) -> [String] {
+func productKernels(_ operands: ProductKernel.Operands) -> [String] {
   ProductKernel.supported.filter { $0.operands == operands }.map(\.name)
 }
 
-private func kernel(_ name: String) throws -> ProductKernel {
+func productKernel(_ name: String) throws -> ProductKernel {
   try #require(ProductKernel.supported.first { $0.name == name })
 }
 
@@ -66,9 +67,9 @@ struct FloatProductTests {
     return abs(Double(y) - expected) <= Double(terms + 2) * 0x1p-23 * size ? 0 : 1
   }
 
-  @Test(arguments: names(.float))
+  @Test(arguments: productKernels(.float))
   func sizesAroundTiles(name: String) throws {
-    let kernel = try kernel(name)
+    let kernel = try productKernel(name)
     var numbers = Numbers(seed: 1)
     let a = numbers.floats(limit * inputStep)
     let b = numbers.floats(limit * limit)
@@ -79,7 +80,7 @@ struct FloatProductTests {
     var packed: (n: Int, k: Int, memory: AlignedMemory)?
     sums = [Double](repeating: 0, count: limit * limit)
     magnitudes = sums
-    for (index, size) in sizes.enumerated() {
+    for (index, size) in productSizes.enumerated() {
       while depth < size.k {
         for m in 0..<limit {
           for n in 0..<limit {
@@ -122,9 +123,9 @@ struct FloatProductTests {
   }
 
   /// Windows with strides, dilation and gaps, NaN and infinities, work cut in any way.
-  @Test(arguments: names(.float))
+  @Test(arguments: productKernels(.float))
   func windows(name: String) throws {
-    let kernel = try kernel(name)
+    let kernel = try productKernel(name)
     var numbers = Numbers(seed: 2)
     let runner = GuardedProduct()
     for round in 0..<300 {
@@ -228,9 +229,9 @@ struct IntegerProductTests {
 
   private static func slack(_ length: Int) -> Int { (length + 3) / 4 * 4 - length }
 
-  @Test(arguments: names(.integer))
+  @Test(arguments: productKernels(.integer))
   func sizesAroundTiles(name: String) throws {
-    let kernel = try kernel(name)
+    let kernel = try productKernel(name)
     var generator = RandomGenerator(seed: 3)
     let (inputs, weights) = Self.extremes
     let a = (0..<limit * inputStep).map { _ in inputs[generator.below(inputs.count)] }
@@ -239,7 +240,7 @@ struct IntegerProductTests {
     var sums = [Int32](repeating: 0, count: limit * limit)
     var depth = 0
     var packed: (n: Int, k: Int, memory: AlignedMemory)?
-    for (index, size) in sizes.enumerated() {
+    for (index, size) in productSizes.enumerated() {
       while depth < size.k {
         for m in 0..<limit {
           for n in 0..<limit {
@@ -274,9 +275,9 @@ struct IntegerProductTests {
   }
 
   /// Windows with strides, dilation and gaps, work cut in any way.
-  @Test(arguments: names(.integer))
+  @Test(arguments: productKernels(.integer))
   func windows(name: String) throws {
-    let kernel = try kernel(name)
+    let kernel = try productKernel(name)
     var numbers = Numbers(seed: 4)
     let runner = GuardedProduct()
     for round in 0..<300 {
@@ -316,9 +317,11 @@ struct IntegerProductTests {
   }
 
   /// The deepest sums that are lowered, of the largest products.
-  @Test(arguments: names(.integer), [(UInt8(255), Int8(-128)), (255, 127), (1, -128), (128, -127)])
+  @Test(
+    arguments: productKernels(.integer),
+    [(UInt8(255), Int8(-128)), (255, 127), (1, -128), (128, -127)])
   func deepSums(name: String, values: (x: UInt8, w: Int8)) throws {
-    let kernel = try kernel(name)
+    let kernel = try productKernel(name)
     let (depth, columns) = (1 << 15, 19)
     let test = ProductCase(m: 3, n: columns, k: depth, inputStep: depth, columnStep: depth)
     let x = [UInt8](repeating: values.x, count: test.inputCount)
@@ -342,9 +345,9 @@ struct IntegerProductTests {
   }
 
   /// Results far beyond a byte are cut off, on both sides.
-  @Test(arguments: names(.integer), [Float(3e5), -3e5, .infinity, -.infinity])
+  @Test(arguments: productKernels(.integer), [Float(3e5), -3e5, .infinity, -.infinity])
   func saturates(name: String, scale: Float) throws {
-    let kernel = try kernel(name)
+    let kernel = try productKernel(name)
     let test = ProductCase(m: 15, n: 33, k: 9, inputStep: 9, columnStep: 9)
     let x = [UInt8](repeating: 255, count: test.inputCount)
     let w = [Int8](repeating: 127, count: test.weightCount)

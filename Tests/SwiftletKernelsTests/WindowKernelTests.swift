@@ -66,6 +66,56 @@ private struct Window {
 
 /// Every tier against the definition, one output at a time.
 struct WindowKernelTests {
+  @Test func depthwiseBF16() {
+    var numbers = Numbers(seed: 5)
+    for window in Window.all {
+      let taps = window.kernel * window.kernel
+      let special: [Float] = window.width % 3 == 0 ? [.nan, .infinity, -.infinity] : []
+      let x = numbers.floats(window.inCount, special: special).map(\.bfloat)
+      let w = numbers.floats(taps * window.channels)
+      let bias = numbers.floats(window.channels)
+      let (low, high): (Float, Float) =
+        window.channels % 2 == 0 ? (-20, 30) : (-.infinity, .infinity)
+      for kernel in WindowKernel.supported {
+        var out = GuardedBytes(count: 2 * window.height * window.outY)
+        unsafe out.withPointer { out in
+          unsafe x.withUnsafeBytes { x in
+            unsafe w.withUnsafeBufferPointer { w in
+              unsafe bias.withUnsafeBufferPointer { bias in
+                var weights = unsafe DepthwiseF32(
+                  weights: w.baseAddress!, bias: bias.baseAddress!)
+                unsafe (weights.low, weights.high) = (low, high)
+                unsafe kernel.depthwiseBF16(
+                  window.geometry(inBytes: 2, outBytes: 2), weights, from: x.baseAddress!, to: out,
+                  rows: 0..<window.height)
+              }
+            }
+          }
+        }
+        var wrong = 0
+        window.forEachOutput { at, c, taps in
+          var (sum, size) = (Double(bias[c]), abs(Double(bias[c])))
+          for tap in taps {
+            let product = Double(Float(bfloat: x[tap.x])) * Double(w[tap.w])
+            sum += product
+            size += abs(product)
+          }
+          let y = Float(bfloat: out.takeHalf(at: 2 * at))
+          if sum.isNaN {
+            if !y.isNaN { wrong += 1 }
+            return
+          }
+          let bound = sum.isFinite ? Double(taps.count + 2) * 0x1p-23 * size : 0
+          func result(_ sum: Double) -> Float {
+            Float(bfloat: Float(min(max(sum, Double(low)), Double(high))).bfloat)
+          }
+          if !(result(sum - bound)...result(sum + bound) ~= y) { wrong += 1 }
+        }
+        #expect(wrong == 0 && out.isUntouched, "\(kernel.name): \(window)")
+      }
+    }
+  }
+
   @Test func depthwiseF32() {
     var numbers = Numbers(seed: 1)
     for window in Window.all {

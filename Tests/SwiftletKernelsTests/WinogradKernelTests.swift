@@ -71,11 +71,41 @@ struct WinogradKernelTests {
     }
   }
 
-  /// The result N×H×W×O; what is outside of it must stay as it was.
+  /// Pooled results are the largest of 2×2, bit for bit.
+  @Test(
+    arguments: WinogradKernel.supported.map(\.name),
+    WinogradCase.all.filter { !$0.hasAddend && $0.height > 1 })
+  fileprivate func pools(_ name: String, _ test: WinogradCase) {
+    let kernel = WinogradKernel.supported.first { $0.name == name }!
+    var generator = RandomGenerator(seed: 8)
+    func normal(_ count: Int) -> [Float] {
+      Tensor<Float>([count], normalUsing: &generator).elements
+    }
+    let (c, o) = (test.channels, test.columns)
+    let pixels = normal(test.images * test.rows * test.line * c)
+    let (weights, bias) = (Tensor([o, c, 3, 3], normal(o * c * 9)), normal(o))
+    let plain = run(kernel, test, pixels, weights, bias, nil, low: -2, high: 3)
+    let pooled = run(kernel, test, pixels, weights, bias, nil, isPooled: true, low: -2, high: 3)
+    let (height, width) = (test.height / 2, test.width / 2)
+    let expected = (0..<test.images * height * width * o).map { index -> Float in
+      let (pixel, n) = (index / o, index % o)
+      let (line, x) = (pixel / width, pixel % width)
+      let (image, y) = (line / height, line % height)
+      return [(0, 0), (0, 1), (1, 0), (1, 1)].map { dy, dx in
+        plain[((image * test.height + 2 * y + dy) * test.width + 2 * x + dx) * o + n]
+      }.max()!
+    }
+    #expect(pooled == expected)
+  }
+
+  /// The result N×H×W×O, or half as high and wide if it is pooled; what is outside of it must stay as
+  /// it was.
   private func run(
     _ kernel: WinogradKernel, _ test: WinogradCase, _ pixels: [Float], _ weights: Tensor<Float>,
-    _ bias: [Float], _ addend: [Float]?, low: Float, high: Float
+    _ bias: [Float], _ addend: [Float]?, isPooled: Bool = false, low: Float, high: Float
   ) -> [Float] {
+    let span = isPooled ? 2 : 1
+    let (height, width) = (test.height / span, test.width / span)
     let (c, o, n) = (test.channels, test.columns, test.m + 2)
     let tiles = test.images * test.tilesX * test.tilesY
     // Rows of coefficients have a gap.
@@ -85,16 +115,16 @@ struct WinogradKernelTests {
       steps: ImageSteps(pixel: 4 * c, row: 4 * c * test.line, image: 4 * c * test.line * test.rows),
       pitch: inputPitch, plane: tiles * inputPitch)
     let steps = ImageSteps(
-      pixel: 4 * o, row: 4 * o * test.width, image: 4 * o * test.width * test.height)
+      pixel: 4 * o, row: 4 * o * width, image: 4 * o * width * height)
     let output = WinogradKernel.Side(
       m: test.m, channels: o, tilesX: test.tilesX, tilesY: test.tilesY, steps: steps,
       pitch: outputPitch, plane: tiles * outputPitch)
     let memory = AlignedMemory(pixels)
     let coefficients = AlignedMemory(byteCount: n * n * input.plane)
     let sums = AlignedMemory(byteCount: n * n * output.plane)
-    let factors = kernel.coefficients(m: test.m, weights, .serial)
+    let factors = kernel.coefficients(m: test.m, weights, columns: 0..<o)
     let guardValue: Float = 123
-    let count = test.images * test.height * test.width * o
+    let count = test.images * height * width * o
     let result = AlignedMemory([Float](repeating: guardValue, count: count + 64))
     let added = addend.map { AlignedMemory($0) }
     // In two pieces, as threads would.
@@ -119,8 +149,8 @@ struct WinogradKernelTests {
       }
     }
     let ending = WinogradKernel.Ending(
-      width: test.width, height: test.height, bias: AlignedMemory(bias), addend: steps, low: low,
-      high: high)
+      isPooled: isPooled, width: width, height: height, bias: AlignedMemory(bias), addend: steps,
+      low: low, high: high)
     unsafe kernel.synthesize(
       output, ending, channelsFrom: 0, sums.base,
       addend: added.map { unsafe UnsafeRawPointer($0.base) },

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "swiftlet_isa.h"
+#include "swiftlet_groupwise_kernels.h"
 #include "swiftlet_product_kernels.h"
 #include "swiftlet_winograd_kernels.h"
 

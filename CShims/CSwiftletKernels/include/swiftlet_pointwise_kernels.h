@@ -80,6 +80,18 @@ typedef struct {
                               const void *pixels, float *planes, size_t first_row,
                               size_t last_row);
 
+  /* bf16, rounded as lanes/bf16.h says: y = min(high, max(low, a + b)), each operation in fp32;
+   * rows of channels, strides in bytes, where behind an odd number of channels a zero is stored, so
+   * that words of two are whole; and images as above, with that zero. */
+  void (*add_bf16)(size_t count, const uint16_t *a, const uint16_t *b, float low, float high,
+                   uint16_t *y);
+  void (*f32_to_bf16)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x, uint16_t *y,
+                      ptrdiff_t stride_y);
+  void (*bf16_to_f32)(size_t rows, size_t channels, const uint16_t *x, ptrdiff_t stride_x, float *y,
+                      ptrdiff_t stride_y);
+  void (*planes_to_pixels_bf16)(const swl_planes *, const float *planes, void *pixels,
+                                size_t first_row, size_t last_row);
+
   void (*activate)(swl_activation, size_t count, const float *x, float alpha, float beta, float *y);
   /* y[i] = table[x[i]]. */
   void (*lookup_u8)(size_t count, const uint8_t *x, const uint8_t table[256], uint8_t *y);

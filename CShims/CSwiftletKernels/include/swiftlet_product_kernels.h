@@ -4,7 +4,7 @@
  * For an output pixel p and column n
  *     out[p][n] = finish(sum over s, k of in[p][segment s][word k] . weights[s][k][n]).
  * The depth of the sum is cut into outer x inner segments of contiguous words. A word has four
- * bytes: one fp32, or four u8 against four s8. Nothing is laid out anew: windows that overlap are
+ * bytes: one fp32, two bf16, or four u8 against four s8. Nothing is laid out anew: windows that overlap are
  * read where they lie (implicit im2col). */
 #pragma once
 #include <stdbool.h>
@@ -13,8 +13,9 @@
 
 #include "swiftlet_isa.h"
 
-/* What is multiplied: fp32 by fp32 in fp32; u8 by s8, exact in int32. */
-typedef enum { SWL_PRODUCT_F32, SWL_PRODUCT_U8S8 } swl_product_type;
+/* What is multiplied: fp32 by fp32 in fp32; bf16 by bf16 in fp32, where numbers below 2^-126 may count
+ * as zero; u8 by s8, exact in int32. */
+typedef enum { SWL_PRODUCT_F32, SWL_PRODUCT_BF16, SWL_PRODUCT_U8S8 } swl_product_type;
 
 typedef struct {
   /* Outputs per image, and the bytes between what belongs to neighbouring outputs. */
@@ -30,7 +31,7 @@ typedef struct {
   /* From swl_product_pack; bias (fp32, or int32 for integers) and scale are padded to whole
    * panels. */
   const void *weights, *bias;
-  /* fp32: clamp(sum + bias + addend, low, high).
+  /* fp32 and bf16: clamp(sum + bias + addend, low, high).
    * Integers: clamp((sum + bias) . scale[n], low, high); then, for bytes,
    * roundTiesToEven(that) + zero_point, where the limits are whole numbers that keep it within
    * 0...255. */
@@ -38,15 +39,21 @@ typedef struct {
   float low, high;
   int32_t zero_point;
   bool to_bytes;
+  /* A result is the largest of 2 x 2 neighbouring windows: width and height count results, in_x and
+   * in_y lie between windows. All that follows a sum keeps its order, so that it is done but once.
+   * There can be no addend. */
+  bool pooled;
+  /* With bf16: whether results are rounded to bf16 (lanes/bf16.h), and addends are bf16. */
+  bool to_bf16, addend_bf16;
 } swl_product;
 
 /* One tile: up to `rows` output pixels by one panel from `column` on. Rows are addressed one by
- * one; entries past `count` repeat the last and are not stored. */
+ * one; entries past `count` repeat the last and are not stored. Pooled, four rows make one pixel. */
 typedef void (*swl_tile_fn)(const swl_product *product, const uint8_t *const *in,
                             const uint8_t *panel, size_t column, size_t count, uint8_t *const *out,
                             const uint8_t *const *addend);
 
-enum { SWL_TILE_MAX_ROWS = 14 };
+enum { SWL_TILE_MAX_ROWS = 14, SWL_TILE_MAX_POOLED = 3 };
 
 typedef struct {
   const char *name;
@@ -60,6 +67,9 @@ typedef struct {
   size_t rows;
   /* By number of vectors less one, and of rows less one. */
   swl_tile_fn tiles[2][SWL_TILE_MAX_ROWS];
+  /* Most pixels of a pooled tile, and such tiles by number of vectors and of pixels less one. */
+  size_t pooled;
+  swl_tile_fn pooled_tiles[2][SWL_TILE_MAX_POOLED];
 } swl_product_kernel;
 
 /* Best first; the last of each type runs everywhere. */
@@ -71,7 +81,8 @@ const swl_product_kernel *swl_product_kernel_at(size_t index);
 size_t swl_product_padded_columns(const swl_product_kernel *kernel, size_t columns);
 
 /* Packs weights panel by panel. Element e of column n is source[n . column_step + offsets[e]], or
- * zero where the offset is negative; there are four (bytes) or one (fp32) elements per word. */
+ * zero where the offset is negative; there are four (bytes), two (bf16) or one (fp32) elements per
+ * word. What becomes bf16 is given as fp32, and rounded. */
 void swl_product_pack(const swl_product_kernel *kernel, size_t words, size_t columns,
                       const void *source, size_t column_step, const int32_t *offsets,
                       void *packed);
@@ -80,6 +91,6 @@ void swl_product_pack(const swl_product_kernel *kernel, size_t words, size_t col
 size_t swl_product_items(const swl_product_kernel *kernel, const swl_product *product,
                          size_t images);
 
-/* Computes the pieces from `first` up to `last`. The addend may be NULL, and is used by fp32 only. */
+/* Computes the pieces from `first` up to `last`. The addend may be NULL, and is not used by integers. */
 void swl_product_run(const swl_product_kernel *kernel, const swl_product *product, const void *in,
                      const void *addend, void *out, size_t images, size_t first, size_t last);

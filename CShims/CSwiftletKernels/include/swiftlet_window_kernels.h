@@ -57,9 +57,14 @@ typedef struct {
 typedef struct {
   const char *name;
   swl_isa isa;
+  /* A CPU feature that the tier does not include; NULL if none is needed. */
+  const char *feature;
   /* in: the first tap of output (0, 0); out: output (0, 0). */
   void (*depthwise_f32)(const swl_window *, const swl_depthwise_f32 *, const void *in, void *out,
                         size_t first_row, size_t last_row);
+  /* From bf16 to bf16, weights and sums in fp32. */
+  void (*depthwise_bf16)(const swl_window *, const swl_depthwise_f32 *, const void *in, void *out,
+                         size_t first_row, size_t last_row);
   void (*depthwise_u8_u8)(const swl_window *, const swl_depthwise_u8 *, const void *in, void *out,
                           size_t first_row, size_t last_row);
   /* The result is v. */
@@ -69,11 +74,16 @@ typedef struct {
    * The largest value, NaN if one is; where no tap is inside, the lowest value of the type. */
   void (*max_pool_f32)(const swl_pool *, const void *in, void *out, size_t first_row,
                        size_t last_row);
+  void (*max_pool_bf16)(const swl_pool *, const void *in, void *out, size_t first_row,
+                        size_t last_row);
   void (*max_pool_u8)(const swl_pool *, const void *in, void *out, size_t first_row,
                       size_t last_row);
   /* The sum of the sums of the window's rows, divided by n; 0 if n is 0. */
   void (*average_pool_f32)(const swl_pool *, bool include_pad, const void *in, void *out,
                            size_t first_row, size_t last_row);
+  /* From bf16 to fp32. */
+  void (*average_pool_bf16)(const swl_pool *, bool include_pad, const void *in, void *out,
+                            size_t first_row, size_t last_row);
   void (*average_pool_u8)(const swl_pool *, const swl_average_u8 *, const void *in, void *out,
                           size_t first_row, size_t last_row);
 } swl_window_kernel;

@@ -8,6 +8,7 @@
  *
  * Source: Lavin and Gray 2016. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "swiftlet_isa.h"
@@ -22,8 +23,10 @@ typedef struct {
 } swl_winograd;
 
 /* What becomes of results: y = min(high, max(low, sum + bias[c] + addend)); only those inside of
- * width x height are stored. The addend may be NULL. */
+ * width x height are stored. The addend may be NULL. Pooled, a result is the largest of 2 x 2 sums,
+ * width, height and the steps of the output count those, and there is no addend. */
 typedef struct {
+  bool pooled;
   size_t width, height;
   const float *bias;
   const void *addend;

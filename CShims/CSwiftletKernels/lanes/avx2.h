@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bf16.h"
+
 #pragma STDC FP_CONTRACT OFF
 
 #define LANES 8
@@ -36,6 +38,17 @@ LANE_FN void vf_store(float *p, vf v, size_t n) {
   else
     _mm256_maskstore_ps(p, first_lanes(n), v);
 }
+LANE_FN vf vf_load_bf16(const uint16_t *p, size_t n) {
+  if (n >= LANES) return swl_from_bf16x8(_mm_loadu_si128((const __m128i *)p));
+  __m128i few = _mm_setzero_si128();
+  memcpy(&few, p, 2 * n);
+  return swl_from_bf16x8(few);
+}
+LANE_FN void vf_store_bf16(uint16_t *p, vf v, size_t n) {
+  const __m128i narrow = swl_bf16x8(v);
+  memcpy(p, &narrow, n >= LANES ? 16 : 2 * n);
+}
+LANE_FN vi vi_bf16(vf v) { return (vi)swl_bf16_lanes8(v); }
 LANE_FN vi vi_load(const int32_t *p, size_t n) {
   return (vi)(n >= LANES ? _mm256_loadu_si256((const __m256i *)p)
                          : _mm256_maskload_epi32(p, first_lanes(n)));

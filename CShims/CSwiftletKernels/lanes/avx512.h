@@ -1,16 +1,22 @@
 /* Sixteen channels at a time; lanes/scalar.h says what the names mean. SWL_VNNI adds the dot
- * products of bytes. */
+ * products of bytes, SWL_AVX512BF16 both them and the rounding to bf16. */
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "bf16.h"
+
 #pragma STDC FP_CONTRACT OFF
 
 #define LANES 16
 #define BYTE_LANES 64
-#if defined(SWL_VNNI)
+#if defined(SWL_AVX512BF16)
+#define SWL_VNNI 1
+#define SWL_TARGET \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,fma")))
+#elif defined(SWL_VNNI)
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
 #else
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
@@ -34,6 +40,22 @@ LANE_FN void vf_store(float *p, vf v, size_t n) {
   else
     _mm512_mask_storeu_ps(p, first_lanes(n), v);
 }
+LANE_FN vf vf_load_bf16(const uint16_t *p, size_t n) {
+  return swl_from_bf16x16(n >= LANES ? _mm256_loadu_si256((const __m256i *)p)
+                                     : _mm256_maskz_loadu_epi16(first_lanes(n), p));
+}
+LANE_FN void vf_store_bf16(uint16_t *p, vf v, size_t n) {
+#if defined(SWL_AVX512BF16)
+  const __m256i narrow = (__m256i)_mm512_cvtneps_pbh(v);
+#else
+  const __m256i narrow = swl_bf16x16(v);
+#endif
+  if (n >= LANES)
+    _mm256_storeu_si256((__m256i *)p, narrow);
+  else
+    _mm256_mask_storeu_epi16(p, first_lanes(n), narrow);
+}
+LANE_FN vi vi_bf16(vf v) { return (vi)swl_bf16_lanes16(v); }
 LANE_FN vi vi_load(const int32_t *p, size_t n) {
   return (vi)(n >= LANES ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi32(first_lanes(n), p));
 }

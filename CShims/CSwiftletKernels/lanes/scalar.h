@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bf16.h"
+
 #pragma STDC FP_CONTRACT OFF
 
 #define LANES 1
@@ -27,6 +29,10 @@ LANE_FN vf vf_set(float x) { return x; }
 LANE_FN vi vi_set(int32_t x) { return x; }
 LANE_FN vf vf_load(const float *p, size_t n) { return *p; }
 LANE_FN void vf_store(float *p, vf v, size_t n) { *p = v; }
+LANE_FN vf vf_load_bf16(const uint16_t *p, size_t n) { return swl_from_bf16(*p); }
+LANE_FN void vf_store_bf16(uint16_t *p, vf v, size_t n) { *p = swl_bf16(v); }
+/* The bf16 in the lower half of each lane. */
+LANE_FN vi vi_bf16(vf v) { return swl_bf16(v); }
 LANE_FN vi vi_load(const int32_t *p, size_t n) { return *p; }
 LANE_FN vi vi_load_u8(const uint8_t *p, size_t n) { return *p; }
 /* The low byte of each lane. */

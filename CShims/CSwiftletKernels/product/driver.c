@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "../lanes/bf16.h"
 #include "product.h"
 
 static size_t ceiling(size_t count, size_t divisor) { return (count + divisor - 1) / divisor; }
@@ -24,6 +25,12 @@ void swl_product_pack(const swl_product_kernel *kernel, size_t words, size_t col
         } else if (kernel->type == SWL_PRODUCT_F32) {
           const float *column = (const float *)source + n * column_step;
           if (offsets[word] >= 0) memcpy(&value, column + offsets[word], 4);
+        } else if (kernel->type == SWL_PRODUCT_BF16) {
+          const float *column = (const float *)source + n * column_step;
+          for (size_t e = 0; e < 2; e++) {
+            const int32_t offset = offsets[2 * word + e];
+            if (offset >= 0) value |= (uint32_t)swl_bf16(column[offset]) << 16 * e;
+          }
         } else {
           const uint8_t *column = (const uint8_t *)source + n * column_step;
           for (size_t e = 0; e < 4; e++) {
@@ -39,7 +46,8 @@ void swl_product_pack(const swl_product_kernel *kernel, size_t words, size_t col
 /* Row tiles of equal height, or one less, as few as there can be. */
 static size_t row_tiles(const swl_product_kernel *kernel, const swl_product *product,
                         size_t images) {
-  return ceiling(images * product->height * product->width, kernel->rows);
+  return ceiling(images * product->height * product->width,
+                 product->pooled ? kernel->pooled : kernel->rows);
 }
 
 static size_t blocks(const swl_product_kernel *kernel, const swl_product *product) {
@@ -67,6 +75,13 @@ static position position_of(const swl_product *p, size_t pixel) {
   return (position){pixel % p->width, line % p->height, line / p->height};
 }
 
+static void advance(position *at, const swl_product *p, size_t steps) {
+  at->x += steps;
+  if (at->x < p->width) return;
+  at->x = 0;
+  if (++at->y == p->height) at->y = 0, at->image++;
+}
+
 /* The rows of a tile of `count` pixels from a position on, which is moved behind them. */
 static void locate(rows *rows, const swl_product *p, const uint8_t *in, const uint8_t *addend,
                    uint8_t *out, position *at, size_t count) {
@@ -85,11 +100,7 @@ static void locate(rows *rows, const swl_product *p, const uint8_t *in, const ui
       source += p->in_x, target += p->out_x;
       if (other) other += p->addend_x;
     }
-    at->x += steps;
-    if (at->x == p->width) {
-      at->x = 0;
-      if (++at->y == p->height) at->y = 0, at->image++;
-    }
+    advance(at, p, steps);
   }
   /* Tiles come in a few heights only: rows that are missing repeat the last. */
   for (size_t r = count; r < SWL_TILE_MAX_ROWS; r++) {
@@ -97,6 +108,23 @@ static void locate(rows *rows, const swl_product *p, const uint8_t *in, const ui
     rows->out[r] = rows->out[count - 1];
     rows->addend[r] = rows->addend[count - 1];
   }
+}
+
+/* The same where four windows make a pixel. */
+static void locate_pooled(rows *rows, const swl_product *p, const uint8_t *in, uint8_t *out,
+                          position *at, size_t count) {
+  for (size_t r = 0; r < SWL_TILE_MAX_POOLED; r++) {
+    const ptrdiff_t i = (ptrdiff_t)at->image, j = (ptrdiff_t)at->y, k = (ptrdiff_t)at->x;
+    const uint8_t *source = in + i * p->in_image + 2 * j * p->in_y + 2 * k * p->in_x;
+    rows->in[4 * r] = source;
+    rows->in[4 * r + 1] = source + p->in_x;
+    rows->in[4 * r + 2] = source + p->in_y;
+    rows->in[4 * r + 3] = source + p->in_y + p->in_x;
+    rows->out[r] = out + i * p->out_image + j * p->out_y + k * p->out_x;
+    /* Pixels that are missing repeat the last. */
+    if (r + 1 < count) advance(at, p, 1);
+  }
+  advance(at, p, 1);
 }
 
 void swl_product_run(const swl_product_kernel *kernel, const swl_product *product, const void *in,
@@ -117,12 +145,16 @@ void swl_product_run(const swl_product_kernel *kernel, const swl_product *produc
     for (; tile < stop; tile++) {
       const size_t count = pixels / tiles + (tile < pixels % tiles);
       rows rows;
-      locate(&rows, product, in, addend, out, &at, count);
+      if (product->pooled)
+        locate_pooled(&rows, product, in, out, &at, count);
+      else
+        locate(&rows, product, in, addend, out, &at, count);
       for (size_t column = start; column < end; column += panel) {
         const uint8_t *weights = (const uint8_t *)product->weights + 4 * words * column;
         const size_t vectors = product->columns - column > kernel->lanes ? 2 : 1;
-        kernel->tiles[vectors - 1][count - 1](product, rows.in, weights, column, count, rows.out,
-                                              addend ? rows.addend : NULL);
+        const swl_tile_fn tile = product->pooled ? kernel->pooled_tiles[vectors - 1][count - 1]
+                                                 : kernel->tiles[vectors - 1][count - 1];
+        tile(product, rows.in, weights, column, count, rows.out, addend ? rows.addend : NULL);
       }
     }
   }

@@ -20,6 +20,7 @@ SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
 SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
   return _mm256_fmadd_ps(inputs, weights, sums);
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_ps(a, b); }
 
 /* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
 SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t first, uint8_t *out,
@@ -48,9 +49,11 @@ SWL_TILE_PAIR(1)
 SWL_TILE_PAIR(2)
 SWL_TILE_PAIR(4)
 SWL_TILE_PAIR(6)
+SWL_POOLED_PAIR(4)
 
 const swl_product_kernel swl_product_f32_avx2 = {
     "f32 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_F32, SWL_LANES, 6,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6),
+    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
 
 #endif

@@ -18,6 +18,7 @@ SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
 SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
   return _mm512_fmadd_ps(inputs, weights, sums);
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_ps(a, b); }
 
 /* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
 SWL_INLINE void finish_vector(__m512 value, const swl_product *product, size_t first, uint8_t *out,
@@ -48,9 +49,13 @@ SWL_TILE_PAIR(8)
 SWL_TILE_PAIR(10)
 SWL_TILE_PAIR(12)
 SWL_TILE_PAIR(14)
+SWL_POOLED_PAIR(4)
+SWL_POOLED_PAIR(8)
+SWL_POOLED_PAIR(12)
 
 const swl_product_kernel swl_product_f32_avx512 = {
     "f32 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_F32, SWL_LANES, 14,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14),
+    3, SWL_POOLED(SWL_POOLED_NAME, 4, 8, 12)};
 
 #endif

@@ -15,3 +15,7 @@
     tile(h, 1), tile(i, 1), tile(j, 1), tile(k, 1), tile(l, 1), tile(m, 1), tile(n, 1)},         \
    {tile(a, 2), tile(b, 2), tile(c, 2), tile(d, 2), tile(e, 2), tile(f, 2), tile(g, 2),          \
     tile(h, 2), tile(i, 2), tile(j, 2), tile(k, 2), tile(l, 2), tile(m, 2), tile(n, 2)}}
+
+/* Tiles of up to three pooled pixels, by their rows. */
+#define SWL_POOLED(tile, a, b, c) \
+  {{tile(a, 1), tile(b, 1), tile(c, 1)}, {tile(a, 2), tile(b, 2), tile(c, 2)}}

@@ -30,6 +30,7 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
   sums = _mm256_add_epi32(sums, _mm256_madd_epi16(inputs.even, weights.even));
   return _mm256_add_epi32(sums, _mm256_madd_epi16(inputs.odd, weights.odd));
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_epi32(a, b); }
 
 #include "u8s8_finish256.inc"
 
@@ -38,9 +39,11 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 SWL_TILE_PAIR(1)
 SWL_TILE_PAIR(2)
 SWL_TILE_PAIR(4)
+SWL_POOLED_PAIR(4)
 
 const swl_product_kernel swl_product_u8s8_avx2 = {
     "u8s8 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 4,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4),
+    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
 
 #endif

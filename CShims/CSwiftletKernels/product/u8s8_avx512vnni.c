@@ -18,6 +18,7 @@ SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
 SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
   return _mm512_dpbusd_epi32(sums, inputs, weights);
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_epi32(a, b); }
 
 #include "u8s8_finish512.inc"
 
@@ -31,9 +32,13 @@ SWL_TILE_PAIR(8)
 SWL_TILE_PAIR(10)
 SWL_TILE_PAIR(12)
 SWL_TILE_PAIR(14)
+SWL_POOLED_PAIR(4)
+SWL_POOLED_PAIR(8)
+SWL_POOLED_PAIR(12)
 
 const swl_product_kernel swl_product_u8s8_avx512vnni = {
     "u8s8 avx512vnni", SWL_ISA_VNNI, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 14,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14),
+    3, SWL_POOLED(SWL_POOLED_NAME, 4, 8, 12)};
 
 #endif

@@ -25,6 +25,10 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
     for (int e = 0; e < 4; e++) sums.at[i] += inputs.at[e] * weights.at[i][e];
   return sums;
 }
+SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) {
+  for (int i = 0; i < SWL_LANES; i++) a.at[i] = a.at[i] > b.at[i] ? a.at[i] : b.at[i];
+  return a;
+}
 
 SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *product,
                        size_t column, uint8_t *out, const uint8_t *addend) {
@@ -42,7 +46,9 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 SWL_TILE_PAIR(1)
 SWL_TILE_PAIR(2)
+SWL_POOLED_PAIR(4)
 
 const swl_product_kernel swl_product_u8s8_scalar = {
     "u8s8 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 2,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)};
+    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2),
+    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};

@@ -4,6 +4,7 @@
 #define SWL_VARIANT avx2
 #include "../lanes/avx2.h"
 #include "depthwise_f32.inc"
+#include "depthwise_bf16.inc"
 #include "depthwise_u8.inc"
 #include "pool.inc"
 #endif

@@ -5,6 +5,7 @@
 #define SWL_VNNI 1
 #include "../lanes/avx512.h"
 #include "depthwise_f32.inc"
+#include "depthwise_bf16.inc"
 #include "depthwise_u8.inc"
 #include "pool.inc"
 #endif

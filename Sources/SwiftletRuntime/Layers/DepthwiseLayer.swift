@@ -2,7 +2,7 @@ import SwiftletCore
 import SwiftletKernels
 
 /// A convolution in which each channel has a window of its own.
-struct DepthwiseLayer: Layer {
+struct DepthwiseLayer: StripedLayer {
   let label: String
   /// Under which the packed weights are kept.
   let key: String
@@ -18,6 +18,7 @@ struct DepthwiseLayer: Layer {
     if case .integer = weights { true } else { false }
   }
   var writes: Int? { ending.output }
+  var rows: RowWindow { window.rows() }
 
   func step(_ values: [Value], threads: Int) -> Step {
     let (image, result) = (values[input], values[ending.output])
@@ -32,8 +33,9 @@ struct DepthwiseLayer: Layer {
     let (input, output, ending) = (input, ending.output, ending)
     let corner = window.corner(image)
     let kernel = WindowKernel.current
+    let isBFloat = image.kind == .bfloat
     return Step(
-      label: label, kernel: "depthwise \(kernel.name)",
+      label: label, kernel: "depthwise \(isBFloat ? "bf16 " : "")\(kernel.name)",
       macs: result.count * window.height * window.width, items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in
@@ -44,7 +46,11 @@ struct DepthwiseLayer: Layer {
             weights: UnsafePointer(packed.base.assumingMemoryBound(to: Float.self)),
             bias: UnsafePointer(bias.base.assumingMemoryBound(to: Float.self)))
           unsafe (weights.low, weights.high) = (ending.low, ending.high)
-          unsafe kernel.depthwise(geometry, weights, from: source, to: target, rows: rows)
+          if isBFloat {
+            unsafe kernel.depthwiseBF16(geometry, weights, from: source, to: target, rows: rows)
+          } else {
+            unsafe kernel.depthwise(geometry, weights, from: source, to: target, rows: rows)
+          }
           return
         }
         var weights = unsafe DepthwiseU8(

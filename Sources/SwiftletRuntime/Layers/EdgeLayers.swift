@@ -1,7 +1,8 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// An input of the segment laid out channels-last, and quantized on the way if asked for.
+/// An input of the segment laid out channels-last, and quantized or rounded to bf16 on
+/// the way if asked for.
 struct LoadLayer: Layer {
   let input, output: Int
   /// Whether the input has its channels last already: N×S×C, where images are N×C×H×W.
@@ -28,6 +29,15 @@ struct LoadLayer: Layer {
           unsafe kernel.planesToPixelsU8(
             edge.geometry, scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: planes,
             to: pixels, rows: rows)
+        } else if value.kind == .bfloat {
+          if edge.isPlain {
+            unsafe kernel.narrowed(
+              rows: rows.count, channels: value.channels,
+              planes + 4 * value.channels * rows.lowerBound, strideX: 4 * value.channels,
+              to: pixels + steps.pixel * rows.lowerBound, strideY: steps.pixel)
+          } else {
+            unsafe kernel.planesToPixelsBF16(edge.geometry, from: planes, to: pixels, rows: rows)
+          }
         } else {
           unsafe kernel.planesToPixelsF32(edge.geometry, from: planes, to: pixels, rows: rows)
         }
@@ -114,11 +124,14 @@ private struct Edge: Sendable {
   let geometry: PlanesGeometry
   /// Pieces of an image that can be laid out apart.
   let rows: Int
+  /// Pixel after pixel on both sides.
+  let isPlain: Bool
 
   init(_ value: Value, isRows: Bool) {
     let size = value.elementSize
-    if isRows || value.pixels == 1 {
-      // Pixel after pixel on both sides; between pixels there may be a gap on the inner one.
+    isPlain = isRows || value.pixels == 1
+    if isPlain {
+      // Between pixels there may be a gap on the inner side.
       geometry = PlanesGeometry(
         channels: 1, width: value.channels, height: value.pixels, x: size, y: value.steps.pixel)
       rows = value.pixels

@@ -2,7 +2,7 @@ import SwiftletCore
 import SwiftletKernels
 
 /// Work on each element of values of the same size, run by run of memory.
-struct ElementwiseLayer: Layer {
+struct ElementwiseLayer: StripedLayer {
   let label: String
   let inputs: [Int]
   let output: Int
@@ -13,6 +13,9 @@ struct ElementwiseLayer: Layer {
     case add(low: Float, high: Float)
     case multiply(low: Float, high: Float)
     case addBytes(AddU8)
+    case addBFloats(low: Float, high: Float)
+    /// fp32 rounded to bf16, and back.
+    case narrow, widen
     /// Any function of bytes, by its 256 values.
     case lookUp(AlignedMemory)
     case quantize(Lowering.Quantized)
@@ -22,6 +25,9 @@ struct ElementwiseLayer: Layer {
       switch self {
       case .activate: "activate"
       case .add, .addBytes: "add"
+      case .addBFloats: "add bf16"
+      case .narrow: "narrow"
+      case .widen: "widen"
       case .multiply: "multiply"
       case .lookUp: "look up"
       case .quantize: "quantize"
@@ -32,6 +38,8 @@ struct ElementwiseLayer: Layer {
 
   var reads: [Int] { inputs }
   var writes: Int? { output }
+  var input: Int { inputs[0] }
+  var rows: RowWindow { RowWindow() }
 
   func step(_ values: [Value], threads: Int) -> Step {
     let all = (inputs + [output]).map { values[$0] }
@@ -79,6 +87,12 @@ extension ElementwiseLayer.Operation {
         to: y)
     case .add(let low, let high):
       unsafe kernel.addF32(count: count, a, b, low: low, high: high, to: y)
+    case .addBFloats(let low, let high):
+      unsafe kernel.addBF16(count: count, a, b, low: low, high: high, to: y)
+    case .narrow:
+      unsafe kernel.narrowed(rows: 1, channels: count, a, strideX: 0, to: y, strideY: 0)
+    case .widen:
+      unsafe kernel.widened(rows: 1, channels: count, a, strideX: 0, to: y, strideY: 0)
     case .addBytes(let sum):
       unsafe kernel.addU8(count: count, a, b, sum, to: y)
     case .quantize(let by):

@@ -15,9 +15,23 @@ struct Ending: Sendable {
   var high = Float.infinity
   /// Of the result, if it is to be bytes.
   var zeroPoint: Int32?
-  /// A value that is added to fp32 sums.
+  /// A value that is added to fp32 sums; bf16 only if the products are.
   var addend: Int?
+  /// Whether the largest of 2×2 neighbours takes their place. All that follows a sum keeps its order,
+  /// so that this may come first. Not along with an addend.
+  var isPooled = false
   var output = -1
+}
+
+extension Ending {
+  /// The size of the results before they are pooled, as far as they are needed.
+  func results(_ values: [Value]) -> Value {
+    let result = values[output]
+    guard isPooled else { return result }
+    return Value(
+      kind: result.kind, channels: result.channels, height: 2 * result.height,
+      width: 2 * result.width)
+  }
 }
 
 /// Weights O×(C/groups)×kH×kW.

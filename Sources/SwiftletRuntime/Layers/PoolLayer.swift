@@ -42,8 +42,13 @@ struct PoolLayer: Layer {
         switch operation {
         case .max where kind == .float:
           unsafe kernel.maxPoolF32(window, from: source, to: target, rows: rows)
+        case .max where kind == .bfloat:
+          unsafe kernel.maxPoolBF16(window, from: source, to: target, rows: rows)
         case .max:
           unsafe kernel.maxPoolU8(window, from: source, to: target, rows: rows)
+        case .average(let includesPadding) where kind == .bfloat:
+          unsafe kernel.averagePoolBF16(
+            window, includePad: includesPadding, from: source, to: target, rows: rows)
         case .average(let includesPadding):
           unsafe kernel.averagePoolF32(
             window, includePad: includesPadding, from: source, to: target, rows: rows)

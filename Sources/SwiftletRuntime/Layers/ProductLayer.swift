@@ -3,7 +3,7 @@ import SwiftletKernels
 
 /// A convolution or fully connected layer: windows of an image times weights, then bias, addend and
 /// clamp in fp32, or scale and rounding of exact integer sums.
-struct ProductLayer: Layer {
+struct ProductLayer: StripedLayer {
   let label: String
   /// Under which the packed weights are kept.
   let key: String
@@ -18,8 +18,13 @@ struct ProductLayer: Layer {
   var reads: [Int] { [input] + (ending.addend.map { [$0] } ?? []) }
   var writes: Int? { ending.output }
 
-  private var kernel: ProductKernel {
-    if case .float = weights { .float } else { .integer }
+  var rows: RowWindow { window.rows(isPooled: ending.isPooled) }
+
+  func isStriped(_ values: [Value]) -> Bool { WinogradLayer(self, values) == nil }
+
+  private func kernel(_ image: Value) -> ProductKernel {
+    guard case .float = weights else { return .integer }
+    return image.kind == .bfloat ? .bfloat : .float
   }
 
   func step(_ values: [Value], threads: Int) -> Step {
@@ -27,14 +32,15 @@ struct ProductLayer: Layer {
       return winograd.step(threads: threads)
     }
     let (image, result) = (values[input], values[ending.output])
-    let (from, to, kernel) = (image.steps, result.steps, kernel)
+    let (from, to, kernel) = (image.steps, result.steps, kernel(image))
     let channels = image.channels / groups
+    let stored = image.storedChannels / groups
     let share = columns / groups
     // Where a row of the window is one run of memory, it is one segment.
     let merges =
-      groups == 1 && window.dilationX == 1 && from.pixel == image.channels * image.elementSize
+      groups == 1 && window.dilationX == 1 && from.pixel == stored * image.elementSize
     let inner = merges ? 1 : window.width
-    let segment = merges ? window.width * channels : channels
+    let segment = merges ? window.width * stored : stored
     let words = (segment + kernel.elementsPerWord - 1) / kernel.elementsPerWord
     let geometry = Product.Geometry(
       width: result.width, height: result.height,
@@ -42,26 +48,28 @@ struct ProductLayer: Layer {
         pixel: window.strideX * from.pixel, row: window.strideY * from.row, image: from.image),
       output: to, addend: ending.addend.map { values[$0].steps } ?? to, outer: window.height,
       inner: inner, words: words, outerStep: window.dilationY * from.row,
-      innerStep: window.dilationX * from.pixel)
+      innerStep: window.dilationX * from.pixel, isPooled: ending.isPooled)
     let products = (0..<groups).map { group in
-      let ending = ending(of: group, kernel)
+      let ending = ending(of: group, kernel, values)
       // The same matrix behind images of another height and width is packed in other segments.
       let layout = "\(window.height)×\(inner)×\(segment)"
       let packed = cache.packed("\(key) \(group) \(layout) \(kernel.name)") {
-        pack(group, kernel, segments: window.height * inner, length: segment, words: words)
+        pack(
+          group, kernel, channels: channels, segments: window.height * inner, length: segment,
+          words: words)
       }
       return Product(kernel, geometry, columns: share, weights: packed, ending, threads: threads)
     }
     let (input, output, addend) = (input, ending.output, ending.addend)
     let corner = window.corner(image)
-    let inputShare = channels * image.elementSize
-    let (outputShare, addendShare) = (share * result.elementSize, share * 4)
+    let (inputShare, outputShare) = (channels * image.elementSize, share * result.elementSize)
+    let addendShare = share * (addend.map { values[$0].elementSize } ?? 0)
     let items: @Sendable (Int) -> Int = { images in
       products.reduce(0) { $0 + $1.items(images: images) }
     }
     return Step(
-      label: label, kernel: kernel.name,
-      macs: result.pixels * columns * channels * window.height * window.width,
+      label: label, kernel: ending.isPooled ? "\(kernel.name), pool" : kernel.name,
+      macs: ending.results(values).pixels * columns * channels * window.height * window.width,
       items: items
     ) { memory, images, items in
       var start = 0
@@ -82,18 +90,19 @@ struct ProductLayer: Layer {
 
   /// One group's weights in the order of the kernel's segments.
   private func pack(
-    _ group: Int, _ kernel: ProductKernel, segments: Int, length: Int, words: Int
+    _ group: Int, _ kernel: ProductKernel, channels: Int, segments: Int, length: Int, words: Int
   ) -> AlignedMemory {
     let area = window.height * window.width
     let share = columns / groups
     var offsets = [Int32](repeating: -1, count: segments * words * kernel.elementsPerWord)
-    let channels = length * segments / area
+    let stored = length * segments / area
     for segment in 0..<segments {
       for element in 0..<length {
         // Elements are in the order row, column, channel; weights in the order channel, row, column.
         let position = segment * length + element
-        offsets[segment * words * kernel.elementsPerWord + element] = Int32(
-          position % channels * area + position / channels)
+        let (pixel, channel) = (position / stored, position % stored)
+        guard channel < channels else { continue }
+        offsets[segment * words * kernel.elementsPerWord + element] = Int32(channel * area + pixel)
       }
     }
     func packed<Element>(_ tensor: Tensor<Element>) -> AlignedMemory {
@@ -111,15 +120,20 @@ struct ProductLayer: Layer {
     }
   }
 
-  private func ending(of group: Int, _ kernel: ProductKernel) -> Product.Ending {
+  private func ending(
+    of group: Int, _ kernel: ProductKernel, _ all: [Value]
+  ) -> Product.Ending {
     let share = columns / groups
     let padding = kernel.paddedColumns(share) - share
     let own = group * share..<(group + 1) * share
     switch ending.bias {
     case .float(let values):
       let padded = values[own] + [Float](repeating: 0, count: padding)
-      return Product.Ending(
+      var made = Product.Ending(
         bias: AlignedMemory(Array(padded)), low: ending.low, high: ending.high)
+      made.toBFloat = all[ending.output].kind == .bfloat
+      made.addsBFloat = ending.addend.map { all[$0].kind == .bfloat } ?? false
+      return made
     case .integer(let values, let scale):
       let sums = values[own] + [Int32](repeating: 0, count: padding)
       let scales = scale[own] + [Float](repeating: 0, count: padding)

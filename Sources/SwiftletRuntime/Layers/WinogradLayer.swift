@@ -15,6 +15,8 @@ struct WinogradLayer {
   private let layer: ProductLayer
   private let m: Int
   private let image, result: Value
+  /// Before they are pooled.
+  private let results: Value
   private let tilesX, tilesY: Int
   private let addendSteps: ImageSteps
 
@@ -42,13 +44,24 @@ struct WinogradLayer {
   /// - Returns: `nil` if the direct way is expected to be faster.
   init?(_ layer: ProductLayer, _ values: [Value]) {
     guard Self.fits(layer.window, groups: layer.groups, layer.weights) else { return nil }
-    let (image, result) = (values[layer.input], values[layer.ending.output])
-    let costs = [0, 2, 4].map { Cost(m: $0, image, result).total }
+    let image = values[layer.input]
+    guard image.kind == .float else { return nil }
+    let (result, results) = (values[layer.ending.output], layer.ending.results(values))
+    let costs = [0, 2, 4].map { Cost(m: $0, image, results).total }
     let best = costs.indices.min { costs[$0] < costs[$1] }!
     guard best > 0 else { return nil }
-    (self.layer, m, self.image, self.result) = (layer, 2 * best, image, result)
+    (self.layer, m, self.image) = (layer, 2 * best, image)
+    (self.result, self.results) = (result, results)
     addendSteps = layer.ending.addend.map { values[$0].steps } ?? result.steps
-    (tilesX, tilesY) = ((result.width + m - 1) / m, (result.height + m - 1) / m)
+    (tilesX, tilesY) = ((results.width + m - 1) / m, (results.height + m - 1) / m)
+  }
+
+  /// Whether one of the ways is expected to be faster than the direct one in bf16.
+  static func isFaster(
+    _ window: Window, groups: Int, _ weights: Weights, _ image: Value, _ result: Value
+  ) -> Bool {
+    fits(window, groups: groups, weights)
+      && [2, 4].contains { Cost(m: $0, image, result).total < Cost(m: 0, image, result).total / 2 }
   }
 
   /// What a layer is expected to cost for one image, in units of one multiply–add of the kernels.
@@ -110,8 +123,9 @@ struct WinogradLayer {
           output: plan.outputPitch)
       }
     }
+    let isPooled = layer.ending.isPooled
     let ending = WinogradKernel.Ending(
-      width: result.width, height: result.height, bias: AlignedMemory(biases),
+      isPooled: isPooled, width: result.width, height: result.height, bias: AlignedMemory(biases),
       addend: addendSteps, low: layer.ending.low,
       high: layer.ending.high)
     let (source, target, addend) = (layer.input, layer.ending.output, layer.ending.addend)
@@ -121,8 +135,8 @@ struct WinogradLayer {
     let (m, tilesX, tilesY) = (m, tilesX, tilesY)
     let items: @Sendable (Int) -> Int = { parts.count * plan.blocks($0 * perImage) }
     return Step(
-      label: layer.label, kernel: "winograd \(m)x\(m) \(kernel.name)",
-      macs: result.pixels * columns * channels * 9, scratch: plan.byteCount,
+      label: layer.label, kernel: "winograd \(m)x\(m) \(kernel.name)\(isPooled ? ", pool" : "")",
+      macs: results.pixels * columns * channels * 9, scratch: plan.byteCount,
       items: items
     ) { memory, images, items in
       let total = images * perImage
@@ -184,14 +198,23 @@ struct WinogradLayer {
     _ weights: Tensor<Float>, _ kernel: ProductKernel, _ coefficients: Int
   ) -> AlignedMemory {
     let (channels, columns) = (image.channels, layer.columns)
-    let matrices = WinogradKernel.current.coefficients(m: m, weights, layer.cache.pool)
     let size = 4 * channels * kernel.paddedColumns(columns)
     let packed = AlignedMemory(byteCount: coefficients * size)
     let offsets = Array(0..<Int32(channels))
-    for coefficient in 0..<coefficients {
-      unsafe kernel.pack(
-        matrices.base + coefficient * 4 * channels * columns, columns: columns,
-        columnStep: channels, offsets: offsets, into: packed.base + coefficient * size)
+    let weights = weights.contiguous()
+    // Panel by panel, so that few coefficients are there twice.
+    let panel = 2 * kernel.lanes
+    layer.cache.pool.forEachRange((columns + panel - 1) / panel, minimumLength: 1) { panels in
+      for start in panels {
+        let own = start * panel..<min(columns, (start + 1) * panel)
+        let matrices = WinogradKernel.current.coefficients(m: m, weights, columns: own)
+        for coefficient in 0..<coefficients {
+          unsafe kernel.pack(
+            matrices.base + coefficient * 4 * channels * own.count, columns: own.count,
+            columnStep: channels, offsets: offsets,
+            into: packed.base + coefficient * size + 4 * channels * own.lowerBound)
+        }
+      }
     }
     return packed
   }

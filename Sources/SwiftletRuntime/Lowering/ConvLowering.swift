@@ -18,17 +18,35 @@ enum ConvLowering: LoweredOperator {
     return try? SlidingWindow(node, kernel: kernel).place(facts.shape(node.inputs[0]))
   }
 
-  static func lower(_ node: Node, into lowering: inout Lowering) {
-    let facts = lowering.facts
-    let place = place(node, facts)!
-    let window = Window(
+  private static func window(_ place: SlidingWindow.Placement) -> Window {
+    Window(
       height: place.height.kernel, width: place.width.kernel, strideY: place.height.stride,
       strideX: place.width.stride, dilationY: place.height.dilation,
       dilationX: place.width.dilation, padTop: place.height.before, padLeft: place.width.before)
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let facts = lowering.facts
+    let window = window(place(node, facts)!)
     let weights = ProductWeights(
       node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])!
     let groups = (try? node.int("group", default: 1)) ?? 1
     lowering.addProduct(node, weights, window, groups: groups)
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    let facts = lowering.facts
+    guard name == node.inputs[0], !node.inputs.dropFirst().contains(name),
+      let weights = facts.floats(node, 1), let place = place(node, facts)
+    else { return false }
+    let (image, result) = (facts.shape(name), facts.shape(node.outputs[0]))
+    let groups = (try? node.int("group", default: 1)) ?? 1
+    if Lowering.isDepthwise(groups: groups, image[1], result[1]) {
+      return lowering.prefersBFloat(node.outputs[0])
+    }
+    return lowering.multipliesBFloats(
+      window(place), groups: groups, .float(weights), Value(shape: image, .float),
+      Value(shape: result, .float))
   }
 }
 
@@ -54,27 +72,49 @@ enum GemmLowering: LoweredOperator {
 
   private static func weights(_ node: Node, _ facts: GraphFacts) -> ProductWeights? {
     let shape = facts.shape(node.outputs[0])
-    let transB = (try? node.int("transB", default: 0)) ?? 0
     return ProductWeights(
-      node, facts, transposed: node.opType == "MatMul" || transB == 0,
-      columns: shape[shape.rank - 1])
+      node, facts, transposed: isTransposed(node), columns: shape[shape.rank - 1])
+  }
+
+  /// Whether the matrix is K×N.
+  private static func isTransposed(_ node: Node) -> Bool {
+    node.opType == "MatMul" || (try? node.int("transB", default: 0)) ?? 0 == 0
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
+    let facts = lowering.facts
     let image = lowering.size(of: node.inputs[0])
-    let isFlattened = lowering.facts.shape(node.inputs[0]).rank == 2
+    let isFlattened = facts.shape(node.inputs[0]).rank == 2
+    // Groups follow the elements of a flattened image, which lie in another order here.
+    if !isFlattened || image.pixels == 1,
+      let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node))
+    {
+      return lowering.addGroupwise(node, groupwise, bias: weights(node, facts)!.bias)
+    }
     let window = isFlattened ? Window(height: image.height, width: image.width) : Window()
-    lowering.addProduct(node, weights(node, lowering.facts)!, window, groups: 1)
+    lowering.addProduct(node, weights(node, facts)!, window, groups: 1)
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    name == node.inputs[0] && !node.inputs.dropFirst().contains(name)
+      && lowering.facts.floats(node, 1) != nil
   }
 }
 
 /// Constant weights and bias of a `Conv` or `Gemm`, as a product wants them: rows of weights, one for
 /// each output channel. A transposed matrix stays a view until it is packed.
 struct ProductWeights {
-  private let values: Weights
+  private let values: Values
   /// The scale of each output channel, of integer weights.
   private let scales: [Float]
-  private let bias: [Float]
+  let bias: [Float]
+
+  private enum Values {
+    case float(Tensor<Float>)
+    case integer(Tensor<Int8>)
+    /// Any other constant behind a `DequantizeLinear`; computed when asked for.
+    case dequantized(Dequantized)
+  }
 
   /// Sums of more products of bytes could overflow.
   private static let integerDepth = 1 << 15
@@ -85,10 +125,13 @@ struct ProductWeights {
     if let weights = facts.floats(node, 1) {
       values = .float(transposed ? weights.permuted(to: [1, 0]) : weights)
       scales = []
-    } else {
-      guard let quantized = Self.integers(node, facts, transposed, columns) else { return nil }
+    } else if let quantized = Self.integers(node, facts, transposed, columns) {
       values = .integer(quantized.values)
       scales = quantized.scales
+    } else {
+      guard let constant = Dequantized(node, facts, transposed: transposed) else { return nil }
+      values = .dequantized(constant)
+      scales = []
     }
     if facts.has(node, 2) {
       guard let given = Self.bias(node, facts), given.count == columns || given.count == 1
@@ -153,6 +196,7 @@ struct ProductWeights {
   var floats: (weights: Tensor<Float>, bias: [Float]) {
     switch values {
     case .float(let tensor): return (tensor, bias)
+    case .dequantized(let constant): return (constant.floats, bias)
     case .integer(let tensor):
       let depth = tensor.count / bias.count
       let elements = tensor.elements.enumerated().map { Float($1) * scales[$0 / depth] }
@@ -192,9 +236,8 @@ extension Lowering {
     _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
   ) {
     let name = node.outputs[0]
-    let isDepthwise =
-      groups > 1 && groups == size(of: node.inputs[0]).channels
-      && facts.shape(name)[1] == groups
+    let (image, result) = (size(of: node.inputs[0]), Value(shape: facts.shape(name), .float))
+    let isDepthwise = Self.isDepthwise(groups: groups, image.channels, result.channels)
     let input: Int
     let constants: Weights
     var ending: Ending
@@ -202,18 +245,26 @@ extension Lowering {
       input = value
       constants = .integer(integers.weights)
       ending = Ending(bias: .integer(integers.bias, scale: integers.scale))
-      finishIntegers(&ending, after: name)
+      finishIntegers(&ending, after: name, takesPool: !isDepthwise)
     } else {
       let (tensor, bias) = weights.floats
-      input = float(node.inputs[0])
       constants = .float(tensor)
       ending = Ending(bias: .float(bias))
-      finishFloats(&ending, after: name, takesAddend: !isDepthwise)
+      if isDepthwise {
+        input = finishDepthwise(&ending, of: node.inputs[0], after: name)
+      } else if multipliesBFloats(window, groups: groups, constants, image, result) {
+        input = bfloat(node.inputs[0])
+        finishFloats(&ending, after: name, areBFloats: true)
+      } else {
+        input = float(node.inputs[0])
+        finishFloats(&ending, after: name, areBFloats: false)
+      }
     }
-    let (image, result) = (values[input], values[ending.output])
-    let tiles = WinogradLayer.fits(window, groups: groups, constants)
+    let results = ending.results(values)
+    let tiles =
+      values[input].kind == .float && WinogradLayer.fits(window, groups: groups, constants)
     require(
-      tiles ? WinogradLayer.halo(window, image, for: result) : window.halo(image, for: result),
+      tiles ? WinogradLayer.halo(window, image, for: results) : window.halo(image, for: results),
       on: input)
     if isDepthwise {
       add(
@@ -230,8 +281,11 @@ extension Lowering {
     }
   }
 
-  private mutating func finishIntegers(_ ending: inout Ending, after name: String) {
-    let last = takeClamps(after: name, low: &ending.low, high: &ending.high)
+  private mutating func finishIntegers(
+    _ ending: inout Ending, after name: String, takesPool: Bool
+  ) {
+    var last = takeClamps(after: name, low: &ending.low, high: &ending.high)
+    if takesPool { takePool(&ending, after: &last) }
     guard let (quantized, by) = takeQuantization(after: last) else {
       ending.output = newValue(for: last, .float)
       return bind(last, .float(ending.output))
@@ -243,22 +297,69 @@ extension Lowering {
     ending.low = min(max(ending.low / by.scale, by.low), by.high).rounded(.toNearestOrEven)
     ending.high = max(min(ending.high / by.scale, by.high), by.low).rounded(.toNearestOrEven)
     ending.zeroPoint = Int32(by.zeroPoint)
+    if takesPool, !ending.isPooled, let pool = takeQuantizedPool(after: quantized, by) {
+      ending.isPooled = true
+      ending.output = newValue(for: pool, by.kind)
+      return bind(pool, .dequantized(ending.output, by))
+    }
     ending.output = newValue(for: quantized, by.kind)
     bind(quantized, .quantized(ending.output, by))
   }
 
+  static func isDepthwise(groups: Int, _ inputs: Int, _ outputs: Int) -> Bool {
+    groups > 1 && groups == inputs && groups == outputs
+  }
+
+  /// - Returns: The input, which is bf16 where it has been written so and the result is to be.
+  private mutating func finishDepthwise(
+    _ ending: inout Ending, of input: String, after name: String
+  ) -> Int {
+    let last = takeClamps(after: name, low: &ending.low, high: &ending.high)
+    var isBFloat = false
+    if case .bfloat = binding(input) { isBFloat = prefersBFloat(last) }
+    ending.output = newValue(for: last, isBFloat ? .bfloat : .float)
+    bind(last, floatBinding(ending.output))
+    return isBFloat ? bfloat(input) : float(input)
+  }
+
   private mutating func finishFloats(
-    _ ending: inout Ending, after name: String, takesAddend: Bool
+    _ ending: inout Ending, after name: String, areBFloats: Bool
   ) {
     var last = name
-    if takesAddend, let (index, sum, other) = addition(after: name) {
-      ending.addend = float(other)
+    if let (index, sum, other) = addition(after: name) {
+      if areBFloats, case .bfloat(let value) = binding(other) {
+        ending.addend = value
+      } else {
+        ending.addend = float(other)
+      }
       last = sum
       markDone(index)
     }
     last = takeClamps(after: last, low: &ending.low, high: &ending.high)
-    ending.output = newValue(for: last, .float)
-    bind(last, .float(ending.output))
+    if ending.addend == nil { takePool(&ending, after: &last) }
+    ending.output = newValue(for: last, areBFloats ? floatKind(last) : .float)
+    bind(last, floatBinding(ending.output))
+  }
+
+  /// Takes in a pool, and the clamps behind it.
+  private mutating func takePool(_ ending: inout Ending, after name: inout String) {
+    guard let (index, node) = onlyReader(of: name), PoolLowering.halves(node, facts) else { return }
+    markDone(index)
+    ending.isPooled = true
+    name = takeClamps(after: node.outputs[0], low: &ending.low, high: &ending.high)
+  }
+
+  /// Takes in a pool of what 8-bit values stand for.
+  ///
+  /// - Returns: The name of its result.
+  private mutating func takeQuantizedPool(after name: String, _ by: Quantized) -> String? {
+    guard let (first, dequantize) = onlyReader(of: name), dequantize.opType == "DequantizeLinear",
+      facts.quantization(dequantize) == by,
+      let (second, pool) = onlyReader(of: dequantize.outputs[0]), PoolLowering.halves(pool, facts)
+    else { return nil }
+    markDone(first)
+    markDone(second)
+    return pool.outputs[0]
   }
 
   /// An addition of a value of the same shape that is there already.

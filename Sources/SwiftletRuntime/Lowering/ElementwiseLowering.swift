@@ -41,6 +41,12 @@ enum ActivationLowering: LoweredOperator {
     }
   }
 
+  /// Clamps become part of the layer before them.
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    lowering.facts.clamp(node) != nil && lowering.facts.consumers[name]!.count == 1
+      && lowering.prefersBFloat(node.outputs[0])
+  }
+
   static func lower(_ node: Node, into lowering: inout Lowering) {
     let activation = activation(node, lowering.facts)!
     if let (input, from) = lowering.dequantized(node.inputs[0]),
@@ -128,6 +134,9 @@ enum SumLowering: LoweredOperator {
     let operands = operands(node, lowering.facts)!
     if case .same = operands, isSum, addBytes(node, &lowering) { return }
     let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
+    if case .same = operands, isSum, lowering.prefersBFloat(last) {
+      return lowering.addBFloats(node, last, low: low, high: high)
+    }
     func output(like input: Int, _ lowering: inout Lowering) -> Int {
       let output = lowering.add(Value(like: lowering.values[input], .float))
       lowering.bind(last, .float(output))
@@ -154,6 +163,11 @@ enum SumLowering: LoweredOperator {
       ChannelsLayer(
         label: node.label, input: input, operand: numbers,
         output: output(like: input, &lowering), isSum: isSum, low: low, high: high))
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    guard node.opType == "Add", case .same? = operands(node, lowering.facts) else { return false }
+    return lowering.prefersBFloat(node.outputs[0])
   }
 
   /// A sum of 8-bit values that becomes one again.
@@ -241,7 +255,15 @@ enum FlattenLowering: LoweredOperator {
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
     var binding = lowering.binding(node.inputs[0])
-    if case .external = binding { binding = .float(lowering.float(node.inputs[0])) }
+    if case .external = binding {
+      let name = node.inputs[0]
+      let value = lowering.prefersBFloat(name) ? lowering.bfloat(name) : lowering.float(name)
+      binding = lowering.floatBinding(value)
+    }
     lowering.bind(node.outputs[0], binding)
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    lowering.prefersBFloat(node.outputs[0])
   }
 }

@@ -7,6 +7,7 @@ struct GraphFacts {
   let graph: Graph
   /// Images of the batch: the leading extent of every value of a segment.
   let images: Int
+  let precision: Precision
   let consumers: [String: [Int]]
   private let infos: [String: TensorInfo]
   private let results: Set<String>
@@ -14,8 +15,11 @@ struct GraphFacts {
   /// Which nodes become layers.
   private var lowered: [Bool]
 
-  init(_ graph: Graph, _ infos: [String: TensorInfo], images: Int) {
+  init(
+    _ graph: Graph, _ infos: [String: TensorInfo], images: Int, precision: Precision
+  ) {
     (self.graph, self.infos, self.images) = (graph, infos, images)
+    self.precision = precision
     var consumers: [String: [Int]] = [:]
     for (index, node) in graph.nodes.enumerated() {
       for name in Set(node.reads) { consumers[name, default: []].append(index) }
@@ -143,8 +147,13 @@ protocol LoweredOperator: Sendable {
   static func data(_ node: Node, _ facts: GraphFacts) -> [String]
 
   static func lower(_ node: Node, into lowering: inout Lowering)
+
+  /// Whether the node would rather read one of its inputs as bf16; see ``Lowering/prefersBFloat(_:)``.
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool
 }
 
 extension LoweredOperator {
   static func data(_ node: Node, _ facts: GraphFacts) -> [String] { [node.inputs[0]] }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool { false }
 }

@@ -15,16 +15,21 @@ struct Lowering {
   private(set) var values: [Value] = []
   private(set) var layers: [any Layer] = []
   private var bindings: [String: Binding] = [:]
+  /// Names of values that are better bf16; see BFloatLowering.swift.
+  var bfloats: Set<String> = []
+  /// fp32 values that there is a bf16 copy of, and the other way round.
+  var copies: [Int: Int] = [:]
   private var done: Set<Int> = []
   /// Names and places of the segment's inputs and outputs.
-  private let inputs: [String: Int]
-  private let outputs: [String]
+  let inputs: [String: Int]
+  let outputs: [String]
 
   /// What a name stands for.
   enum Binding {
     /// An input of the segment that nobody has asked for yet.
     case external(Int, Shape)
     case float(Int)
+    case bfloat(Int)
     /// 8-bit values.
     case quantized(Int, Quantized)
     /// The fp32 values that 8-bit ones stand for; not computed yet.
@@ -77,6 +82,7 @@ struct Lowering {
   ///
   /// - Precondition: ``GraphFacts/canLower(_:)`` holds for each of them.
   mutating func lower(_ nodes: [Int]) {
+    findBFloats(nodes)
     for index in nodes where !done.contains(index) {
       let node = facts.graph.nodes[index]
       LoweringRegistry.operators[node.opType]!.lower(node, into: &self)
@@ -117,6 +123,7 @@ struct Lowering {
   mutating func float(_ name: String) -> Int {
     switch binding(name) {
     case .float(let value): return value
+    case .bfloat(let value): return converted(value, to: .float, .widen, name)
     case .external(let place, let shape):
       let value = add(Value(shape: shape, .float))
       layers.append(LoadLayer(input: place, output: value, isRows: shape.rank == 3))
@@ -136,7 +143,9 @@ struct Lowering {
   func size(of name: String) -> Value {
     switch binding(name) {
     case .external(_, let shape): Value(shape: shape, .float)
-    case .float(let value), .quantized(let value, _), .dequantized(let value, _): values[value]
+    case .float(let value), .bfloat(let value), .quantized(let value, _),
+      .dequantized(let value, _):
+      values[value]
     }
   }
 
@@ -156,7 +165,7 @@ struct Lowering {
     case .dequantized(let value, let by):
       layers.append(
         StoreLayer(input: value, output: place, isRows: isRows, dequantized: by))
-    case .float, .external:
+    case .float, .bfloat, .external:
       layers.append(StoreLayer(input: float(name), output: place, isRows: isRows))
     }
   }

@@ -20,17 +20,27 @@ enum PoolLowering: LoweredOperator {
     return try? SlidingWindow(node).place(shape)
   }
 
+  /// Whether it takes the largest of 2×2 neighbours without overlap, as the layer before it can do.
+  static func halves(_ node: Node, _ facts: GraphFacts) -> Bool {
+    guard node.opType == "MaxPool", let place = place(node, facts) else { return false }
+    let (input, output) = (facts.shape(node.inputs[0]), facts.shape(node.outputs[0]))
+    return [(place.height, 2), (place.width, 3)].allSatisfy { along, axis in
+      along.kernel == 2 && along.stride == 2 && along.dilation == 1 && along.before == 0
+        && output[axis] == input[axis] / 2
+    }
+  }
+
   static func lower(_ node: Node, into lowering: inout Lowering) {
     let place = place(node, lowering.facts)!
     let name = node.inputs[0]
     if node.opType == "MaxPool" {
       // The largest code is that of the largest value.
       let source = lowering.dequantized(name)
-      let input = source?.value ?? lowering.float(name)
+      let input = source?.value ?? lowering.anyFloat(name)
       let output = lowering.newValue(for: node.outputs[0], lowering.values[input].kind)
       lowering.bind(
         node.outputs[0],
-        source.map { .dequantized(output, $0.by) } ?? .float(output))
+        source.map { .dequantized(output, $0.by) } ?? lowering.floatBinding(output))
       return lowering.add(
         PoolLayer(
           label: node.label, input: input, output: output, place: place, operation: .max))
@@ -49,12 +59,16 @@ enum PoolLowering: LoweredOperator {
               scaleIn: by.scale, scaleOut: target.scale, zeroIn: Int32(by.zeroPoint),
               zeroOut: Int32(target.zeroPoint), includePad: includesPadding))))
     }
-    let input = lowering.float(name)
+    let input = lowering.anyFloat(name)
     let output = lowering.newValue(for: node.outputs[0], .float)
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
       PoolLayer(
         label: node.label, input: input, output: output, place: place,
         operation: .average(includesPadding: includesPadding)))
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    node.opType != "MaxPool" || lowering.prefersBFloat(node.outputs[0])
   }
 }

@@ -66,10 +66,15 @@ enum ConcatLowering: LoweredOperator {
       output = lowering.newValue(for: node.outputs[0], by.kind)
       lowering.bind(node.outputs[0], .dequantized(output, by))
     } else {
-      inputs = node.inputs.map { lowering.float($0) }
-      output = lowering.newValue(for: node.outputs[0], .float)
-      lowering.bind(node.outputs[0], .float(output))
+      let kind = lowering.floatKind(node.outputs[0])
+      inputs = node.inputs.map { kind == .bfloat ? lowering.bfloat($0) : lowering.float($0) }
+      output = lowering.newValue(for: node.outputs[0], kind)
+      lowering.bind(node.outputs[0], lowering.floatBinding(output))
     }
     lowering.add(ConcatLayer(label: node.label, inputs: inputs, output: output))
+  }
+
+  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
+    lowering.prefersBFloat(node.outputs[0])
   }
 }

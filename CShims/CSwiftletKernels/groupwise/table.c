@@ -1,0 +1,11 @@
+#include "groupwise.h"
+
+static const swl_groupwise_kernel *const kernels[] = {
+#define SWL_GROUPWISE_KERNEL(variant) &swl_groupwise_##variant,
+#include "groupwise.def"
+#undef SWL_GROUPWISE_KERNEL
+};
+
+size_t swl_groupwise_kernel_count(void) { return sizeof kernels / sizeof kernels[0]; }
+
+const swl_groupwise_kernel *swl_groupwise_kernel_at(size_t index) { return kernels[index]; }

@@ -1,0 +1,11 @@
+#include "window.h"
+
+#if defined(__x86_64__)
+#define SWL_VARIANT avx512bf16
+#define SWL_AVX512BF16 1
+#include "../lanes/avx512.h"
+#include "depthwise_f32.inc"
+#include "depthwise_bf16.inc"
+#include "depthwise_u8.inc"
+#include "pool.inc"
+#endif

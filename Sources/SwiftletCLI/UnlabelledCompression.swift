@@ -1,0 +1,62 @@
+import Swiftlet
+
+/// `compress --data inputs:FILE.npz`: quantizes a model for which there are inputs but no labels, and
+/// compares its answers with the original's.
+struct UnlabelledCompression {
+  let graph: Graph
+  let settings: QuantizationSettings
+  let calibrationSize: Int
+  let threads: ThreadPool
+
+  struct Report: Encodable {
+    struct Side: Encodable {
+      let fileBytes: Int
+      let samplesPerSecond: Double
+    }
+    let model, output: String
+    let samples: Int
+    let agreement: Agreement
+    let before, after: Side
+    let layers: [LayerReport]
+  }
+
+  /// - Parameter inputs: Arrays by input name. Answers are compared on the samples behind those that
+  ///   are calibrated with; on all, if there are no more.
+  func run(
+    _ inputs: [String: AnyTensor], model: String, output: String
+  ) throws -> (graph: Graph, report: Report) {
+    let source = try CalibrationSource(inputs, for: graph, limit: calibrationSize)
+    let all = try CalibrationSource(inputs, for: graph)
+    let result = try Quantizer(settings, threads: threads, progress: Console.progress)
+      .apply(to: graph, source)
+    let agreement = try Agreement.measure(
+      graph, result.graph, all, from: all.count > source.count ? source.count : 0,
+      threads: threads)
+    let speeds = try all.speeds(of: [graph, result.graph], threads: threads)
+    func side(_ graph: Graph, _ speed: Double) throws -> Report.Side {
+      Report.Side(fileBytes: try ONNXFile.serialized(graph).count, samplesPerSecond: speed)
+    }
+    return (
+      result.graph,
+      Report(
+        model: model, output: output, samples: source.count, agreement: agreement,
+        before: try side(graph, speeds[0]), after: try side(result.graph, speeds[1]),
+        layers: result.layers)
+    )
+  }
+}
+
+extension UnlabelledCompression.Report {
+  var text: String {
+    let lines = layers.map { "\($0.layer): \($0.changed ? "" : "kept: ")\($0.remark)" }
+    let comparison = table([
+      ["", "before", "after"],
+      ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
+      ["samples/s", fixed(before.samplesPerSecond, 1), fixed(after.samplesPerSecond, 1)],
+    ])
+    let likeness =
+      "answers: \(fixed(agreement.decibels, 1)) dB, the same first choice in "
+      + "\(fixed(agreement.top1 * 100, 2)) % of \(agreement.samples) samples"
+    return (lines + ["", comparison, "", likeness, "", "wrote \(output)"]).joined(separator: "\n")
+  }
+}

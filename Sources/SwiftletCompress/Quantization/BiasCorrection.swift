@@ -1,0 +1,41 @@
+import SwiftletCore
+import SwiftletGraph
+
+/// Takes back the mean error that rounded weights make in each output channel, in the bias.
+///
+/// With the means E[x] of the input's channels, the error is Σ (W̃ − W) · E[x]. Padding counts as
+/// values, which is right but for the edges.
+///
+/// - Source: Nagel et al. 2019, arXiv:1906.04721, section 4.2, with means that were measured.
+struct BiasCorrection {
+  /// Means of the layer's input channels.
+  let means: [Double]
+
+  /// The bias with the error taken off; `nil` for a layer that this does not know.
+  func corrected(
+    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights
+  ) throws -> Tensor<Float>? {
+    let groups = try layer.node.int("group", default: 1)
+    let hasOther = layer.bias == nil && layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty
+    let isConv = layer.node.opType == "Conv"
+    let channels = isConv ? layer.weights.shape[1] : layer.depth
+    guard means.count == channels * groups, layer.node.opType != "MatMul", !hasOther else {
+      return nil
+    }
+    let area = layer.depth / channels
+    let (original, restored) = (layer.weights, weights.restored)
+    var bias = layer.bias?.elements ?? [Float](repeating: 0, count: layer.outputs)
+    for output in bias.indices {
+      let first = output / (layer.outputs / groups) * channels
+      var error = 0.0
+      for product in 0..<layer.depth {
+        let position = layer.position(output, product)
+        error +=
+          Double(restored.span[position] - original.span[position])
+          * means[first + product / area]
+      }
+      bias[output] -= Float(error)
+    }
+    return Tensor([bias.count], bias)
+  }
+}

@@ -1,0 +1,150 @@
+import FoundationEssentials
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import SwiftletRuntime
+
+/// What calibration has seen of a model's values: one histogram each.
+///
+/// Memory depends on the model alone, not on the number of samples. A calibration that was saved goes
+/// on where it ended.
+struct Calibration: Sendable, Codable {
+  /// Which model it is of.
+  let model: String
+  /// Samples seen so far.
+  private(set) var samples = 0
+  private(set) var values: [String: ValueHistogram]
+  /// Of values whose channels matter, what each channel is like.
+  private(set) var channels: [String: ChannelStatistics]
+
+  /// - Parameters:
+  ///   - names: The values to look at.
+  ///   - channels: Those of them whose channels matter; true where these are along the last axis.
+  init(_ graph: Graph, values names: some Sequence<String>, channels: [String: Bool]) throws {
+    model = try Self.fingerprint(graph)
+    values = Dictionary(uniqueKeysWithValues: names.map { ($0, ValueHistogram()) })
+    self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
+  }
+
+  /// Runs the samples that it has not seen yet through the model.
+  ///
+  /// - Parameter path: Where what was seen is kept now and then, and when the run is stopped.
+  /// - Throws: `numerical` naming a value that is not finite.
+  mutating func run(
+    _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool, saving path: String? = nil,
+    progress: Progress.Handler? = nil
+  ) throws {
+    let session = try Session(graph.observing(values.keys), threads: threads)
+    var unsaved = 0
+    do {
+      try source.forEachBatch(from: samples) { inputs, range in
+        var seen: [(String, Tensor<Float>)] = []
+        for (name, value) in try session.run(inputs).merging(inputs, uniquingKeysWith: { $1 }) {
+          if values[name] != nil, let tensor: Tensor<Float> = value.typed() {
+            seen.append((name, tensor))
+          }
+        }
+        try add(seen, threads)
+        samples = range.upperBound
+        unsaved += range.count
+        if let path, unsaved >= Self.savingInterval {
+          try save(to: path)
+          unsaved = 0
+        }
+        try progress?(Progress("calibrate", completed: samples, total: source.count))
+      }
+    } catch {
+      if let path { try save(to: path) }
+      throw error
+    }
+    if let path { try save(to: path) }
+  }
+
+  private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: ThreadPool) throws {
+    let (before, channelsBefore) = (values, channels)
+    let added = try threads.map(seen.count) { index in
+      let (name, tensor) = seen[index]
+      guard tensor.isFinite else {
+        throw SwiftletError(
+          .numerical, "the calibration samples give NaN or infinite values", at: "value '\(name)'")
+      }
+      var histogram = before[name]!
+      histogram.add(tensor)
+      var statistics = channelsBefore[name]
+      statistics?.add(tensor)
+      return (histogram, statistics)
+    }
+    for ((name, _), (histogram, statistics)) in zip(seen, added) {
+      values[name] = histogram
+      channels[name] = statistics
+    }
+  }
+
+  // MARK: Files
+
+  /// Samples between two writes of the state.
+  private static let savingInterval = 1024
+  /// No state of a model that can be calibrated is larger.
+  private static let fileLimit = 1 << 30
+
+  func save(to path: String) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    try AtomicFile.write([UInt8](encoder.encode(self)), to: path)
+  }
+
+  /// What was saved, if the file is there.
+  ///
+  /// - Throws: `badInput` if it is damaged, or of another model or other values of it.
+  static func load(_ path: String, fitting fresh: Calibration) throws -> Calibration? {
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    return try locating(path) {
+      let bytes = try InputFile.read(path, limit: fileLimit)
+      guard let stored = try? JSONDecoder().decode(Calibration.self, from: Data(bytes)),
+        stored.samples >= 0, stored.values.values.allSatisfy(\.isSound)
+      else { throw SwiftletError(.badInput, "this is no state of a calibration, or it is damaged") }
+      guard stored.model == fresh.model, stored.values.keys == fresh.values.keys,
+        stored.channels.keys == fresh.channels.keys
+      else {
+        throw SwiftletError(
+          .badInput, "this is the state of another model's calibration",
+          mend: "remove the file, or give another one")
+      }
+      return stored
+    }
+  }
+
+  /// A number that another model hardly has: FNV-1a of the file.
+  private static func fingerprint(_ graph: Graph) throws -> String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in try ONNXFile.serialized(graph) {
+      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+    }
+    return String(hash, radix: 16)
+  }
+}
+
+extension Graph {
+  /// The graph with the given fp32 values as its outputs, so that a session computes them.
+  fileprivate func observing(_ values: some Sequence<String>) -> Graph {
+    var result = self
+    let computed = Set(nodes.flatMap(\.outputs))
+    let names = values.filter(computed.contains).sorted()
+    // Their shapes are whatever they turn out to be.
+    result.outputs = names.map { ValueInfo($0, .float32, []) }
+    return names.isEmpty ? self : result.withoutUnusedNodes()
+  }
+
+  /// The graph without nodes that lead to none of its outputs.
+  private func withoutUnusedNodes() -> Graph {
+    var result = self
+    var needed = Set(outputs.map(\.name))
+    result.nodes = []
+    for node in nodes.reversed() where !needed.isDisjoint(with: node.outputs) {
+      needed.formUnion(node.reads)
+      result.nodes.append(node)
+    }
+    result.nodes.reverse()
+    return result
+  }
+}

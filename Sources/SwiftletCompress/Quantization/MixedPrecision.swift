@@ -1,0 +1,162 @@
+import Logging
+import RealModule
+import SwiftletCore
+import SwiftletGraph
+import SwiftletRuntime
+import SwiftletTraining
+
+/// Chooses for each layer between fp32, int8 and int4 weights.
+///
+/// Two things are measured: the damage to the model's answers of each layer alone, and its
+/// milliseconds in fp32 and in int8. Starting from int8 everywhere, layers go back to fp32 in the order
+/// of damage per millisecond saved, as few of them as keep the loss of accuracy within the limit; then
+/// layers go on to int4 in the order of damage per byte saved, as many as the limit allows. Each
+/// number is found by bisection, and each candidate is judged by a ``PairedTest`` on the evaluation
+/// images: its upper bound must stay within the limit.
+///
+/// - Source: Wang et al. 2019, arXiv:1811.08886, for latency measured and not modelled; Wu et al. 2020,
+///   arXiv:2004.09602, section 6, for leaving out the most sensitive layers.
+struct MixedPrecision {
+  private var settings: QuantizationSettings
+  /// Points of top-1 accuracy that may be lost, in percent.
+  let maxDrop: Double
+  let context: CompressionContext
+  private let log = Logger.swiftlet("compress")
+
+  init(_ settings: QuantizationSettings, maxDrop: Double, _ context: CompressionContext) {
+    (self.settings, self.maxDrop, self.context) = (settings, maxDrop, context)
+    self.settings.mixedDrop = nil
+  }
+
+  /// A layer and what was measured of it.
+  private struct Candidate {
+    let name: String
+    /// Noise over signal in the model's answers with the layer alone in int8, or in int4.
+    let damage8, damage4: Double
+    /// Milliseconds of one batch that int8 saves.
+    let saved: Double
+    /// Bytes that int4 saves against int8.
+    let bytes: Double
+  }
+
+  private struct Trial {
+    let graph: Graph
+    let layers: [LayerReport]
+    let test: PairedTest
+  }
+
+  /// - Throws: `unsupported` if not even fp32 keeps within the limit with so few images.
+  func apply(
+    to graph: Graph, _ source: CalibrationSource
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let hits = try hits(graph)
+    let candidates = try measured(graph, source)
+    func attempt(fp32: [String], int4: [String]) throws -> Trial {
+      var own = settings
+      own.keep += fp32
+      own.narrow += int4
+      let result = try quantizer(own).apply(to: graph, source)
+      let test = PairedTest(hits, try self.hits(result.graph))
+      log.notice(
+        """
+        \(fp32.count) layers fp32, \(int4.count) int4: \(test.summary) on \(test.images) images
+        """)
+      return Trial(graph: result.graph, layers: result.layers, test: test)
+    }
+    let back = candidates.sorted {
+      $0.damage8 / max($0.saved, 1e-6) > $1.damage8 / max($1.saved, 1e-6)
+    }
+    .map(\.name)
+    let (fp32, first) = try fewest(of: back) { try attempt(fp32: $0, int4: []) }
+    let onward = candidates.filter { !fp32.contains($0.name) }
+      .sorted { $0.damage4 / max($0.bytes, 1) < $1.damage4 / max($1.bytes, 1) }.map(\.name)
+    let chosen = try most(of: onward, first) { try attempt(fp32: fp32, int4: $0) }
+    return (chosen.graph, chosen.layers)
+  }
+
+  private func hits(_ graph: Graph) throws -> [Bool] {
+    try Evaluation.judge(graph, on: context.validation, threads: context.threads).hits
+  }
+
+  private func quantizer(_ settings: QuantizationSettings) -> StaticQuantization {
+    StaticQuantization(settings: settings, threads: context.threads, progress: nil)
+  }
+
+  private func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
+
+  // MARK: Measuring
+
+  private func measured(_ graph: Graph, _ source: CalibrationSource) throws -> [Candidate] {
+    var narrow = settings
+    narrow.bits = 4
+    let (wide, few) = (
+      try Sensitivity.measure(
+        graph, settings, source, threads: context.threads, progress: context.progress),
+      try Sensitivity.measure(
+        graph, narrow, source, threads: context.threads, progress: context.progress)
+    )
+    let whole = try quantizer(settings).apply(to: graph, source).graph
+    let before = try milliseconds(graph.simplified(), source)
+    let after = try milliseconds(whole, source)
+    return zip(wide.layers, few.layers).map { layer, narrow in
+      Candidate(
+        name: layer.layer, damage8: noise(layer.answers), damage4: noise(narrow.answers),
+        saved: (before[layer.layer] ?? 0) - (after[layer.layer] ?? 0),
+        bytes: Double(layer.weights) / 2)
+    }
+  }
+
+  private func noise(_ decibels: Double) -> Double { Double.pow(10, -decibels / 10) }
+
+  /// Milliseconds of each layer by its node's name, of one batch on one thread.
+  private func milliseconds(
+    _ graph: Graph, _ source: CalibrationSource
+  ) throws -> [String: Double] {
+    let profile = try Session(graph, threads: .serial).profile(source.sample())
+    let names = Dictionary(
+      graph.nodes.map { ($0.label, $0.name.isEmpty ? $0.outputs[0] : $0.name) }
+    ) { first, _ in first }
+    return Dictionary(
+      profile.compactMap { row in names[row.layer].map { ($0, row.milliseconds) } },
+      uniquingKeysWith: +)
+  }
+
+  // MARK: Bisection
+
+  /// The shortest prefix whose trial is within the limit, by bisection.
+  private func fewest(
+    of names: [String], _ attempt: ([String]) throws -> Trial
+  ) throws -> ([String], Trial) {
+    let none = try attempt([])
+    if none.test.upperBound <= maxDrop { return ([], none) }
+    var (low, high) = (0, names.count)
+    var best: Trial?
+    while low + 1 < high {
+      let middle = (low + high) / 2
+      let trial = try attempt(Array(names[..<middle]))
+      if trial.test.upperBound <= maxDrop { (high, best) = (middle, trial) } else { low = middle }
+    }
+    guard let best else {
+      throw SwiftletError(
+        .unsupported,
+        "no choice of layers keeps the drop below \(maxDrop) points: int8 everywhere loses "
+          + "\(short(none.test.drop)), below \(short(none.test.upperBound)) with 95 % confidence on "
+          + "\(none.test.images) images",
+        mend: "allow more drop, evaluate on more images, or add --qat-epochs 1")
+    }
+    return (Array(names[..<high]), best)
+  }
+
+  /// The longest prefix whose trial is within the limit, by bisection; `first` is that of none.
+  private func most(
+    of names: [String], _ first: Trial, _ attempt: ([String]) throws -> Trial
+  ) throws -> Trial {
+    var (low, high, best) = (0, names.count + 1, first)
+    while low + 1 < high {
+      let middle = (low + high) / 2
+      let trial = try attempt(Array(names[..<middle]))
+      if trial.test.upperBound <= maxDrop { (low, best) = (middle, trial) } else { high = middle }
+    }
+    return best
+  }
+}

@@ -1,0 +1,126 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// Writes QuantizeLinear and DequantizeLinear into a graph.
+struct QDQWriter {
+  private var graph: Graph
+  private var names: Set<String>
+  /// Nodes to put behind those that compute a value (−1: the graph's inputs), and before others.
+  private var behind: [Int: [Node]] = [:]
+  private var before: [Int: [Node]] = [:]
+  private var replacements: [Int: [Int: String]] = [:]
+  /// What the nodes read in place of a value.
+  private var restored: [String: String] = [:]
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    names = Set(graph.initializers.keys).union(graph.inputs.map(\.name))
+    for node in graph.nodes { names.formUnion(node.outputs + [node.name]) }
+  }
+
+  private mutating func fresh(_ base: String) -> String {
+    var (name, suffix) = (base, 1)
+    while !names.insert(name).inserted {
+      suffix += 1
+      name = "\(base)_\(suffix)"
+    }
+    return name
+  }
+
+  private mutating func constant(_ base: String, _ tensor: AnyTensor) -> String {
+    let name = fresh(base)
+    graph.initializers[name] = tensor
+    return name
+  }
+
+  /// Lets all nodes, or the one at a position, read the 8-bit copy of a value.
+  mutating func quantize(_ value: String, _ grid: ActivationGrid, for reader: Int? = nil) {
+    let parameters = [
+      constant("\(value).scale", .float32(Tensor(.scalar, [grid.scale]))),
+      constant("\(value).zero", grid.zero),
+    ]
+    let (codes, copy) = (fresh("\(value).quantized"), fresh("\(value).dequantized"))
+    let producer = graph.producer(of: value) ?? -1
+    behind[producer, default: []] += [
+      Node(
+        "QuantizeLinear", name: fresh("\(value).QuantizeLinear"), inputs: [value] + parameters,
+        outputs: [codes]),
+      Node(
+        "DequantizeLinear", name: fresh("\(value).DequantizeLinear"), inputs: [codes] + parameters,
+        outputs: [copy]),
+    ]
+    if let reader { replacements[reader, default: [:]][0] = copy } else { restored[value] = copy }
+  }
+
+  /// Lets a node read constant codes, restored, as its weights.
+  mutating func replaceWeights(of layer: QuantizationPlan.Layer, with weights: QuantizedWeights) {
+    var attributes: [String: Attribute] = ["axis": .int(weights.axis)]
+    if let blockSize = weights.blockSize { attributes["block_size"] = .int(blockSize) }
+    // A zero point that is left out is 0.
+    replace(
+      layer, input: 1, name: layer.node.inputs[1], codes: weights.codes, scales: weights.scales,
+      zero: weights.blockSize == nil && weights.codes.dtype == .int8
+        ? .int8(Tensor(zeros: weights.scales.shape)) : nil,
+      attributes)
+  }
+
+  /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums of
+  /// integers are in; or of fp32, where it does not fit these.
+  mutating func replaceBias(
+    of layer: QuantizationPlan.Layer, with bias: Tensor<Float>?, inputScale: Float,
+    weightScales: [Float]
+  ) {
+    guard let bias else { return }
+    let units = weightScales.map { $0 * inputScale }
+    guard zip(bias.elements, units).allSatisfy({ $1 > 0 && abs($0 / $1) < 0x1p30 }) else {
+      replacements[layer.index, default: [:]][2] = constant(
+        "\(biasName(layer)).corrected", .float32(bias))
+      return
+    }
+    let codes = zip(bias.elements, units).map { Int32(($0 / $1).rounded(.toNearestOrEven)) }
+    replace(
+      layer, input: 2, name: biasName(layer), codes: .int32(Tensor([codes.count], codes)),
+      scales: Tensor([units.count], units), zero: .int32(Tensor(zeros: [codes.count])),
+      ["axis": .int(0)])
+  }
+
+  /// The name of a layer's bias; one that it would have, if it has none.
+  private func biasName(_ layer: QuantizationPlan.Layer) -> String {
+    layer.bias == nil ? "\(layer.node.outputs[0]).bias" : layer.node.inputs[2]
+  }
+
+  private mutating func replace(
+    _ layer: QuantizationPlan.Layer, input: Int, name: String, codes: AnyTensor,
+    scales: Tensor<Float>,
+    zero: AnyTensor?, _ attributes: [String: Attribute]
+  ) {
+    var inputs = [
+      constant("\(name).quantized", codes), constant("\(name).scale", .float32(scales)),
+    ]
+    if let zero { inputs.append(constant("\(name).zero", zero)) }
+    let output = fresh("\(name).dequantized")
+    before[layer.index, default: []].append(
+      Node(
+        "DequantizeLinear", name: fresh("\(name).DequantizeLinear"), inputs: inputs,
+        outputs: [output], attributes: attributes))
+    replacements[layer.index, default: [:]][input] = output
+  }
+
+  /// The graph with all that was asked for.
+  func result() -> Graph {
+    var result = graph
+    result.nodes = behind[-1] ?? []
+    for (index, node) in graph.nodes.enumerated() {
+      var node = node
+      node.inputs = node.inputs.map { restored[$0] ?? $0 }
+      for (input, name) in replacements[index] ?? [:] {
+        while node.inputs.count <= input { node.inputs.append("") }
+        node.inputs[input] = name
+      }
+      result.nodes += (before[index] ?? []) + [node] + (behind[index] ?? [])
+    }
+    result.removeUnusedInitializers()
+    return result
+  }
+}

@@ -1,0 +1,133 @@
+import OrderedCollections
+import RealModule
+import SwiftletCore
+import SwiftletGraph
+import SwiftletTraining
+
+/// Training with quantization in the loop.
+///
+/// Starts from post-training quantization: its steps, and weights with batch normalization folded
+/// into them. Values and weights then go through ``FakeQuantize``, whose gradient takes rounding for
+/// the identity, and weights, biases and step sizes are trained together, by Adam with a cosine
+/// schedule. What comes out is quantized as after any calibration.
+///
+/// - Source: Jacob et al. 2018; Esser et al. 2020, arXiv:1902.08153.
+struct QuantizationAwareTraining {
+  let settings: QuantizationSettings
+  let context: CompressionContext
+
+  /// - Throws: As ``StaticQuantization`` and ``Trainer``.
+  func apply(
+    to graph: Graph, _ source: CalibrationSource
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let quantization = StaticQuantization(
+      settings: settings, threads: context.threads, progress: context.progress)
+    let draft = try quantization.draft(of: graph, source)
+    let network = try FakeQuantizedNetwork(draft, settings)
+    var training = TrainingSettings()
+    training.epochs = settings.qatEpochs
+    training.seed = context.seed
+    training.schedule = LearningRateSchedule(.cosine, rate: settings.qatLearningRate)
+    var trainer = try Trainer(
+      network.graph, training: context.training, validation: context.validation,
+      settings: training, threads: context.threads)
+    let trained = try trainer.run(progress: context.progress).graph
+    return try network.quantized(trained)
+  }
+}
+
+/// A network with ``FakeQuantize`` wherever it will be quantized.
+private struct FakeQuantizedNetwork {
+  private(set) var graph: Graph
+  private let draft: QuantizationDraft
+  private let settings: QuantizationSettings
+  /// Names of the steps and their growth, by the value or weights that they belong to.
+  private var parameters: [String: (step: String, growth: String)] = [:]
+
+  init(_ draft: QuantizationDraft, _ settings: QuantizationSettings) throws {
+    (self.draft, self.settings, graph) = (draft, settings, draft.graph)
+    graph.nodes = []
+    var readers: [String: String] = [:]
+    let values = Set(draft.plan.values)
+    func quantize(_ name: String) {
+      guard values.contains(name), let grid = draft.grids[name] else { return }
+      readers[name] = fakeQuantize(
+        name, sharing: draft.plan.representative(of: name), Tensor(.scalar, [grid.scale]),
+        ["low": .int(Int(grid.lowest)), "high": .int(Int(grid.highest))])
+    }
+    for input in draft.graph.dataInputs { quantize(input.name) }
+    let layers = Dictionary(uniqueKeysWithValues: draft.plan.layers.map { ($0.index, $0) })
+    var weights: [String: String] = [:]
+    for (index, node) in draft.graph.nodes.enumerated() {
+      var node = node
+      node.inputs = node.inputs.map { readers[$0] ?? $0 }
+      if let layer = layers[index] {
+        let name = layer.node.inputs[1]
+        let grid = WeightGrid(settings, node)
+        let layout = WeightLayout(layer.weights.shape, axis: layer.axis)
+        let copy =
+          weights[name]
+          ?? fakeQuantize(
+            name, sharing: name,
+            Tensor(layout.scaleShape, grid.chosenScales(layer.weights, layout)),
+            [
+              "low": .int(Int(-grid.highest)), "high": .int(Int(grid.highest)),
+              "axis": .int(layer.axis),
+            ])
+        weights[name] = copy
+        node.inputs[1] = copy
+      }
+      graph.nodes.append(node)
+      for output in node.outputs { quantize(output) }
+    }
+  }
+
+  /// Adds the node; returns the name of its result.
+  private mutating func fakeQuantize(
+    _ name: String, sharing owner: String, _ step: Tensor<Float>, _ attributes: [String: Attribute]
+  ) -> String {
+    let names =
+      parameters[owner]
+      ?? (graph.freshName("\(owner).step"), graph.freshName("\(owner).growth"))
+    if parameters.updateValue(names, forKey: owner) == nil {
+      graph.initializers[names.step] = .float32(step)
+      graph.initializers[names.growth] = .float32(Tensor(zeros: step.shape))
+    }
+    let output = graph.freshName("\(name).faked")
+    graph.nodes.append(
+      Node(
+        FakeQuantize.opType, name: graph.freshName("\(name).FakeQuantize"),
+        domain: FakeQuantize.domain, inputs: [name, names.step, names.growth], outputs: [output],
+        attributes: attributes))
+    return output
+  }
+
+  /// The steps that training has arrived at.
+  private func steps(_ owner: String, _ trained: Graph) throws -> [Float] {
+    let names = parameters[owner]!
+    return try zip(
+      trained.weight(names.step).elements, trained.weight(names.growth).elements
+    ).map { max($0 * Float.exp($1), Float.leastNormalMagnitude) }
+  }
+
+  /// The trained network, quantized.
+  func quantized(_ trained: Graph) throws -> (graph: Graph, layers: [LayerReport]) {
+    var result = draft
+    for name in draft.graph.initializers.keys {
+      result.graph.initializers[name] = trained.initializers[name]
+    }
+    result.graph.metadata = trained.metadata
+    result.plan = try QuantizationPlan(
+      result.graph, draft.infos, keeping: Set(settings.keep))
+    for value in draft.plan.values {
+      let step = try steps(draft.plan.representative(of: value), trained)[0]
+      result.grids[value] = draft.grids[value]!.with(scale: step)
+    }
+    return try result.written(remark: ", trained") { layer in
+      let layout = WeightLayout(layer.weights.shape, axis: layer.axis)
+      let weights = try WeightGrid(settings, layer.node).rounded(
+        layer.weights, layout, scales: steps(layer.node.inputs[1], trained))
+      return (weights, layer.bias)
+    }
+  }
+}

@@ -1,0 +1,188 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// Which layers of a graph are computed with integers, and which values become 8-bit integers for
+/// that.
+///
+/// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on to
+/// them (sums, pools, concatenations, activations) ask in turn, so that a network stays in integers
+/// from its first layer to its last, and values that nobody wants as integers stay as they are. A
+/// clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only its result is quantized.
+struct QuantizationPlan {
+  /// A layer with constant weights.
+  struct Layer {
+    /// Its position among the graph's nodes.
+    let index: Int
+    let node: Node
+    let weights: Tensor<Float>
+    /// The axis of the weights whose indices are output channels.
+    let axis: Int
+    let bias: Tensor<Float>?
+
+    var input: String { node.inputs[0] }
+    var outputs: Int { weights.shape[axis] }
+  }
+
+  private(set) var layers: [Layer] = []
+  /// Layers that are kept as they are, and why.
+  private(set) var refusals: [(node: Node, reason: String)] = []
+  /// The values to quantize, in the order in which they are computed.
+  private(set) var values: [String] = []
+  /// The values that share one scale, by each of them: where only positions change, and where
+  /// several are put side by side.
+  private var groups: [String: String] = [:]
+
+  private let graph: Graph
+  private let infos: [String: TensorInfo]
+
+  /// The operators that can be such layers.
+  static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]
+  /// Operators that move values without changing them: the result has the scale of the input.
+  private static let movers: Set<String> = [
+    "MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze",
+  ]
+  /// Operators of one input whose result has a scale of its own.
+  private static let functions: Set<String> = [
+    "AveragePool", "GlobalAveragePool", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Gelu",
+    "LeakyRelu", "Elu", "Mish",
+  ]
+  private static let clamps: Set<String> = ["Relu", "Clip"]
+
+  /// - Parameters:
+  ///   - infos: Types and shapes of the values, by name.
+  ///   - keeping: Layers that stay as they are, by name or output.
+  init(_ graph: Graph, _ infos: [String: TensorInfo], keeping: Set<String> = []) throws {
+    (self.graph, self.infos) = (graph, infos)
+    for (index, node) in graph.nodes.enumerated() where Self.operators.contains(node.opType) {
+      switch try Self.layer(node, at: index, graph, infos) {
+      case .success(let layer):
+        if !keeping.isDisjoint(with: [node.name, node.outputs[0]]) {
+          refusals.append((node, "it was chosen to stay in fp32"))
+        } else {
+          layers.append(layer)
+        }
+      case .failure(let refusal): refusals.append((node, refusal.reason))
+      }
+    }
+    let wanted = wantedValues()
+    let order = graph.dataInputs.map(\.name) + graph.nodes.flatMap(\.outputs)
+    values = order.filter(wanted.contains)
+    for node in graph.nodes { unite(node, wanted) }
+  }
+
+  private struct Refusal: Error { let reason: String }
+
+  private static func layer(
+    _ node: Node, at index: Int, _ graph: Graph, _ infos: [String: TensorInfo]
+  ) throws -> Result<Layer, Refusal> {
+    guard let constant = graph.initializers[node.inputs[1]] else {
+      return .failure(Refusal(reason: "its weights are computed, not constant"))
+    }
+    guard let weights: Tensor<Float> = constant.typed(), weights.isFinite else {
+      return .failure(Refusal(reason: "its weights are \(constant.dtype), or not finite"))
+    }
+    guard graph.initializers[node.inputs[0]] == nil, infos[node.inputs[0]]?.dtype == .float32
+    else {
+      return .failure(Refusal(reason: "its input is no fp32 value that depends on the model's"))
+    }
+    guard weights.count > 0, node.opType == "Conv" || weights.shape.rank == 2 else {
+      return .failure(Refusal(reason: "its weights have the shape \(weights.shape)"))
+    }
+    var axis = node.opType == "Conv" ? 0 : 1
+    if node.opType == "Gemm" {
+      guard try node.int("transA", default: 0) == 0, try node.float("alpha", default: 1) == 1,
+        try node.float("beta", default: 1) == 1
+      else { return .failure(Refusal(reason: "it transposes or scales its input")) }
+      if try node.int("transB", default: 0) != 0 { axis = 0 }
+    }
+    var bias: Tensor<Float>?
+    if node.inputs.count > 2,
+      let values: Tensor<Float> = graph.initializers[node.inputs[2]]?.typed(),
+      values.shape == [weights.shape[axis]]
+    {
+      bias = values
+    }
+    return .success(
+      Layer(index: index, node: node, weights: weights.contiguous(), axis: axis, bias: bias))
+  }
+
+  /// - Throws: `unsupported` if there is nothing to quantize.
+  func requireLayers() throws {
+    guard layers.isEmpty else { return }
+    let reason = refusals.first.map { ": of \($0.node.label), \($0.reason)" } ?? ""
+    throw SwiftletError(
+      .unsupported, "the model has no Conv, Gemm or MatMul to quantize\(reason)")
+  }
+
+  /// The value whose scale this value has; itself, unless it shares one.
+  func representative(of value: String) -> String {
+    var name = value
+    while let next = groups[name] { name = next }
+    return name
+  }
+
+  // MARK: Placement
+
+  private func wantedValues() -> Set<String> {
+    let quantized = Set(layers.map(\.index))
+    var wanted: Set<String> = []
+    // Sums and layers whose clamp's result is wanted.
+    var clamped: Set<String> = []
+    for (index, node) in graph.nodes.enumerated().reversed() {
+      if quantized.contains(index) {
+        wanted.insert(node.inputs[0])
+        continue
+      }
+      guard let output = node.outputs.first,
+        wanted.contains(output) || clamped.contains(output)
+      else { continue }
+      if Self.clamps.contains(node.opType) {
+        let isTakenIn = belongsToProducer(node, quantized)
+        if isTakenIn { clamped.insert(node.inputs[0]) } else { want(node.inputs[0], &wanted) }
+      } else if Self.functions.contains(node.opType) || Self.movers.contains(node.opType) {
+        want(node.inputs[0], &wanted)
+      } else if isJoin(node) {
+        for name in node.inputs { want(name, &wanted) }
+      }
+    }
+    return wanted
+  }
+
+  private func want(_ name: String, _ wanted: inout Set<String>) {
+    if graph.initializers[name] == nil, infos[name]?.dtype == .float32 { wanted.insert(name) }
+  }
+
+  /// Whether a clamp is the only reader of a layer or sum, which takes it in.
+  private func belongsToProducer(_ clamp: Node, _ quantized: Set<Int>) -> Bool {
+    let value = clamp.inputs[0]
+    guard let producer = graph.producer(of: value), graph.consumers(of: value).count == 1,
+      !graph.outputs.contains(where: { $0.name == value })
+    else { return false }
+    return quantized.contains(producer) || isJoin(graph.nodes[producer])
+  }
+
+  /// Whether a node joins several computed values: a sum of two of the same shape, or a
+  /// concatenation.
+  private func isJoin(_ node: Node) -> Bool {
+    guard node.inputs.allSatisfy({ graph.initializers[$0] == nil && infos[$0]?.dtype == .float32 })
+    else { return false }
+    switch node.opType {
+    case "Add":
+      return node.inputs.count == 2 && infos[node.inputs[0]]?.shape == infos[node.inputs[1]]?.shape
+    case "Concat": return true
+    default: return false
+    }
+  }
+
+  /// Gives the values of a node one scale, where it needs that.
+  private mutating func unite(_ node: Node, _ wanted: Set<String>) {
+    guard Self.movers.contains(node.opType) || node.opType == "Concat",
+      let output = node.outputs.first, wanted.contains(output)
+    else { return }
+    for input in node.inputs where wanted.contains(input) {
+      let (first, second) = (representative(of: input), representative(of: output))
+      if first != second { groups[second] = first }
+    }
+  }
+}

@@ -1,0 +1,34 @@
+public import SwiftletCore
+public import SwiftletGraph
+
+/// Quantization of a model after training, in whichever mode the settings name.
+public struct Quantizer: Sendable {
+  private let settings: QuantizationSettings
+  private let threads: ThreadPool
+  private let progress: Progress.Handler?
+
+  public init(
+    _ settings: QuantizationSettings, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
+  ) {
+    (self.settings, self.threads, self.progress) = (settings, threads, progress)
+  }
+
+  /// - Throws: `badInput` for settings that make no sense, `unsupported` if the graph has nothing to
+  ///   quantize or is quantized already, `numerical` if the samples give values that are not finite.
+  public func apply(
+    to graph: Graph, _ source: CalibrationSource
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    try settings.validate()
+    return switch settings.mode {
+    case .static:
+      try StaticQuantization(settings: settings, threads: threads, progress: progress)
+        .apply(to: graph, source)
+    case .weightOnly:
+      try WeightQuantization(settings: settings, threads: threads, progress: progress)
+        .apply(to: graph, source)
+    case .dynamic:
+      try DynamicQuantization(settings: settings, threads: threads).apply(to: graph, source)
+    }
+  }
+}

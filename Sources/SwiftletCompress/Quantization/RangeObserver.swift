@@ -1,0 +1,151 @@
+import RealModule
+
+/// How the range of a value is chosen from what calibration saw of it. What lies outside is clipped.
+public enum RangeObserver: String, Sendable, Codable, CaseIterable {
+  /// From the smallest to the largest value: nothing is clipped.
+  case minmax
+  /// All but the given percentage of the values, at the ends together.
+  case percentile
+  /// Where the distribution of the 8-bit values tells most about that of the values.
+  case entropy
+  /// Where the mean square error, of rounding and clipping together, is least.
+  case mse
+}
+
+/// A range of values that 8 bits are to cover; 0 is in it.
+package struct ValueRange: Sendable, Equatable {
+  package var lower: Float
+  package var upper: Float
+
+  package init(lower: Float, upper: Float) { (self.lower, self.upper) = (lower, upper) }
+}
+
+extension RangeObserver {
+  /// The range to cover.
+  ///
+  /// - Parameters:
+  ///   - percentile: Percent of the values that are kept (`percentile` alone).
+  ///   - type: What the values become.
+  package func range(
+    _ histogram: ValueHistogram, percentile: Double, type: ActivationType
+  ) -> ValueRange {
+    let whole = ValueRange(lower: histogram.lower, upper: histogram.upper)
+    guard whole.lower < whole.upper, histogram.count > histogram.zeros else { return whole }
+    switch self {
+    case .minmax: return whole
+    case .percentile: return Self.percentile(histogram, keeping: percentile / 100)
+    case .entropy:
+      return Self.best(whole, histogram) { Divergence(histogram, $0, type).value }
+    case .mse:
+      return Self.best(whole, histogram) { Self.squaredError(histogram, $0, type) }
+    }
+  }
+
+  private static func percentile(_ histogram: ValueHistogram, keeping share: Double) -> ValueRange {
+    let width = Double(sign: .plus, exponent: histogram.exponent, significand: 1)
+    // Either end gives up its part of what may be clipped, and 0 stays inside.
+    let allowed = (1 - share) * Double(histogram.count)
+    let sides = (histogram.lower < 0 ? 1.0 : 0) + (histogram.upper > 0 ? 1 : 0)
+    func end(_ bins: some Sequence<Int>, _ edge: (Int) -> Double) -> Double? {
+      var dropped = 0.0
+      for (steps, bin) in bins.enumerated() {
+        dropped += Double(bin)
+        if dropped > allowed / sides { return edge(steps) }
+      }
+      return nil
+    }
+    let low = end(histogram.bins) { Double(histogram.first + $0) * width } ?? 0
+    let high =
+      end(histogram.bins.reversed()) {
+        Double(histogram.first + histogram.bins.count - $0) * width
+      } ?? 0
+    return ValueRange(
+      lower: min(0, max(histogram.lower, Float(low))),
+      upper: max(0, min(histogram.upper, Float(high))))
+  }
+
+  /// The candidate with the least cost: ends are drawn in together first, then each for itself. The
+  /// widest of equals wins.
+  private static func best(
+    _ whole: ValueRange, _ histogram: ValueHistogram, _ cost: (ValueRange) -> Double
+  ) -> ValueRange {
+    let shares = (1...64).reversed().map { Float($0) / 64 }
+    var (best, least) = (whole, Double.infinity)
+    func consider(_ range: ValueRange) {
+      let value = cost(range)
+      if value < least { (best, least) = (range, value) }
+    }
+    for share in shares {
+      consider(ValueRange(lower: whole.lower * share, upper: whole.upper * share))
+    }
+    if whole.lower < 0 && whole.upper > 0 {
+      for share in shares {
+        consider(ValueRange(lower: best.lower, upper: whole.upper * share))
+      }
+      for share in shares {
+        consider(ValueRange(lower: whole.lower * share, upper: best.upper))
+      }
+    }
+    return best
+  }
+
+  private static func squaredError(
+    _ histogram: ValueHistogram, _ range: ValueRange, _ type: ActivationType
+  ) -> Double {
+    let grid = ActivationGrid(range, type)
+    let (scale, low, high) = (Double(grid.scale), Double(grid.lowest), Double(grid.highest))
+    var sum = 0.0
+    histogram.forEachBin { value, count in
+      let code = min(max((value / scale).rounded(.toNearestOrEven), low), high)
+      let error = value - code * scale
+      sum += count * error * error
+    }
+    return sum
+  }
+}
+
+/// The Kullback–Leibler divergence between the values and their 8-bit copies.
+///
+/// What is clipped is counted at the ends of the range in the one distribution and nowhere in the
+/// other, whose steps spread their counts over those of their bins that hold values. Zeros are left
+/// out: they are exact whatever the range.
+///
+/// - Source: Migacz, "8-bit inference with TensorRT", GTC 2017.
+private struct Divergence {
+  private(set) var value = 0.0
+
+  init(_ histogram: ValueHistogram, _ range: ValueRange, _ type: ActivationType) {
+    let grid = ActivationGrid(range, type)
+    let (scale, low, high) = (Double(grid.scale), Double(grid.lowest), Double(grid.highest))
+    let steps = Int(high - low) + 1
+    var (sums, used) = ([Double](repeating: 0, count: steps), [Double](repeating: 0, count: steps))
+    var inside: [(count: Double, step: Int)] = []
+    var (below, above, total) = (0.0, 0.0, 0.0)
+    histogram.forEachBin { middle, count in
+      total += count
+      let code = (middle / scale).rounded(.toNearestOrEven)
+      if code < low {
+        below += count
+        return
+      }
+      if code > high {
+        above += count
+        return
+      }
+      let step = Int(code - low)
+      sums[step] += count
+      used[step] += 1
+      inside.append((count, step))
+    }
+    guard !inside.isEmpty else {
+      value = .infinity
+      return
+    }
+    let kept = total - below - above
+    inside[0].count += below
+    inside[inside.count - 1].count += above
+    for (count, step) in inside where count > 0 {
+      value += count / total * Double.log(count / total / (sums[step] / used[step] / kept))
+    }
+  }
+}

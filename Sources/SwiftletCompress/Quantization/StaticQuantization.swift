@@ -1,0 +1,173 @@
+public import SwiftletCore
+public import SwiftletGraph
+
+/// Post-training quantization of weights and activations.
+///
+/// Weights: int8 (or int4), symmetric, one scale per output channel. Activations: 8 bits, from ranges
+/// that an observer chooses from what calibration has seen. Biases: int32 in units of the product of
+/// both scales. The result is ordinary ONNX: QuantizeLinear and DequantizeLinear around the values
+/// and behind the weights, which runtimes turn into integer layers.
+///
+/// - Source: Krishnamoorthi 2018, arXiv:1806.08342; Jacob et al. 2018; Nagel et al. 2021,
+///   arXiv:2106.08295.
+public struct StaticQuantization: Sendable {
+  private let settings: QuantizationSettings
+  private let threads: ThreadPool
+  private let progress: Progress.Handler?
+
+  public init(
+    settings: QuantizationSettings, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
+  ) {
+    (self.settings, self.threads, self.progress) = (settings, threads, progress)
+  }
+
+  /// - Throws: `unsupported` if the graph has no layer to quantize, or is quantized already;
+  ///   `numerical` if calibration meets values that are not finite.
+  public func apply(
+    to graph: Graph, _ source: CalibrationSource
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let draft = try draft(of: graph, source)
+    let rounder = try WeightRounder(
+      settings, draft.graph, draft.plan, source, threads, progress)
+    return try draft.written { layer in
+      let weights = try rounder.quantized(
+        layer, WeightLayout(layer.weights.shape, axis: layer.axis))
+      return (weights, try corrected(layer, weights, draft.calibration) ?? layer.bias)
+    }
+  }
+
+  /// All but the weights: the graph with its ranges balanced, what is to be quantized, and how.
+  func draft(of graph: Graph, _ source: CalibrationSource) throws -> QuantizationDraft {
+    let prepared = try QuantizationInput(
+      graph, opset: settings.opset, source, threads)
+    var graph = prepared.graph
+    if let share = settings.smoothing { graph = try smoothed(graph, prepared.infos, share, source) }
+    if settings.equalizes {
+      graph = try CrossLayerEqualization().apply(to: graph, prepared.infos).graph
+    }
+    let plan = try QuantizationPlan(graph, prepared.infos, keeping: Set(settings.keep))
+    try plan.requireLayers()
+    let calibration = try calibrate(graph, plan, source)
+    return QuantizationDraft(
+      graph: graph, infos: prepared.infos, plan: plan, calibration: calibration,
+      grids: activationGrids(plan, calibration))
+  }
+
+  func calibrate(
+    _ graph: Graph, _ plan: QuantizationPlan, _ source: CalibrationSource
+  ) throws -> Calibration {
+    let inputs = plan.layers.map { ($0.input, $0.node.opType != "Conv") }
+    var calibration = try Calibration(
+      graph, values: plan.values, channels: Dictionary(inputs) { first, _ in first })
+    if let path = settings.calibrationState,
+      let stored = try Calibration.load(path, fitting: calibration)
+    {
+      calibration = stored
+    }
+    try calibration.run(
+      graph, source, threads: threads, saving: settings.calibrationState, progress: progress)
+    return calibration
+  }
+
+  /// The model with what SmoothQuant moves from activations to weights.
+  private func smoothed(
+    _ graph: Graph, _ infos: [String: TensorInfo], _ share: Double, _ source: CalibrationSource
+  ) throws -> Graph {
+    let plan = try QuantizationPlan(graph, infos, keeping: Set(settings.keep))
+    let names = SmoothQuant.candidates(graph, plan)
+    var calibration = try Calibration(
+      graph, values: names, channels: Dictionary(uniqueKeysWithValues: names.map { ($0, true) }))
+    try calibration.run(graph, source, threads: threads, progress: progress)
+    return SmoothQuant(share: share).apply(
+      to: graph, plan, ranges: calibration.channels.mapValues(\.largest))
+  }
+
+  private func corrected(
+    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
+  ) throws -> Tensor<Float>? {
+    guard settings.correctsBias, let statistics = calibration.channels[layer.input],
+      statistics.isLast == (layer.node.opType != "Conv")
+    else { return nil }
+    return try BiasCorrection(means: statistics.means).corrected(layer, weights)
+  }
+
+  /// The grid of each value; those of a group have one from all that was seen of them.
+  func activationGrids(
+    _ plan: QuantizationPlan, _ calibration: Calibration
+  ) -> [String: ActivationGrid] {
+    var merged: [String: ValueHistogram] = [:]
+    for value in plan.values {
+      merged[plan.representative(of: value), default: ValueHistogram()]
+        .merge(calibration.values[value]!)
+    }
+    let grids = merged.mapValues {
+      ActivationGrid(
+        settings.observer.range($0, percentile: settings.percentile, type: settings.activations),
+        settings.activations, isPowerOfTwo: settings.powerOfTwo)
+    }
+    return Dictionary(
+      uniqueKeysWithValues: plan.values.map { ($0, grids[plan.representative(of: $0)]!) })
+  }
+}
+
+/// A graph that is about to be quantized.
+struct QuantizationDraft {
+  var graph: Graph
+  let infos: [String: TensorInfo]
+  var plan: QuantizationPlan
+  let calibration: Calibration
+  /// The grid of each value that is to be quantized.
+  var grids: [String: ActivationGrid]
+
+  /// The quantized graph, and what was done to each layer.
+  ///
+  /// - Parameter weights: A layer's weights and bias.
+  func written(
+    remark: String = "",
+    _ weights: (QuantizationPlan.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    var writer = QDQWriter(graph)
+    for value in plan.values { writer.quantize(value, grids[value]!) }
+    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    for layer in plan.layers {
+      let (codes, bias) = try weights(layer)
+      let input = grids[layer.input]!
+      writer.replaceWeights(of: layer, with: codes)
+      writer.replaceBias(
+        of: layer, with: bias, inputScale: input.scale, weightScales: codes.scales.elements)
+      reports.append(
+        LayerReport(
+          layer.node, .quantize, changed: true,
+          "\(codes.codes.dtype) weights per channel, \(input.type) input in "
+            + "\(input.lowest * input.scale)…\(input.highest * input.scale)\(remark)"))
+    }
+    return (writer.result(), reports)
+  }
+}
+
+/// A graph made ready for quantization: simplified, in an operator set that can express it, with the
+/// types and shapes of its values for a sample.
+struct QuantizationInput {
+  let graph: Graph
+  let infos: [String: TensorInfo]
+
+  init(_ original: Graph, opset: Int, _ source: CalibrationSource, _ threads: ThreadPool) throws {
+    guard !original.nodes.contains(where: { $0.opType == "QuantizeLinear" }) else {
+      throw SwiftletError(
+        .unsupported, "the model is quantized already", mend: "start from the fp32 model")
+    }
+    let simple = original.simplified()
+    var infos: [String: TensorInfo] = [:]
+    func observe(_ name: String, _ value: AnyTensor) {
+      infos[name] = TensorInfo(value.dtype, value.shape)
+    }
+    let inputs = try source.sample()
+    for (name, value) in inputs { observe(name, value) }
+    _ = try Plan(simple).run(inputs, ExecutionContext(pool: threads)) { observe($0, $1) }
+    self.infos = infos
+    // Scales per channel need operator set 13, 4 bits and groups need 21.
+    graph = try simple.upgraded(
+      toOpset: opset, ranks: infos.mapValues { $0.shape.rank })
+  }
+}

@@ -1,0 +1,59 @@
+public import SwiftletCore
+public import SwiftletGraph
+
+/// Quantization of weights alone: int8 or int4 in groups that share a scale. They are restored before
+/// they are used, so that what shrinks is the file.
+///
+/// A group is some consecutive weights of an output channel: input channels of a convolution, rows of
+/// a matrix. DequantizeLinear with a `block_size` restores them (operator set 21).
+///
+/// - Source: ONNX `DequantizeLinear`; Frantar et al. 2022, arXiv:2210.17323, for groups.
+public struct WeightQuantization: Sendable {
+  private let settings: QuantizationSettings
+  private let threads: ThreadPool
+  private let progress: Progress.Handler?
+
+  public init(
+    settings: QuantizationSettings, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
+  ) {
+    (self.settings, self.threads, self.progress) = (settings, threads, progress)
+  }
+
+  /// - Throws: `unsupported` if the graph has no layer to quantize, or is quantized already.
+  public func apply(
+    to graph: Graph, _ source: CalibrationSource
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let prepared = try QuantizationInput(
+      graph, opset: groupSize > 0 || settings.bits == 4 ? 21 : 13, source, threads)
+    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: Set(settings.keep))
+    try plan.requireLayers()
+    let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
+    var writer = QDQWriter(prepared.graph)
+    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    for layer in plan.layers {
+      let layout = layout(layer)
+      let weights = try rounder.quantized(layer, layout)
+      writer.replaceWeights(of: layer, with: weights)
+      reports.append(
+        LayerReport(
+          layer.node, .quantize, changed: true,
+          "int\(settings.bits) weights, "
+            + (layout.blockSize.map { "groups of \($0)" } ?? "a scale per channel")))
+    }
+    return (writer.result(), reports)
+  }
+
+  private var groupSize: Int { settings.groupSize ?? (settings.bits == 4 ? 32 : 0) }
+
+  /// Groups run along the axis of the inputs. Layers with fewer inputs than a group holds have one
+  /// scale per channel.
+  private func layout(_ layer: QuantizationPlan.Layer) -> WeightLayout {
+    let inputs = layer.weights.shape.rank == 2 ? 1 - layer.axis : 1
+    let extent = layer.weights.shape[inputs]
+    guard groupSize > 0, extent >= groupSize else {
+      return WeightLayout(layer.weights.shape, axis: layer.axis)
+    }
+    return WeightLayout(layer.weights.shape, axis: inputs, blockSize: groupSize)
+  }
+}

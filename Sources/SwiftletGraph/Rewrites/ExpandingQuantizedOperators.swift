@@ -1,0 +1,184 @@
+import OrderedCollections
+import SwiftletCore
+
+extension Graph {
+  /// The same graph with operators on 8-bit tensors as operators on fp32 ones between
+  /// `DequantizeLinear` and `QuantizeLinear`, which is the form that becomes integer layers.
+  ///
+  /// Known are `QLinearConv` and `QLinearMatMul` with constant weights, what moves 8-bit values
+  /// between them (`MaxPool`, `Flatten`, `Reshape`), and of onnxruntime's own operators `QLinearAdd`,
+  /// `QLinearMul`, `QLinearAveragePool`, `QLinearGlobalAveragePool`, `QLinearConcat`, `QLinearSigmoid`,
+  /// `QLinearLeakyRelu` and `QGemm`. Others stay as they are.
+  ///
+  /// - Source: onnxruntime, "Contrib operators".
+  public func expandingQuantizedOperators() -> Graph {
+    let isQuantized = nodes.contains {
+      $0.opType.hasPrefix("QLinear") || $0.opType == "QGemm"
+    }
+    guard isQuantized else { return self }
+    var expansion = QuantizedOperatorExpansion(self)
+    for node in nodes { expansion.add(node) }
+    expansion.result.removeUnusedInitializers()
+    return expansion.result
+  }
+}
+
+/// A graph that is being written without operators on 8-bit tensors, node by node.
+private struct QuantizedOperatorExpansion {
+  fileprivate var result: Graph
+  private var names: Set<String>
+  /// Scale and zero point of the 8-bit values, by name.
+  private var parameters: [String: [String]] = [:]
+
+  init(_ graph: Graph) {
+    result = graph
+    result.nodes = []
+    names = Set(graph.initializers.keys).union(graph.inputs.map(\.name))
+    for node in graph.nodes { names.formUnion(node.outputs + [node.name]) }
+  }
+
+  private mutating func fresh(_ base: String) -> String {
+    var (name, suffix) = (base, 1)
+    while !names.insert(name).inserted {
+      suffix += 1
+      name = "\(base)_\(suffix)"
+    }
+    return name
+  }
+
+  mutating func add(_ node: Node) {
+    guard let nodes = expanded(node) else {
+      if node.opType == "QuantizeLinear" && node.inputs.count == 3 {
+        parameters[node.outputs[0]] = Array(node.inputs[1...])
+      }
+      return result.nodes.append(node)
+    }
+    result.nodes += nodes
+  }
+
+  private static let binary = ["QLinearAdd": "Add", "QLinearMul": "Mul"]
+  private static let unary = [
+    "QLinearAveragePool": "AveragePool", "QLinearGlobalAveragePool": "GlobalAveragePool",
+    "QLinearSigmoid": "Sigmoid", "QLinearLeakyRelu": "LeakyRelu",
+  ]
+
+  /// The nodes in place of one; `nil` where it stays.
+  private mutating func expanded(_ node: Node) -> [Node]? {
+    guard node.outputs.count == 1, node.captures.isEmpty else { return nil }
+    let inputs = node.inputs
+    if node.domain.isEmpty || node.domain == "ai.onnx" {
+      switch node.opType {
+      case "QLinearConv" where inputs.count >= 8:
+        guard result.initializers[inputs[3]]?.shape.rank == 4 else { return nil }
+        return layer("Conv", node, bias: inputs.count > 8 ? inputs[8] : "", axis: 0)
+      case "QLinearMatMul" where inputs.count == 8:
+        guard result.initializers[inputs[3]]?.shape.rank == 2 else { return nil }
+        return layer("MatMul", node, bias: "", axis: 1)
+      case "MaxPool", "Flatten", "Reshape":
+        guard let own = parameters[inputs[0]] else { return nil }
+        return operation(
+          node.opType, node, [(inputs[0], own)], others: Array(inputs.dropFirst()), result: own)
+      default: return nil
+      }
+    }
+    guard node.domain == "com.microsoft" else { return nil }
+    if let opType = Self.binary[node.opType], inputs.count == 8 {
+      return operation(
+        opType, node, [(inputs[0], Array(inputs[1...2])), (inputs[3], Array(inputs[4...5]))],
+        result: Array(inputs[6...7]))
+    }
+    if let opType = Self.unary[node.opType], inputs.count == 5 {
+      guard (try? node.int("channels_last", default: 0)) == 0 else { return nil }
+      return operation(
+        opType, node, [(inputs[0], Array(inputs[1...2]))], result: Array(inputs[3...4]))
+    }
+    switch node.opType {
+    case "QLinearConcat" where inputs.count > 2 && inputs.count % 3 == 2:
+      let parts = stride(from: 2, to: inputs.count, by: 3).map {
+        (inputs[$0], Array(inputs[$0 + 1...$0 + 2]))
+      }
+      return operation("Concat", node, parts, result: Array(inputs[0...1]))
+    case "QGemm" where inputs.count == 9:
+      guard let transB = try? node.int("transB", default: 0) else { return nil }
+      var node = node
+      // Bias in the seventh place, and none of the result's parameters before it.
+      let bias = node.inputs.remove(at: 6)
+      return layer("Gemm", node, bias: bias, axis: transB == 0 ? 1 : 0)
+    default: return nil
+    }
+  }
+
+  private mutating func dequantize(
+    _ name: String, _ parameters: [String], axis: Int? = nil, _ nodes: inout [Node]
+  ) -> String {
+    let output = fresh("\(name).restored")
+    nodes.append(
+      Node(
+        "DequantizeLinear", name: fresh("\(output).DequantizeLinear"), inputs: [name] + parameters,
+        outputs: [output], attributes: axis.map { ["axis": .int($0)] } ?? [:]))
+    return output
+  }
+
+  /// An operator between 8-bit values.
+  private mutating func operation(
+    _ opType: String, _ node: Node, _ operands: [(name: String, parameters: [String])],
+    others: [String] = [], result target: [String]
+  ) -> [Node] {
+    var nodes: [Node] = []
+    let inputs = operands.map { dequantize($0.name, $0.parameters, &nodes) }
+    let output = fresh("\(node.outputs[0]).exact")
+    var attributes = node.attributes
+    attributes["channels_last"] = nil
+    nodes.append(
+      Node(
+        opType, name: node.name, inputs: inputs + others, outputs: [output],
+        attributes: attributes))
+    nodes.append(quantize(output, target, to: node.outputs[0]))
+    return nodes
+  }
+
+  private mutating func quantize(_ name: String, _ target: [String], to output: String) -> Node {
+    parameters[output] = target
+    return Node(
+      "QuantizeLinear", name: fresh("\(output).QuantizeLinear"), inputs: [name] + target,
+      outputs: [output])
+  }
+
+  /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's scale
+  /// and zero point; the bias is in units of both scales.
+  private mutating func layer(
+    _ opType: String, _ node: Node, bias: String, axis: Int
+  ) -> [Node]? {
+    let inputs = node.inputs
+    guard let inputScale = floats(inputs[1]), let scales = floats(inputs[4]),
+      inputScale.count == 1, result.initializers[inputs[3]] != nil
+    else { return nil }
+    var nodes: [Node] = []
+    var operands = [dequantize(inputs[0], Array(inputs[1...2]), &nodes)]
+    operands.append(
+      dequantize(
+        inputs[3], Array(inputs[4...5]), axis: scales.count == 1 ? nil : axis, &nodes))
+    if !bias.isEmpty {
+      let units = fresh("\(bias).units")
+      result.initializers[units] = .float32(
+        Tensor(
+          scales.count == 1 ? .scalar : [scales.count], scales.map { $0 * inputScale[0] }))
+      operands.append(
+        dequantize(bias, [units], axis: scales.count == 1 ? nil : 0, &nodes))
+    }
+    let output = node.outputs[0]
+    let isQuantized = inputs.count > 7 && !inputs[6].isEmpty
+    let exact = isQuantized ? fresh("\(output).exact") : output
+    nodes.append(
+      Node(
+        opType, name: node.name, inputs: operands, outputs: [exact],
+        attributes: node.attributes))
+    if isQuantized { nodes.append(quantize(exact, Array(inputs[6...7]), to: output)) }
+    return nodes
+  }
+
+  private func floats(_ name: String) -> [Float]? {
+    guard case .float32(let tensor)? = result.initializers[name] else { return nil }
+    return tensor.elements
+  }
+}

@@ -1,0 +1,120 @@
+import OrderedCollections
+import SwiftletCore
+
+extension Graph {
+  /// The same graph with constants behind `DequantizeLinear` in the form in which they are computed
+  /// with.
+  ///
+  /// Weights of a layer whose input is quantized stay integers: int8 around 0, whatever the model
+  /// stores them as, so that they can be multiplied as they are. All others become fp32: a layer with
+  /// an fp32 input computes in fp32, and would restore its weights in every run.
+  public func restoringWeights() -> Graph {
+    var result = self
+    result.nodes = []
+    let outputs = Set(outputs.map(\.name))
+    for node in nodes {
+      guard node.opType == "DequantizeLinear", !outputs.contains(node.outputs[0]),
+        let stored = StoredWeights(node, self)
+      else {
+        result.nodes.append(node)
+        continue
+      }
+      if isReadByIntegerLayers(node.outputs[0]), let kept = stored.integers(in: &result) {
+        result.nodes.append(kept)
+      } else if let values = stored.restored {
+        result.initializers[node.outputs[0]] = .float32(values)
+      } else {
+        result.nodes.append(node)
+      }
+    }
+    if result.nodes != nodes { result.removeUnusedInitializers() }
+    return result
+  }
+
+  /// Whether all that read a value are layers with quantized inputs, which have it as their weights
+  /// or bias.
+  private func isReadByIntegerLayers(_ name: String) -> Bool {
+    let readers = consumers(of: name)
+    return !readers.isEmpty
+      && readers.allSatisfy { index in
+        let node = nodes[index]
+        guard ["Conv", "Gemm", "MatMul"].contains(node.opType), node.inputs.count > 1,
+          node.inputs[0] != name
+        else { return false }
+        return isRestored(node.inputs[0])
+      }
+  }
+
+  /// Whether a value is what quantized values stand for, wherever these were moved to.
+  private func isRestored(_ name: String) -> Bool {
+    guard let position = producer(of: name) else { return false }
+    let node = nodes[position]
+    switch node.opType {
+    case "DequantizeLinear": return initializers[node.inputs[0]] == nil
+    case "Flatten", "Reshape", "MaxPool", "Transpose", "Squeeze", "Unsqueeze", "Identity":
+      return isRestored(node.inputs[0])
+    case "Concat": return node.inputs.allSatisfy(isRestored)
+    default: return false
+    }
+  }
+}
+
+/// A constant that a `DequantizeLinear` restores.
+private struct StoredWeights {
+  private let node: Node
+  private let codes, scale: AnyTensor
+  private let zeroPoint: AnyTensor?
+
+  init?(_ node: Node, _ graph: Graph) {
+    guard OperatorRegistry.supports(node), 2...3 ~= node.inputs.count, node.outputs.count == 1,
+      let codes = graph.initializers[node.inputs[0]],
+      let scale = graph.initializers[node.inputs[1]]
+    else { return nil }
+    self.node = node
+    (self.codes, self.scale) = (codes, scale)
+    guard node.inputs.count > 2, !node.inputs[2].isEmpty else {
+      zeroPoint = nil
+      return
+    }
+    guard let zero = graph.initializers[node.inputs[2]] else { return nil }
+    zeroPoint = zero
+  }
+
+  private var layout: QuantizationLayout? {
+    guard let axis = try? node.int("axis", default: 1), let blockSize = try? node.blockSize() else {
+      return nil
+    }
+    return try? QuantizationLayout(
+      node.opType, codes.shape, axis: axis, blockSize: blockSize, scale: scale.shape,
+      zeroPoint?.shape)
+  }
+
+  /// The node, with int8 codes around 0, which are added to the graph; `nil` where they cannot be that.
+  func integers(in graph: inout Graph) -> Node? {
+    guard let layout, layout.hasRuns else { return nil }
+    let points = zeroPoint?.integers
+    if [.int8, .int32].contains(codes.dtype), points?.allSatisfy({ $0 == 0 }) ?? true {
+      return node
+    }
+    guard [.int8, .uint8, .int4, .uint4].contains(codes.dtype) else { return nil }
+    let differences = codes.integers.enumerated().map { position, code in
+      code - (points?[layout.scaleIndex(position)] ?? 0)
+    }
+    guard differences.allSatisfy({ -128...127 ~= $0 }) else { return nil }
+    var node = node
+    let name = graph.freshName("\(node.inputs[0]).centred")
+    graph.initializers[name] = .int8(Tensor(codes.shape, differences.map { Int8($0) }))
+    node.inputs = [name, node.inputs[1]]
+    return node
+  }
+
+  /// The weights in fp32.
+  var restored: Tensor<Float>? {
+    var operands: [AnyTensor?] = [codes, scale, zeroPoint]
+    guard let op = try? DequantizeLinear(node, opset: 21),
+      let infos = try? op.infer(operands.map { $0.map(TensorInfo.init) }),
+      (try? infos[0].limited("")) != nil
+    else { return nil }
+    return try? op.forward(&operands, ExecutionContext())[0].require()
+  }
+}

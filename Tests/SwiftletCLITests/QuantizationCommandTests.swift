@@ -1,0 +1,88 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import Testing
+import _SwiftletTestSupport
+
+struct QuantizationCommandTests {
+  /// A model of two convolutions, and 12 inputs for it.
+  private func put(_ folder: String) throws -> (model: String, data: String) {
+    var generator = RandomGenerator(seed: 4)
+    var graph = Graph(name: "two")
+    graph.inputs = [
+      ValueInfo("x", .float32, [.symbolic("N"), .fixed(2), .fixed(6), .fixed(6)])
+    ]
+    graph.outputs = [
+      ValueInfo("y", .float32, [.symbolic("N"), .fixed(3), .fixed(4), .fixed(4)])
+    ]
+    graph.initializers = [
+      "v": .float32(Tensor([16, 2, 3, 3], normalUsing: &generator)),
+      "w": .float32(Tensor([3, 16, 1, 1], normalUsing: &generator)),
+    ]
+    graph.nodes = [
+      Node("Conv", name: "first", inputs: ["x", "v"], outputs: ["a"]),
+      Node("Relu", name: "relu", inputs: ["a"], outputs: ["b"]),
+      Node("Conv", name: "second", inputs: ["b", "w"], outputs: ["y"]),
+    ]
+    let (model, data) = ("\(folder)/two.onnx", "\(folder)/inputs.npz")
+    try ONNXFile.write(graph, to: model)
+    try NPZ.write(["x": .float32(Tensor([12, 2, 6, 6], normalUsing: &generator))], to: data)
+    return (model, "inputs:\(data)")
+  }
+
+  @Test func inputsWithoutLabelsAreEnough() throws {
+    try withTemporaryFolder { folder in
+      let (model, data) = try put(folder)
+      let outcome = try swiftlet(
+        "compress", model, "--technique", "quantize", "--data", data, "--calibration-size", "8",
+        "-o", "\(folder)/int8.onnx", "--json", "--quiet")
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let report = try outcome.json()
+      let agreement = try #require(report["agreement"] as? [String: Any])
+      // Of twelve samples four were not calibrated with.
+      #expect(agreement["samples"] as? Int == 4)
+      #expect((agreement["decibels"] as? Double ?? 0) > 30)
+      let graph = try ONNXFile.read("\(folder)/int8.onnx")
+      #expect(graph.initializers["v.quantized"]?.dtype == .int8)
+      let again = try swiftlet(
+        "compress", "\(folder)/int8.onnx", "--technique", "quantize", "--data", data, "-o",
+        "\(folder)/twice.onnx")
+      expectFailure(again, 3, "quantized already")
+    }
+  }
+
+  @Test func sensitivityNamesLayersAndCauses() throws {
+    try withTemporaryFolder { folder in
+      let (model, data) = try put(folder)
+      let outcome = try swiftlet(
+        "sensitivity", model, "--data", data, "--bits", "4", "--json", "--quiet")
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let layers = try #require(try outcome.json()["layers"] as? [[String: Any]])
+      #expect(layers.map { $0["layer"] as? String } == ["first", "second"])
+      #expect(layers.allSatisfy { ($0["cause"] as? String)?.hasSuffix("eights") == true })
+      let table = try swiftlet("sensitivity", model, "--data", data)
+      #expect(table.code == 0 && table.output.contains("weights dB"))
+    }
+  }
+
+  @Test func mistakesAreNamed() throws {
+    try withTemporaryFolder { folder in
+      let (model, data) = try put(folder)
+      func compress(_ options: String...) throws -> Outcome {
+        let process = options + ["-o", "\(folder)/out.onnx"]
+        return try swiftlet(["compress", model, "--data", data] + process)
+      }
+      expectFailure(try compress("--technique", "svd"), 3, "without labels")
+      expectFailure(try compress("--technique", "quantize", "--qat-epochs", "1"), 3, "labels")
+      expectFailure(try compress("--technique", "quantize", "--bits", "5"), 2, "bits 5")
+      expectFailure(
+        try compress("--technique", "quantize", "--weight-only", "--dynamic"), 64, "either")
+      expectFailure(try compress("--technique", "quantize", "--observer", "best"), 64, "observer")
+      try NPZ.write(["z": .float32(Tensor(zeros: [2]))], to: "\(folder)/inputs.npz")
+      expectFailure(try compress("--technique", "quantize"), 2, "no array 'x'")
+      try AtomicFile.write("no archive", to: "\(folder)/inputs.npz")
+      expectFailure(try compress("--technique", "quantize"), 2, "inputs.npz")
+    }
+  }
+}
