@@ -36,7 +36,6 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let realModule = Target.Dependency.product(name: "RealModule", package: "swift-numerics")
 let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -61,7 +60,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-numerics.git", from: "1.1.1"),
     .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
-    .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
   ],
   targets: [
     // MARK: Floor 0: C
@@ -121,7 +119,7 @@ let package = Package(
       "SwiftletCompress",
       [
         "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        "SwiftletTraining", ordered, yams, realModule, logging,
+        "SwiftletTraining", ordered, realModule, logging,
       ]),
 
     // MARK: Floor 6: umbrella

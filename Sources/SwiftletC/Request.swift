@@ -16,6 +16,8 @@ final class Request: @unchecked Sendable {
   private var bindings: [Binding?]
   /// What each run gets, once all inputs are bound; `nil` where it must be made for the run.
   private var bound: [AnyTensor]?
+  /// The session, ready for what is bound.
+  private var prepared: Session.Prepared?
   private var results: [AnyTensor] = []
   private var shown: [Result?] = []
 
@@ -82,7 +84,7 @@ final class Request: @unchecked Sendable {
       }
       bindings[index] = try unsafe binding(dtype, shape, memory)
     }
-    bound = nil
+    (bound, prepared) = (nil, nil)
   }
 
   private func binding(
@@ -116,17 +118,20 @@ final class Request: @unchecked Sendable {
   func run() throws {
     results = []
     if !shown.isEmpty { shown = [] }
-    results = try model.session.run(fitting: tensors()).map(owned)
+    let tensors = try tensors()
+    let prepared = try prepared ?? model.session.prepared(tensors.map(\.shape))
+    self.prepared = prepared
+    results = try prepared.run(tensors)
+    for index in results.indices { makeOwned(&results[index]) }
   }
 
-  /// The result packed, and outside of the caller's memory.
-  private func owned(_ result: AnyTensor) -> AnyTensor {
-    let packed = result.contiguous
-    let isShared = bindings.contains { binding in
-      guard let memory = unsafe binding?.memory else { return false }
-      return unsafe packed.lies(in: memory)
+  /// Makes the result packed, and moves it outside of the caller's memory.
+  private func makeOwned(_ result: inout AnyTensor) {
+    result = result.contiguous
+    for case .some(let binding) in bindings where unsafe result.lies(in: binding.memory) {
+      result = result.copied
+      return
     }
-    return isShared ? packed.copied : packed
   }
 
   func profile(runs: Int) throws -> [LayerProfile] {

@@ -21,6 +21,9 @@ public struct Plan: Sendable {
   /// Value name of each slot.
   package let names: [String]
   package let constants: [Int: AnyTensor]
+  /// By slot; `nil` for all other values.
+  private let constantsInPlace: [AnyTensor?]
+  private let hasInnerGraphs: Bool
   package let inputs: [(info: ValueInfo, slot: Int)]
   package let outputs: [(name: String, slot: Int)]
   /// The outputs as the model declares them; of an inner graph, none.
@@ -106,6 +109,10 @@ public struct Plan: Sendable {
     self.steps = steps.reversed()
     self.constants = constants
     names = Array(slots.keys)
+    constantsInPlace = names.indices.map { constants[$0] }
+    hasInnerGraphs = graph.nodes.contains {
+      $0.attributes.values.contains { if case .graph = $0 { true } else { false } }
+    }
     try checkConstants()
   }
 
@@ -293,9 +300,12 @@ public struct Plan: Sendable {
   /// Computes the outputs from the inputs, both in the plan's order, whose types and shapes are known
   /// to fit.
   package func run(fitting inputs: [AnyTensor], _ context: ExecutionContext) throws -> [AnyTensor] {
-    var values = [AnyTensor?](repeating: nil, count: names.count)
-    for (slot, tensor) in constants { values[slot] = tensor }
+    var values = constantsInPlace
     for (input, tensor) in zip(self.inputs, inputs) { values[input.slot] = tensor }
+    // Nobody but inner graphs asks for the budget of the run that they are part of.
+    guard hasInnerGraphs else {
+      return try run(values, known: steps.count, RunBudget(), context)
+    }
     return try RunBudget.within { try run(values, known: steps.count, $0, context) }
   }
 
