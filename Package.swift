@@ -184,6 +184,13 @@ let package = Package(
         "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining",
         "SwiftletLinalg", ordered, realModule,
       ]),
+    // Calls C throughout: every line of it would be marked unsafe.
+    .testTarget(
+      name: "SwiftletCTests",
+      dependencies: [
+        "SwiftletC", "CSwiftletABI", "SwiftletCore", "SwiftletFormats", "SwiftletGraph",
+        "SwiftletRuntime", "SwiftletTraining", "_SwiftletTestSupport", ordered,
+      ], swiftSettings: Array(settings.dropFirst())),
     tests(
       "SwiftletCLI",
       [

@@ -40,9 +40,10 @@ private func gemm<T: BLASElement>(
     try c.requireApart(from: b)
     let pool = try Arguments.pool(threads)
     guard c.count > 0 else { return }
+    guard k > 0 else { return scale(c, by: beta) }
     // The longer side is cut, into pieces of some work.
     let cutsRows = m >= n
-    let work = max(1, k) * min(m, n)
+    let work = k * min(m, n)
     pool.forEachRange(cutsRows ? m : n, minimumLength: 1 + (1 << 16) / work) { range in
       let (rows, columns) = cutsRows ? (range, 0..<n) : (0..<m, range)
       let left =
@@ -58,6 +59,16 @@ private func gemm<T: BLASElement>(
         a: unsafe Span(_unsafeElements: left), lda: max(1, a.leading), transposeA: transposeA,
         b: unsafe Span(_unsafeElements: right), ldb: max(1, b.leading), transposeB: transposeB,
         beta: beta, c: &target, ldc: c.leading)
+    }
+  }
+}
+
+/// What is left of a product of empty matrices.
+private func scale<T: BLASElement>(_ c: Matrix<T>, by beta: T) {
+  for row in 0..<c.rows {
+    for column in 0..<c.columns {
+      let element = unsafe c.start + row * c.leading + column
+      unsafe element.pointee = beta == 0 ? 0 : beta * element.pointee
     }
   }
 }

@@ -12,7 +12,9 @@ final class Model: Sendable {
 
   init(_ graph: Graph, _ options: UnsafePointer<swiftlet_session_options>?) throws {
     let options = unsafe try Options.read(options, "options", size: \.struct_size)
-    session = try Session(graph, threads: Arguments.pool(options?.threads ?? 0))
+    session = try Session(
+      graph, threads: Arguments.pool(options?.threads ?? 0),
+      precision: (options?.bf16 ?? 0) == 0 ? .fp32 : .bf16)
     inputs = session.inputs
     inputDescriptions = inputs.map { ValueDescription($0, hasType: true) }
     outputDescriptions = graph.outputs.map { ValueDescription($0, hasType: $0.isTyped) }

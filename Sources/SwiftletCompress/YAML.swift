@@ -8,8 +8,8 @@ import SwiftletCore
 /// Values are `[String: Any]`, `[Any]`, `Int`, `Double`, `Bool`, `String` or ``Null``.
 ///
 /// - Source: YAML 1.2.2, core schema.
-struct YAML {
-  struct Null {}
+package struct YAML {
+  package struct Null {}
 
   private struct Line {
     let number: Int
@@ -23,7 +23,7 @@ struct YAML {
   private static let depthLimit = 32
 
   /// - Throws: `badInput` naming the line.
-  static func parse(_ text: String) throws -> Any {
+  package static func parse(_ text: String) throws -> Any {
     var yaml = try YAML(text)
     guard let first = yaml.lines.first else { return Null() }
     let value = try yaml.block(indent: first.indent, depth: 0)
