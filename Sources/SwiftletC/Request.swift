@@ -19,6 +19,8 @@ final class Request: @unchecked Sendable {
   /// The session, ready for what is bound.
   private var prepared: Session.Prepared?
   private var results: [AnyTensor] = []
+  /// Where results are copied to.
+  private var targets: [Target] = []
   private var shown: [Result?] = []
 
   /// Memory of the caller's.
@@ -29,6 +31,13 @@ final class Request: @unchecked Sendable {
     let memory: UnsafeRawBufferPointer
     /// The tensor over the memory; `nil` where elements are copied for each run.
     let tensor: AnyTensor?
+  }
+
+  /// Memory of the caller's for a result.
+  @safe
+  private struct Target {
+    let index: Int
+    let memory: UnsafeMutableRawBufferPointer
   }
 
   /// A result as C sees it.
@@ -123,6 +132,27 @@ final class Request: @unchecked Sendable {
     self.prepared = prepared
     results = try prepared.run(tensors)
     for index in results.indices { makeOwned(&results[index]) }
+    if !targets.isEmpty { try copyResults() }
+  }
+
+  private func copyResults() throws {
+    for target in targets {
+      let (index, size) = unsafe (target.index, target.memory.count)
+      guard size == results[index].byteCount else {
+        throw SwiftletError(
+          .badInput, "the result has \(results[index].byteCount) bytes, not \(size)",
+          at: "output '\(model.session.outputNames[index])'",
+          mend: "bind memory of that size")
+      }
+    }
+    for target in targets {
+      let result = try unsafe output(target.index)
+      // An empty result has nothing to copy.
+      if let source = unsafe result.data, unsafe target.memory.count > 0 {
+        unsafe target.memory.copyMemory(
+          from: UnsafeRawBufferPointer(start: source, count: result.byte_count))
+      }
+    }
   }
 
   /// Makes the result packed, and moves it outside of the caller's memory.
@@ -132,6 +162,14 @@ final class Request: @unchecked Sendable {
       result = result.copied
       return
     }
+  }
+
+  /// - Parameter memory: `nil` for no copy any more.
+  func bindOutput(_ index: Int, _ memory: UnsafeMutableRawBufferPointer?) throws {
+    let count = model.outputDescriptions.count
+    guard 0..<count ~= index else { throw Refusal.usage("output \(index) of \(count)") }
+    targets.removeAll { $0.index == index }
+    if let memory = unsafe memory { targets.append(unsafe Target(index: index, memory: memory)) }
   }
 
   func profile(runs: Int) throws -> [LayerProfile] {

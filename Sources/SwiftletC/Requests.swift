@@ -44,6 +44,20 @@ public func swiftlet_request_bind(
 }
 
 @c @implementation
+public func swiftlet_request_bind_output(
+  _ request: OpaquePointer?, _ index: Int, _ data: UnsafeMutableRawPointer?, _ byteCount: Int
+) -> swiftlet_status {
+  call {
+    let request = try unsafe Handles.requests.find(request)
+    guard byteCount >= 0 else { throw Refusal.usage("byte_count exceeds the address space") }
+    let memory = unsafe data.map {
+      unsafe UnsafeMutableRawBufferPointer(start: $0, count: byteCount)
+    }
+    try request.use { try unsafe request.bindOutput(index, memory) }
+  }
+}
+
+@c @implementation
 public func swiftlet_request_run(_ request: OpaquePointer?) -> swiftlet_status {
   call {
     let request = try unsafe Handles.requests.find(request)

@@ -91,6 +91,26 @@ struct SessionTests {
     expectOK(swiftlet_session_close(session))
   }
 
+  @Test func resultsAreCopiedToBoundMemory() throws {
+    let session = try opened(identity())
+    let request = try newRequest(session)
+    let (x, y) = (Memory<Float>([1, 2, 3]), Memory<Float>([0, 0, 0, 7]))
+    expectOK(bind(request, "x", SWIFTLET_FLOAT32, [3], x))
+    expectOK(swiftlet_request_bind_output(request, 0, y.start, 12))
+    for round in 0..<2 {
+      x[0] = Float(round)
+      expectOK(swiftlet_request_run(request))
+      #expect(y.elements == [Float(round), 2, 3, 7])
+    }
+    expectOK(swiftlet_request_bind_output(request, 0, y.start, 16))
+    expect(swiftlet_request_run(request), SWIFTLET_BAD_INPUT, "12 bytes, not 16")
+    expectOK(swiftlet_request_bind_output(request, 0, nil, 0))
+    expectOK(swiftlet_request_run(request))
+    expect(swiftlet_request_bind_output(request, 1, y.start, 12), SWIFTLET_USAGE, "output 1 of 1")
+    expectOK(swiftlet_request_close(request))
+    expectOK(swiftlet_session_close(session))
+  }
+
   /// Any byte is a truth value to C; elements below eight bits share bytes.
   @Test func someTypesAreCopied() throws {
     func result(_ dtype: DType, _ number: swiftlet_dtype, _ bytes: [UInt8], _ count: Int64) throws

@@ -51,6 +51,7 @@ _ARGUMENTS = {
     "request_create": [_P, POINTER(_P)],
     "request_close": [_P],
     "request_bind": [_P, c_char_p, _I, _P, c_size_t, _P, c_size_t],
+    "request_bind_output": [_P, c_size_t, _P, c_size_t],
     "request_run": [_P],
     "request_output": [_P, c_size_t, POINTER(Tensor)],
     "request_profile": [_P, _I, POINTER(_P)],

@@ -17,6 +17,8 @@ from ._library import LIBRARY, SessionOptions, Tensor, ValueInfo, check, take_st
 _NUMPY = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 11: "f8", 12: "u4",
           13: "u8"}
 _DTYPES = {np.dtype(code): number for number, code in _NUMPY.items()}
+_TYPESTRINGS = {number: np.dtype(code).str for number, code in _NUMPY.items()}
+_asarray = np.asarray
 _run, _output = LIBRARY.swiftlet_request_run, LIBRARY.swiftlet_request_output
 
 
@@ -92,10 +94,12 @@ def _close(handle: c_void_p, _arrays: Dict[str, np.ndarray]) -> None:
 class _View:
     """A piece of a request's memory, which it keeps open."""
 
+    __slots__ = ("_request", "__array_interface__")
+
     def __init__(self, request: "Request", address: int, shape: Tuple[int, ...], code: str):
         self._request = request
         self.__array_interface__ = {
-            "version": 3, "data": (address, True), "shape": shape, "typestr": np.dtype(code).str}
+            "version": 3, "data": (address, True), "shape": shape, "typestr": code}
 
 
 class Request:
@@ -106,7 +110,11 @@ class Request:
         check(LIBRARY.swiftlet_request_create(session._handle, byref(handle)))
         self._handle = handle
         self._arrays: Dict[str, np.ndarray] = {}
-        self._names = [value.name for value in session.outputs]
+        # Made once: a run of a small model takes a few microseconds.
+        self._outputs = [(value.name, index) for index, value in enumerate(session.outputs)]
+        self._viewed, self._bound = self._outputs, {}
+        self._tensor = Tensor()
+        self._tensor_pointer = byref(self._tensor)
         # What is bound must be there for as long as the library may read it.
         weakref.finalize(self, _close, handle, self._arrays)
 
@@ -123,21 +131,37 @@ class Request:
             array.ctypes.data if array.size else None, array.nbytes))
         self._arrays[name] = array
 
+    def bind_output(self, name: str, array: np.ndarray) -> None:
+        """Has each run write the output into an array, which `run` then returns."""
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            raise ValueError("the array must be contiguous and writeable")
+        index = dict(self._outputs)[name]
+        check(LIBRARY.swiftlet_request_bind_output(
+            self._handle, index, array.ctypes.data, array.nbytes))
+        self._bound[name] = self._arrays["output " + name] = array
+        self._viewed = [one for one in self._outputs if one[0] not in self._bound]
+
     def run(self) -> Dict[str, np.ndarray]:
-        """All outputs, by name: views of memory that belongs to this run. They keep the request open,
-        and must not be read after its next run."""
+        """All outputs, by name: arrays that are bound, else views of memory that belongs to this run.
+        These keep the request open, and must not be read after its next run."""
         status = _run(self._handle)
         if status:
             check(status)
-        return {name: self._result(index) for index, name in enumerate(self._names)}
+        if not self._viewed:
+            return self._bound
+        views = {name: self._result(index) for name, index in self._viewed}
+        return {**views, **self._bound} if self._bound else views
 
     def _result(self, index: int) -> np.ndarray:
-        tensor = Tensor()
-        check(_output(self._handle, index, byref(tensor)))
-        shape = tuple(tensor.shape[axis] for axis in range(tensor.rank))
-        code = _NUMPY.get(tensor.dtype)
+        status = _output(self._handle, index, self._tensor_pointer)
+        if status:
+            check(status)
+        tensor = self._tensor
+        rank = tensor.rank
+        shape = tuple(tensor.shape[:rank]) if rank else ()
+        code = _TYPESTRINGS.get(tensor.dtype)
         if code is None:
-            shape, code = (tensor.byte_count,), "u1"
+            shape, code = (tensor.byte_count,), "|u1"
         if tensor.byte_count == 0:
             return np.empty(shape, code)
-        return np.asarray(_View(self, tensor.data, shape, code))
+        return _asarray(_View(self, tensor.data, shape, code))

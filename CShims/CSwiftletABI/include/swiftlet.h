@@ -190,9 +190,16 @@ swiftlet_status swiftlet_request_bind(swiftlet_request *request, const char *nam
                                       swiftlet_dtype dtype, const int64_t *shape, size_t rank,
                                       const void *data, size_t byte_count);
 
+/* Has each run copy the result at an index below the output count to memory of the caller's: exactly
+ * `byte_count` bytes, as swiftlet_request_output() gives them. The memory must be there during each
+ * run, and must not overlap with what is bound to an input. `data` NULL ends it. */
+swiftlet_status swiftlet_request_bind_output(swiftlet_request *request, size_t index, void *data,
+                                             size_t byte_count);
+
 /* Computes all outputs. The first run with new shapes compiles the model for them.
  *
- * Results of the run before are gone, also if this one fails. */
+ * Results of the run before are gone, also if this one fails. SWIFTLET_BAD_INPUT, with nothing copied,
+ * if a result has another size than the memory that swiftlet_request_bind_output() gave. */
 swiftlet_status swiftlet_request_run(swiftlet_request *request);
 
 /* The result at an index below the output count. SWIFTLET_USAGE before the first run. */
