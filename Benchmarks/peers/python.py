@@ -78,21 +78,23 @@ def row(name, dtype, n, threads, ours, theirs):
 
 def sessions(command, models):
     for path in models:
-        for batch in (1, 32):
-            session = swiftlet.Session(path, threads=2)
+        for batch, threads in ((1, "1"), (1, "2"), (32, "2")):
+            session = swiftlet.Session(path, threads=int(threads))
             value = session.inputs[0]
             x = np.random.default_rng(1).normal(
                 size=[batch if extent is None else extent for extent in value.shape]).astype("f4")
             request = session.request()
             request.bind(value.name, x)
+            for name, array in request.run().items():
+                request.bind_output(name, array.copy())
             bench, python = [], []
             for _ in range(5):
-                text = subprocess.run([command, "bench", path, "--batch", str(batch), "--threads", "2",
+                text = subprocess.run([command, "bench", path, "--batch", str(batch), "--threads", threads,
                                        "--json", "--quiet"], capture_output=True, check=True).stdout
                 bench.append(json.loads(text)["rows"][0]["p50ms"])
                 python += [turns([request.run], 1.0)[0] * 1e3]
             theirs, ours = min(bench), min(python)
-            print(f"{os.path.basename(path)} batch {batch}: python {ours:.4f} ms, bench {theirs:.4f} ms, "
+            print(f"{os.path.basename(path)} batch {batch}, {threads} thread(s): python {ours:.4f} ms, bench {theirs:.4f} ms, "
                   f"ratio {ours / theirs:.3f}")
 
 
