@@ -6,6 +6,7 @@
 SWIFT ?= swift
 CONFIGURATION ?= release
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 OUT ?= out
 SEED ?= 1
 RANDOM_FILES ?= 600
@@ -16,6 +17,8 @@ PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletC
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN := --sanitize=thread --scratch-path .build/tsan
 TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
+ASAN := --sanitize=address --scratch-path .build/asan
+ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
@@ -23,7 +26,8 @@ PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion
 
 .PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
   bench-peers-training check-peers bench-linalg bench-linalg-peers bench-kernels conformance real-models fuzz damage \
-  format lint install clean
+  format lint library install package try-package test-interface test-swift-package \
+  test-onnx-backend test-asan clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -107,8 +111,38 @@ format: ## Format the Swift sources
 lint: ## Check the format of the Swift sources
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 
-install: build ## Install the command under PREFIX
-	install -D "$$($(BUILD) --show-bin-path)/swiftlet" "$(DESTDIR)$(PREFIX)/bin/swiftlet"
+library: build ## Link the command and libswiftlet.so so that they need no Swift: OUT/linked
+	$(BUILD) --product SwiftletC
+	Packaging/link.sh "$$($(BUILD) --show-bin-path)" $(OUT)/linked
+
+install: library ## Install command, library, header, manual and completions under PREFIX
+	@PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" Packaging/install.sh $(OUT)/linked
+
+package: library ## Make a Debian package that needs no Swift: OUT/swiftlet_VERSION_ARCH.deb
+	@Packaging/deb.sh $(OUT)/linked $(OUT)
+
+try-package: package ## Install the package in a minimal Debian of its own and use it there (as root)
+	@examples/install-packages.sh debootstrap
+	Packaging/try-deb.sh $(OUT)/swiftlet_*.deb
+
+test-interface: library ## Install into a temporary folder; C, C++ and Python programs use it
+	@examples/install-packages.sh gcc g++ python3 python3-numpy
+	$(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' --epochs 1 \
+	  --quiet -o $(OUT)/interface.onnx
+	Tests/Interface/interface.sh $(OUT)/linked $(OUT)/interface.onnx
+
+test-swift-package: ## Build and run a package that depends on this one by its path
+	$(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
+
+test-onnx-backend: library ## Let ONNX's own backend tests drive the Python package (makes a venv)
+	@Tests/Conformance/run.sh --venv
+	SWIFTLET_LIBRARY=$(OUT)/linked/libswiftlet.so PYTHONPATH=python \
+	  Tests/Conformance/.venv/bin/python Tests/Interface/onnx_backend.py
+
+test-asan: deps ## Run the C interface's and the kernels' tests under the address sanitizer
+	$(BUILD) $(ASAN) --build-tests
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c $(CONFIGURATION) $(ASAN) --skip-build \
+	  --filter '$(ASAN_TESTS)'
 
 clean: ## Remove what was built and what the demo wrote
 	rm -rf .build $(OUT)

@@ -8,10 +8,12 @@ package=$1
 here=$(cd "$(dirname "$0")" && pwd)
 . /etc/os-release
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+trap 'umount "$root/proc" 2>/dev/null || true; rm -rf "$root"' EXIT
 debootstrap --variant=minbase --include=gcc,libc6-dev,pkg-config "$VERSION_CODENAME" "$root" >/dev/null
 cp "$package" "$root/swiftlet.deb"
 cp "$here/../examples/C/linalg.c" "$root/linalg.c"
+# Swift reads its arguments there.
+mount -t proc proc "$root/proc"
 chroot "$root" sh -eu <<'COMMANDS'
 export DEBIAN_FRONTEND=noninteractive
 apt-get install -y -qq --no-install-recommends /swiftlet.deb >/dev/null 2>&1

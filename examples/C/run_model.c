@@ -17,8 +17,7 @@ int main(int argc, char **argv) {
     return 64;
   }
   swiftlet_session *session;
-  swiftlet_session_options options = {sizeof options};
-  options.threads = 2;
+  swiftlet_session_options options = {.struct_size = sizeof options, .threads = 2};
   check(swiftlet_session_open(argv[1], &options, &session));
 
   /* What does it take? A batch of two where the model leaves the extent open. */

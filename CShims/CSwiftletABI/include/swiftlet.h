@@ -115,7 +115,8 @@ typedef struct swiftlet_session swiftlet_session;
 /* What a caller binds to a session's inputs, and the results. */
 typedef struct swiftlet_request swiftlet_request;
 
-/* Zero is the default of every setting: `swiftlet_session_options options = {sizeof options};` */
+/* Zero is the default of every setting:
+ *     swiftlet_session_options options = {.struct_size = sizeof options}; */
 typedef struct {
   /* sizeof(swiftlet_session_options), so that later versions may add settings. */
   size_t struct_size;
