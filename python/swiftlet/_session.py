@@ -125,9 +125,13 @@ class Request:
         number = _DTYPES.get(array.dtype)
         if number is None:
             raise TypeError(f"input '{name}': arrays of {array.dtype} are not supported")
-        shape = (c_int64 * max(1, array.ndim))(*array.shape)
+        self.bind_bytes(name, number, array.shape, array)
+
+    def bind_bytes(self, name: str, dtype: int, shape: Tuple[int, ...], array: np.ndarray) -> None:
+        """Binds the bytes of a contiguous array as elements of any swiftlet_dtype, given by number."""
+        extents = (c_int64 * max(1, len(shape)))(*shape)
         check(LIBRARY.swiftlet_request_bind(
-            self._handle, name.encode(), number, shape, array.ndim,
+            self._handle, name.encode(), dtype, extents, len(shape),
             array.ctypes.data if array.size else None, array.nbytes))
         self._arrays[name] = array
 
@@ -151,6 +155,13 @@ class Request:
             return self._bound
         views = {name: self._result(index) for name, index in self._viewed}
         return {**views, **self._bound} if self._bound else views
+
+    def raw(self, index: int) -> Tuple[int, Tuple[int, ...], np.ndarray]:
+        """Of an output of the last run: the number of its swiftlet_dtype, its shape, and its elements,
+        as bytes where numpy has no such type."""
+        elements = self._result(index)
+        tensor = self._tensor
+        return tensor.dtype, tuple(tensor.shape[:tensor.rank]) if tensor.rank else (), elements
 
     def _result(self, index: int) -> np.ndarray:
         status = _output(self._handle, index, self._tensor_pointer)
