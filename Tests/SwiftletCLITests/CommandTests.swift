@@ -63,6 +63,11 @@ import _SwiftletTestSupport
       let run = try swiftlet(
         "run", model, "--input", "input=\(folder)/x.npy", "--output-dir", "\(folder)/results/new")
       #expect(run.code == 0, "\(run.errors)")
+      let narrow = try swiftlet(
+        "bench", model, "--batch", "1", "--threads", "1", "--seconds", "0.01", "--precision",
+        "bf16",
+        "--profile", "--json")
+      #expect(narrow.output.contains("bf16"), "\(narrow.errors)")
       #expect(try NPY.read("\(folder)/results/new/logits.npy").shape == [3, 4])
     }
   }
@@ -93,6 +98,7 @@ import _SwiftletTestSupport
     expectFailure(
       try swiftlet("compress", "m", "--technique", "svd,magic", "--data", "x", "-o", "y"), 64)
     expectFailure(try swiftlet("bench", "m", "--batch", "1,,2"), 64, "1,,2")
+    expectFailure(try swiftlet("bench", "m", "--precision", "fp8"), 64, "fp8")
   }
 
   @Test func badInputExitsWith2AndOneLine() throws {

@@ -57,11 +57,8 @@ struct RestoringWeightsTests {
 
   @Test func otherLayersGetNumbers() throws {
     for old in [
-      graph(Self.int4, zero: nil, isQuantized: false),
       graph(Self.uint8, zero: Self.points, isQuantized: false),
-      graph(Self.int4, zero: nil, blockSize: 2, isQuantized: false),
-      // Blocks, and differences that no int8 holds, are nothing that integer layers know.
-      graph(Self.int4, zero: nil, blockSize: 2, isQuantized: true),
+      // Differences that no int8 holds are nothing that integer layers know.
       graph(Self.uint8, zero: .uint8(Tensor([2], [0, 0])), isQuantized: true),
     ] {
       let new = old.restoringWeights()
@@ -69,6 +66,19 @@ struct RestoringWeightsTests {
       #expect(new.nodes.count { $0.name == "wd" } == 0)
       #expect(try run(new) == run(old))
     }
+  }
+
+  /// Kernels decode them as they go.
+  @Test func matricesOfFourBitsStayPacked() {
+    for old in [
+      graph(Self.int4, zero: nil, isQuantized: false),
+      graph(Self.int4, zero: nil, blockSize: 2, isQuantized: false),
+      graph(Self.int4, zero: nil, blockSize: 2, isQuantized: true),
+    ] { #expect(old.restoringWeights() == old) }
+    // What another layer reads as well is needed in fp32.
+    var shared = graph(Self.int4, zero: nil, isQuantized: false)
+    shared.nodes.append(Node("Relu", name: "r", inputs: ["v"], outputs: ["z2"]))
+    #expect(shared.restoringWeights().initializers["v"]?.dtype == .float32)
   }
 
   @Test func damagedScalesStayForThePlanToName() {

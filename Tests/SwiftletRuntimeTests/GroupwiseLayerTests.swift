@@ -92,7 +92,7 @@ struct GroupwiseLayerTests {
     Weights(type: .uint4, depth: 200, columns: 130, block: 64),
     Weights(takesBytes: true), Weights(type: .uint4, depth: 45, block: 24, takesBytes: true),
     Weights(opType: "Gemm", depth: 200, columns: 130, transB: true, block: 32, takesBytes: true),
-    Weights(depth: 13, columns: 3, block: 0, hasZeroPoints: false, takesBytes: true),
+    Weights(depth: 13, columns: 3, block: 24, hasZeroPoints: false, takesBytes: true),
     Weights(block: 3, isPacked: false), Weights(block: 4, alongDepth: false, isPacked: false),
     Weights(type: .int8, block: 16, isPacked: false),
     Weights(opType: "Gemm", type: .uint8, transB: true, block: 0, isPacked: false),
@@ -137,6 +137,15 @@ struct GroupwiseLayerTests {
     let x = floats([2, 3, 6, 6])
     let expected = try Plan(graph).run(["i": x], ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(["i": x])["y"]!, expected) <= 1e-5)
+  }
+
+  /// With one scale the axis means nothing.
+  @Test(arguments: [Int.max, Int.min, 7]) func anyAxis(axis: Int) throws {
+    var graph = Weights(block: 0, byTensor: true).graph([.symbolic("N")])
+    graph.nodes[0].attributes["axis"] = .int(axis)
+    let x = floats([2, 40])
+    let expected = try Plan(graph).run(["x": x], ExecutionContext())["y"]!
+    #expect(try difference(Session(graph).run(["x": x])["y"]!, expected) <= 1e-5)
   }
 
   /// Zero points that the graph computes leave the node to the reference.

@@ -21,6 +21,8 @@ extension Graph {
       }
       if isReadByIntegerLayers(node.outputs[0]), let kept = stored.integers(in: &result) {
         result.nodes.append(kept)
+      } else if isReadPacked(node) {
+        result.nodes.append(node)
       } else if let values = stored.restored {
         result.initializers[node.outputs[0]] = .float32(values)
       } else {
@@ -29,6 +31,19 @@ extension Graph {
     }
     if result.nodes != nodes { result.removeUnusedInitializers() }
     return result
+  }
+
+  /// Whether a node restores a matrix of 4 bits for matrix products, which decode it as they go.
+  private func isReadPacked(_ node: Node) -> Bool {
+    guard let codes = initializers[node.inputs[0]], [.int4, .uint4].contains(codes.dtype),
+      codes.shape.rank == 2
+    else { return false }
+    let name = node.outputs[0]
+    return consumers(of: name).allSatisfy { index in
+      let reader = nodes[index]
+      return ["Gemm", "MatMul"].contains(reader.opType)
+        && reader.inputs.indices.filter { reader.inputs[$0] == name } == [1]
+    }
   }
 
   /// Whether all that read a value are layers with quantized inputs, which have it as their weights

@@ -25,14 +25,15 @@ struct GroupwiseWeights: Sendable {
     let depthAxis = transposed ? 0 : 1
     (depth, columns) = (codes.shape[depthAxis], codes.shape[1 - depthAxis])
     codeSteps = transposed ? (columns, 1) : (1, depth)
-    let isAlongDepth = (axis + 2) % 2 == depthAxis
     if scales.count == 1 && scales.shape.rank <= 1 {
+      // The axis means nothing, and may be any number.
       (group, scaleSteps) = (depth, (0, 0))
     } else if blockSize == 0 {
-      guard !isAlongDepth else { return nil }
+      guard (axis + 2) % 2 != depthAxis else { return nil }
       (group, scaleSteps) = (depth, (0, 1))
     } else {
-      guard isAlongDepth, blockSize >= depth || blockSize % GroupwiseKernel.groupMultiple == 0
+      guard blockSize > 0, (axis + 2) % 2 == depthAxis,
+        blockSize >= depth || blockSize % GroupwiseKernel.groupMultiple == 0
       else { return nil }
       group = min(blockSize, depth)
       scaleSteps = transposed ? (columns, 1) : (1, (depth + group - 1) / group)

@@ -54,7 +54,9 @@ private enum Target: String {
       inputs[input.name] = given
     }
     _ = try plan.run(inputs, ExecutionContext())
-    _ = try Session(graph, threads: .serial).run(inputs)
+    for precision in Precision.allCases {
+      _ = try Session(graph, threads: .serial, precision: precision).run(inputs)
+    }
   }
 }
 
