@@ -26,7 +26,7 @@ PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion
 
 .PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
   bench-peers-training check-peers bench-linalg bench-linalg-peers bench-kernels conformance real-models fuzz damage \
-  format lint library install package try-package test-interface test-swift-package \
+  format lint library install package try-package test-interface test-faults test-swift-package \
   test-onnx-backend test-asan clean
 
 help: ## List the targets
@@ -130,6 +130,13 @@ test-interface: library ## Install into a temporary folder; C, C++ and Python pr
 	$(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' --epochs 1 \
 	  --quiet -o $(OUT)/interface.onnx
 	Tests/Interface/interface.sh $(OUT)/linked $(OUT)/interface.onnx
+
+test-faults: library ## Compress through the library while calls of the system fail, one after the other
+	$(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' --epochs 1 \
+	  --quiet -o $(OUT)/interface.onnx
+	$(CC) examples/C/compress.c -ICShims/CSwiftletABI/include -L$(OUT)/linked -lswiftlet \
+	  -Wl,-rpath,$(abspath $(OUT)/linked) -o $(OUT)/compress
+	Tests/Interface/faults.sh $(OUT)/compress $(OUT)/interface.onnx 'fashion-mnist[0..<16]'
 
 test-swift-package: ## Build and run a package that depends on this one by its path
 	$(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage

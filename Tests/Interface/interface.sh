@@ -37,7 +37,7 @@ fi
 
 step "C, with warnings as errors, in C99 too"
 flags=$(pkg-config --cflags --libs swiftlet)
-for source in run_model linalg; do
+for source in run_model linalg compress; do
   # shellcheck disable=SC2086
   cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$root/examples/C/$source.c" $flags -o "$work/$source"
 done
