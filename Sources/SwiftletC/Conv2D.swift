@@ -1,3 +1,6 @@
+// Functions have their names in C.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 public import CSwiftletABI
 import SwiftletCore
 import SwiftletGraph
