@@ -72,18 +72,11 @@ public struct Graph: Sendable, Equatable {
     nodes.firstIndex { $0.outputs.contains(value) }
   }
 
-  /// A value or node name close to `base` that the graph does not use yet.
+  /// A value or node name close to `base` that the graph does not use yet. For many names, see
+  /// ``FreshNames``.
   public func freshName(_ base: String) -> String {
-    var used = Set(initializers.keys)
-    used.formUnion(inputs.map(\.name))
-    for node in nodes {
-      used.insert(node.name)
-      used.formUnion(node.outputs)
-    }
-    guard used.contains(base) else { return base }
-    var suffix = 2
-    while used.contains("\(base)_\(suffix)") { suffix += 1 }
-    return "\(base)_\(suffix)"
+    var names = FreshNames(self)
+    return names.next(base)
   }
 
   /// Drops initializers that no node reads and no output names.

@@ -81,6 +81,30 @@ struct RestoringWeightsTests {
     #expect(shared.restoringWeights().initializers["v"]?.dtype == .float32)
   }
 
+  /// What stands for bytes may have come a long way, by more paths than could be followed one by one.
+  @Test func bytesAreFollowedThroughManyNodes() {
+    var old = graph(Self.int4, zero: nil, isQuantized: true)
+    let layer = old.nodes.removeLast()
+    var value = "xd"
+    for index in 0..<100 {
+      old.nodes.append(
+        Node(
+          "Concat", name: "c\(index)", inputs: [value, value], outputs: ["c\(index)"],
+          attributes: ["axis": .int(0)]))
+      value = "c\(index)"
+    }
+    for index in 0..<50_000 {
+      old.nodes.append(
+        Node("Identity", name: "i\(index)", inputs: [value], outputs: ["i\(index)"]))
+      value = "i\(index)"
+    }
+    old.nodes.append(
+      Node("Gemm", name: "g", inputs: [value, "v"], outputs: ["y"], attributes: layer.attributes))
+    // Damaged nodes are for the plan to name.
+    old.nodes.append(Node("Identity", name: "none", inputs: [], outputs: ["n"]))
+    #expect(old.restoringWeights().initializers["w.centred"]?.dtype == .int8)
+  }
+
   @Test func damagedScalesStayForThePlanToName() {
     var broken = graph(Self.int4, zero: nil, isQuantized: false)
     broken.initializers["s"] = .float32(Tensor([3], [1, 2, 3]))

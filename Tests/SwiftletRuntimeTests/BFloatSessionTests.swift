@@ -6,11 +6,6 @@ import Testing
 
 /// Sessions in bf16 give what the reference gives in fp32, within what bf16 can tell apart.
 struct BFloatSessionTests {
-  private static func input(_ graph: Graph, batch: Int) throws -> AnyTensor {
-    var generator = RandomGenerator(seed: UInt64(batch))
-    return .float32(Tensor(try graph.inputs[0].shape(batch: batch), normalUsing: &generator))
-  }
-
   /// The graph with weights that bf16 holds: how much its results move says how much rounding may do.
   private static func rounded(_ graph: Graph) -> Graph {
     var graph = graph
@@ -33,7 +28,7 @@ struct BFloatSessionTests {
     }
     var wrong: [String] = []
     for batch in [1, 3, 8] {
-      let input = try ["x": Self.input(graph, batch: batch)]
+      let input = try ["x": randomInput(graph, batch: batch)]
       let expected = try reference.run(input, ExecutionContext())
       let moved = try rounded.run(input, ExecutionContext())
       for (index, session) in sessions.enumerated() {
@@ -54,24 +49,7 @@ struct BFloatSessionTests {
   @Test(arguments: 0..<120)
   func batchesAndThreadsDoNotMatter(seed: Int) throws {
     let graph = RandomGraph.make(seed: UInt64(2000 + seed), onlyLowered: true)
-    let sessions = try [1, 2, 3].map {
-      try Session(graph, threads: ThreadPool(count: $0), precision: .bf16)
-    }
-    var wrong: [String] = []
-    for batch in [1, 2, 5] {
-      let input = try Self.input(graph, batch: batch)
-      let expected = try sessions[0].run(["x": input])
-      for threads in 2...3 where try sessions[threads - 1].run(["x": input]) != expected {
-        wrong.append("batch \(batch), \(threads) threads")
-      }
-      for image in 0..<batch {
-        let one = try sessions[image % 3].run(["x": images(image..<image + 1, of: input)])
-        for (name, value) in one where value != images(image..<image + 1, of: expected[name]!) {
-          wrong.append("batch \(batch), image \(image): \(name)")
-        }
-      }
-    }
-    #expect(wrong.isEmpty, "\(wrong.joined(separator: "\n"))\n\(graph.listing)")
+    try checkBatchesAndThreadsDoNotMatter(graph, .bf16, batches: [1, 2, 5])
   }
 
   /// One layer, two factors rounded by 2⁻⁸ at most: |error| ≤ (2⁻⁷ + 2⁻¹⁶ + (k+2) · 2⁻²³) · Σ|a·b|, and

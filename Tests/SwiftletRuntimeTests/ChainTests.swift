@@ -41,15 +41,10 @@ struct ChainTests {
     return builder.finished(value)
   }
 
-  private static func input(_ graph: Graph) throws -> AnyTensor {
-    var generator = RandomGenerator(seed: 3)
-    return .float32(Tensor(try graph.inputs[0].shape(batch: 2), normalUsing: &generator))
-  }
-
   @Test(arguments: 0..<16)
   func equalsTheReference(seed: Int) throws {
     let graph = Self.graph(seed: seed)
-    let x = try Self.input(graph)
+    let x = try randomInput(graph, batch: 2)
     let expected = try Plan(graph).run(["x": x], ExecutionContext())
     var first: [String: AnyTensor]?
     for threads in [1, 2, 3] {
@@ -69,7 +64,7 @@ struct ChainTests {
   @Test(arguments: 0..<8)
   func equalsTheReferenceInBytes(seed: Int) throws {
     let graph = Self.graph(seed: 100 + seed, size: 118)
-    let x = try Self.input(graph)
+    let x = try randomInput(graph, batch: 2)
     let quantized = try QuantizedGraph(graph, seed: UInt64(seed), sample: x)
     let expected = try Plan(quantized.graph).run(["x": x], ExecutionContext())
     for threads in [1, 3] {

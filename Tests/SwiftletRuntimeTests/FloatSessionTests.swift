@@ -7,13 +7,6 @@ import Testing
 struct FloatSessionTests {
   private static let batches = [1, 2, 3, 5, 8]
 
-  /// Images for the graph's input, with extreme values in some.
-  private static func input(_ graph: Graph, batch: Int) throws -> AnyTensor {
-    var generator = RandomGenerator(seed: UInt64(batch))
-    return .float32(
-      Tensor(try graph.inputs[0].shape(batch: batch), normalUsing: &generator))
-  }
-
   @Test(arguments: 0..<320)
   func equalsTheReference(seed: Int) throws {
     let graph = RandomGraph.make(seed: UInt64(seed), onlyLowered: false)
@@ -21,7 +14,7 @@ struct FloatSessionTests {
     let sessions = try [1, 2, 3].map { try Session(graph, threads: ThreadPool(count: $0)) }
     var wrong: [String] = []
     for batch in Self.batches {
-      let input = try ["x": Self.input(graph, batch: batch)]
+      let input = try ["x": randomInput(graph, batch: batch)]
       let expected = try reference.run(input, ExecutionContext())
       for (index, session) in sessions.enumerated() {
         let results = try session.run(input)
@@ -40,21 +33,6 @@ struct FloatSessionTests {
   @Test(arguments: 0..<160)
   func batchesAndThreadsDoNotMatter(seed: Int) throws {
     let graph = RandomGraph.make(seed: UInt64(1000 + seed), onlyLowered: true)
-    let sessions = try [1, 2, 3].map { try Session(graph, threads: ThreadPool(count: $0)) }
-    var wrong: [String] = []
-    for batch in Self.batches {
-      let input = try Self.input(graph, batch: batch)
-      let expected = try sessions[0].run(["x": input])
-      for threads in 2...3 where try sessions[threads - 1].run(["x": input]) != expected {
-        wrong.append("batch \(batch), \(threads) threads")
-      }
-      for image in 0..<batch {
-        let one = try sessions[image % 3].run(["x": images(image..<image + 1, of: input)])
-        for (name, value) in one where value != images(image..<image + 1, of: expected[name]!) {
-          wrong.append("batch \(batch), image \(image): \(name)")
-        }
-      }
-    }
-    #expect(wrong.isEmpty, "\(wrong.joined(separator: "\n"))\n\(graph.listing)")
+    try checkBatchesAndThreadsDoNotMatter(graph, .fp32, batches: Self.batches)
   }
 }

@@ -1,19 +1,18 @@
 #include "groupwise.h"
 
 #if defined(__x86_64__)
-#define SWL_TARGET __attribute__((target("avx2,fma")))
-#include "vector_avx2.h"
+#include "../lanes/avx2.h"
 
 typedef __m256i swl_codes;
 
-SWL_OPERATION swl_vector zero_points(const uint8_t *p) {
+LANE_FN vf zero_points(const uint8_t *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
-SWL_OPERATION swl_codes load_codes(const uint8_t *p) {
+LANE_FN swl_codes load_codes(const uint8_t *p) {
   return _mm256_loadu_si256((const __m256i *)p);
 }
-SWL_OPERATION swl_vector origin(float zero) { return set(zero); }
-SWL_OPERATION swl_vector decoded(swl_codes codes, int i, swl_vector zero) {
+LANE_FN vf origin(float zero) { return vf_set(zero); }
+LANE_FN vf decoded(swl_codes codes, int i, vf zero) {
   const __m256i places = _mm256_srli_epi32(codes, 4 * i);
   return _mm256_cvtepi32_ps(_mm256_and_si256(places, _mm256_set1_epi32(15))) - zero;
 }
@@ -31,6 +30,6 @@ SWL_TILE(4, 1)
    {tile_##zeros##_4x1}}
 
 const swl_groupwise_kernel swl_groupwise_f32_avx2 = {
-    "f32u4 avx2", SWL_ISA_AVX2, SWL_GROUPWISE_F32, SWL_LANES, {TILES(own), TILES(common)}};
+    "f32u4 avx2", SWL_ISA_AVX2, SWL_GROUPWISE_F32, LANES, {TILES(own), TILES(common)}};
 
 #endif

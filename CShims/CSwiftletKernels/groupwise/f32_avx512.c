@@ -1,20 +1,19 @@
 #include "groupwise.h"
 
 #if defined(__x86_64__)
-#define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
-#include "vector_avx512.h"
+#include "../lanes/avx512.h"
 
 typedef __m512i swl_codes;
 
-SWL_OPERATION swl_vector zero_points(const uint8_t *p) {
+LANE_FN vf zero_points(const uint8_t *p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
-SWL_OPERATION swl_codes load_codes(const uint8_t *p) { return _mm512_loadu_si512(p); }
+LANE_FN swl_codes load_codes(const uint8_t *p) { return _mm512_loadu_si512(p); }
 /* A permutation of sixteen numbers sees the lowest four bits of its indices alone. */
-SWL_OPERATION swl_vector origin(float zero) {
-  return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) - set(zero);
+LANE_FN vf origin(float zero) {
+  return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) - vf_set(zero);
 }
-SWL_OPERATION swl_vector decoded(swl_codes codes, int i, swl_vector numbers) {
+LANE_FN vf decoded(swl_codes codes, int i, vf numbers) {
   return _mm512_permutexvar_ps(_mm512_srli_epi32(codes, (unsigned)(4 * i)), numbers);
 }
 
@@ -45,6 +44,6 @@ SWL_TILE(12, 2)
    ROWS(zeros, 6), {NULL}, ROWS(zeros, 8), {NULL}, ROWS(zeros, 10), {NULL}, ROWS(zeros, 12)}
 
 const swl_groupwise_kernel swl_groupwise_f32_avx512 = {
-    "f32u4 avx512", SWL_ISA_AVX512, SWL_GROUPWISE_F32, SWL_LANES, {TILES(own), TILES(common)}};
+    "f32u4 avx512", SWL_ISA_AVX512, SWL_GROUPWISE_F32, LANES, {TILES(own), TILES(common)}};
 
 #endif

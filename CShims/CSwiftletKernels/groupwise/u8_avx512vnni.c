@@ -1,30 +1,28 @@
 #include "groupwise.h"
 
 #if defined(__x86_64__)
-#define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
-#include "vector_avx512.h"
-
-#include <string.h>
+#define SWL_VNNI 1
+#include "../lanes/avx512.h"
 
 typedef __m512i swl_sums, swl_codes;
 
-SWL_OPERATION swl_sums load_sums(const uint8_t *p) { return _mm512_loadu_si512(p); }
-SWL_OPERATION swl_vector from_sums(swl_sums sums) { return _mm512_cvtepi32_ps(sums); }
+LANE_FN swl_sums load_sums(const uint8_t *p) { return _mm512_loadu_si512(p); }
+LANE_FN vf from_sums(swl_sums sums) { return _mm512_cvtepi32_ps(sums); }
 /* Each byte four times. */
-SWL_OPERATION swl_codes replicated(const uint8_t *p) {
+LANE_FN swl_codes replicated(const uint8_t *p) {
   const __m512i lanes = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
   const __m128i first = _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
   return _mm512_shuffle_epi8(lanes, _mm512_broadcast_i32x4(first));
 }
-SWL_OPERATION swl_codes lower(const uint8_t *p, swl_codes zeros) {
+LANE_FN swl_codes lower(const uint8_t *p, swl_codes zeros) {
   const __m512i codes = _mm512_loadu_si512(p);
   return _mm512_sub_epi8(_mm512_and_si512(codes, _mm512_set1_epi8(15)), zeros);
 }
-SWL_OPERATION swl_codes upper(const uint8_t *p, swl_codes zeros) {
+LANE_FN swl_codes upper(const uint8_t *p, swl_codes zeros) {
   const __m512i codes = _mm512_srli_epi16(_mm512_loadu_si512(p), 4);
   return _mm512_sub_epi8(_mm512_and_si512(codes, _mm512_set1_epi8(15)), zeros);
 }
-SWL_OPERATION swl_sums dot(swl_sums sums, uint32_t inputs, swl_codes factors) {
+LANE_FN swl_sums dot(swl_sums sums, uint32_t inputs, swl_codes factors) {
   return _mm512_dpbusd_epi32(sums, _mm512_set1_epi32((int32_t)inputs), factors);
 }
 
@@ -51,6 +49,6 @@ SWL_TILE(12, 2)
    {tile_any_8x1, tile_any_8x2}, {NULL}, {NULL}, {NULL}, {tile_any_12x1, tile_any_12x2}}
 
 const swl_groupwise_kernel swl_groupwise_u8_avx512vnni = {
-    "u8u4 avx512vnni", SWL_ISA_VNNI, SWL_GROUPWISE_U8, SWL_LANES, {TILES, TILES}};
+    "u8u4 avx512vnni", SWL_ISA_VNNI, SWL_GROUPWISE_U8, LANES, {TILES, TILES}};
 
 #endif

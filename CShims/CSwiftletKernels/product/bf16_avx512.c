@@ -38,20 +38,9 @@ SWL_INLINE __m512i narrowed_pair(__m512 first, __m512 second) {
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_TILE_PAIR(4)
-SWL_TILE_PAIR(6)
-SWL_TILE_PAIR(8)
-SWL_TILE_PAIR(10)
-SWL_TILE_PAIR(12)
-SWL_POOLED_PAIR(4)
-SWL_POOLED_PAIR(8)
-SWL_POOLED_PAIR(12)
+SWL_UP_TO_12
 
 const swl_product_kernel swl_product_bf16_avx512 = {
-    "bf16 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_BF16, SWL_LANES, 12,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 12, 12),
-    3, SWL_POOLED(SWL_POOLED_NAME, 4, 8, 12)};
+    "bf16 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_12};
 
 #endif

@@ -31,22 +31,10 @@ SWL_INLINE __m512i narrowed_pair(__m512 first, __m512 second) {
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_TILE_PAIR(4)
-SWL_TILE_PAIR(6)
-SWL_TILE_PAIR(8)
-SWL_TILE_PAIR(10)
-SWL_TILE_PAIR(12)
-SWL_TILE_PAIR(14)
-SWL_POOLED_PAIR(4)
-SWL_POOLED_PAIR(8)
-SWL_POOLED_PAIR(12)
+SWL_UP_TO_14
 
 /* Of the highest tier: what has these instructions has VNNI. */
 const swl_product_kernel swl_product_bf16_avx512bf16 = {
-    "bf16 avx512bf16", SWL_ISA_VNNI, "avx512bf16", SWL_PRODUCT_BF16, SWL_LANES, 14,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14),
-    3, SWL_POOLED(SWL_POOLED_NAME, 4, 8, 12)};
+    "bf16 avx512bf16", SWL_ISA_VNNI, "avx512bf16", SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_14};
 
 #endif

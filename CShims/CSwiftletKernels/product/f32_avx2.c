@@ -45,15 +45,9 @@ SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t f
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_TILE_PAIR(4)
-SWL_TILE_PAIR(6)
-SWL_POOLED_PAIR(4)
+SWL_UP_TO_6
 
 const swl_product_kernel swl_product_f32_avx2 = {
-    "f32 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_F32, SWL_LANES, 6,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6),
-    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
+    "f32 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_6};
 
 #endif

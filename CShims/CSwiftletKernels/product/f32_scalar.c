@@ -41,12 +41,7 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_TILE_PAIR(4)
-SWL_POOLED_PAIR(4)
+SWL_UP_TO_4
 
 const swl_product_kernel swl_product_f32_scalar = {
-    "f32 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_F32, SWL_LANES, 4,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4),
-    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
+    "f32 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_4};

@@ -36,14 +36,9 @@ SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_epi3
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_TILE_PAIR(4)
-SWL_POOLED_PAIR(4)
+SWL_UP_TO_4
 
 const swl_product_kernel swl_product_u8s8_avx2 = {
-    "u8s8 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 4,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4),
-    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
+    "u8s8 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_4};
 
 #endif

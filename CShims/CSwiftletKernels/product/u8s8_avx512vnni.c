@@ -24,21 +24,9 @@ SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_epi3
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_TILE_PAIR(4)
-SWL_TILE_PAIR(6)
-SWL_TILE_PAIR(8)
-SWL_TILE_PAIR(10)
-SWL_TILE_PAIR(12)
-SWL_TILE_PAIR(14)
-SWL_POOLED_PAIR(4)
-SWL_POOLED_PAIR(8)
-SWL_POOLED_PAIR(12)
+SWL_UP_TO_14
 
 const swl_product_kernel swl_product_u8s8_avx512vnni = {
-    "u8s8 avx512vnni", SWL_ISA_VNNI, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 14,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14),
-    3, SWL_POOLED(SWL_POOLED_NAME, 4, 8, 12)};
+    "u8s8 avx512vnni", SWL_ISA_VNNI, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_14};
 
 #endif

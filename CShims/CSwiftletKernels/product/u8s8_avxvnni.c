@@ -26,15 +26,9 @@ SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_epi3
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_TILE_PAIR(4)
-SWL_TILE_PAIR(6)
-SWL_POOLED_PAIR(4)
+SWL_UP_TO_6
 
 const swl_product_kernel swl_product_u8s8_avxvnni = {
-    "u8s8 avxvnni", SWL_ISA_AVX2, "avxvnni", SWL_PRODUCT_U8S8, SWL_LANES, 6,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 4, 4, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6),
-    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
+    "u8s8 avxvnni", SWL_ISA_AVX2, "avxvnni", SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_6};
 
 #endif

@@ -44,11 +44,7 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 #include "tile.inc"
 
-SWL_TILE_PAIR(1)
-SWL_TILE_PAIR(2)
-SWL_POOLED_PAIR(4)
+SWL_UP_TO_2
 
 const swl_product_kernel swl_product_u8s8_scalar = {
-    "u8s8 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_U8S8, SWL_LANES, 2,
-    SWL_TILES(SWL_TILE_NAME, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2),
-    1, SWL_POOLED(SWL_POOLED_NAME, 4, 4, 4)};
+    "u8s8 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_2};

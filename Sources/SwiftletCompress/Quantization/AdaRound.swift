@@ -28,10 +28,9 @@ struct AdaRound {
     }
     let hessian: Tensor<Float> = moments.mean.converted()
     let nearest = weights.elements.enumerated().map { grid.code($1, steps[$0]) }
-    let learned = learn(weights, steps, hessian, errors(nearest, weights, steps, hessian))
-    let (before, after) = (
-      errors(nearest, weights, steps, hessian), errors(learned, weights, steps, hessian)
-    )
+    let before = errors(nearest, weights, steps, hessian)
+    let learned = learn(weights, steps, hessian, before)
+    let after = errors(learned, weights, steps, hessian)
     var codes = [Int8](repeating: 0, count: rows * depth)
     for row in 0..<rows {
       let better = after[row] < before[row] ? learned : nearest

@@ -64,10 +64,7 @@ struct Calibration: Sendable, Codable {
     let (before, channelsBefore) = (values, channels)
     let added = try threads.map(seen.count) { index in
       let (name, tensor) = seen[index]
-      guard tensor.isFinite else {
-        throw SwiftletError(
-          .numerical, "the calibration samples give NaN or infinite values", at: "value '\(name)'")
-      }
+      try tensor.requireFinite(name)
       var histogram = before[name]!
       histogram.add(tensor)
       var statistics = channelsBefore[name]

@@ -118,6 +118,16 @@ public struct CalibrationSource: Sendable {
   func sample() throws -> [String: AnyTensor] { try make(0..<min(batch, count)) }
 }
 
+extension Tensor<Float> {
+  /// - Throws: `numerical` naming the value if an element is NaN or infinite.
+  func requireFinite(_ name: String) throws {
+    guard isFinite else {
+      throw SwiftletError(
+        .numerical, "the calibration samples give NaN or infinite values", at: "value '\(name)'")
+    }
+  }
+}
+
 extension AnyTensor {
   /// A view of the indices `range` along the first axis.
   fileprivate func samples(_ range: Range<Int>) -> AnyTensor {

@@ -56,11 +56,7 @@ struct InputMoments {
     try source.forEachBatch { inputs, range in
       func observe(_ name: String, _ value: AnyTensor) throws {
         guard let layers = readers[name], let tensor: Tensor<Float> = value.typed() else { return }
-        guard tensor.isFinite else {
-          throw SwiftletError(
-            .numerical, "the calibration samples give NaN or infinite values",
-            at: "value '\(name)'")
-        }
+        try tensor.requireFinite(name)
         for layer in layers { try moments[layer.index]!.add(tensor, layer) }
       }
       for (name, value) in inputs { try observe(name, value) }

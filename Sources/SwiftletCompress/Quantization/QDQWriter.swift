@@ -5,7 +5,7 @@ import SwiftletGraph
 /// Writes QuantizeLinear and DequantizeLinear into a graph.
 struct QDQWriter {
   private var graph: Graph
-  private var names: Set<String>
+  private var names: FreshNames
   /// Nodes to put behind those that compute a value (−1: the graph's inputs), and before others.
   private var behind: [Int: [Node]] = [:]
   private var before: [Int: [Node]] = [:]
@@ -15,21 +15,11 @@ struct QDQWriter {
 
   init(_ graph: Graph) {
     self.graph = graph
-    names = Set(graph.initializers.keys).union(graph.inputs.map(\.name))
-    for node in graph.nodes { names.formUnion(node.outputs + [node.name]) }
-  }
-
-  private mutating func fresh(_ base: String) -> String {
-    var (name, suffix) = (base, 1)
-    while !names.insert(name).inserted {
-      suffix += 1
-      name = "\(base)_\(suffix)"
-    }
-    return name
+    names = FreshNames(graph)
   }
 
   private mutating func constant(_ base: String, _ tensor: AnyTensor) -> String {
-    let name = fresh(base)
+    let name = names.next(base)
     graph.initializers[name] = tensor
     return name
   }
@@ -40,14 +30,15 @@ struct QDQWriter {
       constant("\(value).scale", .float32(Tensor(.scalar, [grid.scale]))),
       constant("\(value).zero", grid.zero),
     ]
-    let (codes, copy) = (fresh("\(value).quantized"), fresh("\(value).dequantized"))
+    let (codes, copy) = (names.next("\(value).quantized"), names.next("\(value).dequantized"))
     let producer = graph.producer(of: value) ?? -1
     behind[producer, default: []] += [
       Node(
-        "QuantizeLinear", name: fresh("\(value).QuantizeLinear"), inputs: [value] + parameters,
+        "QuantizeLinear", name: names.next("\(value).QuantizeLinear"), inputs: [value] + parameters,
         outputs: [codes]),
       Node(
-        "DequantizeLinear", name: fresh("\(value).DequantizeLinear"), inputs: [codes] + parameters,
+        "DequantizeLinear", name: names.next("\(value).DequantizeLinear"),
+        inputs: [codes] + parameters,
         outputs: [copy]),
     ]
     if let reader { replacements[reader, default: [:]][0] = copy } else { restored[value] = copy }
@@ -99,10 +90,10 @@ struct QDQWriter {
       constant("\(name).quantized", codes), constant("\(name).scale", .float32(scales)),
     ]
     if let zero { inputs.append(constant("\(name).zero", zero)) }
-    let output = fresh("\(name).dequantized")
+    let output = names.next("\(name).dequantized")
     before[layer.index, default: []].append(
       Node(
-        "DequantizeLinear", name: fresh("\(name).DequantizeLinear"), inputs: inputs,
+        "DequantizeLinear", name: names.next("\(name).DequantizeLinear"), inputs: inputs,
         outputs: [output], attributes: attributes))
     replacements[layer.index, default: [:]][input] = output
   }

@@ -26,24 +26,14 @@ extension Graph {
 /// A graph that is being written without operators on 8-bit tensors, node by node.
 private struct QuantizedOperatorExpansion {
   fileprivate var result: Graph
-  private var names: Set<String>
+  private var names: FreshNames
   /// Scale and zero point of the 8-bit values, by name.
   private var parameters: [String: [String]] = [:]
 
   init(_ graph: Graph) {
     result = graph
     result.nodes = []
-    names = Set(graph.initializers.keys).union(graph.inputs.map(\.name))
-    for node in graph.nodes { names.formUnion(node.outputs + [node.name]) }
-  }
-
-  private mutating func fresh(_ base: String) -> String {
-    var (name, suffix) = (base, 1)
-    while !names.insert(name).inserted {
-      suffix += 1
-      name = "\(base)_\(suffix)"
-    }
-    return name
+    names = FreshNames(graph)
   }
 
   mutating func add(_ node: Node) {
@@ -111,10 +101,11 @@ private struct QuantizedOperatorExpansion {
   private mutating func dequantize(
     _ name: String, _ parameters: [String], axis: Int? = nil, _ nodes: inout [Node]
   ) -> String {
-    let output = fresh("\(name).restored")
+    let output = names.next("\(name).restored")
     nodes.append(
       Node(
-        "DequantizeLinear", name: fresh("\(output).DequantizeLinear"), inputs: [name] + parameters,
+        "DequantizeLinear", name: names.next("\(output).DequantizeLinear"),
+        inputs: [name] + parameters,
         outputs: [output], attributes: axis.map { ["axis": .int($0)] } ?? [:]))
     return output
   }
@@ -126,7 +117,7 @@ private struct QuantizedOperatorExpansion {
   ) -> [Node] {
     var nodes: [Node] = []
     let inputs = operands.map { dequantize($0.name, $0.parameters, &nodes) }
-    let output = fresh("\(node.outputs[0]).exact")
+    let output = names.next("\(node.outputs[0]).exact")
     var attributes = node.attributes
     attributes["channels_last"] = nil
     nodes.append(
@@ -140,7 +131,7 @@ private struct QuantizedOperatorExpansion {
   private mutating func quantize(_ name: String, _ target: [String], to output: String) -> Node {
     parameters[output] = target
     return Node(
-      "QuantizeLinear", name: fresh("\(output).QuantizeLinear"), inputs: [name] + target,
+      "QuantizeLinear", name: names.next("\(output).QuantizeLinear"), inputs: [name] + target,
       outputs: [output])
   }
 
@@ -159,7 +150,7 @@ private struct QuantizedOperatorExpansion {
       dequantize(
         inputs[3], Array(inputs[4...5]), axis: scales.count == 1 ? nil : axis, &nodes))
     if !bias.isEmpty {
-      let units = fresh("\(bias).units")
+      let units = names.next("\(bias).units")
       result.initializers[units] = .float32(
         Tensor(
           scales.count == 1 ? .scalar : [scales.count], scales.map { $0 * inputScale[0] }))
@@ -168,7 +159,7 @@ private struct QuantizedOperatorExpansion {
     }
     let output = node.outputs[0]
     let isQuantized = inputs.count > 7 && !inputs[6].isEmpty
-    let exact = isQuantized ? fresh("\(output).exact") : output
+    let exact = isQuantized ? names.next("\(output).exact") : output
     nodes.append(
       Node(
         opType, name: node.name, inputs: operands, outputs: [exact],

@@ -12,6 +12,7 @@ extension Graph {
     var result = self
     result.nodes = []
     let outputs = Set(outputs.map(\.name))
+    let uses = StoredUses(self)
     for node in nodes {
       guard node.opType == "DequantizeLinear", !outputs.contains(node.outputs[0]),
         let stored = StoredWeights(node, self)
@@ -19,9 +20,9 @@ extension Graph {
         result.nodes.append(node)
         continue
       }
-      if isReadByIntegerLayers(node.outputs[0]), let kept = stored.integers(in: &result) {
+      if uses.isReadByIntegerLayers(node.outputs[0]), let kept = stored.integers(in: &result) {
         result.nodes.append(kept)
-      } else if isReadPacked(node) {
+      } else if uses.isReadPacked(node) {
         result.nodes.append(node)
       } else if let values = stored.restored {
         result.initializers[node.outputs[0]] = .float32(values)
@@ -32,15 +33,43 @@ extension Graph {
     if result.nodes != nodes { result.removeUnusedInitializers() }
     return result
   }
+}
+
+/// How the values of a graph are read, found out for all of them at once.
+private struct StoredUses {
+  private let graph: Graph
+  /// Positions of the nodes that read a value.
+  private var readers: [String: [Int]] = [:]
+  /// Values that are what quantized ones stand for, wherever these were moved to.
+  private var restored: Set<String> = []
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    for (index, node) in graph.nodes.enumerated() {
+      for name in Set(node.reads) { readers[name, default: []].append(index) }
+      if isRestored(by: node) { restored.formUnion(node.outputs) }
+    }
+  }
+
+  private func isRestored(by node: Node) -> Bool {
+    guard let first = node.inputs.first else { return false }
+    switch node.opType {
+    case "DequantizeLinear": return graph.initializers[first] == nil
+    case "Flatten", "Reshape", "MaxPool", "Transpose", "Squeeze", "Unsqueeze", "Identity":
+      return restored.contains(first)
+    case "Concat": return node.inputs.allSatisfy(restored.contains)
+    default: return false
+    }
+  }
 
   /// Whether a node restores a matrix of 4 bits for matrix products, which decode it as they go.
-  private func isReadPacked(_ node: Node) -> Bool {
-    guard let codes = initializers[node.inputs[0]], [.int4, .uint4].contains(codes.dtype),
+  func isReadPacked(_ node: Node) -> Bool {
+    guard let codes = graph.initializers[node.inputs[0]], [.int4, .uint4].contains(codes.dtype),
       codes.shape.rank == 2
     else { return false }
     let name = node.outputs[0]
-    return consumers(of: name).allSatisfy { index in
-      let reader = nodes[index]
+    return (readers[name] ?? []).allSatisfy { index in
+      let reader = graph.nodes[index]
       return ["Gemm", "MatMul"].contains(reader.opType)
         && reader.inputs.indices.filter { reader.inputs[$0] == name } == [1]
     }
@@ -48,28 +77,12 @@ extension Graph {
 
   /// Whether all that read a value are layers with quantized inputs, which have it as their weights
   /// or bias.
-  private func isReadByIntegerLayers(_ name: String) -> Bool {
-    let readers = consumers(of: name)
-    return !readers.isEmpty
-      && readers.allSatisfy { index in
-        let node = nodes[index]
-        guard ["Conv", "Gemm", "MatMul"].contains(node.opType), node.inputs.count > 1,
-          node.inputs[0] != name
-        else { return false }
-        return isRestored(node.inputs[0])
-      }
-  }
-
-  /// Whether a value is what quantized values stand for, wherever these were moved to.
-  private func isRestored(_ name: String) -> Bool {
-    guard let position = producer(of: name) else { return false }
-    let node = nodes[position]
-    switch node.opType {
-    case "DequantizeLinear": return initializers[node.inputs[0]] == nil
-    case "Flatten", "Reshape", "MaxPool", "Transpose", "Squeeze", "Unsqueeze", "Identity":
-      return isRestored(node.inputs[0])
-    case "Concat": return node.inputs.allSatisfy(isRestored)
-    default: return false
+  func isReadByIntegerLayers(_ name: String) -> Bool {
+    guard let readers = readers[name] else { return false }
+    return readers.allSatisfy { index in
+      let node = graph.nodes[index]
+      return ["Conv", "Gemm", "MatMul"].contains(node.opType) && node.inputs.count > 1
+        && node.inputs[0] != name && restored.contains(node.inputs[0])
     }
   }
 }

@@ -55,12 +55,10 @@ struct ChainLayer: Layer {
 
   var label: String { "\(parts[0].label) … \(parts.last!.label)" }
   var reads: [Int] {
-    let inner = Set(between)
-    return parts.flatMap { $0.reads.filter { !inner.contains($0) } }
+    let between = Set(parts.dropLast().map { $0.writes! })
+    return parts.flatMap { $0.reads.filter { !between.contains($0) } }
   }
   var writes: Int? { parts.last!.writes }
-  /// The values between the parts.
-  private var between: [Int] { parts.dropLast().map { $0.writes! } }
 
   /// The layers, those that gain from it joined.
   static func joining(_ layers: [any Layer], _ values: [Value]) -> [any Layer] {
@@ -69,46 +67,35 @@ struct ChainLayer: Layer {
       for value in layer.reads { readers[value, default: []].append(index) }
     }
     /// The layer that alone reads what the given one writes, if the two are worth joining.
-    func next(_ index: Int) -> Int? {
-      guard let layer = layers[index] as? any StripedLayer, layer.isStriped(values),
-        let value = layer.writes, readers[value]?.count == 1, values[value].height > 1,
-        values[value].byteCount(images: 1) > burden, let reader = readers[value]?[0],
-        let other = layers[reader] as? any StripedLayer, other.input == value,
+    func next(_ layer: any StripedLayer) -> (index: Int, layer: any StripedLayer)? {
+      guard let value = layer.writes, values[value].height > 1,
+        values[value].byteCount(images: 1) > burden,
+        let reader = readers[value], reader.count == 1,
+        let other = layers[reader[0]] as? any StripedLayer, other.input == value,
         other.isStriped(values)
       else { return nil }
-      return reader
+      return (reader[0], other)
     }
-    var joined: [any Layer] = []
-    var taken = Set<Int>()
-    // A chain takes the place of its last layer: what the others read is there by then.
-    var chains: [Int: ChainLayer] = [:]
-    for start in layers.indices where !taken.contains(start) {
-      var members = [start]
-      while let following = next(members.last!), !taken.contains(following) {
-        guard
-          ChainLayer(members.map { layers[$0] } + [layers[following]], values) != nil
-        else { break }
-        members.append(following)
-      }
-      guard members.count > 1, let chain = ChainLayer(members.map { layers[$0] }, values) else {
+    var joined: [(any Layer)?] = layers
+    for start in layers.indices {
+      guard let first = joined[start] as? any StripedLayer, first.isStriped(values) else {
         continue
       }
-      chains[members.last!] = chain
-      taken.formUnion(members)
-    }
-    for (index, layer) in layers.enumerated() {
-      if let chain = chains[index] {
-        joined.append(chain)
-      } else if !taken.contains(index) {
-        joined.append(layer)
+      var (last, parts) = (start, [first])
+      while let (index, layer) = next(parts.last!), let chain = ChainLayer(parts + [layer], values)
+      {
+        // A chain takes the place of its last layer: what the others read is there by then.
+        (joined[last], joined[index]) = (nil, chain)
+        last = index
+        parts.append(layer)
       }
     }
-    return joined
+    return joined.compactMap { $0 }
   }
 
   /// - Returns: `nil` if not even one row at a time fits the cache, or the whole image does.
-  private init?(_ layers: [any Layer], _ values: [Value]) {
-    parts = layers.map { $0 as! any StripedLayer }
+  private init?(_ parts: [any StripedLayer], _ values: [Value]) {
+    self.parts = parts
     // The steps of a single pixel differ.
     guard
       parts.allSatisfy({ part in
@@ -116,8 +103,9 @@ struct ChainLayer: Layer {
       })
     else { return nil }
     let height = values[parts.last!.writes!].height
+    guard height > 1 else { return nil }
     var fitting = 0
-    for rows in 1..<max(2, height) {
+    for rows in 1..<height {
       let plan = Self.ranges(parts, for: 0..<rows)
       let bytes = zip(parts, plan).dropLast().reduce(0) { sum, pair in
         sum + pair.1.count * values[pair.0.writes!].steps.row
@@ -125,7 +113,7 @@ struct ChainLayer: Layer {
       if bytes > Self.cachedBytes { break }
       fitting = rows
     }
-    guard fitting > 0, height > 1 else { return nil }
+    guard fitting > 0 else { return nil }
     // Stripes of the same height, or one less.
     let count = (height + fitting - 1) / fitting
     stripe = (height + count - 1) / count
