@@ -22,12 +22,16 @@ ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
-PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
+# A small model to use the library with.
+INTERFACE_MODEL = $(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' \
+  --epochs 1 --quiet -o $(OUT)/interface.onnx
+PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev pkg-config dataset-fashion-mnist
 
-.PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
-  bench-peers-training check-peers bench-linalg bench-linalg-peers bench-kernels conformance real-models fuzz damage \
-  format lint library install package try-package test-interface test-faults test-swift-package \
-  test-onnx-backend test-asan clean
+.PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference bench- \
+  peers-training check-peers bench-kernels bench-linalg bench-linalg-peers bench- \
+  interface conformance real-models fuzz damage format lint library install package \
+  try-package test-interface api-changes test-faults test-swift-package test-onnx-backend test-asan \
+  clean docs
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -88,6 +92,11 @@ bench-linalg-peers: deps ## Compare products and factorisations with numpy, scip
 	@mkdir -p $(OUT)
 	@Benchmarks/peers/linalg.sh "$$($(BUILD) --show-bin-path)/LinalgBenchmark" $(OUT)
 
+bench-interface: library ## What calls from C and Python cost, beside numpy and `swiftlet bench`; sizes
+	@examples/install-packages.sh gcc python3 python3-numpy
+	$(INTERFACE_MODEL)
+	@Benchmarks/interface/run.sh $(OUT)/linked $(OUT)/interface.onnx $(PARTS)
+
 conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md
 	@Tests/Conformance/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" docs/conformance.md
 
@@ -104,6 +113,9 @@ damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
 	  "$$($(BUILD) --show-bin-path)/swiftlet" --seed $(SEED) --random $(RANDOM_FILES)
 	@Tests/Conformance/.venv/bin/python Tests/Damage/faults.py \
 	  "$$($(BUILD) --show-bin-path)/swiftlet"
+
+docs: build ## Make the Swift modules' documentation (DocC): OUT/docs; dead links fail
+	SWIFT="$(SWIFT)" docs/docc.sh "$$($(BUILD) --show-bin-path)" $(OUT)/docs
 
 format: ## Format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
@@ -126,14 +138,15 @@ try-package: package ## Install the package in a minimal Debian of its own and u
 	Packaging/try-deb.sh $(OUT)/swiftlet_*.deb
 
 test-interface: library ## Install into a temporary folder; C, C++ and Python programs use it
-	@examples/install-packages.sh gcc g++ python3 python3-numpy
-	$(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' --epochs 1 \
-	  --quiet -o $(OUT)/interface.onnx
+	@examples/install-packages.sh gcc g++ cmake valgrind python3 python3-numpy
+	$(INTERFACE_MODEL)
 	Tests/Interface/interface.sh $(OUT)/linked $(OUT)/interface.onnx
 
+api-changes: ## What programs built against BASE=TAG-OR-COMMIT would miss in the Swift modules
+	$(SWIFT) package diagnose-api-breaking-changes $(BASE) --products Swiftlet
+
 test-faults: library ## Compress through the library while calls of the system fail, one after the other
-	$(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' --epochs 1 \
-	  --quiet -o $(OUT)/interface.onnx
+	$(INTERFACE_MODEL)
 	$(CC) examples/C/compress.c -ICShims/CSwiftletABI/include -L$(OUT)/linked -lswiftlet \
 	  -Wl,-rpath,$(abspath $(OUT)/linked) -o $(OUT)/compress
 	Tests/Interface/faults.sh $(OUT)/compress $(OUT)/interface.onnx 'fashion-mnist[0..<16]'
@@ -142,6 +155,7 @@ test-swift-package: ## Build and run a package that depends on this one by its p
 	$(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
 
 test-onnx-backend: library ## Let ONNX's own backend tests drive the Python package (makes a venv)
+	@examples/install-packages.sh python3-venv
 	@Tests/Conformance/run.sh --venv
 	SWIFTLET_LIBRARY=$(OUT)/linked/libswiftlet.so PYTHONPATH=python \
 	  Tests/Conformance/.venv/bin/python Tests/Interface/onnx_backend.py

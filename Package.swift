@@ -68,6 +68,9 @@ let package = Package(
       providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
     .systemLibrary(
       name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "CLibYAML", path: "CShims/CLibYAML", pkgConfig: "yaml-0.1",
+      providers: [.apt(["libyaml-dev"])]),
     .target(
       name: "CSwiftletKernels", path: "CShims/CSwiftletKernels",
       cSettings: [.treatAllWarnings(as: .error)]),
@@ -119,7 +122,7 @@ let package = Package(
       "SwiftletCompress",
       [
         "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        "SwiftletTraining", ordered, realModule, logging,
+        "SwiftletTraining", "CLibYAML", ordered, realModule, logging,
       ]),
 
     // MARK: Floor 6: umbrella

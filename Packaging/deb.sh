@@ -24,7 +24,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: The developers of Swiftlet <swiftlet@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$stage" | cut -f1)
-Depends: libc6 (>= $libc), libgcc-s1, libstdc++6, zlib1g, libopenblas0, liblapacke
+Depends: libc6 (>= $libc), libgcc-s1, libstdc++6, zlib1g, libyaml-0-2, libopenblas0, liblapacke
 Section: science
 Priority: optional
 Description: small, fast neural networks on ordinary CPUs

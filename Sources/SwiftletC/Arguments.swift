@@ -59,21 +59,22 @@ enum Arguments {
   }
 }
 
-/// Settings in a struct that later versions may make longer.
+/// A struct that says its own size first, so that later versions may make it longer.
 enum Options {
-  /// The settings; `nil` for NULL.
+  /// The struct; `nil` for NULL.
   ///
-  /// - Throws: A ``Refusal`` for a size that is not that of this version's struct.
-  static func read<T>(
-    _ pointer: UnsafePointer<T>?, _ name: String, size: KeyPath<T, Int>
-  ) throws -> T? {
+  /// - Throws: A ``Refusal`` for a size that is not that of this version's struct. Nothing but the size
+  ///   is read before.
+  static func read<T>(_ pointer: UnsafePointer<T>?, _ name: String) throws -> T? {
     guard let pointer = unsafe pointer else { return nil }
-    let options = unsafe pointer.pointee
-    guard options[keyPath: size] == MemoryLayout<T>.stride else {
-      throw Refusal.usage(
-        "\(name).struct_size is \(options[keyPath: size])",
-        mend: "set it to sizeof, \(MemoryLayout<T>.stride)")
+    guard UInt(bitPattern: pointer) % UInt(MemoryLayout<T>.alignment) == 0 else {
+      throw Refusal.usage("\(name) is not aligned to \(MemoryLayout<T>.alignment) bytes")
     }
-    return options
+    let size = unsafe UnsafeRawPointer(pointer).load(as: Int.self)
+    guard size == MemoryLayout<T>.stride else {
+      throw Refusal.usage(
+        "\(name).struct_size is \(size)", mend: "set it to sizeof, \(MemoryLayout<T>.stride)")
+    }
+    return unsafe pointer.pointee
   }
 }

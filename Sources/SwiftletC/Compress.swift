@@ -45,7 +45,7 @@ private struct CompressSettings {
   var maxDrop: Double?
 
   init(_ options: UnsafePointer<swiftlet_compress_options>?) throws {
-    guard let options = try unsafe Options.read(options, "options", size: \.struct_size) else {
+    guard let options = try unsafe Options.read(options, "options") else {
       return
     }
     pool = try unsafe Arguments.pool(options.threads)

@@ -58,7 +58,7 @@ private struct Conv2D {
   let `operator`: Conv
 
   init(_ sizes: UnsafePointer<swiftlet_conv2d>?) throws {
-    guard let sizes = try unsafe Options.read(sizes, "sizes", size: \.struct_size) else {
+    guard let sizes = try unsafe Options.read(sizes, "sizes") else {
       throw Refusal.usage("sizes is NULL")
     }
     func atLeast(_ least: Int64, _ value: Int64, _ name: String) throws -> Int {

@@ -4,6 +4,7 @@
 public import CSwiftletABI
 import Glibc
 import SwiftletCore
+import SwiftletGraph
 
 @c @implementation
 public func swiftlet_version() -> UnsafePointer<CChar>? { unsafe StaticText.version.pointer }
@@ -36,6 +37,11 @@ public func swiftlet_string_free(_ string: UnsafeMutablePointer<CChar>?) { unsaf
 @c @implementation
 public func swiftlet_set_max_memory(_ bytes: UInt64) -> swiftlet_status {
   call { MemoryLimit.bytes = bytes == 0 ? MemoryLimit.standard : Int(clamping: bytes) }
+}
+
+@c @implementation
+public func swiftlet_set_max_steps(_ steps: UInt64) -> swiftlet_status {
+  call { StepLimit.steps = steps == 0 ? StepLimit.standard : Int(clamping: steps) }
 }
 
 /// Text that C may keep for ever.

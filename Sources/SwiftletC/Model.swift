@@ -11,10 +11,9 @@ final class Model: Sendable {
   let inputDescriptions, outputDescriptions: [ValueDescription]
 
   init(_ graph: Graph, _ options: UnsafePointer<swiftlet_session_options>?) throws {
-    let options = unsafe try Options.read(options, "options", size: \.struct_size)
+    let options = unsafe try Options.read(options, "options") ?? swiftlet_session_options()
     session = try Session(
-      graph, threads: Arguments.pool(options?.threads ?? 0),
-      precision: (options?.bf16 ?? 0) == 0 ? .fp32 : .bf16)
+      graph, threads: Arguments.pool(options.threads), precision: Precision(options.precision))
     inputs = session.inputs
     inputDescriptions = inputs.map { ValueDescription($0, hasType: true) }
     outputDescriptions = graph.outputs.map { ValueDescription($0, hasType: $0.isTyped) }
@@ -62,6 +61,17 @@ final class Extents: @unchecked Sendable {
   var count: Int { unsafe memory.count }
   /// `nil` if there are none.
   var start: UnsafePointer<Int64>? { unsafe count == 0 ? nil : UnsafePointer(memory.baseAddress) }
+}
+
+extension Precision {
+  /// - Throws: A ``Refusal`` if the number is not of a precision.
+  init(_ precision: swiftlet_precision) throws {
+    switch precision {
+    case SWIFTLET_FP32: self = .fp32
+    case SWIFTLET_BF16: self = .bf16
+    default: throw Refusal.usage("\(precision.rawValue) is no swiftlet_precision")
+    }
+  }
 }
 
 extension DType {

@@ -1,330 +1,164 @@
+internal import CLibYAML
 import SwiftletCore
 
-/// Reads the part of YAML that recipes are written in: mappings and sequences in blocks or in
-/// brackets, plain and quoted scalars, comments. No anchors, tags, block scalars or several documents:
-/// these are refused. A library for all of YAML brings Foundation with it, which is larger than the
-/// rest of Swiftlet.
+/// Reads YAML with libyaml: one document of mappings, sequences and scalars. Anchors, aliases and tags
+/// are refused, and so is what nests deeper than recipes could need.
 ///
-/// Values are `[String: Any]`, `[Any]`, `Int`, `Double`, `Bool`, `String` or ``Null``.
-///
-/// - Source: YAML 1.2.2, core schema.
-package struct YAML {
+/// The package Yams is not used because it needs all of Foundation, for regular expressions and dates.
+/// Linked statically, as programs in C get it, that is 58.5 MB (stripped; Swift 6.3.1, x86-64) where
+/// FoundationEssentials, which protobuf needs, is 13.6 MB; libyaml has 0.1 MB.
+package enum YAML {
+  /// A scalar that is empty or `null`.
   package struct Null {}
 
-  private struct Line {
-    let number: Int
-    let indent: Int
-    var text: Substring
-  }
-
-  private var lines: [Line] = []
-  private var position = 0
   /// Documents nest no deeper.
-  private static let depthLimit = 32
+  static let depthLimit = 32
 
+  /// The document's value: `[String: Any]`, `[Any]`, `Int`, `Double`, `Bool`, `String` or ``Null``.
+  ///
   /// - Throws: `badInput` naming the line.
   package static func parse(_ text: String) throws -> Any {
-    var yaml = try YAML(text)
-    guard let first = yaml.lines.first else { return Null() }
-    let value = try yaml.block(indent: first.indent, depth: 0)
-    if yaml.position < yaml.lines.count { throw yaml.wrong("the indentation does not fit") }
-    return value
-  }
-
-  private init(_ text: String) throws {
-    var number = 0
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
-      number += 1
-      var line = line.last == "\r" ? line.dropLast() : line
-      if line.first == "\u{FEFF}" && number == 1 { line = line.dropFirst() }
-      let content = line.drop { $0 == " " }
-      if content.first == "\t" {
-        throw SwiftletError(
-          .badInput, "this is no YAML: a tab in the indentation", at: "line \(number)")
-      }
-      let bare = Self.withoutComment(content)
-      if bare.isEmpty || number == 1 && bare == "---" { continue }
-      lines.append(Line(number: number, indent: line.count - content.count, text: bare))
+    var text = text
+    return try text.withUTF8 { bytes in
+      let reader = try unsafe YAMLReader(bytes)
+      return try reader.document()
     }
   }
 
-  private func wrong(_ what: String) -> SwiftletError {
-    let number = lines.indices.contains(position) ? lines[position].number : lines.last?.number ?? 1
-    return SwiftletError(
-      .badInput, "this is no YAML that recipes are written in: \(what)", at: "line \(number)")
-  }
-
-  /// The text without a comment and the blanks before it.
-  private static func withoutComment(_ text: Substring) -> Substring {
-    var quote: Character?
-    var previous: Character = " "
-    var end = text.endIndex
-    for index in text.indices {
-      let character = text[index]
-      if let open = quote {
-        if character == open && previous != "\\" { quote = nil }
-      } else if character == "#" && previous == " " {
-        end = index
-        break
-      } else if (character == "\"" || character == "'") && " [{,:".contains(previous) {
-        quote = character
-      }
-      previous = character
-    }
-    var result = text[..<end]
-    while let last = result.last, last == " " || last == "\t" { result = result.dropLast() }
-    return result
-  }
-
-  // MARK: Blocks
-
-  /// The mapping, sequence or scalar that starts at the current line.
-  private mutating func block(indent: Int, depth: Int) throws -> Any {
-    guard depth < Self.depthLimit else { throw wrong("it nests too deeply") }
-    let text = lines[position].text
-    if text == "-" || text.hasPrefix("- ") { return try sequence(indent: indent, depth: depth) }
-    if Self.key(text) != nil { return try mapping(indent: indent, depth: depth) }
-    return try flow(depth: depth)
-  }
-
-  private mutating func sequence(indent: Int, depth: Int) throws -> [Any] {
-    var values: [Any] = []
-    while position < lines.count, lines[position].indent == indent,
-      lines[position].text == "-" || lines[position].text.hasPrefix("- ")
-    {
-      let rest = lines[position].text.dropFirst().drop { $0 == " " }
-      if rest.isEmpty {
-        values.append(try nested(deeperThan: indent, depth: depth))
-      } else {
-        // What follows the dash is a block that starts in its own column.
-        let own = indent + lines[position].text.count - rest.count
-        lines[position] = Line(number: lines[position].number, indent: own, text: rest)
-        values.append(try block(indent: own, depth: depth + 1))
-      }
-    }
-    return values
-  }
-
-  private mutating func mapping(indent: Int, depth: Int) throws -> [String: Any] {
-    var values: [String: Any] = [:]
-    while position < lines.count, lines[position].indent == indent {
-      guard let (key, rest) = Self.key(lines[position].text) else {
-        throw wrong("a key is missing")
-      }
-      guard values[key] == nil else { throw wrong("'\(key)' is there twice") }
-      if rest.isEmpty {
-        let next = position + 1
-        // A sequence may stand below its key without indentation.
-        let isSequence =
-          next < lines.count && lines[next].indent == indent
-          && (lines[next].text == "-" || lines[next].text.hasPrefix("- "))
-        if isSequence {
-          position = next
-          values[key] = try sequence(indent: indent, depth: depth + 1)
-        } else {
-          values[key] = try nested(deeperThan: indent, depth: depth)
-        }
-      } else {
-        lines[position].text = rest
-        values[key] = try flow(depth: depth + 1)
-      }
-    }
-    return values
-  }
-
-  /// What stands in the lines below this one, further to the right.
-  private mutating func nested(deeperThan indent: Int, depth: Int) throws -> Any {
-    position += 1
-    guard position < lines.count, lines[position].indent > indent else { return Null() }
-    let own = lines[position].indent
-    return try block(indent: own, depth: depth + 1)
-  }
-
-  /// A key with what follows it on its line.
-  private static func key(_ text: Substring) -> (String, Substring)? {
-    guard let first = text.first, !"[{\"'#&*!|>%@`".contains(first) else { return nil }
-    var previous: Character = " "
-    for index in text.indices {
-      let next = text.index(after: index)
-      if text[index] == ":" && (next == text.endIndex || text[next] == " ") {
-        let rest = text[next...].drop { $0 == " " }
-        return previous == " " ? nil : (String(text[..<index]), rest)
-      }
-      previous = text[index]
-    }
-    return nil
-  }
-
-  // MARK: Brackets and scalars
-
-  /// The rest of the current line, and as many lines more as open brackets need.
-  private mutating func flow(depth: Int) throws -> Any {
-    var text = lines[position].text
-    var reader = FlowReader(text)
-    while try reader.isOpen() && position + 1 < lines.count {
-      position += 1
-      text = text + " " + lines[position].text
-      reader = FlowReader(text)
-    }
-    let value: Any
-    do { value = try reader.document(depth: depth, Self.depthLimit) } catch let error
-      as FlowReader.Failure
-    {
-      throw wrong(error.what)
-    }
-    position += 1
-    return value
-  }
-}
-
-/// Reads values in brackets, and scalars.
-private struct FlowReader {
-  struct Failure: Error { let what: String }
-
-  private var rest: Substring
-
-  init(_ text: Substring) { rest = text }
-
-  /// Whether brackets are opened that are not closed.
-  func isOpen() throws -> Bool {
-    guard let first = rest.first, first == "[" || first == "{" else { return false }
-    var depth = 0
-    var quote: Character?
-    for character in rest {
-      if let open = quote {
-        if character == open { quote = nil }
-      } else if character == "\"" || character == "'" {
-        quote = character
-      } else if character == "[" || character == "{" {
-        depth += 1
-      } else if character == "]" || character == "}" {
-        depth -= 1
-      }
-    }
-    return depth > 0
-  }
-
-  mutating func document(depth: Int, _ limit: Int) throws -> Any {
-    let value = try value(depth: depth, limit, isInBrackets: false)
-    skipBlanks()
-    guard rest.isEmpty else { throw Failure(what: "'\(rest)' is left over") }
-    return value
-  }
-
-  private mutating func skipBlanks() { rest = rest.drop { $0 == " " || $0 == "\t" } }
-
-  private mutating func value(depth: Int, _ limit: Int, isInBrackets: Bool) throws -> Any {
-    guard depth < limit else { throw Failure(what: "it nests too deeply") }
-    skipBlanks()
-    switch rest.first {
-    case nil: throw Failure(what: "a value is missing")
-    case "[": return try list(depth: depth, limit)
-    case "{": return try map(depth: depth, limit)
-    case "\"", "'": return try quoted()
-    case let first? where "&*!|>%@`".contains(first):
-      throw Failure(what: "'\(first)' is not supported at the start of a value")
-    default: return Self.scalar(plain(isInBrackets: isInBrackets))
-    }
-  }
-
-  private mutating func list(depth: Int, _ limit: Int) throws -> [Any] {
-    rest = rest.dropFirst()
-    var values: [Any] = []
-    while try !closes("]") {
-      values.append(try value(depth: depth + 1, limit, isInBrackets: true))
-      try separator("]")
-    }
-    return values
-  }
-
-  private mutating func map(depth: Int, _ limit: Int) throws -> [String: Any] {
-    rest = rest.dropFirst()
-    var values: [String: Any] = [:]
-    while try !closes("}") {
-      let key = rest.first == "\"" || rest.first == "'" ? try quoted() : plain(isInBrackets: true)
-      skipBlanks()
-      guard rest.first == ":" else { throw Failure(what: "':' is missing after '\(key)'") }
-      rest = rest.dropFirst()
-      guard values[key] == nil else { throw Failure(what: "'\(key)' is there twice") }
-      values[key] = try value(depth: depth + 1, limit, isInBrackets: true)
-      try separator("}")
-    }
-    return values
-  }
-
-  private mutating func closes(_ bracket: Character) throws -> Bool {
-    skipBlanks()
-    guard let first = rest.first else { throw Failure(what: "'\(bracket)' is missing") }
-    guard first == bracket else { return false }
-    rest = rest.dropFirst()
-    return true
-  }
-
-  private mutating func separator(_ bracket: Character) throws {
-    skipBlanks()
-    if rest.first == "," {
-      rest = rest.dropFirst()
-    } else if rest.first != bracket {
-      throw Failure(what: "',' or '\(bracket)' is missing")
-    }
-  }
-
-  private mutating func quoted() throws -> String {
-    let quote = rest.removeFirst()
-    var text = ""
-    while let character = rest.popFirst() {
-      if character == quote {
-        // A single quote is written twice.
-        guard quote == "'", rest.first == "'" else { return text }
-        text.append(rest.removeFirst())
-      } else if character == "\\" && quote == "\"" {
-        let escapes: [Character: Character] = [
-          "\\": "\\", "\"": "\"", "/": "/", "n": "\n", "t": "\t",
-        ]
-        guard let next = rest.popFirst(), let meant = escapes[next] else {
-          throw Failure(what: "an escape is not supported")
-        }
-        text.append(meant)
-      } else {
-        text.append(character)
-      }
-    }
-    throw Failure(what: "a quote is not closed")
-  }
-
-  private mutating func plain(isInBrackets: Bool) -> String {
-    var end = rest.endIndex
-    for index in rest.indices {
-      let next = rest.index(after: index)
-      let character = rest[index]
-      let endsKey = character == ":" && (next == rest.endIndex || rest[next] == " ")
-      if isInBrackets && (",[]{}".contains(character) || endsKey) {
-        end = index
-        break
-      }
-    }
-    var text = rest[..<end]
-    rest = rest[end...]
-    while let last = text.last, last == " " || last == "\t" { text = text.dropLast() }
-    return String(text)
-  }
-
-  /// What a plain scalar is in the core schema.
-  private static func scalar(_ text: String) -> Any {
+  /// What a plain scalar is in YAML's core schema, of numbers the decimal ones.
+  fileprivate static func plain(_ text: String) -> Any {
     switch text {
-    case "", "~", "null", "Null", "NULL": return YAML.Null()
+    case "", "~", "null", "Null", "NULL": return Null()
     case "true", "True", "TRUE": return true
     case "false", "False", "FALSE": return false
-    case ".inf", ".Inf", "+.inf": return Double.infinity
-    case "-.inf", "-.Inf": return -Double.infinity
-    case ".nan", ".NaN": return Double.nan
+    case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF": return Double.infinity
+    case "-.inf", "-.Inf", "-.INF": return -Double.infinity
+    case ".nan", ".NaN", ".NAN": return Double.nan
     default: break
     }
-    guard text.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }),
-      text.utf8.contains(where: { 48...57 ~= $0 })
-    else { return text }
+    // Swift's own numbers have names and hexadecimals besides.
+    guard text.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }) else { return text }
     if let number = Int(text) { return number }
     if let number = Double(text) { return number }
     return text
+  }
+}
+
+/// The events of a document, and the values made of them.
+@safe
+private final class YAMLReader {
+  private enum Event {
+    case scalar(String, isPlain: Bool)
+    case sequence, mapping, end
+    case document, documentEnd, streamEnd
+  }
+
+  /// It points to itself, so it has a place of its own.
+  private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
+
+  /// - Parameter bytes: Must outlive the reader.
+  init(_ bytes: UnsafeBufferPointer<UInt8>) throws {
+    guard unsafe yaml_parser_initialize(parser) == 1 else {
+      unsafe parser.deallocate()
+      throw SwiftletError(.internal, "there is no memory to read YAML")
+    }
+    unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+    unsafe yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
+  }
+
+  deinit {
+    unsafe yaml_parser_delete(parser)
+    unsafe parser.deallocate()
+  }
+
+  func document() throws -> Any {
+    guard case .document = try next() else { return YAML.Null() }
+    let value = try value(next(), depth: 0)
+    guard case .documentEnd = try next(), case .streamEnd = try next() else {
+      throw wrong("a second document")
+    }
+    return value
+  }
+
+  private func value(_ event: Event, depth: Int) throws -> Any {
+    guard depth < YAML.depthLimit else { throw wrong("it nests too deeply") }
+    switch event {
+    case .scalar(let text, let isPlain): return isPlain ? YAML.plain(text) : text
+    case .sequence: return try sequence(depth: depth)
+    case .mapping: return try mapping(depth: depth)
+    case .end, .document, .documentEnd, .streamEnd: throw wrong("a value is missing")
+    }
+  }
+
+  private func sequence(depth: Int) throws -> [Any] {
+    var values: [Any] = []
+    while true {
+      let event = try next()
+      if case .end = event { return values }
+      values.append(try value(event, depth: depth + 1))
+    }
+  }
+
+  private func mapping(depth: Int) throws -> [String: Any] {
+    var values: [String: Any] = [:]
+    while true {
+      let event = try next()
+      if case .end = event { return values }
+      guard case .scalar(let key, _) = event else { throw wrong("a key is no text") }
+      guard values[key] == nil else { throw wrong("'\(key)' is there twice") }
+      values[key] = try value(next(), depth: depth + 1)
+    }
+  }
+
+  private func next() throws -> Event {
+    while true {
+      var event = unsafe yaml_event_t()
+      guard unsafe yaml_parser_parse(parser, &event) == 1 else {
+        throw wrong(unsafe parser.pointee.problem.map { unsafe String(cString: $0) } ?? "no memory")
+      }
+      defer { unsafe yaml_event_delete(&event) }
+      switch unsafe event.type {
+      case YAML_STREAM_START_EVENT: continue
+      case YAML_STREAM_END_EVENT, YAML_NO_EVENT: return .streamEnd
+      case YAML_DOCUMENT_START_EVENT: return .document
+      case YAML_DOCUMENT_END_EVENT: return .documentEnd
+      case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: return .end
+      case YAML_SEQUENCE_START_EVENT:
+        let start = unsafe event.data.sequence_start
+        try unsafe requireBare(start.anchor, start.tag)
+        return .sequence
+      case YAML_MAPPING_START_EVENT:
+        let start = unsafe event.data.mapping_start
+        try unsafe requireBare(start.anchor, start.tag)
+        return .mapping
+      case YAML_SCALAR_EVENT:
+        let scalar = unsafe event.data.scalar
+        try unsafe requireBare(scalar.anchor, scalar.tag)
+        let bytes = unsafe UnsafeBufferPointer(start: scalar.value, count: scalar.length)
+        return .scalar(
+          unsafe String(decoding: bytes, as: UTF8.self),
+          isPlain: unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE)
+      default: throw wrong("aliases are not supported")
+      }
+    }
+  }
+
+  private func requireBare(
+    _ anchor: UnsafeMutablePointer<UInt8>?, _ tag: UnsafeMutablePointer<UInt8>?
+  )
+    throws
+  {
+    guard unsafe anchor == nil, unsafe tag == nil else {
+      throw wrong("anchors and tags are not supported")
+    }
+  }
+
+  /// A complaint about the place where the parser is.
+  private func wrong(_ what: String) -> SwiftletError {
+    let failed = unsafe parser.pointee.error != YAML_NO_ERROR
+    let mark = unsafe failed ? parser.pointee.problem_mark : parser.pointee.mark
+    return SwiftletError(
+      .badInput, "this is no YAML that recipes are written in: \(what)",
+      at: "line \(mark.line + 1)")
   }
 }

@@ -84,9 +84,16 @@ class LinearAlgebra(unittest.TestCase):
         self.assertEqual(caught.exception.status, 2)
         self.assertRaises(swiftlet.Error, swiftlet.randomized_svd, a, 4)
         self.assertRaises(swiftlet.Error, swiftlet.svd, a, threads=-1)
+        self.assertRaises(TypeError, swiftlet.svd, a + 1j)
+        self.assertRaises(TypeError, swiftlet.gemm, a + 1j, a.T)
+        square = a.T @ a
+        self.assertRaises(swiftlet.Error, swiftlet.gemm, square, square, out=square)
 
 
 class Sessions(unittest.TestCase):
+    def test_the_package_is_of_the_library(self):
+        self.assertEqual(swiftlet.__version__, swiftlet.library_version())
+
     def test_runs_from_bytes_and_files(self):
         session = swiftlet.Session(identity())
         self.assertEqual(session.inputs[0], ("x", np.dtype("f4"), (3,)))
@@ -119,6 +126,12 @@ class Sessions(unittest.TestCase):
         x[:] = 9
         self.assertIs(request.run()["y"], y)
         np.testing.assert_array_equal(y, 9)
+        # What a caller does to the dictionary must not free what the library writes to.
+        request.run().clear()
+        self.assertIs(request.run()["y"], y)
+        self.assertRaises(TypeError, request.bind_output, "y", np.empty(3, "i4"))
+        self.assertRaises(ValueError, request.bind_output, "z", y)
+        self.assertRaises(ValueError, request.bind_output, "y", np.empty(6, "f4")[::2])
 
     def test_mistakes(self):
         session = swiftlet.Session(identity())
@@ -129,6 +142,9 @@ class Sessions(unittest.TestCase):
             self.assertEqual(caught.exception.status, status)
         self.assertRaises(TypeError, session.run, {"x": np.zeros(3, "c8")})
         self.assertRaises(swiftlet.Error, swiftlet.Session, b"nothing")
+        self.assertRaises(ValueError, swiftlet.Session, identity(), precision="fp8")
+        self.assertEqual(
+            swiftlet.Session(identity(), precision="bf16").run({"x": np.ones(3, "f4")})["y"][0], 1)
         self.assertRaises(swiftlet.Error, swiftlet.Session, "/nowhere")
         session.close()
         self.assertRaises(swiftlet.Error, session.run, {"x": np.zeros(3, "f4")})

@@ -69,6 +69,42 @@ struct Conv2DTests {
     expect(run { $0.kernel_width = 0 }, SWIFTLET_USAGE, "kernel_width")
     expect(run { $0.batch = .max }, SWIFTLET_UNSUPPORTED, "batch")
     expect(run { $0.kernel_height = 100 }, SWIFTLET_BAD_INPUT, "")
+    // Extents that fit one by one, with products that do not.
+    let most = Int64(Int32.max)
+    let changes: [(inout swiftlet_conv2d) -> Void] = [
+      {
+        $0.height = most
+        $0.width = most
+        $0.channels = most
+      },
+      {
+        $0.channels = 0
+        $0.batch = most
+        $0.filters = most
+        $0.pad_top = most
+        $0.pad_left = most
+      },
+      {
+        $0.kernel_height = most
+        $0.kernel_width = most
+        $0.filters = most
+      },
+      {
+        $0.kernel_height = most
+        $0.dilation_height = most
+        $0.pad_top = most
+      },
+      {
+        $0.filters = most
+        $0.batch = most
+        $0.height = 3
+        $0.width = 3
+      },
+    ]
+    for change in changes {
+      let status = run(64, change)
+      #expect(status != SWIFTLET_OK && status != SWIFTLET_INTERNAL, "\(lastError)")
+    }
     expect(swiftlet_conv2d_output(nil, nil, nil), SWIFTLET_USAGE, "sizes is NULL")
     var sizes = self.sizes()
     expect(

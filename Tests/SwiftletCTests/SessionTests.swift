@@ -185,7 +185,8 @@ struct SessionTests {
     expect(
       swiftlet_session_open_memory(noise.start, 3, nil, &session), SWIFTLET_BAD_INPUT,
       "no ONNX")
-    var options = swiftlet_session_options(struct_size: 3, threads: 0, bf16: 0)
+    var options = swiftlet_session_options(
+      struct_size: 3, threads: 0, precision: SWIFTLET_FP32)
     let bytes = Memory(try ONNXFile.serialized(identity()))
     expect(
       swiftlet_session_open_memory(bytes.start, bytes.count, &options, &session),
@@ -195,7 +196,30 @@ struct SessionTests {
     expect(
       swiftlet_session_open_memory(bytes.start, bytes.count, &options, &session),
       SWIFTLET_USAGE, "threads is -1")
+    options.threads = 0
+    options.precision = swiftlet_precision(7)
+    expect(
+      swiftlet_session_open_memory(bytes.start, bytes.count, &options, &session),
+      SWIFTLET_USAGE, "7 is no swiftlet_precision")
     #expect(session == nil)
+  }
+
+  @Test func bf16RoundsProducts() throws {
+    let x = Memory((0..<105).map { Float($0 % 7) - 3.1 })
+    func result(_ precision: swiftlet_precision) throws -> [Float] {
+      let session = try opened(convolution(channels: 3), precision: precision)
+      let request = try newRequest(session)
+      expectOK(bind(request, "x", SWIFTLET_FLOAT32, [1, 3, 5, 7], x))
+      expectOK(swiftlet_request_run(request))
+      defer {
+        expectOK(swiftlet_request_close(request))
+        expectOK(swiftlet_session_close(session))
+      }
+      return try output(request, as: Float.self)
+    }
+    let (exact, rounded) = (try result(SWIFTLET_FP32), try result(SWIFTLET_BF16))
+    #expect(exact != rounded)
+    for (a, b) in zip(exact, rounded) { #expect(abs(a - b) < 0.05 * max(1, abs(a))) }
   }
 
   @Test func profilesAreJSON() throws {

@@ -87,10 +87,13 @@ func convolution(channels: Int) -> Graph {
 }
 
 /// A session opened from the bytes of a model's file.
-func opened(_ graph: Graph, threads: Int32 = 1) throws -> OpaquePointer {
+func opened(
+  _ graph: Graph, threads: Int32 = 1, precision: swiftlet_precision = SWIFTLET_FP32
+) throws -> OpaquePointer {
   let bytes = Memory(try ONNXFile.serialized(graph))
   var options = swiftlet_session_options(
-    struct_size: MemoryLayout<swiftlet_session_options>.size, threads: threads, bf16: 0)
+    struct_size: MemoryLayout<swiftlet_session_options>.size, threads: threads,
+    precision: precision)
   var session: OpaquePointer?
   expectOK(swiftlet_session_open_memory(bytes.start, bytes.count, &options, &session))
   return try #require(session)

@@ -79,32 +79,33 @@ struct RecipeTests {
 /// What of YAML is read, and how.
 struct YAMLTests {
   @Test func scalarsHaveTypes() throws {
-    let text = """
-      a: 1   # a comment
-      b: -2.5e3
-      'c': "two # words\\n"
-      """
-    #expect(throws: SwiftletError.self) { try YAML.parse(text) }
     let values = try #require(
       try YAML.parse(
         """
         ---
         a: 1   # a comment
         b: -2.5e3
-        c: "two # words\\n"
+        'c': "two # words\\n"
         d: 'it''s'
         e: true
-        f: plain text: no, 1.2.3
+        f: plain text, 1.2.3
         g:
         h: .inf
+        i: |
+          nan
+          0x1p3
+        j: nan
         """) as? [String: Any])
     #expect(values["a"] as? Int == 1)
     #expect(values["b"] as? Double == -2500)
     #expect(values["c"] as? String == "two # words\n")
     #expect(values["d"] as? String == "it's")
     #expect(values["e"] as? Bool == true)
+    #expect(values["f"] as? String == "plain text, 1.2.3")
     #expect(values["g"] is YAML.Null)
     #expect(values["h"] as? Double == .infinity)
+    #expect(values["i"] as? String == "nan\n0x1p3\n")
+    #expect(values["j"] as? String == "nan")
   }
 
   @Test func blocksNest() throws {
@@ -134,10 +135,10 @@ struct YAMLTests {
   }
 
   @Test(arguments: [
-    "a: 1\na: 2", "a: [1", "a: {b: 1", "a: {b}", "a: \"x", "a: &b 1", "a: *b", "a: |\n  x",
-    "a: !t 1",
-    "a:\n\t- 1", "a: 1\n  b: 2", "a:\n    - 1\n  - 2", "a: [1] 2", "- a\nb: 1", "a: \"\\q\"",
-    String(repeating: "[", count: 100), String(repeating: "- ", count: 100) + "x", "a\nb",
+    "a: 1\na: 2", "a: [1", "a: {b: 1", "a: \"x", "a: &b 1", "a: *b", "a: !t 1",
+    "&b [1]", "!t {a: 1}", "? [a]\n: 1", "--- a\n--- b", "a: \u{1}",
+    "a:\n\t- 1", "a: 1\n  b: 2", "a:\n    - 1\n  - 2", "a: [1] 2", "- a\nb: 1", "f: a: b", "a: \"\\q\"",
+    String(repeating: "[", count: 100), String(repeating: "- ", count: 100) + "x",
   ])
   func whatIsNotReadIsRefused(text: String) {
     let error = #expect(throws: SwiftletError.self) { try YAML.parse(text) }

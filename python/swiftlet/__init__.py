@@ -11,7 +11,8 @@ from ._session import Request, Session, Value
 from ._version import VERSION as __version__
 
 __all__ = ["Error", "Request", "Session", "Value", "compress", "conv2d", "eigh", "gemm",
-           "library_version", "qr", "randomized_svd", "set_max_memory", "svd"]
+           "library_version", "qr", "randomized_svd", "set_max_memory", "set_max_steps",
+           "svd"]
 
 
 def library_version() -> str:
@@ -22,3 +23,8 @@ def library_version() -> str:
 def set_max_memory(byte_count: int) -> None:
     """The most memory that a run, or the arrays of a file, may take; 0 is the default."""
     check(LIBRARY.swiftlet_set_max_memory(byte_count))
+
+
+def set_max_steps(steps: int) -> None:
+    """The most steps that the inner graphs of a run may take; 0 is the default."""
+    check(LIBRARY.swiftlet_set_max_steps(steps))

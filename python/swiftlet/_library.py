@@ -13,7 +13,7 @@ Progress = ctypes.CFUNCTYPE(c_int32, c_char_p, c_uint64, c_uint64, c_char_p, c_v
 
 
 class SessionOptions(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("threads", c_int32), ("bf16", c_int32)]
+    _fields_ = [("struct_size", c_size_t), ("threads", c_int32), ("precision", c_int32)]
 
 
 class ValueInfo(ctypes.Structure):
@@ -41,6 +41,7 @@ class CompressOptions(ctypes.Structure):
 _N, _P, _I = c_int64, c_void_p, c_int32
 _ARGUMENTS = {
     "set_max_memory": [c_uint64],
+    "set_max_steps": [c_uint64],
     "session_open": [c_char_p, POINTER(SessionOptions), POINTER(_P)],
     "session_open_memory": [c_char_p, c_size_t, POINTER(SessionOptions), POINTER(_P)],
     "session_close": [_P],

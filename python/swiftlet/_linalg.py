@@ -23,6 +23,8 @@ def _matrix(array: np.ndarray, dtype: Optional[np.dtype] = None) -> np.ndarray:
     array = np.asarray(array)
     if array.ndim != 2:
         raise ValueError(f"a matrix is needed, not an array of shape {array.shape}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"matrices of {array.dtype} are not supported")
     dtype = dtype or (array.dtype if array.dtype in _SUFFIXES else np.dtype("f8"))
     array = np.require(array, dtype, "A")
     item = array.itemsize
@@ -139,6 +141,8 @@ def qr(a: np.ndarray, threads: int = 0) -> Tuple[np.ndarray, np.ndarray]:
 def conv2d(x: np.ndarray, weights: np.ndarray, bias: Optional[np.ndarray] = None, stride: _Pair = 1,
            padding: _Pair = 0, dilation: _Pair = 1, groups: int = 1, threads: int = 0) -> np.ndarray:
     """The convolution of N×C×H×W images with O×(C/groups)×kH×kW weights, in fp32."""
+    if any(np.iscomplexobj(array) for array in (x, weights, bias)):
+        raise TypeError("complex convolutions are not supported")
     x = np.ascontiguousarray(x, np.float32)
     weights = np.ascontiguousarray(weights, np.float32)
     if x.ndim != 4 or weights.ndim != 4 or weights.shape[1] * groups != x.shape[1]:

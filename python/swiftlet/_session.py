@@ -18,6 +18,8 @@ _NUMPY = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?",
           13: "u8"}
 _DTYPES = {np.dtype(code): number for number, code in _NUMPY.items()}
 _TYPESTRINGS = {number: np.dtype(code).str for number, code in _NUMPY.items()}
+# By swiftlet_precision.
+_PRECISIONS = ("fp32", "bf16")
 _asarray = np.asarray
 _run, _output = LIBRARY.swiftlet_request_run, LIBRARY.swiftlet_request_output
 
@@ -34,10 +36,15 @@ class Session:
     """A model, ready to be run. Any number of threads may use it at once.
 
     `model` is the path of an ONNX file, or its bytes. `threads` 0 takes one for each processor.
+    `precision` "bf16" rounds the factors of products, which is faster on some processors.
     """
 
-    def __init__(self, model: Union[str, os.PathLike, bytes], threads: int = 0, bf16: bool = False):
-        options = SessionOptions(ctypes.sizeof(SessionOptions), threads, bf16)
+    def __init__(self, model: Union[str, os.PathLike, bytes], threads: int = 0,
+                 precision: str = "fp32"):
+        if precision not in _PRECISIONS:
+            raise ValueError(f"precision {precision!r} is none of {', '.join(_PRECISIONS)}")
+        options = SessionOptions(
+            ctypes.sizeof(SessionOptions), threads, _PRECISIONS.index(precision))
         handle = c_void_p()
         if isinstance(model, bytes):
             check(LIBRARY.swiftlet_session_open_memory(
@@ -87,7 +94,7 @@ class Session:
         self._close()
 
 
-def _close(handle: c_void_p, _arrays: Dict[str, np.ndarray]) -> None:
+def _close(handle: c_void_p, *_arrays: Dict[str, np.ndarray]) -> None:
     LIBRARY.swiftlet_request_close(handle)
 
 
@@ -112,11 +119,13 @@ class Request:
         self._arrays: Dict[str, np.ndarray] = {}
         # Made once: a run of a small model takes a few microseconds.
         self._outputs = [(value.name, index) for index, value in enumerate(session.outputs)]
-        self._viewed, self._bound = self._outputs, {}
+        self._dtypes = [value.dtype for value in session.outputs]
+        self._viewed = self._outputs
+        self._bound: Dict[str, np.ndarray] = {}
         self._tensor = Tensor()
         self._tensor_pointer = byref(self._tensor)
         # What is bound must be there for as long as the library may read it.
-        weakref.finalize(self, _close, handle, self._arrays)
+        weakref.finalize(self, _close, handle, self._arrays, self._bound)
 
     def bind(self, name: str, array: np.ndarray) -> None:
         """Binds an array, which may be filled anew between runs. One that is not contiguous is copied
@@ -139,10 +148,15 @@ class Request:
         """Has each run write the output into an array, which `run` then returns."""
         if not (array.flags.c_contiguous and array.flags.writeable):
             raise ValueError("the array must be contiguous and writeable")
-        index = dict(self._outputs)[name]
+        index = dict(self._outputs).get(name)
+        if index is None:
+            raise ValueError(f"the model has no output '{name}'")
+        dtype = self._dtypes[index]
+        if dtype is not None and dtype != array.dtype:
+            raise TypeError(f"output '{name}' is {dtype}, the array {array.dtype}")
         check(LIBRARY.swiftlet_request_bind_output(
             self._handle, index, array.ctypes.data, array.nbytes))
-        self._bound[name] = self._arrays["output " + name] = array
+        self._bound[name] = array
         self._viewed = [one for one in self._outputs if one[0] not in self._bound]
 
     def run(self) -> Dict[str, np.ndarray]:
@@ -152,7 +166,7 @@ class Request:
         if status:
             check(status)
         if not self._viewed:
-            return self._bound
+            return self._bound.copy()
         views = {name: self._result(index) for name, index in self._viewed}
         return {**views, **self._bound} if self._bound else views
 

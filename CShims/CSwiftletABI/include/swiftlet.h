@@ -107,6 +107,11 @@ void swiftlet_string_free(char *string);
  * ends. */
 swiftlet_status swiftlet_set_max_memory(uint64_t bytes);
 
+/* The most steps that the inner graphs of a run (of If, Loop, Scan) may take together: a model that
+ * nobody vouches for could go on for ever. What would exceed it is refused with SWIFTLET_BAD_INPUT. One
+ * setting for the process; 0 restores the default (500000). */
+swiftlet_status swiftlet_set_max_steps(uint64_t steps);
+
 /* ---- Sessions --------------------------------------------------------------------------------- */
 
 /* A model ready to be run. */
@@ -115,15 +120,22 @@ typedef struct swiftlet_session swiftlet_session;
 /* What a caller binds to a session's inputs, and the results. */
 typedef struct swiftlet_request swiftlet_request;
 
+/* In which numbers a session computes. */
+typedef enum {
+  SWIFTLET_FP32 = 0,
+  /* Convolutions and matrix products with constant weights round both factors to bf16, and add in
+   * fp32; what lies between such layers is rounded too. Twice as fast where the processor has
+   * instructions for it. Layers of integers are what they are in fp32. */
+  SWIFTLET_BF16 = 1
+} swiftlet_precision;
+
 /* Zero is the default of every setting:
  *     swiftlet_session_options options = {.struct_size = sizeof options}; */
 typedef struct {
   /* sizeof(swiftlet_session_options), so that later versions may add settings. */
   size_t struct_size;
   int32_t threads;
-  /* Not 0: convolutions and matrix products with constant weights round both factors to bf16, and add
-   * in fp32. Twice as fast where the processor has instructions for it. */
-  int32_t bf16;
+  swiftlet_precision precision;
 } swiftlet_session_options;
 
 /* A model's input or output. */

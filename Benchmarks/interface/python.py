@@ -4,8 +4,7 @@ sessions beside the command's `bench`.
 The fair numpy is Debian's, which uses the system's OpenBLAS as the library does; wheels from PyPI bring
 another one. The script says which one it finds.
 
-usage: SWIFTLET_LIBRARY=…/libswiftlet.so PYTHONPATH=python /usr/bin/python3 Benchmarks/peers/python.py
-           [--models SWIFTLET MODEL.onnx…]
+usage: python.py [--models SWIFTLET MODEL.onnx…]   from run.sh, which sets the environment
 """
 
 import ctypes
