@@ -14,6 +14,8 @@ final class Request: @unchecked Sendable {
   /// By the position of the input. They hold the tensors over bound memory, so that no computation
   /// takes one for its own and writes to it.
   private var bindings: [Binding?]
+  /// The memory of all bindings.
+  private var boundMemory: [UnsafeRawBufferPointer] = []
   /// What each run gets, once all inputs are bound; `nil` where it must be made for the run.
   private var bound: [AnyTensor]?
   /// The session, ready for what is bound.
@@ -94,6 +96,7 @@ final class Request: @unchecked Sendable {
       bindings[index] = try unsafe binding(dtype, shape, memory)
     }
     (bound, prepared) = (nil, nil)
+    unsafe boundMemory = bindings.compactMap { unsafe $0?.memory }
   }
 
   private func binding(
@@ -128,14 +131,15 @@ final class Request: @unchecked Sendable {
     results = []
     if !shown.isEmpty { shown = [] }
     let tensors = try tensors()
-    let prepared = try prepared ?? model.session.prepared(tensors.map(\.shape))
-    self.prepared = prepared
-    results = try prepared.run(tensors)
-    for index in results.indices { makeOwned(&results[index]) }
-    if !targets.isEmpty { try copyResults() }
+    if prepared == nil { prepared = try model.session.prepared(tensors.map(\.shape)) }
+    var fresh = try prepared!.run(tensors)
+    for index in fresh.indices { makeOwned(&fresh[index]) }
+    if !targets.isEmpty { try copy(fresh) }
+    results = fresh
   }
 
-  private func copyResults() throws {
+  /// Copies results to where the caller wants them: all or none.
+  private func copy(_ results: [AnyTensor]) throws {
     for target in targets {
       let (index, size) = unsafe (target.index, target.memory.count)
       guard size == results[index].byteCount else {
@@ -146,11 +150,14 @@ final class Request: @unchecked Sendable {
       }
     }
     for target in targets {
-      let result = try unsafe output(target.index)
+      let result = results[target.index]
       // An empty result has nothing to copy.
-      if let source = unsafe result.data, unsafe target.memory.count > 0 {
+      guard unsafe target.memory.count > 0 else { continue }
+      let packed = Self.packed(result)
+      withExtendedLifetime((result, packed)) {
         unsafe target.memory.copyMemory(
-          from: UnsafeRawBufferPointer(start: source, count: result.byte_count))
+          from: UnsafeRawBufferPointer(
+            start: packed?.base ?? result.unsafeStart, count: target.memory.count))
       }
     }
   }
@@ -158,7 +165,7 @@ final class Request: @unchecked Sendable {
   /// Makes the result packed, and moves it outside of the caller's memory.
   private func makeOwned(_ result: inout AnyTensor) {
     result = result.contiguous
-    for case .some(let binding) in bindings where unsafe result.lies(in: binding.memory) {
+    for memory in unsafe boundMemory where unsafe result.lies(in: memory) {
       result = result.copied
       return
     }
@@ -198,13 +205,16 @@ final class Request: @unchecked Sendable {
   }
 
   private static func show(_ tensor: AnyTensor) -> Result {
-    var packed: AlignedMemory?
-    if tensor.dtype.bitCount < 8 {
-      var bytes: [UInt8] = []
-      tensor.appendBytes(to: &bytes)
-      packed = AlignedMemory(bytes)
-    }
-    return Result(
-      tensor: tensor, extents: Extents(tensor.shape.dimensions.map(Int64.init)), packed: packed)
+    Result(
+      tensor: tensor, extents: Extents(tensor.shape.dimensions.map(Int64.init)),
+      packed: packed(tensor))
+  }
+
+  /// The elements in bytes, of types that share them; `nil` for all others.
+  private static func packed(_ tensor: AnyTensor) -> AlignedMemory? {
+    guard tensor.dtype.bitCount < 8 else { return nil }
+    var bytes: [UInt8] = []
+    tensor.appendBytes(to: &bytes)
+    return AlignedMemory(bytes)
   }
 }

@@ -137,7 +137,8 @@ struct YAMLTests {
   @Test(arguments: [
     "a: 1\na: 2", "a: [1", "a: {b: 1", "a: \"x", "a: &b 1", "a: *b", "a: !t 1",
     "&b [1]", "!t {a: 1}", "? [a]\n: 1", "--- a\n--- b", "a: \u{1}",
-    "a:\n\t- 1", "a: 1\n  b: 2", "a:\n    - 1\n  - 2", "a: [1] 2", "- a\nb: 1", "f: a: b", "a: \"\\q\"",
+    "a:\n\t- 1", "a: 1\n  b: 2", "a:\n    - 1\n  - 2", "a: [1] 2", "- a\nb: 1", "f: a: b",
+    "a: \"\\q\"",
     String(repeating: "[", count: 100), String(repeating: "- ", count: 100) + "x",
   ])
   func whatIsNotReadIsRefused(text: String) {
