@@ -69,7 +69,7 @@ enum Main {
 
 /// What `--version` says: which build this is, and on which numerical library it stands.
 enum Version {
-  static let number = "0.1.0"
+  static let number = Release.version
 
   static var text: String {
     "\(number) (\(Backend.configuration), core \(Backend.core))"

@@ -1,6 +1,5 @@
 import SwiftletCore
 import SwiftletFormats
-import Yams
 
 /// What to do to a model, in order.
 ///
@@ -22,11 +21,11 @@ public struct Recipe: Sendable, Codable, Equatable {
     }
   }
 
-  init(parsing text: String) throws {
-    let document: Any?
-    do { document = try Yams.load(yaml: text) } catch {
-      throw SwiftletError(.badInput, "this is no YAML: \(error)")
-    }
+  /// Reads the content of a recipe file.
+  ///
+  /// - Throws: `badInput` naming step and setting for anything that is not understood.
+  public init(parsing text: String) throws {
+    let document = try YAML.parse(text)
     guard let root = document as? [String: Any], root.keys.allSatisfy({ $0 == "steps" }),
       let entries = root["steps"] as? [[String: Any]], !entries.isEmpty
     else {
