@@ -85,7 +85,7 @@ let package = Package(
     target("SwiftletCore", [logging, realModule]),
 
     // MARK: Floor 2: the only importers of C numerics
-    target("SwiftletKernels", ["SwiftletCore", "CSwiftletKernels"]),
+    target("SwiftletKernels", ["SwiftletCore", "CSwiftletKernels", realModule]),
     target("SwiftletDense", ["SwiftletCore"]),
     // Links to the sources of SwiftletDense, for processors with AVX2 and FMA.
     .target(

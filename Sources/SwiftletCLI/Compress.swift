@@ -60,7 +60,10 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
-  @Option(help: "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5.")
+  @Option(
+    help:
+      "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5."
+  )
   var ratio: Double?
 
   @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")
@@ -124,7 +127,9 @@ struct Compress: ParsableCommand {
       throw ValidationError("give one of --technique, --recipe and --preset")
     }
     if technique == nil {
-      let settings: [Any?] = [ratio, energy, calibrationSize, width, epochs, temperature, alpha]
+      let settings: [Any?] = [
+        ratio, energy, preset == nil ? calibrationSize : nil, width, epochs, temperature, alpha,
+      ]
       guard settings.allSatisfy({ $0 == nil }) else {
         throw ValidationError("settings of techniques belong into the recipe, not beside it")
       }
@@ -210,7 +215,15 @@ struct Compress: ParsableCommand {
 
   private func makeRecipe() throws -> Recipe {
     if let recipe { return try Recipe(yaml: recipe) }
-    if let preset { return preset.recipe }
+    if let preset {
+      var recipe = preset.recipe
+      if let calibrationSize {
+        for index in recipe.steps.indices {
+          recipe.steps[index].calibrationImages = calibrationSize
+        }
+      }
+      return recipe
+    }
     let techniques = technique?.values ?? []
     let steps = techniques.map { technique in
       var step = CompressionStep(technique)

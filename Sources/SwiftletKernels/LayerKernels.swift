@@ -1,4 +1,5 @@
 internal import CSwiftletKernels
+import RealModule
 public import SwiftletCore
 
 /// An element type that has kernels for layers bound by memory: SIMD for `Float`, plain loops,
@@ -12,6 +13,9 @@ public protocol KernelElement: FloatElement {
 
   /// x = max(x, 0); NaN stays NaN.
   static func relu(_ x: inout MutableSpan<Self>)
+
+  /// Rows of `width` elements become exp(x − largest) / Σ.
+  static func softmax(_ x: inout MutableSpan<Self>, width: Int)
 
   /// Sets the slopes to zero where the output of relu is zero.
   static func reluGradient(_ y: Span<Self>, _ slope: inout MutableSpan<Self>)
@@ -39,6 +43,20 @@ extension KernelElement {
 
   public static func relu(_ x: inout MutableSpan<Self>) {
     for i in x.indices { x[i] = x[i] < 0 ? 0 : x[i] }
+  }
+
+  public static func softmax(_ x: inout MutableSpan<Self>, width: Int) {
+    guard width > 0 else { return }
+    for start in stride(from: 0, to: x.count, by: width) {
+      var largest = -Self.infinity
+      for i in start..<start + width { largest = max(largest, x[i]) }
+      var sum: Self = 0
+      for i in start..<start + width {
+        x[i] = Self.exp(x[i] - largest)
+        sum += x[i]
+      }
+      for i in start..<start + width { x[i] /= sum }
+    }
   }
 
   public static func reluGradient(_ y: Span<Self>, _ slope: inout MutableSpan<Self>) {
@@ -87,6 +105,16 @@ extension Float: KernelElement {
   public static func sum(_ x: Span<Float>) -> Float { LayerKernel.current.sum(x) }
 
   public static func relu(_ x: inout MutableSpan<Float>) { LayerKernel.current.relu(&x) }
+
+  public static func softmax(_ x: inout MutableSpan<Float>, width: Int) {
+    let rows = width > 0 ? x.count / width : 0
+    unsafe x.withUnsafeMutableBytes { bytes in
+      guard let start = bytes.baseAddress, rows > 0 else { return }
+      let stride = width * MemoryLayout<Float>.stride
+      unsafe PointwiseKernel.current.softmax(
+        rows: rows, channels: width, start, strideX: stride, to: start, strideY: stride)
+    }
+  }
 
   public static func reluGradient(_ y: Span<Float>, _ slope: inout MutableSpan<Float>) {
     LayerKernel.current.reluGradient(y, &slope)

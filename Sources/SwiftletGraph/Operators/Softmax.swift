@@ -1,5 +1,6 @@
 import RealModule
 public import SwiftletCore
+import SwiftletKernels
 
 /// y = exp(x) / Σ exp(x) along one axis, shifted by the maximum so that it never overflows; the
 /// logarithm of that; or 1 at the first largest x and 0 elsewhere, which has no gradient.
@@ -51,6 +52,10 @@ public struct Softmax: FloatOperator {
     let (shape, extents) = (x.shape, extents(x.shape))
     var y = x.reshaped(to: [extents.outer, extents.length * extents.inner])
     context.pool.forEachBlock(of: &y) { rows, values in
+      if kind == .soft, extents.inner == 1 {
+        T.softmax(&values, width: extents.length)
+        return
+      }
       for row in rows {
         let start = (row - rows.lowerBound) * extents.length * extents.inner
         for inner in 0..<extents.inner {
