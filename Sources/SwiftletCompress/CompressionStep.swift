@@ -10,9 +10,9 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var ratio: Double = 0.5
   /// Energy to keep instead of a ratio: fraction of the squared singular values, or of the variance.
   public var energy: Double?
-  /// Images to calibrate with (`eigen`, `quantize`).
+  /// Images to calibrate with (`eigen`, `prune`, `quantize`).
   public var calibrationImages = 512
-  /// Channels of the student as a fraction of the teacher's (`distill`).
+  /// Channels kept (`prune`), or of the student (`distill`), as a fraction of all.
   public var width = 0.5
   public var epochs = 1
   public var learningRate = 1e-3
@@ -105,6 +105,7 @@ extension Technique {
     case .svd: SVDPass(step)
     case .lowrank: LowRankPass(step)
     case .eigen: EigenPass(step)
+    case .prune: PrunePass(step)
     case .quantize: QuantizePass(step)
     case .distill: DistillPass(step)
     }

@@ -164,6 +164,7 @@ extension CompressionStep {
     return switch technique {
     case .svd, .lowrank: rank
     case .eigen: "\(rank), \(calibrationImages) images"
+    case .prune: "width \(width), \(calibrationImages) images"
     case .quantize: "\(quantization.summary), \(calibrationImages) images"
     case .distill: "width \(width), \(epochs) epoch(s), temperature \(temperature), alpha \(alpha)"
     }
