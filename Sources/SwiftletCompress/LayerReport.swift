@@ -12,6 +12,9 @@ public struct LayerReport: Sendable, Codable, Equatable {
     public let damage: Double
     /// Why it was not taken: `not faster`, `more damage for the time it saves`.
     public let reason: String
+
+    /// The reason of candidates that others were better than.
+    static let moreDamage = "more damage for what it saves, over all layers"
   }
 
   public let layer: String
@@ -41,5 +44,14 @@ public struct LayerReport: Sendable, Codable, Equatable {
     self.technique = technique
     self.changed = changed
     self.remark = remark
+  }
+}
+
+// Reports of versions that rejected nothing do not say so.
+extension KeyedDecodingContainer {
+  func decode(
+    _ type: [LayerReport.Alternative].Type, forKey key: Key
+  ) throws -> [LayerReport.Alternative] {
+    try decodeIfPresent(type, forKey: key) ?? []
   }
 }

@@ -12,8 +12,7 @@ struct PrunePass: CompressionPass {
   func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let source = try CalibrationSource(
-      context.training, for: graph, limit: step.calibrationImages, threads: context.threads)
+    let source = try context.calibration(for: graph, limit: step.calibrationImages)
     let pruning = try ChannelPruning(
       graph, source, threads: context.threads, progress: context.progress)
     return try apply(pruning)
@@ -35,11 +34,19 @@ struct PrunePass: CompressionPass {
         .unsupported, "the model has no channels that can be removed\(reason.first ?? "")",
         mend: "prune before quantizing; use another technique where layers are grouped")
     }
+    let plain = pruning.plainRankings()
+    guard step.decomposition.dataAware else {
+      let keeping = counts.reduce(into: [:]) { $0[$1.key] = plain[$1.key].kept($1.value) }
+      let stays = pruning.groups.stays(keeping)
+      return (
+        try pruning.groups.pruned(keeping: keeping),
+        pruning.groups.trace.layers.map { Self.report($0, pruning.groups, stays) }
+      )
+    }
     let best = try pruning.rankings()
     let keeping = counts.reduce(into: [:]) { $0[$1.key] = best[$1.key].kept($1.value) }
     let result = try pruning.pruned(keeping: keeping)
     let damage = try pruning.damage(of: result, keeping: keeping)
-    let plain = pruning.plainRankings()
     let plainKeeping = counts.reduce(into: [:]) { $0[$1.key] = plain[$1.key].kept($1.value) }
     let plainDamage = try pruning.damage(
       of: pruning.groups.pruned(keeping: plainKeeping), keeping: plainKeeping)

@@ -1,6 +1,5 @@
 import SwiftletCore
 package import SwiftletGraph
-import SwiftletRuntime
 
 /// Removes channels from a graph, chosen and made up for by calibration data.
 ///
@@ -22,6 +21,8 @@ package struct ChannelPruning {
   /// A layer is refit from this many samples at least, if there are as many, and for each of its
   /// weights per output from so many.
   private static let (fewestSamples, samplesPerWeight) = (4096, 6)
+  /// Places of a layer's result that are looked at in each image.
+  private static let samplesPerImage = 32
 
   /// - Throws: As ``ChannelGroups/init(_:)``.
   package init(
@@ -32,17 +33,8 @@ package struct ChannelPruning {
     (self.source, self.threads, self.progress) = (source, threads, progress)
   }
 
-  /// Runs samples through a graph and shows some of its values.
-  private func observe(
-    _ graph: Graph, _ names: Set<String>, _ source: CalibrationSource,
-    _ body: (_ values: [String: AnyTensor], _ inputs: [String: AnyTensor], _ samples: Range<Int>)
-      throws -> Void
-  ) throws {
-    let session = try Session(graph.observing(names), threads: threads)
-    try source.forEachBatch { inputs, range in
-      try body(session.run(inputs), inputs, range)
-      try progress?(Progress("prune", completed: range.upperBound, total: source.count))
-    }
+  private func report(_ samples: Range<Int>, _ source: CalibrationSource) throws {
+    try progress?(Progress("prune", completed: samples.upperBound, total: source.count))
   }
 
   // MARK: Rankings
@@ -63,22 +55,19 @@ package struct ChannelPruning {
         moments.append((layer.index, id, empty))
       }
     }
-    try observe(
-      groups.graph, Set(moments.map(\.moments.value)), source.prefix(Self.rankingImages)
-    ) { values, _, range in
+    let source = source.prefix(Self.rankingImages)
+    let reader = try ValueReader(
+      groups.graph, Set(moments.map(\.moments.value)).sorted(), threads: threads)
+    try source.forEachBatch { inputs, range in
+      let values = try reader.read(inputs)
       let seen = moments
-      for name in Set(seen.map(\.moments.value)).sorted() {
-        let tensor: Tensor<Float>? = values[name]?.typed()
-        try tensor?.requireFinite(name)
-      }
       let added = try threads.map(seen.count) { index in
         var one = seen[index].moments
-        if let tensor: Tensor<Float> = values[one.value]?.typed() {
-          one.add(tensor, firstImage: range.lowerBound)
-        }
+        if let tensor = values[one.value] { one.add(tensor, firstImage: range.lowerBound) }
         return one
       }
       for index in moments.indices { moments[index].moments = added[index] }
+      try report(range, source)
     }
     return groups.groups.map { group in
       guard group.pinned == nil else { return plain[group.id] }
@@ -147,28 +136,27 @@ package struct ChannelPruning {
     guard let layer = try PrunedLayer(node, in: graph) else { return }
     let (input, output) = (node.inputs[0], node.outputs[0])
     let kept = groups.places(of: groups.values[output], stays)
-    let images = try imagesNeeded(layer, groups.trace.infos[output]?.shape)
-    let source = source.prefix(images)
-    let before = try Session(groups.graph.observing([output]), threads: threads)
+    let source = source.prefix(imagesNeeded(layer, groups.trace.infos[output]?.shape))
+    let rows = WindowRows(
+      node, kernel: layer.kernel, depth: layer.depth, perSample: Self.samplesPerImage)
+    let before = try ValueReader(groups.graph, [output], threads: threads)
+    let now = try ValueReader(graph, [input, output], threads: threads)
     var refit = ResponseRefit(layer)
-    try observe(graph, [input, output], source) { values, inputs, range in
-      guard let x: Tensor<Float> = values[input]?.typed(),
-        let now: Tensor<Float> = values[output]?.typed(),
-        let wanted: Tensor<Float> = try before.run(inputs)[output]?.typed()
-      else { return }
-      try wanted.requireFinite(output)
-      try now.requireFinite(output)
+    try source.forEachBatch { inputs, range in
+      let values = try now.read(inputs)
       try refit.add(
-        layer, input: x, response: now, wanted: wanted, kept: kept, firstImage: range.lowerBound)
+        rows, input: values[input]!, response: values[output]!,
+        wanted: try before.read(inputs)[output]!, kept: kept, firstImage: range.lowerBound)
+      try report(range, source)
     }
     guard let found = try refit.solution(threads: threads.count) else { return }
     layer.add(found.change, shift: found.shift, at: index, in: &graph)
   }
 
-  private func imagesNeeded(_ layer: PrunedLayer, _ shape: Shape?) throws -> Int {
+  private func imagesNeeded(_ layer: PrunedLayer, _ shape: Shape?) -> Int {
     let wanted = max(Self.fewestSamples, Self.samplesPerWeight * layer.depth)
     guard let shape else { return wanted }
-    let places = max(1, min(32, shape.count / max(1, layer.outputs * groups.trace.batch)))
+    let places = max(1, min(Self.samplesPerImage, shape.count / max(1, layer.outputs * groups.trace.batch)))
     return max(128, wanted / places)
   }
 
@@ -183,18 +171,17 @@ package struct ChannelPruning {
         value: output, axis: groups.values[output]?.axis ?? 1,
         kept: groups.places(of: groups.values[output], stays))
     }
-    let names = Set(errors.values.map(\.value))
-    guard !names.isEmpty else { return [:] }
-    let before = try Session(groups.graph.observing(names), threads: threads)
-    try observe(pruned, names, source.prefix(Self.rankingImages)) { values, inputs, _ in
-      let wanted = try before.run(inputs)
-      for index in errors.keys.sorted() {
+    let names = Set(errors.values.map(\.value)).sorted()
+    let source = source.prefix(Self.rankingImages)
+    let before = try ValueReader(groups.graph, names, threads: threads)
+    let now = try ValueReader(pruned, names, threads: threads)
+    try source.forEachBatch { inputs, range in
+      let (wanted, found) = (try before.read(inputs), try now.read(inputs))
+      for index in errors.keys {
         let name = errors[index]!.value
-        if let x: Tensor<Float> = wanted[name]?.typed(), let y: Tensor<Float> = values[name]?.typed()
-        {
-          errors[index]!.add(x, y)
-        }
+        errors[index]!.add(wanted[name]!, found[name]!)
       }
+      try report(range, source)
     }
     return errors.mapValues(\.fraction)
   }

@@ -76,40 +76,32 @@ struct ResponseRefit {
   }
 
   /// - Parameters:
+  ///   - rows: Where to look.
   ///   - input: What the layer reads now.
   ///   - response: What it makes of it.
   ///   - wanted: What it made before, with all of its outputs.
   ///   - kept: Those of the outputs that it still has; `nil` for all.
   mutating func add(
-    _ layer: PrunedLayer, input: Tensor<Float>, response: Tensor<Float>, wanted: Tensor<Float>,
+    _ rows: WindowRows, input: Tensor<Float>, response: Tensor<Float>, wanted: Tensor<Float>,
     kept: [Int]?, firstImage: Int
   ) throws {
-    let (input, response, wanted) = (
-      input.contiguous(), response.contiguous(), wanted.contiguous()
-    )
-    let (now, before) = (response.span, wanted.span)
-    let all = kept == nil ? outputs : wanted.count / max(1, response.count / outputs)
-    var rows: [[Double]] = [[], []]
-    var lacks = rows
-    for image in 0..<input.shape[0] {
-      let part = (firstImage + image) % 4 == 3 ? 1 : 0
-      let samples = try layer.samples(
-        of: input, image: image, number: firstImage + image, depth: depth)
-      rows[part] += samples.rows
-      for place in samples.places {
-        // The same place among more outputs.
-        let block = place / (outputs * samples.step)
-        let start = block * all * samples.step + place % (outputs * samples.step)
-        for output in 0..<outputs {
-          let original = kept?[output] ?? output
-          lacks[part].append(
-            Double(before[start + original * samples.step])
-              - Double(now[place + output * samples.step]))
-        }
+    let now = rows.responses(response)
+    let all = rows.responses(wanted)
+    let before = kept.map { all.selecting($0, axis: 1) } ?? all.contiguous()
+    let windows = depth > 0 ? try rows.inputs(input) : Tensor(zeros: [now.shape[0], 0])
+    let (x, y, target) = (windows.span, now.span, before.span)
+    var parts: [(rows: [Double], lacks: [Double])] = [([], []), ([], [])]
+    for row in 0..<now.shape[0] {
+      let image = firstImage + row * input.shape[0] / now.shape[0]
+      let part = image % 4 == 3 ? 1 : 0
+      for i in row * depth..<(row + 1) * depth { parts[part].rows.append(Double(x[i])) }
+      parts[part].rows.append(1)
+      for i in row * outputs..<(row + 1) * outputs {
+        parts[part].lacks.append(Double(target[i]) - Double(y[i]))
       }
     }
-    seen.add(rows[0], lacks[0], depth + 1, outputs)
-    heldOut.add(rows[1], lacks[1], depth + 1, outputs)
+    seen.add(parts[0].rows, parts[0].lacks, depth + 1, outputs)
+    heldOut.add(parts[1].rows, parts[1].lacks, depth + 1, outputs)
   }
 
   /// The change that the held-out images like best; `nil` if none is better than no change.

@@ -123,7 +123,7 @@ struct Calibration: Sendable, Codable {
 
 extension Graph {
   /// The graph with the given fp32 values as its outputs, so that a session computes them.
-  func observing(_ values: some Sequence<String>) -> Graph {
+  fileprivate func observing(_ values: some Sequence<String>) -> Graph {
     var result = self
     let computed = Set(nodes.flatMap(\.outputs))
     let names = values.filter(computed.contains).sorted()
