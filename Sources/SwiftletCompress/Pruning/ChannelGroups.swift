@@ -27,9 +27,9 @@ package struct ChannelGroups: Sendable {
   /// The graph that the groups are of: the given one with its constants computed.
   package let graph: Graph
   package let groups: [ChannelGroup]
-  let trace: ChannelTrace
+  package let trace: ChannelTrace
   /// Of each channel: its group, and its index there.
-  let members: [(group: Int, index: Int)]
+  package let members: [(group: Int, index: Int)]
 
   /// - Throws: `badInput` or `unsupported` if the shapes of the graph are not known beforehand.
   package init(_ graph: Graph) throws {

@@ -1,4 +1,5 @@
-import SwiftletCore
+import OrderedCollections
+package import SwiftletCore
 package import SwiftletGraph
 
 /// Removes channels from a graph, chosen and made up for by calibration data.
@@ -156,7 +157,8 @@ package struct ChannelPruning {
   private func imagesNeeded(_ layer: PrunedLayer, _ shape: Shape?) -> Int {
     let wanted = max(Self.fewestSamples, Self.samplesPerWeight * layer.depth)
     guard let shape else { return wanted }
-    let places = max(1, min(Self.samplesPerImage, shape.count / max(1, layer.outputs * groups.trace.batch)))
+    let places = max(
+      1, min(Self.samplesPerImage, shape.count / max(1, layer.outputs * groups.trace.batch)))
     return max(128, wanted / places)
   }
 

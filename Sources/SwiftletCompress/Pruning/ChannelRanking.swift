@@ -36,8 +36,9 @@ struct ChannelMoments {
   private static let samplesPerImage = 32
 
   /// - Returns: `nil` if the channels are not all at equally many places.
-  init?(_ value: String, _ axis: ChannelAxis, group: ChannelGroup, members: [(group: Int, index: Int)])
-  {
+  init?(
+    _ value: String, _ axis: ChannelAxis, group: ChannelGroup, members: [(group: Int, index: Int)]
+  ) {
     var places = [[Int]](repeating: [], count: group.channels)
     for (place, channel) in axis.channels.enumerated() where members[channel].group == group.id {
       places[members[channel].index].append(place)
@@ -80,6 +81,7 @@ struct ChannelMoments {
         start += channels
       }
     }
+    let channels = channels
     var sum = products.mutableSpan
     BLAS.syrk(
       n: channels, k: shape[0] * taken, a: rows.span, lda: channels, transposeA: true, beta: 1,
@@ -190,12 +192,12 @@ struct ChannelChoice {
     let weighted = Self.product(weights, column)
     let share = Self.product(rest, weighted)
     let energy = zip(column, weighted).reduce(0) { $0 + $1.0 * $1.1 }
+    for i in 0..<count { gains[i] += column[i] * (column[i] * energy - 2 * share[i]) }
+    let size = count
     var values = rest.mutableSpan
-    for i in 0..<count {
+    for i in 0..<size where column[i] != 0 {
       let factor = column[i]
-      gains[i] += factor * (factor * energy - 2 * share[i])
-      guard factor != 0 else { continue }
-      var row = values.part(i * count..<(i + 1) * count)
+      var row = values.part(i * size..<(i + 1) * size)
       for j in row.indices { row[j] -= factor * column[j] }
     }
     damage = max(0, damage - energy * scale)

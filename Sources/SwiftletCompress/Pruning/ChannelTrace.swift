@@ -6,7 +6,7 @@ import SwiftletGraph
 /// A channel is a number; which numbers stand for the same channel is found by union-find. Channels
 /// of one layer belong to one component, as do the channels of layers whose values are added: a second
 /// union-find. ``ChannelGroups`` are these components.
-struct ChannelTrace {
+package struct ChannelTrace: Sendable {
   let graph: Graph
   let infos: [String: TensorInfo]
   /// The batch that the shapes are for. Two tell a batch from an extent of 1.
@@ -18,17 +18,17 @@ struct ChannelTrace {
   /// Nodes whose settings count channels.
   private(set) var adjustments: [Int: Adjustment] = [:]
   /// The layers: nodes that make new channels, or sum over channels.
-  private(set) var layers: [Layer] = []
+  package private(set) var layers: [Layer] = []
 
   /// A constant input with a place for each channel along an axis.
-  struct Use {
+  struct Use: Sendable {
     let node: Int
     let input: Int
     var axis: ChannelAxis
   }
 
   /// What has to change in a node when channels of its first input go.
-  enum Adjustment {
+  enum Adjustment: Sendable {
     /// `group` is the number of channels.
     case groups
     /// A Reshape that is a Flatten.
@@ -38,12 +38,12 @@ struct ChannelTrace {
   }
 
   /// A Conv, Gemm or MatMul with constant weights.
-  struct Layer {
-    let index: Int
+  package struct Layer: Sendable {
+    package let index: Int
     /// The channels that it makes.
-    var outputs: [Int]
+    package internal(set) var outputs: [Int]
     /// The channels that it sums over; `nil` where those of its input are not known.
-    var inputs: [Int]?
+    package internal(set) var inputs: [Int]?
   }
 
   /// Parents of the channels, and of the components by channel.
@@ -65,7 +65,9 @@ struct ChannelTrace {
     for index in graph.nodes.indices { try follow(index) }
     for output in graph.outputs { pin(output.name, "they are the model's output '\(output.name)'") }
     let canonical = channelParents.indices.map { representative(of: $0) }
-    for name in values.keys { values[name]!.channels = values[name]!.channels.map { canonical[$0] } }
+    for name in values.keys {
+      values[name]!.channels = values[name]!.channels.map { canonical[$0] }
+    }
     for index in uses.indices { uses[index].axis.channels.replace(by: canonical) }
     for index in layers.indices {
       layers[index].outputs.replace(by: canonical)
@@ -155,7 +157,9 @@ struct ChannelTrace {
       members[channel] = (id, counts[id])
       counts[id] += 1
     }
-    for channel in channelParents.indices { members[channel] = members[representative(of: channel)] }
+    for channel in channelParents.indices {
+      members[channel] = members[representative(of: channel)]
+    }
     var producers = [[String]](repeating: [], count: counts.count)
     var consumers = producers
     for layer in layers {

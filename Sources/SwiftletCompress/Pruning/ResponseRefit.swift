@@ -110,11 +110,14 @@ struct ResponseRefit {
   ) throws -> (change: Tensor<Double>?, shift: [Double])? {
     guard seen.count > 0 else { return nil }
     heldOut.mirror()
-    let judge = heldOut.count > 0 ? heldOut : { () -> Moments in
-      var all = seen
-      all.mirror()
-      return all
-    }()
+    let judge =
+      heldOut.count > 0
+      ? heldOut
+      : { () -> Moments in
+        var all = seen
+        all.mirror()
+        return all
+      }()
     let (outputs, depth) = (outputs, depth)
     let scale = 1 / Double(seen.count)
     let shifts = canShift
