@@ -10,6 +10,7 @@ struct Compress: ParsableCommand {
         svd       fully connected layers by truncated SVD
         lowrank   convolutions by SVD over channels
         eigen     both, along the main directions of the layers' responses
+        prune     fewer channels, and what reads them refit
         quantize  8-bit weights and activations
         distill   a narrower student learns from the model; after other techniques, it recovers
                   what they lost
@@ -46,7 +47,7 @@ struct Compress: ParsableCommand {
   @Argument(help: "The ONNX file.")
   var model: String
 
-  @Option(help: "Techniques, separated by commas: svd, lowrank, eigen, quantize, distill.")
+  @Option(help: "Techniques, separated by commas: svd, lowrank, eigen, prune, quantize, distill.")
   var technique: TechniqueList?
 
   @Option(help: ArgumentHelp("YAML file with the steps to take.", valueName: "file"))
@@ -69,14 +70,14 @@ struct Compress: ParsableCommand {
   @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")
   var energy: Double?
 
-  @Option(help: "Images to calibrate eigen and quantize with.")
+  @Option(help: "Images to calibrate eigen, prune and quantize with.")
   var calibrationSize: Int?
 
   @OptionGroup(title: "Options of svd, lowrank and eigen") var decomposition: DecompositionOptions
 
   @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
 
-  @Option(help: "Channels of a student as a fraction of the teacher's.")
+  @Option(help: "Channels that prune keeps, or of a student, as a fraction of all.")
   var width: Double?
 
   @Option(help: "Epochs of distillation.")

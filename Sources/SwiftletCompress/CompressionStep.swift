@@ -8,9 +8,9 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var ratio: Double = 0.5
   /// Energy to keep instead of a ratio: fraction of the squared singular values, or of the variance.
   public var energy: Double?
-  /// Images to calibrate with (`eigen`, `quantize`).
+  /// Images to calibrate with (`eigen`, `prune`, `quantize`).
   public var calibrationImages = 512
-  /// Channels of the student as a fraction of the teacher's (`distill`).
+  /// Channels kept (`prune`), or of the student (`distill`), as a fraction of all.
   public var width = 0.5
   public var epochs = 1
   public var learningRate = 1e-3
@@ -60,6 +60,7 @@ extension Technique {
   func pass(_ step: CompressionStep) -> any CompressionPass {
     switch self {
     case .svd, .lowrank, .eigen: FactorPass(step)
+    case .prune: PrunePass(step)
     case .quantize: QuantizePass(step)
     case .distill: DistillPass(step)
     }

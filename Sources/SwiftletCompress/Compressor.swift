@@ -259,12 +259,14 @@ extension Recipe {
 
 extension CompressionStep {
   /// Whether the step has a strength that goals can decide.
-  fileprivate var canVary: Bool { [.svd, .lowrank, .eigen].contains(technique) }
+  fileprivate var canVary: Bool { [.svd, .lowrank, .eigen, .prune].contains(technique) }
 
   /// The step at another strength.
   fileprivate func with(ratio: Double) -> CompressionStep {
     var step = self
     (step.ratio, step.energy) = (ratio, nil)
+    // Both what a layer reads and what it makes get fewer.
+    if technique == .prune { step.width = max(0.05, ratio.squareRoot()) }
     return step
   }
 
@@ -274,6 +276,7 @@ extension CompressionStep {
     return switch technique {
     case .svd, .lowrank: rank
     case .eigen: "\(rank), \(calibrationImages) images"
+    case .prune: "width \((width * 1e3).rounded() / 1e3), \(calibrationImages) images"
     case .quantize: "\(quantization.summary), \(calibrationImages) images"
     case .distill: "width \(width), \(epochs) epoch(s), temperature \(temperature), alpha \(alpha)"
     }

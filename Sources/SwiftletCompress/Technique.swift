@@ -6,6 +6,8 @@ public enum Technique: String, Sendable, Codable, CaseIterable {
   case lowrank
   /// As `svd` and `lowrank`, but along the main directions of each layer's responses to data.
   case eigen
+  /// Channels are removed, together with all that depends on them.
+  case prune
   /// 8-bit weights and activations.
   case quantize
   /// A smaller student learns from the model.

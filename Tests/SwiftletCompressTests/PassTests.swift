@@ -235,6 +235,47 @@ struct PassTests {
     #expect(result.accuracyAfter.top1 > 0.9)
   }
 
+  @Test func pruningRefitsWhatIsLeft() throws {
+    let result = try compress([step(.prune)])
+    #expect(result.graph.initializers["c1"]?.shape == [4, 1, 3, 3])
+    #expect(result.graph.initializers["c2"]?.shape == [8, 4, 3, 3])
+    #expect(result.graph.initializers["f1"]?.shape == [16, 72])
+    #expect(result.graph.initializers["f2"]?.shape == [4, 16])
+    #expect(result.layers.map(\.layer) == ["conv1", "conv2", "fc1", "fc2"])
+    #expect(result.layers.allSatisfy { $0.changed })
+    #expect(result.layers.map(\.rank) == [4, 8, 16, 4])
+    #expect(result.layers[0].damage == nil && result.layers[3].remark == "reads 16 of 32 channels")
+    for layer in result.layers[1...] {
+      let (damage, plain) = (try #require(layer.damage), try #require(layer.plainDamage))
+      #expect(damage < plain, "\(layer.layer)")
+    }
+    let plain = try compress([step(.prune) { $0.decomposition.dataAware = false }])
+    #expect(plain.after.macs == result.after.macs)
+    #expect(plain.layers.allSatisfy { $0.damage == nil })
+    #expect(result.accuracyAfter.top1 > 0.9)
+    #expect(result.accuracyAfter.loss < plain.accuracyAfter.loss)
+  }
+
+  @Test func pruningWorksAmongOtherTechniques() throws {
+    let mild = step(.prune) { $0.width = 0.75 }
+    let alone = try compress([mild])
+    let before = try compress([mild, step(.quantize)])
+    #expect(before.graph.initializers["c1.quantized"]?.shape == [6, 1, 3, 3])
+    #expect(before.accuracyAfter.top1 > 0.85)
+    let after = try compress([step(.eigen) { $0.ratio = 0.7 }, mild])
+    #expect(after.after.macs < alone.after.macs)
+    #expect(after.accuracyAfter.top1 > 0.85)
+    // What is quantized has no weights to refit.
+    let error = #expect(throws: SwiftletError.self) { try compress([step(.quantize), mild]) }
+    #expect(error?.code == .unsupported && error?.description.contains("quantizing") == true)
+  }
+
+  @Test func widthsFollowFromGoals() throws {
+    let result = try compress([step(.prune)], goals: Goals(macs: .fraction(0.5)))
+    #expect(Double(result.after.macs) <= 0.5 * Double(result.before.macs))
+    #expect(result.recipe.steps[0].width < 1)
+  }
+
   @Test func distillingAfterwardsRecoversWhatWasLost() throws {
     let harsh = step(.lowrank) { $0.ratio = 0.1 }
     let alone = try compress([harsh])
@@ -280,7 +321,7 @@ struct PassTests {
 
   @Test func sameInputSameModel() throws {
     func run() throws -> [UInt8] {
-      try ONNXFile.serialized(compress([step(.eigen), step(.quantize)]).graph)
+      try ONNXFile.serialized(compress([step(.eigen), step(.prune), step(.quantize)]).graph)
     }
     #expect(try run() == run())
   }

@@ -21,8 +21,10 @@ struct RecipeTests {
         - {technique: distill, epochs: 2, temperature: 3, alpha: 1, learningRate: 1e-4}
         - technique: quantize
           calibrationImages: 64
+        - {technique: prune, width: 0.25}
       """)
-    #expect(recipe.steps.map(\.technique) == [.lowrank, .distill, .quantize])
+    #expect(recipe.steps.map(\.technique) == [.lowrank, .distill, .quantize, .prune])
+    #expect(recipe.steps[3].width == 0.25)
     #expect(recipe.steps[0].ratio == 0.25)
     #expect(recipe.steps[1].epochs == 2)
     #expect(recipe.steps[1].temperature == 3)

@@ -62,6 +62,17 @@ struct ONNXRoundTripTests {
     #expect(!contains(try ONNXFile.serialized(graph), Array("value note".utf8)))
   }
 
+  @Test func shapesAreForgottenAndNothingElse() throws {
+    let (bytes, parts) = annotated
+    var graph = try ONNXFile.parse(bytes)
+    try graph.forgetShapes()
+    let written = try ONNXFile.serialized(graph)
+    #expect(!contains(written, Array("value note".utf8)))
+    for part in parts where !contains(part, Array("value note".utf8)) {
+      #expect(contains(written, part), "\(String(decoding: part, as: UTF8.self))")
+    }
+  }
+
   @Test func elementsInTwoFieldsAreRefused() throws {
     let tensor = [0x08, 1, 0x10, 1] + field(4, [0, 0, 0, 0]) + field(9, [0, 0, 0x80, 0x3f])
     func parse(_ tensor: [UInt8]) throws -> AnyTensor? {

@@ -18,7 +18,7 @@ struct DistillPass: CompressionPass {
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let isRecovery = graph.nodes != context.original.nodes
-    let student = isRecovery ? graph : try NarrowStudent.make(from: graph, width: step.width)
+    let student = isRecovery ? graph : try PrunePass(step).apply(to: graph, context).graph
     let teacher = try Session(context.original.withLogitsOutput(), threads: context.threads)
     let loss = DistillationLoss(temperature: step.temperature, alpha: step.alpha)
     var settings = TrainingSettings(epochs: step.epochs, seed: context.seed)

@@ -7,7 +7,7 @@ import SwiftletTraining
 /// Inputs that show a model what it will meet, a batch at a time: memory does not grow with them.
 public struct CalibrationSource: Sendable {
   /// How many samples there are.
-  public let count: Int
+  public private(set) var count: Int
   /// Samples in a batch.
   let batch: Int
   private let make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
@@ -112,6 +112,13 @@ public struct CalibrationSource: Sendable {
     } while clock.now < end
     let samples = Double(min(batch, count))
     return times.map { samples / $0.sorted()[$0.count / 2] }
+  }
+
+  /// The first samples, as many as the model takes at once at least.
+  func prefix(_ samples: Int) -> CalibrationSource {
+    var result = self
+    result.count = min(count, max(samples, batch))
+    return result
   }
 
   /// The first batch.

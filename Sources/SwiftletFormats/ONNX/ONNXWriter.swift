@@ -139,3 +139,13 @@ extension ONNX_ValueInfoProto {
     }
   }
 }
+
+extension Graph {
+  /// Drops what the file said of the shapes of values between nodes: after a change of shapes it
+  /// would contradict them.
+  package mutating func forgetShapes() throws {
+    var rest = try ONNX_ModelProto(serializedBytes: unread)
+    rest.graph.valueInfo = []
+    unread = try rest.serializedBytes()
+  }
+}

@@ -1,0 +1,231 @@
+import OrderedCollections
+package import SwiftletCore
+package import SwiftletGraph
+
+/// Removes channels from a graph, chosen and made up for by calibration data.
+///
+/// ``rankings()`` says which channels each group should keep first, and what the layers that read them
+/// are expected to lose. ``pruned(keeping:)`` removes the rest, and then refits the layers that read
+/// fewer channels, one after the other in the order in which they run: by least squares, from what they
+/// read in the pruned model to what they answered in the original.
+///
+/// - Source: He, Zhang & Sun 2017, arXiv:1707.06168, section 3.1 (reconstruction) and 3.2 (from layer
+///   to layer).
+package struct ChannelPruning {
+  package let groups: ChannelGroups
+  private let source: CalibrationSource
+  private let threads: ThreadPool
+  private let progress: Progress.Handler?
+
+  /// More images say little more about a layer's channels.
+  private static let rankingImages = 256
+  /// A layer is refit from this many samples at least, if there are as many, and for each of its
+  /// weights per output from so many.
+  private static let (fewestSamples, samplesPerWeight) = (4096, 6)
+  /// Places of a layer's result that are looked at in each image.
+  private static let samplesPerImage = 32
+
+  /// - Throws: As ``ChannelGroups/init(_:)``.
+  package init(
+    _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
+  ) throws {
+    groups = try ChannelGroups(graph)
+    (self.source, self.threads, self.progress) = (source, threads, progress)
+  }
+
+  private func report(_ samples: Range<Int>, _ source: CalibrationSource) throws {
+    try progress?(Progress("prune", completed: samples.upperBound, total: source.count))
+  }
+
+  // MARK: Rankings
+
+  /// The channels of each group, by what the layers that read them lose without them; of pinned
+  /// groups, in their order.
+  package func rankings() throws -> [ChannelRanking] {
+    let plain = plainRankings()
+    var moments: [(layer: Int, group: Int, moments: ChannelMoments)] = []
+    for layer in groups.trace.layers {
+      let value = groups.graph.nodes[layer.index].inputs[0]
+      guard layer.inputs != nil, let axis = groups.values[value] else { continue }
+      for id in Set(axis.channels.map { groups.members[$0].group }).sorted() {
+        let group = groups.groups[id]
+        guard group.pinned == nil, group.channels > 1,
+          let empty = ChannelMoments(value, axis, group: group, members: groups.members)
+        else { continue }
+        moments.append((layer.index, id, empty))
+      }
+    }
+    let source = source.prefix(Self.rankingImages)
+    let reader = try ValueReader(
+      groups.graph, Set(moments.map(\.moments.value)).sorted(), threads: threads)
+    try source.forEachBatch { inputs, range in
+      let values = try reader.read(inputs)
+      let seen = moments
+      let added = try threads.map(seen.count) { index in
+        var one = seen[index].moments
+        if let tensor = values[one.value] { one.add(tensor, firstImage: range.lowerBound) }
+        return one
+      }
+      for index in moments.indices { moments[index].moments = added[index] }
+      try report(range, source)
+    }
+    return groups.groups.map { group in
+      guard group.pinned == nil else { return plain[group.id] }
+      let choices = moments.filter { $0.group == group.id }.compactMap { entry in
+        weights(of: entry.layer).flatMap { entry.moments.choice($0) }
+      }
+      return ChannelRanking(choices, plain: plain[group.id])
+    }
+  }
+
+  /// The weights of a layer, outputs × inputs × positions of the kernel.
+  private func weights(of index: Int) -> Tensor<Float>? {
+    let node = groups.graph.nodes[index]
+    guard let stored: Tensor<Float> = groups.graph.initializers[node.inputs[1]]?.typed() else {
+      return nil
+    }
+    if node.opType == "Conv" {
+      return stored.contiguous().reshaped(
+        to: [stored.shape[0], stored.shape[1], stored.shape.count(of: 2..<stored.shape.rank)])
+    }
+    let isTransposed =
+      node.opType == "MatMul" || (try? node.int("transB", default: 0)) == 0
+    let matrix = (isTransposed ? stored.transposed() : stored).contiguous()
+    return matrix.reshaped(to: [matrix.shape[0], matrix.shape[1], 1])
+  }
+
+  /// The channels of each group by the norms of the weights that make them.
+  package func plainRankings() -> [ChannelRanking] {
+    var norms = groups.groups.map { [Double](repeating: 0, count: $0.channels) }
+    for layer in groups.trace.layers {
+      guard let weights = weights(of: layer.index) else { continue }
+      let own = layer.outputs.indices.map { output in
+        weights.slice(axis: 0, range: output..<output + 1).elements.reduce(0.0) {
+          $0 + Double($1) * Double($1)
+        }
+      }
+      // Layers whose results are added count alike.
+      let scale = 1 / max(own.reduce(0, +), 1e-300)
+      for (output, channel) in layer.outputs.enumerated() {
+        let member = groups.members[channel]
+        norms[member.group][member.index] += own[output] * scale
+      }
+    }
+    return norms.map { ChannelRanking(norms: $0) }
+  }
+
+  // MARK: Pruning
+
+  /// The graph with the given channels of some groups, its layers refit.
+  ///
+  /// - Throws: As ``ChannelGroups/pruned(keeping:)``, and `numerical` naming a value that is not finite.
+  package func pruned(keeping: [Int: [Int]]) throws -> Graph {
+    var result = try groups.pruned(keeping: keeping)
+    let stays = groups.stays(keeping)
+    for layer in changedLayers(stays) { try refit(layer, stays, &result) }
+    return result
+  }
+
+  /// The layers that read fewer channels.
+  private func changedLayers(_ stays: [Bool]) -> [Int] {
+    groups.trace.layers.filter { $0.inputs?.contains { !stays[$0] } ?? false }.map(\.index)
+  }
+
+  private func refit(_ index: Int, _ stays: [Bool], _ graph: inout Graph) throws {
+    let node = graph.nodes[index]
+    guard let layer = try PrunedLayer(node, in: graph) else { return }
+    let (input, output) = (node.inputs[0], node.outputs[0])
+    let kept = groups.places(of: groups.values[output], stays)
+    let source = source.prefix(imagesNeeded(layer, groups.trace.infos[output]?.shape))
+    let rows = WindowRows(
+      node, kernel: layer.kernel, depth: layer.depth, perSample: Self.samplesPerImage)
+    let before = try ValueReader(groups.graph, [output], threads: threads)
+    let now = try ValueReader(graph, [input, output], threads: threads)
+    var refit = ResponseRefit(layer)
+    try source.forEachBatch { inputs, range in
+      let values = try now.read(inputs)
+      try refit.add(
+        rows, input: values[input]!, response: values[output]!,
+        wanted: try before.read(inputs)[output]!, kept: kept, firstImage: range.lowerBound)
+      try report(range, source)
+    }
+    guard let found = try refit.solution(threads: threads.count) else { return }
+    layer.add(found.change, shift: found.shift, at: index, in: &graph)
+  }
+
+  private func imagesNeeded(_ layer: PrunedLayer, _ shape: Shape?) -> Int {
+    let wanted = max(Self.fewestSamples, Self.samplesPerWeight * layer.depth)
+    guard let shape else { return wanted }
+    let places = max(
+      1, min(Self.samplesPerImage, shape.count / max(1, layer.outputs * groups.trace.batch)))
+    return max(128, wanted / places)
+  }
+
+  /// What each layer that reads fewer channels loses: the squared error of its responses in the pruned
+  /// graph, as a fraction of their variance in the original. By position of the layer.
+  package func damage(of pruned: Graph, keeping: [Int: [Int]]) throws -> [Int: Double] {
+    let stays = groups.stays(keeping)
+    var errors: [Int: ResponseError] = [:]
+    for index in changedLayers(stays) {
+      let output = groups.graph.nodes[index].outputs[0]
+      errors[index] = ResponseError(
+        value: output, axis: groups.values[output]?.axis ?? 1,
+        kept: groups.places(of: groups.values[output], stays))
+    }
+    let names = Set(errors.values.map(\.value)).sorted()
+    let source = source.prefix(Self.rankingImages)
+    let before = try ValueReader(groups.graph, names, threads: threads)
+    let now = try ValueReader(pruned, names, threads: threads)
+    try source.forEachBatch { inputs, range in
+      let (wanted, found) = (try before.read(inputs), try now.read(inputs))
+      for index in errors.keys {
+        let name = errors[index]!.value
+        errors[index]!.add(wanted[name]!, found[name]!)
+      }
+      try report(range, source)
+    }
+    return errors.mapValues(\.fraction)
+  }
+}
+
+/// How far the responses of a layer are from what they were.
+private struct ResponseError {
+  let value: String
+  let axis: Int
+  let kept: [Int]?
+  private var (noise, energy) = (0.0, 0.0)
+  private var sums: [Double] = []
+  private var counts = 0
+
+  init(value: String, axis: Int, kept: [Int]?) {
+    (self.value, self.axis, self.kept) = (value, axis, kept)
+  }
+
+  mutating func add(_ wanted: Tensor<Float>, _ found: Tensor<Float>) {
+    let wanted = kept.map { wanted.selecting($0, axis: axis) } ?? wanted.contiguous()
+    let found = found.contiguous()
+    guard wanted.shape == found.shape else { return }
+    let extent = found.shape[axis]
+    let inner = found.shape.count(of: axis + 1..<found.shape.rank)
+    let (x, y) = (wanted.span, found.span)
+    if sums.isEmpty { sums = [Double](repeating: 0, count: extent) }
+    for line in 0..<found.count / max(1, inner) {
+      var sum = 0.0
+      for i in line * inner..<(line + 1) * inner {
+        let (before, after) = (Double(x[i]), Double(y[i]))
+        sum += before
+        energy += before * before
+        noise += (before - after) * (before - after)
+      }
+      sums[line % extent] += sum
+    }
+    counts += found.count / max(1, extent)
+  }
+
+  /// The error as a fraction of the variance; 0 of nothing.
+  var fraction: Double {
+    let variance = energy - sums.reduce(0) { $0 + $1 * $1 } / Double(max(1, counts))
+    return noise == 0 ? 0 : noise / max(variance, 1e-300)
+  }
+}
