@@ -22,7 +22,7 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
   }
 
   private static func narrowed(width: Double, epochs: Int) -> Recipe {
-    var prune = CompressionStep(.distill)
+    var prune = CompressionStep(.prune)
     prune.width = width
     var distill = CompressionStep(.distill)
     distill.epochs = epochs
