@@ -1,4 +1,5 @@
-public import SwiftletCore
+import OrderedCollections
+import SwiftletCore
 public import SwiftletGraph
 
 /// Trained layers that carry a student's features to as many channels as the teacher's have: 1×1

@@ -1,4 +1,4 @@
-import Logging
+import Glibc
 import OrderedCollections
 public import SwiftletCore
 public import SwiftletFormats
@@ -50,8 +50,8 @@ public struct TeacherCache: Sendable {
     }
     let run = try Self.seconds { _ = try batch(probe) }
     let write = try Self.seconds { try Self.write(sample, outputs.names, key, "\(path).probe") }
-    _ = InputFile.remove("\(path).probe")
-    let look = try Self.seconds { _ = sample.map { $0.rows(Array(probe)) } }
+    unsafe unlink("\(path).probe")
+    let look = Self.seconds { _ = sample.map { $0.rows(Array(probe)) } }
     guard run + write + Double(epochs) * look < Double(epochs) * run else {
       return "the teacher runs in every epoch: \(epochs) epoch(s) do not pay for a file"
     }

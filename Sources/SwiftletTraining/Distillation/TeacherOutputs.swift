@@ -1,7 +1,6 @@
 public import SwiftletCore
-public import SwiftletFormats
 public import SwiftletGraph
-public import SwiftletRuntime
+import SwiftletRuntime
 
 /// What a teacher says to the images that a student learns from: run anew each time, or looked up.
 public struct TeacherOutputs: Sendable {
