@@ -6,6 +6,7 @@
 SWIFT ?= swift
 CONFIGURATION ?= release
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 OUT ?= out
 SEED ?= 1
 RANDOM_FILES ?= 600
@@ -16,14 +17,24 @@ PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletC
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN := --sanitize=thread --scratch-path .build/tsan
 TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
+ASAN := --sanitize=address --scratch-path .build/asan
+ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
-PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev pkg-config dataset-fashion-mnist
+# Reports are looked at in a browser; nothing else needs one.
+BROWSER := chromium python3
+# A small model to use the library with.
+INTERFACE_MODEL = $(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' \
+  --epochs 1 --quiet -o $(OUT)/interface.onnx
+PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev pkg-config \
+  dataset-fashion-mnist
 
-.PHONY: help deps build test test-tsan demo bench bench-peers bench-peers-inference \
-  bench-peers-training check-peers bench-linalg bench-linalg-peers bench-kernels conformance real-models fuzz damage \
-  format lint install clean
+.PHONY: help deps deps-browser build test test-report test-tsan demo bench bench-peers \
+  bench-peers-inference bench-peers-training check-peers bench-kernels bench-linalg \
+  bench-linalg-peers bench-interface conformance real-models fuzz damage format lint library \
+  install package try-package test-interface api-changes test-faults test-swift-package \
+  test-onnx-backend test-asan clean docs
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,18 +42,25 @@ help: ## List the targets
 deps: ## Install the missing Debian packages
 	@examples/install-packages.sh $(PACKAGES)
 
+deps-browser: ## Install the browser that reports are tested in, if it is missing
+	@examples/install-packages.sh $(BROWSER)
+
 build: deps ## Build the command and the libraries
 	$(BUILD) --product swiftlet
 
-test: deps ## Build and run all tests, with OpenBLAS and without
+test: deps deps-browser ## Build and run all tests, with OpenBLAS and without
 	$(BUILD) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) --skip-build
 	for isa in avx2 scalar; do \
 	  SWIFTLET_ISA=$$isa $(SWIFT) test -c $(CONFIGURATION) --skip-build \
 	    --filter '$(ISA_TESTS)' || exit 1; \
 	done
+	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
 	$(BUILD) $(PURE) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) $(PURE) --skip-build --filter '$(PURE_TESTS)'
+
+test-report: build deps-browser ## Open reports in headless Chromium; pages and screenshots in OUT/reports
+	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" $(OUT)/reports
 
 test-tsan: deps ## Run what shares memory between threads under the thread sanitizer
 	$(BUILD) $(TSAN) --build-tests
@@ -84,6 +102,11 @@ bench-linalg-peers: deps ## Compare products and factorisations with numpy, scip
 	@mkdir -p $(OUT)
 	@Benchmarks/peers/linalg.sh "$$($(BUILD) --show-bin-path)/LinalgBenchmark" $(OUT)
 
+bench-interface: library ## What calls from C and Python cost, beside numpy and `swiftlet bench`; sizes
+	@examples/install-packages.sh gcc python3 python3-numpy
+	$(INTERFACE_MODEL)
+	@Benchmarks/interface/run.sh $(OUT)/linked $(OUT)/interface.onnx $(PARTS)
+
 conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md
 	@Tests/Conformance/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" docs/conformance.md
 
@@ -101,14 +124,56 @@ damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
 	@Tests/Conformance/.venv/bin/python Tests/Damage/faults.py \
 	  "$$($(BUILD) --show-bin-path)/swiftlet"
 
+docs: build ## Make the Swift modules' documentation (DocC): OUT/docs; dead links fail
+	SWIFT="$(SWIFT)" docs/docc.sh "$$($(BUILD) --show-bin-path)" $(OUT)/docs
+
 format: ## Format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
 
 lint: ## Check the format of the Swift sources
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 
-install: build ## Install the command under PREFIX
-	install -D "$$($(BUILD) --show-bin-path)/swiftlet" "$(DESTDIR)$(PREFIX)/bin/swiftlet"
+library: build ## Link the command and libswiftlet.so so that they need no Swift: OUT/linked
+	$(BUILD) --product SwiftletC
+	Packaging/link.sh "$$($(BUILD) --show-bin-path)" $(OUT)/linked
+
+install: library ## Install command, library, header, manual and completions under PREFIX
+	@PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" Packaging/install.sh $(OUT)/linked
+
+package: library ## Make a Debian package that needs no Swift: OUT/swiftlet_VERSION_ARCH.deb
+	@Packaging/deb.sh $(OUT)/linked $(OUT)
+
+try-package: package ## Install the package in a minimal Debian of its own and use it there (as root)
+	@examples/install-packages.sh debootstrap
+	Packaging/try-deb.sh $(OUT)/swiftlet_*.deb
+
+test-interface: library ## Install into a temporary folder; C, C++ and Python programs use it
+	@examples/install-packages.sh gcc g++ cmake valgrind python3 python3-numpy
+	$(INTERFACE_MODEL)
+	Tests/Interface/interface.sh $(OUT)/linked $(OUT)/interface.onnx
+
+api-changes: ## What programs built against BASE=TAG-OR-COMMIT would miss in the Swift modules
+	$(SWIFT) package diagnose-api-breaking-changes $(BASE) --products Swiftlet
+
+test-faults: library ## Compress through the library while calls of the system fail, one after the other
+	$(INTERFACE_MODEL)
+	$(CC) examples/C/compress.c -ICShims/CSwiftletABI/include -L$(OUT)/linked -lswiftlet \
+	  -Wl,-rpath,$(abspath $(OUT)/linked) -o $(OUT)/compress
+	Tests/Interface/faults.sh $(OUT)/compress $(OUT)/interface.onnx 'fashion-mnist[0..<16]'
+
+test-swift-package: ## Build and run a package that depends on this one by its path
+	$(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
+
+test-onnx-backend: library ## Let ONNX's own backend tests drive the Python package (makes a venv)
+	@examples/install-packages.sh python3-venv
+	@Tests/Conformance/run.sh --venv
+	SWIFTLET_LIBRARY=$(OUT)/linked/libswiftlet.so PYTHONPATH=python \
+	  Tests/Conformance/.venv/bin/python Tests/Interface/onnx_backend.py
+
+test-asan: deps ## Run the C interface's and the kernels' tests under the address sanitizer
+	$(BUILD) $(ASAN) --build-tests
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c $(CONFIGURATION) $(ASAN) --skip-build \
+	  --filter '$(ASAN_TESTS)'
 
 clean: ## Remove what was built and what the demo wrote
 	rm -rf .build $(OUT)

@@ -36,7 +36,6 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let realModule = Target.Dependency.product(name: "RealModule", package: "swift-numerics")
 let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -45,6 +44,8 @@ let package = Package(
   products: [
     .library(name: "Swiftlet", targets: ["Swiftlet"]),
     .executable(name: "swiftlet", targets: ["SwiftletCLI"]),
+    // `make library` turns it into libswiftlet.so; the name is the command's already.
+    .library(name: "SwiftletC", type: .dynamic, targets: ["SwiftletC"]),
   ],
   traits: [
     .trait(name: "OpenBLAS", description: "Multiply and factorise with OpenBLAS and LAPACKE."),
@@ -59,7 +60,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-numerics.git", from: "1.1.1"),
     .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
-    .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
   ],
   targets: [
     // MARK: Floor 0: C
@@ -67,9 +67,18 @@ let package = Package(
       name: "COpenBLAS", path: "CShims/COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
     .systemLibrary(
+      name: "CCrypto", path: "CShims/CCrypto", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
       name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "CLibYAML", path: "CShims/CLibYAML", pkgConfig: "yaml-0.1",
+      providers: [.apt(["libyaml-dev"])]),
     .target(
       name: "CSwiftletKernels", path: "CShims/CSwiftletKernels",
+      cSettings: [.treatAllWarnings(as: .error)]),
+    .target(
+      name: "CSwiftletABI", path: "CShims/CSwiftletABI",
       cSettings: [.treatAllWarnings(as: .error)]),
 
     // MARK: Floor 1: tensors
@@ -102,7 +111,10 @@ let package = Package(
       exclude: ["onnx.proto", "generate.sh"], swiftSettings: [.treatAllWarnings(as: .error)]),
     target(
       "SwiftletFormats",
-      ["SwiftletCore", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", protobuf, ordered]),
+      [
+        "SwiftletCore", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", "CCrypto", protobuf,
+        ordered,
+      ]),
     target("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
     target(
       "SwiftletTraining",
@@ -115,8 +127,9 @@ let package = Package(
     target(
       "SwiftletCompress",
       [
-        "SwiftletCore", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        "SwiftletTraining", ordered, yams, realModule, logging,
+        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletGraph",
+        "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining", "CLibYAML", ordered, realModule,
+        logging,
       ]),
 
     // MARK: Floor 6: umbrella
@@ -131,6 +144,13 @@ let package = Package(
     .executableTarget(
       name: "SwiftletCLI", dependencies: ["Swiftlet", argumentParser, logging, ordered],
       swiftSettings: settings),
+
+    .target(
+      name: "SwiftletC",
+      dependencies: [
+        "CSwiftletABI", "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg",
+        "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletCompress",
+      ], exclude: ["exports.map"], swiftSettings: settings),
 
     // MARK: Examples
     .executableTarget(
@@ -174,6 +194,13 @@ let package = Package(
         "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining",
         "SwiftletLinalg", ordered, realModule,
       ]),
+    // Calls C throughout: every line of it would be marked unsafe.
+    .testTarget(
+      name: "SwiftletCTests",
+      dependencies: [
+        "SwiftletC", "CSwiftletABI", "SwiftletCore", "SwiftletFormats", "SwiftletGraph",
+        "SwiftletRuntime", "SwiftletTraining", "_SwiftletTestSupport", ordered,
+      ], swiftSettings: Array(settings.dropFirst())),
     tests(
       "SwiftletCLI",
       [

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FoundationEssentials
 import Swiftlet
 
 struct Compress: ParsableCommand {
@@ -22,12 +23,17 @@ struct Compress: ParsableCommand {
         swiftlet compress seed.onnx --technique quantize --bits 4 --weight-only --rounding gptq \
           --data fashion-mnist -o int4.onnx
 
-      A model that is no classifier of images can be quantized with inputs alone, arrays named after \
-      the model's inputs; its answers are then compared with the original's:
+      A model that is no classifier of images, or for which there are no labels, can be compressed \
+      with inputs alone, arrays named after the model's inputs, by all that does not train; its \
+      answers are then compared with the original's:
         swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
 
       Start with the defaults. If too much is lost, 'swiftlet sensitivity' names the layers and what \
       mends them.
+
+      Each finished step is kept in OUTPUT.stages until all are done: the same command again goes on \
+      where it was interrupted. OUTPUT.manifest.json says how the model was made; 'swiftlet verify' \
+      checks it, and 'swiftlet plan' tells in seconds what to expect.
 
       A recipe holds the same in YAML:
         steps:
@@ -46,9 +52,15 @@ struct Compress: ParsableCommand {
   @Option(help: ArgumentHelp("YAML file with the steps to take.", valueName: "file"))
   var recipe: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "A recipe that is known to work: fast (low rank and int8, no training), balanced (half of the channels, distillation, int8) or smallest.",
+      valueName: "name"))
+  var preset: Preset?
+
   @OptionGroup var data: DataOptions
 
-  @Option(help: "Operations of a factored layer as a fraction of the dense one's.")
+  @Option(help: "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5.")
   var ratio: Double?
 
   @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")
@@ -56,6 +68,8 @@ struct Compress: ParsableCommand {
 
   @Option(help: "Images to calibrate eigen and quantize with.")
   var calibrationSize: Int?
+
+  @OptionGroup(title: "Options of svd, lowrank and eigen") var decomposition: DecompositionOptions
 
   @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
 
@@ -76,6 +90,12 @@ struct Compress: ParsableCommand {
       "Points of top-1 accuracy that may be lost, in percent. Of quantize alone, as --mixed."
   )
   var maxDrop: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "How sure that must be, such as 95%: judged by a paired test on the evaluation images. Default: as counted on them.",
+      valueName: "percent"))
+  var confidence: Bound?
 
   @Option(help: "Largest file, in bytes or percent.")
   var targetSize: Bound?
@@ -100,13 +120,16 @@ struct Compress: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard (technique == nil) != (recipe == nil) else {
-      throw ValidationError("give either --technique or --recipe")
+    guard [technique != nil, recipe != nil, preset != nil].count(where: { $0 }) == 1 else {
+      throw ValidationError("give one of --technique, --recipe and --preset")
     }
-    if recipe != nil {
+    if technique == nil {
       let settings: [Any?] = [ratio, energy, calibrationSize, width, epochs, temperature, alpha]
       guard settings.allSatisfy({ $0 == nil }) else {
         throw ValidationError("settings of techniques belong into the recipe, not beside it")
+      }
+      guard decomposition.settings == DecompositionSettings() else {
+        throw ValidationError("settings of svd, lowrank and eigen belong into the recipe")
       }
       guard quantization.settings == QuantizationSettings() else {
         throw ValidationError("settings of quantize belong into the recipe, not beside it")
@@ -114,51 +137,70 @@ struct Compress: ParsableCommand {
     }
     if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
     try check("--max-drop", maxDrop ?? 0, 0...100)
+    if let confidence {
+      guard maxDrop != nil, case .fraction(let share) = confidence.value, 0.5..<1 ~= share else {
+        throw ValidationError("--confidence is a percentage from 50% to below 100%, of --max-drop")
+      }
+    }
   }
 
   func run() throws {
-    for path in [output, report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
+    let manifest =
+      "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
+    for path in [output, report, manifest].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
     let recipe = try makeRecipe()
     let graph = try ONNXFile.read(model)
-    if let inputs = try data.unlabelledInputs() { return try quantize(graph, recipe, inputs) }
+    if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
+    let origin = try Manifest.File(model)
+    let (training, validation) = (try data.load(.train), try data.load(.test))
+    let latencies = LatencyCache(path: Cache.latencies)
     let context = CompressionContext(
-      original: graph, training: try data.load(.train), validation: try data.load(.test),
-      threads: common.pool, seed: seed, progress: Console.progress)
+      original: graph, training: training, validation: validation, threads: common.pool,
+      seed: seed, latencies: latencies, progress: Console.progress)
+    var share: Double?
+    if case .fraction(let value)? = confidence?.value { share = value }
     let goals = Goals(
-      maxDrop: maxDrop, size: targetSize?.value, macs: targetMacs?.value,
+      maxDrop: maxDrop, confidence: share, size: targetSize?.value, macs: targetMacs?.value,
       latency: targetLatency?.value)
-    let result = try locating(model) { try Compressor(context, goals: goals).run(recipe) }
+    let stages = StageStore(
+      folder: "\(output).stages",
+      origin: Manifest.origin(
+        origin, training, seed: seed, threads: common.pool.count, version: Version.number))
+    let result = try locating(model) {
+      try Compressor(context, goals: goals, stages: stages).run(recipe)
+    }
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
-      result, model: model, output: output, threads: common.pool.count)
+      result, model: model, output: output, threads: common.pool.count,
+      machine: Machine.summary)
+    try Manifest(
+      version: Version.number, threads: common.pool.count, seed: seed, model: origin,
+      data: data.data, training: training, validation: validation, latencies: latencies,
+      output: Manifest.File(output), report: report
+    ).write(to: manifest)
+    stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
     if common.json { return try Console.json(report) }
     Console.endProgress()
     print(text(report))
   }
 
-  /// Quantizes without labels: nothing else works without.
-  private func quantize(
+  /// Compresses without labels: nothing can be trained, and no accuracy be told.
+  private func compress(
     _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]
   ) throws {
-    guard recipe.steps.count == 1, let step = recipe.steps.first, step.technique == .quantize,
-      step.quantization.qatEpochs == 0, step.quantization.mixedDrop == nil
-    else {
-      throw SwiftletError(
-        .unsupported, "inputs without labels are for quantize alone", at: data.data,
-        mend: "use --technique quantize, or labelled images")
-    }
     guard maxDrop == nil, targetSize == nil, targetMacs == nil, targetLatency == nil, report == nil
     else {
       throw SwiftletError(
         .unsupported, "goals and HTML reports need labels", at: data.data,
         mend: "leave --max-drop, --target-… and --report out")
     }
+    let context = CompressionContext(
+      original: graph, samples: inputs, threads: common.pool, seed: seed,
+      latencies: LatencyCache(path: Cache.latencies), progress: Console.progress)
     let result = try locating(model) {
-      try UnlabelledCompression(
-        graph: graph, settings: step.quantization, calibrationSize: step.calibrationImages,
-        threads: common.pool
-      ).run(inputs, model: model, output: output)
+      try UnlabelledCompression(context: context, recipe: recipe)
+        .run(inputs, model: model, output: output)
     }
     try ONNXFile.write(result.graph, to: output)
     if common.json { return try Console.json(result.report) }
@@ -168,6 +210,7 @@ struct Compress: ParsableCommand {
 
   private func makeRecipe() throws -> Recipe {
     if let recipe { return try Recipe(yaml: recipe) }
+    if let preset { return preset.recipe }
     let techniques = technique?.values ?? []
     let steps = techniques.map { technique in
       var step = CompressionStep(technique)
@@ -178,6 +221,7 @@ struct Compress: ParsableCommand {
       step.epochs = epochs ?? step.epochs
       step.temperature = temperature ?? step.temperature
       step.alpha = alpha ?? step.alpha
+      step.decomposition = decomposition.settings
       step.quantization = quantization.settings
       // A bound on the loss of int8 alone is what mixed precision is for.
       if techniques == [.quantize] && step.quantization.canMix {
@@ -233,5 +277,18 @@ struct Bound: ExpressibleByArgument {
     value =
       argument.hasSuffix("%")
       ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+  }
+}
+
+/// Files that are kept from run to run, and can be made again.
+enum Cache {
+  /// Of times; in `$XDG_CACHE_HOME/swiftlet` or `~/.cache/swiftlet`. `nil` without a home.
+  static var latencies: String? {
+    let environment = ProcessInfo.processInfo.environment
+    let base = environment["XDG_CACHE_HOME"] ?? environment["HOME"].map { "\($0)/.cache" }
+    guard let base, base.hasPrefix("/") else { return nil }
+    try? FileManager.default.createDirectory(
+      atPath: "\(base)/swiftlet", withIntermediateDirectories: true)
+    return "\(base)/swiftlet/latencies.json"
   }
 }

@@ -19,7 +19,9 @@ struct SwiftletCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Evaluate.self, Run.self, Compress.self, SensitivityCommand.self, Compare.self,
+      Train.self, Evaluate.self, Run.self, Compress.self, PlanCommand.self, SensitivityCommand.self,
+      Compare.self,
+      Verify.self,
       Bench.self, Inspect.self, Convert.self, SVDCommand.self, EigCommand.self, Doctor.self,
     ])
 }
@@ -67,7 +69,7 @@ enum Main {
 
 /// What `--version` says: which build this is, and on which numerical library it stands.
 enum Version {
-  static let number = "0.1.0"
+  static let number = Release.version
 
   static var text: String {
     "\(number) (\(Backend.configuration), core \(Backend.core))"

@@ -153,6 +153,7 @@ func fixed(_ value: Double, _ decimals: Int) -> String {
   guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
   var scale = 1
   for _ in 0..<decimals { scale *= 10 }
+  guard abs(value) * Double(scale) < 9e18 else { return "\(value)" }
   let scaled = Int((abs(value) * Double(scale)).rounded())
   let sign = value < 0 && scaled > 0 ? "-" : ""
   guard decimals > 0 else { return "\(sign)\(scaled)" }

@@ -1,12 +1,10 @@
 import Swiftlet
 
-/// `compress --data inputs:FILE.npz`: quantizes a model for which there are inputs but no labels, and
+/// `compress --data inputs:FILE.npz`: compresses a model for which there are inputs but no labels, and
 /// compares its answers with the original's.
 struct UnlabelledCompression {
-  let graph: Graph
-  let settings: QuantizationSettings
-  let calibrationSize: Int
-  let threads: ThreadPool
+  let context: CompressionContext
+  let recipe: Recipe
 
   struct Report: Encodable {
     struct Side: Encodable {
@@ -25,21 +23,20 @@ struct UnlabelledCompression {
   func run(
     _ inputs: [String: AnyTensor], model: String, output: String
   ) throws -> (graph: Graph, report: Report) {
-    let source = try CalibrationSource(inputs, for: graph, limit: calibrationSize)
+    let graph = context.original
+    let seen = recipe.steps.map(\.calibrationImages).max() ?? 0
     let all = try CalibrationSource(inputs, for: graph)
-    let result = try Quantizer(settings, threads: threads, progress: Console.progress)
-      .apply(to: graph, source)
+    let result = try Compressor(context).apply(recipe)
     let agreement = try Agreement.measure(
-      graph, result.graph, all, from: all.count > source.count ? source.count : 0,
-      threads: threads)
-    let speeds = try all.speeds(of: [graph, result.graph], threads: threads)
+      graph, result.graph, all, from: all.count > seen ? seen : 0, threads: context.threads)
+    let speeds = try all.speeds(of: [graph, result.graph], threads: context.threads)
     func side(_ graph: Graph, _ speed: Double) throws -> Report.Side {
       Report.Side(fileBytes: try ONNXFile.serialized(graph).count, samplesPerSecond: speed)
     }
     return (
       result.graph,
       Report(
-        model: model, output: output, samples: source.count, agreement: agreement,
+        model: model, output: output, samples: min(seen, all.count), agreement: agreement,
         before: try side(graph, speeds[0]), after: try side(result.graph, speeds[1]),
         layers: result.layers)
     )

@@ -1,12 +1,10 @@
-public import SwiftletCore
-public import SwiftletFormats
-public import SwiftletGraph
-import SwiftletTraining
+import SwiftletCore
+import SwiftletGraph
 
 /// One technique and its settings.
 public struct CompressionStep: Sendable, Codable, Equatable {
   public var technique: Technique
-  /// Operations of a factored layer as a fraction of the dense one's (`svd`, `lowrank`, `eigen`).
+  /// What factored layers may cost as a fraction of now, together or each (`svd`, `lowrank`, `eigen`).
   public var ratio: Double = 0.5
   /// Energy to keep instead of a ratio: fraction of the squared singular values, or of the variance.
   public var energy: Double?
@@ -18,6 +16,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var learningRate = 1e-3
   public var temperature = 4.0
   public var alpha = 0.7
+  /// How layers are cut, and their ranks chosen (`svd`, `lowrank`, `eigen`).
+  public var decomposition = DecompositionSettings()
   /// What becomes integers, and how (`quantize`).
   public var quantization = QuantizationSettings()
 
@@ -40,72 +40,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("learningRate", learningRate, 1e-9...10)
     try check("temperature", temperature, 0.1...100)
     try check("alpha", alpha, 0...1)
+    try decomposition.validate()
     try quantization.validate()
-  }
-}
-
-/// What a pass works with besides the graph.
-public struct CompressionContext: Sendable {
-  /// The model before any compression: the teacher.
-  public let original: Graph
-  /// Images to calibrate and learn with.
-  public let training: ImageDataset
-  /// Images to judge with.
-  public let validation: ImageDataset
-  public let threads: ThreadPool
-  public let seed: UInt64
-  public let progress: Progress.Handler?
-
-  public init(
-    original: Graph, training: ImageDataset, validation: ImageDataset,
-    threads: ThreadPool = .available, seed: UInt64 = 0, progress: Progress.Handler? = nil
-  ) {
-    self.original = original
-    self.training = training
-    self.validation = validation
-    self.threads = threads
-    self.seed = seed
-    self.progress = progress
-  }
-
-  /// Feeds the first `count` training images through the graph, in batches, and shows every
-  /// computed value by name, model inputs included.
-  func observe(
-    _ graph: Graph, images count: Int,
-    _ body: @escaping (_ name: String, _ value: AnyTensor) throws -> Void
-  ) throws {
-    let plan = try Plan(graph)
-    let preprocessing = try Preprocessing.stored(in: graph, images: training)
-    let total = min(count, training.count)
-    for start in stride(from: 0, to: total, by: 64) {
-      let indices = Array(start..<min(start + 64, total))
-      let input = AnyTensor(preprocessing.batch(training, indices, pool: threads))
-      let name = plan.inputNames[0]
-      try body(name, input)
-      _ = try plan.run([name: input], ExecutionContext(pool: threads), observe: body)
-      try progress?(Progress("calibrate", completed: start + indices.count, total: total))
-    }
-  }
-}
-
-/// What became of one layer.
-public struct LayerReport: Sendable, Codable, Equatable {
-  public let layer: String
-  public let technique: Technique
-  public let changed: Bool
-  /// Why the layer was kept, or how it was changed.
-  public let remark: String
-  /// Directions kept and in all, where there are any.
-  public var rank: Int?
-  public var fullRank: Int?
-  /// Fraction of the energy (squared singular values, or variance) that the rank keeps.
-  public var energy: Double?
-
-  init(_ node: Node, _ technique: Technique, changed: Bool, _ remark: String) {
-    layer = node.name.isEmpty ? node.outputs[0] : node.name
-    self.technique = technique
-    self.changed = changed
-    self.remark = remark
   }
 }
 
@@ -123,9 +59,7 @@ protocol CompressionPass: Sendable {
 extension Technique {
   func pass(_ step: CompressionStep) -> any CompressionPass {
     switch self {
-    case .svd: SVDPass(step)
-    case .lowrank: LowRankPass(step)
-    case .eigen: EigenPass(step)
+    case .svd, .lowrank, .eigen: FactorPass(step)
     case .quantize: QuantizePass(step)
     case .distill: DistillPass(step)
     }

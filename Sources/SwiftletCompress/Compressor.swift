@@ -1,5 +1,6 @@
 import Logging
 import SwiftletCore
+import SwiftletFormats
 public import SwiftletGraph
 import SwiftletRuntime
 public import SwiftletTraining
@@ -18,6 +19,14 @@ public struct CompressionResult: Sendable {
   /// Median milliseconds per image at batch 1 and images per second at batch 32, taken in turns.
   public let speedBefore: Speed
   public let speedAfter: Speed
+  /// Times on one thread and on all, of single images and batches of 32.
+  public let speeds: [SpeedRow]
+  /// How the answers differ, class by class.
+  public let confusion: Confusion?
+  /// The models that were tried, if there were several.
+  public let candidates: [Candidate]
+  /// What was trained on the way.
+  public let histories: [StageHistory]
 
   public struct Speed: Sendable, Codable {
     public let latencyMs: Double
@@ -32,132 +41,233 @@ public struct CompressionResult: Sendable {
 public struct Compressor: Sendable {
   private let context: CompressionContext
   private let goals: Goals
+  private let stages: StageStore?
   private let log = Logger.swiftlet("compress")
 
-  public init(_ context: CompressionContext, goals: Goals = Goals()) {
+  /// - Parameter stages: Where finished steps are kept, and found again.
+  public init(_ context: CompressionContext, goals: Goals = Goals(), stages: StageStore? = nil) {
     self.context = context
     self.goals = goals
+    self.stages = stages
   }
+
+  /// A recipe, what it has made, and how good that is.
+  private struct Trial {
+    let recipe: Recipe
+    let graph: Graph
+    let layers: [LayerReport]
+    let cost: ModelCost
+    let answers: Answers
+  }
+
+  private typealias Answers = (evaluation: Evaluation, hits: [Bool], choices: [Int])
 
   /// Compresses the context's original model.
   ///
-  /// Without goals the recipe is applied as it is. With goals the ratio of its factoring steps is
-  /// varied: the mildest one that reaches the targets is taken; with `maxDrop` alone the strongest
-  /// one that stays within it.
+  /// Without goals the recipe is applied as it is. With goals its strength is varied by bisection:
+  /// the mildest one that reaches the targets is taken; with `maxDrop` alone the strongest one that
+  /// stays within it. An interruption leaves the best one found until then, if there is one.
   ///
-  /// - Throws: `unsupported` if no ratio reaches the goals; the message says what came closest.
+  /// - Throws: `unsupported` if no strength reaches the goals; the message says what came closest.
   public func run(_ recipe: Recipe) throws -> CompressionResult {
     try recipe.validate()
-    let original = context.original
-    let before = try ModelCost(original)
-    let (accuracy, hits) = try evaluate(original)
-    log.notice("before: top-1 \(accuracy.top1), \(before.fileBytes) bytes, \(before.macs) MACs")
-    let candidates = goals.isEmpty ? [recipe] : ladder(recipe)
+    let cost = try ModelCost(context.original)
+    let answers = try evaluate(context.original)
+    log.notice(
+      "before: top-1 \(answers.evaluation.top1), \(cost.fileBytes) bytes, \(cost.macs) MACs")
+    var search = Search(
+      ladder: goals.isEmpty ? [recipe] : ladder(recipe), wantsMild: goals.hasTarget)
+    var tried = CandidateLog()
+    var best: Trial?
     var failure = ""
-    for candidate in candidates {
-      let (graph, layers) = try apply(candidate)
-      let after = try ModelCost(graph)
-      if let miss = missedCost(before, after) {
-        failure = miss
-        continue
+    do {
+      while let candidate = search.next {
+        let (graph, layers) = try apply(candidate)
+        let trial = Trial(
+          recipe: candidate, graph: graph, layers: layers, cost: try ModelCost(graph),
+          answers: try evaluate(graph))
+        let miss = try missed(trial, cost, answers, &tried)
+        search.note(passed: miss == nil || goals.hasTarget && !miss!.isTarget)
+        if let miss { failure = miss.reason } else { best = trial }
       }
-      let (accuracyAfter, hitsAfter) = try evaluate(graph)
-      let paired = PairedTest(hits, hitsAfter)
-      let drop = (accuracy.top1 - accuracyAfter.top1) * 100
-      if let maxDrop = goals.maxDrop, drop > maxDrop {
-        failure =
-          "top-1 drops by \(rounded(drop)) points on \(paired.images) images, more than \(maxDrop)"
-        continue
-      }
-      let (speedBefore, speedAfter) = try measure(original, graph)
-      if let bound = goals.latency?.value(of: speedBefore.latencyMs),
-        speedAfter.latencyMs > bound
-      {
-        failure = "\(rounded(speedAfter.latencyMs)) ms per image, more than \(rounded(bound))"
-        continue
-      }
-      return CompressionResult(
-        graph: graph, recipe: candidate, layers: layers, before: before, after: after,
-        accuracyBefore: accuracy, accuracyAfter: accuracyAfter, paired: paired,
-        speedBefore: speedBefore,
-        speedAfter: speedAfter)
+    } catch let error as CancellationError {
+      guard let best else { throw error }
+      log.warning("interrupted: the best so far is \(best.recipe.label)")
     }
-    throw SwiftletError(
-      .unsupported, "the goals are out of reach of this recipe; last tried: \(failure)",
-      mend: "allow more drop, ask for less, or add a technique such as distill")
+    guard let best else {
+      throw SwiftletError(
+        .unsupported, "the goals are out of reach of this recipe; last tried: \(failure)",
+        mend: "allow more drop, ask for less, or add a technique such as distill")
+    }
+    return try result(best, cost, answers, tried, varied: search.ladder.count > 1)
   }
 
-  private func apply(_ recipe: Recipe) throws -> (graph: Graph, layers: [LayerReport]) {
-    var graph = context.original
-    var reports: [LayerReport] = []
-    for step in recipe.steps {
-      log.notice("\(step.technique.rawValue): \(step.summary)")
-      let (next, layers) = try locating("technique \(step.technique.rawValue)") {
-        try step.technique.pass(step).apply(to: graph, context)
+  /// What the trial misses of the goals, if anything; and whether that is a target, which a stronger
+  /// compression would reach.
+  private func missed(
+    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: inout CandidateLog
+  ) throws -> (reason: String, isTarget: Bool)? {
+    let label = trial.recipe.label
+    if let miss = goals.missedCost(cost, trial.cost) {
+      tried.add(label, bytes: trial.cost.fileBytes, reason: miss)
+      return (miss, true)
+    }
+    let time = try CandidateLog.relativeTime(
+      of: trial.graph, to: context.original, threads: context.threads, progress: context.progress)
+    func refuse(_ reason: String) {
+      tried.add(
+        label, top1: trial.answers.evaluation.top1, relativeTime: time,
+        bytes: trial.cost.fileBytes, reason: reason)
+    }
+    if let bound = goals.latency {
+      let (now, then) = summary(try measure(context.original, trial.graph))
+      let most = bound.value(of: now.latencyMs)
+      if then.latencyMs > most {
+        let reason = "\(rounded(then.latencyMs)) ms per image, more than \(rounded(most))"
+        refuse(reason)
+        return (reason, true)
       }
-      graph = next
-      reports += layers
     }
-    return (graph, reports)
-  }
-
-  /// The recipe at several ratios, in the order in which they are tried.
-  private func ladder(_ recipe: Recipe) -> [Recipe] {
-    let factoring: Set<Technique> = [.svd, .lowrank, .eigen]
-    guard recipe.steps.contains(where: { factoring.contains($0.technique) }) else {
-      return [recipe]
-    }
-    let strongestFirst = [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-    let hasTarget = goals.size != nil || goals.macs != nil || goals.latency != nil
-    return (hasTarget ? strongestFirst.reversed() : strongestFirst).map { ratio in
-      Recipe(
-        recipe.steps.map { step in
-          var step = step
-          if factoring.contains(step.technique) { (step.ratio, step.energy) = (ratio, nil) }
-          return step
-        })
-    }
-  }
-
-  private func missedCost(_ before: ModelCost, _ after: ModelCost) -> String? {
-    if let bound = goals.size?.value(of: Double(before.fileBytes)), Double(after.fileBytes) > bound
-    {
-      return "\(after.fileBytes) bytes, more than \(Int(bound))"
-    }
-    if let bound = goals.macs?.value(of: Double(before.macs)), Double(after.macs) > bound {
-      return "\(after.macs) MACs, more than \(Int(bound))"
+    if let miss = goals.missedAccuracy(PairedTest(before.hits, trial.answers.hits)) {
+      refuse(miss)
+      return (miss, false)
     }
     return nil
   }
 
-  private func evaluate(
-    _ graph: Graph
-  ) throws -> (evaluation: Evaluation, hits: [Bool]) {
-    try Evaluation.judge(
-      graph, on: context.validation, threads: context.threads, progress: context.progress)
+  private func result(
+    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog, varied: Bool
+  ) throws -> CompressionResult {
+    let validation = try context.validation
+    let speeds = try measure(context.original, trial.graph)
+    let (speedBefore, speedAfter) = summary(speeds)
+    let last = speeds[speeds.count - 1]
+    let chosen = Candidate(
+      label: trial.recipe.label, top1: trial.answers.evaluation.top1,
+      milliseconds: last.millisecondsAfter, bytes: trial.cost.fileBytes, chosen: true)
+    return CompressionResult(
+      graph: trial.graph, recipe: trial.recipe, layers: trial.layers, before: cost,
+      after: trial.cost, accuracyBefore: before.evaluation,
+      accuracyAfter: trial.answers.evaluation,
+      paired: PairedTest(before.hits, trial.answers.hits), speedBefore: speedBefore,
+      speedAfter: speedAfter, speeds: speeds,
+      confusion: Confusion(
+        labels: validation.labels, before: before.choices, after: trial.answers.choices,
+        classCount: validation.classCount, names: validation.classNames),
+      candidates: varied
+        ? tried.candidates(milliseconds: last.millisecondsBefore, chosen: chosen) : [],
+      histories: [])
   }
 
-  /// Times both models in turns, so that a busy machine slows both alike.
-  private func measure(
-    _ before: Graph, _ after: Graph
-  ) throws -> (CompressionResult.Speed, CompressionResult.Speed) {
-    let threads = context.threads.count
-    let sessions = try [before, after].map { try Session($0, threads: context.threads) }
-    let candidates = try sessions.flatMap { session in
-      try [1, 32].map { try Benchmark.Candidate(session, batch: $0, threads: threads) }
+  /// Applies the steps of a recipe, and judges nothing.
+  ///
+  /// - Throws: As the passes; `badInput` for settings out of range.
+  public func apply(_ recipe: Recipe) throws -> (graph: Graph, layers: [LayerReport]) {
+    try recipe.validate()
+    var made = StageResult(graph: context.original)
+    for (index, step) in recipe.steps.enumerated() {
+      let steps = recipe.steps[...index]
+      if let known = try stages?.load(steps) {
+        log.notice("\(step.technique.rawValue): made by an earlier run")
+        made = known
+        continue
+      }
+      log.notice("\(step.technique.rawValue): \(step.summary)")
+      let (next, layers) = try locating("technique \(step.technique.rawValue)") {
+        try step.technique.pass(step).apply(to: made.graph, context)
+      }
+      made = StageResult(graph: next, layers: made.layers + layers)
+      try stages?.save(made, steps)
     }
-    let results = try Benchmark.run(candidates, seconds: 0.5, progress: context.progress)
-    func speed(_ first: Int) -> CompressionResult.Speed {
+    return (made.graph, made.layers)
+  }
+
+  /// The recipe at several strengths, the strongest first.
+  private func ladder(_ recipe: Recipe) -> [Recipe] {
+    guard recipe.steps.contains(where: \.canVary) else { return [recipe] }
+    return [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].map { ratio in
+      Recipe(recipe.steps.map { $0.canVary ? $0.with(ratio: ratio) : $0 })
+    }
+  }
+
+  private func evaluate(_ graph: Graph) throws -> Answers {
+    try Evaluation.judge(
+      graph, on: try context.validation, threads: context.threads, progress: context.progress)
+  }
+
+  /// Times both models in turns, so that a busy machine slows both alike; the largest batch on all
+  /// threads comes last.
+  private func measure(_ before: Graph, _ after: Graph) throws -> [SpeedRow] {
+    let results = try SpeedCells.measure(
+      [before, after], threads: SpeedCells.threads(upTo: context.threads.count), seconds: 0.3,
+      progress: context.progress)
+    return zip(results[0], results[1]).map { before, after in
+      SpeedRow(
+        threads: before.threads, batch: before.batch, millisecondsBefore: before.p50ms,
+        millisecondsAfter: after.p50ms)
+    }
+  }
+
+  /// Single images and batches on all threads.
+  private func summary(
+    _ speeds: [SpeedRow]
+  ) -> (before: CompressionResult.Speed, after: CompressionResult.Speed) {
+    let (single, batch) = (speeds[speeds.count - 2], speeds[speeds.count - 1])
+    func speed(_ milliseconds: (SpeedRow) -> Double) -> CompressionResult.Speed {
       CompressionResult.Speed(
-        latencyMs: results[first].p50ms, imagesPerSecond: results[first + 1].imagesPerSecond)
+        latencyMs: milliseconds(single),
+        imagesPerSecond: Double(batch.batch) / milliseconds(batch) * 1e3)
     }
-    return (speed(0), speed(2))
+    return (speed(\.millisecondsBefore), speed(\.millisecondsAfter))
   }
 
   private func rounded(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
 }
 
+/// Bisection over recipes of which milder ones lose less and cost more.
+private struct Search {
+  /// The strongest first.
+  let ladder: [Recipe]
+  /// Whether the mildest one that passes is wanted, not the strongest.
+  let wantsMild: Bool
+  private var open: Range<Int>
+  private var middle: Int { (open.lowerBound + open.upperBound - 1) / 2 }
+
+  init(ladder: [Recipe], wantsMild: Bool) {
+    self.ladder = ladder
+    self.wantsMild = wantsMild
+    open = ladder.indices
+  }
+
+  /// What to try next.
+  var next: Recipe? { open.isEmpty ? nil : ladder[middle] }
+
+  mutating func note(passed: Bool) {
+    open =
+      passed == wantsMild ? middle + 1..<open.upperBound : open.lowerBound..<middle
+  }
+}
+
+extension Recipe {
+  /// What tells the recipe from others of the same ladder.
+  fileprivate var label: String {
+    steps.first { $0.canVary }.map {
+      $0.energy.map { "energy \($0)" } ?? "ratio \($0.ratio)"
+    } ?? steps.map(\.technique.rawValue).joined(separator: ", ")
+  }
+}
+
 extension CompressionStep {
+  /// Whether the step has a strength that goals can decide.
+  fileprivate var canVary: Bool { [.svd, .lowrank, .eigen].contains(technique) }
+
+  /// The step at another strength.
+  fileprivate func with(ratio: Double) -> CompressionStep {
+    var step = self
+    (step.ratio, step.energy) = (ratio, nil)
+    return step
+  }
+
   /// The settings that matter for the technique, for a person.
   var summary: String {
     let rank = energy.map { "energy \($0)" } ?? "ratio \(ratio)"

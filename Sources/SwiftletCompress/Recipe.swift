@@ -1,6 +1,5 @@
 import SwiftletCore
 import SwiftletFormats
-import Yams
 
 /// What to do to a model, in order.
 ///
@@ -22,11 +21,11 @@ public struct Recipe: Sendable, Codable, Equatable {
     }
   }
 
-  init(parsing text: String) throws {
-    let document: Any?
-    do { document = try Yams.load(yaml: text) } catch {
-      throw SwiftletError(.badInput, "this is no YAML: \(error)")
-    }
+  /// Reads the content of a recipe file.
+  ///
+  /// - Throws: `badInput` naming step and setting for anything that is not understood.
+  public init(parsing text: String) throws {
+    let document = try YAML.parse(text)
     guard let root = document as? [String: Any], root.keys.allSatisfy({ $0 == "steps" }),
       let entries = root["steps"] as? [[String: Any]], !entries.isEmpty
     else {
@@ -71,11 +70,12 @@ extension CompressionStep {
     case "temperature": temperature = try value.number()
     case "alpha": alpha = try value.number()
     default:
-      guard try quantization.set(key, value) else {
+      guard try decomposition.set(key, value) || quantization.set(key, value) else {
         throw SwiftletError(
           .badInput, "unknown setting '\(key)'",
           mend: "known are ratio, energy, calibrationImages, width, epochs, learningRate, "
-            + "temperature, alpha, " + QuantizationSettings.keys.joined(separator: ", "))
+            + "temperature, alpha, "
+            + (DecompositionSettings.keys + QuantizationSettings.keys).joined(separator: ", "))
       }
     }
   }

@@ -107,6 +107,8 @@ extension AnyTensor {
 
   /// The elements packed in row-major order.
   package var contiguous: AnyTensor {
+    // Of the most frequent type, without a look at types at run time.
+    if case .float32(let tensor) = self { return .float32(tensor.contiguous()) }
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       AnyTensor(typed(as: Element.self)!.contiguous())
     }
@@ -116,6 +118,9 @@ extension AnyTensor {
   /// The first element of a packed tensor. Valid as long as the tensor is; writing is up to whoever
   /// knows that nobody else has it.
   @unsafe package var unsafeStart: UnsafeMutableRawPointer {
+    if case .float32(let tensor) = self {
+      return unsafe UnsafeMutableRawPointer(tensor.unsafeStart)
+    }
     func opened<Element: TensorElement>(_: Element.Type) -> UnsafeMutableRawPointer {
       unsafe UnsafeMutableRawPointer(typed(as: Element.self)!.unsafeStart)
     }

@@ -52,10 +52,18 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
   /// The narrow type, of those that are stored and converted only.
   package var narrowType: (any NarrowElement.Type)? { elementType as? any NarrowElement.Type }
 
+  /// Bits of one element in a file.
+  package var bitCount: Int {
+    switch self {
+    case .int4, .uint4, .float4e2m1: 4
+    case .int2, .uint2: 2
+    default: byteCount * 8
+    }
+  }
+
   /// Bytes that so many elements take in a file; `nil` if there are too many.
   package func packedByteCount(_ count: Int) -> Int? {
-    let (bits, overflow) = count.multipliedReportingOverflow(
-      by: narrowType?.bitWidth ?? byteCount * 8)
+    let (bits, overflow) = count.multipliedReportingOverflow(by: bitCount)
     return overflow ? nil : bits / 8 + (bits % 8 > 0 ? 1 : 0)
   }
 

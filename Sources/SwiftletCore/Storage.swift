@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// The memory behind a tensor: a fixed number of elements, aligned for SIMD.
+/// The memory behind a tensor: a fixed number of elements, aligned for SIMD unless it is borrowed.
 ///
 /// `@unchecked Sendable`: the elements are written only through a `mutating` access of a `Tensor`
 /// that has made sure it holds the one reference, and read otherwise.
@@ -9,18 +9,30 @@ import Synchronization
 final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
   let base: UnsafeMutablePointer<Element>
   let count: Int
-  private let block: MemoryPool.Block
+  /// `nil` if the memory is someone else's.
+  private let block: MemoryPool.Block?
 
   /// Memory with undefined contents: the caller writes every element before anyone reads one.
   init(uninitializedCount count: Int) {
     self.count = count
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
     precondition(!overflow, "\(count) elements overflow the address space")
-    block = MemoryPool.shared.allocate(byteCount: bytes)
+    let block = MemoryPool.shared.allocate(byteCount: bytes)
     unsafe base = block.base.bindMemory(to: Element.self, capacity: count)
+    self.block = block
   }
 
-  deinit { MemoryPool.shared.free(block) }
+  /// Memory of someone else's, who keeps it alive, and sees to it that nobody writes: by holding the
+  /// tensor, so that it never looks like the only one.
+  @unsafe init(borrowing base: UnsafeMutablePointer<Element>, count: Int) {
+    unsafe self.base = base
+    self.count = count
+    block = nil
+  }
+
+  deinit {
+    if let block { MemoryPool.shared.free(block) }
+  }
 }
 
 /// Keeps freed blocks for the next tensor of the same size.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Line charts as stand-alone SVG pictures.
+/// Charts as SVG: lines and marked points in coordinate systems with labelled axes.
 public enum LineChart {
   public struct Line: Sendable {
     let name: String
@@ -16,6 +16,37 @@ public enum LineChart {
     }
   }
 
+  /// A point that stands for something by itself.
+  package struct Marker: Sendable {
+    /// Told apart by form as well as by colour.
+    package enum Form: Sendable {
+      case circle, square, diamond
+    }
+
+    let x, y: Double
+    let form: Form
+    let colour: Int
+    /// Written beside the point.
+    let label: String
+    /// What a pointer over the point shows.
+    let remark: String
+    /// Bounds of y, where it is uncertain.
+    let range: ClosedRange<Double>?
+
+    package init(
+      x: Double, y: Double, form: Form, colour: Int, label: String = "", remark: String = "",
+      range: ClosedRange<Double>? = nil
+    ) {
+      self.x = x
+      self.y = y
+      self.form = form
+      self.colour = colour
+      self.label = label
+      self.remark = remark
+      self.range = range
+    }
+  }
+
   /// How an axis shows values.
   public enum Scale: Sendable {
     case linear
@@ -23,132 +54,79 @@ public enum LineChart {
     case logarithmic
 
     func place(_ value: Double) -> Double { self == .linear ? value : log10(value) }
-
-    func label(_ place: Double) -> String {
-      self == .linear ? LineChart.number(place) : LineChart.significant(pow(10, place))
-    }
   }
 
-  /// One coordinate system with its lines.
+  /// One coordinate system with what is in it.
   public struct Panel: Sendable {
     let title: String
     let lines: [Line]
     let xScale, yScale: Scale
+    /// What the axes count, with units.
+    package var xLabel = ""
+    package var yLabel = ""
+    package var markers: [Marker] = []
+    /// What y cannot be below or above: percentages end at 100.
+    package var yBounds: ClosedRange<Double>?
+    /// A vertical line, and what it means.
+    package var cut: (x: Double, label: String)?
 
     public init(
       title: String, xScale: Scale = .linear, yScale: Scale = .linear, lines: [Line]
     ) {
       self.title = title
       (self.xScale, self.yScale) = (xScale, yScale)
-      self.lines = lines.map {
-        Line($0.name, $0.x.map(xScale.place), $0.y.map(yScale.place))
-      }
+      self.lines = lines
+    }
+
+    /// The title, as it stands above the panel.
+    package var caption: String { title.prefix(1).uppercased() + title.dropFirst() }
+
+    func place(_ x: Double, _ y: Double) -> (x: Double, y: Double) {
+      (xScale.place(x), yScale.place(y))
     }
   }
 
-  private static let width = 360.0
-  private static let height = 240.0
-  private static let margin = 46.0
-  /// Names of lines side by side under a panel.
-  private static let perRow = 3
-  private static let colours = ["#1f6fb4", "#d9662b", "#3a923a", "#8257a8", "#b03060", "#777777"]
-
   /// A picture of the panels side by side. Values that are not finite are left out.
   public static func svg(title: String, panels: [Panel]) -> String {
-    let total = Double(panels.count) * (width + margin) + margin
-    let legendRows = ((panels.map(\.lines.count).max() ?? 0) + perRow - 1) / perRow
+    let frame = Frame(width: 360, height: 240, left: 46, right: 0, top: 60, bottom: 46)
+    let total = Double(panels.count) * (frame.width + frame.left) + frame.left
+    let height = frame.top + frame.height + frame.bottom + legendHeight(panels)
     var svg = """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(number(total)) \
-      \(number(height + 2 * margin + 5 + 15 * Double(legendRows)))" font-family="sans-serif" font-size="12">
+      \(number(height))" font-family="sans-serif" font-size="12">
       <rect width="100%" height="100%" fill="white"/>
-      <text x="\(number(margin))" y="22" font-size="15">\(escaped(title))</text>
+      <text x="\(number(frame.left))" y="22" font-size="15">\(Markup.escaped(title))</text>
 
       """
     for (index, panel) in panels.enumerated() {
-      svg += draw(panel, left: margin + Double(index) * (width + margin), top: margin + 14)
+      let left = frame.left + Double(index) * (frame.width + frame.left)
+      svg += """
+        <text x="\(number(left))" y="\(number(frame.top - 6))">\(Markup.escaped(panel.title))</text>
+
+        """
+      svg += Drawing(panel, frame.moved(to: left), .paper).svg
     }
     return svg + "</svg>\n"
   }
 
-  private static func draw(_ panel: Panel, left: Double, top: Double) -> String {
-    let xs = extent(panel.lines.flatMap(\.x))
-    let ys = extent(panel.lines.flatMap(\.y))
-    func place(_ x: Double, _ y: Double) -> (Double, Double) {
-      (
-        left + (x - xs.low) / (xs.high - xs.low) * width,
-        top + height - (y - ys.low) / (ys.high - ys.low) * height
-      )
-    }
-    var svg = """
-      <text x="\(number(left))" y="\(number(top - 6))">\(escaped(panel.title))</text>
-      <rect x="\(number(left))" y="\(number(top))" width="\(number(width))" \
-      height="\(number(height))" fill="none" stroke="#888"/>
+  /// The panel as a part of a page, whose style sheet gives the colours: classes `s0`… for strokes,
+  /// `f0`… for fills, `axis` and `grid` for the rest. Narrow, so that it can be read on a phone.
+  package static func inline(_ panel: Panel) -> String {
+    let frame = Frame(width: 296, height: 190, left: 50, right: 14, top: 12, bottom: 40)
+    let height = frame.top + frame.height + frame.bottom + legendHeight([panel])
+    let title = Markup.escaped(panel.title)
+    return """
+      <svg viewBox="0 0 360 \(number(height))" role="img" aria-label="\(title)">
+      \(Drawing(panel, frame, .page).svg)</svg>
 
       """
-    for step in 0...4 {
-      let fraction = Double(step) / 4
-      let (_, y) = place(xs.low, ys.low + fraction * (ys.high - ys.low))
-      let (x, _) = place(xs.low + fraction * (xs.high - xs.low), ys.low)
-      svg += """
-        <text x="\(number(left - 4))" y="\(number(y + 4))" text-anchor="end" font-size="10">\
-        \(panel.yScale.label(ys.low + fraction * (ys.high - ys.low)))</text>
-        <text x="\(number(x))" y="\(number(top + height + 14))" text-anchor="middle" \
-        font-size="10">\(panel.xScale.label(xs.low + fraction * (xs.high - xs.low)))</text>
-
-        """
-    }
-    for (index, line) in panel.lines.enumerated() {
-      let colour = colours[index % colours.count]
-      let points = zip(line.x, line.y).filter { $0.isFinite && $1.isFinite }.map(place)
-      let path = points.map { "\(number($0.0)),\(number($0.1))" }.joined(separator: " ")
-      svg +=
-        "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\"/>\n"
-      for (x, y) in points {
-        svg += "<circle cx=\"\(number(x))\" cy=\"\(number(y))\" r=\"3\" fill=\"\(colour)\"/>\n"
-      }
-      svg += """
-        <text x="\(number(left + 8 + 120 * Double(index % perRow)))" \
-        y="\(number(top + height + 32 + 15 * Double(index / perRow)))" \
-        fill="\(colour)">\(escaped(line.name))</text>
-
-        """
-    }
-    return svg
   }
 
-  /// The range of the finite values, widened where it is empty.
-  private static func extent(_ values: [Double]) -> (low: Double, high: Double) {
-    let finite = values.filter(\.isFinite)
-    guard let low = finite.min(), let high = finite.max() else { return (0, 1) }
-    return low < high ? (low, high) : (low - 0.5, high + 0.5)
-  }
+  /// Names of lines side by side under a panel.
+  static let namesPerRow = 3
 
-  /// At most four decimals, none where they are zeros.
-  private static func number(_ value: Double) -> String {
-    let scaled = (value * 1e4).rounded() / 1e4
-    return scaled == scaled.rounded() && abs(scaled) < 1e15 ? "\(Int(scaled))" : "\(scaled)"
-  }
-
-  /// Two significant digits, for axes that span powers of ten.
-  private static func significant(_ value: Double) -> String {
-    guard value > 0, value.isFinite else { return number(value) }
-    let exponent = Int(log10(value).rounded(.down))
-    let digits = (value / pow(10, Double(exponent)) * 10).rounded() / 10
-    if -2...3 ~= exponent { return number(digits * pow(10, Double(exponent))) }
-    return "\(number(digits))e\(exponent)"
-  }
-
-  private static func escaped(_ text: String) -> String {
-    var result = ""
-    for character in text {
-      switch character {
-      case "&": result += "&amp;"
-      case "<": result += "&lt;"
-      case ">": result += "&gt;"
-      case "\"": result += "&quot;"
-      default: result.append(character)
-      }
-    }
-    return result
+  private static func legendHeight(_ panels: [Panel]) -> Double {
+    let names = panels.map { $0.lines.count { !$0.name.isEmpty } }.max() ?? 0
+    return Double((names + namesPerRow - 1) / namesPerRow) * 15 + 5
   }
 }

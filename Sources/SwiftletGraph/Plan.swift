@@ -21,8 +21,12 @@ public struct Plan: Sendable {
   /// Value name of each slot.
   package let names: [String]
   package let constants: [Int: AnyTensor]
+  /// By slot; `nil` for all other values.
+  private let constantsInPlace: [AnyTensor?]
+  private let hasInnerGraphs: Bool
   package let inputs: [(info: ValueInfo, slot: Int)]
   package let outputs: [(name: String, slot: Int)]
+  private let inputSlots, outputSlots: [Int]
   /// The outputs as the model declares them; of an inner graph, none.
   let declaredOutputs: [ValueInfo]
   /// Slots of the values that an inner graph has from the graph around it; `nil` for those that
@@ -106,6 +110,12 @@ public struct Plan: Sendable {
     self.steps = steps.reversed()
     self.constants = constants
     names = Array(slots.keys)
+    inputSlots = inputs.map(\.slot)
+    outputSlots = outputs.map(\.slot)
+    constantsInPlace = names.indices.map { constants[$0] }
+    hasInnerGraphs = graph.nodes.contains {
+      $0.attributes.values.contains { if case .graph = $0 { true } else { false } }
+    }
     try checkConstants()
   }
 
@@ -293,9 +303,12 @@ public struct Plan: Sendable {
   /// Computes the outputs from the inputs, both in the plan's order, whose types and shapes are known
   /// to fit.
   package func run(fitting inputs: [AnyTensor], _ context: ExecutionContext) throws -> [AnyTensor] {
-    var values = [AnyTensor?](repeating: nil, count: names.count)
-    for (slot, tensor) in constants { values[slot] = tensor }
-    for (input, tensor) in zip(self.inputs, inputs) { values[input.slot] = tensor }
+    var values = constantsInPlace
+    for (slot, tensor) in zip(inputSlots, inputs) { values[slot] = tensor }
+    // Nobody but inner graphs asks for the budget of the run that they are part of.
+    guard hasInnerGraphs else {
+      return try run(values, known: steps.count, RunBudget(), context)
+    }
     return try RunBudget.within { try run(values, known: steps.count, $0, context) }
   }
 
@@ -337,7 +350,7 @@ public struct Plan: Sendable {
         alive += count
       }
     }
-    return outputs.map { values[$0.slot]! }
+    return outputSlots.map { values[$0]! }
   }
 
   /// Bytes of a value that the run counts: those of captured values are counted outside.

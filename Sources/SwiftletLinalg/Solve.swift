@@ -135,7 +135,7 @@ public func leastSquares<T: BLASElement>(
 
 extension Tensor where Element: BLASElement {
   /// x ← op(self)⁻¹ · x for a triangular matrix.
-  func solveTriangular(
+  package func solveTriangular(
     isLower: Bool, isUnit: Bool = false, transposed: Bool = false, _ x: inout Tensor
   ) {
     let n = shape[0]

@@ -128,7 +128,10 @@ public struct Session: Sendable {
     }
 
     func run(_ tensors: [AnyTensor]) throws -> [AnyTensor] {
-      let compiled = try compiled(for: tensors.map(\.shape))
+      try run(tensors, compiled(for: tensors.map(\.shape)))
+    }
+
+    func run(_ tensors: [AnyTensor], _ compiled: Compiled) throws -> [AnyTensor] {
       if let plan = compiled.plan { return try plan.run(fitting: tensors, context) }
       let names = reference.inputs.map(\.info.name)
       let results = try reference.run(

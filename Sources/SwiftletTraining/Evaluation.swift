@@ -25,12 +25,13 @@ public struct Evaluation: Sendable, Codable, Equatable {
     ).evaluation
   }
 
-  /// As ``run(_:on:batch:threads:precision:progress:)``, and whether each image's class is the
-  /// model's first choice: two models on the same images can then be compared image by image.
+  /// As ``run(_:on:batch:threads:precision:progress:)``, and what becomes of each image: whether its
+  /// class is the model's first choice, and which class is (-1 if the model gives no number). Two
+  /// models on the same images can then be compared image by image.
   public static func judge(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     precision: Precision = .fp32, progress: Progress.Handler? = nil
-  ) throws -> (evaluation: Evaluation, hits: [Bool]) {
+  ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
     let session = try Session(graph.withLogitsOutput(), threads: threads, precision: precision)
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
@@ -54,7 +55,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
       top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
       loss: loss / images, images: data.count,
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
-    return (evaluation, counts.hits)
+    return (evaluation, counts.hits, counts.choices)
   }
 
   /// Correct answers so far.
@@ -63,6 +64,8 @@ public struct Evaluation: Sendable, Codable, Equatable {
     var firstFive = 0
     /// Whether each image was a hit of the first choice.
     private(set) var hits: [Bool] = []
+    /// The first choice for each image; -1 if there is no number among the scores.
+    private(set) var choices: [Int] = []
 
     /// - Precondition: One row of scores per label.
     mutating func add(_ logits: Tensor<Float>, _ labels: [Int]) {
@@ -72,11 +75,14 @@ public struct Evaluation: Sendable, Codable, Equatable {
         let line = scores.span.extracting(row * classes..<(row + 1) * classes)
         // Earlier classes win ties, and NaN never counts as a hit.
         var ahead = line[label].isNaN ? classes : 0
-        for i in line.indices where line[i] > line[label] || line[i] == line[label] && i < label {
-          ahead += 1
+        var choice = -1
+        for i in line.indices {
+          if line[i] > line[label] || line[i] == line[label] && i < label { ahead += 1 }
+          if choice < 0 ? !line[i].isNaN : line[i] > line[choice] { choice = i }
         }
         if ahead == 0 { first += 1 }
         hits.append(ahead == 0)
+        choices.append(choice)
         if ahead < 5 { firstFive += 1 }
       }
     }

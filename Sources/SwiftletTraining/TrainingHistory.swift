@@ -1,5 +1,5 @@
 import FoundationEssentials
-import SwiftletFormats
+package import SwiftletFormats
 
 /// What each epoch of a training run reached.
 public struct TrainingHistory: Sendable, Codable, Equatable {
@@ -27,23 +27,24 @@ public struct TrainingHistory: Sendable, Codable, Equatable {
   }
 
   /// A picture of loss and accuracy over the epochs.
-  public func svg(title: String) -> String {
+  public func svg(title: String) -> String { LineChart.svg(title: title, panels: panels) }
+
+  /// Loss and accuracy over the epochs.
+  package var panels: [LineChart.Panel] {
     let x = epochs.map { Double($0.epoch) }
-    return LineChart.svg(
-      title: title,
-      panels: [
-        LineChart.Panel(
-          title: "loss",
-          lines: [
-            .init("training", x, epochs.map(\.trainingLoss)),
-            .init("validation", x, epochs.map(\.validationLoss)),
-          ]),
-        LineChart.Panel(
-          title: "top-1",
-          lines: [
-            .init("training", x, epochs.map(\.trainingTop1)),
-            .init("validation", x, epochs.map(\.validationTop1)),
-          ]),
+    var loss = LineChart.Panel(
+      title: "loss",
+      lines: [
+        .init("training", x, epochs.map(\.trainingLoss)),
+        .init("validation", x, epochs.map(\.validationLoss)),
       ])
+    var top1 = LineChart.Panel(
+      title: "top-1",
+      lines: [
+        .init("training", x, epochs.map(\.trainingTop1)),
+        .init("validation", x, epochs.map(\.validationTop1)),
+      ])
+    (loss.xLabel, top1.xLabel) = ("epoch", "epoch")
+    return [loss, top1]
   }
 }

@@ -44,7 +44,25 @@ import _SwiftletTestSupport
       #expect(compress.code == 0 && compress.errors.isEmpty, "\(compress.errors)")
       #expect(try compress.json()["techniques"] as? [String] == ["lowrank", "quantize"])
       try AtomicFile.write(compress.output, to: "\(folder)/r.json")
+      #expect(try compress.json()["speeds"] is [[String: Any]])
       #expect(try swiftlet("compare", "\(folder)/r.json").output.contains("lowrank,quantize"))
+      // One report is shown as it was written; the page says so again.
+      let again = try swiftlet("compare", "\(folder)/r.json", "--report", "\(folder)/again.html")
+      #expect(again.code == 0, "\(again.errors)")
+      #expect(
+        try InputFile.read("\(folder)/again.html") == InputFile.read("\(folder)/r.html"))
+
+      let compare = try swiftlet(
+        "compare", model, small, "--data", data, "--batch", "1", "--seconds", "0.01", "--json",
+        "--report", "\(folder)/c.html")
+      #expect(compare.code == 0, "\(compare.errors)")
+      let compared = try #require(try compare.json()["models"] as? [[String: Any]])
+      #expect(compared.map { $0["name"] as? String } == ["m", "small"])
+      #expect(compared[0]["top1"] as? Double == (try evaluate.json()["top1"] as? Double))
+      #expect(try compare.json()["images"] as? Int == 80)
+      #expect(
+        String(decoding: try InputFile.read("\(folder)/c.html"), as: UTF8.self)
+          .contains("2 models compared"))
 
       let bench = try swiftlet(
         "bench", model, small, "--batch", "1,2", "--threads", "1", "--seconds", "0.01", "--json")
@@ -76,7 +94,8 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       try putPictures(folder)
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
-      try AtomicFile.write("steps: [{technique: svd, ratio: 0.2}]", to: "\(folder)/r.yaml")
+      try AtomicFile.write(
+        "steps: [{technique: svd, allocation: ratio, ratio: 0.2}]", to: "\(folder)/r.yaml")
       let outcome = try swiftlet(
         "compress", "\(folder)/m.onnx", "--recipe", "\(folder)/r.yaml", "--data", "idx:\(folder)",
         "-o", "\(folder)/s.onnx", "--json")
@@ -98,6 +117,8 @@ import _SwiftletTestSupport
     expectFailure(
       try swiftlet("compress", "m", "--technique", "svd,magic", "--data", "x", "-o", "y"), 64)
     expectFailure(try swiftlet("bench", "m", "--batch", "1,,2"), 64, "1,,2")
+    expectFailure(try swiftlet("compare"), 64, "files")
+    expectFailure(try swiftlet("compare", "m", "--data", "x", "--seconds", "0"), 64, "--seconds")
     expectFailure(try swiftlet("bench", "m", "--precision", "fp8"), 64, "fp8")
   }
 
@@ -122,7 +143,12 @@ import _SwiftletTestSupport
       try AtomicFile.write([0, 0, 8, 3, 0, 0], to: "\(folder)/t10k-images-idx3-ubyte")
       expectFailure(
         try swiftlet("evaluate", model, "--data", data), 2, "t10k-images-idx3-ubyte")
-      expectFailure(try swiftlet("compare", "\(folder)/bad.onnx"), 2, "bad.onnx")
+      expectFailure(try swiftlet("compare", "\(folder)/bad.onnx"), 2, "bad.onnx", "--data")
+      expectFailure(
+        try swiftlet("compare", model, "\(folder)/bad.onnx", "--data", "\(data):train"), 2,
+        "bad.onnx")
+      expectFailure(
+        try swiftlet("compare", model, "--data", data, "--report", "\(folder)/no/c.html"), 2, "no")
       let wrong = NPY.serialized(.float32(Tensor(zeros: [1, 3, 8, 8])))
       try AtomicFile.write(wrong, to: "\(folder)/x.npy")
       expectFailure(
@@ -153,6 +179,10 @@ import _SwiftletTestSupport
       let help = try swiftlet(command, "--help")
       #expect(help.code == 0 && help.output.contains("USAGE: swiftlet \(command)"))
       #expect(help.output.contains("--json") && help.output.contains("--quiet"))
+    }
+    let compare = try swiftlet("compare", "--help").output
+    for option in ["--data", "--report", "--batch", "--seconds", "JSON"] {
+      #expect(compare.contains(option))
     }
     let version = try swiftlet("--version")
     #expect(version.code == 0 && version.output.contains("OpenBLAS"))

@@ -73,7 +73,7 @@ struct QuantizationCommandTests {
         let process = options + ["-o", "\(folder)/out.onnx"]
         return try swiftlet(["compress", model, "--data", data] + process)
       }
-      expectFailure(try compress("--technique", "svd"), 3, "without labels")
+      expectFailure(try compress("--technique", "distill"), 3, "images with labels")
       expectFailure(try compress("--technique", "quantize", "--qat-epochs", "1"), 3, "labels")
       expectFailure(try compress("--technique", "quantize", "--bits", "5"), 2, "bits 5")
       expectFailure(

@@ -76,6 +76,8 @@ struct PassTests {
     _ technique: Technique, _ change: (inout CompressionStep) -> Void = { _ in }
   ) -> CompressionStep {
     var step = CompressionStep(technique)
+    // Nothing that depends on time, unless a test asks for it.
+    step.decomposition.allocation = .ratio
     change(&step)
     return step
   }
@@ -122,7 +124,7 @@ struct PassTests {
   }
 
   @Test func lowrankFactorsTheConvolutionsOnly() throws {
-    let result = try compress([step(.lowrank)])
+    let result = try compress([step(.lowrank) { $0.decomposition.methods = [.channel] }])
     #expect(result.graph.nodes.filter { $0.opType == "Conv" }.count == 3)
     #expect(result.layers.map(\.layer) == ["conv1", "conv2"])
     #expect(!result.layers[0].changed && result.layers[0].remark.contains("thin"))
@@ -136,10 +138,39 @@ struct PassTests {
   @Test func eigenFollowsTheData() throws {
     let (graph, _, _) = try Self.trained.get()
     let eigen = try compress([step(.eigen) { $0.ratio = 0.35 }])
-    let plain = try compress([step(.svd) { $0.ratio = 0.35 }, step(.lowrank) { $0.ratio = 0.35 }])
+    let plain = try compress(
+      [Technique.svd, .lowrank].map {
+        step($0) {
+          $0.ratio = 0.35
+          $0.decomposition.methods = [.channel]
+          $0.decomposition.dataAware = false
+        }
+      })
     #expect(eigen.after.macs == plain.after.macs)
     #expect(
       try largestDifference(graph, eigen.graph) < largestDifference(graph, plain.graph))
+  }
+
+  /// Over all layers at once, by what they take here: what is chosen takes no longer, and is said.
+  @Test(arguments: [AllocationStrategy.budget, .greedy], [AllocationCost.macs, .bytes])
+  func ranksAreAllocatedOverAllLayers(strategy: AllocationStrategy, cost: AllocationCost) throws {
+    func result(_ share: Double) throws -> CompressionResult {
+      try compress([
+        step(.eigen) {
+          $0.ratio = share
+          $0.decomposition.allocation = strategy
+          $0.decomposition.cost = cost
+        }
+      ])
+    }
+    let (half, most) = (try result(0.6), try result(0.9))
+    #expect(half.after.macs <= half.before.macs && half.after.parameters < half.before.parameters)
+    #expect(half.after.parameters <= most.after.parameters)
+    for layer in half.layers where layer.changed {
+      #expect(layer.rejected.contains { $0.choice == "keep" })
+      #expect(try #require(layer.damage) <= #require(layer.plainDamage) + 1e-9)
+      #expect(layer.millisecondsBefore != nil && layer.millisecondsAfter != nil)
+    }
   }
 
   @Test func quantizingKeepsTheAnswersWithinSteps() throws {
@@ -224,6 +255,16 @@ struct PassTests {
     let bySize = try compress([step(.svd)], goals: Goals(size: .absolute(20_000)))
     #expect(bySize.after.fileBytes <= 20_000)
     let byDrop = try compress([step(.eigen)], goals: Goals(maxDrop: 2))
+    // What was tried on the way, and why it was not taken, is told.
+    for (result, isJudged) in [(byMACs, false), (byDrop, true)] {
+      #expect(result.candidates.count { $0.chosen } == 1)
+      #expect(result.candidates.last?.chosen == true)
+      #expect(result.candidates.last?.top1 == result.accuracyAfter.top1)
+      for candidate in result.candidates.dropLast() {
+        #expect((candidate.top1 != nil) == isJudged && (candidate.milliseconds != nil) == isJudged)
+        #expect(candidate.reason != nil && candidate.label.hasPrefix("ratio"))
+      }
+    }
     #expect(byDrop.drop <= 2)
     // The strongest ratio within the drop is at least as strong as the default one.
     #expect(byDrop.recipe.steps[0].ratio <= 0.5)
@@ -280,6 +321,6 @@ struct PassTests {
     #expect(report.html.hasPrefix("<!doctype html>"))
     #expect(report.html.contains("&lt;a&gt;.onnx"))
     #expect(report.html.contains("fc1"))
-    #expect(!report.html.contains("http"))
+    #expect(!report.html.contains("http:") && !report.html.contains("https:"))
   }
 }

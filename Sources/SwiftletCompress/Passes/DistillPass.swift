@@ -24,7 +24,8 @@ struct DistillPass: CompressionPass {
     var settings = TrainingSettings(epochs: step.epochs, seed: context.seed)
     settings.schedule = LearningRateSchedule(.cosine, rate: step.learningRate)
     var trainer = try Trainer(
-      student, training: context.training, validation: context.validation, settings: settings,
+      student, training: try context.training, validation: try context.validation,
+      settings: settings,
       objective: { logits, labels, input in
         loss(logits, teacher: try teacher.run(input), labels)
       }, threads: context.threads)

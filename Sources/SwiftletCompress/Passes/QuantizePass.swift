@@ -9,8 +9,7 @@ struct QuantizePass: CompressionPass {
   func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let source = try CalibrationSource(
-      context.training, for: graph, limit: step.calibrationImages, threads: context.threads)
+    let source = try context.calibration(for: graph, limit: step.calibrationImages)
     guard step.quantization.qatEpochs == 0 else {
       return try QuantizationAwareTraining(settings: step.quantization, context: context)
         .apply(to: graph, source)

@@ -12,6 +12,9 @@ public struct Agreement: Sendable, Codable, Equatable {
   /// Samples compared.
   public let samples: Int
 
+  /// ``decibels`` as a ratio: power of the differences over that of the first model's answers.
+  var noiseToSignal: Double { Double.pow(10, -decibels / 10) }
+
   /// Runs both models over the samples from `first` on.
   ///
   /// - Throws: `unsupported` if the first output is not fp32.

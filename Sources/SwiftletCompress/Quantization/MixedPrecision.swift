@@ -75,7 +75,7 @@ struct MixedPrecision {
   }
 
   private func hits(_ graph: Graph) throws -> [Bool] {
-    try Evaluation.judge(graph, on: context.validation, threads: context.threads).hits
+    try Evaluation.judge(graph, on: try context.validation, threads: context.threads).hits
   }
 
   private func quantizer(_ settings: QuantizationSettings) -> StaticQuantization {

@@ -31,10 +31,34 @@ public struct PairedTest: Sendable, Codable, Equatable {
     won = zip(first, second).count { !$0 && $1 }
     let (count, difference) = (Double(images), Double(lost - won))
     drop = 100 * difference / count
+    upperBound = Self.bound(lost, won, images, confidence: Self.confidence)
+    pValue = Self.binomial(min(lost, won), of: lost + won)
+  }
+
+  /// The drop is below this with so much confidence, in percent.
+  ///
+  /// - Precondition: `0.5 ..< 1`.
+  package func upperBound(confidence: Double) -> Double {
+    Self.bound(lost, won, images, confidence: confidence)
+  }
+
+  private static func bound(_ lost: Int, _ won: Int, _ images: Int, confidence: Double) -> Double {
+    precondition(0.5..<1 ~= confidence, "a confidence of \(confidence)")
+    let (count, difference) = (Double(images), Double(lost - won))
     // Two more images, one on each side: without any difference there still is doubt.
     let spread = Double(lost + won + 2) - difference * difference / count
-    upperBound = drop + 100 * 1.645 * spread.squareRoot() / count
-    pValue = Self.binomial(min(lost, won), of: lost + won)
+    return 100 * (difference + quantile(confidence) * spread.squareRoot()) / count
+  }
+
+  /// Where the normal distribution reaches a probability of a half or more.
+  private static func quantile(_ probability: Double) -> Double {
+    var (low, high) = (0.0, 40.0)
+    for _ in 0..<60 {
+      let middle = (low + high) / 2
+      let reached = 1 - 0.5 * Double.erfc(middle / 2.0.squareRoot())
+      if reached < probability { low = middle } else { high = middle }
+    }
+    return low
   }
 
   /// `drop 0.12 points, below 0.3 with 95 % confidence (lost 30, won 18, p = 0.11)`.

@@ -29,7 +29,7 @@ struct QuantizationAwareTraining {
     training.seed = context.seed
     training.schedule = LearningRateSchedule(.cosine, rate: settings.qatLearningRate)
     var trainer = try Trainer(
-      network.graph, training: context.training, validation: context.validation,
+      network.graph, training: try context.training, validation: try context.validation,
       settings: training, threads: context.threads)
     let trained = try trainer.run(progress: context.progress).graph
     return try network.quantized(trained)

@@ -13,6 +13,12 @@ public struct Identity: MovingOperator, FloatOperator {
     [try required(inputs, 0, "input")]
   }
 
+  public func forward(
+    _ inputs: inout [AnyTensor?], _ context: ExecutionContext
+  ) throws -> [AnyTensor] {
+    [inputs[0].take()!]
+  }
+
   public func move<T: TensorElement>(
     _ x: consuming Tensor<T>, _ inputs: [AnyTensor?]
   ) throws -> [Tensor<T>] {

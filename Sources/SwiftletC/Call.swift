@@ -1,0 +1,62 @@
+internal import CSwiftletABI
+import SwiftletCore
+
+/// A call that is refused, other than by a ``SwiftletError`` of the library's.
+struct Refusal: Error {
+  let status: swiftlet_status
+  let error: SwiftletError
+
+  /// A mistake of the calling program.
+  static func usage(_ what: String, at location: String? = nil, mend: String? = nil) -> Refusal {
+    Refusal(
+      status: SWIFTLET_USAGE, error: SwiftletError(.badInput, what, at: location, mend: mend))
+  }
+}
+
+/// Runs the body of a C function: what it throws becomes a status, and the thread's last error.
+@inline(__always)
+func call(_ body: () throws -> Void) -> swiftlet_status {
+  guard swl_call_begin() else {
+    return failed(
+      SWIFTLET_INTERNAL,
+      SwiftletError(
+        .internal, "the process was forked while another thread was inside of Swiftlet",
+        mend: "fork before that, or exec after it"))
+  }
+  defer { swl_call_end() }
+  do {
+    try body()
+    return SWIFTLET_OK
+  } catch {
+    return failed(error)
+  }
+}
+
+@inline(never)
+private func failed(_ error: any Error) -> swiftlet_status {
+  switch error {
+  case let refusal as Refusal: failed(refusal.status, refusal.error)
+  case let error as SwiftletError: failed(status(of: error), error)
+  case is CancellationError:
+    failed(SWIFTLET_CANCELLED, SwiftletError(.badInput, "cancelled: no output file was changed"))
+  default: failed(SWIFTLET_INTERNAL, SwiftletError(.internal, "\(error)"))
+  }
+}
+
+private func status(of error: SwiftletError) -> swiftlet_status {
+  switch error.code {
+  case .badInput, .numerical, .io: SWIFTLET_BAD_INPUT
+  case .unsupported: SWIFTLET_UNSUPPORTED
+  default: SWIFTLET_INTERNAL
+  }
+}
+
+private func failed(_ status: swiftlet_status, _ error: SwiftletError) -> swiftlet_status {
+  var line = error.description
+  line.withUTF8 { bytes in
+    unsafe bytes.withMemoryRebound(to: CChar.self) { text in
+      unsafe swl_set_last_error(text.baseAddress, text.count)
+    }
+  }
+  return status
+}

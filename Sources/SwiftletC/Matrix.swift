@@ -1,0 +1,116 @@
+import SwiftletBLAS
+import SwiftletCore
+
+/// A row-major matrix in the caller's memory.
+///
+/// `@unchecked Sendable`: threads of one call read it, or write rows and columns of their own.
+@safe
+struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
+  let name: String
+  let rows, columns, leading: Int
+  /// Where the matrix is empty, an address that is not used.
+  let start: UnsafeMutablePointer<T>
+
+  /// - Throws: A ``Refusal`` for a negative extent, a leading dimension below the row length, or
+  ///   NULL where there are elements.
+  init(_ start: UnsafeMutablePointer<T>?, _ name: String, rows: Int, columns: Int, leading: Int64)
+    throws
+  {
+    (self.name, self.rows, self.columns) = (name, rows, columns)
+    self.leading = try Arguments.extent(leading, "the leading dimension of \(name)")
+    guard rows == 0 || self.leading >= max(1, columns) else {
+      throw Refusal.usage(
+        "the leading dimension of \(name) is \(leading)", mend: "its rows have \(columns) elements")
+    }
+    let isEmpty = rows == 0 || columns == 0
+    guard unsafe isEmpty || start != nil else { throw Refusal.usage("\(name) is NULL") }
+    guard UInt(bitPattern: start) % UInt(MemoryLayout<T>.alignment) == 0 else {
+      throw Refusal.usage("\(name) is not aligned to \(MemoryLayout<T>.alignment) bytes")
+    }
+    unsafe self.start = start ?? UnsafeMutablePointer(bitPattern: 64)!
+    guard let end = extent.bytes, end <= Int.max / 2 else {
+      throw Refusal.usage("\(name) exceeds the address space")
+    }
+  }
+
+  init(_ start: UnsafePointer<T>?, _ name: String, rows: Int, columns: Int, leading: Int64) throws {
+    try unsafe self.init(
+      UnsafeMutablePointer(mutating: start), name, rows: rows, columns: columns, leading: leading)
+  }
+
+  /// Elements from the first to behind the last one, and their bytes if these are countable.
+  private var extent: (count: Int, bytes: Int?) {
+    guard rows > 0, columns > 0 else { return (0, 0) }
+    let (skipped, overflow) = (rows - 1).multipliedReportingOverflow(by: leading)
+    let (count, more) = skipped.addingReportingOverflow(columns)
+    let (bytes, most) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
+    return (count, overflow || more || most ? nil : bytes)
+  }
+
+  /// From the first element to behind the last one.
+  var count: Int { extent.count }
+
+  /// - Throws: A ``Refusal`` if the two share memory.
+  func requireApart<Other>(from other: Matrix<Other>) throws {
+    let (low, high) = unsafe (UInt(bitPattern: start), UInt(bitPattern: start + count))
+    let (otherLow, otherHigh) = unsafe (
+      UInt(bitPattern: other.start), UInt(bitPattern: other.start + other.count)
+    )
+    guard count == 0 || other.count == 0 || high <= otherLow || otherHigh <= low else {
+      throw Refusal.usage(
+        "\(name) and \(other.name) overlap", mend: "results need memory of their own")
+    }
+  }
+
+  /// The elements from a place on.
+  func span(row: Int = 0, column: Int = 0) -> UnsafeBufferPointer<T> {
+    let offset = row * leading + column
+    return unsafe UnsafeBufferPointer(start: start + offset, count: max(0, count - offset))
+  }
+
+  /// The elements in the given rows and columns, with those between them.
+  func mutableSpan(rows: Range<Int>, columns: Range<Int>) -> UnsafeMutableBufferPointer<T> {
+    let count = (rows.count - 1) * leading + columns.count
+    return unsafe UnsafeMutableBufferPointer(
+      start: start + rows.lowerBound * leading + columns.lowerBound, count: count)
+  }
+}
+
+extension Matrix where T: BLASElement {
+  /// The matrix as a tensor: without a copy, if its rows lie side by side. It must not outlive the
+  /// call, nor be the only one: whoever makes it holds it until the work is done.
+  func borrowed() -> Tensor<T> {
+    if leading == columns || rows <= 1 {
+      return unsafe Tensor(borrowing: start, [rows, columns])
+    }
+    var copy = Tensor<T>(zeros: [rows, columns])
+    copy.withView { target in
+      target.copy(unsafe MatrixView(start, rows: rows, columns: columns, rowStep: leading))
+    }
+    return copy
+  }
+
+  /// Takes over the elements of a tensor of the same extents.
+  func assign(_ tensor: Tensor<T>) {
+    precondition(
+      tensor.shape == [rows, columns], "\(name) is \(rows)×\(columns), not \(tensor.shape)")
+    guard count > 0 else { return }
+    let packed = tensor.contiguous()
+    let elements = packed.span
+    unsafe elements.withUnsafeBufferPointer { source in
+      if leading == columns {
+        unsafe start.update(from: source.baseAddress!, count: count)
+      } else {
+        for row in 0..<rows {
+          unsafe (start + row * leading).update(
+            from: source.baseAddress! + row * columns, count: columns)
+        }
+      }
+    }
+  }
+}
+
+/// Packed elements in the caller's memory, as a matrix of one row.
+func row<T>(_ start: UnsafeMutablePointer<T>?, _ name: String, count: Int) throws -> Matrix<T> {
+  try unsafe Matrix(start, name, rows: 1, columns: count, leading: Int64(max(1, count)))
+}

@@ -1,0 +1,220 @@
+internal import CSwiftletABI
+import SwiftletCore
+import SwiftletGraph
+import SwiftletRuntime
+import Synchronization
+
+/// What a request's handle stands for: memory bound to a model's inputs, and the results of a run.
+///
+/// `@unchecked Sendable`: whoever touches its state holds ``isBusy``.
+@safe
+final class Request: @unchecked Sendable {
+  private let model: Model
+  private let isBusy = Atomic(false)
+  /// By the position of the input. They hold the tensors over bound memory, so that no computation
+  /// takes one for its own and writes to it.
+  private var bindings: [Binding?]
+  /// The memory of all bindings.
+  private var boundMemory: [UnsafeRawBufferPointer] = unsafe []
+  /// What each run gets, once all inputs are bound; `nil` where it must be made for the run.
+  private var bound: [AnyTensor]?
+  /// The session, ready for what is bound.
+  private var prepared: Session.Prepared?
+  private var results: [AnyTensor] = []
+  /// Where results are copied to.
+  private var targets: [Target] = []
+  private var shown: [Result?] = []
+
+  /// Memory of the caller's.
+  @safe
+  private struct Binding {
+    let dtype: DType
+    let shape: Shape
+    let memory: UnsafeRawBufferPointer
+    /// The tensor over the memory; `nil` where elements are copied for each run.
+    let tensor: AnyTensor?
+  }
+
+  /// Memory of the caller's for a result.
+  @safe
+  private struct Target {
+    let index: Int
+    let memory: UnsafeMutableRawBufferPointer
+  }
+
+  /// A result as C sees it.
+  private struct Result {
+    let tensor: AnyTensor
+    let extents: Extents
+    /// The elements in bytes, of types that share them.
+    let packed: AlignedMemory?
+  }
+
+  init(_ model: Model) {
+    self.model = model
+    bindings = [Binding?](repeating: nil, count: model.inputs.count)
+  }
+
+  /// Marks the request as in use for good, as far as nobody uses it.
+  func retire() -> Bool {
+    isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+  }
+
+  /// Runs `body` while nobody else uses the request.
+  @inline(__always)
+  func use(_ body: () throws -> Void) throws {
+    guard retire() else { throw Self.busy }
+    defer { isBusy.store(false, ordering: .releasing) }
+    try body()
+  }
+
+  static var busy: Refusal {
+    Refusal(
+      status: SWIFTLET_BUSY,
+      error: SwiftletError(
+        .badInput, "the request is in use", mend: "give every thread a request of its own"))
+  }
+
+  // MARK: Inputs
+
+  func bind(_ name: String, _ dtype: DType, _ shape: Shape, _ memory: UnsafeRawBufferPointer) throws
+  {
+    guard let index = model.inputs.firstIndex(where: { $0.name == name }) else {
+      let known = model.inputs.map { "'\($0.name)'" }.joined(separator: ", ")
+      throw SwiftletError(.badInput, "the model has no input '\(name)'", mend: "it has \(known)")
+    }
+    try locating("input '\(name)'") {
+      let info = model.inputs[index]
+      guard info.dtype == dtype, info.accepts(shape) else {
+        throw SwiftletError(
+          .badInput,
+          "\(dtype) \(shape) is bound to an input of \(info.dtype) \(info.shapeDescription)")
+      }
+      guard let byteCount = dtype.packedByteCount(shape.count), byteCount == memory.count else {
+        throw Refusal.usage("\(memory.count) bytes are bound as \(dtype) \(shape)")
+      }
+      bindings[index] = try unsafe binding(dtype, shape, memory)
+    }
+    (bound, prepared) = (nil, nil)
+    unsafe boundMemory = bindings.compactMap { unsafe $0?.memory }
+  }
+
+  private func binding(
+    _ dtype: DType, _ shape: Shape, _ memory: UnsafeRawBufferPointer
+  ) throws -> Binding {
+    guard dtype != .bool, dtype.bitCount >= 8, let start = memory.baseAddress
+    else { return unsafe Binding(dtype: dtype, shape: shape, memory: memory, tensor: nil) }
+    guard UInt(bitPattern: start) % UInt(dtype.byteCount) == 0 else {
+      throw Refusal.usage("the data is not aligned to \(dtype.byteCount) bytes")
+    }
+    return unsafe Binding(
+      dtype: dtype, shape: shape, memory: memory, tensor: AnyTensor(borrowing: start, dtype, shape))
+  }
+
+  private func tensors() throws -> [AnyTensor] {
+    if let bound { return bound }
+    let tensors = try zip(model.inputs, bindings).map { info, binding in
+      guard let binding else {
+        throw SwiftletError(.badInput, "nothing is bound to input '\(info.name)'")
+      }
+      return unsafe binding.tensor
+        ?? AnyTensor(
+          binding.dtype, binding.shape, bytes: Span<UInt8>(_unsafeBytes: binding.memory))
+    }
+    if bindings.allSatisfy({ $0?.tensor != nil }) { bound = tensors }
+    return tensors
+  }
+
+  // MARK: Runs
+
+  func run() throws {
+    results = []
+    if !shown.isEmpty { shown = [] }
+    let tensors = try tensors()
+    if prepared == nil { prepared = try model.session.prepared(tensors.map(\.shape)) }
+    var fresh = try prepared!.run(tensors)
+    for index in fresh.indices { makeOwned(&fresh[index]) }
+    if !targets.isEmpty { try copy(fresh) }
+    results = fresh
+  }
+
+  /// Copies results to where the caller wants them: all or none.
+  private func copy(_ results: [AnyTensor]) throws {
+    for target in targets {
+      let (index, size) = unsafe (target.index, target.memory.count)
+      guard size == results[index].byteCount else {
+        throw SwiftletError(
+          .badInput, "the result has \(results[index].byteCount) bytes, not \(size)",
+          at: "output '\(model.session.outputNames[index])'",
+          mend: "bind memory of that size")
+      }
+    }
+    for target in targets {
+      let result = results[target.index]
+      // An empty result has nothing to copy.
+      guard unsafe target.memory.count > 0 else { continue }
+      let packed = Self.packed(result)
+      withExtendedLifetime((result, packed)) {
+        unsafe target.memory.copyMemory(
+          from: UnsafeRawBufferPointer(
+            start: packed?.base ?? result.unsafeStart, count: target.memory.count))
+      }
+    }
+  }
+
+  /// Makes the result packed, and moves it outside of the caller's memory.
+  private func makeOwned(_ result: inout AnyTensor) {
+    result = result.contiguous
+    for unsafe memory in unsafe boundMemory where unsafe result.lies(in: memory) {
+      result = result.copied
+      return
+    }
+  }
+
+  /// - Parameter memory: `nil` for no copy any more.
+  func bindOutput(_ index: Int, _ memory: UnsafeMutableRawBufferPointer?) throws {
+    let count = model.outputDescriptions.count
+    guard 0..<count ~= index else { throw Refusal.usage("output \(index) of \(count)") }
+    targets.removeAll { $0.index == index }
+    if let memory = unsafe memory { targets.append(unsafe Target(index: index, memory: memory)) }
+  }
+
+  func profile(runs: Int) throws -> [LayerProfile] {
+    let tensors = try tensors()
+    let named = zip(model.inputs, tensors).map { ($0.name, $1) }
+    return try model.session.profile(Dictionary(uniqueKeysWithValues: named), runs: runs)
+  }
+
+  // MARK: Outputs
+
+  func output(_ index: Int) throws -> swiftlet_tensor {
+    guard !results.isEmpty else {
+      throw Refusal.usage("there are no results", mend: "run the request first")
+    }
+    guard results.indices ~= index else {
+      throw Refusal.usage("output \(index) of \(results.count)")
+    }
+    if shown.isEmpty { shown = [Result?](repeating: nil, count: results.count) }
+    let result = shown[index] ?? Self.show(results[index])
+    shown[index] = result
+    let tensor = result.tensor
+    return unsafe swiftlet_tensor(
+      data: UnsafeRawPointer(result.packed?.base ?? tensor.unsafeStart),
+      byte_count: tensor.byteCount, dtype: tensor.dtype.forC, rank: result.extents.count,
+      shape: result.extents.start)
+  }
+
+  private static func show(_ tensor: AnyTensor) -> Result {
+    Result(
+      tensor: tensor, extents: Extents(tensor.shape.dimensions.map(Int64.init)),
+      packed: packed(tensor))
+  }
+
+  /// The elements in bytes, of types that share them; `nil` for all others.
+  private static func packed(_ tensor: AnyTensor) -> AlignedMemory? {
+    guard tensor.dtype.bitCount < 8 else { return nil }
+    var bytes: [UInt8] = []
+    tensor.appendBytes(to: &bytes)
+    return AlignedMemory(bytes)
+  }
+}

@@ -1,0 +1,62 @@
+public import ArgumentParser
+public import Swiftlet
+
+extension AllocationStrategy: ExpressibleByArgument {}
+extension AllocationCost: ExpressibleByArgument {}
+extension LayerPrecision: ExpressibleByArgument {}
+extension Preset: ExpressibleByArgument {}
+
+/// How `svd`, `lowrank` and `eigen` cut layers. What is left out keeps the settings' defaults.
+struct DecompositionOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "How convolutions are cut, the best of several separated by commas: channel (k×k, 1×1), spatial (k×1, 1×k), tucker (1×1, k×k, 1×1), cp (1×1, depthwise, 1×1); default of lowrank: all, of eigen: channel.",
+      valueName: "methods"))
+  var methods: MethodList?
+
+  @Flag(help: "Fit factors to the weights alone, not to what the layers see and answer.")
+  var plain = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How ranks are chosen: budget (default) and greedy: over all layers, so that together they cost --ratio of now, and layers that would get no faster stay as they are; ratio: each layer keeps --ratio of its operations; energy; evbmf.",
+      valueName: "strategy"))
+  var allocation: AllocationStrategy?
+
+  @Option(
+    help: ArgumentHelp(
+      "What greedy and budget spend: milliseconds (default), measured here, macs or bytes.",
+      valueName: "cost"))
+  var cost: AllocationCost?
+
+  @Option(help: "Images at once for which layers are timed; default: 32, fewer of large images.")
+  var timingBatch: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "In what layers are timed: fp32 (default), bf16, or int8 if quantize follows.",
+      valueName: "precision"))
+  var timingPrecision: LayerPrecision?
+
+  var settings: DecompositionSettings {
+    var settings = DecompositionSettings()
+    settings.methods = methods?.values
+    settings.dataAware = !plain
+    settings.allocation = allocation ?? settings.allocation
+    settings.cost = cost ?? settings.cost
+    settings.batch = timingBatch
+    settings.precision = timingPrecision ?? settings.precision
+    return settings
+  }
+}
+
+/// Methods separated by commas, as in `--methods spatial,tucker`.
+struct MethodList: ExpressibleByArgument {
+  let values: [DecompositionMethod]
+
+  init?(argument: String) {
+    let names = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = names.compactMap { DecompositionMethod(rawValue: String($0)) }
+    guard values.count == names.count else { return nil }
+  }
+}

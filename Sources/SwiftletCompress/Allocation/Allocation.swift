@@ -1,0 +1,94 @@
+import SwiftletCore
+import SwiftletGraph
+
+/// What is to become of each layer, chosen over all layers at once.
+struct Allocation {
+  struct Decision {
+    let method: DecompositionMethod
+    let ranks: [Int]
+  }
+
+  /// By the layer's first output; absent: the layer is kept.
+  private(set) var decisions: [String: Decision] = [:]
+  /// What was not taken, by the layer's first output.
+  private(set) var rejected: [String: [LayerReport.Alternative]] = [:]
+
+  /// - Parameters:
+  ///   - share: Of what the layers cost now, what they may cost.
+  ///   - examine: The candidates of a layer.
+  init(
+    _ layers: [WeightedLayer], _ settings: DecompositionSettings, share: Double, timer: LayerTimer,
+    examine: (WeightedLayer) throws -> LayerCandidates
+  ) throws {
+    var examined: [LayerCandidates] = []
+    var costs: [[Double]] = []
+    var times: [[Double]] = []
+    for layer in layers {
+      let found = try examine(layer)
+      examined.append(found)
+      let chains: [FactorChain?] = [nil] + found.candidates.map(\.chain)
+      times.append(try chains.map { try timer.milliseconds(layer, $0) })
+      costs.append(
+        try chains.enumerated().map { index, chain in
+          switch settings.cost {
+          case .milliseconds: times.last![index]
+          case .macs: try timer.macs(layer, chain)
+          case .bytes: Double(chain?.weightCount ?? layer.weight.count)
+          }
+        })
+    }
+    // What costs no less than the layer itself is no option.
+    let options = zip(examined, costs).map { found, costs in
+      costs.indices.filter { $0 == 0 || costs[$0] < costs[0] }.map { index in
+        (
+          index: index,
+          option: Allocator.Option(
+            cost: costs[index],
+            damage: index == 0 ? 0 : found.weight * found.candidates[index - 1].error)
+        )
+      }
+    }
+    let allocator = Allocator(layers: options.map { $0.map(\.option) })
+    let budget = share * allocator.cost
+    let chosen =
+      settings.allocation == .greedy
+      ? allocator.greedy(budget: budget) : allocator.knapsack(budget: budget)
+    for (position, found) in examined.enumerated() {
+      let name = found.layer.node.outputs[0]
+      let index = options[position][chosen[position]].index
+      if index > 0 {
+        let candidate = found.candidates[index - 1]
+        decisions[name] = Decision(method: candidate.method, ranks: candidate.ranks)
+      }
+      rejected[name] = Self.alternatives(found, index, costs[position], times[position])
+    }
+  }
+
+  /// The candidates that were not taken: of each method the one that comes closest.
+  private static func alternatives(
+    _ found: LayerCandidates, _ chosen: Int, _ costs: [Double], _ times: [Double]
+  ) -> [LayerReport.Alternative] {
+    var result: [LayerReport.Alternative] = []
+    if chosen > 0 {
+      result.append(
+        LayerReport.Alternative(
+          choice: "keep", milliseconds: times[0], damage: 0, reason: "costs more than the budget"))
+    }
+    for method in DecompositionMethod.allCases {
+      let others = found.candidates.indices.filter {
+        found.candidates[$0].method == method && $0 + 1 != chosen
+      }
+      let nearest = others.min {
+        abs(costs[$0 + 1] - costs[chosen]) < abs(costs[$1 + 1] - costs[chosen])
+      }
+      guard let nearest else { continue }
+      let candidate = found.candidates[nearest]
+      result.append(
+        LayerReport.Alternative(
+          choice: candidate.name, milliseconds: times[nearest + 1], damage: candidate.error,
+          reason: costs[nearest + 1] >= costs[0]
+            ? "costs no less than the layer itself" : LayerReport.Alternative.moreDamage))
+    }
+    return result
+  }
+}

@@ -1,0 +1,88 @@
+import SwiftletCore
+
+/// How the ranks of all layers are chosen.
+public enum AllocationStrategy: String, Sendable, Codable, CaseIterable {
+  /// Each layer keeps the same fraction of its operations (`ratio`), whether that is faster or not.
+  case ratio
+  /// Each layer keeps the same fraction of its spectrum (`energy`).
+  case energy
+  /// Each layer's rank by variational Bayesian matrix factorization of its weights.
+  case evbmf
+  /// Step by step what saves most for the damage it does, down to `ratio` of the cost.
+  case greedy
+  /// The least damage that costs `ratio` of what the layers cost now, over all layers at once.
+  case budget
+}
+
+/// What a model's layers are to have less of.
+public enum AllocationCost: String, Sendable, Codable, CaseIterable {
+  /// Time of one thread on this machine, measured with the runtime's own kernels.
+  case milliseconds
+  /// Multiply–accumulate operations.
+  case macs
+  /// Weights.
+  case bytes
+}
+
+/// What layers are timed in.
+public enum LayerPrecision: String, Sendable, Codable, CaseIterable {
+  case fp32
+  case bf16
+  case int8
+}
+
+/// Settings that the decomposing techniques have in common.
+public struct DecompositionSettings: Sendable, Codable, Equatable {
+  /// What to choose among; `nil`: what the technique is for.
+  public var methods: [DecompositionMethod]?
+  /// Whether factors are fitted to what the layers see and answer, or to their weights alone.
+  public var dataAware = true
+  public var allocation = AllocationStrategy.budget
+  public var cost = AllocationCost.milliseconds
+  /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
+  public var batch: Int?
+  /// In what layers are timed.
+  public var precision = LayerPrecision.fp32
+
+  public init() {}
+
+  /// The names of the settings in recipes.
+  static let keys = ["methods", "dataAware", "allocation", "cost", "batch", "precision"]
+
+  /// - Returns: Whether there is such a setting.
+  mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
+    switch key {
+    case "methods":
+      methods = try value.names().map { name in
+        guard let method = DecompositionMethod(rawValue: name) else {
+          throw SwiftletError(
+            .badInput, "'\(name)' is no method",
+            mend: "use some of "
+              + DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return method
+      }
+    case "dataAware": dataAware = try value.truth()
+    case "allocation": allocation = try value.choice()
+    case "cost": cost = try value.choice()
+    case "batch": batch = try value.whole()
+    case "precision": precision = try value.choice()
+    default: return false
+    }
+    return true
+  }
+
+  /// - Throws: `badInput` naming the setting that is out of range.
+  func validate() throws {
+    guard 1...4096 ~= batch ?? 1 else {
+      throw SwiftletError(
+        .badInput, "batch \(batch ?? 0) is not between 1 and 4096", mend: "try 32")
+    }
+    guard methods?.isEmpty != true else {
+      throw SwiftletError(
+        .badInput, "there are no methods",
+        mend: "leave methods out, or name some of "
+          + DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/// Chooses one option for each layer.
+package struct Allocator {
+  /// What a layer could become, and what that costs and does.
+  package struct Option {
+    package let cost: Double
+    /// Noise in the model's answers, as a fraction of their power.
+    package let damage: Double
+
+    package init(cost: Double, damage: Double) { (self.cost, self.damage) = (cost, damage) }
+  }
+
+  /// For each layer its options; the first one is to leave it as it is.
+  package let layers: [[Option]]
+
+  package init(layers: [[Option]]) { self.layers = layers }
+
+  /// What the layers cost as they are.
+  package var cost: Double { layers.reduce(0) { $0 + $1[0].cost } }
+
+  /// The least damage whose cost is within the budget: a multiple-choice knapsack, solved by dynamic
+  /// programming over the cost in ``steps`` steps, each option's rounded up. If nothing is within the
+  /// budget, the cheapest option of each layer.
+  ///
+  /// - Complexity: options · steps.
+  package func knapsack(budget: Double) -> [Int] {
+    guard budget > 0 else { return cheapest }
+    let unit = budget / Double(Self.steps)
+    // The least damage of the layers so far at most at each cost, and what the last one chose.
+    var best = [Double](repeating: 0, count: Self.steps + 1)
+    var choices: [[Int]] = []
+    for options in layers {
+      var next = [Double](repeating: .infinity, count: Self.steps + 1)
+      var chosen = [Int](repeating: -1, count: Self.steps + 1)
+      for (index, option) in options.enumerated() {
+        let size = option.cost / unit
+        guard size <= Double(Self.steps) else { continue }
+        let need = Int(size.rounded(.up))
+        for total in need...Self.steps where best[total - need] + option.damage < next[total] {
+          next[total] = best[total - need] + option.damage
+          chosen[total] = index
+        }
+      }
+      best = next
+      choices.append(chosen)
+    }
+    guard best[Self.steps].isFinite else { return cheapest }
+    var (total, result) = (Self.steps, [Int](repeating: 0, count: layers.count))
+    for layer in layers.indices.reversed() {
+      let index = choices[layer][total]
+      result[layer] = index
+      total -= Int((layers[layer][index].cost / unit).rounded(.up))
+    }
+    return result
+  }
+
+  private static let steps = 4096
+
+  private var cheapest: [Int] {
+    layers.map { options in options.indices.min { options[$0].cost < options[$1].cost } ?? 0 }
+  }
+
+  /// From the layers as they are, step by step: the change that saves most for the damage that it
+  /// adds, until the cost is within the budget.
+  package func greedy(budget: Double) -> [Int] {
+    var chosen = [Int](repeating: 0, count: layers.count)
+    var cost = cost
+    while cost > budget {
+      var best: (layer: Int, option: Int, gain: Double)?
+      for (layer, options) in layers.enumerated() {
+        let now = options[chosen[layer]]
+        for (index, option) in options.enumerated() where option.cost < now.cost {
+          let gain = (now.cost - option.cost) / max(1e-12, option.damage - now.damage)
+          if gain > best?.gain ?? 0 { best = (layer, index, gain) }
+        }
+      }
+      guard let best else { return chosen }
+      cost += layers[best.layer][best.option].cost - layers[best.layer][chosen[best.layer]].cost
+      chosen[best.layer] = best.option
+    }
+    return chosen
+  }
+}

@@ -1,0 +1,64 @@
+import FoundationEssentials
+import SwiftletCore
+import SwiftletFormats
+import SwiftletKernels
+import Synchronization
+
+/// Measured times by what was measured, kept in a file from run to run where there is one.
+///
+/// Times of another processor or of other kernels are never taken for this one's: they are part of
+/// the key.
+public final class LatencyCache: Sendable {
+  private let path: String?
+  private let machine: String
+  private let times: Mutex<[String: Double]>
+  private let asked = Mutex<Set<String>>([])
+
+  /// Names this machine in keys.
+  public static var machine: String { "\(CPU.model) \(ISA.current.rawValue)" }
+
+  /// - Parameter path: A JSON file; `nil`: in memory alone. A damaged one is begun anew: all in it
+  ///   can be measured again.
+  public init(path: String? = nil) {
+    self.path = path
+    machine = Self.machine
+    var known: [String: Double] = [:]
+    if let path, let bytes = try? InputFile.read(path, limit: 1 << 26),
+      let stored = try? JSONDecoder().decode([String: Double].self, from: Data(bytes))
+    {
+      known = stored.filter { $0.value.isFinite && $0.value >= 0 }
+    }
+    times = Mutex(known)
+  }
+
+  /// Begins with times that were measured before, of this machine or not.
+  public init(_ times: [String: Double], of machine: String) {
+    path = nil
+    self.machine = machine
+    self.times = Mutex(times)
+  }
+
+  package subscript(key: String) -> Double? {
+    get {
+      let name = "\(machine) | \(key)"
+      asked.withLock { _ = $0.insert(name) }
+      return times.withLock { $0[name] }
+    }
+    set { times.withLock { $0["\(machine) | \(key)"] = newValue } }
+  }
+
+  /// The times that were asked for.
+  public var used: [String: Double] {
+    let names = asked.withLock { $0 }
+    return times.withLock { $0.filter { names.contains($0.key) } }
+  }
+
+  /// Writes the file, if there is one. Where it cannot be written, times are measured again.
+  package func save() {
+    guard let path else { return }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+    guard let bytes = try? encoder.encode(times.withLock { $0 }) else { return }
+    try? AtomicFile.write(String(decoding: bytes, as: UTF8.self), to: path)
+  }
+}

@@ -1,0 +1,133 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+import SwiftletRuntime
+import Synchronization
+
+/// Times layers, and chains in place of them, with the runtime's own kernels: alone, but with the
+/// clamp and pool behind them, which the kernels take in, and in front of a layer that reads what they
+/// write as a model would.
+///
+/// Weights are irrelevant to the time, shapes are not: results are kept by shape.
+struct LayerTimer: Sendable {
+  private let graph: Graph
+  private let infos: [String: TensorInfo]
+  private let settings: DecompositionSettings
+  private let cache: LatencyCache
+  private let batch: Int
+
+  /// - Throws: If the graph's shapes cannot be inferred.
+  init(_ graph: Graph, _ settings: DecompositionSettings, cache: LatencyCache) throws {
+    let plan = try Plan(graph)
+    self.graph = graph
+    self.settings = settings
+    self.cache = cache
+    batch = try settings.batch ?? Self.batch(plan)
+    infos = try plan.infer(plan.inputShapes(batch: batch))
+  }
+
+  /// 32 images, fewer of large ones: their layers fill the kernels all the same.
+  private static func batch(_ plan: Plan) throws -> Int {
+    let elements = try plan.inputShapes(batch: 1).values.reduce(0) { $0 + $1.count }
+    return max(1, min(32, (1 << 20) / max(1, elements)))
+  }
+
+  /// Milliseconds of one batch on one thread.
+  ///
+  /// - Parameter chain: What takes the layer's place; `nil`: the layer itself.
+  func milliseconds(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
+    guard let shape = infos[layer.node.inputs[0]]?.shape else {
+      throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
+    }
+    var model = try model(layer, shape)
+    try chain?.write(layer, to: &model)
+    let key = key(model, shape)
+    if let known = cache[key] { return known }
+    let measured = try measure(model, shape)
+    cache[key] = measured
+    return measured
+  }
+
+  /// Multiply–accumulate operations of one batch.
+  func macs(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
+    guard let shape = infos[layer.node.inputs[0]]?.shape else { return 0 }
+    var model = try model(layer, shape)
+    try chain?.write(layer, to: &model)
+    return try Double(Plan(model).macs(batch: batch).dropLast().reduce(0, +))
+  }
+
+  /// Clamps and pools behind the layer that nothing else reads.
+  private func tail(of value: String) -> [Node] {
+    var (value, nodes) = (value, [Node]())
+    while true {
+      let readers = graph.consumers(of: value)
+      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }),
+        ["Relu", "MaxPool"].contains(graph.nodes[readers[0]].opType)
+      else { return nodes }
+      nodes.append(graph.nodes[readers[0]])
+      value = graph.nodes[readers[0]].outputs[0]
+    }
+  }
+
+  private static let probe = "probe"
+  /// Milliseconds to spend on one measurement.
+  private static let patience = 30.0
+
+  private func model(_ layer: WeightedLayer, _ shape: Shape) throws -> Graph {
+    let tail = tail(of: layer.node.outputs[0])
+    var model = Graph(name: "layer", opset: graph.opset)
+    model.inputs = [ValueInfo(layer.node.inputs[0], .float32, shape.dimensions.map { .fixed($0) })]
+    model.nodes = [layer.node] + tail
+    for name in layer.node.inputs[1...] {
+      if let constant = graph.initializers[name] { model.initializers[name] = constant }
+    }
+    let value = model.nodes.last!.outputs[0]
+    let output = "\(value).\(Self.probe)"
+    var reader = Node(
+      layer.node.opType, name: Self.probe, inputs: [value, "\(Self.probe).weight"],
+      outputs: [output])
+    let ones = layer.isConv ? [Int](repeating: 1, count: layer.weight.shape.rank - 2) : []
+    if layer.isConv { reader.attributes = ["kernel_shape": .ints(ones)] }
+    model.initializers["\(Self.probe).weight"] = .float32(
+      Tensor(
+        layer.isConv ? Shape([1, layer.outputs] + ones) : [layer.outputs, 1], repeating: 0.01))
+    model.nodes.append(reader)
+    let rank = infos[value]?.shape.rank ?? shape.rank
+    model.outputs = [ValueInfo(output, .float32, (0..<rank).map { .symbolic("d\($0)") })]
+    return model
+  }
+
+  /// What the time depends on.
+  private func key(_ model: Graph, _ shape: Shape) -> String {
+    let nodes = model.nodes.dropLast().map { node in
+      let weights = node.inputs.dropFirst().first.flatMap { model.initializers[$0]?.shape }
+      let attributes = node.attributes.filter { $0.key != "kernel_shape" }
+        .map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ",")
+      return "\(node.opType) \(weights.map { "\($0)" } ?? "") \(attributes)"
+    }
+    return ([settings.precision.rawValue, "\(shape)"] + nodes).joined(separator: " | ")
+  }
+
+  private func measure(_ model: Graph, _ shape: Shape) throws -> Double {
+    var generator = RandomGenerator(seed: 1)
+    let input = AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
+    let inputs = [model.inputs[0].name: input]
+    var model = model
+    if settings.precision == .int8 {
+      model = try Quantizer(QuantizationSettings(), threads: .serial)
+        .apply(to: model, CalibrationSource(inputs, for: model)).graph
+    }
+    let session = try Session(
+      model, threads: .serial, precision: settings.precision == .bf16 ? .bf16 : .fp32)
+    func run(_ runs: Int) throws -> Double {
+      try session.profile(inputs, runs: runs).reduce(0) { sum, row in
+        let isEdge = row.kernel.hasPrefix("layout") || row.layer.contains("'\(Self.probe)'")
+        return isEdge ? sum : sum + row.milliseconds
+      }
+    }
+    // Once to warm up; then twice, and the faster one: what else the machine does only makes it
+    // slower.
+    let runs = max(2, min(9, Int(Self.patience / max(try run(1), 1e-3))))
+    return try min(run(runs), run(runs))
+  }
+}

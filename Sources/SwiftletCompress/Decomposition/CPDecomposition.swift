@@ -1,0 +1,88 @@
+import SwiftletCore
+import SwiftletGraph
+import SwiftletLinalg
+
+/// Conv k×k → 1×1 to r channels, k×k on each channel alone, 1×1.
+///
+/// The weights as a tensor of outputs × channels × taps, the channels whitened, become a sum of r
+/// products of vectors; the last stage is then a regression. The taps stay together (Lebedev et al.
+/// cut them into rows and columns as well): one depthwise layer reads and writes the image once.
+///
+/// - Source: Lebedev et al. 2015, arXiv:1412.6553.
+package struct CPDecomposition: Decomposition {
+  private let problem: DecompositionProblem
+  private let inputSteps: Int
+  private let inverseRoot: Tensor<Double>
+  private let whitened: Tensor<Double>
+  /// A CP decomposition has none.
+  package let spectra: [LayerSpectrum] = []
+
+  /// Alternating least squares of more weights than this take minutes.
+  private static let weightLimit = 1 << 19
+  private static let sweeps = 40
+
+  /// - Returns: `nil` for windows of one tap, for few channels, and for very large layers.
+  package init?(_ problem: DecompositionProblem) throws {
+    guard problem.layer.isConv, problem.taps > 1, problem.channels >= 8,
+      problem.weights.count <= Self.weightLimit
+    else { return nil }
+    self.problem = problem
+    inputSteps = try SlidingWindow(problem.layer.node, kernel: problem.kernel).strides.reduce(1, *)
+    let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
+    let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
+    let (root, inverse) = try problem.roots(of: parts)
+    inverseRoot = inverse
+    let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
+      .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
+    let product = matmul(root, unfolded, pool: problem.threads)
+    whitened = product.reshaped(to: [channels, outputs, taps])
+  }
+
+  package func cost(_ ranks: [Int]) -> Double {
+    let perRank = problem.channels * inputSteps + problem.taps + problem.layer.outputs
+    return Double(ranks[0] * perRank) / Double(problem.layer.outputs * problem.layer.depth)
+  }
+
+  package func ranks(cost: Double) -> [Int] {
+    [max(1, Int(cost / self.cost([1])))]
+  }
+
+  package var grid: [[Int]] {
+    let most = max(problem.channels, problem.layer.outputs)
+    return [1, 1.5, 2].map { [Int($0 * Double(most))] }.filter { cost($0) < 0.75 }
+  }
+
+  package func fitted(_ ranks: [Int]) throws -> FittedChain {
+    let rank = ranks[0]
+    let (channels, taps) = (problem.channels, problem.taps)
+    let sum = try CanonicalPolyadic(
+      whitened, rank: rank, restarts: 0, tolerance: 1e-5, maximumIterations: Self.sweeps,
+      pool: problem.threads)
+    // Channels × rank, back from the whitened ones.
+    let inputs = matmul(inverseRoot, sum.factors[0], pool: problem.threads)
+    let windows = sum.factors[2]
+    var features = Tensor<Double>(zeros: [rank, channels * taps])
+    for component in 0..<rank {
+      for channel in 0..<channels {
+        for tap in 0..<taps {
+          features[component, channel * taps + tap] =
+            inputs[channel, component] * windows[tap, component]
+        }
+      }
+    }
+    let (last, error) = try FeatureRegression(problem, features: features)
+      .solve(rank)
+    let ones = problem.kernel.map { _ in 1 }
+    func stage(_ factor: Tensor<Double>, _ shape: [Int]) -> Tensor<Float> {
+      factor.transposed().contiguous().converted(to: Float.self).reshaped(to: Shape([rank] + shape))
+    }
+    return FittedChain(
+      inner: [
+        FactorChain.Stage(weights: stage(inputs, [channels] + ones), steps: .none),
+        FactorChain.Stage(
+          weights: stage(windows, [1] + problem.kernel), steps: .all, groups: rank),
+      ],
+      features: features, last: last,
+      lastShape: Shape([problem.layer.outputs, rank] + ones), lastSteps: .none, error: error)
+  }
+}

@@ -1,0 +1,104 @@
+import OrderedCollections
+import SwiftletCore
+package import SwiftletGraph
+
+/// What takes a layer's place: a few smaller layers, one behind the other.
+package struct FactorChain {
+  /// One of the smaller layers.
+  struct Stage {
+    /// Conv: outputs × inputs per group × window; Gemm and MatMul: outputs × inputs.
+    let weights: Tensor<Float>
+    let steps: Steps
+    var groups = 1
+  }
+
+  /// Over which axes of the image a stage moves the layer's window: there it has the layer's
+  /// strides, pads and dilations.
+  enum Steps {
+    case none
+    case first
+    case last
+    case all
+  }
+
+  var stages: [Stage]
+  var bias: Tensor<Float>?
+
+  /// Weights of all stages together.
+  var weightCount: Int { stages.reduce(0) { $0 + $1.weights.count } }
+
+  /// Replaces the layer's node in a graph.
+  package func write(_ layer: WeightedLayer, to graph: inout Graph) throws {
+    guard let index = graph.nodes.firstIndex(of: layer.node) else {
+      throw SwiftletError(.internal, "the layer is not in the graph", at: layer.node.label)
+    }
+    var names = FreshNames(graph)
+    let base = layer.node.name.isEmpty ? layer.node.outputs[0] : layer.node.name
+    var value = layer.node.inputs[0]
+    var nodes: [Node] = []
+    for (position, stage) in stages.enumerated() {
+      let isLast = position == stages.count - 1
+      let weightName = names.next("\(base).\(position + 1).weight")
+      let addsLater = isLast && bias != nil && layer.node.opType == "MatMul"
+      let output =
+        isLast && !addsLater ? layer.node.outputs[0] : names.next("\(base).\(position + 1).out")
+      var node = Node(
+        layer.node.opType, name: names.next("\(base).\(position + 1)"),
+        inputs: [value, weightName], outputs: [output])
+      switch layer.node.opType {
+      case "Conv": node.attributes = try attributes(stage, layer.node)
+      case "Gemm": node.attributes = ["transB": .int(1)]
+      default: break
+      }
+      graph.initializers[weightName] = .float32(
+        layer.node.opType == "MatMul" ? stage.weights.transposed().contiguous() : stage.weights)
+      if isLast, let bias {
+        let biasName = names.next("\(base).bias")
+        graph.initializers[biasName] = .float32(bias)
+        if addsLater {
+          nodes.append(node)
+          node = Node(
+            "Add", name: names.next("\(base).add"), inputs: [output, biasName],
+            outputs: layer.node.outputs)
+        } else {
+          node.inputs.append(biasName)
+        }
+      }
+      nodes.append(node)
+      value = output
+    }
+    graph.replaceNode(at: index, with: nodes)
+  }
+
+  private func attributes(_ stage: Stage, _ node: Node) throws -> [String: Attribute] {
+    let kernel = Array(stage.weights.shape.dimensions[2...])
+    var result: [String: Attribute] = ["kernel_shape": .ints(kernel)]
+    if stage.groups > 1 { result["group"] = .int(stage.groups) }
+    let axes = Set(stage.steps.axes(of: kernel.count))
+    guard !axes.isEmpty else { return result }
+    let window = try SlidingWindow(node, kernel: kernel)
+    func along(_ values: [Int], _ absent: Int) -> Attribute {
+      .ints(values.enumerated().map { axes.contains($0 % kernel.count) ? $1 : absent })
+    }
+    result["strides"] = along(window.strides, 1)
+    result["dilations"] = along(window.dilations, 1)
+    if window.autoPad == .explicit {
+      result["pads"] = along(window.pads, 0)
+    } else {
+      // Along an axis where the window has one tap and stride 1 nothing is padded.
+      result["auto_pad"] = .string(window.autoPad.rawValue)
+    }
+    return result
+  }
+}
+
+extension FactorChain.Steps {
+  fileprivate func axes(of rank: Int) -> [Int] {
+    switch self {
+    case .none: []
+    case .first: [0]
+    case .last: [rank - 1]
+    case .all: Array(0..<rank)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import SwiftletCore
+import SwiftletGraph
+import SwiftletLinalg
+
+/// Conv k×k → k×1 with r outputs, then 1×k.
+///
+/// Written as a matrix T of (channel, row) × (column, output), the weights are cut to rank r where it
+/// costs the responses least: with C the covariance of the windows' columns, C^½·T ≈ Q·Qᵀ·C^½·T, so
+/// that Qᵀ·C^−½ becomes the k×1 convolution. With C = 1 this is the SVD.
+///
+/// - Source: Jaderberg, Vedaldi & Zisserman 2014, arXiv:1405.3866, scheme 2; Tai et al. 2016.
+package struct SpatialDecomposition: Decomposition {
+  private let problem: DecompositionProblem
+  private let columnSteps: Int
+  /// Ranks × (channel, row): the first stage with all its outputs.
+  private let first: Tensor<Double>
+  private let regression: FeatureRegression
+  package let spectra: [LayerSpectrum]
+
+  /// - Returns: `nil` for windows that are no rectangle of two axes.
+  package init?(_ problem: DecompositionProblem) throws {
+    let kernel = problem.kernel
+    guard problem.layer.isConv, kernel.count == 2, kernel[0] > 1, kernel[1] > 1 else { return nil }
+    self.problem = problem
+    columnSteps = try SlidingWindow(problem.layer.node, kernel: kernel).strides[1]
+    let (rows, columns, channels) = (kernel[0], kernel[1], problem.channels)
+    // Positions of (channel, row) in the window, for each column.
+    let parts = (0..<columns).map { column in
+      (0..<channels).flatMap { channel in
+        (0..<rows).map { (channel * rows + $0) * columns + column }
+      }
+    }
+    let (root, inverse) = try problem.roots(of: parts)
+    // (channel, row) × (output, column).
+    let unfolded = problem.weights.reshaped(
+      to: [problem.layer.outputs, channels * rows, columns]
+    ).permuted(to: [1, 0, 2]).contiguous()
+      .reshaped(to: [channels * rows, problem.layer.outputs * columns])
+    let whitened = matmul(root, unfolded, pool: problem.threads)
+    let eigen = try SymmetricEigen(
+      matmul(whitened, whitened, transposeB: true, pool: problem.threads),
+      threads: problem.threads.count)
+    let rank = min(whitened.shape[0], whitened.shape[1])
+    spectra = [
+      LayerSpectrum(
+        energies: eigen.values[..<rank].map { max(0, $0) }, rows: whitened.shape[0],
+        columns: whitened.shape[1])
+    ]
+    let most = max(1, min(rank, Int(Self.breakEven(problem, columnSteps))))
+    let leading = eigen.vectors.slice(axis: 1, range: 0..<most).contiguous()
+    first = matmul(leading, inverse, transposeA: true, pool: problem.threads)
+    regression = FeatureRegression(problem, features: Self.features(first, problem))
+  }
+
+  /// Features (rank, column) × depth: each output of the first stage at each column of the window.
+  private static func features(
+    _ first: Tensor<Double>, _ problem: DecompositionProblem
+  ) -> Tensor<Double> {
+    let (rows, columns) = (problem.kernel[0], problem.kernel[1])
+    let (ranks, size, depth) = (first.shape[0], first.shape[1], problem.layer.depth)
+    var result = Tensor<Double>(zeros: [ranks * columns, depth])
+    let source = first.span
+    var target = result.mutableSpan
+    for rank in 0..<ranks {
+      for column in 0..<columns {
+        let start = (rank * columns + column) * depth
+        for place in 0..<problem.channels * rows {
+          target[start + place * columns + column] = source[rank * size + place]
+        }
+      }
+    }
+    return result
+  }
+
+  private static func breakEven(_ problem: DecompositionProblem, _ steps: Int) -> Double {
+    let (rows, columns) = (problem.kernel[0], problem.kernel[1])
+    return Double(problem.layer.outputs * problem.layer.depth)
+      / Double(problem.channels * rows * steps + columns * problem.layer.outputs)
+  }
+
+  package func cost(_ ranks: [Int]) -> Double {
+    Double(ranks[0]) / Self.breakEven(problem, columnSteps)
+  }
+
+  package func permits(_ ranks: [Int]) -> Bool { ranks[0] <= first.shape[0] && cost(ranks) < 1 }
+
+  package func ranks(cost: Double) -> [Int] {
+    [min(first.shape[0], max(1, Int(cost * Self.breakEven(problem, columnSteps))))]
+  }
+
+  package var grid: [[Int]] {
+    let most = first.shape[0]
+    let ranks = DecompositionMethod.fractions.map { DecompositionMethod.rank($0, of: most) }
+    return Array(Set(ranks)).sorted().map { [$0] }
+  }
+
+  package func fitted(_ ranks: [Int]) throws -> FittedChain {
+    let (rank, rows, columns) = (ranks[0], problem.kernel[0], problem.kernel[1])
+    let count = rank * columns
+    let (last, error) = try regression.solve(count)
+    let stage = FactorChain.Stage(
+      weights: first.slice(axis: 0, range: 0..<rank).converted(to: Float.self).contiguous()
+        .reshaped(to: [rank, problem.channels, rows, 1]), steps: .first)
+    return FittedChain(
+      inner: [stage],
+      features: regression.features.slice(axis: 0, range: 0..<count).contiguous(), last: last,
+      lastShape: [problem.layer.outputs, rank, 1, columns], lastSteps: .last, error: error)
+  }
+}

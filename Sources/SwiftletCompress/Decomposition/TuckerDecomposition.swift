@@ -1,0 +1,140 @@
+import SwiftletCore
+import SwiftletGraph
+import SwiftletLinalg
+
+/// Conv k×k → 1×1 to r₁ channels, k×k to r₂ channels, 1×1.
+///
+/// The first stage keeps the directions of the input channels that matter most to the responses
+/// (whitened by the channels' covariance); the k×k convolution from these is a regression, cut to r₂
+/// principal components of what it responds, which the last stage restores. With covariances of 1
+/// this is the HOSVD over both channel axes.
+///
+/// - Source: Kim et al. 2016, arXiv:1511.06530.
+package struct TuckerDecomposition: Decomposition {
+  private let problem: DecompositionProblem
+  private let inputSteps: Int
+  /// Ranks × channels.
+  private let first: Tensor<Double>
+  private let regression: FeatureRegression
+  /// Of the input channels, and of the responses.
+  package let spectra: [LayerSpectrum]
+
+  /// - Returns: `nil` for windows of one tap, and for few channels.
+  package init?(_ problem: DecompositionProblem) throws {
+    guard problem.layer.isConv, problem.taps > 1, problem.channels >= 8 else { return nil }
+    self.problem = problem
+    inputSteps = try SlidingWindow(problem.layer.node, kernel: problem.kernel).strides.reduce(1, *)
+    let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
+    let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
+    let (root, inverse) = try problem.roots(of: parts)
+    let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
+      .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
+    let whitened = matmul(root, unfolded, pool: problem.threads)
+    let eigen = try SymmetricEigen(
+      matmul(whitened, whitened, transposeB: true, pool: problem.threads),
+      threads: problem.threads.count)
+    let responses = try SymmetricEigen(
+      problem.responseCovariance(), threads: problem.threads.count)
+    spectra = [
+      LayerSpectrum(
+        energies: eigen.values.map { max(0, $0) }, rows: channels, columns: outputs * taps),
+      LayerSpectrum(
+        energies: responses.values.map { max(0, $0) }, rows: outputs, columns: channels * taps),
+    ]
+    first = matmul(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
+    let most = first.slice(axis: 0, range: 0..<Self.mostInputs(channels)).contiguous()
+    regression = FeatureRegression(problem, features: Self.features(most, taps))
+  }
+
+  /// More of them would not pay: a regression on all is the layer itself.
+  private static func mostInputs(_ channels: Int) -> Int { max(1, channels * 3 / 4) }
+
+  /// (rank, tap) × (channel, tap): the first stage at every tap.
+  private static func features(_ first: Tensor<Double>, _ taps: Int) -> Tensor<Double> {
+    let (ranks, channels) = (first.shape[0], first.shape[1])
+    var result = Tensor<Double>(zeros: [ranks * taps, channels * taps])
+    let source = first.span
+    var target = result.mutableSpan
+    for rank in 0..<ranks {
+      for tap in 0..<taps {
+        let start = (rank * taps + tap) * channels * taps
+        for channel in 0..<channels {
+          target[start + channel * taps + tap] = source[rank * channels + channel]
+        }
+      }
+    }
+    return result
+  }
+
+  package func cost(_ ranks: [Int]) -> Double {
+    let (inputs, outputs) = (ranks[0], ranks[1])
+    let sum =
+      inputs * problem.channels * inputSteps + inputs * outputs * problem.taps
+      + outputs * problem.layer.outputs
+    return Double(sum) / Double(problem.layer.outputs * problem.layer.depth)
+  }
+
+  package func permits(_ ranks: [Int]) -> Bool {
+    ranks[0] <= Self.mostInputs(problem.channels) && cost(ranks) < 1
+  }
+
+  /// Both ranks as the same fraction of their channels.
+  package func ranks(cost: Double) -> [Int] {
+    func ranks(_ fraction: Double) -> [Int] {
+      [
+        min(Self.mostInputs(problem.channels), max(1, Int(fraction * Double(problem.channels)))),
+        max(1, Int(fraction * Double(problem.layer.outputs))),
+      ]
+    }
+    var (low, high) = (0.0, 1.0)
+    for _ in 0..<30 {
+      let middle = (low + high) / 2
+      if self.cost(ranks(middle)) <= cost { low = middle } else { high = middle }
+    }
+    return ranks(low)
+  }
+
+  package var grid: [[Int]] {
+    let inputs = [0.25, 0.375, 0.5, 0.75].map {
+      min(Self.mostInputs(problem.channels), DecompositionMethod.rank($0, of: problem.channels))
+    }
+    let outputs = [0.25, 0.375, 0.5, 0.75].map {
+      DecompositionMethod.rank($0, of: problem.layer.outputs)
+    }
+    var pairs: [[Int]] = []
+    for input in Set(inputs).sorted() {
+      for output in Set(outputs).sorted() where cost([input, output]) < 0.9 {
+        pairs.append([input, output])
+      }
+    }
+    return pairs.sorted { cost($0) < cost($1) }
+  }
+
+  package func fitted(_ ranks: [Int]) throws -> FittedChain {
+    let (inputs, outputs, taps) = (ranks[0], ranks[1], problem.taps)
+    let threads = problem.threads
+    let (whole, _) = try regression.solve(inputs * taps)
+    // The covariance of what the regression responds.
+    let gram = regression.gram(inputs * taps)
+    let eigen = try SymmetricEigen(
+      matmul(matmul(whole, gram, pool: threads), whole, transposeB: true, pool: threads),
+      threads: threads.count)
+    let basis = eigen.vectors.slice(axis: 1, range: 0..<outputs).contiguous()
+    let core = matmul(basis, whole, transposeA: true, pool: threads)
+    let kept = eigen.values[..<outputs].reduce(0) { $0 + max(0, $1) }
+    let source = regression.features.slice(axis: 0, range: 0..<inputs * taps).contiguous()
+    let ones = problem.kernel.map { _ in 1 }
+    return FittedChain(
+      inner: [
+        FactorChain.Stage(
+          weights: first.slice(axis: 0, range: 0..<inputs).converted(to: Float.self).contiguous()
+            .reshaped(to: Shape([inputs, problem.channels] + ones)), steps: .none),
+        FactorChain.Stage(
+          weights: core.converted(to: Float.self).reshaped(
+            to: Shape([outputs, inputs] + problem.kernel)), steps: .all),
+      ],
+      features: matmul(core, source, pool: threads), last: basis,
+      lastShape: Shape([problem.layer.outputs, outputs] + ones), lastSteps: .none,
+      error: regression.power > 0 ? max(0, 1 - kept / regression.power) : 0)
+  }
+}

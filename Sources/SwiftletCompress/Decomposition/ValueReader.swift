@@ -1,0 +1,68 @@
+import SwiftletCore
+import SwiftletGraph
+import SwiftletRuntime
+
+/// Runs a model as far as some of its values, and reads these.
+struct ValueReader: Sendable {
+  private let session: Session?
+  private let passed: [String]
+
+  /// - Throws: As ``Session/init(_:threads:precision:)``.
+  init(_ graph: Graph, _ values: [String], threads: ThreadPool) throws {
+    let inputs = Set(graph.inputs.map(\.name))
+    passed = values.filter(inputs.contains)
+    var wanted: [String] = []
+    for value in values where !inputs.contains(value) && !wanted.contains(value) {
+      wanted.append(value)
+    }
+    guard !wanted.isEmpty else {
+      session = nil
+      return
+    }
+    session = try Session(try graph.ending(at: wanted), threads: threads)
+  }
+
+  /// The values for some inputs, by name.
+  ///
+  /// - Throws: `numerical` naming a value with NaN or infinite elements; `unsupported` if one is not
+  ///   fp32.
+  func read(_ inputs: [String: AnyTensor]) throws -> [String: Tensor<Float>] {
+    var results = inputs.filter { passed.contains($0.key) }
+    if let session {
+      // Inputs that the shorter model does not read are not given to it.
+      let known = Set(session.inputs.map(\.name))
+      results.merge(try session.run(inputs.filter { known.contains($0.key) })) { first, _ in first }
+    }
+    return try Dictionary(
+      uniqueKeysWithValues: results.map { name, value in
+        let tensor: Tensor<Float> = try locating("value '\(name)'") { try value.require() }
+        try tensor.requireFinite(name)
+        return (name, tensor)
+      })
+  }
+}
+
+extension Graph {
+  /// The graph as far as some values, which are its outputs; what they do not need is left out.
+  func ending(at values: [String]) throws -> Graph {
+    let plan = try Plan(self)
+    let infos = try plan.infer(plan.inputShapes(batch: 1))
+    var result = self
+    result.outputs = values.map { name in
+      let rank = infos[name]?.shape.rank ?? 0
+      return ValueInfo(
+        name, infos[name]?.dtype ?? .float32,
+        (0..<rank).map { .symbolic("\(name).\($0)") })
+    }
+    var needed = Set(values)
+    var nodes: [Node] = []
+    for node in self.nodes.reversed() where !needed.isDisjoint(with: node.outputs) {
+      needed.formUnion(node.reads)
+      nodes.append(node)
+    }
+    result.nodes = nodes.reversed()
+    result.inputs = inputs.filter { needed.contains($0.name) }
+    result.removeUnusedInitializers()
+    return result
+  }
+}

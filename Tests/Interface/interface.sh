@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Installs into a folder of its own, and tests what is there as others use it: programs in C, C++ and
+# Python, the list of symbols, and the documentation against the header.
+#
+# usage: interface.sh LINKED-FOLDER MODEL.onnx
+set -euo pipefail
+linked=$(realpath "$1") model=$(realpath "$2")
+here=$(cd "$(dirname "$0")" && pwd)
+root=$here/../..
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+PREFIX=$work/prefix DESTDIR='' sh "$root/Packaging/install.sh" "$linked"
+library=$(realpath "$work/prefix/lib/libswiftlet.so")
+export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig LD_LIBRARY_PATH=$work/prefix/lib
+python=${PYTHON:-/usr/bin/python3}
+step() { echo "interface: $*"; }
+
+step "symbols are those of Tests/Interface/symbols.txt"
+nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sort | diff "$here/symbols.txt" -
+
+step "the header declares them all, and docs/c-api.md names them all"
+header=$root/CShims/CSwiftletABI/include/swiftlet.h
+grep -o '\bswiftlet_[a-z0-9_]*(' "$header" | tr -d '(' | sort -u > "$work/declared"
+sed 's/@@.*//' "$here/symbols.txt" | diff - "$work/declared"
+while read -r name; do
+  grep -q "\`$name\`" "$root/docs/c-api.md" || { echo "docs/c-api.md lacks $name"; exit 1; }
+done < "$work/declared"
+grep -o '`swiftlet_[a-z0-9_]*`' "$root/docs/c-api.md" | tr -d '`' | sort -u > "$work/described"
+while read -r name; do
+  grep -q "\b$name\b" "$header" || { echo "docs/c-api.md has $name, the header has not"; exit 1; }
+done < "$work/described"
+
+step "no Swift and no Foundation is needed"
+if ldd "$library" "$work/prefix/bin/swiftlet" | grep '=>' | grep -iE 'swift|foundation|not found'; then
+  exit 1
+fi
+
+step "C, with warnings as errors, in C99 too"
+flags=$(pkg-config --cflags --libs swiftlet)
+for source in run_model linalg compress; do
+  # shellcheck disable=SC2086
+  cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$root/examples/C/$source.c" $flags -o "$work/$source"
+done
+"$work/run_model" "$model"
+"$work/linalg"
+
+step "fork"
+# shellcheck disable=SC2086
+cc -Wall -Wextra -Werror "$here/fork.c" $flags -lpthread -o "$work/fork"
+timeout 60 "$work/fork" "$model"
+
+step "C++ by CMake"
+cmake -S "$root/examples/CPlusPlus" -B "$work/cxx" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
+cmake --build "$work/cxx" >/dev/null
+"$work/cxx/gemm"
+step "C++ by pkg-config"
+# shellcheck disable=SC2086
+c++ -std=c++17 -Wall -Wextra -Werror "$root/examples/CPlusPlus/gemm.cpp" $flags -o "$work/gemm"
+"$work/gemm"
+
+step "Python"
+export PYTHONPATH=$root/python SWIFTLET_LIBRARY=$library
+"$python" "$root/examples/Python/compress_matrix.py"
+"$python" "$root/examples/Python/run_model.py" "$model"
+"$python" "$here/test_python.py"
+
+step "the README's examples"
+sh "$here/readme.sh" "$root" "$work/prefix/bin/swiftlet"
+
+step "valgrind"
+# Valgrind shows a processor without AVX-512, whose OpenBLAS kernels read past the end of arrays.
+SWIFTLET_BLAS=swift valgrind --quiet --error-exitcode=1 --leak-check=full \
+  --errors-for-leak-kinds=definite --show-leak-kinds=definite "$work/run_model" "$model" >/dev/null
+echo "interface: ok"

@@ -1,0 +1,68 @@
+import SwiftletCompress
+import SwiftletCore
+import SwiftletFormats
+import Testing
+import _SwiftletTestSupport
+
+/// Choosing one option for each layer.
+@Suite struct AllocatorTests {
+  private func layers(_ generator: inout RandomGenerator) -> [[Allocator.Option]] {
+    (0..<4).map { _ in
+      let cost = 1 + 9 * Double(generator.uniform())
+      return [Allocator.Option(cost: cost, damage: 0)]
+        + (0..<4).map { _ in
+          Allocator.Option(
+            cost: cost * Double(generator.uniform()), damage: Double(generator.uniform()))
+        }
+    }
+  }
+
+  private func sums(
+    _ layers: [[Allocator.Option]], _ chosen: [Int]
+  ) -> (cost: Double, damage: Double) {
+    zip(layers, chosen).reduce((0, 0)) {
+      ($0.0 + $1.0[$1.1].cost, $0.1 + $1.0[$1.1].damage)
+    }
+  }
+
+  /// The knapsack is as good as trying everything, but for the rounding of its costs.
+  @Test(arguments: 0..<20)
+  func theKnapsackFindsTheBest(seed: Int) {
+    var generator = RandomGenerator(seed: UInt64(seed))
+    let layers = layers(&generator)
+    let allocator = Allocator(layers: layers)
+    let budget = 0.6 * allocator.cost
+    var best = Double.infinity
+    for code in 0..<625 {
+      let chosen = [code % 5, code / 5 % 5, code / 25 % 5, code / 125]
+      let (cost, damage) = sums(layers, chosen)
+      if cost <= 0.999 * budget { best = min(best, damage) }
+    }
+    let (cost, damage) = sums(layers, allocator.knapsack(budget: budget))
+    #expect(cost <= budget && damage <= best + 1e-12)
+    let greedy = sums(layers, allocator.greedy(budget: budget))
+    #expect(greedy.damage >= damage - 1e-12 || greedy.cost > budget)
+  }
+
+  @Test func outOfReachTheCheapestIsTaken() {
+    let allocator = Allocator(layers: [
+      [.init(cost: 10, damage: 0), .init(cost: 5, damage: 1), .init(cost: 6, damage: 0.5)]
+    ])
+    #expect(allocator.knapsack(budget: 1) == [1])
+    #expect(allocator.knapsack(budget: 0) == [1])
+    #expect(allocator.greedy(budget: 1) == [1] || allocator.greedy(budget: 1) == [2])
+    #expect(allocator.knapsack(budget: 10) == [0])
+  }
+
+  @Test func timesAreKept() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/latency.json"
+      let cache = LatencyCache(path: path)
+      cache["a"] = 1.5
+      cache.save()
+      #expect(LatencyCache(path: path)["a"] == 1.5 && LatencyCache(path: path)["b"] == nil)
+      try AtomicFile.write("{ not JSON", to: path)
+      #expect(LatencyCache(path: path)["a"] == nil)
+    }
+  }
+}

@@ -1,0 +1,11 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "program",
+  dependencies: [.package(name: "swiftlet", path: "../..")],
+  targets: [
+    .executableTarget(
+      name: "Program", dependencies: [.product(name: "Swiftlet", package: "swiftlet")])
+  ]
+)

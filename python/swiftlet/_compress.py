@@ -1,0 +1,45 @@
+"""Models made smaller."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from ctypes import byref, c_void_p
+from typing import Any, Callable, Dict, List, Optional, Union
+
+from ._library import LIBRARY, CompressOptions, Progress, check, take_string
+
+Listener = Callable[[str, int, int, Optional[str]], Optional[bool]]
+_Path = Union[str, os.PathLike]
+
+
+def compress(model: _Path, output: _Path, recipe: str, data: str, *, threads: int = 0, seed: int = 0,
+             data_directory: Optional[_Path] = None, max_drop: float = 0,
+             progress: Optional[Listener] = None) -> Dict[str, Any]:
+    """Makes a model smaller by a recipe in YAML, writes it, and returns the report: what that costs and
+    gains, as `swiftlet compress --json` has it.
+
+    `data` names images, such as "fashion-mnist". `progress(task, completed, total, remark)` stops the
+    work by returning True; what it raises stops the work too, and is raised here.
+    """
+    raised: List[BaseException] = []
+
+    def hear(task, completed, total, remark, _context):
+        try:
+            return int(bool(progress and progress(
+                task.decode(), completed, total, remark.decode() if remark else None)))
+        except BaseException as error:
+            raised.append(error)
+            return 1
+
+    folder = None if data_directory is None else os.fsencode(data_directory)
+    options = CompressOptions(ctypes.sizeof(CompressOptions), threads, seed, folder, max_drop)
+    report = c_void_p()
+    status = LIBRARY.swiftlet_compress(
+        os.fsencode(model), recipe.encode(), data.encode(), byref(options), Progress(hear), None,
+        os.fsencode(output), byref(report))
+    if raised:
+        raise raised[0]
+    check(status)
+    return json.loads(take_string(report))

@@ -1,0 +1,3 @@
+"""The version of this package: that of the library it was written for."""
+
+VERSION = "0.1.0"
