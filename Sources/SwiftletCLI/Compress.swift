@@ -18,6 +18,8 @@ struct Compress: ParsableCommand {
       measured on the test part. Bounds are absolute (200k, 1.5M) or relative (50%).
 
         swiftlet compress seed.onnx --technique lowrank,distill --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique distill --width 0.25 --epochs 10 --hints 1 \
+          --labels 1000 --data fashion-mnist -o student.onnx
         swiftlet compress seed.onnx --technique eigen --max-drop 0.5 --data fashion-mnist -o small.onnx
         swiftlet compress seed.onnx --technique quantize --data fashion-mnist -o int8.onnx
         swiftlet compress seed.onnx --technique quantize --bits 4 --weight-only --rounding gptq \
@@ -60,7 +62,10 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
-  @Option(help: "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5.")
+  @Option(
+    help:
+      "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5."
+  )
   var ratio: Double?
 
   @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")
@@ -73,17 +78,7 @@ struct Compress: ParsableCommand {
 
   @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
 
-  @Option(help: "Channels of a student as a fraction of the teacher's.")
-  var width: Double?
-
-  @Option(help: "Epochs of distillation.")
-  var epochs: Int?
-
-  @Option(help: "Temperature of distillation.")
-  var temperature: Double?
-
-  @Option(help: "Weight of the teacher in distillation, 0 to 1; the labels get the rest.")
-  var alpha: Double?
+  @OptionGroup(title: "Options of distill") var distillation: DistillationOptions
 
   @Option(
     help:
@@ -124,8 +119,7 @@ struct Compress: ParsableCommand {
       throw ValidationError("give one of --technique, --recipe and --preset")
     }
     if technique == nil {
-      let settings: [Any?] = [ratio, energy, calibrationSize, width, epochs, temperature, alpha]
-      guard settings.allSatisfy({ $0 == nil }) else {
+      guard ratio == nil, energy == nil, calibrationSize == nil, distillation.isEmpty else {
         throw ValidationError("settings of techniques belong into the recipe, not beside it")
       }
       guard decomposition.settings == DecompositionSettings() else {
@@ -217,10 +211,7 @@ struct Compress: ParsableCommand {
       step.ratio = ratio ?? step.ratio
       step.energy = energy
       step.calibrationImages = calibrationSize ?? step.calibrationImages
-      step.width = width ?? step.width
-      step.epochs = epochs ?? step.epochs
-      step.temperature = temperature ?? step.temperature
-      step.alpha = alpha ?? step.alpha
+      distillation.apply(to: &step)
       step.decomposition = decomposition.settings
       step.quantization = quantization.settings
       // A bound on the loss of int8 alone is what mixed precision is for.

@@ -63,7 +63,9 @@ public struct AdversarialTerm: DistillationTerm {
     graph.nodes += [
       Node(
         "Gemm", name: "hidden", inputs: [value, "\(prefix).w1", "\(prefix).b1"], outputs: ["h"]),
-      Node("LeakyRelu", name: "relu", inputs: ["h"], outputs: ["a"], attributes: ["alpha": .float(0.2)]),
+      Node(
+        "LeakyRelu", name: "relu", inputs: ["h"], outputs: ["a"], attributes: ["alpha": .float(0.2)]
+      ),
       Node("Gemm", name: "verdict", inputs: ["a", "\(prefix).w2", "\(prefix).b2"], outputs: ["y"]),
     ]
     graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(1)])]
@@ -88,7 +90,8 @@ public struct AdversarialTerm: DistillationTerm {
     }
     guard own.shape == other.shape else {
       throw SwiftletError(
-        .badInput, "the teacher's \(other.shape) cannot be compared with the student's \(own.shape)")
+        .badInput, "the teacher's \(other.shape) cannot be compared with the student's \(own.shape)"
+      )
     }
     let persuading = try judge(own, asReal: true, part)
     let onStudent = try judge(own, asReal: false, part)

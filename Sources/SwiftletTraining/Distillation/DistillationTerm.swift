@@ -88,7 +88,8 @@ public struct FeatureTerm: DistillationTerm {
   public var studentValues: [String] { pairs.map(\.student) }
   public var teacherValues: [String] { pairs.map(\.teacher) }
   public var summary: String {
-    "\(kind.rawValue) \(weight) " + pairs.map { "\($0.student):\($0.teacher)" }.joined(separator: ",")
+    "\(kind.rawValue) \(weight) "
+      + pairs.map { "\($0.student):\($0.teacher)" }.joined(separator: ",")
   }
 
   public func evaluate(

@@ -58,7 +58,8 @@ public struct TeacherCache: Sendable {
     let whole = try Self.rows(data.count, batch, progress)
     try Self.write(whole, outputs.names, key, path)
     outputs.use(whole)
-    return "answers of the teacher kept in \(path): \(bytes >> 10) kB, \(Int(run / max(look, 1e-9)))"
+    return
+      "answers of the teacher kept in \(path): \(bytes >> 10) kB, \(Int(run / max(look, 1e-9)))"
       + " times as fast as running it"
   }
 
@@ -86,13 +87,9 @@ public struct TeacherCache: Sendable {
   private static func key(
     _ teacher: Graph, _ data: ImageDataset, _ preprocessing: Preprocessing, _ names: [String]
   ) throws -> String {
-    var hash = SHA256()
-    hash.update(try ONNXFile.serialized(teacher).span)
-    let images = data.images.contiguous()
-    hash.update("\(images.shape)")
-    hash.update(images.span)
-    hash.update("\(preprocessing) \(names)")
-    return hash.hexDigest()
+    Digest.sha256(
+      "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
+        + "\(preprocessing) \(names)")
   }
 
   private static func write(
