@@ -19,6 +19,8 @@ struct Compress: ParsableCommand {
       measured on the test part. Bounds are absolute (200k, 1.5M) or relative (50%).
 
         swiftlet compress seed.onnx --technique lowrank,distill --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique distill --width 0.25 --epochs 10 --hints 1 \
+          --labels 1000 --data fashion-mnist -o student.onnx
         swiftlet compress seed.onnx --technique eigen --max-drop 0.5 --data fashion-mnist -o small.onnx
         swiftlet compress seed.onnx --technique quantize --data fashion-mnist -o int8.onnx
         swiftlet compress seed.onnx --technique quantize --bits 4 --weight-only --rounding gptq \
@@ -77,17 +79,7 @@ struct Compress: ParsableCommand {
 
   @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
 
-  @Option(help: "Channels that prune keeps, or of a student, as a fraction of all.")
-  var width: Double?
-
-  @Option(help: "Epochs of distillation.")
-  var epochs: Int?
-
-  @Option(help: "Temperature of distillation.")
-  var temperature: Double?
-
-  @Option(help: "Weight of the teacher in distillation, 0 to 1; the labels get the rest.")
-  var alpha: Double?
+  @OptionGroup(title: "Options of prune and distill") var distillation: DistillationOptions
 
   @Option(
     help:
@@ -128,10 +120,9 @@ struct Compress: ParsableCommand {
       throw ValidationError("give one of --technique, --recipe and --preset")
     }
     if technique == nil {
-      let settings: [Any?] = [
-        ratio, energy, preset == nil ? calibrationSize : nil, width, epochs, temperature, alpha,
-      ]
-      guard settings.allSatisfy({ $0 == nil }) else {
+      guard ratio == nil, energy == nil, preset != nil || calibrationSize == nil,
+        distillation.isEmpty
+      else {
         throw ValidationError("settings of techniques belong into the recipe, not beside it")
       }
       guard decomposition.settings == DecompositionSettings() else {
@@ -231,10 +222,7 @@ struct Compress: ParsableCommand {
       step.ratio = ratio ?? step.ratio
       step.energy = energy
       step.calibrationImages = calibrationSize ?? step.calibrationImages
-      step.width = width ?? step.width
-      step.epochs = epochs ?? step.epochs
-      step.temperature = temperature ?? step.temperature
-      step.alpha = alpha ?? step.alpha
+      distillation.apply(to: &step)
       step.decomposition = decomposition.settings
       step.quantization = quantization.settings
       // A bound on the loss of int8 alone is what mixed precision is for.

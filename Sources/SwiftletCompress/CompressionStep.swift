@@ -1,5 +1,6 @@
 import SwiftletCore
 import SwiftletGraph
+import SwiftletTraining
 
 /// One technique and its settings.
 public struct CompressionStep: Sendable, Codable, Equatable {
@@ -16,6 +17,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var learningRate = 1e-3
   public var temperature = 4.0
   public var alpha = 0.7
+  /// Who learns, from what, and how (`distill`).
+  public var distillation = DistillationSettings()
   /// How layers are cut, and their ranks chosen (`svd`, `lowrank`, `eigen`).
   public var decomposition = DecompositionSettings()
   /// What becomes integers, and how (`quantize`).
@@ -40,6 +43,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("learningRate", learningRate, 1e-9...10)
     try check("temperature", temperature, 0.1...100)
     try check("alpha", alpha, 0...1)
+    try distillation.validate()
     try decomposition.validate()
     try quantization.validate()
   }
@@ -54,6 +58,29 @@ protocol CompressionPass: Sendable {
   func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport])
+}
+
+/// A technique that trains.
+protocol TrainingPass: CompressionPass {
+  /// As ``CompressionPass/apply(to:_:)``.
+  func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult
+}
+
+/// What a pass that trains leaves.
+struct TrainedResult {
+  let graph: Graph
+  let layers: [LayerReport]
+  /// What each epoch reached; `nil` if nothing was trained after all.
+  let history: TrainingHistory?
+}
+
+extension TrainingPass {
+  func apply(
+    to graph: Graph, _ context: CompressionContext
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let result = try train(graph, context)
+    return (result.graph, result.layers)
+  }
 }
 
 extension Technique {

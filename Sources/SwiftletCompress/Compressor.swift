@@ -55,7 +55,7 @@ public struct Compressor: Sendable {
   private struct Trial {
     let recipe: Recipe
     let graph: Graph
-    let layers: [LayerReport]
+    let notes: StageNotes
     let cost: ModelCost
     let answers: Answers
   }
@@ -82,10 +82,10 @@ public struct Compressor: Sendable {
     var failure = ""
     do {
       while let candidate = search.next {
-        let (graph, layers) = try apply(candidate)
+        let made = try make(candidate)
         let trial = Trial(
-          recipe: candidate, graph: graph, layers: layers, cost: try ModelCost(graph),
-          answers: try evaluate(graph))
+          recipe: candidate, graph: made.graph, notes: made.notes, cost: try ModelCost(made.graph),
+          answers: try evaluate(made.graph))
         let miss = try missed(trial, cost, answers, &tried)
         search.note(passed: miss == nil || goals.hasTarget && !miss!.isTarget)
         if let miss { failure = miss.reason } else { best = trial }
@@ -146,7 +146,7 @@ public struct Compressor: Sendable {
       label: trial.recipe.label, top1: trial.answers.evaluation.top1,
       milliseconds: last.millisecondsAfter, bytes: trial.cost.fileBytes, chosen: true)
     return CompressionResult(
-      graph: trial.graph, recipe: trial.recipe, layers: trial.layers, before: cost,
+      graph: trial.graph, recipe: trial.recipe, layers: trial.notes.layers, before: cost,
       after: trial.cost, accuracyBefore: before.evaluation,
       accuracyAfter: trial.answers.evaluation,
       paired: PairedTest(before.hits, trial.answers.hits), speedBefore: speedBefore,
@@ -156,13 +156,18 @@ public struct Compressor: Sendable {
         classCount: validation.classCount, names: validation.classNames),
       candidates: varied
         ? tried.candidates(milliseconds: last.millisecondsBefore, chosen: chosen) : [],
-      histories: [])
+      histories: trial.notes.histories)
   }
 
   /// Applies the steps of a recipe, and judges nothing.
   ///
   /// - Throws: As the passes; `badInput` for settings out of range.
   public func apply(_ recipe: Recipe) throws -> (graph: Graph, layers: [LayerReport]) {
+    let made = try make(recipe)
+    return (made.graph, made.notes.layers)
+  }
+
+  private func make(_ recipe: Recipe) throws -> StageResult {
     try recipe.validate()
     var made = StageResult(graph: context.original)
     for (index, step) in recipe.steps.enumerated() {
@@ -173,13 +178,28 @@ public struct Compressor: Sendable {
         continue
       }
       log.notice("\(step.technique.rawValue): \(step.summary)")
-      let (next, layers) = try locating("technique \(step.technique.rawValue)") {
-        try step.technique.pass(step).apply(to: made.graph, context)
-      }
-      made = StageResult(graph: next, layers: made.layers + layers)
+      made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: made) }
       try stages?.save(made, steps)
     }
-    return (made.graph, made.layers)
+    return made
+  }
+
+  private func apply(_ step: CompressionStep, to before: StageResult) throws -> StageResult {
+    var notes = before.notes
+    let graph: Graph
+    if let pass = step.technique.pass(step) as? any TrainingPass {
+      let result = try pass.train(before.graph, context)
+      graph = result.graph
+      notes.layers += result.layers
+      if let history = result.history {
+        notes.histories.append(StageHistory(stage: step.technique.rawValue, history: history))
+      }
+    } else {
+      let (next, layers) = try step.technique.pass(step).apply(to: before.graph, context)
+      graph = next
+      notes.layers += layers
+    }
+    return StageResult(graph: graph, notes: notes)
   }
 
   /// The recipe at several strengths, the strongest first.

@@ -70,12 +70,16 @@ extension CompressionStep {
     case "temperature": temperature = try value.number()
     case "alpha": alpha = try value.number()
     default:
-      guard try decomposition.set(key, value) || quantization.set(key, value) else {
+      guard
+        try technique == .distill && distillation.set(key, value) || decomposition.set(key, value)
+          || quantization.set(key, value) || distillation.set(key, value)
+      else {
         throw SwiftletError(
           .badInput, "unknown setting '\(key)'",
           mend: "known are ratio, energy, calibrationImages, width, epochs, learningRate, "
             + "temperature, alpha, "
-            + (DecompositionSettings.keys + QuantizationSettings.keys).joined(separator: ", "))
+            + (DistillationSettings.keys + DecompositionSettings.keys + QuantizationSettings.keys)
+            .joined(separator: ", "))
       }
     }
   }

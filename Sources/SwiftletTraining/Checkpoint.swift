@@ -57,6 +57,7 @@ public struct CheckpointFile: Sendable {
   /// What the file says besides tensors.
   private struct Header: Codable {
     let settings: TrainingSettings
+    let objective: String
     let data: String
     let images: Int
     let epoch: Int
@@ -71,10 +72,14 @@ public struct CheckpointFile: Sendable {
 
   private static let headerKey = "swiftlet.training"
 
-  func save(_ state: TrainingState, _ settings: TrainingSettings, _ data: ImageDataset) throws {
+  func save(
+    _ state: TrainingState, _ settings: TrainingSettings, _ objective: any TrainingObjective,
+    _ data: ImageDataset
+  ) throws {
     let header = Header(
-      settings: settings, data: data.name, images: data.count, epoch: state.epoch,
-      batch: state.batch, lossSum: state.lossSum, correct: state.correct, seen: state.seen,
+      settings: settings, objective: objective.name, data: data.name, images: data.count,
+      epoch: state.epoch, batch: state.batch, lossSum: state.lossSum, correct: state.correct,
+      seen: state.seen,
       optimizerStep: state.optimizer.step, momentumProduct: state.optimizer.momentumProduct,
       history: state.history)
     var tensors: OrderedDictionary<String, AnyTensor> = [:]
@@ -93,14 +98,17 @@ public struct CheckpointFile: Sendable {
   /// The stored state, or `nil` if there is no file.
   ///
   /// - Throws: `badInput` if the file is damaged or of a run with other settings or data.
-  func load(for settings: TrainingSettings, _ data: ImageDataset) throws -> TrainingState? {
+  func load(
+    for settings: TrainingSettings, _ objective: any TrainingObjective, _ data: ImageDataset
+  ) throws -> TrainingState? {
     guard InputFile.exists(path) else { return nil }
     return try locating(path) {
       let file = try Safetensors(contentsOf: path)
       guard let text = file.metadata[Self.headerKey],
         let header = try? JSONDecoder().decode(Header.self, from: Data(text.utf8))
       else { throw SwiftletError(.badInput, "this is not a training checkpoint") }
-      guard header.settings == settings, header.data == data.name, header.images == data.count
+      guard header.settings == settings, header.objective == objective.name,
+        header.data == data.name, header.images == data.count
       else {
         throw SwiftletError(
           .badInput, "the checkpoint is of a run with other settings or data",

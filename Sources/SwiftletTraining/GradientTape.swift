@@ -5,21 +5,22 @@ import SwiftletKernels
 /// Reverse-mode differentiation of a graph.
 ///
 /// Runs the plan forward, keeping of each call just what its gradient reads, then walks back from
-/// the gradient of the loss to that of every trainable constant.
+/// the gradients of the loss with respect to some values to those of every trainable constant.
 public struct GradientTape<T: LayerElement>: Sendable {
   private let plan: Plan
   /// Slots of the constants that are trained.
   private let trainable: Set<Int>
   /// Slots whose value depends on a trained constant.
   private let differentiated: Set<Int>
-  private let output: Int
+  /// Slots of what the loss reads: the graph's outputs.
+  private let outputs: [Int]
 
   /// What one pass forward and back leaves.
   public struct Result: Sendable {
     public var loss: Double
     /// The first output of the graph.
     public let output: Tensor<T>
-    /// Gradients of the loss by constant name.
+    /// Gradients of the loss by name of constant, or of input if those were asked for.
     public var gradients: [String: Tensor<T>]
     /// New values of running statistics by constant name.
     public let updates: [String: Tensor<T>]
@@ -32,11 +33,13 @@ public struct GradientTape<T: LayerElement>: Sendable {
     let call: ForwardCall<T>
   }
 
+  /// - Parameter inputs: Names of inputs whose gradients are wanted too.
   /// - Throws: `unsupported` if a trained constant reaches the output only through an operator
   ///   without a gradient, or if the graph has no trainable constants.
-  public init(_ plan: Plan) throws {
+  public init(_ plan: Plan, inputs: Set<String> = []) throws {
     self.plan = plan
-    trainable = Self.trainableSlots(plan)
+    trainable = Self.trainableSlots(plan).union(
+      plan.inputs.filter { inputs.contains($0.info.name) }.map(\.slot))
     var reached = trainable
     for step in plan.steps where step.inputs.contains(where: { $0.map(reached.contains) ?? false })
     {
@@ -53,7 +56,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
         .unsupported, "the model's output depends on no fp32 weights",
         mend: "train the float model and compress it afterwards")
     }
-    output = first.slot
+    outputs = plan.outputs.map(\.slot)
   }
 
   private static func trainableSlots(_ plan: Plan) -> Set<Int> {
@@ -79,10 +82,11 @@ public struct GradientTape<T: LayerElement>: Sendable {
   ///
   /// - Parameters:
   ///   - parameters: Values that replace the constants of the same name.
-  ///   - loss: Loss and its gradient, from the graph's first output.
+  ///   - loss: Loss and its gradients with respect to the graph's outputs, in their order; `nil`
+  ///     stands for zeros.
   public func run(
     _ inputs: [String: AnyTensor], parameters: [String: Tensor<T>], pool: ThreadPool, seed: UInt64,
-    loss: (Tensor<T>) throws -> (value: Double, gradient: Tensor<T>)
+    loss: ([Tensor<T>]) throws -> (value: Double, gradients: [Tensor<T>?])
   ) throws -> Result {
     var values = try plan.bind(inputs)
     for slot in plan.constants.keys {
@@ -96,11 +100,12 @@ public struct GradientTape<T: LayerElement>: Sendable {
       )
       if let record = try forward(step, &values, &updates, context) { records.append(record) }
     }
-    let result: Tensor<T> = try values[output]!.require()
-    let (value, slope) = try loss(result)
+    let results: [Tensor<T>] = try outputs.map { try values[$0]!.require() }
+    values.removeAll()
+    let (value, slopes) = try loss(results)
     let gradients = try backward(
-      &records, slope, ExecutionContext(pool: pool, isTraining: true, seed: seed))
-    return Result(loss: value, output: result, gradients: gradients, updates: updates)
+      &records, slopes, ExecutionContext(pool: pool, isTraining: true, seed: seed))
+    return Result(loss: value, output: results[0], gradients: gradients, updates: updates)
   }
 
   private func forward(
@@ -146,9 +151,12 @@ public struct GradientTape<T: LayerElement>: Sendable {
   }
 
   private func backward(
-    _ records: inout [Record], _ slope: Tensor<T>, _ context: ExecutionContext
+    _ records: inout [Record], _ slopes: [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [String: Tensor<T>] {
-    var gradients: [Int: Tensor<T>] = [output: slope]
+    var gradients: [Int: Tensor<T>] = [:]
+    for (slot, slope) in zip(outputs, slopes) {
+      if let slope { gradients[slot] = slope }
+    }
     // Each record is dropped once used, so that memory shrinks on the way back.
     while let record = records.popLast() {
       guard let outgoing = gradients.removeValue(forKey: record.step.outputs[0]) else { continue }

@@ -13,7 +13,9 @@ struct ShardedPass: Sendable {
   let tape: GradientTape<Float>
   let inputName: String
   let preprocessing: Preprocessing
-  let objective: Trainer.Objective
+  let objective: any TrainingObjective
+  /// How much of the run is done, 0 to below 1.
+  let progress: Double
   let pool: ThreadPool
 
   /// What a pass leaves: the mean loss over the batch, its gradients, and right answers.
@@ -63,17 +65,27 @@ struct ShardedPass: Sendable {
     let input = preprocessing.batch(data, indices, moves: moves, pool: pool)
     let labels = indices.map { data.labels[$0] }
     let share = Float(indices.count) / Float(total)
+    var own: [String: Tensor<Float>] = [:]
     let pass = try tape.run(
       [inputName: AnyTensor(input)], parameters: parameters, pool: pool, seed: seed
-    ) { logits in
-      try data.checkClasses(of: logits, images: labels.count)
-      let (value, gradient) = try objective(logits, labels, input)
+    ) { outputs in
+      let watched = objective.watched
+      try data.checkClasses(of: outputs[0], images: labels.count)
+      var result = try objective.evaluate(
+        ObjectiveInput(
+          logits: outputs[0],
+          values: Dictionary(uniqueKeysWithValues: zip(watched, outputs.dropFirst())),
+          labels: labels, indices: indices, input: input, progress: progress,
+          parameters: parameters))
       // The objective is a mean over the shard; its part of the batch's mean is smaller.
-      return (value * Double(share), share == 1 ? gradient : gradient.map { $0 * share })
+      result.scale(by: Double(share))
+      own = result.parameters
+      return (result.value, [result.logits] + watched.map { result.values[$0] })
     }
     var counts = Evaluation.Counts()
     counts.add(pass.output, labels)
     return Result(
-      loss: pass.loss, correct: counts.first, gradients: pass.gradients, updates: pass.updates)
+      loss: pass.loss, correct: counts.first,
+      gradients: pass.gradients.merging(own) { gradient, _ in gradient }, updates: pass.updates)
   }
 }

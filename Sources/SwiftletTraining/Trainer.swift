@@ -10,18 +10,11 @@ public import SwiftletGraph
 /// so that a run that is resumed from a checkpoint continues bit for bit as if it had never
 /// stopped.
 public struct Trainer: Sendable {
-  /// What is minimised: the loss and its gradient for a batch, from the model's logits, the labels
-  /// and the model's input.
-  public typealias Objective =
-    @Sendable (
-      _ logits: Tensor<Float>, _ labels: [Int], _ input: Tensor<Float>
-    ) throws -> (value: Double, gradient: Tensor<Float>)
-
   private let graph: Graph
   private let training: ImageDataset
   private let validation: ImageDataset
   private let settings: TrainingSettings
-  private let objective: Objective
+  private let objective: any TrainingObjective
   private let pool: ThreadPool
   private let checkpoint: CheckpointFile?
   private let preprocessing: Preprocessing
@@ -31,14 +24,14 @@ public struct Trainer: Sendable {
   private let log = Logger.swiftlet("training")
 
   /// - Parameters:
-  ///   - objective: `nil` for cross-entropy with the settings' label smoothing.
+  ///   - objective: `nil` for the labels, with the settings' label smoothing.
   ///   - checkpoint: Where progress is kept; if the file exists and `resumes` is true, training
   ///     goes on from there.
   /// - Throws: `unsupported` if the graph cannot be trained, `badInput` if it does not fit the
   ///   data or the checkpoint is of another run.
   public init(
     _ graph: Graph, training: ImageDataset, validation: ImageDataset, settings: TrainingSettings,
-    objective: Objective? = nil, threads: ThreadPool = .available,
+    objective: (any TrainingObjective)? = nil, threads: ThreadPool = .available,
     checkpoint: CheckpointFile? = nil, resumes: Bool = false
   ) throws {
     guard settings.epochs >= 1, settings.batch >= 1, training.count > 0 else {
@@ -50,17 +43,26 @@ public struct Trainer: Sendable {
     self.training = training
     self.validation = validation
     self.settings = settings
-    let crossEntropy = CrossEntropy(labelSmoothing: settings.labelSmoothing)
-    self.objective = objective ?? { logits, labels, _ in crossEntropy(logits, labels) }
+    let objective = objective ?? LabelObjective(labelSmoothing: settings.labelSmoothing)
+    self.objective = objective
     pool = threads
     self.checkpoint = checkpoint
     preprocessing = try Preprocessing.stored(in: graph, images: training)
-    let plan = try Plan(graph.withLogitsOutput())
+    let plan = try Plan(graph.showing(objective.watched))
     tape = try GradientTape(plan)
     inputName = plan.inputs[0].info.name
+    let values: OrderedDictionary<String, Tensor<Float>> = graph.initializers.compactMapValues {
+      $0.typed()
+    }
+    if let name = objective.parameters.keys.first(where: { values[$0] != nil }) {
+      throw SwiftletError(.badInput, "the model has a tensor '\(name)', which training needs")
+    }
     state = TrainingState(
-      values: graph.initializers.compactMapValues { $0.typed() }, optimizer: settings.optimizer)
-    if resumes, let checkpoint, let stored = try checkpoint.load(for: settings, training) {
+      values: values.merging(objective.parameters) { value, _ in value },
+      optimizer: settings.optimizer)
+    if resumes, let checkpoint,
+      let stored = try checkpoint.load(for: settings, objective, training)
+    {
       try stored.check(against: state)
       state = stored
       log.notice("resuming \(checkpoint.path) at epoch \(state.epoch + 1), batch \(state.batch)")
@@ -118,7 +120,7 @@ public struct Trainer: Sendable {
     let moves = settings.augmentation.moves(count: indices.count, using: &generator)
     let pass = try ShardedPass(
       tape: tape, inputName: inputName, preprocessing: preprocessing, objective: objective,
-      pool: pool
+      progress: Double(step) / Double(stepsPerEpoch * settings.epochs), pool: pool
     ).run(
       training, indices, moves, parameters: state.values,
       seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)
@@ -162,11 +164,13 @@ public struct Trainer: Sendable {
     try save()
   }
 
-  private func save() throws { try checkpoint?.save(state, settings, training) }
+  private func save() throws { try checkpoint?.save(state, settings, objective, training) }
 
   private func trainedGraph() -> Graph {
     var result = graph
-    for (name, tensor) in state.values { result.initializers[name] = .float32(tensor) }
+    for name in graph.initializers.keys {
+      if let tensor = state.values[name] { result.initializers[name] = .float32(tensor) }
+    }
     preprocessing.store(in: &result)
     return result
   }
@@ -178,5 +182,25 @@ public struct Trainer: Sendable {
     static let order: UInt64 = 1
     static let moves: UInt64 = 2
     static let layers: UInt64 = 3
+  }
+}
+
+extension Graph {
+  /// The graph with its logits and then the given values as outputs.
+  ///
+  /// - Throws: `badInput` naming a value that no node computes.
+  package func showing(_ values: [String]) throws -> Graph {
+    var graph = withLogitsOutput()
+    graph.outputs = Array(graph.outputs.prefix(1))
+    for name in values {
+      guard graph.producer(of: name) != nil else {
+        throw SwiftletError(.badInput, "the model computes no value '\(name)'")
+      }
+      if !graph.outputs.contains(where: { $0.name == name }) {
+        // Its shape is whatever it turns out to be.
+        graph.outputs.append(ValueInfo(name, .float32, []))
+      }
+    }
+    return graph
   }
 }

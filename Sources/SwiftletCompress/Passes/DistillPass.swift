@@ -1,39 +1,111 @@
+import Logging
 import SwiftletCore
+import SwiftletFormats
 import SwiftletGraph
-import SwiftletRuntime
 import SwiftletTraining
 
 /// Trains a student to give the teacher's answers.
 ///
-/// The teacher is the model before any compression. The student is a narrower copy of it, or, after
-/// other techniques, what they have made: then distillation recovers what they have lost.
+/// The teacher is the model before any compression. The student is a narrower or shallower copy of it,
+/// a network of the user's, or, after other techniques, what they have made: then distillation recovers
+/// what they have lost. With `alpha` 0 and no other term there is no teacher: the student learns from
+/// the labels alone, which is what distillation has to be better than.
 ///
-/// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531.
-struct DistillPass: CompressionPass {
+/// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; the other terms name theirs.
+struct DistillPass: TrainingPass {
   private let step: CompressionStep
+  private let log = Logger.swiftlet("distill")
 
   init(_ step: CompressionStep) { self.step = step }
 
-  func apply(
-    to graph: Graph, _ context: CompressionContext
-  ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let isRecovery = graph.nodes != context.original.nodes
-    let student = isRecovery ? graph : try PrunePass(step).apply(to: graph, context).graph
-    let teacher = try Session(context.original.withLogitsOutput(), threads: context.threads)
-    let loss = DistillationLoss(temperature: step.temperature, alpha: step.alpha)
-    var settings = TrainingSettings(epochs: step.epochs, seed: context.seed)
-    settings.schedule = LearningRateSchedule(.cosine, rate: step.learningRate)
-    var trainer = try Trainer(
-      student, training: try context.training, validation: try context.validation,
-      settings: settings,
-      objective: { logits, labels, input in
-        loss(logits, teacher: try teacher.run(input), labels)
-      }, threads: context.threads)
-    let trained = try trainer.run(progress: context.progress).graph
-    let remark = isRecovery ? "recovered by distillation" : "width \(step.width) of the teacher"
+  func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
+    let student = try StudentModel(step, from: graph, context)
+    let (trained, history) = try taught(student.graph, context)
     let layers = trained.nodes.filter { WeightedLayer.operators.contains($0.opType) }.map {
-      LayerReport($0, .distill, changed: true, remark)
+      LayerReport($0, .distill, changed: true, student.remark)
     }
-    return (trained, layers)
+    return TrainedResult(graph: trained, layers: layers, history: history)
+  }
+
+  private func taught(
+    _ student: Graph, _ context: CompressionContext
+  ) throws -> (graph: Graph, history: TrainingHistory) {
+    let settings = step.distillation
+    let training = settings.training(
+      epochs: step.epochs, learningRate: step.learningRate, seed: context.seed)
+    let images = try context.training
+    let labelled = settings.labels.map { min($0, images.count) }
+    guard step.alpha > 0 || settings.hints > 0 || settings.attention > 0 || settings.adversarial > 0
+    else {
+      // Nobody labels the other images.
+      var trainer = try Trainer(
+        student, training: labelled.map { images.slice(0..<$0) } ?? images,
+        validation: context.validation, settings: training, threads: context.threads)
+      return try trainer.run(progress: context.progress)
+    }
+    let lesson = try Lesson(step, student: student, labelled: labelled, context)
+    var teacher = try TeacherOutputs(
+      context.original, values: Distiller.teacherValues(lesson.terms), threads: context.threads)
+    if let folder = settings.teacherCache {
+      let decision =
+        training.augmentation == .none
+        ? try TeacherCache(folder: folder).serve(
+          &teacher, context.original, images, epochs: step.epochs, threads: context.threads,
+          progress: context.progress)
+        : "the teacher runs in every epoch: images are augmented"
+      log.notice("\(decision)")
+    }
+    var trainer = try Trainer(
+      lesson.adapters.graph, training: images, validation: context.validation, settings: training,
+      objective: Distiller(teacher, lesson.terms), threads: context.threads)
+    let (trained, history) = try trainer.run(progress: context.progress)
+    return (lesson.adapters.dropped(from: trained), history)
+  }
+}
+
+/// What a student is taught by: the terms that the settings ask for, and the adapters that they need.
+private struct Lesson {
+  let adapters: FeatureAdapters
+  private(set) var terms: [any DistillationTerm]
+
+  init(
+    _ step: CompressionStep, student: Graph, labelled: Int?, _ context: CompressionContext
+  ) throws {
+    let settings = step.distillation
+    terms = [
+      LogitTerm(
+        DistillationLoss(temperature: step.temperature, alpha: step.alpha), labelled: labelled)
+    ]
+    let comparesFeatures = settings.hints > 0 || settings.attention > 0
+    let matches =
+      comparesFeatures
+      ? try FeatureMatching(student: student, teacher: context.original).matches(settings.layers)
+      : []
+    let adapted = settings.hints > 0 ? matches : []
+    adapters = FeatureAdapters(
+      student, adapted.map(\.pair), channels: adapted.map(\.channels), seed: context.seed)
+    if settings.hints > 0 {
+      terms.append(FeatureTerm(.hints, weight: settings.hints, adapters.pairs))
+    }
+    if settings.attention > 0 {
+      guard matches.allSatisfy({ $0.student.rank >= 3 }) else {
+        throw SwiftletError(
+          .unsupported, "attention is over positions, and the features have none",
+          mend: "use hints instead")
+      }
+      terms.append(FeatureTerm(.attention, weight: settings.attention, matches.map(\.pair)))
+    }
+    guard settings.adversarial > 0 else { return }
+    let classes = try FeatureMatching.classes(of: context.original)
+    terms.append(
+      try AdversarialTerm(
+        weight: settings.adversarial, nil, channels: classes, rank: 2, seed: context.seed))
+    // The features nearest to the answer are judged too, where hints make them comparable.
+    if let last = adapters.pairs.last, let match = adapted.last, match.channels.rank != 3 {
+      terms.append(
+        try AdversarialTerm(
+          weight: settings.adversarial, last, channels: match.channels.teacher,
+          rank: match.channels.rank, seed: context.seed))
+    }
   }
 }

@@ -32,10 +32,10 @@ public struct StageStore: Sendable {
   func load(_ steps: ArraySlice<CompressionStep>) throws -> StageResult? {
     let path = try path(steps)
     guard let bytes = try? InputFile.read("\(path).json", limit: 1 << 28),
-      let layers = try? JSONDecoder().decode([LayerReport].self, from: Data(bytes)),
+      let notes = try? JSONDecoder().decode(StageNotes.self, from: Data(bytes)),
       let graph = try? ONNXFile.read("\(path).onnx")
     else { return nil }
-    return StageResult(graph: graph, layers: layers)
+    return StageResult(graph: graph, notes: notes)
   }
 
   /// - Throws: `badInput` if the folder cannot be written to.
@@ -50,9 +50,9 @@ public struct StageStore: Sendable {
     }
     let path = try path(steps)
     try ONNXFile.write(result.graph, to: "\(path).onnx")
-    // The reports last: they say that the model is whole.
+    // The notes last: they say that the model is whole.
     try AtomicFile.write(
-      String(decoding: JSONEncoder().encode(result.layers), as: UTF8.self), to: "\(path).json")
+      String(decoding: JSONEncoder().encode(result.notes), as: UTF8.self), to: "\(path).json")
   }
 
   /// Deletes the folder, once what it was for is done.
@@ -62,5 +62,11 @@ public struct StageStore: Sendable {
 /// What the steps of a recipe have made so far.
 struct StageResult {
   let graph: Graph
+  var notes = StageNotes()
+}
+
+/// What was done to make it.
+struct StageNotes: Codable {
   var layers: [LayerReport] = []
+  var histories: [StageHistory] = []
 }

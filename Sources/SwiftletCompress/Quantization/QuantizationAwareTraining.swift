@@ -19,7 +19,7 @@ struct QuantizationAwareTraining {
   /// - Throws: As ``StaticQuantization`` and ``Trainer``.
   func apply(
     to graph: Graph, _ source: CalibrationSource
-  ) throws -> (graph: Graph, layers: [LayerReport]) {
+  ) throws -> TrainedResult {
     let quantization = StaticQuantization(
       settings: settings, threads: context.threads, progress: context.progress)
     let draft = try quantization.draft(of: graph, source)
@@ -31,8 +31,9 @@ struct QuantizationAwareTraining {
     var trainer = try Trainer(
       network.graph, training: try context.training, validation: try context.validation,
       settings: training, threads: context.threads)
-    let trained = try trainer.run(progress: context.progress).graph
-    return try network.quantized(trained)
+    let (trained, history) = try trainer.run(progress: context.progress)
+    let (quantized, layers) = try network.quantized(trained)
+    return TrainedResult(graph: quantized, layers: layers, history: history)
   }
 }
 

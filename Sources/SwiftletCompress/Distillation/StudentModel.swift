@@ -1,0 +1,92 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import SwiftletTraining
+
+/// The network that learns from the teacher.
+struct StudentModel {
+  let graph: Graph
+  /// What it is, for a person.
+  let remark: String
+
+  /// - Parameter graph: What the steps before have made of the teacher.
+  /// - Throws: `unsupported` if the teacher cannot be scaled; `badInput` if the user's student cannot
+  ///   be read, or takes other images than the teacher.
+  init(_ step: CompressionStep, from graph: Graph, _ context: CompressionContext) throws {
+    let settings = step.distillation
+    let teacher = context.original
+    if let path = settings.student {
+      self.graph = try locating(path) {
+        try Self.prepared(ONNXFile.read(path), like: teacher, context)
+      }
+      remark = "\(path), taught by the model"
+      return
+    }
+    guard graph.nodes == teacher.nodes && graph.initializers == teacher.initializers else {
+      self.graph = graph
+      remark = "recovered by distillation"
+      return
+    }
+    var student = try ShallowStudent.make(from: graph, depth: settings.depth)
+    if step.width < 1 { student = try PrunePass(step).apply(to: student, context).graph }
+    if settings.fresh { student = try student.reinitialized(seed: context.seed) }
+    self.graph = student
+    remark =
+      "width \(step.width)" + (settings.depth < 1 ? ", depth \(settings.depth)" : "")
+      + " of the teacher"
+  }
+
+  /// The user's student, taking the images as the teacher takes them.
+  private static func prepared(
+    _ student: Graph, like teacher: Graph, _ context: CompressionContext
+  ) throws -> Graph {
+    var student = student
+    let images = try context.training
+    let wanted = try Preprocessing.stored(in: teacher, images: images)
+    if student.metadata[Preprocessing.metadataKey] == nil { wanted.store(in: &student) }
+    let own = try? Preprocessing.stored(in: student, images: images)
+    guard own == wanted else {
+      throw SwiftletError(
+        .badInput, "the student takes other images than the teacher",
+        mend: "both must have the same input size and preprocessing")
+    }
+    return student
+  }
+}
+
+extension Graph {
+  /// The graph with new weights: uniform within ±1/√fan-in (He et al. 2015 with a = √5), biases too.
+  /// Normalization begins as the identity.
+  ///
+  /// - Throws: `unsupported` if there are layers whose weights are no fp32 constants.
+  func reinitialized(seed: UInt64) throws -> Graph {
+    var graph = self
+    for (index, node) in nodes.enumerated() {
+      var generator = RandomGenerator(seed: seed, stream: 13, UInt64(index))
+      func fill(_ position: Int, _ make: (Shape) -> Tensor<Float>) throws {
+        guard node.inputs.count > position, !node.inputs[position].isEmpty else { return }
+        let tensor = try graph.weight(node.inputs[position])
+        graph.initializers[node.inputs[position]] = .float32(make(tensor.shape))
+      }
+      switch node.opType {
+      case "MatMul" where initializers[node.inputs[1]] == nil: break
+      case "Conv", "Gemm", "MatMul":
+        let shape = try weight(node.inputs[1]).shape
+        let isTransposed = try node.int("transB", default: 0) != 0
+        let readsRows = node.opType != "Conv" && !isTransposed
+        let fanIn = readsRows ? shape[shape.rank - 2] : shape.count(of: 1..<shape.rank)
+        let bound = 1 / Double(max(1, fanIn)).squareRoot()
+        for position in [1, 2] {
+          try fill(position) { Tensor($0, uniformIn: -bound...bound, using: &generator) }
+        }
+      case "BatchNormalization":
+        for (position, value) in [Float(1), 0, 0, 1].enumerated() {
+          try fill(position + 1) { Tensor($0, repeating: value) }
+        }
+      default: break
+      }
+    }
+    return graph
+  }
+}

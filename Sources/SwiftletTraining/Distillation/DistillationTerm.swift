@@ -1,0 +1,128 @@
+public import OrderedCollections
+public import SwiftletCore
+
+/// One reason for a student to become like its teacher: a loss between values of both.
+public protocol DistillationTerm: Sendable {
+  /// Names of the student's values that are looked at, besides its logits.
+  var studentValues: [String] { get }
+  /// The same of the teacher.
+  var teacherValues: [String] { get }
+  /// First values of parameters of the term's own; see ``TrainingObjective/parameters``.
+  var parameters: OrderedDictionary<String, Tensor<Float>> { get }
+  /// What tells terms of the same kind apart: their settings, for checkpoints.
+  var summary: String { get }
+
+  /// The loss, weighted, and its gradients.
+  func evaluate(_ part: ObjectiveInput, _ teacher: TeacherOutputs.Part) throws -> ObjectiveResult
+}
+
+extension DistillationTerm {
+  public var studentValues: [String] { [] }
+  public var teacherValues: [String] { [] }
+  public var parameters: OrderedDictionary<String, Tensor<Float>> { [:] }
+}
+
+/// A value of the student and the one of the teacher that it is to be like.
+public struct FeaturePair: Sendable, Codable, Equatable {
+  public let student: String
+  public let teacher: String
+
+  public init(student: String, teacher: String) {
+    self.student = student
+    self.teacher = teacher
+  }
+}
+
+/// Logits: the teacher's softened probabilities, and the labels.
+public struct LogitTerm: DistillationTerm {
+  private let loss: DistillationLoss
+  private let labelled: Int?
+
+  /// - Parameter labelled: How many of the training images, from the first, have labels; `nil`: all.
+  public init(_ loss: DistillationLoss, labelled: Int? = nil) {
+    self.loss = loss
+    self.labelled = labelled
+  }
+
+  public var summary: String {
+    "logits T=\(loss.temperature) alpha=\(loss.alpha) labels=\(labelled.map(String.init) ?? "all")"
+  }
+
+  public func evaluate(
+    _ part: ObjectiveInput, _ teacher: TeacherOutputs.Part
+  ) throws -> ObjectiveResult {
+    guard teacher.logits.shape == part.logits.shape else {
+      throw SwiftletError(
+        .badInput,
+        "the teacher answers with \(teacher.logits.shape), the student with \(part.logits.shape)",
+        mend: "both must know the same classes")
+    }
+    let (value, gradient) = loss(
+      part.logits, teacher: teacher.logits, part.labels,
+      isLabelled: labelled.map { count in part.indices.map { $0 < count } })
+    return ObjectiveResult(value: value, logits: gradient)
+  }
+}
+
+/// Features inside of both networks: by ``HintLoss`` or ``AttentionLoss``.
+///
+/// Where channels differ, hints are taken behind the student's adapter; see ``FeatureAdapters``.
+/// They help to start, and stand in the way of the student's own solution in the end: their weight
+/// falls to 0 along half a cosine over the run.
+public struct FeatureTerm: DistillationTerm {
+  public enum Kind: String, Sendable, Codable {
+    case hints
+    case attention
+  }
+
+  private let kind: Kind
+  private let weight: Double
+  private let pairs: [FeaturePair]
+
+  public init(_ kind: Kind, weight: Double, _ pairs: [FeaturePair]) {
+    self.kind = kind
+    self.weight = weight
+    self.pairs = pairs
+  }
+
+  public var studentValues: [String] { pairs.map(\.student) }
+  public var teacherValues: [String] { pairs.map(\.teacher) }
+  public var summary: String {
+    "\(kind.rawValue) \(weight) "
+      + pairs.map { "\($0.student):\($0.teacher)" }.joined(separator: ",")
+  }
+
+  public func evaluate(
+    _ part: ObjectiveInput, _ teacher: TeacherOutputs.Part
+  ) throws -> ObjectiveResult {
+    let share = weight * CosineFade.factor(part.progress) / Double(pairs.count)
+    var result = ObjectiveResult()
+    for pair in pairs {
+      guard let student = part.values[pair.student], let target = teacher.values[pair.teacher],
+        Self.fits(student.shape, target.shape, kind)
+      else {
+        throw SwiftletError(
+          .badInput, "the features do not fit each other", at: "\(pair.student):\(pair.teacher)")
+      }
+      let (value, gradient) =
+        switch kind {
+        case .hints: HintLoss()(student, teacher: target)
+        case .attention: AttentionLoss()(student, teacher: target)
+        }
+      var one = ObjectiveResult(value: value)
+      one.values[pair.student] = gradient
+      result.add(one, weight: share)
+    }
+    return result
+  }
+
+  private static func fits(_ student: Shape, _ teacher: Shape, _ kind: Kind) -> Bool {
+    switch kind {
+    case .hints: student == teacher && student.rank >= 2
+    case .attention:
+      student.rank == teacher.rank && student.rank >= 3
+        && (student.rank == 3
+          ? student[1] == teacher[1] : student.dimensions[2...] == teacher.dimensions[2...])
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import Glibc
+import OrderedCollections
+public import SwiftletCore
+public import SwiftletFormats
+public import SwiftletGraph
+
+/// A teacher's answers to all training images, in a file.
+///
+/// Named by hashes of teacher, images, preprocessing and the values asked for: what was computed for
+/// something else is never read. Of no use while images are augmented, for then none comes twice.
+public struct TeacherCache: Sendable {
+  private let folder: String
+  /// More bytes than this are not kept: they are held in memory while training.
+  private let limit: Int
+  private static let keyName = "swiftlet.teacher"
+  private static let probeSize = 256
+
+  public init(folder: String, limit: Int = 1 << 30) {
+    self.folder = folder
+    self.limit = limit
+  }
+
+  /// Lets the teacher answer from the file: an older one, or a new one if making it pays.
+  ///
+  /// It pays if running the teacher once, writing the answers and looking them up in every epoch
+  /// takes less time than running the teacher in every epoch, as measured with some images.
+  ///
+  /// - Returns: What was decided and why, for a person.
+  /// - Throws: `io` if the folder cannot be written; what the teacher throws. A damaged file is made
+  ///   anew.
+  public func serve(
+    _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, epochs: Int,
+    threads: ThreadPool, progress: Progress.Handler? = nil
+  ) throws -> String {
+    let preprocessing = try Preprocessing.stored(in: teacher, images: data)
+    let key = try Self.key(teacher, data, preprocessing, outputs.names)
+    let path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
+    if let rows = Self.read(path, key, outputs.names, data.count) {
+      outputs.use(rows)
+      return "answers of the teacher read from \(path)"
+    }
+    func batch(_ range: Range<Int>) throws -> [Tensor<Float>] {
+      try outputs.run(preprocessing.batch(data, Array(range), pool: threads))
+    }
+    let probe = 0..<min(Self.probeSize, data.count)
+    let sample = try batch(probe)
+    let bytes = sample.reduce(0) { $0 + 4 * $1.shape.count } * data.count / probe.count
+    guard bytes <= limit else {
+      return "the teacher runs in every epoch: its answers take \(bytes >> 20) MB"
+    }
+    let run = try Self.seconds { _ = try batch(probe) }
+    let write = try Self.seconds { try Self.write(sample, outputs.names, key, "\(path).probe") }
+    unsafe unlink("\(path).probe")
+    let look = Self.seconds { _ = sample.map { $0.rows(Array(probe)) } }
+    guard run + write + Double(epochs) * look < Double(epochs) * run else {
+      return "the teacher runs in every epoch: \(epochs) epoch(s) do not pay for a file"
+    }
+    let whole = try Self.rows(data.count, batch, progress)
+    try Self.write(whole, outputs.names, key, path)
+    outputs.use(whole)
+    return
+      "answers of the teacher kept in \(path): \(bytes >> 10) kB, \(Int(run / max(look, 1e-9)))"
+      + " times as fast as running it"
+  }
+
+  /// The answers to all images.
+  private static func rows(
+    _ count: Int, _ batch: (Range<Int>) throws -> [Tensor<Float>], _ progress: Progress.Handler?
+  ) throws -> [Tensor<Float>] {
+    var whole: [Tensor<Float>] = []
+    for start in stride(from: 0, to: count, by: probeSize) {
+      let range = start..<min(start + probeSize, count)
+      let parts = try batch(range)
+      if whole.isEmpty {
+        whole = parts.map { Tensor(zeros: $0.shape.replacing(axis: 0, with: count)) }
+      }
+      for (index, part) in parts.enumerated() {
+        let packed = part.contiguous()
+        var target = whole[index].mutableSpan
+        target.copy(packed.span, to: start * (packed.shape.count / range.count))
+      }
+      try progress?(Progress("teacher", completed: range.upperBound, total: count))
+    }
+    return whole
+  }
+
+  private static func key(
+    _ teacher: Graph, _ data: ImageDataset, _ preprocessing: Preprocessing, _ names: [String]
+  ) throws -> String {
+    Digest.sha256(
+      "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
+        + "\(preprocessing) \(names)")
+  }
+
+  private static func write(
+    _ rows: [Tensor<Float>], _ names: [String], _ key: String, _ path: String
+  ) throws {
+    let tensors = OrderedDictionary(
+      uniqueKeysWithValues: zip(names, rows.map(AnyTensor.init)))
+    try Safetensors(tensors: tensors, metadata: [keyName: key]).write(to: path)
+  }
+
+  /// The stored answers; `nil` if there are none, or the file is damaged or of something else.
+  private static func read(
+    _ path: String, _ key: String, _ names: [String], _ count: Int
+  ) -> [Tensor<Float>]? {
+    guard InputFile.exists(path), let file = try? Safetensors(contentsOf: path),
+      file.metadata[keyName] == key
+    else { return nil }
+    let rows = names.compactMap { name -> Tensor<Float>? in
+      guard let tensor: Tensor<Float> = file.tensors[name]?.typed(), tensor.shape.rank >= 1,
+        tensor.shape[0] == count
+      else { return nil }
+      return tensor.contiguous()
+    }
+    return rows.count == names.count ? rows : nil
+  }
+
+  private static func seconds(_ body: () throws -> Void) rethrows -> Double {
+    let clock = ContinuousClock()
+    let start = clock.now
+    try body()
+    return start.duration(to: clock.now) / .seconds(1)
+  }
+}

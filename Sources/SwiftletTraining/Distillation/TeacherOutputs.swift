@@ -1,0 +1,70 @@
+public import SwiftletCore
+public import SwiftletGraph
+import SwiftletRuntime
+
+/// What a teacher says to the images that a student learns from: run anew each time, or looked up.
+public struct TeacherOutputs: Sendable {
+  /// The answers to a part of a batch.
+  public struct Part: Sendable {
+    /// N×classes.
+    public let logits: Tensor<Float>
+    /// Values inside of the teacher, by name.
+    public let values: [String: Tensor<Float>]
+
+    public init(logits: Tensor<Float>, values: [String: Tensor<Float>] = [:]) {
+      self.logits = logits
+      self.values = values
+    }
+  }
+
+  let session: Session
+  let inputName: String
+  /// The logits' name, then those of the values that were asked for.
+  let names: [String]
+  /// The answers to all training images, in the order of `names`, if they were looked up.
+  private(set) var rows: [Tensor<Float>]?
+
+  /// - Parameter values: Names of the values that are wanted besides the logits.
+  /// - Throws: `unsupported` or `badInput` if the teacher cannot be run, or does not compute them.
+  public init(_ teacher: Graph, values: [String], threads: ThreadPool) throws {
+    guard teacher.dataInputs.count == 1, let output = teacher.withLogitsOutput().outputs.first
+    else {
+      throw SwiftletError(
+        .unsupported, "a teacher takes one batch of images and answers with logits")
+    }
+    let graph = try teacher.showing(values)
+    session = try Session(graph, threads: threads)
+    inputName = teacher.dataInputs[0].name
+    names = [output.name] + values.filter { $0 != output.name }
+  }
+
+  /// Answers by these rows from now on: one for each training image.
+  mutating func use(_ rows: [Tensor<Float>]) { self.rows = rows }
+
+  func run(_ input: Tensor<Float>) throws -> [Tensor<Float>] {
+    let results = try session.run([inputName: AnyTensor(input)])
+    return try names.map { name in
+      try locating("the teacher's '\(name)'") { try results[name]!.require() }
+    }
+  }
+
+  func answers(to part: ObjectiveInput) throws -> Part {
+    let results = try rows.map { $0.map { $0.rows(part.indices) } } ?? run(part.input)
+    return Part(
+      logits: results[0], values: Dictionary(uniqueKeysWithValues: zip(names, results)))
+  }
+}
+
+extension Tensor {
+  /// The given rows (axis 0) of a packed tensor, copied.
+  func rows(_ indices: [Int]) -> Tensor {
+    var result = Tensor(uninitialized: shape.replacing(axis: 0, with: indices.count))
+    let length = shape.count(of: 1..<shape.rank)
+    var target = result.mutableSpan
+    for (position, index) in indices.enumerated() {
+      target.copy(
+        span.extracting(index * length..<(index + 1) * length), to: position * length)
+    }
+    return result
+  }
+}
