@@ -165,7 +165,7 @@ final class Request: @unchecked Sendable {
   /// Makes the result packed, and moves it outside of the caller's memory.
   private func makeOwned(_ result: inout AnyTensor) {
     result = result.contiguous
-    for unsafe memory in unsafe boundMemory where unsafe result.lies(in: memory) {
+    for unsafememory in unsafe boundMemory where unsafe result.lies(in: memory) {
       result = result.copied
       return
     }

@@ -3,7 +3,7 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
   /// Without training: low-rank convolutions where they save time here, then int8. Seconds, and no
   /// labels needed.
   case fast
-  /// Half of the channels, what is left learns from the whole model, then int8 with quantization in
+  /// Less than half of the channels, what is left learns from the whole model, then int8 with quantization in
   /// the loop. Minutes.
   case balanced
   /// A third of the channels, a longer lesson, int8.
@@ -16,7 +16,7 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
       factors.ratio = 0.7
       factors.decomposition.precision = .int8
       return Recipe([factors, CompressionStep(.quantize)])
-    case .balanced: return Self.narrowed(width: 0.47, epochs: 6)
+    case .balanced: return Self.narrowed(width: 0.43, epochs: 6)
     case .smallest: return Self.narrowed(width: 0.33, epochs: 10)
     }
   }
