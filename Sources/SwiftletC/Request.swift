@@ -165,10 +165,7 @@ final class Request: @unchecked Sendable {
   /// Makes the result packed, and moves it outside of the caller's memory.
   private func makeOwned(_ result: inout AnyTensor) {
     result = result.contiguous
-    for unsafememory in unsafe boundMemory where unsafe result.lies(in: memory) {
-      result = result.copied
-      return
-    }
+    if unsafe boundMemory.contains(where: { unsafe result.lies(in: $0) }) { result = result.copied }
   }
 
   /// - Parameter memory: `nil` for no copy any more.
