@@ -8,10 +8,14 @@ build=$1 output=$2
 here=$(cd "$(dirname "$0")" && pwd)
 tools=$(dirname "$(readlink -f "$(command -v "${SWIFT:-swift}")")")
 includes="-I $build/Modules"
-for folder in "$here"/../CShims/*/include "$here"/../CShims/C*/module.modulemap; do
+# Packages have C modules of their own, which Swift modules built on them need.
+for folder in "$here"/../CShims/*/include "$here"/../CShims/C*/module.modulemap \
+  "$here"/../.build/checkouts/*/Sources/*/include; do
   [ -d "$folder" ] || folder=$(dirname "$folder")
   includes="$includes -I $folder"
 done
+# Module maps that SwiftPM writes for targets in C.
+for map in "$build"/*.build/module.modulemap; do includes="$includes -Xcc -fmodule-map-file=$map"; done
 mkdir -p "$output"
 for catalogue in "$here"/../Sources/*/*.docc; do
   module=$(basename "$catalogue" .docc)

@@ -18,9 +18,7 @@ public struct CompressionContext: Sendable {
     case samples([String: AnyTensor])
   }
 
-  /// - Parameters:
-  ///   - training: Images to calibrate and learn with.
-  ///   - validation: Images to judge with.
+  /// With labels: training images to calibrate and learn with, validation images to judge with.
   public init(
     original: Graph, training: ImageDataset, validation: ImageDataset,
     threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
@@ -36,7 +34,7 @@ public struct CompressionContext: Sendable {
 
   /// Without labels: enough for all that does not train.
   ///
-  /// - Parameter samples: Arrays for all inputs of the model, the samples along their first axis.
+  /// The samples are arrays for all inputs of the model, along their first axis.
   public init(
     original: Graph, samples: [String: AnyTensor], threads: ThreadPool = .available,
     seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(), progress: Progress.Handler? = nil

@@ -44,7 +44,7 @@ public struct Compressor: Sendable {
   private let stages: StageStore?
   private let log = Logger.swiftlet("compress")
 
-  /// - Parameter stages: Where finished steps are kept, and found again.
+  /// Finished steps are kept in `stages`, and found again.
   public init(_ context: CompressionContext, goals: Goals = Goals(), stages: StageStore? = nil) {
     self.context = context
     self.goals = goals

@@ -11,11 +11,11 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
   public var depth = 1.0
   /// Whether a copy of the teacher begins with random weights instead of the teacher's.
   public var fresh = false
-  /// Weight of hints: of the distance between features (``HintLoss``).
+  /// Weight of hints: of the distance between features (`HintLoss`).
   public var hints = 0.0
-  /// Weight of attention transfer (``AttentionLoss``).
+  /// Weight of attention transfer (`AttentionLoss`).
   public var attention = 0.0
-  /// Weight of the verdict of a discriminator (``AdversarialTerm``).
+  /// Weight of the verdict of a discriminator (`AdversarialTerm`).
   public var adversarial = 0.0
   /// What hints and attention compare, as `STUDENT:TEACHER` or one name for both, of values or nodes;
   /// empty: the last values of each size that both networks have.

@@ -62,7 +62,8 @@ public struct Sensitivity: Sendable, Codable {
   /// Of the answers with everything quantized.
   public let answers: Agreement
 
-  /// - Parameter settings: How layers are quantized; the mode is static.
+  /// The settings say how layers are quantized; the mode is static.
+  ///
   /// - Throws: As ``Quantizer/apply(to:_:)``.
   public static func measure(
     _ graph: Graph, _ settings: QuantizationSettings, _ source: CalibrationSource,

@@ -80,10 +80,9 @@ public struct ComparisonReport: Sendable, Codable {
 
   /// Judges all models on the same images, and times them in turns in one run.
   ///
-  /// - Parameters:
-  ///   - models: The one to compare with comes first.
-  ///   - threads: All of them judge; times are taken on one and on all.
-  ///   - seconds: Time to spend on each model, batch and number of threads.
+  /// `models`: The one to compare with comes first.
+  /// `threads`: All of them judge; times are taken on one and on all.
+  /// `seconds`: Time to spend on each model, batch and number of threads.
   /// - Precondition: At least one model.
   public static func measure(
     _ models: [(path: String, graph: Graph)], on data: ImageDataset,

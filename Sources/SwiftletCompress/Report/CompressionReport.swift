@@ -54,7 +54,7 @@ public struct CompressionReport: Sendable, Codable {
   /// What was trained on the way.
   public let histories: [StageHistory]?
 
-  /// - Parameter machine: The processor, and what runs on it.
+  /// `machine`: The processor, and what runs on it.
   public init(
     _ result: CompressionResult, model: String, output: String, threads: Int,
     machine: String? = nil

@@ -22,7 +22,7 @@ public struct Confusion: Sendable, Codable, Equatable {
   }
 
   public let classes: [Class]
-  /// The pairs that changed, those that changed most first; not more than ``pairLimit``.
+  /// The pairs that changed, those that changed most first; not more than `pairLimit`.
   public let pairs: [Pair]
 
   /// A thousand classes have a million pairs.
