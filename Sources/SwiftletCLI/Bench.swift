@@ -10,16 +10,24 @@ struct Bench: ParsableCommand {
 
         swiftlet bench seed.onnx small.onnx --batch 1,32,256 --threads 1,2
         swiftlet bench seed.onnx --batch 32 --profile
+        swiftlet bench encoder.onnx --batch 1 --extent sequence=128
 
       A profile times each layer on one thread, and compares with what a core of this machine can do \
       at most. Winograd's filtering counts the products it saves as done, so it may exceed 100 %.
       """)
 
-  @Argument(help: "ONNX files; each needs one fp32 input.")
+  @Argument(help: "ONNX files; fp32 inputs are fed with random numbers, others with ones.")
   var models: [String]
 
   @Option(help: "Images per run, separated by commas.")
   var batch = NumberList([1, 32, 256])
+
+  @Option(
+    help: """
+      An extent that the model leaves open, as NAME=NUMBER; for several, more than once. All others are \
+      the batch.
+      """)
+  var extent: [NamedExtent] = []
 
   @Option(help: "Threads to use, separated by commas; default: 1 and one per processor.")
   var threads: NumberList?
@@ -63,20 +71,31 @@ struct Bench: ParsableCommand {
   func run() throws {
     let available = ThreadPool.available.count
     let counts = threads?.values ?? (available > 1 ? [1, available] : [1])
+    let extents = Dictionary(extent.map { ($0.name, $0.extent) }) { $1 }
+    var unknown = Set(extents.keys)
     var labels: [String] = []
     var candidates: [Benchmark.Candidate] = []
     for model in models {
       try locating(model) {
         let graph = try ONNXFile.read(model)
+        for case .symbolic(let name) in graph.dataInputs.flatMap(\.dimensions) {
+          unknown.remove(name)
+        }
         for count in counts {
           let session = try Session(
             graph, threads: ThreadPool(count: count), precision: precision.precision)
           for size in batch.values {
             labels.append(model)
-            candidates.append(try Benchmark.Candidate(session, batch: size, threads: count))
+            candidates.append(
+              try Benchmark.Candidate(session, batch: size, threads: count, extents: extents))
           }
         }
       }
+    }
+    if let name = unknown.min() {
+      throw SwiftletError(
+        .badInput, "no input has an extent '\(name)'", at: "--extent",
+        mend: "`swiftlet inspect` shows the inputs and their open extents")
     }
     let results = try Benchmark.run(candidates, seconds: seconds, progress: Console.progress)
     let rows = zip(labels, results).map { model, result in

@@ -124,6 +124,19 @@ struct NumberList: ExpressibleByArgument {
   var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
 }
 
+/// `sequence=128`.
+struct NamedExtent: ExpressibleByArgument {
+  let name: String
+  let extent: Int
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
+    guard parts.count == 2, !parts[0].isEmpty, let extent = Int(parts[1]), 1...(1 << 24) ~= extent
+    else { return nil }
+    (name, self.extent) = (String(parts[0]), extent)
+  }
+}
+
 extension OptimizerKind: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 extension LearningRateSchedule.Kind: ExpressibleByArgument {}

@@ -30,16 +30,16 @@ public struct ValueInfo: Sendable, Hashable {
     self.dimensions = dimensions
   }
 
-  /// The shape with every symbolic extent set to `batch`.
+  /// The shape with every symbolic extent set to `batch`, but for those that are given by name.
   ///
   /// - Throws: `badInput` if an extent is negative, or the value would be larger than
   ///   ``TensorInfo/elementLimit``.
-  public func shape(batch: Int) throws -> Shape {
+  public func shape(batch: Int, extents: [String: Int] = [:]) throws -> Shape {
     let shape = try Shape(
       checking: dimensions.map {
         switch $0 {
         case .fixed(let extent): extent
-        case .symbolic: batch
+        case .symbolic(let name): extents[name] ?? batch
         }
       })
     return try TensorInfo(dtype, shape).limited("value '\(name)'").shape

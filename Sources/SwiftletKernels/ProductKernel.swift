@@ -149,24 +149,25 @@ package struct Product: @unchecked Sendable {
 
   package let kernel: ProductKernel
   private let raw: swl_product
-  private let weights: AlignedMemory
+  private let weights: AlignedMemory?
   private let ending: Ending
 
   /// Weights that stay in the second-level cache while row tiles pass by.
   private static let cachedBytes = 384 << 10
 
   /// - Parameters:
+  ///   - weights: Packed; `nil` if each run brings its own.
   ///   - start: Bytes from the beginning of the memory to the weights of the first column.
   ///   - threads: Threads that will share one image: with few row tiles the columns are cut for
   ///     them.
   package init(
-    _ kernel: ProductKernel, _ geometry: Geometry, columns: Int, weights: AlignedMemory,
+    _ kernel: ProductKernel, _ geometry: Geometry, columns: Int, weights: AlignedMemory?,
     from start: Int = 0, _ ending: Ending, threads: Int
   ) {
     (self.kernel, self.weights, self.ending) = (kernel, weights, ending)
     let depth = geometry.outer * geometry.inner * geometry.words
     precondition(
-      weights.byteCount - start >= 4 * depth * kernel.paddedColumns(columns)
+      weights.map { $0.byteCount - start >= 4 * depth * kernel.paddedColumns(columns) } ?? true
         && ending.bias.byteCount == 4 * kernel.paddedColumns(columns)
         && (ending.scale?.byteCount ?? ending.bias.byteCount) == ending.bias.byteCount,
       "product of depth \(depth), \(columns) columns: weights, bias or scale do not fit")
@@ -183,7 +184,8 @@ package struct Product: @unchecked Sendable {
       addend_x: geometry.addend.pixel, addend_y: geometry.addend.row,
       addend_image: geometry.addend.image, outer: geometry.outer, inner: geometry.inner,
       words: geometry.words, outer_step: geometry.outerStep, inner_step: geometry.innerStep,
-      columns: columns, block: block, weights: weights.base + start, bias: ending.bias.base,
+      columns: columns, block: block,
+      weights: weights.map { unsafe UnsafeRawPointer($0.base + start) }, bias: ending.bias.base,
       scale: ending.scale?.base.assumingMemoryBound(to: Float.self), low: ending.low,
       high: ending.high, zero_point: ending.zeroPoint ?? 0, to_bytes: ending.zeroPoint != nil,
       pooled: geometry.isPooled, to_bf16: ending.toBFloat, addend_bf16: ending.addsBFloat)
@@ -195,10 +197,14 @@ package struct Product: @unchecked Sendable {
   }
 
   /// Computes some of the pieces.
+  ///
+  /// - Parameter weights: Packed ones in place of the product's own.
   package func run(
-    _ input: UnsafeRawPointer, addend: UnsafeRawPointer? = nil,
+    _ input: UnsafeRawPointer, weights: UnsafeRawPointer? = nil, addend: UnsafeRawPointer? = nil,
     into output: UnsafeMutableRawPointer, images: Int, items: Range<Int>
   ) {
+    var raw = unsafe raw
+    if let weights = unsafe weights { unsafe raw.weights = weights }
     unsafe withUnsafePointer(to: raw) {
       unsafe swl_product_run(
         kernel.table, $0, input, addend, output, images, items.lowerBound, items.upperBound)

@@ -23,35 +23,47 @@ public struct BenchmarkResult: Sendable, Codable {
 public enum Benchmark {
   /// One candidate: a session and the batch it is fed.
   public struct Candidate: Sendable {
-    public let session: Session
     public let batch: Int
     public let threads: Int
-    let input: Tensor<Float>
+    private let session: Session
+    private let prepared: Session.Prepared
+    /// In the session's order.
+    private let inputs: [AnyTensor]
     let compileSeconds: Double
     let memory: (weights: Int, values: Int)
 
-    /// - Throws: `unsupported` if the model does not take one fp32 input.
-    public init(_ session: Session, batch: Int, threads: Int) throws {
-      guard session.inputs.count == 1, session.inputs[0].dtype == .float32 else {
-        throw SwiftletError(
-          .unsupported, "the model takes \(session.inputs.count) inputs, or not fp32",
-          mend: "bench needs one fp32 input")
-      }
+    /// Feeds fp32 inputs with normally distributed numbers, and all others with ones: what masks and
+    /// indices allow.
+    ///
+    /// - Parameter extents: Of symbolic dimensions by name; all others are the batch.
+    /// - Throws: `badInput` if the model does not take inputs of these shapes.
+    public init(
+      _ session: Session, batch: Int, threads: Int, extents: [String: Int] = [:]
+    ) throws {
       var generator = RandomGenerator(seed: 1)
       self.session = session
       self.batch = batch
       self.threads = threads
-      let shape = try session.inputs[0].shape(batch: batch)
-      input = Tensor(shape, normalUsing: &generator)
-      let shapes = [session.inputs[0].name: shape]
+      inputs = try session.inputs.map { input in
+        let shape = try input.shape(batch: batch, extents: extents)
+        return input.dtype == .float32
+          ? .float32(Tensor(shape, normalUsing: &generator))
+          : .ones(input.dtype, shape)
+      }
+      let shapes = Dictionary(
+        uniqueKeysWithValues: zip(session.inputs.map(\.name), inputs.map(\.shape)))
       let clock = ContinuousClock()
       compileSeconds = try clock.measure { try session.prepare(shapes) } / .seconds(1)
       memory = try session.memory(for: shapes)
+      prepared = try session.prepared(inputs.map(\.shape))
     }
+
+    func run() throws { _ = try prepared.run(inputs) }
 
     /// Where the time of one thread goes.
     public func profile() throws -> [LayerProfile] {
-      try session.profile([session.inputs[0].name: AnyTensor(input)])
+      try session.profile(
+        Dictionary(uniqueKeysWithValues: zip(session.inputs.map(\.name), inputs)))
     }
   }
 
@@ -64,7 +76,7 @@ public enum Benchmark {
   public static func run(
     _ candidates: [Candidate], seconds: Double = 1, progress: Progress.Handler? = nil
   ) throws -> [BenchmarkResult] {
-    for candidate in candidates { _ = try candidate.session.run(candidate.input) }
+    for candidate in candidates { try candidate.run() }
     var times = [[Double]](repeating: [], count: candidates.count)
     let clock = ContinuousClock()
     var round = 0
@@ -77,7 +89,7 @@ public enum Benchmark {
         let slice = clock.now.advanced(by: .seconds(seconds / 10))
         repeat {
           let start = clock.now
-          _ = try candidate.session.run(candidate.input)
+          try candidate.run()
           times[index].append(start.duration(to: clock.now) / .seconds(1))
         } while clock.now < slice
       }
@@ -92,5 +104,14 @@ public enum Benchmark {
         compileMs: candidate.compileSeconds * 1e3, weightBytes: candidate.memory.weights,
         valueBytes: candidate.memory.values)
     }
+  }
+}
+
+extension AnyTensor {
+  fileprivate static func ones(_ dtype: DType, _ shape: Shape) -> AnyTensor {
+    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      AnyTensor(Tensor<Element>(shape, repeating: .one))
+    }
+    return opened(dtype.elementType)
   }
 }

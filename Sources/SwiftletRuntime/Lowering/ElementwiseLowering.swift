@@ -9,7 +9,7 @@ import SwiftletKernels
 enum ActivationLowering: LoweredOperator {
   static let opTypes = [
     "Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Gelu", "Erf", "Exp",
-    "LeakyRelu", "Elu", "Softplus", "Mish",
+    "LeakyRelu", "Elu", "Softplus", "Mish", "Swish",
   ]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
@@ -29,6 +29,7 @@ enum ActivationLowering: LoweredOperator {
     case "Exp": return .exp
     case "Softplus": return .softplus
     case "Mish": return .mish
+    case "Swish": return number("alpha", 1) == 1 ? .silu : nil
     case "Gelu":
       let approximate = try? node.string("approximate", default: "none")
       return approximate.map { $0 == "tanh" ? .geluTanh : .gelu }

@@ -127,8 +127,9 @@ struct GraphFacts {
 enum LoweringRegistry {
   static let operators: [String: any LoweredOperator.Type] = {
     let types: [any LoweredOperator.Type] = [
-      ActivationLowering.self, BatchNormalizationLowering.self, ConcatLowering.self,
-      ConvLowering.self, DequantizeLowering.self, FlattenLowering.self, GemmLowering.self,
+      ActivationLowering.self, AttentionLowering.self, BatchNormalizationLowering.self,
+      ConcatLowering.self, ConvLowering.self, DequantizeLowering.self, FlattenLowering.self,
+      GemmLowering.self,
       PoolLowering.self, QuantizeLowering.self, RowLowering.self, SumLowering.self,
     ]
     return Dictionary(
