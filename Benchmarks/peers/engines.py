@@ -22,11 +22,12 @@ TITLES = {
     "openvino-bf16": "OpenVINO bf16",
     "torch": "torch eager",
     "torch-bf16": "torch eager bf16",
+    "torch-int8": "torch int8",
 }
 ENGINES = {
     "fp32": [OURS, "onnxruntime", "openvino-f32", "torch"],
     "bf16": [OURS, "openvino-bf16", "torch-bf16"],
-    "int8": [OURS, "onnxruntime", "openvino-f32", "openvino"],
+    "int8": [OURS, "onnxruntime", "openvino-f32", "openvino", "torch-int8"],
 }
 UNSUPPORTED = 3  # an exit code of ours
 

@@ -1,4 +1,5 @@
-"""Writes the models that all engines run: NAME-fp32.onnx, NAME-int8.onnx and NAME.pt (torch's weights).
+"""Writes the models that all engines run: NAME-fp32.onnx, NAME-int8.onnx, NAME.pt (torch's weights) and
+NAME-int8.pt (the network quantized by torch itself, which cannot run the QDQ file).
 
 The weights are random but seeded; only the seed CNN takes those of the demo's seed.onnx where it is
 there. What is newer than its sources is kept.
@@ -17,6 +18,7 @@ import torch
 from onnx import numpy_helper
 from onnxruntime import quantization
 from torch import nn
+from torch.ao import quantization as ao
 
 from inputs import SIDES, images
 from networks import NETWORKS
@@ -94,6 +96,39 @@ def quantize(source: Path, target: Path, side: int) -> None:
     prepared.unlink()
 
 
+def fuse(network: nn.Module) -> None:
+    """Joins convolutions with the batch normalization and the ReLU behind them."""
+    for sequence in [each for each in network.modules() if isinstance(each, nn.Sequential)]:
+        groups: list[list[str]] = []
+        for name, layer in sequence.named_children():
+            starts = isinstance(layer, (nn.Conv2d, nn.Linear))
+            if starts:
+                groups.append([name])
+            elif groups and int(name) == int(groups[-1][-1]) + 1 and isinstance(
+                    layer, (nn.BatchNorm2d, nn.ReLU)):
+                groups[-1].append(name)
+        if groups := [group for group in groups if len(group) > 1]:
+            ao.fuse_modules(sequence, groups, inplace=True)
+
+
+def quantize_with_torch(network: nn.Module, target: Path, side: int) -> None:
+    """Torch's static quantization for its oneDNN kernels, with the images that onnxruntime has."""
+    torch.backends.quantized.engine = "onednn"
+    fuse(network)
+    whole = nn.Sequential(ao.QuantStub(), network, ao.DeQuantStub()).eval()
+    whole.qconfig = ao.get_default_qconfig("onednn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.ao is to move into a package of its own
+        ao.prepare(whole, inplace=True)
+        with torch.no_grad():
+            reader = CalibrationImages(side)
+            while batch := reader.get_next():
+                whole(torch.from_numpy(batch["input"]))
+            ao.convert(whole, inplace=True)
+            traced = torch.jit.trace(whole, torch.zeros(1, 3, side, side))
+        torch.jit.save(torch.jit.freeze(traced.eval()), target)
+
+
 def make(name: str, folder: Path, seed_onnx: Path) -> None:
     fp32, int8, weights = (
         folder / f"{name}{ending}" for ending in ("-fp32.onnx", "-int8.onnx", ".pt"))
@@ -109,6 +144,7 @@ def make(name: str, folder: Path, seed_onnx: Path) -> None:
         with_weights_of(network, seed_onnx)
     torch.save(network.state_dict(), weights)
     export(network, SIDES[name], fp32)
+    quantize_with_torch(network, int8.with_suffix(".pt"), SIDES[name])
     unfinished = int8.with_suffix(".unfinished")
     quantize(fp32, unfinished, SIDES[name])
     os.replace(unfinished, int8)

@@ -3,6 +3,8 @@ for layer as in torchvision (whose parameters fit in the same order), without ne
 
 import torch
 from torch import nn
+# Adds as `+` does, and can be told to add 8-bit values.
+from torch.ao.nn.quantized import FloatFunctional
 
 
 def seed_cnn() -> nn.Sequential:
@@ -35,9 +37,10 @@ class BasicBlock(nn.Module):
             convolution(outputs, outputs, 3, activation=None))
         self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else convolution(
             inputs, outputs, 1, stride, activation=None)
+        self.sum = FloatFunctional()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.body(images) + self.shortcut(images))
+        return self.sum.add_relu(self.body(images), self.shortcut(images))
 
 
 class InvertedResidual(nn.Module):
@@ -51,10 +54,10 @@ class InvertedResidual(nn.Module):
             *expand,
             convolution(hidden, hidden, 3, stride, groups=hidden, activation=nn.ReLU6),
             convolution(hidden, outputs, 1, activation=None))
-        self.residual = stride == 1 and inputs == outputs
+        self.sum = FloatFunctional() if stride == 1 and inputs == outputs else None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images + self.body(images) if self.residual else self.body(images)
+        return self.sum.add(images, self.body(images)) if self.sum else self.body(images)
 
 
 def resnet18() -> nn.Sequential:

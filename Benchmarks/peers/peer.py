@@ -86,6 +86,22 @@ def torch_bf16_run(model: Path, batch: numpy.ndarray, threads: int) -> Loaded:
     return torch_run(model, batch, threads, dtype="bfloat16")
 
 
+def torch_int8_run(model: Path, batch: numpy.ndarray, threads: int) -> Loaded:
+    """What torch has quantized itself."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.backends.quantized.engine = "onednn"
+    network = torch.jit.load(model.with_suffix(".pt"))
+    tensor = torch.from_numpy(batch).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run() -> torch.Tensor:
+        return network(tensor)
+
+    return run, lambda: run().numpy()
+
+
 ENGINES = {
     "onnxruntime": ("onnxruntime", onnxruntime_run),
     "openvino-f32": ("openvino", openvino_f32_run),
@@ -93,6 +109,7 @@ ENGINES = {
     "openvino-bf16": ("openvino", openvino_bf16_run),
     "torch": ("networks", torch_run),
     "torch-bf16": ("networks", torch_bf16_run),
+    "torch-int8": ("torch", torch_int8_run),
 }
 
 

@@ -100,7 +100,8 @@ def markdown(result: dict, picture: Path) -> str:
         f"the same precision: one whose fp32 answers lie within {result['tolerance']:g}.",
         "## fp32", speeds(result, "fp32"),
         "## bf16: the fp32 files, computed in bf16", speeds(result, "bf16"),
-        "## int8: the same QDQ file for every engine", speeds(result, "int8"),
+        "## int8: the same QDQ file for every engine, but for torch, which quantizes the network itself",
+        speeds(result, "int8"),
         "## Answers",
         "Largest difference from onnxruntime's logits of the same file, relative to the largest logit, "
         "and for bf16 and int8 how often the class is the same. Weights are random"
