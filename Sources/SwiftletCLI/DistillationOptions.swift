@@ -65,6 +65,12 @@ struct DistillationOptions: ParsableArguments {
       valueName: "n"))
   var labels: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Ranks of layers factored before shrink along a cosine, until they cost this fraction.",
+      valueName: "share"))
+  var annealRanks: Double?
+
   @Option(help: "Images per update; default 128.")
   var batch: Int?
 
@@ -132,6 +138,7 @@ struct DistillationOptions: ParsableArguments {
     settings.adversarial = adversarial ?? settings.adversarial
     settings.layers = layer
     settings.labels = labels
+    settings.annealRanks = annealRanks
     settings.batch = batch ?? settings.batch
     settings.optimizer = optimizer ?? settings.optimizer
     settings.weightDecay = weightDecay

@@ -10,7 +10,7 @@ public import SwiftletGraph
 /// so that a run that is resumed from a checkpoint continues bit for bit as if it had never
 /// stopped.
 public struct Trainer: Sendable {
-  private let graph: Graph
+  private var graph: Graph
   private let training: ImageDataset
   private let validation: ImageDataset
   private let settings: TrainingSettings
@@ -18,7 +18,7 @@ public struct Trainer: Sendable {
   private let pool: ThreadPool
   private let checkpoint: CheckpointFile?
   private let preprocessing: Preprocessing
-  private let tape: GradientTape<Float>
+  private var tape: GradientTape<Float>
   private let inputName: String
   private var state: TrainingState
   private let log = Logger.swiftlet("training")
@@ -81,8 +81,33 @@ public struct Trainer: Sendable {
   public mutating func run(
     progress: Progress.Handler? = nil
   ) throws -> (graph: Graph, history: TrainingHistory) {
-    while state.epoch < settings.epochs { try runEpoch(progress) }
+    try run(progress: progress) { _, _ in nil }
+  }
+
+  /// Trains to the last epoch a graph that changes on the way.
+  ///
+  /// - Parameter change: Asked before each epoch, with its number from 0 and the graph so far, for
+  ///   another one to go on with, which has the values that the objective watches; `nil` for none. The
+  ///   optimizer then begins anew.
+  /// - Throws: As ``run(progress:)``, and what `change` throws.
+  package mutating func run(
+    progress: Progress.Handler?, changing change: (_ epoch: Int, Graph) throws -> Graph?
+  ) throws -> (graph: Graph, history: TrainingHistory) {
+    while state.epoch < settings.epochs {
+      if state.batch == 0, let next = try change(state.epoch, trainedGraph()) {
+        try goOn(with: next)
+      }
+      try runEpoch(progress)
+    }
     return (trainedGraph(), state.history)
+  }
+
+  private mutating func goOn(with next: Graph) throws {
+    tape = try GradientTape(try Plan(next.showing(objective.watched)))
+    for name in graph.initializers.keys { state.values[name] = nil }
+    for (name, tensor) in next.initializers { state.values[name] = tensor.typed() }
+    state.optimizer = Optimizer(settings.optimizer)
+    graph = next
   }
 
   private mutating func runEpoch(_ progress: Progress.Handler?) throws {

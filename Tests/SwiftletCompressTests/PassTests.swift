@@ -290,6 +290,29 @@ struct PassTests {
     #expect(recovered.accuracyAfter.loss < alone.accuracyAfter.loss)
   }
 
+  @Test func ranksAnnealWhileTheyAreTrained() throws {
+    func result(_ share: Double?) throws -> CompressionResult {
+      try compress([
+        step(.eigen) { $0.ratio = 0.6 },
+        step(.distill) {
+          $0.epochs = 4
+          $0.learningRate = 3e-3
+          $0.distillation.annealRanks = share
+        },
+      ])
+    }
+    let (whole, annealed) = (try result(nil), try result(0.5))
+    #expect(Double(annealed.after.macs) < 0.9 * Double(whole.after.macs))
+    #expect(annealed.accuracyAfter.top1 > 0.9)
+    let shrunk = annealed.layers.filter { $0.technique == .distill && $0.rank != nil }
+    #expect(!shrunk.isEmpty && shrunk.allSatisfy { $0.rank! < $0.fullRank! })
+    // There is nothing to shrink in layers that are whole.
+    let error = #expect(throws: SwiftletError.self) {
+      try compress([step(.distill) { $0.distillation.annealRanks = 0.5 }])
+    }
+    #expect(error?.code == .unsupported)
+  }
+
   @Test func goalsAreReached() throws {
     let byMACs = try compress([step(.lowrank)], goals: Goals(macs: .fraction(0.6)))
     #expect(Double(byMACs.after.macs) <= 0.6 * Double(byMACs.before.macs))

@@ -23,6 +23,9 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
   /// How many of the training images, from the first, have labels; `nil`: all. The teacher labels
   /// the others.
   public var labels: Int?
+  /// Ranks of factored layers shrink along a cosine until they cost this fraction (``RankAnnealing``);
+  /// `nil`: they stay.
+  public var annealRanks: Double?
   public var batch = 128
   public var optimizer = OptimizerKind.adam
   /// `nil`: the optimizer's own.
@@ -46,7 +49,9 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
 
   /// The names of the settings in recipes.
   static let keys = [
-    "student", "depth", "fresh", "hints", "attention", "adversarial", "layers", "labels", "batch",
+    "student", "depth", "fresh", "hints", "attention", "adversarial", "layers", "labels",
+    "annealRanks",
+    "batch",
     "optimizer", "weightDecay", "schedule", "warmup", "restarts", "stretch", "crop", "flip",
     "teacherCache",
   ]
@@ -62,6 +67,7 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
     case "adversarial": adversarial = try value.number()
     case "layers": layers = try value.names()
     case "labels": labels = try value.whole()
+    case "annealRanks": annealRanks = try value.number()
     case "batch": batch = try value.whole()
     case "optimizer": optimizer = try value.choice()
     case "weightDecay": weightDecay = try value.number()
@@ -91,6 +97,7 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
     try check("attention", attention, 0...1e4)
     try check("adversarial", adversarial, 0...1e4)
     try check("labels", labels ?? 1, 1...1_000_000_000)
+    try check("annealRanks", annealRanks ?? 1, 0.01...1)
     try check("batch", batch, 1...1_000_000)
     try check("weightDecay", weightDecay ?? 0, 0...1e3)
     try check("warmup", warmup, 0...1e4)
@@ -101,6 +108,11 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
       throw SwiftletError(
         .badInput, "a student of one's own is not changed by depth or fresh", at: "distill",
         mend: "leave them out")
+    }
+    guard annealRanks == nil || hints == 0 && attention == 0 else {
+      throw SwiftletError(
+        .badInput, "hints and attention compare layers whose ranks would change", at: "distill",
+        mend: "leave them or annealRanks out")
     }
     guard layers.isEmpty || hints > 0 || attention > 0 else {
       throw SwiftletError(

@@ -20,15 +20,37 @@ struct DistillPass: TrainingPass {
 
   func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
     let student = try StudentModel(step, from: graph, context)
-    let (trained, history) = try taught(student.graph, context)
-    let layers = trained.nodes.filter { WeightedLayer.operators.contains($0.opType) }.map {
-      LayerReport($0, .distill, changed: true, student.remark)
+    let annealing = try step.distillation.annealRanks.map {
+      try RankAnnealing(student.graph, end: $0)
+    }
+    let (trained, history) = try taught(student.graph, annealing, context)
+    let ranks = try annealing?.ranks(of: trained) ?? []
+    let layers = trained.nodes.filter { WeightedLayer.operators.contains($0.opType) }.map { node in
+      guard let change = ranks.first(where: { [node.name, node.outputs[0]].contains($0.layer) })
+      else { return LayerReport(node, .distill, changed: true, student.remark) }
+      var report = LayerReport(
+        node, .distill, changed: true,
+        "\(student.remark), rank \(change.before) annealed to \(change.after)")
+      (report.rank, report.fullRank) = (change.after, change.before)
+      return report
     }
     return TrainedResult(graph: trained, layers: layers, history: history)
   }
 
+  /// Trains to the end, and cuts ranks between epochs.
+  private func run(
+    _ trainer: inout Trainer, _ annealing: RankAnnealing?, _ context: CompressionContext
+  ) throws -> (graph: Graph, history: TrainingHistory) {
+    guard let annealing else { return try trainer.run(progress: context.progress) }
+    return try trainer.run(progress: context.progress) { epoch, graph in
+      let share = annealing.share(epoch: epoch, of: step.epochs)
+      let source = try context.calibration(for: graph, limit: step.calibrationImages)
+      return try annealing.shrunk(graph, to: share, source, threads: context.threads)
+    }
+  }
+
   private func taught(
-    _ student: Graph, _ context: CompressionContext
+    _ student: Graph, _ annealing: RankAnnealing?, _ context: CompressionContext
   ) throws -> (graph: Graph, history: TrainingHistory) {
     let settings = step.distillation
     let training = settings.training(
@@ -41,7 +63,7 @@ struct DistillPass: TrainingPass {
       var trainer = try Trainer(
         student, training: labelled.map { images.slice(0..<$0) } ?? images,
         validation: context.validation, settings: training, threads: context.threads)
-      return try trainer.run(progress: context.progress)
+      return try run(&trainer, annealing, context)
     }
     let lesson = try Lesson(step, student: student, labelled: labelled, context)
     var teacher = try TeacherOutputs(
@@ -58,7 +80,7 @@ struct DistillPass: TrainingPass {
     var trainer = try Trainer(
       lesson.adapters.graph, training: images, validation: context.validation, settings: training,
       objective: Distiller(teacher, lesson.terms), threads: context.threads)
-    let (trained, history) = try trainer.run(progress: context.progress)
+    let (trained, history) = try run(&trainer, annealing, context)
     return (lesson.adapters.dropped(from: trained), history)
   }
 }

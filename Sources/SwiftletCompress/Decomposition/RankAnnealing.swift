@@ -1,0 +1,234 @@
+import OrderedCollections
+import RealModule
+package import SwiftletCore
+package import SwiftletGraph
+import SwiftletLinalg
+
+/// Shrinks the ranks of factored layers along a cosine, while they are trained.
+///
+/// A rank is the number of channels between two layers with nothing but a product in between. From time to
+/// time the directions that contribute least to what the second layer answers are taken out, over all
+/// pairs together: those with the least energy for what they cost. Training has little to mend after each
+/// of many small cuts, where one large cut can lose what it does not find again.
+///
+/// With the second moment C of the channels z and the second layer's weights B, the energies are the
+/// eigenvalues of C^½·Bᵀ·B·C^½ and the directions its eigenvectors V: z becomes Vᵀ·C^-½·z, and B becomes
+/// B·C^½·V, of the directions that stay. Over a window of the second layer its positions count as
+/// independent.
+///
+/// - Source: Zhang et al. 2015, arXiv:1505.06798, section 2 (responses); Loshchilov & Hutter 2017,
+///   arXiv:1608.03983 (the cosine).
+package struct RankAnnealing {
+  /// What the ranks may cost in the end, as a fraction of what they cost at first.
+  package let end: Double
+  private let pairs: [Pair]
+  /// MACs of all ranks at first.
+  private let total: Double
+
+  /// Two layers and the value between them.
+  private struct Pair {
+    let value: String
+    let first, second: Int
+    let rank: Int
+    /// MACs of one channel.
+    let cost: Double
+  }
+
+  /// - Throws: `unsupported` if the graph has no factored layers.
+  package init(_ graph: Graph, end: Double) throws {
+    self.end = end
+    let macs = try Plan(graph).macs(batch: 1)
+    var pairs: [Pair] = []
+    for (second, node) in graph.nodes.enumerated()
+    where WeightedLayer.operators.contains(node.opType) {
+      let value = node.inputs[0]
+      guard let first = graph.producer(of: value), graph.consumers(of: value) == [second],
+        !graph.outputs.contains(where: { $0.name == value }),
+        case .layer(let source)? = try WeightedLayer.find(graph.nodes[first], in: graph),
+        case .layer(let reader)? = try WeightedLayer.find(node, in: graph),
+        reader.isConv == source.isConv
+      else { continue }
+      let cost = Double(macs[first] + macs[second]) / Double(source.outputs)
+      pairs.append(
+        Pair(value: value, first: first, second: second, rank: source.outputs, cost: cost))
+    }
+    guard !pairs.isEmpty else {
+      throw SwiftletError(
+        .unsupported, "there are no factored layers whose ranks could shrink", at: "distill",
+        mend: "put svd, lowrank or eigen before the step that anneals ranks")
+    }
+    self.pairs = pairs
+    total = pairs.reduce(0) { $0 + Double($1.rank) * $1.cost }
+  }
+
+  /// What the ranks may cost in an epoch: half a cosine from 1 to the end, which is reached when a quarter
+  /// of the epochs is left, and at the latest in the last one.
+  package func share(epoch: Int, of epochs: Int) -> Double {
+    let steps = max(1, (3 * epochs + 3) / 4)
+    let progress = min(1, Double(epoch + 1) / Double(steps))
+    return end + (1 - end) * (1 + Double.cos(.pi * progress)) / 2
+  }
+
+  /// The graph with its ranks cut to a share of what they cost at first.
+  ///
+  /// - Throws: `numerical` if values are not finite.
+  package func shrunk(
+    _ graph: Graph, to share: Double, _ source: CalibrationSource, threads: ThreadPool
+  ) throws
+    -> Graph
+  {
+    let spectra = try spectra(graph, source, threads)
+    var result = graph
+    for (pair, (spectrum, rank)) in zip(pairs, zip(spectra, ranks(spectra, share))) {
+      try spectrum.cut(to: rank, graph.nodes[pair.first], graph.nodes[pair.second], in: &result)
+    }
+    return result
+  }
+
+  /// The ranks of the pairs of a graph, in its order.
+  package func ranks(of graph: Graph) throws -> [(layer: String, before: Int, after: Int)] {
+    try pairs.compactMap { pair in
+      let node = graph.nodes[pair.first]
+      guard case .layer(let layer)? = try WeightedLayer.find(node, in: graph) else { return nil }
+      return (node.name.isEmpty ? node.outputs[0] : node.name, pair.rank, layer.outputs)
+    }
+  }
+
+  private func spectra(
+    _ graph: Graph, _ source: CalibrationSource, _ threads: ThreadPool
+  ) throws -> [Spectrum] {
+    let layers = try pairs.map { pair -> (WeightedLayer, WeightedLayer) in
+      guard case .layer(let first)? = try WeightedLayer.find(graph.nodes[pair.first], in: graph),
+        case .layer(let second)? = try WeightedLayer.find(graph.nodes[pair.second], in: graph)
+      else {
+        throw SwiftletError(.internal, "a factored layer is none any more", at: pair.value)
+      }
+      return (first, second)
+    }
+    var moments = layers.map { Moments(width: $0.0.outputs) }
+    let reader = try ValueReader(graph, pairs.map(\.value), threads: threads)
+    try source.forEachBatch { inputs, _ in
+      let values = try reader.read(inputs)
+      for (index, pair) in pairs.enumerated() {
+        let value = values[pair.value]!
+        let axes = Array(0..<value.shape.rank)
+        // Convolutions have their channels second, matrices last.
+        let channelsLast =
+          layers[index].0.isConv ? value.permuted(to: [0] + axes[2...] + [1]) : value
+        let width = moments[index].width
+        moments[index].add(
+          channelsLast.contiguous().reshaped(to: [value.count / width, width]))
+      }
+    }
+    return try zip(layers, moments).map { try Spectrum($0.0, $0.1, $1, threads: threads.count) }
+  }
+
+  /// Directions are kept by their energy for what they cost, at least one of each pair.
+  private func ranks(_ spectra: [Spectrum], _ share: Double) -> [Int] {
+    var ranks = spectra.map(\.energies.count)
+    var cost = zip(ranks, pairs).reduce(0) { $0 + Double($1.0) * $1.1.cost }
+    while cost > share * total {
+      let least = pairs.indices.filter { ranks[$0] > 1 }.min {
+        spectra[$0].energies[ranks[$0] - 1] / pairs[$0].cost
+          < spectra[$1].energies[ranks[$1] - 1] / pairs[$1].cost
+      }
+      guard let least else { break }
+      ranks[least] -= 1
+      cost -= pairs[least].cost
+    }
+    return ranks
+  }
+}
+
+/// The directions of the channels between two layers.
+private struct Spectrum {
+  /// As fractions of their sum, descending.
+  let energies: [Double]
+  private let first, second: WeightedLayer
+  private let vectors: Tensor<Double>
+  private let root, inverseRoot: Tensor<Double>
+
+  init(_ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Int) throws {
+    (self.first, self.second) = (first, second)
+    let powers = try SymmetricPowers(moments.secondMoment, threads: threads)
+    (root, inverseRoot) = (powers.root, powers.inverseRoot)
+    let responses = matmul(Self.rows(second), root)
+    let eigen = try SymmetricEigen(
+      matmul(responses, responses, transposeA: true), threads: threads)
+    vectors = eigen.vectors
+    let sum = eigen.values.reduce(0) { $0 + max(0, $1) }
+    energies = eigen.values.map { sum > 0 ? max(0, $0) / sum : 0 }
+  }
+
+  /// (outputs · positions of the window) × channels.
+  private static func rows(_ layer: WeightedLayer) -> Tensor<Double> {
+    let shape = layer.weight.shape
+    let axes = Array(0..<shape.rank)
+    return layer.weight.permuted(to: [0] + axes[2...] + [1]).contiguous()
+      .reshaped(to: [layer.weight.count / shape[1], shape[1]]).converted(to: Double.self)
+  }
+
+  /// Writes the layers with so many directions between them.
+  func cut(to rank: Int, _ source: Node, _ reader: Node, in graph: inout Graph) throws {
+    guard rank < energies.count else { return }
+    let kept = vectors.slice(axis: 1, range: 0..<rank).contiguous()
+    var into = matmul(kept, inverseRoot, transposeA: true)
+    var back = matmul(root, kept)
+    balance(&into, &back)
+    let matrix = matmul(into, first.matrix.converted(to: Double.self)).converted(to: Float.self)
+    graph.setWeights(
+      source, matrix.reshaped(to: Shape([rank] + first.weight.shape.dimensions[1...])))
+    if let bias = first.bias {
+      let moved = matmul(into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
+      graph.setConstant(source, 2, moved.converted(to: Float.self).reshaped(to: [rank]))
+    }
+    let shape = second.weight.shape
+    let window = Array(shape.dimensions[2...])
+    let rows = matmul(Self.rows(second), back).converted(to: Float.self)
+      .reshaped(to: Shape([shape[0]] + window + [rank]))
+    let last = window.count + 1
+    graph.setWeights(reader, rows.permuted(to: [0, last] + (1..<last)).contiguous())
+  }
+
+  /// Gives each direction weights of the same size on both sides, so that both learn at the same pace.
+  private func balance(_ into: inout Tensor<Double>, _ back: inout Tensor<Double>) {
+    let weights = matmul(into, first.matrix.converted(to: Double.self))
+    let answers = matmul(Self.rows(second), back)
+    let (rank, channels) = (into.shape[0], into.shape[1])
+    let (depth, rows) = (weights.shape[1], answers.shape[0])
+    var left = into.mutableSpan
+    var right = back.mutableSpan
+    for i in 0..<rank {
+      var (before, after) = (0.0, 0.0)
+      for k in 0..<depth { before += weights.span[i * depth + k] * weights.span[i * depth + k] }
+      for k in 0..<rows { after += answers.span[k * rank + i] * answers.span[k * rank + i] }
+      guard before > 0, after > 0 else { continue }
+      let factor = Double.pow(after / before, 0.25)
+      for k in 0..<channels {
+        left[i * channels + k] *= factor
+        right[k * rank + i] /= factor
+      }
+    }
+  }
+}
+
+extension Graph {
+  /// - Parameter weights: Outputs first, as ``WeightedLayer`` has them.
+  fileprivate mutating func setWeights(_ node: Node, _ weights: Tensor<Float>) {
+    let isStored = node.opType == "Conv" || (try? node.int("transB", default: 0)) == 1
+    setConstant(node, 1, isStored ? weights : weights.transposed().contiguous())
+  }
+
+  /// Gives an input of a node another constant.
+  fileprivate mutating func setConstant(_ node: Node, _ input: Int, _ tensor: Tensor<Float>) {
+    let name = node.inputs[input]
+    guard consumers(of: name).count > 1 else {
+      initializers[name] = .float32(tensor)
+      return
+    }
+    let index = nodes.firstIndex { $0.outputs == node.outputs }!
+    let fresh = freshName(name)
+    nodes[index].inputs[input] = fresh
+    initializers[fresh] = .float32(tensor)
+  }
+}
