@@ -15,7 +15,8 @@ PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
 # What has kernels of its own is tested on lower instruction sets too.
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
-TSAN := --sanitize=thread --scratch-path .build/tsan
+TSAN_MUTEX := $(abspath $(OUT))/tsan-mutex.o
+TSAN := --sanitize=thread --scratch-path .build/tsan -Xlinker $(TSAN_MUTEX)
 TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 ASAN := --sanitize=address --scratch-path .build/asan
 ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
@@ -63,9 +64,10 @@ test-report: build deps-browser ## Open reports in headless Chromium; pages and 
 	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" $(OUT)/reports
 
 test-tsan: deps ## Run what shares memory between threads under the thread sanitizer
+	Tests/Sanitizer/mutex.sh $(TSAN_MUTEX)
 	$(BUILD) $(TSAN) --build-tests
-	TSAN_OPTIONS='halt_on_error=1 suppressions=$(CURDIR)/Tests/thread-sanitizer.txt' \
-	  $(SWIFT) test -c $(CONFIGURATION) $(TSAN) --skip-build --filter '$(TSAN_TESTS)'
+	TSAN_OPTIONS=halt_on_error=1 $(SWIFT) test -c $(CONFIGURATION) $(TSAN) --skip-build \
+	  --filter '$(TSAN_TESTS)'
 
 demo: build ## Train, compress five ways and compare, on Fashion-MNIST
 	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" examples/demo.sh $(OUT)
@@ -148,7 +150,8 @@ try-package: package ## Install the package in a minimal Debian of its own and u
 	Packaging/try-deb.sh $(OUT)/swiftlet_*.deb
 
 test-interface: library ## Install into a temporary folder; C, C++ and Python programs use it
-	@examples/install-packages.sh gcc g++ cmake valgrind python3 python3-numpy
+	@examples/install-packages.sh gcc g++ cmake valgrind python3 python3-numpy \
+	  python3-venv python3-setuptools python3-wheel
 	$(INTERFACE_MODEL)
 	Tests/Interface/interface.sh $(OUT)/linked $(OUT)/interface.onnx
 

@@ -149,7 +149,7 @@ let package = Package(
       name: "SwiftletC",
       dependencies: [
         "CSwiftletABI", "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg",
-        "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletCompress",
+        "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletCompress", logging,
       ], exclude: ["exports.map"], swiftSettings: settings),
 
     // MARK: Examples

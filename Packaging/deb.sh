@@ -11,6 +11,18 @@ architecture=$(dpkg --print-architecture)
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -print-multiarch)
 # Whoever links against this C library needs it at least.
 libc=$(dpkg-query -W -f '${Version}' libc6 | sed 's/[-+].*//')
+# The packages of all libraries that are linked: their names change from one Debian to the next.
+packages=""
+for library in $(objdump -p "$linked/swiftlet" "$linked/libswiftlet.so" | awk '/NEEDED/ { print $2 }' \
+  | sort -u); do
+  case $library in
+    libc.so.* | libm.so.* | ld-linux*) continue ;;
+    # One of several packages, which others may take the place of.
+    libopenblas.so.0) owner=libopenblas0 ;;
+    *) owner=$(dpkg-query -S "*/$triplet/$library" | sed -n '1s/[:,].*//p') ;;
+  esac
+  packages="$packages, ${owner:?no package has $library}"
+done
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage"
@@ -24,7 +36,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: The developers of Swiftlet <swiftlet@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$stage" | cut -f1)
-Depends: libc6 (>= $libc), libgcc-s1, libstdc++6, zlib1g, libyaml-0-2, libssl3, libopenblas0, liblapacke
+Depends: libc6 (>= $libc)$packages
 Section: science
 Priority: optional
 Description: small, fast neural networks on ordinary CPUs

@@ -17,7 +17,8 @@ mount -t proc proc "$root/proc"
 chroot "$root" sh -eu <<'COMMANDS'
 export DEBIAN_FRONTEND=noninteractive
 apt-get install -y -qq --no-install-recommends /swiftlet.deb >/dev/null 2>&1
-! command -v swift
+# A command that begins with ! would not end the script.
+if command -v swift; then exit 1; fi
 swiftlet --version
 swiftlet svd --size 200x100 --quiet
 cc linalg.c $(pkg-config --cflags --libs swiftlet) -o linalg

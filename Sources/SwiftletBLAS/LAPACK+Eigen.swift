@@ -56,7 +56,7 @@ extension LAPACK {
     var work = a
     var values = [T](repeating: 0, count: n)
     var vectors = Tensor<T>(uninitialized: [count, n])
-    let (size, integerSize) = (64 * n, 10 * n)
+    let (size, integerSize) = (try self.count(64 * n, "syevr of \(n)×\(n)"), 10 * n)
     var found: Int32 = 0
     var valueSpan = values.mutableSpan
     let info = unsafe work.withPointer { a in

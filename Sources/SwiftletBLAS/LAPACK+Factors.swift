@@ -6,7 +6,7 @@ extension LAPACK {
   /// The transpose that LAPACK sees is factored as L · Q, which is this.
   ///
   /// - Throws: `badInput` for NaN or infinite elements.
-  /// - Complexity: O(m·n·r) time; workspace 64·m elements.
+  /// - Complexity: O(m·n·r) time; workspace 64·n elements.
   /// - Source: LAPACK `?gelqf`, `?orglq`.
   @specialized(where T == Float)
   @specialized(where T == Double)
@@ -20,7 +20,8 @@ extension LAPACK {
     var r = Tensor<T>(zeros: [rank, n])
     guard rank > 0 else { return (Tensor(zeros: [m, 0]), r) }
     var factored = a
-    let size = 64 * m + rank
+    // To LAPACK the matrix has n rows: it asks for n elements at least, and for more in blocks.
+    let size = min(64 * n, Int(Int32.max)) + rank
     // Q comes out in the first r columns; what is left of the rows is cut off below.
     let info = unsafe factored.withPointer { a in
       unsafe workspace.with(size) { work, _ in
@@ -65,7 +66,7 @@ extension LAPACK {
     var source = a
     columns.withView { target in source.withView { target.copy($0.transposed) } }
     var pivots = [Int32](repeating: 0, count: n)
-    let size = max(3 * n + 1, 2 * n + 32 * (n + 1)) + rank
+    let size = try count(max(3 * n + 1, 2 * n + 32 * (n + 1)), "geqp3 of \(m)×\(n)") + rank
     var pivotSpan = pivots.mutableSpan
     let info = unsafe columns.withPointer { a in
       unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in

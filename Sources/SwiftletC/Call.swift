@@ -1,4 +1,5 @@
 internal import CSwiftletABI
+import Logging
 import SwiftletCore
 
 /// A call that is refused, other than by a ``SwiftletError`` of the library's.
@@ -13,6 +14,13 @@ struct Refusal: Error {
   }
 }
 
+/// A library says on standard error what is wrong, and not how its work goes on.
+private let quietLogging: Void = LoggingSystem.bootstrap { label in
+  var handler = StreamLogHandler.standardError(label: label)
+  handler.logLevel = .warning
+  return handler
+}
+
 /// Runs the body of a C function: what it throws becomes a status, and the thread's last error.
 @inline(__always)
 func call(_ body: () throws -> Void) -> swiftlet_status {
@@ -24,6 +32,7 @@ func call(_ body: () throws -> Void) -> swiftlet_status {
         mend: "fork before that, or exec after it"))
   }
   defer { swl_call_end() }
+  _ = quietLogging
   do {
     try body()
     return SWIFTLET_OK

@@ -69,10 +69,13 @@ struct Verify: ParsableCommand {
     _ manifest: Manifest, _ training: ImageDataset, _ validation: ImageDataset, _ pool: ThreadPool
   ) throws -> Check {
     let here = Manifest.Machine(threads: pool.count)
+    // The times that decisions rested on, wherever they were measured.
+    let origin = LatencyCache.machine(
+      cpu: manifest.machine.cpu, isa: manifest.machine.isa, version: manifest.version)
     let context = CompressionContext(
       original: try ONNXFile.read(manifest.model.path), training: training,
       validation: validation, threads: pool, seed: manifest.seed,
-      latencies: LatencyCache(manifest.latencies, of: LatencyCache.machine),
+      latencies: LatencyCache(manifest.latencies, of: origin),
       progress: Console.progress)
     let result = try Compressor(context).run(manifest.recipe)
     let same =

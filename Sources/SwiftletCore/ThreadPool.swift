@@ -68,8 +68,7 @@ public struct ThreadPool: Sendable, Hashable {
   /// Lets several threads fill one tensor: its leading axis is cut into pieces, and each call of
   /// `body` gets the indices of its piece and the elements that belong to them.
   ///
-  /// - Parameter minimumWork: Pieces get at least about so many elements; less is not worth a
-  ///   second thread.
+  /// Pieces get at least about `minimumWork` elements; less is not worth a second thread.
   public func forEachBlock<Element>(
     of tensor: inout Tensor<Element>, minimumWork: Int = 1 << 14,
     _ body: @Sendable (Range<Int>, inout MutableSpan<Element>) -> Void

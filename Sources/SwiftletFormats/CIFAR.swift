@@ -28,9 +28,9 @@ public struct CIFAR: Sendable {
   private var recordLength: Int { labelCounts.count + Self.pixelCount }
   private var classCount: Int { labelCounts[labelCounts.count - 1] }
 
-  /// One part of the data set.
+  /// One part of the data set, from the folder with the files or the one that holds the archive's
+  /// folder.
   ///
-  /// - Parameter folder: The folder with the files, or the one that holds the archive's folder.
   /// - Throws: `io` naming the file that is missing; `badInput` naming file and record if a length
   ///   or a label is wrong.
   public func load(_ folder: String, part: DataSpec.Part) throws -> ImageDataset {
@@ -52,9 +52,9 @@ public struct CIFAR: Sendable {
       classNames: try classNames(in: folder))
   }
 
-  /// The bytes of a file with these images and labels.
+  /// The bytes of a file with these images and labels; of CIFAR-100, `coarseLabels` are the first
+  /// label of each record.
   ///
-  /// - Parameter coarseLabels: Of CIFAR-100, the first label of each record.
   /// - Throws: `badInput` if images, labels and classes do not fit each other.
   public func encode(
     _ images: Tensor<UInt8>, labels: [Int], coarseLabels: [Int]? = nil

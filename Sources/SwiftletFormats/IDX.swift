@@ -5,11 +5,11 @@ public import SwiftletCore
 ///
 /// Source: the format's description at http://yann.lecun.com/exdb/mnist/.
 public enum IDX {
-  /// The tensor in an idx file, plain or compressed with gzip.
+  /// The tensor in an idx file, plain or compressed with gzip, of one of the ranks that the caller can
+  /// use.
   ///
-  /// - Parameter ranks: The ranks that the caller can use.
   /// - Throws: `io` if the file cannot be read; `badInput` naming file and byte if it is not idx, is
-  ///   shorter or longer than its extents say, has another rank, or exceeds ``MemoryLimit``;
+  ///   shorter or longer than its extents say, has another rank, or exceeds `MemoryLimit`;
   ///   `unsupported` for other element types than `u8`.
   /// - Complexity: O(file size); a compressed file is expanded to what its extents say, no further.
   public static func read(_ path: String, ranks: ClosedRange<Int> = 1...4) throws -> Tensor<UInt8> {

@@ -3,8 +3,8 @@ public import SwiftletCore
 
 /// Named arrays in NumPy's npz format: a zip file of npy files.
 ///
-/// As strict as ``ZipArchive``, and every entry must be an npy file: NumPy would hand others over as
-/// bytes. ``MemoryLimit`` bounds what is read, by the size of the file too, which ends zip bombs.
+/// As strict as `ZipArchive`, and every entry must be an npy file: NumPy would hand others over as
+/// bytes. `MemoryLimit` bounds what is read, by the size of the file too, which ends zip bombs.
 ///
 /// - Source: `numpy.savez`.
 public enum NPZ {

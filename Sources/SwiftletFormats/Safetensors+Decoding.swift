@@ -11,9 +11,8 @@ extension Safetensors {
     let range: Range<Int>
   }
 
-  /// Reads the bytes of a file.
+  /// Reads the bytes of a file, which errors call `file`.
   ///
-  /// - Parameter file: The name that errors give.
   /// - Throws: `badInput` naming the file and the byte or tensor for every way in which the header
   ///   can be wrong; `unsupported` for element types that no tensor of ours has.
   /// - Complexity: O(file size); memory for the tensors themselves.

@@ -73,7 +73,7 @@ public struct Graph: Sendable, Equatable {
   }
 
   /// A value or node name close to `base` that the graph does not use yet. For many names, see
-  /// ``FreshNames``.
+  /// `FreshNames`.
   public func freshName(_ base: String) -> String {
     var names = FreshNames(self)
     return names.next(base)

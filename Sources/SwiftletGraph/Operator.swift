@@ -17,7 +17,7 @@ public protocol Operator: Sendable {
 
   /// Element types and shapes of the outputs.
   ///
-  /// - Throws: `badInput` if the inputs do not fit each other or the attributes. ``forward``
+  /// - Throws: `badInput` if the inputs do not fit each other or the attributes. `forward`
   ///   relies on this check having passed. ``DataDependentShape`` if the shapes depend on elements
   ///   that are not known yet.
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo]
@@ -75,7 +75,7 @@ public protocol FloatOperator: Operator {
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>]
 
-  /// The forward computation while training. Differs from ``forward`` where training computes
+  /// The forward computation while training. Differs from `forward` where training computes
   /// something else, or something more that the gradient needs.
   func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
@@ -86,6 +86,7 @@ public protocol FloatOperator: Operator {
   /// - Parameters:
   ///   - call: The forward call, with the tensors that ``gradientReads`` names.
   ///   - outputGradient: Gradient with respect to the first output; may be reused for the result.
+  ///   - context: What the forward call had.
   /// - Returns: One gradient per input, `nil` where ``ForwardCall/wanted`` is false.
   func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext

@@ -285,9 +285,9 @@ public struct Plan: Sendable {
 
   // MARK: Running
 
-  /// Computes the outputs from the inputs, by name.
+  /// Computes the outputs from the inputs, by name. `observe` sees every value as it is computed, for
+  /// calibration.
   ///
-  /// - Parameter observe: Sees every value as it is computed, by name; for calibration.
   /// - Throws: `badInput` for a missing, unknown or misshapen input.
   public func run(
     _ inputs: [String: AnyTensor], _ context: ExecutionContext,

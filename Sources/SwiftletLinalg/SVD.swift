@@ -180,9 +180,8 @@ public struct SVD<T: BLASElement>: Sendable {
 
 /// Numbers that tell how much of a matrix a rank keeps.
 public enum Spectrum {
-  /// The fraction of Σ values kept by the first `rank`; 1 for a zero spectrum.
-  ///
-  /// - Parameter energies: Squared singular values, or eigenvalues of a covariance; descending.
+  /// The fraction of Σ values kept by the first `rank`; 1 for a zero spectrum. Energies are squared
+  /// singular values, or eigenvalues of a covariance, in descending order.
   public static func energy(_ energies: [Double], rank: Int) -> Double {
     let total = energies.reduce(0, +)
     return total > 0 ? energies[..<rank].reduce(0, +) / total : 1

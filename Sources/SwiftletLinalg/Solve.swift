@@ -95,9 +95,9 @@ public struct LU<T: BLASElement>: Sendable {
 /// X n×k.
 ///
 /// A matrix of full rank is solved by QR; one whose columns depend on each other by its singular
-/// values, of which those below the tolerance count as 0.
+/// values, of which those below the tolerance count as 0. That is relative to the largest, and
+/// max(m, n) · ε by default.
 ///
-/// - Parameter tolerance: Relative to the largest singular value; default: max(m, n) · ε.
 /// - Returns: X, and the rank of A.
 /// - Throws: `badInput` for NaN or infinite elements, `numerical` if the iteration stalls.
 /// - Precondition: B has m rows.

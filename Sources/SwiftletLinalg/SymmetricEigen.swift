@@ -7,9 +7,8 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   /// Orthonormal eigenvectors as **columns**, in the order of the values.
   public let vectors: Tensor<T>
 
-  /// Reads the upper triangle only.
+  /// Reads the upper triangle only, and computes the `largest` eigenvalues; all by default.
   ///
-  /// - Parameter largest: How many eigenvalues to compute, from the largest down; all by default.
   /// - Throws: `badInput` for NaN or infinite elements or a matrix that is not square, `numerical`
   ///   if the iteration stalls, `unsupported` for LAPACK in a build without it.
   /// - Precondition: `1 ≤ largest ≤ n`.

@@ -21,10 +21,9 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
   /// What is below √ε is rounding.
   public let relativeError: Double
 
-  /// - Parameters:
-  ///   - rank: How many values to find.
-  ///   - method: `nil` leaves the choice to ``SVDCost``.
-  ///   - sampling: How to sample, if it comes to that.
+  /// Finds the `rank` largest values, by a method that ``SVDCost`` chooses where it is `nil`;
+  /// `sampling` says how to sample, if it comes to that.
+  ///
   /// - Throws: As ``SVD/init(_:vectors:method:threads:)``.
   /// - Precondition: `1 ≤ rank ≤ min(m, n)`.
   public init(

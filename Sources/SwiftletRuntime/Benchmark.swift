@@ -68,11 +68,8 @@ public enum Benchmark {
   }
 
   /// Times all candidates in turn, round after round, so that what the machine does meanwhile
-  /// meets all of them alike: ratios can be trusted where absolute figures move.
-  ///
-  /// - Parameters:
-  ///   - seconds: Time to spend on each candidate, after one warm-up run. At least five runs are
-  ///     made.
+  /// meets all of them alike: ratios can be trusted where absolute figures move. Each candidate gets
+  /// so many seconds after one warm-up run, and at least five runs.
   public static func run(
     _ candidates: [Candidate], seconds: Double = 1, progress: Progress.Handler? = nil
   ) throws -> [BenchmarkResult] {

@@ -14,9 +14,8 @@ public struct LayerProfile: Sendable, Codable {
 }
 
 extension Session {
-  /// Times each layer on one thread.
+  /// Times each layer on one thread, so many times, and gives medians.
   ///
-  /// - Parameter runs: How many times; medians are given.
   /// - Throws: As ``run(_:)-([String:AnyTensor])``; `unsupported` if shapes depend on data.
   public func profile(_ inputs: [String: AnyTensor], runs: Int = 10) throws -> [LayerProfile] {
     guard let tensors = core.fitting(inputs) else {

@@ -13,8 +13,9 @@ import Synchronization
 public struct Session: Sendable {
   let core: Core
 
-  /// - Parameter precision: In what fp32 layers multiply.
-  /// - Throws: `unsupported` or `badInput` if the graph cannot be run; see ``Plan``.
+  /// Prepares a graph; fp32 layers multiply in the given precision.
+  ///
+  /// - Throws: `unsupported` or `badInput` if the graph cannot be run; see `Plan`.
   public init(
     _ graph: Graph, threads: ThreadPool = .available, precision: Precision = .fp32
   ) throws {

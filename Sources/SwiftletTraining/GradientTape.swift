@@ -33,7 +33,8 @@ public struct GradientTape<T: LayerElement>: Sendable {
     let call: ForwardCall<T>
   }
 
-  /// - Parameter inputs: Names of inputs whose gradients are wanted too.
+  /// `inputs` are the names of those whose gradients are wanted too.
+  ///
   /// - Throws: `unsupported` if a trained constant reaches the output only through an operator
   ///   without a gradient, or if the graph has no trainable constants.
   public init(_ plan: Plan, inputs: Set<String> = []) throws {
@@ -81,7 +82,10 @@ public struct GradientTape<T: LayerElement>: Sendable {
   /// One pass forward and back.
   ///
   /// - Parameters:
+  ///   - inputs: The graph's inputs, by name.
   ///   - parameters: Values that replace the constants of the same name.
+  ///   - pool: Threads for the operators.
+  ///   - seed: Of what is random in them.
   ///   - loss: Loss and its gradients with respect to the graph's outputs, in their order; `nil`
   ///     stands for zeros.
   public func run(

@@ -13,8 +13,9 @@ public struct CrossEntropy: Sendable {
 
   /// Loss and its gradient with respect to the logits (N×classes).
   ///
-  /// - Parameter weights: Factor of each row's part; `nil` for 1. The sum is divided by the number of
-  ///   rows all the same.
+  /// `weights` are factors of the rows' parts; `nil` for 1. The sum is divided by the number of rows
+  /// all the same.
+  ///
   /// - Precondition: One label per row, each below the number of classes.
   public func callAsFunction<T: LayerElement>(
     _ logits: Tensor<T>, _ labels: [Int], weights: [Double]? = nil

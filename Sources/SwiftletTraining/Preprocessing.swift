@@ -115,9 +115,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   /// The shape of a batch.
   public func shape(batch: Int) -> Shape { [batch, channels, height, width] }
 
-  /// The images at `indices`, as a model's input. A single channel is repeated for all.
-  ///
-  /// - Parameter moves: One per image; `nil` leaves all as they are.
+  /// The images at `indices`, as a model's input. A single channel is repeated for all. There is one
+  /// move per image; `nil` leaves all as they are.
   public func batch(
     _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, pool: ThreadPool
   ) -> Tensor<Float> {

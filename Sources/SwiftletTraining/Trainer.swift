@@ -23,10 +23,9 @@ public struct Trainer: Sendable {
   private var state: TrainingState
   private let log = Logger.swiftlet("training")
 
-  /// - Parameters:
-  ///   - objective: `nil` for the labels, with the settings' label smoothing.
-  ///   - checkpoint: Where progress is kept; if the file exists and `resumes` is true, training
-  ///     goes on from there.
+  /// The objective is `nil` for the labels, with the settings' label smoothing. Progress is kept in
+  /// `checkpoint`; if the file exists and `resumes` is true, training goes on from there.
+  ///
   /// - Throws: `unsupported` if the graph cannot be trained, `badInput` if it does not fit the
   ///   data or the checkpoint is of another run.
   public init(

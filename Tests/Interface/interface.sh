@@ -35,6 +35,19 @@ if ldd "$library" "$work/prefix/bin/swiftlet" | grep '=>' | grep -iE 'swift|foun
   exit 1
 fi
 
+step "manual and completions have every command"
+swiftlet=$work/prefix/bin/swiftlet
+commands=$("$swiftlet" --help | sed -n '/^SUBCOMMANDS/,$s/^  \([a-z][a-z-]*\) .*/\1/p')
+[ "$(echo "$commands" | wc -l)" -ge 14 ]
+zcat "$work/prefix/share/man/man1/swiftlet.1.gz" > "$work/manual"
+for command in $commands; do
+  grep -qF ".SH \"swiftlet $command\"" "$work/manual"
+  for completions in bash-completion/completions/swiftlet zsh/site-functions/_swiftlet \
+    fish/vendor_completions.d/swiftlet.fish; do
+    grep -qw -- "$command" "$work/prefix/share/$completions"
+  done
+done
+
 step "C, with warnings as errors, in C99 too"
 flags=$(pkg-config --cflags --libs swiftlet)
 for source in run_model linalg compress; do
@@ -43,6 +56,8 @@ for source in run_model linalg compress; do
 done
 "$work/run_model" "$model"
 "$work/linalg"
+"$work/compress" "$model" "$work/small.onnx" 'fashion-mnist[0..<16]' 2>"$work/printed" >/dev/null
+if grep 'swiftlet\.compress' "$work/printed"; then echo "the library prints by itself"; exit 1; fi
 
 step "fork"
 # shellcheck disable=SC2086
@@ -63,6 +78,17 @@ export PYTHONPATH=$root/python SWIFTLET_LIBRARY=$library
 "$python" "$root/examples/Python/compress_matrix.py"
 "$python" "$root/examples/Python/run_model.py" "$model"
 "$python" "$here/test_python.py"
+
+step "Python's package, from the checkout into a clean venv"
+"$python" -m venv --system-site-packages "$work/venv"
+cp -r "$root/python" "$work/python"
+"$work/venv/bin/python" -m pip install -q --no-index --no-build-isolation \
+  --disable-pip-version-check "$work/python"
+(cd "$work" && env -u PYTHONPATH "$work/venv/bin/python" -c \
+  'import pathlib, swiftlet as s; assert (pathlib.Path(s.__file__).parent / "py.typed").exists()')
+
+step "hostile arguments, with memory that ends where the length says"
+"$python" "$here/hostile.py" "$model" 4000
 
 step "the README's examples"
 sh "$here/readme.sh" "$root" "$work/prefix/bin/swiftlet"

@@ -1,6 +1,7 @@
 """The Python package against numpy: results, strides, lifetimes, errors, threads."""
 
 import gc
+import inspect
 import os
 import sys
 import tempfile
@@ -90,6 +91,32 @@ class LinearAlgebra(unittest.TestCase):
         self.assertRaises(swiftlet.Error, swiftlet.gemm, square, square, out=square)
 
 
+class Package(unittest.TestCase):
+    def test_type_hints(self):
+        """Everything public says what it takes and returns, for the py.typed that is installed."""
+        functions = []
+        for module in (swiftlet, swiftlet._session, swiftlet._linalg, swiftlet._compress):
+            for name, value in vars(module).items():
+                if isinstance(value, type) and value.__module__.startswith("swiftlet"):
+                    functions += [one for key, one in vars(value).items()
+                                  if inspect.isfunction(one) and not key.startswith("_")]
+                elif inspect.isfunction(value) and value.__module__.startswith("swiftlet"):
+                    functions.append(value)
+        self.assertGreater(len(functions), 15)
+        for function in functions:
+            signature = inspect.signature(function)
+            self.assertIsNot(signature.return_annotation, inspect.Signature.empty, function)
+            for name, parameter in signature.parameters.items():
+                if name != "self":
+                    self.assertIsNot(parameter.annotation, inspect.Parameter.empty, function)
+
+    def test_limits(self):
+        for setter in (swiftlet.set_max_memory, swiftlet.set_max_steps):
+            self.assertRaises(ValueError, setter, -1)
+            self.assertRaises(ValueError, setter, 2**64)
+            setter(0)
+
+
 class Sessions(unittest.TestCase):
     def test_the_package_is_of_the_library(self):
         self.assertEqual(swiftlet.__version__, swiftlet.library_version())
@@ -141,6 +168,8 @@ class Sessions(unittest.TestCase):
                 session.run(inputs)
             self.assertEqual(caught.exception.status, status)
         self.assertRaises(TypeError, session.run, {"x": np.zeros(3, "c8")})
+        self.assertRaises(
+            ValueError, session.request().bind_bytes, "x", 1, (3,), np.zeros(3, "f4")[::-1])
         self.assertRaises(swiftlet.Error, swiftlet.Session, b"nothing")
         self.assertRaises(ValueError, swiftlet.Session, identity(), precision="fp8")
         self.assertEqual(

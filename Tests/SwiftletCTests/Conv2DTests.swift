@@ -49,6 +49,14 @@ struct Conv2DTests {
     }
   }
 
+  @Test func channelsMayBeNone() {
+    var sizes = self.sizes()
+    sizes.channels = 0
+    let (bias, y) = (Memory<Float>([10, -20]), Memory([Float](repeating: .nan, count: 64)))
+    expectOK(swiftlet_conv2d_f32(&sizes, nil, nil, bias.start, y.start, 64, 2))
+    for index in 0..<64 { #expect(y[index] == bias[index / 16 % 2]) }
+  }
+
   @Test func mistakesInConvolutionsAreNamed() {
     let (x, w) = (
       Memory([Float](repeating: 0, count: 240)), Memory([Float](repeating: 0, count: 48))

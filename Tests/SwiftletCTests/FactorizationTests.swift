@@ -5,7 +5,9 @@ import Testing
 /// Factorisations through the C interface: leading dimensions, and whether the factors multiply to
 /// the matrix. How accurate they are is tested with the library.
 struct FactorizationTests {
-  private static let sizes = [(0, 3), (3, 0), (1, 1), (5, 3), (3, 5), (20, 20), (40, 17)]
+  private static let sizes = [
+    (0, 3), (3, 0), (1, 1), (5, 3), (3, 5), (20, 20), (40, 17), (1, 100), (100, 1),
+  ]
 
   private func values(_ rows: Int, _ columns: Int, _ leading: Int) -> [Double] {
     var generator = RandomGenerator(seed: 3)

@@ -61,6 +61,12 @@ import _SwiftletTestSupport
       cache["a"] = 1.5
       cache.save()
       #expect(LatencyCache(path: path)["a"] == 1.5 && LatencyCache(path: path)["b"] == nil)
+      // A later release may have faster kernels.
+      #expect(LatencyCache.machine.contains(Release.version))
+      let known = ["\(LatencyCache.machine) | a": 2.5]
+      #expect(LatencyCache(known, of: LatencyCache.machine)["a"] == 2.5)
+      let other = LatencyCache.machine(cpu: "other", isa: "avx2", version: "0.0.1")
+      #expect(LatencyCache(known, of: other)["a"] == nil)
       try AtomicFile.write("{ not JSON", to: path)
       #expect(LatencyCache(path: path)["a"] == nil)
     }

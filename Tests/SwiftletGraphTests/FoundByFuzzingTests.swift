@@ -57,6 +57,23 @@ struct FoundByFuzzingTests {
     #expect(error?.code == .badInput)
   }
 
+  /// Convolutions of images without channels are their bias.
+  @Test(arguments: [1, 2], [1, 3]) func channelsMayBeNone(groups: Int, kernel: Int) throws {
+    let inputs: [AnyTensor] = [
+      .float32(Tensor([2, 0, 5, 5], [])), .float32(Tensor([4, 0, kernel, kernel], [])),
+      .float32(Tensor([4], [1, 2, 3, 4])),
+    ]
+    let result = try compute("Conv", inputs, ["group": .int(groups)])[0]
+    let area = (6 - kernel) * (6 - kernel)
+    let planes = (0..<8).flatMap { [Float](repeating: Float($0 % 4 + 1), count: area) }
+    #expect(result == .float32(Tensor([2, 4, 6 - kernel, 6 - kernel], planes)))
+    let bytes: [AnyTensor] = [
+      .uint8(Tensor([2, 0, 5, 5], [])), .int8(Tensor([4, 0, kernel, kernel], [])),
+    ]
+    let sums = try compute("ConvInteger", bytes, ["group": .int(groups)])[0]
+    #expect(sums == .int32(Tensor([2, 4, 6 - kernel, 6 - kernel], repeating: 0)))
+  }
+
   /// A window of 2²⁰ taps, nearly all of them in the padding, at 2²⁰ places.
   @Test func windowsInThePaddingAreCountedNotWalked() throws {
     let reach = 1 << 20

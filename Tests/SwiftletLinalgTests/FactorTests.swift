@@ -17,6 +17,18 @@ struct FactorTests {
     }
   }
 
+  /// LAPACK refuses a workspace that fits tall matrices alone.
+  @Test(arguments: [(1, 100), (2, 129), (3, 1000), (1000, 3)], backends)
+  func qrOfWideAndTallMatrices(size: (m: Int, n: Int), backend: LinalgBackend) throws {
+    var generator = RandomGenerator(seed: 4)
+    let matrix = Tensor<Double>([size.m, size.n], normalUsing: &generator)
+    for threads in [1, 2] {
+      let qr = try QR(matrix, backend: backend, threads: threads)
+      #expect(TestRatio.difference(matrix, .product(qr.q, qr.r)) < 30)
+      #expect(TestRatio.orthogonality(qr.q) < 30)
+    }
+  }
+
   @Test(arguments: NamedMatrix.zoo + NamedMatrix.extremes, backends)
   func pivotedQRPutsTheMatrixTogether(test: NamedMatrix, backend: LinalgBackend) throws {
     let qr = try PivotedQR(test.matrix, backend: backend)

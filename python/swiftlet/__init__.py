@@ -17,14 +17,21 @@ __all__ = ["Error", "Request", "Session", "Value", "compress", "conv2d", "eigh",
 
 def library_version() -> str:
     """The version of the library that runs."""
-    return LIBRARY.swiftlet_version().decode()
+    return str(LIBRARY.swiftlet_version().decode())
 
 
 def set_max_memory(byte_count: int) -> None:
     """The most memory that a run, or the arrays of a file, may take; 0 is the default."""
-    check(LIBRARY.swiftlet_set_max_memory(byte_count))
+    check(LIBRARY.swiftlet_set_max_memory(_unsigned(byte_count)))
 
 
 def set_max_steps(steps: int) -> None:
     """The most steps that the inner graphs of a run may take; 0 is the default."""
-    check(LIBRARY.swiftlet_set_max_steps(steps))
+    check(LIBRARY.swiftlet_set_max_steps(_unsigned(steps)))
+
+
+def _unsigned(limit: int) -> int:
+    """The limit, as ctypes would make a negative one a very high one."""
+    if not 0 <= limit < 2**64:
+        raise ValueError(f"a limit of {limit}")
+    return limit

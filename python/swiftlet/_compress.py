@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Union
 from ._library import LIBRARY, CompressOptions, Progress, check, take_string
 
 Listener = Callable[[str, int, int, Optional[str]], Optional[bool]]
-_Path = Union[str, os.PathLike]
+_Path = Union[str, "os.PathLike[str]"]
 
 
 def compress(model: _Path, output: _Path, recipe: str, data: str, *, threads: int = 0, seed: int = 0,
@@ -25,7 +25,8 @@ def compress(model: _Path, output: _Path, recipe: str, data: str, *, threads: in
     """
     raised: List[BaseException] = []
 
-    def hear(task, completed, total, remark, _context):
+    def hear(task: bytes, completed: int, total: int, remark: Optional[bytes],
+             _context: Optional[int]) -> int:
         try:
             return int(bool(progress and progress(
                 task.decode(), completed, total, remark.decode() if remark else None)))
@@ -42,4 +43,5 @@ def compress(model: _Path, output: _Path, recipe: str, data: str, *, threads: in
     if raised:
         raise raised[0]
     check(status)
-    return json.loads(take_string(report))
+    result: Dict[str, Any] = json.loads(take_string(report))
+    return result

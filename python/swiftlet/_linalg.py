@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import byref, c_int64
-from typing import Optional, Tuple, Union
+from typing import Any, Callable, Literal, Optional, Tuple, Union, overload
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from ._library import LIBRARY, Conv2D, check
 
 _SUFFIXES = {np.dtype("f4"): "f32", np.dtype("f8"): "f64"}
 _Pair = Union[int, Tuple[int, int]]
+_Factors = Tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _function(name: str, dtype: np.dtype):
-    return getattr(LIBRARY, f"swiftlet_{name}_{_SUFFIXES[dtype]}")
+def _function(name: str, dtype: "np.dtype[Any]") -> Callable[..., int]:
+    function: Callable[..., int] = getattr(LIBRARY, f"swiftlet_{name}_{_SUFFIXES[dtype]}")
+    return function
 
 
 def _matrix(array: np.ndarray, dtype: Optional[np.dtype] = None) -> np.ndarray:
@@ -72,7 +74,8 @@ def gemm(a: np.ndarray, b: np.ndarray, alpha: float = 1, beta: float = 0,
     return out
 
 
-def _integers(a, b, alpha, beta, out, threads) -> np.ndarray:
+def _integers(a: np.ndarray, b: np.ndarray, alpha: float, beta: float, out: Optional[np.ndarray],
+              threads: int) -> np.ndarray:
     if (alpha, beta) != (1, 0) or out is not None:
         raise ValueError("products of bytes take neither alpha, beta nor out")
     a, b = _matrix(a, a.dtype), _matrix(b, b.dtype)
@@ -85,7 +88,16 @@ def _integers(a, b, alpha, beta, out, threads) -> np.ndarray:
     return out
 
 
-def svd(a: np.ndarray, compute_uv: bool = True, threads: int = 0):
+@overload
+def svd(a: np.ndarray, compute_uv: Literal[True] = True, threads: int = 0) -> _Factors: ...
+
+
+@overload
+def svd(a: np.ndarray, compute_uv: Literal[False], threads: int = 0) -> np.ndarray: ...
+
+
+def svd(a: np.ndarray, compute_uv: bool = True,
+        threads: int = 0) -> Union[_Factors, np.ndarray]:
     """(u, s, vt) with a = u · diag(s) · vt, thin, s descending; or s alone."""
     a = _matrix(a)
     m, n = a.shape
@@ -102,7 +114,7 @@ def svd(a: np.ndarray, compute_uv: bool = True, threads: int = 0):
 
 
 def randomized_svd(a: np.ndarray, rank: int, oversampling: int = 10, power_iterations: int = 2,
-                   seed: int = 0, threads: int = 0):
+                   seed: int = 0, threads: int = 0) -> _Factors:
     """(u, s, vt) of the largest `rank` singular values, nearly, from random samples of the range."""
     a = _matrix(a)
     m, n = a.shape
@@ -141,7 +153,7 @@ def qr(a: np.ndarray, threads: int = 0) -> Tuple[np.ndarray, np.ndarray]:
 def conv2d(x: np.ndarray, weights: np.ndarray, bias: Optional[np.ndarray] = None, stride: _Pair = 1,
            padding: _Pair = 0, dilation: _Pair = 1, groups: int = 1, threads: int = 0) -> np.ndarray:
     """The convolution of N×C×H×W images with O×(C/groups)×kH×kW weights, in fp32."""
-    if any(np.iscomplexobj(array) for array in (x, weights, bias)):
+    if any(np.iscomplexobj(array) for array in (x, weights, bias) if array is not None):
         raise TypeError("complex convolutions are not supported")
     x = np.ascontiguousarray(x, np.float32)
     weights = np.ascontiguousarray(weights, np.float32)

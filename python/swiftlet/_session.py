@@ -39,7 +39,7 @@ class Session:
     `precision` "bf16" rounds the factors of products, which is faster on some processors.
     """
 
-    def __init__(self, model: Union[str, os.PathLike, bytes], threads: int = 0,
+    def __init__(self, model: Union[str, "os.PathLike[str]", bytes], threads: int = 0,
                  precision: str = "fp32"):
         if precision not in _PRECISIONS:
             raise ValueError(f"precision {precision!r} is none of {', '.join(_PRECISIONS)}")
@@ -87,7 +87,8 @@ class Session:
             request.bind(name, array)
         text = c_void_p()
         check(LIBRARY.swiftlet_request_profile(request._handle, runs, byref(text)))
-        return json.loads(take_string(text))
+        layers: List[Dict[str, Any]] = json.loads(take_string(text))
+        return layers
 
     def close(self) -> None:
         """Closes the session; its requests stay usable. Happens by itself, too."""
@@ -138,6 +139,8 @@ class Request:
 
     def bind_bytes(self, name: str, dtype: int, shape: Tuple[int, ...], array: np.ndarray) -> None:
         """Binds the bytes of a contiguous array as elements of any swiftlet_dtype, given by number."""
+        if not array.flags.c_contiguous:
+            raise ValueError(f"input '{name}': the array must be contiguous")
         extents = (c_int64 * max(1, len(shape)))(*shape)
         check(LIBRARY.swiftlet_request_bind(
             self._handle, name.encode(), dtype, extents, len(shape),

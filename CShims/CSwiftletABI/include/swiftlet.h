@@ -311,7 +311,8 @@ swiftlet_status swiftlet_conv2d_f32(const swiftlet_conv2d *sizes, const float *x
 /* ---- Compression ------------------------------------------------------------------------------ */
 
 /* Hears how far a long task is, on the thread that does the work. `task` and `remark` (NULL if there
- * is none) are valid during the call; `total` is 0 if it is not known. Anything but 0 stops the work. */
+ * is none) are valid during the call; `total` is 0 if it is not known. Anything but 0 stops the work.
+ * It must return: neither an exception nor longjmp() may leave it. */
 typedef int32_t (*swiftlet_progress)(const char *task, uint64_t completed, uint64_t total,
                                      const char *remark, void *context);
 

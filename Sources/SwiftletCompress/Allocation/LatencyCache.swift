@@ -6,16 +6,23 @@ import Synchronization
 
 /// Measured times by what was measured, kept in a file from run to run where there is one.
 ///
-/// Times of another processor or of other kernels are never taken for this one's: they are part of
-/// the key.
+/// Times of another processor, of other kernels or of another release are never taken for this one's:
+/// they are part of the key.
 public final class LatencyCache: Sendable {
   private let path: String?
   private let machine: String
   private let times: Mutex<[String: Double]>
   private let asked = Mutex<Set<String>>([])
 
-  /// Names this machine in keys.
-  public static var machine: String { "\(CPU.model) \(ISA.current.rawValue)" }
+  /// Names this machine and this release in keys.
+  public static var machine: String {
+    machine(cpu: CPU.model, isa: ISA.current.rawValue, version: Release.version)
+  }
+
+  /// Names a machine, and the release that measured on it: a later one may have faster kernels.
+  public static func machine(cpu: String, isa: String, version: String) -> String {
+    "Swiftlet \(version), \(cpu) \(isa)"
+  }
 
   /// - Parameter path: A JSON file; `nil`: in memory alone. A damaged one is begun anew: all in it
   ///   can be measured again.

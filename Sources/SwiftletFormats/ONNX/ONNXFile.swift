@@ -45,10 +45,9 @@ public enum ONNXFile {
       .badInput, "this is no ONNX model", mend: "the file is damaged or of another kind")
   }
 
-  /// Writes a model, whole or not at all.
+  /// Writes a model, whole or not at all. With `externalData` larger tensors go into a file beside the
+  /// model, `PATH.data`, which is needed above 2 GiB.
   ///
-  /// - Parameter externalData: Whether larger tensors go into a file beside the model, `PATH.data`:
-  ///   needed above 2 GiB.
   /// - Throws: `io` naming the path.
   public static func write(
     _ graph: Graph, to path: String, externalData: Bool = false

@@ -113,6 +113,8 @@ struct Convolution: Sendable {
     to output: inout MutableSpan<T>
   ) {
     let (im2col, depth) = (group.im2col, group.depth)
+    // Of no channels there is nothing to add.
+    guard depth > 0 else { return }
     let area = im2col.place.outputCount
     let weights = w.span.extracting(group.weights)
     let tiles = im2col.tiles(images)

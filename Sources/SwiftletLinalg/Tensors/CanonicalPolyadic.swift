@@ -27,9 +27,13 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
   private let shape: Shape
 
   /// - Parameters:
+  ///   - tensor: What is decomposed.
+  ///   - rank: R, the number of components.
   ///   - restarts: Random starts, besides the one from the HOSVD.
   ///   - seed: Seed of the random starts.
   ///   - tolerance: A start has converged once a sweep changes its fit by less.
+  ///   - maximumIterations: The sweeps that a start may make.
+  ///   - pool: Threads for the products.
   /// - Precondition: A tensor of two modes or more, `rank ≥ 1`, `maximumIterations ≥ 1`.
   /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones; `numerical`
   ///   if an SVD stalls or a weight overflows the element type.

@@ -24,11 +24,13 @@ public struct Tucker<T: BLASElement>: Sendable {
   private let modes: [Int]
 
   /// - Parameters:
+  ///   - tensor: What is decomposed.
   ///   - ranks: R_n for each mode, or `nil` to leave the mode whole (partial Tucker). A rank above
   ///     the product of the other extents of the core is cut to it, which costs nothing: the core
   ///     has no more independent fibres than that.
   ///   - tolerance: HOOI stops once a sweep lowers the relative error by less.
   ///   - maximumSweeps: The HOOI sweeps to make; 0 gives the plain HOSVD.
+  ///   - pool: Threads for the products.
   /// - Precondition: A rank or `nil` for each mode; ranks from 1 to I_n.
   /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones; `numerical`
   ///   if an SVD stalls or the norm overflows the element type.
@@ -141,7 +143,8 @@ public struct Tucker2<T: BLASElement>: Sendable {
   /// ‖K − K̂‖ / ‖K‖.
   public let relativeError: Double
 
-  /// - Parameter kernel: O×I×kH×kW, or O×I and any other spatial extents.
+  /// The kernel is O×I×kH×kW, or O×I and any other spatial extents.
+  ///
   /// - Precondition: Rank 2 or more; ranks from 1 to O and to I.
   /// - Throws: As ``Tucker/init(_:ranks:tolerance:maximumSweeps:pool:)``, which does the work.
   public init(

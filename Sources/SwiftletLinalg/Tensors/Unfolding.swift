@@ -30,9 +30,9 @@ extension Tensor {
 }
 
 extension Tensor where Element: BLASElement {
-  /// The tensor with every mode-n fibre multiplied by a matrix J×I_n, which makes extent n to J.
+  /// The tensor with every mode-n fibre multiplied by a matrix J×I_n, which makes extent n to J. If
+  /// `transposed`, the matrix is given as its transpose, I_n×J.
   ///
-  /// - Parameter transposed: Whether the matrix is given as its transpose, I_n×J.
   /// - Precondition: The mode exists, and the inner extents agree.
   /// - Complexity: 2·J·count operations. The first and the last mode take one product of the
   ///   tensor as it lies; a mode between takes one for each index of the modes before it.

@@ -24,8 +24,9 @@ public struct VariationalRank: Sendable, Hashable {
   /// The square of ``noiseDeviation``. Can be 0 or infinite where the deviation is not.
   public var noiseVariance: Double { noiseDeviation * noiseDeviation }
 
-  /// - Parameter singularValues: All min(m, n) of an m×n matrix, descending, in the precision that
-  ///   they were computed in: noise below its rounding is not looked for.
+  /// Takes all min(m, n) singular values of an m×n matrix, descending, in the precision that they were
+  /// computed in: noise below its rounding is not looked for.
+  ///
   /// - Precondition: min(m, n) values, in descending order.
   /// - Throws: `badInput` for an empty matrix, and for values that are negative, NaN or infinite.
   /// - Complexity: O(min(m, n)), some thousand times.

@@ -23,9 +23,11 @@ public struct AdversarialTerm: DistillationTerm {
   private static let hiddenUnits = 64
 
   /// - Parameters:
+  ///   - weight: Of the term in the loss.
   ///   - pair: Features of equal shape, or `nil` for the logits.
   ///   - channels: Channels of these features, or classes.
   ///   - rank: Of the values: 2, or 4 for features of images.
+  ///   - seed: Of the discriminator's first weights.
   public init(weight: Double, _ pair: FeaturePair?, channels: Int, rank: Int, seed: UInt64) throws {
     self.weight = weight
     self.pair = pair

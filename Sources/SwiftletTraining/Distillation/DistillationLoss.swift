@@ -21,8 +21,8 @@ public struct DistillationLoss: Sendable {
 
   /// Loss and its gradient with respect to the student's logits (N×classes).
   ///
-  /// - Parameter isLabelled: Which rows' labels may be looked at; `nil` for all. The others follow
-  ///   the teacher alone, with weight 1.
+  /// `isLabelled` says which rows' labels may be looked at; `nil` for all. The others follow the
+  /// teacher alone, with weight 1.
   public func callAsFunction<T: LayerElement>(
     _ student: Tensor<T>, teacher: Tensor<T>, _ labels: [Int], isLabelled: [Bool]? = nil
   ) -> (value: Double, gradient: Tensor<T>) {

@@ -38,7 +38,7 @@ public struct LogitTerm: DistillationTerm {
   private let loss: DistillationLoss
   private let labelled: Int?
 
-  /// - Parameter labelled: How many of the training images, from the first, have labels; `nil`: all.
+  /// The first `labelled` of the training images have labels; `nil`: all.
   public init(_ loss: DistillationLoss, labelled: Int? = nil) {
     self.loss = loss
     self.labelled = labelled

@@ -8,7 +8,7 @@ public struct Distiller: TrainingObjective {
   public let watched: [String]
   public let parameters: OrderedDictionary<String, Tensor<Float>>
 
-  /// - Parameter teacher: Answers with all that the terms look at; see ``teacherValues(_:)``.
+  /// The teacher answers with all that the terms look at; see ``teacherValues(_:)``.
   public init(_ teacher: TeacherOutputs, _ terms: [any DistillationTerm]) {
     self.teacher = teacher
     self.terms = terms

@@ -18,8 +18,7 @@ public struct FeatureAdapters: Sendable {
   private let studentNodes: [Node]
   private let studentTensors: Set<String>
 
-  /// - Parameter channels: Channels of each pair's values: the student's, the teacher's, and the rank
-  ///   of both.
+  /// `channels` are those of each pair's values: the student's, the teacher's, and the rank of both.
   public init(
     _ student: Graph, _ pairs: [FeaturePair],
     channels: [(student: Int, teacher: Int, rank: Int)], seed: UInt64

@@ -24,7 +24,8 @@ public struct TeacherOutputs: Sendable {
   /// The answers to all training images, in the order of `names`, if they were looked up.
   private(set) var rows: [Tensor<Float>]?
 
-  /// - Parameter values: Names of the values that are wanted besides the logits.
+  /// `values` are the names of what is wanted besides the logits.
+  ///
   /// - Throws: `unsupported` or `badInput` if the teacher cannot be run, or does not compute them.
   public init(_ teacher: Graph, values: [String], threads: ThreadPool) throws {
     guard teacher.dataInputs.count == 1, let output = teacher.withLogitsOutput().outputs.first

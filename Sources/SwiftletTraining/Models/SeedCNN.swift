@@ -5,6 +5,7 @@ public import SwiftletGraph
 /// connected layers. Input 3×32×32.
 public enum SeedCNN {
   /// - Parameters:
+  ///   - classes: How many there are.
   ///   - width: Scales the numbers of channels and hidden units: 1 is the full network
   ///     (3→32→64→128→128, 512), less a narrower one for distillation.
   ///   - seed: Of the initial weights: uniform within ±1/√fanIn (Kaiming uniform with a = √5).
