@@ -1,6 +1,6 @@
 import SwiftletCore
-import SwiftletGraph
-import SwiftletTraining
+package import SwiftletGraph
+package import SwiftletTraining
 
 /// One technique and its settings.
 public struct CompressionStep: Sendable, Codable, Equatable {
@@ -50,7 +50,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
 }
 
 /// A technique: a graph in, a smaller one out, and what was done to each layer.
-protocol CompressionPass: Sendable {
+package protocol CompressionPass: Sendable {
   init(_ step: CompressionStep)
 
   /// - Throws: `unsupported` if the technique cannot be applied to the graph at all. A single layer
@@ -61,21 +61,21 @@ protocol CompressionPass: Sendable {
 }
 
 /// A technique that trains.
-protocol TrainingPass: CompressionPass {
+package protocol TrainingPass: CompressionPass {
   /// As ``CompressionPass/apply(to:_:)``.
   func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult
 }
 
 /// What a pass that trains leaves.
-struct TrainedResult {
-  let graph: Graph
-  let layers: [LayerReport]
+package struct TrainedResult {
+  package let graph: Graph
+  package let layers: [LayerReport]
   /// What each epoch reached; `nil` if nothing was trained after all.
-  let history: TrainingHistory?
+  package let history: TrainingHistory?
 }
 
 extension TrainingPass {
-  func apply(
+  package func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let result = try train(graph, context)

@@ -1,7 +1,7 @@
 import Logging
 import SwiftletCore
 import SwiftletFormats
-import SwiftletGraph
+package import SwiftletGraph
 import SwiftletTraining
 
 /// Trains a student to give the teacher's answers.
@@ -9,16 +9,16 @@ import SwiftletTraining
 /// The teacher is the model before any compression. The student is a narrower or shallower copy of it,
 /// a network of the user's, or, after other techniques, what they have made: then distillation recovers
 /// what they have lost. With `alpha` 0 and no other term there is no teacher: the student learns from
-/// the labels alone, which is what distillation has to be better than.
+/// the labels alone, in as many steps, which is what distillation has to be better than.
 ///
 /// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; the other terms name theirs.
-struct DistillPass: TrainingPass {
+package struct DistillPass: TrainingPass {
   private let step: CompressionStep
   private let log = Logger.swiftlet("distill")
 
-  init(_ step: CompressionStep) { self.step = step }
+  package init(_ step: CompressionStep) { self.step = step }
 
-  func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
+  package func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
     let student = try StudentModel(step, from: graph, context)
     let (trained, history) = try taught(student.graph, context)
     let layers = trained.nodes.filter { WeightedLayer.operators.contains($0.opType) }.map {
@@ -37,9 +37,10 @@ struct DistillPass: TrainingPass {
     let labelled = settings.labels.map { min($0, images.count) }
     guard step.alpha > 0 || settings.hints > 0 || settings.attention > 0 || settings.adversarial > 0
     else {
-      // Nobody labels the other images.
+      // Nobody labels the other images. Those that have labels come the more often, so that a student
+      // alone takes as many steps as one that is taught: what is compared costs the same.
       var trainer = try Trainer(
-        student, training: labelled.map { images.slice(0..<$0) } ?? images,
+        student, training: labelled.map { images.repeating($0) } ?? images,
         validation: context.validation, settings: training, threads: context.threads)
       return try trainer.run(progress: context.progress)
     }
@@ -60,6 +61,13 @@ struct DistillPass: TrainingPass {
       objective: Distiller(teacher, lesson.terms), threads: context.threads)
     let (trained, history) = try trainer.run(progress: context.progress)
     return (lesson.adapters.dropped(from: trained), history)
+  }
+}
+
+extension ImageDataset {
+  /// As many images as there are, of the first `count` alone, one after the other and again.
+  fileprivate func repeating(_ count: Int) -> ImageDataset {
+    count < self.count ? subset((0..<self.count).map { $0 % count }) : self
   }
 }
 
