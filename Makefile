@@ -109,7 +109,7 @@ bench-interface: library ## What calls from C and Python cost, beside numpy and 
 
 bench-distillation: build ## Teach a small student in five ways, 3 seeds (hours; ARGS=--help): OUT/distillation
 	@examples/install-packages.sh dataset-fashion-mnist python3
-	@python3 Benchmarks/distillation/study.py --out $(OUT)/distillation \
+	@python3 -B Benchmarks/distillation/study.py --out $(OUT)/distillation \
 	  --swiftlet "$$($(BUILD) --show-bin-path)/swiftlet" $(ARGS)
 
 conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md

@@ -2,6 +2,8 @@
 
 from statistics import mean, stdev
 
+from choices import FORMS
+
 
 def groups(results: list[dict]) -> dict[tuple, list[dict]]:
     """Runs that differ in their seed alone."""
@@ -15,7 +17,7 @@ def groups(results: list[dict]) -> dict[tuple, list[dict]]:
 def alone(results: list[dict], run: dict) -> float | None:
     """The accuracy of the same student without a teacher: seed, labels and budget alike."""
     for other in results:
-        if other["form"] == "alone" and all(
+        if other["told"] == FORMS["alone"] and all(
                 other[key] == run[key] for key in ("labels", "seed", "budget")):
             return other["top1"]
     return None

@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--swiftlet", required=True, help="the command")
     parser.add_argument("--out", type=Path, required=True, help="folder for all that is written")
     parser.add_argument("--labels", default="all,1000", help="labelled images: all, or how many")
-    parser.add_argument("--forms", default=",".join(FORMS), help=f"of {', '.join(FORMS)}")
+    parser.add_argument("--forms", default=",".join(FORMS), help="default: %(default)s")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--epochs", type=int, default=SCHEDULE["epochs"])
     parser.add_argument("--threads", type=int, help="default: all")
@@ -48,6 +48,9 @@ class Study:
         self.out.mkdir(parents=True, exist_ok=True)
         self.held_out = f"idx:{held_out.make(self.out / 'held-out')}"
         self.teacher = self.out / "teacher.onnx"
+        self.cache, self.models = self.out / "cache", self.out / "models"
+        for folder in (self.cache, self.models, self.out / "runs"):
+            folder.mkdir(exist_ok=True)
 
     def call(self, *words: object) -> dict:
         threads = ["--threads", self.options.threads] if self.options.threads else []
@@ -69,13 +72,14 @@ class Study:
         data = self.held_out if self.options.choose else "fashion-mnist"
         words = [*budget, *few, *told, "--seed", seed, "--data", data]
         text = " ".join(map(str, words)) + hashlib.sha256(self.teacher.read_bytes()).hexdigest()
-        path = self.out / f"runs/{labels}-{form}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+        key = hashlib.sha256(text.encode()).hexdigest()[:12]
+        name = f"{labels}-{form}-{seed}-{key}"
+        path = self.out / f"runs/{name}.json"
         if path.exists():
             return json.loads(path.read_text())
-        path.parent.mkdir(exist_ok=True)
-        student = path.with_suffix(".onnx")
         report = self.call(
-            "compress", self.teacher, "--technique", "distill", *words, "-o", student)
+            "compress", self.teacher, "--technique", "distill", *words,
+            "--teacher-cache", self.cache, "-o", self.models / f"{name}.onnx")
         result = {
             "labels": labels, "form": form, "seed": seed, "told": told,
             "judgedOn": "held out" if self.options.choose else "test",
@@ -85,7 +89,9 @@ class Study:
             "images": report["images"], "machine": report.get("machine"),
         }
         path.write_text(json.dumps(result, indent=1))
-        print(f"{labels} labels, {form}, seed {seed}: {result['top1']:.4f} {' '.join(told)}", flush=True)
+        print(
+            f"{labels} labels, {form}, seed {seed}: {result['top1']:.4f} {' '.join(told)}",
+            file=sys.stderr, flush=True)
         return result
 
     def wanted(self):

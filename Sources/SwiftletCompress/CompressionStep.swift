@@ -15,8 +15,10 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var width = 0.5
   public var epochs = 1
   public var learningRate = 1e-3
-  public var temperature = 4.0
-  public var alpha = 0.7
+  /// Softens the teacher's probabilities (`distill`); `nil`: what ``teaching`` says.
+  public var temperature: Double?
+  /// Weight of the teacher's probabilities; the labels get the rest (`distill`). `nil`: as above.
+  public var alpha: Double?
   /// Who learns, from what, and how (`distill`).
   public var distillation = DistillationSettings()
   /// How layers are cut, and their ranks chosen (`svd`, `lowrank`, `eigen`).
@@ -41,8 +43,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("width", width, 0.05...1)
     try check("epochs", Double(epochs), 1...1e4)
     try check("learningRate", learningRate, 1e-9...10)
-    try check("temperature", temperature, 0.1...100)
-    try check("alpha", alpha, 0...1)
+    try check("temperature", temperature ?? 1, 0.1...100)
+    try check("alpha", alpha ?? 0, 0...1)
     try distillation.validate()
     try decomposition.validate()
     try quantization.validate()

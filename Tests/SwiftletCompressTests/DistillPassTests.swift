@@ -10,12 +10,43 @@ import _SwiftletTestSupport
 /// Who learns from what: the paths through `distill`, with teachers that were never trained.
 struct DistillPassTests {
   private let threads = ThreadPool(count: 2)
-  private let teacher = SeedCNN.make(classes: 4, width: 0.25, seed: 7)
+  private let teacher = network(seed: 7)
 
-  private func pictures(_ count: Int, seed: UInt64 = 1) throws -> ImageDataset {
+  private func pictures(_ count: Int, channels: Int = 1, size: Int = 12) throws -> ImageDataset {
     let (images, labels) = Pictures.make(
-      count: count, classes: 4, channels: 3, size: 32, seed: seed)
+      count: count, classes: 4, channels: channels, size: size)
     return try ImageDataset(name: "pictures", images: images, labels: labels, classCount: 4)
+  }
+
+  /// Conv 1→8, conv 8→16, fc 144→4, with a pool behind each convolution.
+  ///
+  /// So small that its products never take several threads: other tests change how many OpenBLAS has,
+  /// and sums are compared bit for bit here.
+  private static func network(seed: UInt64) -> Graph {
+    var generator = RandomGenerator(seed: seed)
+    var graph = Graph(name: "net")
+    graph.inputs = [ValueInfo("x", .float32, [.symbolic("N"), .fixed(1), .fixed(12), .fixed(12)])]
+    graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(4)])]
+    for (name, shape) in [("c1", [8, 1, 3, 3]), ("c2", [16, 8, 3, 3]), ("f", [4, 144])]
+      as [(String, Shape)]
+    {
+      graph.initializers[name] = .float32(
+        Tensor(shape, uniformIn: -0.3...0.3, using: &generator))
+    }
+    let pads: [String: Attribute] = ["pads": .ints([1, 1, 1, 1])]
+    let pool: [String: Attribute] = ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])]
+    graph.nodes = [
+      Node("Conv", name: "conv1", inputs: ["x", "c1"], outputs: ["a"], attributes: pads),
+      Node("Relu", name: "r1", inputs: ["a"], outputs: ["b"]),
+      Node("MaxPool", name: "p1", inputs: ["b"], outputs: ["c"], attributes: pool),
+      Node("Conv", name: "conv2", inputs: ["c", "c2"], outputs: ["d"], attributes: pads),
+      Node("Relu", name: "r2", inputs: ["d"], outputs: ["e"]),
+      Node("MaxPool", name: "p2", inputs: ["e"], outputs: ["g"], attributes: pool),
+      Node("Flatten", name: "flat", inputs: ["g"], outputs: ["h"]),
+      Node(
+        "Gemm", name: "fc", inputs: ["h", "f"], outputs: ["y"], attributes: ["transB": .int(1)]),
+    ]
+    return graph
   }
 
   private func distilled(
@@ -121,9 +152,29 @@ struct DistillPassTests {
     #expect(try bytes(alone(data, labels: 1000)) == bytes(alone(data, labels: nil)))
   }
 
+  @Test func studentsThatBeginAnewAreTaughtAtALowerTemperature() throws {
+    var step = CompressionStep(.distill)
+    #expect(step.teaching == (4, 0.7))
+    step.distillation.fresh = true
+    #expect(step.teaching == (1, 0.9))
+    step.distillation.fresh = false
+    step.distillation.student = "own.onnx"
+    #expect(step.teaching == (1, 0.9))
+    step.temperature = 2
+    step.alpha = 0
+    #expect(step.teaching == (2, 0))
+    // What is done without being said is what is done when it is said.
+    let data = try pictures(16)
+    let said = try distilled(data) {
+      $0.temperature = 1
+      $0.alpha = 0.9
+    }
+    #expect(try bytes(said) == bytes(distilled(data) { _ in }))
+  }
+
   @Test func aQuarterOfTheChannelsIsLessThanAnEighthOfTheOperations() throws {
     let whole = SeedCNN.make(classes: 4, seed: 1)
-    let student = try distilled(pictures(8), from: whole) {
+    let student = try distilled(pictures(8, channels: 3, size: 32), from: whole) {
       $0.width = 0.25
       $0.calibrationImages = 8
     }
@@ -144,7 +195,7 @@ struct DistillPassTests {
           $0.distillation.fresh = fresh
         })
     }
-    let other = SeedCNN.make(classes: 4, width: 0.25, seed: 8)
+    let other = Self.network(seed: 8)
     #expect(try student(teacher, fresh: true) == student(other, fresh: true))
     #expect(try student(teacher, fresh: false) != student(other, fresh: false))
   }

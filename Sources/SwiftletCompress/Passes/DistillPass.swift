@@ -35,7 +35,9 @@ package struct DistillPass: TrainingPass {
       epochs: step.epochs, learningRate: step.learningRate, seed: context.seed)
     let images = try context.training
     let labelled = settings.labels.map { min($0, images.count) }
-    guard step.alpha > 0 || settings.hints > 0 || settings.attention > 0 || settings.adversarial > 0
+    guard
+      step.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0
+        || settings.adversarial > 0
     else {
       // Nobody labels the other images. Those that have labels come the more often, so that a student
       // alone takes as many steps as one that is taught: what is compared costs the same.
@@ -82,7 +84,8 @@ private struct Lesson {
     let settings = step.distillation
     terms = [
       LogitTerm(
-        DistillationLoss(temperature: step.temperature, alpha: step.alpha), labelled: labelled)
+        DistillationLoss(temperature: step.teaching.temperature, alpha: step.teaching.alpha),
+        labelled: labelled)
     ]
     let comparesFeatures = settings.hints > 0 || settings.attention > 0
     let matches =
