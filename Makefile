@@ -33,8 +33,8 @@ PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev pkg
 
 .PHONY: help deps deps-browser build test test-report test-tsan demo bench bench-peers \
   bench-peers-inference bench-peers-training check-peers bench-kernels bench-linalg \
-  bench-linalg-peers bench-interface conformance real-models fuzz damage format lint library \
-  install package try-package test-interface api-changes test-faults test-swift-package \
+  bench-linalg-peers bench-interface bench-distillation conformance real-models fuzz damage format \
+  lint library install package try-package test-interface api-changes test-faults test-swift-package \
   test-onnx-backend test-asan clean docs
 
 help: ## List the targets
@@ -108,6 +108,11 @@ bench-interface: library ## What calls from C and Python cost, beside numpy and 
 	@examples/install-packages.sh gcc python3 python3-numpy
 	$(INTERFACE_MODEL)
 	@Benchmarks/interface/run.sh $(OUT)/linked $(OUT)/interface.onnx $(PARTS)
+
+bench-distillation: build ## Teach a small student in five ways, 3 seeds (hours; ARGS=--help): OUT/distillation
+	@examples/install-packages.sh dataset-fashion-mnist python3
+	@python3 -B Benchmarks/distillation/study.py --out $(OUT)/distillation \
+	  --swiftlet "$$($(BUILD) --show-bin-path)/swiftlet" $(ARGS)
 
 conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md
 	@Tests/Conformance/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" docs/conformance.md

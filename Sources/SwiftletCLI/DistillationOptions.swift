@@ -24,13 +24,13 @@ struct DistillationOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Softens the teacher's probabilities, so that they show what it takes for alike; default 4.",
+      "Softens the teacher's probabilities, so that they show what it takes for alike; default 4, with --fresh or --student 1.",
       valueName: "t"))
   var temperature: Double?
 
   @Option(
     help:
-      "Weight of the teacher's probabilities, 0 to 1; the labels get the rest. 0, without hints and the like, trains the student alone. Default 0.7."
+      "Weight of the teacher's probabilities, 0 to 1; the labels get the rest. 0, without hints and the like, trains the student alone. Default 0.7, with --fresh or --student 0.9."
   )
   var alpha: Double?
 
@@ -127,8 +127,8 @@ struct DistillationOptions: ParsableArguments {
     step.width = width ?? step.width
     step.epochs = epochs ?? step.epochs
     step.learningRate = learningRate ?? step.learningRate
-    step.temperature = temperature ?? step.temperature
-    step.alpha = alpha ?? step.alpha
+    step.temperature = temperature
+    step.alpha = alpha
     var settings = step.distillation
     settings.student = student
     settings.depth = depth ?? settings.depth

@@ -1,6 +1,6 @@
 import SwiftletCore
-import SwiftletGraph
-import SwiftletTraining
+package import SwiftletGraph
+package import SwiftletTraining
 
 /// One technique and its settings.
 public struct CompressionStep: Sendable, Codable, Equatable {
@@ -15,8 +15,10 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var width = 0.5
   public var epochs = 1
   public var learningRate = 1e-3
-  public var temperature = 4.0
-  public var alpha = 0.7
+  /// Softens the teacher's probabilities (`distill`); `nil`: what ``teaching`` says.
+  public var temperature: Double?
+  /// Weight of the teacher's probabilities; the labels get the rest (`distill`). `nil`: as above.
+  public var alpha: Double?
   /// Who learns, from what, and how (`distill`).
   public var distillation = DistillationSettings()
   /// How layers are cut, and their ranks chosen (`svd`, `lowrank`, `eigen`).
@@ -41,8 +43,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("width", width, 0.05...1)
     try check("epochs", Double(epochs), 1...1e4)
     try check("learningRate", learningRate, 1e-9...10)
-    try check("temperature", temperature, 0.1...100)
-    try check("alpha", alpha, 0...1)
+    try check("temperature", temperature ?? 1, 0.1...100)
+    try check("alpha", alpha ?? 0, 0...1)
     try distillation.validate()
     try decomposition.validate()
     try quantization.validate()
@@ -50,7 +52,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
 }
 
 /// A technique: a graph in, a smaller one out, and what was done to each layer.
-protocol CompressionPass: Sendable {
+package protocol CompressionPass: Sendable {
   init(_ step: CompressionStep)
 
   /// - Throws: `unsupported` if the technique cannot be applied to the graph at all. A single layer
@@ -61,21 +63,21 @@ protocol CompressionPass: Sendable {
 }
 
 /// A technique that trains.
-protocol TrainingPass: CompressionPass {
+package protocol TrainingPass: CompressionPass {
   /// As ``CompressionPass/apply(to:_:)``.
   func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult
 }
 
 /// What a pass that trains leaves.
-struct TrainedResult {
-  let graph: Graph
-  let layers: [LayerReport]
+package struct TrainedResult {
+  package let graph: Graph
+  package let layers: [LayerReport]
   /// What each epoch reached; `nil` if nothing was trained after all.
-  let history: TrainingHistory?
+  package let history: TrainingHistory?
 }
 
 extension TrainingPass {
-  func apply(
+  package func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let result = try train(graph, context)

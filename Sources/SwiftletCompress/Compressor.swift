@@ -298,7 +298,9 @@ extension CompressionStep {
     case .eigen: "\(rank), \(calibrationImages) images"
     case .prune: "width \((width * 1e3).rounded() / 1e3), \(calibrationImages) images"
     case .quantize: "\(quantization.summary), \(calibrationImages) images"
-    case .distill: "width \(width), \(epochs) epoch(s), temperature \(temperature), alpha \(alpha)"
+    case .distill:
+      "width \(width), \(epochs) epoch(s), temperature \(teaching.temperature), "
+        + "alpha \(teaching.alpha)"
     }
   }
 }

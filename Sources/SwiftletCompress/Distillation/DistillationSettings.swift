@@ -121,6 +121,9 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
     }
   }
 
+  /// Whether the student has nothing of its teacher to begin with.
+  var beginsAnew: Bool { fresh || student != nil }
+
   /// How the student is trained.
   func training(epochs: Int, learningRate: Double, seed: UInt64) -> TrainingSettings {
     TrainingSettings(
@@ -129,5 +132,18 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
       schedule: LearningRateSchedule(
         schedule, rate: learningRate, warmup: warmup, period: restarts, stretch: stretch),
       augmentation: Augmentation(crop: crop, flips: flip), seed: seed)
+  }
+}
+
+extension CompressionStep {
+  /// How the student is taught by logits, where nothing was said.
+  ///
+  /// A student with random weights is first of all to find the right class: high temperatures ask for
+  /// all logits at once, which it learns slowly or, being small, never. One that begins with the
+  /// teacher's weights knows the class already, and learns the rest from softened probabilities.
+  /// docs/distillation.md has the figures.
+  package var teaching: (temperature: Double, alpha: Double) {
+    let isNew = distillation.beginsAnew
+    return (temperature ?? (isNew ? 1 : 4), alpha ?? (isNew ? 0.9 : 0.7))
   }
 }

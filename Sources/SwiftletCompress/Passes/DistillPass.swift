@@ -1,7 +1,7 @@
 import Logging
 import SwiftletCore
 import SwiftletFormats
-import SwiftletGraph
+package import SwiftletGraph
 import SwiftletTraining
 
 /// Trains a student to give the teacher's answers.
@@ -9,16 +9,16 @@ import SwiftletTraining
 /// The teacher is the model before any compression. The student is a narrower or shallower copy of it,
 /// a network of the user's, or, after other techniques, what they have made: then distillation recovers
 /// what they have lost. With `alpha` 0 and no other term there is no teacher: the student learns from
-/// the labels alone, which is what distillation has to be better than.
+/// the labels alone, in as many steps, which is what distillation has to be better than.
 ///
 /// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; the other terms name theirs.
-struct DistillPass: TrainingPass {
+package struct DistillPass: TrainingPass {
   private let step: CompressionStep
   private let log = Logger.swiftlet("distill")
 
-  init(_ step: CompressionStep) { self.step = step }
+  package init(_ step: CompressionStep) { self.step = step }
 
-  func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
+  package func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
     let student = try StudentModel(step, from: graph, context)
     let annealing = try step.distillation.annealRanks.map {
       try RankAnnealing(student.graph, end: $0)
@@ -57,11 +57,14 @@ struct DistillPass: TrainingPass {
       epochs: step.epochs, learningRate: step.learningRate, seed: context.seed)
     let images = try context.training
     let labelled = settings.labels.map { min($0, images.count) }
-    guard step.alpha > 0 || settings.hints > 0 || settings.attention > 0 || settings.adversarial > 0
+    guard
+      step.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0
+        || settings.adversarial > 0
     else {
-      // Nobody labels the other images.
+      // Nobody labels the other images. Those that have labels come the more often, so that a student
+      // alone takes as many steps as one that is taught: what is compared costs the same.
       var trainer = try Trainer(
-        student, training: labelled.map { images.slice(0..<$0) } ?? images,
+        student, training: labelled.map { images.repeating($0) } ?? images,
         validation: context.validation, settings: training, threads: context.threads)
       return try run(&trainer, annealing, context)
     }
@@ -85,6 +88,13 @@ struct DistillPass: TrainingPass {
   }
 }
 
+extension ImageDataset {
+  /// As many images as there are, of the first `count` alone, one after the other and again.
+  fileprivate func repeating(_ count: Int) -> ImageDataset {
+    count < self.count ? subset((0..<self.count).map { $0 % count }) : self
+  }
+}
+
 /// What a student is taught by: the terms that the settings ask for, and the adapters that they need.
 private struct Lesson {
   let adapters: FeatureAdapters
@@ -96,7 +106,8 @@ private struct Lesson {
     let settings = step.distillation
     terms = [
       LogitTerm(
-        DistillationLoss(temperature: step.temperature, alpha: step.alpha), labelled: labelled)
+        DistillationLoss(temperature: step.teaching.temperature, alpha: step.teaching.alpha),
+        labelled: labelled)
     ]
     let comparesFeatures = settings.hints > 0 || settings.attention > 0
     let matches =

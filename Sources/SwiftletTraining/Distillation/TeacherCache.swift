@@ -32,15 +32,14 @@ public struct TeacherCache: Sendable {
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, epochs: Int,
     threads: ThreadPool, progress: Progress.Handler? = nil
   ) throws -> String {
-    let preprocessing = try Preprocessing.stored(in: teacher, images: data)
-    let key = try Self.key(teacher, data, preprocessing, outputs.names)
-    let path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
+    let entry = try Entry(folder, teacher, data, outputs.names)
+    let (key, path) = (entry.key, entry.path)
     if let rows = Self.read(path, key, outputs.names, data.count) {
       outputs.use(rows)
       return "answers of the teacher read from \(path)"
     }
     func batch(_ range: Range<Int>) throws -> [Tensor<Float>] {
-      try outputs.run(preprocessing.batch(data, Array(range), pool: threads))
+      try outputs.run(entry.preprocessing.batch(data, Array(range), pool: threads))
     }
     let probe = 0..<min(Self.probeSize, data.count)
     let sample = try batch(probe)
@@ -55,12 +54,50 @@ public struct TeacherCache: Sendable {
     guard run + write + Double(epochs) * look < Double(epochs) * run else {
       return "the teacher runs in every epoch: \(epochs) epoch(s) do not pay for a file"
     }
-    let whole = try Self.rows(data.count, batch, progress)
-    try Self.write(whole, outputs.names, key, path)
-    outputs.use(whole)
+    try Self.fill(entry, &outputs, data, threads: threads, progress: progress)
     return
       "answers of the teacher kept in \(path): \(bytes >> 10) kB, \(Int(run / max(look, 1e-9)))"
       + " times as fast as running it"
+  }
+
+  /// Computes the answers to all images, whether that pays or not, keeps them, and lets the teacher
+  /// answer by them.
+  ///
+  /// - Returns: The file.
+  package func keep(
+    _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, threads: ThreadPool
+  ) throws -> String {
+    let entry = try Entry(folder, teacher, data, outputs.names)
+    try Self.fill(entry, &outputs, data, threads: threads, progress: nil)
+    return entry.path
+  }
+
+  /// The file for a teacher and its images.
+  private struct Entry {
+    let preprocessing: Preprocessing
+    let key, path: String
+
+    init(
+      _ folder: String, _ teacher: Graph, _ data: ImageDataset, _ names: [String]
+    ) throws {
+      preprocessing = try Preprocessing.stored(in: teacher, images: data)
+      key = Digest.sha256(
+        "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
+          + "\(preprocessing) \(names)")
+      path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
+    }
+  }
+
+  private static func fill(
+    _ entry: Entry, _ outputs: inout TeacherOutputs, _ data: ImageDataset, threads: ThreadPool,
+    progress: Progress.Handler?
+  ) throws {
+    let teacher = outputs
+    let whole = try rows(
+      data.count,
+      { try teacher.run(entry.preprocessing.batch(data, Array($0), pool: threads)) }, progress)
+    try write(whole, outputs.names, entry.key, entry.path)
+    outputs.use(whole)
   }
 
   /// The answers to all images.
@@ -82,14 +119,6 @@ public struct TeacherCache: Sendable {
       try progress?(Progress("teacher", completed: range.upperBound, total: count))
     }
     return whole
-  }
-
-  private static func key(
-    _ teacher: Graph, _ data: ImageDataset, _ preprocessing: Preprocessing, _ names: [String]
-  ) throws -> String {
-    Digest.sha256(
-      "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
-        + "\(preprocessing) \(names)")
   }
 
   private static func write(
