@@ -9,6 +9,7 @@ from report import NAMES
 COLORS = {
     "onnxruntime": "#1f6fb4", "openvino-f32": "#d9662b", "openvino": "#8a55a6",
     "openvino-bf16": "#8a55a6", "torch": "#3a9a4e", "torch-bf16": "#3a9a4e",
+    "torch-int8": "#3a9a4e",
 }
 ROW, GROUP_GAP, LABELS, PANEL, GAP, TOP, BOTTOM, MARGIN = 24, 16, 142, 350, 44, 104, 52, 20
 
