@@ -60,6 +60,10 @@ struct Value: Sendable {
       pixel: pixel, row: row, image: pixels == 1 && image % Self.aliasing == 0 ? image + 64 : image)
   }
 
+  /// Into how many parts work on a row is cut, so that threads which share an image have all some: rows
+  /// N×S×C are one row of pixels.
+  func rowParts(threads: Int) -> Int { threads > height ? max(1, min(4 * threads, width)) : 1 }
+
   /// Bytes from the start of an image's memory to its first pixel.
   var origin: Int { halo.top * steps.row + halo.left * steps.pixel }
 

@@ -25,6 +25,7 @@ struct ChannelsLayer: Layer {
   func step(_ values: [Value], threads: Int) -> Step {
     let (from, to) = (values[input], values[output])
     let (layer, kernel) = (self, PointwiseKernel.current)
+    let parts = from.rowParts(threads: threads)
     let operandStep: Int
     if case .value(let value) = operand {
       operandStep = values[value].steps.image
@@ -33,14 +34,18 @@ struct ChannelsLayer: Layer {
     }
     return Step(
       label: label, kernel: "\(isSum ? "add" : "multiply") channels \(kernel.name)",
-      items: Step.perImage(from.height)
+      items: Step.perImage(from.height * parts)
     ) { memory, _, items in
       for item in items {
-        let (image, row) = (item / from.height, item % from.height)
+        let (image, row) = (item / parts / from.height, item / parts % from.height)
+        let part = item % parts
+        let columns = from.width * part / parts..<from.width * (part + 1) / parts
         let source =
           unsafe memory.start(layer.input) + image * from.steps.image
-          + row * from.steps.row
-        let target = unsafe memory.start(layer.output) + image * to.steps.image + row * to.steps.row
+          + row * from.steps.row + columns.lowerBound * from.steps.pixel
+        let target =
+          unsafe memory.start(layer.output) + image * to.steps.image + row * to.steps.row
+          + columns.lowerBound * to.steps.pixel
         let numbers =
           switch layer.operand {
           case .constant(let constant): unsafe constant.base
@@ -48,11 +53,13 @@ struct ChannelsLayer: Layer {
           }
         if layer.isSum {
           unsafe kernel.addChannelsF32(
-            rows: from.width, channels: from.channels, source, strideA: from.steps.pixel, numbers,
+            rows: columns.count, channels: from.channels, source, strideA: from.steps.pixel,
+            numbers,
             low: layer.low, high: layer.high, to: target, strideY: to.steps.pixel)
         } else {
           unsafe kernel.mulChannelsF32(
-            rows: from.width, channels: from.channels, source, strideA: from.steps.pixel, numbers,
+            rows: columns.count, channels: from.channels, source, strideA: from.steps.pixel,
+            numbers,
             low: layer.low, high: layer.high, to: target, strideY: to.steps.pixel)
         }
       }

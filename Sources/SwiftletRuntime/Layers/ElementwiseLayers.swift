@@ -44,26 +44,30 @@ struct ElementwiseLayer: StripedLayer {
   func step(_ values: [Value], threads: Int) -> Step {
     let all = (inputs + [output]).map { values[$0] }
     let (width, height, channels) = (all[0].width, all[0].height, all[0].channels)
-    // A row is one run where no pixel has a gap behind it.
+    // Part of a row is one run where no pixel has a gap behind it.
     let isPacked = all.allSatisfy { $0.steps.pixel == channels * $0.elementSize }
-    let (runs, length) = isPacked ? (1, width * channels) : (width, channels)
+    let parts = all[0].rowParts(threads: threads)
     let (inputs, output, operation, result) = (inputs, output, operation, values[output])
     let sources = inputs.map { values[$0].steps }
     let kernel = PointwiseKernel.current
     return Step(
       label: label, kernel: "\(operation.name) \(kernel.name)",
-      items: Step.perImage(height)
+      items: Step.perImage(height * parts)
     ) { memory, _, items in
       for item in items {
-        let (image, row) = (item / height, item % height)
-        func start(_ value: Int, _ steps: ImageSteps, _ run: Int) -> UnsafeMutableRawPointer {
-          unsafe memory.start(value) + image * steps.image + row * steps.row + run * steps.pixel
+        let (image, row) = (item / parts / height, item / parts % height)
+        let part = item % parts
+        let columns = width * part / parts..<width * (part + 1) / parts
+        func start(_ value: Int, _ steps: ImageSteps, _ column: Int) -> UnsafeMutableRawPointer {
+          unsafe memory.start(value) + image * steps.image + row * steps.row
+            + column * steps.pixel
         }
-        for run in 0..<runs {
+        let run = isPacked ? columns.count : 1
+        for column in stride(from: columns.lowerBound, to: columns.upperBound, by: max(1, run)) {
           unsafe operation.run(
-            kernel, length, start(inputs[0], sources[0], run),
-            start(inputs[inputs.count - 1], sources[inputs.count - 1], run),
-            to: start(output, result.steps, run))
+            kernel, run * channels, start(inputs[0], sources[0], column),
+            start(inputs[inputs.count - 1], sources[inputs.count - 1], column),
+            to: start(output, result.steps, column))
         }
       }
     }

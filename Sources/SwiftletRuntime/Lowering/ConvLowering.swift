@@ -325,8 +325,8 @@ extension Lowering {
   private mutating func finishFloats(
     _ ending: inout Ending, after name: String, areBFloats: Bool
   ) {
-    var last = name
-    if let (index, sum, other) = addition(after: name) {
+    var last = takeBias(&ending, after: name)
+    if let (index, sum, other) = addition(after: last) {
       if areBFloats, case .bfloat(let value) = binding(other) {
         ending.addend = value
       } else {
@@ -339,6 +339,21 @@ extension Lowering {
     if ending.addend == nil { takePool(&ending, after: &last) }
     ending.output = newValue(for: last, areBFloats ? floatKind(last) : .float)
     bind(last, floatBinding(ending.output))
+  }
+
+  /// Takes in a constant for each column that is added behind a matrix product.
+  ///
+  /// - Returns: The name of the sum.
+  private mutating func takeBias(_ ending: inout Ending, after name: String) -> String {
+    guard let (index, node) = onlyReader(of: name), node.opType == "Add",
+      case .float(let bias) = ending.bias, facts.shape(name).rank < 4,
+      facts.shape(node.outputs[0]) == facts.shape(name),
+      let added = facts.floats(node, node.inputs[0] == name ? 1 : 0),
+      added.shape.dimensions.last == bias.count, added.count == bias.count
+    else { return name }
+    markDone(index)
+    ending.bias = .float(zip(bias, added.elements).map { $0 + $1 })
+    return node.outputs[0]
   }
 
   /// Takes in a pool, and the clamps behind it.
