@@ -33,9 +33,8 @@ public enum Benchmark {
     let memory: (weights: Int, values: Int)
 
     /// Feeds fp32 inputs with normally distributed numbers, and all others with ones: what masks and
-    /// indices allow.
+    /// indices allow. `extents` are those of symbolic dimensions, by name; all others are the batch.
     ///
-    /// - Parameter extents: Of symbolic dimensions by name; all others are the batch.
     /// - Throws: `badInput` if the model does not take inputs of these shapes.
     public init(
       _ session: Session, batch: Int, threads: Int, extents: [String: Int] = [:]

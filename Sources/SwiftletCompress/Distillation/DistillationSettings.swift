@@ -23,7 +23,7 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
   /// How many of the training images, from the first, have labels; `nil`: all. The teacher labels
   /// the others.
   public var labels: Int?
-  /// Ranks of factored layers shrink along a cosine until they cost this fraction (``RankAnnealing``);
+  /// Ranks of factored layers shrink along a cosine until they cost this fraction (`RankAnnealing`);
   /// `nil`: they stay.
   public var annealRanks: Double?
   public var batch = 128
