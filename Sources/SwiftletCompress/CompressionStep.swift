@@ -15,7 +15,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var width = 0.5
   public var epochs = 1
   public var learningRate = 1e-3
-  /// Softens the teacher's probabilities (`distill`); `nil`: what ``teaching`` says.
+  /// Softens the teacher's probabilities (`distill`); `nil`: what `teaching` says.
   public var temperature: Double?
   /// Weight of the teacher's probabilities; the labels get the rest (`distill`). `nil`: as above.
   public var alpha: Double?
