@@ -166,8 +166,7 @@ public struct Session: Sendable {
       let images = shapes.first { $0.rank > 0 }?[0] ?? 1
       let segments = Segments(
         GraphFacts(graph.fusingPatterns(infos), infos, images: images, precision: precision), infos,
-        pool: context.pool,
-        cache: cache)
+        pool: context.pool, cache: cache)
       return Compiled(
         shapes, try Plan(segments.graph, captured: nil, custom: segments.segments),
         segments.segments)

@@ -74,23 +74,23 @@ package struct RankAnnealing {
   /// - Throws: `numerical` if values are not finite.
   package func shrunk(
     _ graph: Graph, to share: Double, _ source: CalibrationSource, threads: ThreadPool
-  ) throws
-    -> Graph
-  {
+  ) throws -> Graph {
     let spectra = try spectra(graph, source, threads)
     var result = graph
     for (pair, (spectrum, rank)) in zip(pairs, zip(spectra, ranks(spectra, share))) {
-      try spectrum.cut(to: rank, graph.nodes[pair.first], graph.nodes[pair.second], in: &result)
+      try spectrum.cut(to: rank, pair.first, pair.second, in: &result)
     }
     return result
   }
 
   /// The ranks of the pairs of a graph, in its order.
-  package func ranks(of graph: Graph) throws -> [(layer: String, before: Int, after: Int)] {
+  ///
+  /// Layers are named by their outputs.
+  package func ranks(of graph: Graph) throws -> [(output: String, before: Int, after: Int)] {
     try pairs.compactMap { pair in
       let node = graph.nodes[pair.first]
       guard case .layer(let layer)? = try WeightedLayer.find(node, in: graph) else { return nil }
-      return (node.name.isEmpty ? node.outputs[0] : node.name, pair.rank, layer.outputs)
+      return (node.outputs[0], pair.rank, layer.outputs)
     }
   }
 
@@ -169,7 +169,7 @@ private struct Spectrum {
   }
 
   /// Writes the layers with so many directions between them.
-  func cut(to rank: Int, _ source: Node, _ reader: Node, in graph: inout Graph) throws {
+  func cut(to rank: Int, _ source: Int, _ reader: Int, in graph: inout Graph) throws {
     guard rank < energies.count else { return }
     let kept = vectors.slice(axis: 1, range: 0..<rank).contiguous()
     var into = matmul(kept, inverseRoot, transposeA: true)
@@ -180,7 +180,7 @@ private struct Spectrum {
       source, matrix.reshaped(to: Shape([rank] + first.weight.shape.dimensions[1...])))
     if let bias = first.bias {
       let moved = matmul(into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
-      graph.setConstant(source, 2, moved.converted(to: Float.self).reshaped(to: [rank]))
+      graph.setInput(2, of: source, moved.converted(to: Float.self).reshaped(to: [rank]))
     }
     let shape = second.weight.shape
     let window = Array(shape.dimensions[2...])
@@ -214,21 +214,14 @@ private struct Spectrum {
 
 extension Graph {
   /// - Parameter weights: Outputs first, as ``WeightedLayer`` has them.
-  fileprivate mutating func setWeights(_ node: Node, _ weights: Tensor<Float>) {
+  fileprivate mutating func setWeights(_ index: Int, _ weights: Tensor<Float>) {
+    let node = nodes[index]
     let isStored = node.opType == "Conv" || (try? node.int("transB", default: 0)) == 1
-    setConstant(node, 1, isStored ? weights : weights.transposed().contiguous())
+    setInput(1, of: index, isStored ? weights : weights.transposed().contiguous())
   }
 
   /// Gives an input of a node another constant.
-  fileprivate mutating func setConstant(_ node: Node, _ input: Int, _ tensor: Tensor<Float>) {
-    let name = node.inputs[input]
-    guard consumers(of: name).count > 1 else {
-      initializers[name] = .float32(tensor)
-      return
-    }
-    let index = nodes.firstIndex { $0.outputs == node.outputs }!
-    let fresh = freshName(name)
-    nodes[index].inputs[input] = fresh
-    initializers[fresh] = .float32(tensor)
+  fileprivate mutating func setInput(_ input: Int, of index: Int, _ tensor: Tensor<Float>) {
+    nodes[index].inputs[input] = setConstant(nodes[index].inputs[input], tensor)
   }
 }

@@ -26,7 +26,7 @@ package struct DistillPass: TrainingPass {
     let (trained, history) = try taught(student.graph, annealing, context)
     let ranks = try annealing?.ranks(of: trained) ?? []
     let layers = trained.nodes.filter { WeightedLayer.operators.contains($0.opType) }.map { node in
-      guard let change = ranks.first(where: { [node.name, node.outputs[0]].contains($0.layer) })
+      guard let change = ranks.first(where: { $0.output == node.outputs[0] })
       else { return LayerReport(node, .distill, changed: true, student.remark) }
       var report = LayerReport(
         node, .distill, changed: true,

@@ -1,5 +1,5 @@
 import OrderedCollections
-import SwiftletCore
+package import SwiftletCore
 
 extension Graph {
   /// The same graph with each `BatchNormalization` behind a `Conv`, `ConvTranspose` or `Gemm` as
@@ -37,7 +37,7 @@ extension Graph {
   }
 
   /// Gives the constant a new value, under a new name if others read it.
-  private mutating func setConstant(_ name: String, _ tensor: Tensor<Float>) -> String {
+  package mutating func setConstant(_ name: String, _ tensor: Tensor<Float>) -> String {
     let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
     let name = isShared ? freshName("\(name)_folded") : name
     initializers[name] = .float32(tensor)

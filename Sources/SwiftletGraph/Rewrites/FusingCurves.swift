@@ -49,8 +49,8 @@ extension Fusion {
     while nodes.count <= Self.mostNodes {
       if frontier.count == 1, nodes.count > 1, infos[frontier.first!] == target,
         nodes.contains(where: { Self.bends.contains(graph.nodes[$0].opType) }),
-        let curve = Curve.known.first(where: { $0.agrees(with: values(of: nodes, frontier.first!)) }
-        )
+        let values = values(of: nodes, frontier.first!),
+        let curve = Curve.known.first(where: { $0.agrees(with: values) })
       {
         return (nodes, frontier.first!, curve)
       }
@@ -121,10 +121,10 @@ private struct Curve: Sendable {
 
   /// Rounding in other places moves results by a few units of the largest number in between, which is
   /// near x or 1.
-  func agrees(with others: [Float]?) -> Bool {
-    guard let others, others.count == values.count else { return false }
-    return values.indices.allSatisfy {
-      abs(values[$0] - others[$0]) <= 2e-6 * max(1, abs(Self.samples[$0]))
-    }
+  func agrees(with others: [Float]) -> Bool {
+    others.count == values.count
+      && values.indices.allSatisfy {
+        abs(values[$0] - others[$0]) <= 2e-6 * max(1, abs(Self.samples[$0]))
+      }
   }
 }

@@ -32,7 +32,9 @@ enum AttentionLowering: LoweredOperator {
   private enum Mask {
     case none
     /// One row of keys for all queries, or one for each.
-    case constant([Float])
+    case constant(Tensor<Float>)
+    /// Keys up to the query's own, with a constant besides.
+    case causal(Tensor<Float>?)
     /// N×1×1×T or N×1×S×T.
     case value(String)
   }
@@ -40,15 +42,14 @@ enum AttentionLowering: LoweredOperator {
   private static func mask(_ node: Node, _ facts: GraphFacts) -> Mask? {
     let (queries, keys) = (facts.shape(node.inputs[0])[1], facts.shape(node.inputs[1])[1])
     guard let causal = try? node.int("is_causal", default: 0) else { return nil }
-    var rows: [Float]?
+    var constant: Tensor<Float>?
     if facts.has(node, 3) {
-      if let constant = facts.floats(node, 3) {
-        guard constant.shape.dimensions.last == keys,
-          constant.count == keys
-            || constant.count == queries * keys
-              && constant.shape[constant.shape.rank - 2] == queries
+      if let given = facts.floats(node, 3) {
+        guard given.shape.dimensions.last == keys,
+          given.count == keys
+            || given.count == queries * keys && given.shape[given.shape.rank - 2] == queries
         else { return nil }
-        rows = constant.elements
+        constant = given
       } else {
         let shape = facts.shape(node.inputs[3])
         guard causal == 0, facts.isImages(node.inputs[3], ranks: 4...4), shape[1] == 1,
@@ -57,8 +58,12 @@ enum AttentionLowering: LoweredOperator {
         return .value(node.inputs[3])
       }
     }
-    guard causal != 0 else { return rows.map(Mask.constant) ?? Mask.none }
-    // A query sees the keys up to its own position.
+    return causal != 0 ? .causal(constant) : constant.map(Mask.constant) ?? Mask.none
+  }
+
+  /// What a query may see up to its own position, and −∞.
+  private static func causal(_ queries: Int, _ keys: Int, _ constant: Tensor<Float>?) -> [Float] {
+    let rows = constant?.elements
     var all = [Float](repeating: 0, count: queries * keys)
     for query in 0..<queries {
       for key in 0..<keys {
@@ -66,18 +71,21 @@ enum AttentionLowering: LoweredOperator {
         all[query * keys + key] = key > query ? -.infinity : given
       }
     }
-    return .constant(all)
+    return all
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
     let facts = lowering.facts
     let inputs = node.inputs[..<3].map { lowering.float($0) }
     let (queries, heads) = (lowering.values[inputs[0]], heads(node)!)
+    let keys = lowering.values[inputs[1]].width
     let mask: AttentionLayer.Mask
     switch Self.mask(node, facts)! {
     case .none: mask = .none
     case .constant(let rows):
-      mask = .constant(AlignedMemory(rows), rows: rows.count / lowering.values[inputs[1]].width)
+      mask = .constant(AlignedMemory(rows.elements), rows: rows.count / keys)
+    case .causal(let rows):
+      mask = .constant(AlignedMemory(causal(queries.width, keys, rows)), rows: queries.width)
     case .value(let name): mask = .value(lowering.float(name))
     }
     let depth = queries.channels / heads
