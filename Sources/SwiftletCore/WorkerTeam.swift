@@ -7,30 +7,55 @@ import Synchronization
 /// some 50 µs before they go to sleep. One computation uses the team at a time; others that come
 /// meanwhile, from other threads or from inside the work, do theirs alone.
 ///
-/// `@unchecked Sendable`: `job` is written by the one caller that holds `isBusy`, before it
-/// announces the generation that the workers read it in, and the sleeping lock guards the rest.
+/// `@unchecked Sendable`: `job` and `seats` are written by the one caller that holds `isBusy`, before it
+/// announces the round that the workers it is for read them in, and the lock guards who is asleep.
 @safe
 final class WorkerTeam: @unchecked Sendable {
   static let shared = WorkerTeam()
 
   private typealias Job = (Int) -> Void
   private let isBusy = Atomic(false)
-  private let generation = Atomic(0)
-  /// Workers that have yet to finish the current generation.
+  /// Counts rounds, and says how many threads take part in this one: the workers before that place.
+  /// Others may miss rounds, and never look at the job.
+  private let round = Atomic(Round(number: 0, threads: 0).word)
+  /// Workers that have yet to finish the current round.
   private let pending = Atomic(0)
   private let sleepers = Atomic(0)
-  private var job: (count: Int, body: Job)?
-  private var workers = 0
+  private var job: Job?
+  private var seats: [Seat] = []
   /// The process that started the workers: a fork leaves them behind.
   private var owner = getpid()
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let wakeUp = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private static let patience = 50_000
 
-  private init() {
-    unsafe pthread_mutex_init(lock, nil)
-    unsafe pthread_cond_init(wakeUp, nil)
+  private struct Round {
+    var number, threads: Int
+
+    init(number: Int, threads: Int) { (self.number, self.threads) = (number, threads) }
+    init(word: Int) { (number, threads) = (word >> 24, word & 0xFF_FFFF) }
+
+    var word: Int { number << 24 | threads }
   }
+
+  /// Where a worker waits.
+  @safe
+  private final class Seat: @unchecked Sendable {
+    let index: Int
+    let wakeUp = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    var isAsleep = false
+
+    init(_ index: Int) {
+      self.index = index
+      unsafe pthread_cond_init(wakeUp, nil)
+    }
+
+    deinit {
+      unsafe pthread_cond_destroy(wakeUp)
+      unsafe wakeUp.deallocate()
+    }
+  }
+
+  private init() { unsafe pthread_mutex_init(lock, nil) }
 
   /// Calls `body` with 0 ..< count at the same time, each on a thread of its own, the caller's
   /// among them.
@@ -45,14 +70,12 @@ final class WorkerTeam: @unchecked Sendable {
     defer { isBusy.store(false, ordering: .releasing) }
     guard hire(count - 1) else { return false }
     withoutActuallyEscaping(body) { body in
-      job = (count, body)
-      pending.store(workers, ordering: .relaxed)
-      generation.add(1, ordering: .sequentiallyConsistent)
-      if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
-        unsafe pthread_mutex_lock(lock)
-        unsafe pthread_cond_broadcast(wakeUp)
-        unsafe pthread_mutex_unlock(lock)
-      }
+      job = body
+      pending.store(count - 1, ordering: .relaxed)
+      let last = Round(word: round.load(ordering: .relaxed))
+      round.store(
+        Round(number: last.number + 1, threads: count).word, ordering: .sequentiallyConsistent)
+      if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake(count - 1) }
       body(0)
       Self.spin { pending.load(ordering: .acquiring) == 0 }
       job = nil
@@ -60,55 +83,73 @@ final class WorkerTeam: @unchecked Sendable {
     return true
   }
 
+  private func wake(_ count: Int) {
+    unsafe pthread_mutex_lock(lock)
+    for seat in seats.prefix(count) where seat.isAsleep { unsafe pthread_cond_signal(seat.wakeUp) }
+    unsafe pthread_mutex_unlock(lock)
+  }
+
   /// Starts workers until there are so many.
   private func hire(_ count: Int) -> Bool {
-    while workers < count {
+    while seats.count < count {
       var thread = pthread_t()
-      let seen = generation.load(ordering: .relaxed)
-      let start = unsafe Unmanaged.passRetained(Start(team: self, index: workers, seen: seen))
+      let seat = Seat(seats.count)
+      let seen = round.load(ordering: .relaxed)
+      let start = unsafe Unmanaged.passRetained(Start(team: self, seat: seat, seen: seen))
       let failure = unsafe pthread_create(
         &thread, nil,
         { argument in
           let start = unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
-          start.team.work(start.index, start.seen)
+          start.team.work(start.seat, start.seen)
         }, start.toOpaque())
       guard failure == 0 else {
         unsafe start.release()
         return false
       }
       pthread_detach(thread)
-      workers += 1
+      seats.append(seat)
     }
     return true
   }
 
   private final class Start {
     let team: WorkerTeam
-    let index, seen: Int
-    init(team: WorkerTeam, index: Int, seen: Int) {
-      (self.team, self.index, self.seen) = (team, index, seen)
+    let seat: Seat
+    let seen: Int
+    init(team: WorkerTeam, seat: Seat, seen: Int) {
+      (self.team, self.seat, self.seen) = (team, seat, seen)
     }
   }
 
-  private func work(_ index: Int, _ start: Int) -> Never {
+  private func work(_ seat: Seat, _ start: Int) -> Never {
     var seen = start
     while true {
-      waitForWork(after: seen)
-      seen += 1
-      if let job, index + 1 < job.count { job.body(index + 1) }
+      seen = nextRound(after: seen, seat)
+      let thread = seat.index + 1
+      // The round cannot end before all that take part have said so.
+      guard thread < Round(word: seen).threads else { continue }
+      job!(thread)
       pending.subtract(1, ordering: .releasing)
     }
   }
 
-  private func waitForWork(after seen: Int) {
-    for _ in 0..<Self.patience where generation.load(ordering: .acquiring) != seen { return }
+  private func nextRound(after seen: Int, _ seat: Seat) -> Int {
+    for _ in 0..<Self.patience {
+      let word = round.load(ordering: .acquiring)
+      if word != seen { return word }
+    }
     unsafe pthread_mutex_lock(lock)
     sleepers.add(1, ordering: .sequentiallyConsistent)
-    while generation.load(ordering: .sequentiallyConsistent) == seen {
-      unsafe pthread_cond_wait(wakeUp, lock)
+    seat.isAsleep = true
+    var word = round.load(ordering: .sequentiallyConsistent)
+    while word == seen {
+      unsafe pthread_cond_wait(seat.wakeUp, lock)
+      word = round.load(ordering: .sequentiallyConsistent)
     }
+    seat.isAsleep = false
     sleepers.subtract(1, ordering: .relaxed)
     unsafe pthread_mutex_unlock(lock)
+    return word
   }
 
   /// Watches until the condition holds, giving way to other threads now and then.

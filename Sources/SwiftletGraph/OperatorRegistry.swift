@@ -136,10 +136,11 @@ public enum OperatorRegistry {
   }
 
   private static func type(of node: Node) -> (any Operator.Type)? {
-    if node.domain == FakeQuantize.domain && node.opType == FakeQuantize.opType {
-      return FakeQuantize.self
+    switch (node.domain, node.opType) {
+    case (FakeQuantize.domain, FakeQuantize.opType): FakeQuantize.self
+    case (DynamicQuantizeMatMul.domain, DynamicQuantizeMatMul.opType): DynamicQuantizeMatMul.self
+    default: isStandard(node.domain) ? operators[node.opType] : nil
     }
-    return isStandard(node.domain) ? operators[node.opType] : nil
   }
 
   private static func isStandard(_ domain: String) -> Bool { domain.isEmpty || domain == "ai.onnx" }

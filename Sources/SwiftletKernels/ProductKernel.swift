@@ -198,16 +198,44 @@ package struct Product: @unchecked Sendable {
 
   /// Computes some of the pieces.
   ///
-  /// - Parameter weights: Packed ones in place of the product's own.
+  /// - Parameters:
+  ///   - weights: Packed ones in place of the product's own.
+  ///   - factors: As ``setFactors(_:scale:zeroPoint:)`` writes them.
   package func run(
-    _ input: UnsafeRawPointer, weights: UnsafeRawPointer? = nil, addend: UnsafeRawPointer? = nil,
+    _ input: UnsafeRawPointer, weights: UnsafeRawPointer? = nil,
+    factors: UnsafeMutableRawPointer? = nil, addend: UnsafeRawPointer? = nil,
     into output: UnsafeMutableRawPointer, images: Int, items: Range<Int>
   ) {
     var raw = unsafe raw
     if let weights = unsafe weights { unsafe raw.weights = weights }
+    if let factors = unsafe factors {
+      unsafe raw.bias = UnsafeRawPointer(factors)
+      unsafe raw.scale = UnsafePointer(
+        (factors + factorBytes / 2).assumingMemoryBound(to: Float.self))
+    }
     unsafe withUnsafePointer(to: raw) {
       unsafe swl_product_run(
         kernel.table, $0, input, addend, output, images, items.lowerBound, items.upperBound)
+    }
+  }
+  // MARK: Inputs whose scale is known when they are
+
+  /// Bytes of what ``setFactors(_:scale:zeroPoint:)`` writes.
+  package var factorBytes: Int { 2 * ending.bias.byteCount }
+
+  /// Turns sums of weights and their scales, which a product was made with as bias and scale, into bias
+  /// and scale of a run: Σ (q − z) · w = Σ q · w − z · Σ w.
+  package func setFactors(
+    _ target: UnsafeMutableRawPointer, scale: Float, zeroPoint: UInt8
+  ) {
+    let count = ending.bias.byteCount / 4
+    let sums = unsafe ending.bias.base.assumingMemoryBound(to: Int32.self)
+    let scales = unsafe ending.scale!.base.assumingMemoryBound(to: Float.self)
+    let biases = unsafe target.assumingMemoryBound(to: Int32.self)
+    let factors = unsafe (target + 4 * count).assumingMemoryBound(to: Float.self)
+    for column in 0..<count {
+      unsafe biases[column] = -Int32(zeroPoint) * sums[column]
+      unsafe factors[column] = scale * scales[column]
     }
   }
 }

@@ -6,6 +6,7 @@ import Synchronization
 /// Batches are computed a chunk of images at a time, so that what one layer writes is still in the
 /// cache when the next reads it; threads take chunks in turn. Where there are fewer images than
 /// threads, the threads share each layer instead. Results do not depend on which of the two it is.
+/// A layer that needs the whole batch makes one chunk of it.
 struct Program: Sendable {
   let steps: [Step]
   private let origins: [Int]
@@ -24,14 +25,16 @@ struct Program: Sendable {
 
   init(_ layers: [any Layer], _ values: [Value], images: Int, pool: ThreadPool) {
     let threads = pool.count
+    let isWhole = layers.contains(where: \.readsAllImages)
     sharesLayers =
-      threads > 1 && (images < threads || (images % threads != 0 && images < 4 * threads))
+      threads > 1
+      && (isWhole || images < threads || (images % threads != 0 && images < 4 * threads))
     let arena = Arena(layers, values)
     let share = sharesLayers ? images : (images + threads - 1) / threads
     // As many as fit, evened out so that all threads have the same number of chunks.
     let fitting = max(1, Self.cachedBytes / max(1, arena.byteCount(images: 1)))
     let rounds = max(1, (share + fitting - 1) / fitting)
-    chunk = max(1, (share + rounds - 1) / rounds)
+    chunk = isWhole ? max(1, images) : max(1, (share + rounds - 1) / rounds)
     var steps: [Step] = []
     for layer in layers {
       if let value = layer.writes, !values[value].halo.isEmpty {

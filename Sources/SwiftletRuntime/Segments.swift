@@ -83,7 +83,8 @@ struct Segments {
     }
     return members.values.first { members in
       !members.contains {
-        ["Conv", "Gemm", "MatMul"].contains(facts.graph.nodes[$0].opType)
+        ["Conv", "Gemm", "MatMul", DynamicQuantizeMatMul.opType].contains(
+          facts.graph.nodes[$0].opType)
       }
     }
   }

@@ -38,7 +38,13 @@ protocol Layer: Sendable {
   var label: String { get }
   var reads: [Int] { get }
   var writes: Int? { get }
+  /// Whether it needs all images of the batch at a time.
+  var readsAllImages: Bool { get }
 
   /// - Parameter threads: How many threads will share one image.
   func step(_ values: [Value], threads: Int) -> Step
+}
+
+extension Layer {
+  var readsAllImages: Bool { false }
 }

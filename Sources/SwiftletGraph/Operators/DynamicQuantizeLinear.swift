@@ -23,23 +23,65 @@ public struct DynamicQuantizeLinear: Operator {
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
     let x = try inputs[0]!.require(Float.self).contiguous()
-    let values = x.span
-    var (least, greatest): (Float, Float) = (0, 0)
-    for i in values.indices {
-      least = min(least, values[i])
-      greatest = max(greatest, values[i])
+    let range = DynamicRange(of: x)
+    return [
+      .uint8(range.quantized(x, context.pool)), .float32(Tensor(.scalar, [range.scale])),
+      .uint8(Tensor(.scalar, [range.zeroPoint])),
+    ]
+  }
+}
+
+/// The range of some elements and 0, and the codes it gives them.
+package struct DynamicRange: Sendable, Equatable {
+  package private(set) var least: Float = 0
+  package private(set) var greatest: Float = 0
+
+  package init() {}
+
+  init(of tensor: Tensor<Float>) { add(tensor.span) }
+
+  /// NaN is in no range.
+  package mutating func add(_ values: Span<Float>) {
+    let width = SIMD8<Float>.scalarCount
+    let whole = values.count / width * width
+    var (low, high) = (SIMD8<Float>(repeating: least), SIMD8<Float>(repeating: greatest))
+    unsafe values.withUnsafeBytes { bytes in
+      for start in stride(from: 0, to: whole, by: width) {
+        let lanes = unsafe bytes.loadUnaligned(fromByteOffset: 4 * start, as: SIMD8<Float>.self)
+        low.replace(with: lanes, where: lanes .< low)
+        high.replace(with: lanes, where: lanes .> high)
+      }
     }
-    let range = (greatest - least) / 255
-    let scale = range == 0 ? 1 : range
-    let zero = UInt8(converting: Double((-least / scale).rounded(.toNearestOrEven)))
+    (least, greatest) = (low.min(), high.max())
+    for i in whole..<values.count {
+      if values[i] < least { least = values[i] }
+      if values[i] > greatest { greatest = values[i] }
+    }
+  }
+
+  package mutating func formUnion(_ other: DynamicRange) {
+    (least, greatest) = (min(least, other.least), max(greatest, other.greatest))
+  }
+
+  package var scale: Float {
+    let step = (greatest - least) / 255
+    return step == 0 ? 1 : step
+  }
+
+  package var zeroPoint: UInt8 {
+    UInt8(converting: Double((-least / scale).rounded(.toNearestOrEven)))
+  }
+
+  func quantized(_ x: Tensor<Float>, _ pool: ThreadPool) -> Tensor<UInt8> {
+    let (scale, zero) = (scale, zeroPoint)
     var q = Tensor<UInt8>(uninitialized: x.shape)
-    context.pool.forEachBlock(of: &q) { rows, output in
+    pool.forEachBlock(of: &q) { rows, output in
       guard !rows.isEmpty else { return }
       let length = output.count / rows.count
       Quantization.quantize(
         x.span.extracting(rows.lowerBound * length..<rows.upperBound * length), scale: scale,
         zeroPoint: zero, into: &output)
     }
-    return [.uint8(q), .float32(Tensor(.scalar, [scale])), .uint8(Tensor(.scalar, [zero]))]
+    return q
   }
 }

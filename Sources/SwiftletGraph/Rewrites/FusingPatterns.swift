@@ -3,7 +3,7 @@ import SwiftletCore
 
 extension Graph {
   /// The same graph with single operators in place of what exporters spell out: layer normalization,
-  /// attention over rows N×S×C, and curves such as `Gelu` and `Swish`.
+  /// attention over rows N×S×C, curves such as `Gelu` and `Swish`, products of dynamically quantized rows.
   ///
   /// The operators may be newer than the graph's operator set, so that the result is to be run and not
   /// to be written. Results differ by rounding only, but for queries whose keys are all forbidden by
@@ -15,6 +15,7 @@ extension Graph {
     fusion.fuseNormalizations()
     fusion.fuseCurves()
     fusion.fuseAttention()
+    fusion.fuseDynamicQuantization()
     return fusion.result
   }
 

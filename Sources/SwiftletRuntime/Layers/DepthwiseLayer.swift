@@ -71,7 +71,8 @@ struct DepthwiseLayer: StripedLayer {
   private var constants: (bias: AlignedMemory, scale: AlignedMemory?) {
     switch ending.bias {
     case .float(let values): (AlignedMemory(values), nil)
-    case .integer(let values, let scale): (AlignedMemory(values), AlignedMemory(scale))
+    case .integer(let values, let scale), .dynamic(let values, let scale, _):
+      (AlignedMemory(values), AlignedMemory(scale))
     }
   }
 

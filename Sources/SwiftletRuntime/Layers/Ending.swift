@@ -7,6 +7,9 @@ struct Ending: Sendable {
   enum Bias: Sendable {
     case float([Float])
     case integer([Int32], scale: [Float])
+    /// Sums of the weights of each channel, and their scale. Zero point and scale of the inputs follow
+    /// in each run from the ranges that ``DynamicRangeLayer`` writes.
+    case dynamic(sums: [Int32], scale: [Float], ranges: Int)
   }
 
   var bias: Bias

@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletGraph
 import SwiftletKernels
 
 /// A convolution or fully connected layer: windows of an image times weights, then bias, addend and
@@ -15,12 +16,19 @@ struct ProductLayer: StripedLayer {
   let ending: Ending
   let cache: PackedWeights
 
-  var reads: [Int] { [input] + (ending.addend.map { [$0] } ?? []) }
+  var reads: [Int] { [input] + [ending.addend, ranges].compactMap { $0 } }
   var writes: Int? { ending.output }
 
   var rows: RowWindow { window.rows(isPooled: ending.isPooled) }
 
-  func isStriped(_ values: [Value]) -> Bool { WinogradLayer(self, values) == nil }
+  func isStriped(_ values: [Value]) -> Bool {
+    ranges == nil && WinogradLayer(self, values) == nil
+  }
+
+  /// The value that the inputs' range is in, if it is found anew in each run.
+  private var ranges: Int? {
+    if case .dynamic(_, _, let ranges) = ending.bias { ranges } else { nil }
+  }
 
   private func kernel(_ image: Value) -> ProductKernel {
     guard case .float = weights else { return .integer }
@@ -70,15 +78,21 @@ struct ProductLayer: StripedLayer {
     return Step(
       label: label, kernel: ending.isPooled ? "\(kernel.name), pool" : kernel.name,
       macs: ending.results(values).pixels * columns * channels * window.height * window.width,
-      items: items
+      scratch: ranges == nil ? 0 : products.reduce(0) { max($0, $1.factorBytes) }, items: items
     ) { memory, images, items in
+      if let ranges {
+        let range = values[ranges].union(memory, ranges, images: images)
+        unsafe products[0].setFactors(
+          memory.scratch, scale: range.scale, zeroPoint: range.zeroPoint)
+      }
+      let factors: UnsafeMutableRawPointer? = unsafe ranges == nil ? nil : memory.scratch
       var start = 0
       for (group, product) in products.enumerated() {
         let count = product.items(images: images)
         let own = items.clamped(to: start..<start + count)
         if !own.isEmpty {
           unsafe product.run(
-            memory.start(input) - corner + group * inputShare,
+            memory.start(input) - corner + group * inputShare, factors: factors,
             addend: addend.map { unsafe UnsafeRawPointer(memory.start($0) + group * addendShare) },
             into: memory.start(output) + group * outputShare, images: images,
             items: own.lowerBound - start..<own.upperBound - start)
@@ -134,7 +148,7 @@ struct ProductLayer: StripedLayer {
       made.toBFloat = all[ending.output].kind == .bfloat
       made.addsBFloat = ending.addend.map { all[$0].kind == .bfloat } ?? false
       return made
-    case .integer(let values, let scale):
+    case .integer(let values, let scale), .dynamic(let values, let scale, _):
       let sums = values[own] + [Int32](repeating: 0, count: padding)
       let scales = scale[own] + [Float](repeating: 0, count: padding)
       return Product.Ending(

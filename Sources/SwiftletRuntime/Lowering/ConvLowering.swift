@@ -117,7 +117,7 @@ struct ProductWeights {
   }
 
   /// Sums of more products of bytes could overflow.
-  private static let integerDepth = 1 << 15
+  static let integerDepth = 1 << 15
 
   /// - Parameter transposed: Whether the columns of the matrix are the output channels.
   init?(_ node: Node, _ facts: GraphFacts, transposed: Bool, columns: Int) {

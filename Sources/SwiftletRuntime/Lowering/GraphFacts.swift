@@ -128,9 +128,9 @@ enum LoweringRegistry {
   static let operators: [String: any LoweredOperator.Type] = {
     let types: [any LoweredOperator.Type] = [
       ActivationLowering.self, AttentionLowering.self, BatchNormalizationLowering.self,
-      ConcatLowering.self, ConvLowering.self, DequantizeLowering.self, FlattenLowering.self,
-      GemmLowering.self,
-      PoolLowering.self, QuantizeLowering.self, RowLowering.self, SumLowering.self,
+      ConcatLowering.self, ConvLowering.self, DequantizeLowering.self,
+      DynamicQuantizeLowering.self, FlattenLowering.self, GemmLowering.self, PoolLowering.self,
+      QuantizeLowering.self, RowLowering.self, SumLowering.self,
     ]
     return Dictionary(
       uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })

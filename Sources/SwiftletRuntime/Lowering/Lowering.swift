@@ -19,6 +19,8 @@ struct Lowering {
   var bfloats: Set<String> = []
   /// fp32 values that there is a bf16 copy of, and the other way round.
   var copies: [Int: Int] = [:]
+  /// Bytes of fp32 values, by name; see DynamicQuantizeLowering.swift.
+  var dynamicBytes: [String: DynamicBytes] = [:]
   private var done: Set<Int> = []
   /// Names and places of the segment's inputs and outputs.
   let inputs: [String: Int]
@@ -35,6 +37,9 @@ struct Lowering {
     /// The fp32 values that 8-bit ones stand for; not computed yet.
     case dequantized(Int, Quantized)
   }
+
+  /// Values of bytes, and of the ranges that their scale and zero point follow from in each run.
+  typealias DynamicBytes = (bytes: Int, ranges: Int)
 
   /// (q − zeroPoint) · scale, with int8 shifted to bytes.
   struct Quantized: Equatable {

@@ -1,0 +1,87 @@
+import SwiftletCore
+import SwiftletGraph
+
+/// `DynamicQuantizeMatMul` with constant int8 weights around zero.
+enum DynamicQuantizeLowering: LoweredOperator {
+  static let opTypes = [DynamicQuantizeMatMul.opType]
+
+  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
+    facts.isImages(node.inputs[0], ranks: 2...3) && facts.isImages(node.outputs[0], ranks: 2...3)
+      && (!facts.has(node, 4) || facts.floats(node, 4) != nil)
+      && DynamicWeights(node, facts) != nil
+  }
+
+  static func lower(_ node: Node, into lowering: inout Lowering) {
+    let facts = lowering.facts
+    let weights = DynamicWeights(node, facts)!
+    let image = lowering.size(of: node.inputs[0])
+    let isFlattened = facts.shape(node.inputs[0]).rank == 2
+    let (input, ranges) = lowering.dynamicallyQuantized(node.inputs[0])
+    var ending = Ending(bias: .dynamic(sums: weights.sums, scale: weights.scales, ranges: ranges))
+    let bias = facts.floats(node, 4)?.elements
+    var (low, high) = (-Float.infinity, Float.infinity)
+    let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
+    if bias == nil { (ending.low, ending.high) = (low, high) }
+    ending.output = lowering.newValue(for: last, .float)
+    lowering.add(
+      ProductLayer(
+        label: node.label, key: node.outputs[0], input: input,
+        window: isFlattened ? Window(height: image.height, width: image.width) : Window(),
+        columns: weights.scales.count, groups: 1, weights: .integer(weights.rows), ending: ending,
+        cache: lowering.cache))
+    guard let bias else { return lowering.bind(last, .float(ending.output)) }
+    let output = lowering.newValue(for: last, .float)
+    lowering.add(
+      ChannelsLayer(
+        label: node.label, input: ending.output, operand: .constant(AlignedMemory(bias)),
+        output: output, isSum: true, low: low, high: high))
+    lowering.bind(last, .float(output))
+  }
+}
+
+extension Lowering {
+  /// Bytes of an fp32 value and the ranges they follow from, once for all that read it.
+  fileprivate mutating func dynamicallyQuantized(_ name: String) -> DynamicBytes {
+    if let known = dynamicBytes[name] { return known }
+    let input = float(name)
+    let ranges = add(DynamicRangeLayer.ranges(of: values[input]))
+    add(DynamicRangeLayer(label: name, input: input, output: ranges))
+    // Nothing lies around them, so that no byte has to stand for zero.
+    let bytes = add(Value(like: values[input], .byte(zeroPoint: 0)))
+    add(DynamicQuantizeLayer(label: name, input: input, ranges: ranges, output: bytes))
+    dynamicBytes[name] = (bytes, ranges)
+    return (bytes, ranges)
+  }
+}
+
+/// Constant int8 weights K×N with a scale for each column, as rows for each column.
+private struct DynamicWeights {
+  /// N×K, a view until it is packed.
+  let rows: Tensor<Int8>
+  let scales: [Float]
+
+  init?(_ node: Node, _ facts: GraphFacts) {
+    guard case .int8(let matrix)? = facts.constant(node, 1), matrix.shape.rank == 2,
+      matrix.count > 0, matrix.shape[0] <= ProductWeights.integerDepth,
+      let scales = facts.floats(node, 2)?.elements
+    else { return nil }
+    if facts.has(node, 3) {
+      guard case .int8(let points)? = facts.constant(node, 3),
+        points.elements.allSatisfy({ $0 == 0 })
+      else { return nil }
+    }
+    rows = matrix.permuted(to: [1, 0])
+    self.scales =
+      scales.count == 1 ? [Float](repeating: scales[0], count: matrix.shape[1]) : scales
+  }
+
+  /// Of the weights of each column.
+  var sums: [Int32] {
+    let (columns, depth) = (rows.shape[0], rows.shape[1])
+    let packed = rows.contiguous()
+    let span = packed.span
+    return (0..<columns).map { column in
+      (column * depth..<(column + 1) * depth).reduce(0) { $0 + Int32(span[$1]) }
+    }
+  }
+}
