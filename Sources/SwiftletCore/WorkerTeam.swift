@@ -15,8 +15,8 @@ final class WorkerTeam: @unchecked Sendable {
 
   private typealias Job = (Int) -> Void
   private let isBusy = Atomic(false)
-  /// Counts rounds, and says how many threads take part in this one: the workers before that place.
-  /// Others may miss rounds, and never look at the job.
+  /// Counts rounds, and says how many threads take part in this one, the first workers among them.
+  /// Others may miss it, and never look at the job.
   private let round = Atomic(Round(number: 0, threads: 0).word)
   /// Workers that have yet to finish the current round.
   private let pending = Atomic(0)
@@ -125,24 +125,26 @@ final class WorkerTeam: @unchecked Sendable {
     var seen = start
     while true {
       seen = nextRound(after: seen, seat)
-      let thread = seat.index + 1
-      // The round cannot end before all that take part have said so.
-      guard thread < Round(word: seen).threads else { continue }
-      job!(thread)
+      job!(seat.index + 1)
       pending.subtract(1, ordering: .releasing)
     }
   }
 
+  /// Waits for a round that the worker takes part in; it cannot end before the worker has done so. Rounds of
+  /// others do not keep a worker awake.
   private func nextRound(after seen: Int, _ seat: Seat) -> Int {
+    func isOwn(_ word: Int) -> Bool {
+      word != seen && seat.index + 1 < Round(word: word).threads
+    }
     for _ in 0..<Self.patience {
       let word = round.load(ordering: .acquiring)
-      if word != seen { return word }
+      if isOwn(word) { return word }
     }
     unsafe pthread_mutex_lock(lock)
     sleepers.add(1, ordering: .sequentiallyConsistent)
     seat.isAsleep = true
     var word = round.load(ordering: .sequentiallyConsistent)
-    while word == seen {
+    while !isOwn(word) {
       unsafe pthread_cond_wait(seat.wakeUp, lock)
       word = round.load(ordering: .sequentiallyConsistent)
     }

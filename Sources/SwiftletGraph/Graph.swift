@@ -85,6 +85,22 @@ public struct Graph: Sendable, Equatable {
     initializers = initializers.filter { used.contains($0.key) }
   }
 
+  /// Drops nodes that lead to none of the outputs.
+  ///
+  /// - Returns: The names of the outputs and of all that leads to them.
+  /// - Precondition: Nodes stand behind what they read.
+  @discardableResult
+  package mutating func removeUnusedNodes() -> Set<String> {
+    var read = Set(outputs.map(\.name))
+    var kept: [Node] = []
+    for node in nodes.reversed() where !read.isDisjoint(with: node.outputs) {
+      read.formUnion(node.reads)
+      kept.append(node)
+    }
+    nodes = kept.reversed()
+    return read
+  }
+
   /// Replaces one node by others, at its place in the order.
   public mutating func replaceNode(at index: Int, with replacement: [Node]) {
     nodes.replaceSubrange(index...index, with: replacement)

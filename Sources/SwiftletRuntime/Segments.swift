@@ -33,7 +33,9 @@ struct Segments {
         add(Array(members), facts, infos, pool, cache)
       }
     }
-    removeUnread()
+    // Among others weights that a segment has taken in.
+    self.graph.removeUnusedNodes()
+    self.graph.removeUnusedInitializers()
   }
 
   private mutating func add(
@@ -87,20 +89,6 @@ struct Segments {
           facts.graph.nodes[$0].opType)
       }
     }
-  }
-
-  /// Drops nodes whose results nobody reads any more: weights that a segment has taken in.
-  private mutating func removeUnread() {
-    var read = Set(graph.outputs.map(\.name))
-    for index in graph.nodes.indices.reversed() {
-      let node = graph.nodes[index]
-      if node.outputs.contains(where: read.contains) {
-        read.formUnion(node.reads)
-      } else {
-        graph.nodes.remove(at: index)
-      }
-    }
-    graph.removeUnusedInitializers()
   }
 }
 

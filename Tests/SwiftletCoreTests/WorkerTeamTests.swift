@@ -72,6 +72,23 @@ struct WorkerTeamTests {
     for thread in 0..<3 { #expect(board[thread] == 60) }
   }
 
+  /// Workers that a call does not need may miss its rounds, asleep or awake, and are there for the next one.
+  @Test func callsOfAllSizesFollowEachOther() {
+    let board = Board(40)
+    var expected = [Int](repeating: 0, count: 40)
+    for round in 0..<400 {
+      if round % 100 == 99 { usleep(2_000) }
+      let count = [2, 40, 3, 2, 17, 1][round % 6]
+      let barrier = SpinBarrier(count: count)
+      together(count) { thread in
+        board[thread] += 1
+        barrier.wait()
+      }
+      for thread in 0..<count { expected[thread] += 1 }
+    }
+    for thread in 0..<40 { #expect(board[thread] == expected[thread]) }
+  }
+
   /// Inside of the work the team is taken: what is nested runs on the thread that asks for it.
   @Test func nestedWorkRunsAlone() {
     let refused = Atomic(0)

@@ -54,13 +54,7 @@ extension Graph {
         name, infos[name]?.dtype ?? .float32,
         (0..<rank).map { .symbolic("\(name).\($0)") })
     }
-    var needed = Set(values)
-    var nodes: [Node] = []
-    for node in self.nodes.reversed() where !needed.isDisjoint(with: node.outputs) {
-      needed.formUnion(node.reads)
-      nodes.append(node)
-    }
-    result.nodes = nodes.reversed()
+    let needed = result.removeUnusedNodes()
     result.inputs = inputs.filter { needed.contains($0.name) }
     result.removeUnusedInitializers()
     return result

@@ -129,19 +129,8 @@ extension Graph {
     let names = values.filter(computed.contains).sorted()
     // Their shapes are whatever they turn out to be.
     result.outputs = names.map { ValueInfo($0, .float32, []) }
-    return names.isEmpty ? self : result.withoutUnusedNodes()
-  }
-
-  /// The graph without nodes that lead to none of its outputs.
-  private func withoutUnusedNodes() -> Graph {
-    var result = self
-    var needed = Set(outputs.map(\.name))
-    result.nodes = []
-    for node in nodes.reversed() where !needed.isDisjoint(with: node.outputs) {
-      needed.formUnion(node.reads)
-      result.nodes.append(node)
-    }
-    result.nodes.reverse()
+    if names.isEmpty { return self }
+    result.removeUnusedNodes()
     return result
   }
 }

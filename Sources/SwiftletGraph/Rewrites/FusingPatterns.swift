@@ -68,13 +68,7 @@ struct Fusion {
   var result: Graph {
     guard hasChanged else { return graph }
     var result = graph
-    var read = results
-    var kept: [Node] = []
-    for node in graph.nodes.reversed() where !read.isDisjoint(with: node.outputs) {
-      read.formUnion(node.reads)
-      kept.append(node)
-    }
-    result.nodes = kept.reversed()
+    result.removeUnusedNodes()
     result.removeUnusedInitializers()
     return result
   }

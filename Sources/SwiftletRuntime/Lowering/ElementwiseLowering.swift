@@ -228,7 +228,8 @@ enum BatchNormalizationLowering: LoweredOperator {
 /// `Flatten`, and `Reshape` that does the same: another name for the value.
 ///
 /// Elements of an image lie in another order than those of the flattened one, so that only what
-/// knows this may read it: a fully connected layer.
+/// knows this may read it: a fully connected layer. One that is quantized dynamically could too, but would make
+/// one chunk of the whole batch of images; see ``Program``.
 enum FlattenLowering: LoweredOperator {
   static let opTypes = ["Flatten", "Reshape"]
 
