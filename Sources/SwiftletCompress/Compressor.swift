@@ -286,7 +286,7 @@ extension CompressionStep {
     var step = self
     (step.ratio, step.energy) = (ratio, nil)
     // Both what a layer reads and what it makes get fewer.
-    if technique == .prune { step.width = max(0.05, ratio.squareRoot()) }
+    if technique == .prune && !allocatesChannels { step.width = max(0.05, ratio.squareRoot()) }
     return step
   }
 
@@ -296,7 +296,9 @@ extension CompressionStep {
     return switch technique {
     case .svd, .lowrank: rank
     case .eigen: "\(rank), \(calibrationImages) images"
-    case .prune: "width \((width * 1e3).rounded() / 1e3), \(calibrationImages) images"
+    case .prune:
+      (allocatesChannels ? rank : "width \((width * 1e3).rounded() / 1e3)")
+        + ", \(calibrationImages) images"
     case .quantize: "\(quantization.summary), \(calibrationImages) images"
     case .distill:
       "width \(width), \(epochs) epoch(s), temperature \(teaching.temperature), "

@@ -4,9 +4,10 @@ import SwiftletGraph
 public struct LayerReport: Sendable, Codable, Equatable {
   /// A choice that was not taken.
   public struct Alternative: Sendable, Codable, Equatable {
-    /// Such as `tucker 24×32`, `channel 16` or `keep`.
+    /// Such as `tucker 24×32`, `channel 16`, `48 channels` or `keep`.
     public let choice: String
-    /// Milliseconds of the layer for one batch, measured alone on this machine.
+    /// Milliseconds of the layer for one batch, measured alone on this machine; of numbers of channels,
+    /// of all layers together that write or read them.
     public let milliseconds: Double
     /// As ``LayerReport/damage``.
     public let damage: Double

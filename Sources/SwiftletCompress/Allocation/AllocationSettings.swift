@@ -35,6 +35,9 @@ public enum LayerPrecision: String, Sendable, Codable, CaseIterable {
 public struct DecompositionSettings: Sendable, Codable, Equatable {
   /// What to choose among; `nil`: what the technique is for.
   public var methods: [DecompositionMethod]?
+  /// Whether channels are removed too, where that saves more for the damage it does: `prune` among the
+  /// methods.
+  public var prunes = false
   /// Whether factors are fitted to what the layers see and answer, or to their weights alone.
   public var dataAware = true
   public var allocation = AllocationStrategy.budget
@@ -52,16 +55,7 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   /// - Returns: Whether there is such a setting.
   mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
     switch key {
-    case "methods":
-      methods = try value.names().map { name in
-        guard let method = DecompositionMethod(rawValue: name) else {
-          throw SwiftletError(
-            .badInput, "'\(name)' is no method",
-            mend: "use some of "
-              + DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        return method
-      }
+    case "methods": try setMethods(value.names())
     case "dataAware": dataAware = try value.truth()
     case "allocation": allocation = try value.choice()
     case "cost": cost = try value.choice()
@@ -70,6 +64,26 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
     default: return false
     }
     return true
+  }
+
+  /// Takes methods by name, `prune` among them or not.
+  ///
+  /// - Throws: `badInput` naming what is no method; if `prune` is the only one.
+  package mutating func setMethods(_ names: [String]) throws {
+    let known = DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", ")
+    prunes = names.contains(Technique.prune.rawValue)
+    methods = try names.filter { $0 != Technique.prune.rawValue }.map { name in
+      guard let method = DecompositionMethod(rawValue: name) else {
+        throw SwiftletError(
+          .badInput, "'\(name)' is no method", mend: "use some of \(known), and prune beside them")
+      }
+      return method
+    }
+    if prunes && methods == [] {
+      throw SwiftletError(
+        .badInput, "prune is the only method",
+        mend: "use technique prune with a ratio, or add some of \(known)")
+    }
   }
 
   /// - Throws: `badInput` naming the setting that is out of range.

@@ -34,12 +34,12 @@ struct LayerTimer: Sendable {
 
   /// Milliseconds of one batch on one thread.
   ///
-  /// - Parameter chain: What takes the layer's place; `nil`: the layer itself.
+  /// - Parameters:
+  ///   - layer: A layer of the graph, or one with other numbers of channels.
+  ///   - chain: What takes the layer's place; `nil`: the layer itself.
   func milliseconds(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
-    guard let shape = infos[layer.node.inputs[0]]?.shape else {
-      throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
-    }
-    var model = try model(layer, shape)
+    let shape = try inputShape(layer)
+    var model = model(layer, shape)
     try chain?.write(layer, to: &model)
     let key = key(model, shape)
     if let known = cache[key] { return known }
@@ -50,10 +50,26 @@ struct LayerTimer: Sendable {
 
   /// Multiply–accumulate operations of one batch.
   func macs(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
-    guard let shape = infos[layer.node.inputs[0]]?.shape else { return 0 }
-    var model = try model(layer, shape)
+    var model = model(layer, try inputShape(layer))
     try chain?.write(layer, to: &model)
     return try Double(Plan(model).macs(batch: batch).dropLast().reduce(0, +))
+  }
+
+  /// What the settings want to have less of.
+  func cost(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
+    switch settings.cost {
+    case .milliseconds: try milliseconds(layer, chain)
+    case .macs: try macs(layer, chain)
+    case .bytes: Double(chain?.weightCount ?? layer.weight.count)
+    }
+  }
+
+  /// As the graph has it, with the channels that the layer reads.
+  private func inputShape(_ layer: WeightedLayer) throws -> Shape {
+    guard let shape = infos[layer.node.inputs[0]]?.shape else {
+      throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
+    }
+    return shape.replacing(axis: layer.isConv ? 1 : shape.rank - 1, with: layer.inputs)
   }
 
   /// Clamps and pools behind the layer that nothing else reads.
@@ -73,14 +89,13 @@ struct LayerTimer: Sendable {
   /// Milliseconds to spend on one measurement.
   private static let patience = 30.0
 
-  private func model(_ layer: WeightedLayer, _ shape: Shape) throws -> Graph {
+  private func model(_ layer: WeightedLayer, _ shape: Shape) -> Graph {
     let tail = tail(of: layer.node.outputs[0])
     var model = Graph(name: "layer", opset: graph.opset)
     model.inputs = [ValueInfo(layer.node.inputs[0], .float32, shape.dimensions.map { .fixed($0) })]
     model.nodes = [layer.node] + tail
-    for name in layer.node.inputs[1...] {
-      if let constant = graph.initializers[name] { model.initializers[name] = constant }
-    }
+    model.initializers[layer.node.inputs[1]] = .float32(layer.stored)
+    if let bias = layer.bias { model.initializers[layer.node.inputs[2]] = .float32(bias) }
     let value = model.nodes.last!.outputs[0]
     let output = "\(value).\(Self.probe)"
     var reader = Node(
