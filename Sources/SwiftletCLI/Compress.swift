@@ -260,7 +260,8 @@ struct Compress: ParsableCommand {
     ])
     let layers = report.layers.map { layer in
       let rank = layer.rank.map { ", rank \($0) of \(layer.fullRank ?? $0)" } ?? ""
-      return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)"
+      let precision = layer.precision.map { ", for \($0.rawValue)" } ?? ""
+      return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)\(precision)"
     }
     let meaning = "\(report.paired.summary), on \(report.images) images"
     return (layers + ["", comparison, "", meaning, "", "wrote \(output)"]).joined(separator: "\n")

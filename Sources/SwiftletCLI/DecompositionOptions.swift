@@ -39,6 +39,12 @@ struct DecompositionOptions: ParsableArguments {
       valueName: "precision"))
   var timingPrecision: LayerPrecision?
 
+  @Option(
+    help: ArgumentHelp(
+      "Precisions to choose among for each layer within the same budget, such as fp32,int8,int4; --ratio is of the widest, and a following quantize keeps to the choice.",
+      valueName: "precisions"))
+  var precisions: PrecisionList?
+
   var settings: DecompositionSettings {
     var settings = DecompositionSettings()
     if let methods { (settings.methods, settings.prunes) = (methods.values, methods.prunes) }
@@ -47,7 +53,20 @@ struct DecompositionOptions: ParsableArguments {
     settings.cost = cost ?? settings.cost
     settings.batch = timingBatch
     settings.precision = timingPrecision ?? settings.precision
+    settings.precisions = precisions?.values
     return settings
+  }
+}
+
+/// Precisions separated by commas, as in `--precisions fp32,int8`.
+struct PrecisionList: ExpressibleByArgument {
+  let values: [LayerPrecision]
+
+  init?(argument: String) {
+    var settings = DecompositionSettings()
+    let names = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    guard (try? settings.setPrecisions(names)) != nil else { return nil }
+    values = settings.precisions ?? []
   }
 }
 

@@ -51,11 +51,11 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("alpha", alpha ?? 0, 0...1)
     try distillation.validate()
     try decomposition.validate()
-    if technique == .prune && allocatesChannels || decomposition.prunes {
+    if technique == .prune && allocatesChannels || decomposition.isJoint {
       guard [.budget, .greedy].contains(decomposition.allocation) else {
         throw SwiftletError(
           .badInput,
-          "allocation '\(decomposition.allocation.rawValue)' does not choose numbers of channels",
+          "allocation '\(decomposition.allocation.rawValue)' chooses ranks alone",
           at: technique.rawValue, mend: "use budget or greedy")
       }
     }

@@ -127,6 +127,41 @@ struct JointAllocationTests {
     #expect(try decibels(graph, result.graph) > 3)
   }
 
+  /// The quantize step behind makes integers of those layers that were chosen for it, and of no other.
+  @Test(arguments: [0.9, 0.3])
+  func precisionsAreHandedOn(ratio: Double) throws {
+    let graph = wide()
+    var step = CompressionStep(.eigen)
+    step.ratio = ratio
+    try step.decomposition.setPrecisions(["int8", "fp32"])
+    step.decomposition.cost = .bytes
+    let result = try Compressor(context(graph)).apply(Recipe([step, CompressionStep(.quantize)]))
+    let chosen = result.layers.filter { $0.precision != nil }
+    #expect(chosen.map(\.layer).sorted() == graph.nodes.filter { $0.inputs.count > 2 }.map(\.name))
+    #expect(chosen.contains { $0.precision == .int8 })
+    #expect(ratio < 0.9 || chosen.contains { $0.precision == .fp32 })
+    for layer in chosen {
+      #expect(layer.rejected.contains { $0.choice == "fp32" || $0.choice == "int8" })
+      for name in layer.parts ?? [layer.layer] {
+        let own = result.layers.filter { $0.technique == .quantize && $0.layer == name }
+        #expect(own.map(\.changed) == [layer.precision == .int8], "\(name)")
+      }
+    }
+  }
+
+  /// Channels and precisions of depthwise convolutions too.
+  @Test func channelsAndPrecisionsShareABudget() throws {
+    let graph = ModelBuilder.residual(seed: 5)
+    var step = prune(0.1, .bytes)
+    try step.decomposition.setPrecisions(["fp32", "int8", "int4"])
+    let result = try Compressor(context(graph)).apply(Recipe([step, CompressionStep(.quantize)]))
+    let chosen = result.layers.filter { $0.precision != nil }
+    #expect(chosen.count == 5 && Set(chosen.map(\.layer)).count == 5)
+    #expect(chosen.contains { $0.precision == .int4 })
+    #expect(result.graph.initializers.values.contains { $0.dtype == .int4 })
+    #expect(try decibels(graph, result.graph) > 0)
+  }
+
   @Test func dataAreNotNeeded() throws {
     let graph = wide()
     var step = CompressionStep(.eigen)

@@ -3,13 +3,14 @@ import SwiftletGraph
 
 /// What groups of channels and layers could become, and what the layers cost then.
 ///
-/// Units, what is decided, are the groups and behind them the layers that could be factored; parts, what
-/// costs, are all layers that either changes.
+/// Units, what is decided, are the groups, behind them the layers that could be factored, and behind
+/// those the layers whose precision is open; parts, what costs, are all layers that any of it changes.
 struct JointProblem {
   let groups: [ChannelCandidates]
   let layers: [LayerCandidates]
   /// Of each of `layers`, the candidates to choose among.
   let candidates: [[LayerCandidates.Candidate]]
+  let precisions: [PrecisionCandidates]
   let parts: [SizedLayer]
   /// Of each part the units that it depends on.
   let units: [[Int]]
@@ -17,13 +18,13 @@ struct JointProblem {
   /// Of each group and count the channels that stay.
   private let stays: [[Set<Int>]]
 
-  /// - Parameter layers: Those that could be factored, if there are any.
   init(
-    _ groups: [ChannelCandidates], _ layers: [LayerCandidates], in graph: ChannelGroups,
-    timer: LayerTimer
+    _ groups: [ChannelCandidates], _ layers: [LayerCandidates],
+    _ precisions: [PrecisionCandidates], in graph: ChannelGroups, timer: LayerTimer
   ) throws {
     self.groups = groups
     self.layers = layers
+    self.precisions = precisions
     self.timer = timer
     stays = groups.map { group in group.counts.map { Set(group.ranking.order.prefix($0)) } }
     candidates = try layers.map { try Self.efficient($0, timer) }
@@ -33,12 +34,15 @@ struct JointProblem {
       uniqueKeysWithValues: layers.enumerated().map {
         ($1.layer.node.outputs[0], groups.count + $0)
       })
+    // Files may name several layers alike: the first one answers for them.
+    let precisionUnits = Dictionary(
+      precisions.enumerated().map { ($1.layer, groups.count + layers.count + $0) }
+    ) { first, _ in first }
     let found = try SizedLayer.find(in: graph).map { part in
-      (
-        part,
-        part.groups.compactMap { groupUnits[$0] }
-          + [layerUnits[part.whole.node.outputs[0]]].compactMap { $0 }
-      )
+      let own = [
+        layerUnits[part.whole.node.outputs[0]], precisionUnits[part.whole.node.reportName],
+      ]
+      return (part, part.groups.compactMap { groupUnits[$0] } + own.compactMap { $0 })
     }.filter { !$0.1.isEmpty }
     (parts, units) = (found.map(\.0), found.map(\.1))
   }
@@ -66,25 +70,35 @@ struct JointProblem {
     groups.map(\.damages)
       + zip(layers, candidates).map { layer, candidates in
         [0] + candidates.map { layer.weight * $0.error }
-      }
+      } + precisions.map(\.damages)
+  }
+
+  /// A layer with the channels that are left, cut into a chain or not.
+  private struct Form {
+    let layer: WeightedLayer
+    var chain: FactorChain?
+    /// `nil`: as the timer's settings say.
+    var precision: LayerPrecision?
   }
 
   /// What a part becomes with these options of its units; `nil` where they do not go together.
-  private func form(
-    _ part: Int, _ options: [Int]
-  ) throws -> (layer: WeightedLayer, chain: FactorChain?)? {
+  private func form(_ part: Int, _ options: [Int]) throws -> Form? {
     var kept: [Int: Set<Int>] = [:]
     var candidate: LayerCandidates.Candidate?
-    for (unit, option) in zip(units[part], options) where option > 0 {
-      if unit < groups.count {
+    var precision: LayerPrecision?
+    for (unit, option) in zip(units[part], options) {
+      if unit >= groups.count + layers.count {
+        precision = precisions[unit - groups.count - layers.count].precisions[option]
+      } else if option > 0, unit < groups.count {
         kept[groups[unit].group.id] = stays[unit][option]
-      } else {
+      } else if option > 0 {
         candidate = candidates[unit - groups.count][option - 1]
       }
     }
-    let layer = parts[part].keeping(kept)
-    guard let candidate else { return (layer, nil) }
-    return try chain(candidate, of: layer).map { (layer, $0) }
+    var form = Form(layer: parts[part].keeping(kept), precision: precision)
+    guard let candidate else { return form }
+    form.chain = try chain(candidate, of: form.layer)
+    return form.chain == nil ? nil : form
   }
 
   /// The candidate's factors of a layer with fewer channels; `nil` if it has none that cost less.
@@ -100,17 +114,24 @@ struct JointProblem {
 
   /// What the settings spend; infinity where the options do not go together.
   func cost(_ part: Int, _ options: [Int]) throws -> Double {
-    try form(part, options).map { try timer.cost($0.layer, $0.chain) } ?? .infinity
+    try form(part, options).map { try timer.cost($0.layer, $0.chain, in: $0.precision) }
+      ?? .infinity
   }
 
   /// Milliseconds of one batch on one thread; infinity as above.
   func milliseconds(_ part: Int, _ options: [Int]) throws -> Double {
-    try form(part, options).map { try timer.milliseconds($0.layer, $0.chain) } ?? .infinity
+    try form(part, options).map { try timer.milliseconds($0.layer, $0.chain, in: $0.precision) }
+      ?? .infinity
   }
 
-  /// The part with the channels that the options leave it, in one piece.
-  func dense(_ part: Int, _ chosen: [Int]) throws -> WeightedLayer {
-    let options = units[part].map { $0 < groups.count ? chosen[$0] : 0 }
-    return try form(part, options)?.layer ?? parts[part].whole
+  /// The part with the channels that are left to it and in its precision, but in one piece; all of the
+  /// units' options are given.
+  func dense(
+    _ part: Int, _ chosen: [Int]
+  ) throws -> (layer: WeightedLayer, precision: LayerPrecision?) {
+    let factored = groups.count..<groups.count + layers.count
+    let options = units[part].map { factored.contains($0) ? 0 : chosen[$0] }
+    guard let form = try form(part, options) else { return (parts[part].whole, nil) }
+    return (form.layer, form.precision)
   }
 }

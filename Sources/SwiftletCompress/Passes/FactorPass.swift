@@ -33,7 +33,7 @@ struct FactorPass: CompressionPass {
     graph: Graph, layers: [LayerReport]
   ) {
     let reference = graph.foldingBatchNormalization()
-    if settings.prunes { return try pruningToo(reference, context) }
+    if settings.isJoint { return try jointly(reference, context) }
     let (layers, kept) = try findLayers(in: reference)
     var choice: Choice?
     if [.greedy, .budget].contains(settings.allocation) {
@@ -42,37 +42,46 @@ struct FactorPass: CompressionPass {
       let allocation = try Allocation(layers, settings, share: step.ratio, timer: timer) {
         try candidates(of: $0, in: reference, source, context)
       }
-      choice = Choice(decisions: allocation.decisions, rejected: allocation.rejected)
+      choice = Choice(
+        decisions: allocation.decisions, rejected: allocation.rejected, precisions: [:])
     }
     return try factored(reference, layers, kept, choice, context)
   }
 
-  /// Chooses channels and ranks together, removes the channels, and then factors what is left as it
-  /// would any other model: what layers see and answer is looked at once more.
-  private func pruningToo(_ graph: Graph, _ context: CompressionContext) throws -> (
+  /// Chooses channels, ranks and precisions together, removes the channels, and then factors what is
+  /// left as it would any other model: what layers see and answer is looked at once more.
+  private func jointly(_ graph: Graph, _ context: CompressionContext) throws -> (
     graph: Graph, layers: [LayerReport]
   ) {
     let prune = PrunePass(step)
     let pruning = try prune.pruning(graph, context)
     let whole = pruning.groups.graph
     let source = try source(for: whole, context)
-    let timer = try LayerTimer(whole, settings, cache: context.latencies)
-    let rankings = try prune.rankings(pruning)
+    let rankings = settings.prunes ? try prune.rankings(pruning) : nil
     let examined = try findLayers(in: whole).layers.map {
       try candidates(of: $0, in: whole, source, context)
     }
-    let allocation = try JointAllocation(pruning, rankings, examined, step, timer: timer, context)
-    let (narrow, pruned) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
+    let allocation = try JointAllocation(pruning, rankings, examined, step, source, context)
+    var (narrow, reports) = (whole, [LayerReport]())
+    if let rankings {
+      (narrow, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
+    }
     let (layers, kept) = try findLayers(in: narrow)
-    let choice = Choice(decisions: allocation.decisions, rejected: allocation.rejected)
+    let choice = Choice(
+      decisions: allocation.decisions, rejected: allocation.rejected,
+      precisions: allocation.precisions)
     let result = try factored(narrow, layers, kept, choice, context)
-    return (result.graph, pruned + result.layers)
+    reports += result.layers
+    allocation.addPrecisions(to: &reports, step.technique)
+    return (result.graph, reports)
   }
 
   /// What was chosen over all layers, by their first outputs.
   private struct Choice {
     let decisions: [String: Allocation.Decision]
     let rejected: [String: [LayerReport.Alternative]]
+    /// By the layers' names in reports.
+    let precisions: [String: LayerPrecision]
   }
 
   /// The layers that the technique is for, and reports of those that it leaves alone.
@@ -148,11 +157,9 @@ struct FactorPass: CompressionPass {
           } ?? factoring.result(among: methods(for: layer))
         var report = result.report
         report.millisecondsBefore = try timer.milliseconds(layer)
-        report.millisecondsAfter = report.millisecondsBefore
-        if let chain = result.chain {
-          report.millisecondsAfter = try timer.milliseconds(layer, chain)
-          try chain.write(layer, to: &current)
-        }
+        report.millisecondsAfter = try timer.milliseconds(
+          layer, result.chain, in: choice?.precisions[layer.node.reportName])
+        report.parts = try result.chain?.write(layer, to: &current)
         reports.append(report)
       }
     }

@@ -32,11 +32,11 @@ struct PrunePass: CompressionPass {
       }
       return try pruned(pruning, rankings, counts)
     }
-    let timer = try LayerTimer(
-      pruning.groups.graph, step.decomposition, cache: context.latencies)
-    let allocation = try JointAllocation(pruning, rankings, [], step, timer: timer, context)
-    context.latencies.save()
-    return try pruned(pruning, rankings, allocation.counts, allocation)
+    let source = try context.calibration(for: graph, limit: step.calibrationImages)
+    let allocation = try JointAllocation(pruning, rankings, [], step, source, context)
+    var (result, reports) = try pruned(pruning, rankings, allocation.counts, allocation)
+    allocation.addPrecisions(to: &reports, .prune)
+    return (result, reports)
   }
 
   /// What can be removed from a graph, with samples to judge by.
