@@ -10,7 +10,8 @@ struct Compress: ParsableCommand {
         svd       fully connected layers by truncated SVD
         lowrank   convolutions by SVD over channels
         eigen     both, along the main directions of the layers' responses
-        prune     fewer channels, and what reads them refit
+        prune     fewer channels, and what reads them refit: all groups cut to --width, or with
+                  --ratio those by which most time is saved for what it damages
         quantize  8-bit weights and activations
         distill   a narrower student learns from the model; after other techniques, it recovers
                   what they lost
@@ -22,6 +23,9 @@ struct Compress: ParsableCommand {
         swiftlet compress seed.onnx --technique distill --width 0.25 --epochs 10 --hints 1 \
           --labels 1000 --data fashion-mnist -o student.onnx
         swiftlet compress seed.onnx --technique eigen --max-drop 0.5 --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique prune --ratio 0.5 --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique lowrank --methods prune,channel,spatial,tucker,cp \
+          --ratio 0.3 --data fashion-mnist -o small.onnx
         swiftlet compress seed.onnx --technique quantize --data fashion-mnist -o int8.onnx
         swiftlet compress seed.onnx --technique quantize --bits 4 --weight-only --rounding gptq \
           --data fashion-mnist -o int4.onnx
@@ -65,7 +69,7 @@ struct Compress: ParsableCommand {
 
   @Option(
     help:
-      "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5."
+      "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5. Of prune: what all layers together may cost."
   )
   var ratio: Double?
 
@@ -75,7 +79,8 @@ struct Compress: ParsableCommand {
   @Option(help: "Images to calibrate eigen, prune and quantize with.")
   var calibrationSize: Int?
 
-  @OptionGroup(title: "Options of svd, lowrank and eigen") var decomposition: DecompositionOptions
+  @OptionGroup(title: "Options of svd, lowrank, eigen and prune") var decomposition:
+    DecompositionOptions
 
   @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
 
@@ -133,6 +138,9 @@ struct Compress: ParsableCommand {
       }
     }
     if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
+    if technique?.values == [.prune] && ratio != nil && distillation.width != nil {
+      throw ValidationError("give prune either --ratio or --width")
+    }
     try check("--max-drop", maxDrop ?? 0, 0...100)
     if let confidence {
       guard maxDrop != nil, case .fraction(let share) = confidence.value, 0.5..<1 ~= share else {
@@ -224,6 +232,9 @@ struct Compress: ParsableCommand {
       step.calibrationImages = calibrationSize ?? step.calibrationImages
       distillation.apply(to: &step)
       step.decomposition = decomposition.settings
+      step.allocatesChannels =
+        technique == .prune && ratio != nil && distillation.width == nil
+        && [.budget, .greedy].contains(step.decomposition.allocation)
       step.quantization = quantization.settings
       // A bound on the loss of int8 alone is what mixed precision is for.
       if techniques == [.quantize] && step.quantization.canMix {
@@ -249,7 +260,8 @@ struct Compress: ParsableCommand {
     ])
     let layers = report.layers.map { layer in
       let rank = layer.rank.map { ", rank \($0) of \(layer.fullRank ?? $0)" } ?? ""
-      return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)"
+      let precision = layer.precision.map { ", for \($0.rawValue)" } ?? ""
+      return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)\(precision)"
     }
     let meaning = "\(report.paired.summary), on \(report.images) images"
     return (layers + ["", comparison, "", meaning, "", "wrote \(output)"]).joined(separator: "\n")

@@ -6,11 +6,12 @@ extension AllocationCost: ExpressibleByArgument {}
 extension LayerPrecision: ExpressibleByArgument {}
 extension Preset: ExpressibleByArgument {}
 
-/// How `svd`, `lowrank` and `eigen` cut layers. What is left out keeps the settings' defaults.
+/// How `svd`, `lowrank` and `eigen` cut layers, and `prune` chooses among them. What is left out keeps
+/// the settings' defaults.
 struct DecompositionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "How convolutions are cut, the best of several separated by commas: channel (k×k, 1×1), spatial (k×1, 1×k), tucker (1×1, k×k, 1×1), cp (1×1, depthwise, 1×1); default of lowrank: all, of eigen: channel.",
+      "How convolutions are cut, the best of several separated by commas: channel (k×k, 1×1), spatial (k×1, 1×k), tucker (1×1, k×k, 1×1), cp (1×1, depthwise, 1×1); default of lowrank: all, of eigen: channel. With prune among them, such as prune,channel,tucker, channels are removed too where that saves more for what it damages.",
       valueName: "methods"))
   var methods: MethodList?
 
@@ -19,7 +20,7 @@ struct DecompositionOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How ranks are chosen: budget (default) and greedy: over all layers, so that together they cost --ratio of now, and layers that would get no faster stay as they are; ratio: each layer keeps --ratio of its operations; energy; evbmf.",
+      "How ranks, and with --ratio the channels of prune, are chosen: budget (default) and greedy: over all layers, so that together they cost --ratio of now, and layers that would get no faster stay as they are; ratio: each layer keeps --ratio of its operations; energy; evbmf.",
       valueName: "strategy"))
   var allocation: AllocationStrategy?
 
@@ -38,25 +39,46 @@ struct DecompositionOptions: ParsableArguments {
       valueName: "precision"))
   var timingPrecision: LayerPrecision?
 
+  @Option(
+    help: ArgumentHelp(
+      "Precisions to choose among for each layer within the same budget, such as fp32,int8,int4; --ratio is of the widest, and a following quantize keeps to the choice.",
+      valueName: "precisions"))
+  var precisions: PrecisionList?
+
   var settings: DecompositionSettings {
     var settings = DecompositionSettings()
-    settings.methods = methods?.values
+    if let methods { (settings.methods, settings.prunes) = (methods.values, methods.prunes) }
     settings.dataAware = !plain
     settings.allocation = allocation ?? settings.allocation
     settings.cost = cost ?? settings.cost
     settings.batch = timingBatch
     settings.precision = timingPrecision ?? settings.precision
+    settings.precisions = precisions?.values
     return settings
   }
 }
 
-/// Methods separated by commas, as in `--methods spatial,tucker`.
-struct MethodList: ExpressibleByArgument {
-  let values: [DecompositionMethod]
+/// Precisions separated by commas, as in `--precisions fp32,int8`.
+struct PrecisionList: ExpressibleByArgument {
+  let values: [LayerPrecision]
 
   init?(argument: String) {
-    let names = argument.split(separator: ",", omittingEmptySubsequences: false)
-    values = names.compactMap { DecompositionMethod(rawValue: String($0)) }
-    guard values.count == names.count else { return nil }
+    var settings = DecompositionSettings()
+    let names = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    guard (try? settings.setPrecisions(names)) != nil else { return nil }
+    values = settings.precisions ?? []
+  }
+}
+
+/// Methods separated by commas, as in `--methods spatial,tucker`; `prune` may be beside them.
+struct MethodList: ExpressibleByArgument {
+  let values: [DecompositionMethod]
+  let prunes: Bool
+
+  init?(argument: String) {
+    var settings = DecompositionSettings()
+    let names = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    guard (try? settings.setMethods(names)) != nil else { return nil }
+    (values, prunes) = (settings.methods ?? [], settings.prunes)
   }
 }

@@ -5,7 +5,8 @@ package import SwiftletTraining
 /// One technique and its settings.
 public struct CompressionStep: Sendable, Codable, Equatable {
   public var technique: Technique
-  /// What factored layers may cost as a fraction of now, together or each (`svd`, `lowrank`, `eigen`).
+  /// What factored layers may cost as a fraction of now, together or each (`svd`, `lowrank`, `eigen`);
+  /// what all layers may cost together (`prune`, if ``allocatesChannels``).
   public var ratio: Double = 0.5
   /// Energy to keep instead of a ratio: fraction of the squared singular values, or of the variance.
   public var energy: Double?
@@ -13,6 +14,9 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var calibrationImages = 512
   /// Channels kept (`prune`), or of the student (`distill`), as a fraction of all.
   public var width = 0.5
+  /// Whether `prune` chooses for each group of channels how many it keeps, so that the layers cost
+  /// `ratio` of now, instead of cutting all groups to `width`.
+  public var allocatesChannels = false
   public var epochs = 1
   public var learningRate = 1e-3
   /// Softens the teacher's probabilities (`distill`); `nil`: what `teaching` says.
@@ -47,6 +51,14 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("alpha", alpha ?? 0, 0...1)
     try distillation.validate()
     try decomposition.validate()
+    if technique == .prune && allocatesChannels || decomposition.isJoint {
+      guard [.budget, .greedy].contains(decomposition.allocation) else {
+        throw SwiftletError(
+          .badInput,
+          "allocation '\(decomposition.allocation.rawValue)' chooses ranks alone",
+          at: technique.rawValue, mend: "use budget or greedy")
+      }
+    }
     try quantization.validate()
   }
 }

@@ -185,6 +185,7 @@ public struct Compressor: Sendable {
   }
 
   private func apply(_ step: CompressionStep, to before: StageResult) throws -> StageResult {
+    let step = step.keeping(to: before.notes.layers)
     var notes = before.notes
     let graph: Graph
     if let pass = step.technique.pass(step) as? any TrainingPass {
@@ -286,7 +287,21 @@ extension CompressionStep {
     var step = self
     (step.ratio, step.energy) = (ratio, nil)
     // Both what a layer reads and what it makes get fewer.
-    if technique == .prune { step.width = max(0.05, ratio.squareRoot()) }
+    if technique == .prune && !allocatesChannels { step.width = max(0.05, ratio.squareRoot()) }
+    return step
+  }
+
+  /// The step with the precisions that earlier ones chose for layers.
+  fileprivate func keeping(to layers: [LayerReport]) -> CompressionStep {
+    guard technique == .quantize else { return self }
+    var step = self
+    for layer in layers {
+      let names = layer.parts ?? [layer.layer]
+      if layer.precision == .fp32 { step.quantization.keep += names }
+      if layer.precision == .int4, quantization.mode == .static {
+        step.quantization.narrow += names
+      }
+    }
     return step
   }
 
@@ -296,7 +311,9 @@ extension CompressionStep {
     return switch technique {
     case .svd, .lowrank: rank
     case .eigen: "\(rank), \(calibrationImages) images"
-    case .prune: "width \((width * 1e3).rounded() / 1e3), \(calibrationImages) images"
+    case .prune:
+      (allocatesChannels ? rank : "width \((width * 1e3).rounded() / 1e3)")
+        + ", \(calibrationImages) images"
     case .quantize: "\(quantization.summary), \(calibrationImages) images"
     case .distill:
       "width \(width), \(epochs) epoch(s), temperature \(teaching.temperature), "

@@ -4,11 +4,12 @@ import SwiftletGraph
 public struct LayerReport: Sendable, Codable, Equatable {
   /// A choice that was not taken.
   public struct Alternative: Sendable, Codable, Equatable {
-    /// Such as `tucker 24×32`, `channel 16` or `keep`.
+    /// Such as `tucker 24×32`, `channel 16`, `48 channels`, `int8` or `keep`.
     public let choice: String
-    /// Milliseconds of the layer for one batch, measured alone on this machine.
+    /// Milliseconds of the layer for one batch, measured alone on this machine; of numbers of channels,
+    /// of all layers together that write or read them.
     public let milliseconds: Double
-    /// As ``LayerReport/damage``.
+    /// As ``LayerReport/damage``; of a precision, noise over signal of the model's answers.
     public let damage: Double
     /// Why it was not taken: `not faster`, `more damage for the time it saves`.
     public let reason: String
@@ -38,6 +39,11 @@ public struct LayerReport: Sendable, Codable, Equatable {
   public var millisecondsBefore: Double?
   public var millisecondsAfter: Double?
   public var rejected: [Alternative] = []
+  /// What the layer is to be computed in, if that was chosen for each layer: a `quantize` step behind
+  /// keeps to it.
+  public var precision: LayerPrecision?
+  /// The names of the layers that took its place, if any did.
+  public var parts: [String]?
 
   init(_ node: Node, _ technique: Technique, changed: Bool, _ remark: String) {
     layer = node.name.isEmpty ? node.outputs[0] : node.name

@@ -56,6 +56,14 @@ extension CompressionStep {
     }
     self.init(technique)
     for (key, value) in settings where key != "technique" { try set(key, SettingValue(key, value)) }
+    if technique == .prune, settings["ratio"] != nil {
+      guard settings["width"] == nil else {
+        throw SwiftletError(
+          .badInput, "ratio and width both say how many channels stay", at: technique.rawValue,
+          mend: "give ratio to have a width chosen for each group, width to cut all alike")
+      }
+      allocatesChannels = true
+    }
     try validate()
   }
 

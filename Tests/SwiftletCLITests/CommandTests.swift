@@ -104,6 +104,28 @@ import _SwiftletTestSupport
     }
   }
 
+  @Test(arguments: [["prune"], ["lowrank", "--methods", "prune,tucker"]])
+  func channelsAreAllocated(technique: [String]) throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      let outcome = try swiftlet(
+        ["compress", "\(folder)/m.onnx", "--technique"] + technique + [
+          "--ratio", "0.4", "--cost", "macs", "--data", "idx:\(folder)", "-o",
+          "\(folder)/s.onnx", "--json", "--quiet",
+        ])
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let report = try outcome.json()
+      let macs = try ["before", "after"].map {
+        try #require((report[$0] as? [String: Any])?["macs"] as? Double)
+      }
+      #expect(macs[1] <= 0.4 * macs[0])
+      let layers = try #require(report["layers"] as? [[String: Any]])
+      let first = try #require(layers[0]["rejected"] as? [[String: Any]])
+      #expect(first.contains { ($0["choice"] as? String)?.hasSuffix("channels") == true })
+    }
+  }
+
   @Test func wrongUsageExitsWith64() throws {
     expectFailure(try swiftlet("train", "--data", "x"), 64, "--output")
     expectFailure(try swiftlet("frobnicate"), 64, "frobnicate")
@@ -116,6 +138,14 @@ import _SwiftletTestSupport
     expectFailure(try swiftlet("compress", "m", "--data", "x", "-o", "y"), 64, "--technique")
     expectFailure(
       try swiftlet("compress", "m", "--technique", "svd,magic", "--data", "x", "-o", "y"), 64)
+    expectFailure(
+      try swiftlet(
+        "compress", "m", "--technique", "prune", "--ratio", "0.5", "--width", "0.5", "--data", "x",
+        "-o", "y"), 64, "--width")
+    expectFailure(
+      try swiftlet(
+        "compress", "m", "--technique", "eigen", "--methods", "prune", "--data", "x", "-o", "y"),
+      64, "--methods")
     expectFailure(try swiftlet("bench", "m", "--batch", "1,,2"), 64, "1,,2")
     expectFailure(try swiftlet("compare"), 64, "files")
     expectFailure(try swiftlet("compare", "m", "--data", "x", "--seconds", "0"), 64, "--seconds")

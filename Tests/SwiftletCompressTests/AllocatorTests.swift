@@ -27,7 +27,7 @@ import _SwiftletTestSupport
 
   /// The knapsack is as good as trying everything, but for the rounding of its costs.
   @Test(arguments: 0..<20)
-  func theKnapsackFindsTheBest(seed: Int) {
+  func theKnapsackFindsTheBest(seed: Int) throws {
     var generator = RandomGenerator(seed: UInt64(seed))
     let layers = layers(&generator)
     let allocator = Allocator(layers: layers)
@@ -40,18 +40,22 @@ import _SwiftletTestSupport
     }
     let (cost, damage) = sums(layers, allocator.knapsack(budget: budget))
     #expect(cost <= budget && damage <= best + 1e-12)
-    let greedy = sums(layers, allocator.greedy(budget: budget))
+    var coupled = CoupledAllocator(layers)
+    let greedy = sums(layers, try coupled.greedy(budget: budget))
     #expect(greedy.damage >= damage - 1e-12 || greedy.cost > budget)
   }
 
-  @Test func outOfReachTheCheapestIsTaken() {
+  @Test func outOfReachTheCheapestIsTaken() throws {
     let allocator = Allocator(layers: [
       [.init(cost: 10, damage: 0), .init(cost: 5, damage: 1), .init(cost: 6, damage: 0.5)]
     ])
     #expect(allocator.knapsack(budget: 1) == [1])
     #expect(allocator.knapsack(budget: 0) == [1])
-    #expect(allocator.greedy(budget: 1) == [1] || allocator.greedy(budget: 1) == [2])
     #expect(allocator.knapsack(budget: 10) == [0])
+    var coupled = CoupledAllocator(allocator.layers)
+    #expect(try coupled.greedy(budget: 1) == [1])
+    #expect(try coupled.exchanging(budget: 1) == [1])
+    #expect(try coupled.greedy(budget: 10) == [0])
   }
 
   @Test func timesAreKept() throws {

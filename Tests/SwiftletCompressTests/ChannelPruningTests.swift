@@ -12,31 +12,8 @@ struct ChannelPruningTests {
       ["x": .float32(Tensor(shape, normalUsing: &random))], for: graph)
   }
 
-  /// Two convolutions and a classifier; the first has every channel twice, in a mixed order.
-  private func redundant() throws -> Graph {
-    var model = ModelBuilder(seed: 8, input: [3, 6, 6])
-    model.conv("x", "a", (3, 16))
-    model.node("Relu", ["a"], "b")
-    model.conv("b", "c", (16, 12))
-    model.node("Relu", ["c"], "d")
-    model.node("GlobalAveragePool", ["d"], "e")
-    model.node("Flatten", ["e"], "f")
-    model.gemm("f", "y", (12, 4))
-    model.output("y", [4])
-    for name in ["a.w", "a.b"] {
-      let tensor = try model.graph.weight(name).contiguous()
-      let row = tensor.count / 16
-      var elements = tensor.elements
-      for channel in 0..<8 {
-        for i in 0..<row { elements[(15 - channel) * row + i] = elements[channel * row + i] }
-      }
-      model.graph.initializers[name] = .float32(Tensor(tensor.shape, elements))
-    }
-    return model.graph
-  }
-
   @Test func whatIsThereTwiceCostsNothing() throws {
-    let graph = try redundant()
+    let graph = try ModelBuilder.redundant()
     let pruning = try ChannelPruning(graph, source(graph))
     let ranking = try pruning.rankings()[0]
     let kept = ranking.kept(8)
@@ -128,12 +105,37 @@ struct ChannelPruningTests {
   }
 
   @Test func calibrationThatIsNotFiniteIsSaid() throws {
-    let graph = try redundant()
+    let graph = try ModelBuilder.redundant()
     let broken = try CalibrationSource(
       ["x": .float32(Tensor([4, 3, 6, 6], repeating: .infinity))], for: graph)
     let error = #expect(throws: SwiftletError.self) {
       try ChannelPruning(graph, broken).rankings()
     }
     #expect(error?.code == .numerical)
+  }
+}
+
+extension ModelBuilder {
+  /// Two convolutions and a classifier; the first has every channel twice, in a mixed order.
+  static func redundant() throws -> Graph {
+    var model = ModelBuilder(seed: 8, input: [3, 6, 6])
+    model.conv("x", "a", (3, 16))
+    model.node("Relu", ["a"], "b")
+    model.conv("b", "c", (16, 12))
+    model.node("Relu", ["c"], "d")
+    model.node("GlobalAveragePool", ["d"], "e")
+    model.node("Flatten", ["e"], "f")
+    model.gemm("f", "y", (12, 4))
+    model.output("y", [4])
+    for name in ["a.w", "a.b"] {
+      let tensor = try model.graph.weight(name).contiguous()
+      let row = tensor.count / 16
+      var elements = tensor.elements
+      for channel in 0..<8 {
+        for i in 0..<row { elements[(15 - channel) * row + i] = elements[channel * row + i] }
+      }
+      model.graph.initializers[name] = .float32(Tensor(tensor.shape, elements))
+    }
+    return model.graph
   }
 }

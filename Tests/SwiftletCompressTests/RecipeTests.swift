@@ -22,9 +22,17 @@ struct RecipeTests {
         - technique: quantize
           calibrationImages: 64
         - {technique: prune, width: 0.25}
+        - {technique: prune, ratio: 0.4, cost: bytes, allocation: greedy}
+        - {technique: lowrank, methods: [prune, cp], precisions: [fp32, int8]}
       """)
-    #expect(recipe.steps.map(\.technique) == [.lowrank, .distill, .quantize, .prune])
-    #expect(recipe.steps[3].width == 0.25)
+    #expect(
+      recipe.steps.map(\.technique) == [.lowrank, .distill, .quantize, .prune, .prune, .lowrank])
+    #expect(recipe.steps[3].width == 0.25 && !recipe.steps[3].allocatesChannels)
+    #expect(recipe.steps[4].ratio == 0.4 && recipe.steps[4].allocatesChannels)
+    #expect(recipe.steps[4].decomposition.cost == .bytes)
+    #expect(recipe.steps[5].decomposition.methods == [.cp] && recipe.steps[5].decomposition.prunes)
+    #expect(recipe.steps[5].decomposition.precisions == [.fp32, .int8])
+    #expect(recipe.steps[0].decomposition.methods == nil && !recipe.steps[0].decomposition.prunes)
     #expect(recipe.steps[0].ratio == 0.25)
     #expect(recipe.steps[1].epochs == 2)
     #expect(recipe.steps[1].temperature == 3)
@@ -69,6 +77,15 @@ struct RecipeTests {
     ("steps: [{technique: svd, ratio: 7}]", "ratio"),
     ("steps: [{technique: svd, ratio: half}]", "ratio"),
     ("steps: [{technique: distill, epochs: 1.5}]", "epochs"),
+    ("steps: [{technique: prune, ratio: 0.5, width: 0.5}]", "width"),
+    ("steps: [{technique: prune, ratio: 0.5, allocation: evbmf}]", "evbmf"),
+    ("steps: [{technique: eigen, methods: [prune, channel], allocation: ratio}]", "greedy"),
+    ("steps: [{technique: eigen, methods: [prune]}]", "prune"),
+    ("steps: [{technique: eigen, precisions: [fp32, bf16]}]", "bf16"),
+    ("steps: [{technique: eigen, precisions: [fp32]}]", "precisions"),
+    ("steps: [{technique: eigen, precisions: [fp32, int8], dataAware: false}]", "data"),
+    ("steps: [{technique: eigen, precisions: [fp32, int8], allocation: energy}]", "energy"),
+    ("steps: [{technique: eigen, methods: [prune, magic]}]", "magic"),
     ("steps: [{technique: svd}]\nmore: 1", "steps"), ("steps: [", "YAML"),
   ])
   func mistakesAreNamed(text: String, fragment: String) {

@@ -28,14 +28,7 @@ struct Allocation {
       examined.append(found)
       let chains: [FactorChain?] = [nil] + found.candidates.map(\.chain)
       times.append(try chains.map { try timer.milliseconds(layer, $0) })
-      costs.append(
-        try chains.enumerated().map { index, chain in
-          switch settings.cost {
-          case .milliseconds: times.last![index]
-          case .macs: try timer.macs(layer, chain)
-          case .bytes: Double(chain?.weightCount ?? layer.weight.count)
-          }
-        })
+      costs.append(try chains.map { try timer.cost(layer, $0) })
     }
     // What costs no less than the layer itself is no option.
     let options = zip(examined, costs).map { found, costs in
@@ -50,9 +43,10 @@ struct Allocation {
     }
     let allocator = Allocator(layers: options.map { $0.map(\.option) })
     let budget = share * allocator.cost
+    var coupled = CoupledAllocator(allocator.layers)
     let chosen =
       settings.allocation == .greedy
-      ? allocator.greedy(budget: budget) : allocator.knapsack(budget: budget)
+      ? try coupled.greedy(budget: budget) : allocator.knapsack(budget: budget)
     for (position, found) in examined.enumerated() {
       let name = found.layer.node.outputs[0]
       let index = options[position][chosen[position]].index
@@ -60,13 +54,18 @@ struct Allocation {
         let candidate = found.candidates[index - 1]
         decisions[name] = Decision(method: candidate.method, ranks: candidate.ranks)
       }
-      rejected[name] = Self.alternatives(found, index, costs[position], times[position])
+      rejected[name] = Self.alternatives(
+        found.candidates, index, costs[position], times[position])
     }
   }
 
   /// The candidates that were not taken: of each method the one that comes closest.
-  private static func alternatives(
-    _ found: LayerCandidates, _ chosen: Int, _ costs: [Double], _ times: [Double]
+  ///
+  /// - Parameters:
+  ///   - chosen: 0 for the layer itself, otherwise 1 + the position of the candidate; costs and times
+  ///     are in this order.
+  static func alternatives(
+    _ candidates: [LayerCandidates.Candidate], _ chosen: Int, _ costs: [Double], _ times: [Double]
   ) -> [LayerReport.Alternative] {
     var result: [LayerReport.Alternative] = []
     if chosen > 0 {
@@ -75,14 +74,14 @@ struct Allocation {
           choice: "keep", milliseconds: times[0], damage: 0, reason: "costs more than the budget"))
     }
     for method in DecompositionMethod.allCases {
-      let others = found.candidates.indices.filter {
-        found.candidates[$0].method == method && $0 + 1 != chosen
+      let others = candidates.indices.filter {
+        candidates[$0].method == method && $0 + 1 != chosen
       }
       let nearest = others.min {
         abs(costs[$0 + 1] - costs[chosen]) < abs(costs[$1 + 1] - costs[chosen])
       }
       guard let nearest else { continue }
-      let candidate = found.candidates[nearest]
+      let candidate = candidates[nearest]
       result.append(
         LayerReport.Alternative(
           choice: candidate.name, milliseconds: times[nearest + 1], damage: candidate.error,

@@ -29,12 +29,27 @@ public enum LayerPrecision: String, Sendable, Codable, CaseIterable {
   case fp32
   case bf16
   case int8
+  /// 4-bit weights, 8-bit activations.
+  case int4
+
+  /// Of a weight.
+  var bytes: Double {
+    switch self {
+    case .fp32: 4
+    case .bf16: 2
+    case .int8: 1
+    case .int4: 0.5
+    }
+  }
 }
 
 /// Settings that the decomposing techniques have in common.
 public struct DecompositionSettings: Sendable, Codable, Equatable {
   /// What to choose among; `nil`: what the technique is for.
   public var methods: [DecompositionMethod]?
+  /// Whether channels are removed too, where that saves more for the damage it does: `prune` among the
+  /// methods.
+  public var prunes = false
   /// Whether factors are fitted to what the layers see and answer, or to their weights alone.
   public var dataAware = true
   public var allocation = AllocationStrategy.budget
@@ -43,40 +58,87 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   public var batch: Int?
   /// In what layers are timed.
   public var precision = LayerPrecision.fp32
+  /// Precisions to choose among for each layer, within the same budget: fp32, int8 and int4, of which the
+  /// widest is what the budget is a share of. A `quantize` step behind keeps to the choice. `nil`: all
+  /// layers are taken to have ``precision``.
+  public var precisions: [LayerPrecision]?
 
   public init() {}
 
   /// The names of the settings in recipes.
-  static let keys = ["methods", "dataAware", "allocation", "cost", "batch", "precision"]
+  static let keys = [
+    "methods", "dataAware", "allocation", "cost", "batch", "precision", "precisions",
+  ]
 
   /// - Returns: Whether there is such a setting.
   mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
     switch key {
-    case "methods":
-      methods = try value.names().map { name in
-        guard let method = DecompositionMethod(rawValue: name) else {
-          throw SwiftletError(
-            .badInput, "'\(name)' is no method",
-            mend: "use some of "
-              + DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        return method
-      }
+    case "methods": try setMethods(value.names())
     case "dataAware": dataAware = try value.truth()
     case "allocation": allocation = try value.choice()
     case "cost": cost = try value.choice()
     case "batch": batch = try value.whole()
     case "precision": precision = try value.choice()
+    case "precisions": try setPrecisions(value.names())
     default: return false
     }
     return true
   }
+
+  /// Takes precisions by name.
+  ///
+  /// - Throws: `badInput` naming what is none that `quantize` makes.
+  package mutating func setPrecisions(_ names: [String]) throws {
+    precisions = try names.map { name in
+      guard let precision = LayerPrecision(rawValue: name), precision != .bf16 else {
+        throw SwiftletError(
+          .badInput, "'\(name)' is no precision that quantize makes",
+          mend: "use some of fp32, int8, int4")
+      }
+      return precision
+    }
+  }
+
+  /// Takes methods by name, `prune` among them or not.
+  ///
+  /// - Throws: `badInput` naming what is no method; if `prune` is the only one.
+  package mutating func setMethods(_ names: [String]) throws {
+    let known = DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", ")
+    prunes = names.contains(Technique.prune.rawValue)
+    methods = try names.filter { $0 != Technique.prune.rawValue }.map { name in
+      guard let method = DecompositionMethod(rawValue: name) else {
+        throw SwiftletError(
+          .badInput, "'\(name)' is no method", mend: "use some of \(known), and prune beside them")
+      }
+      return method
+    }
+    if prunes && methods == [] {
+      throw SwiftletError(
+        .badInput, "prune is the only method",
+        mend: "use technique prune with a ratio, or add some of \(known)")
+    }
+  }
+
+  /// Whether more than ranks is chosen over all layers.
+  var isJoint: Bool { prunes || precisions != nil }
 
   /// - Throws: `badInput` naming the setting that is out of range.
   func validate() throws {
     guard 1...4096 ~= batch ?? 1 else {
       throw SwiftletError(
         .badInput, "batch \(batch ?? 0) is not between 1 and 4096", mend: "try 32")
+    }
+    if let precisions {
+      guard Set(precisions).count == precisions.count, precisions.count > 1 else {
+        throw SwiftletError(
+          .badInput, "there are no precisions to choose among",
+          mend: "name two at least, each of them once, such as fp32 and int8")
+      }
+      guard dataAware else {
+        throw SwiftletError(
+          .badInput, "what a precision does to the answers, only data tell",
+          mend: "leave plain or precisions out")
+      }
     }
     guard methods?.isEmpty != true else {
       throw SwiftletError(

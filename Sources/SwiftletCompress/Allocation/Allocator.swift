@@ -1,4 +1,5 @@
-/// Chooses one option for each layer.
+/// Chooses one option for each layer, where each layer's cost is its own affair; ``CoupledAllocator`` is for
+/// the others.
 package struct Allocator {
   /// What a layer could become, and what that costs and does.
   package struct Option {
@@ -57,26 +58,5 @@ package struct Allocator {
 
   private var cheapest: [Int] {
     layers.map { options in options.indices.min { options[$0].cost < options[$1].cost } ?? 0 }
-  }
-
-  /// From the layers as they are, step by step: the change that saves most for the damage that it
-  /// adds, until the cost is within the budget.
-  package func greedy(budget: Double) -> [Int] {
-    var chosen = [Int](repeating: 0, count: layers.count)
-    var cost = cost
-    while cost > budget {
-      var best: (layer: Int, option: Int, gain: Double)?
-      for (layer, options) in layers.enumerated() {
-        let now = options[chosen[layer]]
-        for (index, option) in options.enumerated() where option.cost < now.cost {
-          let gain = (now.cost - option.cost) / max(1e-12, option.damage - now.damage)
-          if gain > best?.gain ?? 0 { best = (layer, index, gain) }
-        }
-      }
-      guard let best else { return chosen }
-      cost += layers[best.layer][best.option].cost - layers[best.layer][chosen[best.layer]].cost
-      chosen[best.layer] = best.option
-    }
-    return chosen
   }
 }

@@ -34,26 +34,49 @@ struct LayerTimer: Sendable {
 
   /// Milliseconds of one batch on one thread.
   ///
-  /// - Parameter chain: What takes the layer's place; `nil`: the layer itself.
-  func milliseconds(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
-    guard let shape = infos[layer.node.inputs[0]]?.shape else {
-      throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
-    }
-    var model = try model(layer, shape)
+  /// - Parameters:
+  ///   - layer: A layer of the graph, or one with other numbers of channels.
+  ///   - chain: What takes the layer's place; `nil`: the layer itself.
+  ///   - precision: `nil`: that of the settings.
+  func milliseconds(
+    _ layer: WeightedLayer, _ chain: FactorChain? = nil, in precision: LayerPrecision? = nil
+  ) throws -> Double {
+    let precision = precision ?? settings.precision
+    let shape = try inputShape(layer)
+    var model = model(layer, shape)
     try chain?.write(layer, to: &model)
-    let key = key(model, shape)
+    let key = key(model, shape, precision)
     if let known = cache[key] { return known }
-    let measured = try measure(model, shape)
+    let measured = try measure(model, shape, precision)
     cache[key] = measured
     return measured
   }
 
   /// Multiply–accumulate operations of one batch.
   func macs(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
-    guard let shape = infos[layer.node.inputs[0]]?.shape else { return 0 }
-    var model = try model(layer, shape)
+    var model = model(layer, try inputShape(layer))
     try chain?.write(layer, to: &model)
     return try Double(Plan(model).macs(batch: batch).dropLast().reduce(0, +))
+  }
+
+  /// What the settings want to have less of.
+  func cost(
+    _ layer: WeightedLayer, _ chain: FactorChain? = nil, in precision: LayerPrecision? = nil
+  ) throws -> Double {
+    switch settings.cost {
+    case .milliseconds: try milliseconds(layer, chain, in: precision)
+    case .macs: try macs(layer, chain)
+    case .bytes:
+      Double(chain?.weightCount ?? layer.weight.count) * (precision ?? settings.precision).bytes
+    }
+  }
+
+  /// As the graph has it, with the channels that the layer reads.
+  private func inputShape(_ layer: WeightedLayer) throws -> Shape {
+    guard let shape = infos[layer.node.inputs[0]]?.shape else {
+      throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
+    }
+    return shape.replacing(axis: layer.isConv ? 1 : shape.rank - 1, with: layer.inputs)
   }
 
   /// Clamps and pools behind the layer that nothing else reads.
@@ -73,14 +96,13 @@ struct LayerTimer: Sendable {
   /// Milliseconds to spend on one measurement.
   private static let patience = 30.0
 
-  private func model(_ layer: WeightedLayer, _ shape: Shape) throws -> Graph {
+  private func model(_ layer: WeightedLayer, _ shape: Shape) -> Graph {
     let tail = tail(of: layer.node.outputs[0])
     var model = Graph(name: "layer", opset: graph.opset)
     model.inputs = [ValueInfo(layer.node.inputs[0], .float32, shape.dimensions.map { .fixed($0) })]
     model.nodes = [layer.node] + tail
-    for name in layer.node.inputs[1...] {
-      if let constant = graph.initializers[name] { model.initializers[name] = constant }
-    }
+    model.initializers[layer.node.inputs[1]] = .float32(layer.stored)
+    if let bias = layer.bias { model.initializers[layer.node.inputs[2]] = .float32(bias) }
     let value = model.nodes.last!.outputs[0]
     let output = "\(value).\(Self.probe)"
     var reader = Node(
@@ -98,27 +120,31 @@ struct LayerTimer: Sendable {
   }
 
   /// What the time depends on.
-  private func key(_ model: Graph, _ shape: Shape) -> String {
+  private func key(_ model: Graph, _ shape: Shape, _ precision: LayerPrecision) -> String {
     let nodes = model.nodes.dropLast().map { node in
       let weights = node.inputs.dropFirst().first.flatMap { model.initializers[$0]?.shape }
       let attributes = node.attributes.filter { $0.key != "kernel_shape" }
         .map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ",")
       return "\(node.opType) \(weights.map { "\($0)" } ?? "") \(attributes)"
     }
-    return ([settings.precision.rawValue, "\(shape)"] + nodes).joined(separator: " | ")
+    return ([precision.rawValue, "\(shape)"] + nodes).joined(separator: " | ")
   }
 
-  private func measure(_ model: Graph, _ shape: Shape) throws -> Double {
+  private func measure(
+    _ model: Graph, _ shape: Shape, _ precision: LayerPrecision
+  ) throws -> Double {
     var generator = RandomGenerator(seed: 1)
     let input = AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
     let inputs = [model.inputs[0].name: input]
     var model = model
-    if settings.precision == .int8 {
-      model = try Quantizer(QuantizationSettings(), threads: .serial)
+    if precision == .int8 || precision == .int4 {
+      var settings = QuantizationSettings()
+      settings.bits = precision == .int4 ? 4 : 8
+      model = try Quantizer(settings, threads: .serial)
         .apply(to: model, CalibrationSource(inputs, for: model)).graph
     }
     let session = try Session(
-      model, threads: .serial, precision: settings.precision == .bf16 ? .bf16 : .fp32)
+      model, threads: .serial, precision: precision == .bf16 ? .bf16 : .fp32)
     func run(_ runs: Int) throws -> Double {
       try session.profile(inputs, runs: runs).reduce(0) { sum, row in
         let isEdge = row.kernel.hasPrefix("layout") || row.layer.contains("'\(Self.probe)'")

@@ -80,6 +80,11 @@ extension DecompositionMethod {
     }
   }
 
+  /// Whether there is such a chain of a layer that reads so many channels, if it costs less.
+  func permits(_ ranks: [Int], inputs: Int) -> Bool {
+    self != .tucker || ranks[0] <= TuckerDecomposition.mostInputs(inputs)
+  }
+
   /// A rank at about `fraction` of the most, at which kernels run well: they take channels in blocks.
   static func rank(_ fraction: Double, of most: Int) -> Int {
     let wanted = fraction * Double(most)

@@ -28,7 +28,10 @@ package struct FactorChain {
   var weightCount: Int { stages.reduce(0) { $0 + $1.weights.count } }
 
   /// Replaces the layer's node in a graph.
-  package func write(_ layer: WeightedLayer, to graph: inout Graph) throws {
+  ///
+  /// - Returns: The names of the stages.
+  @discardableResult
+  package func write(_ layer: WeightedLayer, to graph: inout Graph) throws -> [String] {
     guard let index = graph.nodes.firstIndex(of: layer.node) else {
       throw SwiftletError(.internal, "the layer is not in the graph", at: layer.node.label)
     }
@@ -68,6 +71,7 @@ package struct FactorChain {
       value = output
     }
     graph.replaceNode(at: index, with: nodes)
+    return nodes.map(\.name)
   }
 
   private func attributes(_ stage: Stage, _ node: Node) throws -> [String: Attribute] {

@@ -30,15 +30,20 @@ struct LayerFactoring {
   func result(
     decided: Allocation.Decision?, rejected: [LayerReport.Alternative]
   ) throws -> Result {
-    let problem = problem(statistics)
-    guard let decided, let prepared = try decided.method.prepare(problem) else {
-      let reason =
-        rejected.contains { $0.reason == LayerReport.Alternative.moreDamage }
-        ? "keeping it costs the answers least for the time it takes"
-        : "no factors of it cost less than the layer itself"
+    func kept(_ reason: String) -> Result {
       var report = LayerReport(layer.node, step.technique, changed: false, reason)
       report.rejected = rejected
       return Result(chain: nil, report: report)
+    }
+    guard let decided else {
+      return kept(
+        rejected.contains { $0.reason == LayerReport.Alternative.moreDamage }
+          ? "keeping it costs the answers least for the time it takes"
+          : "no factors of it cost less than the layer itself")
+    }
+    let problem = problem(statistics)
+    guard let prepared = try decided.method.prepare(problem), prepared.permits(decided.ranks) else {
+      return kept("\(decided.method.rawValue) has no such factors of it")
     }
     var result = try result(
       Choice(

@@ -47,7 +47,7 @@ package struct TuckerDecomposition: Decomposition {
   }
 
   /// More of them would not pay: a regression on all is the layer itself.
-  private static func mostInputs(_ channels: Int) -> Int { max(1, channels * 3 / 4) }
+  static func mostInputs(_ channels: Int) -> Int { max(1, channels * 3 / 4) }
 
   /// (rank, tap) × (channel, tap): the first stage at every tap.
   private static func features(_ first: Tensor<Double>, _ taps: Int) -> Tensor<Double> {

@@ -33,10 +33,64 @@ struct FactorPass: CompressionPass {
     graph: Graph, layers: [LayerReport]
   ) {
     let reference = graph.foldingBatchNormalization()
+    if settings.isJoint { return try jointly(reference, context) }
+    let (layers, kept) = try findLayers(in: reference)
+    var choice: Choice?
+    if [.greedy, .budget].contains(settings.allocation) {
+      let source = try source(for: reference, context)
+      let timer = try LayerTimer(reference, settings, cache: context.latencies)
+      let allocation = try Allocation(layers, settings, share: step.ratio, timer: timer) {
+        try candidates(of: $0, in: reference, source, context)
+      }
+      choice = Choice(
+        decisions: allocation.decisions, rejected: allocation.rejected, precisions: [:])
+    }
+    return try factored(reference, layers, kept, choice, context)
+  }
+
+  /// Chooses channels, ranks and precisions together, removes the channels, and then factors what is
+  /// left as it would any other model: what layers see and answer is looked at once more.
+  private func jointly(_ graph: Graph, _ context: CompressionContext) throws -> (
+    graph: Graph, layers: [LayerReport]
+  ) {
+    let prune = PrunePass(step)
+    let pruning = try prune.pruning(graph, context)
+    let whole = pruning.groups.graph
+    let source = try source(for: whole, context)
+    let rankings = settings.prunes ? try prune.rankings(pruning) : nil
+    let examined = try findLayers(in: whole).layers.map {
+      try candidates(of: $0, in: whole, source, context)
+    }
+    let allocation = try JointAllocation(pruning, rankings, examined, step, source, context)
+    var (narrow, reports) = (whole, [LayerReport]())
+    if let rankings {
+      (narrow, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
+    }
+    let (layers, kept) = try findLayers(in: narrow)
+    let choice = Choice(
+      decisions: allocation.decisions, rejected: allocation.rejected,
+      precisions: allocation.precisions)
+    let result = try factored(narrow, layers, kept, choice, context)
+    reports += result.layers
+    allocation.addPrecisions(to: &reports, step.technique)
+    return (result.graph, reports)
+  }
+
+  /// What was chosen over all layers, by their first outputs.
+  private struct Choice {
+    let decisions: [String: Allocation.Decision]
+    let rejected: [String: [LayerReport.Alternative]]
+    /// By the layers' names in reports.
+    let precisions: [String: LayerPrecision]
+  }
+
+  /// The layers that the technique is for, and reports of those that it leaves alone.
+  private func findLayers(in graph: Graph) throws -> (layers: [WeightedLayer], kept: [LayerReport])
+  {
     var reports: [LayerReport] = []
     var layers: [WeightedLayer] = []
-    for node in reference.nodes where operators.contains(node.opType) {
-      switch try WeightedLayer.find(node, in: reference) {
+    for node in graph.nodes where operators.contains(node.opType) {
+      switch try WeightedLayer.find(node, in: graph) {
       case nil: continue
       case .refusal(let reason):
         reports.append(LayerReport(node, step.technique, changed: false, reason))
@@ -52,61 +106,69 @@ struct FactorPass: CompressionPass {
       throw SwiftletError(
         .unsupported, "the model has no layer that technique '\(step.technique.rawValue)' is for")
     }
-    let (current, changes) = try compressed(reference, layers, context)
-    let order = Dictionary(
-      reference.nodes.enumerated().map { ($1.name.isEmpty ? $1.outputs[0] : $1.name, $0) }
-    ) { first, _ in first }
-    return (current, (reports + changes).sorted { order[$0.layer]! < order[$1.layer]! })
+    return (layers, reports)
   }
 
-  private func compressed(
-    _ reference: Graph, _ layers: [WeightedLayer], _ context: CompressionContext
-  ) throws -> (Graph, [LayerReport]) {
-    let source =
-      settings.dataAware
-      ? try context.calibration(for: reference, limit: step.calibrationImages) : nil
+  private func source(for graph: Graph, _ context: CompressionContext) throws -> CalibrationSource?
+  {
+    guard settings.dataAware else { return nil }
+    return try context.calibration(for: graph, limit: step.calibrationImages)
+  }
+
+  private func candidates(
+    of layer: WeightedLayer, in graph: Graph, _ source: CalibrationSource?,
+    _ context: CompressionContext
+  ) throws -> LayerCandidates {
+    try locating(layer.node.label) {
+      let statistics = try source.map {
+        try LayerStatistics.collect(layer, reference: graph, current: graph, $0, context)
+      }
+      return try LayerCandidates(
+        layer, methods(for: layer), statistics, in: graph, source, context)
+    }
+  }
+
+  /// Factors the layers of a graph, one after the other.
+  ///
+  /// - Parameters:
+  ///   - kept: Reports of layers that are left alone.
+  ///   - choice: What was chosen over all layers; `nil`: each is judged alone.
+  private func factored(
+    _ reference: Graph, _ layers: [WeightedLayer], _ kept: [LayerReport], _ choice: Choice?,
+    _ context: CompressionContext
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let source = try source(for: reference, context)
     let timer = try LayerTimer(reference, settings, cache: context.latencies)
-    func statistics(_ layer: WeightedLayer, _ current: Graph) throws -> LayerStatistics? {
-      try source.map {
-        try LayerStatistics.collect(layer, reference: reference, current: current, $0, context)
-      }
-    }
-    var allocation: Allocation?
-    if [.greedy, .budget].contains(settings.allocation) {
-      allocation = try Allocation(layers, settings, share: step.ratio, timer: timer) { layer in
-        try locating(layer.node.label) {
-          try LayerCandidates(
-            layer, methods(for: layer), statistics(layer, reference), in: reference,
-            source, context)
-        }
-      }
-    }
     var current = reference
-    var reports: [LayerReport] = []
+    var reports = kept
     for layer in layers {
       try locating(layer.node.label) {
+        let statistics = try source.map {
+          try LayerStatistics.collect(layer, reference: reference, current: current, $0, context)
+        }
         let factoring = LayerFactoring(
-          layer: layer, statistics: try statistics(layer, current),
+          layer: layer, statistics: statistics,
           isRectified: reference.isRectified(layer.node.outputs[0]), step: step,
           threads: context.threads)
         let name = layer.node.outputs[0]
         let result =
-          try allocation.map {
+          try choice.map {
             try factoring.result(decided: $0.decisions[name], rejected: $0.rejected[name] ?? [])
           } ?? factoring.result(among: methods(for: layer))
         var report = result.report
         report.millisecondsBefore = try timer.milliseconds(layer)
-        report.millisecondsAfter = report.millisecondsBefore
-        if let chain = result.chain {
-          report.millisecondsAfter = try timer.milliseconds(layer, chain)
-          try chain.write(layer, to: &current)
-        }
+        report.millisecondsAfter = try timer.milliseconds(
+          layer, result.chain, in: choice?.precisions[layer.node.reportName])
+        report.parts = try result.chain?.write(layer, to: &current)
         reports.append(report)
       }
     }
     current.removeUnusedInitializers()
     context.latencies.save()
-    return (current, reports)
+    let order = Dictionary(
+      reference.nodes.enumerated().map { ($1.reportName, $0) }
+    ) { first, _ in first }
+    return (current, reports.sorted { order[$0.layer]! < order[$1.layer]! })
   }
 }
 

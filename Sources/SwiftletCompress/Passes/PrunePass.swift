@@ -3,30 +3,20 @@ import SwiftletGraph
 
 /// Removes channels, from all layers and branches that share them, and refits what reads the rest.
 ///
-/// See ``ChannelGroups`` and ``ChannelPruning``.
+/// See ``ChannelGroups`` and ``ChannelPruning``; ``JointAllocation`` chooses how many of each group where
+/// not all groups are cut alike.
 struct PrunePass: CompressionPass {
   private let step: CompressionStep
 
   init(_ step: CompressionStep) { self.step = step }
 
+  /// - Throws: `unsupported` if nothing can be removed.
   func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let source = try context.calibration(for: graph, limit: step.calibrationImages)
-    let pruning = try ChannelPruning(
-      graph, source, threads: context.threads, progress: context.progress)
-    return try apply(pruning)
-  }
-
-  /// - Throws: `unsupported` if nothing can be removed.
-  func apply(_ pruning: ChannelPruning) throws -> (graph: Graph, layers: [LayerReport]) {
+    let pruning = try pruning(graph, context)
     let groups = pruning.groups.groups
-    var counts: [Int: Int] = [:]
-    for group in groups where group.pinned == nil {
-      let count = Self.count(of: group.channels, width: step.width)
-      if count < group.channels { counts[group.id] = count }
-    }
-    guard !counts.isEmpty || groups.contains(where: { $0.pinned == nil }) else {
+    guard groups.contains(where: { $0.pinned == nil }) else {
       let reason = groups.compactMap { group in
         group.pinned.map { ": of \(group.producers.first ?? "the first layer"), \($0)" }
       }
@@ -34,34 +24,64 @@ struct PrunePass: CompressionPass {
         .unsupported, "the model has no channels that can be removed\(reason.first ?? "")",
         mend: "prune before quantizing; use another technique where layers are grouped")
     }
-    let plain = pruning.plainRankings()
-    guard step.decomposition.dataAware else {
-      let keeping = counts.reduce(into: [:]) { $0[$1.key] = plain[$1.key].kept($1.value) }
-      let stays = pruning.groups.stays(keeping)
-      return (
-        try pruning.groups.pruned(keeping: keeping),
-        pruning.groups.trace.layers.map { Self.report($0, pruning.groups, stays) }
-      )
+    let rankings = try rankings(pruning)
+    guard step.allocatesChannels else {
+      var counts: [Int: Int] = [:]
+      for group in groups where group.pinned == nil {
+        counts[group.id] = Self.count(of: group.channels, width: step.width)
+      }
+      return try pruned(pruning, rankings, counts)
     }
-    let best = try pruning.rankings()
-    let keeping = counts.reduce(into: [:]) { $0[$1.key] = best[$1.key].kept($1.value) }
-    let result = try pruning.pruned(keeping: keeping)
-    let damage = try pruning.damage(of: result, keeping: keeping)
-    let plainKeeping = counts.reduce(into: [:]) { $0[$1.key] = plain[$1.key].kept($1.value) }
-    let plainDamage = try pruning.damage(
-      of: pruning.groups.pruned(keeping: plainKeeping), keeping: plainKeeping)
-    let stays = pruning.groups.stays(keeping)
-    let layers = pruning.groups.trace.layers.map { layer in
-      var report = Self.report(layer, pruning.groups, stays)
-      report.damage = damage[layer.index]
-      report.plainDamage = plainDamage[layer.index]
-      return report
+    let source = try context.calibration(for: graph, limit: step.calibrationImages)
+    let allocation = try JointAllocation(pruning, rankings, [], step, source, context)
+    var (result, reports) = try pruned(pruning, rankings, allocation.counts, allocation)
+    allocation.addPrecisions(to: &reports, .prune)
+    return (result, reports)
+  }
+
+  /// What can be removed from a graph, with samples to judge by.
+  func pruning(_ graph: Graph, _ context: CompressionContext) throws -> ChannelPruning {
+    let source = try context.calibration(for: graph, limit: step.calibrationImages)
+    return try ChannelPruning(graph, source, threads: context.threads, progress: context.progress)
+  }
+
+  /// The channels of each group, the best first.
+  func rankings(_ pruning: ChannelPruning) throws -> [ChannelRanking] {
+    step.decomposition.dataAware ? try pruning.rankings() : pruning.plainRankings()
+  }
+
+  /// The graph with so many channels of its groups.
+  ///
+  /// - Parameters:
+  ///   - counts: How many channels to keep, by group; all where there is no number.
+  ///   - allocation: What chose the counts, for the reports.
+  func pruned(
+    _ pruning: ChannelPruning, _ rankings: [ChannelRanking], _ counts: [Int: Int],
+    _ allocation: JointAllocation? = nil
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    let groups = pruning.groups
+    func keeping(_ rankings: [ChannelRanking]) -> [Int: [Int]] {
+      let fewer = counts.filter { $0.value < groups.groups[$0.key].channels }
+      return fewer.reduce(into: [:]) { $0[$1.key] = rankings[$1.key].kept($1.value) }
     }
-    return (result, layers)
+    let kept = keeping(rankings)
+    let stays = groups.stays(kept)
+    var reports = groups.trace.layers.map { Self.report($0, groups, stays, allocation) }
+    guard step.decomposition.dataAware else { return (try groups.pruned(keeping: kept), reports) }
+    let result = try pruning.pruned(keeping: kept)
+    let damage = try pruning.damage(of: result, keeping: kept)
+    let plain = keeping(pruning.plainRankings())
+    let plainDamage = try pruning.damage(of: groups.pruned(keeping: plain), keeping: plain)
+    for (position, layer) in groups.trace.layers.enumerated() {
+      reports[position].damage = damage[layer.index]
+      reports[position].plainDamage = plainDamage[layer.index]
+    }
+    return (result, reports)
   }
 
   private static func report(
-    _ layer: ChannelTrace.Layer, _ groups: ChannelGroups, _ stays: [Bool]
+    _ layer: ChannelTrace.Layer, _ groups: ChannelGroups, _ stays: [Bool],
+    _ allocation: JointAllocation?
   ) -> LayerReport {
     func cut(_ channels: [Int]?) -> String? {
       guard let channels else { return nil }
@@ -71,13 +91,22 @@ struct PrunePass: CompressionPass {
     let changes = [
       cut(layer.outputs).map { "\($0) outputs" }, cut(layer.inputs).map { "reads \($0) channels" },
     ].compactMap { $0 }
-    let reason = layer.outputs.first.flatMap { groups.groups[groups.members[$0].group].pinned }
+    let node = groups.graph.nodes[layer.index]
+    let group = layer.outputs.first.map { groups.groups[groups.members[$0].group] }
+    let reason = group.flatMap { $0.pinned ?? allocation?.reasons[$0.id] }
     let remark = changes.joined(separator: ", ")
     var report = LayerReport(
-      groups.graph.nodes[layer.index], .prune, changed: !changes.isEmpty,
+      node, .prune, changed: !changes.isEmpty,
       changes.isEmpty ? reason ?? "as many channels as wanted" : remark)
     report.rank = layer.outputs.count { stays[$0] }
     report.fullRank = layer.outputs.count
+    guard let allocation else { return report }
+    report.millisecondsBefore = allocation.times[layer.index]?.before
+    report.millisecondsAfter = allocation.times[layer.index]?.after
+    // A group is told of once, with the first layer that makes its channels.
+    if let group, group.producers.first == node.reportName {
+      report.rejected = allocation.rejectedCounts[group.id] ?? []
+    }
     return report
   }
 

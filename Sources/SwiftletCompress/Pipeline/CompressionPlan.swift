@@ -90,6 +90,7 @@ public struct CompressionPlan: Sendable, Codable {
         step.decomposition.dataAware = false
         // The method that takes no time to prepare; the others are chosen where they are faster.
         step.decomposition.methods = [.channel]
+        step.decomposition.precisions = nil
         step.calibrationImages = samples
         step.quantization.qatEpochs = 0
         step.quantization.mixedDrop = nil

@@ -1,5 +1,4 @@
 import Logging
-import RealModule
 import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
@@ -100,13 +99,11 @@ struct MixedPrecision {
     let after = try milliseconds(whole, source)
     return zip(wide.layers, few.layers).map { layer, narrow in
       Candidate(
-        name: layer.layer, damage8: noise(layer.answers), damage4: noise(narrow.answers),
+        name: layer.layer, damage8: layer.noiseToSignal, damage4: narrow.noiseToSignal,
         saved: (before[layer.layer] ?? 0) - (after[layer.layer] ?? 0),
         bytes: Double(layer.weights) / 2)
     }
   }
-
-  private func noise(_ decibels: Double) -> Double { Double.pow(10, -decibels / 10) }
 
   /// Milliseconds of each layer by its node's name, of one batch on one thread.
   private func milliseconds(

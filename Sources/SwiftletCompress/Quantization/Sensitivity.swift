@@ -53,6 +53,9 @@ public struct Sensitivity: Sendable, Codable {
     public let outlierChannels: [Int]
     public let cause: Cause
     public let mend: String
+
+    /// ``answers`` as a ratio: power of the differences over that of the answers.
+    var noiseToSignal: Double { Double.pow(10, -answers / 10) }
   }
 
   /// In the order of the model.

@@ -34,6 +34,7 @@ extension CompressionReport {
       remark += "rank \(rank) of \(layer.fullRank ?? rank)"
       if let energy = layer.energy { remark += ", \(ReportNumber.percent(energy)) of the energy" }
     }
+    if let precision = layer.precision { remark += "; to be computed in \(precision.rawValue)" }
     var bars: [String] = []
     func time(_ name: String, _ value: Double?, _ colour: Int) {
       guard let value else { return }

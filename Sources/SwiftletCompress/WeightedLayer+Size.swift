@@ -1,0 +1,77 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// Layers of other sizes, to be timed: what their weights are makes no difference to that.
+extension WeightedLayer {
+  /// A depthwise convolution; `depth` is the number of taps.
+  ///
+  /// - Returns: `nil` if its weights are computed, or not fp32.
+  init?(depthwise node: Node, in graph: Graph) {
+    guard let weight: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed() else {
+      return nil
+    }
+    self.node = node
+    self.weight = weight
+    bias =
+      node.inputs.count > 2 && !node.inputs[2].isEmpty
+      ? graph.initializers[node.inputs[2]]?.typed() : nil
+    outputs = weight.shape[0]
+    depth = weight.shape.count(of: 1..<weight.shape.rank)
+  }
+
+  /// How many groups of channels a convolution works on alone.
+  private var groups: Int {
+    if case .int(let groups)? = node.attributes["group"] { groups } else { 1 }
+  }
+
+  /// Channels that it reads; of Gemm and MatMul elements of a row.
+  var inputs: Int { isConv ? weight.shape[1] * groups : depth }
+
+  /// The layer with other numbers of channels, all of its weights alike.
+  ///
+  /// Of a depthwise convolution each output still reads one channel.
+  func resized(inputs: Int, outputs: Int) -> WeightedLayer {
+    if inputs == self.inputs && outputs == self.outputs { return self }
+    var node = node
+    let isDepthwise = groups > 1
+    if isDepthwise { node.attributes["group"] = .int(inputs) }
+    let read = isDepthwise ? weight.shape[1] : inputs
+    let window = isConv ? Array(weight.shape.dimensions[2...]) : []
+    let shape = Shape([outputs, read] + window)
+    return WeightedLayer(
+      node: node, weight: Tensor(shape, repeating: Self.filling),
+      bias: bias.map { _ in Tensor([outputs], repeating: Self.filling) }, outputs: outputs,
+      depth: shape.count / max(1, outputs))
+  }
+
+  /// Not zero, of which int8 would have no scale.
+  private static let filling: Float = 0.01
+
+  /// The weights as the node reads them: of MatMul, and of most Gemm, depth × outputs.
+  var stored: Tensor<Float> {
+    if isConv { return weight }
+    if case .int(1)? = node.attributes["transB"] { return weight }
+    return weight.transposed().contiguous()
+  }
+}
+
+extension FactorChain {
+  /// The chain for a layer with other numbers of channels: the first stage reads all of them, the last
+  /// one makes all of them, and what lies between are ranks, which stay.
+  func resized(inputs: Int, outputs: Int) -> FactorChain {
+    var result = self
+    result.resize(0, axis: 1, to: inputs)
+    result.resize(stages.count - 1, axis: 0, to: outputs)
+    result.bias = bias.map { _ in Tensor([outputs], repeating: 0) }
+    return result
+  }
+
+  private mutating func resize(_ stage: Int, axis: Int, to extent: Int) {
+    let old = stages[stage]
+    guard old.weights.shape[axis] != extent else { return }
+    stages[stage] = Stage(
+      weights: Tensor(old.weights.shape.replacing(axis: axis, with: extent), repeating: 0.01),
+      steps: old.steps, groups: old.groups)
+  }
+}
