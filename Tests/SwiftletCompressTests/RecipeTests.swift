@@ -1,3 +1,4 @@
+import Foundation
 import SwiftletCompress
 import SwiftletCore
 import SwiftletFormats
@@ -5,6 +6,19 @@ import Testing
 import _SwiftletTestSupport
 
 struct RecipeTests {
+  /// What was written before there were the settings is read as if they were off.
+  @Test func olderRecipesAreRead() throws {
+    let step = CompressionStep(.prune)
+    var text = String(decoding: try JSONEncoder().encode(step), as: UTF8.self)
+    for key in ["allocatesChannels", "prunes"] {
+      let entry = "\"\(key)\":false"
+      #expect(text.contains(entry))
+      text = text.replacing("\(entry),", with: "").replacing(",\(entry)", with: "")
+      #expect(!text.contains(key))
+    }
+    #expect(try JSONDecoder().decode(CompressionStep.self, from: Data(text.utf8)) == step)
+  }
+
   private func parse(_ text: String) throws -> Recipe {
     try withTemporaryFolder { folder in
       try AtomicFile.write(text, to: "\(folder)/recipe.yaml")

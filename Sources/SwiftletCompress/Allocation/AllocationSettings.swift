@@ -49,7 +49,7 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   public var methods: [DecompositionMethod]?
   /// Whether channels are removed too, where that saves more for the damage it does: `prune` among the
   /// methods.
-  public var prunes = false
+  @AbsentIsFalse public var prunes = false
   /// Whether factors are fitted to what the layers see and answer, or to their weights alone.
   public var dataAware = true
   public var allocation = AllocationStrategy.budget
