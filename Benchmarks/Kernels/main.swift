@@ -23,7 +23,8 @@ while let flag = arguments.popFirst() {
 
 print(
   "\(CPU.model), \(Backend.configuration), core \(Backend.core), \(ISA.current.rawValue), 1 thread")
-let kernels: [ProductKernel] = [.float, .bfloat, .integer]
+let kernels: [ProductKernel] =
+  [.float, .bfloat, .integer] + (ProductKernel.narrowInteger.isNarrow ? [.narrowInteger] : [])
 let cases = ProductCase.all.flatMap { shape in
   kernels.map { ProductCandidate($0, shape) as any Candidate }
     + (shape.isMatrix ? [BLASCandidate(shape)] : [])

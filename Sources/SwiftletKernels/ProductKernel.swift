@@ -19,6 +19,8 @@ package struct ProductKernel: @unchecked Sendable {
   package let isa: ISA
   /// Columns of the result that are computed side by side, rows of a tile, and pixels of a pooled one.
   package let lanes, rows, pooledRows: Int
+  /// Whether it is exact for weights of ``narrowWeights`` only.
+  package let isNarrow: Bool
   private let isSupported: Bool
   fileprivate let table: UnsafePointer<swl_product_kernel>
 
@@ -34,6 +36,7 @@ package struct ProductKernel: @unchecked Sendable {
       default: .integer
       }
     unsafe (lanes, rows, pooledRows) = (kernel.lanes, kernel.rows, kernel.pooled)
+    unsafe isNarrow = kernel.narrow
     isSupported = unsafe CPU.supports(isa, feature: kernel.feature)
   }
 
@@ -45,9 +48,14 @@ package struct ProductKernel: @unchecked Sendable {
   package static let float = current(.float)
   package static let bfloat = current(.bfloat)
   package static let integer = current(.integer)
+  /// For integer weights of ``narrowWeights``: without VNNI that is a faster one.
+  package static let narrowInteger = current(.integer, isNarrow: true)
 
-  private static func current(_ operands: Operands) -> ProductKernel {
-    let fitting = supported.filter { $0.operands == operands }
+  /// Two products of such a weight and a byte fit 16 bits.
+  package static let narrowWeights: ClosedRange<Int8> = -64...64
+
+  private static func current(_ operands: Operands, isNarrow: Bool = false) -> ProductKernel {
+    let fitting = supported.filter { $0.operands == operands && (isNarrow || !$0.isNarrow) }
     return fitting.first { $0.isa <= ISA.current } ?? fitting.last!
   }
 

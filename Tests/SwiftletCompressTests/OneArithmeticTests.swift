@@ -82,7 +82,7 @@ struct OneArithmeticTests {
 
   /// The 8-bit codes of all values, which become the outputs, by the reference and by a session.
   private func codes(
-    _ graph: Graph, seed: UInt64, powerOfTwo: Bool, _ activations: ActivationType
+    _ graph: Graph, seed: UInt64, powerOfTwo: Bool, _ activations: ActivationType, bits: Int = 8
   ) throws -> [(name: String, simulated: [Int], deployed: [Int])] {
     var generator = RandomGenerator(seed: seed)
     func inputs(_ count: Int) throws -> [String: AnyTensor] {
@@ -91,9 +91,14 @@ struct OneArithmeticTests {
     }
     var settings = QuantizationSettings()
     (settings.powerOfTwo, settings.activations) = (powerOfTwo, activations)
+    settings.bits = bits
     var quantized = try Quantizer(settings).apply(
       to: graph, CalibrationSource(inputs(16), for: graph)
     ).graph
+    for case .int8(let weights) in quantized.initializers.values where weights.count > 1 {
+      let largest = weights.elements.map { abs(Int($0)) }.max()!
+      #expect(largest <= (bits == 7 ? 63 : 127))
+    }
     let given = try inputs(5)
     // Only the code next to the operation: as outputs, others would keep layers from being one.
     let code = try #require(
@@ -130,6 +135,16 @@ struct OneArithmeticTests {
         #expect(simulated == deployed, "\(name), seed \(seed)")
         #expect(Set(simulated).count > 16, "\(name): too few values to prove anything")
       }
+    }
+  }
+
+  /// Without VNNI these weights have a kernel of their own.
+  @Test(arguments: operations)
+  func weightsOfSevenBits(operation: Operation) throws {
+    for (name, simulated, deployed) in try codes(
+      graph(operation, seed: 2), seed: 2, powerOfTwo: true, .u8, bits: 7)
+    {
+      #expect(simulated == deployed, "\(name)")
     }
   }
 

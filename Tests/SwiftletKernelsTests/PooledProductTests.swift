@@ -27,7 +27,8 @@ struct PooledProductTests {
       let weights: AlignedMemory
       let run: (Product, Int) -> [UInt8]
       if kernel.operands == .integer {
-        let (x, w) = (numbers.bytes(test.inputCount), numbers.bytes(test.weightCount))
+        let x = numbers.bytes(test.inputCount)
+        let w = numbers.bytes(test.weightCount).map { kernel.exact(Int8(bitPattern: $0)) }
         weights = Self.pack(w, kernel, test)
         run = { runner.run($0, x, slack: slack, byteCount: $1, images: images, at: .last) }
       } else {

@@ -27,6 +27,14 @@ func productKernel(_ name: String) throws -> ProductKernel {
   try #require(ProductKernel.supported.first { $0.name == name })
 }
 
+extension ProductKernel {
+  /// The weight, or the nearest one that the kernel is exact for.
+  func exact(_ weight: Int8) -> Int8 {
+    let range = Self.narrowWeights
+    return isNarrow ? min(max(weight, range.lowerBound), range.upperBound) : weight
+  }
+}
+
 /// Cuts items into pieces, in an order that is not theirs.
 func pieces(of count: Int, using generator: inout RandomGenerator) -> [Range<Int>] {
   var pieces: [Range<Int>] = []
@@ -235,7 +243,9 @@ struct IntegerProductTests {
     var generator = RandomGenerator(seed: 3)
     let (inputs, weights) = Self.extremes
     let a = (0..<limit * inputStep).map { _ in inputs[generator.below(inputs.count)] }
-    let b = (0..<limit * limit).map { _ in weights[generator.below(weights.count)] }
+    let b = (0..<limit * limit).map { _ in
+      kernel.exact(weights[generator.below(weights.count)])
+    }
     let runner = GuardedProduct()
     var sums = [Int32](repeating: 0, count: limit * limit)
     var depth = 0
@@ -283,7 +293,9 @@ struct IntegerProductTests {
     for round in 0..<300 {
       let test = ProductCase(using: &numbers.generator)
       let x = numbers.bytes(test.inputCount)
-      let w = numbers.bytes(test.weightCount).map { Int8(truncatingIfNeeded: Int($0) - 128) }
+      let w = numbers.bytes(test.weightCount).map {
+        kernel.exact(Int8(truncatingIfNeeded: Int($0) - 128))
+      }
       let end = End(test.columns, toBytes: round % 2 == 0, using: &numbers.generator)
       let packed = unsafe w.withUnsafeBytes {
         unsafe kernel.packed(
@@ -325,14 +337,15 @@ struct IntegerProductTests {
     let (depth, columns) = (1 << 15, 19)
     let test = ProductCase(m: 3, n: columns, k: depth, inputStep: depth, columnStep: depth)
     let x = [UInt8](repeating: values.x, count: test.inputCount)
-    let w = [Int8](repeating: values.w, count: test.weightCount)
+    let weight = kernel.exact(values.w)
+    let w = [Int8](repeating: weight, count: test.weightCount)
     let packed = unsafe w.withUnsafeBytes {
       unsafe kernel.packed(
         $0.baseAddress!, columns: columns, columnStep: depth, offsets: test.offsets(kernel))
     }
     let padded = kernel.paddedColumns(columns)
     // What remains is small, so that fp32 holds it exactly.
-    let sum = Int32(depth) * Int32(values.x) * Int32(values.w)
+    let sum = Int32(depth) * Int32(values.x) * Int32(weight)
     let ending = Product.Ending(
       bias: AlignedMemory([Int32](repeating: 3 - sum, count: padded)),
       scale: AlignedMemory([Float](repeating: 1, count: padded)), low: -.infinity, high: .infinity)
@@ -350,7 +363,7 @@ struct IntegerProductTests {
     let kernel = try productKernel(name)
     let test = ProductCase(m: 15, n: 33, k: 9, inputStep: 9, columnStep: 9)
     let x = [UInt8](repeating: 255, count: test.inputCount)
-    let w = [Int8](repeating: 127, count: test.weightCount)
+    let w = [Int8](repeating: kernel.exact(127), count: test.weightCount)
     let packed = unsafe w.withUnsafeBytes {
       unsafe kernel.packed(
         $0.baseAddress!, columns: 33, columnStep: 9, offsets: test.offsets(kernel))

@@ -70,6 +70,8 @@ typedef struct {
   /* Most pixels of a pooled tile, and such tiles by number of vectors and of pixels less one. */
   size_t pooled;
   swl_tile_fn pooled_tiles[2][SWL_TILE_MAX_POOLED];
+  /* Whether it is exact for weights of -64...64 only. */
+  bool narrow;
 } swl_product_kernel;
 
 /* Best first; the last of each type runs everywhere. */

@@ -57,7 +57,7 @@ public struct DynamicQuantization: Sendable {
     }
     // Inputs × outputs, whichever way the layer has them.
     let matrix = layer.matrix.transposed().contiguous()
-    let grid = WeightGrid(bits: 8)
+    let grid = WeightGrid(bits: settings.bits)
     let layout = WeightLayout(matrix.shape, axis: 1)
     let weights = grid.rounded(matrix, layout, scales: grid.scales(matrix, layout))
     let codes = constant("quantized", weights.codes)

@@ -50,7 +50,7 @@ struct WeightLayout: Sendable {
 
 /// The integers that weights may become.
 struct WeightGrid: Sendable {
-  /// 8 or 4.
+  /// 8, 7 or 4.
   let bits: Int
   /// Whether scales are powers of two, the next larger ones.
   var isPowerOfTwo = false
@@ -62,9 +62,9 @@ struct WeightGrid: Sendable {
 
   init(bits: Int) { self.bits = bits }
 
-  /// The largest code: 127 or 7. The code below its negative is left out, so that the grid is
+  /// The largest code: 127, 63 or 7. The code below its negative is left out, so that the grid is
   /// symmetric and products of two of them fit.
-  var highest: Float { bits == 8 ? 127 : 7 }
+  var highest: Float { Float(1 << (bits - 1) - 1) }
 
   /// The scales at which the largest weight becomes the largest code.
   func scales(_ weights: Tensor<Float>, _ layout: WeightLayout) -> [Float] {
@@ -114,7 +114,7 @@ struct WeightGrid: Sendable {
   /// The scales of a layer's weights. Many steps hold the largest weight well; of few, fitting ones
   /// lose less.
   func chosenScales(_ weights: Tensor<Float>, _ layout: WeightLayout) -> [Float] {
-    let chosen = bits == 8 ? scales(weights, layout) : fittedScales(weights, layout)
+    let chosen = bits == 4 ? fittedScales(weights, layout) : scales(weights, layout)
     return isPowerOfTwo ? chosen.map(\.nextPowerOfTwo) : chosen
   }
 
@@ -139,9 +139,9 @@ struct WeightGrid: Sendable {
     _ codes: [Int8], _ layout: WeightLayout, _ scales: [Float]
   ) -> QuantizedWeights {
     QuantizedWeights(
-      codes: bits == 8
-        ? .int8(Tensor(layout.shape, codes))
-        : .int4(Tensor(layout.shape, codes.map { Int4(converting: Int64($0)) })),
+      codes: bits == 4
+        ? .int4(Tensor(layout.shape, codes.map { Int4(converting: Int64($0)) }))
+        : .int8(Tensor(layout.shape, codes)),
       scales: Tensor(layout.scaleShape, scales), axis: layout.axis, blockSize: layout.blockSize)
   }
 }

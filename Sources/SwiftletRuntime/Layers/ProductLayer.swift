@@ -31,8 +31,10 @@ struct ProductLayer: StripedLayer {
   }
 
   private func kernel(_ image: Value) -> ProductKernel {
-    guard case .float = weights else { return .integer }
-    return image.kind == .bfloat ? .bfloat : .float
+    switch weights {
+    case .float: image.kind == .bfloat ? .bfloat : .float
+    case .integer(let tensor): tensor.isNarrow ? .narrowInteger : .integer
+    }
   }
 
   func step(_ values: [Value], threads: Int) -> Step {
@@ -155,5 +157,13 @@ struct ProductLayer: StripedLayer {
         bias: AlignedMemory(Array(sums)), scale: AlignedMemory(Array(scales)), low: ending.low,
         high: ending.high, zeroPoint: ending.zeroPoint)
     }
+  }
+}
+
+extension Tensor<Int8> {
+  fileprivate var isNarrow: Bool {
+    let packed = contiguous()
+    let span = packed.span
+    return span.indices.allSatisfy { ProductKernel.narrowWeights ~= span[$0] }
   }
 }
