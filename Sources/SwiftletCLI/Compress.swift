@@ -234,7 +234,7 @@ struct Compress: ParsableCommand {
       step.decomposition = decomposition.settings
       step.allocatesChannels =
         technique == .prune && ratio != nil && distillation.width == nil
-        && [.budget, .greedy].contains(step.decomposition.allocation)
+        && step.decomposition.allocation.spansLayers
       step.quantization = quantization.settings
       // A bound on the loss of int8 alone is what mixed precision is for.
       if techniques == [.quantize] && step.quantization.canMix {

@@ -52,7 +52,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try distillation.validate()
     try decomposition.validate()
     if technique == .prune && allocatesChannels || decomposition.isJoint {
-      guard [.budget, .greedy].contains(decomposition.allocation) else {
+      guard decomposition.allocation.spansLayers else {
         throw SwiftletError(
           .badInput,
           "allocation '\(decomposition.allocation.rawValue)' chooses ranks alone",

@@ -46,7 +46,7 @@ public struct LayerReport: Sendable, Codable, Equatable {
   public var parts: [String]?
 
   init(_ node: Node, _ technique: Technique, changed: Bool, _ remark: String) {
-    layer = node.name.isEmpty ? node.outputs[0] : node.name
+    layer = node.reportName
     self.technique = technique
     self.changed = changed
     self.remark = remark

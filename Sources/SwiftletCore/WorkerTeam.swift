@@ -29,7 +29,7 @@ final class WorkerTeam: @unchecked Sendable {
   private static let patience = 50_000
 
   private struct Round {
-    var number, threads: Int
+    let number, threads: Int
 
     init(number: Int, threads: Int) { (self.number, self.threads) = (number, threads) }
     init(word: Int) { (number, threads) = (word >> 24, word & 0xFF_FFFF) }
@@ -41,11 +41,13 @@ final class WorkerTeam: @unchecked Sendable {
   @safe
   private final class Seat: @unchecked Sendable {
     let index: Int
+    /// The round in which it was hired, which it takes no part in.
+    let hired: Int
     let wakeUp = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     var isAsleep = false
 
-    init(_ index: Int) {
-      self.index = index
+    init(_ index: Int, hired: Int) {
+      (self.index, self.hired) = (index, hired)
       unsafe pthread_cond_init(wakeUp, nil)
     }
 
@@ -93,14 +95,12 @@ final class WorkerTeam: @unchecked Sendable {
   private func hire(_ count: Int) -> Bool {
     while seats.count < count {
       var thread = pthread_t()
-      let seat = Seat(seats.count)
-      let seen = round.load(ordering: .relaxed)
-      let start = unsafe Unmanaged.passRetained(Start(team: self, seat: seat, seen: seen))
+      let seat = Seat(seats.count, hired: round.load(ordering: .relaxed))
+      let start = unsafe Unmanaged.passRetained(seat)
       let failure = unsafe pthread_create(
         &thread, nil,
         { argument in
-          let start = unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
-          start.team.work(start.seat, start.seen)
+          WorkerTeam.shared.work(unsafe Unmanaged<Seat>.fromOpaque(argument!).takeRetainedValue())
         }, start.toOpaque())
       guard failure == 0 else {
         unsafe start.release()
@@ -112,17 +112,8 @@ final class WorkerTeam: @unchecked Sendable {
     return true
   }
 
-  private final class Start {
-    let team: WorkerTeam
-    let seat: Seat
-    let seen: Int
-    init(team: WorkerTeam, seat: Seat, seen: Int) {
-      (self.team, self.seat, self.seen) = (team, seat, seen)
-    }
-  }
-
-  private func work(_ seat: Seat, _ start: Int) -> Never {
-    var seen = start
+  private func work(_ seat: Seat) -> Never {
+    var seen = seat.hired
     while true {
       seen = nextRound(after: seen, seat)
       job!(seat.index + 1)

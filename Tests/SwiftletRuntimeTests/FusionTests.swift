@@ -15,18 +15,9 @@ struct FusionTests {
     _ graph: Graph, _ inputs: [String: AnyTensor], tolerance: Float = 1e-5,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> [String] {
-    let expected = try Plan(graph).run(inputs, ExecutionContext())
-    var kernels: [String] = []
-    for threads in [1, 2, 7] {
-      let session = try Session(graph, threads: ThreadPool(count: threads))
-      let results = try session.run(inputs)
-      for (name, tensor) in expected {
-        let error = difference(results[name]!, tensor)
-        #expect(error <= tolerance, "\(name)\n\(graph.listing)", sourceLocation: sourceLocation)
-      }
-      kernels = try session.profile(inputs, runs: 1).map(\.kernel)
-    }
-    return kernels
+    try kernelsOfSessions(
+      graph, inputs, agree: { difference($0, $1) <= tolerance }, sourceLocation: sourceLocation
+    ).last!
   }
 
   /// The scores' factor, and where it stands.

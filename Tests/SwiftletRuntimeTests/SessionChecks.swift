@@ -10,6 +10,27 @@ func randomInput(_ graph: Graph, batch: Int) throws -> AnyTensor {
     Tensor(try graph.inputs[0].shape(batch: batch), normalUsing: &generator))
 }
 
+/// Sessions on one thread, few and many come to what the reference does.
+///
+/// - Returns: The kernels that each of them uses.
+func kernelsOfSessions(
+  _ graph: Graph, _ inputs: [String: AnyTensor],
+  agree: (_ result: AnyTensor, _ expected: AnyTensor) -> Bool,
+  sourceLocation: SourceLocation
+) throws -> [[String]] {
+  let expected = try Plan(graph).run(inputs, ExecutionContext())
+  return try [1, 2, 7].map { threads in
+    let session = try Session(graph, threads: ThreadPool(count: threads))
+    let results = try session.run(inputs)
+    for (name, tensor) in expected {
+      #expect(
+        agree(results[name]!, tensor), "\(name), \(threads) threads\n\(graph.listing)",
+        sourceLocation: sourceLocation)
+    }
+    return try session.profile(inputs, runs: 1).map(\.kernel)
+  }
+}
+
 /// Results do not depend, bit for bit, on how images are batched and shared by threads.
 func checkBatchesAndThreadsDoNotMatter(
   _ graph: Graph, _ precision: Precision, batches: [Int],

@@ -6,16 +6,13 @@
 /* vpmaddubsw would saturate, so bytes are widened to 16 bits, those at even and at odd places apart,
  * and vpmaddwd adds exactly. */
 #define SWL_TARGET __attribute__((target("avx2,fma")))
-#define SWL_LANES 8
 
-typedef __m256i swl_sums;
+#include "u8s8_sums256.inc"
+
 typedef struct {
   __m256i even, odd;
 } swl_weights, swl_inputs;
 
-SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
-  return _mm256_loadu_si256((const __m256i *)((const int32_t *)product->bias + column));
-}
 SWL_INLINE swl_weights load_weights(const uint8_t *p) {
   const __m256i bytes = _mm256_loadu_si256((const __m256i *)p);
   return (swl_weights){_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8),
@@ -30,9 +27,6 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
   sums = _mm256_add_epi32(sums, _mm256_madd_epi16(inputs.even, weights.even));
   return _mm256_add_epi32(sums, _mm256_madd_epi16(inputs.odd, weights.odd));
 }
-SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_epi32(a, b); }
-
-#include "u8s8_finish256.inc"
 
 #include "tile.inc"
 

@@ -6,26 +6,13 @@
 /* Two products of a byte and a weight of -64...64 fit 16 bits: 2 * 255 * 64 < 2^15, so that vpmaddubsw does
  * not saturate. */
 #define SWL_TARGET __attribute__((target("avx2,fma")))
-#define SWL_LANES 8
 
-typedef __m256i swl_sums, swl_weights, swl_inputs;
+#include "u8s8_words256.inc"
 
-SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
-  return _mm256_loadu_si256((const __m256i *)((const int32_t *)product->bias + column));
-}
-SWL_INLINE swl_weights load_weights(const uint8_t *p) {
-  return _mm256_loadu_si256((const __m256i *)p);
-}
-SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
-  return _mm256_set1_epi32(*(const int32_t *)p);
-}
 SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
   const __m256i pairs = _mm256_maddubs_epi16(inputs, weights);
   return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_epi32(a, b); }
-
-#include "u8s8_finish256.inc"
 
 #include "tile.inc"
 

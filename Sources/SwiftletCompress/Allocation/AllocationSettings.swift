@@ -12,6 +12,9 @@ public enum AllocationStrategy: String, Sendable, Codable, CaseIterable {
   case greedy
   /// The least damage that costs `ratio` of what the layers cost now, over all layers at once.
   case budget
+
+  /// Whether it weighs layers against each other.
+  package var spansLayers: Bool { self == .greedy || self == .budget }
 }
 
 /// What a model's layers are to have less of.
@@ -40,6 +43,14 @@ public enum LayerPrecision: String, Sendable, Codable, CaseIterable {
     case .int8: 1
     case .int4: 0.5
     }
+  }
+
+  /// The default settings of `quantize` that make it; `nil` for floats.
+  var quantization: QuantizationSettings? {
+    guard self == .int8 || self == .int4 else { return nil }
+    var settings = QuantizationSettings()
+    settings.bits = self == .int4 ? 4 : 8
+    return settings
   }
 }
 

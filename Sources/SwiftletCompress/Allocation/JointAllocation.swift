@@ -34,10 +34,9 @@ struct JointAllocation {
   /// - Parameters:
   ///   - rankings: Of all groups; `nil`: no channels go.
   ///   - layers: The layers that could be factored too, with their candidates.
-  ///   - source: Samples to judge precisions with.
   init(
     _ pruning: ChannelPruning, _ rankings: [ChannelRanking]?, _ layers: [LayerCandidates],
-    _ step: CompressionStep, _ source: CalibrationSource?, _ context: CompressionContext
+    _ step: CompressionStep, _ context: CompressionContext
   ) throws {
     let settings = step.decomposition
     let timer = try LayerTimer(pruning.groups.graph, settings, cache: context.latencies)
@@ -50,8 +49,9 @@ struct JointAllocation {
       }
     }
     var precisions: [PrecisionCandidates] = []
-    if let wanted = settings.precisions, let source {
-      precisions = try PrecisionCandidates.measure(pruning.groups.graph, wanted, source, context)
+    if let wanted = settings.precisions {
+      precisions = try PrecisionCandidates.measure(
+        pruning.groups.graph, wanted, pruning.source, context)
     }
     let problem = try JointProblem(
       groups ?? [], layers, precisions, in: pruning.groups, timer: timer)

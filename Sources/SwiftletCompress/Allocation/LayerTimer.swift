@@ -137,9 +137,7 @@ struct LayerTimer: Sendable {
     let input = AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
     let inputs = [model.inputs[0].name: input]
     var model = model
-    if precision == .int8 || precision == .int4 {
-      var settings = QuantizationSettings()
-      settings.bits = precision == .int4 ? 4 : 8
+    if let settings = precision.quantization {
       model = try Quantizer(settings, threads: .serial)
         .apply(to: model, CalibrationSource(inputs, for: model)).graph
     }

@@ -21,10 +21,8 @@ struct PrecisionCandidates {
   ) throws -> [PrecisionCandidates] {
     // The cases go from wide to narrow.
     let ordered = LayerPrecision.allCases.filter(precisions.contains)
-    let quantized = try ordered.filter { $0 != .fp32 }.map { precision in
-      var settings = QuantizationSettings()
-      settings.bits = precision == .int4 ? 4 : 8
-      return try Sensitivity.measure(
+    let quantized = try ordered.compactMap(\.quantization).map { settings in
+      try Sensitivity.measure(
         graph, settings, source, threads: context.threads, progress: context.progress
       ).layers
     }

@@ -36,7 +36,7 @@ package struct FactorChain {
       throw SwiftletError(.internal, "the layer is not in the graph", at: layer.node.label)
     }
     var names = FreshNames(graph)
-    let base = layer.node.name.isEmpty ? layer.node.outputs[0] : layer.node.name
+    let base = layer.node.reportName
     var value = layer.node.inputs[0]
     var nodes: [Node] = []
     for (position, stage) in stages.enumerated() {

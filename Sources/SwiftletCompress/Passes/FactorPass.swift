@@ -35,9 +35,11 @@ struct FactorPass: CompressionPass {
     let reference = graph.foldingBatchNormalization()
     if settings.isJoint { return try jointly(reference, context) }
     let (layers, kept) = try findLayers(in: reference)
+    let source =
+      settings.dataAware
+      ? try context.calibration(for: reference, limit: step.calibrationImages) : nil
     var choice: Choice?
-    if [.greedy, .budget].contains(settings.allocation) {
-      let source = try source(for: reference, context)
+    if settings.allocation.spansLayers {
       let timer = try LayerTimer(reference, settings, cache: context.latencies)
       let allocation = try Allocation(layers, settings, share: step.ratio, timer: timer) {
         try candidates(of: $0, in: reference, source, context)
@@ -45,7 +47,7 @@ struct FactorPass: CompressionPass {
       choice = Choice(
         decisions: allocation.decisions, rejected: allocation.rejected, precisions: [:])
     }
-    return try factored(reference, layers, kept, choice, context)
+    return try factored(reference, layers, kept, choice, source, context)
   }
 
   /// Chooses channels, ranks and precisions together, removes the channels, and then factors what is
@@ -56,12 +58,12 @@ struct FactorPass: CompressionPass {
     let prune = PrunePass(step)
     let pruning = try prune.pruning(graph, context)
     let whole = pruning.groups.graph
-    let source = try source(for: whole, context)
+    let source = settings.dataAware ? pruning.source : nil
     let rankings = settings.prunes ? try prune.rankings(pruning) : nil
     let examined = try findLayers(in: whole).layers.map {
       try candidates(of: $0, in: whole, source, context)
     }
-    let allocation = try JointAllocation(pruning, rankings, examined, step, source, context)
+    let allocation = try JointAllocation(pruning, rankings, examined, step, context)
     var (narrow, reports) = (whole, [LayerReport]())
     if let rankings {
       (narrow, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
@@ -70,7 +72,7 @@ struct FactorPass: CompressionPass {
     let choice = Choice(
       decisions: allocation.decisions, rejected: allocation.rejected,
       precisions: allocation.precisions)
-    let result = try factored(narrow, layers, kept, choice, context)
+    let result = try factored(narrow, layers, kept, choice, source, context)
     reports += result.layers
     allocation.addPrecisions(to: &reports, step.technique)
     return (result.graph, reports)
@@ -109,12 +111,6 @@ struct FactorPass: CompressionPass {
     return (layers, reports)
   }
 
-  private func source(for graph: Graph, _ context: CompressionContext) throws -> CalibrationSource?
-  {
-    guard settings.dataAware else { return nil }
-    return try context.calibration(for: graph, limit: step.calibrationImages)
-  }
-
   private func candidates(
     of layer: WeightedLayer, in graph: Graph, _ source: CalibrationSource?,
     _ context: CompressionContext
@@ -133,11 +129,11 @@ struct FactorPass: CompressionPass {
   /// - Parameters:
   ///   - kept: Reports of layers that are left alone.
   ///   - choice: What was chosen over all layers; `nil`: each is judged alone.
+  ///   - source: Samples to fit factors to; `nil`: to the weights alone.
   private func factored(
     _ reference: Graph, _ layers: [WeightedLayer], _ kept: [LayerReport], _ choice: Choice?,
-    _ context: CompressionContext
+    _ source: CalibrationSource?, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let source = try source(for: reference, context)
     let timer = try LayerTimer(reference, settings, cache: context.latencies)
     var current = reference
     var reports = kept

@@ -32,8 +32,7 @@ struct PrunePass: CompressionPass {
       }
       return try pruned(pruning, rankings, counts)
     }
-    let source = try context.calibration(for: graph, limit: step.calibrationImages)
-    let allocation = try JointAllocation(pruning, rankings, [], step, source, context)
+    let allocation = try JointAllocation(pruning, rankings, [], step, context)
     var (result, reports) = try pruned(pruning, rankings, allocation.counts, allocation)
     allocation.addPrecisions(to: &reports, .prune)
     return (result, reports)

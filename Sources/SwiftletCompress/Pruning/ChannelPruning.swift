@@ -13,7 +13,8 @@ package import SwiftletGraph
 ///   to layer).
 package struct ChannelPruning {
   package let groups: ChannelGroups
-  private let source: CalibrationSource
+  /// What the channels are judged by.
+  let source: CalibrationSource
   private let threads: ThreadPool
   private let progress: Progress.Handler?
 

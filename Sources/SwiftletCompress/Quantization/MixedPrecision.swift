@@ -111,7 +111,7 @@ struct MixedPrecision {
   ) throws -> [String: Double] {
     let profile = try Session(graph, threads: .serial).profile(source.sample())
     let names = Dictionary(
-      graph.nodes.map { ($0.label, $0.name.isEmpty ? $0.outputs[0] : $0.name) }
+      graph.nodes.map { ($0.label, $0.reportName) }
     ) { first, _ in first }
     return Dictionary(
       profile.compactMap { row in names[row.layer].map { ($0, row.milliseconds) } },

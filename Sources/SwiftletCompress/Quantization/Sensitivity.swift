@@ -144,7 +144,7 @@ private struct Damage {
         outliers.ratio > 10 ? .outlierChannels : .activations
       }
     self.layer = Sensitivity.Layer(
-      layer: layer.node.name.isEmpty ? layer.node.outputs[0] : layer.node.name,
+      layer: layer.node.reportName,
       op: layer.node.opType, weights: layer.weights.count, weightDecibels: own.decibels,
       inputDecibels: inputDecibels,
       answersByWeights: byWeights, answersByInput: byInput, answers: byBoth,

@@ -43,6 +43,25 @@ enum Weights: Sendable {
   case integer(Tensor<Int8>)
 }
 
+extension Tensor<Int8> {
+  /// The sum of the elements at each index of the first axis.
+  var rowSums: [Int32] {
+    let depth = count / max(1, shape[0])
+    let rows = contiguous()
+    let span = rows.span
+    return (0..<shape[0]).map { row in
+      (row * depth..<(row + 1) * depth).reduce(0) { $0 + Int32(span[$1]) }
+    }
+  }
+
+  /// Whether two products of an element and a byte fit 16 bits.
+  var isNarrow: Bool {
+    let packed = contiguous()
+    let span = packed.span
+    return span.indices.allSatisfy { ProductKernel.narrowWeights ~= span[$0] }
+  }
+}
+
 /// Kernel size, strides, dilations and padding of a window over two axes.
 struct Window: Sendable {
   var height = 1, width = 1

@@ -80,14 +80,15 @@ struct ProductLayer: StripedLayer {
     return Step(
       label: label, kernel: ending.isPooled ? "\(kernel.name), pool" : kernel.name,
       macs: ending.results(values).pixels * columns * channels * window.height * window.width,
-      scratch: ranges == nil ? 0 : products.reduce(0) { max($0, $1.factorBytes) }, items: items
+      scratch: ranges == nil ? 0 : products[0].factorBytes, items: items
     ) { memory, images, items in
-      if let ranges {
+      // There is one group then.
+      let factors = unsafe ranges.map { ranges in
         let range = values[ranges].union(memory, ranges, images: images)
         unsafe products[0].setFactors(
           memory.scratch, scale: range.scale, zeroPoint: range.zeroPoint)
+        return unsafe memory.scratch
       }
-      let factors: UnsafeMutableRawPointer? = unsafe ranges == nil ? nil : memory.scratch
       var start = 0
       for (group, product) in products.enumerated() {
         let count = product.items(images: images)
@@ -157,13 +158,5 @@ struct ProductLayer: StripedLayer {
         bias: AlignedMemory(Array(sums)), scale: AlignedMemory(Array(scales)), low: ending.low,
         high: ending.high, zeroPoint: ending.zeroPoint)
     }
-  }
-}
-
-extension Tensor<Int8> {
-  fileprivate var isNarrow: Bool {
-    let packed = contiguous()
-    let span = packed.span
-    return span.indices.allSatisfy { ProductKernel.narrowWeights ~= span[$0] }
   }
 }

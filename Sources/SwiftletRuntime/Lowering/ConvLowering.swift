@@ -149,13 +149,8 @@ struct ProductWeights {
     guard let source = facts.producer(node.inputs[1]), source.opType == "DequantizeLinear",
       case .int8(let tensor)? = facts.constant(source, 0),
       let scales = facts.floats(source, 1)?.elements, scales.allSatisfy({ $0.isFinite && $0 > 0 }),
-      (try? source.int("block_size", default: 0)) == 0
+      (try? source.int("block_size", default: 0)) == 0, facts.isCentred(source, zeroPoint: 2)
     else { return nil }
-    if facts.has(source, 2) {
-      guard case .int8(let points)? = facts.constant(source, 2),
-        points.elements.allSatisfy({ $0 == 0 })
-      else { return nil }
-    }
     let axis = (try? source.int("axis", default: 1)) ?? 1
     let channelAxis = transposed ? 1 : 0
     guard
@@ -211,16 +206,12 @@ struct ProductWeights {
     input: Lowering.Quantized
   ) -> (weights: Tensor<Int8>, bias: [Int32], scale: [Float])? {
     guard case .integer(let tensor) = values else { return nil }
-    let depth = tensor.count / bias.count
-    let rows = tensor.contiguous()
-    let span = rows.span
+    let weightSums = tensor.rowSums
     var sums: [Int32] = []
     for column in bias.indices {
-      var sum = 0
-      for i in column * depth..<(column + 1) * depth { sum += Int(span[i]) }
       let units = (Double(bias[column]) / (Double(input.scale) * Double(scales[column]))).rounded(
         .toNearestOrEven)
-      let total = units - Double(sum * Int(input.zeroPoint))
+      let total = units - Double(Int(weightSums[column]) * Int(input.zeroPoint))
       // What the sums leave of int32.
       guard abs(total) < Double(1 << 30) else { return nil }
       sums.append(Int32(total))

@@ -17,7 +17,8 @@ enum DynamicQuantizeLowering: LoweredOperator {
     let image = lowering.size(of: node.inputs[0])
     let isFlattened = facts.shape(node.inputs[0]).rank == 2
     let (input, ranges) = lowering.dynamicallyQuantized(node.inputs[0])
-    var ending = Ending(bias: .dynamic(sums: weights.sums, scale: weights.scales, ranges: ranges))
+    var ending = Ending(
+      bias: .dynamic(sums: weights.rows.rowSums, scale: weights.scales, ranges: ranges))
     let bias = facts.floats(node, 4)?.elements
     var (low, high) = (-Float.infinity, Float.infinity)
     let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
@@ -63,25 +64,10 @@ private struct DynamicWeights {
   init?(_ node: Node, _ facts: GraphFacts) {
     guard case .int8(let matrix)? = facts.constant(node, 1), matrix.shape.rank == 2,
       matrix.count > 0, matrix.shape[0] <= ProductWeights.integerDepth,
-      let scales = facts.floats(node, 2)?.elements
+      facts.isCentred(node, zeroPoint: 3), let scales = facts.floats(node, 2)?.elements
     else { return nil }
-    if facts.has(node, 3) {
-      guard case .int8(let points)? = facts.constant(node, 3),
-        points.elements.allSatisfy({ $0 == 0 })
-      else { return nil }
-    }
     rows = matrix.permuted(to: [1, 0])
     self.scales =
       scales.count == 1 ? [Float](repeating: scales[0], count: matrix.shape[1]) : scales
-  }
-
-  /// Of the weights of each column.
-  var sums: [Int32] {
-    let (columns, depth) = (rows.shape[0], rows.shape[1])
-    let packed = rows.contiguous()
-    let span = packed.span
-    return (0..<columns).map { column in
-      (column * depth..<(column + 1) * depth).reduce(0) { $0 + Int32(span[$1]) }
-    }
   }
 }

@@ -73,6 +73,13 @@ struct GraphFacts {
     constant(node, index)?.typed(as: Float.self)?.contiguous()
   }
 
+  /// Whether int8 zero points are left out, or constant zeros.
+  func isCentred(_ node: Node, zeroPoint index: Int) -> Bool {
+    guard has(node, index) else { return true }
+    guard case .int8(let points)? = constant(node, index) else { return false }
+    return points.elements.allSatisfy { $0 == 0 }
+  }
+
   // MARK: Values
 
   /// Whether a value can be part of a segment: a batch of images N×C×H×W, of vectors N×C, or of rows
