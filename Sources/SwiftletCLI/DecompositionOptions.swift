@@ -41,7 +41,7 @@ struct DecompositionOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Precisions to choose among for each layer within the same budget, such as fp32,int8,int4; --ratio is of the widest, and a following quantize keeps to the choice.",
+      "Precisions to choose among for each layer within the same budget, such as fp32,bf16,int8,int4; --ratio is of the widest, and a following quantize keeps to the choice.",
       valueName: "precisions"))
   var precisions: PrecisionList?
 

@@ -83,8 +83,15 @@ struct QuantizationOptions: ParsableArguments {
   var narrow: [String] = []
 
   @Option(
+    parsing: .singleValue,
     help: ArgumentHelp(
-      "quantize: choose fp32, int8 or int4 for each layer, from measured damage and milliseconds, so that with 95 % confidence no more points of top-1 are lost.",
+      "quantize: a layer that multiplies bf16, and has its weights in it; may be repeated.",
+      valueName: "layer"))
+  var bf16: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "quantize: choose fp32, bf16, int8 or int4 for each layer, from measured damage and milliseconds, so that with 95 % confidence no more points of top-1 are lost.",
       valueName: "points"))
   var mixed: Double?
 
@@ -117,6 +124,7 @@ struct QuantizationOptions: ParsableArguments {
     settings.qatLearningRate = qatLr ?? settings.qatLearningRate
     settings.keep = keep
     settings.narrow = narrow
+    settings.bf16 = bf16
     settings.mixedDrop = mixed
     settings.calibrationState = calibrationState
     return settings

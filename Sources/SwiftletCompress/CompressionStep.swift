@@ -16,7 +16,7 @@ public struct CompressionStep: Sendable, Codable, Equatable {
   public var width = 0.5
   /// Whether `prune` chooses for each group of channels how many it keeps, so that the layers cost
   /// `ratio` of now, instead of cutting all groups to `width`.
-  @AbsentIsFalse public var allocatesChannels = false
+  @EmptyIfAbsent public var allocatesChannels = false
   public var epochs = 1
   public var learningRate = 1e-3
   /// Softens the teacher's probabilities (`distill`); `nil`: what `teaching` says.

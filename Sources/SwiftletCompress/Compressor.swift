@@ -170,8 +170,9 @@ public struct Compressor: Sendable {
   private func make(_ recipe: Recipe) throws -> StageResult {
     try recipe.validate()
     var made = StageResult(graph: context.original)
-    for (index, step) in recipe.steps.enumerated() {
-      let steps = recipe.steps[...index]
+    let all = recipe.timedSteps
+    for (index, step) in all.enumerated() {
+      let steps = all[...index]
       if let known = try stages?.load(steps) {
         log.notice("\(step.technique.rawValue): made by an earlier run")
         made = known
@@ -298,6 +299,7 @@ extension CompressionStep {
     for layer in layers {
       let names = layer.parts ?? [layer.layer]
       if layer.precision == .fp32 { step.quantization.keep += names }
+      if layer.precision == .bf16 { step.quantization.bf16 += names }
       if layer.precision == .int4, quantization.mode == .static {
         step.quantization.narrow += names
       }

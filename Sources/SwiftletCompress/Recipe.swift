@@ -38,6 +38,16 @@ public struct Recipe: Sendable, Codable, Equatable {
     }
   }
 
+  /// The steps, which know by which kernels the weights will be multiplied that a later `quantize` makes.
+  var timedSteps: [CompressionStep] {
+    var (steps, bits) = (steps, Int?.none)
+    for index in steps.indices.reversed() {
+      if steps[index].technique == .quantize { bits = steps[index].quantization.bits }
+      steps[index].decomposition.integerBits = bits
+    }
+    return steps
+  }
+
   /// - Throws: `badInput` if there are no steps, or a setting is out of range.
   public func validate() throws {
     guard !steps.isEmpty else { throw SwiftletError(.badInput, "the recipe has no steps") }
@@ -98,8 +108,8 @@ extension QuantizationSettings {
   static let keys = [
     "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding",
     "equalizes",
-    "correctsBias", "smoothing", "qatEpochs", "qatLearningRate", "keep", "narrow", "mixedDrop",
-    "calibrationState",
+    "correctsBias", "smoothing", "qatEpochs", "qatLearningRate", "keep", "narrow", "bf16",
+    "mixedDrop", "calibrationState",
   ]
 
   /// - Returns: Whether there is such a setting.
@@ -120,6 +130,7 @@ extension QuantizationSettings {
     case "qatLearningRate": qatLearningRate = try value.number()
     case "keep": keep = try value.names()
     case "narrow": narrow = try value.names()
+    case "bf16": bf16 = try value.names()
     case "mixedDrop": mixedDrop = try value.number()
     case "calibrationState": calibrationState = try value.text()
     default: return false

@@ -128,23 +128,27 @@ struct JointAllocationTests {
   }
 
   /// The quantize step behind makes integers of those layers that were chosen for it, and of no other.
-  @Test(arguments: [0.9, 0.3])
-  func precisionsAreHandedOn(ratio: Double) throws {
+  @Test(arguments: [0.9, 0.3], [["int8", "fp32"], ["bf16", "int8"], ["fp32", "bf16"]])
+  func precisionsAreHandedOn(ratio: Double, names: [String]) throws {
     let graph = wide()
     var step = CompressionStep(.eigen)
     step.ratio = ratio
-    try step.decomposition.setPrecisions(["int8", "fp32"])
+    try step.decomposition.setPrecisions(names)
+    let (wide, narrow) = (
+      step.decomposition.precisions!.min()!, step.decomposition.precisions!.max()!
+    )
     step.decomposition.cost = .bytes
     let result = try Compressor(context(graph)).apply(Recipe([step, CompressionStep(.quantize)]))
     let chosen = result.layers.filter { $0.precision != nil }
     #expect(chosen.map(\.layer).sorted() == graph.nodes.filter { $0.inputs.count > 2 }.map(\.name))
-    #expect(chosen.contains { $0.precision == .int8 })
-    #expect(ratio < 0.9 || chosen.contains { $0.precision == .fp32 })
+    #expect(chosen.contains { $0.precision == narrow })
+    #expect(ratio < 0.9 || chosen.contains { $0.precision == wide })
     for layer in chosen {
-      #expect(layer.rejected.contains { $0.choice == "fp32" || $0.choice == "int8" })
+      #expect(layer.rejected.contains { names.contains($0.choice) })
       for name in layer.parts ?? [layer.layer] {
         let own = result.layers.filter { $0.technique == .quantize && $0.layer == name }
-        #expect(own.map(\.changed) == [layer.precision == .int8], "\(name)")
+        #expect(own.map(\.changed) == [layer.precision != .fp32], "\(name)")
+        #expect(own[0].remark.hasPrefix("bf16") == (layer.precision == .bf16), "\(name)")
       }
     }
   }

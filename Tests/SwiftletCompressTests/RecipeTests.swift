@@ -95,7 +95,7 @@ struct RecipeTests {
     ("steps: [{technique: prune, ratio: 0.5, allocation: evbmf}]", "evbmf"),
     ("steps: [{technique: eigen, methods: [prune, channel], allocation: ratio}]", "greedy"),
     ("steps: [{technique: eigen, methods: [prune]}]", "prune"),
-    ("steps: [{technique: eigen, precisions: [fp32, bf16]}]", "bf16"),
+    ("steps: [{technique: eigen, precisions: [fp32, fp16]}]", "fp16"),
     ("steps: [{technique: eigen, precisions: [fp32]}]", "precisions"),
     ("steps: [{technique: eigen, precisions: [fp32, int8], dataAware: false}]", "data"),
     ("steps: [{technique: eigen, precisions: [fp32, int8], allocation: energy}]", "energy"),

@@ -28,12 +28,16 @@ public enum AllocationCost: String, Sendable, Codable, CaseIterable {
 }
 
 /// What layers are timed in.
-public enum LayerPrecision: String, Sendable, Codable, CaseIterable {
+///
+/// Wide ones come first.
+public enum LayerPrecision: String, Sendable, Codable, CaseIterable, Comparable {
   case fp32
   case bf16
   case int8
   /// 4-bit weights, 8-bit activations.
   case int4
+
+  public static func < (a: LayerPrecision, b: LayerPrecision) -> Bool { a.bytes > b.bytes }
 
   /// Of a weight.
   var bytes: Double {
@@ -46,10 +50,12 @@ public enum LayerPrecision: String, Sendable, Codable, CaseIterable {
   }
 
   /// The default settings of `quantize` that make it; `nil` for floats.
-  var quantization: QuantizationSettings? {
+  ///
+  /// - Parameter bits: Those that int8 weights use.
+  func quantization(bits: Int = 8) -> QuantizationSettings? {
     guard self == .int8 || self == .int4 else { return nil }
     var settings = QuantizationSettings()
-    settings.bits = self == .int4 ? 4 : 8
+    settings.bits = self == .int4 ? 4 : bits
     return settings
   }
 }
@@ -60,7 +66,7 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   public var methods: [DecompositionMethod]?
   /// Whether channels are removed too, where that saves more for the damage it does: `prune` among the
   /// methods.
-  @AbsentIsFalse public var prunes = false
+  @EmptyIfAbsent public var prunes = false
   /// Whether factors are fitted to what the layers see and answer, or to their weights alone.
   public var dataAware = true
   public var allocation = AllocationStrategy.budget
@@ -69,8 +75,10 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   public var batch: Int?
   /// In what layers are timed.
   public var precision = LayerPrecision.fp32
-  /// Precisions to choose among for each layer, within the same budget: fp32, int8 and int4, of which the
-  /// widest is what the budget is a share of. A `quantize` step behind keeps to the choice. `nil`: all
+  /// Bits of int8 weights, which decide about their kernels: those of the `quantize` step behind in the recipe;
+  /// `nil`: 8.
+  var integerBits: Int?
+  /// Precisions to choose among for each layer, within the same budget, of which the widest is what the budget is a share of. A `quantize` step behind keeps to the choice. `nil`: all
   /// layers are taken to have ``precision``.
   public var precisions: [LayerPrecision]?
 
@@ -98,13 +106,13 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
 
   /// Takes precisions by name.
   ///
-  /// - Throws: `badInput` naming what is none that `quantize` makes.
+  /// - Throws: `badInput` naming what is none.
   package mutating func setPrecisions(_ names: [String]) throws {
     precisions = try names.map { name in
-      guard let precision = LayerPrecision(rawValue: name), precision != .bf16 else {
+      guard let precision = LayerPrecision(rawValue: name) else {
         throw SwiftletError(
-          .badInput, "'\(name)' is no precision that quantize makes",
-          mend: "use some of fp32, int8, int4")
+          .badInput, "'\(name)' is no precision of a layer",
+          mend: "use some of " + LayerPrecision.allCases.map(\.rawValue).joined(separator: ", "))
       }
       return precision
     }

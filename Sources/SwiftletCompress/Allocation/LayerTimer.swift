@@ -127,7 +127,8 @@ struct LayerTimer: Sendable {
         .map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ",")
       return "\(node.opType) \(weights.map { "\($0)" } ?? "") \(attributes)"
     }
-    return ([precision.rawValue, "\(shape)"] + nodes).joined(separator: " | ")
+    let bits = precision.quantization(bits: settings.integerBits ?? 8).map { " \($0.bits)" } ?? ""
+    return (["\(precision.rawValue)\(bits)", "\(shape)"] + nodes).joined(separator: " | ")
   }
 
   private func measure(
@@ -137,8 +138,8 @@ struct LayerTimer: Sendable {
     let input = AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
     let inputs = [model.inputs[0].name: input]
     var model = model
-    if let settings = precision.quantization {
-      model = try Quantizer(settings, threads: .serial)
+    if let quantization = precision.quantization(bits: settings.integerBits ?? 8) {
+      model = try Quantizer(quantization, threads: .serial)
         .apply(to: model, CalibrationSource(inputs, for: model)).graph
     }
     let session = try Session(

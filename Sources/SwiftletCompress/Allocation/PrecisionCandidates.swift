@@ -19,18 +19,36 @@ struct PrecisionCandidates {
     _ graph: Graph, _ precisions: [LayerPrecision], _ source: CalibrationSource,
     _ context: CompressionContext
   ) throws -> [PrecisionCandidates] {
-    // The cases go from wide to narrow.
-    let ordered = LayerPrecision.allCases.filter(precisions.contains)
-    let quantized = try ordered.compactMap(\.quantization).map { settings in
-      try Sensitivity.measure(
-        graph, settings, source, threads: context.threads, progress: context.progress
-      ).layers
+    let input = try QuantizationInput(
+      graph, opset: QuantizationSettings().opset, source, context.threads)
+    let plan = try QuantizationPlan(input.graph, input.infos)
+    try plan.requireLayers()
+    let layers = plan.layers.map(\.node.reportName)
+    let ordered = precisions.sorted()
+    let damages = try ordered.map { precision in
+      switch precision {
+      case .fp32: [Double](repeating: 0, count: layers.count)
+      case .bf16: try halves(input.graph, layers, source, context)
+      case .int8, .int4:
+        try Sensitivity.measure(
+          graph, precision.quantization()!, source, threads: context.threads,
+          progress: context.progress
+        ).layers.map(\.noiseToSignal)
+      }
     }
-    let exact = ordered.contains(.fp32) ? [0.0] : []
-    return quantized[0].indices.map { index in
+    return layers.indices.map { index in
       PrecisionCandidates(
-        layer: quantized[0][index].layer, precisions: ordered,
-        damages: exact + quantized.map { $0[index].noiseToSignal })
+        layer: layers[index], precisions: ordered, damages: damages.map { $0[index] })
+    }
+  }
+
+  private static func halves(
+    _ graph: Graph, _ layers: [String], _ source: CalibrationSource, _ context: CompressionContext
+  ) throws -> [Double] {
+    try layers.enumerated().map { index, layer in
+      try context.progress?(Progress("measure", completed: index, total: layers.count))
+      let rounded = try BFloatLayers([layer]).apply(to: graph).graph
+      return try Agreement.measure(graph, rounded, source, threads: context.threads).noiseToSignal
     }
   }
 }

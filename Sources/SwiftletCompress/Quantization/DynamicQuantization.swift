@@ -21,7 +21,7 @@ public struct DynamicQuantization: Sendable {
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let prepared = try QuantizationInput(graph, opset: 13, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: Set(settings.keep))
+    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
     var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
     let layers = plan.layers.filter { $0.node.opType != "Conv" }
     guard !layers.isEmpty else {

@@ -4,12 +4,12 @@ import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// Chooses for each layer between fp32, int8 and int4 weights.
+/// Chooses for each layer between fp32, bf16, int8 and int4 weights.
 ///
 /// Two things are measured: the damage to the model's answers of each layer alone, and its
-/// milliseconds in fp32 and in int8. Starting from int8 everywhere, layers go back to fp32 in the order
-/// of damage per millisecond saved, as few of them as keep the loss of accuracy within the limit; then
-/// layers go on to int4 in the order of damage per byte saved, as many as the limit allows. Each
+/// milliseconds in fp32, bf16 and int8. Starting from int8 everywhere, layers go back to floats in the
+/// order of damage per millisecond saved, as few of them as keep the loss of accuracy within the limit:
+/// to bf16 where that is the faster one, or all to fp32 if bf16 loses too much. Then layers go on to int4 in the order of damage per byte saved, as many as the limit allows. Each
 /// number is found by bisection, and each candidate is judged by a ``PairedTest`` on the evaluation
 /// images: its upper bound must stay within the limit.
 ///
@@ -32,10 +32,20 @@ struct MixedPrecision {
     let name: String
     /// Noise over signal in the model's answers with the layer alone in int8, or in int4.
     let damage8, damage4: Double
-    /// Milliseconds of one batch that int8 saves.
+    /// Whether bf16 takes less time than fp32.
+    let prefersBFloat: Bool
+    /// Milliseconds of one batch that int8 saves against the faster one of them.
     let saved: Double
     /// Bytes that int4 saves against int8.
     let bytes: Double
+  }
+
+  /// Names of layers that no integers come to.
+  private struct Floats {
+    var fp32: [String] = []
+    var bf16: [String] = []
+
+    var names: Set<String> { Set(fp32 + bf16) }
   }
 
   private struct Trial {
@@ -50,35 +60,33 @@ struct MixedPrecision {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let hits = try hits(graph)
     let candidates = try measured(graph, source)
-    func attempt(fp32: [String], int4: [String]) throws -> Trial {
+    func attempt(_ floats: Floats, int4: [String]) throws -> Trial {
       var own = settings
-      own.keep += fp32
+      own.keep += floats.fp32
+      own.bf16 += floats.bf16
       own.narrow += int4
-      let result = try quantizer(own).apply(to: graph, source)
+      let result = try Quantizer(own, threads: context.threads).apply(to: graph, source)
       let test = PairedTest(hits, try self.hits(result.graph))
       log.notice(
         """
-        \(fp32.count) layers fp32, \(int4.count) int4: \(test.summary) on \(test.images) images
+        \(floats.fp32.count) layers fp32, \(floats.bf16.count) bf16, \(int4.count) int4: \
+        \(test.summary) on \(test.images) images
         """)
       return Trial(graph: result.graph, layers: result.layers, test: test)
     }
     let back = candidates.sorted {
       $0.damage8 / max($0.saved, 1e-6) > $1.damage8 / max($1.saved, 1e-6)
     }
-    .map(\.name)
-    let (fp32, first) = try fewest(of: back) { try attempt(fp32: $0, int4: []) }
-    let onward = candidates.filter { !fp32.contains($0.name) }
+    let none = try attempt(Floats(), int4: [])
+    let (floats, first) = try fewest(of: back, none) { try attempt($0, int4: []) }
+    let onward = candidates.filter { !floats.names.contains($0.name) }
       .sorted { $0.damage4 / max($0.bytes, 1) < $1.damage4 / max($1.bytes, 1) }.map(\.name)
-    let chosen = try most(of: onward, first) { try attempt(fp32: fp32, int4: $0) }
+    let chosen = try most(of: onward, first) { try attempt(floats, int4: $0) }
     return (chosen.graph, chosen.layers)
   }
 
   private func hits(_ graph: Graph) throws -> [Bool] {
     try Evaluation.judge(graph, on: try context.validation, threads: context.threads).hits
-  }
-
-  private func quantizer(_ settings: QuantizationSettings) -> StaticQuantization {
-    StaticQuantization(settings: settings, threads: context.threads, progress: nil)
   }
 
   private func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
@@ -94,13 +102,19 @@ struct MixedPrecision {
       try Sensitivity.measure(
         graph, narrow, source, threads: context.threads, progress: context.progress)
     )
-    let whole = try quantizer(settings).apply(to: graph, source).graph
-    let before = try milliseconds(graph.simplified(), source)
-    let after = try milliseconds(whole, source)
+    let simple = graph.simplified()
+    let halves = try BFloatLayers(wide.layers.map(\.layer)).apply(to: simple).graph
+    let whole = try Quantizer(settings, threads: context.threads).apply(to: graph, source).graph
+    let (fp32, bf16, int8) = (
+      try milliseconds(simple, source), try milliseconds(halves, source),
+      try milliseconds(whole, source)
+    )
     return zip(wide.layers, few.layers).map { layer, narrow in
-      Candidate(
-        name: layer.layer, damage8: layer.noiseToSignal, damage4: narrow.noiseToSignal,
-        saved: (before[layer.layer] ?? 0) - (after[layer.layer] ?? 0),
+      let name = layer.layer
+      let (full, half) = (fp32[name] ?? 0, bf16[name] ?? .infinity)
+      return Candidate(
+        name: name, damage8: layer.noiseToSignal, damage4: narrow.noiseToSignal,
+        prefersBFloat: half < full, saved: min(full, half) - (int8[name] ?? 0),
         bytes: Double(layer.weights) / 2)
     }
   }
@@ -120,28 +134,33 @@ struct MixedPrecision {
 
   // MARK: Bisection
 
-  /// The shortest prefix whose trial is within the limit, by bisection.
+  /// The shortest prefix whose trial is within the limit, by bisection; `none` is that of no layers.
   private func fewest(
-    of names: [String], _ attempt: ([String]) throws -> Trial
-  ) throws -> ([String], Trial) {
-    let none = try attempt([])
-    if none.test.upperBound <= maxDrop { return ([], none) }
-    var (low, high) = (0, names.count)
-    var best: Trial?
-    while low + 1 < high {
-      let middle = (low + high) / 2
-      let trial = try attempt(Array(names[..<middle]))
-      if trial.test.upperBound <= maxDrop { (high, best) = (middle, trial) } else { low = middle }
+    of candidates: [Candidate], _ none: Trial, _ attempt: (Floats) throws -> Trial
+  ) throws -> (Floats, Trial) {
+    if none.test.upperBound <= maxDrop { return (Floats(), none) }
+    for allowsBFloats in candidates.contains(where: \.prefersBFloat) ? [true, false] : [false] {
+      func floats(_ count: Int) -> Floats {
+        let back = candidates[..<count]
+        let halves = back.filter { allowsBFloats && $0.prefersBFloat }
+        let whole = back.filter { !(allowsBFloats && $0.prefersBFloat) }
+        return Floats(fp32: whole.map(\.name), bf16: halves.map(\.name))
+      }
+      var (low, high) = (0, candidates.count)
+      var best: Trial?
+      while low + 1 < high {
+        let middle = (low + high) / 2
+        let trial = try attempt(floats(middle))
+        if trial.test.upperBound <= maxDrop { (high, best) = (middle, trial) } else { low = middle }
+      }
+      if let best { return (floats(high), best) }
     }
-    guard let best else {
-      throw SwiftletError(
-        .unsupported,
-        "no choice of layers keeps the drop below \(maxDrop) points: int8 everywhere loses "
-          + "\(short(none.test.drop)), below \(short(none.test.upperBound)) with 95 % confidence on "
-          + "\(none.test.images) images",
-        mend: "allow more drop, evaluate on more images, or add --qat-epochs 1")
-    }
-    return (Array(names[..<high]), best)
+    throw SwiftletError(
+      .unsupported,
+      "no choice of layers keeps the drop below \(maxDrop) points: int8 everywhere loses "
+        + "\(short(none.test.drop)), below \(short(none.test.upperBound)) with 95 % confidence on "
+        + "\(none.test.images) images",
+      mend: "allow more drop, evaluate on more images, or add --qat-epochs 1")
   }
 
   /// The longest prefix whose trial is within the limit, by bisection; `first` is that of none.

@@ -119,16 +119,17 @@ private struct FakeQuantizedNetwork {
     }
     result.graph.metadata = trained.metadata
     result.plan = try QuantizationPlan(
-      result.graph, draft.infos, keeping: Set(settings.keep))
+      result.graph, draft.infos, keeping: settings.unquantized)
     for value in draft.plan.values {
       let step = try steps(draft.plan.representative(of: value), trained)[0]
       result.grids[value] = draft.grids[value]!.with(scale: step)
     }
-    return try result.written(remark: ", trained") { layer in
+    let (quantized, layers) = try result.written(remark: ", trained") { layer in
       let layout = WeightLayout(layer.weights.shape, axis: layer.axis)
       let weights = try WeightGrid(settings, layer.node).rounded(
         layer.weights, layout, scales: steps(layer.node.inputs[1], trained))
       return (weights, layer.bias)
     }
+    return try BFloatLayers(settings.bf16).apply(to: quantized, layers)
   }
 }

@@ -49,14 +49,14 @@ struct QuantizationPlan {
 
   /// - Parameters:
   ///   - infos: Types and shapes of the values, by name.
-  ///   - keeping: Layers that stay as they are, by name or output.
+  ///   - keeping: Layers that no integers come to, by name or output.
   init(_ graph: Graph, _ infos: [String: TensorInfo], keeping: Set<String> = []) throws {
     (self.graph, self.infos) = (graph, infos)
     for (index, node) in graph.nodes.enumerated() where Self.operators.contains(node.opType) {
       switch try Self.layer(node, at: index, graph, infos) {
       case .success(let layer):
         if !keeping.isDisjoint(with: [node.name, node.outputs[0]]) {
-          refusals.append((node, "it was chosen to stay in fp32"))
+          refusals.append((node, "it was chosen to keep its floats"))
         } else {
           layers.append(layer)
         }

@@ -53,6 +53,8 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   public var keep: [String] = []
   /// Layers whose weights get 4 bits, by name (`static`).
   public var narrow: [String] = []
+  /// Layers that multiply bf16, by name.
+  @EmptyIfAbsent public var bf16: [String] = []
   /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by layer.
   public var mixedDrop: Double?
   /// A file where calibration is kept while it runs, and continued from.
@@ -62,6 +64,9 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
 
   /// Whether precision can be chosen layer by layer.
   public var canMix: Bool { mode == .static && qatEpochs == 0 && bits == 8 }
+
+  /// Layers that no integers come to.
+  var unquantized: Set<String> { Set(keep).union(bf16) }
 
   /// The bits of a layer's weights.
   func bits(of layer: Node) -> Int {

@@ -20,15 +20,17 @@ public struct Quantizer: Sendable {
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     try settings.validate()
-    return switch settings.mode {
-    case .static:
-      try StaticQuantization(settings: settings, threads: threads, progress: progress)
-        .apply(to: graph, source)
-    case .weightOnly:
-      try WeightQuantization(settings: settings, threads: threads, progress: progress)
-        .apply(to: graph, source)
-    case .dynamic:
-      try DynamicQuantization(settings: settings, threads: threads).apply(to: graph, source)
-    }
+    let (quantized, layers) =
+      switch settings.mode {
+      case .static:
+        try StaticQuantization(settings: settings, threads: threads, progress: progress)
+          .apply(to: graph, source)
+      case .weightOnly:
+        try WeightQuantization(settings: settings, threads: threads, progress: progress)
+          .apply(to: graph, source)
+      case .dynamic:
+        try DynamicQuantization(settings: settings, threads: threads).apply(to: graph, source)
+      }
+    return try BFloatLayers(settings.bf16).apply(to: quantized, layers)
   }
 }

@@ -75,7 +75,7 @@ public struct Sensitivity: Sendable, Codable {
     try settings.validate()
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: Set(settings.keep))
+    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
     try plan.requireLayers()
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)
     let calibration = try quantization.calibrate(prepared.graph, plan, source)

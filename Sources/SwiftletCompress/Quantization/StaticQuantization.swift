@@ -47,8 +47,8 @@ public struct StaticQuantization: Sendable {
     if settings.equalizes {
       graph = try CrossLayerEqualization().apply(to: graph, prepared.infos).graph
     }
-    let plan = try QuantizationPlan(graph, prepared.infos, keeping: Set(settings.keep))
-    try plan.requireLayers()
+    let plan = try QuantizationPlan(graph, prepared.infos, keeping: settings.unquantized)
+    if settings.bf16.isEmpty { try plan.requireLayers() }
     let calibration = try calibrate(graph, plan, source)
     return QuantizationDraft(
       graph: graph, infos: prepared.infos, plan: plan, calibration: calibration,
@@ -75,7 +75,7 @@ public struct StaticQuantization: Sendable {
   private func smoothed(
     _ graph: Graph, _ infos: [String: TensorInfo], _ share: Double, _ source: CalibrationSource
   ) throws -> Graph {
-    let plan = try QuantizationPlan(graph, infos, keeping: Set(settings.keep))
+    let plan = try QuantizationPlan(graph, infos, keeping: settings.unquantized)
     let names = SmoothQuant.candidates(graph, plan)
     var calibration = try Calibration(
       graph, values: names, channels: Dictionary(uniqueKeysWithValues: names.map { ($0, true) }))

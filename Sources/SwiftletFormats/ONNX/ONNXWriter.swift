@@ -37,10 +37,13 @@ final class ONNXWriter {
   private func complete(_ rest: ONNX_GraphProto, _ graph: Graph) throws -> ONNX_GraphProto {
     var proto = rest
     proto.name = graph.name
-    proto.node = try graph.nodes.map(node)
+    let halves = HalfValues(graph)
+    proto.node = try graph.nodes.map { try node($0, halves) }
     let notes = Dictionary(rest.initializer.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
     proto.initializer = graph.initializers.map { name, value in
-      tensor(name, value, notes[name] ?? ONNX_TensorProto())
+      let rest = notes[name] ?? ONNX_TensorProto()
+      guard let halves = halves.stored(name, value) else { return tensor(name, value, rest) }
+      return tensor(name, halves, rest, as: .bfloat16)
     }
     proto.input = try graph.inputs.map(ONNX_ValueInfoProto.init)
     proto.output = try graph.outputs.map(ONNX_ValueInfoProto.init)
@@ -49,7 +52,7 @@ final class ONNXWriter {
     return proto
   }
 
-  private func node(_ node: Node) throws -> ONNX_NodeProto {
+  private func node(_ node: Node, _ halves: HalfValues) throws -> ONNX_NodeProto {
     var proto = try ONNX_NodeProto(serializedBytes: node.unread)
     let notes = Dictionary(
       proto.attribute.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
@@ -60,7 +63,7 @@ final class ONNXWriter {
     proto.output = node.outputs
     var attributes = node.attributes
     // Values of 16-bit floats are fp32 in a graph, and so in what is written of it.
-    for name in ["to", "output_dtype"] {
+    for name in ["to", "output_dtype"] where !halves.keepsRounding(node) {
       if case .int(10) = attributes[name] { attributes[name] = .int(1) }
       if case .int(16) = attributes[name] { attributes[name] = .int(1) }
     }
@@ -95,11 +98,12 @@ final class ONNXWriter {
   }
 
   private func tensor(
-    _ name: String, _ value: AnyTensor, _ rest: ONNX_TensorProto
+    _ name: String, _ value: AnyTensor, _ rest: ONNX_TensorProto,
+    as type: ONNX_TensorProto.DataType? = nil
   ) -> ONNX_TensorProto {
     var proto = rest
     proto.name = name
-    proto.dataType = Int32(value.dtype.onnx)
+    proto.dataType = Int32(type?.rawValue ?? value.dtype.onnx)
     proto.dims = value.shape.dimensions.map(Int64.init)
     guard let dataFile, value.byteCount >= Self.externalMinimum else {
       var bytes: [UInt8] = []

@@ -31,17 +31,9 @@ public struct Cast: Operator {
     rounding =
       switch number {
       case 10: { @Sendable in Float(Float16($0)) }
-      case 16: { @Sendable in Self.bfloat16($0) }
+      case 16: { @Sendable in $0.roundedToBFloat }
       default: nil
       }
-  }
-
-  /// The nearest number of 8 bits of precision, the even one of two.
-  private static func bfloat16(_ value: Float) -> Float {
-    if value.isNaN { return value }
-    let bits = value.bitPattern
-    let rounded = bits &+ 0x7fff &+ (bits >> 16 & 1)
-    return Float(bitPattern: rounded & 0xffff_0000)
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {

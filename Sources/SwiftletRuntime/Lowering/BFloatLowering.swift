@@ -1,17 +1,19 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// In bf16 sessions: which values are kept as bf16.
+/// Which values are kept as bf16.
 ///
-/// A value is bf16 where all that read it would rather have it so: products, and layers that hand it
-/// on to such. It is fp32 otherwise, and products round what they read. Either way rounding happens
-/// once between two layers.
+/// In bf16 sessions a value is bf16 where all that read it would rather have it so: products, and layers
+/// that hand it on to such. It is fp32 otherwise, and products round what they read. Either way rounding
+/// happens once between two layers.
+///
+/// In other sessions a model says by `Cast` what it wants rounded (``CastLowering``), and a value is bf16
+/// where nothing but such a `Cast` reads it, or what comes to the same before rounding and after it.
 extension Lowering {
   /// The names of values that are better bf16, of what the nodes read and write.
   ///
   /// Readers are looked at before what they read, so that no chain of them is followed twice.
   mutating func findBFloats(_ nodes: [Int]) {
-    guard facts.precision == .bf16 else { return }
     for index in nodes.reversed() {
       for name in facts.graph.nodes[index].outputs where !name.isEmpty { considerBFloat(name) }
     }
@@ -25,10 +27,17 @@ extension Lowering {
     let areWilling = readers.allSatisfy { index in
       guard facts.isLowered(index) else { return false }
       let node = facts.graph.nodes[index]
+      guard facts.precision == .bf16 || Self.commuting.contains(node.opType) else { return false }
       return LoweringRegistry.operators[node.opType]!.takesBFloat(node, name, self)
     }
     if areWilling { bfloats.insert(name) }
   }
+
+  /// Operators whose result is the same whether values are rounded before or after them. The limits of a
+  /// clamp are numbers that the layer before it takes in, and rounds with the rest.
+  private static let commuting: Set<String> = [
+    "Cast", "Relu", "Clip", "MaxPool", "Flatten", "Reshape", "Concat",
+  ]
 
   /// Whether a value is better bf16 than fp32.
   func prefersBFloat(_ name: String) -> Bool { bfloats.contains(name) }
@@ -87,10 +96,18 @@ extension Lowering {
   func multipliesBFloats(
     _ window: Window, groups: Int, _ weights: Weights, _ image: Value, _ result: Value
   ) -> Bool {
-    guard facts.precision == .bf16, case .float = weights,
+    guard case .float = weights,
       groups == 1 || image.channels / groups % 2 == 0 && result.channels / groups % 2 == 0
     else { return false }
     return !WinogradLayer.isFaster(window, groups: groups, weights, image, result)
+  }
+
+  /// Whether a layer's factors are to be bf16: those of all layers of a bf16 session are, and those that
+  /// are bf16 numbers already.
+  func hasBFloatFactors(_ input: String, _ weights: Tensor<Float>) -> Bool {
+    if facts.precision == .bf16 { return true }
+    guard case .bfloat = binding(input) else { return false }
+    return weights.elements.allSatisfy(\.isBFloat)
   }
 }
 

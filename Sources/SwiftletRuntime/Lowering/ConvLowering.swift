@@ -243,7 +243,9 @@ extension Lowering {
       ending = Ending(bias: .float(bias))
       if isDepthwise {
         input = finishDepthwise(&ending, of: node.inputs[0], after: name)
-      } else if multipliesBFloats(window, groups: groups, constants, image, result) {
+      } else if hasBFloatFactors(node.inputs[0], tensor),
+        multipliesBFloats(window, groups: groups, constants, image, result)
+      {
         input = bfloat(node.inputs[0])
         finishFloats(&ending, after: name, areBFloats: true)
       } else {

@@ -135,7 +135,8 @@ enum SumLowering: LoweredOperator {
     let operands = operands(node, lowering.facts)!
     if case .same = operands, isSum, addBytes(node, &lowering) { return }
     let last = lowering.takeClamps(after: node.outputs[0], low: &low, high: &high)
-    if case .same = operands, isSum, lowering.prefersBFloat(last) {
+    if case .same = operands, isSum, lowering.facts.precision == .bf16, lowering.prefersBFloat(last)
+    {
       return lowering.addBFloats(node, last, low: low, high: high)
     }
     func output(like input: Int, _ lowering: inout Lowering) -> Int {
@@ -248,6 +249,8 @@ enum FlattenLowering: LoweredOperator {
       switch node.opType {
       case "QuantizeLinear", "DequantizeLinear":
         return isReadFlattened(node.outputs[0], facts)
+      case "Cast":
+        return CastLowering.accepts(node, facts) && isReadFlattened(node.outputs[0], facts)
       case "Gemm", "MatMul":
         return node.inputs[0] == name && GemmLowering.accepts(node, facts)
       default: return false
@@ -256,13 +259,7 @@ enum FlattenLowering: LoweredOperator {
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
-    var binding = lowering.binding(node.inputs[0])
-    if case .external = binding {
-      let name = node.inputs[0]
-      let value = lowering.prefersBFloat(name) ? lowering.bfloat(name) : lowering.float(name)
-      binding = lowering.floatBinding(value)
-    }
-    lowering.bind(node.outputs[0], binding)
+    lowering.rename(node.inputs[0], to: node.outputs[0])
   }
 
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {

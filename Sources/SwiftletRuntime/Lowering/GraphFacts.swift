@@ -136,7 +136,8 @@ enum LoweringRegistry {
     let types: [any LoweredOperator.Type] = [
       ActivationLowering.self, AttentionLowering.self, BatchNormalizationLowering.self,
       ConcatLowering.self, ConvLowering.self, DequantizeLowering.self,
-      DynamicQuantizeLowering.self, FlattenLowering.self, GemmLowering.self, PoolLowering.self,
+      CastLowering.self, DynamicQuantizeLowering.self, FlattenLowering.self, GemmLowering.self,
+      PoolLowering.self,
       QuantizeLowering.self, RowLowering.self, SumLowering.self,
     ]
     return Dictionary(

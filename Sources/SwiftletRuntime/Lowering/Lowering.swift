@@ -161,6 +161,15 @@ struct Lowering {
     bindings[name] ?? .external(inputs[name]!, facts.shape(name))
   }
 
+  /// Lets another name stand for what a name stands for.
+  mutating func rename(_ name: String, to other: String) {
+    var known = binding(name)
+    if case .external = known {
+      known = floatBinding(prefersBFloat(name) ? bfloat(name) : float(name))
+    }
+    bind(other, known)
+  }
+
   private mutating func store(_ name: String, at place: Int) {
     let isRows = facts.shape(name).rank == 3
     switch binding(name) {
