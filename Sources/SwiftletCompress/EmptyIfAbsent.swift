@@ -1,7 +1,9 @@
 /// A setting that is off or empty where a file does not name it, so that recipes and manifests that were written
 /// before there was such a setting are read as before.
 @propertyWrapper
-public struct EmptyIfAbsent<Value: Emptiable>: Sendable, Codable, Equatable {
+public struct EmptyIfAbsent<Value: Emptiable & Sendable & Codable & Equatable>: Sendable, Codable,
+  Equatable
+{
   public var wrappedValue: Value
 
   public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
@@ -17,13 +19,13 @@ public struct EmptyIfAbsent<Value: Emptiable>: Sendable, Codable, Equatable {
 }
 
 /// What can be off or empty.
-public protocol Emptiable: Sendable, Codable, Equatable {
+public protocol Emptiable {
   /// The value that is off or empty.
   init()
 }
 
 extension Bool: Emptiable {}
-extension Array: Emptiable where Element: Sendable & Codable & Equatable {}
+extension Array: Emptiable {}
 
 extension KeyedDecodingContainer {
   /// What synthesized decoding calls for a setting of this kind.

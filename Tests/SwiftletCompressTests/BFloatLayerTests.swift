@@ -40,27 +40,28 @@ struct BFloatLayerTests {
       #expect(source.opType == "Cast" && source.attributes["to"] == .int(1))
     }
     #expect(result.graph.initializers.values.contains { $0.dtype == .int8 })
-    #expect(result.graph.initializers.values.count { $0.dtype == .int8 && $0.count > 64 } > 0)
   }
 
   /// All of them: half the bytes, in a file that comes back as it was written.
   @Test func weightsTakeHalfTheBytes() throws {
     let graph = ModelBuilder.residual(seed: 4)
     let result = try quantize(graph) { $0.bf16 = names(graph) }
-    #expect(result.layers.allSatisfy(\.changed))
+    #expect(result.layers.allSatisfy { $0.changed })
     let bytes = try ONNXFile.serialized(result.graph)
     let weights = names(graph).reduce(0) { sum, name in
       sum + graph.initializers[graph.nodes.first { $0.name == name }!.inputs[1]]!.byteCount
     }
     // A few nodes more.
-    #expect(bytes.count < (try ONNXFile.serialized(graph).count) - weights / 2 + 4000)
+    let before = try ONNXFile.serialized(graph).count
+    #expect(bytes.count < before - weights / 2 + 4000)
     let back = try ONNXFile.parse(bytes)
     #expect(try ONNXFile.serialized(back) == bytes)
     var generator = RandomGenerator(seed: 3)
     let x = [
       "x": AnyTensor(Tensor<Float>(try graph.inputs[0].shape(batch: 4), normalUsing: &generator))
     ]
-    #expect(try Session(back).run(x) == Session(result.graph).run(x))
+    let (read, made) = (try Session(back).run(x), try Session(result.graph).run(x))
+    #expect(read == made)
     let kernels = try Session(back, threads: .serial).profile(x, runs: 1).map(\.kernel)
     #expect(kernels.contains { $0.hasPrefix("bf16") }, "\(kernels)")
   }

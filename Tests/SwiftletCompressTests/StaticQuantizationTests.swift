@@ -116,6 +116,10 @@ struct StaticQuantizationTests {
     #expect(result.layers.filter { !$0.changed }.map(\.layer).sorted() == ["Conv c", "Conv f"])
     #expect(result.graph.initializers["c.w"] != nil)
     #expect(result.graph.initializers["a.w"] == nil)
+    // The clamp behind a kept layer is computed along with it, and only its result is quantized.
+    let first = try quantize(ModelBuilder.residual(seed: 4)) { $0.keep = ["Conv a"] }.graph
+    let quantized = first.nodes.filter { $0.opType == "QuantizeLinear" }.map { $0.inputs[0] }
+    #expect(quantized.contains("b") && !quantized.contains("a"))
   }
 
   @Test func sameInputsSameModel() throws {

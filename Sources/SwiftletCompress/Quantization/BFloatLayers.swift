@@ -1,3 +1,4 @@
+import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 

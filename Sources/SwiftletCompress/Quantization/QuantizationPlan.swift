@@ -136,7 +136,7 @@ struct QuantizationPlan {
         wanted.contains(output) || clamped.contains(output)
       else { continue }
       if Self.clamps.contains(node.opType) {
-        let isTakenIn = belongsToProducer(node, quantized)
+        let isTakenIn = belongsToProducer(node)
         if isTakenIn { clamped.insert(node.inputs[0]) } else { want(node.inputs[0], &wanted) }
       } else if Self.functions.contains(node.opType) || Self.movers.contains(node.opType) {
         want(node.inputs[0], &wanted)
@@ -151,13 +151,13 @@ struct QuantizationPlan {
     if graph.initializers[name] == nil, infos[name]?.dtype == .float32 { wanted.insert(name) }
   }
 
-  /// Whether a clamp is the only reader of a layer or sum, which takes it in.
-  private func belongsToProducer(_ clamp: Node, _ quantized: Set<Int>) -> Bool {
+  /// Whether a clamp is the only reader of a layer or sum, which takes it in; of integers or not.
+  private func belongsToProducer(_ clamp: Node) -> Bool {
     let value = clamp.inputs[0]
     guard let producer = graph.producer(of: value), graph.consumers(of: value).count == 1,
       !graph.outputs.contains(where: { $0.name == value })
     else { return false }
-    return quantized.contains(producer) || isJoin(graph.nodes[producer])
+    return Self.operators.contains(graph.nodes[producer].opType) || isJoin(graph.nodes[producer])
   }
 
   /// Whether a node joins several computed values: a sum of two of the same shape, or a

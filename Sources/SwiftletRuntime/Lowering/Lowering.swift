@@ -165,7 +165,8 @@ struct Lowering {
   mutating func rename(_ name: String, to other: String) {
     var known = binding(name)
     if case .external = known {
-      known = floatBinding(prefersBFloat(name) ? bfloat(name) : float(name))
+      let value = prefersBFloat(name) ? bfloat(name) : float(name)
+      known = floatBinding(value)
     }
     bind(other, known)
   }
