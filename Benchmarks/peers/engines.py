@@ -28,6 +28,7 @@ ENGINES = {
     "fp32": [OURS, "onnxruntime", "openvino-f32", "torch"],
     "bf16": [OURS, "openvino-bf16", "torch-bf16"],
     "int8": [OURS, "onnxruntime", "openvino-f32", "openvino", "torch-int8"],
+    "int7": [OURS, "onnxruntime", "openvino-f32", "openvino"],
 }
 UNSUPPORTED = 3  # an exit code of ours
 

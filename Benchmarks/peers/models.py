@@ -1,5 +1,5 @@
-"""Writes the models that all engines run: NAME-fp32.onnx, NAME-int8.onnx, NAME.pt (torch's weights) and
-NAME-int8.pt (the network quantized by torch itself, which cannot run the QDQ file).
+"""Writes the models that all engines run: NAME-fp32.onnx, NAME-int8.onnx, NAME-int7.onnx (weights of 7 bits), NAME.pt
+(torch's weights) and NAME-int8.pt (the network quantized by torch itself, which cannot run the QDQ file).
 
 The weights are random but seeded; only the seed CNN takes those of the demo's seed.onnx where it is
 there. What is newer than its sources is kept.
@@ -84,14 +84,14 @@ class CalibrationImages(quantization.CalibrationDataReader):
         return None if batch is None else {"input": batch}
 
 
-def quantize(source: Path, target: Path, side: int) -> None:
+def quantize(source: Path, target: Path, side: int, bits: int = 8) -> None:
     """onnxruntime's static quantization: u8 activations, s8 weights per channel, as QDQ."""
     logging.disable(logging.WARNING)
     prepared = target.with_suffix(".prepared.onnx")
     quantization.shape_inference.quant_pre_process(str(source), str(prepared))
     quantization.quantize_static(
         str(prepared), str(target), CalibrationImages(side),
-        quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=False,
+        quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=bits == 7,
         activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8)
     prepared.unlink()
 
@@ -130,8 +130,8 @@ def quantize_with_torch(network: nn.Module, target: Path, side: int) -> None:
 
 
 def make(name: str, folder: Path, seed_onnx: Path) -> None:
-    fp32, int8, weights = (
-        folder / f"{name}{ending}" for ending in ("-fp32.onnx", "-int8.onnx", ".pt"))
+    fp32, int8, int7, weights = (
+        folder / f"{name}{ending}" for ending in ("-fp32.onnx", "-int8.onnx", "-int7.onnx", ".pt"))
     trained = name == "seed" and seed_onnx.exists()
     # The int8 file is written last, so that it is current only when all of them are.
     if is_current(int8, SOURCES + [seed_onnx] * trained):
@@ -145,6 +145,7 @@ def make(name: str, folder: Path, seed_onnx: Path) -> None:
     torch.save(network.state_dict(), weights)
     export(network, SIDES[name], fp32)
     quantize_with_torch(network, int8.with_suffix(".pt"), SIDES[name])
+    quantize(fp32, int7, SIDES[name], bits=7)
     unfinished = int8.with_suffix(".unfinished")
     quantize(fp32, unfinished, SIDES[name])
     os.replace(unfinished, int8)

@@ -102,6 +102,9 @@ def markdown(result: dict, picture: Path) -> str:
         "## bf16: the fp32 files, computed in bf16", speeds(result, "bf16"),
         "## int8: the same QDQ file for every engine, but for torch, which quantizes the network itself",
         speeds(result, "int8"),
+        "## int8 with weights of 7 bits: what onnxruntime advises for processors without VNNI, where it saturates "
+        "with 8 (`reduce_range`)",
+        speeds(result, "int7"),
         "## Answers",
         "Largest difference from onnxruntime's logits of the same file, relative to the largest logit, "
         "and for bf16 and int8 how often the class is the same. Weights are random"

@@ -58,12 +58,13 @@ struct StaticQuantizationTests {
   @Test func integersReachFromInputToLogits() throws {
     let result = try quantize(ModelBuilder.residual(seed: 4)).graph
     let quantized = result.nodes.filter { $0.opType == "QuantizeLinear" }.map { $0.inputs[0] }
-    // Not a and d: their clamps are taken in. Not j: a curve follows. Not y: nothing reads it.
-    #expect(
-      Set(quantized)
-        == ["x", "b", "c", "e", "g", "h", "i", "k", "l", "m", "n"])
-    // Nothing but QuantizeLinear, clamps and curves reads an fp32 value.
-    let readers: Set<String> = ["QuantizeLinear", "Relu", "HardSwish"]
+    // Not a and d: their clamps are taken in. Not j to m: a curve, and what pools its results. Not y: nothing
+    // reads it.
+    #expect(Set(quantized) == ["x", "b", "c", "e", "g", "h", "i", "n"])
+    // Nothing but QuantizeLinear, clamps, the curve and what follows it reads an fp32 value.
+    let readers: Set<String> = [
+      "QuantizeLinear", "Relu", "HardSwish", "AveragePool", "GlobalAveragePool", "Flatten",
+    ]
     for node in result.nodes where !readers.contains(node.opType) {
       for name in node.inputs where result.initializers[name] == nil {
         #expect(
@@ -73,12 +74,27 @@ struct StaticQuantizationTests {
     }
   }
 
+  /// A layer, a clamp, pools and a classifier.
+  private var pools: Graph {
+    var model = ModelBuilder(seed: 6, input: [3, 8, 8])
+    model.conv("x", "a", (3, 8))
+    model.node("Relu", ["a"], "b")
+    model.node(
+      "AveragePool", ["b"], "c", ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])])
+    model.node("GlobalAveragePool", ["c"], "d")
+    model.node("Flatten", ["d"], "e")
+    model.gemm("e", "y", (8, 5))
+    model.output("y", [5])
+    return model.graph
+  }
+
   @Test func whatIsMovedKeepsItsScale() throws {
     let result = try quantize(ModelBuilder.residual(seed: 4)).graph
     let shared = try ["e", "g", "h", "i"].map { try scale(result, of: $0) }
     #expect(Set(shared).count == 1)
-    #expect(try scale(result, of: "m") == scale(result, of: "n"))
-    #expect(try scale(result, of: "k") != scale(result, of: "l"))
+    let other = try quantize(pools).graph
+    #expect(try scale(other, of: "b") != scale(other, of: "c"))
+    #expect(try scale(other, of: "d") == scale(other, of: "e"))
   }
 
   @Test func weightsLieOnTheirChannelsGrid() throws {
@@ -120,6 +136,9 @@ struct StaticQuantizationTests {
     let first = try quantize(ModelBuilder.residual(seed: 4)) { $0.keep = ["Conv a"] }.graph
     let quantized = first.nodes.filter { $0.opType == "QuantizeLinear" }.map { $0.inputs[0] }
     #expect(quantized.contains("b") && !quantized.contains("a"))
+    // So is a pool.
+    let pooled = try quantize(pools) { $0.keep = ["Conv a"] }.graph
+    #expect(pooled.nodes.filter { $0.opType == "QuantizeLinear" }.map { $0.inputs[0] } == ["e"])
   }
 
   @Test func sameInputsSameModel() throws {

@@ -6,7 +6,7 @@ import SwiftletGraph
 /// that.
 ///
 /// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on to
-/// them (sums, pools, concatenations) ask in turn, so that a network stays in integers
+/// them (sums, pools, concatenations) ask in turn where their own could be integers, so that a network stays in integers
 /// from its first layer to its last, and values that nobody wants as integers stay as they are. A
 /// clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only its result is quantized.
 struct QuantizationPlan {
@@ -124,6 +124,7 @@ struct QuantizationPlan {
 
   private func wantedValues() -> Set<String> {
     let quantized = Set(layers.map(\.index))
+    let integral = integralValues(quantized)
     var wanted: Set<String> = []
     // Sums and layers whose clamp's result is wanted.
     var clamped: Set<String> = []
@@ -139,12 +140,28 @@ struct QuantizationPlan {
         let isTakenIn = belongsToProducer(node)
         if isTakenIn { clamped.insert(node.inputs[0]) } else { want(node.inputs[0], &wanted) }
       } else if Self.functions.contains(node.opType) || Self.movers.contains(node.opType) {
-        want(node.inputs[0], &wanted)
+        if integral.contains(node.inputs[0]) { want(node.inputs[0], &wanted) }
       } else if isJoin(node) {
         for name in node.inputs { want(name, &wanted) }
       }
     }
     return wanted
+  }
+
+  /// Values that come from integers: inputs, results of layers and sums, and what pools or moves these. All others
+  /// are floats up to where integers are asked for: attention is between a product and a transposition.
+  private func integralValues(_ quantized: Set<Int>) -> Set<String> {
+    var integral = Set(graph.dataInputs.map(\.name))
+    for (index, node) in graph.nodes.enumerated() where !node.outputs.isEmpty {
+      let passesOn =
+        [Self.clamps, Self.functions, Self.movers].contains { $0.contains(node.opType) }
+      if quantized.contains(index) || passesOn && integral.contains(node.inputs[0])
+        || isJoin(node) && !integral.isDisjoint(with: node.inputs)
+      {
+        integral.insert(node.outputs[0])
+      }
+    }
+    return integral
   }
 
   private func want(_ name: String, _ wanted: inout Set<String>) {
