@@ -10,6 +10,8 @@ struct ElementwiseLayer: StripedLayer {
 
   enum Operation: Sendable {
     case activate(ElementFunction)
+    /// The function's results as bytes.
+    case activateBytes(ElementFunction, Lowering.Quantized)
     case add(low: Float, high: Float)
     case multiply(low: Float, high: Float)
     case addBytes(AddU8)
@@ -23,7 +25,7 @@ struct ElementwiseLayer: StripedLayer {
 
     fileprivate var name: String {
       switch self {
-      case .activate: "activate"
+      case .activate, .activateBytes: "activate"
       case .add, .addBytes: "add"
       case .addBFloats: "add bf16"
       case .narrow: "narrow"
@@ -83,6 +85,8 @@ extension ElementwiseLayer.Operation {
     switch self {
     case .activate(let activation):
       unsafe kernel.activate(activation, count: count, a, to: y)
+    case .activateBytes(let activation, let by):
+      unsafe Self.activate(kernel, activation, by, count, a, to: y)
     case .multiply(let low, let high):
       unsafe kernel.mulF32(count: count, a, b, low: low, high: high, to: y)
     case .lookUp(let table):
@@ -100,13 +104,41 @@ extension ElementwiseLayer.Operation {
     case .addBytes(let sum):
       unsafe kernel.addU8(count: count, a, b, sum, to: y)
     case .quantize(let by):
-      unsafe kernel.planesToPixelsU8(
-        .run(count, elementSize: 1), scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: a,
-        to: y, rows: 0..<1)
+      unsafe Self.quantize(kernel, by, count, a, to: y)
     case .dequantize(let by):
       unsafe kernel.pixelsU8ToPlanes(
         .run(count, elementSize: 1), scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: a,
         to: y, rows: 0..<1)
+    }
+  }
+}
+
+extension ElementwiseLayer.Operation {
+  private static func quantize(
+    _ kernel: PointwiseKernel, _ by: Lowering.Quantized, _ count: Int,
+    _ x: UnsafeMutableRawPointer, to y: UnsafeMutableRawPointer
+  ) {
+    unsafe kernel.planesToPixelsU8(
+      .run(count, elementSize: 1), scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: x,
+      to: y, rows: 0..<1)
+  }
+
+  /// Floats that are on the stack between one step and the other.
+  private static let pieceSize = 1024
+
+  private static func activate(
+    _ kernel: PointwiseKernel, _ function: ElementFunction, _ by: Lowering.Quantized, _ count: Int,
+    _ x: UnsafeMutableRawPointer, to y: UnsafeMutableRawPointer
+  ) {
+    unsafe withUnsafeTemporaryAllocation(
+      byteCount: 4 * min(count, pieceSize), alignment: 64
+    ) { piece in
+      let results = piece.baseAddress!
+      for start in stride(from: 0, to: count, by: pieceSize) {
+        let size = min(pieceSize, count - start)
+        unsafe kernel.activate(function, count: size, x + 4 * start, to: results)
+        unsafe quantize(kernel, by, size, results, to: y + start)
+      }
     }
   }
 }

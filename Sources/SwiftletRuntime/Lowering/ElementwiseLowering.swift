@@ -61,11 +61,19 @@ enum ActivationLowering: LoweredOperator {
           operation: .lookUp(from.table(to, activation))))
     }
     let input = lowering.float(node.inputs[0])
-    let output = lowering.add(Value(like: lowering.values[input], .float))
-    lowering.bind(node.outputs[0], .float(output))
+    let output: Int
+    let operation: ElementwiseLayer.Operation
+    if let (name, to) = lowering.takeQuantization(after: node.outputs[0]) {
+      output = lowering.add(Value(like: lowering.values[input], to.kind))
+      lowering.bind(name, .quantized(output, to))
+      operation = .activateBytes(activation, to)
+    } else {
+      output = lowering.add(Value(like: lowering.values[input], .float))
+      lowering.bind(node.outputs[0], .float(output))
+      operation = .activate(activation)
+    }
     lowering.add(
-      ElementwiseLayer(
-        label: node.label, inputs: [input], output: output, operation: .activate(activation)))
+      ElementwiseLayer(label: node.label, inputs: [input], output: output, operation: operation))
   }
 }
 
