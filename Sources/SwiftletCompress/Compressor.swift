@@ -179,7 +179,10 @@ public struct Compressor: Sendable {
         continue
       }
       log.notice("\(step.technique.rawValue): \(step.summary)")
-      made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: made) }
+      let time = try ContinuousClock().measure {
+        made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: made) }
+      }
+      log.notice("\(step.technique.rawValue): took \(rounded(time / .seconds(1))) s")
       try stages?.save(made, steps)
     }
     return made

@@ -82,9 +82,9 @@ static void advance(position *at, const swl_product *p, size_t steps) {
   if (++at->y == p->height) at->y = 0, at->image++;
 }
 
-/* The rows of a tile of `count` pixels from a position on, which is moved behind them. */
+/* The rows of a tile of `count` pixels, of `most`, from a position on, which is moved behind them. */
 static void locate(rows *rows, const swl_product *p, const uint8_t *in, const uint8_t *addend,
-                   uint8_t *out, position *at, size_t count) {
+                   uint8_t *out, position *at, size_t count, size_t most) {
   for (size_t r = 0; r < count;) {
     const ptrdiff_t i = (ptrdiff_t)at->image, j = (ptrdiff_t)at->y, k = (ptrdiff_t)at->x;
     const uint8_t *source = in + i * p->in_image + j * p->in_y + k * p->in_x;
@@ -103,7 +103,7 @@ static void locate(rows *rows, const swl_product *p, const uint8_t *in, const ui
     advance(at, p, steps);
   }
   /* Tiles come in a few heights only: rows that are missing repeat the last. */
-  for (size_t r = count; r < SWL_TILE_MAX_ROWS; r++) {
+  for (size_t r = count; r < most; r++) {
     rows->in[r] = rows->in[count - 1];
     rows->out[r] = rows->out[count - 1];
     rows->addend[r] = rows->addend[count - 1];
@@ -112,8 +112,8 @@ static void locate(rows *rows, const swl_product *p, const uint8_t *in, const ui
 
 /* The same where four windows make a pixel. */
 static void locate_pooled(rows *rows, const swl_product *p, const uint8_t *in, uint8_t *out,
-                          position *at, size_t count) {
-  for (size_t r = 0; r < SWL_TILE_MAX_POOLED; r++) {
+                          position *at, size_t count, size_t most) {
+  for (size_t r = 0; r < most; r++) {
     const ptrdiff_t i = (ptrdiff_t)at->image, j = (ptrdiff_t)at->y, k = (ptrdiff_t)at->x;
     const uint8_t *source = in + i * p->in_image + 2 * j * p->in_y + 2 * k * p->in_x;
     rows->in[4 * r] = source;
@@ -146,9 +146,9 @@ void swl_product_run(const swl_product_kernel *kernel, const swl_product *produc
       const size_t count = pixels / tiles + (tile < pixels % tiles);
       rows rows;
       if (product->pooled)
-        locate_pooled(&rows, product, in, out, &at, count);
+        locate_pooled(&rows, product, in, out, &at, count, kernel->pooled);
       else
-        locate(&rows, product, in, addend, out, &at, count);
+        locate(&rows, product, in, addend, out, &at, count, kernel->rows);
       for (size_t column = start; column < end; column += panel) {
         const uint8_t *weights = (const uint8_t *)product->weights + 4 * words * column;
         const size_t vectors = product->columns - column > kernel->lanes ? 2 : 1;
