@@ -1,6 +1,6 @@
 """Compares the engines' logits with onnxruntime's on the same images; prints JSON.
 
-usage: answers.py FOLDER THREADS MODEL...
+usage: answers.py FOLDER THREADS PRECISION,... MODEL...
 """
 
 import json
@@ -44,10 +44,11 @@ def compare(folder: Path, name: str, precision: str, threads: int, scratch: Path
 
 
 def main() -> None:
-    folder, threads, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    folder, threads, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[4:]
+    precisions = sys.argv[3].split(",")
     with tempfile.TemporaryDirectory() as scratch:
         print(json.dumps([
-            row for name in names for precision in engines.ENGINES
+            row for name in names for precision in precisions
             for row in compare(folder, name, precision, threads, Path(scratch))
         ]))
 

@@ -54,6 +54,8 @@ def parse_arguments() -> argparse.Namespace:
                         "is complete, peers.md and peers.svg")
     parser.add_argument("--quick", action="store_true", help="the seed CNN only, 2 short rounds")
     parser.add_argument("--models", type=lambda text: text.split(","), help=",".join(BATCHES))
+    parser.add_argument("--precisions", type=lambda text: text.split(","),
+                        help=",".join(engines.ENGINES))
     parser.add_argument("--batches", type=numbers, help="default: 1,32,256, and 1,8 at 224 pixels")
     parser.add_argument("--threads", type=numbers, default=[1, 2] if processors > 1 else [1])
     parser.add_argument("--rounds", type=int, help="default: 3")
@@ -61,7 +63,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--docs", type=Path, help="folder for peers.md and pictures/peers.svg; "
                         "default: docs/ where the run covers all models, batches and rounds")
     options = parser.parse_args()
-    complete = not (options.quick or options.models or options.batches) and options.threads == [1, 2]
+    complete = options.threads == [1, 2] and not (
+        options.quick or options.models or options.batches or options.precisions)
+    options.precisions = options.precisions or list(engines.ENGINES)
+    if unknown := set(options.precisions) - set(engines.ENGINES):
+        parser.error(f"unknown precisions: {', '.join(sorted(unknown))}")
     options.models = options.models or (["seed"] if options.quick else list(BATCHES))
     if unknown := set(options.models) - set(BATCHES):
         parser.error(f"unknown models: {', '.join(sorted(unknown))}")
@@ -200,10 +206,10 @@ def main() -> int:
     note("comparing answers")
     answers = engines.document([
         sys.executable, str(HERE / "answers.py"), str(folder), str(max(options.threads)),
-        *options.models])
+        ",".join(options.precisions), *options.models])
     cells = [
         Cell(model, precision, batch, threads)
-        for model in options.models for precision in engines.ENGINES
+        for model in options.models for precision in options.precisions
         for threads in options.threads for batch in options.batches or BATCHES[model]
     ]
     rows = measure(cells, folder, options.rounds, options.seconds)
@@ -214,7 +220,8 @@ def main() -> int:
     }
     for row in rows:
         add_ratios(row, inexact)
-    memory = measure_memory(folder) if MEMORY_MODEL[0] in options.models else []
+    has_memory = MEMORY_MODEL[0] in options.models and MEMORY_MODEL[1] in options.precisions
+    memory = measure_memory(folder) if has_memory else []
     result |= {
         "rounds": options.rounds, "seconds": options.seconds, "tolerance": TOLERANCE,
         "seedIsTrained": (options.out / "seed.onnx").exists(),

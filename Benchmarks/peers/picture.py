@@ -104,7 +104,8 @@ def draw(result: dict) -> str:
     rows, headings, end = row_positions(result)
     end -= ROW / 2
     scale = Scale([ratio for cell in result["cells"] for ratio in cell["ratios"].values()])
-    panels = len(ENGINES)
+    precisions = list(dict.fromkeys(cell["precision"] for cell in result["cells"]))
+    panels = len(precisions)
     width = MARGIN + LABELS + panels * PANEL + (panels - 1) * GAP + MARGIN
     height = end + BOTTOM
     parts = [
@@ -119,7 +120,7 @@ def draw(result: dict) -> str:
     for (_, threads, batch), y in rows.items():
         parts.append(text(MARGIN + 8, y, f"{threads} thread{'s' * (threads > 1)}, batch {batch}",
                           fill="#333"))
-    for index, precision in enumerate(ENGINES):
+    for index, precision in enumerate(precisions):
         left = MARGIN + LABELS + index * (PANEL + GAP)
         parts += [text(left, TOP - 22, precision, 14, font_weight="bold"), *axis(left, scale, end)]
         for cell in result["cells"]:

@@ -5,6 +5,13 @@ from pathlib import Path
 from engines import ENGINES, REFERENCE, TITLES
 
 NAMES = {"seed": "seed CNN", "resnet18": "ResNet-18", "mobilenetv2": "MobileNetV2"}
+SECTIONS = {
+    "fp32": "fp32",
+    "bf16": "bf16: the fp32 files, computed in bf16",
+    "int8": "int8: the same QDQ file for every engine, but for torch, which quantizes the network itself",
+    "int7": "int8 with weights of 7 bits: what onnxruntime advises for processors without VNNI, where it "
+            "saturates with 8 (`reduce_range`)",
+}
 MISSING = {"unsupported": "unsupported", "failed": "failed"}
 
 
@@ -98,13 +105,9 @@ def markdown(result: dict, picture: Path) -> str:
         "Images per second; in brackets swiftlet's speed relative to that peer, so that more than 1 "
         "means swiftlet is faster. The last column is the ratio to the strongest peer that computes in "
         f"the same precision: one whose fp32 answers lie within {result['tolerance']:g}.",
-        "## fp32", speeds(result, "fp32"),
-        "## bf16: the fp32 files, computed in bf16", speeds(result, "bf16"),
-        "## int8: the same QDQ file for every engine, but for torch, which quantizes the network itself",
-        speeds(result, "int8"),
-        "## int8 with weights of 7 bits: what onnxruntime advises for processors without VNNI, where it saturates "
-        "with 8 (`reduce_range`)",
-        speeds(result, "int7"),
+        *(part for precision, title in SECTIONS.items()
+          if any(row["precision"] == precision for row in result["cells"])
+          for part in (f"## {title}", speeds(result, precision))),
         "## Answers",
         "Largest difference from onnxruntime's logits of the same file, relative to the largest logit, "
         "and for bf16 and int8 how often the class is the same. Weights are random"

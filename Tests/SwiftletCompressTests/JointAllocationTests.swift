@@ -153,6 +153,25 @@ struct JointAllocationTests {
     }
   }
 
+  /// Chains that are computed stripe by stripe, together with what reads them, are no free ones.
+  @Test func largeImagesTakeTime() throws {
+    var model = ModelBuilder(seed: 3, input: [16, 104, 104])
+    model.conv("x", "a", (16, 16))
+    model.output("a", [16, 104, 104])
+    var random = RandomGenerator(seed: 4)
+    let context = CompressionContext(
+      original: model.graph,
+      samples: ["x": .float32(Tensor([2, 16, 104, 104], normalUsing: &random))], threads: .serial)
+    var step = CompressionStep(.lowrank)
+    try step.decomposition.setMethods(["spatial"])
+    step.decomposition.batch = 1
+    let layers = try Compressor(context).apply(Recipe([step])).layers
+    let times =
+      layers.flatMap { [$0.millisecondsBefore, $0.millisecondsAfter].compactMap { $0 } }
+      + layers.flatMap { $0.rejected.map(\.milliseconds) }
+    #expect(times.count > 2 && times.allSatisfy { $0 > 0 }, "\(times)")
+  }
+
   /// Channels and precisions of depthwise convolutions too.
   @Test func channelsAndPrecisionsShareABudget() throws {
     let graph = ModelBuilder.residual(seed: 5)
