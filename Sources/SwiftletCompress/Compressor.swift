@@ -189,6 +189,7 @@ public struct Compressor: Sendable {
   }
 
   private func apply(_ step: CompressionStep, to before: StageResult) throws -> StageResult {
+    if step.technique == .quantize { try step.quantization.validate(for: before.graph) }
     let step = step.keeping(to: before.notes.layers)
     var notes = before.notes
     let graph: Graph

@@ -52,6 +52,23 @@ struct QuantizationCommandTests {
     }
   }
 
+  @Test func layersThatAreNotThereAreNamed() throws {
+    try withTemporaryFolder { folder in
+      let (model, data) = try put(folder)
+      for option in ["--keep", "--narrow", "--bf16"] {
+        let outcome = try swiftlet(
+          "compress", model, "--technique", "quantize", "--data", data, option, "third", "-o",
+          "\(folder)/x.onnx")
+        expectFailure(outcome, 2, "no layer 'third'")
+      }
+      let outcome = try swiftlet(
+        "compress", model, "--technique", "quantize", "--data", data, "--calibration-size", "8",
+        "--bf16", "second", "-o", "\(folder)/x.onnx", "--json", "--quiet")
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      #expect(try ONNXFile.read("\(folder)/x.onnx").initializers["w.bf16"] != nil)
+    }
+  }
+
   @Test func sensitivityNamesLayersAndCauses() throws {
     try withTemporaryFolder { folder in
       let (model, data) = try put(folder)

@@ -78,8 +78,8 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
   /// Bits of int8 weights, which decide about their kernels: those of the `quantize` step behind in the recipe;
   /// `nil`: 8.
   var integerBits: Int?
-  /// Precisions to choose among for each layer, within the same budget, of which the widest is what the budget is a share of. A `quantize` step behind keeps to the choice. `nil`: all
-  /// layers are taken to have ``precision``.
+  /// Precisions to choose among for each layer, within the same budget, which is a share of what the widest of
+  /// them costs. A `quantize` step behind keeps to the choice. `nil`: all layers are taken to have ``precision``.
   public var precisions: [LayerPrecision]?
 
   public init() {}

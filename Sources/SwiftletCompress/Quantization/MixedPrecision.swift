@@ -9,9 +9,10 @@ import SwiftletTraining
 /// Two things are measured: the damage to the model's answers of each layer alone, and its
 /// milliseconds in fp32, bf16 and int8. Starting from int8 everywhere, layers go back to floats in the
 /// order of damage per millisecond saved, as few of them as keep the loss of accuracy within the limit:
-/// to bf16 where that is the faster one, or all to fp32 if bf16 loses too much. Then layers go on to int4 in the order of damage per byte saved, as many as the limit allows. Each
-/// number is found by bisection, and each candidate is judged by a ``PairedTest`` on the evaluation
-/// images: its upper bound must stay within the limit.
+/// to bf16 where that is the faster one, or all to fp32 if bf16 loses too much. Then layers go on to int4 in
+/// the order of damage per byte saved, as many as the limit allows. Each number is found by bisection, and
+/// each candidate is judged by a ``PairedTest`` on the evaluation images: its upper bound must stay within
+/// the limit.
 ///
 /// - Source: Wang et al. 2019, arXiv:1811.08886, for latency measured and not modelled; Wu et al. 2020,
 ///   arXiv:2004.09602, section 6, for leaving out the most sensitive layers.

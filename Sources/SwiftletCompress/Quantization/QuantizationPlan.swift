@@ -6,9 +6,9 @@ import SwiftletGraph
 /// that.
 ///
 /// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on to
-/// them (sums, pools, concatenations) ask in turn where their own could be integers, so that a network stays in integers
-/// from its first layer to its last, and values that nobody wants as integers stay as they are. A
-/// clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only its result is quantized.
+/// them (sums, pools, concatenations) ask in turn where their own could be integers, so that a network
+/// stays in integers from its first layer to its last, and values that nobody wants as integers stay as
+/// they are. A clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only its result is quantized.
 struct QuantizationPlan {
   /// A layer with constant weights.
   struct Layer {

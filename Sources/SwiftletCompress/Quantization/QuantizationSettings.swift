@@ -68,6 +68,16 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   /// Layers that no integers come to.
   var unquantized: Set<String> { Set(keep).union(bf16) }
 
+  /// - Throws: `badInput` for a layer that is named and not there.
+  func validate(for graph: Graph) throws {
+    let known = Set(graph.nodes.map(\.name) + graph.nodes.flatMap(\.outputs))
+    for name in keep + narrow + bf16 where !known.contains(name) {
+      throw SwiftletError(
+        .badInput, "the model has no layer '\(name)'", at: "quantize",
+        mend: "`swiftlet inspect` lists its layers; factored ones have other names")
+    }
+  }
+
   /// The bits of a layer's weights.
   func bits(of layer: Node) -> Int {
     Set(narrow).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4

@@ -39,7 +39,7 @@ struct HalfValues {
   private func isCast(_ name: String, to type: Int? = nil) -> Bool {
     guard !fixed.contains(name), let readers = readers[name] else { return false }
     return readers.allSatisfy { node in
-      node.opType == "Cast" && (type == nil || node.attributes["to"] == .int(type!))
+      node.opType == "Cast" && (type.map { node.attributes["to"] == .int($0) } ?? true)
     }
   }
 }
