@@ -189,7 +189,9 @@ public struct Compressor: Sendable {
   }
 
   private func apply(_ step: CompressionStep, to before: StageResult) throws -> StageResult {
-    if step.technique == .quantize { try step.quantization.validate(for: before.graph) }
+    if step.technique == .quantize {
+      try step.quantization.validate(for: [context.original, before.graph])
+    }
     let step = step.keeping(to: before.notes.layers)
     var notes = before.notes
     let graph: Graph
@@ -296,10 +298,17 @@ extension CompressionStep {
     return step
   }
 
-  /// The step with the precisions that earlier ones chose for layers.
+  /// The step with the precisions that earlier ones chose for layers, and what it names itself under the names
+  /// that factored layers have now.
   fileprivate func keeping(to layers: [LayerReport]) -> CompressionStep {
     guard technique == .quantize else { return self }
     var step = self
+    for layer in layers {
+      for names in [\QuantizationSettings.keep, \.narrow, \.bf16]
+      where quantization[keyPath: names].contains(layer.layer) {
+        step.quantization[keyPath: names] += layer.parts ?? []
+      }
+    }
     for layer in layers {
       let names = layer.parts ?? [layer.layer]
       if layer.precision == .fp32 { step.quantization.keep += names }

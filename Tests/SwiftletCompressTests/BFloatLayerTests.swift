@@ -66,6 +66,27 @@ struct BFloatLayerTests {
     #expect(kernels.contains { $0.hasPrefix("bf16") }, "\(kernels)")
   }
 
+  /// A file with bf16 weights can be quantized: they are as large as fp32 ones for that.
+  @Test func theyCanBecomeIntegersLater() throws {
+    let graph = ModelBuilder.residual(seed: 4)
+    let rounded = try quantize(graph) { $0.bf16 = names(graph) }.graph
+    let again = try quantize(ONNXFile.parse(ONNXFile.serialized(rounded))) { _ in }
+    #expect(again.layers.map(\.layer).sorted() == names(graph).sorted())
+    #expect(again.layers.allSatisfy { $0.changed })
+  }
+
+  /// All layers may stay as they are.
+  @Test(arguments: [QuantizationMode.static, .weightOnly, .dynamic])
+  func nothingHasToBecomeIntegers(mode: QuantizationMode) throws {
+    let graph = ModelBuilder.residual(seed: 4)
+    let result = try quantize(graph) {
+      $0.mode = mode
+      $0.keep = names(graph)
+    }
+    #expect(!result.layers.contains { $0.changed })
+    #expect(!result.graph.nodes.contains { $0.opType.contains("Quantize") })
+  }
+
   @Test func weightsThatAreComputedStay() throws {
     var graph = ModelBuilder.residual(seed: 4)
     let first = try #require(graph.nodes.firstIndex { $0.opType == "Conv" })

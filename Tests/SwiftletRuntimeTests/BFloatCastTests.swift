@@ -89,6 +89,34 @@ struct BFloatCastTests {
     #expect(try difference(Session(graph).run(x)["y"]!, expected) < 1e-6)
   }
 
+  /// Pools of rounded values, of an even and an odd number of channels, in memory that was used before.
+  @Test(arguments: [1, 3, 4])
+  func roundedValuesArePooled(channels: Int) throws {
+    let halves = floats([8, channels, 1, 1], seed: 2).typed(as: Float.self)!.map {
+      Float(bitPattern: ($0.bitPattern &+ 0x8000) & 0xffff_0000)
+    }
+    let graph = model(
+      [value("x", .float32, .symbolic("N"), .fixed(channels), .fixed(8), .fixed(8))],
+      [
+        node("Conv", ["x", "k"], "h"), node("Relu", ["h"], "r"),
+        node("Cast", ["r"], "a", ["to": .int(16)]), node("Cast", ["a"], "b", ["to": .int(1)]),
+        node("MaxPool", ["b"], "c", ["kernel_shape": .ints([3, 3]), "strides": .ints([1, 1])]),
+        node("Conv", ["c", "w"], "y"),
+      ],
+      [
+        "k": floats([channels, channels, 1, 1], seed: 5), "w": .float32(halves),
+      ],
+      outputs: [value("y", .float32, .symbolic("N"), .fixed(8), .fixed(6), .fixed(6))])
+    let session = try Session(graph, threads: .serial)
+    for (seed, factor) in [(3, Float.greatestFiniteMagnitude), (4, 1)] as [(UInt64, Float)] {
+      let x = floats([2, channels, 8, 8], seed: seed).typed(as: Float.self)!.map { $0 * factor }
+      let result = try session.run(["x": .float32(x)])["y"]!
+      guard factor == 1 else { continue }
+      let expected = try Plan(graph).run(["x": .float32(x)], ExecutionContext())["y"]!
+      #expect(difference(result, expected) < 0.01)
+    }
+  }
+
   /// A layer of fp32 stays one if only its input is rounded, or only its weights; so does a sum whose result is.
   @Test func halfRoundedLayersAreFloats() throws {
     let weights = floats([16, 16])

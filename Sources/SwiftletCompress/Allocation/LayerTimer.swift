@@ -46,8 +46,7 @@ struct LayerTimer: Sendable {
     var model = model(layer, shape)
     try chain?.write(layer, to: &model)
     let key = key(model, shape, precision)
-    // A version that overlooked chains kept zeros.
-    if let known = cache[key], known > 0 { return known }
+    if let known = cache[key] { return known }
     let measured = try measure(model, shape, precision)
     cache[key] = measured
     return measured
@@ -94,6 +93,8 @@ struct LayerTimer: Sendable {
   }
 
   private static let probe = "probe"
+  /// The way of timing, so that what was kept of another one is not believed: chains count whole.
+  private static let way = "2"
   /// Milliseconds to spend on one measurement.
   private static let patience = 30.0
 
@@ -129,7 +130,8 @@ struct LayerTimer: Sendable {
       return "\(node.opType) \(weights.map { "\($0)" } ?? "") \(attributes)"
     }
     let bits = precision.quantization(bits: settings.integerBits ?? 8).map { " \($0.bits)" } ?? ""
-    return (["\(precision.rawValue)\(bits)", "\(shape)"] + nodes).joined(separator: " | ")
+    return ([Self.way, "\(precision.rawValue)\(bits)", "\(shape)"] + nodes)
+      .joined(separator: " | ")
   }
 
   private func measure(

@@ -24,7 +24,7 @@ public struct DynamicQuantization: Sendable {
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
     var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
     let layers = plan.layers.filter { $0.node.opType != "Conv" }
-    guard !layers.isEmpty else {
+    guard !layers.isEmpty || !settings.unquantized.isEmpty else {
       throw SwiftletError(
         .unsupported, "the model has no Gemm or MatMul, which dynamic quantization is for",
         mend: "leave --dynamic out")

@@ -68,13 +68,14 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   /// Layers that no integers come to.
   var unquantized: Set<String> { Set(keep).union(bf16) }
 
-  /// - Throws: `badInput` for a layer that is named and not there.
-  func validate(for graph: Graph) throws {
-    let known = Set(graph.nodes.map(\.name) + graph.nodes.flatMap(\.outputs))
+  /// - Throws: `badInput` for a layer that is named and in none of the graphs.
+  func validate(for graphs: [Graph]) throws {
+    let nodes = graphs.flatMap(\.nodes)
+    let known = Set(nodes.map(\.name) + nodes.flatMap(\.outputs))
     for name in keep + narrow + bf16 where !known.contains(name) {
       throw SwiftletError(
         .badInput, "the model has no layer '\(name)'", at: "quantize",
-        mend: "`swiftlet inspect` lists its layers; factored ones have other names")
+        mend: "`swiftlet inspect` lists its layers")
     }
   }
 

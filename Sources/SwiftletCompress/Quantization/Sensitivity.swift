@@ -73,10 +73,11 @@ public struct Sensitivity: Sendable, Codable {
     threads: ThreadPool = .available, progress: Progress.Handler? = nil
   ) throws -> Sensitivity {
     try settings.validate()
+    try settings.validate(for: [graph])
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    try plan.requireLayers()
+    if settings.unquantized.isEmpty { try plan.requireLayers() }
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)
     let calibration = try quantization.calibrate(prepared.graph, plan, source)
     let grids = quantization.activationGrids(plan, calibration)
@@ -98,7 +99,8 @@ public struct Sensitivity: Sendable, Codable {
         byBoth: try answers(true, true))
       layers.append(damage.layer)
     }
-    let whole = try quantization.apply(to: graph, source).graph
+    let whole = try Quantizer(settings, threads: threads, progress: progress)
+      .apply(to: graph, source).graph
     return Sensitivity(
       layers: layers,
       refusals: plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) },

@@ -48,7 +48,7 @@ public struct StaticQuantization: Sendable {
       graph = try CrossLayerEqualization().apply(to: graph, prepared.infos).graph
     }
     let plan = try QuantizationPlan(graph, prepared.infos, keeping: settings.unquantized)
-    if settings.bf16.isEmpty { try plan.requireLayers() }
+    if settings.unquantized.isEmpty { try plan.requireLayers() }
     let calibration = try calibrate(graph, plan, source)
     return QuantizationDraft(
       graph: graph, infos: prepared.infos, plan: plan, calibration: calibration,
@@ -177,11 +177,10 @@ extension Graph {
   /// The graph with fewer nodes, but no larger as a file: constants that are large once computed stay
   /// to be computed.
   fileprivate func simplifiedForFile() throws -> Graph {
-    let simple = simplified()
+    let (plain, simple) = (removingIdentities(), simplified())
     let (before, after) = (
-      try ONNXFile.serialized(self).count, try ONNXFile.serialized(simple).count
+      try ONNXFile.serialized(plain).count, try ONNXFile.serialized(simple).count
     )
-    return after <= before + before / 20
-      ? simple : removingIdentities().foldingBatchNormalization()
+    return after <= before + before / 20 ? simple : plain.foldingBatchNormalization()
   }
 }

@@ -26,6 +26,7 @@ struct HalfValues {
   /// Whether a `Cast` writes the 16 bits that it rounds to.
   func keepsRounding(_ node: Node) -> Bool {
     node.opType == "Cast" && node.outputs.first.map { isCast($0) } == true
+      && (graph.opset >= Self.opset || node.attributes["to"] != .int(16))
   }
 
   /// The upper halves of a constant's elements, if they are stored alone.

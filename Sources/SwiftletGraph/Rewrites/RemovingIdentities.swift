@@ -2,8 +2,8 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph without nodes that hand their input on: `Identity`, and `Dropout` outside of
-  /// training.
+  /// The same graph without nodes that hand their input on: `Identity`, `Dropout` outside of training, and
+  /// `Cast` of fp32 constants to fp32, which files of 16-bit constants need.
   ///
   /// One stays where it joins names that must both be there: an input, a constant or an output of
   /// the graph to another output.
@@ -47,6 +47,8 @@ extension Graph {
     else { return false }
     switch node.opType {
     case "Identity": return true
+    case "Cast":
+      return initializers[node.inputs[0]]?.dtype == .float32 && node.attributes["to"] == .int(1)
     case "Dropout":
       guard node.inputs.count > 2, !node.inputs[2].isEmpty else { return true }
       guard case .bool(let trains)? = initializers[node.inputs[2]] else { return false }

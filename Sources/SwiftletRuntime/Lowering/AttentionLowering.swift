@@ -14,7 +14,11 @@ enum AttentionLowering: LoweredOperator {
   }
 
   static func data(_ node: Node, _ facts: GraphFacts) -> [String] {
-    if case .value? = mask(node, facts) { node.inputs } else { Array(node.inputs[..<3]) }
+    if case .value? = mask(node, facts) {
+      Array(node.inputs[..<4])
+    } else {
+      Array(node.inputs[..<3])
+    }
   }
 
   /// How many, if attention is of the kind that there is a layer for.

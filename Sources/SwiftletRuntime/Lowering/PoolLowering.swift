@@ -36,7 +36,9 @@ enum PoolLowering: LoweredOperator {
     if node.opType == "MaxPool" {
       // The largest code is that of the largest value.
       let source = lowering.dequantized(name)
-      let input = source?.value ?? lowering.anyFloat(name)
+      // Behind an odd number of bf16 channels is a zero, which pools do not write.
+      let isEven = lowering.facts.channels(of: name) % 2 == 0
+      let input = source?.value ?? (isEven ? lowering.anyFloat(name) : lowering.float(name))
       let output = lowering.newValue(for: node.outputs[0], lowering.values[input].kind)
       lowering.bind(
         node.outputs[0],
