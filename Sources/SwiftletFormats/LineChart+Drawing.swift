@@ -212,6 +212,7 @@ extension LineChart {
       let page = Box(
         left: frame.left + 2, top: frame.top - 8, right: frame.left + frame.width + frame.right,
         bottom: bottom - 1)
+      let picture = Box(left: 0, top: 0, right: page.right, bottom: bottom + frame.bottom)
       var svg = ""
       for (marker, spot) in zip(panel.markers, spots) {
         guard let spot, !marker.label.isEmpty else { continue }
@@ -223,7 +224,9 @@ extension LineChart {
         ]
         let boxes = sides.map { Box(left: $0, top: $1, right: $0 + width, bottom: $1 + 12) }
         let costs = boxes.map { box in
-          taken.reduce(width * 12 - box.overlap(page)) { $0 + $1.overlap(box) }
+          // Rather on top of each other than beyond the picture.
+          let beyond = 100 * (width * 12 - box.overlap(picture))
+          return taken.reduce(beyond + width * 12 - box.overlap(page)) { $0 + $1.overlap(box) }
         }
         let best = boxes[costs.firstIndex(of: costs.min()!)!]
         taken.append(best)

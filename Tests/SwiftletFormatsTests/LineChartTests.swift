@@ -93,4 +93,23 @@ struct LineChartTests {
     }.map { String($0.prefix { $0 != ">" }) }
     #expect(places.count == 4 && Set(places).count == 4)
   }
+
+  /// However many points there are in a corner, their labels stay in the picture.
+  @Test(arguments: [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
+  func labelsStayInThePicture(corner: (x: Double, y: Double)) throws {
+    var crowded = LineChart.Panel(title: "t", lines: [])
+    let spots = [(0.0, 0.0), (1.0, 1.0)] + (0..<8).map { _ in corner }
+    crowded.markers = spots.map {
+      .init(x: $0.0, y: $0.1, form: .circle, colour: 0, label: "mmm")
+    }
+    let texts = LineChart.inline(crowded).components(separatedBy: "\n").filter {
+      $0.contains(">mmm")
+    }
+    #expect(texts.count == 10)
+    for text in texts {
+      let numbers = text.components(separatedBy: "\"").compactMap(Double.init)
+      let (x, y) = (numbers[0], numbers[1])
+      #expect(x >= 0 && x + 3 * 6.6 <= 360 && y >= 10 && y <= 242, "\(text)")
+    }
+  }
 }
