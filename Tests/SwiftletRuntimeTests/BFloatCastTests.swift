@@ -18,8 +18,7 @@ struct BFloatCastTests {
       guard layers % step == 0 else { return [node] }
       var layer = node
       let names = ["16", "32", "w", "v"].map { "\(node.outputs[0]).\($0)" }
-      result.initializers[names[2]] = .float32(
-        weights.map { Float(bitPattern: ($0.bitPattern &+ 0x8000) & 0xffff_0000) })
+      result.initializers[names[2]] = .float32(weights.map(\.roundedToBFloat))
       layer.inputs[0] = names[1]
       layer.inputs[1] = names[3]
       return [
@@ -92,9 +91,8 @@ struct BFloatCastTests {
   /// Pools of rounded values, of an even and an odd number of channels, in memory that was used before.
   @Test(arguments: [1, 3, 4])
   func roundedValuesArePooled(channels: Int) throws {
-    let halves = floats([8, channels, 1, 1], seed: 2).typed(as: Float.self)!.map {
-      Float(bitPattern: ($0.bitPattern &+ 0x8000) & 0xffff_0000)
-    }
+    let halves = floats([8, channels, 1, 1], seed: 2).typed(as: Float.self)!
+      .map(\.roundedToBFloat)
     let graph = model(
       [value("x", .float32, .symbolic("N"), .fixed(channels), .fixed(8), .fixed(8))],
       [

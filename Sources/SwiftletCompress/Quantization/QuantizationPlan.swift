@@ -35,6 +35,7 @@ struct QuantizationPlan {
 
   private let graph: Graph
   private let infos: [String: TensorInfo]
+  private let keeping: Set<String>
 
   /// The operators that can be such layers.
   static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]
@@ -51,7 +52,7 @@ struct QuantizationPlan {
   ///   - infos: Types and shapes of the values, by name.
   ///   - keeping: Layers that no integers come to, by name or output.
   init(_ graph: Graph, _ infos: [String: TensorInfo], keeping: Set<String> = []) throws {
-    (self.graph, self.infos) = (graph, infos)
+    (self.graph, self.infos, self.keeping) = (graph, infos, keeping)
     for (index, node) in graph.nodes.enumerated() where Self.operators.contains(node.opType) {
       switch try Self.layer(node, at: index, graph, infos) {
       case .success(let layer):
@@ -105,9 +106,9 @@ struct QuantizationPlan {
       Layer(index: index, node: node, weights: weights.contiguous(), axis: axis, bias: bias))
   }
 
-  /// - Throws: `unsupported` if there is nothing to quantize.
+  /// - Throws: `unsupported` if there is nothing to quantize, and not because it was chosen to stay.
   func requireLayers() throws {
-    guard layers.isEmpty else { return }
+    guard layers.isEmpty, keeping.isEmpty else { return }
     let reason = refusals.first.map { ": of \($0.node.label), \($0.reason)" } ?? ""
     throw SwiftletError(
       .unsupported, "the model has no Conv, Gemm or MatMul to quantize\(reason)")

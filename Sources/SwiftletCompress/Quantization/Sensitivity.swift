@@ -77,7 +77,7 @@ public struct Sensitivity: Sendable, Codable {
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    if settings.unquantized.isEmpty { try plan.requireLayers() }
+    try plan.requireLayers()
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)
     let calibration = try quantization.calibrate(prepared.graph, plan, source)
     let grids = quantization.activationGrids(plan, calibration)

@@ -48,7 +48,7 @@ public struct StaticQuantization: Sendable {
       graph = try CrossLayerEqualization().apply(to: graph, prepared.infos).graph
     }
     let plan = try QuantizationPlan(graph, prepared.infos, keeping: settings.unquantized)
-    if settings.unquantized.isEmpty { try plan.requireLayers() }
+    try plan.requireLayers()
     let calibration = try calibrate(graph, plan, source)
     return QuantizationDraft(
       graph: graph, infos: prepared.infos, plan: plan, calibration: calibration,

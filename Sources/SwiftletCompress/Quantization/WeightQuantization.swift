@@ -27,7 +27,7 @@ public struct WeightQuantization: Sendable {
     let prepared = try QuantizationInput(
       graph, opset: groupSize > 0 || settings.bits == 4 ? 21 : 13, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    if settings.unquantized.isEmpty { try plan.requireLayers() }
+    try plan.requireLayers()
     let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
     var writer = QDQWriter(prepared.graph)
     var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
