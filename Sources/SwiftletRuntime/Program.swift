@@ -10,9 +10,9 @@ import Synchronization
 struct Program: Sendable {
   let steps: [Step]
   private let origins: [Int]
-  /// Images that are computed at a time.
-  private let chunk: Int
   private let images: Int
+  /// How many chunks the images are computed in.
+  private let chunks: Int
   private let pool: ThreadPool
   private let sharesLayers: Bool
   /// Bytes for the values of one chunk.
@@ -31,10 +31,10 @@ struct Program: Sendable {
       && (isWhole || images < threads || (images % threads != 0 && images < 4 * threads))
     let arena = Arena(layers, values)
     let share = sharesLayers ? images : (images + threads - 1) / threads
-    // As many as fit, evened out so that all threads have the same number of chunks.
+    // As many images as fit; as many chunks for each thread, which differ by one image at most.
     let fitting = max(1, Self.cachedBytes / max(1, arena.byteCount(images: 1)))
-    let rounds = max(1, (share + fitting - 1) / fitting)
-    chunk = isWhole ? max(1, images) : max(1, (share + rounds - 1) / rounds)
+    let rounds = isWhole ? 1 : (share + fitting - 1) / fitting
+    chunks = min(images, sharesLayers ? rounds : rounds * threads)
     var steps: [Step] = []
     for layer in layers {
       if let value = layer.writes, !values[value].halo.isEmpty {
@@ -43,7 +43,7 @@ struct Program: Sendable {
       steps.append(layer.step(values, threads: sharesLayers ? threads : 1))
     }
     scratch = (steps.map(\.scratch).max() ?? 0).roundedUp(to: 64)
-    let (offsets, byteCount) = arena.offsets(images: chunk)
+    let (offsets, byteCount) = arena.offsets(images: (images + chunks - 1) / max(1, chunks))
     origins = zip(offsets, values).map { $0 + $1.origin }
     (self.steps, self.images, self.pool) = (steps, images, pool)
     self.byteCount = byteCount
@@ -62,7 +62,12 @@ struct Program: Sendable {
       ? byteCount + pool.count * scratch : min(pool.count, chunks) * (byteCount + scratch)
   }
 
-  private var chunks: Int { (images + chunk - 1) / chunk }
+  /// The larger ones come first, so that threads which take them in turn end together.
+  private func chunk(_ index: Int) -> Range<Int> {
+    let (size, larger) = images.quotientAndRemainder(dividingBy: chunks)
+    let start = index * size + min(index, larger)
+    return start..<start + size + (index < larger ? 1 : 0)
+  }
 
   /// The memory of a segment's inputs and outputs, and bytes from one image to the next.
   @safe
@@ -71,10 +76,10 @@ struct Program: Sendable {
     let outputs: [(base: UnsafeMutableRawPointer, step: Int)]
 
     fileprivate func memory(
-      _ arena: AlignedMemory, scratch: Int, _ origins: [Int], from image: Int
+      _ arena: AlignedMemory, at place: Int = 0, scratch: Int, _ origins: [Int], from image: Int
     ) -> Memory {
       unsafe Memory(
-        base: arena.base, scratch: arena.base + scratch, origins: origins,
+        base: arena.base + place, scratch: arena.base + scratch, origins: origins,
         inputs: inputs.map { unsafe $0.base + image * $0.step },
         outputs: outputs.map { unsafe $0.base + image * $0.step })
     }
@@ -105,23 +110,27 @@ struct Program: Sendable {
 
   private func forEachChunk(_ ends: Ends, _ body: (Memory, Int) -> Void) {
     let arena = AlignedMemory(byteCount: byteCount + scratch)
-    for start in stride(from: 0, to: images, by: chunk) {
+    for chunk in (0..<chunks).lazy.map(chunk) {
       body(
-        ends.memory(arena, scratch: byteCount, origins, from: start), min(chunk, images - start))
+        ends.memory(arena, scratch: byteCount, origins, from: chunk.lowerBound), chunk.count)
     }
   }
 
-  /// Threads take chunks in turn.
+  /// Threads take chunks in turn. Each has the same part of the arena in every run, which is in its core's
+  /// cache then, and not in another's.
   private func runChunks(_ ends: Ends) -> Bool {
     let next = Atomic(0)
-    return ThreadPool(count: min(pool.count, chunks)).together { _ in
-      let arena = AlignedMemory(byteCount: byteCount + scratch)
+    let threads = min(pool.count, chunks)
+    let arena = AlignedMemory(byteCount: threads * (byteCount + scratch))
+    return ThreadPool(count: threads).together { thread in
+      let place = thread * (byteCount + scratch)
       while true {
-        let start = next.add(1, ordering: .relaxed).oldValue * chunk
-        guard start < images else { break }
-        let memory = ends.memory(arena, scratch: byteCount, origins, from: start)
-        let count = min(chunk, images - start)
-        for step in steps { step.run(memory, count, 0..<step.items(count)) }
+        let index = next.add(1, ordering: .relaxed).oldValue
+        guard index < chunks else { break }
+        let images = chunk(index)
+        let memory = ends.memory(
+          arena, at: place, scratch: place + byteCount, origins, from: images.lowerBound)
+        for step in steps { step.run(memory, images.count, 0..<step.items(images.count)) }
       }
     }
   }
@@ -132,14 +141,13 @@ struct Program: Sendable {
     let arena = AlignedMemory(byteCount: byteCount + threads * scratch)
     let barrier = SpinBarrier(count: threads)
     return pool.together { thread in
-      for start in stride(from: 0, to: images, by: chunk) {
+      for images in (0..<chunks).lazy.map(chunk) {
         let memory = ends.memory(
-          arena, scratch: byteCount + thread * scratch, origins, from: start)
-        let count = min(chunk, images - start)
+          arena, scratch: byteCount + thread * scratch, origins, from: images.lowerBound)
         for step in steps {
-          let items = step.items(count)
+          let items = step.items(images.count)
           let own = items * thread / threads..<items * (thread + 1) / threads
-          if !own.isEmpty { step.run(memory, count, own) }
+          if !own.isEmpty { step.run(memory, images.count, own) }
           // A border and the layer that fills what is inside it do not meet.
           if step.kernel != "fill" { barrier.wait() }
         }
