@@ -171,8 +171,15 @@ struct Compress: ParsableCommand {
       folder: "\(output).stages",
       origin: Manifest.origin(
         origin, training, seed: seed, threads: common.pool.count, version: Version.number))
-    let result = try locating(model) {
-      try Compressor(context, goals: goals, stages: stages).run(recipe)
+    let result: CompressionResult
+    do {
+      result = try locating(model) {
+        try Compressor(context, goals: goals, stages: stages).run(recipe)
+      }
+    } catch is CancellationError {
+      throw SwiftletError(
+        .badInput, "interrupted", at: output,
+        mend: "the same command goes on after the steps that were finished")
     }
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
@@ -258,13 +265,22 @@ struct Compress: ParsableCommand {
       ["images/s, batch 32", fixed(before.imagesPerSecond, 0), fixed(after.imagesPerSecond, 0)],
       ["ms, batch 1", fixed(before.latencyMs, 3), fixed(after.latencyMs, 3)],
     ])
-    let layers = report.layers.map { layer in
-      let rank = layer.rank.map { ", rank \($0) of \(layer.fullRank ?? $0)" } ?? ""
-      let precision = layer.precision.map { ", for \($0.rawValue)" } ?? ""
-      return "\(layer.layer): \(layer.changed ? "" : "kept: ")\(layer.remark)\(rank)\(precision)"
-    }
     let meaning = "\(report.paired.summary), on \(report.images) images"
-    return (layers + ["", comparison, "", meaning, "", "wrote \(output)"]).joined(separator: "\n")
+    return (report.layers.map(\.line) + ["", comparison, "", meaning, "", "wrote \(output)"])
+      .joined(separator: "\n")
+  }
+}
+
+extension LayerReport {
+  /// `conv2: spatial, 32, rank 32 of 96, error 0.11 % (by weights alone 1.55 %)`.
+  var line: String {
+    var line = "\(layer): \(changed ? "" : "kept: ")\(summary)"
+    if let damage, changed {
+      line += ", error \(fixed(damage * 100, 2)) %"
+      if let plainDamage { line += " (by weights alone \(fixed(plainDamage * 100, 2)) %)" }
+    }
+    if let precision { line += ", for \(precision.rawValue)" }
+    return line
   }
 }
 

@@ -45,7 +45,6 @@ struct UnlabelledCompression {
 
 extension UnlabelledCompression.Report {
   var text: String {
-    let lines = layers.map { "\($0.layer): \($0.changed ? "" : "kept: ")\($0.remark)" }
     let comparison = table([
       ["", "before", "after"],
       ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
@@ -54,6 +53,7 @@ extension UnlabelledCompression.Report {
     let likeness =
       "answers: \(fixed(agreement.decibels, 1)) dB, the same first choice in "
       + "\(fixed(agreement.top1 * 100, 2)) % of \(agreement.samples) samples"
-    return (lines + ["", comparison, "", likeness, "", "wrote \(output)"]).joined(separator: "\n")
+    return (layers.map(\.line) + ["", comparison, "", likeness, "", "wrote \(output)"]).joined(
+      separator: "\n")
   }
 }

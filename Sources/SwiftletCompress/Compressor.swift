@@ -123,7 +123,9 @@ public struct Compressor: Sendable {
       let (now, then) = summary(try measure(context.original, trial.graph))
       let most = bound.value(of: now.latencyMs)
       if then.latencyMs > most {
-        let reason = "\(rounded(then.latencyMs)) ms per image, more than \(rounded(most))"
+        let reason =
+          "\(ReportNumber.significant(then.latencyMs)) ms per image, more than "
+          + ReportNumber.significant(most)
         refuse(reason)
         return (reason, true)
       }
@@ -331,8 +333,7 @@ extension CompressionStep {
         + ", \(calibrationImages) images"
     case .quantize: "\(quantization.summary), \(calibrationImages) images"
     case .distill:
-      "width \(width), \(epochs) epoch(s), temperature \(teaching.temperature), "
-        + "alpha \(teaching.alpha)"
+      "\(epochs) epoch(s), temperature \(teaching.temperature), alpha \(teaching.alpha)"
     }
   }
 }

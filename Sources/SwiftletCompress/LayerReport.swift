@@ -45,6 +45,12 @@ public struct LayerReport: Sendable, Codable, Equatable {
   /// The names of the layers that took its place, if any did.
   public var parts: [String]?
 
+  /// The remark, and the rank unless that counts the channels the remark tells of.
+  package var summary: String {
+    guard let rank, technique != .prune else { return remark }
+    return (remark.isEmpty ? "" : "\(remark), ") + "rank \(rank) of \(fullRank ?? rank)"
+  }
+
   init(_ node: Node, _ technique: Technique, changed: Bool, _ remark: String) {
     layer = node.reportName
     self.technique = technique

@@ -104,6 +104,23 @@ import _SwiftletTestSupport
     }
   }
 
+  @Test func compressionSaysWhatDataGain() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      let outcome = try swiftlet(
+        "compress", "\(folder)/m.onnx", "--technique", "eigen", "--allocation", "ratio", "--data",
+        "idx:\(folder)", "-o", "\(folder)/s.onnx")
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let errors = outcome.output.matches(
+        of: /rank \d+ of \d+, error ([\d.]+) % \(by weights alone ([\d.]+) %\)/)
+      #expect(errors.count == 4)
+      for match in errors {
+        #expect(try #require(Double(match.1)) < #require(Double(match.2)))
+      }
+    }
+  }
+
   @Test(arguments: [["prune"], ["lowrank", "--methods", "prune,tucker"]])
   func channelsAreAllocated(technique: [String]) throws {
     try withTemporaryFolder { folder in
@@ -264,6 +281,50 @@ import _SwiftletTestSupport
         #expect(process.terminationStatus == 0)
       }
       #expect(try InputFile.read(whole) == InputFile.read(parted))
+    }
+  }
+
+  /// Interrupting a compression keeps the steps that were finished, and writes no model; the same command
+  /// again ends as if nothing had happened.
+  @Test func interruptedCompressionGoesOn() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      func run(_ output: String, interruptWhen condition: () throws -> Bool = { false }) throws -> (
+        code: Int32, errors: String
+      ) {
+        let (process, errors) = (Process(), Pipe())
+        process.executableURL = command
+        process.arguments = [
+          "compress", "\(folder)/m.onnx", "--technique", "svd,distill", "--allocation", "ratio",
+          "--epochs", "40", "--data", "idx:\(folder)", "--quiet", "-o", "\(folder)/\(output)",
+        ]
+        process.standardOutput = Pipe()
+        process.standardError = errors
+        try process.run()
+        while process.isRunning {
+          if try condition() {
+            kill(process.processIdentifier, SIGINT)
+            break
+          }
+          Thread.sleep(forTimeInterval: 0.005)
+        }
+        process.waitUntilExit()
+        let text = errors.fileHandleForReading.readDataToEndOfFile()
+        return (process.terminationStatus, String(decoding: text, as: UTF8.self))
+      }
+      let stages = "\(folder)/parted.onnx.stages"
+      let parted = try run("parted.onnx") {
+        try FileManager.default.fileExists(atPath: stages)
+          && names(in: stages).contains { $0.hasSuffix(".onnx") }
+      }
+      #expect(parted.code == 2 && parted.errors.contains("the same command goes on"))
+      #expect(try !names(in: folder).contains("parted.onnx"))
+      #expect(try names(in: folder).contains("parted.onnx.stages"))
+      #expect(try run("parted.onnx").code == 0 && run("whole.onnx").code == 0)
+      #expect(
+        try InputFile.read("\(folder)/parted.onnx") == InputFile.read("\(folder)/whole.onnx"))
+      #expect(try !names(in: folder).contains("parted.onnx.stages"))
     }
   }
 

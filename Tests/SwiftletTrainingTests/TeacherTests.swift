@@ -44,7 +44,8 @@ struct TeacherTests {
   @Test func keptAnswersAreTheTeachers() throws {
     let (teacher, data) = (smallNetwork(), try pictures(300))
     try withTemporaryFolder { folder in
-      let cache = TeacherCache(folder: folder)
+      // The folder need not exist.
+      let cache = TeacherCache(folder: "\(folder)/new")
       let running = try outputs(teacher)
       var kept = running
       let path = try cache.keep(&kept, teacher, data, threads: .serial)

@@ -38,7 +38,7 @@ struct LayerFactoring {
     guard let decided else {
       return kept(
         rejected.contains { $0.reason == LayerReport.Alternative.moreDamage }
-          ? "keeping it costs the answers least for the time it takes"
+          ? "other layers save more for the damage it does"
           : "no factors of it cost less than the layer itself")
     }
     let problem = problem(statistics)

@@ -20,6 +20,7 @@ package struct DistillPass: TrainingPass {
 
   package func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
     let student = try StudentModel(step, from: graph, context)
+    log.notice("student: \(student.remark)")
     let annealing = try step.distillation.annealRanks.map {
       try RankAnnealing(student.graph, end: $0)
     }
@@ -29,8 +30,7 @@ package struct DistillPass: TrainingPass {
       guard let change = ranks.first(where: { $0.output == node.outputs[0] })
       else { return LayerReport(node, .distill, changed: true, student.remark) }
       var report = LayerReport(
-        node, .distill, changed: true,
-        "\(student.remark), rank \(change.before) annealed to \(change.after)")
+        node, .distill, changed: true, "\(student.remark), annealed")
       (report.rank, report.fullRank) = (change.after, change.before)
       return report
     }

@@ -64,8 +64,9 @@ public struct PairedTest: Sendable, Codable, Equatable {
   /// `drop 0.12 points, below 0.3 with 95 % confidence (lost 30, won 18, p = 0.11)`.
   public var summary: String {
     func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
+    let significance = pValue < 0.0005 ? "p < 0.001" : "p = \(short(pValue))"
     return "drop \(short(drop)) points, below \(short(upperBound)) with "
-      + "\(Int(Self.confidence * 100)) % confidence (lost \(lost), won \(won), p = \(short(pValue)))"
+      + "\(Int(Self.confidence * 100)) % confidence (lost \(lost), won \(won), \(significance))"
   }
 
   /// Twice the probability of at most `least` heads in `count` throws of a coin, 1 at most.

@@ -28,12 +28,8 @@ extension CompressionReport {
   }
 
   private func html(_ layer: LayerReport, longest: Double, worst: Double) -> String {
-    var remark = layer.remark
-    if let rank = layer.rank {
-      remark += remark.isEmpty ? "" : "; "
-      remark += "rank \(rank) of \(layer.fullRank ?? rank)"
-      if let energy = layer.energy { remark += ", \(ReportNumber.percent(energy)) of the energy" }
-    }
+    var remark = layer.summary
+    if let energy = layer.energy { remark += ", \(ReportNumber.percent(energy)) of the energy" }
     if let precision = layer.precision { remark += "; to be computed in \(precision.rawValue)" }
     var bars: [String] = []
     func time(_ name: String, _ value: Double?, _ colour: Int) {

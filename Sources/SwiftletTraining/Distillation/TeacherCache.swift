@@ -84,6 +84,7 @@ public struct TeacherCache: Sendable {
       key = Digest.sha256(
         "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
           + "\(preprocessing) \(names)")
+      try OutputFolder.create(folder)
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }
   }
