@@ -169,7 +169,8 @@ test-faults: library ## Compress through the library while calls of the system f
 	  -Wl,-rpath,$(abspath $(OUT)/linked) -o $(OUT)/compress
 	Tests/Interface/faults.sh $(OUT)/compress $(OUT)/interface.onnx 'fashion-mnist[0..<16]'
 
-test-swift-package: ## Build and run a package that depends on this one by its path
+test-swift-package: ## Build and run a package that depends on this one by its path, in debug and in release
+	$(SWIFT) run --package-path examples/SwiftPackage
 	$(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
 
 test-onnx-backend: library ## Let ONNX's own backend tests drive the Python package (makes a venv)
