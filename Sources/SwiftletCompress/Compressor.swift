@@ -80,6 +80,7 @@ public struct Compressor: Sendable {
     var tried = CandidateLog()
     var best: Trial?
     var failure = ""
+    var progress = context.progress
     do {
       while let candidate = search.next {
         let made = try make(candidate)
@@ -93,13 +94,16 @@ public struct Compressor: Sendable {
     } catch let error as CancellationError {
       guard let best else { throw error }
       log.warning("interrupted: the best so far is \(best.recipe.label)")
+      // It would go on to throw.
+      progress = nil
     }
     guard let best else {
       throw SwiftletError(
         .unsupported, "the goals are out of reach of this recipe; last tried: \(failure)",
         mend: "allow more drop, ask for less, or add a technique such as distill")
     }
-    return try result(best, cost, answers, tried, varied: search.ladder.count > 1)
+    return try result(
+      best, cost, answers, tried, varied: search.ladder.count > 1, progress: progress)
   }
 
   /// What the trial misses of the goals, if anything; and whether that is a target, which a stronger
@@ -120,7 +124,8 @@ public struct Compressor: Sendable {
         bytes: trial.cost.fileBytes, reason: reason)
     }
     if let bound = goals.latency {
-      let (now, then) = summary(try measure(context.original, trial.graph))
+      let (now, then) = summary(
+        try measure(context.original, trial.graph, progress: context.progress))
       let most = bound.value(of: now.latencyMs)
       if then.latencyMs > most {
         let reason =
@@ -138,10 +143,11 @@ public struct Compressor: Sendable {
   }
 
   private func result(
-    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog, varied: Bool
+    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog, varied: Bool,
+    progress: Progress.Handler?
   ) throws -> CompressionResult {
     let validation = try context.validation
-    let speeds = try measure(context.original, trial.graph)
+    let speeds = try measure(context.original, trial.graph, progress: progress)
     let (speedBefore, speedAfter) = summary(speeds)
     let last = speeds[speeds.count - 1]
     let chosen = Candidate(
@@ -227,10 +233,12 @@ public struct Compressor: Sendable {
 
   /// Times both models in turns, so that a busy machine slows both alike; the largest batch on all
   /// threads comes last.
-  private func measure(_ before: Graph, _ after: Graph) throws -> [SpeedRow] {
+  private func measure(
+    _ before: Graph, _ after: Graph, progress: Progress.Handler?
+  ) throws -> [SpeedRow] {
     let results = try SpeedCells.measure(
       [before, after], threads: SpeedCells.threads(upTo: context.threads.count), seconds: 0.3,
-      progress: context.progress)
+      progress: progress)
     return zip(results[0], results[1]).map { before, after in
       SpeedRow(
         threads: before.threads, batch: before.batch, millisecondsBefore: before.p50ms,

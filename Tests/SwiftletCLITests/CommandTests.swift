@@ -284,47 +284,74 @@ import _SwiftletTestSupport
     }
   }
 
+  /// Runs the command, and interrupts it once the condition holds.
+  private func run(
+    _ arguments: [String], interruptWhen condition: () throws -> Bool = { false }
+  ) throws -> (code: Int32, errors: String) {
+    let (process, errors) = (Process(), Pipe())
+    process.executableURL = command
+    process.arguments = arguments
+    process.standardOutput = Pipe()
+    process.standardError = errors
+    try process.run()
+    while process.isRunning {
+      if try condition() {
+        kill(process.processIdentifier, SIGINT)
+        break
+      }
+      Thread.sleep(forTimeInterval: 0.005)
+    }
+    process.waitUntilExit()
+    let text = errors.fileHandleForReading.readDataToEndOfFile()
+    return (process.terminationStatus, String(decoding: text, as: UTF8.self))
+  }
+
+  private func compressing(_ folder: String, to output: String, _ more: String...) -> [String] {
+    [
+      "compress", "\(folder)/m.onnx", "--technique", "svd,distill", "--epochs", "40", "--data",
+      "idx:\(folder)", "-o", "\(folder)/\(output)",
+    ] + more
+  }
+
+  /// Steps that an interrupted compression has kept.
+  private func stages(of output: String, in folder: String) throws -> Int {
+    let stages = "\(folder)/\(output).stages"
+    guard FileManager.default.fileExists(atPath: stages) else { return 0 }
+    return try names(in: stages).count { $0.hasSuffix(".onnx") }
+  }
+
   /// Interrupting a compression keeps the steps that were finished, and writes no model; the same command
   /// again ends as if nothing had happened.
   @Test func interruptedCompressionGoesOn() throws {
     try withTemporaryFolder { folder in
       try putPictures(folder)
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
-      func run(_ output: String, interruptWhen condition: () throws -> Bool = { false }) throws -> (
-        code: Int32, errors: String
-      ) {
-        let (process, errors) = (Process(), Pipe())
-        process.executableURL = command
-        process.arguments = [
-          "compress", "\(folder)/m.onnx", "--technique", "svd,distill", "--allocation", "ratio",
-          "--epochs", "40", "--data", "idx:\(folder)", "--quiet", "-o", "\(folder)/\(output)",
-        ]
-        process.standardOutput = Pipe()
-        process.standardError = errors
-        try process.run()
-        while process.isRunning {
-          if try condition() {
-            kill(process.processIdentifier, SIGINT)
-            break
-          }
-          Thread.sleep(forTimeInterval: 0.005)
-        }
-        process.waitUntilExit()
-        let text = errors.fileHandleForReading.readDataToEndOfFile()
-        return (process.terminationStatus, String(decoding: text, as: UTF8.self))
-      }
-      let stages = "\(folder)/parted.onnx.stages"
-      let parted = try run("parted.onnx") {
-        try FileManager.default.fileExists(atPath: stages)
-          && names(in: stages).contains { $0.hasSuffix(".onnx") }
-      }
-      #expect(parted.code == 2 && parted.errors.contains("the same command goes on"))
+      let parted = compressing(folder, to: "parted.onnx", "--allocation", "ratio")
+      let outcome = try run(parted) { try stages(of: "parted.onnx", in: folder) > 0 }
+      #expect(outcome.code == 2 && outcome.errors.contains("the same command goes on"))
       #expect(try !names(in: folder).contains("parted.onnx"))
-      #expect(try names(in: folder).contains("parted.onnx.stages"))
-      #expect(try run("parted.onnx").code == 0 && run("whole.onnx").code == 0)
+      #expect(try stages(of: "parted.onnx", in: folder) > 0)
+      #expect(try run(parted).code == 0)
+      #expect(try run(compressing(folder, to: "whole.onnx", "--allocation", "ratio")).code == 0)
       #expect(
         try InputFile.read("\(folder)/parted.onnx") == InputFile.read("\(folder)/whole.onnx"))
       #expect(try !names(in: folder).contains("parted.onnx.stages"))
+    }
+  }
+
+  /// Interrupting a search leaves the best model that it has found.
+  @Test func interruptedSearchLeavesTheBest() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      let outcome = try run(
+        compressing(folder, to: "best.onnx", "--allocation", "ratio", "--max-drop", "100")
+      ) {
+        // Both steps of the first candidate, and one of the second.
+        try stages(of: "best.onnx", in: folder) > 2
+      }
+      #expect(outcome.code == 0 && outcome.errors.contains("the best so far is"))
+      #expect(try !ONNXFile.read("\(folder)/best.onnx").nodes.isEmpty)
     }
   }
 
