@@ -171,16 +171,7 @@ struct Compress: ParsableCommand {
       folder: "\(output).stages",
       origin: Manifest.origin(
         origin, training, seed: seed, threads: common.pool.count, version: Version.number))
-    let result: CompressionResult
-    do {
-      result = try locating(model) {
-        try Compressor(context, goals: goals, stages: stages).run(recipe)
-      }
-    } catch is CancellationError {
-      throw SwiftletError(
-        .badInput, "interrupted", at: output,
-        mend: "the same command goes on after the steps that were finished")
-    }
+    let result = try run(Compressor(context, goals: goals, stages: stages), recipe)
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
       result, model: model, output: output, threads: common.pool.count,
@@ -195,6 +186,14 @@ struct Compress: ParsableCommand {
     if common.json { return try Console.json(report) }
     Console.endProgress()
     print(text(report))
+  }
+
+  private func run(_ compressor: Compressor, _ recipe: Recipe) throws -> CompressionResult {
+    do { return try locating(model) { try compressor.run(recipe) } } catch is CancellationError {
+      throw SwiftletError(
+        .badInput, "interrupted", at: output,
+        mend: "the same command goes on after the steps that were finished")
+    }
   }
 
   /// Compresses without labels: nothing can be trained, and no accuracy be told.

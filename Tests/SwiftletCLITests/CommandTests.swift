@@ -258,52 +258,19 @@ import _SwiftletTestSupport
       }
       let (whole, parted) = ("\(folder)/whole.onnx", "\(folder)/parted.onnx")
       for signal in [SIGINT, SIGKILL] {
-        let process = Process()
-        process.executableURL = command
-        process.arguments = arguments(parted) + (signal == SIGKILL ? ["--resume"] : [])
-        process.standardError = Pipe()
-        try process.run()
-        while try !names(in: folder).contains("parted.checkpoint"), process.isRunning {
-          Thread.sleep(forTimeInterval: 0.005)
+        _ = try swiftlet(
+          arguments(parted) + (signal == SIGKILL ? ["--resume"] : []), signal: signal
+        ) {
+          try names(in: folder).contains("parted.checkpoint")
         }
-        kill(process.processIdentifier, signal)
-        process.waitUntilExit()
         #expect(try !names(in: folder).contains("parted.onnx"))
         #expect(try names(in: folder).contains("parted.checkpoint"))
       }
       for (model, extra) in [(whole, []), (parted, ["--resume"])] {
-        let process = Process()
-        process.executableURL = command
-        process.arguments = arguments(model) + extra
-        process.standardError = Pipe()
-        try process.run()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
+        #expect(try swiftlet(arguments(model) + extra).code == 0)
       }
       #expect(try InputFile.read(whole) == InputFile.read(parted))
     }
-  }
-
-  /// Runs the command, and interrupts it once the condition holds.
-  private func run(
-    _ arguments: [String], interruptWhen condition: () throws -> Bool = { false }
-  ) throws -> (code: Int32, errors: String) {
-    let (process, errors) = (Process(), Pipe())
-    process.executableURL = command
-    process.arguments = arguments
-    process.standardOutput = Pipe()
-    process.standardError = errors
-    try process.run()
-    while process.isRunning {
-      if try condition() {
-        kill(process.processIdentifier, SIGINT)
-        break
-      }
-      Thread.sleep(forTimeInterval: 0.005)
-    }
-    process.waitUntilExit()
-    let text = errors.fileHandleForReading.readDataToEndOfFile()
-    return (process.terminationStatus, String(decoding: text, as: UTF8.self))
   }
 
   private func compressing(_ folder: String, to output: String, _ more: String...) -> [String] {
@@ -327,12 +294,13 @@ import _SwiftletTestSupport
       try putPictures(folder)
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
       let parted = compressing(folder, to: "parted.onnx", "--allocation", "ratio")
-      let outcome = try run(parted) { try stages(of: "parted.onnx", in: folder) > 0 }
+      let outcome = try swiftlet(parted) { try stages(of: "parted.onnx", in: folder) > 0 }
       #expect(outcome.code == 2 && outcome.errors.contains("the same command goes on"))
       #expect(try !names(in: folder).contains("parted.onnx"))
       #expect(try stages(of: "parted.onnx", in: folder) > 0)
-      #expect(try run(parted).code == 0)
-      #expect(try run(compressing(folder, to: "whole.onnx", "--allocation", "ratio")).code == 0)
+      #expect(try swiftlet(parted).code == 0)
+      #expect(
+        try swiftlet(compressing(folder, to: "whole.onnx", "--allocation", "ratio")).code == 0)
       #expect(
         try InputFile.read("\(folder)/parted.onnx") == InputFile.read("\(folder)/whole.onnx"))
       #expect(try !names(in: folder).contains("parted.onnx.stages"))
@@ -344,7 +312,7 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       try putPictures(folder)
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
-      let outcome = try run(
+      let outcome = try swiftlet(
         compressing(folder, to: "best.onnx", "--allocation", "ratio", "--max-drop", "100")
       ) {
         // Both steps of the first candidate, and one of the second.

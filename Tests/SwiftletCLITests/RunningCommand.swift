@@ -22,8 +22,11 @@ func swiftlet(_ arguments: String..., environment: [String: String] = [:]) throw
   try swiftlet(arguments, environment: environment)
 }
 
-/// Runs the command.
-func swiftlet(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
+/// Runs the command, and sends it a signal once the condition holds.
+func swiftlet(
+  _ arguments: [String], environment: [String: String] = [:], signal: Int32 = SIGINT,
+  when condition: (() throws -> Bool)? = nil
+) throws -> Outcome {
   let process = Process()
   process.executableURL = command
   process.arguments = arguments
@@ -32,11 +35,19 @@ func swiftlet(_ arguments: [String], environment: [String: String] = [:]) throws
   process.standardOutput = output
   process.standardError = errors
   try process.run()
+  while let condition, process.isRunning {
+    if try condition() {
+      kill(process.processIdentifier, signal)
+      break
+    }
+    Thread.sleep(forTimeInterval: 0.005)
+  }
   let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
   let messages = String(
     decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
   process.waitUntilExit()
-  #expect(process.terminationReason == .exit, "\(arguments)")
+  // Nothing but SIGKILL ends it other than by itself.
+  #expect(process.terminationReason == .exit || signal == SIGKILL, "\(arguments)")
   return Outcome(code: process.terminationStatus, output: text, errors: messages)
 }
 

@@ -47,6 +47,7 @@ public struct TeacherCache: Sendable {
     guard bytes <= limit else {
       return "the teacher runs in every epoch: its answers take \(bytes >> 20) MB"
     }
+    try OutputFolder.create(folder)
     let run = try Self.seconds { _ = try batch(probe) }
     let write = try Self.seconds { try Self.write(sample, outputs.names, key, "\(path).probe") }
     unsafe unlink("\(path).probe")
@@ -68,6 +69,7 @@ public struct TeacherCache: Sendable {
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, threads: ThreadPool
   ) throws -> String {
     let entry = try Entry(folder, teacher, data, outputs.names)
+    try OutputFolder.create(folder)
     try Self.fill(entry, &outputs, data, threads: threads, progress: nil)
     return entry.path
   }
@@ -84,7 +86,6 @@ public struct TeacherCache: Sendable {
       key = Digest.sha256(
         "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
           + "\(preprocessing) \(names)")
-      try OutputFolder.create(folder)
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }
   }
