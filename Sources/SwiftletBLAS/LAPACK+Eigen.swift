@@ -41,7 +41,7 @@ extension LAPACK {
 
   /// The `count` largest eigenvalues, ascending, and their vectors as rows; otherwise as above.
   ///
-  /// - Precondition: `1 ≤ count ≤ n`.
+  /// - Throws: `badInput` also unless `1 ≤ count ≤ n`.
   /// - Complexity: O(n³) to reduce the matrix, O(n²·count) for the vectors.
   /// - Source: LAPACK `?syevr` (relatively robust representations).
   @specialized(where T == Float)
@@ -50,7 +50,9 @@ extension LAPACK {
     _ a: Tensor<T>, largest count: Int, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (values: [T], vectors: Tensor<T>) {
     let n = try order(of: a, "symmetricEigen")
-    precondition(1...max(1, n) ~= count && n > 0, "\(count) eigenvalues of a \(n)×\(n) matrix")
+    guard count >= 1, count <= n else {
+      throw SwiftletError(.badInput, "\(count) eigenvalues of a \(n)×\(n) matrix")
+    }
     try requireInstalled()
     let routines = T._routines
     var work = a

@@ -42,6 +42,17 @@ public enum LAPACK {
       vt.withView { $0.setIdentity() }
       return (u, s, vt)
     }
+    if m > n {
+      // As it lies, LAPACK would see a wide matrix and begin with L · Q of it, which takes more than
+      // twice as long as the Q · R that it begins with for a tall one.
+      var (source, flipped) = (a, Tensor<T>(uninitialized: [n, m]))
+      flipped.withView { flipped in source.withView { flipped.copy($0.transposed) } }
+      var (v, values, ut) = try svd(
+        flipped, full: full, driver: driver, threads: threads, workspace: &workspace)
+      u.withView { u in ut.withView { u.copy($0.transposed) } }
+      vt.withView { vt in v.withView { vt.copy($0.transposed) } }
+      return (u, values, vt)
+    }
     // Column-major n×m: its left factor is our Vᵀ (as columns), its right one our U.
     try call(driver, job: full ? "A" : "S", m, n, a, &s, &vt, n, &u, left, threads, &workspace)
     return (u, s, vt)
@@ -175,12 +186,13 @@ public enum LAPACK {
 }
 
 extension Tensor where Element: BLASElement {
-  /// - Precondition: Rank 2.
-  /// - Throws: `badInput` for NaN or infinite elements.
+  /// - Throws: `badInput` for another rank than 2, or NaN or infinite elements.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   package func requireFiniteMatrix(_ operation: String) throws {
-    precondition(shape.rank == 2, "\(operation) needs a matrix, not \(shape)")
+    guard shape.rank == 2 else {
+      throw SwiftletError(.badInput, "a tensor of shape \(shape) is not a matrix", at: operation)
+    }
     let packed = contiguous()
     // A finite sum of squares has finite terms; only large elements need a closer look.
     let squares = unsafe packed.span.withUnsafeBufferPointer {
