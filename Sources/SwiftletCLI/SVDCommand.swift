@@ -275,7 +275,8 @@ struct SVDCommand: ParsableCommand {
     // Half of the digits is all that the eigenvalues of AᵀA promise.
     try Verdict.check(
       rows.map { row in
-        let promised = row.method == "gram" ? [] : [row.reconstructionRatio, row.orthogonalityRatio]
+        let promised =
+          row.method == "gram" ? [] : [row.reconstructionRatio, row.orthogonalityRatio]
         return (row.method, row.failure, promised)
       })
   }

@@ -164,7 +164,8 @@ struct FactorTests {
     #expect(rank == n - 1)
     let length = try x.norm(.frobenius)
     #expect(length < 100)
-    #expect(try leastSquares(a.converted(to: Float.self), b.converted(), backend: backend).rank == n - 1)
+    #expect(
+      try leastSquares(a.converted(to: Float.self), b.converted(), backend: backend).rank == n - 1)
     // Of full rank, and nearly singular: Kahan's matrix, whose pivots do not show it.
     let kahan = NamedMatrix("Kahan", 100, 100) { i, j in
       j < i ? 0 : pow(0.28.squareRoot(), Double(i)) * (i == j ? 1 : -0.72.squareRoot())
@@ -227,7 +228,9 @@ struct FactorTests {
     expect(.badInput) { _ = try RandomizedSVD(powerIterations: -1).svd(wide, tolerance: 0.1) }
     expect(.badInput) { _ = try RandomizedSVD().svd(wide, tolerance: -1) }
     expect(.badInput) { _ = try RandomizedSVD().svd(wide, tolerance: 0.1, blockSize: 0) }
-    expect(.badInput) { _ = try RandomizedSVD().svd(Tensor<Double>(zeros: [0, 2]), tolerance: 0.1) }
+    expect(.badInput) {
+      _ = try RandomizedSVD().svd(Tensor<Double>(zeros: [0, 2]), tolerance: 0.1)
+    }
     expect(.badInput) { _ = try VariationalRank(singularValues: [1.0], rows: 2, columns: 2) }
     expect(.badInput) { _ = try VariationalRank(singularValues: [1.0, 2], rows: 2, columns: 2) }
     expect(.badInput) { _ = try CanonicalPolyadic(square, rank: 0) }

@@ -14,10 +14,14 @@ struct JacobiTests {
   }
 
   @Test func diagonalsStayAsTheyAre() throws {
-    for values: [Float] in [[1, 1e-10, 1e-20, 1e-30], [1, 1e-10, 1e-20, 0x1p-147], [1e30, 1, 1e-38]] {
+    for values: [Float] in [
+      [1, 1e-10, 1e-20, 1e-30], [1, 1e-10, 1e-20, 0x1p-147], [1e30, 1, 1e-38],
+    ] {
       #expect(try SVD(diagonal(values), method: .jacobi).singularValues == values)
     }
-    for values: [Double] in [[1, 1e-150, 1e-200, 1e-300], [1e300, 1, 1e-300], [1e-300, 0x1p-1060]] {
+    for values: [Double] in [
+      [1, 1e-150, 1e-200, 1e-300], [1e300, 1, 1e-300], [1e-300, 0x1p-1060],
+    ] {
       #expect(try SVD(diagonal(values), method: .jacobi).singularValues == values)
     }
   }
@@ -78,7 +82,8 @@ struct JacobiTests {
       for step in 0..<20_000 {
         let t = Float(1e-4 * (1 + Double(step % 17)))
         let length = (1 + t * t).squareRoot()
-        unsafe kernels.rotateScaled(n, t * t / (length * (1 + length)), t / length, t / length, &x, &y)
+        unsafe kernels.rotateScaled(
+          n, t * t / (length * (1 + length)), t / length, t / length, &x, &y)
       }
       #expect(abs(energy() / before - 1) < 1e-5, "\(kernels.name)")
     }

@@ -27,7 +27,9 @@ struct TuckerTests {
     #expect(tucker.relativeError < 1e-13)
     #expect(tensor.distance(to: tucker.reconstructed()) < 1e-13)
     #expect(tensor.distance(to: .tucker(tucker.core, tucker.factors.map { $0! })) < 1e-13)
-    for factor in tucker.factors.compactMap({ $0 }) { #expect(TestRatio.orthogonality(factor) < 30) }
+    for factor in tucker.factors.compactMap({ $0 }) {
+      #expect(TestRatio.orthogonality(factor) < 30)
+    }
   }
 
   /// A Gram matrix in single precision would leave 3·10⁻⁴.
@@ -51,8 +53,11 @@ struct TuckerTests {
     #expect(start.relativeError <= start.errorBound && start.errorBound < 1.8)
     #expect(refined.errorBound == start.errorBound)
     for (tucker, error) in [(start, start.relativeError), (refined, refined.relativeError)] {
-      #expect(abs(tensor.distance(to: .tucker(tucker.core, tucker.factors.map { $0! })) - error) < 1e-12)
-      for factor in tucker.factors.compactMap({ $0 }) { #expect(TestRatio.orthogonality(factor) < 30) }
+      #expect(
+        abs(tensor.distance(to: .tucker(tucker.core, tucker.factors.map { $0! })) - error) < 1e-12)
+      for factor in tucker.factors.compactMap({ $0 }) {
+        #expect(TestRatio.orthogonality(factor) < 30)
+      }
     }
   }
 
@@ -89,7 +94,8 @@ struct TuckerTests {
 
   @Test func ranksThatAreNoneAreRefused() {
     let tensor = planted([4, 3, 2], [1, 1, 1])
-    for ranks in [[0, 1, 1], [-1, 1, 1], [5, 3, 2], [1, 1, 3], [1, 1], [1, 1, 1, 1], []] as [[Int?]] {
+    for ranks in [[0, 1, 1], [-1, 1, 1], [5, 3, 2], [1, 1, 3], [1, 1], [1, 1, 1, 1], []] as [[Int?]]
+    {
       expect(.badInput) { _ = try Tucker(tensor, ranks: ranks) }
     }
     expect(.badInput) { _ = try Tucker2(tensor, outputRank: 5, inputRank: 1) }
@@ -101,7 +107,9 @@ struct TuckerTests {
     let tucker = try Tucker(Tensor<Float>(zeros: [4, 3, 2]), ranks: [2, 2, nil])
     #expect(tucker.relativeError == 0 && tucker.errorBound == 0)
     #expect(tucker.reconstructed() == Tensor(zeros: [4, 3, 2]))
-    for factor in tucker.factors.compactMap({ $0 }) { #expect(TestRatio.orthogonality(factor.converted()) < 30) }
+    for factor in tucker.factors.compactMap({ $0 }) {
+      #expect(TestRatio.orthogonality(factor.converted()) < 30)
+    }
   }
 
   @Test(arguments: [1e-300, 1e-160, 1e160, 1e300])
