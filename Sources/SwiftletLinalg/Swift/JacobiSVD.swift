@@ -97,11 +97,11 @@ enum JacobiSVD {
   }
 }
 
-/// Rows whose elements are of order 1, each times a power of two of its own.
+/// Rows whose elements are of moderate size, each times a power of two of its own.
 private struct ScaledRows<T: BLASElement> {
   private let rows: MatrixView<T>
   private var exponents: [Int]
-  /// The squared lengths of the rows without their powers of two: 0, or near 1.
+  /// The squared lengths of the rows without their powers of two: 0, or of moderate size.
   private(set) var squares: [T]
   private let kernels = T._routines.kernels
 
@@ -109,7 +109,7 @@ private struct ScaledRows<T: BLASElement> {
     self.rows = rows
     exponents = [Int](repeating: 0, count: rows.rows)
     squares = [T](repeating: 0, count: rows.rows)
-    for row in 0..<rows.rows { measure(row) }
+    for row in 0..<rows.rows { rescale(row) }
   }
 
   /// The length of a row.
@@ -184,12 +184,17 @@ private struct ScaledRows<T: BLASElement> {
     let shortened = squares[small] + u * product
     // Where most of a row goes, what is left is measured, not computed.
     if shortened > squares[small] / 2 { squares[small] = shortened } else { measure(small) }
-    if squares[large] > 4 { measure(large) }
   }
 
-  /// Computes the length of a row, and brings it near 1. A row below the range of the type is 0:
-  /// one that depends on others would else shrink for ever.
+  /// Computes the length of a row, and keeps its elements in the middle of the type's range.
   private mutating func measure(_ row: Int) {
+    squares[row] = unsafe kernels.dot(rows.columns, address(row), address(row))
+    if !(squares[row] > 0x1p-20 && squares[row] < 0x1p40) { rescale(row) }
+  }
+
+  /// Brings the largest element of a row near 1. A row below the range of the type is 0: one that
+  /// depends on others would else shrink for ever.
+  private mutating func rescale(_ row: Int) {
     let view = rows.rowBlock(row..<row + 1)
     let largest = view.largestMagnitude
     let exponent = largest > 0 ? Int(largest.exponent) : 0
