@@ -130,7 +130,14 @@ public enum BLAS {
     checkExtent(rows: n, columns: columns, leading: ldb, b.count, "B")
     unsafe a.withUnsafeBufferPointer { a in
       unsafe b.withUnsafeMutableBufferPointer { b in
-        if Backend.current.usesOpenBLAS {
+        // OpenBLAS multiplies by reciprocals of the diagonal, and those of the least numbers overflow.
+        let isSafe =
+          isUnit
+          || (0..<n).allSatisfy { i in
+            let pivot = unsafe a[i * lda + i]
+            return pivot == 0 || (1 / pivot).isFinite
+          }
+        if isSafe, Backend.current.usesOpenBLAS {
           return unsafe T._routines.openBLAS!.trsm(
             isLower, transposeA, isUnit, Int32(n), Int32(columns), a.baseAddress, Int32(lda),
             b.baseAddress, Int32(ldb))

@@ -75,9 +75,7 @@ extension LAPACK {
     let rank = min(m, n)
     var r = Tensor<T>(zeros: [rank, n])
     guard rank > 0 else { return (Tensor(zeros: [m, 0]), r, Array(0..<n)) }
-    var columns = Tensor<T>(uninitialized: [n, m])
-    var source = a
-    columns.withView { target in source.withView { target.copy($0.transposed) } }
+    var columns = transposed(a)
     // Without pivots columns stay where they are.
     var pivots = isPivoted ? [Int32](repeating: 0, count: n) : (1...Int32(n)).map { $0 }
     let name = isPivoted ? "geqp3" : "geqrf"
@@ -165,9 +163,8 @@ extension LAPACK {
     let routines = T._routines
     guard n > 0 else { return (a, [], false) }
     // Rows have to change places, so that LAPACK must see A itself.
-    var columns = Tensor<T>(uninitialized: [n, n])
+    var columns = transposed(a)
     var factors = a
-    columns.withView { target in factors.withView { target.copy($0.transposed) } }
     var pivots = [Int32](repeating: 0, count: n)
     var pivotSpan = pivots.mutableSpan
     let info = unsafe columns.withPointer { a in

@@ -45,10 +45,8 @@ public enum LAPACK {
     if m > n {
       // As it lies, LAPACK would see a wide matrix and begin with L · Q of it, which takes more than
       // twice as long as the Q · R that it begins with for a tall one.
-      var (source, flipped) = (a, Tensor<T>(uninitialized: [n, m]))
-      flipped.withView { flipped in source.withView { flipped.copy($0.transposed) } }
       var (v, values, ut) = try svd(
-        flipped, full: full, driver: driver, threads: threads, workspace: &workspace)
+        transposed(a), full: full, driver: driver, threads: threads, workspace: &workspace)
       u.withView { u in ut.withView { u.copy($0.transposed) } }
       vt.withView { vt in v.withView { vt.copy($0.transposed) } }
       return (u, values, vt)
@@ -70,6 +68,10 @@ public enum LAPACK {
     let (m, n) = try extents(of: a, "singularValues")
     var s = [T](repeating: 0, count: min(m, n))
     guard !s.isEmpty else { return s }
+    if m > n {
+      return try singularValues(
+        of: transposed(a), driver: driver, threads: threads, workspace: &workspace)
+    }
     var unused = Tensor<T>(uninitialized: [1])
     var alsoUnused = unused
     try call(driver, job: "N", m, n, a, &s, &unused, 1, &alsoUnused, 1, threads, &workspace)
@@ -129,6 +131,13 @@ public enum LAPACK {
   }
 
   // MARK: Shared steps
+
+  /// A packed copy of Aᵀ: what makes LAPACK see A.
+  static func transposed<T: BLASElement>(_ a: Tensor<T>) -> Tensor<T> {
+    var (source, copy) = (a, Tensor<T>(uninitialized: [a.shape[1], a.shape[0]]))
+    copy.withView { copy in source.withView { copy.copy($0.transposed) } }
+    return copy
+  }
 
   /// LAPACK_COL_MAJOR.
   static let columnMajor: Int32 = 102

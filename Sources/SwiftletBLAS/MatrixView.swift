@@ -159,7 +159,13 @@ extension MatrixView {
           for column in 0..<columns { self[i, column] -= a[i, j] * self[j, column] }
         }
       }
-      if !isUnit { rowBlock(i..<i + 1).scale(by: 1 / a[i, i]) }
+      guard !isUnit else { continue }
+      let reciprocal = 1 / a[i, i]
+      if reciprocal.isFinite {
+        rowBlock(i..<i + 1).scale(by: reciprocal)
+      } else {
+        rowBlock(i..<i + 1).divide(by: a[i, i])
+      }
     }
   }
 

@@ -51,7 +51,11 @@ struct Compare: ParsableCommand {
   }
 
   func run() throws {
-    if let report { try AtomicFile.checkWritable(report) }
+    if let report {
+      try OutputFiles(
+        written: [(report, "--report")], read: files.map { ($0, "a file that is compared") }
+      ).check()
+    }
     if let data { return try compareModels(on: data) }
     let reports = try files.map(readReport)
     if let report {

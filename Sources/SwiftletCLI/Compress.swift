@@ -116,6 +116,8 @@ struct Compress: ParsableCommand {
   @Option(help: "Also write a report for people, as HTML.")
   var report: String?
 
+  @OptionGroup var force: ForceOptions
+
   @OptionGroup var limits: LimitOptions
 
   @OptionGroup var common: CommonOptions
@@ -152,7 +154,11 @@ struct Compress: ParsableCommand {
   func run() throws {
     let manifest =
       "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
-    for path in [output, report, manifest].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
+    let written: [OutputFiles.File] =
+      [(output, "--output"), (manifest, "the manifest")] + (report.map { [($0, "--report")] } ?? [])
+    let read: [OutputFiles.File] =
+      [(model, "the model")] + (self.recipe.map { [($0, "--recipe")] } ?? [])
+    try OutputFiles(written: written, read: read).check(force: force.force)
     let recipe = try makeRecipe()
     let graph = try ONNXFile.read(model)
     if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
@@ -191,7 +197,7 @@ struct Compress: ParsableCommand {
   private func run(_ compressor: Compressor, _ recipe: Recipe) throws -> CompressionResult {
     do { return try locating(model) { try compressor.run(recipe) } } catch is CancellationError {
       throw SwiftletError(
-        .badInput, "interrupted", at: output,
+        .interrupted, "interrupted", at: output,
         mend: "the same command goes on after the steps that were finished")
     }
   }

@@ -53,6 +53,7 @@ struct EigCommand: ParsableCommand {
   }
 
   func run() throws {
+    try matrix.checkOutputs(plot: plot, folder: outputDir, files: ["values", "vectors"])
     let input = try matrix.load()
     try locating(matrix.label) {
       guard input.shape[0] == input.shape[1] else {

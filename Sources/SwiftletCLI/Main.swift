@@ -48,7 +48,7 @@ enum Main {
       return error.code.exitCode
     case is CancellationError:
       Console.error("interrupted: no output file was changed")
-      return 2
+      return SwiftletError.Code.interrupted.exitCode
     default:
       let code = SwiftletCommand.exitCode(for: error)
       if code == .success {

@@ -53,6 +53,16 @@ struct MatrixOptions: ParsableArguments {
     }
   }
 
+  /// Checks that neither the plot nor the factors, NAME.npy in the folder, replace the matrix.
+  func checkOutputs(plot: String?, folder: String?, files names: [String]) throws {
+    var written: [OutputFiles.File] = plot.map { [($0, "--plot")] } ?? []
+    // A folder that is not there yet holds nothing that could be replaced.
+    if let folder, InputFile.exists(folder) {
+      written += names.map { ("\(folder)/\($0).npy", "\($0).npy") }
+    }
+    try OutputFiles(written: written, read: file.map { [($0, "the matrix")] } ?? []).check()
+  }
+
   /// What to call the matrix in errors.
   var label: String { file ?? "random matrix" }
 }

@@ -79,6 +79,7 @@ struct SVDCommand: ParsableCommand {
   }
 
   func run() throws {
+    try matrix.checkOutputs(plot: plot, folder: outputDir, files: ["u", "s", "vt"])
     let input = try matrix.load()
     try locating(matrix.label) {
       if let rank, rank > min(input.shape[0], input.shape[1]) {

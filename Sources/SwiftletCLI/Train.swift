@@ -70,6 +70,8 @@ struct Train: ParsableCommand {
   @Flag(help: "Continue from the checkpoint, if there is one.")
   var resume = false
 
+  @OptionGroup var force: ForceOptions
+
   @Option(help: "Batches between two checkpoints.")
   var checkpointEvery = 200
 
@@ -96,7 +98,10 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
-    try AtomicFile.checkWritable(output)
+    let stem = output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output
+    let curves = (path: "\(stem).curves.json", name: "the file of curves")
+    try OutputFiles(written: [(output, "--output"), curves], read: [(model, "--model")])
+      .check(force: force.force)
     let (training, validation) = try loadData()
     let graph = try startingModel(training)
     let settings = TrainingSettings(
@@ -106,8 +111,12 @@ struct Train: ParsableCommand {
         schedule, rate: learningRate, warmup: warmup, period: period, stretch: stretch),
       labelSmoothing: labelSmoothing, augmentation: Augmentation(crop: crop, flips: flip),
       seed: seed)
-    let stem = output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output
     let checkpoint = CheckpointFile(path: "\(stem).checkpoint", interval: checkpointEvery)
+    if InputFile.exists(checkpoint.path), !resume, !force.force {
+      throw SwiftletError(
+        .badInput, "there is a checkpoint of an earlier run", at: checkpoint.path,
+        mend: "continue that run with --resume, or discard it with --force")
+    }
     var trainer = try Trainer(
       graph, training: training, validation: validation, settings: settings, threads: common.pool,
       checkpoint: checkpoint, resumes: resume)
@@ -116,7 +125,7 @@ struct Train: ParsableCommand {
         + "\(training.name), \(common.pool.count) thread(s)")
     let (trained, history) = try run(&trainer, checkpoint)
     try ONNXFile.write(trained, to: output)
-    try AtomicFile.write(history.json(), to: "\(stem).curves.json")
+    try AtomicFile.write(history.json(), to: curves.path)
     try AtomicFile.write(
       history.svg(title: "\(graph.name) on \(training.name)"), to: "\(stem).curves.svg")
     checkpoint.remove()
@@ -128,7 +137,7 @@ struct Train: ParsableCommand {
   ) throws -> (graph: Graph, history: TrainingHistory) {
     do { return try trainer.run(progress: Console.progress) } catch is CancellationError {
       throw SwiftletError(
-        .badInput, "interrupted", at: checkpoint.path, mend: "continue with --resume")
+        .interrupted, "interrupted", at: checkpoint.path, mend: "continue with --resume")
     }
   }
 

@@ -6,7 +6,7 @@
 public struct SwiftletError: Error, Sendable, Hashable {
   /// The kind of failure. An open set: later versions may add codes.
   public struct Code: Sendable, Hashable {
-    private enum Kind { case badInput, unsupported, numerical, io, `internal` }
+    private enum Kind { case badInput, unsupported, numerical, io, interrupted, `internal` }
     private let kind: Kind
 
     /// A file, shape, value or flag that cannot be used as given.
@@ -17,6 +17,8 @@ public struct SwiftletError: Error, Sendable, Hashable {
     public static let numerical = Code(kind: .numerical)
     /// The operating system refused to read or write.
     public static let io = Code(kind: .io)
+    /// The user has stopped the work; what was finished is kept, where the message says so.
+    public static let interrupted = Code(kind: .interrupted)
     /// A defect of Swiftlet or of a library below it.
     public static let `internal` = Code(kind: .internal)
 
@@ -25,6 +27,7 @@ public struct SwiftletError: Error, Sendable, Hashable {
       switch kind {
       case .badInput, .numerical, .io: 2
       case .unsupported: 3
+      case .interrupted: 130
       case .internal: 70
       }
     }

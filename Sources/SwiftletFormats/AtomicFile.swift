@@ -53,6 +53,21 @@ package enum AtomicFile {
     folder.remove(aside)
   }
 
+  /// Whether two paths name the same entry of the same folder, so that writing one replaces the other.
+  /// A link to a file is an entry of its own.
+  ///
+  /// - Throws: `io` if a folder cannot be opened.
+  package static func areSame(_ first: String, _ second: String) throws -> Bool {
+    let a = try Folder.holding(first)
+    let b = try Folder.holding(second)
+    guard a.name == b.name else { return false }
+    var (left, right) = (stat(), stat())
+    guard unsafe fstat(a.descriptor, &left) == 0, unsafe fstat(b.descriptor, &right) == 0 else {
+      throw a.failure("cannot look at the folder")
+    }
+    return left.st_dev == right.st_dev && left.st_ino == right.st_ino
+  }
+
   /// A name that no file has.
   private static func asideName() -> String {
     ".swiftlet-\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"

@@ -8,17 +8,6 @@ import _SwiftletTestSupport
 
 /// The built command, run as a user runs it: exit codes, the one error line, JSON keys.
 @Suite(.serialized) struct CommandTests {
-  /// Writes a data set in MNIST's files: pictures of 12×12 in four classes.
-  private func putPictures(_ folder: String) throws {
-    for (part, count) in [("train", 160), ("t10k", 80)] {
-      let (images, labels) = Pictures.make(count: count, classes: 4, seed: UInt64(count))
-      let bytes = try IDX.encode(images.reshaped(to: [count, 12, 12]))
-      try AtomicFile.write(bytes, to: "\(folder)/\(part)-images-idx3-ubyte")
-      let classes = Tensor<UInt8>([count], labels.map(UInt8.init))
-      try AtomicFile.write(try IDX.encode(classes), to: "\(folder)/\(part)-labels-idx1-ubyte")
-    }
-  }
-
   @Test func theMainJobRunsFromTrainingToBenchmark() throws {
     try withTemporaryFolder { folder in
       try putPictures(folder)
@@ -258,14 +247,18 @@ import _SwiftletTestSupport
       }
       let (whole, parted) = ("\(folder)/whole.onnx", "\(folder)/parted.onnx")
       for signal in [SIGINT, SIGKILL] {
-        _ = try swiftlet(
+        let outcome = try swiftlet(
           arguments(parted) + (signal == SIGKILL ? ["--resume"] : []), signal: signal
         ) {
           try names(in: folder).contains("parted.checkpoint")
         }
+        if signal == SIGINT { #expect(outcome.code == 130) }
         #expect(try !names(in: folder).contains("parted.onnx"))
         #expect(try names(in: folder).contains("parted.checkpoint"))
       }
+      // Without --resume, hours of work would be lost.
+      let again = try swiftlet(arguments(parted))
+      expectFailure(again, 2, "parted.checkpoint", "--resume", "--force")
       for (model, extra) in [(whole, []), (parted, ["--resume"])] {
         #expect(try swiftlet(arguments(model) + extra).code == 0)
       }
@@ -295,7 +288,7 @@ import _SwiftletTestSupport
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
       let parted = compressing(folder, to: "parted.onnx", "--allocation", "ratio")
       let outcome = try swiftlet(parted) { try stages(of: "parted.onnx", in: folder) > 0 }
-      #expect(outcome.code == 2 && outcome.errors.contains("the same command goes on"))
+      #expect(outcome.code == 130 && outcome.errors.contains("the same command goes on"))
       #expect(try !names(in: folder).contains("parted.onnx"))
       #expect(try stages(of: "parted.onnx", in: folder) > 0)
       #expect(try swiftlet(parted).code == 0)
@@ -321,9 +314,5 @@ import _SwiftletTestSupport
       #expect(outcome.code == 0 && outcome.errors.contains("the best so far is"))
       #expect(try !ONNXFile.read("\(folder)/best.onnx").nodes.isEmpty)
     }
-  }
-
-  private func names(in folder: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: folder)
   }
 }

@@ -190,6 +190,20 @@ struct FactorTests {
     #expect(abs(one[0, 0] * scale - 1) < 1e-9 || one[0, 0].isInfinite)
   }
 
+  /// The reciprocals of subnormal pivots are infinite.
+  @Test(arguments: backends)
+  func subnormalPivotsDivide(backend: LinalgBackend) throws {
+    let tiny = 0x1p-1037
+    let graded = Tensor<Double>([2, 2], [1, 0, 0, tiny])
+    let small = Tensor<Double>([2, 2], [4 * tiny, tiny, tiny, 3 * tiny])
+    for (a, b) in [(graded, [1, tiny]), (small, [5 * tiny, 4 * tiny])] {
+      let x = try LU(a, backend: backend).solve(Tensor([2, 1], b))
+      #expect(abs(x[0, 0] - 1) < 1e-9 && abs(x[1, 0] - 1) < 1e-9)
+    }
+    let (x, _) = try leastSquares(graded, Tensor([2, 1], [1, 0]), backend: backend)
+    #expect(x.elements == [1, 0])
+  }
+
   @Test(arguments: [(40, 7), (500, 20), (300, 120), (7, 7)], backends)
   func tallMatrices(shape: (m: Int, n: Int), backend: LinalgBackend) throws {
     var generator = RandomGenerator(seed: 26)
