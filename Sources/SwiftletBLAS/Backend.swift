@@ -21,8 +21,6 @@ public struct Backend: Sendable {
   public static let current = Backend()
 
   private init() {
-    // Parallel work is split above BLAS; see ``BLAS``.
-    OpenBLAS.setThreads(1)
     #if PureSwift
       (verdicts, replacementReason) = ([], "this build has no OpenBLAS")
     #else

@@ -13,6 +13,7 @@ extension LAPACK {
   public static func qr<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>) {
+    try requireMemory("qr", a, (a.shape[1], min(a.shape[0], a.shape[1])), workspace: 0)
     let (m, n) = try extents(of: a, "qr")
     try requireInstalled()
     let routines = T._routines
@@ -25,7 +26,7 @@ extension LAPACK {
     // Q comes out in the first r columns; what is left of the rows is cut off below.
     let info = unsafe factored.withPointer { a in
       unsafe workspace.with(size) { work, _ in
-        withBLASThreads(threads) {
+        OpenBLAS.enter(threads: threads) {
           let (tau, rest, restSize) = unsafe (work, work + rank, Int32(size - rank))
           let info = unsafe routines.openBLAS!.gelqf(
             columnMajor, Int32(n), Int32(m), a, Int32(n), tau, rest, restSize)
@@ -55,6 +56,8 @@ extension LAPACK {
   public static func pivotedQR<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
+    let least = min(a.shape[0], a.shape[1])
+    try requireMemory("pivotedQR", a, (least, least), workspace: 0)
     let (m, n) = try extents(of: a, "pivotedQR")
     try requireInstalled()
     let routines = T._routines
@@ -71,7 +74,7 @@ extension LAPACK {
     let info = unsafe columns.withPointer { a in
       unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in
         unsafe workspace.with(size) { work, _ in
-          withBLASThreads(threads) {
+          OpenBLAS.enter(threads: threads) {
             let (tau, rest, restSize) = unsafe (work, work + rank, Int32(size - rank))
             let info = unsafe routines.openBLAS!.geqp3(
               columnMajor, Int32(m), Int32(n), a, Int32(m), pivots.baseAddress, tau, rest, restSize)
@@ -97,19 +100,20 @@ extension LAPACK {
   /// triangle of A is read.
   ///
   /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square; `numerical` if
-  ///   it is not positive definite.
+  ///   it is not positive definite; `outOfMemory`.
   /// - Source: LAPACK `?potrf`.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Int = 1) throws -> Tensor<T>
   {
-    let n = try order(of: a, "cholesky")
+    try requireMemory("cholesky", a, (0, 0), workspace: 0)
+    let n = try order(of: a, "cholesky", reading: .lower)
     try requireInstalled()
     let routines = T._routines
     var l = a
     guard n > 0 else { return l }
     let info = unsafe l.withPointer { a in
-      let info = withBLASThreads(threads) {
+      let info = OpenBLAS.enter(threads: threads) {
         unsafe routines.openBLAS!.potrf(columnMajor, code("U"), Int32(n), a, Int32(n))
       }
       for i in 0..<n {
@@ -139,6 +143,7 @@ extension LAPACK {
   public static func lu<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1
   ) throws -> (factors: Tensor<T>, permutation: [Int], isOdd: Bool) {
+    try requireMemory("lu", a, (0, a.shape[1]), workspace: 0)
     let n = try order(of: a, "lu")
     try requireInstalled()
     let routines = T._routines
@@ -151,7 +156,7 @@ extension LAPACK {
     var pivotSpan = pivots.mutableSpan
     let info = unsafe columns.withPointer { a in
       unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in
-        withBLASThreads(threads) {
+        OpenBLAS.enter(threads: threads) {
           unsafe routines.openBLAS!.getrf(
             columnMajor, Int32(n), Int32(n), a, Int32(n), pivots.baseAddress)
         }

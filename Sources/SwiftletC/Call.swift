@@ -56,6 +56,7 @@ private func status(of error: SwiftletError) -> swiftlet_status {
   switch error.code {
   case .badInput, .numerical, .io: SWIFTLET_BAD_INPUT
   case .unsupported: SWIFTLET_UNSUPPORTED
+  case .outOfMemory: SWIFTLET_OUT_OF_MEMORY
   default: SWIFTLET_INTERNAL
   }
 }

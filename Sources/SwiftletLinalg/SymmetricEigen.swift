@@ -7,10 +7,11 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   /// Orthonormal eigenvectors as **columns**, in the order of the values.
   public let vectors: Tensor<T>
 
-  /// Reads the upper triangle only, and computes the `largest` eigenvalues; all by default.
+  /// Reads the upper triangle only, and computes the `largest` eigenvalues; all by default. What is
+  /// below the diagonal may be NaN.
   ///
   /// - Throws: `badInput` for NaN or infinite elements or a matrix that is not square, `numerical`
-  ///   if the iteration stalls, `unsupported` for LAPACK in a build without it.
+  ///   if the iteration stalls, `outOfMemory`, `unsupported` for LAPACK in a build without it.
   /// - Precondition: `1 ≤ largest ≤ n`.
   /// - Complexity: O(n³); for few of the eigenvalues about half of the time.
   /// - Source: LAPACK `?syevd`, `?syevr`; see `docs/linear-algebra.md` for ours.
@@ -46,11 +47,37 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
           matrix, largest: count, threads: threads, workspace: &workspace)
       values.reverse()
     case .swift:
-      try matrix.requireFiniteSquareMatrix("symmetricEigen")
+      try matrix.requireMemory("symmetricEigen", copies: 4)
+      try matrix.requireFiniteSquareMatrix("symmetricEigen", reading: .upper)
       (values, rows) = try SwiftEigen.eigen(matrix, count: count)
     }
     self.values = values
+    try rows.requireMemory("symmetricEigen", copies: 1)
     vectors = Self.columns(rows, reversed: backend == .lapack)
+  }
+
+  /// The eigenvalues of a symmetric matrix alone, in descending order.
+  ///
+  /// - Throws: As ``init(_:largest:backend:threads:)``.
+  /// - Complexity: O(n³), at a fraction of the time that vectors take.
+  /// - Source: LAPACK `?syevd` with job `N`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func values(
+    of matrix: Tensor<T>, backend: LinalgBackend = .automaticForEigenvalues(of: T.self),
+    threads: Int = 1
+  ) throws -> [T] {
+    precondition(matrix.shape.rank == 2, "symmetricEigen needs a matrix, not \(matrix.shape)")
+    switch backend {
+    case .lapack:
+      var workspace = Workspace<T>()
+      return try LAPACK.symmetricEigenvalues(of: matrix, threads: threads, workspace: &workspace)
+        .reversed()
+    case .swift:
+      try matrix.requireMemory("symmetricEigenvalues", copies: 1)
+      try matrix.requireFiniteSquareMatrix("symmetricEigenvalues", reading: .upper)
+      return try SwiftEigen.values(of: matrix)
+    }
   }
 
   /// The rows of a matrix as columns, the last one first if `reversed`.

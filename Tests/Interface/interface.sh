@@ -62,7 +62,15 @@ if grep 'swiftlet\.compress' "$work/printed"; then echo "the library prints by i
 step "fork"
 # shellcheck disable=SC2086
 cc -Wall -Wextra -Werror "$here/fork.c" $flags -lpthread -o "$work/fork"
-timeout 60 "$work/fork" "$model"
+timeout 300 "$work/fork" "$model" "$work/small.onnx" 'fashion-mnist[0..<16]'
+
+step "OpenBLAS's threads are the program's"
+# shellcheck disable=SC2086
+cc -Wall -Wextra -Werror "$here/host.c" $flags -lopenblas -lpthread -o "$work/host"
+timeout 300 "$work/host" "$model" "$work/small.onnx" 'fashion-mnist[0..<16]'
+
+step "without memory: a status, and the process goes on"
+PYTHONPATH=$root/python SWIFTLET_LIBRARY=$library "$python" "$here/memory.py"
 
 step "C++ by CMake"
 cmake -S "$root/examples/CPlusPlus" -B "$work/cxx" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null

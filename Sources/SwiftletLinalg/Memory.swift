@@ -1,0 +1,16 @@
+import SwiftletBLAS
+import SwiftletCore
+
+extension Tensor where Element: BLASElement {
+  /// Makes sure, before a computation with this m×n matrix begins, that there is memory for all that
+  /// it makes: so many copies of the matrix, and squares of min(m, n)² elements.
+  ///
+  /// - Throws: `outOfMemory`.
+  func requireMemory(_ operation: String, copies: Int, squares: Int = 0) throws {
+    let (m, n) = (Double(shape[0]), Double(shape[1]))
+    let least = min(m, n)
+    try MemoryLimit.require(
+      m * n * Double(copies) + least * least * Double(squares) + 128 * (m + n), of: Element.self,
+      for: "\(operation) of \(shape)")
+  }
+}
