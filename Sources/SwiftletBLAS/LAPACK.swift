@@ -132,7 +132,7 @@ public enum LAPACK {
   /// bits, which is enough up to 23 169 singular values. Values alone have no such limit.
   package static func canFindVectors(_ m: Int, _ n: Int) -> Bool {
     // Some more than the minimum, for blocks.
-    least(.gesdd, job: "S", m, n) + 64 * (m + n) <= Int(Int32.max)
+    least(.gesdd, job: "S", m, n) + 192 * min(m, n) <= Int(Int32.max)
   }
 
   // MARK: Shared steps

@@ -116,7 +116,9 @@ extension Matrix where T: BLASElement {
     if leading == columns || rows <= 1 {
       return unsafe Tensor(borrowing: start, [rows, columns])
     }
-    try MemoryLimit.require(Double(rows) * Double(columns), of: T.self, for: "a copy of \(name)")
+    // Whoever works with it makes a copy at least.
+    try MemoryLimit.require(
+      2 * Double(rows) * Double(columns), of: T.self, for: "work on a copy of \(name)")
     var copy = Tensor<T>(zeros: [rows, columns])
     copy.withView { target in
       target.copy(unsafe MatrixView(start, rows: rows, columns: columns, rowStep: leading))

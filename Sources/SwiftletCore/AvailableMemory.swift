@@ -87,7 +87,8 @@ private enum SystemFile {
     return unsafe withUnsafeTemporaryAllocation(byteCount: 8192, alignment: 1) { buffer in
       let count = unsafe read(file, buffer.baseAddress, buffer.count)
       guard count > 0 else { return "" }
-      return unsafe String(decoding: UnsafeRawBufferPointer(rebasing: buffer[..<count]), as: UTF8.self)
+      let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+      return unsafe String(decoding: bytes, as: UTF8.self)
     }
   }
 

@@ -47,7 +47,7 @@ static void *work(void *request) {
 }
 
 /* Computations on two threads, each large enough that most forks meet one. */
-enum { N = 200, COUNT = N * N };
+enum { N = 150, COUNT = N * N };
 static double a64[COUNT];
 static float a32[COUNT];
 
@@ -121,7 +121,7 @@ static int fork_once(void) {
 }
 
 static void *fork_often(void *told) {
-  for (int round = 0; round < 30; round++) *(int *)told += fork_once();
+  for (int round = 0; round < 12; round++) *(int *)told += fork_once();
   return NULL;
 }
 
@@ -143,7 +143,7 @@ static void storm(const struct kind *kind, const struct kind *other) {
     fprintf(stderr, "fork: %s gives another result after forks\n", kind->name);
     exit(1);
   }
-  printf("of 60 forks during %s and %s %d were told\n", kind->name, other->name, told[0] + told[1]);
+  printf("of 24 forks during %s and %s %d were told\n", kind->name, other->name, told[0] + told[1]);
   free(before);
   free(after);
 }

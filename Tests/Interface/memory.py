@@ -14,7 +14,7 @@ import numpy as np
 import swiftlet
 
 RANDOM = np.random.default_rng(1)
-N = 1000
+N = 500
 
 
 def model(count):
@@ -124,8 +124,10 @@ def memory_of_the_machine():
         available = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in file}["MemAvailable"]
     n = int((0.3 * available / 8) ** 0.5)
     a = np.zeros((n, n))
-    for name, body in {"svd": lambda: swiftlet.svd(a), "qr": lambda: swiftlet.qr(np.zeros((2 * n, n))),
-                       "eigh": lambda: swiftlet.eigh(np.zeros((int(1.2 * n), int(1.2 * n))))}.items():
+    larger = np.zeros((int(1.6 * n), int(1.6 * n)))
+    for name, body in {"svd": lambda: swiftlet.svd(a), "qr": lambda: swiftlet.qr(larger),
+                       "eigh": lambda: swiftlet.eigh(larger),
+                       "eigvalsh of a view": lambda: swiftlet.eigvalsh(larger[:, :-1][1:])}.items():
         message = expect_error(name, body)
         assert "available" in message or "does not give" in message, message
     works()

@@ -55,7 +55,9 @@ import Testing
       Node("Sum", name: "s", inputs: (0..<count).map { "v\($0)" }, outputs: ["y"]))
     graph.initializers = ["n": .int64(Tensor([1], [1 << 28]))]
     graph.outputs = [ValueInfo("y", .float32, [.symbolic("")])]
-    expectRefusal("values of the run", [.outOfMemory]) { _ = try Plan(graph).run([:], ExecutionContext()) }
+    expectRefusal("values of the run", [.outOfMemory]) {
+      _ = try Plan(graph).run([:], ExecutionContext())
+    }
   }
 
   /// A condition inside of a condition …, known or not before the run.
