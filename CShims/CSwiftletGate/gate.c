@@ -3,7 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
 #include <time.h>
 
 static int (*get_threads)(void);
@@ -18,6 +19,11 @@ static _Alignas(64) atomic_int forks;
 
 /* Guarded by `changing`: the number of threads to put back, and what we set. */
 static int found, ours;
+
+/* How many were inside at the same time, and how many threads OpenBLAS used for one of them: it keeps a buffer
+ * for each from then on. `widest` is guarded by `turn`. */
+static atomic_ulong most;
+static int widest = 1;
 
 /* How many pairs the thread is inside of. A signal may interrupt a call, and its handler fork. */
 static _Thread_local int depth;
@@ -37,6 +43,25 @@ static void hesitate(int *rounds) {
     struct timespec pause = {0, 100000};
     nanosleep(&pause, NULL);
   }
+}
+
+bool swl_gate_has_room(int buffers) {
+  /* 128 MB for a buffer, and what a thread needs besides: a stack, and an arena of malloc's. */
+  size_t size = (size_t)buffers * (256UL << 20);
+  void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return false;
+  munmap(start, size);
+  return true;
+}
+
+/* Whether one more than `count` may enter: where there is no memory for another buffer, one has to leave
+ * before. */
+static bool may_join(unsigned long count) {
+  unsigned long known = atomic_load_explicit(&most, memory_order_relaxed);
+  if (count < known) return true;
+  if (!swl_gate_has_room(1)) return false;
+  atomic_compare_exchange_strong(&most, &known, count + 1);
+  return true;
 }
 
 /* Sets the number of threads. If it is not what we left, the program around us has changed its mind. */
@@ -80,6 +105,8 @@ void swl_gate_enter(void) {
       }
       atomic_store_explicit(&inside, forking ? 0 : 1, memory_order_release);
       if (!forking) return;
+    } else if (!may_join(count)) {
+      hesitate(&rounds);
     } else if (atomic_compare_exchange_weak(&inside, &count, count + 1)) {
       if (atomic_load(&forks) == 0) return;
       leave();
@@ -105,6 +132,13 @@ static void change(int threads) {
 
 void swl_gate_enter_wide(int threads) {
   pthread_mutex_lock(&turn);
+  if (threads > widest) {
+    if (swl_gate_has_room(threads - widest)) {
+      widest = threads;
+    } else {
+      threads = widest;
+    }
+  }
   swl_gate_enter();
   change(threads);
 }

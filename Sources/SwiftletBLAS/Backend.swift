@@ -24,6 +24,11 @@ public struct Backend: Sendable {
     #if PureSwift
       (verdicts, replacementReason) = ([], "this build has no OpenBLAS")
     #else
+      guard OpenBLAS.hasRoom else {
+        (verdicts, replacementReason) = ([], "the system has no memory for OpenBLAS's buffers")
+        usesOpenBLAS = false
+        return
+      }
       verdicts = SelfCheck.run(.installed)
       let failed = verdicts.filter { !$0.passed }
       for verdict in failed {

@@ -125,6 +125,8 @@ struct OpenBLASRoutines<T: FloatElement>: Sendable {
     static let configuration = unsafe String(cString: openblas_get_config())
       .split(separator: " ").joined(separator: " ")
     static let core = unsafe String(cString: openblas_get_corename())
+    /// Whether there is memory for the buffer that it cannot work without.
+    static var hasRoom: Bool { swl_gate_has_room(1) }
 
     private static let gate: Void = swl_gate_install(
       { openblas_get_num_threads() }, { openblas_set_num_threads($0) })

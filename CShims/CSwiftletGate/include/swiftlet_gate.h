@@ -5,6 +5,12 @@
  * it back. A fork waits until all of ours are out: OpenBLAS ends its threads then, and what they were working
  * on would wait for them for ever. */
 #pragma once
+#include <stdbool.h>
+
+/* Whether the system has memory for so many of the buffers that OpenBLAS keeps for each thread inside: where it
+ * has none, OpenBLAS waits for ever. One must be there before anyone enters; the gate sees to the others, and
+ * lets fewer threads in where they are not to be had. */
+bool swl_gate_has_room(int buffers);
 
 /* Tells how OpenBLAS says and changes its number of threads. Once, before anyone enters, and after OpenBLAS
  * was loaded: what is told of a fork last hears of it first. */
