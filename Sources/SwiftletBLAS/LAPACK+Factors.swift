@@ -13,7 +13,12 @@ extension LAPACK {
   public static func qr<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>) {
-    try requireMemory("qr", a, (a.shape[1], min(a.shape[0], a.shape[1])), workspace: 0)
+    // Up to so many reflectors are applied one by one.
+    let least = min(a.shape[0], a.shape[1])
+    let block = least > 32 ? 64 : 1
+    try requireMemory(
+      "qr", a, (least < a.shape[1] ? least : 0, least),
+      workspace: Double(block) * Double(a.shape[1]))
     let (m, n) = try extents(of: a, "qr")
     try requireInstalled()
     let routines = T._routines
@@ -22,7 +27,7 @@ extension LAPACK {
     guard rank > 0 else { return (Tensor(zeros: [m, 0]), r) }
     var factored = a
     // To LAPACK the matrix has n rows: it asks for n elements at least, and for more in blocks.
-    let size = min(64 * n, Int(Int32.max)) + rank
+    let size = min(block * n, Int(Int32.max)) + rank
     // Q comes out in the first r columns; what is left of the rows is cut off below.
     let info = unsafe factored.withPointer { a in
       unsafe workspace.with(size) { work, _ in
@@ -57,7 +62,7 @@ extension LAPACK {
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
     let least = min(a.shape[0], a.shape[1])
-    try requireMemory("pivotedQR", a, (least, least), workspace: 0)
+    try requireMemory("pivotedQR", a, (least, least), workspace: 34 * Double(a.shape[1]))
     let (m, n) = try extents(of: a, "pivotedQR")
     try requireInstalled()
     let routines = T._routines

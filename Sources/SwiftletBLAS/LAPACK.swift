@@ -156,7 +156,7 @@ public enum LAPACK {
     let (m, n) = (Double(a.shape[0]), Double(a.shape[1]))
     let copies = a.isContiguous ? m * n : 2 * m * n
     try MemoryLimit.require(
-      copies + m * Double(factors.left) + n * Double(factors.right) + workspace + 64 * (m + n),
+      copies + m * Double(factors.left) + n * Double(factors.right) + workspace + 192 * min(m, n),
       of: T.self, for: "\(operation) of \(a.shape)")
   }
 

@@ -8,9 +8,11 @@ extension Tensor where Element: BLASElement {
   /// - Throws: `outOfMemory`.
   func requireMemory(_ operation: String, copies: Int, squares: Int = 0) throws {
     let (m, n) = (Double(shape[0]), Double(shape[1]))
-    let least = min(m, n)
+    let (least, longer) = (min(m, n), max(m, n))
+    // Reflectors are gathered in panels.
+    let panels = 4 * min(least, 32) * longer
     try MemoryLimit.require(
-      m * n * Double(copies) + least * least * Double(squares) + 128 * (m + n), of: Element.self,
+      m * n * Double(copies) + least * least * Double(squares) + panels, of: Element.self,
       for: "\(operation) of \(shape)")
   }
 }

@@ -9,7 +9,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-PREFIX=$work/prefix DESTDIR='' sh "$root/Packaging/install.sh" "$linked"
+# Where the loader does not search, installing says what to do; into a package, it says nothing.
+PREFIX=$work/prefix DESTDIR='' sh "$root/Packaging/install.sh" "$linked" > "$work/said"
+grep -q "LD_LIBRARY_PATH=$work/prefix/lib" "$work/said"
+[ -z "$(PREFIX=/usr/local DESTDIR=$work/stage sh "$root/Packaging/install.sh" "$linked")" ]
 library=$(realpath "$work/prefix/lib/libswiftlet.so")
 export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig LD_LIBRARY_PATH=$work/prefix/lib
 python=${PYTHON:-/usr/bin/python3}

@@ -108,10 +108,15 @@ def limit_of_the_system(megabytes=40):
     """The address space ends a little above what is in use."""
     cases = calls(4000)
     works()
+    a, one, several = RANDOM.normal(size=(400, 400)), np.empty((400, 400)), np.empty((400, 400))
+    swiftlet.gemm(a, a, out=one, threads=1)
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * os.sysconf("SC_PAGESIZE")
     limit = used + (megabytes << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # OpenBLAS wants 128 MB for each thread that is inside at once: they go in one after the other.
+    swiftlet.gemm(a, a, out=several, threads=3)
+    np.testing.assert_allclose(several, one)
     for name, body in cases.items():
         # Numpy makes the arrays for the factors, and may be the first that finds no memory.
         expect_error(name, body, MemoryError)
