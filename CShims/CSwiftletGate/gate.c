@@ -46,9 +46,10 @@ static void hesitate(int *rounds) {
 }
 
 bool swl_gate_has_room(int buffers) {
-  /* 128 MB for a buffer, and what a thread needs besides: a stack, and an arena of malloc's. */
+  /* 128 MB for a buffer, and what a thread needs besides: a stack, and an arena of malloc's. Most of it is
+   * never touched: it is addresses that may be missing. */
   size_t size = (size_t)buffers * (256UL << 20);
-  void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) return false;
   munmap(start, size);
   return true;
