@@ -4,13 +4,28 @@ package import SwiftletCore
 package enum Triangle: Sendable { case upper, lower }
 
 extension Tensor where Element: BLASElement {
-  /// - Precondition: Rank 2.
-  /// - Throws: `badInput` for NaN or infinite elements.
+  /// - Throws: `badInput` for another rank than 2.
+  package func requireMatrix(_ operation: String) throws {
+    guard shape.rank == 2 else {
+      throw SwiftletError(.badInput, "a tensor of shape \(shape) is not a matrix", at: operation)
+    }
+  }
+
+  /// The elements in row-major order.
+  ///
+  /// - Throws: `outOfMemory`.
+  private func packed(_ operation: String) throws -> Tensor {
+    if isContiguous { return self }
+    try MemoryLimit.require(Double(count), of: Element.self, for: "\(operation) of \(shape)")
+    return contiguous()
+  }
+
+  /// - Throws: `badInput` for another rank than 2, or NaN or infinite elements.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   package func requireFiniteMatrix(_ operation: String) throws {
-    precondition(shape.rank == 2, "\(operation) needs a matrix, not \(shape)")
-    let packed = contiguous()
+    try requireMatrix(operation)
+    let packed = try packed(operation)
     // A finite sum of squares has finite terms; only large elements need a closer look.
     let squares = unsafe packed.span.withUnsafeBufferPointer {
       guard let start = $0.baseAddress else { return Element(0) }
@@ -19,22 +34,22 @@ extension Tensor where Element: BLASElement {
     guard squares.isFinite || packed.isFinite else { throw notFinite }
   }
 
-  /// The order of a square matrix. With a triangle, what is in the other one does not matter.
+  /// As ``requireFiniteMatrix(_:)``, for a square matrix. With a triangle, what is in the other one does
+  /// not matter.
   ///
-  /// - Precondition: Rank 2.
-  /// - Throws: `badInput` if the matrix is not square, or for NaN or infinite elements.
+  /// - Throws: `badInput` if this is no square matrix, or for NaN or infinite elements.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   package func requireFiniteSquareMatrix(
     _ operation: String, reading triangle: Triangle? = nil
   ) throws {
-    precondition(shape.rank == 2, "\(operation) needs a matrix, not \(shape)")
+    try requireMatrix(operation)
     let n = shape[0]
     guard n == shape[1] else {
       throw SwiftletError(.badInput, "a \(shape) matrix is not square", at: operation)
     }
     guard let triangle else { return try requireFiniteMatrix(operation) }
-    let packed = contiguous()
+    let packed = try packed(operation)
     let elements = packed.span
     for row in 0..<n {
       let columns = triangle == .upper ? row..<n : 0..<row + 1

@@ -14,6 +14,7 @@ extension LAPACK {
   public static func symmetricEigen<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (values: [T], vectors: Tensor<T>) {
+    try a.requireMatrix("symmetricEigen")
     let n = a.shape[0]
     // Asked for the size, the routine would answer in the element type: a `Float` rounds it down
     // from 2895×2895 on, and then the routine refuses what it asked for.
@@ -41,6 +42,7 @@ extension LAPACK {
   public static func symmetricEigenvalues<T: BLASElement>(
     of a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> [T] {
+    try a.requireMatrix("symmetricEigenvalues")
     try requireMemory("symmetricEigenvalues", a, (0, 0), workspace: 0)
     var work = a
     // The documented minimum, and space for blocks.
@@ -76,7 +78,7 @@ extension LAPACK {
 
   /// The `count` largest eigenvalues, ascending, and their vectors as rows; otherwise as above.
   ///
-  /// - Precondition: `1 ≤ count ≤ n`.
+  /// - Throws: `badInput` also unless `1 ≤ count ≤ n`.
   /// - Complexity: O(n³) to reduce the matrix, O(n²·count) for the vectors.
   /// - Source: LAPACK `?syevr` (relatively robust representations).
   @specialized(where T == Float)
@@ -84,9 +86,12 @@ extension LAPACK {
   public static func symmetricEigen<T: BLASElement>(
     _ a: Tensor<T>, largest count: Int, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (values: [T], vectors: Tensor<T>) {
-    try requireMemory("symmetricEigen", a, (0, count), workspace: 0)
+    try a.requireMatrix("symmetricEigen")
+    try requireMemory("symmetricEigen", a, (0, max(0, count)), workspace: 0)
     let n = try order(of: a, "symmetricEigen", reading: .upper)
-    precondition(1...max(1, n) ~= count && n > 0, "\(count) eigenvalues of a \(n)×\(n) matrix")
+    guard count >= 1, count <= n else {
+      throw SwiftletError(.badInput, "\(count) eigenvalues of a \(n)×\(n) matrix")
+    }
     try requireInstalled()
     let routines = T._routines
     var work = a

@@ -3,24 +3,30 @@ public import SwiftletCore
 extension LAPACK {
   /// The thin QR factorisation A = Q · R of an m×n matrix: Q m×r, R r×n, r = min(m, n).
   ///
-  /// The transpose that LAPACK sees is factored as L · Q, which is this.
+  /// Of a wide matrix the transpose that LAPACK sees is factored as L · Q, which is this. A tall one
+  /// is transposed first: L · Q of few long rows takes more than twice as long as Q · R of few long
+  /// columns.
   ///
   /// - Throws: `badInput` for NaN or infinite elements.
-  /// - Complexity: O(m·n·r) time; workspace 64·n elements.
-  /// - Source: LAPACK `?gelqf`, `?orglq`.
+  /// - Complexity: O(m·n·r) time; workspace 64·n elements, and two transposed copies of a tall matrix.
+  /// - Source: LAPACK `?gelqf`, `?orglq`; `?geqrf`, `?orgqr`.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func qr<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>) {
-    // Up to so many reflectors are applied one by one.
+    try a.requireMatrix("qr")
     let least = min(a.shape[0], a.shape[1])
+    // Up to so many reflectors are applied one by one.
     let block = least > 32 ? 64 : 1
     try requireMemory(
-      "qr", a, (least < a.shape[1] ? least : 0, least),
-      workspace: Double(block) * Double(a.shape[1]))
+      "qr", a, (least, least), workspace: Double(block) * Double(a.shape[1]))
     let (m, n) = try extents(of: a, "qr")
     try requireInstalled()
+    guard m <= n else {
+      let (q, r, _) = try columnQR(a, isPivoted: false, threads, &workspace)
+      return (q, r)
+    }
     let routines = T._routines
     let rank = min(m, n)
     var r = Tensor<T>(zeros: [rank, n])
@@ -61,28 +67,44 @@ extension LAPACK {
   public static func pivotedQR<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
+    try a.requireMatrix("pivotedQR")
     let least = min(a.shape[0], a.shape[1])
     try requireMemory("pivotedQR", a, (least, least), workspace: 34 * Double(a.shape[1]))
-    let (m, n) = try extents(of: a, "pivotedQR")
+    _ = try extents(of: a, "pivotedQR")
     try requireInstalled()
+    return try columnQR(a, isPivoted: true, threads, &workspace)
+  }
+
+  /// Q · R = A, or A · P, of the columns of A as LAPACK means them.
+  private static func columnQR<T: BLASElement>(
+    _ a: Tensor<T>, isPivoted: Bool, _ threads: Int, _ workspace: inout Workspace<T>
+  ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
     let routines = T._routines
+    let (m, n) = (a.shape[0], a.shape[1])
     let rank = min(m, n)
     var r = Tensor<T>(zeros: [rank, n])
     guard rank > 0 else { return (Tensor(zeros: [m, 0]), r, Array(0..<n)) }
-    // Columns of A have to change places, so that LAPACK must see A itself.
     var columns = Tensor<T>(uninitialized: [n, m])
     var source = a
     columns.withView { target in source.withView { target.copy($0.transposed) } }
-    var pivots = [Int32](repeating: 0, count: n)
-    let size = try count(max(3 * n + 1, 2 * n + 32 * (n + 1)), "geqp3 of \(m)×\(n)") + rank
+    // Without pivots columns stay where they are.
+    var pivots = isPivoted ? [Int32](repeating: 0, count: n) : (1...Int32(n)).map { $0 }
+    let name = isPivoted ? "geqp3" : "geqrf"
+    let least = isPivoted ? max(3 * n + 1, 2 * n + 32 * (n + 1)) : 64 * n
+    let size = try count(least, "\(name) of \(m)×\(n)") + rank
     var pivotSpan = pivots.mutableSpan
     let info = unsafe columns.withPointer { a in
       unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in
         unsafe workspace.with(size) { work, _ in
           OpenBLAS.enter(threads: threads) {
             let (tau, rest, restSize) = unsafe (work, work + rank, Int32(size - rank))
-            let info = unsafe routines.openBLAS!.geqp3(
-              columnMajor, Int32(m), Int32(n), a, Int32(m), pivots.baseAddress, tau, rest, restSize)
+            let info =
+              unsafe isPivoted
+              ? routines.openBLAS!.geqp3(
+                columnMajor, Int32(m), Int32(n), a, Int32(m), pivots.baseAddress, tau, rest,
+                restSize)
+              : routines.openBLAS!.geqrf(
+                columnMajor, Int32(m), Int32(n), a, Int32(m), tau, rest, restSize)
             guard info == 0 else { return info }
             unsafe r.withPointer { r in
               for i in 0..<rank {
@@ -95,7 +117,7 @@ extension LAPACK {
         }
       }
     }
-    try check(info, "geqp3", T.self, "\(m)×\(n)")
+    try check(info, name, T.self, "\(m)×\(n)")
     var q = Tensor<T>(uninitialized: [m, rank])
     q.withView { q in columns.withView { q.copy($0.rowBlock(0..<rank).transposed) } }
     return (q, r, pivots.map { Int($0) - 1 })
@@ -111,6 +133,7 @@ extension LAPACK {
   @specialized(where T == Double)
   public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Int = 1) throws -> Tensor<T>
   {
+    try a.requireMatrix("cholesky")
     try requireMemory("cholesky", a, (0, 0), workspace: 0)
     let n = try order(of: a, "cholesky", reading: .lower)
     try requireInstalled()
@@ -148,6 +171,7 @@ extension LAPACK {
   public static func lu<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1
   ) throws -> (factors: Tensor<T>, permutation: [Int], isOdd: Bool) {
+    try a.requireMatrix("lu")
     try requireMemory("lu", a, (0, a.shape[1]), workspace: 0)
     let n = try order(of: a, "lu")
     try requireInstalled()

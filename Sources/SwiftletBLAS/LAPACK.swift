@@ -31,12 +31,15 @@ public enum LAPACK {
     _ a: Tensor<T>, full: Bool = false, driver: SVDDriver = .gesdd, threads: Int = 1,
     workspace: inout Workspace<T>
   ) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>) {
-    let rank = min(a.shape[0], a.shape[1])
-    try requireMemory(
-      "svd", a, full ? (a.shape[0], a.shape[1]) : (rank, rank),
-      workspace: driver == .gesdd ? 4 * Double(rank) * Double(rank) : 0)
-    let (m, n) = try extents(of: a, "svd")
+    try a.requireMatrix("svd")
+    let (m, n) = (a.shape[0], a.shape[1])
+    let rank = min(m, n)
     let (left, right) = full ? (m, n) : (rank, rank)
+    // A tall matrix is transposed, and so are its factors.
+    try requireMemory(
+      "svd", a, m > n ? (2 * left + n, 2 * right) : (left, right),
+      workspace: driver == .gesdd ? 4 * Double(rank) * Double(rank) : 0)
+    _ = try extents(of: a, "svd")
     var u = Tensor<T>(uninitialized: [m, left])
     var vt = Tensor<T>(uninitialized: [right, n])
     var s = [T](repeating: 0, count: rank)
@@ -44,6 +47,17 @@ public enum LAPACK {
       u.withView { $0.setIdentity() }
       vt.withView { $0.setIdentity() }
       return (u, s, vt)
+    }
+    if m > n {
+      // As it lies, LAPACK would see a wide matrix and begin with L · Q of it, which takes more than
+      // twice as long as the Q · R that it begins with for a tall one.
+      var (source, flipped) = (a, Tensor<T>(uninitialized: [n, m]))
+      flipped.withView { flipped in source.withView { flipped.copy($0.transposed) } }
+      var (v, values, ut) = try svd(
+        flipped, full: full, driver: driver, threads: threads, workspace: &workspace)
+      u.withView { u in ut.withView { u.copy($0.transposed) } }
+      vt.withView { vt in v.withView { vt.copy($0.transposed) } }
+      return (u, values, vt)
     }
     // Column-major n×m: its left factor is our Vᵀ (as columns), its right one our U.
     try call(driver, job: full ? "A" : "S", m, n, a, &s, &vt, n, &u, left, threads, &workspace)
@@ -59,6 +73,7 @@ public enum LAPACK {
   public static func singularValues<T: BLASElement>(
     of a: Tensor<T>, driver: SVDDriver = .gesdd, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> [T] {
+    try a.requireMatrix("singularValues")
     try requireMemory("singularValues", a, (0, 0), workspace: 0)
     let (m, n) = try extents(of: a, "singularValues")
     var s = [T](repeating: 0, count: min(m, n))
@@ -152,7 +167,6 @@ public enum LAPACK {
   static func requireMemory<T: BLASElement>(
     _ operation: String, _ a: Tensor<T>, _ factors: (left: Int, right: Int), workspace: Double
   ) throws {
-    precondition(a.shape.rank == 2, "\(operation) needs a matrix, not \(a.shape)")
     let (m, n) = (Double(a.shape[0]), Double(a.shape[1]))
     let copies = a.isContiguous ? m * n : 2 * m * n
     try MemoryLimit.require(

@@ -197,6 +197,13 @@ extension MatrixView {
     }
   }
 
+  /// Row i becomes row `order[i]` of a matrix as wide.
+  package func copyRows(_ order: [Int], of source: MatrixView) {
+    for (row, origin) in order.enumerated() {
+      rowBlock(row..<row + 1).copy(source.rowBlock(origin..<origin + 1))
+    }
+  }
+
   /// Copies by way of a small tile, so that every line of the cache is read and written once: rows
   /// a power of two apart would push each other out.
   @specialized(where T == Float)
@@ -223,6 +230,15 @@ extension MatrixView {
         }
       }
     }
+  }
+
+  /// The largest magnitude of an element; 0 of none.
+  @inlinable package var largestMagnitude: T {
+    var largest: T = 0
+    for i in 0..<rows {
+      for j in 0..<columns { largest = max(largest, abs(self[i, j])) }
+    }
+    return largest
   }
 
   /// Ones on the diagonal, zeros elsewhere.

@@ -12,7 +12,7 @@ struct EigCommand: ParsableCommand {
         swiftlet eig --size 500 --compare
 
       Test ratios are LAPACK's: errors in units of what rounding explains, at most 30 for a correct \
-      result.
+      result. A larger one is marked with !, and the exit code is 2.
       """)
 
   enum Method: String, ExpressibleByArgument, CaseIterable { case syevd, swift }
@@ -120,7 +120,12 @@ struct EigCommand: ParsableCommand {
       reconstructionRatio: eigen.values.count == a.shape[0] ? ratios.reconstruction : nil,
       orthogonalityRatio: ratios.orthogonality, files: try write(eigen))
     try draw(report.eigenvalues)
-    if common.json { return try Console.json(report) }
+    if common.json { try Console.json(report) } else { show(report) }
+    try Verdict.check(
+      [report.reconstructionRatio, report.orthogonalityRatio], of: report.method)
+  }
+
+  private func show(_ report: Report) {
     let shown = report.eigenvalues.prefix(10).map { scientific($0) }.joined(separator: " ")
     var lines = [
       "\(report.order)×\(report.order) \(report.dtype), \(report.method), "
@@ -130,8 +135,8 @@ struct EigCommand: ParsableCommand {
     ]
     if let ratio = report.reconstructionRatio {
       lines.append(
-        "test ratios: reconstruction \(fixed(ratio, 4)), "
-          + "orthogonality \(fixed(report.orthogonalityRatio, 4)) (at most 30)")
+        "test ratios: reconstruction \(Verdict.text(ratio)), "
+          + "orthogonality \(Verdict.text(report.orthogonalityRatio)) (at most 30)")
     }
     print((lines + report.files).joined(separator: "\n"))
   }
@@ -171,11 +176,13 @@ struct EigCommand: ParsableCommand {
   private struct Comparison: Encodable {
     struct Row: Encodable {
       let method: String
-      let time: Race.Result
-      let reconstructionRatio: Double?
-      let orthogonalityRatio: Double
-      /// Of the eigenvalues to those of the first method, relative to the largest.
-      let largestDifference: Double
+      /// Why there is no result; the rest is empty then.
+      var failure: String?
+      var time: Race.Result?
+      var reconstructionRatio: Double?
+      var orthogonalityRatio: Double?
+      /// Of the eigenvalues to those of the first method that has some, relative to the largest.
+      var largestDifference: Double?
     }
 
     let order: Int
@@ -192,16 +199,22 @@ struct EigCommand: ParsableCommand {
       backends.indices.map { index in
         (name(backends[index]), { results[index] = try eigen(a, backends[index]) })
       }, seconds: seconds)
-    let reference = results[0]!.values.map { Double($0) }
+    let reference = results.lazy.compactMap { $0 }.first?.values.map { Double($0) } ?? []
     let scale = reference.reduce(0) { max($0, abs($1)) }
     let rows = backends.indices.map { index -> Comparison.Row in
+      let time: Race.Result
+      switch times[index] {
+      case .success(let result): time = result
+      case .failure(let error):
+        return Comparison.Row(method: name(backends[index]), failure: error.description)
+      }
       let eigen = results[index]!
       let ratios = eigen.testRatios(a)
       let difference = zip(reference, eigen.values).reduce(0.0) {
         max($0, abs($1.0 - Double($1.1)))
       }
       return Comparison.Row(
-        method: name(backends[index]), time: times[index],
+        method: name(backends[index]), time: time,
         reconstructionRatio: largest == nil ? ratios.reconstruction : nil,
         orthogonalityRatio: ratios.orthogonality,
         largestDifference: scale > 0 ? difference / scale : 0)
@@ -210,18 +223,29 @@ struct EigCommand: ParsableCommand {
     let comparison = Comparison(
       order: a.shape[0], dtype: a.dtypeName, cpu: CPU.model,
       blas: "\(Backend.current.name) \(Backend.core)", threads: common.pool.count, methods: rows)
-    if common.json { return try Console.json(comparison) }
+    if common.json { try Console.json(comparison) } else { show(comparison) }
+    try Verdict.check(
+      rows.map { ($0.method, $0.failure, [$0.reconstructionRatio, $0.orthogonalityRatio]) })
+  }
+
+  private func show(_ comparison: Comparison) {
     Console.say("\(CPU.model), \(comparison.blas), \(comparison.threads) thread(s)")
+    let rows = comparison.methods.map { row -> [String] in
+      guard let time = row.time else {
+        return [row.method, "failed"] + [String](repeating: "-", count: 5)
+      }
+      return [
+        row.method, fixed(time.medianMs, 3), fixed(time.fastestMs, 3), fixed(time.slowestMs, 3),
+        row.reconstructionRatio.map(Verdict.text) ?? "-",
+        row.orthogonalityRatio.map(Verdict.text) ?? "-",
+        row.largestDifference.map(scientific) ?? "-",
+      ]
+    }
+    print("\(comparison.order)×\(comparison.order) \(comparison.dtype)")
     print(
-      "\(comparison.order)×\(comparison.order) \(comparison.dtype)\n"
-        + table(
-          [["method", "median ms", "fastest", "slowest", "A−VΛVᵀ", "I−VᵀV", "max Δλ/|λ₁|"]]
-            + rows.map {
-              [
-                $0.method, fixed($0.time.medianMs, 3), fixed($0.time.fastestMs, 3),
-                fixed($0.time.slowestMs, 3), $0.reconstructionRatio.map { fixed($0, 4) } ?? "-",
-                fixed($0.orthogonalityRatio, 4), scientific($0.largestDifference),
-              ]
-            }))
+      table(
+        [["method", "median ms", "fastest", "slowest", "A−VΛVᵀ", "I−VᵀV", "max Δλ/|λ₁|"]] + rows))
+    let ratios = comparison.methods.flatMap { [$0.reconstructionRatio, $0.orthogonalityRatio] }
+    if let legend = Verdict.legend(ratios) { print(legend) }
   }
 }

@@ -178,11 +178,8 @@ func fixed(_ value: Double, _ decimals: Int) -> String {
 /// A number with four significant digits, as in 1.234e-05.
 func scientific(_ value: Double) -> String {
   guard value != 0, value.isFinite else { return "\(value)" }
-  var exponent = 0
-  var digits = abs(value)
-  while digits >= 10 { (digits, exponent) = (digits / 10, exponent + 1) }
-  while digits < 1 { (digits, exponent) = (digits * 10, exponent - 1) }
-  let text = fixed(value < 0 ? -digits : digits, 3)
+  let (digits, exponent) = ReportNumber.decimal(value, decimals: 3)
+  let text = fixed(digits, 3)
   return exponent == 0 ? text : "\(text)e\(exponent)"
 }
 

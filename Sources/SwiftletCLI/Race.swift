@@ -15,25 +15,36 @@ enum Race {
     }
   }
 
+  /// A candidate that fails is timed no further; the others go on.
+  ///
   /// - Parameter seconds: The time that one candidate gets; a slow one runs once all the same.
+  /// - Returns: The times of each candidate, or its error.
   static func run(
     _ candidates: [(name: String, body: () throws -> Void)], seconds: Double
-  ) throws -> [Result] {
+  ) throws -> [Swift.Result<Result, SwiftletError>] {
     var times = [[Double]](repeating: [], count: candidates.count)
+    var failures = [SwiftletError?](repeating: nil, count: candidates.count)
     var isRunning = true
     while isRunning {
       isRunning = false
-      for (index, candidate) in candidates.enumerated() {
+      for (index, candidate) in candidates.enumerated() where failures[index] == nil {
         let spent = times[index].reduce(0, +)
         guard times[index].isEmpty || spent < seconds && times[index].count < 101 else { continue }
         try Console.progress(
           Progress("timing \(candidate.name)", completed: times[index].count))
-        let elapsed = try ContinuousClock().measure(candidate.body).components
-        times[index].append(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
-        isRunning = true
+        do {
+          let elapsed = try ContinuousClock().measure(candidate.body).components
+          times[index].append(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+          isRunning = true
+        } catch let error as SwiftletError {
+          failures[index] = error
+        }
       }
     }
-    // The first run has warmed up the caches, where there was time for more.
-    return times.map { Result($0.count > 1 ? Array($0.dropFirst()) : $0) }
+    return zip(times, failures).map { times, failure in
+      // The first run has warmed up the caches, where there was time for more.
+      failure.map { .failure($0) }
+        ?? .success(Result(times.count > 1 ? Array(times.dropFirst()) : times))
+    }
   }
 }

@@ -14,7 +14,7 @@ struct SVDCommand: ParsableCommand {
         swiftlet svd --size 1000x400 --compare
 
       Test ratios are LAPACK's: errors in units of what rounding explains, at most 30 for a correct \
-      result.
+      result. A larger one is marked with !, and the exit code is 2.
       """)
 
   enum Method: String, ExpressibleByArgument, CaseIterable {
@@ -132,8 +132,9 @@ struct SVDCommand: ParsableCommand {
       predictedFullSeconds: prediction?.fullSeconds,
       predictedRandomizedSeconds: prediction?.randomizedSeconds, files: try write(svd))
     try draw(report.singularValues)
-    if common.json { return try Console.json(report) }
-    print(text(report))
+    if common.json { try Console.json(report) } else { print(text(report)) }
+    try Verdict.check(
+      [report.reconstructionRatio, report.orthogonalityRatio], of: report.method)
   }
 
   private func compute<T: BLASElement>(
@@ -152,7 +153,7 @@ struct SVDCommand: ParsableCommand {
     let whole = try SVD(
       a, method: method.flatMap { SVD<T>.Method(rawValue: $0.rawValue) } ?? .automatic,
       threads: common.pool.count)
-    return (rank.map(whole.truncated(to:)) ?? whole, nil, nil, false)
+    return (try rank.map(whole.truncated(to:)) ?? whole, nil, nil, false)
   }
 
   private func write<T: BLASElement>(_ svd: SVD<T>) throws -> [String] {
@@ -184,8 +185,8 @@ struct SVDCommand: ParsableCommand {
     lines.append("relative error \(scientific(report.relativeError))")
     if let ratio = report.reconstructionRatio {
       lines.append(
-        "test ratios: reconstruction \(fixed(ratio, 4)), "
-          + "orthogonality \(fixed(report.orthogonalityRatio, 4)) (at most 30)")
+        "test ratios: reconstruction \(Verdict.text(ratio)), "
+          + "orthogonality \(Verdict.text(report.orthogonalityRatio)) (at most 30)")
     }
     return (lines + report.files).joined(separator: "\n")
   }
@@ -212,13 +213,15 @@ struct SVDCommand: ParsableCommand {
   private struct Comparison: Encodable {
     struct Row: Encodable {
       let method: String
-      let rank: Int
-      let time: Race.Result
+      /// Why there is no result; the rest is empty then.
+      var failure: String?
+      var rank: Int?
+      var time: Race.Result?
       /// Empty for methods that find a part only.
-      let reconstructionRatio: Double?
-      let orthogonalityRatio: Double
-      /// Of the singular values to those of the first method, relative to the largest.
-      let largestDifference: Double
+      var reconstructionRatio: Double?
+      var orthogonalityRatio: Double?
+      /// Of the singular values to those of the first method that has some, relative to the largest.
+      var largestDifference: Double?
     }
 
     let rows, columns: Int
@@ -245,15 +248,21 @@ struct SVDCommand: ParsableCommand {
       candidates.indices.map { index in
         (candidates[index].name, { results[index] = try candidates[index].compute() })
       }, seconds: seconds)
-    let reference = results[0]!.singularValues
+    let reference = results.lazy.compactMap { $0 }.first?.singularValues ?? []
     let rows = candidates.indices.map { index -> Comparison.Row in
+      let name = candidates[index].name
+      let time: Race.Result
+      switch times[index] {
+      case .success(let result): time = result
+      case .failure(let error): return Comparison.Row(method: name, failure: error.description)
+      }
       let svd = results[index]!
       let ratios = svd.testRatios(a)
       let difference = zip(reference, svd.singularValues).reduce(0.0) {
         max($0, abs(Double($1.0) - Double($1.1)))
       }
       return Comparison.Row(
-        method: candidates[index].name, rank: svd.singularValues.count, time: times[index],
+        method: name, rank: svd.singularValues.count, time: time,
         reconstructionRatio: candidates[index].isPart ? nil : ratios.reconstruction,
         orthogonalityRatio: ratios.orthogonality,
         largestDifference: reference[0] > 0 ? difference / Double(reference[0]) : 0)
@@ -262,18 +271,36 @@ struct SVDCommand: ParsableCommand {
     let comparison = Comparison(
       rows: m, columns: n, dtype: a.dtypeName, cpu: CPU.model,
       blas: "\(Backend.current.name) \(Backend.core)", threads: threads, methods: rows)
-    if common.json { return try Console.json(comparison) }
-    Console.say("\(CPU.model), \(comparison.blas), \(threads) thread(s)")
+    if common.json { try Console.json(comparison) } else { show(comparison) }
+    // Half of the digits is all that the eigenvalues of AᵀA promise.
+    try Verdict.check(
+      rows.map { row in
+        let promised =
+          row.method == "gram" ? [] : [row.reconstructionRatio, row.orthogonalityRatio]
+        return (row.method, row.failure, promised)
+      })
+  }
+
+  private func show(_ comparison: Comparison) {
+    Console.say("\(CPU.model), \(comparison.blas), \(comparison.threads) thread(s)")
+    let rows = comparison.methods.map { row -> [String] in
+      guard let time = row.time else {
+        return [row.method, "-", "failed"] + [String](repeating: "-", count: 5)
+      }
+      return [
+        row.method, row.rank.map(String.init) ?? "-", fixed(time.medianMs, 3),
+        fixed(time.fastestMs, 3), fixed(time.slowestMs, 3),
+        row.reconstructionRatio.map(Verdict.text) ?? "-",
+        row.orthogonalityRatio.map(Verdict.text) ?? "-",
+        row.largestDifference.map(scientific) ?? "-",
+      ]
+    }
+    print("\(comparison.rows)×\(comparison.columns) \(comparison.dtype)")
     print(
-      "\(m)×\(n) \(comparison.dtype)\n"
-        + table(
-          [["method", "rank", "median ms", "fastest", "slowest", "A−USVᵀ", "I−QᵀQ", "max Δσ/σ₁"]]
-            + rows.map {
-              [
-                $0.method, "\($0.rank)", fixed($0.time.medianMs, 3), fixed($0.time.fastestMs, 3),
-                fixed($0.time.slowestMs, 3), $0.reconstructionRatio.map { fixed($0, 4) } ?? "-",
-                fixed($0.orthogonalityRatio, 4), scientific($0.largestDifference),
-              ]
-            }))
+      table(
+        [["method", "rank", "median ms", "fastest", "slowest", "A−USVᵀ", "I−QᵀQ", "max Δσ/σ₁"]]
+          + rows))
+    let ratios = comparison.methods.flatMap { [$0.reconstructionRatio, $0.orthogonalityRatio] }
+    if let legend = Verdict.legend(ratios) { print(legend) }
   }
 }

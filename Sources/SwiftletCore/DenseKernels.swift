@@ -38,6 +38,13 @@ package final class DenseKernels<T: FloatElement>: Sendable {
     @Sendable (
       _ n: Int, _ c: T, _ s: T, _ x: UnsafeMutablePointer<T>, _ y: UnsafeMutablePointer<T>
     ) -> Void
+  /// (x, y) ← (x − (δ·x + p·y), y − (δ·y − q·x)): a rotation with 1 − cos = δ of rows that may have
+  /// different units; p = q is the sine where they do not.
+  package let rotateScaled:
+    @Sendable (
+      _ n: Int, _ delta: T, _ p: T, _ q: T, _ x: UnsafeMutablePointer<T>,
+      _ y: UnsafeMutablePointer<T>
+    ) -> Void
   /// Sum and sum of slopes of z²/Δ and z²/Δ² with Δ = (gap − t)·(sum + t), or gap − t without
   /// `sum`: one side of a secular equation.
   package let secular:
@@ -67,6 +74,8 @@ package final class DenseKernels<T: FloatElement>: Sendable {
     axpy: @escaping @Sendable (Int, T, UnsafePointer<T>, UnsafeMutablePointer<T>) -> Void,
     rotate:
       @escaping @Sendable (Int, T, T, UnsafeMutablePointer<T>, UnsafeMutablePointer<T>) -> Void,
+    rotateScaled:
+      @escaping @Sendable (Int, T, T, T, UnsafeMutablePointer<T>, UnsafeMutablePointer<T>) -> Void,
     secular:
       @escaping @Sendable (Int, UnsafePointer<T>, UnsafePointer<T>?, UnsafePointer<T>, T) -> (
         value: T, slope: T
@@ -81,6 +90,7 @@ package final class DenseKernels<T: FloatElement>: Sendable {
     unsafe self.dot = dot
     unsafe self.axpy = axpy
     unsafe self.rotate = rotate
+    unsafe self.rotateScaled = rotateScaled
     unsafe self.secular = secular
   }
 }

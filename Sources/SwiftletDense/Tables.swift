@@ -15,6 +15,7 @@ package enum Dense {
     gemvTransposed: { unsafe gemvTransposed($0, $1, $2, $3, $4, $5, $6) },
     symv: { unsafe symv($0, $1, $2, $3, $4, $5) }, dot: { unsafe dot($0, $1, $2) },
     axpy: { unsafe axpy($0, $1, $2, $3) }, rotate: { unsafe rotate($0, $1, $2, $3, $4) },
+    rotateScaled: { unsafe rotateScaled($0, $1, $2, $3, $4, $5) },
     secular: { unsafe secular($0, $1, $2, $3, $4) })
 
   package static let float64 = unsafe DenseKernels<Double>(
@@ -24,5 +25,6 @@ package enum Dense {
     gemvTransposed: { unsafe gemvTransposed($0, $1, $2, $3, $4, $5, $6) },
     symv: { unsafe symv($0, $1, $2, $3, $4, $5) }, dot: { unsafe dot($0, $1, $2) },
     axpy: { unsafe axpy($0, $1, $2, $3) }, rotate: { unsafe rotate($0, $1, $2, $3, $4) },
+    rotateScaled: { unsafe rotateScaled($0, $1, $2, $3, $4, $5) },
     secular: { unsafe secular($0, $1, $2, $3, $4) })
 }

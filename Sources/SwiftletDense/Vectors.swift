@@ -62,6 +62,31 @@ func rotate<T: Lane>(
 }
 
 @inline(__always)
+func rotateScaled<T: Lane>(
+  _ n: Int, _ delta: T, _ p: T, _ q: T, _ x: UnsafeMutablePointer<T>, _ y: UnsafeMutablePointer<T>
+) {
+  typealias V = T.Vector
+  let (rest, toX, toY) = (V(repeating: delta), V(repeating: p), V(repeating: -q))
+  var i = 0
+  while i &+ V.scalarCount <= n {
+    let u = unsafe V(at: x + i)
+    let v = unsafe V(at: y + i)
+    var (fromX, fromY) = (rest * u, rest * v)
+    fromX.accumulate(toX, v)
+    fromY.accumulate(toY, u)
+    unsafe (u - fromX).store(to: x + i)
+    unsafe (v - fromY).store(to: y + i)
+    i &+= V.scalarCount
+  }
+  while i < n {
+    let (u, v) = unsafe (x[i], y[i])
+    unsafe x[i] = u - (delta * u + p * v)
+    unsafe y[i] = v - (delta * v - q * u)
+    i &+= 1
+  }
+}
+
+@inline(__always)
 func secular<T: Lane>(
   _ n: Int, _ gap: UnsafePointer<T>, _ sum: UnsafePointer<T>?, _ z2: UnsafePointer<T>, _ t: T
 ) -> (value: T, slope: T) {

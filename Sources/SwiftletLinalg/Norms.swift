@@ -30,14 +30,18 @@ extension Tensor where Element: BLASElement {
     case .spectral: return try SVD.values(of: self).first ?? 0
     case .nuclear: return try SVD.values(of: self).reduce(0, +)
     case .max: return contiguous().largestMagnitude
-    case .frobenius:
-      let packed = contiguous()
-      return unsafe packed.span.withUnsafeBufferPointer {
-        guard let start = $0.baseAddress else { return 0 }
-        return unsafe Householder.norm(start, count: $0.count)
-      }
+    case .frobenius: return frobeniusNorm
     case .one: return transposed().contiguous().largestRowSum
     case .infinity: return contiguous().largestRowSum
+    }
+  }
+
+  /// √Σ aᵢⱼ², infinite or NaN where elements are.
+  var frobeniusNorm: Element {
+    let packed = contiguous()
+    return unsafe packed.span.withUnsafeBufferPointer {
+      guard let start = $0.baseAddress else { return 0 }
+      return unsafe Householder.norm(start, count: $0.count)
     }
   }
 
@@ -82,7 +86,7 @@ extension Tensor where Element: BLASElement {
   public func pseudoInverse(tolerance: Element? = nil) throws -> Tensor {
     let svd = try SVD(self)
     let rank = svd.rank(tolerance: tolerance)
-    let cut = svd.truncated(to: rank)
+    let cut = try svd.truncated(to: rank)
     var right = cut.vt
     right.withView { rows in
       for i in 0..<rank { rows.rowBlock(i..<i + 1).divide(by: cut.singularValues[i]) }

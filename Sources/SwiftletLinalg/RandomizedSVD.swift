@@ -14,9 +14,8 @@ public struct RandomizedSVD: Sendable {
   /// Chooses the samples; the same seed gives the same result.
   public let seed: UInt64
 
-  /// - Precondition: No number is negative.
+  /// Numbers below 0 are refused by the decompositions.
   public init(oversampling: Int = 10, powerIterations: Int = 2, seed: UInt64 = 0) {
-    precondition(oversampling >= 0 && powerIterations >= 0, "negative number of samples or rounds")
     self.oversampling = oversampling
     self.powerIterations = powerIterations
     self.seed = seed
@@ -24,9 +23,8 @@ public struct RandomizedSVD: Sendable {
 
   /// The `rank` largest singular values and their vectors, nearly.
   ///
-  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the small decomposition does
-  ///   not converge; `outOfMemory`.
-  /// - Precondition: `1 ≤ rank ≤ min(m, n)`.
+  /// - Throws: `badInput` for NaN or infinite elements, or unless `1 ≤ rank ≤ min(m, n)`;
+  ///   `numerical` if the small decomposition does not converge; `outOfMemory`.
   /// - Complexity: 4·(powerIterations + 1)·m·n·l operations for l = rank + oversampling samples;
   ///   memory: 2·(m + n)·l elements.
   @specialized(where T == Float)
@@ -35,9 +33,13 @@ public struct RandomizedSVD: Sendable {
     _ matrix: Tensor<T>, rank: Int, backend: LinalgBackend = .automatic(for: T.self),
     pool: ThreadPool = .serial
   ) throws -> SVD<T> {
-    precondition(matrix.shape.rank == 2, "randomized svd needs a matrix, not \(matrix.shape)")
+    try matrix.requireMatrix("randomized svd")
     let (m, n) = (matrix.shape[0], matrix.shape[1])
-    precondition(1...max(1, min(m, n)) ~= rank && min(m, n) > 0, "rank \(rank) of \(m)×\(n)")
+    guard rank >= 1, rank <= min(m, n) else {
+      throw SwiftletError(
+        .badInput, "rank \(rank) of a \(m)×\(n) matrix", mend: "use 1 to \(min(m, n))")
+    }
+    try requireCounts()
     let samples = min(rank + oversampling, min(m, n))
     try MemoryLimit.require(
       4 * Double(samples) * Double(m + n)
@@ -55,7 +57,7 @@ public struct RandomizedSVD: Sendable {
     }
     let small = try SVD(
       matmul(q, a, transposeA: true, pool: pool), method: backend == .lapack ? .gesdd : .swift)
-    return SVD(
+    return try SVD(
       u: matmul(q, small.u, pool: pool),
       singularValues: scale == 1 ? small.singularValues : small.singularValues.map { $0 / scale },
       vt: small.vt, method: small.method
@@ -67,8 +69,8 @@ public struct RandomizedSVD: Sendable {
   ///
   /// - Returns: The decomposition, and the remainder relative to ‖A‖. It is known exactly from the
   ///   norms of what was found, down to √ε; smaller tolerances count as √ε.
-  /// - Throws: As ``svd(_:rank:backend:pool:)``.
-  /// - Precondition: `tolerance ≥ 0`, and the matrix is not empty.
+  /// - Throws: As ``svd(_:rank:backend:pool:)``; `badInput` also for a tolerance below 0, an empty
+  ///   matrix or blocks of less than one sample.
   /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank matrix
   ///   approximation" (2018).
   @specialized(where T == Float)
@@ -81,7 +83,12 @@ public struct RandomizedSVD: Sendable {
     try matrix.requireFiniteMatrix("randomized svd")
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     let full = min(m, n)
-    precondition(tolerance >= 0 && full > 0 && blockSize > 0, "nothing to approximate")
+    guard tolerance >= 0, full > 0, blockSize > 0 else {
+      throw SwiftletError(
+        .badInput,
+        "a tolerance of \(tolerance) for a \(m)×\(n) matrix, in blocks of \(blockSize) samples")
+    }
+    try requireCounts()
     var a = matrix.contiguous()
     // Squares are compared below, and must neither overflow nor vanish.
     let scale = ScaledMatrix.normalize(&a)
@@ -121,7 +128,7 @@ public struct RandomizedSVD: Sendable {
       error += value * value
       kept -= 1
     }
-    let svd = SVD(
+    let svd = try SVD(
       u: matmul(qt, small.u, transposeA: true, pool: pool),
       singularValues: small.singularValues.map { $0 / scale },
       vt: small.vt, method: small.method
@@ -140,6 +147,14 @@ public struct RandomizedSVD: Sendable {
     if squares.isFinite && squares > T.leastNormalMagnitude / T.ulpOfOne { return 1 }
     try a.requireMemory("randomized svd", copies: 1)
     return ScaledMatrix.normalize(&a)
+  }
+
+  private func requireCounts() throws {
+    guard oversampling >= 0, powerIterations >= 0 else {
+      throw SwiftletError(
+        .badInput, "oversampling \(oversampling) and \(powerIterations) power iterations",
+        mend: "use numbers from 0 on")
+    }
   }
 
   /// An orthonormal basis of the columns' span.

@@ -68,6 +68,7 @@ public struct SVD<T: BLASElement>: Sendable {
     _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Int = 1,
     workspace: inout Workspace<T>
   ) throws {
+    try matrix.requireMatrix("svd")
     let full = vectors == .full
     // LAPACK's own alternative would take some thirty times as long.
     let method =
@@ -160,9 +161,13 @@ public struct SVD<T: BLASElement>: Sendable {
   /// The best approximation of lower rank, in the spectral and the Frobenius norm (Eckart & Young
   /// 1936).
   ///
-  /// - Precondition: `0 ≤ rank ≤ singularValues.count`.
-  public func truncated(to rank: Int) -> SVD {
-    SVD(
+  /// - Throws: `badInput` unless `0 ≤ rank ≤ singularValues.count`.
+  public func truncated(to rank: Int) throws -> SVD {
+    guard (0...singularValues.count).contains(rank) else {
+      throw SwiftletError(
+        .badInput, "rank \(rank) of \(singularValues.count) singular values", at: "truncated")
+    }
+    return SVD(
       u: u.slice(axis: 1, range: 0..<rank).contiguous(),
       singularValues: Array(singularValues[..<rank]),
       vt: vt.slice(axis: 0, range: 0..<rank).contiguous(), method: method)

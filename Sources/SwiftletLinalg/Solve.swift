@@ -25,8 +25,9 @@ public struct Cholesky<T: BLASElement>: Sendable {
 
   /// X with A · X = B, for B n×k.
   ///
-  /// - Precondition: B has n rows.
-  public func solve(_ b: Tensor<T>) -> Tensor<T> {
+  /// - Throws: `badInput` unless B is a matrix of n rows.
+  public func solve(_ b: Tensor<T>) throws -> Tensor<T> {
+    try requireRightHandSide(b, rows: l.shape[0])
     var x = b
     l.solveTriangular(isLower: true, &x)
     l.solveTriangular(isLower: true, transposed: true, &x)
@@ -68,11 +69,10 @@ public struct LU<T: BLASElement>: Sendable {
 
   /// X with A · X = B, for B n×k.
   ///
-  /// - Throws: `numerical` if the matrix is singular.
-  /// - Precondition: B has n rows.
+  /// - Throws: `numerical` if the matrix is singular, `badInput` unless B is a matrix of n rows.
   public func solve(_ b: Tensor<T>) throws -> Tensor<T> {
     let n = permutation.count
-    precondition(b.shape.rank == 2 && b.shape[0] == n, "a system of \(n) equations, not \(b.shape)")
+    try requireRightHandSide(b, rows: n)
     if let zero = (0..<n).first(where: { factors[$0, $0] == 0 }) {
       throw SwiftletError(
         .numerical, "the matrix is singular (pivot \(zero + 1))", at: "\(n)×\(n)",
@@ -96,31 +96,49 @@ public struct LU<T: BLASElement>: Sendable {
 /// The X of least ‖X‖ among those that make ‖A · X − B‖ least, column by column; A m×n, B m×k,
 /// X n×k.
 ///
-/// A matrix of full rank is solved by QR; one whose columns depend on each other by its singular
-/// values, of which those below the tolerance count as 0. That is relative to the largest, and
-/// max(m, n) · ε by default.
+/// A matrix that has full rank for certain, ‖R‖·‖R⁻¹‖ being below 1 / tolerance, is solved by QR; any
+/// other by its singular values, of which those below the tolerance count as 0. That is relative to
+/// the largest, and max(m, n) · ε by default.
 ///
 /// - Returns: X, and the rank of A.
-/// - Throws: `badInput` for NaN or infinite elements, `numerical` if the iteration stalls.
-/// - Precondition: B has m rows.
+/// - Throws: `badInput` for NaN or infinite elements or shapes that do not belong together,
+///   `numerical` if the iteration stalls.
 /// - Complexity: O(m·n·min(m, n)).
 /// - Source: Golub & Van Loan 5.3 and 5.5; LAPACK `?gelsd`.
 public func leastSquares<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, tolerance: T? = nil,
   backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
 ) throws -> (x: Tensor<T>, rank: Int) {
-  precondition(
-    a.shape.rank == 2 && b.shape.rank == 2 && a.shape[0] == b.shape[0],
-    "least squares of \(a.shape) and \(b.shape)")
-  try b.requireMemory("leastSquares", copies: 2)
+  try a.requireMemory("leastSquares", copies: 1)
+  try b.requireMemory("leastSquares", copies: 3)
+  try a.requireFiniteMatrix("leastSquares")
   try b.requireFiniteMatrix("leastSquares")
+  try requireRightHandSide(b, rows: a.shape[0])
+  var (a, b) = (a.contiguous(), b.contiguous())
+  let exponent = ScaledMatrix.normalize(&a).exponent - ScaledMatrix.normalize(&b).exponent
+  var (x, rank) = try leastSquaresOfScaled(a, b, tolerance, backend, threads)
+  var elements = x.mutableSpan
+  for i in elements.indices {
+    elements[i] = T(sign: .plus, exponent: exponent, significand: elements[i])
+  }
+  return (x, rank)
+}
+
+/// As ``leastSquares(_:_:tolerance:backend:threads:)``, for matrices whose largest elements are
+/// near 1.
+private func leastSquaresOfScaled<T: BLASElement>(
+  _ a: Tensor<T>, _ b: Tensor<T>, _ tolerance: T?, _ backend: LinalgBackend, _ threads: Int
+) throws -> (x: Tensor<T>, rank: Int) {
   let (m, n) = (a.shape[0], a.shape[1])
   let limit = tolerance ?? T(max(m, n)) * T.ulpOfOne
   if m >= n, n > 0 {
     let qr = try QR(a, backend: backend, threads: threads)
-    let pivots = (0..<n).map { abs(qr.r[$0, $0]) }
-    // The diagonal of R bounds the smallest singular value from above only, hence the reserve.
-    if pivots.min()! > limit.squareRoot() * pivots.max()! {
+    // The diagonal of R tells nothing: it can be all ones of a matrix that is singular to working
+    // precision. Frobenius norms bound spectral ones from above, so that this errs to the safe side.
+    var inverse = Tensor<T>(zeros: [n, n])
+    inverse.withView { $0.setIdentity() }
+    qr.r.solveTriangular(isLower: false, &inverse)
+    if qr.r.frobeniusNorm * inverse.frobeniusNorm * limit < 1 {
       var x = matmul(qr.q, b, transposeA: true)
       qr.r.solveTriangular(isLower: false, &x)
       return (x, n)
@@ -128,12 +146,19 @@ public func leastSquares<T: BLASElement>(
   }
   let svd = try SVD(a, method: backend == .lapack ? .gesdd : .swift, threads: threads)
   let rank = svd.rank(tolerance: limit)
-  let cut = svd.truncated(to: rank)
+  let cut = try svd.truncated(to: rank)
   var projected = matmul(cut.u, b, transposeA: true)
   projected.withView { rows in
     for i in 0..<rank { rows.rowBlock(i..<i + 1).divide(by: cut.singularValues[i]) }
   }
   return (matmul(cut.vt, projected, transposeA: true), rank)
+}
+
+private func requireRightHandSide<T>(_ b: Tensor<T>, rows: Int) throws {
+  guard b.shape.rank == 2, b.shape[0] == rows else {
+    throw SwiftletError(
+      .badInput, "a right-hand side of shape \(b.shape) for a system of \(rows) equations")
+  }
 }
 
 extension Tensor where Element: BLASElement {

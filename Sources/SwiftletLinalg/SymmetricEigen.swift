@@ -10,9 +10,9 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   /// Reads the upper triangle only, and computes the `largest` eigenvalues; all by default. What is
   /// below the diagonal may be NaN.
   ///
-  /// - Throws: `badInput` for NaN or infinite elements or a matrix that is not square, `numerical`
-  ///   if the iteration stalls, `outOfMemory`, `unsupported` for LAPACK in a build without it.
-  /// - Precondition: `1 ≤ largest ≤ n`.
+  /// - Throws: `badInput` for NaN or infinite elements, a matrix that is not square, or unless
+  ///   `1 ≤ largest ≤ n`; `numerical` if the iteration stalls; `outOfMemory`; `unsupported` for
+  ///   LAPACK in a build without it.
   /// - Complexity: O(n³); for few of the eigenvalues about half of the time.
   /// - Source: LAPACK `?syevd`, `?syevr`; see `docs/linear-algebra.md` for ours.
   public init(
@@ -32,10 +32,15 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
     backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Int = 1,
     workspace: inout Workspace<T>
   ) throws {
-    precondition(matrix.shape.rank == 2, "symmetricEigen needs a matrix, not \(matrix.shape)")
+    // A copy to work on becomes the vectors, which are turned into columns.
+    try matrix.requireMemory("symmetricEigen", copies: 2)
+    try matrix.requireFiniteSquareMatrix("symmetricEigen", reading: .upper)
     let n = matrix.shape[0]
     let count = largest ?? n
-    precondition(largest == nil || 1...max(1, n) ~= count, "\(count) eigenvalues of \(n)")
+    guard largest == nil || (1...max(1, n)).contains(count) && n > 0 else {
+      throw SwiftletError(
+        .badInput, "\(count) eigenvalues of a \(n)×\(n) matrix", mend: "use 1 to \(n)")
+    }
     var values: [T]
     var rows: Tensor<T>
     switch backend {
@@ -48,7 +53,6 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
       values.reverse()
     case .swift:
       try matrix.requireMemory("symmetricEigen", copies: 4)
-      try matrix.requireFiniteSquareMatrix("symmetricEigen", reading: .upper)
       (values, rows) = try SwiftEigen.eigen(matrix, count: count)
     }
     self.values = values
@@ -67,7 +71,6 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
     of matrix: Tensor<T>, backend: LinalgBackend = .automaticForEigenvalues(of: T.self),
     threads: Int = 1
   ) throws -> [T] {
-    precondition(matrix.shape.rank == 2, "symmetricEigen needs a matrix, not \(matrix.shape)")
     switch backend {
     case .lapack:
       var workspace = Workspace<T>()

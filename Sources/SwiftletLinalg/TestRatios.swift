@@ -6,7 +6,11 @@ public import SwiftletCore
 ///
 /// - Source: LAPACK's `TESTING` programs.
 public struct TestRatios: Sendable {
-  /// ‖A − product of the factors‖ / (‖A‖ · max(m, n) · ε), Frobenius norms; 0/0 is 0.
+  /// What no correct decomposition exceeds.
+  public static let limit = 30.0
+
+  /// ‖A − product of the factors‖ / (‖A‖ · max(m, n) · ε), Frobenius norms; 0/0 is 0. Where elements
+  /// are subnormal, ε is their spacing.
   public let reconstruction: Double
   /// The larger ‖I − QᵀQ‖ / (rows of Q · ε) of the orthonormal factors, Frobenius norms.
   public let orthogonality: Double
@@ -55,7 +59,8 @@ private func reconstructionRatio<T: BLASElement>(_ a: Tensor<T>, _ b: Tensor<T>)
   guard error.isFinite else { return .infinity }
   guard error > 0 else { return 0 }
   let extent = Double(max(a.shape[0], a.shape[1]))
-  return (error / size).squareRoot() / (extent * Double(T.ulpOfOne))
+  let epsilon = max(Double(T.ulpOfOne), Double(T.leastNonzeroMagnitude) / largest)
+  return (error / size).squareRoot() / (extent * epsilon)
 }
 
 private func orthogonalityRatio<T: BLASElement>(_ q: Tensor<T>) -> Double {

@@ -24,23 +24,26 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
   /// Finds the `rank` largest values, by a method that ``SVDCost`` chooses where it is `nil`;
   /// `sampling` says how to sample, if it comes to that.
   ///
-  /// - Throws: As ``SVD/init(_:vectors:method:threads:)``.
-  /// - Precondition: `1 ≤ rank ≤ min(m, n)`.
+  /// - Throws: As ``SVD/init(_:vectors:method:threads:)``; `badInput` also unless
+  ///   `1 ≤ rank ≤ min(m, n)`.
   public init(
     _ matrix: Tensor<T>, rank: Int, method: Method? = nil,
     sampling: RandomizedSVD = RandomizedSVD(), backend: LinalgBackend = .automatic(for: T.self),
     pool: ThreadPool = .serial
   ) throws {
+    try matrix.requireFiniteMatrix("truncated svd")
     let (m, n) = (matrix.shape[0], matrix.shape[1])
-    precondition(1...max(1, min(m, n)) ~= rank && min(m, n) > 0, "rank \(rank) of \(m)×\(n)")
+    guard rank >= 1, rank <= min(m, n) else {
+      throw SwiftletError(
+        .badInput, "rank \(rank) of a \(m)×\(n) matrix", mend: "use 1 to \(min(m, n))")
+    }
     prediction = method == nil ? SVDCost(T.self, m: m, n: n, rank: rank, sampling) : nil
     self.method = method ?? (prediction!.prefersSampling ? .randomized : .full)
     svd =
       switch self.method {
       case .full:
-        try SVD(
-          matrix, method: backend == .lapack ? .gesdd : .swift, threads: pool.count
-        ).truncated(to: rank)
+        try SVD(matrix, method: backend == .lapack ? .gesdd : .swift, threads: pool.count)
+          .truncated(to: rank)
       case .randomized:
         try sampling.svd(matrix, rank: rank, backend: backend, pool: pool)
       }

@@ -137,6 +137,12 @@ struct DenseKernelTests {
           #expect(abs(x[i] - (i < n ? 0.6 * oldX[i] + 0.8 * oldY[i] : oldX[i])) < 1e-13)
           #expect(abs(y[i] - (i < n ? 0.6 * oldY[i] - 0.8 * oldX[i] : oldY[i])) < 1e-13)
         }
+        (x, y) = (oldX, oldY)
+        unsafe kernels.rotateScaled(n, 0.4, 0.2, 3, &x, &y)
+        for i in 0...n {
+          #expect(abs(x[i] - (i < n ? 0.6 * oldX[i] - 0.2 * oldY[i] : oldX[i])) < 1e-13)
+          #expect(abs(y[i] - (i < n ? 0.6 * oldY[i] + 3 * oldX[i] : oldY[i])) < 1e-12)
+        }
       }
     }
   }

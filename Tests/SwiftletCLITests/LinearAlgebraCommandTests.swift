@@ -53,6 +53,52 @@ struct LinearAlgebraCommandTests {
     }
   }
 
+  @Test func repeatedRowsAreNothingSpecial() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/ones.npy"
+      try AtomicFile.write(
+        NPY.serialized(AnyTensor(Tensor<Float>([200, 200], repeating: 1))), to: path)
+      for method in ["swift", "jacobi"] {
+        let json = try swiftlet("svd", path, "--method", method, "--json").json()
+        #expect((json["orthogonalityRatio"] as? Double ?? 99) < 30)
+        let values = try #require(json["singularValues"] as? [Double])
+        #expect(abs(values[0] - 200) < 0.01 && values[1] < 1e-3)
+      }
+      let result = try swiftlet("svd", path, environment: ["SWIFTLET_BLAS": "swift"])
+      #expect(result.code == 0)
+    }
+  }
+
+  /// The eigenvalues of AᵀA lose half of the digits, and vectors with them.
+  @Test func resultsThatAreNotAccurateAreMarked() throws {
+    try withTemporaryFolder { folder in
+      var hilbert = Tensor<Double>(zeros: [12, 12])
+      for i in 0..<12 {
+        for j in 0..<12 { hilbert[i, j] = 1 / Double(i + j + 1) }
+      }
+      let path = "\(folder)/hilbert.npy"
+      try AtomicFile.write(NPY.serialized(AnyTensor(hilbert)), to: path)
+      let result = try swiftlet("svd", path, "--method", "gram")
+      #expect(result.code == 2)
+      #expect(result.output.contains("! (at most 30)"))
+      #expect(result.errors.contains("by gram exceeds 30"))
+      #expect(try swiftlet("svd", path, "--method", "gram", "--json").json()["rank"] as? Int == 12)
+      let table = try swiftlet("svd", path, "--compare", "--seconds", "0.01")
+      #expect(table.code == 0 && table.output.contains("! above 30"))
+    }
+  }
+
+  @Test func powersOfTenHaveOneDigitInFront() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/diagonal.npy"
+      var matrix = Tensor<Double>(zeros: [4, 4])
+      for (i, value) in [99999, 1, 0.01, 1e-7].enumerated() { matrix[i, i] = value }
+      try AtomicFile.write(NPY.serialized(AnyTensor(matrix)), to: path)
+      let result = try swiftlet("svd", path, "--method", "jacobi")
+      #expect(result.output.contains("1.000e5 1.000 1.000e-2 1.000e-7"))
+    }
+  }
+
   @Test func theChoiceIsExplained() throws {
     let result = try swiftlet("svd", "--size", "700x500", "--rank", "3", "--dtype", "f32", "--json")
     let json = try result.json()

@@ -181,8 +181,4 @@ struct CanonicalPolyadicTests {
     let huge = Tensor<Float>([4, 4, 4], repeating: .greatestFiniteMagnitude)
     expect(.numerical) { _ = try CanonicalPolyadic(huge, rank: 1) }
   }
-
-  private func expect(_ code: SwiftletError.Code, _ body: () throws -> Void) {
-    #expect { try body() } throws: { ($0 as? SwiftletError)?.code == code }
-  }
 }

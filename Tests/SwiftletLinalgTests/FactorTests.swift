@@ -1,3 +1,4 @@
+import Glibc
 import SwiftletCore
 import SwiftletLinalg
 import Testing
@@ -147,6 +148,94 @@ struct FactorTests {
     #expect(Tensor.product(a.transposed(), rest).largest < 1e-12)
     let projector = Tensor.product(try a.pseudoInverse(), a)
     #expect(TestRatio.difference(x, .product(projector, x)) < 30 * 30)
+  }
+
+  /// R of the first has ones on its diagonal throughout, and is singular to working precision.
+  @Test(arguments: backends)
+  func hiddenRankDeficienciesAreFound(backend: LinalgBackend) throws {
+    let n = 60
+    var a = Tensor<Double>(zeros: [n, n])
+    for i in 0..<n {
+      for j in i..<n { a[i, j] = i == j ? 1 : -1 }
+    }
+    var generator = RandomGenerator(seed: 25)
+    let b = Tensor<Double>([n, 1], normalUsing: &generator)
+    let (x, rank) = try leastSquares(a, b, backend: backend)
+    #expect(rank == n - 1)
+    let length = try x.norm(.frobenius)
+    #expect(length < 100)
+    #expect(
+      try leastSquares(a.converted(to: Float.self), b.converted(), backend: backend).rank == n - 1)
+    // Of full rank, and nearly singular: Kahan's matrix, whose pivots do not show it.
+    let kahan = NamedMatrix("Kahan", 100, 100) { i, j in
+      j < i ? 0 : pow(0.28.squareRoot(), Double(i)) * (i == j ? 1 : -0.72.squareRoot())
+    }.matrix
+    #expect(try leastSquares(kahan, Tensor([100, 1], repeating: 1), backend: backend).rank < 100)
+  }
+
+  @Test(arguments: backends, [0x1p-1037, 1e-300, 1, 1e300])
+  func leastSquaresOfAnyScale(backend: LinalgBackend, scale: Double) throws {
+    var (a, b) = (Tensor<Double>(zeros: [3, 2]), Tensor<Double>(zeros: [3, 1]))
+    for i in 0..<3 {
+      for j in 0..<2 { a[i, j] = Double(i + j * j + 1) * scale }
+      b[i, 0] = 2 * a[i, 0] - a[i, 1]
+    }
+    let (x, rank) = try leastSquares(a, b, backend: backend)
+    #expect(rank == 2)
+    // Subnormal elements have fewer digits.
+    let bound = scale < 1e-308 ? 1e-9 : 1e-13
+    #expect(abs(x[0, 0] - 2) < bound && abs(x[1, 0] + 1) < bound)
+    // Of unlike scales, x is as large as it must be.
+    let one = try leastSquares(a, Tensor([3, 1], [1, 2, 3]), backend: backend).x
+    #expect(abs(one[0, 0] * scale - 1) < 1e-9 || one[0, 0].isInfinite)
+  }
+
+  @Test(arguments: [(40, 7), (500, 20), (300, 120), (7, 7)], backends)
+  func tallMatrices(shape: (m: Int, n: Int), backend: LinalgBackend) throws {
+    var generator = RandomGenerator(seed: 26)
+    let a = Tensor<Double>([shape.m, shape.n], normalUsing: &generator)
+    let qr = try QR(a, backend: backend)
+    #expect(qr.q.shape == a.shape && qr.r.shape == [shape.n, shape.n])
+    #expect(TestRatio.difference(a, .product(qr.q, qr.r)) < 30)
+    #expect(TestRatio.orthogonality(qr.q) < 30)
+    for i in 0..<shape.n {
+      for j in 0..<i { #expect(qr.r[i, j] == 0) }
+    }
+  }
+
+  /// What does not fit together is an error, and ends no process.
+  @Test func shapesThatDoNotFitAreRefused() throws {
+    let (square, wide) = (Tensor<Double>([2, 2], [2, 0, 0, 1]), Tensor<Double>(zeros: [3, 2]))
+    let cube = Tensor<Double>(zeros: [2, 2, 2])
+    expect(.badInput) { _ = try SVD(cube) }
+    expect(.badInput) { _ = try QR(cube) }
+    expect(.badInput) { _ = try Cholesky(cube) }
+    expect(.badInput) { _ = try LU(wide) }
+    expect(.badInput) { _ = try cube.norm(.max) }
+    expect(.badInput) { _ = try LU(square).solve(wide) }
+    expect(.badInput) { _ = try Cholesky(square).solve(wide) }
+    expect(.badInput) { _ = try leastSquares(square, wide) }
+    expect(.badInput) { _ = try leastSquares(cube, wide) }
+    expect(.badInput) { _ = try SVD(square).truncated(to: 3) }
+    expect(.badInput) { _ = try SVD(square).truncated(to: -1) }
+    for rank in [-1, 0, 3] {
+      expect(.badInput) { _ = try SymmetricEigen(square, largest: rank) }
+      expect(.badInput) { _ = try TruncatedSVD(wide, rank: rank) }
+      expect(.badInput) { _ = try RandomizedSVD().svd(wide, rank: rank) }
+    }
+    expect(.badInput) { _ = try SymmetricEigen(cube) }
+    expect(.badInput) { _ = try RandomizedSVD(oversampling: -1).svd(wide, rank: 1) }
+    expect(.badInput) { _ = try RandomizedSVD(powerIterations: -1).svd(wide, tolerance: 0.1) }
+    expect(.badInput) { _ = try RandomizedSVD().svd(wide, tolerance: -1) }
+    expect(.badInput) { _ = try RandomizedSVD().svd(wide, tolerance: 0.1, blockSize: 0) }
+    expect(.badInput) {
+      _ = try RandomizedSVD().svd(Tensor<Double>(zeros: [0, 2]), tolerance: 0.1)
+    }
+    expect(.badInput) { _ = try VariationalRank(singularValues: [1.0], rows: 2, columns: 2) }
+    expect(.badInput) { _ = try VariationalRank(singularValues: [1.0, 2], rows: 2, columns: 2) }
+    expect(.badInput) { _ = try CanonicalPolyadic(square, rank: 0) }
+    expect(.badInput) { _ = try CanonicalPolyadic(Tensor<Double>([2], [1, 2]), rank: 1) }
+    expect(.badInput) { _ = try CanonicalPolyadic(square, rank: 1, maximumIterations: 0) }
   }
 
   @Test func pseudoInversesMeetPenrosesConditions() throws {

@@ -101,7 +101,7 @@ struct SVDTests {
     var generator = RandomGenerator(seed: 8)
     let matrix = Tensor<Double>([12, 10], normalUsing: &generator)
     let svd = try SVD(matrix)
-    let (left, right) = svd.truncated(to: rank).balancedFactors
+    let (left, right) = try svd.truncated(to: rank).balancedFactors
     let approximation = rank == 0 ? Tensor(zeros: matrix.shape) : Tensor.product(left, right)
     var rest = matrix
     for i in 0..<12 {

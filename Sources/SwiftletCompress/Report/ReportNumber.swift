@@ -37,9 +37,25 @@ package enum ReportNumber {
   }
 
   private static func power(_ value: Double) -> String {
-    let exponent = Int(Double.log10(abs(value)).rounded(.down))
-    let digits = value / Double.pow(10, exponent)
+    let (digits, exponent) = decimal(value, decimals: 2)
     return digits.isFinite ? "\(fixed(digits, 2))e\(exponent)" : "\(value)"
+  }
+
+  /// digits · 10^exponent, with 1 ≤ |digits| < 10 also once they are rounded to `decimals`.
+  ///
+  /// - Precondition: Finite and not 0.
+  package static func decimal(
+    _ value: Double, decimals: Int
+  ) -> (digits: Double, exponent: Int) {
+    var exponent = Int(Double.log10(abs(value)).rounded(.down))
+    // The power of ten of a subnormal number is out of range: it is taken in two steps.
+    func digits() -> Double {
+      value / Double.pow(10, exponent / 2) / Double.pow(10, exponent - exponent / 2)
+    }
+    let unit = Double.pow(10, decimals)
+    if (abs(digits()) * unit).rounded() >= 10 * unit { exponent += 1 }
+    if (abs(digits()) * unit).rounded() < unit { exponent -= 1 }
+    return (digits(), exponent)
   }
 
   /// A fixed count of decimals; an empty string of digits is no number.

@@ -14,6 +14,9 @@ struct BidiagonalDivide<T: BLASElement> {
   private let left: MatrixView<T>
   private let right: MatrixView<T>
   private var values: [T]
+  /// What is this small counts as 0, whatever is beside it: rounding of the whole matrix. Halves
+  /// that hold nothing else would otherwise be solved to the last subnormal bit, and fail at it.
+  private let negligible: T
   private static var leafSize: Int { 24 }
 
   /// - Parameters:
@@ -25,7 +28,8 @@ struct BidiagonalDivide<T: BLASElement> {
   ) throws -> [T] {
     var solver = BidiagonalDivide(
       d: diagonal, e: superdiagonal, left: left, right: right,
-      values: [T](repeating: 0, count: diagonal.count))
+      values: [T](repeating: 0, count: diagonal.count),
+      negligible: T.negligible(diagonal, superdiagonal))
     try solver.solve(0..<diagonal.count, extra: 0)
     return solver.values
   }
@@ -39,7 +43,8 @@ struct BidiagonalDivide<T: BLASElement> {
       v.setIdentity()
       let superdiagonal = e[range.lowerBound..<max(range.lowerBound, columns.upperBound - 1)]
       let solved = try BidiagonalQR.solve(
-        diagonal: Array(d[range]), superdiagonal: Array(superdiagonal), left: u, right: v)
+        diagonal: Array(d[range]), superdiagonal: Array(superdiagonal), left: u, right: v,
+        negligible: negligible)
       values.replaceSubrange(range, with: solved)
       return
     }
@@ -65,7 +70,7 @@ struct BidiagonalDivide<T: BLASElement> {
     let scale = range.reduce(max(abs(alpha), abs(beta))) {
       $1 == middle ? $0 : max($0, abs(values[$1]))
     }
-    let tolerance = 8 * T.ulpOfOne * scale
+    let tolerance = max(8 * T.ulpOfOne * scale, negligible)
     if abs(first) <= tolerance { first = first < 0 ? -tolerance : tolerance }
 
     values[middle] = 0
@@ -91,7 +96,7 @@ struct BidiagonalDivide<T: BLASElement> {
     }
     if entries.count > 1 { entries[1].value = max(entries[1].value, tolerance / 2) }
     guard scale > 0 else { return }
-    try rotate(entries, range, columns, middle, unit: .powerOfFour(near: scale))
+    try rotate(entries, range, columns, middle, unit: .powerOfFour(near: max(scale, tolerance)))
   }
 
   /// Solves the secular equation of the entries and makes their vectors.

@@ -11,18 +11,22 @@ struct BidiagonalQR<T: BLASElement> {
   /// Rows are left and right vectors.
   private let left: MatrixView<T>?
   private let right: MatrixView<T>?
+  private let negligible: T
 
   /// - Parameters:
   ///   - superdiagonal: One element less than the diagonal, or as many: then there is one column
   ///     more than there are rows.
   ///   - left, right: Matrices whose rows are turned along, or none.
+  ///   - negligible: Elements up to this magnitude count as 0; see
+  ///     `BLASElement.negligible(_:_:)`.
   /// - Returns: The singular values, in no order. Row i of `left` and `right` belongs to value i;
   ///   the last row of `right` is the null vector if there is a column more.
   /// - Throws: `numerical` if the iteration stalls.
   static func solve(
-    diagonal: [T], superdiagonal: [T], left: MatrixView<T>?, right: MatrixView<T>?
+    diagonal: [T], superdiagonal: [T], left: MatrixView<T>?, right: MatrixView<T>?, negligible: T
   ) throws -> [T] {
-    var solver = BidiagonalQR(d: diagonal, e: superdiagonal, left: left, right: right)
+    var solver = BidiagonalQR(
+      d: diagonal, e: superdiagonal, left: left, right: right, negligible: negligible)
     if superdiagonal.count == diagonal.count { solver.removeLastColumn() }
     try solver.iterate()
     return solver.d
@@ -47,7 +51,10 @@ struct BidiagonalQR<T: BLASElement> {
     var steps = 0
     let largest = d.reduce(0) { max($0, abs($1)) }
     while end > 0 {
-      for i in 0..<end where abs(e[i]) <= T.ulpOfOne / 2 * (abs(d[i]) + abs(d[i + 1])) { e[i] = 0 }
+      for i in 0..<end
+      where abs(e[i]) <= max(negligible, T.ulpOfOne / 2 * (abs(d[i]) + abs(d[i + 1]))) {
+        e[i] = 0
+      }
       if e[end - 1] == 0 {
         end -= 1
         continue

@@ -1,15 +1,22 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// The singular value decomposition by one-sided Jacobi rotations: columns are turned against each
-/// other until all are orthogonal. Slow, but small singular values keep their digits where other
-/// methods lose them in the largest one's rounding.
+/// The singular value decomposition by one-sided Jacobi rotations. Slower than divide and conquer,
+/// but small singular values keep their digits where other methods lose them in the rounding of the
+/// largest: A = D₁·B·D₂ with any diagonal D₁ and D₂ is as good as the well-conditioned B alone.
 ///
-/// - Source: Demmel & Veselić, "Jacobi's method is more accurate than QR" (1992); de Rijk (1989).
+/// Rows are sorted and columns pivoted for a QR factorisation, which moves the scales into the rows
+/// of R; these are then rotated against each other until all are orthogonal. Each row carries a power
+/// of two of its own, so that neither their squares nor the products of very different ones leave the
+/// range of the type.
+///
+/// - Source: Drmač & Veselić, "New fast and accurate Jacobi SVD algorithm" I and II (2008); Demmel &
+///   Veselić, "Jacobi's method is more accurate than QR" (1992); Cox & Higham, "Stability of
+///   Householder QR factorization for weighted least squares problems" (1998); LAPACK `?gejsv`.
 enum JacobiSVD {
   /// - Returns: The thin factors.
   /// - Throws: `numerical` if the sweeps do not end.
-  /// - Complexity: O(m·n²) per sweep, 5 to 15 sweeps.
+  /// - Complexity: O(m·n²) for the QR factorisation and O(n³) for each of 3 to 12 sweeps.
   @specialized(where T == Float)
   @specialized(where T == Double)
   static func svd<T: BLASElement>(_ a: Tensor<T>) throws -> SwiftSVD.Factors<T> {
@@ -18,73 +25,50 @@ enum JacobiSVD {
       let (u, s, vt) = try svd(a.transposed().contiguous())
       return (vt.transposed().contiguous(), s, u.transposed().contiguous())
     }
-    var columns = a.transposed().contiguous()
-    let scale = ScaledMatrix.normalize(&columns)
-    var rotations = Tensor<T>(zeros: [n, n])
-    var u = Tensor<T>(zeros: [m, n])
-    var vt = Tensor<T>(zeros: [n, n])
-    let values = try columns.withView { columns in
-      try rotations.withView { rotations in
-        rotations.setIdentity()
-        try sweep(columns, rotations)
-        let norms = (0..<n).map {
-          let norm = unsafe Householder.norm(columns.base + $0 * columns.rowStep, count: m)
-          return norm * norm > vanishing(T.self) ? norm : 0
-        }
-        let order = Array(ascending(0..<n, by: norms).reversed())
-        vt.withView { vt in
-          for (place, row) in order.enumerated() {
-            vt.rowBlock(place..<place + 1).copy(rotations.rowBlock(row..<row + 1))
+    var work = a.contiguous()
+    // As large as sums of the elements can bear, so that the small ones do not vanish.
+    let scale = ScaledMatrix.normalize(&work, to: T.greatestFiniteMagnitude.exponent - 27)
+    // Reflections spoil no small row with the rounding of a large one if the large ones come first.
+    var sorted = Tensor<T>(uninitialized: [m, n])
+    let rowOrder = work.withView { work in
+      let largest = (0..<m).map { work.rowBlock($0..<$0 + 1).largestMagnitude }
+      let order = largest.indices.sorted { (largest[$1], $0) < (largest[$0], $1) }
+      sorted.withView { $0.copyRows(order, of: work) }
+      return order
+    }
+    var factors = SwiftQR.pivotedQR(sorted)
+    // R = Gᵀ·R′, and the rows of R′ are orthogonal: A·P = Q·Gᵀ·R′ is the decomposition.
+    var g = Tensor<T>(zeros: [n, n])
+    var left = Tensor<T>(uninitialized: [n, n])
+    var right = Tensor<T>(uninitialized: [n, n])
+    let values = try factors.r.withView { r in
+      try g.withView { g in
+        g.setIdentity()
+        var rows = ScaledRows(r)
+        try rows.orthogonalize(turningAlso: g)
+        let order = rows.descending
+        let values = order.map { rows.norm($0) }
+        left.withView { $0.copyRows(order, of: g) }
+        right.withView { right in
+          right.copyRows(order, of: r)
+          for (place, row) in order.enumerated() where values[place] > 0 {
+            right.rowBlock(place..<place + 1).divide(by: rows.squares[row].squareRoot())
           }
+          complete(right.transposed, from: values.count { $0 > 0 })
         }
-        u.withView { u in
-          for (place, row) in order.enumerated() where norms[row] > 0 {
-            for i in 0..<m { u[i, place] = columns[row, i] / norms[row] }
-          }
-          complete(u, from: order.count { norms[$0] > 0 })
-        }
-        return order.map { norms[$0] }
+        return values
+      }
+    }
+    var product = matmul(factors.q, left, transposeB: true)
+    var u = Tensor<T>(uninitialized: [m, n])
+    var vt = Tensor<T>(uninitialized: [n, n])
+    u.withView { u in product.withView { u.copyRows(rowOrder.inverted, of: $0) } }
+    vt.withView { vt in
+      right.withView {
+        vt.transposed.copyRows(factors.permutation.inverted, of: $0.transposed)
       }
     }
     return (u, values.map { $0 / scale }, vt)
-  }
-
-  /// Squares of lengths below this count as 0. Of a column that depends on others each sweep leaves
-  /// only the rounding errors of the one before: without an end it would shrink for ever.
-  private static func vanishing<T: BLASElement>(_: T.Type) -> T {
-    T.leastNormalMagnitude / T.ulpOfOne
-  }
-
-  private static func sweep<T: BLASElement>(
-    _ columns: MatrixView<T>, _ rotations: MatrixView<T>
-  ) throws {
-    let kernels = T._routines.kernels
-    let (n, m) = (columns.rows, columns.columns)
-    let tolerance = T.ulpOfOne * T(m).squareRoot()
-    for _ in 0..<60 {
-      var isDone = true
-      for p in 0..<n {
-        for q in p + 1..<max(n, p + 1) {
-          let x = unsafe columns.base + p * columns.rowStep
-          let y = unsafe columns.base + q * columns.rowStep
-          let (xx, yy) = unsafe (kernels.dot(m, x, x), kernels.dot(m, y, y))
-          guard min(xx, yy) > vanishing(T.self) else { continue }
-          let xy = unsafe kernels.dot(m, x, y)
-          guard abs(xy) > tolerance * xx.squareRoot() * yy.squareRoot() else { continue }
-          isDone = false
-          // The rotation that makes the two orthogonal, by the smaller angle.
-          let zeta = (yy - xx) / (2 * xy)
-          let root = T.length(1, zeta)
-          let t = (zeta < 0 ? -1 : 1) / (abs(zeta) + root)
-          let c = 1 / T.length(1, t)
-          unsafe kernels.rotate(m, c, -c * t, x, y)
-          unsafe kernels.rotate(
-            n, c, -c * t, rotations.base + p * n, rotations.base + q * n)
-        }
-      }
-      if isDone { return }
-    }
-    throw SwiftletError(.numerical, "Jacobi's sweeps did not end", at: "\(m)×\(n)")
   }
 
   /// Fills the columns from `first` on so that all are orthonormal, by Gram–Schmidt on unit
@@ -110,5 +94,134 @@ enum JacobiSVD {
         break
       }
     }
+  }
+}
+
+/// Rows whose elements are of moderate size, each times a power of two of its own.
+private struct ScaledRows<T: BLASElement> {
+  private let rows: MatrixView<T>
+  private var exponents: [Int]
+  /// The squared lengths of the rows without their powers of two: 0, or of moderate size.
+  private(set) var squares: [T]
+  private let kernels = T._routines.kernels
+
+  init(_ rows: MatrixView<T>) {
+    self.rows = rows
+    exponents = [Int](repeating: 0, count: rows.rows)
+    squares = [T](repeating: 0, count: rows.rows)
+    for row in 0..<rows.rows { rescale(row) }
+  }
+
+  /// The length of a row.
+  func norm(_ row: Int) -> T {
+    T(sign: .plus, exponent: T.Exponent(exponents[row]), significand: squares[row].squareRoot())
+  }
+
+  /// The rows, the longest first.
+  var descending: [Int] {
+    // Lengths may differ by more than the type holds: the power of two counts first.
+    let keys = squares.indices.map { row in
+      squares[row] > 0
+        ? (exponents[row] * 2 + Int(squares[row].exponent), squares[row].significand) : (Int.min, 0)
+    }
+    return keys.indices.sorted { (keys[$1].0, keys[$1].1, $0) < (keys[$0].0, keys[$0].1, $1) }
+  }
+
+  /// Rotates the rows, and those of `rotations` along with them, until all are orthogonal.
+  ///
+  /// A row that depends on others shrinks to what rounding leaves of it, which is as good a row as
+  /// any, or to 0.
+  ///
+  /// - Throws: `numerical` if they do not become so.
+  mutating func orthogonalize(turningAlso rotations: MatrixView<T>) throws {
+    let count = rows.rows
+    let tolerance = T.ulpOfOne * max(2, T(count).squareRoot() / 2)
+    for _ in 0..<60 {
+      var isDone = true
+      for p in 0..<count where squares[p] > 0 {
+        for q in p + 1..<max(count, p + 1) where squares[q] > 0 {
+          let product = unsafe kernels.dot(rows.columns, address(p), address(q))
+          guard abs(product) > tolerance * (squares[p] * squares[q]).squareRoot() else { continue }
+          isDone = false
+          if exponents[p] >= exponents[q] {
+            rotate(p, q, product, rotations)
+          } else {
+            rotate(q, p, product, rotations)
+          }
+        }
+      }
+      if isDone { return }
+      for row in 0..<count { measure(row) }
+    }
+    throw SwiftletError(
+      .numerical, "Jacobi's sweeps did not converge", at: "\(count)×\(rows.columns)")
+  }
+
+  /// Makes two rows orthogonal by the smaller of the two angles that do.
+  ///
+  /// - Parameter small: The row whose power of two is at most that of `large`.
+  private mutating func rotate(
+    _ large: Int, _ small: Int, _ product: T, _ rotations: MatrixView<T>
+  ) {
+    // With r the ratio of the powers of two, the tangent t is r·u. Only u, which is of order 1 or
+    // less, and r·t meet the elements.
+    let ratio = T(
+      sign: .plus, exponent: T.Exponent(exponents[small] - exponents[large]), significand: 1)
+    let zeta: T = (ratio * ratio * squares[small] - squares[large]) / (2 * product)
+    let u: T = (zeta < 0 ? -1 : 1) / (abs(zeta) + (ratio * ratio + zeta * zeta).squareRoot())
+    let t: T = u * ratio
+    let length = (1 + t * t).squareRoot()
+    // 1 − cos: subtracting what a rotation changes keeps lengths where multiplying by a rounded
+    // cosine would let them drift, always to the same side.
+    let rest = t * t / (length * (1 + length))
+    unsafe kernels.rotateScaled(
+      rows.columns, rest, u * ratio * ratio / length, u / length, address(large), address(small))
+    let (x, y) = unsafe (
+      rotations.base + large * rotations.rowStep, rotations.base + small * rotations.rowStep
+    )
+    unsafe kernels.rotateScaled(rotations.columns, rest, t / length, t / length, x, y)
+    squares[large] -= u * ratio * ratio * product
+    let shortened = squares[small] + u * product
+    // Where most of a row goes, what is left is measured, not computed.
+    if shortened > squares[small] / 2 { squares[small] = shortened } else { measure(small) }
+  }
+
+  /// Computes the length of a row, and keeps its elements in the middle of the type's range.
+  private mutating func measure(_ row: Int) {
+    squares[row] = unsafe kernels.dot(rows.columns, address(row), address(row))
+    if !(squares[row] > 0x1p-20 && squares[row] < 0x1p40) { rescale(row) }
+  }
+
+  /// Brings the largest element of a row near 1. A row below the range of the type is 0: one that
+  /// depends on others would else shrink for ever.
+  private mutating func rescale(_ row: Int) {
+    let view = rows.rowBlock(row..<row + 1)
+    let largest = view.largestMagnitude
+    let exponent = largest > 0 ? Int(largest.exponent) : 0
+    guard largest > 0, exponents[row] + exponent >= Int(T.leastNonzeroMagnitude.exponent) else {
+      view.fill(with: 0)
+      squares[row] = 0
+      return
+    }
+    if exponent != 0 {
+      exponents[row] += exponent
+      for j in 0..<view.columns {
+        view[0, j] = T(sign: .plus, exponent: T.Exponent(-exponent), significand: view[0, j])
+      }
+    }
+    squares[row] = unsafe kernels.dot(rows.columns, address(row), address(row))
+  }
+
+  private func address(_ row: Int) -> UnsafeMutablePointer<T> {
+    unsafe rows.base + row * rows.rowStep
+  }
+}
+
+extension [Int] {
+  /// Where each index stands in this permutation.
+  fileprivate var inverted: [Int] {
+    var places = self
+    for (place, index) in enumerated() { places[index] = place }
+    return places
   }
 }

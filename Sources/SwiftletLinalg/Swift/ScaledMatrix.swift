@@ -3,18 +3,16 @@ import SwiftletCore
 
 /// Scaling by powers of two, which rounds nothing.
 enum ScaledMatrix {
-  /// Brings the largest magnitude near 1, so that squares neither overflow nor vanish.
+  /// Brings the largest magnitude near 1, so that squares neither overflow nor vanish; or near
+  /// another power of two.
   ///
   /// - Returns: The factor applied.
-  static func normalize<T: BLASElement>(_ a: inout Tensor<T>) -> T {
+  static func normalize<T: BLASElement>(_ a: inout Tensor<T>, to target: T.Exponent = 0) -> T {
     a.withView { a in
-      var largest: T = 0
-      for i in 0..<a.rows {
-        for j in 0..<a.columns { largest = max(largest, abs(a[i, j])) }
-      }
+      let largest = a.largestMagnitude
       guard largest > 0 else { return 1 }
       let limit = T.greatestFiniteMagnitude.exponent - 2
-      let exponent = min(max(-largest.exponent, -limit), limit)
+      let exponent = min(max(target - largest.exponent, -limit), limit)
       let factor = T(sign: .plus, exponent: exponent, significand: 1)
       a.scale(by: factor)
       return factor
@@ -31,6 +29,16 @@ enum ScaledMatrix {
 }
 
 extension BLASElement {
+  /// The magnitude below which the elements of a bidiagonal or tridiagonal matrix are lost in its
+  /// own rounding: an eighth of the last bit of the largest.
+  ///
+  /// An absolute bound lets an iteration end where all neighbours are tiny: relative ones never
+  /// hold among subnormal numbers, which have no last bits to converge to.
+  static func negligible(_ diagonal: [Self], _ beside: [Self]) -> Self {
+    let largest = (diagonal + beside).reduce(0) { max($0, abs($1)) }
+    return max(ulpOfOne / 8 * largest, leastNormalMagnitude)
+  }
+
   /// A power of four about as large as `value`: it and its root divide without rounding.
   static func powerOfFour(near value: Self) -> Self {
     Self(sign: .plus, exponent: value.exponent / 2 * 2, significand: 1)

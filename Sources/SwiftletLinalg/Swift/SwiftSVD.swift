@@ -99,7 +99,8 @@ enum SwiftSVD {
       }
       return try BidiagonalQR.solve(
         diagonal: bidiagonal.diagonal, superdiagonal: bidiagonal.superdiagonal, left: nil,
-        right: nil)
+        right: nil,
+        negligible: T.negligible(bidiagonal.diagonal, bidiagonal.superdiagonal))
     }
     return values.sorted(by: >).map { $0 / scale }
   }

@@ -10,6 +10,8 @@ struct TridiagonalDivide<T: BLASElement> {
   private let e: [T]
   /// Rows are vectors; they start as zeros.
   private let vectors: MatrixView<T>
+  /// What is this small counts as 0, whatever is beside it: rounding of the whole matrix.
+  private let negligible: T
   private static var leafSize: Int { 24 }
 
   /// - Parameter vectors: An n×n matrix of zeros, whose rows become the vectors.
@@ -18,7 +20,9 @@ struct TridiagonalDivide<T: BLASElement> {
   static func solve(
     diagonal: [T], offDiagonal: [T], vectors: MatrixView<T>
   ) throws -> [T] {
-    var solver = TridiagonalDivide(d: diagonal, e: offDiagonal, vectors: vectors)
+    var solver = TridiagonalDivide(
+      d: diagonal, e: offDiagonal, vectors: vectors,
+      negligible: T.negligible(diagonal, offDiagonal))
     try solver.solve(0..<diagonal.count)
     return solver.d
   }
@@ -29,12 +33,13 @@ struct TridiagonalDivide<T: BLASElement> {
       block.setIdentity()
       let last = max(range.lowerBound, range.upperBound - 1)
       let solved = try TridiagonalQL.solve(
-        diagonal: Array(d[range]), offDiagonal: Array(e[range.lowerBound..<last]), vectors: block)
+        diagonal: Array(d[range]), offDiagonal: Array(e[range.lowerBound..<last]), vectors: block,
+        negligible: negligible)
       d.replaceSubrange(range, with: solved)
       return
     }
     let middle = range.lowerBound + range.count / 2
-    let coupling = e[middle - 1]
+    let coupling = abs(e[middle - 1]) > negligible ? e[middle - 1] : 0
     d[middle - 1] -= abs(coupling)
     d[middle] -= abs(coupling)
     try solve(range.lowerBound..<middle)
@@ -47,7 +52,7 @@ struct TridiagonalDivide<T: BLASElement> {
     let root = abs(coupling).squareRoot()
     let lowerRoot = coupling < 0 ? -root : root
     let scale = range.reduce(abs(coupling)) { max($0, abs(d[$1])) }
-    let tolerance = 4 * T.ulpOfOne * scale
+    let tolerance = max(4 * T.ulpOfOne * scale, negligible)
     let length = (2 * abs(coupling)).squareRoot()
 
     var entries: [MergeEntry<T>] = []

@@ -6,17 +6,18 @@ import SwiftletCore
 /// - Source: Bowdler, Martin, Reinsch & Wilkinson, "The QR and QL algorithms for symmetric
 ///   matrices" (1968); LAPACK `?steqr`.
 enum TridiagonalQL {
-  /// - Parameter vectors: A matrix whose rows are turned along, or none.
+  /// - Parameters:
+  ///   - vectors: A matrix whose rows are turned along, or none.
+  ///   - negligible: Off-diagonal elements up to this magnitude count as 0; see
+  ///     `BLASElement.negligible(_:_:)`.
   /// - Returns: The eigenvalues, in no order: value i belongs to row i.
   /// - Throws: `numerical` if the iteration stalls.
   static func solve<T: BLASElement>(
-    diagonal: [T], offDiagonal: [T], vectors: MatrixView<T>?
+    diagonal: [T], offDiagonal: [T], vectors: MatrixView<T>?, negligible: T
   ) throws -> [T] {
     let n = diagonal.count
     var d = diagonal
     var e = offDiagonal + [0]
-    // What is far below the largest element counts as 0 even where both neighbours are small.
-    let negligible = T.ulpOfOne / 8 * (d + e).reduce(0) { max($0, abs($1)) }
     for start in 0..<n {
       var steps = 0
       while true {

@@ -34,8 +34,8 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
   ///   - tolerance: A start has converged once a sweep changes its fit by less.
   ///   - maximumIterations: The sweeps that a start may make.
   ///   - pool: Threads for the products.
-  /// - Precondition: A tensor of two modes or more, `rank ≥ 1`, `maximumIterations ≥ 1`.
-  /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones; `numerical`
+  /// - Throws: `badInput` for a tensor of less than two modes, without elements or with NaN or
+  ///   infinite ones, and unless `rank ≥ 1`, `restarts ≥ 0` and `maximumIterations ≥ 1`; `numerical`
   ///   if an SVD stalls or a weight overflows the element type.
   /// - Complexity: O(N · count · R + Σ I_n · R² + N · R³) for each sweep and start.
   /// - Source: Carroll & Chang 1970; Harshman 1970; in the notation of Kolda & Bader 2009.
@@ -43,10 +43,13 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
     _ tensor: Tensor<T>, rank: Int, restarts: Int = 4, seed: UInt64 = 0,
     tolerance: Double = 1e-8, maximumIterations: Int = 1000, pool: ThreadPool = .serial
   ) throws {
-    precondition(
-      tensor.shape.rank >= 2 && rank >= 1 && restarts >= 0 && maximumIterations >= 1,
-      "\(rank) components of a \(tensor.shape) tensor, \(restarts) restarts, "
-        + "\(maximumIterations) iterations")
+    guard tensor.shape.rank >= 2, rank >= 1, restarts >= 0, maximumIterations >= 1 else {
+      throw SwiftletError(
+        .badInput,
+        "\(rank) components of a tensor of shape \(tensor.shape), \(restarts) restarts, "
+          + "\(maximumIterations) iterations",
+        mend: "use two modes or more, and at least 1 component, 0 restarts and 1 iteration")
+    }
     let scale = try tensor.scale()
     let scaled = tensor.divided(by: scale).widened()
     let norm = scaled.energy().squareRoot()

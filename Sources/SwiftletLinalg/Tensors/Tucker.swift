@@ -11,8 +11,8 @@ public import SwiftletCore
 /// others held: the core's norm grows with every step, and with it falls the error.
 public struct Tucker<T: BLASElement>: Sendable {
   public let core: Tensor<T>
-  /// U_n, I_n×R_n; the identity for a mode left whole.
-  public let factors: [Tensor<T>]
+  /// U_n, I_n×R_n; `nil` for a mode left whole, whose factor is the identity.
+  public let factors: [Tensor<T>?]
   /// ‖X − X̂‖ / ‖X‖ in the Frobenius norm; 0 for a zero tensor.
   public let relativeError: Double
   /// What ``relativeError`` cannot exceed, rounding apart: the root of the relative energy that
@@ -20,8 +20,6 @@ public struct Tucker<T: BLASElement>: Sendable {
   public let errorBound: Double
   /// The HOOI sweeps that improved the fit.
   public let sweeps: Int
-  /// The modes that have a factor other than the identity.
-  private let modes: [Int]
 
   /// - Parameters:
   ///   - tensor: What is decomposed.
@@ -31,9 +29,9 @@ public struct Tucker<T: BLASElement>: Sendable {
   ///   - tolerance: HOOI stops once a sweep lowers the relative error by less.
   ///   - maximumSweeps: The HOOI sweeps to make; 0 gives the plain HOSVD.
   ///   - pool: Threads for the products.
-  /// - Precondition: A rank or `nil` for each mode; ranks from 1 to I_n.
-  /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones; `numerical`
-  ///   if an SVD stalls or the norm overflows the element type.
+  /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones, and unless there
+  ///   is a rank from 1 to I_n or `nil` for each mode; `numerical` if an SVD stalls or the norm
+  ///   overflows the element type.
   /// - Complexity: O(count · Σ I_n) for HOSVD, O(count · Σ R_n) for each sweep and mode.
   /// - Source: De Lathauwer, De Moor & Vandewalle 2000, "A multilinear singular value
   ///   decomposition" and "On the best rank-1 and rank-(R₁,…,R_N) approximation".
@@ -43,10 +41,14 @@ public struct Tucker<T: BLASElement>: Sendable {
   ) throws {
     let scale = try tensor.scale()
     let extents = tensor.shape.dimensions
-    precondition(ranks.count == extents.count, "\(ranks.count) ranks for shape \(tensor.shape)")
-    precondition(
-      zip(ranks, extents).allSatisfy { (1...$1).contains($0 ?? $1) },
-      "ranks \(ranks) for shape \(tensor.shape)")
+    guard ranks.count == extents.count,
+      zip(ranks, extents).allSatisfy({ (1...$1).contains($0 ?? $1) })
+    else {
+      let given = ranks.map { $0.map(String.init) ?? "whole" }.joined(separator: ", ")
+      throw SwiftletError(
+        .badInput, "ranks \(given) for a tensor of shape \(tensor.shape)",
+        mend: "give one for each mode, from 1 to its extent")
+    }
     let scaled = tensor.divided(by: scale)
     let energy = scaled.energy()
     let asked = zip(ranks, extents).map { $0 ?? $1 }
@@ -55,14 +57,14 @@ public struct Tucker<T: BLASElement>: Sendable {
       min(asked[mode], asked.indices.reduce(1) { $1 == mode ? $0 : $0 * asked[$1] })
     }
 
-    var factors = extents.map(Self.identity)
+    var factors = [Tensor<T>?](repeating: nil, count: extents.count)
     var discarded = 0.0
     for mode in modes {
       let svd = try SVD(scaled.unfolded(mode: mode))
       factors[mode] = Self.leading(svd, kept[mode])
       discarded += svd.singularValues[kept[mode]...].reduce(0) { $0 + Double($1 * $1) }
     }
-    var core = Self.projected(scaled, on: factors, modes: modes, pool)
+    var core = Self.projected(scaled, on: factors, pool)
     var error = Self.error(core, energy)
     var sweeps = 0
     // With one mode only, HOSVD is the best approximation already.
@@ -70,10 +72,11 @@ public struct Tucker<T: BLASElement>: Sendable {
       var better = factors
       var partial = core
       for mode in modes {
-        partial = Self.projected(scaled, on: better, modes: modes.filter { $0 != mode }, pool)
+        better[mode] = nil
+        partial = Self.projected(scaled, on: better, pool)
         better[mode] = Self.leading(try SVD(partial.unfolded(mode: mode)), kept[mode])
       }
-      partial = partial.modeProduct(better[last], mode: last, transposed: true, pool: pool)
+      partial = partial.modeProduct(better[last]!, mode: last, transposed: true, pool: pool)
       let gain = error - Self.error(partial, energy)
       // Rounding can let a sweep at the optimum lose a little; what is there is then as good.
       guard gain > 0 else { break }
@@ -81,43 +84,45 @@ public struct Tucker<T: BLASElement>: Sendable {
       (error, sweeps) = (error - gain, sweeps + 1)
       if gain < tolerance { break }
     }
-    let rest = scaled.energy(without: Self.expanded(core, factors, modes, pool))
+    let rest = scaled.energy(without: Self.expanded(core, factors, pool))
     relativeError = energy > 0 ? (rest / energy).squareRoot() : 0
     errorBound = energy > 0 ? (discarded / energy).squareRoot() : 0
     self.core = try core.multiplied(by: scale)
-    (self.factors, self.modes, self.sweeps) = (factors, modes, sweeps)
+    (self.factors, self.sweeps) = (factors, sweeps)
   }
 
   /// X̂, I₁×…×I_N.
   public func reconstructed(pool: ThreadPool = .serial) -> Tensor<T> {
-    Self.expanded(core, factors, modes, pool)
+    Self.expanded(core, factors, pool)
   }
 
   // MARK: Steps
-
-  private static func identity(_ n: Int) -> Tensor<T> {
-    var identity = Tensor<T>(zeros: [n, n])
-    var span = identity.mutableSpan
-    for i in 0..<n { span[i * n + i] = 1 }
-    return identity
-  }
 
   private static func leading(_ svd: SVD<T>, _ rank: Int) -> Tensor<T> {
     svd.u.slice(axis: 1, range: 0..<rank).contiguous()
   }
 
   private static func projected(
-    _ tensor: Tensor<T>, on factors: [Tensor<T>], modes: [Int], _ pool: ThreadPool
+    _ tensor: Tensor<T>, on factors: [Tensor<T>?], _ pool: ThreadPool
   ) -> Tensor<T> {
-    modes.reduce(tensor) {
-      $0.modeProduct(factors[$1], mode: $1, transposed: true, pool: pool)
-    }
+    multiplied(tensor, by: factors, transposed: true, pool)
   }
 
   private static func expanded(
-    _ core: Tensor<T>, _ factors: [Tensor<T>], _ modes: [Int], _ pool: ThreadPool
+    _ core: Tensor<T>, _ factors: [Tensor<T>?], _ pool: ThreadPool
   ) -> Tensor<T> {
-    modes.reduce(core) { $0.modeProduct(factors[$1], mode: $1, pool: pool) }
+    multiplied(core, by: factors, transposed: false, pool)
+  }
+
+  private static func multiplied(
+    _ tensor: Tensor<T>, by factors: [Tensor<T>?], transposed: Bool, _ pool: ThreadPool
+  ) -> Tensor<T> {
+    var product = tensor
+    for (mode, factor) in factors.enumerated() {
+      guard let factor else { continue }
+      product = product.modeProduct(factor, mode: mode, transposed: transposed, pool: pool)
+    }
+    return product
   }
 
   /// The relative error that a core's norm tells: factors are orthonormal, so that what the core
@@ -145,18 +150,20 @@ public struct Tucker2<T: BLASElement>: Sendable {
 
   /// The kernel is O×I×kH×kW, or O×I and any other spatial extents.
   ///
-  /// - Precondition: Rank 2 or more; ranks from 1 to O and to I.
-  /// - Throws: As ``Tucker/init(_:ranks:tolerance:maximumSweeps:pool:)``, which does the work.
+  /// - Throws: As ``Tucker/init(_:ranks:tolerance:maximumSweeps:pool:)``, which does the work;
+  ///   `badInput` also for a kernel of less than two axes.
   public init(
     _ kernel: Tensor<T>, outputRank: Int, inputRank: Int, tolerance: Double = 1e-6,
     maximumSweeps: Int = 25, pool: ThreadPool = .serial
   ) throws {
-    precondition(kernel.shape.rank >= 2, "a kernel of shape \(kernel.shape)")
+    guard kernel.shape.rank >= 2 else {
+      throw SwiftletError(.badInput, "a kernel of shape \(kernel.shape) has no two channel axes")
+    }
     let spatial = [Int?](repeating: nil, count: kernel.shape.rank - 2)
     let tucker = try Tucker(
       kernel, ranks: [outputRank, inputRank] + spatial, tolerance: tolerance,
       maximumSweeps: maximumSweeps, pool: pool)
     (core, relativeError) = (tucker.core, tucker.relativeError)
-    (outputFactor, inputFactor) = (tucker.factors[0], tucker.factors[1])
+    (outputFactor, inputFactor) = (tucker.factors[0]!, tucker.factors[1]!)
   }
 }

@@ -27,26 +27,28 @@ public struct VariationalRank: Sendable, Hashable {
   /// Takes all min(m, n) singular values of an m×n matrix, descending, in the precision that they were
   /// computed in: noise below its rounding is not looked for.
   ///
-  /// - Precondition: min(m, n) values, in descending order.
-  /// - Throws: `badInput` for an empty matrix, and for values that are negative, NaN or infinite.
+  /// - Throws: `badInput` for an empty matrix, another number of values than min(m, n), and values
+  ///   that are negative, NaN, infinite or not in descending order.
   /// - Complexity: O(min(m, n)), some thousand times.
   /// - Source: Nakajima, Sugiyama, Babacan & Tomioka 2013, "Global analytic solution of
   ///   fully-observed variational Bayesian matrix factorization"; the bounds of the noise from
   ///   Nakajima, Tomioka, Sugiyama & Babacan 2015, "Condition for perfect dimensionality recovery
   ///   by variational Bayesian PCA".
   public init<T: BLASElement>(singularValues: [T], rows: Int, columns: Int) throws {
-    precondition(
-      singularValues.count == min(rows, columns),
-      "\(singularValues.count) singular values of a \(rows)×\(columns) matrix")
+    guard singularValues.count == min(rows, columns) else {
+      throw SwiftletError(
+        .badInput, "\(singularValues.count) singular values of a \(rows)×\(columns) matrix",
+        mend: "give all \(min(rows, columns))")
+    }
     guard let first = singularValues.first else {
       throw SwiftletError(.badInput, "a \(rows)×\(columns) matrix has no rank to estimate")
     }
     guard singularValues.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
       throw SwiftletError(.badInput, "singular values that are negative, NaN or infinite")
     }
-    precondition(
-      zip(singularValues, singularValues.dropFirst()).allSatisfy { $0 >= $1 },
-      "singular values are not in descending order")
+    guard zip(singularValues, singularValues.dropFirst()).allSatisfy({ $0 >= $1 }) else {
+      throw SwiftletError(.badInput, "the singular values are not in descending order")
+    }
     let largest = Double(first)
     guard largest > 0 else {
       (rank, noiseDeviation, shrunkSingularValues, isNoiseLike) = (1, 0, [0], true)

@@ -1,0 +1,38 @@
+import Swiftlet
+
+/// What `svd` and `eig` say of results that are not what they should be.
+enum Verdict {
+  /// A test ratio for people, marked where it exceeds the limit.
+  static func text(_ ratio: Double) -> String {
+    fixed(ratio, 4) + (ratio <= TestRatios.limit ? "" : "!")
+  }
+
+  /// What the mark means, if there is one among the ratios.
+  static func legend(_ ratios: [Double?]) -> String? {
+    ratios.allSatisfy { $0 ?? 0 <= TestRatios.limit }
+      ? nil : "! above 30: more than rounding explains"
+  }
+
+  /// - Throws: `numerical` if a ratio exceeds the limit.
+  static func check(_ ratios: [Double?], of method: String) throws {
+    guard let worst = ratios.compactMap({ $0 }).first(where: { !($0 <= TestRatios.limit) }) else {
+      return
+    }
+    throw SwiftletError(
+      .numerical, "a test ratio of \(scientific(worst)) by \(method) exceeds 30",
+      mend: "the factors are not accurate; use another --method")
+  }
+
+  /// What ends a comparison that has printed its results: the first method that failed, or whose
+  /// ratios exceed the limit.
+  static func check(
+    _ rows: [(method: String, failure: String?, ratios: [Double?])]
+  ) throws {
+    for row in rows {
+      if let failure = row.failure {
+        throw SwiftletError(.numerical, "\(row.method) failed: \(failure)")
+      }
+      try check(row.ratios, of: row.method)
+    }
+  }
+}
