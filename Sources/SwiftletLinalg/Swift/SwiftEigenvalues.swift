@@ -13,8 +13,10 @@ extension SwiftEigen {
     let scale = ScaledMatrix.normalizeUpper(&work)
     let values = try work.withView { work in
       let tridiagonal = Tridiagonal(work)
+      let (diagonal, beside) = (tridiagonal.diagonal, tridiagonal.offDiagonal)
       return try TridiagonalQL.solve(
-        diagonal: tridiagonal.diagonal, offDiagonal: tridiagonal.offDiagonal, vectors: nil)
+        diagonal: diagonal, offDiagonal: beside, vectors: nil,
+        negligible: T.negligible(diagonal, beside))
     }
     return values.sorted(by: >).map { $0 / scale }
   }
