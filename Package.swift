@@ -80,6 +80,9 @@ let package = Package(
     .target(
       name: "CSwiftletABI", path: "CShims/CSwiftletABI",
       cSettings: [.treatAllWarnings(as: .error)]),
+    .target(
+      name: "CSwiftletGate", path: "CShims/CSwiftletGate",
+      cSettings: [.treatAllWarnings(as: .error)]),
 
     // MARK: Floor 1: tensors
     target("SwiftletCore", [logging, realModule]),
@@ -94,7 +97,8 @@ let package = Package(
     target(
       "SwiftletBLAS",
       [
-        "SwiftletCore", "SwiftletKernels", "SwiftletDense", "SwiftletDenseAVX2", logging,
+        "SwiftletCore", "SwiftletKernels", "SwiftletDense", "SwiftletDenseAVX2", "CSwiftletGate",
+        logging,
         .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
       ]),
 

@@ -35,3 +35,16 @@ sh "$here/manual.sh" "$linked/swiftlet" | gzip -9n > "$root/share/man/man1/swift
 "$linked/swiftlet" --generate-completion-script zsh > "$root/share/zsh/site-functions/_swiftlet"
 "$linked/swiftlet" --generate-completion-script fish \
   > "$root/share/fish/vendor_completions.d/swiftlet.fish"
+
+# The loader finds libraries by a cache, which is the machine's: a package being made leaves it alone, and it does
+# not help in a folder that the loader does not search.
+PATH=$PATH:/sbin:/usr/sbin
+if [ -z "$DESTDIR" ] && command -v ldconfig >/dev/null; then
+  folder=$(realpath "$LIBDIR")
+  if ! ldconfig -vNX 2>/dev/null | sed -n 's|^\(/[^:]*\):.*|\1|p' | xargs -r realpath | grep -qxF "$folder"
+  then
+    echo "install: the loader does not search $LIBDIR: set LD_LIBRARY_PATH=$LIBDIR where programs run"
+  elif [ "$(id -u)" != 0 ] || ! ldconfig 2>/dev/null; then
+    echo "install: run ldconfig as root, so that programs find libswiftlet.so.$abi"
+  fi
+fi

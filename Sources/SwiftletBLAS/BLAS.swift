@@ -3,8 +3,8 @@ import SwiftletCore
 /// Products of row-major matrices and vectors, on the calling thread.
 ///
 /// OpenBLAS does the work if it passes its ``SelfCheck``, else kernels of our own in Swift.
-/// OpenBLAS is held to one thread: parallel work is split by our own `ThreadPool`, never by two
-/// pools at once.
+/// OpenBLAS is held to one thread meanwhile: parallel work is split by our own `ThreadPool`, never
+/// by two pools at once.
 ///
 /// Matrices are spans with a leading dimension: the distance, in elements, between the starts of
 /// neighbouring rows.
@@ -29,10 +29,11 @@ public enum BLAS {
       unsafe b.withUnsafeBufferPointer { b in
         unsafe c.withUnsafeMutableBufferPointer { c in
           if k > 0, alpha != 0, Backend.current.usesOpenBLAS {
-            return unsafe T._routines.openBLAS!.gemm(
-              transposeA, transposeB, Int32(m), Int32(n), Int32(k),
-              alpha, a.baseAddress, Int32(lda), b.baseAddress, Int32(ldb), beta, c.baseAddress,
-              Int32(ldc))
+            return OpenBLAS.enter {
+              unsafe T._routines.openBLAS!.gemm(
+                transposeA, transposeB, Int32(m), Int32(n), Int32(k), alpha, a.baseAddress,
+                Int32(lda), b.baseAddress, Int32(ldb), beta, c.baseAddress, Int32(ldc))
+            }
           }
           let target = unsafe MatrixView(c.baseAddress!, rows: m, columns: n, rowStep: ldc)
           target.scale(by: beta)
@@ -66,9 +67,11 @@ public enum BLAS {
       unsafe x.withUnsafeBufferPointer { x in
         unsafe y.withUnsafeMutableBufferPointer { y in
           if depth > 0, alpha != 0, Backend.current.usesOpenBLAS {
-            return unsafe T._routines.openBLAS!.gemv(
-              transposeA, Int32(m), Int32(n), alpha, a.baseAddress,
-              Int32(lda), x.baseAddress, beta, y.baseAddress)
+            return OpenBLAS.enter {
+              unsafe T._routines.openBLAS!.gemv(
+                transposeA, Int32(m), Int32(n), alpha, a.baseAddress, Int32(lda), x.baseAddress,
+                beta, y.baseAddress)
+            }
           }
           unsafe MatrixView(y.baseAddress!, rows: 1, columns: rows, rowStep: rows).scale(by: beta)
           guard depth > 0, alpha != 0 else { return }
@@ -97,9 +100,11 @@ public enum BLAS {
     unsafe a.withUnsafeBufferPointer { a in
       unsafe c.withUnsafeMutableBufferPointer { c in
         if k > 0, alpha != 0, Backend.current.usesOpenBLAS {
-          return unsafe T._routines.openBLAS!.syrk(
-            transposeA, Int32(n), Int32(k), alpha,
-            a.baseAddress, Int32(lda), beta, c.baseAddress, Int32(ldc))
+          return OpenBLAS.enter {
+            unsafe T._routines.openBLAS!.syrk(
+              transposeA, Int32(n), Int32(k), alpha, a.baseAddress, Int32(lda), beta,
+              c.baseAddress, Int32(ldc))
+          }
         }
         let target = unsafe MatrixView(c.baseAddress!, rows: n, columns: n, rowStep: ldc)
         for i in 0..<n { target.block(i..<i + 1, i..<n).scale(by: beta) }
@@ -138,9 +143,11 @@ public enum BLAS {
             return pivot == 0 || (1 / pivot).isFinite
           }
         if isSafe, Backend.current.usesOpenBLAS {
-          return unsafe T._routines.openBLAS!.trsm(
-            isLower, transposeA, isUnit, Int32(n), Int32(columns), a.baseAddress, Int32(lda),
-            b.baseAddress, Int32(ldb))
+          return OpenBLAS.enter {
+            unsafe T._routines.openBLAS!.trsm(
+              isLower, transposeA, isUnit, Int32(n), Int32(columns), a.baseAddress, Int32(lda),
+              b.baseAddress, Int32(ldb))
+          }
         }
         let stored = unsafe MatrixView(a.baseAddress!, rows: n, columns: n, rowStep: lda)
         let target = unsafe MatrixView(b.baseAddress!, rows: n, columns: columns, rowStep: ldb)

@@ -21,11 +21,14 @@ public struct Backend: Sendable {
   public static let current = Backend()
 
   private init() {
-    // Parallel work is split above BLAS; see ``BLAS``.
-    OpenBLAS.setThreads(1)
     #if PureSwift
       (verdicts, replacementReason) = ([], "this build has no OpenBLAS")
     #else
+      guard OpenBLAS.hasRoom else {
+        (verdicts, replacementReason) = ([], "the system has no memory for OpenBLAS's buffers")
+        usesOpenBLAS = false
+        return
+      }
       verdicts = SelfCheck.run(.installed)
       let failed = verdicts.filter { !$0.passed }
       for verdict in failed {

@@ -2,41 +2,78 @@ public import SwiftletCore
 
 extension LAPACK {
   /// Eigenvalues in ascending order and eigenvectors, as the **rows** of an n×n matrix, of a
-  /// symmetric matrix. Only the upper triangle is read.
+  /// symmetric matrix. Only the upper triangle is read: what is below the diagonal may be NaN.
   ///
   /// - Throws: `badInput` for NaN or infinite elements or a matrix that is not square, `numerical`
-  ///   if the iteration stalls.
+  ///   if the iteration stalls, `outOfMemory`.
   /// - Complexity: O(n³) time; workspace 2·n² + 6·n elements.
-  /// - Source: LAPACK `?syevd` (divide and conquer).
+  /// - Source: LAPACK `?syevd` (divide and conquer); `?syevr` where `?syevd` cannot count its
+  ///   workspace.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func symmetricEigen<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (values: [T], vectors: Tensor<T>) {
-    let n = try order(of: a, "symmetricEigen")
-    try requireInstalled()
-    let routines = T._routines
-    var vectors = a
-    var values = [T](repeating: 0, count: n)
-    guard n > 0 else { return (values, vectors) }
+    try a.requireMatrix("symmetricEigen")
+    let n = a.shape[0]
     // Asked for the size, the routine would answer in the element type: a `Float` rounds it down
     // from 2895×2895 on, and then the routine refuses what it asked for.
-    let size = try count(1 + 6 * n + 2 * n * n, "syevd of \(n)×\(n)")
-    let integerSize = 3 + 5 * n
+    let size = divideAndConquerWorkspace(n)
+    guard size <= Int(Int32.max) else {
+      return try symmetricEigen(a, largest: n, threads: threads, workspace: &workspace)
+    }
+    try requireMemory("symmetricEigen", a, (0, 0), workspace: Double(size))
+    var vectors = a
+    let values = try syevd("V", &vectors, size, integers: 3 + 5 * n, threads, &workspace)
+    return (values, vectors)
+  }
+
+  /// Elements that `?syevd` needs besides the matrix. LAPACK counts them in 32 bits, which is enough
+  /// up to n = 32 766.
+  package static func divideAndConquerWorkspace(_ n: Int) -> Int { 1 + 6 * n + 2 * n * n }
+
+  /// The eigenvalues of a symmetric matrix, in ascending order; otherwise as above, in a third of the
+  /// time.
+  ///
+  /// - Complexity: O(n³) time; workspace 2·n elements and a copy of the matrix.
+  /// - Source: LAPACK `?syevd` with job `N`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func symmetricEigenvalues<T: BLASElement>(
+    of a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
+  ) throws -> [T] {
+    try a.requireMatrix("symmetricEigenvalues")
+    try requireMemory("symmetricEigenvalues", a, (0, 0), workspace: 0)
+    var work = a
+    // The documented minimum, and space for blocks.
+    return try syevd("N", &work, 66 * a.shape[0] + 1, integers: 1, threads, &workspace)
+  }
+
+  /// The eigenvalues; with job `V`, the matrix becomes the vectors.
+  private static func syevd<T: BLASElement>(
+    _ job: Unicode.Scalar, _ a: inout Tensor<T>, _ size: Int, integers integerSize: Int,
+    _ threads: Int, _ workspace: inout Workspace<T>
+  ) throws -> [T] {
+    let n = try order(of: a, "symmetricEigen", reading: .upper)
+    try requireInstalled()
+    let routines = T._routines
+    var values = [T](repeating: 0, count: n)
+    guard n > 0 else { return values }
+    let size = try count(size, "syevd of \(n)×\(n)")
     var valueSpan = values.mutableSpan
-    let info = unsafe vectors.withPointer { a in
+    let info = unsafe a.withPointer { a in
       unsafe valueSpan.withUnsafeMutableBufferPointer { values in
         unsafe workspace.with(size, integers: integerSize) { work, integers in
-          withBLASThreads(threads) {
+          OpenBLAS.enter(threads: threads) {
             unsafe routines.openBLAS!.syevd(
-              columnMajor, code("V"), code("L"), Int32(n), a, Int32(n), values.baseAddress, work,
+              columnMajor, code(job), code("L"), Int32(n), a, Int32(n), values.baseAddress, work,
               Int32(size), integers, Int32(integerSize))
           }
         }
       }
     }
     try check(info, "syevd", T.self, "\(n)×\(n)")
-    return (values, vectors)
+    return values
   }
 
   /// The `count` largest eigenvalues, ascending, and their vectors as rows; otherwise as above.
@@ -49,7 +86,9 @@ extension LAPACK {
   public static func symmetricEigen<T: BLASElement>(
     _ a: Tensor<T>, largest count: Int, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (values: [T], vectors: Tensor<T>) {
-    let n = try order(of: a, "symmetricEigen")
+    try a.requireMatrix("symmetricEigen")
+    try requireMemory("symmetricEigen", a, (0, max(0, count)), workspace: 0)
+    let n = try order(of: a, "symmetricEigen", reading: .upper)
     guard count >= 1, count <= n else {
       throw SwiftletError(.badInput, "\(count) eigenvalues of a \(n)×\(n) matrix")
     }
@@ -65,7 +104,7 @@ extension LAPACK {
       unsafe vectors.withPointer { vectors in
         unsafe valueSpan.withUnsafeMutableBufferPointer { values in
           unsafe workspace.with(size, integers: integerSize + 2 * count) { work, integers in
-            withBLASThreads(threads) {
+            OpenBLAS.enter(threads: threads) {
               unsafe routines.openBLAS!.syevr(
                 columnMajor, code("V"), code("I"), code("L"), Int32(n), a, Int32(n), 0, 0,
                 Int32(n - count + 1), Int32(n), 0, &found, values.baseAddress, vectors, Int32(n),
@@ -85,12 +124,14 @@ extension LAPACK {
 
   static func code(_ letter: Unicode.Scalar) -> CChar { CChar(letter.value) }
 
-  /// The order of a square matrix.
-  static func order<T: BLASElement>(of a: Tensor<T>, _ operation: String) throws -> Int {
-    let (m, n) = try extents(of: a, operation)
-    guard m == n else {
-      throw SwiftletError(.badInput, "a \(m)×\(n) matrix is not square", at: operation)
+  /// The order of a square matrix, of which all or one triangle is read.
+  static func order<T: BLASElement>(
+    of a: Tensor<T>, _ operation: String, reading triangle: Triangle? = nil
+  ) throws -> Int {
+    try a.requireFiniteSquareMatrix(operation, reading: triangle)
+    guard a.shape[0] <= Int(Int32.max) else {
+      throw SwiftletError(.unsupported, "\(operation) of a \(a.shape) matrix")
     }
-    return n
+    return a.shape[0]
   }
 }

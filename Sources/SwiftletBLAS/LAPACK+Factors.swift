@@ -15,6 +15,12 @@ extension LAPACK {
   public static func qr<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>) {
+    try a.requireMatrix("qr")
+    let least = min(a.shape[0], a.shape[1])
+    // Up to so many reflectors are applied one by one.
+    let block = least > 32 ? 64 : 1
+    try requireMemory(
+      "qr", a, (least, least), workspace: Double(block) * Double(a.shape[1]))
     let (m, n) = try extents(of: a, "qr")
     try requireInstalled()
     guard m <= n else {
@@ -27,11 +33,11 @@ extension LAPACK {
     guard rank > 0 else { return (Tensor(zeros: [m, 0]), r) }
     var factored = a
     // To LAPACK the matrix has n rows: it asks for n elements at least, and for more in blocks.
-    let size = min(64 * n, Int(Int32.max)) + rank
+    let size = min(block * n, Int(Int32.max)) + rank
     // Q comes out in the first r columns; what is left of the rows is cut off below.
     let info = unsafe factored.withPointer { a in
       unsafe workspace.with(size) { work, _ in
-        withBLASThreads(threads) {
+        OpenBLAS.enter(threads: threads) {
           let (tau, rest, restSize) = unsafe (work, work + rank, Int32(size - rank))
           let info = unsafe routines.openBLAS!.gelqf(
             columnMajor, Int32(n), Int32(m), a, Int32(n), tau, rest, restSize)
@@ -61,6 +67,9 @@ extension LAPACK {
   public static func pivotedQR<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
+    try a.requireMatrix("pivotedQR")
+    let least = min(a.shape[0], a.shape[1])
+    try requireMemory("pivotedQR", a, (least, least), workspace: 34 * Double(a.shape[1]))
     _ = try extents(of: a, "pivotedQR")
     try requireInstalled()
     return try columnQR(a, isPivoted: true, threads, &workspace)
@@ -85,7 +94,7 @@ extension LAPACK {
     let info = unsafe columns.withPointer { a in
       unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in
         unsafe workspace.with(size) { work, _ in
-          withBLASThreads(threads) {
+          OpenBLAS.enter(threads: threads) {
             let (tau, rest, restSize) = unsafe (work, work + rank, Int32(size - rank))
             let info =
               unsafe isPivoted
@@ -116,19 +125,21 @@ extension LAPACK {
   /// triangle of A is read.
   ///
   /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square; `numerical` if
-  ///   it is not positive definite.
+  ///   it is not positive definite; `outOfMemory`.
   /// - Source: LAPACK `?potrf`.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Int = 1) throws -> Tensor<T>
   {
-    let n = try order(of: a, "cholesky")
+    try a.requireMatrix("cholesky")
+    try requireMemory("cholesky", a, (0, 0), workspace: 0)
+    let n = try order(of: a, "cholesky", reading: .lower)
     try requireInstalled()
     let routines = T._routines
     var l = a
     guard n > 0 else { return l }
     let info = unsafe l.withPointer { a in
-      let info = withBLASThreads(threads) {
+      let info = OpenBLAS.enter(threads: threads) {
         unsafe routines.openBLAS!.potrf(columnMajor, code("U"), Int32(n), a, Int32(n))
       }
       for i in 0..<n {
@@ -158,6 +169,8 @@ extension LAPACK {
   public static func lu<T: BLASElement>(
     _ a: Tensor<T>, threads: Int = 1
   ) throws -> (factors: Tensor<T>, permutation: [Int], isOdd: Bool) {
+    try a.requireMatrix("lu")
+    try requireMemory("lu", a, (0, a.shape[1]), workspace: 0)
     let n = try order(of: a, "lu")
     try requireInstalled()
     let routines = T._routines
@@ -169,7 +182,7 @@ extension LAPACK {
     var pivotSpan = pivots.mutableSpan
     let info = unsafe columns.withPointer { a in
       unsafe pivotSpan.withUnsafeMutableBufferPointer { pivots in
-        withBLASThreads(threads) {
+        OpenBLAS.enter(threads: threads) {
           unsafe routines.openBLAS!.getrf(
             columnMajor, Int32(n), Int32(n), a, Int32(n), pivots.baseAddress)
         }

@@ -1,5 +1,4 @@
 public import SwiftletCore
-import Synchronization
 
 /// Factorisations by LAPACK, through LAPACKE. In a build with the trait `PureSwift` all of them
 /// throw `unsupported`; SwiftletLinalg then takes its own.
@@ -22,7 +21,8 @@ public enum LAPACK {
   /// U m×r, s in descending order, Vᵀ r×n; or U m×m and Vᵀ n×n if `full`.
   ///
   /// - Parameter threads: Threads that OpenBLAS may use meanwhile.
-  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the iteration stalls.
+  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the iteration stalls;
+  ///   `outOfMemory`; `unsupported` if the workspace exceeds 32 bits.
   /// - Complexity: O(m·n·r) time; workspace 4·r² + 7·r elements and more for blocking.
   /// - Source: LAPACK `?gesdd`, `?gesvd`.
   @specialized(where T == Float)
@@ -31,9 +31,15 @@ public enum LAPACK {
     _ a: Tensor<T>, full: Bool = false, driver: SVDDriver = .gesdd, threads: Int = 1,
     workspace: inout Workspace<T>
   ) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>) {
-    let (m, n) = try extents(of: a, "svd")
+    try a.requireMatrix("svd")
+    let (m, n) = (a.shape[0], a.shape[1])
     let rank = min(m, n)
     let (left, right) = full ? (m, n) : (rank, rank)
+    // A tall matrix is transposed, and so are its factors.
+    try requireMemory(
+      "svd", a, m > n ? (2 * left + n, 2 * right) : (left, right),
+      workspace: driver == .gesdd ? 4 * Double(rank) * Double(rank) : 0)
+    _ = try extents(of: a, "svd")
     var u = Tensor<T>(uninitialized: [m, left])
     var vt = Tensor<T>(uninitialized: [right, n])
     var s = [T](repeating: 0, count: rank)
@@ -65,6 +71,8 @@ public enum LAPACK {
   public static func singularValues<T: BLASElement>(
     of a: Tensor<T>, driver: SVDDriver = .gesdd, threads: Int = 1, workspace: inout Workspace<T>
   ) throws -> [T] {
+    try a.requireMatrix("singularValues")
+    try requireMemory("singularValues", a, (0, 0), workspace: 0)
     let (m, n) = try extents(of: a, "singularValues")
     var s = [T](repeating: 0, count: min(m, n))
     guard !s.isEmpty else { return s }
@@ -85,14 +93,9 @@ public enum LAPACK {
   ) throws {
     let routines = T._routines
     try requireInstalled()
+    let least = least(driver, job: job, m, n)
     let job = CChar(job.value)
     let rank = min(m, n)
-    // The documented minimum, should the routine's own answer have been rounded down.
-    let least =
-      switch driver {
-      case .gesdd: 4 * rank * rank + 7 * rank + max(m, n)
-      case .gesvd: 5 * rank + max(m, n)
-      }
     var sSpan = s.mutableSpan
     let info = try unsafe left.withPointer { left in
       try unsafe right.withPointer { right in
@@ -120,7 +123,7 @@ public enum LAPACK {
           // The routine overwrites its matrix: it gets a copy in front of its workspace.
           return unsafe workspace.with(m * n + size, integers: 8 * rank) { work, integers in
             unsafe a.copyElements(to: work)
-            return withBLASThreads(threads) {
+            return OpenBLAS.enter(threads: threads) {
               unsafe run(work, work + m * n, size, integers)
             }
           }
@@ -128,6 +131,25 @@ public enum LAPACK {
       }
     }
     try check(info, driver.rawValue, T.self, "\(m)×\(n)")
+  }
+
+  /// The documented minimum of a workspace, should the routine's own answer have been rounded down:
+  /// from 2²⁴ elements on, `Float` does.
+  package static func least(
+    _ driver: SVDDriver, job: Unicode.Scalar, _ m: Int, _ n: Int
+  ) -> Int {
+    let (rank, longer) = (min(m, n), max(m, n))
+    return switch driver {
+    case .gesdd: job == "N" ? 3 * rank + max(longer, 7 * rank) : 4 * rank * rank + 7 * rank + longer
+    case .gesvd: 5 * rank + longer
+    }
+  }
+
+  /// Whether `?gesdd` can compute the vectors of an m×n matrix. LAPACK counts its workspace in 32
+  /// bits, which is enough up to 23 169 singular values. Values alone have no such limit.
+  package static func canFindVectors(_ m: Int, _ n: Int) -> Bool {
+    // Some more than the minimum, for blocks.
+    least(.gesdd, job: "S", m, n) + 192 * min(m, n) <= Int(Int32.max)
   }
 
   // MARK: Shared steps
@@ -147,6 +169,18 @@ public enum LAPACK {
       throw SwiftletError(
         .unsupported, "this build has no LAPACK", mend: "build without the trait PureSwift")
     }
+  }
+
+  /// Makes sure that there is memory for the factors of an m×n matrix, with `left` columns of m and
+  /// `right` rows of n elements, for a copy to work on, and for the workspace.
+  static func requireMemory<T: BLASElement>(
+    _ operation: String, _ a: Tensor<T>, _ factors: (left: Int, right: Int), workspace: Double
+  ) throws {
+    let (m, n) = (Double(a.shape[0]), Double(a.shape[1]))
+    let copies = a.isContiguous ? m * n : 2 * m * n
+    try MemoryLimit.require(
+      copies + m * Double(factors.left) + n * Double(factors.right) + workspace + 192 * min(m, n),
+      of: T.self, for: "\(operation) of \(a.shape)")
   }
 
   /// The extents of a matrix fit for LAPACK.
@@ -179,40 +213,9 @@ public enum LAPACK {
       ? SwiftletError(.numerical, "\(name) did not converge (info \(info))", at: size)
       : SwiftletError(.internal, "\(name) failed (info \(info))", at: size)
   }
-
-  private static let threadLock = Mutex(())
-
-  /// Lets OpenBLAS use several threads for one call. The setting is global, so that such calls
-  /// take turns.
-  static func withBLASThreads<R>(_ threads: Int, _ body: () -> sending R) -> sending R {
-    guard threads > 1 else { return body() }
-    return threadLock.withLock { _ in
-      OpenBLAS.setThreads(threads)
-      defer { OpenBLAS.setThreads(1) }
-      return body()
-    }
-  }
 }
 
 extension Tensor where Element: BLASElement {
-  /// - Throws: `badInput` for another rank than 2, or NaN or infinite elements.
-  @specialized(where Element == Float)
-  @specialized(where Element == Double)
-  package func requireFiniteMatrix(_ operation: String) throws {
-    guard shape.rank == 2 else {
-      throw SwiftletError(.badInput, "a tensor of shape \(shape) is not a matrix", at: operation)
-    }
-    let packed = contiguous()
-    // A finite sum of squares has finite terms; only large elements need a closer look.
-    let squares = unsafe packed.span.withUnsafeBufferPointer {
-      guard let start = $0.baseAddress else { return Element(0) }
-      return unsafe Element._routines.kernels.dot($0.count, start, start)
-    }
-    guard squares.isFinite || packed.isFinite else {
-      throw SwiftletError(.badInput, "the \(shape) matrix has NaN or infinite elements")
-    }
-  }
-
   /// Copies the elements in row-major order.
   func copyElements(to target: UnsafeMutablePointer<Element>) {
     let packed = contiguous()

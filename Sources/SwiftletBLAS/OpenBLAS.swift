@@ -2,6 +2,7 @@ import SwiftletCore
 
 #if !PureSwift
   internal import COpenBLAS
+  internal import CSwiftletGate
 #endif
 
 /// The routines of OpenBLAS and LAPACKE for one element type, under names without the type.
@@ -69,7 +70,7 @@ struct OpenBLASRoutines<T: FloatElement>: Sendable {
   enum OpenBLAS {
     static let configuration = "no OpenBLAS"
     static let core = "none"
-    static func setThreads(_: Int) {}
+    static func enter<R>(threads _: Int = 1, _ body: () -> R) -> R { body() }
   }
 #else
   private func flag(_ transposed: Bool) -> CBLAS_TRANSPOSE {
@@ -124,6 +125,28 @@ struct OpenBLASRoutines<T: FloatElement>: Sendable {
     static let configuration = unsafe String(cString: openblas_get_config())
       .split(separator: " ").joined(separator: " ")
     static let core = unsafe String(cString: openblas_get_corename())
-    static func setThreads(_ count: Int) { openblas_set_num_threads(Int32(count)) }
+    /// Whether there is memory for the buffer that it cannot work without.
+    static var hasRoom: Bool { swl_gate_has_room(1) }
+
+    private static let gate: Void = swl_gate_install(
+      { openblas_get_num_threads() }, { openblas_set_num_threads($0) })
+
+    /// Has OpenBLAS compute on the calling thread: whatever calls it goes through here. Its number of
+    /// threads, which the program around us may have set, is as before once all have left.
+    ///
+    /// - Parameter threads: Threads that OpenBLAS may use meanwhile. Calls with more than one take
+    ///   turns, and what others compute meanwhile may use as many.
+    @inline(__always)
+    static func enter<R>(threads: Int = 1, _ body: () -> R) -> R {
+      _ = gate
+      guard threads > 1 else {
+        swl_gate_enter()
+        defer { swl_gate_leave() }
+        return body()
+      }
+      swl_gate_enter_wide(Int32(clamping: threads))
+      defer { swl_gate_leave_wide() }
+      return body()
+    }
   }
 #endif

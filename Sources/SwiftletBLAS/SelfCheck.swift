@@ -179,9 +179,11 @@ public enum SelfCheck {
       unsafe x.withUnsafeBufferPointer { x in
         unsafe y.withUnsafeBufferPointer { y in
           unsafe target.withUnsafeMutableBufferPointer { target in
-            unsafe T._routines.openBLAS!.gemm(
-              false, false, m, n, k, 1, x.baseAddress!, k, y.baseAddress!, n, 0,
-              target.baseAddress!, n)
+            OpenBLAS.enter {
+              unsafe T._routines.openBLAS!.gemm(
+                false, false, m, n, k, 1, x.baseAddress!, k, y.baseAddress!, n, 0,
+                target.baseAddress!, n)
+            }
           }
         }
       }

@@ -57,6 +57,7 @@ private func status(of error: SwiftletError) -> swiftlet_status {
   case .badInput, .numerical, .io: SWIFTLET_BAD_INPUT
   case .unsupported: SWIFTLET_UNSUPPORTED
   case .interrupted: SWIFTLET_CANCELLED
+  case .outOfMemory: SWIFTLET_OUT_OF_MEMORY
   default: SWIFTLET_INTERNAL
   }
 }

@@ -42,6 +42,10 @@ public func swiftlet_conv2d_f32(
       packed(x, "x", conv.x), packed(weights, "weights", conv.weights),
       bias.map { try unsafe packed($0, "bias", [conv.weights[0]]) },
     ]
+    // The result, and the columns that each thread lays out.
+    try MemoryLimit.require(
+      Double(yCount) + Double(pool.count) * conv.columns, of: Float.self,
+      for: "a convolution of \(conv.x)")
     // The operator gets a list of its own, so that each tensor has two holders.
     var operands = inputs
     let context = ExecutionContext(pool: pool)
@@ -56,6 +60,13 @@ public func swiftlet_conv2d_f32(
 private struct Conv2D {
   let x, weights, output: Shape
   let `operator`: Conv
+
+  /// Elements of the windows that a thread lays out as columns: about a megabyte, and at least a row
+  /// of the result.
+  var columns: Double {
+    Double(weights[1]) * Double(weights[2]) * Double(weights[3]) * Double(output[3])
+      + Double(1 << 18)
+  }
 
   init(_ sizes: UnsafePointer<swiftlet_conv2d>?) throws {
     guard let sizes = try unsafe Options.read(sizes, "sizes") else {

@@ -139,9 +139,13 @@ private func eigh<T: BLASElement>(
     }
     try basis?.requireApart(from: a)
     try basis?.requireApart(from: target)
+    guard let basis else {
+      let found = try withBorrowed(a) { try SymmetricEigen.values(of: $0, threads: pool.count) }
+      return target.assign(Tensor([1, n], found))
+    }
     let eigen = try withBorrowed(a) { try SymmetricEigen($0, threads: pool.count) }
     target.assign(Tensor([1, n], eigen.values))
-    basis?.assign(eigen.vectors)
+    basis.assign(eigen.vectors)
   }
 }
 
@@ -181,7 +185,7 @@ private func qr<T: BLASElement>(
 /// Lends a matrix as a tensor that is held by two, so that nobody writes to the caller's memory.
 private func withBorrowed<T: BLASElement, R>(
   _ matrix: Matrix<T>, _ body: (Tensor<T>) throws -> R
-) rethrows -> R {
-  let tensor = matrix.borrowed()
+) throws -> R {
+  let tensor = try matrix.borrowed()
   return try withExtendedLifetime(tensor) { try body(tensor) }
 }

@@ -26,7 +26,11 @@ public func swiftlet_gemm_u8s8s32(
     guard b.leading <= ByteProduct.leadingLimit else {
       throw SwiftletError(.unsupported, "the leading dimension of b is \(b.leading)")
     }
-    ByteProduct(a, b, c).run(pool)
+    let product = ByteProduct(a, b, c)
+    try MemoryLimit.require(
+      product.byteCount(threads: pool.count), of: UInt8.self,
+      for: "a product of \(m)×\(k) and \(k)×\(n) bytes")
+    product.run(pool)
   }
 }
 
@@ -51,6 +55,13 @@ private struct ByteProduct: Sendable {
 
   init(_ a: Matrix<UInt8>, _ b: Matrix<Int8>, _ c: Matrix<Int32>) {
     (self.a, self.b, self.c) = (a, b, c)
+  }
+
+  /// What ``run(_:)`` takes: a block of B, biases and scales, and for each thread sums and lines.
+  func byteCount(threads: Int) -> Double {
+    let columns = Double(kernel.paddedColumns(c.columns))
+    let own = 4 * columns + Double(Self.block)
+    return columns * Double(Self.block + 24) + Double(threads * min(Self.rowsAtOnce, c.rows)) * own
   }
 
   func run(_ pool: ThreadPool) {

@@ -24,6 +24,7 @@ public func swiftlet_status_name(_ status: swiftlet_status) -> UnsafePointer<CCh
     case SWIFTLET_UNSUPPORTED: .unsupported
     case SWIFTLET_CANCELLED: .cancelled
     case SWIFTLET_BUSY: .busy
+    case SWIFTLET_OUT_OF_MEMORY: .outOfMemory
     case SWIFTLET_USAGE: .usage
     case SWIFTLET_INTERNAL: .internal
     default: .unknown
@@ -36,7 +37,9 @@ public func swiftlet_string_free(_ string: UnsafeMutablePointer<CChar>?) { unsaf
 
 @c @implementation
 public func swiftlet_set_max_memory(_ bytes: UInt64) -> swiftlet_status {
-  call { MemoryLimit.bytes = bytes == 0 ? MemoryLimit.standard : Int(clamping: bytes) }
+  call {
+    if bytes == 0 { MemoryLimit.reset() } else { MemoryLimit.bytes = Int(clamping: bytes) }
+  }
 }
 
 @c @implementation
@@ -59,6 +62,7 @@ private struct StaticText: @unchecked Sendable {
   static let unsupported = StaticText("unsupported")
   static let cancelled = StaticText("cancelled")
   static let busy = StaticText("busy")
+  static let outOfMemory = StaticText("out of memory")
   static let usage = StaticText("wrong usage")
   static let `internal` = StaticText("internal error")
   static let unknown = StaticText("unknown status")

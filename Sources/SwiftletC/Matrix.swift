@@ -18,7 +18,7 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
   {
     (self.name, self.rows, self.columns) = (name, rows, columns)
     self.leading = try Arguments.extent(leading, "the leading dimension of \(name)")
-    guard rows == 0 || self.leading >= max(1, columns) else {
+    guard rows == 0 || self.leading >= columns else {
       throw Refusal.usage(
         "the leading dimension of \(name) is \(leading)", mend: "its rows have \(columns) elements")
     }
@@ -50,16 +50,22 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
   /// From the first element to behind the last one.
   var count: Int { extent.count }
 
-  /// - Throws: A ``Refusal`` if the two share memory.
+  /// - Throws: A ``Refusal`` if the two share elements. Rows may lie between rows of the other.
   func requireApart<Other>(from other: Matrix<Other>) throws {
-    let (low, high) = unsafe (UInt(bitPattern: start), UInt(bitPattern: start + count))
-    let (otherLow, otherHigh) = unsafe (
-      UInt(bitPattern: other.start), UInt(bitPattern: other.start + other.count)
-    )
-    guard count == 0 || other.count == 0 || high <= otherLow || otherHigh <= low else {
+    guard count > 0, other.count > 0 else { return }
+    let (begin, otherBegin) = unsafe (UInt(bitPattern: start), UInt(bitPattern: other.start))
+    guard !lines.overlaps(other.lines, from: begin, to: otherBegin) else {
       throw Refusal.usage(
         "\(name) and \(other.name) overlap", mend: "results need memory of their own")
     }
+  }
+
+  /// Where the elements lie.
+  private var lines: Lines {
+    let size = MemoryLayout<T>.stride
+    return leading == columns
+      ? Lines(count: 1, length: rows * columns * size, step: 0)
+      : Lines(count: rows, length: columns * size, step: leading * size)
   }
 
   /// The elements from a place on.
@@ -76,13 +82,43 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
   }
 }
 
+/// Pieces of memory of one length in bytes, as far apart as each other.
+private struct Lines {
+  let count, length, step: Int
+
+  /// Whether any of these, the first of which is at `start`, shares a byte with the others.
+  ///
+  /// - Complexity: O(the lower count), and O(1) where the whole ranges do not overlap.
+  func overlaps(_ other: Lines, from start: UInt, to otherStart: UInt) -> Bool {
+    if other.count < count { return other.overlaps(self, from: otherStart, to: start) }
+    let offset = Int(bitPattern: start &- otherStart)
+    // No memory is that large, and the sums below must not overflow.
+    guard offset.magnitude < 1 << 60 else { return false }
+    let end = offset + (count - 1) * step + length
+    guard end > 0, offset < (other.count - 1) * other.step + other.length else { return false }
+    return (0..<count).contains { index in
+      // The first of the others that ends behind where this line begins.
+      let begin = offset + index * step
+      let first =
+        begin < other.length || other.step == 0 ? 0 : (begin - other.length) / other.step + 1
+      let place = first * other.step
+      return first < other.count && place < begin + length && place + other.length > begin
+    }
+  }
+}
+
 extension Matrix where T: BLASElement {
   /// The matrix as a tensor: without a copy, if its rows lie side by side. It must not outlive the
   /// call, nor be the only one: whoever makes it holds it until the work is done.
-  func borrowed() -> Tensor<T> {
+  ///
+  /// - Throws: `outOfMemory`.
+  func borrowed() throws -> Tensor<T> {
     if leading == columns || rows <= 1 {
       return unsafe Tensor(borrowing: start, [rows, columns])
     }
+    // Whoever works with it makes a copy at least.
+    try MemoryLimit.require(
+      2 * Double(rows) * Double(columns), of: T.self, for: "work on a copy of \(name)")
     var copy = Tensor<T>(zeros: [rows, columns])
     copy.withView { target in
       target.copy(unsafe MatrixView(start, rows: rows, columns: columns, rowStep: leading))

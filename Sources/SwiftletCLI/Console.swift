@@ -136,7 +136,7 @@ enum Interruption {
     MemoryLimit.whenExhausted = { bytes in
       Console.error(
         SwiftletError(
-          .badInput, "the system has no memory for a tensor of \(bytes) bytes",
+          .outOfMemory, "the system has no memory for a tensor of \(bytes) bytes",
           mend: "use a smaller batch, or set --max-memory"
         ).description)
       _exit(2)

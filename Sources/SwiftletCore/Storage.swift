@@ -73,10 +73,26 @@ final class MemoryPool: Sendable {
       return block
     }
     if let recycled { return recycled }
+    if let base = unsafe aligned_alloc(Self.alignment, size) {
+      return unsafe Block(base: base, byteCount: size)
+    }
+    giveBack()
     guard let base = unsafe aligned_alloc(Self.alignment, size) else {
       MemoryLimit.whenExhausted(byteCount)
     }
     return unsafe Block(base: base, byteCount: size)
+  }
+
+  /// Bytes of freed blocks that are kept.
+  var heldBytes: Int { state.withLock { $0.freeBytes } }
+
+  /// Gives the freed blocks back to the system.
+  func giveBack() {
+    let blocks = state.withLock { state in
+      defer { state = State() }
+      return state.freeBlocks.values.flatMap { $0 }
+    }
+    for block in blocks { unsafe Glibc.free(block.base) }
   }
 
   func free(_ block: Block) {

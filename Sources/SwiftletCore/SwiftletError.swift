@@ -6,7 +6,9 @@
 public struct SwiftletError: Error, Sendable, Hashable {
   /// The kind of failure. An open set: later versions may add codes.
   public struct Code: Sendable, Hashable {
-    private enum Kind { case badInput, unsupported, numerical, io, interrupted, `internal` }
+    private enum Kind {
+      case badInput, unsupported, numerical, io, outOfMemory, interrupted, `internal`
+    }
     private let kind: Kind
 
     /// A file, shape, value or flag that cannot be used as given.
@@ -19,13 +21,15 @@ public struct SwiftletError: Error, Sendable, Hashable {
     public static let io = Code(kind: .io)
     /// The user has stopped the work; what was finished is kept, where the message says so.
     public static let interrupted = Code(kind: .interrupted)
+    /// More memory is needed than the limit allows or the machine has.
+    public static let outOfMemory = Code(kind: .outOfMemory)
     /// A defect of Swiftlet or of a library below it.
     public static let `internal` = Code(kind: .internal)
 
     /// The process exit code that the command line promises for this kind of failure.
     public var exitCode: Int32 {
       switch kind {
-      case .badInput, .numerical, .io: 2
+      case .badInput, .numerical, .io, .outOfMemory: 2
       case .unsupported: 3
       case .interrupted: 130
       case .internal: 70

@@ -56,10 +56,14 @@ package enum InputFile {
   /// Memory is taken for the size that the file has, never for a size that it claims.
   ///
   /// - Throws: `io` naming the path if the file is missing, not readable or not a regular file;
-  ///   `badInput` if it is larger than `limit` bytes.
+  ///   `badInput` if it is larger than `limit` bytes; `outOfMemory` if the machine has no memory for
+  ///   it and for what it holds.
   package static func read(_ path: String, limit: Int = defaultLimit) throws -> [UInt8] {
     let (descriptor, size) = try open(path, limit: limit)
     defer { close(descriptor) }
+    try locating(path) {
+      try MemoryLimit.requireAvailable(2 * Double(size), for: "a file of \(size) bytes")
+    }
     return unsafe try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
       while filled < size {
         let got = unsafe Glibc.read(descriptor, buffer.baseAddress! + filled, size - filled)

@@ -4,23 +4,30 @@ extension Plan {
   /// Elements of small values that inference keeps take no more bytes than this.
   static let knownBytesLimit = 64 << 20
 
-  /// - Throws: `badInput` if the constants of the graph exceed ``MemoryLimit``.
+  /// - Throws: `outOfMemory` if the constants of the graph exceed ``MemoryLimit``.
   func checkConstants() throws {
     guard constants.values.reduce(0, { $0 + $1.byteCount }) <= MemoryLimit.bytes else {
       throw SwiftletError(
-        .badInput, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
+        .outOfMemory, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
         mend: "allow more with --max-memory")
     }
   }
 
   /// Checks, before memory is sought, that the values alive at any of the first `known` steps fit
-  /// into what is left of the budget. Constants and inputs are counted, captured values are not.
+  /// into what is left of the budget, and into what the machine has left. Constants and inputs are
+  /// counted, captured values are not.
   func checkPeak(_ infos: [TensorInfo?], known: Int, _ budget: RunBudget) throws {
     let own = constants.values.reduce(0) { $0 + $1.byteCount }
+    var (given, peak) = (0, 0)
     try forEachStep(steps[..<known], infos) { step, alive in
-      guard let step else { return try budget.check(own + alive) }
+      guard let step else {
+        given = alive
+        return try budget.check(own + alive)
+      }
       try locating(step.label) { try budget.check(own + alive) }
+      peak = max(peak, alive - given)
     }
+    try MemoryLimit.requireAvailable(Double(peak), for: "the values of the run")
   }
 
   /// Checks that the results have the element types that the model declares.

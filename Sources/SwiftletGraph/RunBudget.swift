@@ -32,13 +32,13 @@ final class RunBudget: Sendable {
 
   /// Counts values that come alive; a negative number counts those that are gone.
   ///
-  /// - Throws: `badInput` if more bytes are alive than ``MemoryLimit`` allows.
+  /// - Throws: `outOfMemory` if more bytes are alive than ``MemoryLimit`` allows.
   func take(_ count: Int) throws {
     let limit = MemoryLimit.bytes
     guard bytes.add(count, ordering: .relaxed).newValue <= limit else {
       bytes.subtract(count, ordering: .relaxed)
       throw SwiftletError(
-        .badInput, "the values of the run take more than the limit of \(limit) bytes",
+        .outOfMemory, "the values of the run take more than the limit of \(limit) bytes",
         mend: "use a smaller batch or a larger --max-memory")
     }
   }

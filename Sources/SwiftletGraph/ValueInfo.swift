@@ -110,7 +110,7 @@ public struct TensorInfo: Sendable {
     }
     guard shape.count * dtype.byteCount <= Self.byteLimit else {
       throw SwiftletError(
-        .badInput, "\(dtype) \(shape) takes more than the limit of \(Self.byteLimit) bytes",
+        .outOfMemory, "\(dtype) \(shape) takes more than the limit of \(Self.byteLimit) bytes",
         at: name(),
         mend: "use a smaller batch or a larger --max-memory")
     }

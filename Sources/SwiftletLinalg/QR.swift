@@ -7,8 +7,8 @@ public struct QR<T: BLASElement>: Sendable {
   public let q: Tensor<T>
   public let r: Tensor<T>
 
-  /// - Throws: `badInput` for NaN or infinite elements, `unsupported` for LAPACK in a build without
-  ///   it.
+  /// - Throws: `badInput` for NaN or infinite elements, `outOfMemory`, `unsupported` for LAPACK in a
+  ///   build without it.
   /// - Complexity: O(m·n·r).
   /// - Source: LAPACK `?gelqf`, `?orglq` on the transpose; Golub & Van Loan 5.2.
   public init(
@@ -26,6 +26,7 @@ public struct QR<T: BLASElement>: Sendable {
     switch backend {
     case .lapack: (q, r) = try LAPACK.qr(matrix, threads: threads, workspace: &workspace)
     case .swift:
+      try matrix.requireMemory("qr", copies: 3)
       try matrix.requireFiniteMatrix("qr")
       (q, r) = SwiftQR.qr(matrix)
     }
@@ -50,6 +51,7 @@ public struct PivotedQR<T: BLASElement>: Sendable {
     case .lapack:
       (q, r, permutation) = try LAPACK.pivotedQR(matrix, threads: threads, workspace: &workspace)
     case .swift:
+      try matrix.requireMemory("pivotedQR", copies: 3)
       try matrix.requireFiniteMatrix("pivotedQR")
       (q, r, permutation) = SwiftQR.pivotedQR(matrix)
     }

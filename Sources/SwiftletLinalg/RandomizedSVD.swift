@@ -24,7 +24,7 @@ public struct RandomizedSVD: Sendable {
   /// The `rank` largest singular values and their vectors, nearly.
   ///
   /// - Throws: `badInput` for NaN or infinite elements, or unless `1 ≤ rank ≤ min(m, n)`;
-  ///   `numerical` if the small decomposition does not converge.
+  ///   `numerical` if the small decomposition does not converge; `outOfMemory`.
   /// - Complexity: 4·(powerIterations + 1)·m·n·l operations for l = rank + oversampling samples;
   ///   memory: 2·(m + n)·l elements.
   @specialized(where T == Float)
@@ -33,15 +33,21 @@ public struct RandomizedSVD: Sendable {
     _ matrix: Tensor<T>, rank: Int, backend: LinalgBackend = .automatic(for: T.self),
     pool: ThreadPool = .serial
   ) throws -> SVD<T> {
-    try matrix.requireFiniteMatrix("randomized svd")
+    try matrix.requireMatrix("randomized svd")
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     guard rank >= 1, rank <= min(m, n) else {
       throw SwiftletError(
         .badInput, "rank \(rank) of a \(m)×\(n) matrix", mend: "use 1 to \(min(m, n))")
     }
     try requireCounts()
-    let a = matrix.contiguous()
     let samples = min(rank + oversampling, min(m, n))
+    try MemoryLimit.require(
+      4 * Double(samples) * Double(m + n)
+        + (matrix.isContiguous ? 0 : Double(m) * Double(n)), of: T.self,
+      for: "randomized svd of \(matrix.shape)")
+    try matrix.requireFiniteMatrix("randomized svd")
+    var a = matrix.contiguous()
+    let scale = try Self.scaleExtremes(&a)
     var generator = RandomGenerator(seed: seed)
     let test = Tensor<T>([n, samples], normalUsing: &generator)
     var q = try Self.basis(matmul(a, test, pool: pool), backend)
@@ -52,8 +58,9 @@ public struct RandomizedSVD: Sendable {
     let small = try SVD(
       matmul(q, a, transposeA: true, pool: pool), method: backend == .lapack ? .gesdd : .swift)
     return try SVD(
-      u: matmul(q, small.u, pool: pool), singularValues: small.singularValues, vt: small.vt,
-      method: small.method
+      u: matmul(q, small.u, pool: pool),
+      singularValues: scale == 1 ? small.singularValues : small.singularValues.map { $0 / scale },
+      vt: small.vt, method: small.method
     ).truncated(to: rank)
   }
 
@@ -72,6 +79,7 @@ public struct RandomizedSVD: Sendable {
     _ matrix: Tensor<T>, tolerance: T, blockSize: Int = 16,
     backend: LinalgBackend = .automatic(for: T.self), pool: ThreadPool = .serial
   ) throws -> (svd: SVD<T>, relativeError: T) {
+    try matrix.requireMemory("randomized svd", copies: 3, squares: 2)
     try matrix.requireFiniteMatrix("randomized svd")
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     let full = min(m, n)
@@ -126,6 +134,19 @@ public struct RandomizedSVD: Sendable {
       vt: small.vt, method: small.method
     ).truncated(to: kept)
     return (svd, total > 0 ? T((error / total).squareRoot()) : 0)
+  }
+
+  /// Brings a matrix near 1 whose products with random numbers could overflow, or lose digits among
+  /// the subnormal numbers. Others stay as they are, and are not copied.
+  ///
+  /// - Returns: The factor applied, a power of two.
+  private static func scaleExtremes<T: BLASElement>(_ a: inout Tensor<T>) throws -> T {
+    let squares = unsafe a.span.withUnsafeBufferPointer {
+      unsafe T._routines.kernels.dot($0.count, $0.baseAddress!, $0.baseAddress!)
+    }
+    if squares.isFinite && squares > T.leastNormalMagnitude / T.ulpOfOne { return 1 }
+    try a.requireMemory("randomized svd", copies: 1)
+    return ScaledMatrix.normalize(&a)
   }
 
   private func requireCounts() throws {

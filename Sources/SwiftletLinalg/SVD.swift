@@ -50,7 +50,7 @@ public struct SVD<T: BLASElement>: Sendable {
   }
 
   /// - Throws: `badInput` for NaN or infinite elements, `numerical` if the iteration stalls,
-  ///   `unsupported` for LAPACK's methods in a build without it.
+  ///   `outOfMemory`, `unsupported` for LAPACK's methods in a build without it.
   /// - Complexity: O(m·n·min(m, n)).
   /// - Source: LAPACK `?gesdd`, `?gesvd`; see `docs/linear-algebra.md` for ours.
   public init(
@@ -68,7 +68,12 @@ public struct SVD<T: BLASElement>: Sendable {
     _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Int = 1,
     workspace: inout Workspace<T>
   ) throws {
+    try matrix.requireMatrix("svd")
     let full = vectors == .full
+    // LAPACK's own alternative would take some thirty times as long.
+    let method =
+      method == .gesdd && !LAPACK.canFindVectors(matrix.shape[0], matrix.shape[1])
+      ? .swift : method
     switch method {
     case .gesdd:
       do {
@@ -86,18 +91,27 @@ public struct SVD<T: BLASElement>: Sendable {
       (u, singularValues, vt) = try LAPACK.svd(
         matrix, full: full, driver: .gesvd, threads: threads, workspace: &workspace)
     case .swift:
+      try matrix.requireMemory("svd", copies: full ? 2 : 4, squares: 4)
+      if full { try Self.requireMemory(forFull: matrix) }
       try matrix.requireFiniteMatrix("svd")
       (u, singularValues, vt) = try SwiftSVD.svd(matrix, full: full)
     case .jacobi:
+      try matrix.requireMemory("svd", copies: 4, squares: 2)
       try matrix.requireFiniteMatrix("svd")
       try Self.refuseFull(vectors, method)
       (u, singularValues, vt) = try JacobiSVD.svd(matrix)
     case .gram:
+      try matrix.requireMemory("svd", copies: 3, squares: 3)
       try matrix.requireFiniteMatrix("svd")
       try Self.refuseFull(vectors, method)
       (u, singularValues, vt) = try GramSVD.svd(matrix, threads: threads)
     }
     self.method = method
+  }
+
+  private static func requireMemory(forFull matrix: Tensor<T>) throws {
+    let longer = Double(max(matrix.shape[0], matrix.shape[1]))
+    try MemoryLimit.require(2 * longer * longer, of: T.self, for: "full svd of \(matrix.shape)")
   }
 
   private static func refuseFull(_ vectors: Vectors, _ method: Method) throws {
@@ -136,6 +150,7 @@ public struct SVD<T: BLASElement>: Sendable {
         of: matrix, driver: method == .gesdd ? .gesdd : .gesvd, threads: threads,
         workspace: &workspace)
     case .swift:
+      try matrix.requireMemory("singularValues", copies: 2)
       try matrix.requireFiniteMatrix("singularValues")
       return try SwiftSVD.singularValues(of: matrix)
     case .jacobi, .gram:

@@ -5,21 +5,22 @@ public import SwiftletCore
 public struct Cholesky<T: BLASElement>: Sendable {
   public let l: Tensor<T>
 
-  /// Reads the lower triangle only.
+  /// Reads the lower triangle only: what is above the diagonal may be NaN.
   ///
   /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square; `numerical` if
-  ///   it is not positive definite; `unsupported` for LAPACK in a build without it.
+  ///   it is not positive definite; `outOfMemory`; `unsupported` for LAPACK in a build without it.
   /// - Complexity: n³ / 3 operations.
   /// - Source: LAPACK `?potrf`.
   public init(
     _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
   ) throws {
-    try matrix.requireFiniteSquareMatrix("cholesky")
-    l =
-      switch backend {
-      case .lapack: try LAPACK.cholesky(matrix, threads: threads)
-      case .swift: try SwiftSolve.cholesky(matrix)
-      }
+    switch backend {
+    case .lapack: l = try LAPACK.cholesky(matrix, threads: threads)
+    case .swift:
+      try matrix.requireMemory("cholesky", copies: 1)
+      try matrix.requireFiniteSquareMatrix("cholesky", reading: .lower)
+      l = try SwiftSolve.cholesky(matrix)
+    }
   }
 
   /// X with A · X = B, for B n×k.
@@ -48,12 +49,13 @@ public struct LU<T: BLASElement>: Sendable {
   public init(
     _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
   ) throws {
-    try matrix.requireFiniteSquareMatrix("lu")
-    (factors, permutation, isOdd) =
-      switch backend {
-      case .lapack: try LAPACK.lu(matrix, threads: threads)
-      case .swift: SwiftSolve.lu(matrix)
-      }
+    switch backend {
+    case .lapack: (factors, permutation, isOdd) = try LAPACK.lu(matrix, threads: threads)
+    case .swift:
+      try matrix.requireMemory("lu", copies: 1)
+      try matrix.requireFiniteSquareMatrix("lu")
+      (factors, permutation, isOdd) = SwiftSolve.lu(matrix)
+    }
   }
 
   /// The unit lower triangle.
@@ -107,6 +109,8 @@ public func leastSquares<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, tolerance: T? = nil,
   backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
 ) throws -> (x: Tensor<T>, rank: Int) {
+  try a.requireMemory("leastSquares", copies: 1)
+  try b.requireMemory("leastSquares", copies: 3)
   try a.requireFiniteMatrix("leastSquares")
   try b.requireFiniteMatrix("leastSquares")
   try requireRightHandSide(b, rows: a.shape[0])
@@ -183,14 +187,5 @@ extension Tensor where Element: BLASElement {
       }
     }
     return result
-  }
-
-  /// - Precondition: Rank 2.
-  /// - Throws: `badInput` if the matrix is not square, or has NaN or infinite elements.
-  func requireFiniteSquareMatrix(_ operation: String) throws {
-    try requireFiniteMatrix(operation)
-    guard shape[0] == shape[1] else {
-      throw SwiftletError(.badInput, "a \(shape) matrix is not square", at: operation)
-    }
   }
 }

@@ -7,11 +7,12 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   /// Orthonormal eigenvectors as **columns**, in the order of the values.
   public let vectors: Tensor<T>
 
-  /// Reads the upper triangle only, and computes the `largest` eigenvalues; all by default.
+  /// Reads the upper triangle only, and computes the `largest` eigenvalues; all by default. What is
+  /// below the diagonal may be NaN.
   ///
   /// - Throws: `badInput` for NaN or infinite elements, a matrix that is not square, or unless
-  ///   `1 ≤ largest ≤ n`; `numerical` if the iteration stalls; `unsupported` for LAPACK in a build
-  ///   without it.
+  ///   `1 ≤ largest ≤ n`; `numerical` if the iteration stalls; `outOfMemory`; `unsupported` for
+  ///   LAPACK in a build without it.
   /// - Complexity: O(n³); for few of the eigenvalues about half of the time.
   /// - Source: LAPACK `?syevd`, `?syevr`; see `docs/linear-algebra.md` for ours.
   public init(
@@ -31,7 +32,9 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
     backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Int = 1,
     workspace: inout Workspace<T>
   ) throws {
-    try matrix.requireFiniteSquareMatrix("symmetricEigen")
+    // A copy to work on becomes the vectors, which are turned into columns.
+    try matrix.requireMemory("symmetricEigen", copies: 2)
+    try matrix.requireFiniteSquareMatrix("symmetricEigen", reading: .upper)
     let n = matrix.shape[0]
     let count = largest ?? n
     guard largest == nil || (1...max(1, n)).contains(count) && n > 0 else {
@@ -49,10 +52,35 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
           matrix, largest: count, threads: threads, workspace: &workspace)
       values.reverse()
     case .swift:
+      try matrix.requireMemory("symmetricEigen", copies: 4)
       (values, rows) = try SwiftEigen.eigen(matrix, count: count)
     }
     self.values = values
+    try rows.requireMemory("symmetricEigen", copies: 1)
     vectors = Self.columns(rows, reversed: backend == .lapack)
+  }
+
+  /// The eigenvalues of a symmetric matrix alone, in descending order.
+  ///
+  /// - Throws: As ``init(_:largest:backend:threads:)``.
+  /// - Complexity: O(n³), at a fraction of the time that vectors take.
+  /// - Source: LAPACK `?syevd` with job `N`.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public static func values(
+    of matrix: Tensor<T>, backend: LinalgBackend = .automaticForEigenvalues(of: T.self),
+    threads: Int = 1
+  ) throws -> [T] {
+    switch backend {
+    case .lapack:
+      var workspace = Workspace<T>()
+      return try LAPACK.symmetricEigenvalues(of: matrix, threads: threads, workspace: &workspace)
+        .reversed()
+    case .swift:
+      try matrix.requireMemory("symmetricEigenvalues", copies: 1)
+      try matrix.requireFiniteSquareMatrix("symmetricEigenvalues", reading: .upper)
+      return try SwiftEigen.values(of: matrix)
+    }
   }
 
   /// The rows of a matrix as columns, the last one first if `reversed`.

@@ -1,3 +1,4 @@
+import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 import Synchronization
@@ -85,9 +86,12 @@ public struct Session: Sendable {
     /// The graph with its segments; `nil` if shapes depend on data, so that the reference runs it.
     let plan: Plan?
     let segments: [String: Segment]
+    /// What a run takes at most: the values between segments, and those within one.
+    let byteCount: Int
 
-    init(_ shapes: [Shape], _ plan: Plan?, _ segments: [String: Segment]) {
+    init(_ shapes: [Shape], _ plan: Plan?, _ segments: [String: Segment], peakBytes: Int = 0) {
       (self.shapes, self.plan, self.segments) = (shapes, plan, segments)
+      byteCount = peakBytes + (segments.values.map(\.program.peakBytes).max() ?? 0)
     }
   }
 
@@ -133,7 +137,10 @@ public struct Session: Sendable {
     }
 
     func run(_ tensors: [AnyTensor], _ compiled: Compiled) throws -> [AnyTensor] {
-      if let plan = compiled.plan { return try plan.run(fitting: tensors, context) }
+      if let plan = compiled.plan {
+        try MemoryLimit.requireAvailable(Double(compiled.byteCount), for: "the values of the run")
+        return try plan.run(fitting: tensors, context)
+      }
       let names = reference.inputs.map(\.info.name)
       let results = try reference.run(
         Dictionary(uniqueKeysWithValues: zip(names, tensors)), context)
@@ -163,13 +170,17 @@ public struct Session: Sendable {
       } catch let error as SwiftletError where error.code == .unsupported {
         return Compiled(shapes, nil, [:])
       }
+      // Kernels read weights in an order of their own.
+      let weights = graph.initializers.values.reduce(0) { $0 + $1.byteCount }
+      try MemoryLimit.requireAvailable(
+        Double(max(0, weights - cache.byteCount)), for: "the model's weights")
       let images = shapes.first { $0.rank > 0 }?[0] ?? 1
       let segments = Segments(
         GraphFacts(graph.fusingPatterns(infos), infos, images: images, precision: precision), infos,
         pool: context.pool, cache: cache)
+      let plan = try Plan(segments.graph, captured: nil, custom: segments.segments)
       return Compiled(
-        shapes, try Plan(segments.graph, captured: nil, custom: segments.segments),
-        segments.segments)
+        shapes, plan, segments.segments, peakBytes: plan.peakActivationBytes(infos))
     }
   }
 }

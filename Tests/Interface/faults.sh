@@ -26,7 +26,7 @@ check() { # CALLS NUMBER
   attempt "$1" "$2"
   case $code in
     0) unharmed=$((unharmed + 1)) ;;
-    2 | 3 | 70) refused=$((refused + 1)) ;;
+    2 | 3 | 6 | 70) refused=$((refused + 1)) ;;
     *)
       ended=$((ended + 1))
       # 124 would be a hang; reads and writes never end the process.

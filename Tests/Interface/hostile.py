@@ -20,7 +20,7 @@ LIBC.mmap.restype = ctypes.c_void_p
 LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
 LIBC.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 PAGE, SIZE, FILL = os.sysconf("SC_PAGESIZE"), 1 << 18, 0xA5
-OK, BAD_INPUT, UNSUPPORTED, BUSY, USAGE = 0, 2, 3, 5, 64
+OK, BAD_INPUT, UNSUPPORTED, BUSY, OUT_OF_MEMORY, USAGE = 0, 2, 3, 5, 6, 64
 EXTENTS = [0, 0, 1, 1, 2, 3, 4, 5, 7, 8, 16, 17, 31, 33, 64, 100]
 WILD = [-1, -2**63, 2**31 - 1, 2**31, 2**32, 2**32 + 1, 2**62, 2**63 - 1]
 
@@ -109,7 +109,7 @@ class Call:
             return values.astype(dtype)
 
     def check(self, name, status):
-        if status not in (OK, BAD_INPUT, UNSUPPORTED, USAGE):
+        if status not in (OK, BAD_INPUT, UNSUPPORTED, OUT_OF_MEMORY, USAGE):
             raise AssertionError(f"{name}: status {status}, {error()}")
         if status != OK and (not error() or len(error()) > 400 or "\n" in error()):
             raise AssertionError(f"{name}: status {status} says {error()!r}")

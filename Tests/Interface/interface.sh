@@ -9,7 +9,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-PREFIX=$work/prefix DESTDIR='' sh "$root/Packaging/install.sh" "$linked"
+# Where the loader does not search, installing says what to do; into a package, it says nothing.
+PREFIX=$work/prefix DESTDIR='' sh "$root/Packaging/install.sh" "$linked" > "$work/said"
+grep -q "LD_LIBRARY_PATH=$work/prefix/lib" "$work/said"
+[ -z "$(PREFIX=/usr/local DESTDIR=$work/stage sh "$root/Packaging/install.sh" "$linked")" ]
 library=$(realpath "$work/prefix/lib/libswiftlet.so")
 export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig LD_LIBRARY_PATH=$work/prefix/lib
 python=${PYTHON:-/usr/bin/python3}
@@ -62,7 +65,15 @@ if grep 'swiftlet\.compress' "$work/printed"; then echo "the library prints by i
 step "fork"
 # shellcheck disable=SC2086
 cc -Wall -Wextra -Werror "$here/fork.c" $flags -lpthread -o "$work/fork"
-timeout 60 "$work/fork" "$model"
+timeout 300 "$work/fork" "$model" "$work/small.onnx" 'fashion-mnist[0..<16]'
+
+step "OpenBLAS's threads are the program's"
+# shellcheck disable=SC2086
+cc -Wall -Wextra -Werror "$here/host.c" $flags -lopenblas -lpthread -o "$work/host"
+timeout 300 "$work/host" "$model" "$work/small.onnx" 'fashion-mnist[0..<16]'
+
+step "without memory: a status, and the process goes on"
+PYTHONPATH=$root/python SWIFTLET_LIBRARY=$library "$python" "$here/memory.py"
 
 step "C++ by CMake"
 cmake -S "$root/examples/CPlusPlus" -B "$work/cxx" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null

@@ -66,6 +66,80 @@ class LinearAlgebra(unittest.TestCase):
                 u, s2, vt = swiftlet.randomized_svd(a, 3)
                 np.testing.assert_allclose(s2[0], s[0], rtol=0.05)
 
+    def test_outputs_of_any_layout(self):
+        a, b = matrix(6, 4), matrix(4, 5)
+        for beta in (0, 3):
+            for view in (np.s_[:6, ::2], np.s_[::2, :5], np.s_[::-2, 4::-1], np.s_[:6, 3:8], np.s_[3:9, 9:4:-1]):
+                buffer = np.ones((12, 10))
+                expected, out = buffer.copy(), buffer[view]
+                expected[view] = a @ b + beta
+                self.assertIs(swiftlet.gemm(a, b, beta=beta, out=out), out)
+                np.testing.assert_allclose(buffer, expected)
+        out = np.empty((5, 6)).T
+        self.assertIs(swiftlet.gemm(a, b, out=out), out)
+        np.testing.assert_allclose(out, a @ b)
+
+    def test_outputs_between_the_rows_of_an_input(self):
+        a = matrix(5, 5)
+        for left, right in ((np.s_[::2], np.s_[1::2]), (np.s_[1::2], np.s_[::2]),
+                            (np.s_[:, :5], np.s_[:, 5:]), (np.s_[:, ::2], np.s_[:, 1::2]),
+                            (np.s_[:5], np.s_[5:])):
+            buffer = matrix(5, 10) if isinstance(left, tuple) else matrix(10, 5)
+            given = buffer[left].copy()
+            swiftlet.gemm(buffer[left], a, out=buffer[right])
+            np.testing.assert_array_equal(buffer[left], given)
+            np.testing.assert_allclose(buffer[right], given @ a)
+        square = matrix(8, 8)
+        for out in (square, square[::2], square[:, :4], square[4:]):
+            with self.assertRaises(swiftlet.Error) as caught:
+                swiftlet.gemm(square[:len(out)], square[:, :out.shape[1]], out=out)
+            self.assertEqual(caught.exception.status, 64)
+
+    def test_empty_matrices(self):
+        for dtype in ("f4", "f8"):
+            for m, n in ((3, 0), (0, 3), (0, 0)):
+                for a in (np.empty((m, n), dtype), np.ones((m, 5), dtype)[:, :n],
+                          np.ones((9, n), dtype)[:m], np.empty((n, m), dtype).T):
+                    u, s, vt = swiftlet.svd(a)
+                    self.assertEqual((u.shape, s.shape, vt.shape), ((m, 0), (0,), (0, n)))
+                    self.assertEqual(swiftlet.svd(a, compute_uv=False).shape, (0,))
+                    q, r = swiftlet.qr(a)
+                    self.assertEqual((q.shape, r.shape), ((m, 0), (0, n)))
+                    np.testing.assert_array_equal(swiftlet.gemm(a, a.T), np.zeros((m, m)))
+                    np.testing.assert_array_equal(swiftlet.gemm(a.T, a), np.zeros((n, n)))
+                    out = np.full((m, m), 2, dtype)
+                    swiftlet.gemm(a, a.T, beta=3, out=out)
+                    np.testing.assert_array_equal(out, 6 if n == 0 else out)
+            values, vectors = swiftlet.eigh(np.empty((0, 0), dtype))
+            self.assertEqual((values.shape, vectors.shape), ((0,), (0, 0)))
+            self.assertEqual(swiftlet.eigvalsh(np.empty((0, 0), dtype)).shape, (0,))
+        product = swiftlet.gemm(np.empty((3, 0), "u1"), np.empty((0, 4), "i1"))
+        np.testing.assert_array_equal(product, np.zeros((3, 4), "i4"))
+
+    def test_the_lower_triangle_is_not_read(self):
+        for dtype, tolerance in (("f4", 1e-4), ("f8", 1e-10)):
+            a = matrix(50, 50, dtype)
+            a += a.T
+            exact = np.linalg.eigvalsh(a)[::-1]
+            a[np.tril_indices(50, -1)] = np.nan
+            values, vectors = swiftlet.eigh(a)
+            np.testing.assert_allclose(values, exact, atol=tolerance)
+            np.testing.assert_allclose(vectors.T @ vectors, np.eye(50), atol=tolerance)
+            np.testing.assert_allclose(swiftlet.eigvalsh(a), exact, atol=tolerance)
+            for wrong in (a.T, np.full((2, 2), np.inf, dtype)):
+                self.assertRaises(swiftlet.Error, swiftlet.eigh, wrong)
+                self.assertRaises(swiftlet.Error, swiftlet.eigvalsh, wrong)
+        self.assertRaises(ValueError, swiftlet.eigvalsh, matrix(3, 4))
+
+    def test_randomized_svd_of_extreme_numbers(self):
+        a = matrix(30, 4) @ matrix(4, 20)
+        a /= np.abs(a).max() * 40
+        for dtype, factors in (("f4", (3.4e38, 1e30, 1e-25)), ("f8", (1.79e308, 1e200, 1e-280))):
+            for factor in factors:
+                b = (a * factor).astype(dtype)
+                s = swiftlet.randomized_svd(b, 4)[1] / factor
+                np.testing.assert_allclose(s, np.linalg.svd(a)[1][:4], rtol=1e-4)
+
     def test_conv2d(self):
         x, w = matrix(2 * 3, 36, "f4").reshape(2, 3, 6, 6), matrix(4, 27, "f4").reshape(4, 3, 3, 3)
         y = swiftlet.conv2d(x, w, bias=np.arange(4.0), stride=2, padding=1)
@@ -111,6 +185,14 @@ class Package(unittest.TestCase):
                     self.assertIsNot(parameter.annotation, inspect.Parameter.empty, function)
 
     def test_limits(self):
+        swiftlet.set_max_memory(1 << 16)
+        with self.assertRaises(MemoryError) as caught:
+            swiftlet.svd(matrix(200, 100))
+        self.assertIsInstance(caught.exception, swiftlet.OutOfMemory)
+        self.assertIsInstance(caught.exception, swiftlet.Error)
+        self.assertEqual(caught.exception.status, 6)
+        swiftlet.set_max_memory(0)
+        swiftlet.svd(matrix(200, 100))
         for setter in (swiftlet.set_max_memory, swiftlet.set_max_steps):
             self.assertRaises(ValueError, setter, -1)
             self.assertRaises(ValueError, setter, 2**64)

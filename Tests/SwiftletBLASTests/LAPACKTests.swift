@@ -15,8 +15,61 @@ struct LAPACKTests {
     #expect(throws: error) { try LAPACK.symmetricEigen(matrix, workspace: &workspace) }
     #expect(throws: error) { try LAPACK.qr(matrix, workspace: &workspace) }
     #expect(throws: error) { try LAPACK.pivotedQR(matrix, workspace: &workspace) }
-    #expect(throws: error) { try LAPACK.cholesky(matrix) }
+    #expect(throws: error) { try LAPACK.cholesky(matrix.transposed().contiguous()) }
     #expect(throws: error) { try LAPACK.lu(matrix) }
+  }
+
+  /// LAPACK counts a workspace in 32 bits. What takes 4·r² elements for vectors takes a few for
+  /// values, and what `?syevd` cannot count `?syevr` can.
+  @Test func workspacesAreCountedByWhatIsComputed() {
+    #expect(LAPACK.canFindVectors(23_000, 23_000) && LAPACK.canFindVectors(1 << 30, 10))
+    #expect(!LAPACK.canFindVectors(23_200, 23_200) && !LAPACK.canFindVectors(40_000, 23_500))
+    #expect(LAPACK.divideAndConquerWorkspace(32_766) <= Int(Int32.max))
+    #expect(LAPACK.divideAndConquerWorkspace(32_767) > Int(Int32.max))
+    for n in [23_170, 23_500, 40_000, 1_000_000] {
+      #expect(LAPACK.least(.gesdd, job: "N", n, n) == 10 * n)
+      #expect(LAPACK.least(.gesvd, job: "N", n, n) == 6 * n)
+    }
+    #expect(LAPACK.least(.gesdd, job: "S", 300, 200) == 4 * 40_000 + 1400 + 300)
+  }
+
+  /// What takes over where `?syevd` cannot count its workspace.
+  @Test(arguments: [1, 2, 40]) func allEigenvaluesByEitherDriver(n: Int) throws {
+    var generator = RandomGenerator(seed: 8)
+    let half = Tensor<Double>([n, n], normalUsing: &generator)
+    var matrix = half
+    for i in 0..<n { for j in 0..<i { matrix[i, j] = half[j, i] } }
+    var workspace = Workspace<Double>()
+    let one = try LAPACK.symmetricEigen(matrix, workspace: &workspace)
+    let other = try LAPACK.symmetricEigen(matrix, largest: n, workspace: &workspace)
+    let alone = try LAPACK.symmetricEigenvalues(of: matrix, workspace: &workspace)
+    #expect(other.vectors.shape == [n, n])
+    for i in 0..<n {
+      #expect(abs(one.values[i] - other.values[i]) < 1e-12)
+      #expect(abs(one.values[i] - alone[i]) < 1e-12)
+    }
+  }
+
+  /// Far more than any machine has, of one element.
+  @Test func whatDoesNotFitIntoMemoryIsRefusedBeforeItIsRead() {
+    let huge = Tensor<Double>([1, 1], [1]).broadcast(to: [1 << 21, 1 << 21])
+    var workspace = Workspace<Double>()
+    func expectOutOfMemory(_ body: (inout Workspace<Double>) throws -> Void) {
+      let error = #expect(throws: SwiftletError.self) { try body(&workspace) }
+      #expect(error?.code == .outOfMemory, "\(String(describing: error))")
+      #expect(error?.code.exitCode == 2)
+      #expect(error?.what.contains("2097152×2097152 needs ") == true)
+    }
+    expectOutOfMemory { _ = try LAPACK.svd(huge, workspace: &$0) }
+    expectOutOfMemory { _ = try LAPACK.svd(huge, driver: .gesvd, workspace: &$0) }
+    expectOutOfMemory { _ = try LAPACK.singularValues(of: huge, workspace: &$0) }
+    expectOutOfMemory { _ = try LAPACK.symmetricEigen(huge, workspace: &$0) }
+    expectOutOfMemory { _ = try LAPACK.symmetricEigen(huge, largest: 3, workspace: &$0) }
+    expectOutOfMemory { _ = try LAPACK.symmetricEigenvalues(of: huge, workspace: &$0) }
+    expectOutOfMemory { _ = try LAPACK.qr(huge, workspace: &$0) }
+    expectOutOfMemory { _ = try LAPACK.pivotedQR(huge, workspace: &$0) }
+    expectOutOfMemory { _ in _ = try LAPACK.cholesky(huge) }
+    expectOutOfMemory { _ in _ = try LAPACK.lu(huge) }
   }
 
   @Test func elementsWhoseSquaresOverflowAreFinite() throws {

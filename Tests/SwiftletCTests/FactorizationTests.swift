@@ -91,8 +91,52 @@ struct FactorizationTests {
       elements, lda, n, n, n, left: v, ldl: ldv, scale: { w[$0] }, right: { v[$1 * ldv + $0] })
     #expect(error < 1e-12)
     #expect(zip(w.elements, w.elements.dropFirst()).allSatisfy { $0 >= $1 })
+    let alone = Memory([Double](repeating: 0, count: n))
     expectOK(
-      swiftlet_eigh_f64(Int64(n), a.start, Int64(lda), w.start, nil, 0, 1))
+      swiftlet_eigh_f64(Int64(n), a.start, Int64(lda), alone.start, nil, 0, 1))
+    for (x, y) in zip(w.elements, alone.elements) { #expect(abs(x - y) < 1e-12) }
+    // What is below the diagonal is not read.
+    for i in 0..<n { for j in 0..<i { a[i * lda + j] = .nan } }
+    for vectors in [nil, v.start] {
+      expectOK(
+        swiftlet_eigh_f64(
+          Int64(n), a.start, Int64(lda), alone.start, vectors, Int64(ldv), 2))
+      for (x, y) in zip(w.elements, alone.elements) { #expect(abs(x - y) < 1e-12) }
+    }
+    guard n > 1 else { return }
+    a[1] = .nan
+    expect(
+      swiftlet_eigh_f64(Int64(n), a.start, Int64(lda), alone.start, nil, 0, 1),
+      SWIFTLET_BAD_INPUT, "NaN")
+  }
+
+  /// Matrices without columns have no elements: any leading dimension will do.
+  @Test func matricesWithoutColumns() {
+    for (m, n) in [(3, 0), (0, 3), (0, 0)] as [(Int64, Int64)] {
+      for leading in [0, 1, 5] as [Int64] where leading >= n {
+        expectOK(swiftlet_svd_f64(m, n, nil, leading, nil, nil, 0, nil, leading, 1))
+        expectOK(swiftlet_qr_f32(m, n, nil, leading, nil, 0, nil, leading, 1))
+      }
+    }
+    expectOK(swiftlet_eigh_f32(0, nil, 0, nil, nil, 0, 1))
+  }
+
+  /// Far more than any machine has: nothing is read.
+  @Test func whatDoesNotFitIntoMemoryIsRefused() throws {
+    let (side, wide) = (Int64(1 << 21), 1 << 21)
+    let s = Memory([Double](repeating: 0, count: wide))
+    let nowhere = try #require(
+      UnsafePointer<Double>(bitPattern: 1 << 60 | UInt(bitPattern: s.start)))
+    expect(
+      swiftlet_svd_f64(side, side, nowhere, side, s.start, nil, 0, nil, 0, 2),
+      SWIFTLET_OUT_OF_MEMORY, "2097152×2097152 needs ")
+    expect(
+      swiftlet_svd_f64(side, side, nowhere, side + 1, s.start, nil, 0, nil, 0, 2),
+      SWIFTLET_OUT_OF_MEMORY, "work on a copy of a needs ")
+    expect(
+      swiftlet_eigh_f64(side, nowhere, side, s.start, nil, 0, 1), SWIFTLET_OUT_OF_MEMORY, "needs")
+    #expect(String(cString: swiftlet_status_name(SWIFTLET_OUT_OF_MEMORY)) == "out of memory")
+    #expect(s.elements.allSatisfy { $0 == 0 })
   }
 
   @Test func singlePrecisionToo() {

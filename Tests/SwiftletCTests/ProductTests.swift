@@ -81,6 +81,52 @@ struct ProductTests {
     #expect(c.elements == [1, 2, 3, 4])
   }
 
+  /// Halves of one buffer, side by side and row by row, share no element.
+  @Test func resultsMayLieBetweenTheRowsOfAnArgument() {
+    let n = 6
+    let (m, k) = (6, 6)
+    func run(_ a: Int, _ lda: Int, _ c: Int, _ ldc: Int) -> swiftlet_status {
+      let buffer = Memory((0..<200).map { Double($0 % 7) })
+      let b = Memory((0..<n * k).map { Double($0 % 5) })
+      let before = buffer.elements
+      let status = swiftlet_gemm_f64(
+        0, 0, Int64(m), Int64(n), Int64(k), 1, buffer.start + a, Int64(lda), b.start, Int64(n), 0,
+        buffer.start + c, Int64(ldc), 2)
+      var expected = before
+      for i in 0..<m where status == SWIFTLET_OK {
+        for j in 0..<n {
+          expected[c + i * ldc + j] = (0..<k).reduce(0) {
+            $0 + before[a + i * lda + $1] * b[$1 * n + j]
+          }
+        }
+      }
+      #expect(buffer.elements == expected)
+      return status
+    }
+    for (a, lda, c, ldc) in [
+      (0, 12, 6, 12), (6, 12, 0, 12), (0, 20, 7, 20), (7, 20, 0, 20), (0, 6, 36, 6), (3, 13, 9, 13),
+      (6, 12, 0, 24), (0, 12, 6, 24), (18, 24, 0, 24), (0, 24, 6, 25),
+    ] { expectOK(run(a, lda, c, ldc)) }
+    for (a, lda, c, ldc) in [
+      (0, 12, 5, 12), (0, 12, 7, 12), (7, 12, 0, 12), (0, 6, 35, 6), (0, 13, 6, 12), (0, 24, 6, 23),
+      (0, 12, 0, 12), (40, 12, 0, 13),
+    ] { expect(run(a, lda, c, ldc), SWIFTLET_USAGE, "overlap") }
+  }
+
+  @Test func sumsOfNothingAreZero() {
+    let c = Memory<Float>([1, 2, 3, 4])
+    for leading in [0, 1, 3] as [Int64] {
+      expectOK(
+        swiftlet_gemm_f32(0, 0, 2, 2, 0, 1, nil, leading, nil, 2, 2, c.start, 2, 1))
+    }
+    #expect(c.elements == [8, 16, 24, 32])
+    expectOK(swiftlet_gemm_f32(0, 0, 2, 2, 0, 1, nil, 0, nil, 2, 0, c.start, 2, 1))
+    #expect(c.elements == [0, 0, 0, 0])
+    let sums = Memory<Int32>([1, 2, 3, 4])
+    expectOK(swiftlet_gemm_u8s8s32(2, 2, 0, nil, 0, nil, 2, sums.start, 2, 1))
+    #expect(sums.elements == [0, 0, 0, 0])
+  }
+
   @Test func mistakesInProductsAreNamed() {
     let (a, c) = (
       Memory([Float](repeating: 0, count: 64)), Memory([Float](repeating: 0, count: 64))

@@ -40,6 +40,29 @@ struct RandomizedSVDTests {
     #expect(TestRatio.orthogonality(svd.vt.transposed()) < 30)
   }
 
+  /// Products with random numbers would overflow, or lose their digits.
+  @Test(arguments: backends) func extremesAreScaled(backend: LinalgBackend) throws {
+    let a = try matrix(40, 30, [1, 0.5, 0.25, 0.125])
+    let exact = try SVD.values(of: a)
+    func check<T: BLASElement>(_ factor: T, _ tolerance: T) throws {
+      var scaled = Tensor<T>(zeros: a.shape)
+      for i in 0..<40 { for j in 0..<30 { scaled[i, j] = T(a[i, j]) * factor } }
+      let svd = try RandomizedSVD().svd(scaled, rank: 4, backend: backend)
+      for (found, value) in zip(svd.singularValues, exact) {
+        #expect(abs(found / factor / T(value) - 1) < tolerance, "\(factor)")
+      }
+      for basis in [svd.u, svd.vt.transposed()] {
+        #expect(TestRatio.orthogonality(basis.converted(), epsilon: Double(T.ulpOfOne)) < 30)
+      }
+    }
+    for exponent in [1023, 1022, 600, -600, -960] {
+      try check(Double(sign: .plus, exponent: exponent, significand: 1), 1e-12)
+    }
+    for exponent in [127, 126, 70, -70, -100] {
+      try check(Float(sign: .plus, exponent: exponent, significand: 1), 1e-4)
+    }
+  }
+
   @Test func theSeedDecides() throws {
     var generator = RandomGenerator(seed: 61)
     let a = Tensor<Float>([60, 40], normalUsing: &generator)

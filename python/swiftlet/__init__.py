@@ -5,14 +5,14 @@ may name it. Arrays are passed without copies.
 """
 
 from ._compress import compress
-from ._library import LIBRARY, Error, check
-from ._linalg import conv2d, eigh, gemm, qr, randomized_svd, svd
+from ._library import LIBRARY, Error, OutOfMemory, check
+from ._linalg import conv2d, eigh, eigvalsh, gemm, qr, randomized_svd, svd
 from ._session import Request, Session, Value
 from ._version import VERSION as __version__
 
-__all__ = ["Error", "Request", "Session", "Value", "compress", "conv2d", "eigh", "gemm",
-           "library_version", "qr", "randomized_svd", "set_max_memory", "set_max_steps",
-           "svd"]
+__all__ = ["Error", "OutOfMemory", "Request", "Session", "Value", "compress", "conv2d", "eigh",
+           "eigvalsh", "gemm", "library_version", "qr", "randomized_svd", "set_max_memory",
+           "set_max_steps", "svd"]
 
 
 def library_version() -> str:
@@ -21,7 +21,8 @@ def library_version() -> str:
 
 
 def set_max_memory(byte_count: int) -> None:
-    """The most memory that a run, or the arrays of a file, may take; 0 is the default."""
+    """The most memory that a run, the arrays of a file, or the results and workspace of a call for
+    linear algebra may take; what would exceed it raises OutOfMemory. 0 is the default."""
     check(LIBRARY.swiftlet_set_max_memory(_unsigned(byte_count)))
 
 

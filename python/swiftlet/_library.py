@@ -80,6 +80,13 @@ class Error(Exception):
         self.status = status
 
 
+class OutOfMemory(Error, MemoryError):
+    """More memory is needed than `set_max_memory` allows, or than the machine has."""
+
+
+_OUT_OF_MEMORY = 6
+
+
 def _load() -> ctypes.CDLL:
     """The library: $SWIFTLET_LIBRARY, or where the system finds it."""
     path = os.environ.get("SWIFTLET_LIBRARY") or ctypes.util.find_library("swiftlet")
@@ -108,7 +115,8 @@ def functions() -> Dict[str, object]:
 def check(status: int) -> None:
     """Raises what went wrong, if something did."""
     if status != 0:
-        raise Error(LIBRARY.swiftlet_last_error().decode(), status)
+        kind = OutOfMemory if status == _OUT_OF_MEMORY else Error
+        raise kind(LIBRARY.swiftlet_last_error().decode(), status)
 
 
 def take_string(pointer: c_void_p) -> str:

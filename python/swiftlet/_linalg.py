@@ -29,15 +29,22 @@ def _matrix(array: np.ndarray, dtype: Optional[np.dtype] = None) -> np.ndarray:
         raise TypeError(f"matrices of {array.dtype} are not supported")
     dtype = dtype or (array.dtype if array.dtype in _SUFFIXES else np.dtype("f8"))
     array = np.require(array, dtype, "A")
+    return array if _has_packed_rows(array) else np.ascontiguousarray(array)
+
+
+def _has_packed_rows(array: np.ndarray) -> bool:
+    """Whether rows are contiguous and follow each other, with space between them or not."""
     item = array.itemsize
     rows, columns = array.shape
-    packed = (columns <= 1 or array.strides[1] == item) and (
-        rows <= 1 or array.strides[0] % item == 0 and array.strides[0] >= item * max(1, columns))
-    return array if packed else np.ascontiguousarray(array)
+    return array.size == 0 or (columns == 1 or array.strides[1] == item) and (
+        rows == 1 or array.strides[0] % item == 0 and array.strides[0] >= item * columns)
 
 
 def _leading(array: np.ndarray) -> int:
-    return array.strides[0] // array.itemsize if array.shape[0] > 1 else max(1, array.shape[1])
+    """Elements from one row to the next, of a matrix with packed rows."""
+    if array.size == 0 or array.shape[0] == 1:
+        return max(1, array.shape[1])
+    return array.strides[0] // array.itemsize
 
 
 def _stored(array: np.ndarray, dtype: Optional[np.dtype]) -> Tuple[np.ndarray, int]:
@@ -51,7 +58,8 @@ def _stored(array: np.ndarray, dtype: Optional[np.dtype]) -> Tuple[np.ndarray, i
 def gemm(a: np.ndarray, b: np.ndarray, alpha: float = 1, beta: float = 0,
          out: Optional[np.ndarray] = None, threads: int = 0) -> np.ndarray:
     """alpha · a · b + beta · out, in fp32 if both are fp32, else in fp64; uint8 by int8 in int32,
-    exactly. Transposed views are read in place. `out` is written to and returned."""
+    exactly. Transposed views are read in place. `out` may be any view, is written to, and returned; it
+    must not share elements with `a` or `b`."""
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype == np.uint8 and b.dtype == np.int8:
         return _integers(a, b, alpha, beta, out, threads)
@@ -66,11 +74,16 @@ def gemm(a: np.ndarray, b: np.ndarray, alpha: float = 1, beta: float = 0,
         if beta != 0:
             raise ValueError("beta needs an out")
         out = np.empty((m, n), dtype)
-    if _matrix(out, dtype) is not out or out.shape != (m, n) or not out.flags.writeable:
+    if out.dtype != dtype or out.shape != (m, n) or not out.flags.writeable:
         raise ValueError(f"out must be a writeable {dtype} matrix of shape {(m, n)}")
+    target = out
+    if not (_has_packed_rows(out) and out.flags.aligned):
+        target = out.copy() if beta != 0 else np.empty((m, n), dtype)
     check(_function("gemm", dtype)(
         flip_a, flip_b, m, n, k, alpha, a.ctypes.data, _leading(a), b.ctypes.data, _leading(b), beta,
-        out.ctypes.data, _leading(out), threads))
+        target.ctypes.data, _leading(target), threads))
+    if target is not out:
+        out[...] = target
     return out
 
 
@@ -127,16 +140,30 @@ def randomized_svd(a: np.ndarray, rank: int, oversampling: int = 10, power_itera
 
 def eigh(a: np.ndarray, threads: int = 0) -> Tuple[np.ndarray, np.ndarray]:
     """(values, vectors) of a symmetric matrix: values descending, eigenvectors as columns. Reads the
-    upper triangle."""
-    a = _matrix(a)
-    n = a.shape[0]
-    if a.shape[1] != n:
-        raise ValueError(f"a square matrix is needed, not {a.shape}")
+    upper triangle; what is below the diagonal may be anything, NaN too."""
+    a = _square(a)
+    n = len(a)
     values, vectors = np.empty(n, a.dtype), np.empty((n, n), a.dtype)
     check(_function("eigh", a.dtype)(
         n, a.ctypes.data, _leading(a), values.ctypes.data, vectors.ctypes.data, _leading(vectors),
         threads))
     return values, vectors
+
+
+def eigvalsh(a: np.ndarray, threads: int = 0) -> np.ndarray:
+    """The eigenvalues of a symmetric matrix alone, descending, in less time. Reads the upper triangle."""
+    a = _square(a)
+    values = np.empty(len(a), a.dtype)
+    check(_function("eigh", a.dtype)(
+        len(a), a.ctypes.data, _leading(a), values.ctypes.data, None, 0, threads))
+    return values
+
+
+def _square(a: np.ndarray) -> np.ndarray:
+    a = _matrix(a)
+    if a.shape[0] != a.shape[1]:
+        raise ValueError(f"a square matrix is needed, not {a.shape}")
+    return a
 
 
 def qr(a: np.ndarray, threads: int = 0) -> Tuple[np.ndarray, np.ndarray]:

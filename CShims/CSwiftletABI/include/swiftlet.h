@@ -11,12 +11,14 @@
  *   - Threads: every function may be called from any thread at any time. A session may be used by any
  *     number of threads at once. A request serves one call at a time; another one meanwhile returns
  *     SWIFTLET_BUSY.
- *   - fork: the child may go on with what the parent had, on one thread. If another thread of the
- *     parent was inside of a call at that moment, every call in the child fails with
- *     SWIFTLET_INTERNAL.
+ *   - fork: it waits for what OpenBLAS is computing for us on other threads. The child may go on with
+ *     what the parent had, on one thread. If another thread of the parent was inside of a call at that
+ *     moment, every call in the child fails with SWIFTLET_INTERNAL.
+ *   - OpenBLAS: its number of threads, one for the process, is after a call what it was before. While
+ *     calls are under way it is 1, or what the call asked for.
  *   - Matrices are row-major; a leading dimension is the distance, in elements, between the starts of
- *     neighbouring rows. Images are N x C x H x W, weights O x I x H x W. Results must not overlap
- *     with arguments.
+ *     neighbouring rows. Images are N x C x H x W, weights O x I x H x W. Results must not share
+ *     elements with arguments; their rows may lie between those of an argument.
  *   - `threads` is the number of threads a call may use: 0 for one per processor, at most
  *     SWIFTLET_MAX_THREADS.
  *
@@ -50,6 +52,9 @@ typedef enum {
   SWIFTLET_CANCELLED = 4,
   /* The request is in use by another thread. */
   SWIFTLET_BUSY = 5,
+  /* More memory is needed than swiftlet_set_max_memory() allows, or than the machine has. Nothing was
+   * computed. */
+  SWIFTLET_OUT_OF_MEMORY = 6,
   /* A mistake of the calling program: a null pointer, a closed handle, a negative or wrong length. */
   SWIFTLET_USAGE = 64,
   /* A defect of Swiftlet or of a library below it. */
@@ -101,10 +106,11 @@ const char *swiftlet_status_name(swiftlet_status status);
 /* Frees a string that a function gave out. NULL is allowed. */
 void swiftlet_string_free(char *string);
 
-/* The most bytes that the values of a run, or a file's arrays, may take together: what would exceed
- * it is refused with SWIFTLET_BAD_INPUT. One setting for the process; 0 restores the default (8 GiB, or
- * what the machine has). If the system has no memory for what is within the limit, the process
- * ends. */
+/* The most bytes that the values of a run, a file's arrays, or the results and workspace of a call for
+ * linear algebra may take together: what would exceed it is refused with SWIFTLET_OUT_OF_MEMORY (with
+ * SWIFTLET_BAD_INPUT if a file is larger, or claims to be), as is what the machine has no memory for. One
+ * setting for the process; 0 restores the default: 8 GiB for models and files, or what the machine has,
+ * and what it has available for linear algebra. */
 swiftlet_status swiftlet_set_max_memory(uint64_t bytes);
 
 /* The most steps that the inner graphs of a run (of If, Loop, Scan) may take together: a model that
@@ -268,8 +274,9 @@ swiftlet_status swiftlet_randomized_svd_f64(int64_t m, int64_t n, const double *
                                             int32_t threads);
 
 /* A = V diag(values) V^T of a symmetric n x n matrix, of which the upper triangle is read: n values in
- * descending order, and V n x n with the eigenvectors as columns, or NULL if they are not wanted.
- * SWIFTLET_BAD_INPUT for NaN or infinite elements. */
+ * descending order, and V n x n with the eigenvectors as columns. With `vectors` NULL, the values alone are
+ * computed, at a fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements in the upper
+ * triangle; what is below the diagonal may be anything. */
 swiftlet_status swiftlet_eigh_f32(int64_t n, const float *a, int64_t lda, float *values,
                                   float *vectors, int64_t ldv, int32_t threads);
 swiftlet_status swiftlet_eigh_f64(int64_t n, const double *a, int64_t lda, double *values,

@@ -32,14 +32,15 @@ final class ElementSource {
     }
   }
 
-  /// - Throws: `badInput` if all tensors together exceed ``MemoryLimit``.
+  /// - Throws: `outOfMemory` if all tensors together exceed ``MemoryLimit``, or what the machine has.
   private func count(_ shape: Shape, of dtype: DType) throws {
     let (bytes, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
     guard !overflow, bytes <= MemoryLimit.bytes - total else {
       throw SwiftletError(
-        .badInput, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
+        .outOfMemory, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
         mend: "allow more with --max-memory")
     }
+    try MemoryLimit.requireAvailable(Double(bytes), for: "a constant of \(dtype) \(shape)")
     total += bytes
   }
 
