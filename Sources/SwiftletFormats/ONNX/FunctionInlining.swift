@@ -15,7 +15,7 @@ struct FunctionInlining {
   private let opset: Int64
   private var inlined: Set<Key> = []
   /// Nodes that may still be written: functions that call others may double with each level.
-  private var budget = 1 << 20
+  private var budget = 1 << 18
   private var calls = 0
 
   /// - Returns: `nil` if the model has no functions.

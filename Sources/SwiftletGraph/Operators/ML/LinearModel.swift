@@ -70,7 +70,7 @@ struct LinearModel: Operator {
         let best = targets == 1 ? (scores[0] > 0 ? 1 : 0) : scores.indices.max { scores[$0] < scores[$1] }!
         chosen.append(labels[best])
       }
-      transform.apply(&scores)
+      if !addsSecond || transform == .logistic || transform == .probit { transform.apply(&scores) }
       if addsSecond { scores.insert(1 - scores[0], at: 0) }
       results += scores
     }

@@ -114,15 +114,9 @@ struct SupportVectorClassifier: Operator {
       transform.apply(&scores)
       return (label, scores)
     }
-    let isPositive = coefficients.allSatisfy { $0 >= 0 }
-    switch transform {
-    case .none: scores = [-scores[0], scores[0]]
-    case .probit:
-      transform.apply(&scores)
-      scores = [1 - scores[0], scores[0]]
-    default: scores = [1 - scores[0], scores[0]]
-    }
-    return (isPositive ? 1 : label, scores)
+    scores = [-scores[0], scores[0]]
+    if transform == .logistic { transform.apply(&scores) }
+    return (label, scores)
   }
 
   /// The value of each pair of classes, positive for the first.

@@ -84,8 +84,8 @@ struct TreeEnsemble: Operator {
 
 /// The label that decision trees give rows N×F, and the scores of the classes: N, N×C.
 ///
-/// Where all weights are for one class of two, its score is the second's: the first one's is
-/// 1 − score if weights cannot be negative, and −score else.
+/// Where all weights are for the first class of two, their sum is the score of the second: the first
+/// one's is 1 − score if no weight is negative, and −score else.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `TreeEnsembleClassifier`.
 struct TreeEnsembleClassifier: Operator {
@@ -96,6 +96,7 @@ struct TreeEnsembleClassifier: Operator {
   private let transform: PostTransform
   /// Whether there are weights for one class only, of two.
   private let isBinary: Bool
+  private let binaryTarget: Int
   private let isPositive: Bool
 
   init(_ node: Node, opset: Int) throws {
@@ -107,6 +108,7 @@ struct TreeEnsembleClassifier: Operator {
     forest = try DecisionForest(listedBy: node, role: "class", targets: labels.values.count)
     transform = try PostTransform(node)
     base = try node.reals("base_values")
+    binaryTarget = ids.first ?? 0
     isBinary = labels.values.count == 2 && ids.count == 1
     isPositive = try node.reals("class_weights").allSatisfy { $0 >= 0 }
     guard base.count <= 1 && labels.values.count <= 2 || [0, labels.values.count].contains(base.count)
@@ -175,20 +177,20 @@ struct TreeEnsembleClassifier: Operator {
       return (label, scores)
     }
     // Of two base values, the second is the one that counts.
-    let score = (given[0] ?? given[1] ?? 0) + T(base.last ?? 0)
+    let score = (given[binaryTarget] ?? 0) + T(base.last ?? 0)
     let label = score > (isPositive ? 0.5 : 0) ? 1 : 0
-    var scores = [score]
-    if isPositive {
-      if transform == .probit { transform.apply(&scores) }
-      return (label, [1 - scores[0], scores[0]])
+    if binaryTarget == 1 {
+      var scores = [0, score]
+      transform.apply(&scores)
+      return (label, scores)
     }
+    var scores = [score]
     switch transform {
     case .logistic: return (label, [PostTransform.logistic(-score), PostTransform.logistic(score)])
-    case .probit:
-      transform.apply(&scores)
-      return (label, [-scores[0], scores[0]])
-    default: return (label, [-score, score])
+    case .probit: transform.apply(&scores)
+    default: break
     }
+    return (label, [isPositive ? 1 - scores[0] : -scores[0], scores[0]])
   }
 }
 
