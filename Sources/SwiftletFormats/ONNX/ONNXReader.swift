@@ -278,6 +278,7 @@ extension ValueInfo {
       }
     }
     self.init(proto.name, dtype, dimensions)
+    hasShape = type.hasShape
     var rest = proto
     rest.clearName()
     rest.type.tensorType.clearElemType()

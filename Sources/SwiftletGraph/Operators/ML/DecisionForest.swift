@@ -56,10 +56,13 @@ struct DecisionForest: Sendable {
   let width: Int
   let targets: Int
 
-  /// - Parameter name: The operator, for messages.
+  /// - Parameters:
+  ///   - name: The operator, for messages.
+  ///   - isComplete: Whether every branch must be reached.
   /// - Throws: `badInput` if a child, a feature or a target is not there, or a node is reached twice.
   init(
-    _ name: String, branches: [Branch], leaves: [[Weight]], roots: [Int], targets: Int
+    _ name: String, branches: [Branch], leaves: [[Weight]], roots: [Int], targets: Int,
+    isComplete: Bool
   ) throws {
     func damaged(_ what: String) -> SwiftletError { SwiftletError(.badInput, "\(name): \(what)") }
     var isSeen = [Bool](repeating: false, count: branches.count)
@@ -79,6 +82,9 @@ struct DecisionForest: Sendable {
         isSeen[place] = true
         open += [branches[place].whenTrue, branches[place].whenFalse]
       }
+    }
+    guard !isComplete || isSeen.allSatisfy({ $0 }) else {
+      throw damaged("the nodes of a tree go round in a circle, or are in none")
     }
     guard branches.allSatisfy({ 0..<1 << 40 ~= $0.feature }) else {
       throw damaged("a node asks for a negative feature")
@@ -198,7 +204,9 @@ extension DecisionForest {
       roots.append(place(index))
     }
     guard rooted == Set(trees) else { throw damaged("the nodes of a tree go round in a circle") }
-    try self.init(node.opType, branches: branches, leaves: leaves, roots: roots, targets: targets)
+    try self.init(
+      node.opType, branches: branches, leaves: leaves, roots: roots, targets: targets,
+      isComplete: true)
   }
 
   private struct NodeID: Hashable {

@@ -251,6 +251,8 @@ extension DecisionForest {
       branches[$0].whenTrue == branches[$0].whenFalse && branches[$0].whenTrue < 0
         ? branches[$0].whenTrue : $0
     }
-    try self.init("TreeEnsemble", branches: branches, leaves: leaves, roots: roots, targets: targets)
+    try self.init(
+      "TreeEnsemble", branches: branches, leaves: leaves, roots: roots, targets: targets,
+      isComplete: false)
   }
 }
