@@ -18,6 +18,8 @@ protocol NumberElement: TensorElement, Comparable, Numeric {
   /// What no number is above or below: ±∞, or the bounds of integers.
   static var lowest: Self { get }
   static var highest: Self { get }
+  static var leastFinite: Self { get }
+  static var greatestFinite: Self { get }
 }
 
 extension NumberElement {
@@ -59,6 +61,8 @@ extension NumberElement where Self: IntegerElement {
   }
   static var lowest: Self { .min }
   static var highest: Self { .max }
+  static var leastFinite: Self { .min }
+  static var greatestFinite: Self { .max }
 }
 
 extension NumberElement where Self: KernelElement {
@@ -73,7 +77,10 @@ extension NumberElement where Self: KernelElement {
   func power(_ exponent: Self) -> Self {
     if exponent == 2 { return self * self }
     if exponent == 0 { return 1 }
-    guard self < 0, exponent.rounded() == exponent else { return Self.pow(self, exponent) }
+    guard self < 0, exponent.rounded() == exponent else {
+      if self == -.infinity, !exponent.isNaN { return exponent < 0 ? 0 : .infinity }
+      return Self.pow(self, exponent)
+    }
     let isOdd = abs(exponent.truncatingRemainder(dividingBy: 2)) == 1
     return isOdd ? -Self.pow(-self, exponent) : Self.pow(-self, exponent)
   }
@@ -81,6 +88,8 @@ extension NumberElement where Self: KernelElement {
   static func total(_ values: Span<Self>) -> Self { sum(values) }
   static var lowest: Self { -infinity }
   static var highest: Self { infinity }
+  static var leastFinite: Self { -greatestFiniteMagnitude }
+  static var greatestFinite: Self { greatestFiniteMagnitude }
 }
 
 extension Float: NumberElement {}

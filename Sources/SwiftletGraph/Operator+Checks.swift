@@ -63,6 +63,18 @@ extension Operator {
     return value.integers
   }
 
+  /// As ``integers(_:_:_:)``, of an input that may hold whole numbers as floats too, as nodes of the
+  /// first operator sets do.
+  func wholeNumbers(_ inputs: [TensorInfo?], _ index: Int, _ role: String) throws -> [Int]? {
+    guard index < inputs.count, let info = inputs[index], info.dtype.isFloat else {
+      return try integers(inputs, index, role)
+    }
+    return try reals(info, role).map {
+      guard let number = Int(exactly: $0) else { throw mismatch("\(role) of \($0)") }
+      return number
+    }
+  }
+
   /// The elements of a floating-point input on which a shape depends.
   ///
   /// - Throws: `badInput` for other types, ``DataDependentShape`` if they are not known yet.

@@ -24,6 +24,7 @@ public enum OperatorRegistry {
       ConvInteger.self,
       ConvTranspose.self,
       CumSum.self,
+      DFT.self,
       DepthToSpace.self,
       DequantizeLinear.self,
       Dropout.self,
@@ -68,6 +69,7 @@ public enum OperatorRegistry {
       QLinearMatMul.self,
       QuantizeLinear.self,
       RNN.self,
+      RandomTensor.self,
       RangeOperator.self,
       Reduce.self,
       Relu.self,
@@ -75,12 +77,14 @@ public enum OperatorRegistry {
       Resize.self,
       ReverseSequence.self,
       RoiAlign.self,
+      STFT.self,
       Scan.self,
       ScatterElements.self,
       ScatterND.self,
       ShapeOf.self,
       Shrink.self,
       Sign.self,
+      SignalWindow.self,
       Slice.self,
       Softmax.self,
       Split.self,
@@ -93,12 +97,31 @@ public enum OperatorRegistry {
       Unique.self,
       Where.self,
     ]
-    return Dictionary(
-      uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })
+    return byName(types)
   }()
 
+  /// Those of classical machine learning, `ai.onnx.ml`.
+  private static let learning: [String: any Operator.Type] = byName([
+    ArrayFeatureExtractor.self,
+    FeatureScaling.self,
+    FeatureVectorizer.self,
+    Imputer.self,
+    LabelEncoder.self,
+    LinearModel.self,
+    OneHotEncoder.self,
+    SupportVectorClassifier.self,
+    SupportVectorRegressor.self,
+    TreeEnsemble.self,
+    TreeEnsembleClassifier.self,
+    ZipMap.self,
+  ])
+
+  private static func byName(_ types: [any Operator.Type]) -> [String: any Operator.Type] {
+    Dictionary(uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })
+  }
+
   /// Names of all known operators, sorted.
-  public static var names: [String] { operators.keys.sorted() }
+  public static var names: [String] { (Array(operators.keys) + learning.keys).sorted() }
 
   public static func supports(_ node: Node) -> Bool {
     type(of: node) != nil
@@ -139,6 +162,7 @@ public enum OperatorRegistry {
     switch (node.domain, node.opType) {
     case (FakeQuantize.domain, FakeQuantize.opType): FakeQuantize.self
     case (DynamicQuantizeMatMul.domain, DynamicQuantizeMatMul.opType): DynamicQuantizeMatMul.self
+    case ("ai.onnx.ml", _): learning[node.opType]
     default: isStandard(node.domain) ? operators[node.opType] : nil
     }
   }

@@ -30,37 +30,119 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-package nonisolated struct ONNX_ModelProto: Sendable {
+package nonisolated struct ONNX_ModelProto: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   package var irVersion: Int64 {
-    get {_irVersion ?? 0}
-    set {_irVersion = newValue}
+    get {_storage._irVersion ?? 0}
+    set {_uniqueStorage()._irVersion = newValue}
   }
   /// Returns true if `irVersion` has been explicitly set.
-  package var hasIrVersion: Bool {self._irVersion != nil}
+  package var hasIrVersion: Bool {_storage._irVersion != nil}
   /// Clears the value of `irVersion`. Subsequent reads from it will return its default value.
-  package mutating func clearIrVersion() {self._irVersion = nil}
+  package mutating func clearIrVersion() {_uniqueStorage()._irVersion = nil}
 
   package var producerName: String {
-    get {_producerName ?? String()}
-    set {_producerName = newValue}
+    get {_storage._producerName ?? String()}
+    set {_uniqueStorage()._producerName = newValue}
   }
   /// Returns true if `producerName` has been explicitly set.
-  package var hasProducerName: Bool {self._producerName != nil}
+  package var hasProducerName: Bool {_storage._producerName != nil}
   /// Clears the value of `producerName`. Subsequent reads from it will return its default value.
-  package mutating func clearProducerName() {self._producerName = nil}
+  package mutating func clearProducerName() {_uniqueStorage()._producerName = nil}
 
   package var producerVersion: String {
-    get {_producerVersion ?? String()}
-    set {_producerVersion = newValue}
+    get {_storage._producerVersion ?? String()}
+    set {_uniqueStorage()._producerVersion = newValue}
   }
   /// Returns true if `producerVersion` has been explicitly set.
-  package var hasProducerVersion: Bool {self._producerVersion != nil}
+  package var hasProducerVersion: Bool {_storage._producerVersion != nil}
   /// Clears the value of `producerVersion`. Subsequent reads from it will return its default value.
-  package mutating func clearProducerVersion() {self._producerVersion = nil}
+  package mutating func clearProducerVersion() {_uniqueStorage()._producerVersion = nil}
+
+  package var domain: String {
+    get {_storage._domain ?? String()}
+    set {_uniqueStorage()._domain = newValue}
+  }
+  /// Returns true if `domain` has been explicitly set.
+  package var hasDomain: Bool {_storage._domain != nil}
+  /// Clears the value of `domain`. Subsequent reads from it will return its default value.
+  package mutating func clearDomain() {_uniqueStorage()._domain = nil}
+
+  package var modelVersion: Int64 {
+    get {_storage._modelVersion ?? 0}
+    set {_uniqueStorage()._modelVersion = newValue}
+  }
+  /// Returns true if `modelVersion` has been explicitly set.
+  package var hasModelVersion: Bool {_storage._modelVersion != nil}
+  /// Clears the value of `modelVersion`. Subsequent reads from it will return its default value.
+  package mutating func clearModelVersion() {_uniqueStorage()._modelVersion = nil}
+
+  package var docString: String {
+    get {_storage._docString ?? String()}
+    set {_uniqueStorage()._docString = newValue}
+  }
+  /// Returns true if `docString` has been explicitly set.
+  package var hasDocString: Bool {_storage._docString != nil}
+  /// Clears the value of `docString`. Subsequent reads from it will return its default value.
+  package mutating func clearDocString() {_uniqueStorage()._docString = nil}
+
+  package var graph: ONNX_GraphProto {
+    get {_storage._graph ?? ONNX_GraphProto()}
+    set {_uniqueStorage()._graph = newValue}
+  }
+  /// Returns true if `graph` has been explicitly set.
+  package var hasGraph: Bool {_storage._graph != nil}
+  /// Clears the value of `graph`. Subsequent reads from it will return its default value.
+  package mutating func clearGraph() {_uniqueStorage()._graph = nil}
+
+  package var opsetImport: [ONNX_OperatorSetIdProto] {
+    get {_storage._opsetImport}
+    set {_uniqueStorage()._opsetImport = newValue}
+  }
+
+  package var metadataProps: [ONNX_StringStringEntryProto] {
+    get {_storage._metadataProps}
+    set {_uniqueStorage()._metadataProps = newValue}
+  }
+
+  package var functions: [ONNX_FunctionProto] {
+    get {_storage._functions}
+    set {_uniqueStorage()._functions = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct ONNX_FunctionProto: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String {
+    get {_name ?? String()}
+    set {_name = newValue}
+  }
+  /// Returns true if `name` has been explicitly set.
+  package var hasName: Bool {self._name != nil}
+  /// Clears the value of `name`. Subsequent reads from it will return its default value.
+  package mutating func clearName() {self._name = nil}
+
+  package var input: [String] = []
+
+  package var output: [String] = []
+
+  package var attribute: [String] = []
+
+  package var node: [ONNX_NodeProto] = []
+
+  package var opsetImport: [ONNX_OperatorSetIdProto] = []
 
   package var domain: String {
     get {_domain ?? String()}
@@ -71,48 +153,24 @@ package nonisolated struct ONNX_ModelProto: Sendable {
   /// Clears the value of `domain`. Subsequent reads from it will return its default value.
   package mutating func clearDomain() {self._domain = nil}
 
-  package var modelVersion: Int64 {
-    get {_modelVersion ?? 0}
-    set {_modelVersion = newValue}
+  package var attributeProto: [ONNX_AttributeProto] = []
+
+  package var overload: String {
+    get {_overload ?? String()}
+    set {_overload = newValue}
   }
-  /// Returns true if `modelVersion` has been explicitly set.
-  package var hasModelVersion: Bool {self._modelVersion != nil}
-  /// Clears the value of `modelVersion`. Subsequent reads from it will return its default value.
-  package mutating func clearModelVersion() {self._modelVersion = nil}
-
-  package var docString: String {
-    get {_docString ?? String()}
-    set {_docString = newValue}
-  }
-  /// Returns true if `docString` has been explicitly set.
-  package var hasDocString: Bool {self._docString != nil}
-  /// Clears the value of `docString`. Subsequent reads from it will return its default value.
-  package mutating func clearDocString() {self._docString = nil}
-
-  package var graph: ONNX_GraphProto {
-    get {_graph ?? ONNX_GraphProto()}
-    set {_graph = newValue}
-  }
-  /// Returns true if `graph` has been explicitly set.
-  package var hasGraph: Bool {self._graph != nil}
-  /// Clears the value of `graph`. Subsequent reads from it will return its default value.
-  package mutating func clearGraph() {self._graph = nil}
-
-  package var opsetImport: [ONNX_OperatorSetIdProto] = []
-
-  package var metadataProps: [ONNX_StringStringEntryProto] = []
+  /// Returns true if `overload` has been explicitly set.
+  package var hasOverload: Bool {self._overload != nil}
+  /// Clears the value of `overload`. Subsequent reads from it will return its default value.
+  package mutating func clearOverload() {self._overload = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _irVersion: Int64? = nil
-  fileprivate var _producerName: String? = nil
-  fileprivate var _producerVersion: String? = nil
+  fileprivate var _name: String? = nil
   fileprivate var _domain: String? = nil
-  fileprivate var _modelVersion: Int64? = nil
-  fileprivate var _docString: String? = nil
-  fileprivate var _graph: ONNX_GraphProto? = nil
+  fileprivate var _overload: String? = nil
 }
 
 package nonisolated struct ONNX_OperatorSetIdProto: Sendable {
@@ -210,6 +268,8 @@ package nonisolated struct ONNX_GraphProto: Sendable {
 
   package var valueInfo: [ONNX_ValueInfoProto] = []
 
+  package var sparseInitializer: [ONNX_SparseTensorProto] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -265,6 +325,15 @@ package nonisolated struct ONNX_NodeProto: Sendable {
   /// Clears the value of `domain`. Subsequent reads from it will return its default value.
   package mutating func clearDomain() {self._domain = nil}
 
+  package var overload: String {
+    get {_overload ?? String()}
+    set {_overload = newValue}
+  }
+  /// Returns true if `overload` has been explicitly set.
+  package var hasOverload: Bool {self._overload != nil}
+  /// Clears the value of `overload`. Subsequent reads from it will return its default value.
+  package mutating func clearOverload() {self._overload = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -273,6 +342,7 @@ package nonisolated struct ONNX_NodeProto: Sendable {
   fileprivate var _opType: String? = nil
   fileprivate var _docString: String? = nil
   fileprivate var _domain: String? = nil
+  fileprivate var _overload: String? = nil
 }
 
 package nonisolated struct ONNX_AttributeProto: @unchecked Sendable {
@@ -366,6 +436,24 @@ package nonisolated struct ONNX_AttributeProto: @unchecked Sendable {
   package var hasType: Bool {_storage._type != nil}
   /// Clears the value of `type`. Subsequent reads from it will return its default value.
   package mutating func clearType() {_uniqueStorage()._type = nil}
+
+  package var refAttrName: String {
+    get {_storage._refAttrName ?? String()}
+    set {_uniqueStorage()._refAttrName = newValue}
+  }
+  /// Returns true if `refAttrName` has been explicitly set.
+  package var hasRefAttrName: Bool {_storage._refAttrName != nil}
+  /// Clears the value of `refAttrName`. Subsequent reads from it will return its default value.
+  package mutating func clearRefAttrName() {_uniqueStorage()._refAttrName = nil}
+
+  package var sparseTensor: ONNX_SparseTensorProto {
+    get {_storage._sparseTensor ?? ONNX_SparseTensorProto()}
+    set {_uniqueStorage()._sparseTensor = newValue}
+  }
+  /// Returns true if `sparseTensor` has been explicitly set.
+  package var hasSparseTensor: Bool {_storage._sparseTensor != nil}
+  /// Clears the value of `sparseTensor`. Subsequent reads from it will return its default value.
+  package mutating func clearSparseTensor() {_uniqueStorage()._sparseTensor = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -542,6 +630,41 @@ package nonisolated struct ONNX_TensorProto: Sendable {
   fileprivate var _elementsEnd: Int64? = nil
 }
 
+package nonisolated struct ONNX_SparseTensorProto: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var values: ONNX_TensorProto {
+    get {_storage._values ?? ONNX_TensorProto()}
+    set {_uniqueStorage()._values = newValue}
+  }
+  /// Returns true if `values` has been explicitly set.
+  package var hasValues: Bool {_storage._values != nil}
+  /// Clears the value of `values`. Subsequent reads from it will return its default value.
+  package mutating func clearValues() {_uniqueStorage()._values = nil}
+
+  package var indices: ONNX_TensorProto {
+    get {_storage._indices ?? ONNX_TensorProto()}
+    set {_uniqueStorage()._indices = newValue}
+  }
+  /// Returns true if `indices` has been explicitly set.
+  package var hasIndices: Bool {_storage._indices != nil}
+  /// Clears the value of `indices`. Subsequent reads from it will return its default value.
+  package mutating func clearIndices() {_uniqueStorage()._indices = nil}
+
+  package var dims: [Int64] {
+    get {_storage._dims}
+    set {_uniqueStorage()._dims = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
 package nonisolated struct ONNX_ValueInfoProto: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -583,34 +706,55 @@ package nonisolated struct ONNX_ValueInfoProto: Sendable {
   fileprivate var _docString: String? = nil
 }
 
-package nonisolated struct ONNX_TypeProto: Sendable {
+package nonisolated struct ONNX_TypeProto: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var value: ONNX_TypeProto.OneOf_Value? = nil
+  package var value: OneOf_Value? {
+    get {return _storage._value}
+    set {_uniqueStorage()._value = newValue}
+  }
 
   package var tensorType: ONNX_TypeProto.Tensor {
     get {
-      if case .tensorType(let v)? = value {return v}
+      if case .tensorType(let v)? = _storage._value {return v}
       return ONNX_TypeProto.Tensor()
     }
-    set {value = .tensorType(newValue)}
+    set {_uniqueStorage()._value = .tensorType(newValue)}
+  }
+
+  package var sequenceType: ONNX_TypeProto.Sequence {
+    get {
+      if case .sequenceType(let v)? = _storage._value {return v}
+      return ONNX_TypeProto.Sequence()
+    }
+    set {_uniqueStorage()._value = .sequenceType(newValue)}
+  }
+
+  package var mapType: ONNX_TypeProto.Map {
+    get {
+      if case .mapType(let v)? = _storage._value {return v}
+      return ONNX_TypeProto.Map()
+    }
+    set {_uniqueStorage()._value = .mapType(newValue)}
   }
 
   package var denotation: String {
-    get {_denotation ?? String()}
-    set {_denotation = newValue}
+    get {_storage._denotation ?? String()}
+    set {_uniqueStorage()._denotation = newValue}
   }
   /// Returns true if `denotation` has been explicitly set.
-  package var hasDenotation: Bool {self._denotation != nil}
+  package var hasDenotation: Bool {_storage._denotation != nil}
   /// Clears the value of `denotation`. Subsequent reads from it will return its default value.
-  package mutating func clearDenotation() {self._denotation = nil}
+  package mutating func clearDenotation() {_uniqueStorage()._denotation = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Value: Equatable, Sendable {
     case tensorType(ONNX_TypeProto.Tensor)
+    case sequenceType(ONNX_TypeProto.Sequence)
+    case mapType(ONNX_TypeProto.Map)
 
   }
 
@@ -645,9 +789,60 @@ package nonisolated struct ONNX_TypeProto: Sendable {
     fileprivate var _shape: ONNX_TensorShapeProto? = nil
   }
 
+  package nonisolated struct Sequence: @unchecked Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var elemType: ONNX_TypeProto {
+      get {_storage._elemType ?? ONNX_TypeProto()}
+      set {_uniqueStorage()._elemType = newValue}
+    }
+    /// Returns true if `elemType` has been explicitly set.
+    package var hasElemType: Bool {_storage._elemType != nil}
+    /// Clears the value of `elemType`. Subsequent reads from it will return its default value.
+    package mutating func clearElemType() {_uniqueStorage()._elemType = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _storage = _StorageClass.defaultInstance
+  }
+
+  package nonisolated struct Map: @unchecked Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var keyType: Int32 {
+      get {_storage._keyType ?? 0}
+      set {_uniqueStorage()._keyType = newValue}
+    }
+    /// Returns true if `keyType` has been explicitly set.
+    package var hasKeyType: Bool {_storage._keyType != nil}
+    /// Clears the value of `keyType`. Subsequent reads from it will return its default value.
+    package mutating func clearKeyType() {_uniqueStorage()._keyType = nil}
+
+    package var valueType: ONNX_TypeProto {
+      get {_storage._valueType ?? ONNX_TypeProto()}
+      set {_uniqueStorage()._valueType = newValue}
+    }
+    /// Returns true if `valueType` has been explicitly set.
+    package var hasValueType: Bool {_storage._valueType != nil}
+    /// Clears the value of `valueType`. Subsequent reads from it will return its default value.
+    package mutating func clearValueType() {_uniqueStorage()._valueType = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _storage = _StorageClass.defaultInstance
+  }
+
   package init() {}
 
-  fileprivate var _denotation: String? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 package nonisolated struct ONNX_TensorShapeProto: Sendable {
@@ -713,7 +908,140 @@ fileprivate nonisolated let _protobuf_package = "onnx"
 
 nonisolated extension ONNX_ModelProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ModelProto"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}ir_version\0\u{3}producer_name\0\u{3}producer_version\0\u{1}domain\0\u{3}model_version\0\u{3}doc_string\0\u{1}graph\0\u{3}opset_import\0\u{4}\u{6}metadata_props\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}ir_version\0\u{3}producer_name\0\u{3}producer_version\0\u{1}domain\0\u{3}model_version\0\u{3}doc_string\0\u{1}graph\0\u{3}opset_import\0\u{4}\u{6}metadata_props\0\u{2}\u{b}functions\0")
+
+  fileprivate class _StorageClass {
+    var _irVersion: Int64? = nil
+    var _producerName: String? = nil
+    var _producerVersion: String? = nil
+    var _domain: String? = nil
+    var _modelVersion: Int64? = nil
+    var _docString: String? = nil
+    var _graph: ONNX_GraphProto? = nil
+    var _opsetImport: [ONNX_OperatorSetIdProto] = []
+    var _metadataProps: [ONNX_StringStringEntryProto] = []
+    var _functions: [ONNX_FunctionProto] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _irVersion = source._irVersion
+      _producerName = source._producerName
+      _producerVersion = source._producerVersion
+      _domain = source._domain
+      _modelVersion = source._modelVersion
+      _docString = source._docString
+      _graph = source._graph
+      _opsetImport = source._opsetImport
+      _metadataProps = source._metadataProps
+      _functions = source._functions
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularInt64Field(value: &_storage._irVersion) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._producerName) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._producerVersion) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._domain) }()
+        case 5: try { try decoder.decodeSingularInt64Field(value: &_storage._modelVersion) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._docString) }()
+        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._graph) }()
+        case 8: try { try decoder.decodeRepeatedMessageField(value: &_storage._opsetImport) }()
+        case 14: try { try decoder.decodeRepeatedMessageField(value: &_storage._metadataProps) }()
+        case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._functions) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._irVersion {
+        try visitor.visitSingularInt64Field(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._producerName {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._producerVersion {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._domain {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+      } }()
+      try { if let v = _storage._modelVersion {
+        try visitor.visitSingularInt64Field(value: v, fieldNumber: 5)
+      } }()
+      try { if let v = _storage._docString {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+      } }()
+      try { if let v = _storage._graph {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      } }()
+      if !_storage._opsetImport.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._opsetImport, fieldNumber: 8)
+      }
+      if !_storage._metadataProps.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._metadataProps, fieldNumber: 14)
+      }
+      if !_storage._functions.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._functions, fieldNumber: 25)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ONNX_ModelProto, rhs: ONNX_ModelProto) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._irVersion != rhs_storage._irVersion {return false}
+        if _storage._producerName != rhs_storage._producerName {return false}
+        if _storage._producerVersion != rhs_storage._producerVersion {return false}
+        if _storage._domain != rhs_storage._domain {return false}
+        if _storage._modelVersion != rhs_storage._modelVersion {return false}
+        if _storage._docString != rhs_storage._docString {return false}
+        if _storage._graph != rhs_storage._graph {return false}
+        if _storage._opsetImport != rhs_storage._opsetImport {return false}
+        if _storage._metadataProps != rhs_storage._metadataProps {return false}
+        if _storage._functions != rhs_storage._functions {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ONNX_FunctionProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FunctionProto"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{2}\u{3}input\0\u{1}output\0\u{1}attribute\0\u{1}node\0\u{4}\u{2}opset_import\0\u{1}domain\0\u{3}attribute_proto\0\u{2}\u{2}overload\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -721,15 +1049,15 @@ nonisolated extension ONNX_ModelProto: SwiftProtobuf.Message, SwiftProtobuf._Mes
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt64Field(value: &self._irVersion) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self._producerName) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self._producerVersion) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self._domain) }()
-      case 5: try { try decoder.decodeSingularInt64Field(value: &self._modelVersion) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self._docString) }()
-      case 7: try { try decoder.decodeSingularMessageField(value: &self._graph) }()
-      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.opsetImport) }()
-      case 14: try { try decoder.decodeRepeatedMessageField(value: &self.metadataProps) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self._name) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.input) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.output) }()
+      case 6: try { try decoder.decodeRepeatedStringField(value: &self.attribute) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.node) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.opsetImport) }()
+      case 10: try { try decoder.decodeSingularStringField(value: &self._domain) }()
+      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.attributeProto) }()
+      case 13: try { try decoder.decodeSingularStringField(value: &self._overload) }()
       default: break
       }
     }
@@ -740,46 +1068,46 @@ nonisolated extension ONNX_ModelProto: SwiftProtobuf.Message, SwiftProtobuf._Mes
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._irVersion {
-      try visitor.visitSingularInt64Field(value: v, fieldNumber: 1)
+    try { if let v = self._name {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
     } }()
-    try { if let v = self._producerName {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._producerVersion {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._domain {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
-    } }()
-    try { if let v = self._modelVersion {
-      try visitor.visitSingularInt64Field(value: v, fieldNumber: 5)
-    } }()
-    try { if let v = self._docString {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
-    } }()
-    try { if let v = self._graph {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-    } }()
+    if !self.input.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.input, fieldNumber: 4)
+    }
+    if !self.output.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.output, fieldNumber: 5)
+    }
+    if !self.attribute.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.attribute, fieldNumber: 6)
+    }
+    if !self.node.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.node, fieldNumber: 7)
+    }
     if !self.opsetImport.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.opsetImport, fieldNumber: 8)
+      try visitor.visitRepeatedMessageField(value: self.opsetImport, fieldNumber: 9)
     }
-    if !self.metadataProps.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.metadataProps, fieldNumber: 14)
+    try { if let v = self._domain {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 10)
+    } }()
+    if !self.attributeProto.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.attributeProto, fieldNumber: 11)
     }
+    try { if let v = self._overload {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 13)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: ONNX_ModelProto, rhs: ONNX_ModelProto) -> Bool {
-    if lhs._irVersion != rhs._irVersion {return false}
-    if lhs._producerName != rhs._producerName {return false}
-    if lhs._producerVersion != rhs._producerVersion {return false}
-    if lhs._domain != rhs._domain {return false}
-    if lhs._modelVersion != rhs._modelVersion {return false}
-    if lhs._docString != rhs._docString {return false}
-    if lhs._graph != rhs._graph {return false}
+  package static func ==(lhs: ONNX_FunctionProto, rhs: ONNX_FunctionProto) -> Bool {
+    if lhs._name != rhs._name {return false}
+    if lhs.input != rhs.input {return false}
+    if lhs.output != rhs.output {return false}
+    if lhs.attribute != rhs.attribute {return false}
+    if lhs.node != rhs.node {return false}
     if lhs.opsetImport != rhs.opsetImport {return false}
-    if lhs.metadataProps != rhs.metadataProps {return false}
+    if lhs._domain != rhs._domain {return false}
+    if lhs.attributeProto != rhs.attributeProto {return false}
+    if lhs._overload != rhs._overload {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -865,7 +1193,7 @@ nonisolated extension ONNX_StringStringEntryProto: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension ONNX_GraphProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GraphProto"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}name\0\u{2}\u{3}initializer\0\u{4}\u{5}doc_string\0\u{1}input\0\u{1}output\0\u{3}value_info\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}name\0\u{2}\u{3}initializer\0\u{4}\u{5}doc_string\0\u{1}input\0\u{1}output\0\u{3}value_info\0\u{4}\u{2}sparse_initializer\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -880,6 +1208,7 @@ nonisolated extension ONNX_GraphProto: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 11: try { try decoder.decodeRepeatedMessageField(value: &self.input) }()
       case 12: try { try decoder.decodeRepeatedMessageField(value: &self.output) }()
       case 13: try { try decoder.decodeRepeatedMessageField(value: &self.valueInfo) }()
+      case 15: try { try decoder.decodeRepeatedMessageField(value: &self.sparseInitializer) }()
       default: break
       }
     }
@@ -911,6 +1240,9 @@ nonisolated extension ONNX_GraphProto: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.valueInfo.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.valueInfo, fieldNumber: 13)
     }
+    if !self.sparseInitializer.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.sparseInitializer, fieldNumber: 15)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -922,6 +1254,7 @@ nonisolated extension ONNX_GraphProto: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.input != rhs.input {return false}
     if lhs.output != rhs.output {return false}
     if lhs.valueInfo != rhs.valueInfo {return false}
+    if lhs.sparseInitializer != rhs.sparseInitializer {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -929,7 +1262,7 @@ nonisolated extension ONNX_GraphProto: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension ONNX_NodeProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".NodeProto"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}input\0\u{1}output\0\u{1}name\0\u{3}op_type\0\u{1}attribute\0\u{3}doc_string\0\u{1}domain\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}input\0\u{1}output\0\u{1}name\0\u{3}op_type\0\u{1}attribute\0\u{3}doc_string\0\u{1}domain\0\u{1}overload\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -944,6 +1277,7 @@ nonisolated extension ONNX_NodeProto: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.attribute) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self._docString) }()
       case 7: try { try decoder.decodeSingularStringField(value: &self._domain) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self._overload) }()
       default: break
       }
     }
@@ -975,6 +1309,9 @@ nonisolated extension ONNX_NodeProto: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try { if let v = self._domain {
       try visitor.visitSingularStringField(value: v, fieldNumber: 7)
     } }()
+    try { if let v = self._overload {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 8)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -986,6 +1323,7 @@ nonisolated extension ONNX_NodeProto: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.attribute != rhs.attribute {return false}
     if lhs._docString != rhs._docString {return false}
     if lhs._domain != rhs._domain {return false}
+    if lhs._overload != rhs._overload {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -993,7 +1331,7 @@ nonisolated extension ONNX_NodeProto: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ONNX_AttributeProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AttributeProto"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}f\0\u{1}i\0\u{1}s\0\u{1}t\0\u{1}g\0\u{1}floats\0\u{1}ints\0\u{1}strings\0\u{4}\u{4}doc_string\0\u{2}\u{7}type\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}f\0\u{1}i\0\u{1}s\0\u{1}t\0\u{1}g\0\u{1}floats\0\u{1}ints\0\u{1}strings\0\u{4}\u{4}doc_string\0\u{2}\u{7}type\0\u{3}ref_attr_name\0\u{3}sparse_tensor\0")
 
   fileprivate class _StorageClass {
     var _name: String? = nil
@@ -1007,6 +1345,8 @@ nonisolated extension ONNX_AttributeProto: SwiftProtobuf.Message, SwiftProtobuf.
     var _strings: [Data] = []
     var _docString: String? = nil
     var _type: ONNX_AttributeProto.AttributeType? = nil
+    var _refAttrName: String? = nil
+    var _sparseTensor: ONNX_SparseTensorProto? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1028,6 +1368,8 @@ nonisolated extension ONNX_AttributeProto: SwiftProtobuf.Message, SwiftProtobuf.
       _strings = source._strings
       _docString = source._docString
       _type = source._type
+      _refAttrName = source._refAttrName
+      _sparseTensor = source._sparseTensor
     }
   }
 
@@ -1057,6 +1399,8 @@ nonisolated extension ONNX_AttributeProto: SwiftProtobuf.Message, SwiftProtobuf.
         case 9: try { try decoder.decodeRepeatedBytesField(value: &_storage._strings) }()
         case 13: try { try decoder.decodeSingularStringField(value: &_storage._docString) }()
         case 20: try { try decoder.decodeSingularEnumField(value: &_storage._type) }()
+        case 21: try { try decoder.decodeSingularStringField(value: &_storage._refAttrName) }()
+        case 22: try { try decoder.decodeSingularMessageField(value: &_storage._sparseTensor) }()
         default: break
         }
       }
@@ -1102,6 +1446,12 @@ nonisolated extension ONNX_AttributeProto: SwiftProtobuf.Message, SwiftProtobuf.
       try { if let v = _storage._type {
         try visitor.visitSingularEnumField(value: v, fieldNumber: 20)
       } }()
+      try { if let v = _storage._refAttrName {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 21)
+      } }()
+      try { if let v = _storage._sparseTensor {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1122,6 +1472,8 @@ nonisolated extension ONNX_AttributeProto: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._strings != rhs_storage._strings {return false}
         if _storage._docString != rhs_storage._docString {return false}
         if _storage._type != rhs_storage._type {return false}
+        if _storage._refAttrName != rhs_storage._refAttrName {return false}
+        if _storage._sparseTensor != rhs_storage._sparseTensor {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1252,6 +1604,90 @@ nonisolated extension ONNX_TensorProto.DataLocation: SwiftProtobuf._ProtoNamePro
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DEFAULT\0\u{1}EXTERNAL\0")
 }
 
+nonisolated extension ONNX_SparseTensorProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SparseTensorProto"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}values\0\u{1}indices\0\u{1}dims\0")
+
+  fileprivate class _StorageClass {
+    var _values: ONNX_TensorProto? = nil
+    var _indices: ONNX_TensorProto? = nil
+    var _dims: [Int64] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _values = source._values
+      _indices = source._indices
+      _dims = source._dims
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._values) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._indices) }()
+        case 3: try { try decoder.decodeRepeatedInt64Field(value: &_storage._dims) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._values {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._indices {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      if !_storage._dims.isEmpty {
+        try visitor.visitRepeatedInt64Field(value: _storage._dims, fieldNumber: 3)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ONNX_SparseTensorProto, rhs: ONNX_SparseTensorProto) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._values != rhs_storage._values {return false}
+        if _storage._indices != rhs_storage._indices {return false}
+        if _storage._dims != rhs_storage._dims {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension ONNX_ValueInfoProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ValueInfoProto"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}type\0\u{3}doc_string\0")
@@ -1298,50 +1734,126 @@ nonisolated extension ONNX_ValueInfoProto: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension ONNX_TypeProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TypeProto"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tensor_type\0\u{2}\u{5}denotation\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tensor_type\0\u{4}\u{3}sequence_type\0\u{3}map_type\0\u{1}denotation\0")
+
+  fileprivate class _StorageClass {
+    var _value: ONNX_TypeProto.OneOf_Value?
+    var _denotation: String? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _value = source._value
+      _denotation = source._denotation
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try {
-        var v: ONNX_TypeProto.Tensor?
-        var hadOneofValue = false
-        if let current = self.value {
-          hadOneofValue = true
-          if case .tensorType(let m) = current {v = m}
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try {
+          var v: ONNX_TypeProto.Tensor?
+          var hadOneofValue = false
+          if let current = _storage._value {
+            hadOneofValue = true
+            if case .tensorType(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._value = .tensorType(v)
+          }
+        }()
+        case 4: try {
+          var v: ONNX_TypeProto.Sequence?
+          var hadOneofValue = false
+          if let current = _storage._value {
+            hadOneofValue = true
+            if case .sequenceType(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._value = .sequenceType(v)
+          }
+        }()
+        case 5: try {
+          var v: ONNX_TypeProto.Map?
+          var hadOneofValue = false
+          if let current = _storage._value {
+            hadOneofValue = true
+            if case .mapType(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._value = .mapType(v)
+          }
+        }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._denotation) }()
+        default: break
         }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.value = .tensorType(v)
-        }
-      }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self._denotation) }()
-      default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if case .tensorType(let v)? = self.value {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._denotation {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
-    } }()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      switch _storage._value {
+      case .tensorType?: try {
+        guard case .tensorType(let v)? = _storage._value else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      }()
+      case .sequenceType?: try {
+        guard case .sequenceType(let v)? = _storage._value else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      }()
+      case .mapType?: try {
+        guard case .mapType(let v)? = _storage._value else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      }()
+      case nil: break
+      }
+      try { if let v = _storage._denotation {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+      } }()
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: ONNX_TypeProto, rhs: ONNX_TypeProto) -> Bool {
-    if lhs.value != rhs.value {return false}
-    if lhs._denotation != rhs._denotation {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._value != rhs_storage._value {return false}
+        if _storage._denotation != rhs_storage._denotation {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1381,6 +1893,153 @@ nonisolated extension ONNX_TypeProto.Tensor: SwiftProtobuf.Message, SwiftProtobu
   package static func ==(lhs: ONNX_TypeProto.Tensor, rhs: ONNX_TypeProto.Tensor) -> Bool {
     if lhs._elemType != rhs._elemType {return false}
     if lhs._shape != rhs._shape {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ONNX_TypeProto.Sequence: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = ONNX_TypeProto.protoMessageName + ".Sequence"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}elem_type\0")
+
+  fileprivate class _StorageClass {
+    var _elemType: ONNX_TypeProto? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _elemType = source._elemType
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._elemType) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._elemType {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ONNX_TypeProto.Sequence, rhs: ONNX_TypeProto.Sequence) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._elemType != rhs_storage._elemType {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ONNX_TypeProto.Map: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = ONNX_TypeProto.protoMessageName + ".Map"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}key_type\0\u{3}value_type\0")
+
+  fileprivate class _StorageClass {
+    var _keyType: Int32? = nil
+    var _valueType: ONNX_TypeProto? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _keyType = source._keyType
+      _valueType = source._valueType
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularInt32Field(value: &_storage._keyType) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._valueType) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._keyType {
+        try visitor.visitSingularInt32Field(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._valueType {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ONNX_TypeProto.Map, rhs: ONNX_TypeProto.Map) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._keyType != rhs_storage._keyType {return false}
+        if _storage._valueType != rhs_storage._valueType {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

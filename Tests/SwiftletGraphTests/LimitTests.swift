@@ -90,7 +90,11 @@ import Testing
 
   @Test func symbolsStandForOneExtent() throws {
     let graph = Graph(
-      name: "two", nodes: [Node("Concat", name: "c", inputs: ["a", "b"], outputs: ["y"])],
+      name: "two",
+      nodes: [
+        Node(
+          "Concat", name: "c", inputs: ["a", "b"], outputs: ["y"], attributes: ["axis": .int(0)])
+      ],
       inputs: [
         ValueInfo("a", .float32, [.symbolic("N"), .symbolic("")]),
         ValueInfo("b", .float32, [.symbolic("N"), .symbolic("")]),

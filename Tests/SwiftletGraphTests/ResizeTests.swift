@@ -105,4 +105,58 @@ struct ResizeTests {
       }
     }
   }
+
+  /// Places where rounding decides which element is the nearest, with what onnxruntime 1.32 takes.
+  private struct Nearest: Sendable, CustomStringConvertible {
+    let count: Int
+    let scale: Float
+    let coordinates, rounding: String
+    let places: [Float]
+
+    init(
+      count: Int, scale: Float, _ coordinates: String, _ rounding: String, gives places: [Float]
+    ) {
+      (self.count, self.scale, self.places) = (count, scale, places)
+      (self.coordinates, self.rounding) = (coordinates, rounding)
+    }
+
+    var description: String { "\(count)·\(scale) \(coordinates) \(rounding)" }
+  }
+
+  private static let nearest = [
+    Nearest(count: 7, scale: 1.1, "half_pixel", "round_prefer_floor", gives: [0, 1, 2, 3, 4, 5, 6]),
+    Nearest(
+      count: 20, scale: 1.3, "half_pixel", "round_prefer_floor",
+      gives: [
+        0, 1, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 10, 11, 11, 12, 13, 14, 14, 15, 16, 17, 18, 18, 19,
+      ]),
+    Nearest(
+      count: 20, scale: 0.3, "half_pixel", "round_prefer_ceil", gives: [1, 5, 8, 11, 15, 18]),
+    Nearest(count: 3, scale: 1.1, "half_pixel", "floor", gives: [0, 1, 2]),
+    Nearest(count: 7, scale: 1.4, "half_pixel", "ceil", gives: [0, 1, 2, 2, 3, 4, 5, 5, 6]),
+    Nearest(
+      count: 10, scale: 2.6, "tf_half_pixel_for_nn", "round_prefer_floor",
+      gives: [
+        0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9, 9, 9, 9,
+      ]),
+    Nearest(count: 7, scale: 1.4, "asymmetric", "ceil", gives: [0, 1, 2, 3, 3, 4, 5, 5, 6]),
+    Nearest(
+      count: 10, scale: 1.2, "asymmetric", "floor", gives: [0, 0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9]),
+    Nearest(
+      count: 5, scale: 2 / 3, "half_pixel_symmetric", "round_prefer_floor", gives: [0, 2, 3]),
+    Nearest(count: 3, scale: 0.65, "half_pixel_symmetric", "floor", gives: [0]),
+    Nearest(
+      count: 7, scale: 0.7, "pytorch_half_pixel", "round_prefer_floor", gives: [0, 2, 3, 4]),
+    Nearest(count: 10, scale: 0.3, "asymmetric", "floor", gives: [0, 3, 6]),
+  ]
+
+  @Test(arguments: nearest)
+  private func nearestElements(test: Nearest) throws {
+    let y = try compute(
+      "Resize", [count([1, test.count]), nil, floats([2], [1, test.scale])],
+      Self.mode("nearest", test.coordinates).merging([
+        "nearest_mode": .string(test.rounding)
+      ]) { $1 }, opset: 19)
+    #expect(y == [floats([1, test.places.count], test.places)])
+  }
 }

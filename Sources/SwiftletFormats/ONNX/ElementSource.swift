@@ -23,6 +23,14 @@ final class ElementSource {
       let shape = try Shape(checking: proto.dims.map(Int.init))
       try count(shape, of: type.dtype)
       try checkFields(proto)
+      if proto.hasRawData {
+        // Of a function or a sparse tensor, whose elements stay in the message.
+        guard proto.rawData.count == type.byteCount(shape.count) else {
+          throw SwiftletError(
+            .badInput, "\(proto.rawData.count) bytes of data for \(type.dtype) \(shape)")
+        }
+        return type.tensor(shape, Array(proto.rawData).span)
+      }
       guard let place = try place(of: proto, type, shape) else { return try listed(proto, shape) }
       guard place.range.count == type.byteCount(shape.count) else {
         throw SwiftletError(
@@ -33,7 +41,7 @@ final class ElementSource {
   }
 
   /// - Throws: `outOfMemory` if all tensors together exceed ``MemoryLimit``, or what the machine has.
-  private func count(_ shape: Shape, of dtype: DType) throws {
+  func count(_ shape: Shape, of dtype: DType) throws {
     let (bytes, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
     guard !overflow, bytes <= MemoryLimit.bytes - total else {
       throw SwiftletError(
@@ -47,7 +55,7 @@ final class ElementSource {
   /// - Throws: `badInput` if the elements are in several fields.
   private func checkFields(_ proto: ONNX_TensorProto) throws {
     let fields = [
-      proto.hasElementsField, !proto.floatData.isEmpty, !proto.doubleData.isEmpty,
+      proto.hasElementsField, proto.hasRawData, !proto.floatData.isEmpty, !proto.doubleData.isEmpty,
       !proto.int32Data.isEmpty, !proto.int64Data.isEmpty, !proto.uint64Data.isEmpty,
       !proto.stringData.isEmpty, proto.dataLocation == .external,
     ]

@@ -37,7 +37,7 @@ public enum ONNXFile {
       throw damaged
     }
     guard model.hasGraph else { throw SwiftletError(.badInput, "this ONNX model has no graph") }
-    return try ONNXReader(elements: ElementSource(file, folder: folder)).model(model)
+    return try ONNXReader(elements: ElementSource(file, folder: folder), model).model(model)
   }
 
   static var damaged: SwiftletError {

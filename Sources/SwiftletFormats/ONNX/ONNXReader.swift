@@ -12,6 +12,13 @@ import SwiftletONNXSchema
 struct ONNXReader {
   /// Where the elements of tensors are.
   let elements: ElementSource
+  /// What stands for the texts of the model.
+  let texts: TextCodes
+
+  init(elements: ElementSource, _ proto: ONNX_ModelProto) {
+    self.elements = elements
+    texts = TextCodes(proto.metadataProps.first { $0.key == TextCodes.key }?.value)
+  }
 
   func model(_ proto: ONNX_ModelProto) throws -> Graph {
     guard proto.irVersion >= 1 else {
@@ -26,6 +33,8 @@ struct ONNXReader {
       throw SwiftletError(
         .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 1 to 28")
     }
+    var proto = proto
+    if var inlining = FunctionInlining(proto, opset: opset) { try inlining.apply(to: &proto) }
     var rest = proto
     rest.opsetImport.removeAll { $0.isStandard }
     rest.metadataProps = []
@@ -34,8 +43,16 @@ struct ONNXReader {
     where graph.metadata.updateValue(entry.value, forKey: entry.key) != nil {
       throw SwiftletError(.badInput, "the metadata '\(entry.key)' comes twice")
     }
+    if let texts = texts.metadata { graph.metadata[TextCodes.key] = texts }
     graph.unread = try rest.serializedBytes()
-    return graph
+    return graph.inStandardOperators(ranks: Self.ranks(proto.graph))
+  }
+
+  /// Ranks of the values that the file describes, by name.
+  private static func ranks(_ proto: ONNX_GraphProto) -> [String: Int] {
+    let shaped = (proto.valueInfo + proto.output).filter { $0.type.tensorType.hasShape }
+    return Dictionary(
+      shaped.map { ($0.name, $0.type.tensorType.shape.dim.count) }, uniquingKeysWith: { a, _ in a })
   }
 
   /// The graph of an attribute.
@@ -58,8 +75,16 @@ struct ONNXReader {
       guard !tensor.name.isEmpty, graph.initializers[tensor.name] == nil else {
         throw SwiftletError(.badInput, "initializer '\(tensor.name)' is unnamed or there twice")
       }
-      graph.initializers[tensor.name] = try elements.tensor(tensor)
+      graph.initializers[tensor.name] = try self.tensor(tensor)
       if let notes = try tensor.unread() { rest.initializer.append(notes) }
+    }
+    rest.sparseInitializer = []
+    for tensor in proto.sparseInitializer {
+      let name = tensor.values.name
+      guard !name.isEmpty, graph.initializers[name] == nil else {
+        throw SwiftletError(.badInput, "initializer '\(name)' is unnamed or there twice")
+      }
+      graph.initializers[name] = try elements.tensor(tensor)
     }
     if rest != ONNX_GraphProto() { model.graph = rest } else { model.clearGraph() }
     let halves = Self.halfTypes(proto)
@@ -69,12 +94,37 @@ struct ONNXReader {
       return try ValueInfo(untyped: proto)
     }
     graph.inputs = try proto.input.filter { graph.initializers[$0.name] == nil }.map(info)
-    graph.outputs = try proto.output.map(info)
+    let maps = Set(
+      proto.node.filter { $0.domain == Self.learning && $0.opType == "ZipMap" }.flatMap(\.output))
+    graph.outputs = try proto.output.map { try info(numbered($0, maps)) }
     let names = graph.inputs.map(\.name)
     guard Set(names).count == names.count else {
       throw SwiftletError(.badInput, "two inputs have the same name")
     }
     return graph
+  }
+
+  /// The domain of the operators of classical machine learning.
+  private static let learning = "ai.onnx.ml"
+
+  private func tensor(_ proto: ONNX_TensorProto) throws -> AnyTensor {
+    proto.dataType == 8 ? try texts.tensor(proto) : try elements.tensor(proto)
+  }
+
+  /// An output of texts as one of their numbers, and one of maps from labels to scores as the scores.
+  private func numbered(
+    _ proto: ONNX_ValueInfoProto, _ maps: Set<String>
+  ) -> ONNX_ValueInfoProto {
+    var proto = proto
+    if proto.type.tensorType.elemType == 8 {
+      proto.type.tensorType.elemType = 7
+    } else if maps.contains(proto.name), proto.type.sequenceType.elemType.mapType.hasValueType {
+      proto.type = .with {
+        $0.tensorType.elemType = 1
+        $0.tensorType.shape.dim = [.init(), .init()]
+      }
+    }
+    return proto
   }
 
   /// The ONNX types of values that are declared as 16-bit floats, by name.
@@ -112,6 +162,10 @@ struct ONNXReader {
         try self.attribute(attribute, opset: opset)
       }
     }
+    if node.domain == Self.learning { try texts.replaceTexts(of: &node) }
+    if let sparse = node.attributes.removeValue(forKey: "sparse_value") {
+      node.attributes["value"] = sparse
+    }
     var rest = proto
     rest.clearName()
     rest.clearOpType()
@@ -127,7 +181,9 @@ struct ONNXReader {
     switch proto.type {
     case .float: return .float(proto.f)
     case .int: return .int(Int(proto.i))
-    case .tensor: return .tensor(try elements.tensor(proto.t))
+    case .tensor: return .tensor(try tensor(proto.t))
+    case .sparseTensor where proto.name == "sparse_value":
+      return .tensor(try elements.tensor(proto.sparseTensor))
     case .graph: return .graph(try graph(proto.g, opset: opset))
     case .floats: return .floats(proto.floats)
     case .ints: return .ints(proto.ints.map(Int.init))
@@ -222,6 +278,7 @@ extension ValueInfo {
       }
     }
     self.init(proto.name, dtype, dimensions)
+    hasShape = type.hasShape
     var rest = proto
     rest.clearName()
     rest.type.tensorType.clearElemType()

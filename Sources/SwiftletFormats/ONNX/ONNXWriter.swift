@@ -130,7 +130,7 @@ extension ONNX_ValueInfoProto {
     guard info.isTyped else { return }
     type.tensorType.elemType = Int32(info.dtype.onnx)
     // A file may leave out even how many axes there are.
-    if info.dimensions.isEmpty && !info.unread.isEmpty && !type.tensorType.hasShape { return }
+    if !info.hasShape && info.dimensions.isEmpty { return }
     let notes = type.tensorType.shape.dim
     type.tensorType.shape.dim = info.dimensions.enumerated().map { index, dimension in
       var proto = index < notes.count ? notes[index] : ONNX_TensorShapeProto.Dimension()

@@ -3,7 +3,7 @@ public import SwiftletCore
 /// Functions of one number that make layers nonlinear, elementwise.
 ///
 /// - Source: ONNX operators of these names. `Gelu` has the attribute `approximate`, `Selu` a
-///   `gamma`.
+///   `gamma`; up to operator set 5 its parameters are rounded to five digits.
 public struct Activation: FloatOperator {
   public static let opType = "Activation"
   public static let opTypes = [
@@ -22,9 +22,10 @@ public struct Activation: FloatOperator {
       throw SwiftletError(.badInput, "\(node.opType) has approximate = '\(other)'")
     }
     let second = kind == .selu ? "gamma" : "beta"
+    let defaults = kind == .selu && opset < 6 ? (alpha: 1.6732, beta: 1.0507) : kind.defaults
     function = ActivationFunction(
-      kind, alpha: try node.float("alpha", default: kind.defaults.alpha),
-      beta: try node.float(second, default: kind.defaults.beta))
+      kind, alpha: try node.float("alpha", default: defaults.alpha),
+      beta: try node.float(second, default: defaults.beta))
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {

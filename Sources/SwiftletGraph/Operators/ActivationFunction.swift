@@ -68,7 +68,7 @@ struct ActivationFunction: Sendable {
     case .softsign: SwiftletGraph.apply(&values) { $0 / (1 + abs($0)) }
     case .swish: SwiftletGraph.apply(&values) { $0 * Self.sigmoid(a * $0) }
     case .tanh: SwiftletGraph.apply(&values) { T.tanh($0) }
-    case .thresholdedRelu: SwiftletGraph.apply(&values) { $0 <= a ? 0 : $0 }
+    case .thresholdedRelu: SwiftletGraph.apply(&values) { $0 > a ? $0 : 0 }
     }
   }
 
@@ -94,7 +94,7 @@ struct ActivationFunction: Sendable {
     case .softsign: combine(&slope, x) { $0 / Self.square(1 + abs($1)) }
     case .swish: combine(&slope, x) { $0 * Self.swishDerivative($1, a) }
     case .tanh: combine(&slope, x) { $0 * (1 - Self.square(T.tanh($1))) }
-    case .thresholdedRelu: combine(&slope, x) { $1 <= a ? 0 : $0 }
+    case .thresholdedRelu: combine(&slope, x) { $1 > a ? $0 : 0 }
     }
   }
 

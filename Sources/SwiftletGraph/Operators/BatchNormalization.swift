@@ -8,6 +8,9 @@ import SwiftletKernels
 /// the biased variance). With the attribute `training_mode` that is what the node computes, and the
 /// new running values are outputs.
 ///
+/// Up to operator set 8, with `spatial = 0`, every position of an image has parameters of its own: the
+/// others are C×D1×….
+///
 /// - Source: ONNX `BatchNormalization`; Ioffe & Szegedy 2015.
 public struct BatchNormalization: FloatOperator {
   public static let opType = "BatchNormalization"
@@ -18,6 +21,7 @@ public struct BatchNormalization: FloatOperator {
   private let momentum: Float
   /// Whether the node computes the statistics of its batch even outside of training.
   private let trains: Bool
+  private let isPerPosition: Bool
 
   public init(_ node: Node, opset: Int) throws {
     epsilon = try node.float("epsilon", default: 1e-5)
@@ -29,17 +33,16 @@ public struct BatchNormalization: FloatOperator {
         .unsupported, "BatchNormalization saved in training mode",
         mend: "export the model for inference")
     }
-    guard try node.int("spatial", default: 1) != 0 else {
-      throw SwiftletError(.unsupported, "BatchNormalization of every position by itself")
-    }
+    isPerPosition = try opset < 9 && node.int("spatial", default: 1) == 0
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try floating(inputs, 0, "input")
     guard x.shape.rank >= 2 else { throw mismatch("input \(x.shape) has no channel axis") }
+    let own = isPerPosition ? Shape(Array(x.shape.dimensions[1...])) : [x.shape[1]]
     for (index, role) in ["scale", "shift", "mean", "variance"].enumerated() {
-      let info = try floating(inputs, index + 1, role, rank: 1)
-      guard info.shape == [x.shape[1]], info.dtype == x.dtype else {
+      let info = try floating(inputs, index + 1, role)
+      guard info.shape == own, info.dtype == x.dtype else {
         throw mismatch("\(role) is \(info.dtype) \(info.shape) for input \(x.dtype) \(x.shape)")
       }
     }
@@ -53,6 +56,14 @@ public struct BatchNormalization: FloatOperator {
   public func forward<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
+    if isPerPosition {
+      let shape = inputs[0]!.shape
+      let inverse = inputs[4]!.reshaped(to: [shape.count(of: 1..<shape.rank)])
+        .map { inverseDeviation($0) }
+      let rows = inputs[0].take()!.reshaped(to: [shape[0], inverse.count])
+      return [normalize(rows, inputs[1]!, inputs[2]!, inputs[3]!, inverse, context.pool)
+        .reshaped(to: shape)]
+    }
     if trains { return try forwardForTraining(&inputs, context).outputs }
     let inverse = inputs[4]!.map { inverseDeviation($0) }
     return [
@@ -65,6 +76,9 @@ public struct BatchNormalization: FloatOperator {
   public func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T> {
+    guard !isPerPosition else {
+      throw SwiftletError(.unsupported, "BatchNormalization with spatial = 0 in training")
+    }
     let x = inputs[0].take()!.contiguous()
     let (mean, variance) = statistics(x, context.pool)
     let inverse = variance.map { inverseDeviation($0) }

@@ -7,7 +7,7 @@ public import SwiftletCore
 /// 16-bit floats of ONNX are rounded to, and kept as fp32. Floats of fewer bits are rounded to the
 /// nearest number; beyond the greatest one they become it, or with `saturate = 0` infinity or NaN.
 ///
-/// - Source: ONNX `Cast`, `CastLike`.
+/// - Source: ONNX `Cast`, `CastLike`. The type is a name up to operator set 5, a number from 6 on.
 public struct Cast: Operator {
   public static let opType = "Cast"
   public static let opTypes = ["Cast", "CastLike"]
@@ -23,7 +23,7 @@ public struct Cast: Operator {
       (target, rounding) = (nil, nil)
       return
     }
-    let number = try node.int("to", default: 0)
+    let number = try Self.typeNumber(node)
     guard let target = DType(onnx: number) else {
       throw SwiftletError(.unsupported, "Cast to ONNX type \(number)")
     }
@@ -34,6 +34,17 @@ public struct Cast: Operator {
       case 16: { @Sendable in $0.roundedToBFloat }
       default: nil
       }
+  }
+
+  /// The number of the type that `Cast` names.
+  static func typeNumber(_ node: Node) throws -> Int {
+    guard case .string(let name) = node.attributes["to"] else {
+      return try node.int("to", default: 0)
+    }
+    guard let number = DType.onnxNumbers[name.uppercased()] else {
+      throw SwiftletError(.unsupported, "Cast to the type '\(name)'")
+    }
+    return number
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {

@@ -3,16 +3,29 @@ public import SwiftletCore
 /// y = min(max(x, least), greatest), elementwise, on numbers of any type. NaN stays NaN; where the
 /// bounds cross, the upper one wins.
 ///
-/// - Source: ONNX `Clip`. The bounds are attributes up to operator set 10, inputs from 11 on.
+/// - Source: ONNX `Clip`. The bounds are attributes up to operator set 10, inputs from 11 on. Bounds
+///   that are left out are the least and the greatest finite number of the type from 6 on, so that ±∞
+///   are clipped.
 public struct Clip: FloatOperator {
   public static let opType = "Clip"
   public let gradientReads = GradientReads(inputs: [0], outputs: [0])
   public let untrainedInputs: Set<Int> = [1, 2]
-  private let least, greatest: Float
+  /// The bounds that are attributes.
+  private let least, greatest: Float?
+  /// Whether a bound that is left out is the greatest finite number.
+  private let isFinite: Bool
 
   public init(_ node: Node, opset: Int) throws {
-    least = try node.float("min", default: -.infinity)
-    greatest = try node.float("max", default: .infinity)
+    func bound(_ name: String) throws -> Float? {
+      node.attributes[name] == nil ? nil : try node.float(name, default: 0)
+    }
+    (least, greatest) = (try bound("min"), try bound("max"))
+    isFinite = opset >= 6
+  }
+
+  /// The upper bound of fp32 values where a node gives none, and the negative of the lower one.
+  package static func greatestBound(opset: Int) -> Float {
+    opset >= 6 ? .greatestFiniteMagnitude : .infinity
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
@@ -26,11 +39,14 @@ public struct Clip: FloatOperator {
   }
 
   private func bounds<T: NumberElement>(_ inputs: [Tensor<T>?]) -> (least: T, greatest: T) {
-    func bound(_ index: Int, _ attribute: Float, _ none: T) -> T {
+    func bound(_ index: Int, _ attribute: Float?, _ none: T) -> T {
       if index < inputs.count, let tensor = inputs[index] { return tensor.elements[0] }
-      return attribute.isFinite ? T(converting: Double(attribute)) : none
+      return attribute.map { T(converting: Double($0)) } ?? none
     }
-    return (bound(1, least, .lowest), bound(2, greatest, .highest))
+    return (
+      bound(1, least, isFinite ? .leastFinite : .lowest),
+      bound(2, greatest, isFinite ? .greatestFinite : .highest)
+    )
   }
 
   public func forward(

@@ -2,13 +2,18 @@ public import SwiftletCore
 
 /// The inputs one after the other along an axis.
 ///
-/// - Source: ONNX `Concat`.
+/// - Source: ONNX `Concat`. The axis may be left out up to operator set 3, and is 1 then.
 public struct Concat: MovingOperator, FloatOperator {
   public static let opType = "Concat"
   public let gradientReads = GradientReads()
   private let axis: Int
 
-  public init(_ node: Node, opset: Int) throws { axis = try node.int("axis", default: 0) }
+  public init(_ node: Node, opset: Int) throws {
+    guard opset < 4 || node.attributes["axis"] != nil else {
+      throw SwiftletError(.badInput, "Concat lacks the attribute axis")
+    }
+    axis = try node.int("axis", default: 1)
+  }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let first = try required(inputs, 0, "first input")

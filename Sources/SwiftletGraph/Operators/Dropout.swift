@@ -11,10 +11,13 @@ public struct Dropout: FloatOperator {
   public let untrainedInputs: Set<Int> = [1, 2]
   private let attributeRatio: Float
   private let hasMask: Bool
+  /// Up to operator set 9 the mask has the type of the input.
+  private let maskIsBool: Bool
 
   public init(_ node: Node, opset: Int) throws {
     attributeRatio = try node.float("ratio", default: 0.5)
     hasMask = node.outputs.count > 1
+    maskIsBool = opset >= 10
     guard 0..<1 ~= attributeRatio else {
       throw SwiftletError(.badInput, "Dropout has ratio = \(attributeRatio), not in 0 ..< 1")
     }
@@ -33,7 +36,7 @@ public struct Dropout: FloatOperator {
       if isOn.elements[0] { try requireNothingDropped(inputs[1]) }
     }
     let result = TensorInfo(x.dtype, x.shape)
-    return hasMask ? [result, TensorInfo(.bool, x.shape)] : [result]
+    return hasMask ? [result, TensorInfo(maskIsBool ? .bool : x.dtype, x.shape)] : [result]
   }
 
   /// - Throws: `unsupported` unless the ratio is 0: what would be dropped is up to chance.
@@ -49,7 +52,9 @@ public struct Dropout: FloatOperator {
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
     let x = inputs[0].take()!
-    return hasMask ? [x, .bool(Tensor(x.shape, repeating: true))] : [x]
+    guard hasMask else { return [x] }
+    let mask = AnyTensor.bool(Tensor(x.shape, repeating: true))
+    return [x, maskIsBool ? mask : mask.converted(to: x.dtype)]
   }
 
   public func forward<T: LayerElement>(

@@ -53,9 +53,18 @@ public struct LpPool: Operator {
 struct PowerNorm: Sendable {
   private let p: Int
 
-  /// Reads the attribute `p`, by default 2.
+  /// Reads the attribute `p`, by default 2. In operator set 1 it is a float.
+  ///
+  /// - Throws: `badInput` if it is below 1, `unsupported` if it is not whole.
   init(_ node: Node) throws {
-    p = try node.int("p", default: 2)
+    if case .float(let value) = node.attributes["p"] {
+      guard let whole = Int(exactly: value) else {
+        throw SwiftletError(.unsupported, "\(node.opType) with p = \(value)")
+      }
+      p = whole
+    } else {
+      p = try node.int("p", default: 2)
+    }
     guard 1...1 << 20 ~= p else { throw SwiftletError(.badInput, "\(node.opType) has p = \(p)") }
   }
 

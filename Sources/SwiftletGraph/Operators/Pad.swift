@@ -5,7 +5,8 @@ public import SwiftletCore
 /// again, or from the other end.
 ///
 /// - Source: ONNX `Pad`, modes `constant`, `reflect`, `edge` and `wrap`. Amounts and constant are
-///   attributes up to operator set 10, inputs from 11 on, for chosen axes from 18 on.
+///   attributes up to operator set 10 (of 1, the amounts are `paddings`), inputs from 11 on, for chosen
+///   axes from 18 on.
 public struct Pad: MovingOperator {
   public static let opType = "Pad"
   private enum Mode: String {
@@ -21,7 +22,7 @@ public struct Pad: MovingOperator {
       throw SwiftletError(.badInput, "Pad has mode '\(name)'")
     }
     self.mode = mode
-    attributePads = opset < 11 ? try node.ints("pads") ?? [] : nil
+    attributePads = opset < 11 ? try node.ints(opset < 2 ? "paddings" : "pads") ?? [] : nil
     attributeValue = opset < 11 ? try node.float("value", default: 0) : 0
   }
 

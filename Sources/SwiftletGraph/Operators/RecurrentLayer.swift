@@ -32,7 +32,8 @@ struct RecurrentLayer: Sendable {
     opType = node.opType
     self.gates = gates
     switch try node.string("direction", default: "forward") {
-    case "forward": reversed = [false]
+    // The first operator set spells its default so.
+    case "forward", "foward": reversed = [false]
     case "reverse": reversed = [true]
     case "bidirectional": reversed = [false, true]
     case let other: throw SwiftletError(.badInput, "\(node.opType) has direction '\(other)'")

@@ -3,20 +3,22 @@ public import SwiftletCore
 /// The same elements under another shape, which the second input gives: −1 stands for what is left,
 /// 0 for the extent of the input at that place (with `allowzero = 1`, for no elements).
 ///
-/// - Source: ONNX `Reshape`.
+/// - Source: ONNX `Reshape`. The shape is an attribute up to operator set 4 and an input from 5 on.
 public struct Reshape: MovingOperator, FloatOperator {
   public static let opType = "Reshape"
   public let gradientReads = GradientReads()
   public let untrainedInputs: Set<Int> = [1]
   private let allowsZero: Bool
+  private let attributeShape: [Int]?
 
   public init(_ node: Node, opset: Int) throws {
+    attributeShape = opset < 5 ? try node.ints("shape") : nil
     allowsZero = try node.int("allowzero", default: 0) != 0
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
-    guard let extents = try integers(inputs, 1, "shape") else {
+    guard let extents = try attributeShape ?? integers(inputs, 1, "shape") else {
       throw mismatch("there is no shape to take")
     }
     return [TensorInfo(x.dtype, try target(x.shape, extents))]
@@ -44,12 +46,13 @@ public struct Reshape: MovingOperator, FloatOperator {
   public func move<T: TensorElement>(
     _ x: consuming Tensor<T>, _ inputs: [AnyTensor?]
   ) throws -> [Tensor<T>] {
-    [x.reshaped(to: try target(x.shape, inputs[1]!.integers))]
+    [x.reshaped(to: try target(x.shape, attributeShape ?? inputs[1]!.integers))]
   }
 
   public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
-    [outputGradient.reshaped(to: call.inputShapes[0]!), nil]
+    [outputGradient.reshaped(to: call.inputShapes[0]!)]
+      + call.inputShapes.dropFirst().map { _ in nil }
   }
 }

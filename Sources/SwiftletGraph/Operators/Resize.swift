@@ -4,7 +4,7 @@ public import SwiftletCore
 /// nearest one of the input, or from a linear or cubic blend of its neighbours along each axis.
 ///
 /// - Source: ONNX `Resize` (from operator set 10) and `Upsample`; the cubic kernel is that of Keys
-///   1981. Lengths from factors are computed in fp32.
+///   1981. Lengths from factors, and places, are computed in fp32.
 public struct Resize: FloatOperator {
   public static let opType = "Resize"
   public static let opTypes = ["Resize", "Upsample"]
@@ -106,15 +106,15 @@ public struct Resize: FloatOperator {
         return ResizeSampling.Extents(
           axis: axis, input: shape[axis],
           output: try length(Double((Float(scale) * Float(shape[axis])).rounded(.down)), axis),
-          scale: scale, region: regions[index])
+          scale: Float(scale), region: regions[index])
       }
     }
     let lengths = try zip(sizes!, axes).map { try length(Double($0), $1) }
     guard policy != .stretch else {
       return axes.indices.map {
         ResizeSampling.Extents(
-          axis: axes[$0], input: shape[axes[$0]], output: lengths[$0], scale: nil,
-          region: regions[$0])
+          axis: axes[$0], input: shape[axes[$0]], output: lengths[$0],
+          scale: Float(lengths[$0]) / Float(shape[axes[$0]]), region: regions[$0])
       }
     }
     guard axes.allSatisfy({ shape[$0] > 0 }) else { throw mismatch("the aspect of \(shape)") }
@@ -124,8 +124,8 @@ public struct Resize: FloatOperator {
       let input = shape[axes[$0]]
       return ResizeSampling.Extents(
         axis: axes[$0], input: input,
-        output: try length((scale * Double(input) + 0.5).rounded(.down), axes[$0]), scale: scale,
-        region: regions[$0])
+        output: try length((scale * Double(input) + 0.5).rounded(.down), axes[$0]),
+        scale: Float(scale), region: regions[$0])
     }
   }
 
@@ -144,7 +144,11 @@ public struct Resize: FloatOperator {
   }
 
   private func axes(_ targets: [ResizeSampling.Extents]) -> [ResizeAxis] {
-    targets.filter { !$0.isIdentity }.map(sampling.axis)
+    // Where a factor leaves every extent as it is, elements stay too, as in onnxruntime.
+    if sampling.coordinates != .cropAndResize, targets.allSatisfy({ $0.input == $0.output }) {
+      return []
+    }
+    return targets.filter { !$0.isIdentity }.map(sampling.axis)
   }
 
   public func forward(

@@ -29,18 +29,14 @@ struct ResizeSampling: Sendable {
   /// One axis that is resized.
   struct Extents: Sendable {
     let axis, input, output: Int
-    /// `nil`: output / input.
-    let scale: Double?
+    /// What the extent is multiplied with; of lengths that are given, output / input.
+    let scale: Float
     /// The part of the input that is shown, from 0 to 1.
     let region: ClosedRegion
 
-    var effectiveScale: Double { scale ?? Double(output) / Double(input) }
     /// Whether every element stays what it is.
     var isIdentity: Bool {
-      input == output && effectiveScale == 1 && region.start == 0 && region.end == 1
-    }
-    func unscaled(_ position: Double) -> Double {
-      scale.map { position / $0 } ?? position * Double(input) / Double(output)
+      input == output && scale == 1 && region.start == 0 && region.end == 1
     }
   }
 
@@ -51,25 +47,31 @@ struct ResizeSampling: Sendable {
   }
 
   /// Where the position `x` of the output lies in the input; `nil` if it shows nothing of it.
+  ///
+  /// In fp32, as onnxruntime computes it, one rounded operation after the other: places near the
+  /// middle between two elements, or near one, are on the same side there.
   private func source(_ x: Int, _ extents: Extents) -> Double? {
-    let x = Double(x)
-    let last = Double(extents.input - 1)
-    let length = extents.effectiveScale * Double(extents.input)
+    let (x, scale) = (Float(x), extents.scale)
+    let (input, output) = (Float(extents.input), Float(extents.output))
+    let last = input - 1
+    // Before it was rounded down, as ONNX' own tests take it.
+    let length = scale * input
+    func halfPixel() -> Float { (x + 0.5) / scale - 0.5 }
     switch coordinates {
-    case .halfPixel: return extents.unscaled(x + 0.5) - 0.5
+    case .halfPixel: return Double(halfPixel())
     case .halfPixelSymmetric:
-      let shift = Double(extents.input) / 2 * (1 - Double(extents.output) / length)
-      return shift + extents.unscaled(x + 0.5) - 0.5
-    case .pytorchHalfPixel: return extents.output > 1 ? extents.unscaled(x + 0.5) - 0.5 : 0
-    case .alignCorners: return length == 1 ? 0 : x * last / (length - 1)
-    case .asymmetric: return extents.unscaled(x)
-    case .halfPixelForNearest: return extents.unscaled(x + 0.5)
+      let shift = input / 2 * (1 - output / length)
+      return Double(Float(Double(shift) + (Double(x) + 0.5) / Double(scale) - 0.5))
+    case .pytorchHalfPixel: return extents.output > 1 ? Double(halfPixel()) : 0
+    case .alignCorners: return length == 1 ? 0 : Double(x * last / (length - 1))
+    case .asymmetric: return Double(x / scale)
+    case .halfPixelForNearest: return Double((x + 0.5) / scale)
     case .cropAndResize:
-      let (start, end) = (extents.region.start, extents.region.end)
+      let (start, end) = (Float(extents.region.start), Float(extents.region.end))
       let place =
         extents.output > 1
         ? start * last + x * (end - start) * last / (length - 1) : (start + end) / 2 * last
-      return 0...last ~= place ? place : nil
+      return 0...last ~= place ? Double(place) : nil
     }
   }
 
@@ -77,7 +79,7 @@ struct ResizeSampling: Sendable {
   func axis(_ extents: Extents) -> ResizeAxis {
     var result = ResizeAxis(axis: extents.axis, input: extents.input, output: extents.output)
     guard extents.output > 0 else { return result }
-    let scale = min(1, extents.effectiveScale)
+    let scale = min(1, Double(extents.scale))
     // Neighbours count from the last whole position before the place that is asked for.
     let first: Int
     switch mode {
@@ -95,7 +97,7 @@ struct ResizeSampling: Sendable {
       // Far outside the ends are all that is seen, wherever it is.
       let place = max(bounds.lowerBound, min(bounds.upperBound, source ?? 0))
       if mode == .nearest {
-        let nearest = Int(round(place.isNaN ? 0 : place, shrinks: extents.effectiveScale < 1))
+        let nearest = Int(round(place.isNaN ? 0 : place, shrinks: extents.scale < 1))
         result.sources.append(max(0, min(extents.input - 1, nearest)))
         continue
       }
@@ -120,8 +122,9 @@ struct ResizeSampling: Sendable {
     switch rounding {
     case .floor: place.rounded(.down)
     case .ceil: place.rounded(.up)
-    case .preferFloor: (place - 0.5).rounded(.up)
-    case .preferCeil: (place + 0.5).rounded(.down)
+    // What rounding has moved off the middle by no more than this counts as there.
+    case .preferFloor: (place - 0.5 - 1e-6).rounded(.up)
+    case .preferCeil: (place + 0.5 + 1e-6).rounded(.down)
     case .legacy: shrinks ? place.rounded(.up) : place.rounded(.down)
     }
   }

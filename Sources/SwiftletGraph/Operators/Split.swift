@@ -3,7 +3,8 @@ public import SwiftletCore
 /// Cuts the input along an axis into as many pieces as there are outputs.
 ///
 /// - Source: ONNX `Split`. The lengths of the pieces are an attribute up to operator set 12 and an
-///   input from 13 on; without them the pieces are equally long, from 18 on but for the last.
+///   input from 13 on (in 1 either, and the input may be of floats); without them the pieces are
+///   equally long, from 18 on but for the last.
 public struct Split: MovingOperator {
   public static let opType = "Split"
   private let axis: Int
@@ -22,7 +23,7 @@ public struct Split: MovingOperator {
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
     let axis = try axis(axis, rank: x.shape.rank)
-    let lengths = try lengths(x.shape[axis], integers(inputs, 1, "split"))
+    let lengths = try lengths(x.shape[axis], wholeNumbers(inputs, 1, "split"))
     return lengths.map { TensorInfo(x.dtype, x.shape.replacing(axis: axis, with: $0)) }
   }
 

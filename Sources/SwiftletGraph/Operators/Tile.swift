@@ -2,20 +2,36 @@ public import SwiftletCore
 
 /// The input set side by side as often as the second input says for each axis.
 ///
-/// - Source: ONNX `Tile`.
+/// - Source: ONNX `Tile`. Up to operator set 5 the second input is one number, and the third the axis
+///   that it is for; both may be floats.
 public struct Tile: MovingOperator {
   public static let opType = "Tile"
 
-  public init(_ node: Node, opset: Int) throws {}
+  private let namesAxis: Bool
+
+  public init(_ node: Node, opset: Int) throws { namesAxis = opset < 6 }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
     _ = try required(inputs, 1, "repeats")
-    let repeats = try integers(inputs, 1, "repeats") ?? []
-    guard repeats.count == x.shape.rank else { throw mismatch("\(repeats) repeats of \(x.shape)") }
+    let repeats = try repeats(
+      wholeNumbers(inputs, 1, "repeats") ?? [],
+      axis: namesAxis ? wholeNumbers(inputs, 2, "axis") ?? [] : nil, x.shape)
     // The shape with both factors of each extent apart shows whether a product would overflow.
     let tiled = try Shape(checking: zip(repeats, x.shape.dimensions).flatMap { [$0, $1] })
     return [TensorInfo(x.dtype, joined(tiled))]
+  }
+
+  /// How often each axis is repeated.
+  private func repeats(_ given: [Int], axis: [Int]?, _ shape: Shape) throws -> [Int] {
+    guard let axis else {
+      guard given.count == shape.rank else { throw mismatch("\(given) repeats of \(shape)") }
+      return given
+    }
+    guard given.count == 1, axis.count == 1 else { throw mismatch("\(given) along \(axis)") }
+    var result = [Int](repeating: 1, count: shape.rank)
+    result[try self.axis(axis[0], rank: shape.rank)] = given[0]
+    return result
   }
 
   private func joined(_ shape: Shape) -> Shape {
@@ -26,7 +42,9 @@ public struct Tile: MovingOperator {
     _ x: consuming Tensor<T>, _ inputs: [AnyTensor?]
   ) throws -> [Tensor<T>] {
     let extents = x.shape.dimensions
-    let tiled = Shape(zip(inputs[1]!.integers, extents).flatMap { [$0, $1] })
+    let repeats = try repeats(
+      inputs[1]!.integers, axis: namesAxis ? inputs[2]!.integers : nil, x.shape)
+    let tiled = Shape(zip(repeats, extents).flatMap { [$0, $1] })
     let apart = x.reshaped(to: Shape(extents.flatMap { [1, $0] }))
     return [apart.broadcast(to: tiled).reshaped(to: joined(tiled))]
   }

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
 /// The k greatest (or least) elements along an axis in order, and their indices; of equal ones, the
-/// one with the lower index comes first. NaN comes after all numbers.
+/// one with the lower index comes first. NaN counts as greater than all numbers, as in NumPy.
 ///
 /// - Source: ONNX `TopK`. k is an attribute up to operator set 9. The order that `sorted = 0` leaves
 ///   open is the same.
@@ -60,7 +60,7 @@ public struct TopK: Operator {
         let order = (0..<length).map { start + $0 * inner }.sorted { a, b in
           let (x, y) = (elements[a], elements[b])
           if x.isNotANumber || y.isNotANumber {
-            return x.isNotANumber == y.isNotANumber ? a < b : y.isNotANumber
+            return x.isNotANumber == y.isNotANumber ? a < b : y.isNotANumber == takesLeast
           }
           return x == y ? a < b : takesLeast ? x < y : x > y
         }

@@ -10,16 +10,10 @@ extension Graph {
   /// - Parameters:
   ///   - opset: The operator set to write the nodes in, 21 at most.
   ///   - ranks: Ranks of values where they are known, by name.
-  /// - Throws: `unsupported` naming a node whose meaning cannot be kept, or for a model from before
-  ///   operator set 7.
+  /// - Throws: `unsupported` naming a node whose meaning cannot be kept.
   public func upgraded(toOpset opset: Int, ranks: [String: Int] = [:]) throws -> Graph {
     guard self.opset < opset else { return self }
     precondition(opset <= 21, "operator set \(opset) is newer than what is known here")
-    guard self.opset >= 7 else {
-      throw SwiftletError(
-        .unsupported, "the model is in operator set \(self.opset) of ONNX, and \(opset) is needed",
-        mend: "export it again, in operator set \(opset)")
-    }
     var upgrade = OperatorSetUpgrade(from: self.opset, to: opset, ranks, self)
     for node in nodes { try locating(node.label) { try upgrade.add(node) } }
     return upgrade.result
@@ -27,10 +21,10 @@ extension Graph {
 }
 
 /// A graph that is being written in another operator set, node by node.
-private struct OperatorSetUpgrade {
-  private let source, target: Int
-  private let ranks: [String: Int]
-  private(set) var result: Graph
+struct OperatorSetUpgrade {
+  let source, target: Int
+  let ranks: [String: Int]
+  var result: Graph
 
   init(from source: Int, to target: Int, _ ranks: [String: Int], _ graph: Graph) {
     (self.source, self.target, self.ranks) = (source, target, ranks)
@@ -51,6 +45,7 @@ private struct OperatorSetUpgrade {
       }
     }
     guard node.domain.isEmpty || node.domain == "ai.onnx" else { return result.nodes.append(node) }
+    if crosses(7) { try modernize(&node) }
     switch node.opType {
     case "Clip" where crosses(11):
       for (index, name) in ["min", "max"].enumerated() {
@@ -67,6 +62,7 @@ private struct OperatorSetUpgrade {
       let count = try node.int("k", default: 0)
       node.attributes["k"] = nil
       setInput(1, of: &node, constant("\(node.outputs[0]).k", .int64(Tensor([1], [Int64(count)]))))
+    case "Dropout" where crosses(10) && node.outputs.count > 1: throw unknown(node)
     case "Dropout" where crosses(12):
       try moveFloat("ratio", of: &node, to: 1)
     case "Upsample" where crosses(11), "Resize" where crosses(11): try addResize(&node)
@@ -83,16 +79,18 @@ private struct OperatorSetUpgrade {
         node.attributes["num_outputs"] = .int(node.outputs.count)
       }
     case "BatchNormalization":
-      guard node.outputs.count == 1, try node.int("spatial", default: 1) == 1 else {
-        throw unknown(node)
+      guard node.outputs.count == 1 else { throw unknown(node) }
+      if crosses(9) {
+        if try node.int("spatial", default: 1) == 0 { return try addPositionwise(node) }
+        node.attributes["spatial"] = nil
       }
-      node.attributes["spatial"] = nil
     case "RoiAlign" where crosses(16):
       node.attributes["coordinate_transformation_mode"] = .string("output_half_pixel")
     case "GridSample" where crosses(20):
       let mode = try node.string("mode", default: "bilinear")
       node.attributes["mode"] = .string(
         mode == "bicubic" ? "cubic" : mode == "nearest" ? mode : "linear")
+    case "Scan" where crosses(9): throw unknown(node)
     case "Scatter": node.opType = "ScatterElements"
     case "GroupNormalization" where crosses(21), "DFT" where crosses(20): throw unknown(node)
     default: break
@@ -100,7 +98,7 @@ private struct OperatorSetUpgrade {
     result.nodes.append(node)
   }
 
-  private func unknown(_ node: Node) -> SwiftletError {
+  func unknown(_ node: Node) -> SwiftletError {
     SwiftletError(
       .unsupported, "\(node.opType) means something else in operator set \(target) of ONNX",
       mend: "export the model again, in operator set \(target)")
@@ -108,7 +106,7 @@ private struct OperatorSetUpgrade {
 
   // MARK: Attributes that became inputs
 
-  private mutating func constant(_ base: String, _ tensor: AnyTensor) -> String {
+  mutating func constant(_ base: String, _ tensor: AnyTensor) -> String {
     let name = result.freshName(base)
     result.initializers[name] = tensor
     return name
@@ -119,7 +117,7 @@ private struct OperatorSetUpgrade {
     node.inputs[index] = name
   }
 
-  private mutating func moveInts(_ name: String, of node: inout Node, to index: Int) throws {
+  mutating func moveInts(_ name: String, of node: inout Node, to index: Int) throws {
     guard let values = try node.ints(name) else { return }
     node.attributes[name] = nil
     setInput(

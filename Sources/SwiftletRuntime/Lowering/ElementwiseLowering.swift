@@ -97,7 +97,9 @@ enum SumLowering: LoweredOperator {
   static let opTypes = ["Add", "Mul"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    node.inputs.count == 2 && facts.isImages(node.outputs[0]) && operands(node, facts) != nil
+    // Operator sets up to 6 may align the right side with an axis in the middle.
+    node.inputs.count == 2 && node.attributes["axis"] == nil
+      && facts.isImages(node.outputs[0]) && operands(node, facts) != nil
   }
 
   static func data(_ node: Node, _ facts: GraphFacts) -> [String] {

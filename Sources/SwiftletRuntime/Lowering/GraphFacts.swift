@@ -101,7 +101,8 @@ struct GraphFacts {
     case "Relu": return (0, .infinity)
     case "Clip":
       var bounds: [Float] = []
-      for (index, name, fallback) in [(1, "min", -Float.infinity), (2, "max", Float.infinity)] {
+      let greatest = Clip.greatestBound(opset: graph.opset)
+      for (index, name, fallback) in [(1, "min", -greatest), (2, "max", greatest)] {
         if has(node, index) {
           guard let bound = floats(node, index), bound.count == 1 else { return nil }
           bounds.append(bound.elements[0])

@@ -1,0 +1,201 @@
+import SwiftletCore
+
+extension StandardExpansion {
+  /// `Attention` and `MultiHeadAttention` of onnxruntime, spelled out as exporters do, which is what
+  /// sessions look for.
+  mutating func expandAttention(_ node: Node) throws -> Bool {
+    switch node.opType {
+    case "Attention": try expandSelfAttention(node)
+    case "MultiHeadAttention": try expandMultiHeadAttention(node)
+    default: false
+    }
+  }
+
+  /// Rows N×S×C of queries, keys and values, and what is known of their attention.
+  private struct Attention {
+    var q, k, v: String
+    let heads: Int
+    let scale: Float?
+    let maskValue: Float
+    let isCausal: Bool
+    /// Which keys count: whole numbers, as lengths N, or 1 or 0 for each key, N×T or N×S×T.
+    let mask: String
+    /// What is added to the scores.
+    let bias: String
+    let past: (keys: String, values: String)?
+    let present: (keys: String, values: String)?
+  }
+
+  private func settings(
+    _ node: Node
+  ) throws -> (heads: Int, scale: Float?, maskValue: Float, isCausal: Bool)? {
+    let heads = try node.int("num_heads", default: 0)
+    guard 1...1 << 16 ~= heads, result.opset >= 11, try node.int("do_rotary", default: 0) == 0,
+      try node.int("past_present_share_buffer", default: 0) == 0
+    else { return nil }
+    let scale = try node.float("scale", default: 0)
+    return (
+      heads, scale == 0 ? nil : scale, try node.float("mask_filter_value", default: -10_000),
+      try node.int("unidirectional", default: 0) != 0
+    )
+  }
+
+  /// Queries, keys and values are products of one input with constant weights side by side.
+  private mutating func expandSelfAttention(_ node: Node) throws -> Bool {
+    guard let (heads, scale, maskValue, isCausal) = try settings(node), !has(node, 6),
+      case .float32(let weights)? = constant(node, 1), weights.shape.rank == 2
+    else { return false }
+    let width = weights.shape[1]
+    let sizes = try node.ints("qkv_hidden_sizes") ?? [Int](repeating: width / 3, count: 3)
+    guard sizes.count == 3, sizes.allSatisfy({ 1...width ~= $0 && $0 % heads == 0 }),
+      sizes.reduce(0, +) == width
+    else { return false }
+    var bias: Tensor<Float>?
+    if has(node, 2) {
+      guard case .float32(let given)? = constant(node, 2), given.shape == [width] else {
+        return false
+      }
+      bias = given
+    }
+    var start = 0
+    let rows = zip(["query", "key", "value"], sizes).map { role, size in
+      let range = start..<start + size
+      start += size
+      let part = weights.slice(axis: 1, range: range).contiguous()
+      let product = emit(
+        "MatMul", [input(node, 0), constant(.float32(part), "\(node.inputs[1]).\(role)")])
+      guard let bias else { return product }
+      let own = bias.slice(axis: 0, range: range).contiguous()
+      return emit("Add", [product, constant(.float32(own), "\(node.inputs[2]).\(role)")])
+    }
+    // Keys and values of before lie one behind the other along a first axis.
+    var past: (String, String)?
+    if has(node, 4) {
+      let parts = (0..<2).map { emit("Gather", [input(node, 4), integer($0)], ["axis": .int(0)]) }
+      past = (parts[0], parts[1])
+    }
+    var present: (keys: String, values: String)?
+    if output(node, 1) != nil { present = (fresh("keys"), fresh("values")) }
+    guard
+      attend(
+        Attention(
+          q: rows[0], k: rows[1], v: rows[2], heads: heads,
+          scale: scale ?? 1 / Float(sizes[0] / heads).squareRoot(), maskValue: maskValue,
+          isCausal: isCausal, mask: input(node, 3), bias: input(node, 5), past: past,
+          present: present), to: node.outputs[0])
+    else { return false }
+    if let present, let joined = output(node, 1) {
+      let parts = [unsqueeze(present.keys, [0]), unsqueeze(present.values, [0])]
+      emit("Concat", parts, ["axis": .int(0)], to: joined)
+    }
+    return true
+  }
+
+  private mutating func expandMultiHeadAttention(_ node: Node) throws -> Bool {
+    guard let (heads, scale, maskValue, isCausal) = try settings(node), has(node, 1), has(node, 2),
+      node.inputs.count <= 8, node.outputs.count <= 3, has(node, 6) == has(node, 7)
+    else { return false }
+    var rows = (0..<3).map { input(node, $0) }
+    guard rows.allSatisfy({ rank($0) ?? 3 == 3 }) else { return false }
+    if has(node, 3) {
+      guard case .float32(let bias)? = constant(node, 3), bias.shape.rank == 1, bias.count % 3 == 0
+      else { return false }
+      let size = bias.count / 3
+      rows = rows.enumerated().map { index, row in
+        let own = bias.slice(axis: 0, range: index * size..<(index + 1) * size).contiguous()
+        return emit("Add", [row, constant(.float32(own), "\(node.inputs[3]).\(index)")])
+      }
+    }
+    let past = has(node, 6) ? (input(node, 6), input(node, 7)) : nil
+    var present: (keys: String, values: String)?
+    if output(node, 1) != nil || output(node, 2) != nil {
+      present = (output(node, 1) ?? fresh("keys"), output(node, 2) ?? fresh("values"))
+    }
+    return attend(
+      Attention(
+        q: rows[0], k: rows[1], v: rows[2], heads: heads, scale: scale, maskValue: maskValue,
+        isCausal: isCausal, mask: input(node, 4), bias: input(node, 5), past: past,
+        present: present), to: node.outputs[0])
+  }
+
+  /// softmax(q·kᵀ·scale + masks)·v of heads.
+  private mutating func attend(_ call: Attention, to output: String) -> Bool {
+    let shape = list([0, 0, call.heads, -1])
+    func heads(_ rows: String, _ expansion: inout StandardExpansion) -> String {
+      expansion.emit("Reshape", [rows, shape])
+    }
+    func turned(_ heads: String, _ order: [Int], _ expansion: inout StandardExpansion) -> String {
+      expansion.emit("Transpose", [heads], ["perm": .ints(order)])
+    }
+    let q = turned(heads(call.q, &self), [0, 2, 1, 3], &self)
+    var v = turned(heads(call.v, &self), [0, 2, 1, 3], &self)
+    var k: String
+    if call.past == nil && call.present == nil {
+      k = turned(heads(call.k, &self), [0, 2, 3, 1], &self)
+    } else {
+      var keys = turned(heads(call.k, &self), [0, 2, 1, 3], &self)
+      if let past = call.past {
+        keys = emit("Concat", [past.keys, keys], ["axis": .int(2)])
+        v = emit("Concat", [past.values, v], ["axis": .int(2)])
+      }
+      if let present = call.present {
+        keys = emit("Identity", [keys], to: present.keys)
+        v = emit("Identity", [v], to: present.values)
+      }
+      k = turned(keys, [0, 1, 3, 2], &self)
+    }
+    let factor: String
+    if let scale = call.scale {
+      factor = number(scale)
+    } else {
+      let depth = emit("Gather", [emit("Shape", [q]), integer(3)])
+      factor = emit("Reciprocal", [emit("Sqrt", [emit("Cast", [depth], ["to": .int(1)])])])
+    }
+    var scores = emit("Mul", [emit("MatMul", [q, k]), factor])
+    var addends: [String] = []
+    if !call.mask.isEmpty {
+      guard let mask = mask(call, k) else { return false }
+      addends.append(mask)
+    }
+    if call.isCausal { addends.append(causalMask(q, k)) }
+    if !call.bias.isEmpty { addends.append(call.bias) }
+    if let first = addends.first {
+      let sum = addends.dropFirst().reduce(first) { emit("Add", [$0, $1]) }
+      scores = emit("Add", [scores, sum])
+    }
+    let weights = emit("Softmax", [scores], ["axis": .int(-1)])
+    let joined = turned(emit("MatMul", [weights, v]), [0, 2, 1, 3], &self)
+    emit("Reshape", [joined, list([0, 0, -1])], to: output)
+    return true
+  }
+
+  /// What is added to scores so that only keys count that the mask names.
+  private mutating func mask(_ call: Attention, _ k: String) -> String? {
+    let allowed: String
+    switch rank(call.mask) ?? 2 {
+    case 1:
+      // Lengths: the positions of keys that are less.
+      let positions = emit("Range", [integer(0), keyCount(k), integer(1)])
+      let lengths = emit("Cast", [unsqueeze(call.mask, [1])], ["to": .int(7)])
+      allowed = unsqueeze(emit("Less", [positions, lengths]), [1, 2])
+    case 2: allowed = unsqueeze(emit("Cast", [call.mask], ["to": .int(9)]), [1, 2])
+    case 3: allowed = unsqueeze(emit("Cast", [call.mask], ["to": .int(9)]), [1])
+    default: return nil
+    }
+    return emit("Where", [allowed, number(0), number(call.maskValue)])
+  }
+
+  /// What is added to scores so that no query sees keys after its own.
+  private mutating func causalMask(_ q: String, _ k: String) -> String {
+    let count = keyCount(k)
+    let queries = emit("Gather", [emit("Shape", [q]), integer(2)])
+    let keys = emit("Range", [integer(0), count, integer(1)])
+    let own = emit("Range", [emit("Sub", [count, queries]), count, integer(1)])
+    let isLater = emit("Greater", [keys, unsqueeze(own, [1])])
+    return emit("Where", [isLater, number(-.greatestFiniteMagnitude), number(0)])
+  }
+
+  private mutating func keyCount(_ k: String) -> String {
+    emit("Gather", [emit("Shape", [k]), integer(3)])
+  }
+}

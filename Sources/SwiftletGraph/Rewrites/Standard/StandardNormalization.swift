@@ -1,0 +1,91 @@
+import SwiftletCore
+
+extension StandardExpansion {
+  /// Sums that are normalized (`SkipLayerNormalization`), without their mean too, and those of
+  /// embeddings.
+  mutating func expandNormalization(_ node: Node) throws -> Bool {
+    let epsilon = try node.float("epsilon", default: 1e-12)
+    switch node.opType {
+    case "SkipLayerNormalization", "SkipSimplifiedLayerNormalization":
+      // Means and deviations are there for training.
+      guard output(node, 1) == nil, output(node, 2) == nil else { return false }
+      let isCentred = node.opType == "SkipLayerNormalization"
+      let bias = input(node, isCentred ? 4 : 3)
+      let total = output(node, 3)
+      let inputs = [input(node, 0), input(node, 1)]
+      let sum = emit("Add", inputs, to: bias.isEmpty ? total : nil)
+      let x = bias.isEmpty ? sum : emit("Add", [sum, bias], to: total)
+      if isCentred {
+        normalize(x, input(node, 2), input(node, 3), epsilon, to: node.outputs[0])
+      } else {
+        normalizeByRoot(x, input(node, 2), epsilon, to: node.outputs[0])
+      }
+    case "SimplifiedLayerNormalization":
+      guard try node.int("axis", default: -1) == -1, node.outputs.count == 1 else { return false }
+      normalizeByRoot(
+        input(node, 0), input(node, 1), try node.float("epsilon", default: 1e-5),
+        to: node.outputs[0])
+    case "EmbedLayerNormalization": return embed(node, epsilon)
+    default: return false
+    }
+    return true
+  }
+
+  /// `LayerNormalization` over the last axis, spelled out before operator set 17.
+  private mutating func normalize(
+    _ x: String, _ scale: String, _ shift: String, _ epsilon: Float, to output: String
+  ) {
+    if result.opset >= 17 {
+      emit(
+        "LayerNormalization", [x, scale, shift], ["axis": .int(-1), "epsilon": .float(epsilon)],
+        to: output)
+      return
+    }
+    let centred = emit("Sub", [x, mean(x, axis: -1)])
+    let variance = mean(emit("Mul", [centred, centred]), axis: -1)
+    let deviation = emit("Sqrt", [emit("Add", [variance, number(epsilon)])])
+    let quotient = emit("Div", [centred, deviation])
+    let scaled = emit("Mul", [quotient, scale], to: shift.isEmpty ? output : nil)
+    if !shift.isEmpty { emit("Add", [scaled, shift], to: output) }
+  }
+
+  /// x / √(mean(x²) + epsilon) · scale.
+  private mutating func normalizeByRoot(
+    _ x: String, _ scale: String, _ epsilon: Float, to output: String
+  ) {
+    let square = mean(emit("Mul", [x, x]), axis: -1)
+    let root = emit("Sqrt", [emit("Add", [square, number(epsilon)])])
+    emit("Mul", [emit("Div", [x, root]), scale], to: output)
+  }
+
+  /// The sum of embeddings of words, positions and segments, normalized.
+  private mutating func embed(_ node: Node, _ epsilon: Float) -> Bool {
+    guard result.opset >= 11, has(node, 0), has(node, 2), has(node, 3) else { return false }
+    let (ids, segments) = (input(node, 0), input(node, 1))
+    let word = emit("Gather", [input(node, 2), ids])
+    let position: String
+    if has(node, 8) {
+      position = emit("Gather", [input(node, 3), input(node, 8)])
+    } else {
+      // The first rows, as many as there are words.
+      let length = emit("Gather", [emit("Shape", [ids]), list([1])])
+      position = emit("Slice", [input(node, 3), list([0]), length, list([0])])
+    }
+    let total = output(node, 2)
+    let hasSegments = !segments.isEmpty && has(node, 4)
+    var sum = emit("Add", [word, position], to: hasSegments ? nil : total)
+    if hasSegments { sum = emit("Add", [sum, emit("Gather", [input(node, 4), segments])], to: total) }
+    normalize(sum, input(node, 5), input(node, 6), epsilon, to: node.outputs[0])
+    if let lengths = output(node, 1) {
+      // How many words of each text count: all zeros say nothing of it.
+      let counted = emit("Cast", [has(node, 7) ? input(node, 7) : ids], ["to": .int(7)])
+      let masked = has(node, 7) ? counted : emit("Mul", [counted, integer(0)])
+      let sums =
+        result.opset >= 13
+        ? emit("ReduceSum", [masked, list([1])], ["keepdims": .int(0)])
+        : emit("ReduceSum", [masked], ["axes": .ints([1]), "keepdims": .int(0)])
+      emit("Cast", [sums], ["to": .int(6)], to: lengths)
+    }
+    return true
+  }
+}

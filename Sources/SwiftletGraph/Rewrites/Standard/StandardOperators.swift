@@ -1,0 +1,238 @@
+import OrderedCollections
+import SwiftletCore
+
+extension Graph {
+  /// The same graph with operators that onnxruntime's tools write as those of ONNX that say the same,
+  /// and sequences whose length is known as the values in them.
+  ///
+  /// So everything that knows ONNX's operators (sessions, training, compression) knows these too.
+  /// A node stays as it is where its meaning depends on what only a run knows.
+  ///
+  /// - Parameter ranks: Ranks of values where the file gives them, by name.
+  /// - Source: onnxruntime, "Contrib operators".
+  package func inStandardOperators(ranks: [String: Int] = [:]) -> Graph {
+    guard hasExpandableNodes else { return self }
+    var graph = self
+    // Weights in blocks of few bits are there from operator set 21 on.
+    if nodes.contains(where: { $0.opType == "MatMulNBits" }),
+      let newer = try? upgraded(toOpset: 21, ranks: ranks)
+    {
+      graph = newer
+    }
+    var expansion = StandardExpansion(graph, ranks)
+    for node in graph.nodes { expansion.add(node) }
+    expansion.result.removeUnusedInitializers()
+    return expansion.result
+  }
+
+  private var hasExpandableNodes: Bool {
+    nodes.contains { node in
+      StandardExpansion.knows(node)
+        || node.attributes.values.contains {
+          if case .graph(let inner) = $0 { inner.hasExpandableNodes } else { false }
+        }
+    }
+  }
+}
+
+/// A graph that is being written in ONNX's own operators, node by node.
+struct StandardExpansion {
+  var result: Graph
+  private var names: FreshNames
+  private var ranks: [String: Int]
+  /// Names of constants that were made, by what they are.
+  private var constants: [String: String] = [:]
+  /// The values of sequences, by the sequence's name.
+  var sequences: [String: [String]] = [:]
+  /// The node that is being written, and what it has become so far.
+  private var owner = Node("", name: "", inputs: [], outputs: [])
+  private var written: [Node] = []
+
+  init(_ graph: Graph, _ ranks: [String: Int]) {
+    result = graph
+    result.nodes = []
+    names = FreshNames(graph)
+    for name in graph.captures { _ = names.next(name) }
+    self.ranks = ranks
+    for input in graph.inputs where input.isTyped && !input.dimensions.isEmpty {
+      self.ranks[input.name] = input.dimensions.count
+    }
+    for (name, value) in graph.initializers { self.ranks[name] = value.shape.rank }
+  }
+
+  /// Whether there may be something to write in place of a node.
+  static func knows(_ node: Node) -> Bool {
+    node.domain == "com.microsoft" || experimental.contains(node.opType)
+      || sequenceOperators.contains(node.opType) || node.opType == "SimplifiedLayerNormalization"
+  }
+
+  mutating func add(_ given: Node) {
+    var node = given
+    for (name, attribute) in node.attributes {
+      if case .graph(let inner) = attribute {
+        node.attributes[name] = .graph(inner.inStandardOperators(ranks: ranks))
+      }
+    }
+    (owner, written) = (node, [])
+    let before = result.initializers.count
+    if Self.knows(node), expand(node) {
+      result.nodes += written
+    } else {
+      // Constants of an attempt that came to nothing.
+      while result.initializers.count > before { result.initializers.removeLast() }
+      constants = constants.filter { result.initializers[$0.value] != nil }
+      note(node)
+      result.nodes.append(node)
+    }
+  }
+
+  /// Writes what stands for a node.
+  ///
+  /// - Returns: `false` if it must stay as it is.
+  private mutating func expand(_ node: Node) -> Bool {
+    do {
+      if Self.sequenceOperators.contains(node.opType) { return try expandSequence(node) }
+      if Self.experimental.contains(node.opType) { return try expandExperimental(node) }
+      return try expandCurve(node) || expandProduct(node) || expandNormalization(node)
+        || expandAttention(node) || expandQuantized(node)
+    } catch {
+      // What is wrong with its attributes is said where the node is made.
+      return false
+    }
+  }
+
+  // MARK: Writing
+
+  /// Adds a node of ONNX, and gives the name of its result: the given one, or a new one.
+  @discardableResult
+  mutating func emit(
+    _ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:],
+    to output: String? = nil
+  ) -> String {
+    let output = output ?? names.next("\(owner.outputs.first ?? opType).\(opType)")
+    return emit(opType, inputs, attributes, outputs: [output])[0]
+  }
+
+  @discardableResult
+  mutating func emit(
+    _ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:],
+    outputs: [String]
+  ) -> [String] {
+    var inputs = inputs
+    while inputs.last == "" { inputs.removeLast() }
+    // The node that writes the result has the name of the one that all stand for.
+    let isLast = outputs[0] == owner.outputs.first && !owner.name.isEmpty
+    let name = isLast ? owner.name : names.next("\(outputs[0]).node")
+    let node = Node(opType, name: name, inputs: inputs, outputs: outputs, attributes: attributes)
+    note(node)
+    written.append(node)
+    return outputs
+  }
+
+  mutating func fresh(_ suffix: String) -> String { names.next("\(owner.outputs[0]).\(suffix)") }
+
+  mutating func constant(_ value: AnyTensor, _ base: String) -> String {
+    let name = names.next(base)
+    result.initializers[name] = value
+    ranks[name] = value.shape.rank
+    return name
+  }
+
+  /// A constant number.
+  mutating func number(_ value: Float) -> String {
+    shared("\(value.bitPattern)") { .float32(Tensor([], [value])) }
+  }
+
+  /// A constant list of integers.
+  mutating func list(_ values: [Int]) -> String {
+    shared("\(values)") { .int64(Tensor([values.count], values.map(Int64.init))) }
+  }
+
+  /// A constant integer.
+  mutating func integer(_ value: Int) -> String {
+    shared("i\(value)") { .int64(Tensor([], [Int64(value)])) }
+  }
+
+  private mutating func shared(_ key: String, _ value: () -> AnyTensor) -> String {
+    if let known = constants[key] { return known }
+    let name = constant(value(), "constant \(key)")
+    constants[key] = name
+    return name
+  }
+
+  // MARK: Operators that were changed between operator sets
+
+  mutating func unsqueeze(_ x: String, _ axes: [Int], to output: String? = nil) -> String {
+    emitWithAxes("Unsqueeze", x, axes, since: 13, to: output)
+  }
+
+  mutating func squeeze(_ x: String, _ axes: [Int], to output: String? = nil) -> String {
+    emitWithAxes("Squeeze", x, axes, since: 13, to: output)
+  }
+
+  mutating func mean(_ x: String, axis: Int) -> String {
+    emitWithAxes("ReduceMean", x, [axis], since: 18, to: nil)
+  }
+
+  private mutating func emitWithAxes(
+    _ opType: String, _ x: String, _ axes: [Int], since opset: Int, to output: String?
+  ) -> String {
+    if result.opset >= opset { return emit(opType, [x, list(axes)], to: output) }
+    return emit(opType, [x], ["axes": .ints(axes)], to: output)
+  }
+
+  /// The pieces of given lengths along an axis.
+  mutating func split(_ x: String, axis: Int, _ lengths: [Int], to outputs: [String]) {
+    if result.opset >= 13 {
+      emit("Split", [x, list(lengths)], ["axis": .int(axis)], outputs: outputs)
+    } else {
+      emit("Split", [x], ["axis": .int(axis), "split": .ints(lengths)], outputs: outputs)
+    }
+  }
+
+  // MARK: What is known
+
+  /// Whether an optional input is there.
+  func has(_ node: Node, _ index: Int) -> Bool {
+    index < node.inputs.count && !node.inputs[index].isEmpty
+  }
+
+  func input(_ node: Node, _ index: Int) -> String { has(node, index) ? node.inputs[index] : "" }
+
+  func output(_ node: Node, _ index: Int) -> String? {
+    index < node.outputs.count && !node.outputs[index].isEmpty ? node.outputs[index] : nil
+  }
+
+  /// A constant input.
+  func constant(_ node: Node, _ index: Int) -> AnyTensor? {
+    has(node, index) ? result.initializers[node.inputs[index]] : nil
+  }
+
+  func rank(_ name: String) -> Int? { ranks[name] }
+
+  private static let rankKeepers: Set<String> = [
+    "Cast", "Clip", "Conv", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp", "Gelu", "Identity",
+    "LayerNormalization", "LeakyRelu", "Log", "Neg", "Pad", "QuantizeLinear", "Relu", "Sigmoid",
+    "Slice", "Softmax", "Sqrt", "Tanh", "Transpose",
+  ]
+  private static let rankJoiners: Set<String> = ["Add", "Div", "MatMul", "Mul", "Pow", "Sub", "Where"]
+
+  /// Notes the rank of what a node writes, where its operator says it.
+  private mutating func note(_ node: Node) {
+    guard let output = node.outputs.first, ranks[output] == nil else { return }
+    let own = node.inputs.map { ranks[$0] }
+    var rank: Int?
+    switch node.opType {
+    case let name where Self.rankKeepers.contains(name): rank = own.first ?? nil
+    case let name where Self.rankJoiners.contains(name):
+      rank = own.contains(nil) ? nil : own.compactMap { $0 }.max()
+    case "Gemm", "Flatten": rank = 2
+    case "Gather":
+      if own.count == 2, let data = own[0], let indices = own[1] { rank = data + indices - 1 }
+    case "Reshape" where node.inputs.count > 1:
+      rank = result.initializers[node.inputs[1]]?.shape.count
+    default: break
+    }
+    ranks[output] = rank
+  }
+}

@@ -1,0 +1,114 @@
+import SwiftletCore
+
+extension StandardExpansion {
+  /// Products and convolutions with what follows them, and products with weights of a few bits.
+  mutating func expandProduct(_ node: Node) throws -> Bool {
+    let output = node.outputs[0]
+    switch node.opType {
+    case "FusedConv":
+      var attributes = node.attributes
+      let name = try node.string("activation", default: "")
+      let parameters = try node.floats("activation_params") ?? []
+      (attributes["activation"], attributes["activation_params"]) = (nil, nil)
+      var y = emit("Conv", (0..<3).map { input(node, $0) }, attributes)
+      if has(node, 3) { y = emit("Add", [y, input(node, 3)]) }
+      return activation(name, parameters, of: y, to: output)
+    case "FusedGemm":
+      var attributes = node.attributes
+      let name = try node.string("activation", default: "")
+      var parameters: [Float] = []
+      for key in ["activation_alpha", "activation_beta", "activation_gamma"] {
+        if attributes[key] != nil { parameters.append(try node.float(key, default: 0)) }
+        attributes[key] = nil
+      }
+      attributes["activation"] = nil
+      let y = emit("Gemm", (0..<3).map { input(node, $0) }, attributes)
+      return activation(name, parameters, of: y, to: output)
+    case "FusedMatMul", "TransposeMatMul":
+      guard try node.int("transBatchA", default: 0) == 0, try node.int("transBatchB", default: 0) == 0
+      else { return false }
+      let sides = try ["transA", "transB"].enumerated().map { index, key in
+        try node.int(key, default: 0) == 0 ? input(node, index) : transposed(input(node, index))
+      }
+      let alpha = try node.float("alpha", default: 1)
+      let product = emit("MatMul", sides, to: alpha == 1 ? output : nil)
+      if alpha != 1 { emit("Mul", [product, number(alpha)], to: output) }
+      return true
+    case "MatMulNBits": return try expandNarrowProduct(node)
+    default: return false
+    }
+  }
+
+  /// The value with its last two axes exchanged.
+  private mutating func transposed(_ x: String) -> String {
+    guard let rank = rank(x), rank >= 2 else {
+      return emit("Einsum", [x], ["equation": .string("...ij->...ji")])
+    }
+    let order = Array(0..<rank - 2) + [rank - 1, rank - 2]
+    return emit("Transpose", [x], ["perm": .ints(order)])
+  }
+
+  /// A product with constant weights of 4 or 8 bits, in blocks along their depth: the weights become
+  /// a constant K×N and its `DequantizeLinear`.
+  private mutating func expandNarrowProduct(_ node: Node) throws -> Bool {
+    let (depth, columns) = (try node.int("K", default: 0), try node.int("N", default: 0))
+    let (bits, block) = (try node.int("bits", default: 4), try node.int("block_size", default: 0))
+    let limit = 1...1 << 24
+    guard limit ~= depth, limit ~= columns, limit ~= block, bits == 4 || bits == 8, !has(node, 4),
+      result.opset >= 21, case .uint8(let packed)? = constant(node, 1),
+      case .float32(let scales)? = constant(node, 2)
+    else { return false }
+    let blocks = (depth + block - 1) / block
+    let bytes = (block * bits + 7) / 8
+    guard packed.count == columns * blocks * bytes, scales.count == columns * blocks else {
+      return false
+    }
+    let codes = Self.unpacked(
+      packed.elements, rows: columns * blocks, bytes: bytes, bits: bits, count: block)
+    var turned = [UInt8](repeating: 0, count: depth * columns)
+    for column in 0..<columns {
+      for term in 0..<depth { turned[term * columns + column] = codes[column * blocks * block + term] }
+    }
+    func byBlocks<T>(_ values: [T]) -> [T] {
+      (0..<blocks).flatMap { block in (0..<columns).map { values[$0 * blocks + block] } }
+    }
+    var points = [UInt8](repeating: UInt8(1 << (bits - 1)), count: columns * blocks)
+    if has(node, 3) {
+      let width = (blocks * bits + 7) / 8
+      guard case .uint8(let given)? = constant(node, 3), given.count == columns * width else {
+        return false
+      }
+      points = Self.unpacked(given.elements, rows: columns, bytes: width, bits: bits, count: blocks)
+    }
+    func tensor(_ shape: Shape, _ values: [UInt8]) -> AnyTensor {
+      bits == 8 ? .uint8(Tensor(shape, values)) : .uint4(Tensor(shape, values.map(UInt4.init(bits:))))
+    }
+    let base = node.inputs[1]
+    let weights = emit(
+      "DequantizeLinear",
+      [
+        constant(tensor([depth, columns], turned), "\(base).codes"),
+        constant(.float32(Tensor([blocks, columns], byBlocks(scales.elements))), "\(base).scales"),
+        constant(tensor([blocks, columns], byBlocks(points)), "\(base).zeros"),
+      ], ["axis": .int(0), "block_size": .int(block)])
+    let output = node.outputs[0]
+    let product = emit("MatMul", [input(node, 0), weights], to: has(node, 5) ? nil : output)
+    if has(node, 5) { emit("Add", [product, input(node, 5)], to: output) }
+    return true
+  }
+
+  /// The codes in rows of bytes, the first in the lowest bits.
+  private static func unpacked(
+    _ packed: [UInt8], rows: Int, bytes: Int, bits: Int, count: Int
+  ) -> [UInt8] {
+    var codes: [UInt8] = []
+    codes.reserveCapacity(rows * count)
+    for row in 0..<rows {
+      for index in 0..<count {
+        let byte = packed[row * bytes + index * bits / 8]
+        codes.append(bits == 8 ? byte : byte >> UInt8(index % 2 * 4) & 15)
+      }
+    }
+    return codes
+  }
+}

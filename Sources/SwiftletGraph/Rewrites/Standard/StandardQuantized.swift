@@ -1,0 +1,89 @@
+import SwiftletCore
+
+extension StandardExpansion {
+  /// Operators on quantized values that ONNX has, or has the parts of.
+  mutating func expandQuantized(_ node: Node) throws -> Bool {
+    let output = node.outputs[0]
+    switch node.opType {
+    case "QuantizeLinear", "DequantizeLinear":
+      emit(node.opType, node.inputs, node.attributes, outputs: node.outputs)
+    case "MatMulIntegerToFloat":
+      let product = emit(
+        "MatMulInteger", [input(node, 0), input(node, 1), input(node, 4), input(node, 5)])
+      let factor = emit("Mul", [input(node, 2), input(node, 3)])
+      let values = emit("Cast", [product], ["to": .int(1)])
+      let scaled = emit("Mul", [values, factor], to: has(node, 6) ? nil : output)
+      if has(node, 6) { emit("Add", [scaled, input(node, 6)], to: output) }
+    case "DynamicQuantizeLSTM":
+      let weights = [(1, 8, 9), (2, 10, 11)].map { weights, scale, zero in
+        restored(input(node, weights), input(node, scale), input(node, zero))
+      }
+      let others = (3..<8).map { input(node, $0) }
+      emit("LSTM", [input(node, 0)] + weights + others, node.attributes, outputs: node.outputs)
+    case "QAttention":
+      // Input, weights, bias, their scales, mask, their zero points, past.
+      let x = emit("DequantizeLinear", [input(node, 0), input(node, 3), input(node, 6)])
+      guard let weights = constantFloats(node, 1, scale: 4, zero: 7) else { return false }
+      var attention = node
+      attention.opType = "Attention"
+      attention.inputs = [
+        x, constant(.float32(weights), "\(node.inputs[1]).restored"), input(node, 2),
+        input(node, 5), input(node, 8),
+      ]
+      return try expandAttention(attention)
+    case "QLinearSoftmax":
+      guard let axis = try softmaxAxis(node) else { return false }
+      let x = emit("DequantizeLinear", (0..<3).map { input(node, $0) })
+      let y = emit("Softmax", [x], ["axis": .int(axis)])
+      emit("QuantizeLinear", [y, input(node, 3), input(node, 4)], to: output)
+    case "QLinearWhere":
+      let sides = [1, 4].map { first in
+        emit("DequantizeLinear", (first..<first + 3).map { input(node, $0) })
+      }
+      let y = emit("Where", [input(node, 0)] + sides)
+      emit("QuantizeLinear", [y, input(node, 7), input(node, 8)], to: output)
+    default: return false
+    }
+    return true
+  }
+
+  /// The axis of a softmax, if it is that one axis in the graph's operator set too.
+  private func softmaxAxis(_ node: Node) throws -> Int? {
+    let axis = try node.int("axis", default: -1)
+    if try node.int("opset", default: 13) >= 13 { return result.opset >= 13 || axis == -1 ? axis : nil }
+    return result.opset < 13 || axis == -1 || rank(node.inputs[0]).map { axis == $0 - 1 } ?? false
+      ? axis : nil
+  }
+
+  /// 8-bit weights D×I×O of each direction as fp32 D×O×I; scales are one for each direction, or one
+  /// for each direction and output.
+  private mutating func restored(_ codes: String, _ scale: String, _ zero: String) -> String {
+    func wide(_ name: String, _ expansion: inout StandardExpansion) -> String {
+      // D and D×O both become D×?×O.
+      expansion.rank(name) == 2
+        ? expansion.unsqueeze(name, [1]) : expansion.unsqueeze(name, [1, 2])
+    }
+    var values = emit("Cast", [codes], ["to": .int(1)])
+    if !zero.isEmpty {
+      let points = emit("Cast", [wide(zero, &self)], ["to": .int(1)])
+      values = emit("Sub", [values, points])
+    }
+    let scaled = emit("Mul", [values, wide(scale, &self)])
+    return emit("Transpose", [scaled], ["perm": .ints([0, 2, 1])])
+  }
+
+  /// Constant weights K×N and the constants that restore them, multiplied out.
+  private func constantFloats(_ node: Node, _ index: Int, scale: Int, zero: Int) -> Tensor<Float>? {
+    guard let codes = constant(node, index), let scales = constant(node, scale) else { return nil }
+    var operands: [AnyTensor?] = [codes, scales, constant(node, zero)]
+    guard !has(node, zero) || operands[2] != nil else { return nil }
+    let dequantize = Node(
+      "DequantizeLinear", name: "", inputs: ["q", "s", "z"], outputs: ["x"],
+      attributes: ["axis": .int(1)])
+    guard let op = try? OperatorRegistry.make(dequantize, opset: 21),
+      (try? op.infer(operands.map { $0.map(TensorInfo.init) })) != nil,
+      let values = try? op.forward(&operands, ExecutionContext())
+    else { return nil }
+    return values[0].typed()
+  }
+}

@@ -1,0 +1,82 @@
+import SwiftletCore
+
+extension StandardExpansion {
+  /// Operators that pass values through sequences and optional values.
+  static let sequenceOperators: Set<String> = [
+    "ConcatFromSequence", "Optional", "OptionalGetElement", "OptionalHasElement", "SequenceAt",
+    "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength",
+    "SplitToSequence",
+  ]
+
+  /// Follows the values of sequences whose length and places are known: nothing is left of them but
+  /// names.
+  mutating func expandSequence(_ node: Node) throws -> Bool {
+    let output = node.outputs[0]
+    let known = has(node, 0) ? sequences[node.inputs[0]] : nil
+    switch node.opType {
+    case "SequenceEmpty": sequences[output] = []
+    case "SequenceConstruct": sequences[output] = node.inputs
+    case "SequenceInsert":
+      guard var values = known, let place = place(node, 2, count: values.count, isEnd: true) else {
+        return false
+      }
+      values.insert(input(node, 1), at: place)
+      sequences[output] = values
+    case "SequenceErase":
+      guard var values = known, let place = place(node, 1, count: values.count, isEnd: false) else {
+        return false
+      }
+      values.remove(at: place)
+      sequences[output] = values
+    case "SequenceAt":
+      guard let values = known, has(node, 1),
+        let place = place(node, 1, count: values.count, isEnd: false)
+      else { return false }
+      emit("Identity", [values[place]], to: output)
+    case "SequenceLength":
+      guard let values = known else { return false }
+      emit("Identity", [integer(values.count)], to: output)
+    case "ConcatFromSequence":
+      guard let values = known, !values.isEmpty else { return false }
+      let axis = try node.int("axis", default: 0)
+      let isNew = try node.int("new_axis", default: 0) != 0
+      let parts = isNew ? values.map { unsqueeze($0, [axis]) } : values
+      emit("Concat", parts, ["axis": .int(axis)], to: output)
+    case "SplitToSequence": return try split(node)
+    case "Optional":
+      guard has(node, 0) else { return false }
+      if let known { sequences[output] = known } else { emit("Identity", [node.inputs[0]], to: output) }
+    case "OptionalGetElement":
+      guard has(node, 0) else { return false }
+      if let known { sequences[output] = known } else { emit("Identity", [node.inputs[0]], to: output) }
+    case "OptionalHasElement":
+      // What is no input is left out; what is a tensor or a sequence is there.
+      let isThere = constant(.bool(Tensor([], [has(node, 0)])), "\(output).isThere")
+      emit("Identity", [isThere], to: output)
+    default: return false
+    }
+    return true
+  }
+
+  /// A constant place in a sequence; of an input that is left out, its end.
+  private func place(_ node: Node, _ index: Int, count: Int, isEnd: Bool) -> Int? {
+    guard isEnd || count > 0 else { return nil }
+    guard has(node, index) else { return isEnd ? count : count - 1 }
+    guard let value = constant(node, index), value.shape.count == 1 else { return nil }
+    let given = value.integers[0]
+    let place = given < 0 ? given + count : given
+    return 0..<(isEnd ? count + 1 : count) ~= place ? place : nil
+  }
+
+  /// Pieces of constant lengths.
+  private mutating func split(_ node: Node) throws -> Bool {
+    guard let value = constant(node, 1), value.shape.rank == 1, 1...1 << 12 ~= value.shape.count else {
+      return false
+    }
+    let lengths = value.integers
+    let names = lengths.indices.map { fresh("\($0)") }
+    split(input(node, 0), axis: try node.int("axis", default: 0), lengths, to: names)
+    sequences[node.outputs[0]] = names
+    return true
+  }
+}

@@ -1,0 +1,115 @@
+import OrderedCollections
+import SwiftletCore
+
+extension OperatorSetUpgrade {
+  /// Attributes that said something up to operator set 6, and are not there any more.
+  private static let obsolete = ["consumed_inputs", "is_test", "output_sequence"]
+  /// Operators whose right side could start at a given axis of the left side.
+  private static let aligned: Set<String> = [
+    "Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "PRelu", "Sub", "Xor",
+  ]
+
+  /// The node in operator set 7, and constants that it needs; nodes that must come before it are
+  /// added.
+  ///
+  /// - Throws: `unsupported` where its meaning depends on elements or ranks that are not known.
+  mutating func modernize(_ node: inout Node) throws {
+    if node.opType != "BatchNormalization" { try alignRightSide(of: &node) }
+    switch node.opType {
+    case "Concat" where node.attributes["axis"] == nil: node.attributes["axis"] = .int(1)
+    case "Reshape": try moveInts("shape", of: &node, to: 1)
+    case "Pad":
+      if let pads = node.attributes.removeValue(forKey: "paddings") { node.attributes["pads"] = pads }
+    case "Cast": node.attributes["to"] = .int(try Cast.typeNumber(node))
+    case "Clip" where source < 6:
+      // Later a bound that is left out is a finite number.
+      for (name, bound) in [("min", -Float.infinity), ("max", .infinity)]
+      where node.attributes[name] == nil { node.attributes[name] = .float(bound) }
+    case "Selu" where source < 6:
+      node.attributes["alpha"] = .float(try node.float("alpha", default: 1.6732))
+      node.attributes["gamma"] = .float(try node.float("gamma", default: 1.0507))
+    case "Split" where node.inputs.count > 1:
+      node.attributes["split"] = .ints(try wholeConstant(node, 1))
+      node.inputs.removeLast()
+    case "Tile" where source < 6:
+      guard node.inputs.count == 3, let rank = rank(node.inputs[0]) else { throw unknown(node) }
+      let (count, axis) = (try wholeConstant(node, 1), try wholeConstant(node, 2))
+      guard count.count == 1, axis.count == 1, 0..<rank ~= axis[0] else { throw unknown(node) }
+      var repeats = [Int64](repeating: 1, count: rank)
+      repeats[axis[0]] = Int64(count[0])
+      node.inputs.removeLast()
+      node.inputs[1] = constant("\(node.outputs[0]).repeats", .int64(Tensor([rank], repeats)))
+    case "Upsample" where node.attributes["scales"] == nil:
+      let scales = try ["height_scale", "width_scale"].map { try node.float($0, default: 1) }
+      node.attributes = node.attributes.filter { !$0.key.hasSuffix("_scale") }
+      node.attributes["scales"] = .floats([1, 1] + scales)
+    case "LpPool", "GlobalLpPool":
+      if case .float(let p) = node.attributes["p"], let whole = Int(exactly: p) {
+        node.attributes["p"] = .int(whole)
+      }
+    case "GRU" where node.attributes["direction"] == .string("foward"):
+      node.attributes["direction"] = nil
+    case "BatchNormalization":
+      // Says what is wrong with one that is saved in training mode.
+      _ = try OperatorRegistry.make(node, opset: source)
+    default: break
+    }
+    for name in Self.obsolete { node.attributes[name] = nil }
+    if node.opType == "Gemm" { node.attributes["broadcast"] = nil }
+  }
+
+  /// Gives the right side axes of extent 1 where it does not end with the left side.
+  private mutating func alignRightSide(of node: inout Node) throws {
+    guard Self.aligned.contains(node.opType), node.inputs.count == 2 else { return }
+    let isSlope = node.opType == "PRelu"
+    let given = node.attributes["axis"] == nil ? nil : try node.int("axis", default: 0)
+    let repeats = try node.int("broadcast", default: 0) != 0
+    (node.attributes["axis"], node.attributes["broadcast"]) = (nil, nil)
+    guard let axis = isSlope ? 1 : repeats ? given : nil else { return }
+    if let value = result.initializers[node.inputs[1]], value.shape.count == 1 { return }
+    guard let rank = rank(node.inputs[0]), let own = self.rank(node.inputs[1]) else {
+      throw unknown(node)
+    }
+    let first = (axis < 0 ? axis + rank : axis) + own
+    guard first < rank else { return }
+    let output = result.freshName("\(node.outputs[0]).aligned")
+    var unsqueeze = Node(
+      "Unsqueeze", name: result.freshName("\(output).Unsqueeze"), inputs: [node.inputs[1]],
+      outputs: [output], attributes: ["axes": .ints((own..<own + rank - first).map { $0 })])
+    if target >= 13 { try moveInts("axes", of: &unsqueeze, to: 1) }
+    result.nodes.append(unsqueeze)
+    node.inputs[1] = output
+  }
+
+  /// `BatchNormalization` with parameters for every position, as arithmetic.
+  mutating func addPositionwise(_ node: Node) throws {
+    let output = node.outputs[0]
+    let epsilon = try node.float("epsilon", default: 1e-5)
+    var inputs = node.inputs
+    let names = ["difference", "sum", "deviation", "quotient", "scaled"].map {
+      result.freshName("\(output).\($0)")
+    }
+    inputs.append(constant("\(output).epsilon", .float32(Tensor([], [epsilon]))))
+    let steps: [(opType: String, inputs: [String], output: String)] = [
+      ("Sub", [inputs[0], inputs[3]], names[0]), ("Add", [inputs[4], inputs[5]], names[1]),
+      ("Sqrt", [names[1]], names[2]), ("Div", [names[0], names[2]], names[3]),
+      ("Mul", [names[3], inputs[1]], names[4]), ("Add", [names[4], inputs[2]], output),
+    ]
+    for step in steps {
+      result.nodes.append(
+        Node(
+          step.opType, name: result.freshName("\(step.output).\(step.opType)"),
+          inputs: step.inputs, outputs: [step.output]))
+    }
+  }
+
+  private func rank(_ name: String) -> Int? {
+    result.initializers[name]?.shape.rank ?? ranks[name]
+  }
+
+  private func wholeConstant(_ node: Node, _ index: Int) throws -> [Int] {
+    guard let value = result.initializers[node.inputs[index]], value.shape.count <= 1 << 16
+    else { throw unknown(node) }
+    return value.integers
+  }
+}

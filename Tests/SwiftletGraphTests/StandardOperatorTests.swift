@@ -1,0 +1,232 @@
+import OrderedCollections
+import RealModule
+import SwiftletCore
+import SwiftletGraph
+import Testing
+
+/// Operators of onnxruntime's tools in those of ONNX.
+struct StandardOperatorTests {
+  private func graph(
+    _ nodes: [Node], _ constants: [String: AnyTensor], inputs: [String: AnyTensor], opset: Int = 17
+  ) -> Graph {
+    var graph = Graph(name: "fused", nodes: nodes, opset: opset)
+    graph.inputs = inputs.sorted { $0.key < $1.key }.map { name, value in
+      ValueInfo(name, value.dtype, value.shape.dimensions.map(Dimension.fixed))
+    }
+    graph.outputs = [ValueInfo("y", .float32, [])]
+    for (name, value) in constants.sorted(by: { $0.key < $1.key }) {
+      graph.initializers[name] = value
+    }
+    return graph
+  }
+
+  private func node(
+    _ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:],
+    outputs: [String] = ["y"], domain: String = "com.microsoft"
+  ) -> Node {
+    Node(
+      opType, name: opType, domain: domain, inputs: inputs, outputs: outputs,
+      attributes: attributes)
+  }
+
+  private func run(_ graph: Graph, _ inputs: [String: AnyTensor]) throws -> [Float] {
+    try Plan(graph).run(inputs, ExecutionContext())["y"]!.require(Float.self).elements
+  }
+
+  /// Runs what nodes become, of which none may be left.
+  private func result(
+    _ nodes: [Node], _ inputs: [String: AnyTensor], _ constants: [String: AnyTensor] = [:],
+    opset: Int = 17
+  ) throws -> [Float] {
+    let standard = graph(nodes, constants, inputs: inputs, opset: opset).inStandardOperators()
+    #expect(standard.nodes.allSatisfy { $0.domain.isEmpty })
+    #expect(Set(standard.nodes.map(\.name)).count == standard.nodes.count)
+    return try run(standard, inputs)
+  }
+
+  private func isClose(_ a: [Float], _ b: [Float], _ tolerance: Float = 1e-5) -> Bool {
+    a.count == b.count && zip(a, b).allSatisfy { abs($0 - $1) <= tolerance * max(1, abs($1)) }
+  }
+
+  private func normal(_ shape: Shape, seed: UInt64) -> AnyTensor {
+    var generator = RandomGenerator(seed: seed)
+    return .float32(Tensor(shape, normalUsing: &generator))
+  }
+
+  @Test(arguments: [13, 20])
+  func curves(opset: Int) throws {
+    let x = floats([1, 4], [-2, -0.5, 0.25, 3])
+    let bias = floats([4], [0, 0.5, 0, 0])
+    func gelu(_ x: Float) -> Float { x * (1 + Float.erf(x / Float(2).squareRoot())) / 2 }
+    func fast(_ x: Float) -> Float {
+      x * (1 + Float.tanh((2 / Float.pi).squareRoot() * (x + 0.044715 * x * x * x))) / 2
+    }
+    let values: [Float] = [-2, -0.5, 0.25, 3]
+    let shifted: [Float] = [-2, 0, 0.25, 3]
+    for (opType, inputs, expected) in [
+      ("Gelu", ["x"], values.map(gelu)), ("BiasGelu", ["x", "b"], shifted.map(gelu)),
+      ("FastGelu", ["x"], values.map(fast)), ("FastGelu", ["x", "b"], shifted.map(fast)),
+      ("QuickGelu", ["x"], values.map { $0 / (1 + Float.exp(-1.702 * $0)) }),
+    ] {
+      let found = try result([node(opType, inputs)], ["x": x], ["b": bias], opset: opset)
+      #expect(isClose(found, expected), "\(opType)")
+    }
+  }
+
+  @Test func layersWithWhatFollowsThem() throws {
+    let x = floats([1, 1, 2, 2], [1, -2, 3, -4])
+    let weights = floats([1, 1, 1, 1], [2])
+    #expect(
+      try result(
+        [node("FusedConv", ["x", "w", "b", "z"], ["activation": .string("Relu")])],
+        ["x": x, "z": floats([1, 1, 2, 2], [0, 10, 0, 0])], ["w": weights, "b": floats([1], [1])])
+        == [3, 7, 7, 0])
+    #expect(
+      try result(
+        [
+          node(
+            "FusedConv", ["x", "w"],
+            ["activation": .string("Clip"), "activation_params": .floats([-1, 3])])
+        ], ["x": x], ["w": weights]) == [2, -1, 3, -1])
+    #expect(
+      try result(
+        [
+          node(
+            "FusedGemm", ["x", "w"],
+            ["activation": .string("LeakyRelu"), "activation_alpha": .float(0.5)])
+        ], ["x": floats([1, 2], [1, -2])], ["w": floats([2, 2], [1, 0, 0, 1])]) == [1, -1])
+    #expect(
+      try result(
+        [
+          node(
+            "FusedMatMul", ["x", "z"],
+            ["transA": .int(1), "transB": .int(1), "alpha": .float(0.5)])
+        ], ["x": floats([2, 2], [1, 2, 3, 4]), "z": floats([2, 2], [1, 0, 0, 2])])
+        == [0.5, 3, 1, 4])
+  }
+
+  @Test(arguments: [13, 17])
+  func sumsAreNormalized(opset: Int) throws {
+    let (x, skip) = (normal([2, 3, 4], seed: 1), normal([2, 3, 4], seed: 2))
+    let (scale, shift) = (normal([4], seed: 3), normal([4], seed: 4))
+    let found = try result(
+      [
+        node(
+          "SkipLayerNormalization", ["x", "z", "g", "b"], ["epsilon": .float(1e-5)],
+          outputs: ["n", "", "", "s"]),
+        node("Add", ["n", "s"], domain: ""),
+      ], ["x": x, "z": skip], ["g": scale, "b": shift], opset: opset)
+    let sum = try compute("Add", [x, skip])[0]
+    let normalized = try compute(
+      "LayerNormalization", [sum, scale, shift], ["epsilon": .float(1e-5)])[0]
+    #expect(
+      try isClose(found, compute("Add", [normalized, sum])[0].require(Float.self).elements, 1e-4))
+  }
+
+  /// As `Attention` of ONNX, which has another file of its own.
+  @Test(arguments: [13, 17], [false, true])
+  func attentionOfHeads(opset: Int, isCausal: Bool) throws {
+    let (q, k, v) = (normal([2, 5, 8], seed: 1), normal([2, 5, 8], seed: 2), normal([2, 5, 8], seed: 3))
+    let mask: [Int32] = [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]
+    let found = try result(
+      [
+        node(
+          "MultiHeadAttention", ["x", "z", "v", "", "m"],
+          ["num_heads": .int(2), "unidirectional": .int(isCausal ? 1 : 0)])
+      ], ["x": q, "z": k, "v": v, "m": .int32(Tensor([2, 5], mask))], opset: opset)
+    let allowed = bools([2, 1, 1, 5], mask.map { $0 != 0 })
+    let wanted = try compute(
+      "Attention", [q, k, v, allowed],
+      ["q_num_heads": .int(2), "kv_num_heads": .int(2), "is_causal": .int(isCausal ? 1 : 0)],
+      opset: 23)[0]
+    #expect(try isClose(found, wanted.require(Float.self).elements, 1e-4))
+  }
+
+  @Test func selfAttentionSplitsItsWeights() throws {
+    let x = normal([1, 3, 4], seed: 1)
+    let (weights, bias) = (normal([4, 12], seed: 2), normal([12], seed: 3))
+    let found = try result(
+      [node("Attention", ["x", "w", "b"], ["num_heads": .int(2)])], ["x": x],
+      ["w": weights, "b": bias])
+    let rows = try compute("Add", [compute("MatMul", [x, weights])[0], bias])[0]
+    let parts = try compute("Split", [rows], ["axis": .int(2)], outputs: 3)
+    let wanted = try compute(
+      "Attention", parts, ["q_num_heads": .int(2), "kv_num_heads": .int(2)], opset: 23)[0]
+    #expect(try isClose(found, wanted.require(Float.self).elements, 1e-4))
+  }
+
+  /// Weights of 4 bits in blocks of 16, the last of which is not full.
+  @Test(arguments: [17, 21], [false, true])
+  func narrowWeights(opset: Int, hasZeros: Bool) throws {
+    let (depth, columns, block, blocks) = (24, 3, 16, 2)
+    var generator = RandomGenerator(seed: 1)
+    let packed = (0..<columns * blocks * block / 2).map { _ in UInt8(generator.below(256)) }
+    let scales = (0..<columns * blocks).map { Float($0 + 1) / 8 }
+    let zeros: [UInt8] = [0x21, 0x43, 0x65]
+    var constants: [String: AnyTensor] = [
+      "w": .uint8(Tensor([columns, blocks, block / 2], packed)),
+      "s": floats([columns * blocks], scales),
+    ]
+    if hasZeros { constants["p"] = .uint8(Tensor([columns], zeros)) }
+    let x = normal([2, depth], seed: 2)
+    let found = try result(
+      [
+        node(
+          "MatMulNBits", ["x", "w", "s"] + (hasZeros ? ["p"] : []),
+          ["K": .int(depth), "N": .int(columns), "bits": .int(4), "block_size": .int(block)])
+      ], ["x": x], constants, opset: opset)
+    let values = try x.require(Float.self).elements
+    let wanted = (0..<2).flatMap { row in
+      (0..<columns).map { column in
+        (0..<depth).reduce(Float(0)) { sum, term in
+          let byte = packed[(column * blocks * block + term) / 2]
+          let code = term % 2 == 0 ? byte & 15 : byte >> 4
+          let zero = hasZeros ? zeros[column] >> UInt8(term / block * 4) & 15 : 8
+          let weight = (Float(code) - Float(zero)) * scales[column * blocks + term / block]
+          return sum + values[row * depth + term] * weight
+        }
+      }
+    }
+    #expect(isClose(found, wanted, 1e-4))
+  }
+
+  @Test func sequencesOfKnownLength() throws {
+    let x = floats([1, 4], [1, 2, 3, 4])
+    let nodes = [
+      node("SplitToSequence", ["x", "l"], ["axis": .int(1)], outputs: ["s"], domain: ""),
+      node("SequenceErase", ["s", "i"], outputs: ["t"], domain: ""),
+      node("SequenceInsert", ["t", "x"], outputs: ["u"], domain: ""),
+      node("ConcatFromSequence", ["u"], ["axis": .int(1)], domain: ""),
+    ]
+    let constants = ["l": list(1, 2, 1), "i": ints([], [-2])]
+    #expect(try result(nodes, ["x": x], constants) == [1, 4, 1, 2, 3, 4])
+  }
+
+  /// What cannot be written in ONNX's operators stays, and is refused by name when it is planned.
+  @Test(arguments: [
+    ("FusedConv", ["activation": .string("Unknown")]), ("Attention", ["num_heads": .int(0)]),
+    ("Attention", ["num_heads": .int(3)]),
+    ("MatMulNBits", ["K": .int(.max), "N": .int(.max), "block_size": .int(16)]),
+    ("MatMulNBits", ["K": .int(4), "N": .int(4), "block_size": .int(0)]),
+    ("SkipLayerNormalization", ["epsilon": .string("small")]), ("Inverse", [:]),
+  ] as [(String, [String: Attribute])])
+  func othersStay(opType: String, attributes: [String: Attribute]) {
+    let given = graph(
+      [node(opType, ["x", "w", "b"], attributes)],
+      ["w": floats([4, 4], [Float](repeating: 1, count: 16)), "b": floats([4], [1, 1, 1, 1])],
+      inputs: ["x": floats([1, 2, 4], [Float](repeating: 1, count: 8))], opset: 21)
+    let standard = given.inStandardOperators()
+    #expect(standard.nodes.map(\.opType) == [opType])
+    #expect(standard.initializers == given.initializers)
+    #expect(throws: SwiftletError.self) { try Plan(standard) }
+  }
+
+  @Test func placesOutsideOfSequencesStay() {
+    let nodes = [
+      node("SequenceEmpty", [], outputs: ["s"], domain: ""),
+      node("SequenceAt", ["s", "i"], outputs: ["y"], domain: ""),
+    ]
+    let given = graph(nodes, ["i": ints([], [0])], inputs: [:])
+    #expect(given.inStandardOperators().nodes.map(\.opType) == ["SequenceAt"])
+  }
+}
