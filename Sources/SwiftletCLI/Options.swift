@@ -78,7 +78,7 @@ struct DataOptions: ParsableArguments {
     help: ArgumentHelp(
       "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs.",
       valueName: "spec"))
-  var data: String
+  var data: String?
 
   @Option(
     help: ArgumentHelp(
@@ -86,25 +86,38 @@ struct DataOptions: ParsableArguments {
       valueName: "dir"))
   var dataDir: String?
 
+  /// - Throws: A usage error without data.
+  func require() throws {
+    if data == nil { throw ValidationError("Missing expected argument '--data <spec>'") }
+  }
+
+  /// What was given; commands that need data have checked that.
+  var spec: String { data ?? "" }
+
   /// Arrays by input name, of `inputs:FILE.npz`: what a model takes, without labels.
   func unlabelledInputs() throws -> [String: AnyTensor]? {
-    guard data.hasPrefix("inputs:") else { return nil }
-    let arrays = try NPZ.read(String(data.dropFirst("inputs:".count)))
+    guard spec.hasPrefix("inputs:") else { return nil }
+    let arrays = try NPZ.read(String(spec.dropFirst("inputs:".count)))
     return Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
   }
 
   /// Samples to calibrate with: unlabelled inputs, or training images.
   func calibrationSource(
-    for graph: Graph, limit: Int, threads: ThreadPool
+    for graph: Graph, limit: Int, _ samples: SampleOptions, threads: ThreadPool
   ) throws -> CalibrationSource {
+    var source: CalibrationSource
     if let inputs = try unlabelledInputs() {
-      return try CalibrationSource(inputs, for: graph, limit: limit)
+      source = try CalibrationSource(
+        inputs, for: graph, fixed: samples.fixedInputs(), limit: limit)
+    } else {
+      source = try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
     }
-    return try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
+    source.outputs = samples.judgedOutput
+    return source
   }
 
   func load(_ part: DataSpec.Part) throws -> ImageDataset {
-    try DataSpec(parsing: data).load(defaultPart: part, dataDirectory: dataDir)
+    try DataSpec(parsing: spec).load(defaultPart: part, dataDirectory: dataDir)
   }
 }
 

@@ -105,6 +105,12 @@ struct QuantizationOptions: ParsableArguments {
     if weightOnly && dynamic { throw ValidationError("give either --weight-only or --dynamic") }
   }
 
+  /// Whether weights alone change, each by itself.
+  var worksWithoutSamples: Bool {
+    (weightOnly && rounding ?? .nearest == .nearest || dynamic) && mixed == nil
+      && qatEpochs ?? 0 == 0
+  }
+
   /// The defaults with all that was given.
   var settings: QuantizationSettings {
     var settings = QuantizationSettings()

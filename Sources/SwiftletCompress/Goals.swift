@@ -81,8 +81,9 @@ public struct ModelCost: Sendable, Codable, Equatable {
   /// Multiply–accumulate operations per image.
   public let macs: Int
 
-  public init(_ graph: Graph) throws {
-    fileBytes = try ONNXFile.serialized(graph).count
+  /// - Parameter fileBytes: Of the file that the graph is from; `nil`: of the one that it would be written as.
+  public init(_ graph: Graph, fileBytes: Int? = nil) throws {
+    self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
     parameters = graph.parameterCount
     macs = try Plan(graph).macs().reduce(0, +)
   }

@@ -23,6 +23,8 @@ public struct ValueInfo: Sendable, Hashable {
   package var unread: [UInt8] = []
   /// Whether the file gives a type at all: inner graphs may leave it to inference.
   package var isTyped = true
+  /// Whether the file says how many axes the value has; without, inputs of any shape are taken.
+  package var isShaped = true
 
   public init(_ name: String, _ dtype: DType, _ dimensions: [Dimension]) {
     self.name = name
@@ -33,8 +35,13 @@ public struct ValueInfo: Sendable, Hashable {
   /// The shape with every symbolic extent set to `batch`, but for those that are given by name.
   ///
   /// - Throws: `badInput` if an extent is negative, or the value would be larger than
-  ///   ``TensorInfo/elementLimit``.
+  ///   ``TensorInfo/elementLimit``; `unsupported` if the model does not give the number of axes.
   public func shape(batch: Int, extents: [String: Int] = [:]) throws -> Shape {
+    guard isShaped else {
+      throw SwiftletError(
+        .unsupported, "the model does not say how many axes '\(name)' has",
+        mend: "run it on arrays, or export it with the shapes of its inputs")
+    }
     let shape = try Shape(
       checking: dimensions.map {
         switch $0 {
@@ -47,7 +54,8 @@ public struct ValueInfo: Sendable, Hashable {
 
   /// Whether a tensor of this shape can be bound to the value.
   public func accepts(_ shape: Shape) -> Bool {
-    shape.rank == dimensions.count
+    guard isShaped else { return true }
+    return shape.rank == dimensions.count
       && zip(dimensions, shape.dimensions).allSatisfy { declared, actual in
         if case .fixed(let extent) = declared { extent == actual } else { true }
       }
@@ -55,7 +63,8 @@ public struct ValueInfo: Sendable, Hashable {
 
   /// `N×3×32×32`.
   public var shapeDescription: String {
-    dimensions.isEmpty ? "scalar" : dimensions.map(\.description).joined(separator: "×")
+    guard isShaped else { return "of any shape" }
+    return dimensions.isEmpty ? "scalar" : dimensions.map(\.description).joined(separator: "×")
   }
 }
 

@@ -20,17 +20,16 @@ public struct WeightQuantization: Sendable {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// - Throws: `unsupported` if the graph has no layer to quantize, or is quantized already.
+  /// - Throws: `unsupported` if the graph has no weights to quantize, or is quantized already.
   public func apply(
-    to graph: Graph, _ source: CalibrationSource
+    to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let prepared = try QuantizationInput(
-      graph, opset: groupSize > 0 || settings.bits == 4 ? 21 : 13, source, threads)
+    let opset = max(settings.opset, groupSize > 0 ? 21 : 13)
+    let prepared = try QuantizationInput(graph, opset: opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    try plan.requireLayers()
     let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
-    var writer = QDQWriter(prepared.graph)
-    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
+    var reports: [LayerReport] = []
     for layer in plan.layers {
       let layout = layout(layer)
       let weights = try rounder.quantized(layer, layout)
@@ -38,10 +37,19 @@ public struct WeightQuantization: Sendable {
       reports.append(
         LayerReport(
           layer.node, .quantize, changed: true,
-          "int\(settings.bits) weights, "
+          "int\(settings.bits(of: layer.node)) weights, "
             + (layout.blockSize.map { "groups of \($0)" } ?? "a scale per channel")))
     }
-    return (writer.result(), reports)
+    var storage = WeightStorage(settings)
+    let stored = storage.apply(
+      to: writer.result(), stored: writer.stored,
+      excluding: Set(plan.layers.map { $0.node.outputs[0] }))
+    let known = Set(storage.reports.map(\.layer))
+    let refusals = plan.refusals.filter { !known.contains($0.node.reportName) }
+      .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    reports = refusals + reports + storage.reports
+    try plan.requireLayers(orAny: storage.reports)
+    return (stored, reports)
   }
 
   private var groupSize: Int { settings.groupSize ?? (settings.bits == 4 ? 32 : 0) }

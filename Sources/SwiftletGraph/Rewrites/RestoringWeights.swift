@@ -7,13 +7,19 @@ extension Graph {
   ///
   /// Weights of a layer whose input is quantized stay integers: int8 around 0, whatever the model
   /// stores them as, so that they can be multiplied as they are. All others become fp32: a layer with
-  /// an fp32 input computes in fp32, and would restore its weights in every run.
+  /// an fp32 input computes in fp32, and would restore its weights in every run. So would graphs among
+  /// the attributes of nodes, in every one of their steps.
   public func restoringWeights() -> Graph {
     var result = self
     result.nodes = []
     let outputs = Set(outputs.map(\.name))
     let uses = StoredUses(self)
-    for node in nodes {
+    for var node in nodes {
+      for (key, attribute) in node.attributes {
+        if case .graph(let inner) = attribute {
+          node.attributes[key] = .graph(inner.restoringWeights())
+        }
+      }
       guard node.opType == "DequantizeLinear", !outputs.contains(node.outputs[0]),
         let stored = StoredWeights(node, self)
       else {
