@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Glibc
+import OrderedCollections
 public import Swiftlet
 
 /// How results and remarks are shown.
@@ -147,6 +148,35 @@ struct NamedExtent: ExpressibleByArgument {
     guard parts.count == 2, !parts[0].isEmpty, let extent = Int(parts[1]), 1...(1 << 24) ~= extent
     else { return nil }
     (name, self.extent) = (String(parts[0]), extent)
+  }
+}
+
+/// What is taken for extents that a model leaves open.
+struct ExtentOptions: ParsableArguments {
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "An extent that the model leaves open, by its symbol, or by input and axis as x[2]; may be repeated. Default: what it seems to mean (224 pixels, 128 tokens, 16 000 samples of sound), which is said.",
+      valueName: "name=number"))
+  var extent: [NamedExtent] = []
+
+  /// - Throws: `badInput` naming an extent that the model does not leave open.
+  func extents(for graph: Graph) throws -> [String: Int] {
+    let known = graph.openExtentNames
+    if let other = extent.first(where: { !known.contains($0.name) }) {
+      throw SwiftletError(
+        .badInput, "no input has an open extent '\(other.name)'", at: "--extent",
+        mend: known.isEmpty
+          ? "the model leaves none open" : "open are " + known.joined(separator: ", "))
+    }
+    return Dictionary(extent.map { ($0.name, $0.extent) }) { $1 }
+  }
+}
+
+extension OpenExtents {
+  /// `H=224, W=224`; `nil` if only the batch is open.
+  var text: String? {
+    values.isEmpty ? nil : values.map { "\($0)=\($1)" }.joined(separator: ", ")
   }
 }
 

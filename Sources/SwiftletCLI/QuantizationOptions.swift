@@ -38,6 +38,12 @@ struct QuantizationOptions: ParsableArguments {
   @Flag(help: "quantize: weights alone; activations stay fp32, and nothing is calibrated.")
   var weightOnly = false
 
+  @Flag(
+    help:
+      "quantize: restore weights of --weight-only by Cast and Mul, which onnxruntime computes once, and not by DequantizeLinear, which it fuses with products into operators that round activations too."
+  )
+  var plainWeights = false
+
   @Flag(help: "quantize: inputs of Gemm and MatMul, with ranges taken anew in every run.")
   var dynamic = false
 
@@ -121,6 +127,7 @@ struct QuantizationOptions: ParsableArguments {
     settings.bits = bits ?? settings.bits
     settings.activations = activations ?? settings.activations
     settings.powerOfTwo = powerOfTwo
+    settings.plainWeights = plainWeights
     settings.groupSize = groupSize ?? settings.groupSize
     settings.rounding = rounding ?? settings.rounding
     settings.equalizes = equalize

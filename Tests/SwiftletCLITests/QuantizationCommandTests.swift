@@ -194,4 +194,70 @@ struct QuantizationCommandTests {
       #expect(!outcome.errors.contains("prune:"))
     }
   }
+
+  /// Open extents are what they seem to mean, or what is given, and either is said.
+  @Test func openExtentsAreSaid() throws {
+    try withTemporaryFolder { folder in
+      var (model, _) = try put(folder)
+      var graph = try ONNXFile.read(model)
+      for (axis, name) in [(2, "H"), (3, "W")] {
+        graph.inputs[0].dimensions[axis] = .symbolic(name)
+        graph.outputs[0].dimensions[axis] = .symbolic("\(name)2")
+      }
+      model = "\(folder)/open.onnx"
+      try ONNXFile.write(graph, to: model)
+      let inspect = try swiftlet("inspect", model, "--json").json()
+      #expect(inspect["extents"] as? [String: Int] == ["H": 224, "W": 224])
+      // 16 outputs of 2·9 products, and 3 of 16, at each of 222² places.
+      #expect(inspect["macs"] as? Int == 222 * 222 * (16 * 18 + 3 * 16))
+      let given = try swiftlet("inspect", model, "--extent", "H=8", "--extent", "W=9")
+      #expect(given.code == 0 && given.output.contains("taken   H=8, W=9"), "\(given.errors)")
+      #expect(given.output.contains("MACs        \(6 * 7 * 336)"))
+      let plan = try swiftlet("plan", model, "--extent", "H=8", "--extent", "W=9")
+      #expect(plan.code == 0 && plan.output.contains("with H=8, W=9"), "\(plan.errors)")
+      expectFailure(try swiftlet("plan", model, "--extent", "D=8"), 2, "no input", "H, W")
+    }
+  }
+
+  /// Indices are below the length of the table that they look up in.
+  @Test func plansFeedIndicesByTheirUse() throws {
+    try withTemporaryFolder { folder in
+      var generator = RandomGenerator(seed: 4)
+      var graph = Graph(name: "table")
+      graph.inputs = [ValueInfo("i", .int64, [.symbolic("N"), .symbolic("S")])]
+      graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .symbolic("S"), .fixed(8)])]
+      graph.initializers = [
+        "e": .float32(Tensor([5, 16], normalUsing: &generator)),
+        "w": .float32(Tensor([16, 8], normalUsing: &generator)),
+      ]
+      graph.nodes = [
+        Node("Gather", name: "gather", inputs: ["e", "i"], outputs: ["v"]),
+        Node("MatMul", name: "product", inputs: ["v", "w"], outputs: ["y"]),
+      ]
+      let model = "\(folder)/table.onnx"
+      try ONNXFile.write(graph, to: model)
+      let plan = try swiftlet("plan", model, "--json").json()
+      let rows = try #require(plan["rows"] as? [[String: Any]])
+      let quantized = try #require(rows.first { $0["name"] as? String == "quantize" })
+      #expect(quantized["changed"] as? Int == 1 && plan["extents"] as? [String: Int] == ["S": 128])
+    }
+  }
+
+  @Test func plainWeightsAreCastAndMultiplied() throws {
+    try withTemporaryFolder { folder in
+      let (model, data) = try put(folder)
+      let outcome = try swiftlet(
+        "compress", model, "--technique", "quantize", "--weight-only", "--plain-weights", "--data",
+        data, "--no-timing", "-o", "\(folder)/int8.onnx", "--json", "--quiet")
+      let agreement = try #require(try outcome.json()["agreement"] as? [String: Any])
+      #expect(agreement["decibels"] as? Double ?? 0 > 30)
+      let graph = try ONNXFile.read("\(folder)/int8.onnx")
+      #expect(graph.nodes.map(\.opType) == ["Cast", "Mul", "Conv", "Relu", "Cast", "Mul", "Conv"])
+      #expect(graph.simplified().nodes.map(\.opType) == ["Conv", "Relu", "Conv"])
+      expectFailure(
+        try swiftlet(
+          "compress", model, "--technique", "quantize", "--plain-weights", "--data", data, "-o",
+          "\(folder)/x.onnx"), 2, "plain weights")
+    }
+  }
 }

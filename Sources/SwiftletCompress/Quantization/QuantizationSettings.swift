@@ -57,6 +57,9 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   @EmptyIfAbsent public var bf16: [String] = []
   /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by layer.
   public var mixedDrop: Double?
+  /// Whether a `Cast` and a `Mul` restore weights (`weightOnly`), which runtimes compute once, and not a
+  /// `DequantizeLinear`, which onnxruntime fuses with products into operators that round their inputs too.
+  @EmptyIfAbsent public var plainWeights: Bool = false
   /// A file where calibration is kept while it runs, and continued from.
   public var calibrationState: String?
 
@@ -156,6 +159,11 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
     }
     if powerOfTwo && qatEpochs > 0 {
       throw refuse("trained steps are no powers of two", "leave powerOfTwo out")
+    }
+    if plainWeights && (mode != .weightOnly || bits == 4 || groupSize ?? 0 > 0) {
+      throw refuse(
+        "plain weights are for 8 bits with a scale per channel, weight-only",
+        "leave plainWeights out, or bits and groupSize")
     }
     if mode == .dynamic && bits == 4 {
       throw refuse("dynamic quantization has 8 or 7 bits", "leave bits out, or use weightOnly")

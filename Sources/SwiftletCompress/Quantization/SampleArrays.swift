@@ -27,7 +27,7 @@ struct SampleArrays: Sendable {
         .badInput, "the model has no input '\(name)' to fix",
         mend: "its inputs are " + inputs.map(\.name).joined(separator: ", "))
     }
-    symbol = SampleLayout.batchSymbol(inputs)
+    symbol = OpenExtents.batchSymbol(inputs)
     var (arrays, numbers, filled): ([String: AnyTensor], [String: Double], [ValueInfo]) = (
       [:], [:], []
     )

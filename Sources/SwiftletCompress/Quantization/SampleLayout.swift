@@ -30,7 +30,7 @@ struct SampleLayout {
   /// - Parameter arrays: One for each input, of its type.
   /// - Throws: `badInput` if an array does not fit, or they have different numbers of samples.
   init(_ arrays: [String: AnyTensor], _ inputs: [ValueInfo]) throws {
-    let symbol = Self.batchSymbol(inputs)
+    let symbol = OpenExtents.batchSymbol(inputs)
     var counts: OrderedDictionary<String, Int> = [:]
     var batches: [(name: String, extent: Int)] = []
     // Arrays that fit as they are, of a model that takes a fixed number of samples: decided when that is known.
@@ -121,20 +121,6 @@ struct SampleLayout {
   private static func isElsewhere(_ symbol: String, _ inputs: [ValueInfo]) -> Bool {
     guard !symbol.isEmpty, symbol != "?" else { return false }
     return inputs.contains { $0.dimensions.dropFirst().contains(.symbolic(symbol)) }
-  }
-
-  /// The symbol that stands for the samples: one that says so, wherever it is met; else that of a first axis.
-  static func batchSymbol(_ inputs: [ValueInfo]) -> String? {
-    func symbols(_ dimensions: some Sequence<Dimension>) -> [String] {
-      dimensions.compactMap {
-        if case .symbolic(let name) = $0, !name.isEmpty, name != "?" { name } else { nil }
-      }
-    }
-    let all = inputs.flatMap { symbols($0.dimensions) }
-    let leading = inputs.flatMap { symbols($0.dimensions.prefix(1)) }
-    func saysSo(_ name: String) -> Bool { ["n", "b", "bs"].contains(name.lowercased()) }
-    return all.first { $0.lowercased().contains("batch") } ?? leading.first(where: saysSo)
-      ?? all.first(where: saysSo) ?? leading.first
   }
 }
 

@@ -24,7 +24,7 @@ public struct Sensitivity: Sendable, Codable {
       case .none: ""
       case .unevenWeights: "--equalize"
       case .weights: "--rounding adaround, or --bits 8"
-      case .outlierChannels: "--smooth 0.5 behind LayerNormalization, else --equalize"
+      case .outlierChannels: "--smooth 0.5 for Gemm and MatMul, --equalize for Conv"
       case .clipping: "--observer minmax, or a higher --percentile"
       case .activations: "--keep this layer, or --qat-epochs 1"
       }

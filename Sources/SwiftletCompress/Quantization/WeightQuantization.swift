@@ -1,3 +1,4 @@
+import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 
@@ -49,7 +50,7 @@ public struct WeightQuantization: Sendable {
       .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
     reports = refusals + reports + storage.reports
     try plan.requireLayers(orAny: storage.reports)
-    return (stored, reports)
+    return (settings.plainWeights ? stored.restoringPlainly() : stored, reports)
   }
 
   private var groupSize: Int { settings.groupSize ?? (settings.bits == 4 ? 32 : 0) }
@@ -63,5 +64,44 @@ public struct WeightQuantization: Sendable {
       return WeightLayout(layer.weights.shape, axis: layer.axis)
     }
     return WeightLayout(layer.weights.shape, axis: inputs, blockSize: groupSize)
+  }
+}
+
+extension Graph {
+  /// The graph with a `Cast` and a `Mul` in place of each `DequantizeLinear` of constants with a scale per channel,
+  /// in the graphs among the attributes too.
+  fileprivate func restoringPlainly() -> Graph {
+    var result = self
+    var names = FreshNames(self)
+    result.nodes = []
+    for var node in nodes {
+      for (key, attribute) in node.attributes {
+        if case .graph(let inner) = attribute {
+          node.attributes[key] = .graph(inner.restoringPlainly())
+        }
+      }
+      guard node.opType == "DequantizeLinear", let codes = initializers[node.inputs[0]],
+        case .float32(let scales)? = initializers[node.inputs[1]],
+        let axis = try? node.int("axis", default: 1)
+      else {
+        result.nodes.append(node)
+        continue
+      }
+      var shape = Array(repeating: 1, count: codes.shape.rank)
+      shape[axis] = scales.count
+      let factors = names.next("\(node.inputs[1]).plain")
+      result.initializers[factors] = .float32(scales.reshaped(to: Shape(shape)))
+      let wide = names.next("\(node.outputs[0]).codes")
+      result.nodes += [
+        Node(
+          "Cast", name: names.next("\(node.name).Cast"), inputs: [node.inputs[0]], outputs: [wide],
+          attributes: ["to": .int(1)]),
+        Node(
+          "Mul", name: names.next("\(node.name).Mul"), inputs: [wide, factors],
+          outputs: node.outputs),
+      ]
+    }
+    result.removeUnusedInitializers()
+    return result
   }
 }
