@@ -242,11 +242,19 @@ struct ONNXRoundTripTests {
     let x = Tensor<Float>([64], numbers.map { $0 - 3 })
     let results = try Plan(again).run(["x": .float32(x)], ExecutionContext())
     #expect(results["y"] == .float32(Tensor([64], numbers.map { max(0, 2 * $0 - 3) })))
-    // A changed weight that no float16 is stays fp32.
+    // Changed weights are rounded, unless that loses them.
     var changed = graph
-    changed.initializers["w"] = .float32(Tensor([64], numbers.map { $0 + 1e-4 }))
-    let other = try ONNXFile.parse(ONNXFile.serialized(changed))
-    #expect(other.nodes.map(\.opType) == ["Cast", "Add", "Relu", "Cast"])
-    #expect(other.initializers["w"] == changed.initializers["w"])
+    changed.initializers["w"] = .float32(Tensor([64], numbers.map { $0 / 3 }))
+    let rounded = try ONNXFile.parse(ONNXFile.serialized(changed))
+    #expect(rounded.nodes.map(\.opType) == ["Cast", "Cast", "Add", "Relu", "Cast"])
+    #expect(
+      rounded.initializers["w"]
+        == .float32(Tensor([64], numbers.map { Float(Float16($0 / 3)) })))
+    for factor in [1e-8, 1e6] as [Float] {
+      changed.initializers["w"] = .float32(Tensor([64], numbers.map { $0 * factor }))
+      let other = try ONNXFile.parse(ONNXFile.serialized(changed))
+      #expect(other.nodes.map(\.opType) == ["Cast", "Add", "Relu", "Cast"])
+      #expect(other.initializers["w"] == changed.initializers["w"])
+    }
   }
 }

@@ -112,14 +112,19 @@ struct HalfValues {
       write()
     }
 
-    /// The type of a constant whose elements all are 16-bit floats still.
+    /// The type of a constant, if its elements still are bf16, or still can be float16: what changes have made of them
+    /// is rounded as the model rounds all else.
     private func storedType(_ name: String, _ value: AnyTensor) -> Int? {
       guard let type = type(name), case .float32(let tensor) = value,
         tensor.count >= HalfValues.fewestElements
           || (readers[name] ?? []).allSatisfy({ $0.isCast(to: nil) })
       else { return nil }
-      let isKept = tensor.elements.allSatisfy {
-        type == 16 ? $0.isBFloat : Float(Float16($0)).bitPattern == $0.bitPattern || $0.isNaN
+      if type == 16 { return tensor.elements.allSatisfy(\.isBFloat) ? type : nil }
+      let elements = tensor.elements
+      let largest = elements.reduce(0) { max($0, abs($1)) }
+      // Within the rounding of the largest: whole tensors of tiny numbers would be lost.
+      let isKept = elements.allSatisfy {
+        abs(Float(Float16($0)) - $0) <= largest * 0x1p-11 || $0.isNaN
       }
       return isKept ? type : nil
     }
