@@ -25,7 +25,7 @@ struct Bench: ParsableCommand {
   @Option(
     help: """
       An extent that the model leaves open, as NAME=NUMBER; for several, more than once. All others are \
-      the batch.
+      the batch, or what they seem to mean: 224 pixels, 128 tokens, 16 000 samples of sound.
       """)
   var extent: [NamedExtent] = []
 
@@ -78,9 +78,7 @@ struct Bench: ParsableCommand {
     for model in models {
       try locating(model) {
         let graph = try ONNXFile.read(model)
-        for case .symbolic(let name) in graph.dataInputs.flatMap(\.dimensions) {
-          unknown.remove(name)
-        }
+        unknown.subtract(graph.openExtentNames)
         for count in counts {
           let session = try Session(
             graph, threads: ThreadPool(count: count), precision: precision.precision)

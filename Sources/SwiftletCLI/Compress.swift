@@ -32,8 +32,14 @@ struct Compress: ParsableCommand {
 
       A model that is no classifier of images, or for which there are no labels, can be compressed \
       with inputs alone, arrays named after the model's inputs, by all that does not train; its \
-      answers are then compared with the original's:
+      answers are then compared with the original's, output by output, on samples that are held back \
+      (a quarter at least):
         swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
+
+      Inputs that are the same for all samples are given by --fixed. Weights alone need no data:
+        swiftlet compress speech.onnx --technique quantize --data inputs:sound.npz \
+          --fixed rate=16000 --judged-output words -o int8.onnx
+        swiftlet compress encoder.onnx --technique quantize --dynamic -o int8.onnx
 
       Start with the defaults. If too much is lost, 'swiftlet sensitivity' names the layers and what \
       mends them.
@@ -76,7 +82,9 @@ struct Compress: ParsableCommand {
   @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")
   var energy: Double?
 
-  @Option(help: "Images to calibrate eigen, prune and quantize with.")
+  @OptionGroup var samples: SampleOptions
+
+  @Option(help: "Samples to calibrate eigen, prune and quantize with; default 512.")
   var calibrationSize: Int?
 
   @OptionGroup(title: "Options of svd, lowrank, eigen and prune") var decomposition:
@@ -118,6 +126,9 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var force: ForceOptions
 
+  @Flag(help: "Do not time the models; of models without labels.")
+  var noTiming = false
+
   @OptionGroup var limits: LimitOptions
 
   @OptionGroup var common: CommonOptions
@@ -137,6 +148,13 @@ struct Compress: ParsableCommand {
       }
       guard quantization.settings == QuantizationSettings() else {
         throw ValidationError("settings of quantize belong into the recipe, not beside it")
+      }
+    }
+    if data.data == nil && preset != nil { try data.require() }
+    if let technique, data.data == nil {
+      guard technique.values == [.quantize], quantization.worksWithoutSamples else {
+        try data.require()
+        return
       }
     }
     if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
@@ -161,13 +179,21 @@ struct Compress: ParsableCommand {
     try OutputFiles(written: written, read: read).check(force: force.force)
     let recipe = try makeRecipe()
     let graph = try ONNXFile.read(model)
+    guard data.data != nil else { return try compress(graph, recipe, nil) }
     if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
+    guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
+      throw SwiftletError(
+        .unsupported,
+        "--no-timing, --fixed and several of --judged-output are for models without labels",
+        at: data.spec, mend: "leave them out, or give --data inputs:FILE.npz")
+    }
     let origin = try Manifest.File(model)
     let (training, validation) = (try data.load(.train), try data.load(.test))
     let latencies = LatencyCache(path: Cache.latencies)
-    let context = CompressionContext(
+    var context = CompressionContext(
       original: graph, training: training, validation: validation, threads: common.pool,
-      seed: seed, latencies: latencies, progress: Console.progress)
+      seed: seed, latencies: latencies, outputs: samples.judgedOutput, progress: Console.progress)
+    context.fileBytes = try ONNXFile.byteCount(model)
     var share: Double?
     if case .fraction(let value)? = confidence?.value { share = value }
     let goals = Goals(
@@ -184,7 +210,7 @@ struct Compress: ParsableCommand {
       machine: Machine.summary)
     try Manifest(
       version: Version.number, threads: common.pool.count, seed: seed, model: origin,
-      data: data.data, training: training, validation: validation, latencies: latencies,
+      data: data.spec, training: training, validation: validation, latencies: latencies,
       output: Manifest.File(output), report: report
     ).write(to: manifest)
     stages.remove()
@@ -202,22 +228,30 @@ struct Compress: ParsableCommand {
     }
   }
 
-  /// Compresses without labels: nothing can be trained, and no accuracy be told.
+  /// Compresses without labels, or without any data: nothing can be trained, and no accuracy be told.
   private func compress(
-    _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]
+    _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]?
   ) throws {
     guard maxDrop == nil, targetSize == nil, targetMacs == nil, targetLatency == nil, report == nil
     else {
       throw SwiftletError(
-        .unsupported, "goals and HTML reports need labels", at: data.data,
+        .unsupported, "goals and HTML reports need labels", at: data.spec,
         mend: "leave --max-drop, --target-… and --report out")
     }
-    let context = CompressionContext(
-      original: graph, samples: inputs, threads: common.pool, seed: seed,
-      latencies: LatencyCache(path: Cache.latencies), progress: Console.progress)
+    let context =
+      if let inputs {
+        CompressionContext(
+          original: graph, samples: inputs, fixed: try samples.fixedInputs(),
+          threads: common.pool, seed: seed, latencies: LatencyCache(path: Cache.latencies),
+          outputs: samples.judgedOutput, progress: Console.progress)
+      } else {
+        CompressionContext(
+          original: graph, threads: common.pool, seed: seed, progress: Console.progress)
+      }
+    let bytes = try ONNXFile.byteCount(model)
     let result = try locating(model) {
-      try UnlabelledCompression(context: context, recipe: recipe)
-        .run(inputs, model: model, output: output)
+      try UnlabelledCompression(context: context, recipe: recipe, times: !noTiming)
+        .run(hasSamples: inputs != nil, bytes: bytes, model: model, output: output)
     }
     try ONNXFile.write(result.graph, to: output)
     if common.json { return try Console.json(result.report) }
@@ -292,6 +326,8 @@ extension LayerReport {
 /// Techniques separated by commas, as in `--technique lowrank,distill`.
 struct TechniqueList: ExpressibleByArgument {
   let values: [Technique]
+
+  static var allValueStrings: [String] { Technique.allCases.map(\.rawValue) }
 
   init?(argument: String) {
     let names = argument.split(separator: ",", omittingEmptySubsequences: false)

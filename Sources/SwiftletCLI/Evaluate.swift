@@ -25,7 +25,16 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  func validate() throws { try check("--batch", batch, 1...65536) }
+  @Option(
+    help: ArgumentHelp(
+      "The output with the scores; default: the first one that can hold them.", valueName: "output")
+  )
+  var judgedOutput: String?
+
+  func validate() throws {
+    try data.require()
+    try check("--batch", batch, 1...65536)
+  }
 
   func run() throws {
     let graph = try ONNXFile.read(model)
@@ -33,7 +42,7 @@ struct Evaluate: ParsableCommand {
     let result = try locating(model) {
       try Evaluation.run(
         graph, on: images, batch: batch, threads: common.pool, precision: precision.precision,
-        progress: Console.progress)
+        output: judgedOutput, progress: Console.progress)
     }
     if common.json { return try Console.json(result) }
     Console.endProgress()

@@ -5,13 +5,19 @@ import Swiftlet
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show a model's operators, shapes, parameters, operations and memory.",
-    discussion: "Open extents, such as the batch, are set to --batch.")
+    discussion: """
+      The batch, if it is open, is set to --batch, and other open extents to what is given by --extent, \
+      or to what they seem to mean:
+        swiftlet inspect detector.onnx --extent H=640 --extent W=640
+      """)
 
   @Argument(help: "The ONNX file.")
   var model: String
 
-  @Option(help: "Value for open extents.")
+  @Option(help: "Samples in a batch.")
   var batch = 1
+
+  @OptionGroup var open: ExtentOptions
 
   @OptionGroup var limits: LimitOptions
 
@@ -21,7 +27,9 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     let graph = try ONNXFile.read(model)
-    let report = try locating(model) { try ModelReport(graph, batch: batch) }
+    let report = try locating(model) {
+      try ModelReport(graph, batch: batch, open.extents(for: graph))
+    }
     if common.json { return try Console.json(report) }
     Console.print(report.text)
   }
@@ -48,6 +56,8 @@ private struct ModelReport: Encodable {
   let unsupported: [String]
   /// Why shapes and operations are unknown although all nodes can be run.
   let note: String?
+  /// What open extents were taken for, but for the batch.
+  let extents: [String: Int]
   let nodes: [Layer]
   let parameters: Int
   let weightBytes: Int
@@ -55,8 +65,14 @@ private struct ModelReport: Encodable {
   /// Bytes of the largest set of values alive at once besides weights.
   let activationBytes: Int?
   let metadata: [String: String]
+  private let openText: String?
 
-  init(_ graph: Graph, batch: Int) throws {
+  private enum CodingKeys: String, CodingKey {
+    case name, opset, inputs, outputs, operators, unsupported, note, extents, nodes, parameters
+    case weightBytes, macs, activationBytes, metadata
+  }
+
+  init(_ graph: Graph, batch: Int, _ given: [String: Int]) throws {
     name = graph.name
     opset = graph.opset
     func describe(_ info: ValueInfo) -> Value {
@@ -70,9 +86,14 @@ private struct ModelReport: Encodable {
     var infos: [String: TensorInfo]?
     var costs: [Int]?
     var reason: String?
+    let open = plan?.openExtents(batch: batch, given: given)
+    extents = Dictionary(uniqueKeysWithValues: (open?.values ?? [:]).map { ($0.key, $0.value) })
+    openText = open?.text
     do {
-      infos = try plan.map { try $0.infer($0.inputShapes(batch: batch)) }
-      costs = try plan?.macs(batch: batch)
+      if let plan, let open {
+        infos = try plan.infer(plan.inputShapes(open))
+        costs = try plan.macs(extents: open)
+      }
     } catch let error as SwiftletError where error.code == .unsupported || Self.isOpen(graph) {
       reason = "\(error)"
     }
@@ -108,6 +129,7 @@ private struct ModelReport: Encodable {
     var lines = ["\(name), opset \(opset)"]
     lines += inputs.map { "input   \($0.name): \($0.dtype) \($0.shape)" }
     lines += outputs.map { "output  \($0.name): \($0.dtype) \($0.shape)" }
+    if let openText { lines.append("taken   \(openText)") }
     lines.append("")
     lines.append(
       table(

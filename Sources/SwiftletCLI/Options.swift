@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Glibc
+import OrderedCollections
 public import Swiftlet
 
 /// How results and remarks are shown.
@@ -78,7 +79,7 @@ struct DataOptions: ParsableArguments {
     help: ArgumentHelp(
       "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs.",
       valueName: "spec"))
-  var data: String
+  var data: String?
 
   @Option(
     help: ArgumentHelp(
@@ -86,25 +87,38 @@ struct DataOptions: ParsableArguments {
       valueName: "dir"))
   var dataDir: String?
 
+  /// - Throws: A usage error without data.
+  func require() throws {
+    if data == nil { throw ValidationError("Missing expected argument '--data <spec>'") }
+  }
+
+  /// What was given; commands that need data have checked that.
+  var spec: String { data ?? "" }
+
   /// Arrays by input name, of `inputs:FILE.npz`: what a model takes, without labels.
   func unlabelledInputs() throws -> [String: AnyTensor]? {
-    guard data.hasPrefix("inputs:") else { return nil }
-    let arrays = try NPZ.read(String(data.dropFirst("inputs:".count)))
+    guard spec.hasPrefix("inputs:") else { return nil }
+    let arrays = try NPZ.read(String(spec.dropFirst("inputs:".count)))
     return Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
   }
 
   /// Samples to calibrate with: unlabelled inputs, or training images.
   func calibrationSource(
-    for graph: Graph, limit: Int, threads: ThreadPool
+    for graph: Graph, limit: Int, _ samples: SampleOptions, threads: ThreadPool
   ) throws -> CalibrationSource {
+    var source: CalibrationSource
     if let inputs = try unlabelledInputs() {
-      return try CalibrationSource(inputs, for: graph, limit: limit)
+      source = try CalibrationSource(
+        inputs, for: graph, fixed: samples.fixedInputs(), limit: limit)
+    } else {
+      source = try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
     }
-    return try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
+    source.outputs = samples.judgedOutput
+    return source
   }
 
   func load(_ part: DataSpec.Part) throws -> ImageDataset {
-    try DataSpec(parsing: data).load(defaultPart: part, dataDirectory: dataDir)
+    try DataSpec(parsing: spec).load(defaultPart: part, dataDirectory: dataDir)
   }
 }
 
@@ -134,6 +148,35 @@ struct NamedExtent: ExpressibleByArgument {
     guard parts.count == 2, !parts[0].isEmpty, let extent = Int(parts[1]), 1...(1 << 24) ~= extent
     else { return nil }
     (name, self.extent) = (String(parts[0]), extent)
+  }
+}
+
+/// What is taken for extents that a model leaves open.
+struct ExtentOptions: ParsableArguments {
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "An extent that the model leaves open, by its symbol, or by input and axis as x[2]; may be repeated. Default: what it seems to mean (224 pixels, 128 tokens, 16 000 samples of sound), which is said.",
+      valueName: "name=number"))
+  var extent: [NamedExtent] = []
+
+  /// - Throws: `badInput` naming an extent that the model does not leave open.
+  func extents(for graph: Graph) throws -> [String: Int] {
+    let known = graph.openExtentNames
+    if let other = extent.first(where: { !known.contains($0.name) }) {
+      throw SwiftletError(
+        .badInput, "no input has an open extent '\(other.name)'", at: "--extent",
+        mend: known.isEmpty
+          ? "the model leaves none open" : "open are " + known.joined(separator: ", "))
+    }
+    return Dictionary(extent.map { ($0.name, $0.extent) }) { $1 }
+  }
+}
+
+extension OpenExtents {
+  /// `H=224, W=224`; `nil` if only the batch is open.
+  var text: String? {
+    values.isEmpty ? nil : values.map { "\($0)=\($1)" }.joined(separator: ", ")
   }
 }
 

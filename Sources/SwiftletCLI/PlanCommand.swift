@@ -10,7 +10,11 @@ struct PlanCommand: ParsableCommand {
       training, and timed on this machine. What they would answer is not known before compress has \
       been run: it measures the accuracy.
 
+      Extents that the model leaves open are what they seem to mean, unless --extent gives them; that is \
+      said. Of several recipes, one that takes longer than 10 seconds is left out, and said.
+
         swiftlet plan model.onnx
+        swiftlet plan detector.onnx --extent H=640 --extent W=640
         swiftlet plan model.onnx --recipe mine.yaml --json
       """)
 
@@ -23,6 +27,8 @@ struct PlanCommand: ParsableCommand {
       valueName: "file"))
   var recipe: String?
 
+  @OptionGroup var open: ExtentOptions
+
   @OptionGroup var limits: LimitOptions
 
   @OptionGroup var common: CommonOptions
@@ -33,7 +39,8 @@ struct PlanCommand: ParsableCommand {
     let plan = try locating(model) {
       try CompressionPlan(
         graph, recipes ?? CompressionPlan.usual, threads: common.pool,
-        latencies: LatencyCache(path: Cache.latencies), progress: Console.progress)
+        latencies: LatencyCache(path: Cache.latencies),
+        extents: open.extents(for: graph), progress: Console.progress)
     }
     if common.json { return try Console.json(plan) }
     Console.endProgress()
@@ -55,6 +62,8 @@ struct PlanCommand: ParsableCommand {
       "", "file bytes", "MACs", "ms, batch 1", "images/s, batch 32", "ratio", "layers changed",
     ]
     let remarks = plan.rows.compactMap { row in row.remark.map { "\(row.name): \($0)" } }
-    return ([table([header] + rows)] + remarks).joined(separator: "\n")
+    let taken = plan.extents.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+    let extents = taken.isEmpty ? [] : ["with \(taken.joined(separator: ", "))"]
+    return ([table([header] + rows)] + remarks + extents).joined(separator: "\n")
   }
 }

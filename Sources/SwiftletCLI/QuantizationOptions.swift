@@ -38,6 +38,12 @@ struct QuantizationOptions: ParsableArguments {
   @Flag(help: "quantize: weights alone; activations stay fp32, and nothing is calibrated.")
   var weightOnly = false
 
+  @Flag(
+    help:
+      "quantize: restore weights of --weight-only by Cast and Mul, which onnxruntime computes once, and not by DequantizeLinear, which it fuses with products into operators that round activations too."
+  )
+  var plainWeights = false
+
   @Flag(help: "quantize: inputs of Gemm and MatMul, with ranges taken anew in every run.")
   var dynamic = false
 
@@ -105,6 +111,12 @@ struct QuantizationOptions: ParsableArguments {
     if weightOnly && dynamic { throw ValidationError("give either --weight-only or --dynamic") }
   }
 
+  /// Whether weights alone change, each by itself.
+  var worksWithoutSamples: Bool {
+    (weightOnly && rounding ?? .nearest == .nearest || dynamic) && mixed == nil
+      && qatEpochs ?? 0 == 0
+  }
+
   /// The defaults with all that was given.
   var settings: QuantizationSettings {
     var settings = QuantizationSettings()
@@ -115,6 +127,7 @@ struct QuantizationOptions: ParsableArguments {
     settings.bits = bits ?? settings.bits
     settings.activations = activations ?? settings.activations
     settings.powerOfTwo = powerOfTwo
+    settings.plainWeights = plainWeights
     settings.groupSize = groupSize ?? settings.groupSize
     settings.rounding = rounding ?? settings.rounding
     settings.equalizes = equalize

@@ -53,23 +53,30 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let tensors = try readInputs()
+    let graph = try ONNXFile.read(model)
     let session = try locating(model) {
-      try Session(ONNXFile.read(model), threads: common.pool, precision: precision.precision)
+      try Session(graph, threads: common.pool, precision: precision.precision)
     }
+    // What the model answers in float16 is computed in fp32, and written as the model says.
+    let halves = Set(session.outputNames.filter { graph.halves[$0] == 10 })
     if let output { try AtomicFile.checkWritable(output) } else { try checkNames(session) }
     if let outputDir { try OutputFolder.create(outputDir) }
     let results = try locating(model) { try session.run(narrowed(tensors, session.inputs)) }
     let outputs = try session.outputNames.map { name -> Output in
       let tensor = results[name]!
       let path = output ?? file(name)
-      if output == nil { try AtomicFile.write(NPY.serialized(tensor), to: path) }
+      if output == nil {
+        try AtomicFile.write(
+          NPY.serialized(tensor, asHalf: halves.contains(name)), to: path)
+      }
       return Output(
-        name: name, file: path, dtype: tensor.dtype.rawValue, shape: "\(tensor.shape)")
+        name: name, file: path, dtype: halves.contains(name) ? "float16" : tensor.dtype.rawValue,
+        shape: "\(tensor.shape)")
     }
     if let output {
       try ArrayFile.write(
         OrderedDictionary(uniqueKeysWithValues: session.outputNames.map { ($0, results[$0]!) }),
-        to: output)
+        to: output, halves: halves)
     }
     if common.json { return try Console.json(["outputs": outputs]) }
     for output in outputs { Console.print("\(output.file): \(output.dtype) \(output.shape)") }

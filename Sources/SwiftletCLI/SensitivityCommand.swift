@@ -29,6 +29,8 @@ struct SensitivityCommand: ParsableCommand {
   @Option(help: "Samples to calibrate and compare with.")
   var calibrationSize = 128
 
+  @OptionGroup var samples: SampleOptions
+
   @OptionGroup(title: "How to quantize") var quantization: QuantizationOptions
 
   @OptionGroup var limits: LimitOptions
@@ -36,6 +38,7 @@ struct SensitivityCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    try data.require()
     try check("--calibration-size", calibrationSize, 1...10_000_000)
     if quantization.weightOnly || quantization.dynamic {
       throw ValidationError("sensitivity is about static quantization")
@@ -45,7 +48,7 @@ struct SensitivityCommand: ParsableCommand {
   func run() throws {
     let graph = try ONNXFile.read(model)
     let source = try data.calibrationSource(
-      for: graph, limit: calibrationSize, threads: common.pool)
+      for: graph, limit: calibrationSize, samples, threads: common.pool)
     let result = try locating(model) {
       try Sensitivity.measure(
         graph, quantization.settings, source, threads: common.pool, progress: Console.progress)
@@ -55,11 +58,14 @@ struct SensitivityCommand: ParsableCommand {
     Console.print(text(result))
   }
 
+  /// Answers that are not finite have no decibels.
+  private func decibels(_ value: Double) -> String { value.isFinite ? fixed(value, 1) : "NaN" }
+
   private func text(_ result: Sensitivity) -> String {
     let rows = result.layers.map { layer in
       [
-        layer.layer, layer.op, fixed(layer.answersByWeights, 1), fixed(layer.answersByInput, 1),
-        fixed(layer.answers, 1), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
+        layer.layer, layer.op, decibels(layer.answersByWeights), decibels(layer.answersByInput),
+        decibels(layer.answers), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
         layer.cause.rawValue, layer.mend,
       ]
     }
@@ -67,9 +73,7 @@ struct SensitivityCommand: ParsableCommand {
       "layer", "op", "weights dB", "input dB", "both dB", "clipped %", "outliers ×", "cause", "try",
     ]
     let refusals = result.refusals.map { "\($0.layer): not quantized: \($0.remark)" }
-    let whole =
-      "all layers: \(fixed(result.answers.decibels, 1)) dB, the same first choice in "
-      + "\(fixed(result.answers.top1 * 100, 2)) % of \(result.answers.samples) samples"
+    let whole = result.answers.text("on \(result.answers.samples) samples, all layers quantized")
     return ([table([header] + rows)] + refusals + ["", whole]).joined(separator: "\n")
   }
 }

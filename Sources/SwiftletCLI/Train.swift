@@ -83,6 +83,7 @@ struct Train: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    try data.require()
     try check("--epochs", epochs, 1...1_000_000)
     try check("--batch", batch, 1...1_000_000)
     try check("--lr", learningRate, 0...1e6)
@@ -144,10 +145,10 @@ struct Train: ParsableCommand {
   private func loadData() throws -> (training: ImageDataset, validation: ImageDataset) {
     let whole = try data.load(.train)
     if let split { return try whole.split(split, seed: seed) }
-    let spec = try DataSpec(parsing: data.data)
+    let spec = try DataSpec(parsing: data.spec)
     guard spec.part != .test else {
       throw SwiftletError(
-        .badInput, "training on the test part leaves nothing to validate with", at: data.data,
+        .badInput, "training on the test part leaves nothing to validate with", at: data.spec,
         mend: "add --split 0.8")
     }
     return (whole, try spec.whole.load(defaultPart: .test, dataDirectory: data.dataDir))
@@ -192,6 +193,7 @@ struct Train: ParsableCommand {
 func check<T: Comparable>(_ option: String, _ value: T, _ range: ClosedRange<T>) throws {
   guard range ~= value else {
     throw ValidationError(
-      "\(option) \(value) is not between \(range.lowerBound) and \(range.upperBound)")
+      "\(option) \(plain(value)) is not between \(plain(range.lowerBound)) and \(plain(range.upperBound))"
+    )
   }
 }

@@ -1,43 +1,92 @@
 import Swiftlet
 
-/// `compress --data inputs:FILE.npz`: compresses a model for which there are inputs but no labels, and
+/// `compress --data inputs:FILE.npz`, or without data: compresses a model for which there are no labels, and
 /// compares its answers with the original's.
 struct UnlabelledCompression {
   let context: CompressionContext
   let recipe: Recipe
+  /// Whether both models are timed.
+  let times: Bool
 
   struct Report: Encodable {
     struct Side: Encodable {
       let fileBytes: Int
-      let samplesPerSecond: Double
+      let samplesPerSecond: Double?
     }
     let model, output: String
+    /// Samples that the model was calibrated with.
     let samples: Int
-    let agreement: Agreement
+    /// `nil` without samples.
+    let agreement: Agreement?
+    /// Whether the answers are to samples that nothing was calibrated with.
+    let isHeldBack: Bool
+    /// Samples that fill no batch of the model's.
+    let leftOut: Int
     let before, after: Side
     let layers: [LayerReport]
   }
 
-  /// - Parameter inputs: Arrays by input name. Answers are compared on the samples behind those that
-  ///   are calibrated with; on all, if there are no more.
+  /// Some samples to calibrate with, and others to compare answers on.
+  private struct Split {
+    let calibrating: Int
+    /// The first sample that answers are compared on.
+    let judged: Int
+
+    /// A quarter is held back at least, unless there is one sample, or one batch of the model's, alone; nothing is
+    /// where nobody looks at the samples before.
+    init(_ source: CalibrationSource, wanted: Int?) {
+      guard let wanted else {
+        (calibrating, judged) = (0, 0)
+        return
+      }
+      let unit = source.fixedBatch ?? 1
+      let units = source.count / unit
+      let held = max(units - max(1, wanted / unit), (units + 3) / 4)
+      let used = (units > 1 ? units - held : units) * unit
+      (calibrating, judged) = (used, units > 1 ? used : 0)
+    }
+
+    var isHeldBack: Bool { calibrating == 0 || judged > 0 }
+  }
+
+  /// - Parameter bytes: Of the original's files.
   func run(
-    _ inputs: [String: AnyTensor], model: String, output: String
+    hasSamples: Bool, bytes: Int, model: String, output: String
   ) throws -> (graph: Graph, report: Report) {
+    guard hasSamples else {
+      let result = try Compressor(context).apply(recipe)
+      return (
+        result.graph,
+        Report(
+          model: model, output: output, samples: 0, agreement: nil, isHeldBack: false, leftOut: 0,
+          before: Report.Side(fileBytes: bytes, samplesPerSecond: nil),
+          after: Report.Side(
+            fileBytes: try ONNXFile.serialized(result.graph).count, samplesPerSecond: nil),
+          layers: result.layers)
+      )
+    }
     let graph = context.original
-    let seen = recipe.steps.map(\.calibrationImages).max() ?? 0
-    let all = try CalibrationSource(inputs, for: graph)
+    let all = try context.calibration(for: graph)
+    let split = Split(
+      all, wanted: recipe.steps.filter(\.needsSamples).map(\.calibrationImages).max())
+    var recipe = recipe
+    for index in recipe.steps.indices where split.calibrating > 0 {
+      recipe.steps[index].calibrationImages = min(
+        recipe.steps[index].calibrationImages, split.calibrating)
+    }
     let result = try Compressor(context).apply(recipe)
     let agreement = try Agreement.measure(
-      graph, result.graph, all, from: all.count > seen ? seen : 0, threads: context.threads)
-    let speeds = try all.speeds(of: [graph, result.graph], threads: context.threads)
-    func side(_ graph: Graph, _ speed: Double) throws -> Report.Side {
-      Report.Side(fileBytes: try ONNXFile.serialized(graph).count, samplesPerSecond: speed)
-    }
+      graph, result.graph, all, from: split.judged, threads: context.threads)
+    let speeds =
+      times ? try all.speeds(of: [graph, result.graph], threads: context.threads) : []
     return (
       result.graph,
       Report(
-        model: model, output: output, samples: min(seen, all.count), agreement: agreement,
-        before: try side(graph, speeds[0]), after: try side(result.graph, speeds[1]),
+        model: model, output: output, samples: split.calibrating, agreement: agreement,
+        isHeldBack: split.isHeldBack, leftOut: all.leftOut,
+        before: Report.Side(fileBytes: bytes, samplesPerSecond: speeds.first),
+        after: Report.Side(
+          fileBytes: try ONNXFile.serialized(result.graph).count, samplesPerSecond: speeds.last),
         layers: result.layers)
     )
   }
@@ -45,15 +94,28 @@ struct UnlabelledCompression {
 
 extension UnlabelledCompression.Report {
   var text: String {
-    let comparison = table([
-      ["", "before", "after"],
-      ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
-      ["samples/s", fixed(before.samplesPerSecond, 1), fixed(after.samplesPerSecond, 1)],
-    ])
-    let likeness =
-      "answers: \(fixed(agreement.decibels, 1)) dB, the same first choice in "
-      + "\(fixed(agreement.top1 * 100, 2)) % of \(agreement.samples) samples"
-    return (layers.map(\.line) + ["", comparison, "", likeness, "", "wrote \(output)"]).joined(
+    var rows = [
+      ["", "before", "after"], ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
+    ]
+    if let speed = before.samplesPerSecond, let then = after.samplesPerSecond {
+      rows.append(["samples/s", fixed(speed, 1), fixed(then, 1)])
+    }
+    return (layers.map(\.line) + ["", table(rows), "", likeness, "", "wrote \(output)"]).joined(
       separator: "\n")
+  }
+
+  private var likeness: String {
+    guard let agreement else { return "answers: not compared, there are no samples" }
+    func count(_ number: Int) -> String { "\(number) sample\(number == 1 ? "" : "s")" }
+    var samples = "on \(count(agreement.samples))"
+    if !isHeldBack {
+      samples += " that it was calibrated with: give more to see how it does on others"
+    }
+    if leftOut > 0 {
+      samples +=
+        " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? self.samples : 0)) "
+        + "are left out: they fill no batch of the model's)"
+    }
+    return agreement.text(samples)
   }
 }

@@ -11,40 +11,54 @@ public struct CompressionContext: Sendable {
   /// What has been timed on this machine.
   public let latencies: LatencyCache
   public let progress: Progress.Handler?
+  /// Outputs by which models are judged; none: all of them, or with labels the first one that can be scores.
+  public let outputs: [String]
+  /// Bytes of the files that the original is from; `nil`: of the one that it would be written as.
+  public var fileBytes: Int?
   private let data: Data
 
   private enum Data {
     case images(training: ImageDataset, validation: ImageDataset)
-    case samples([String: AnyTensor])
+    case samples([String: AnyTensor], fixed: [String: FixedInput])
+    case none
   }
 
   /// With labels: training images to calibrate and learn with, validation images to judge with.
   public init(
     original: Graph, training: ImageDataset, validation: ImageDataset,
     threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
-    progress: Progress.Handler? = nil
+    outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
-    self.original = original
-    self.threads = threads
-    self.seed = seed
-    self.latencies = latencies
-    self.progress = progress
-    data = .images(training: training, validation: validation)
+    self.init(
+      original, .images(training: training, validation: validation), threads, seed, latencies,
+      outputs, progress)
   }
 
-  /// Without labels: enough for all that does not train.
-  ///
-  /// The samples are arrays for all inputs of the model, along their first axis.
+  /// Without labels: enough for all that does not train. The samples are arrays for all inputs of the model, as
+  /// ``CalibrationSource`` takes them, but for those that are fixed.
   public init(
-    original: Graph, samples: [String: AnyTensor], threads: ThreadPool = .available,
-    seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(), progress: Progress.Handler? = nil
+    original: Graph, samples: [String: AnyTensor], fixed: [String: FixedInput] = [:],
+    threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
+    outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
-    self.original = original
-    self.threads = threads
-    self.seed = seed
-    self.latencies = latencies
-    self.progress = progress
-    data = .samples(samples)
+    self.init(
+      original, .samples(samples, fixed: fixed), threads, seed, latencies, outputs, progress)
+  }
+
+  /// Without any data: enough for what changes weights alone.
+  public init(
+    original: Graph, threads: ThreadPool = .available, seed: UInt64 = 0,
+    progress: Progress.Handler? = nil
+  ) {
+    self.init(original, .none, threads, seed, LatencyCache(), [], progress)
+  }
+
+  private init(
+    _ original: Graph, _ data: Data, _ threads: ThreadPool, _ seed: UInt64,
+    _ latencies: LatencyCache, _ outputs: [String], _ progress: Progress.Handler?
+  ) {
+    (self.original, self.data, self.threads, self.seed) = (original, data, threads, seed)
+    (self.latencies, self.outputs, self.progress) = (latencies, outputs, progress)
   }
 
   /// Images to calibrate and learn with.
@@ -66,12 +80,59 @@ public struct CompressionContext: Sendable {
     return (training, validation)
   }
 
+  /// The output with the scores that labels are compared with; `nil`: the first one that can hold them.
+  var scores: String? { outputs.first }
+
+  /// Whether there is anything to calibrate with.
+  var hasSamples: Bool { if case .none = data { false } else { true } }
+
+  /// - Throws: `unsupported` if a step needs labels and there are none: before any step is taken.
+  func check(_ recipe: Recipe) throws {
+    if recipe.steps.contains(where: \.needsLabels) { _ = try images() }
+  }
+
   /// The first samples, as a model takes them.
-  func calibration(for graph: Graph, limit: Int) throws -> CalibrationSource {
+  ///
+  /// - Throws: `badInput` if there are none; as ``CalibrationSource``.
+  public func calibration(for graph: Graph, limit: Int = .max) throws -> CalibrationSource {
+    var source: CalibrationSource
     switch data {
     case .images(let training, _):
-      try CalibrationSource(training, for: graph, limit: limit, threads: threads)
-    case .samples(let samples): try CalibrationSource(samples, for: graph, limit: limit)
+      source = try CalibrationSource(training, for: graph, limit: limit, threads: threads)
+    case .samples(let samples, let fixed):
+      source = try CalibrationSource(samples, for: graph, fixed: fixed, limit: limit)
+    case .none:
+      throw SwiftletError(
+        .badInput, "this looks at what the model does with samples",
+        mend: "give some with --data inputs:FILE.npz")
+    }
+    source.outputs = outputs
+    return source
+  }
+
+  /// How many samples there are of those that a step asks for, for a person.
+  func samples(_ limit: Int) -> String {
+    switch data {
+    case .images(let training, _): "\(min(limit, training.count)) images"
+    case .samples:
+      (try? calibration(for: original, limit: limit)).map {
+        "\($0.count) sample\($0.count == 1 ? "" : "s")"
+      } ?? "no samples"
+    case .none: "no samples"
     }
   }
+}
+
+extension CompressionStep {
+  /// Whether the step trains, or judges by labels.
+  fileprivate var needsLabels: Bool {
+    switch technique {
+    case .distill: true
+    case .quantize: quantization.qatEpochs > 0 || quantization.mixedDrop != nil
+    default: false
+    }
+  }
+
+  /// Whether the step looks at samples.
+  public var needsSamples: Bool { technique != .quantize || quantization.needsSamples }
 }

@@ -37,7 +37,8 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
       guard range ~= value else {
         throw SwiftletError(
-          .badInput, "\(name) \(value) is not between \(range.lowerBound) and \(range.upperBound)",
+          .badInput,
+          "\(name) \(plain(value)) is not between \(plain(range.lowerBound)) and \(plain(range.upperBound))",
           at: technique.rawValue)
       }
     }

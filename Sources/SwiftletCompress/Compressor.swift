@@ -71,7 +71,8 @@ public struct Compressor: Sendable {
   /// - Throws: `unsupported` if no strength reaches the goals; the message says what came closest.
   public func run(_ recipe: Recipe) throws -> CompressionResult {
     try recipe.validate()
-    let cost = try ModelCost(context.original)
+    try context.check(recipe)
+    let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
     let answers = try evaluate(context.original)
     log.notice(
       "before: top-1 \(answers.evaluation.top1), \(cost.fileBytes) bytes, \(cost.macs) MACs")
@@ -177,6 +178,7 @@ public struct Compressor: Sendable {
 
   private func make(_ recipe: Recipe) throws -> StageResult {
     try recipe.validate()
+    try context.check(recipe)
     var made = StageResult(graph: context.original)
     let all = recipe.timedSteps
     for (index, step) in all.enumerated() {
@@ -186,7 +188,8 @@ public struct Compressor: Sendable {
         made = known
         continue
       }
-      log.notice("\(step.technique.rawValue): \(step.summary)")
+      log.notice(
+        "\(step.technique.rawValue): \(step.summary(context.samples(step.calibrationImages)))")
       let time = try ContinuousClock().measure {
         made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: made) }
       }
@@ -228,7 +231,8 @@ public struct Compressor: Sendable {
 
   private func evaluate(_ graph: Graph) throws -> Answers {
     try Evaluation.judge(
-      graph, on: try context.validation, threads: context.threads, progress: context.progress)
+      graph, on: try context.validation, threads: context.threads, output: context.scores,
+      progress: context.progress)
   }
 
   /// Times both models in turns, so that a busy machine slows both alike; the largest batch on all
@@ -330,16 +334,16 @@ extension CompressionStep {
     return step
   }
 
-  /// The settings that matter for the technique, for a person.
-  var summary: String {
+  /// The settings that matter for the technique, for a person, and the samples that it has.
+  func summary(_ samples: String) -> String {
     let rank = energy.map { "energy \($0)" } ?? "ratio \(ratio)"
     return switch technique {
     case .svd, .lowrank: rank
-    case .eigen: "\(rank), \(calibrationImages) images"
+    case .eigen: "\(rank), \(samples)"
     case .prune:
       (allocatesChannels ? rank : "width \((width * 1e3).rounded() / 1e3)")
-        + ", \(calibrationImages) images"
-    case .quantize: "\(quantization.summary), \(calibrationImages) images"
+        + ", \(samples)"
+    case .quantize: quantization.summary + (needsSamples ? ", \(samples)" : "")
     case .distill:
       "\(epochs) epoch(s), temperature \(teaching.temperature), alpha \(teaching.alpha)"
     }

@@ -81,9 +81,11 @@ public struct ModelCost: Sendable, Codable, Equatable {
   /// Multiply–accumulate operations per image.
   public let macs: Int
 
-  public init(_ graph: Graph) throws {
-    fileBytes = try ONNXFile.serialized(graph).count
+  /// - Parameter fileBytes: Of the file that the graph is from; `nil`: of the one that it would be written as.
+  /// - Parameter extents: For what the model leaves open; `nil`: what that seems to mean.
+  public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {
+    self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
     parameters = graph.parameterCount
-    macs = try Plan(graph).macs().reduce(0, +)
+    macs = try Plan(graph).macs(extents: extents).reduce(0, +)
   }
 }

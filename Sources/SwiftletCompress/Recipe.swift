@@ -109,7 +109,7 @@ extension QuantizationSettings {
     "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding",
     "equalizes",
     "correctsBias", "smoothing", "qatEpochs", "qatLearningRate", "keep", "narrow", "bf16",
-    "mixedDrop", "calibrationState",
+    "mixedDrop", "plainWeights", "calibrationState",
   ]
 
   /// - Returns: Whether there is such a setting.
@@ -131,6 +131,7 @@ extension QuantizationSettings {
     case "keep": keep = try value.names()
     case "narrow": narrow = try value.names()
     case "bf16": bf16 = try value.names()
+    case "plainWeights": plainWeights = try value.truth()
     case "mixedDrop": mixedDrop = try value.number()
     case "calibrationState": calibrationState = try value.text()
     default: return false

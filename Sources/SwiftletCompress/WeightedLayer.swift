@@ -29,9 +29,10 @@ package struct WeightedLayer {
     guard let tensor = graph.initializers[node.inputs[1]] else {
       return .refusal("its weights are computed, not constant")
     }
-    guard let stored: Tensor<Float> = tensor.typed(), stored.isFinite else {
-      return .refusal("its weights are \(tensor.dtype), or not finite")
+    guard let stored: Tensor<Float> = tensor.typed() else {
+      return .refusal("its weights are \(tensor.dtype)")
     }
+    guard stored.isFinite else { return .refusal("its weights have NaN or infinite elements") }
     var bias: Tensor<Float>?
     if node.inputs.count > 2, !node.inputs[2].isEmpty {
       guard let constant: Tensor<Float> = graph.initializers[node.inputs[2]]?.typed() else {

@@ -41,9 +41,10 @@ public enum ArrayFile {
 
   /// Writes arrays, whole or not at all.
   ///
+  /// - Parameter halves: Names of fp32 arrays that NumPy's formats get as 16-bit floats.
   /// - Throws: `io` naming the path; `badInput` for several arrays in a `.npy` file.
   public static func write(
-    _ tensors: OrderedDictionary<String, AnyTensor>, to path: String
+    _ tensors: OrderedDictionary<String, AnyTensor>, to path: String, halves: Set<String> = []
   ) throws {
     switch try Kind(path) {
     case .npy:
@@ -52,8 +53,9 @@ public enum ArrayFile {
           .badInput, "\(tensors.count) arrays for a file that holds one", at: path,
           mend: "write .npz or .safetensors")
       }
-      try AtomicFile.write(NPY.serialized(tensor), to: path)
-    case .npz: try NPZ.write(tensors, to: path)
+      try AtomicFile.write(
+        NPY.serialized(tensor, asHalf: halves.contains(tensors.keys[0])), to: path)
+    case .npz: try NPZ.write(tensors, to: path, halves: halves)
     case .safetensors: try Safetensors(tensors: tensors).write(to: path)
     }
   }

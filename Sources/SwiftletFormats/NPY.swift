@@ -71,10 +71,14 @@ public enum NPY {
 
   /// The bytes of an npy file, version 1.0.
   ///
+  /// - Parameter asHalf: Whether fp32 elements are rounded to 16-bit floats.
   /// - Precondition: The rank is below 1000, so that the header fits.
-  public static func serialized(_ tensor: AnyTensor) -> [UInt8] {
-    let tensor = tensor.converted(to: tensor.dtype.computable)
-    let code = codes.first { $0.dtype == tensor.dtype }!.code
+  public static func serialized(_ tensor: AnyTensor, asHalf: Bool = false) -> [UInt8] {
+    var tensor = tensor.converted(to: tensor.dtype.computable)
+    var code = codes.first { $0.dtype == tensor.dtype }!.code
+    if asHalf, case .float32(let wide) = tensor {
+      (tensor, code) = (.uint16(wide.map { Float16($0).bitPattern }), halfCode)
+    }
     let extents = tensor.shape.dimensions.map { "\($0)," }.joined(separator: " ")
     var header = "{'descr': '\(code)', 'fortran_order': False, 'shape': (\(extents)), }"
     let unpadded = magic.count + 4 + header.utf8.count + 1

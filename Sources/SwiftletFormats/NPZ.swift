@@ -44,22 +44,23 @@ public enum NPZ {
 
   /// Writes arrays, whole or not at all: uncompressed, the same bytes for the same arrays.
   ///
+  /// - Parameter halves: Names of fp32 arrays that are rounded to 16-bit floats.
   /// - Throws: `io` naming the path; `unsupported` above 4 GiB.
   public static func write(
-    _ tensors: OrderedDictionary<String, AnyTensor>, to path: String
+    _ tensors: OrderedDictionary<String, AnyTensor>, to path: String, halves: Set<String> = []
   ) throws {
-    try AtomicFile.write(serialized(tensors), to: path)
+    try AtomicFile.write(serialized(tensors, halves: halves), to: path)
   }
 
   /// The bytes of an npz file.
   public static func serialized(
-    _ tensors: OrderedDictionary<String, AnyTensor>
+    _ tensors: OrderedDictionary<String, AnyTensor>, halves: Set<String> = []
   ) throws -> [UInt8] {
     var bytes: [UInt8] = []
     var directory: [UInt8] = []
     for (key, tensor) in tensors {
       let name = Array("\(key).npy".utf8)
-      let content = NPY.serialized(tensor)
+      let content = NPY.serialized(tensor, asHalf: halves.contains(key))
       guard bytes.count + content.count < Int(UInt32.max), name.count < Int(UInt16.max),
         tensors.count < Int(UInt16.max)
       else {

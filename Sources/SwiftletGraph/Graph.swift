@@ -18,6 +18,9 @@ public struct Graph: Sendable, Equatable {
   public var opset: Int
   /// Free text by key, kept in the file: preprocessing, class names, provenance.
   public var metadata: OrderedDictionary<String, String>
+  /// Constants, inputs and outputs that the file has as floats of 16 bits, and their types by ONNX's numbers, 10 or
+  /// 16. A graph computes in fp32; what is written of it has these types again.
+  package var halves: [String: Int] = [:]
   /// What the file says of the model besides, as the file has it; written again with the graph.
   package var unread: [UInt8] = []
 
@@ -57,7 +60,7 @@ public struct Graph: Sendable, Equatable {
 
   /// Names of values that the nodes read and nothing in the graph defines: an inner graph has them
   /// from the graph around it.
-  var captures: Set<String> {
+  package var captures: Set<String> {
     var known = Set(initializers.keys).union(inputs.map(\.name))
     var result: Set<String> = []
     for node in nodes {

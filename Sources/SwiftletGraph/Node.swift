@@ -38,3 +38,20 @@ public struct Node: Sendable, Equatable {
   /// `Conv 'layer1'`, for messages.
   public var label: String { name.isEmpty ? opType : "\(opType) '\(name)'" }
 }
+
+extension Node {
+  /// Reads other values, in the graphs among the attributes too, which define none of these names.
+  package mutating func rename(reads names: [String: String]) {
+    inputs = inputs.map { names[$0] ?? $0 }
+    for (key, attribute) in attributes {
+      guard case .graph(var graph) = attribute else { continue }
+      let outer = names.filter { graph.captures.contains($0.key) }
+      guard !outer.isEmpty else { continue }
+      for index in graph.nodes.indices { graph.nodes[index].rename(reads: outer) }
+      for index in graph.outputs.indices {
+        graph.outputs[index].name = outer[graph.outputs[index].name] ?? graph.outputs[index].name
+      }
+      attributes[key] = .graph(graph)
+    }
+  }
+}

@@ -241,15 +241,15 @@ public struct Plan: Sendable {
     return results
   }
 
-  /// The shapes of the inputs with every symbolic extent set to `batch`.
+  /// The shapes of the inputs for so many samples; other open extents are as ``openExtents(batch:given:)`` takes
+  /// them.
   public func inputShapes(batch: Int) throws -> [String: Shape] {
-    Dictionary(
-      uniqueKeysWithValues: try inputs.map { ($0.info.name, try $0.info.shape(batch: batch)) })
+    try inputShapes(openExtents(batch: batch))
   }
 
   /// Multiply–accumulate operations per node, in execution order.
-  public func macs(batch: Int = 1) throws -> [Int] {
-    let infos = try inferAll(inputShapes(batch: batch))
+  public func macs(batch: Int = 1, extents: OpenExtents? = nil) throws -> [Int] {
+    let infos = try inferAll(inputShapes(extents ?? openExtents(batch: batch)))
     return steps.map { step in
       step.operator.macs(
         inputs: step.inputs.map { $0.flatMap { infos[$0]?.shape } },

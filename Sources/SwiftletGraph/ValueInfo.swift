@@ -23,8 +23,8 @@ public struct ValueInfo: Sendable, Hashable {
   package var unread: [UInt8] = []
   /// Whether the file gives a type at all: inner graphs may leave it to inference.
   package var isTyped = true
-  /// Whether the file says how many axes there are; if not, tensors of any shape can be bound.
-  package var hasShape = true
+  /// Whether the file says how many axes the value has; without, inputs of any shape are taken.
+  package var isShaped = true
 
   public init(_ name: String, _ dtype: DType, _ dimensions: [Dimension]) {
     self.name = name
@@ -35,12 +35,12 @@ public struct ValueInfo: Sendable, Hashable {
   /// The shape with every symbolic extent set to `batch`, but for those that are given by name.
   ///
   /// - Throws: `badInput` if an extent is negative, or the value would be larger than
-  ///   ``TensorInfo/elementLimit``; `unsupported` if the file gives no shape.
+  ///   ``TensorInfo/elementLimit``; `unsupported` if the model does not give the number of axes.
   public func shape(batch: Int, extents: [String: Int] = [:]) throws -> Shape {
-    guard hasShape else {
+    guard isShaped else {
       throw SwiftletError(
-        .unsupported, "the model gives no shape for '\(name)'",
-        mend: "it can be run; for anything else, export it with the shapes of its inputs")
+        .unsupported, "the model does not say how many axes '\(name)' has",
+        mend: "run it on arrays, or export it with the shapes of its inputs")
     }
     let shape = try Shape(
       checking: dimensions.map {
@@ -54,7 +54,7 @@ public struct ValueInfo: Sendable, Hashable {
 
   /// Whether a tensor of this shape can be bound to the value.
   public func accepts(_ shape: Shape) -> Bool {
-    guard hasShape else { return true }
+    guard isShaped else { return true }
     return shape.rank == dimensions.count
       && zip(dimensions, shape.dimensions).allSatisfy { declared, actual in
         if case .fixed(let extent) = declared { extent == actual } else { true }
@@ -63,7 +63,8 @@ public struct ValueInfo: Sendable, Hashable {
 
   /// `N×3×32×32`.
   public var shapeDescription: String {
-    !hasShape ? "of any shape" : dimensions.isEmpty ? "scalar" : dimensions.map(\.description).joined(separator: "×")
+    guard isShaped else { return "of any shape" }
+    return dimensions.isEmpty ? "scalar" : dimensions.map(\.description).joined(separator: "×")
   }
 }
 

@@ -33,7 +33,8 @@ public enum Benchmark {
     let memory: (weights: Int, values: Int)
 
     /// Feeds fp32 inputs with normally distributed numbers, and all others with ones: what masks and
-    /// indices allow. `extents` are those of symbolic dimensions, by name; all others are the batch.
+    /// indices allow. `extents` are those of symbolic dimensions, by name; all others are what they
+    /// seem to mean, see ``OpenExtents``.
     ///
     /// - Throws: `badInput` if the model does not take inputs of these shapes.
     public init(
@@ -43,8 +44,9 @@ public enum Benchmark {
       self.session = session
       self.batch = batch
       self.threads = threads
+      let open = session.core.reference.openExtents(batch: batch, given: extents)
       inputs = try session.inputs.map { input in
-        let shape = try input.shape(batch: batch, extents: extents)
+        let shape = try open.shape(of: input)
         return input.dtype == .float32
           ? .float32(Tensor(shape, normalUsing: &generator))
           : .ones(input.dtype, shape)

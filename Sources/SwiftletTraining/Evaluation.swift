@@ -15,24 +15,28 @@ public struct Evaluation: Sendable, Codable, Equatable {
 
   /// Runs the model over all images.
   ///
-  /// - Throws: `badInput` if model and data do not fit: image channels, number of classes.
+  /// - Parameter output: The output with the scores; `nil`: the first one that can hold them.
+  /// - Throws: `badInput` if model and data do not fit: image channels, number of classes; or if there is no such
+  ///   output.
   public static func run(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
-    precision: Precision = .fp32, progress: Progress.Handler? = nil
+    precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> Evaluation {
     try judge(
-      graph, on: data, batch: batch, threads: threads, precision: precision, progress: progress
+      graph, on: data, batch: batch, threads: threads, precision: precision, output: output,
+      progress: progress
     ).evaluation
   }
 
-  /// As ``run(_:on:batch:threads:precision:progress:)``, and what becomes of each image: whether its
+  /// As ``run(_:on:batch:threads:precision:output:progress:)``, and what becomes of each image: whether its
   /// class is the model's first choice, and which class is (-1 if the model gives no number). Two
   /// models on the same images can then be compared image by image.
   public static func judge(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
-    precision: Precision = .fp32, progress: Progress.Handler? = nil
+    precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
-    let session = try Session(graph.withLogitsOutput(), threads: threads, precision: precision)
+    let session = try Session(
+      graph.judged(by: output).withLogitsOutput(), threads: threads, precision: precision)
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
     var loss = 0.0
@@ -104,6 +108,26 @@ extension ImageDataset {
 }
 
 extension Graph {
+  /// The graph with one output alone: the named one, or the first that can hold scores of images × classes.
+  ///
+  /// - Throws: `badInput` if there is no output of that name.
+  func judged(by name: String?) throws -> Graph {
+    if let name, !outputs.contains(where: { $0.name == name }) {
+      throw SwiftletError(
+        .badInput, "the model has no output '\(name)'",
+        mend: "its outputs are " + outputs.map(\.name).joined(separator: ", "))
+    }
+    guard outputs.count > 1 else { return self }
+    let chosen =
+      outputs.first { output in name.map { $0 == output.name } ?? output.canHoldScores }
+      ?? outputs[0]
+    var graph = self
+    graph.outputs = [chosen]
+    graph.removeUnusedNodes()
+    graph.removeUnusedInitializers()
+    return graph
+  }
+
   /// The graph ending before a closing Softmax, whose input the losses want.
   package func withLogitsOutput() -> Graph {
     guard let output = outputs.first, let last = producer(of: output.name),
@@ -113,5 +137,12 @@ extension Graph {
     graph.outputs[0].name = logits
     graph.nodes.remove(at: last)
     return graph
+  }
+}
+
+extension ValueInfo {
+  /// Whether the value can be scores of images × classes, as far as the model says.
+  fileprivate var canHoldScores: Bool {
+    dtype.isFloat && (!isShaped || dimensions.count == 2 && dimensions[1] != .fixed(1))
   }
 }

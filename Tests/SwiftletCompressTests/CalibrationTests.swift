@@ -111,4 +111,21 @@ struct CalibrationTests {
       }
     }
   }
+
+  /// A few large values that carry the signal are no outliers, whatever an observer takes them for.
+  @Test func destructiveRangesFallBack() {
+    let values = heavyTailed
+    let histogram = histogram([Tensor([values.count], values)])
+    for observer in RangeObserver.allCases {
+      let guarded = observer.guardedRange(histogram, percentile: 99.9, type: .u8)
+      #expect(guarded.range.upper > 39, "\(observer)")
+      #expect(guarded.whole > 28)
+    }
+    let entropy = RangeObserver.entropy.guardedRange(histogram, percentile: 99, type: .u8)
+    #expect(entropy.isWidened && entropy.own < 5)
+    #expect(RangeObserver.entropy.range(histogram, percentile: 99, type: .u8).upper < 30)
+    // Whoever asks for clipping gets it.
+    let wanted = RangeObserver.percentile.guardedRange(histogram, percentile: 99, type: .u8)
+    #expect(!wanted.isWidened && wanted.range.upper < 30)
+  }
 }

@@ -1,6 +1,7 @@
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
+import Testing
 
 /// A graph that is built node by node, with random weights.
 struct ModelBuilder {
@@ -88,4 +89,17 @@ struct ModelBuilder {
     model.output("y", [6, 16])
     return model.graph
   }
+}
+
+/// Expects an error of the given code whose line contains the fragment.
+func expectError<Result>(
+  _ code: SwiftletError.Code, _ fragment: String,
+  sourceLocation: SourceLocation = #_sourceLocation, body: () throws -> Result
+) {
+  let error = #expect(throws: SwiftletError.self, sourceLocation: sourceLocation) {
+    _ = try body()
+  }
+  guard let error else { return }
+  #expect(error.code == code, "\(error)", sourceLocation: sourceLocation)
+  #expect(error.description.contains(fragment), "\(error)", sourceLocation: sourceLocation)
 }

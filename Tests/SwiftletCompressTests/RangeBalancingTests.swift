@@ -106,4 +106,82 @@ struct RangeBalancingTests {
     let (corrected, plain) = (try shift(true), try shift(false))
     #expect(corrected < 0.5 * plain)
   }
+
+  /// As in a post-LN encoder: what is normalized goes on to a sum too. The normalization is one operator, or a product
+  /// and a sum with constants.
+  private func postNormalized(isOneOperator: Bool, sums: Bool) -> Graph {
+    var model = ModelBuilder(seed: 5, input: [6, 16])
+    model.graph.initializers["gamma"] = .float32(
+      Tensor([16], (0..<16).map { $0 == 3 ? 40 : 1 }))
+    model.graph.initializers["beta"] = .float32(Tensor([16], repeating: 0.1))
+    if isOneOperator {
+      model.node("LayerNormalization", ["x", "gamma", "beta"], "l")
+    } else {
+      model.node("Mul", ["x", "gamma"], "m")
+      model.node("Add", ["m", "beta"], "l")
+    }
+    model.weights("w1", [16, 32], size: 0.3)
+    model.node("MatMul", ["l", "w1"], "a")
+    model.node("Tanh", ["a"], "b")
+    model.weights("w2", [32, 16])
+    model.node("MatMul", ["b", "w2"], sums ? "c" : "y")
+    if sums { model.node("Add", ["c", "l"], "y") }
+    model.output("y", [6, 16])
+    return model.graph
+  }
+
+  @Test(arguments: [true, false], [true, false])
+  func smoothingReachesEveryEncoder(isOneOperator: Bool, sums: Bool) throws {
+    let graph = postNormalized(isOneOperator: isOneOperator, sums: sums)
+    let source = try CalibrationSource(inputs(graph, count: 60, seed: 1), for: graph)
+    func result(_ smoothing: Double?) throws -> (decibels: Double, products: Int) {
+      var settings = QuantizationSettings()
+      settings.smoothing = smoothing
+      // What the sum reads is quantized in either case.
+      let quantized = try StaticQuantization(settings: settings).apply(to: graph, source).graph
+      let plain = try Agreement.measure(graph, quantized, source).decibels
+      return (plain, quantized.nodes.count { $0.opType == "Mul" })
+    }
+    let (plain, smooth) = (try result(nil), try result(0.5))
+    #expect(smooth.decibels > plain.decibels + 5, "\(smooth) \(plain)")
+    // A product of its own where somebody else reads the value, none where its factors take it in.
+    #expect(smooth.products == plain.products + (sums ? 1 : 0))
+  }
+
+  @Test func settingsThatDoNothingAreNamed() {
+    func notes(_ change: (inout QuantizationSettings) -> Void) -> [String] {
+      var settings = QuantizationSettings()
+      change(&settings)
+      return settings.withoutEffect
+    }
+    #expect(notes { _ in }.isEmpty)
+    #expect(notes { $0.groupSize = 64 }.first?.contains("groupSize has no effect") == true)
+    #expect(
+      notes {
+        $0.percentile = 99
+        $0.observer = .mse
+      }.count == 1)
+    #expect(notes { $0.percentile = 99 }.isEmpty)
+    for mode in [QuantizationMode.dynamic, .weightOnly] {
+      let notes = notes {
+        $0.mode = mode
+        $0.observer = .entropy
+        $0.smoothing = 0.5
+        $0.equalizes = true
+        $0.activations = .s8
+      }
+      #expect(notes.count == 4, "\(notes)")
+    }
+    #expect(
+      notes {
+        $0.mode = .dynamic
+        $0.rounding = .gptq
+      }.count == 1)
+    #expect(
+      notes {
+        $0.mode = .weightOnly
+        $0.rounding = .gptq
+        $0.groupSize = 32
+      }.isEmpty)
+  }
 }

@@ -177,6 +177,18 @@ struct StaticQuantizationTests {
         _ = try StaticQuantization(settings: settings).apply(to: other, source)
       }
       #expect(error?.description.contains("another model") == true)
+      // A finished one is of its samples: they are known by their elements.
+      let fewer = try CalibrationSource(inputs(graph, count: 50, seed: 1), for: graph)
+      let others = try CalibrationSource(inputs(graph, count: 100, seed: 2), for: graph)
+      for source in [fewer, others] {
+        let error = #expect(throws: SwiftletError.self) {
+          _ = try StaticQuantization(settings: settings).apply(to: graph, source)
+        }
+        #expect(error?.description.contains("other samples") == true)
+      }
+      let more = try CalibrationSource(inputs(graph, count: 150, seed: 1), for: graph)
+      _ = try StaticQuantization(settings: settings).apply(to: graph, source)
+      #expect(try more.digest(0..<100) == source.digest(0..<100))
     }
   }
 

@@ -207,4 +207,54 @@ struct ONNXRoundTripTests {
       expectError(.badInput, fragment) { try ONNXFile.read("\(folder)/m.onnx") }
     }
   }
+
+  /// float16 models come back with float16 inputs, outputs and weights, and compute in fp32 between: what other
+  /// nodes read has a `Cast`.
+  @Test func halvesStayHalves() throws {
+    let numbers = (0..<64).map { Float($0) / 4 }
+    let bits = numbers.flatMap { number -> [UInt8] in
+      let bits = Float16(number).bitPattern
+      return [UInt8(bits & 255), UInt8(bits >> 8)]
+    }
+    let tensor = [0x08, 64, 0x10, 10] + field(8, "w") + field(9, bits)
+    let add = field(1, "x") + field(1, "w") + field(2, "s") + field(4, "Add")
+    let relu = field(1, "s") + field(2, "y") + field(4, "Relu")
+    let type = field(2, field(1, [0x08, 10] + field(2, field(1, [0x08, 64]))))
+    let model =
+      [0x08, 8]
+      + field(
+        7,
+        field(1, add) + field(1, relu) + field(2, "g") + field(5, tensor)
+          + field(11, field(1, "x") + type) + field(12, field(1, "y") + type)
+          + field(13, field(1, "s") + type)) + field(8, [0x10, 13])
+    let graph = try ONNXFile.parse(model)
+    #expect(graph.initializers["w"] == .float32(Tensor([64], numbers)))
+    #expect(graph.inputs[0].dtype == .float32 && graph.nodes.count == 2)
+    let written = try ONNXFile.serialized(graph)
+    #expect(contains(written, bits) && contains(written, field(11, field(1, "x") + type)))
+    #expect(contains(written, field(12, field(1, "y") + type)))
+    // What is between computes in fp32: a note that it is float16 would be wrong.
+    #expect(!contains(written, field(13, field(1, "s") + type)))
+    let again = try ONNXFile.parse(written)
+    #expect(again.nodes.map(\.opType) == ["Cast", "Cast", "Add", "Relu", "Cast"])
+    // Nothing grows from one time to the next.
+    #expect(try ONNXFile.serialized(again) == written)
+    let x = Tensor<Float>([64], numbers.map { $0 - 3 })
+    let results = try Plan(again).run(["x": .float32(x)], ExecutionContext())
+    #expect(results["y"] == .float32(Tensor([64], numbers.map { max(0, 2 * $0 - 3) })))
+    // Changed weights are rounded, unless that loses them.
+    var changed = graph
+    changed.initializers["w"] = .float32(Tensor([64], numbers.map { $0 / 3 }))
+    let rounded = try ONNXFile.parse(ONNXFile.serialized(changed))
+    #expect(rounded.nodes.map(\.opType) == ["Cast", "Cast", "Add", "Relu", "Cast"])
+    #expect(
+      rounded.initializers["w"]
+        == .float32(Tensor([64], numbers.map { Float(Float16($0 / 3)) })))
+    for factor in [1e-8, 1e6] as [Float] {
+      changed.initializers["w"] = .float32(Tensor([64], numbers.map { $0 * factor }))
+      let other = try ONNXFile.parse(ONNXFile.serialized(changed))
+      #expect(other.nodes.map(\.opType) == ["Cast", "Add", "Relu", "Cast"])
+      #expect(other.initializers["w"] == changed.initializers["w"])
+    }
+  }
 }

@@ -88,7 +88,8 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
     func check<T: Comparable>(_ name: String, _ value: T, _ range: ClosedRange<T>) throws {
       guard range ~= value else {
         throw SwiftletError(
-          .badInput, "\(name) \(value) is not between \(range.lowerBound) and \(range.upperBound)",
+          .badInput,
+          "\(name) \(plain(value)) is not between \(plain(range.lowerBound)) and \(plain(range.upperBound))",
           at: "distill")
       }
     }

@@ -1,3 +1,4 @@
+import OrderedCollections
 public import SwiftletCore
 import SwiftletFormats
 public import SwiftletGraph
@@ -23,6 +24,8 @@ public struct CompressionPlan: Sendable, Codable {
 
   /// The model as it is first.
   public let rows: [Row]
+  /// What extents that the model leaves open were taken for, but for the batch.
+  public let extents: [String: Int]
 
   /// Without a recipe of one's own.
   public static var usual: [(name: String, recipe: Recipe)] {
@@ -33,19 +36,28 @@ public struct CompressionPlan: Sendable, Codable {
     ] + Preset.allCases.map { ($0.rawValue, $0.recipe) }
   }
 
+  /// Of several recipes, seconds for each of them: what takes longer is said, and left to be asked for alone.
+  private static let patience = 10
+
+  private struct TooLong: Error {}
+
+  /// - Parameter given: Extents that the model leaves open, by name; others are what they seem to mean.
   /// - Throws: `badInput` if the model cannot be read at all; what only one recipe fails at is in its
   ///   row, and so is what the runtime does not support.
   public init(
     _ graph: Graph, _ recipes: [(name: String, recipe: Recipe)], threads: ThreadPool = .available,
-    latencies: LatencyCache = LatencyCache(), progress: Progress.Handler? = nil
+    latencies: LatencyCache = LatencyCache(), extents given: [String: Int] = [:],
+    progress: Progress.Handler? = nil
   ) throws {
     let now: Row
     var graphs: [Graph] = []
+    var open = OpenExtents(graph.dataInputs, batch: 1, given: given)
     do {
-      _ = try Plan(graph)
-      now = try Self.row("now", graph, changed: nil)
+      open = try Plan(graph).openExtents(batch: 1, given: given)
+      now = try Self.row("now", graph, open, changed: nil)
       graphs.append(graph)
     } catch let error as SwiftletError where error.code == .unsupported {
+      extents = open.numbers
       rows = [
         Row(
           name: "now", fileBytes: try ONNXFile.serialized(graph).count,
@@ -54,28 +66,44 @@ public struct CompressionPlan: Sendable, Codable {
       ]
       return
     }
+    extents = open.numbers
     var rows = [now]
     for (name, recipe) in recipes {
       try progress?(Progress("plan", completed: rows.count, total: recipes.count + 1, remark: name))
+      let end = ContinuousClock.now.advanced(by: .seconds(Self.patience))
+      let isHurried = recipes.count > 1
+      let impatient: Progress.Handler = { step in
+        try progress?(step)
+        if isHurried && ContinuousClock.now > end { throw TooLong() }
+      }
       do {
         let context = CompressionContext(
-          original: graph, samples: try Self.samples(graph), threads: threads,
-          latencies: latencies, progress: progress)
+          original: graph, samples: try Self.samples(graph, extents), threads: threads,
+          latencies: latencies, progress: impatient)
         let made = try Compressor(context).apply(Self.blind(recipe))
-        rows.append(try Self.row(name, made.graph, changed: made.layers.count { $0.changed }))
+        rows.append(
+          try Self.row(name, made.graph, open, changed: made.layers.count { $0.changed }))
         graphs.append(made.graph)
       } catch let error as SwiftletError where error.code != .internal {
         rows.append(
           Row(
             name: name, fileBytes: nil, parameters: nil, macs: nil, latencyMs: nil,
             imagesPerSecond: nil, changed: nil, remark: error.what))
+      } catch is TooLong {
+        rows.append(
+          Row(
+            name: name, fileBytes: nil, parameters: nil, macs: nil, latencyMs: nil,
+            imagesPerSecond: nil, changed: nil,
+            remark: "takes more than \(Self.patience) s here: plan it alone, as --recipe"))
       }
     }
-    self.rows = try Self.timed(rows, graphs, threads, progress)
+    self.rows = try Self.timed(rows, graphs, extents, threads, progress)
   }
 
-  private static func row(_ name: String, _ graph: Graph, changed: Int?) throws -> Row {
-    let cost = try ModelCost(graph)
+  private static func row(
+    _ name: String, _ graph: Graph, _ extents: OpenExtents, changed: Int?
+  ) throws -> Row {
+    let cost = try ModelCost(graph, extents: extents)
     return Row(
       name: name, fileBytes: cost.fileBytes, parameters: cost.parameters, macs: cost.macs,
       latencyMs: nil, imagesPerSecond: nil, changed: changed, remark: nil)
@@ -101,30 +129,39 @@ public struct CompressionPlan: Sendable, Codable {
 
   private static let samples = 8
 
-  private static func samples(_ graph: Graph) throws -> [String: AnyTensor] {
+  private static func samples(
+    _ graph: Graph, _ extents: [String: Int]
+  ) throws -> [String: AnyTensor] {
     var generator = RandomGenerator(seed: 1)
+    let open = OpenExtents(graph.dataInputs, batch: samples, given: extents)
     return try Dictionary(
       uniqueKeysWithValues: graph.dataInputs.map { input in
-        guard input.dtype == .float32 else {
-          throw SwiftletError(
-            .unsupported, "input '\(input.name)' is \(input.dtype): random ones make no sense")
+        let shape = try open.shape(of: input)
+        let numbers = Tensor<Float>(shape, normalUsing: &generator)
+        guard !input.dtype.isFloat else {
+          return (input.name, AnyTensor(numbers).converted(to: input.dtype))
         }
-        return (
-          input.name,
-          AnyTensor(Tensor<Float>(try input.shape(batch: samples), normalUsing: &generator))
-        )
+        // Indices below the length of the table that they are for; masks let everything through.
+        let length = graph.tableLength(of: input.name).map(Float.init)
+        let values = numbers.map { number in
+          guard let length else { return 1 as Float }
+          return min((abs(number) / 4 * length).rounded(.down), length - 1)
+        }
+        return (input.name, AnyTensor(values).converted(to: input.dtype))
       })
   }
 
   private static func timed(
-    _ rows: [Row], _ graphs: [Graph], _ threads: ThreadPool, _ progress: Progress.Handler?
+    _ rows: [Row], _ graphs: [Graph], _ extents: [String: Int], _ threads: ThreadPool,
+    _ progress: Progress.Handler?
   ) throws -> [Row] {
     let candidates: [Benchmark.Candidate]
     do {
       candidates = try graphs.flatMap { graph in
         let session = try Session(graph, threads: threads)
         return try [1, 32].map {
-          try Benchmark.Candidate(session, batch: $0, threads: threads.count)
+          try Benchmark.Candidate(
+            session, batch: $0, threads: threads.count, extents: extents)
         }
       }
     } catch let error as SwiftletError where error.code == .unsupported {
@@ -141,5 +178,34 @@ public struct CompressionPlan: Sendable, Codable {
         latencyMs: results[index].p50ms, imagesPerSecond: results[index + 1].imagesPerSecond,
         changed: row.changed, remark: row.remark)
     }
+  }
+}
+
+extension Graph {
+  /// The length of the shortest constant table that a value looks up in, as it is or moved.
+  fileprivate func tableLength(of value: String) -> Int? {
+    var names: Set<String> = [value]
+    var lengths: [Int] = []
+    for node in nodes {
+      switch node.opType {
+      case "Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose":
+        if names.contains(node.inputs[0]) { names.formUnion(node.outputs) }
+      case "Gather":
+        guard node.inputs.count > 1, names.contains(node.inputs[1]),
+          let table = initializers[node.inputs[0]], table.shape.rank > 0
+        else { continue }
+        let axis = (try? node.int("axis", default: 0)) ?? 0
+        let place = axis < 0 ? axis + table.shape.rank : axis
+        if 0..<table.shape.rank ~= place { lengths.append(table.shape[place]) }
+      default: break
+      }
+    }
+    return lengths.min().flatMap { $0 > 0 ? $0 : nil }
+  }
+}
+
+extension OpenExtents {
+  fileprivate var numbers: [String: Int] {
+    Dictionary(uniqueKeysWithValues: values.map { ($0.key, $0.value) })
   }
 }

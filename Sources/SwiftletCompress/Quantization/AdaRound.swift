@@ -19,14 +19,14 @@ struct AdaRound {
 
   func quantized(
     _ layer: QuantizationPlan.Layer, _ layout: WeightLayout, scales: [Float],
-    _ moments: InputMoments
+    _ moments: Moments
   ) -> QuantizedWeights {
     let (rows, depth) = (layer.outputs, layer.depth)
     let weights = layer.matrix
     let steps = (0..<rows * depth).map {
       scales[layout.scale(of: layer.position($0 / depth, $0 % depth))]
     }
-    let hessian: Tensor<Float> = moments.mean.converted()
+    let hessian: Tensor<Float> = moments.secondMoment.converted()
     let nearest = weights.elements.enumerated().map { grid.code($1, steps[$0]) }
     let before = errors(nearest, weights, steps, hessian)
     let learned = learn(weights, steps, hessian, before)

@@ -9,10 +9,11 @@ import SwiftletRuntime
 /// Memory depends on the model alone, not on the number of samples. A calibration that was saved goes
 /// on where it ended.
 struct Calibration: Sendable, Codable {
-  /// Which model it is of.
+  /// Digest of the model that it is of, as it is calibrated: with what settings have made of it before.
   let model: String
-  /// Samples seen so far.
+  /// Samples seen so far, and the digest of them.
   private(set) var samples = 0
+  private(set) var data = ""
   private(set) var values: [String: ValueHistogram]
   /// Of values whose channels matter, what each channel is like.
   private(set) var channels: [String: ChannelStatistics]
@@ -21,7 +22,7 @@ struct Calibration: Sendable, Codable {
   ///   - names: The values to look at.
   ///   - channels: Those of them whose channels matter; true where these are along the last axis.
   init(_ graph: Graph, values names: some Sequence<String>, channels: [String: Bool]) throws {
-    model = try Self.fingerprint(graph)
+    model = Digest.sha256(try ONNXFile.serialized(graph))
     values = Dictionary(uniqueKeysWithValues: names.map { ($0, ValueHistogram()) })
     self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
   }
@@ -45,6 +46,7 @@ struct Calibration: Sendable, Codable {
           }
         }
         try add(seen, threads)
+        if path != nil { data = try source.digest(range, after: data) }
         samples = range.upperBound
         unsaved += range.count
         if let path, unsaved >= Self.savingInterval {
@@ -92,32 +94,29 @@ struct Calibration: Sendable, Codable {
 
   /// What was saved, if the file is there.
   ///
-  /// - Throws: `badInput` if it is damaged, or of another model or other values of it.
-  static func load(_ path: String, fitting fresh: Calibration) throws -> Calibration? {
+  /// - Throws: `badInput` if it is damaged, or of another model, other values of it or other samples.
+  static func load(
+    _ path: String, fitting fresh: Calibration, _ source: CalibrationSource
+  ) throws -> Calibration? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     return try locating(path) {
       let bytes = try InputFile.read(path, limit: fileLimit)
       guard let stored = try? JSONDecoder().decode(Calibration.self, from: Data(bytes)),
         stored.samples >= 0, stored.values.values.allSatisfy(\.isSound)
       else { throw SwiftletError(.badInput, "this is no state of a calibration, or it is damaged") }
-      guard stored.model == fresh.model, stored.values.keys == fresh.values.keys,
-        stored.channels.keys == fresh.channels.keys
-      else {
-        throw SwiftletError(
-          .badInput, "this is the state of another model's calibration",
+      func refusal(_ what: String) -> SwiftletError {
+        SwiftletError(
+          .badInput, "this is the state of a calibration \(what)",
           mend: "remove the file, or give another one")
       }
+      guard stored.model == fresh.model, stored.values.keys == fresh.values.keys,
+        stored.channels.keys == fresh.channels.keys
+      else { throw refusal("of another model, or with other settings") }
+      guard stored.samples <= source.count,
+        try source.digest(0..<stored.samples) == stored.data
+      else { throw refusal("with other samples") }
       return stored
     }
-  }
-
-  /// A number that another model hardly has: FNV-1a of the file.
-  private static func fingerprint(_ graph: Graph) throws -> String {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in try ONNXFile.serialized(graph) {
-      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
-    }
-    return String(hash, radix: 16)
   }
 }
 

@@ -4,12 +4,19 @@ public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// Inputs that show a model what it will meet, a batch at a time: memory does not grow with them.
+/// Inputs that show a model what it will meet, a batch at a time: memory does not grow with them. And which of
+/// the model's answers to them count.
 public struct CalibrationSource: Sendable {
-  /// How many samples there are.
+  /// How many samples there are; of a model that takes a fixed number at once, a multiple of that.
   public private(set) var count: Int
+  /// Samples at the end that fill no batch of the fixed size that the model takes: they are left out.
+  public private(set) var leftOut = 0
+  /// Outputs by which models are judged; none: all of them.
+  public var outputs: [String] = []
   /// Samples in a batch.
   let batch: Int
+  /// Whether the model takes just so many at once.
+  private let isFixed: Bool
   private let make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
 
   /// The first images of a data set, prepared as the model's metadata say.
@@ -19,78 +26,89 @@ public struct CalibrationSource: Sendable {
     _ images: ImageDataset, for graph: Graph, limit: Int = .max, threads: ThreadPool = .available
   ) throws {
     let preprocessing = try Preprocessing.stored(in: graph, images: images)
-    let name = graph.dataInputs[0].name
-    count = min(limit, images.count)
-    batch = try Self.batch(for: graph, samples: count)
-    make = { range in
-      [name: AnyTensor(preprocessing.batch(images, Array(range), pool: threads))]
-    }
-  }
-
-  /// Arrays for all inputs of a model, the samples along their first axis.
-  ///
-  /// - Throws: `badInput` if an array is missing, or does not fit the input.
-  public init(_ arrays: [String: AnyTensor], for graph: Graph, limit: Int = .max) throws {
-    var count = limit
-    for input in graph.dataInputs {
-      guard let array = arrays[input.name] else {
-        throw SwiftletError(
-          .badInput, "there is no array '\(input.name)'",
-          mend: "name the arrays after the model's inputs")
-      }
-      let sample = array.shape.rank > 0 ? array.shape.replacing(axis: 0, with: 1) : array.shape
-      var free = input
-      if !free.dimensions.isEmpty { free.dimensions[0] = .symbolic("N") }
-      guard array.dtype == input.dtype, array.shape.rank > 0, array.shape[0] > 0,
-        free.accepts(sample)
-      else {
-        throw SwiftletError(
-          .badInput,
-          "array '\(input.name)' is \(array.dtype) \(array.shape); the model takes "
-            + "\(input.dtype) \(input.shapeDescription)")
-      }
-      count = min(count, array.shape[0])
-    }
-    self.count = count
-    let names = graph.dataInputs.map(\.name)
-    batch = try Self.batch(for: graph, samples: count)
-    make = { range in
-      Dictionary(
-        uniqueKeysWithValues: names.map { ($0, arrays[$0]!.samples(range)) })
-    }
-  }
-
-  /// As many samples as the model takes at once; if it does not care, some that fill a few megabytes.
-  private static func batch(for graph: Graph, samples: Int) throws -> Int {
     guard let input = graph.dataInputs.first, let leading = input.dimensions.first else {
-      throw SwiftletError(.unsupported, "the model takes no batch of inputs")
+      throw SwiftletError(.unsupported, "the model takes no batch of images")
     }
-    if case .fixed(let extent) = leading {
-      guard extent > 0, extent <= samples else {
-        throw SwiftletError(
-          .badInput, "the model takes \(extent) samples at once, there are \(samples)",
-          mend: "give more samples")
-      }
-      return extent
-    }
-    let elements = input.dimensions.dropFirst().reduce(1) { count, dimension in
-      if case .fixed(let extent) = dimension, extent > 0 {
-        count * min(extent, 1 << 20)
-      } else {
-        count
-      }
-    }
-    return max(1, min(64, (1 << 20) / max(1, elements), samples))
+    let (name, own) = (input.name, images)
+    var fixed: Int?
+    if case .fixed(let extent) = leading { fixed = extent }
+    try self.init(
+      samples: min(limit, images.count), fixed: fixed, elements: Self.elements(of: input)
+    ) { [name: AnyTensor(preprocessing.batch(own, Array($0), pool: threads))] }
   }
 
-  /// Shows the samples from `first` on, batch by batch. What is left at the end of a model's fixed
-  /// batch is left out.
-  func forEachBatch(
-    from first: Int = 0,
+  /// Arrays for all inputs of a model. Samples are along the axis that the model's symbols say, else along the
+  /// first; arrays for inputs without such an axis are the same for all samples, and so is what is fixed.
+  ///
+  /// - Throws: `badInput` if an array is missing or does not fit its input, or arrays have different numbers of
+  ///   samples.
+  public init(
+    _ arrays: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput] = [:],
+    limit: Int = .max
+  ) throws {
+    let samples = try SampleArrays(arrays, for: graph, fixed: fixed)
+    try self.init(
+      samples: min(limit, samples.count), fixed: samples.batch, elements: samples.elements,
+      available: samples.count
+    ) { try samples.inputs($0) }
+  }
+
+  private init(
+    samples: Int, fixed: Int?, elements: Int, available: Int? = nil,
+    make: @escaping @Sendable (Range<Int>) throws -> [String: AnyTensor]
+  ) throws {
+    self.make = make
+    isFixed = fixed != nil
+    guard let fixed else {
+      count = samples
+      // Some that fill a few megabytes.
+      batch = max(1, min(64, (1 << 20) / max(1, elements), samples))
+      return
+    }
+    let available = available ?? samples
+    guard fixed > 0, fixed <= available else {
+      throw SwiftletError(
+        .badInput, "the model takes \(fixed) samples at once, there are \(available)",
+        mend: "give more samples")
+    }
+    batch = fixed
+    count = max(fixed, samples / fixed * fixed)
+    leftOut = max(0, samples - count)
+  }
+
+  /// The number of samples that the model takes at once, if it is just one.
+  public var fixedBatch: Int? { isFixed ? batch : nil }
+
+  /// Elements of one sample, as far as the model says.
+  private static func elements(of input: ValueInfo) -> Int {
+    input.dimensions.dropFirst().reduce(1) { count, dimension in
+      guard case .fixed(let extent) = dimension, extent > 0 else { return count }
+      return min(1 << 30, count * min(extent, 1 << 20))
+    }
+  }
+
+  /// The names of the outputs that count, in the model's order.
+  ///
+  /// - Throws: `badInput` naming one that the model does not have.
+  func judgedOutputs(of graph: Graph) throws -> [String] {
+    let known = graph.outputs.map(\.name)
+    for name in outputs where !known.contains(name) {
+      throw SwiftletError(
+        .badInput, "the model has no output '\(name)'",
+        mend: "its outputs are " + known.joined(separator: ", "))
+    }
+    return outputs.isEmpty ? known : known.filter(outputs.contains)
+  }
+
+  /// Shows the samples from `first` on, up to `end` or to the last, batch by batch.
+  package func forEachBatch(
+    from first: Int = 0, to end: Int? = nil,
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws {
-    for start in stride(from: first, to: count, by: batch) {
-      let range = start..<min(start + batch, count)
+    let end = min(count, end ?? count)
+    for start in stride(from: first, to: end, by: batch) {
+      let range = start..<min(start + batch, end)
+      guard !isFixed || range.count == batch else { return }
       try body(make(range), range)
     }
   }
@@ -102,14 +120,14 @@ public struct CalibrationSource: Sendable {
     for session in sessions { _ = try session.run(inputs) }
     var times = [[Double]](repeating: [], count: graphs.count)
     let clock = ContinuousClock()
-    let end = clock.now.advanced(by: .seconds(graphs.count))
+    let end = clock.now.advanced(by: .milliseconds(300 * graphs.count))
     repeat {
       for (index, session) in sessions.enumerated() {
         let start = clock.now
         _ = try session.run(inputs)
         times[index].append(start.duration(to: clock.now) / .seconds(1))
       }
-    } while clock.now < end
+    } while clock.now < end || times[0].count < 5
     let samples = Double(min(batch, count))
     return times.map { samples / $0.sorted()[$0.count / 2] }
   }
@@ -117,12 +135,26 @@ public struct CalibrationSource: Sendable {
   /// The first samples, as many as the model takes at once at least.
   func prefix(_ samples: Int) -> CalibrationSource {
     var result = self
-    result.count = min(count, max(samples, batch))
+    let wanted = isFixed ? samples / batch * batch : samples
+    result.count = min(count, max(wanted, batch))
     return result
   }
 
   /// The first batch.
   func sample() throws -> [String: AnyTensor] { try make(0..<min(batch, count)) }
+
+  /// A digest that samples add to, one after the other: it does not depend on how they are cut into batches.
+  package func digest(_ samples: Range<Int>, after digest: String = "") throws -> String {
+    try samples.reduce(digest) { digest, sample in
+      let inputs = try make(sample..<sample + 1)
+      let parts = inputs.sorted { $0.key < $1.key }.map { name, value in
+        var bytes: [UInt8] = []
+        value.contiguous.appendBytes(to: &bytes)
+        return "\(name) \(value.dtype) \(value.shape) \(Digest.sha256(bytes))"
+      }
+      return Digest.sha256(digest + parts.joined(separator: "\n"))
+    }
+  }
 }
 
 extension Tensor<Float> {
@@ -132,15 +164,5 @@ extension Tensor<Float> {
       throw SwiftletError(
         .numerical, "the calibration samples give NaN or infinite values", at: "value '\(name)'")
     }
-  }
-}
-
-extension AnyTensor {
-  /// A view of the indices `range` along the first axis.
-  fileprivate func samples(_ range: Range<Int>) -> AnyTensor {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      AnyTensor(typed(as: Element.self)!.slice(axis: 0, range: range))
-    }
-    return opened(dtype.elementType)
   }
 }

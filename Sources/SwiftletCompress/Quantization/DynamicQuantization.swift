@@ -16,74 +16,119 @@ public struct DynamicQuantization: Sendable {
     (self.settings, self.threads) = (settings, threads)
   }
 
-  /// - Throws: `unsupported` if the graph has no Gemm or MatMul to quantize, or is quantized already.
+  /// - Parameter source: Decides nothing; with it the types of all values are known.
+  /// - Throws: `unsupported` if the graph has nothing that this is for, or is quantized already.
   public func apply(
-    to graph: Graph, _ source: CalibrationSource
+    to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let prepared = try QuantizationInput(graph, opset: 13, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
-    let layers = plan.layers.filter { $0.node.opType != "Conv" }
-    guard !layers.isEmpty || !settings.unquantized.isEmpty else {
+    var writer = Writer(prepared.graph, bits: settings.bits)
+    let products = plan.layers.filter { $0.node.opType != "Conv" }
+    for layer in products.reversed() { writer.replace(layer) }
+    let convolutions = plan.layers.map(\.node).filter { $0.opType == "Conv" }
+    var storage = WeightStorage(settings)
+    let result = storage.apply(
+      to: writer.result(), stored: writer.stored, excluding: Set(convolutions.map { $0.outputs[0] })
+    )
+    guard
+      !products.isEmpty || !settings.unquantized.isEmpty
+        || storage.reports.contains(where: \.changed)
+    else {
       throw SwiftletError(
         .unsupported, "the model has no Gemm or MatMul, which dynamic quantization is for",
         mend: "leave --dynamic out")
     }
-    var result = prepared.graph
-    // From the end, so that positions of layers further ahead stay right.
-    for layer in plan.layers.reversed() {
-      guard layer.node.opType != "Conv" else {
-        reports.append(
-          LayerReport(
-            layer.node, .quantize, changed: false, "dynamic quantization is for Gemm and MatMul"))
-        continue
-      }
-      result.replaceNode(at: layer.index, with: nodes(layer, in: &result))
-      reports.append(
-        LayerReport(
-          layer.node, .quantize, changed: true,
-          "int8 weights per channel, inputs quantized in every run"))
+    var reports = products.map {
+      LayerReport(
+        $0.node, .quantize, changed: true,
+        "int8 weights per channel, inputs quantized in every run")
     }
-    result.removeUnusedInitializers()
+    reports += convolutions.map {
+      LayerReport(
+        $0, .quantize, changed: false,
+        "dynamic quantization is for Gemm and MatMul; --weight-only shrinks convolutions")
+    }
+    let known = Set(storage.reports.map(\.layer))
+    let refusals = plan.refusals.filter { !known.contains($0.node.reportName) }
+      .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    reports = refusals + reports + storage.reports
     return (result, reports)
   }
 
-  private func nodes(_ layer: QuantizationPlan.Layer, in graph: inout Graph) -> [Node] {
-    let base = layer.node.inputs[1]
-    func constant(_ suffix: String, _ tensor: AnyTensor) -> String {
-      let name = graph.freshName("\(base).\(suffix)")
+  /// A graph whose layers are being replaced.
+  private struct Writer {
+    private var graph: Graph
+    private var names: FreshNames
+    private let grid: WeightGrid
+    private var replacements: [Int: [Node]] = [:]
+    /// Codes of matrices, inputs × outputs, by the weights' names.
+    private(set) var stored: [String: StoredCodes] = [:]
+    /// As ``stored``, by name and axis of the outputs: layers that share weights share their codes.
+    private var matrices: [String: StoredCodes] = [:]
+
+    init(_ graph: Graph, bits: Int) {
+      (self.graph, grid) = (graph, WeightGrid(bits: bits))
+      names = FreshNames(graph)
+    }
+
+    private mutating func constant(_ name: String, _ tensor: AnyTensor) -> String {
+      let name = names.next(name)
       graph.initializers[name] = tensor
       return name
     }
-    // Inputs × outputs, whichever way the layer has them.
-    let matrix = layer.matrix.transposed().contiguous()
-    let grid = WeightGrid(bits: settings.bits)
-    let layout = WeightLayout(matrix.shape, axis: 1)
-    let weights = grid.rounded(matrix, layout, scales: grid.scales(matrix, layout))
-    let codes = constant("quantized", weights.codes)
-    let scales = constant("scale", .float32(weights.scales))
-    let output = layer.node.outputs[0]
-    let names = ["codes", "scale", "zero", "sums", "units", "factors", "product"].map {
-      graph.freshName("\(output).\($0)")
+
+    private mutating func codes(of layer: QuantizationPlan.Layer) -> StoredCodes {
+      let base = layer.node.inputs[1]
+      let key = "\(layer.axis) \(base)"
+      if let known = matrices[key] { return known }
+      // Inputs × outputs, whichever way the layer has them.
+      let matrix = layer.matrix.transposed().contiguous()
+      let layout = WeightLayout(matrix.shape, axis: 1)
+      let weights = grid.rounded(matrix, layout, scales: grid.scales(matrix, layout))
+      let made = StoredCodes(
+        codes: constant("\(base).quantized", weights.codes),
+        scales: constant("\(base).scale", .float32(weights.scales)), axis: 1,
+        isTransposed: layer.axis == 0)
+      matrices[key] = made
+      if stored[base] == nil { stored[base] = made }
+      return made
     }
-    let hasBias = layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty
-    func node(
+
+    private mutating func node(
       _ opType: String, _ inputs: [String], _ outputs: [String],
       _ attributes: [String: Attribute] = [:]
     ) -> Node {
       Node(
-        opType, name: graph.freshName("\(outputs[0]).\(opType)"), inputs: inputs, outputs: outputs,
+        opType, name: names.next("\(outputs[0]).\(opType)"), inputs: inputs, outputs: outputs,
         attributes: attributes)
     }
-    let product = hasBias ? names[6] : output
-    var nodes = [
-      node("DynamicQuantizeLinear", [layer.input], Array(names[0...2])),
-      node("MatMulInteger", [names[0], codes, names[2]], [names[3]]),
-      node("Cast", [names[3]], [names[4]], ["to": .int(1)]),
-      node("Mul", [names[1], scales], [names[5]]),
-      node("Mul", [names[4], names[5]], [product]),
-    ]
-    if hasBias { nodes.append(node("Add", [product, layer.node.inputs[2]], [output])) }
-    return nodes
+
+    mutating func replace(_ layer: QuantizationPlan.Layer) {
+      let weights = codes(of: layer)
+      let output = layer.node.outputs[0]
+      var nodes: [Node] = []
+      let parts = ["codes", "scale", "zero", "sums", "units", "factors", "product"].map {
+        names.next("\(output).\($0)")
+      }
+      let hasBias = layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty
+      let product = hasBias ? parts[6] : output
+      nodes += [
+        node("DynamicQuantizeLinear", [layer.input], Array(parts[0...2])),
+        node("MatMulInteger", [parts[0], weights.codes, parts[2]], [parts[3]]),
+        node("Cast", [parts[3]], [parts[4]], ["to": .int(1)]),
+        node("Mul", [parts[1], weights.scales], [parts[5]]),
+        node("Mul", [parts[4], parts[5]], [product]),
+      ]
+      if hasBias { nodes.append(node("Add", [product, layer.node.inputs[2]], [output])) }
+      replacements[layer.index] = nodes
+    }
+
+    func result() -> Graph {
+      var result = graph
+      result.nodes = graph.nodes.enumerated().flatMap { replacements[$0] ?? [$1] }
+      result.removeUnusedInitializers()
+      return result
+    }
   }
 }

@@ -1,69 +1,140 @@
+import SwiftletBLAS
 import SwiftletCore
 import SwiftletLinalg
 
 /// Rounding column by column; the columns that are left make up for the error.
 ///
 /// With H = Σ x·xᵀ, rounding column j by δ changes the best values of the later ones by
-/// −δ · H⁻¹[j, k] / H⁻¹[j, j]; then j leaves the problem by a step of elimination. H⁻¹ comes from
-/// eigenvalues that are kept away from 0, so that it is positive definite whatever the samples.
+/// −δ · U[j, k] / U[j, j], where UᵀU = H⁻¹ and U is upper triangular. H has something added to its diagonal, so that
+/// it is positive definite whatever the samples.
 ///
-/// - Source: Frantar et al. 2022, arXiv:2210.17323, with the Cholesky factor replaced.
+/// - Source: Frantar et al. 2022, arXiv:2210.17323: the factor of the inverse, and updates by blocks.
 struct GPTQ {
   let grid: WeightGrid
-  /// Added to the eigenvalues, as a fraction of their mean.
+  let threads: ThreadPool
+  /// Added to the diagonal, as a fraction of its mean.
   private static let damping = 0.01
+  /// Columns whose errors reach all later ones together.
+  private static let block = 128
 
-  /// - Throws: `noConvergence` of the eigenvalue iteration.
+  /// - Complexity: depth³ and outputs · depth² operations.
+  /// - Throws: `numerical` if the moments are not finite.
   func quantized(
     _ layer: QuantizationPlan.Layer, _ layout: WeightLayout, scales: [Float],
-    _ moments: InputMoments
+    _ moments: Moments
   ) throws -> QuantizedWeights {
     let (rows, depth) = (layer.outputs, layer.depth)
-    var inverse = try Self.inverse(moments.mean)
+    let factor = try inverseFactor(moments.secondMoment)
     // Columns × outputs, so that a column's errors lie together.
     var columns: Tensor<Double> = layer.matrix.transposed().contiguous().converted()
     var codes = [Int8](repeating: 0, count: rows * depth)
-    var errors = [Double](repeating: 0, count: rows)
-    for j in 0..<depth {
-      let pivot = inverse[j, j]
-      for row in 0..<rows {
-        let position = layer.position(row, j)
+    for start in stride(from: 0, to: depth, by: Self.block) {
+      let end = min(start + Self.block, depth)
+      var errors = Tensor<Double>(uninitialized: [end - start, rows])
+      round(start..<end, &columns, &errors, factor) { row, column, weight in
+        let position = layer.position(row, column)
         let scale = scales[layout.scale(of: position)]
-        let weight = columns[j, row]
         let code = grid.code(Float(weight), scale)
         codes[position] = Int8(code)
-        errors[row] = (weight - Double(code * scale)) / pivot
+        return Double(code * scale)
       }
-      guard j + 1 < depth else { break }
-      let factors = inverse.slice(axis: 0, range: j..<j + 1).elements
-      var values = columns.mutableSpan
-      var rest = inverse.mutableSpan
-      for k in j + 1..<depth {
-        let factor = factors[k]
-        guard factor != 0 else { continue }
-        var line = values.part(k * rows..<(k + 1) * rows)
-        for row in line.indices { line[row] -= errors[row] * factor }
-        var own = rest.part(k * depth..<(k + 1) * depth)
-        let share = factor / pivot
-        for i in j + 1..<depth { own[i] -= share * factors[i] }
-      }
+      spread(errors, of: start, from: end, over: &columns, factor)
     }
     return grid.quantized(codes, layout, scales)
   }
 
-  /// The inverse of a symmetric matrix whose eigenvalues are raised to be positive.
-  private static func inverse(_ matrix: Tensor<Double>) throws -> Tensor<Double> {
-    let eigen = try SymmetricEigen(matrix)
-    let values = eigen.values.map { max(0, $0) }
-    let mean = values.reduce(0, +) / Double(max(1, values.count))
-    // Without any input all weights are alike.
-    let added = mean > 0 ? damping * mean : 1
-    var scaled = eigen.vectors.contiguous()
-    let count = values.count
-    var span = scaled.mutableSpan
-    for i in 0..<count {
-      for j in 0..<count { span[i * count + j] /= values[j] + added }
+  /// Rounds the columns of a block, each with the errors of those before it in the block.
+  private func round(
+    _ block: Range<Int>, _ columns: inout Tensor<Double>, _ errors: inout Tensor<Double>,
+    _ factor: Tensor<Double>, _ restored: (_ row: Int, _ column: Int, _ weight: Double) -> Double
+  ) {
+    let (depth, rows) = (columns.shape[0], columns.shape[1])
+    let factors = factor.span
+    var values = columns.mutableSpan
+    var lost = errors.mutableSpan
+    for j in block {
+      let pivot = factors[j * depth + j]
+      let own = (j - block.lowerBound) * rows
+      for row in 0..<rows {
+        let weight = values[j * rows + row]
+        lost[own + row] = (weight - restored(row, j, weight)) / pivot
+      }
+      for k in j + 1..<max(j + 1, block.upperBound) {
+        let share = factors[j * depth + k]
+        guard share != 0 else { continue }
+        var line = values.part(k * rows..<(k + 1) * rows)
+        for row in line.indices { line[row] -= lost[own + row] * share }
+      }
     }
-    return matmul(scaled, eigen.vectors, transposeB: true)
+  }
+
+  /// Lets the errors of a block reach the columns after it.
+  private func spread(
+    _ errors: Tensor<Double>, of start: Int, from end: Int, over columns: inout Tensor<Double>,
+    _ factor: Tensor<Double>
+  ) {
+    let (depth, rows) = (columns.shape[0], columns.shape[1])
+    guard end < depth, rows > 0 else { return }
+    let (lost, factors) = (errors, factor)
+    threads.forEachBlock(of: &columns, minimumWork: 1 + (1 << 16) / Self.block) { range, output in
+      let first = max(range.lowerBound, end)
+      guard first < range.upperBound else { return }
+      var target = output.part(
+        (first - range.lowerBound) * rows..<(range.upperBound - range.lowerBound) * rows)
+      BLAS.gemm(
+        m: range.upperBound - first, n: rows, k: end - start, alpha: -1,
+        a: factors.span.extracting((start * depth + first)...), lda: depth, transposeA: true,
+        b: lost.span, ldb: rows, beta: 1, c: &target, ldc: rows)
+    }
+  }
+
+  /// The upper triangular U with UᵀU = H⁻¹.
+  ///
+  /// Of H = R·Rᵀ with an upper R, which is the Cholesky factor of H with its indices reversed, it is R⁻¹.
+  private func inverseFactor(_ matrix: Tensor<Double>) throws -> Tensor<Double> {
+    let n = matrix.shape[0]
+    let diagonal = (0..<n).reduce(0) { $0 + matrix[$1, $1] } / Double(max(1, n))
+    // Without any input all weights are alike.
+    let added = diagonal > 0 ? Self.damping * diagonal : 1
+    var reversed = matrix.reversed
+    for i in 0..<n { reversed[i, i] += added }
+    let upper = try Cholesky(reversed, threads: threads.count).l.reversed
+    let blocks = Array(stride(from: 0, to: n, by: Self.block))
+    // The last columns take most of the work.
+    let parts = try threads.map(blocks.count) { index in
+      let start = blocks[blocks.count - 1 - index]
+      let end = min(start + Self.block, n)
+      var part = Tensor<Double>(zeros: [end, end - start])
+      for i in start..<end { part[i, i - start] = 1 }
+      var target = part.mutableSpan
+      BLAS.trsm(
+        n: end, columns: end - start, a: upper.span, lda: n, isLower: false, b: &target,
+        ldb: end - start)
+      return part
+    }
+    var inverse = Tensor<Double>(zeros: [n, n])
+    var target = inverse.mutableSpan
+    for (index, part) in parts.enumerated() {
+      let start = blocks[blocks.count - 1 - index]
+      let (height, width) = (part.shape[0], part.shape[1])
+      for row in 0..<height {
+        for column in 0..<width {
+          target[row * n + start + column] = part.span[row * width + column]
+        }
+      }
+    }
+    return inverse
+  }
+}
+
+extension Tensor<Double> {
+  /// A square matrix with the order of rows and columns reversed: its elements backwards.
+  fileprivate var reversed: Tensor<Double> {
+    let packed = contiguous()
+    var result = Tensor<Double>(uninitialized: shape)
+    let source = packed.span
+    var target = result.mutableSpan
+    for i in source.indices { target[i] = source[source.count - 1 - i] }
+    return result
   }
 }

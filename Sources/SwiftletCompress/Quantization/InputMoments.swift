@@ -1,3 +1,4 @@
+import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
@@ -5,50 +6,40 @@ import SwiftletGraph
 /// rows.
 ///
 /// They say all about the squared error that changed weights make in the layer's responses,
-/// Σ ‖ΔW·x‖² = tr(ΔW · Σ x·xᵀ · ΔWᵀ), in memory that does not grow with the samples.
-struct InputMoments {
-  private let rows: WindowRows
-  private var moments: Moments
-
+/// Σ ‖ΔW·x‖² = tr(ΔW · Σ x·xᵀ · ΔWᵀ), in memory that does not grow with the samples. Those of layers that share
+/// weights add up.
+enum InputMoments {
   /// Deeper layers would take too long, and more memory than models do.
   static let depthLimit = 4096
 
-  private init(_ layer: QuantizationPlan.Layer) {
-    let isConv = layer.node.opType == "Conv"
-    rows = WindowRows(
-      layer.node, kernel: isConv ? Array(layer.weights.shape.dimensions[2...]) : [],
-      depth: layer.depth)
-    moments = Moments(width: layer.depth)
-  }
-
-  /// The mean second moments, symmetric.
-  var mean: Tensor<Double> { moments.secondMoment }
-
   /// Runs the samples through the graph.
   ///
-  /// - Returns: The moments of each layer by its position, but for grouped and for very deep ones.
-  static func collect(
+  /// - Parameter key: What layers with the same weights have in common.
+  /// - Returns: The moments by key, but for grouped and for very deep layers.
+  static func collect<Key: Hashable>(
     _ graph: Graph, _ layers: [QuantizationPlan.Layer], _ source: CalibrationSource,
-    _ threads: ThreadPool, _ progress: Progress.Handler?
-  ) throws -> [Int: InputMoments] {
-    var moments: [Int: InputMoments] = [:]
-    var readers: [String: [QuantizationPlan.Layer]] = [:]
+    _ threads: ThreadPool, _ progress: Progress.Handler?, by key: (QuantizationPlan.Layer) -> Key
+  ) throws -> [Key: Moments] {
+    var moments: [Key: Moments] = [:]
+    var readers: OrderedDictionary<String, [(rows: WindowRows, key: Key)]> = [:]
     for layer in layers where try layer.isPlain && layer.depth <= depthLimit {
-      moments[layer.index] = InputMoments(layer)
-      readers[layer.input, default: []].append(layer)
+      let isConv = layer.node.opType == "Conv"
+      let rows = WindowRows(
+        layer.node, kernel: isConv ? Array(layer.weights.shape.dimensions[2...]) : [],
+        depth: layer.depth)
+      moments[key(layer)] = Moments(width: layer.depth)
+      readers[layer.input, default: []].append((rows, key(layer)))
     }
     let reader = try ValueReader(graph, Array(readers.keys), threads: threads)
     try source.forEachBatch { inputs, range in
       let values = try reader.read(inputs)
       for (name, layers) in readers {
-        for layer in layers { try moments[layer.index]!.add(values[name]!) }
+        for layer in layers { moments[layer.key]!.add(try layer.rows.inputs(values[name]!)) }
       }
       try progress?(Progress("collect", completed: range.upperBound, total: source.count))
     }
     return moments
   }
-
-  private mutating func add(_ input: Tensor<Float>) throws { moments.add(try rows.inputs(input)) }
 }
 
 extension QuantizationPlan.Layer {

@@ -87,7 +87,9 @@ struct MixedPrecision {
   }
 
   private func hits(_ graph: Graph) throws -> [Bool] {
-    try Evaluation.judge(graph, on: try context.validation, threads: context.threads).hits
+    try Evaluation.judge(
+      graph, on: try context.validation, threads: context.threads, output: context.scores
+    ).hits
   }
 
   private func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }

@@ -15,8 +15,16 @@ struct QDQWriter {
   /// What the nodes read in place of a value.
   private var restored: [String: String] = [:]
 
-  init(_ graph: Graph) {
+  /// Whether layers with the same weights read the same restored ones.
+  private let sharesRestoredWeights: Bool
+  /// The results of nodes that restore weights, by those.
+  private var restoredWeights: [String: String] = [:]
+  /// Where the codes of weights are that have one scale per channel, by the weights' names.
+  private(set) var stored: [String: StoredCodes] = [:]
+
+  init(_ graph: Graph, sharesRestoredWeights: Bool = false) {
     self.graph = graph
+    self.sharesRestoredWeights = sharesRestoredWeights
     names = FreshNames(graph)
   }
 
@@ -64,6 +72,12 @@ struct QDQWriter {
       zero: weights.blockSize == nil && weights.codes.dtype == .int8
         ? .int8(Tensor(zeros: weights.scales.shape)) : nil,
       attributes)
+    let base = layer.node.inputs[1]
+    if weights.blockSize == nil, let codes = written["\(base).quantized"],
+      let scales = written["\(base).scale"]
+    {
+      stored[base] = StoredCodes(codes: codes, scales: scales, axis: weights.axis)
+    }
   }
 
   /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums of
@@ -100,7 +114,13 @@ struct QDQWriter {
       shared("\(name).quantized", codes), shared("\(name).scale", .float32(scales)),
     ]
     if let zero { inputs.append(shared("\(name).zero", zero)) }
+    let key = inputs.joined(separator: "\u{0}") + "\(attributes["axis"] ?? .int(0))"
+    if let known = restoredWeights[key], sharesRestoredWeights {
+      replacements[layer.index, default: [:]][input] = known
+      return
+    }
     let output = names.next("\(name).dequantized")
+    restoredWeights[key] = output
     before[layer.index, default: []].append(
       Node(
         "DequantizeLinear", name: names.next("\(name).DequantizeLinear"), inputs: inputs,

@@ -78,10 +78,15 @@ struct QuantizationPlan {
     guard let constant = graph.initializers[node.inputs[1]] else {
       return .failure(Refusal(reason: "its weights are computed, not constant"))
     }
-    guard let weights: Tensor<Float> = constant.typed(), weights.isFinite else {
-      return .failure(Refusal(reason: "its weights are \(constant.dtype), or not finite"))
+    guard let weights: Tensor<Float> = constant.typed() else {
+      return .failure(Refusal(reason: "its weights are \(constant.dtype)"))
     }
-    guard graph.initializers[node.inputs[0]] == nil, infos[node.inputs[0]]?.dtype == .float32
+    guard weights.isFinite else {
+      return .failure(Refusal(reason: "its weights have NaN or infinite elements"))
+    }
+    // Without samples types may be unknown; what is multiplied by fp32 weights is fp32.
+    guard graph.initializers[node.inputs[0]] == nil,
+      infos[node.inputs[0]]?.dtype ?? .float32 == .float32
     else {
       return .failure(Refusal(reason: "its input is no fp32 value that depends on the model's"))
     }
@@ -106,9 +111,10 @@ struct QuantizationPlan {
       Layer(index: index, node: node, weights: weights.contiguous(), axis: axis, bias: bias))
   }
 
+  /// - Parameter changes: What has been done to other layers.
   /// - Throws: `unsupported` if there is nothing to quantize, and not because it was chosen to stay.
-  func requireLayers() throws {
-    guard layers.isEmpty, keeping.isEmpty else { return }
+  func requireLayers(orAny changes: [LayerReport] = []) throws {
+    guard layers.isEmpty, keeping.isEmpty, !changes.contains(where: \.changed) else { return }
     let reason = refusals.first.map { ": of \($0.node.label), \($0.reason)" } ?? ""
     throw SwiftletError(
       .unsupported, "the model has no Conv, Gemm or MatMul to quantize\(reason)")

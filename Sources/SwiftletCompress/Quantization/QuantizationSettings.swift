@@ -57,6 +57,9 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   @EmptyIfAbsent public var bf16: [String] = []
   /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by layer.
   public var mixedDrop: Double?
+  /// Whether a `Cast` and a `Mul` restore weights (`weightOnly`), which runtimes compute once, and not a
+  /// `DequantizeLinear`, which onnxruntime fuses with products into operators that round their inputs too.
+  @EmptyIfAbsent public var plainWeights: Bool = false
   /// A file where calibration is kept while it runs, and continued from.
   public var calibrationState: String?
 
@@ -64,6 +67,37 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
 
   /// Whether precision can be chosen layer by layer.
   public var canMix: Bool { mode == .static && qatEpochs == 0 && bits == 8 }
+
+  /// Whether samples decide what becomes of the model.
+  var needsSamples: Bool { mode == .static || rounding != .nearest && mode == .weightOnly }
+
+  /// Settings that were changed and that the mode does not look at, for a person.
+  package var withoutEffect: [String] {
+    let (isStatic, usual) = (mode == .static, QuantizationSettings())
+    func note(_ isIdle: Bool, _ name: String, _ reason: String) -> String? {
+      isIdle ? "\(name) has no effect: \(reason)" : nil
+    }
+    let ranges = "ranges of activations are chosen in static quantization alone"
+    return [
+      note(groupSize != nil && mode != .weightOnly, "groupSize", "groups are for weight-only"),
+      note(observer != usual.observer && !isStatic, "observer", ranges),
+      note(
+        percentile != usual.percentile && (!isStatic || observer != .percentile), "percentile",
+        isStatic ? "the observer is \(observer.rawValue)" : ranges),
+      note(activations != usual.activations && !isStatic, "activations", ranges),
+      note(powerOfTwo && mode == .dynamic, "powerOfTwo", "scales of inputs follow their ranges"),
+      note(
+        rounding != .nearest && mode == .dynamic, "rounding",
+        "dynamic quantization rounds to the nearest"),
+      note(!narrow.isEmpty && mode == .dynamic, "narrow", "dynamic quantization has 8 or 7 bits"),
+      note(equalizes && !isStatic, "equalize", "it is for static quantization"),
+      note(smoothing != nil && !isStatic, "smooth", "it is for static quantization"),
+      note(
+        !correctsBias && !isStatic, "biasCorrection",
+        "biases are corrected in static quantization alone"),
+      note(calibrationState != nil && !isStatic, "calibrationState", "nothing is calibrated"),
+    ].compactMap { $0 }
+  }
 
   /// Layers that no integers come to.
   var unquantized: Set<String> { Set(keep).union(bf16) }
@@ -101,29 +135,35 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
       throw refuse("bits \(bits) is not 8, 7 or 4", "use 8, 7 or 4")
     }
     guard 50...100 ~= percentile else {
-      throw refuse("percentile \(percentile) is not between 50 and 100", "try 99.99")
+      throw refuse("percentile \(plain(percentile)) is not between 50 and 100", "try 99.99")
     }
     guard 0...1 << 16 ~= groupSize ?? 0 else {
       throw refuse("groupSize \(groupSize ?? 0) is not between 0 and 65536", "try 32")
     }
     guard 0...1 ~= smoothing ?? 0 else {
-      throw refuse("smoothing \(smoothing ?? 0) is not between 0 and 1", "try 0.5")
+      throw refuse("smoothing \(plain(smoothing ?? 0)) is not between 0 and 1", "try 0.5")
     }
     guard 0...10_000 ~= qatEpochs else {
       throw refuse("qatEpochs \(qatEpochs) is not between 0 and 10000", "try 1 or 2")
     }
     guard 0...100 ~= mixedDrop ?? 0 else {
-      throw refuse("mixedDrop \(mixedDrop ?? 0) is not between 0 and 100", "try 0.5")
+      throw refuse("mixedDrop \(plain(mixedDrop ?? 0)) is not between 0 and 100", "try 0.5")
     }
     if mixedDrop != nil && !canMix {
       throw refuse(
         "mixed precision starts from static int8", "leave mode, bits and qatEpochs out")
     }
     guard 1e-9...10 ~= qatLearningRate else {
-      throw refuse("qatLearningRate \(qatLearningRate) is not between 1e-9 and 10", "try 2e-4")
+      throw refuse(
+        "qatLearningRate \(plain(qatLearningRate)) is not between 1e-9 and 10", "try 2e-4")
     }
     if powerOfTwo && qatEpochs > 0 {
       throw refuse("trained steps are no powers of two", "leave powerOfTwo out")
+    }
+    if plainWeights && (mode != .weightOnly || bits == 4 || groupSize ?? 0 > 0) {
+      throw refuse(
+        "plain weights are for 8 bits with a scale per channel, weight-only",
+        "leave plainWeights out, or bits and groupSize")
     }
     if mode == .dynamic && bits == 4 {
       throw refuse("dynamic quantization has 8 or 7 bits", "leave bits out, or use weightOnly")

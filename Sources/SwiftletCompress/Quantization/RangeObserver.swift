@@ -41,6 +41,40 @@ extension RangeObserver {
     }
   }
 
+  /// A range, and what 8 bits keep of the values with it and with the whole range, in dB.
+  package struct GuardedRange {
+    package let range: ValueRange
+    package let own, whole: Double
+    /// Whether the whole range took the place of the observer's own.
+    package var isWidened = false
+  }
+
+  /// What is left of values must be as good as this, in dB, or not much worse than with the whole range.
+  private static let (enough, tolerated) = (30.0, 10.0)
+  /// Whoever asks for a smaller percentile wants values clipped.
+  private static let guardedPercentile = 99.9
+
+  /// As ``range(_:percentile:type:)``, but the whole range where that of the observer destroys values: noise from
+  /// clipping is measured, and compared with that of coarser steps.
+  package func guardedRange(
+    _ histogram: ValueHistogram, percentile: Double, type: ActivationType
+  ) -> GuardedRange {
+    let own = range(histogram, percentile: percentile, type: type)
+    let whole = ValueRange(lower: histogram.lower, upper: histogram.upper)
+    func decibels(_ range: ValueRange) -> Double {
+      var signal = 0.0
+      histogram.forEachBin { value, count in signal += count * value * value }
+      return SignalToNoise(signal: signal, noise: Self.squaredError(histogram, range, type))
+        .finiteDecibels
+    }
+    let (kept, possible) = (decibels(own), decibels(whole))
+    let isWanted = self == .percentile && percentile < Self.guardedPercentile
+    guard !isWanted, kept < Self.enough, kept < possible - Self.tolerated else {
+      return GuardedRange(range: own, own: kept, whole: possible)
+    }
+    return GuardedRange(range: whole, own: kept, whole: possible, isWidened: true)
+  }
+
   private static func percentile(_ histogram: ValueHistogram, keeping share: Double) -> ValueRange {
     let width = Double(sign: .plus, exponent: histogram.exponent, significand: 1)
     // Either end gives up its part of what may be clipped, and 0 stays inside.

@@ -1,4 +1,3 @@
-import RealModule
 public import SwiftletCore
 public import SwiftletGraph
 
@@ -25,26 +24,27 @@ public struct Sensitivity: Sendable, Codable {
       case .none: ""
       case .unevenWeights: "--equalize"
       case .weights: "--rounding adaround, or --bits 8"
-      case .outlierChannels: "--smooth 0.5 behind LayerNormalization, else --equalize"
+      case .outlierChannels: "--smooth 0.5 for Gemm and MatMul, --equalize for Conv"
       case .clipping: "--observer minmax, or a higher --percentile"
       case .activations: "--keep this layer, or --qat-epochs 1"
       }
     }
   }
 
-  /// One layer that can be quantized. Ratios are in dB, signal to noise, at 200 at most.
+  /// One layer that can be quantized. Ratios are in dB, signal to noise, from −200 to 200; those of answers are −∞
+  /// (`null` in JSON) where the layer makes answers NaN or infinite that are finite without.
   public struct Layer: Sendable, Codable {
     public let layer: String
     public let op: String
     /// How many weights it has.
     public let weights: Int
     /// Of the weights, and of the layer's input, for themselves.
-    public let weightDecibels: Double
-    public let inputDecibels: Double
-    /// Of the model's answers with only this layer's weights, only its input, and both quantized.
-    public let answersByWeights: Double
-    public let answersByInput: Double
-    public let answers: Double
+    @FiniteOrNull public private(set) var weightDecibels: Double
+    @FiniteOrNull public private(set) var inputDecibels: Double
+    /// Of the worst of the model's outputs with only this layer's weights, only its input, and both quantized.
+    @FiniteOrNull public private(set) var answersByWeights: Double
+    @FiniteOrNull public private(set) var answersByInput: Double
+    @FiniteOrNull public private(set) var answers: Double
     /// Percent of the input's values that are clipped.
     public let clippedPercent: Double
     /// The largest magnitude of an input channel over the median channel's.
@@ -55,7 +55,7 @@ public struct Sensitivity: Sendable, Codable {
     public let mend: String
 
     /// ``answers`` as a ratio: power of the differences over that of the answers.
-    var noiseToSignal: Double { Double.pow(10, -answers / 10) }
+    var noiseToSignal: Double { SignalToNoise.noiseToSignal(answers) }
   }
 
   /// In the order of the model.
@@ -129,12 +129,12 @@ private struct Damage {
       signal += count * value * value
       noise += count * error * error
     }
-    var own = Agreement.Sums()
+    var own = SignalToNoise()
     own.add(layer.weights, weights.restored)
     let ranges = calibration.channels[layer.input]?.largest ?? []
     let outliers = Outliers(ranges)
     let clippedPercent = 100 * clipped / Double(max(1, histogram.count))
-    let inputDecibels = noise > 0 ? min(200, 10 * Double.log10(max(signal, 1e-300) / noise)) : 200
+    let inputDecibels = SignalToNoise(signal: signal, noise: noise).decibels
     let cause: Sensitivity.Cause =
       if byBoth >= Self.enough {
         .none

@@ -6,65 +6,146 @@ import SwiftletGraph
 /// Moves the range of activations' channels into the weights that multiply them.
 ///
 /// Encoders have a few channels that are far larger than the others, and one scale must hold them all.
-/// With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ where LayerNormalization makes it,
-/// in its own factors, and the weights of the layers behind are multiplied by sⱼ: the model computes
-/// the same.
+/// With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the layers behind are
+/// multiplied by sⱼ: the model computes the same. The division goes into the factors that make the value, of
+/// LayerNormalization or of a Mul and an Add with constants, where only such layers read it; else (a residual sum
+/// reads it too, or something else makes it) it is a Mul before the layers.
 ///
 /// - Source: Xiao et al. 2022, arXiv:2211.10438.
 struct SmoothQuant {
   /// α: how much of the activations' range moves, 0 to 1.
   let share: Double
 
-  /// The values that come out of a `LayerNormalization` and that only Gemm and MatMul layers read.
-  static func candidates(_ graph: Graph, _ plan: QuantizationPlan) -> [String] {
-    graph.nodes.compactMap { node in
-      guard node.opType == "LayerNormalization", let value = node.outputs.first,
-        !graph.outputs.contains(where: { $0.name == value }),
-        node.inputs[1...].allSatisfy({
-          graph.initializers[$0]?.dtype == .float32 && graph.consumers(of: $0).count == 1
-        })
-      else { return nil }
-      let readers = graph.consumers(of: value)
-      let areLayers = readers.allSatisfy { index in
-        plan.layers.contains {
-          $0.index == index && $0.node.opType != "Conv" && $0.input == value
-            && graph.consumers(of: $0.node.inputs[1]).count == 1
-        }
+  /// A Mul takes time in every run: it is for values whose largest channel is so many times the median one.
+  private static let worthwhile: Float = 6
+
+  /// A value that layers read, and how it can be smoothed.
+  struct Candidate {
+    let value: String
+    /// The Gemm and MatMul layers that read it.
+    let layers: [QuantizationPlan.Layer]
+    /// Constants of the nodes that make it, one number per channel each; `nil` if it takes a Mul.
+    let factors: [String]?
+  }
+
+  /// The values that Gemm and MatMul layers with weights of their own read.
+  static func candidates(_ graph: Graph, _ plan: QuantizationPlan) -> [Candidate] {
+    var readers: [String: [Int]] = [:]
+    var producers: [String: Int] = [:]
+    for (index, node) in graph.nodes.enumerated() {
+      for name in Set(node.reads) { readers[name, default: []].append(index) }
+      for name in node.outputs { producers[name] = index }
+    }
+    let outputs = Set(graph.outputs.map(\.name))
+    var found: OrderedDictionary<String, [QuantizationPlan.Layer]> = [:]
+    for layer in plan.layers
+    where layer.node.opType != "Conv" && readers[layer.node.inputs[1]]?.count == 1 {
+      found[layer.input, default: []].append(layer)
+    }
+    func isOwn(_ name: String) -> Bool {
+      graph.initializers[name]?.dtype == .float32 && readers[name]?.count == 1
+    }
+    return found.compactMap { value, layers in
+      let depth = layers[0].depth
+      guard layers.allSatisfy({ $0.depth == depth }) else { return nil }
+      let areAll = readers[value]?.count == layers.count && !outputs.contains(value)
+      var factors: [String]?
+      if areAll, let producer = producers[value] {
+        factors = makers(graph, producer, depth, readers, producers, outputs, isOwn)
       }
-      return readers.isEmpty || !areLayers ? nil : value
+      return Candidate(value: value, layers: layers, factors: factors)
+    }
+  }
+
+  /// The constants that scale the channels of what a node makes, if it has such.
+  private static func makers(
+    _ graph: Graph, _ index: Int, _ depth: Int, _ readers: [String: [Int]],
+    _ producers: [String: Int], _ outputs: Set<String>, _ isOwn: (String) -> Bool
+  ) -> [String]? {
+    let node = graph.nodes[index]
+    /// The constant of a sum or product of a value and one number per channel, and the value.
+    func parts(_ node: Node) -> (value: String, constant: String)? {
+      guard node.inputs.count == 2,
+        let constant = node.inputs.first(where: { name in
+          guard isOwn(name), let shape = graph.initializers[name]?.shape else { return false }
+          return shape.count == depth && shape.dimensions.last == depth
+        }), let value = node.inputs.first(where: { $0 != constant })
+      else { return nil }
+      return (value, constant)
+    }
+    switch node.opType {
+    case "LayerNormalization":
+      let constants = node.inputs[1...].filter { !$0.isEmpty }
+      return constants.allSatisfy(isOwn) ? Array(constants) : nil
+    case "Mul": return parts(node).map { [$0.constant] }
+    case "Add":
+      guard let sum = parts(node), let first = producers[sum.value],
+        graph.nodes[first].opType == "Mul", readers[sum.value]?.count == 1,
+        !outputs.contains(sum.value), let product = parts(graph.nodes[first])
+      else { return nil }
+      return [product.constant, sum.constant]
+    default: return nil
     }
   }
 
   /// - Parameter ranges: The largest magnitude of each channel of the candidates.
+  /// - Returns: The graph, and how many values were smoothed by factors that were there and by a Mul.
   func apply(
     to graph: Graph, _ plan: QuantizationPlan, ranges: [String: [Float]]
-  ) -> Graph {
+  ) -> (graph: Graph, folded: Int, inserted: Int) {
     var result = graph
-    for value in Self.candidates(graph, plan) {
-      guard let range = ranges[value], let position = graph.producer(of: value) else { continue }
-      let layers = plan.layers.filter { $0.input == value }
-      var largest = [Float](repeating: 0, count: range.count)
-      for layer in layers where layer.depth == range.count {
-        for position in 0..<layer.weights.count {
-          let channel = layer.axis == 0 ? position % layer.depth : position / layer.outputs
-          largest[channel] = max(largest[channel], abs(layer.weights.span[position]))
-        }
+    var (folded, products) = (0, OrderedDictionary<String, (Node, Set<Int>)>())
+    var names = FreshNames(graph)
+    for candidate in Self.candidates(graph, plan) {
+      guard let range = ranges[candidate.value], range.count == candidate.layers[0].depth else {
+        continue
       }
-      let factors = zip(range, largest).map { activation, weight -> Float in
-        guard activation > 0, weight > 0 else { return 1 }
-        let factor = Float.pow(activation, Float(share)) / Float.pow(weight, Float(1 - share))
-        return min(max(factor, 1e-4), 1e4)
+      let factors = factors(range, candidate.layers)
+      if let makers = candidate.factors {
+        for name in makers { result.scale(name, by: factors.map { 1 / $0 }) { $0 } }
+        folded += 1
+      } else {
+        guard Self.unevenness(range) > Self.worthwhile else { continue }
+        let constant = names.next("\(candidate.value).smoothing")
+        result.initializers[constant] = .float32(Tensor([factors.count], factors.map { 1 / $0 }))
+        let node = Node(
+          "Mul", name: names.next("\(candidate.value).smoothed.Mul"),
+          inputs: [candidate.value, constant], outputs: [names.next("\(candidate.value).smoothed")])
+        products[candidate.value] = (node, Set(candidate.layers.map(\.index)))
       }
-      for name in graph.nodes[position].inputs[1...] {
-        result.scale(name, by: factors.map { 1 / $0 }) { $0 }
-      }
-      for layer in layers {
+      for layer in candidate.layers {
         result.scale(layer.node.inputs[1], by: factors) {
           layer.axis == 0 ? $0 % layer.depth : $0 / layer.outputs
         }
       }
     }
-    return result
+    for (product, layers) in products.values {
+      for index in layers { result.nodes[index].inputs[0] = product.outputs[0] }
+    }
+    result.insert(products.mapValues(\.0))
+    return (result, folded, products.count)
+  }
+
+  private func factors(_ range: [Float], _ layers: [QuantizationPlan.Layer]) -> [Float] {
+    var largest = [Float](repeating: 0, count: range.count)
+    for layer in layers {
+      for position in 0..<layer.weights.count {
+        let channel = layer.axis == 0 ? position % layer.depth : position / layer.outputs
+        largest[channel] = max(largest[channel], abs(layer.weights.span[position]))
+      }
+    }
+    return zip(range, largest).map { activation, weight -> Float in
+      guard activation > 0, weight > 0 else { return 1 }
+      let factor = Float.pow(activation, Float(share)) / Float.pow(weight, Float(1 - share))
+      return min(max(factor, 1e-4), 1e4)
+    }
+  }
+
+  /// The largest channel over the median one.
+  private static func unevenness(_ range: [Float]) -> Float {
+    let sorted = range.sorted()
+    guard let largest = sorted.last, largest > 0 else { return 1 }
+    return largest / max(sorted[sorted.count / 2], .leastNormalMagnitude)
   }
 }
 
@@ -76,5 +157,16 @@ extension Graph {
     guard let tensor: Tensor<Float> = initializers[name]?.typed() else { return }
     initializers[name] = .float32(
       Tensor(tensor.shape, tensor.elements.enumerated().map { $1 * factors[channel($0)] }))
+  }
+
+  /// Puts nodes right behind those that make the values that they are given for; of inputs, first.
+  fileprivate mutating func insert(_ products: OrderedDictionary<String, Node>) {
+    let given = Set(inputs.map(\.name))
+    var result = products.filter { given.contains($0.key) }.map(\.value)
+    for node in nodes {
+      result.append(node)
+      result += node.outputs.compactMap { products[$0] }
+    }
+    nodes = result
   }
 }

@@ -1,3 +1,4 @@
+import Logging
 public import SwiftletCore
 import SwiftletFormats
 public import SwiftletGraph
@@ -15,6 +16,7 @@ public struct StaticQuantization: Sendable {
   private let settings: QuantizationSettings
   private let threads: ThreadPool
   private let progress: Progress.Handler?
+  private let log = Logger.swiftlet("compress")
 
   public init(
     settings: QuantizationSettings, threads: ThreadPool = .available,
@@ -43,15 +45,24 @@ public struct StaticQuantization: Sendable {
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
     var graph = prepared.graph
-    if let share = settings.smoothing { graph = try smoothed(graph, prepared.infos, share, source) }
+    var infos = prepared.infos
+    if let share = settings.smoothing { graph = try smoothed(graph, &infos, share, source) }
     if settings.equalizes {
-      graph = try CrossLayerEqualization().apply(to: graph, prepared.infos).graph
+      let (equalized, pairs) = try CrossLayerEqualization().apply(to: graph, infos)
+      graph = equalized
+      if pairs == 0 {
+        log.notice(
+          """
+          equalize changed nothing: no two layers follow each other with weights of their own and only \
+          what lets factors through between them
+          """)
+      }
     }
-    let plan = try QuantizationPlan(graph, prepared.infos, keeping: settings.unquantized)
+    let plan = try QuantizationPlan(graph, infos, keeping: settings.unquantized)
     try plan.requireLayers()
     let calibration = try calibrate(graph, plan, source)
     return QuantizationDraft(
-      graph: graph, infos: prepared.infos, plan: plan, calibration: calibration,
+      graph: graph, infos: infos, plan: plan, calibration: calibration,
       grids: activationGrids(plan, calibration))
   }
 
@@ -62,7 +73,7 @@ public struct StaticQuantization: Sendable {
     var calibration = try Calibration(
       graph, values: plan.values, channels: Dictionary(inputs) { first, _ in first })
     if let path = settings.calibrationState,
-      let stored = try Calibration.load(path, fitting: calibration)
+      let stored = try Calibration.load(path, fitting: calibration, source)
     {
       calibration = stored
     }
@@ -72,16 +83,33 @@ public struct StaticQuantization: Sendable {
   }
 
   /// The model with what SmoothQuant moves from activations to weights.
+  ///
+  /// - Parameter infos: Get those of values that are new.
   private func smoothed(
-    _ graph: Graph, _ infos: [String: TensorInfo], _ share: Double, _ source: CalibrationSource
+    _ graph: Graph, _ infos: inout [String: TensorInfo], _ share: Double,
+    _ source: CalibrationSource
   ) throws -> Graph {
     let plan = try QuantizationPlan(graph, infos, keeping: settings.unquantized)
-    let names = SmoothQuant.candidates(graph, plan)
+    let candidates = SmoothQuant.candidates(graph, plan)
+    let names = candidates.map(\.value)
+    guard !names.isEmpty else {
+      log.notice("smoothing changed nothing: no Gemm or MatMul has weights of its own")
+      return graph
+    }
     var calibration = try Calibration(
       graph, values: names, channels: Dictionary(uniqueKeysWithValues: names.map { ($0, true) }))
     try calibration.run(graph, source, threads: threads, progress: progress)
-    return SmoothQuant(share: share).apply(
+    let result = SmoothQuant(share: share).apply(
       to: graph, plan, ranges: calibration.channels.mapValues(\.largest))
+    for node in result.graph.nodes where infos[node.outputs[0]] == nil {
+      infos[node.outputs[0]] = infos[node.inputs[0]]
+    }
+    if result.folded + result.inserted == 0 {
+      log.notice("smoothing changed nothing: no Gemm or MatMul reads channels that are far apart")
+    } else if result.inserted > 0 {
+      log.notice("smoothing put a Mul before the layers that read \(result.inserted) values")
+    }
+    return result.graph
   }
 
   private func corrected(
@@ -102,14 +130,28 @@ public struct StaticQuantization: Sendable {
       merged[plan.representative(of: value), default: ValueHistogram()]
         .merge(calibration.values[value]!)
     }
-    let grids = merged.mapValues {
-      ActivationGrid(
-        settings.observer.range($0, percentile: settings.percentile, type: settings.activations),
-        settings.activations, isPowerOfTwo: settings.powerOfTwo)
+    let ranges = merged.mapValues {
+      settings.observer.guardedRange(
+        $0, percentile: settings.percentile, type: settings.activations)
+    }
+    let widened = plan.values.filter { ranges[plan.representative(of: $0)]!.isWidened }
+    if let first = widened.first {
+      let lost = ranges[plan.representative(of: first)]!
+      log.notice(
+        """
+        \(settings.observer.rawValue) would clip too much of \(widened.count) of \(plan.values.count) values, \
+        which have their whole range (minmax): '\(first)' would keep \(rounded(lost.own)) dB instead of \
+        \(rounded(lost.whole))
+        """)
+    }
+    let grids = ranges.mapValues {
+      ActivationGrid($0.range, settings.activations, isPowerOfTwo: settings.powerOfTwo)
     }
     return Dictionary(
       uniqueKeysWithValues: plan.values.map { ($0, grids[plan.representative(of: $0)]!) })
   }
+
+  private func rounded(_ decibels: Double) -> Double { (decibels * 10).rounded() / 10 }
 }
 
 /// A graph that is about to be quantized.
@@ -131,6 +173,10 @@ struct QuantizationDraft {
     var writer = QDQWriter(graph)
     for value in plan.values { writer.quantize(value, grids[value]!) }
     var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    let known = Set((plan.layers.map(\.node) + plan.refusals.map(\.node)).map(\.reportName))
+    reports += WeightStorage.kept(
+      in: graph, besides: known,
+      "its weights stay floats in static quantization; --weight-only or --dynamic shrinks them")
     for layer in plan.layers {
       let (codes, bias) = try weights(layer)
       let input = grids[layer.input]!
@@ -144,43 +190,5 @@ struct QuantizationDraft {
             + "\(input.lowest * input.scale)…\(input.highest * input.scale)\(remark)"))
     }
     return (writer.result(), reports)
-  }
-}
-
-/// A graph made ready for quantization: simplified, in an operator set that can express it, with the
-/// types and shapes of its values for a sample.
-struct QuantizationInput {
-  let graph: Graph
-  let infos: [String: TensorInfo]
-
-  init(_ original: Graph, opset: Int, _ source: CalibrationSource, _ threads: ThreadPool) throws {
-    guard !original.nodes.contains(where: { $0.opType == "QuantizeLinear" }) else {
-      throw SwiftletError(
-        .unsupported, "the model is quantized already", mend: "start from the fp32 model")
-    }
-    let simple = try original.simplifiedForFile()
-    var infos: [String: TensorInfo] = [:]
-    func observe(_ name: String, _ value: AnyTensor) {
-      infos[name] = TensorInfo(value.dtype, value.shape)
-    }
-    let inputs = try source.sample()
-    for (name, value) in inputs { observe(name, value) }
-    _ = try Plan(simple).run(inputs, ExecutionContext(pool: threads)) { observe($0, $1) }
-    self.infos = infos
-    // Scales per channel need operator set 13, 4 bits and groups need 21.
-    graph = try simple.upgraded(
-      toOpset: opset, ranks: infos.mapValues { $0.shape.rank })
-  }
-}
-
-extension Graph {
-  /// The graph with fewer nodes, but no larger as a file: constants that are large once computed stay
-  /// to be computed.
-  fileprivate func simplifiedForFile() throws -> Graph {
-    let (plain, simple) = (removingIdentities(), simplified())
-    let (before, after) = (
-      try ONNXFile.serialized(plain).count, try ONNXFile.serialized(simple).count
-    )
-    return after <= before + before / 20 ? simple : plain.foldingBatchNormalization()
   }
 }

@@ -1,3 +1,4 @@
+import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 
@@ -20,17 +21,16 @@ public struct WeightQuantization: Sendable {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// - Throws: `unsupported` if the graph has no layer to quantize, or is quantized already.
+  /// - Throws: `unsupported` if the graph has no weights to quantize, or is quantized already.
   public func apply(
-    to graph: Graph, _ source: CalibrationSource
+    to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let prepared = try QuantizationInput(
-      graph, opset: groupSize > 0 || settings.bits == 4 ? 21 : 13, source, threads)
+    let opset = max(settings.opset, groupSize > 0 ? 21 : 13)
+    let prepared = try QuantizationInput(graph, opset: opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    try plan.requireLayers()
     let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
-    var writer = QDQWriter(prepared.graph)
-    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
+    var reports: [LayerReport] = []
     for layer in plan.layers {
       let layout = layout(layer)
       let weights = try rounder.quantized(layer, layout)
@@ -38,10 +38,19 @@ public struct WeightQuantization: Sendable {
       reports.append(
         LayerReport(
           layer.node, .quantize, changed: true,
-          "int\(settings.bits) weights, "
+          "int\(settings.bits(of: layer.node)) weights, "
             + (layout.blockSize.map { "groups of \($0)" } ?? "a scale per channel")))
     }
-    return (writer.result(), reports)
+    var storage = WeightStorage(settings)
+    let stored = storage.apply(
+      to: writer.result(), stored: writer.stored,
+      excluding: Set(plan.layers.map { $0.node.outputs[0] }))
+    let known = Set(storage.reports.map(\.layer))
+    let refusals = plan.refusals.filter { !known.contains($0.node.reportName) }
+      .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+    reports = refusals + reports + storage.reports
+    try plan.requireLayers(orAny: storage.reports)
+    return (settings.plainWeights ? stored.restoringPlainly() : stored, reports)
   }
 
   private var groupSize: Int { settings.groupSize ?? (settings.bits == 4 ? 32 : 0) }
@@ -55,5 +64,44 @@ public struct WeightQuantization: Sendable {
       return WeightLayout(layer.weights.shape, axis: layer.axis)
     }
     return WeightLayout(layer.weights.shape, axis: inputs, blockSize: groupSize)
+  }
+}
+
+extension Graph {
+  /// The graph with a `Cast` and a `Mul` in place of each `DequantizeLinear` of constants with a scale per channel,
+  /// in the graphs among the attributes too.
+  fileprivate func restoringPlainly() -> Graph {
+    var result = self
+    var names = FreshNames(self)
+    result.nodes = []
+    for var node in nodes {
+      for (key, attribute) in node.attributes {
+        if case .graph(let inner) = attribute {
+          node.attributes[key] = .graph(inner.restoringPlainly())
+        }
+      }
+      guard node.opType == "DequantizeLinear", let codes = initializers[node.inputs[0]],
+        case .float32(let scales)? = initializers[node.inputs[1]],
+        let axis = try? node.int("axis", default: 1)
+      else {
+        result.nodes.append(node)
+        continue
+      }
+      var shape = Array(repeating: 1, count: codes.shape.rank)
+      shape[axis] = scales.count
+      let factors = names.next("\(node.inputs[1]).plain")
+      result.initializers[factors] = .float32(scales.reshaped(to: Shape(shape)))
+      let wide = names.next("\(node.outputs[0]).codes")
+      result.nodes += [
+        Node(
+          "Cast", name: names.next("\(node.name).Cast"), inputs: [node.inputs[0]], outputs: [wide],
+          attributes: ["to": .int(1)]),
+        Node(
+          "Mul", name: names.next("\(node.name).Mul"), inputs: [wide, factors],
+          outputs: node.outputs),
+      ]
+    }
+    result.removeUnusedInitializers()
+    return result
   }
 }

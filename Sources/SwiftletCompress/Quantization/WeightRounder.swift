@@ -2,35 +2,67 @@ import SwiftletCore
 import SwiftletGraph
 
 /// Turns the weights of layers into integers, in the way that the settings ask for.
-struct WeightRounder {
+final class WeightRounder {
   private let settings: QuantizationSettings
-  /// Second moments of the layers' inputs, by layer position, where the way needs them.
-  private let moments: [Int: InputMoments]
+  private let threads: ThreadPool
+  /// Second moments of the inputs of all layers with the same weights, where the way needs them.
+  private let moments: [Key: Moments]
+  /// What has been rounded already: layers that share weights share their codes.
+  private var rounded: [Key: QuantizedWeights] = [:]
 
-  /// - Throws: `numerical` if the samples give values that are not finite.
+  /// Weights, and what they are to become.
+  struct Key: Hashable {
+    let weights: String
+    let axis, bits: Int
+    let blockSize: Int?
+
+    init(_ layer: QuantizationPlan.Layer, _ settings: QuantizationSettings, _ blockSize: Int? = nil)
+    {
+      (weights, axis) = (layer.node.inputs[1], layer.axis)
+      (bits, self.blockSize) = (settings.bits(of: layer.node), blockSize)
+    }
+  }
+
+  /// - Throws: `badInput` without samples, if they are needed; `numerical` if these give values that are not finite.
   init(
     _ settings: QuantizationSettings, _ graph: Graph, _ plan: QuantizationPlan,
-    _ source: CalibrationSource, _ threads: ThreadPool, _ progress: Progress.Handler?
+    _ source: CalibrationSource?, _ threads: ThreadPool, _ progress: Progress.Handler?
   ) throws {
-    self.settings = settings
-    moments =
-      settings.rounding == .nearest
-      ? [:] : try InputMoments.collect(graph, plan.layers, source, threads, progress)
+    (self.settings, self.threads) = (settings, threads)
+    guard settings.rounding != .nearest else {
+      moments = [:]
+      return
+    }
+    moments = try InputMoments.collect(
+      graph, plan.layers, source.required, threads, progress
+    ) { Key($0, settings) }
   }
 
   func quantized(
     _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
+    let key = Key(layer, settings, layout.blockSize)
+    if let known = rounded[key] { return known }
+    let made = try round(layer, layout)
+    rounded[key] = made
+    return made
+  }
+
+  private func round(
+    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
+  ) throws -> QuantizedWeights {
     let (grid, weights) = (WeightGrid(settings, layer.node), layer.weights)
     let scales = grid.chosenScales(weights, layout)
-    guard let moments = moments[layer.index] else {
+    guard let moments = moments[Key(layer, settings)] else {
       return grid.rounded(weights, layout, scales: scales)
     }
     switch settings.rounding {
     case .nearest: return grid.rounded(weights, layout, scales: scales)
     case .adaround:
       return AdaRound(grid: grid).quantized(layer, layout, scales: scales, moments)
-    case .gptq: return try GPTQ(grid: grid).quantized(layer, layout, scales: scales, moments)
+    case .gptq:
+      return try GPTQ(grid: grid, threads: threads).quantized(
+        layer, layout, scales: scales, moments)
     }
   }
 }

@@ -10,6 +10,9 @@ final class ElementSource {
   private let folder: String?
   /// Files beside the model that were opened, by the names that tensors give.
   private var files: [String: MappedFile] = [:]
+  /// Bytes of the files beside the model that have been opened.
+  var externalBytes: Int { files.values.reduce(0) { $0 + $1.count } }
+
   /// Bytes of all tensors so far: several may have the same bytes of a file.
   private var total = 0
 
@@ -75,6 +78,11 @@ final class ElementSource {
       throw SwiftletError(.badInput, "the elements are not in the field of their type")
     }
     return (model, Int(proto.elementsStart)..<Int(proto.elementsEnd))
+  }
+
+  /// Opens the file beside the model that holds a tensor, if there is one.
+  func open(_ proto: ONNX_TensorProto) throws {
+    if proto.dataLocation == .external { _ = try external(proto) }
   }
 
   /// The place in another file that a tensor names.

@@ -23,12 +23,32 @@ public enum ONNXFile {
     return try locating(path) { try parse(MappedFile(path, limit: limit), folder: folder) }
   }
 
+  /// Bytes of a model's file, and of the files beside it that hold its tensors.
+  ///
+  /// - Throws: As ``read(_:)``.
+  public static func byteCount(_ path: String) throws -> Int {
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    return try locating(path) {
+      let file = try MappedFile(path, limit: limit)
+      let elements = ElementSource(file, folder: folder)
+      try message(file).graph.initializer.forEach(elements.open)
+      return file.count + elements.externalBytes
+    }
+  }
+
   /// Reads a model from the bytes of a file.
   public static func parse(_ bytes: [UInt8]) throws -> Graph {
     try parse(MappedFile(bytes), folder: nil)
   }
 
   private static func parse(_ file: MappedFile, folder: String?) throws -> Graph {
+    let model = try message(file)
+    guard model.hasGraph else { throw SwiftletError(.badInput, "this ONNX model has no graph") }
+    return try ONNXReader(elements: ElementSource(file, folder: folder), model).model(model)
+  }
+
+  /// The model without the elements of its tensors.
+  private static func message(_ file: MappedFile) throws -> ONNX_ModelProto {
     let skeleton = try file.withBytes(in: 0..<file.count) { try ONNXSkeleton($0).bytes }
     var options = BinaryDecodingOptions()
     // Room for what is in tensors and values.
@@ -36,8 +56,7 @@ public enum ONNXFile {
     guard let model = try? ONNX_ModelProto(serializedBytes: skeleton, options: options) else {
       throw damaged
     }
-    guard model.hasGraph else { throw SwiftletError(.badInput, "this ONNX model has no graph") }
-    return try ONNXReader(elements: ElementSource(file, folder: folder), model).model(model)
+    return model
   }
 
   static var damaged: SwiftletError {

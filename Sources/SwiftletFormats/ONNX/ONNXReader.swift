@@ -89,6 +89,7 @@ struct ONNXReader {
     if rest != ONNX_GraphProto() { model.graph = rest } else { model.clearGraph() }
     let halves = Self.halfTypes(proto)
     graph.nodes = try proto.node.map { try node(Self.naming($0, halves), opset: opset) }
+    graph.halves = Self.storedHalves(proto, isInner: isInner)
     func info(_ proto: ONNX_ValueInfoProto) throws -> ValueInfo {
       guard isInner, proto.type.value == nil else { return try ValueInfo(proto) }
       return try ValueInfo(untyped: proto)
@@ -132,6 +133,22 @@ struct ONNXReader {
     let tensors = proto.initializer.map { ($0.name, Int($0.dataType)) }
     let values = (proto.input + proto.valueInfo).map { ($0.name, Int($0.type.tensorType.elemType)) }
     let halves = (tensors + values).filter { $0.1 == 10 || $0.1 == 16 }
+    return Dictionary(halves, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The ONNX types of constants that are 16-bit floats, by name, and of a whole model's inputs and outputs: what
+  /// goes in and out of an inner graph is whatever the graph around it has.
+  private static func storedHalves(_ proto: ONNX_GraphProto, isInner: Bool) -> [String: Int] {
+    var types = proto.initializer.map { ($0.name, Int($0.dataType)) }
+    for node in proto.node where node.opType == "Constant" && node.output.count == 1 {
+      types += node.attribute.filter { $0.name == "value" }.map {
+        (node.output[0], Int($0.t.dataType))
+      }
+    }
+    if !isInner {
+      types += (proto.input + proto.output).map { ($0.name, Int($0.type.tensorType.elemType)) }
+    }
+    let halves = types.filter { $0.1 == 10 || $0.1 == 16 }
     return Dictionary(halves, uniquingKeysWith: { first, _ in first })
   }
 
@@ -278,7 +295,7 @@ extension ValueInfo {
       }
     }
     self.init(proto.name, dtype, dimensions)
-    hasShape = type.hasShape
+    isShaped = type.hasShape
     var rest = proto
     rest.clearName()
     rest.type.tensorType.clearElemType()

@@ -34,21 +34,30 @@ final class ONNXWriter {
     return model
   }
 
-  private func complete(_ rest: ONNX_GraphProto, _ graph: Graph) throws -> ONNX_GraphProto {
+  private func complete(_ rest: ONNX_GraphProto, _ given: Graph) throws -> ONNX_GraphProto {
     var proto = rest
-    proto.name = graph.name
-    let halves = HalfValues(graph)
+    proto.name = given.name
+    let halves = HalfValues(given)
+    let graph = halves.graph
     proto.node = try graph.nodes.map { try node($0, halves) }
     let notes = Dictionary(rest.initializer.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
     proto.initializer = graph.initializers.map { name, value in
       let rest = notes[name] ?? ONNX_TensorProto()
       guard let halves = halves.stored(name, value) else { return tensor(name, value, rest) }
-      return tensor(name, halves, rest, as: .bfloat16)
+      return tensor(name, halves.bits, rest, as: halves.type)
     }
-    proto.input = try graph.inputs.map(ONNX_ValueInfoProto.init)
-    proto.output = try graph.outputs.map(ONNX_ValueInfoProto.init)
+    func info(_ info: ValueInfo) throws -> ONNX_ValueInfoProto {
+      var proto = try ONNX_ValueInfoProto(info)
+      if let type = halves.types[info.name] { proto.type.tensorType.elemType = Int32(type) }
+      return proto
+    }
+    proto.input = try graph.inputs.map(info)
+    proto.output = try graph.outputs.map(info)
     let values = Set(graph.nodes.flatMap(\.outputs))
-    proto.valueInfo.removeAll { !values.contains($0.name) }
+    // What the file called floats of 16 bits computes in fp32 now.
+    proto.valueInfo.removeAll {
+      !values.contains($0.name) || [10, 16].contains($0.type.tensorType.elemType)
+    }
     return proto
   }
 
@@ -63,12 +72,19 @@ final class ONNXWriter {
     proto.output = node.outputs
     var attributes = node.attributes
     // Values of 16-bit floats are fp32 in a graph, and so in what is written of it.
-    for name in ["to", "output_dtype"] where !halves.keepsRounding(node) {
+    for name in ["to", "output_dtype", "dtype"] where !halves.keepsRounding(node) {
       if case .int(10) = attributes[name] { attributes[name] = .int(1) }
       if case .int(16) = attributes[name] { attributes[name] = .int(1) }
     }
     proto.attribute = try attributes.sorted { $0.key < $1.key }.map { name, value in
-      try attribute(name, value, notes[name] ?? ONNX_AttributeProto())
+      let rest = notes[name] ?? ONNX_AttributeProto()
+      guard node.opType == "Constant", name == "value", case .tensor(let constant) = value,
+        let halves = halves.stored(node.outputs[0], constant)
+      else { return try attribute(name, value, rest) }
+      var proto = rest
+      (proto.name, proto.type) = (name, .tensor)
+      proto.t = tensor("", halves.bits, ONNX_TensorProto(), as: halves.type)
+      return proto
     }
     return proto
   }
@@ -130,7 +146,7 @@ extension ONNX_ValueInfoProto {
     guard info.isTyped else { return }
     type.tensorType.elemType = Int32(info.dtype.onnx)
     // A file may leave out even how many axes there are.
-    if !info.hasShape && info.dimensions.isEmpty { return }
+    if !info.isShaped && info.dimensions.isEmpty { return }
     let notes = type.tensorType.shape.dim
     type.tensorType.shape.dim = info.dimensions.enumerated().map { index, dimension in
       var proto = index < notes.count ? notes[index] : ONNX_TensorShapeProto.Dimension()

@@ -7,13 +7,24 @@ extension Graph {
   ///
   /// Weights of a layer whose input is quantized stay integers: int8 around 0, whatever the model
   /// stores them as, so that they can be multiplied as they are. All others become fp32: a layer with
-  /// an fp32 input computes in fp32, and would restore its weights in every run.
+  /// an fp32 input computes in fp32, and would restore its weights in every run. So would graphs among
+  /// the attributes of nodes, in every one of their steps.
   public func restoringWeights() -> Graph {
     var result = self
     result.nodes = []
     let outputs = Set(outputs.map(\.name))
     let uses = StoredUses(self)
-    for node in nodes {
+    let scaled = scaledCodes(outputs)
+    for var node in nodes {
+      for (key, attribute) in node.attributes {
+        if case .graph(let inner) = attribute {
+          node.attributes[key] = .graph(inner.restoringWeights())
+        }
+      }
+      if let product = scaled[node.outputs.first ?? ""] {
+        if let values = product { result.initializers[node.outputs[0]] = .float32(values) }
+        continue
+      }
       guard node.opType == "DequantizeLinear", !outputs.contains(node.outputs[0]),
         let stored = StoredWeights(node, self)
       else {
@@ -31,6 +42,39 @@ extension Graph {
       }
     }
     if result.nodes != nodes { result.removeUnusedInitializers() }
+    return result
+  }
+}
+
+extension Graph {
+  /// Products of constant 8-bit codes, cast to fp32, and constant scales: weights that are restored without a
+  /// `DequantizeLinear`. By the outputs of the nodes that make them, the products themselves by the last of these.
+  private func scaledCodes(_ outputs: Set<String>) -> [String: Tensor<Float>?] {
+    var casts: [String: String] = [:]
+    for node in nodes where node.opType == "Cast" && node.attributes["to"] == .int(1) {
+      guard [.int8, .uint8].contains(initializers[node.inputs[0]]?.dtype) else { continue }
+      casts[node.outputs[0]] = node.inputs[0]
+    }
+    guard !casts.isEmpty else { return [:] }
+    var readers: [String: Int] = [:]
+    for node in nodes {
+      for name in node.reads where casts[name] != nil { readers[name, default: 0] += 1 }
+    }
+    var result: [String: Tensor<Float>?] = [:]
+    for node in nodes where node.opType == "Mul" && !outputs.contains(node.outputs[0]) {
+      guard let wide = node.inputs.first(where: { casts[$0] != nil }), readers[wide] == 1,
+        !outputs.contains(wide), let scale = node.inputs.first(where: { $0 != wide }),
+        case .float32? = initializers[scale],
+        let codes = initializers[casts[wide]!]?.converted(to: .float32),
+        let op = try? OperatorRegistry.make(node, opset: opset)
+      else { continue }
+      var operands: [AnyTensor?] = node.inputs.map { $0 == wide ? codes : initializers[$0] }
+      guard (try? op.infer(operands.map { $0.map(TensorInfo.init) }))?.first?.shape == codes.shape,
+        case .float32(let product)? = try? op.forward(&operands, ExecutionContext()).first
+      else { continue }
+      result[wide] = .some(nil)
+      result[node.outputs[0]] = product
+    }
     return result
   }
 }

@@ -1,0 +1,43 @@
+import Swiftlet
+
+extension Agreement {
+  /// What a person reads about answers: the worst output first, and each by itself if there are several.
+  func text(_ samples: String) -> String {
+    var lines: [String]
+    if outputs.count == 1 {
+      lines = ["answers: \(outputs[0].text) \(samples)"]
+    } else {
+      let all = decibels.isFinite ? "\(fixed(decibels, 1)) dB at worst" : "not finite"
+      lines = ["answers: \(all), \(samples)"]
+      lines += outputs.map { "  \($0.name): \($0.text)" }
+    }
+    if let brokenBy { lines.append("  first made by \(brokenBy)") }
+    return lines.joined(separator: "\n")
+  }
+}
+
+extension Agreement.Output {
+  fileprivate var text: String {
+    guard elements > 0 else {
+      return reshaped > 0 ? "other shapes than the original's, not compared," : "no elements"
+    }
+    var parts: [String] = []
+    if let equal {
+      parts.append("\(fixed(equal * 100, 2)) % of the elements are equal")
+    } else if broken > 0 {
+      parts.append("NaN or infinite in \(broken) of \(elements - undefined) elements that were finite")
+      if finiteDecibels.isFinite { parts.append("the others \(fixed(finiteDecibels, 1)) dB") }
+    } else if undefined == elements {
+      parts.append("NaN or infinite in the original, nothing to compare")
+    } else {
+      parts.append("\(fixed(decibels, 1)) dB")
+    }
+    if undefined > 0 && undefined < elements {
+      parts.append(
+        "without \(undefined) of \(elements) elements that are NaN or infinite in the original")
+    }
+    if reshaped > 0 { parts.append("without \(reshaped) runs whose results have other shapes") }
+    if let top1 { parts.append("the same first choice in \(fixed(top1 * 100, 2)) %") }
+    return parts.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Swiftlet
+
+/// How samples reach a model, and which of its answers count.
+struct SampleOptions: ParsableArguments {
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "An input that is the same for all samples: a size, a rate, a state. An npy file, a number for all elements, or numbers separated by commas; may be repeated.",
+      valueName: "input=file|value"))
+  var fixed: [FixedArgument] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "An output that the model is judged by; may be repeated. Default: all of them; with labels, the first one that can hold scores.",
+      valueName: "output"))
+  var judgedOutput: [String] = []
+
+  /// - Throws: `badInput` naming a file that cannot be read, or an input that is given twice.
+  func fixedInputs() throws -> [String: FixedInput] {
+    var inputs: [String: FixedInput] = [:]
+    for argument in fixed {
+      guard inputs.updateValue(try argument.input(), forKey: argument.name) == nil else {
+        throw SwiftletError(.badInput, "input '\(argument.name)' is fixed twice", at: "--fixed")
+      }
+    }
+    return inputs
+  }
+}
+
+/// `rate=16000`, `size=640,480` or `state=zeros.npy`.
+struct FixedArgument: ExpressibleByArgument {
+  let name: String
+  private let value: String
+
+  init?(argument: String) {
+    guard let equals = argument.lastIndex(of: "="), equals > argument.startIndex else { return nil }
+    name = String(argument[..<equals])
+    value = String(argument[argument.index(after: equals)...])
+    if value.isEmpty { return nil }
+  }
+
+  func input() throws -> FixedInput {
+    let parts = value.split(separator: ",", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Double($0) }
+    if numbers.count == parts.count { return .numbers(numbers) }
+    return .array(try NPY.read(value))
+  }
+}

@@ -1,0 +1,66 @@
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+
+/// A graph made ready for quantization: simplified, in an operator set that can express it, with the
+/// types and shapes of its values for a sample.
+struct QuantizationInput {
+  let graph: Graph
+  /// Without samples, as far as they follow from the model.
+  let infos: [String: TensorInfo]
+
+  /// Operators that only quantized models have.
+  private static let operators: Set<String> = [
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
+    "QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "MatMulNBits", "MatMulIntegerToFloat",
+    "DynamicQuantizeMatMul", "DynamicQuantizeLSTM",
+  ]
+
+  /// - Throws: `unsupported` if the graph is quantized already, or cannot be written in the operator set.
+  init(_ original: Graph, opset: Int, _ source: CalibrationSource?, _ threads: ThreadPool) throws {
+    if let node = Self.quantized(in: original) {
+      throw SwiftletError(
+        .unsupported, "the model is quantized already: it has \(node.label)",
+        mend: "start from the fp32 model")
+    }
+    let simple = try original.simplifiedForFile()
+    var infos: [String: TensorInfo] = [:]
+    if let source {
+      func observe(_ name: String, _ value: AnyTensor) {
+        infos[name] = TensorInfo(value.dtype, value.shape)
+      }
+      let inputs = try source.sample()
+      for (name, value) in inputs { observe(name, value) }
+      _ = try Plan(simple).run(inputs, ExecutionContext(pool: threads)) { observe($0, $1) }
+    } else {
+      let plan = try Plan(simple)
+      infos = (try? plan.infer(plan.inputShapes(batch: 1))) ?? [:]
+    }
+    self.infos = infos
+    // Scales per channel need operator set 13, 4 bits and groups need 21.
+    graph = try simple.upgraded(
+      toOpset: opset, ranks: infos.mapValues { $0.shape.rank })
+  }
+
+  private static func quantized(in graph: Graph) -> Node? {
+    for node in graph.nodes {
+      if operators.contains(node.opType) || node.opType.hasPrefix("QLinear") { return node }
+      for case .graph(let inner) in node.attributes.values {
+        if let found = quantized(in: inner) { return found }
+      }
+    }
+    return nil
+  }
+}
+
+extension Graph {
+  /// The graph with fewer nodes, but no larger as a file: constants that are large once computed stay
+  /// to be computed.
+  fileprivate func simplifiedForFile() throws -> Graph {
+    let (plain, simple) = (removingIdentities(), simplified())
+    let (before, after) = (
+      try ONNXFile.serialized(plain).count, try ONNXFile.serialized(simple).count
+    )
+    return after <= before + before / 20 ? simple : plain.foldingBatchNormalization()
+  }
+}

@@ -1,0 +1,190 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// Arrays for all inputs of a model, cut into samples.
+struct SampleArrays: Sendable {
+  /// By input name, of the inputs' types.
+  private let arrays: [String: AnyTensor]
+  private let places: [String: SampleLayout.Place]
+  /// Inputs that are filled with one number, in the shape that a batch has.
+  private let filled: [ValueInfo]
+  private let numbers: [String: Double]
+  private let symbol: String?
+  let count: Int
+  /// As ``SampleLayout/batch``.
+  let batch: Int?
+  /// Elements of one sample, of all inputs together.
+  let elements: Int
+
+  /// - Throws: `badInput` for an array that is missing or does not fit, or different numbers of samples.
+  init(
+    _ given: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput]
+  ) throws {
+    let inputs = graph.dataInputs
+    for name in fixed.keys.sorted() where !inputs.contains(where: { $0.name == name }) {
+      throw SwiftletError(
+        .badInput, "the model has no input '\(name)' to fix",
+        mend: "its inputs are " + inputs.map(\.name).joined(separator: ", "))
+    }
+    symbol = OpenExtents.batchSymbol(inputs)
+    var (arrays, numbers, filled): ([String: AnyTensor], [String: Double], [ValueInfo]) = (
+      [:], [:], []
+    )
+    var sampled: [ValueInfo] = []
+    for input in inputs {
+      switch fixed[input.name] {
+      case .array(let array)?: arrays[input.name] = try Self.constant(array, input)
+      case .numbers(let values)?:
+        if values.count == 1, !input.dimensions.allSatisfy(\.isFixed) {
+          numbers[input.name] = values[0]
+          filled.append(input)
+        } else {
+          arrays[input.name] = try Self.constant(values, input)
+        }
+      case nil:
+        guard let array = given[input.name] else {
+          throw SwiftletError(
+            .badInput, "there is no array '\(input.name)'",
+            mend: "name the arrays after the model's inputs, or give --fixed \(input.name)=VALUE")
+        }
+        arrays[input.name] = try array.fitting(input).withoutRepetition(input)
+        sampled.append(input)
+      }
+    }
+    let layout = try SampleLayout(arrays, sampled)
+    (self.arrays, self.numbers, self.filled) = (arrays, numbers, filled)
+    places = Dictionary(uniqueKeysWithValues: layout.places.map { ($0.key, $0.value) })
+    (count, batch) = (layout.count, layout.batch)
+    var elements = 0
+    for input in sampled where layout.places[input.name] != .constant {
+      elements += arrays[input.name]!.shape.count / max(1, layout.count)
+    }
+    self.elements = elements
+    for input in filled { _ = try shape(of: input, samples: 1) }
+  }
+
+  /// - Throws: `badInput` if the array is not what the input takes.
+  private static func constant(_ array: AnyTensor, _ input: ValueInfo) throws -> AnyTensor {
+    let array = try array.fitting(input)
+    guard input.accepts(array.shape) else {
+      throw SwiftletError(
+        .badInput,
+        "the fixed array '\(input.name)' is \(array.shape); the model takes \(input.shapeDescription)"
+      )
+    }
+    return array
+  }
+
+  /// One number everywhere, or one for each element.
+  private static func constant(_ numbers: [Double], _ input: ValueInfo) throws -> AnyTensor {
+    var dimensions = input.dimensions
+    let open = dimensions.indices.filter { !dimensions[$0].isFixed }
+    // A list says how long its only open axis is.
+    if open.count == 1, dimensions.count == 1 { dimensions[0] = .fixed(numbers.count) }
+    let shape = try ValueInfo(input.name, .float64, dimensions).shape(batch: 1)
+    guard numbers.count == 1 || shape.count == numbers.count else {
+      throw SwiftletError(
+        .badInput,
+        "\(numbers.count) numbers are fixed for '\(input.name)', which takes \(input.shapeDescription)",
+        mend: "give one number for all, or as many as there are")
+    }
+    let values = numbers.count == 1 ? Array(repeating: numbers[0], count: shape.count) : numbers
+    return try AnyTensor.float64(Tensor(shape, values)).fitting(input)
+  }
+
+  private func shape(of input: ValueInfo, samples: Int) throws -> Shape {
+    for case .symbolic(let name) in input.dimensions where name != symbol {
+      throw SwiftletError(
+        .badInput,
+        "'\(input.name)' is \(input.shapeDescription): one number does not say how large",
+        mend: "give --fixed \(input.name)=FILE.npy")
+    }
+    return try input.shape(batch: samples)
+  }
+
+  /// The inputs for some samples.
+  ///
+  /// - Precondition: One sample, if an array has ``SampleLayout/Place/each``.
+  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] {
+    var result = arrays
+    for (name, place) in places {
+      switch place {
+      case .along(let axis): result[name] = arrays[name]!.indices(samples, along: axis)
+      case .each: result[name] = arrays[name]!.element(samples.lowerBound)
+      case .constant: break
+      }
+    }
+    for input in filled {
+      let shape = try shape(of: input, samples: samples.count)
+      result[input.name] = try AnyTensor.float64(
+        Tensor(shape, repeating: numbers[input.name]!)
+      ).fitting(input)
+    }
+    return result
+  }
+}
+
+extension Dimension {
+  fileprivate var isFixed: Bool { if case .fixed = self { true } else { false } }
+}
+
+extension AnyTensor {
+  /// The array in the element type of an input, where that holds its numbers: whole numbers as floats and the
+  /// other way, and fp64 rounded to fp32.
+  ///
+  /// - Throws: `badInput` if numbers would change.
+  fileprivate func fitting(_ input: ValueInfo) throws -> AnyTensor {
+    let target = input.dtype
+    if dtype == target { return self }
+    let fitting = converted(to: target)
+    let isKept: Bool =
+      switch (self, fitting) {
+      case (.float64(let wide), .float32(let narrow)):
+        zip(wide.elements, narrow.elements).allSatisfy { $1.isFinite || !$0.isFinite }
+      case (.bool, _), (_, .bool): false
+      default: fitting.converted(to: dtype).holdsSameNumbers(as: self)
+      }
+    guard isKept else {
+      throw SwiftletError(
+        .badInput,
+        "array '\(input.name)' is \(dtype), with elements that no \(target) is; the model takes \(target)",
+        mend: "convert it first, as NumPy does with array.astype('\(target)')")
+    }
+    return fitting
+  }
+
+  /// Whether all elements are equal, or NaN in both.
+  private func holdsSameNumbers(as other: AnyTensor) -> Bool {
+    guard case .float32(let a) = self, case .float32(let b) = other else { return self == other }
+    return zip(a.elements, b.elements).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }
+  }
+
+  /// A view of a range of indices of one axis.
+  fileprivate func indices(_ range: Range<Int>, along axis: Int) -> AnyTensor {
+    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      let part = typed(as: Element.self)!.slice(axis: axis, range: range)
+      // Slices of the first axis are packed as they are.
+      return AnyTensor(axis == 0 ? part : part.contiguous())
+    }
+    return opened(dtype.elementType)
+  }
+
+  /// The input itself, where the array has one for each sample and all are equal.
+  fileprivate func withoutRepetition(_ input: ValueInfo) -> AnyTensor {
+    guard input.isShaped, shape.rank == input.dimensions.count + 1, shape[0] > 0,
+      shape.count < 1 << 20, case let first = element(0),
+      (1..<shape[0]).allSatisfy({ element($0) == first })
+    else { return self }
+    return first
+  }
+
+  /// What one index of the first axis holds.
+  fileprivate func element(_ index: Int) -> AnyTensor {
+    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      let part = typed(as: Element.self)!.slice(axis: 0, range: index..<index + 1)
+      return AnyTensor(part.contiguous().reshaped(to: Shape(Array(shape.dimensions.dropFirst()))))
+    }
+    return opened(dtype.elementType)
+  }
+}

@@ -1,0 +1,139 @@
+public import OrderedCollections
+public import SwiftletCore
+
+/// Extents for what a model leaves open, where no arrays say: those that are given by name, the batch, and for all
+/// others what they seem to mean.
+///
+/// A picture is 224×224, a text has 128 tokens, sound 16 000 samples, whatever their names or their places among the
+/// axes suggest. An extent that a symbol stands for is the same wherever the symbol is met.
+public struct OpenExtents: Sendable {
+  /// Extents by symbol, or by input and axis where there is none (`x[2]`), but for the batch's.
+  public private(set) var values: OrderedDictionary<String, Int> = [:]
+  /// The symbol that stands for the samples.
+  private let symbol: String?
+  private let batch: Int
+
+  /// - Parameters:
+  ///   - given: Extents by symbol or by `x[2]`.
+  ///   - replacing: What is taken instead of all that would be guessed.
+  public init(
+    _ inputs: [ValueInfo], batch: Int, given: [String: Int] = [:], replacing guess: Int? = nil
+  ) {
+    self.batch = batch
+    symbol = Self.batchSymbol(inputs)
+    for input in inputs {
+      for (axis, dimension) in input.dimensions.enumerated() {
+        guard case .symbolic(let name) = dimension else { continue }
+        let label = Self.label(input, axis)
+        guard given[label] == nil else {
+          values[label] = given[label]
+          continue
+        }
+        guard values[label] == nil, !isBatch(name, axis) else { continue }
+        values[label] = guess ?? Self.meaning(of: name, axis, input)
+      }
+    }
+  }
+
+  private static func isNamed(_ symbol: String) -> Bool { !symbol.isEmpty && symbol != "?" }
+
+  fileprivate static func label(_ input: ValueInfo, _ axis: Int) -> String {
+    if case .symbolic(let name) = input.dimensions[axis], isNamed(name) { return name }
+    return "\(input.name)[\(axis)]"
+  }
+
+  private func isBatch(_ name: String, _ axis: Int) -> Bool {
+    Self.isNamed(name) ? name == symbol : axis == 0
+  }
+
+  /// The shape of an input.
+  ///
+  /// - Throws: As ``ValueInfo/shape(batch:extents:)``.
+  public func shape(of input: ValueInfo) throws -> Shape {
+    var input = input
+    for axis in input.dimensions.indices {
+      guard case .symbolic = input.dimensions[axis] else { continue }
+      input.dimensions[axis] = .fixed(values[Self.label(input, axis)] ?? batch)
+    }
+    return try input.shape(batch: batch)
+  }
+
+  /// The symbol that stands for the samples: one that says so, wherever it is met; else that of a first axis.
+  package static func batchSymbol(_ inputs: [ValueInfo]) -> String? {
+    func symbols(_ dimensions: some Sequence<Dimension>) -> [String] {
+      dimensions.compactMap {
+        if case .symbolic(let name) = $0, isNamed(name) { name } else { nil }
+      }
+    }
+    let all = inputs.flatMap { symbols($0.dimensions) }
+    let leading = inputs.flatMap { symbols($0.dimensions.prefix(1)) }
+    func saysSo(_ name: String) -> Bool { ["n", "b", "bs"].contains(name.lowercased()) }
+    return all.first { $0.lowercased().contains("batch") } ?? leading.first(where: saysSo)
+      ?? all.first(where: saysSo) ?? leading.first
+  }
+
+  // MARK: Meaning
+
+  private static let (picture, text, sound) = (224, 128, 16_000)
+
+  private static func meaning(of name: String, _ axis: Int, _ input: ValueInfo) -> Int {
+    let name = name.lowercased()
+    func says(_ parts: [String], _ whole: [String]) -> Bool {
+      whole.contains(name) || parts.contains { name.contains($0) }
+    }
+    if says(["height", "width"], ["h", "w"]) { return picture }
+    if says(["channel"], ["c"]) { return 3 }
+    if says(["sample", "audio", "wave"], []) { return sound }
+    if says(["seq", "token", "len", "time", "frame", "step"], ["s", "t", "l"]) { return text }
+    let rank = input.dimensions.count
+    if rank == 4 { return axis == 1 ? 3 : picture }
+    if rank > 4 { return axis == 1 ? 3 : 32 }
+    // One channel, and a long row of numbers.
+    if rank == 3, axis == 2, [.fixed(1), .fixed(2)].contains(input.dimensions[1]) { return sound }
+    return text
+  }
+}
+
+extension Graph {
+  /// What extents that the inputs leave open are called, symbols or `x[2]`, the batch among them.
+  public var openExtentNames: [String] {
+    var names: OrderedSet<String> = []
+    for input in dataInputs {
+      for (axis, dimension) in input.dimensions.enumerated() {
+        if case .symbolic = dimension { names.append(OpenExtents.label(input, axis)) }
+      }
+    }
+    return Array(names)
+  }
+}
+
+extension Plan {
+  /// Extents with which shapes can be inferred: what the open ones seem to mean, or if that does not fit the model,
+  /// one of some others for all of them.
+  public func openExtents(batch: Int, given: [String: Int] = [:]) -> OpenExtents {
+    let infos = inputs.map(\.info)
+    let meant = OpenExtents(infos, batch: batch, given: given)
+    let isGuessed = meant.values.keys.contains { given[$0] == nil }
+    guard isGuessed, !fits(meant) else { return meant }
+    let others = [32, 64, 128, 224, 256, 512, 1024, 16_000, 64_000, 1].lazy.map {
+      OpenExtents(infos, batch: batch, given: given, replacing: $0)
+    }
+    return others.first(where: fits) ?? meant
+  }
+
+  private func fits(_ extents: OpenExtents) -> Bool {
+    do {
+      _ = try infer(inputShapes(extents))
+      return true
+    } catch let error as SwiftletError {
+      // That shapes depend on data is nothing that other extents help.
+      return error.code == .unsupported
+    } catch { return false }
+  }
+
+  /// The shapes of the inputs.
+  public func inputShapes(_ extents: OpenExtents) throws -> [String: Shape] {
+    Dictionary(
+      uniqueKeysWithValues: try inputs.map { ($0.info.name, try extents.shape(of: $0.info)) })
+  }
+}

@@ -1,0 +1,144 @@
+import Foundation
+import OrderedCollections
+import SwiftletCompress
+import SwiftletCore
+import SwiftletGraph
+import Testing
+
+struct AgreementTests {
+  private func normal(_ shape: Shape, seed: UInt64) -> Tensor<Float> {
+    var generator = RandomGenerator(seed: seed)
+    return Tensor(shape, normalUsing: &generator)
+  }
+
+  private func scalar(_ name: String, _ value: Float, _ model: inout ModelBuilder) {
+    model.graph.initializers[name] = .float32(Tensor(.scalar, [value]))
+  }
+
+  /// y = g / ‖g‖: where 8 bits make g 0, 0 / 0 is NaN.
+  private func normalizing() -> Graph {
+    var model = ModelBuilder(seed: 3, input: [6])
+    model.weights("w", [6, 8])
+    model.node("MatMul", ["x", "w"], "g")
+    model.node("ReduceL2", ["g"], "n", ["axes": .ints([1])])
+    model.node("Div", ["g", "n"], "y")
+    model.output("y", [8])
+    return model.graph
+  }
+
+  /// Rows of which the first ones vanish beside the others.
+  private func rows(tiny: Int, of count: Int) -> [String: AnyTensor] {
+    let x = normal([count, 6], seed: 5)
+    return [
+      "x": .float32(
+        Tensor(x.shape, x.elements.enumerated().map { $0 < tiny * 6 ? $1 * 1e-4 : $1 }))
+    ]
+  }
+
+  @Test func distancesOfNumbersThatAreNotFinite() {
+    func ratio(_ a: [Float], _ b: [Float]) -> SignalToNoise {
+      var ratio = SignalToNoise()
+      ratio.add(Tensor([a.count], a), Tensor([b.count], b))
+      return ratio
+    }
+    #expect(ratio([3, 4], [3, 4]).decibels == 200)
+    // 25 over 0.25
+    #expect(abs(ratio([3, 4], [3, 4.5]).decibels - 20) < 1e-9)
+    let broken = ratio([3, 4, 5], [.nan, 4, .infinity])
+    #expect(broken.decibels == -.infinity && broken.broken == 2 && broken.undefined == 0)
+    #expect(broken.finiteDecibels == 200)
+    let partial = ratio([.infinity, .nan, 3, 4], [.infinity, 1, 3, 4.5])
+    #expect(partial.undefined == 2 && abs(partial.decibels - 20) < 1e-9)
+    #expect(ratio([.nan], [.nan]).decibels == -.infinity)
+    #expect(ratio([0, 0], [1, 1]).decibels == -200)
+    // Nothing is worse, and sums of it are numbers.
+    let worst = SignalToNoise.noiseToSignal(-.infinity)
+    #expect(worst.isFinite && worst > SignalToNoise.noiseToSignal(-200))
+  }
+
+  @Test func answersThatBreakAreCountedAndTheirLayerNamed() throws {
+    let graph = normalizing()
+    let source = try CalibrationSource(rows(tiny: 10, of: 16), for: graph)
+    let quantized = try StaticQuantization(settings: QuantizationSettings()).apply(
+      to: graph, source
+    ).graph
+    let agreement = try Agreement.measure(graph, quantized, source)
+    #expect(agreement.decibels == -.infinity && agreement.brokenBy == "Div 'Div y'")
+    #expect(agreement.outputs[0].broken == 80 && agreement.outputs[0].elements == 128)
+    #expect(agreement.outputs[0].finiteDecibels > 30)
+    #expect(agreement.noiseToSignal > 1e20)
+    // Those that distances are not taken of count too.
+    #expect(try Agreement.measure(graph, quantized, source, from: 12).decibels == -.infinity)
+    // A model's own are no fault of the other's.
+    #expect(try Agreement.measure(quantized, quantized, source).outputs[0].undefined == 80)
+    #expect(try Agreement.measure(quantized, quantized, source).decibels == 200)
+    let sensitivity = try Sensitivity.measure(graph, QuantizationSettings(), source)
+    #expect(sensitivity.layers[0].answers == -.infinity && sensitivity.layers[0].cause != .none)
+  }
+
+  @Test func filesHaveNumbersOrNull() throws {
+    let graph = normalizing()
+    let source = try CalibrationSource(rows(tiny: 10, of: 16), for: graph)
+    let sensitivity = try Sensitivity.measure(graph, QuantizationSettings(), source)
+    // Throws where a number is not finite.
+    let text = try JSONEncoder().encode(sensitivity)
+    let document = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    let layer = try #require((document["layers"] as? [[String: Any]])?.first)
+    #expect(layer["answers"] is NSNull && layer["weightDecibels"] is Double)
+    let answers = try #require(document["answers"] as? [String: Any])
+    let output = try #require((answers["outputs"] as? [[String: Any]])?.first)
+    #expect(output["broken"] as? Int ?? 0 > 0 && output["decibels"] is NSNull)
+    let again = try JSONDecoder().decode(Sensitivity.self, from: text)
+    #expect(again.layers[0].answers == -.infinity && again.answers == sensitivity.answers)
+  }
+
+  /// An even output and one in which an exponential magnifies errors, classes, and labels.
+  private func manyOutputs() -> Graph {
+    var model = ModelBuilder(seed: 8, input: [6])
+    model.weights("w", [6, 8])
+    scalar("big", 40, &model)
+    model.node("MatMul", ["x", "w"], "y")
+    model.node("ArgMax", ["y"], "label", ["axis": .int(1)])
+    model.node("Mul", ["y", "big"], "m")
+    model.node("Sin", ["m"], "z")
+    model.node("Reshape", ["z", "shape"], "image")
+    model.graph.initializers["shape"] = .int64(Tensor([3], [-1, 4, 2]))
+    model.graph.outputs = [
+      ValueInfo("label", .int64, [.symbolic("N"), .fixed(1)]),
+      ValueInfo("y", .float32, [.symbolic("N"), .fixed(8)]),
+      ValueInfo("image", .float32, [.symbolic("N"), .fixed(4), .fixed(2)]),
+    ]
+    return model.graph
+  }
+
+  @Test func everyOutputIsJudgedTheWorstFirst() throws {
+    let graph = manyOutputs()
+    var source = try CalibrationSource(rows(tiny: 0, of: 64), for: graph)
+    let quantized = try StaticQuantization(settings: QuantizationSettings()).apply(
+      to: graph, source
+    ).graph
+    let agreement = try Agreement.measure(graph, quantized, source)
+    #expect(agreement.outputs.map(\.name) == ["image", "y", "label"])
+    let (image, scores, label) = (
+      agreement.outputs[0], agreement.outputs[1], agreement.outputs[2]
+    )
+    #expect(agreement.decibels == image.decibels && image.decibels < 15)
+    #expect(scores.decibels > 35)
+    // First choices are of samples × classes alone.
+    #expect(image.top1 == nil && label.top1 == nil && scores.top1 ?? 0 > 0.9)
+    #expect(label.equal == scores.top1 && scores.equal == nil)
+    source.outputs = ["y"]
+    let chosen = try Agreement.measure(graph, quantized, source)
+    #expect(chosen.decibels == scores.decibels && chosen.outputs == [scores])
+    source.outputs = ["label"]
+    // 1 − equal counts as noise.
+    let labels = try Agreement.measure(graph, quantized, source)
+    let noise = 1 - (label.equal ?? 0)
+    #expect(noise == 0 ? labels.decibels == 200 : abs(labels.noiseToSignal - noise) < 1e-9)
+    source.outputs = ["heat"]
+    let error = #expect(throws: SwiftletError.self) {
+      try Agreement.measure(graph, quantized, source)
+    }
+    #expect(error?.description.contains("no output 'heat'") == true)
+  }
+}
