@@ -126,5 +126,5 @@ struct BLASCandidate: Candidate {
     b = Tensor([shape.channels, shape.columns], normalUsing: &generator)
   }
 
-  func run() { _ = matmul(a, b) }
+  func run() { _ = matrixProduct(a, b) }
 }

@@ -47,7 +47,7 @@ final class Runner {
   ) throws {
     let a = random(n, n, T.self)
     var candidates = baselines([Candidate(name: "CBLAS") { baseline(a) }])
-    candidates.append(Candidate(name: "matmul") { seconds { _ = matmul(a, a) } })
+    candidates.append(Candidate(name: "matmul") { seconds { _ = matrixProduct(a, a) } })
     candidates += T._routines.kernelTiers.map { kernels in
       Candidate(name: "Swift \(kernels.name)") { Self.product(a, kernels) }
     }
@@ -127,7 +127,7 @@ final class Runner {
     var candidates = baselines([Candidate(name: "LAPACKE gelqf") { Baseline.geqrf(a) }])
     for backend in LinalgBackend.allCases where backend.isAvailable {
       let qr = try QR(a, backend: backend)
-      checks[backend.rawValue] = ratio(a, matmul(qr.q, qr.r))
+      checks[backend.rawValue] = ratio(a, matrixProduct(qr.q, qr.r))
       candidates.append(
         Candidate(name: backend.rawValue) { try seconds { _ = try QR(a, backend: backend) } })
     }
@@ -148,7 +148,7 @@ final class Runner {
         var elements = scaled.mutableSpan
         for i in elements.indices { elements[i] *= value(i % n) }
       }
-      let a = matmul(scaled, v)
+      let a = matrixProduct(scaled, v)
       let best = (rank..<n).reduce(0.0) { $0 + Double(value($1) * value($1)) }.squareRoot()
       var checks: [String: Double] = [:]
       var candidates = baselines([Candidate(name: "LAPACKE gesdd") { Baseline.gesdd(a) }])

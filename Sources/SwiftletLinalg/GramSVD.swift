@@ -16,9 +16,10 @@ enum GramSVD {
     let pool = ThreadPool(count: max(1, threads))
     var a = matrix.contiguous()
     let scale = ScaledMatrix.normalize(&a)
-    let eigen = try SymmetricEigen(matmul(a, a, transposeA: true, pool: pool), threads: threads)
+    let eigen = try SymmetricEigen(
+      matrixProduct(a, a, transposeA: true, pool: pool), threads: threads)
     let values = eigen.values.map { max(0, $0).squareRoot() }
-    var u = matmul(a, eigen.vectors, pool: pool)
+    var u = matrixProduct(a, eigen.vectors, pool: pool)
     u.withView { u in
       for (j, value) in values.enumerated() where value > 0 {
         u.columnBlock(j..<j + 1).divide(by: value)

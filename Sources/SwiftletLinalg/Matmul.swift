@@ -3,12 +3,29 @@ public import SwiftletCore
 
 /// op(a) · op(b) of two matrices, its rows split over the pool. Transposed views are read in place.
 ///
-/// - Precondition: Rank 2, and the inner extents agree.
+/// - Throws: `badInput` unless both are of rank 2 and the inner extents agree.
 /// - Complexity: 2·m·n·k operations.
 /// - Source: BLAS `?gemm`.
+public func matmul<T: BLASElement>(
+  _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
+  pool: ThreadPool = .serial
+) throws -> Tensor<T> {
+  guard a.shape.rank == 2, b.shape.rank == 2,
+    a.shape[transposeA ? 0 : 1] == b.shape[transposeB ? 1 : 0]
+  else {
+    throw SwiftletError(
+      .badInput, "no product of matrices of shapes \(a.shape) and \(b.shape)",
+      mend: "the inner extents must agree")
+  }
+  return matrixProduct(a, b, transposeA: transposeA, transposeB: transposeB, pool: pool)
+}
+
+/// As ``matmul(_:_:transposeA:transposeB:pool:)``, for shapes that are known to fit.
+///
+/// - Precondition: Rank 2, and the inner extents agree.
 @specialized(where T == Float)
 @specialized(where T == Double)
-public func matmul<T: BLASElement>(
+package func matrixProduct<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
   pool: ThreadPool = .serial
 ) -> Tensor<T> {
@@ -32,20 +49,23 @@ public func matmul<T: BLASElement>(
 /// op(a[i]) · op(b[i]) of every pair of matrices, the pairs split over the pool: B×m×k and B×k×n
 /// give B×m×n.
 ///
-/// - Precondition: Rank 3; batches and inner extents agree.
+/// - Throws: `badInput` unless both are of rank 3, and batches and inner extents agree.
 /// - Complexity: 2·B·m·n·k operations.
 @specialized(where T == Float)
 @specialized(where T == Double)
 public func batchedMatmul<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
   pool: ThreadPool = .serial
-) -> Tensor<T> {
-  precondition(
-    a.shape.rank == 3 && b.shape.rank == 3 && a.shape[0] == b.shape[0],
-    "batchedMatmul of \(a.shape) and \(b.shape)")
+) throws -> Tensor<T> {
+  guard a.shape.rank == 3, b.shape.rank == 3, a.shape[0] == b.shape[0],
+    a.shape[transposeA ? 1 : 2] == b.shape[transposeB ? 2 : 1]
+  else {
+    throw SwiftletError(
+      .badInput, "no products of batches of shapes \(a.shape) and \(b.shape)",
+      mend: "batches and inner extents must agree")
+  }
   let (m, k) = transposeA ? (a.shape[2], a.shape[1]) : (a.shape[1], a.shape[2])
-  let (depth, n) = transposeB ? (b.shape[2], b.shape[1]) : (b.shape[1], b.shape[2])
-  precondition(k == depth, "batchedMatmul of inner extents \(k) and \(depth)")
+  let n = b.shape[transposeB ? 1 : 2]
   guard m > 0, n > 0, k > 0 else { return Tensor(zeros: [a.shape[0], m, n]) }
   let (left, right) = (a.contiguous(), b.contiguous())
   var products = Tensor<T>(uninitialized: [a.shape[0], m, n])

@@ -91,7 +91,7 @@ extension Tensor where Element: BLASElement {
     right.withView { rows in
       for i in 0..<rank { rows.rowBlock(i..<i + 1).divide(by: cut.singularValues[i]) }
     }
-    return matmul(right, cut.u, transposeA: true, transposeB: true)
+    return matrixProduct(right, cut.u, transposeA: true, transposeB: true)
   }
 }
 

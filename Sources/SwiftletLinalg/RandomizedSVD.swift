@@ -50,15 +50,16 @@ public struct RandomizedSVD: Sendable {
     let scale = try Self.scaleExtremes(&a)
     var generator = RandomGenerator(seed: seed)
     let test = Tensor<T>([n, samples], normalUsing: &generator)
-    var q = try Self.basis(matmul(a, test, pool: pool), backend)
+    var q = try Self.basis(matrixProduct(a, test, pool: pool), backend)
     for _ in 0..<powerIterations {
-      let other = try Self.basis(matmul(a, q, transposeA: true, pool: pool), backend)
-      q = try Self.basis(matmul(a, other, pool: pool), backend)
+      let other = try Self.basis(matrixProduct(a, q, transposeA: true, pool: pool), backend)
+      q = try Self.basis(matrixProduct(a, other, pool: pool), backend)
     }
     let small = try SVD(
-      matmul(q, a, transposeA: true, pool: pool), method: backend == .lapack ? .gesdd : .swift)
+      matrixProduct(q, a, transposeA: true, pool: pool),
+      method: backend == .lapack ? .gesdd : .swift)
     return try SVD(
-      u: matmul(q, small.u, pool: pool),
+      u: matrixProduct(q, small.u, pool: pool),
       singularValues: scale == 1 ? small.singularValues : small.singularValues.map { $0 / scale },
       vt: small.vt, method: small.method
     ).truncated(to: rank)
@@ -101,19 +102,20 @@ public struct RandomizedSVD: Sendable {
     var b = Tensor<T>(zeros: [0, n])
     /// x less its part in the span of Q.
     func fresh(_ x: Tensor<T>) -> Tensor<T> {
-      x.subtracting(matmul(qt, matmul(qt, x, pool: pool), transposeA: true, pool: pool))
+      x.subtracting(
+        matrixProduct(qt, matrixProduct(qt, x, pool: pool), transposeA: true, pool: pool))
     }
     while qt.shape[0] == 0 || qt.shape[0] < full && remainder > limit * limit * total {
       let size = min(blockSize, full - qt.shape[0])
       let test = Tensor<T>([n, size], normalUsing: &generator)
-      var sample = try Self.basis(fresh(matmul(a, test, pool: pool)), backend)
+      var sample = try Self.basis(fresh(matrixProduct(a, test, pool: pool)), backend)
       for _ in 0..<powerIterations {
-        let other = try Self.basis(matmul(a, sample, transposeA: true, pool: pool), backend)
-        sample = try Self.basis(fresh(matmul(a, other, pool: pool)), backend)
+        let other = try Self.basis(matrixProduct(a, sample, transposeA: true, pool: pool), backend)
+        sample = try Self.basis(fresh(matrixProduct(a, other, pool: pool)), backend)
       }
       // Rounding lets some of Q in again where the rest of A is small.
       let block = try Self.basis(fresh(sample), backend)
-      let rows = matmul(block, a, transposeA: true, pool: pool)
+      let rows = matrixProduct(block, a, transposeA: true, pool: pool)
       remainder -= rows.squares
       qt = qt.joined(block.transposed())
       b = b.joined(rows)
@@ -129,7 +131,7 @@ public struct RandomizedSVD: Sendable {
       kept -= 1
     }
     let svd = try SVD(
-      u: matmul(qt, small.u, transposeA: true, pool: pool),
+      u: matrixProduct(qt, small.u, transposeA: true, pool: pool),
       singularValues: small.singularValues.map { $0 / scale },
       vt: small.vt, method: small.method
     ).truncated(to: kept)

@@ -176,7 +176,7 @@ public struct SVD<T: BLASElement>: Sendable {
   /// U · diag(s) · Vᵀ.
   public func reconstructed() -> Tensor<T> {
     let (left, right) = balancedFactors
-    return matmul(left, right)
+    return matrixProduct(left, right)
   }
 
   /// Two factors whose product is the matrix, each holding half of every singular value, so that

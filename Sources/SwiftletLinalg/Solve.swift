@@ -139,7 +139,7 @@ private func leastSquaresOfScaled<T: BLASElement>(
     inverse.withView { $0.setIdentity() }
     qr.r.solveTriangular(isLower: false, &inverse)
     if qr.r.frobeniusNorm * inverse.frobeniusNorm * limit < 1 {
-      var x = matmul(qr.q, b, transposeA: true)
+      var x = matrixProduct(qr.q, b, transposeA: true)
       qr.r.solveTriangular(isLower: false, &x)
       return (x, n)
     }
@@ -147,11 +147,11 @@ private func leastSquaresOfScaled<T: BLASElement>(
   let svd = try SVD(a, method: backend == .lapack ? .gesdd : .swift, threads: threads)
   let rank = svd.rank(tolerance: limit)
   let cut = try svd.truncated(to: rank)
-  var projected = matmul(cut.u, b, transposeA: true)
+  var projected = matrixProduct(cut.u, b, transposeA: true)
   projected.withView { rows in
     for i in 0..<rank { rows.rowBlock(i..<i + 1).divide(by: cut.singularValues[i]) }
   }
-  return (matmul(cut.vt, projected, transposeA: true), rank)
+  return (matrixProduct(cut.vt, projected, transposeA: true), rank)
 }
 
 private func requireRightHandSide<T>(_ b: Tensor<T>, rows: Int) throws {

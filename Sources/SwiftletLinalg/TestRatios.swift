@@ -38,7 +38,7 @@ extension SymmetricEigen {
       for (j, value) in values.enumerated() { columns.columnBlock(j..<j + 1).scale(by: value) }
     }
     return TestRatios(
-      reconstruction: reconstructionRatio(matrix, matmul(scaled, vectors, transposeB: true)),
+      reconstruction: reconstructionRatio(matrix, matrixProduct(scaled, vectors, transposeB: true)),
       orthogonality: orthogonalityRatio(vectors))
   }
 }
@@ -64,7 +64,7 @@ private func reconstructionRatio<T: BLASElement>(_ a: Tensor<T>, _ b: Tensor<T>)
 }
 
 private func orthogonalityRatio<T: BLASElement>(_ q: Tensor<T>) -> Double {
-  let gram = matmul(q, q, transposeA: true)
+  let gram = matrixProduct(q, q, transposeA: true)
   let n = gram.shape[0]
   var error = 0.0
   let elements = gram.span

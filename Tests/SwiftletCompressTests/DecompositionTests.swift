@@ -64,7 +64,7 @@ import Testing
     var result: [Float] = []
     for _ in 0..<count {
       let few = Tensor<Float>([rank, area], normalUsing: &generator)
-      result += matmul(mix, few).elements
+      result += matrixProduct(mix, few).elements
     }
     return Tensor(shape, result)
   }
@@ -203,7 +203,7 @@ import Testing
     #expect(chained.nodes.map(\.opType) == ["MatMul", "MatMul", "Add"])
     let input = Tensor<Float>([3, 5, 64], normalUsing: &generator)
     let product = fitted.product(.serial).converted(to: Float.self)
-    let wanted = matmul(input.reshaped(to: [15, 64]), product, transposeB: true).map { $0 + 2 }
+    let wanted = matrixProduct(input.reshaped(to: [15, 64]), product, transposeB: true).map { $0 + 2 }
     #expect(largest(wanted, try Session(chained).run(input)) < 1e-5)
   }
 }

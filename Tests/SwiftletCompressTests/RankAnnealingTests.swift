@@ -11,7 +11,7 @@ import Testing
   /// A matrix of a rank.
   private func lowRank(_ rows: Int, _ columns: Int, rank: Int, seed: UInt64) -> Tensor<Float> {
     var generator = RandomGenerator(seed: seed)
-    return matmul(
+    return matrixProduct(
       Tensor<Float>([rows, rank], normalUsing: &generator),
       Tensor<Float>([rank, columns], normalUsing: &generator))
   }

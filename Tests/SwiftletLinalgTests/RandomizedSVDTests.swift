@@ -15,7 +15,7 @@ struct RandomizedSVDTests {
     for i in 0..<m {
       for j in values.indices { u[i, j] *= values[j] }
     }
-    return matmul(u, v, transposeB: true)
+    return matrixProduct(u, v, transposeB: true)
   }
 
   private func error(_ a: Tensor<Double>, _ svd: SVD<Double>) throws -> Double {

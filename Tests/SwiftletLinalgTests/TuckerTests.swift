@@ -66,7 +66,7 @@ struct TuckerTests {
     var generator = RandomGenerator(seed: 3)
     let tensor = Tensor<Double>([4, 6, 3], normalUsing: &generator)
     let tucker = try Tucker(tensor, ranks: [nil, 2, nil])
-    let values = try SVD(tensor.unfolded(mode: 1)).singularValues.map { $0 * $0 }
+    let values = try SVD(try tensor.unfolded(mode: 1)).singularValues.map { $0 * $0 }
     let error = (1 - Spectrum.energy(values, rank: 2)).squareRoot()
     #expect(abs(tucker.relativeError - error) < 1e-13)
     #expect(abs(tucker.errorBound - error) < 1e-13)

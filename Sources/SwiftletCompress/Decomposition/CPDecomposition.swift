@@ -34,7 +34,7 @@ package struct CPDecomposition: Decomposition {
     inverseRoot = inverse
     let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
       .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let product = matmul(root, unfolded, pool: problem.threads)
+    let product = matrixProduct(root, unfolded, pool: problem.threads)
     whitened = product.reshaped(to: [channels, outputs, taps])
   }
 
@@ -59,7 +59,7 @@ package struct CPDecomposition: Decomposition {
       whitened, rank: rank, restarts: 0, tolerance: 1e-5, maximumIterations: Self.sweeps,
       pool: problem.threads)
     // Channels × rank, back from the whitened ones.
-    let inputs = matmul(inverseRoot, sum.factors[0], pool: problem.threads)
+    let inputs = matrixProduct(inverseRoot, sum.factors[0], pool: problem.threads)
     let windows = sum.factors[2]
     var features = Tensor<Double>(zeros: [rank, channels * taps])
     for component in 0..<rank {

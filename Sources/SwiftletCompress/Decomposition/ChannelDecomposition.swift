@@ -46,7 +46,7 @@ package struct ChannelDecomposition: Decomposition {
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (layer, rank) = (problem.layer, ranks[0])
     let leading = basis.slice(axis: 1, range: 0..<rank).contiguous()
-    let features = matmul(leading, problem.weights, transposeA: true, pool: problem.threads)
+    let features = matrixProduct(leading, problem.weights, transposeA: true, pool: problem.threads)
     let window = layer.isConv ? Array(layer.weight.shape.dimensions[1...]) : [layer.depth]
     let inner = FactorChain.Stage(
       weights: features.converted(to: Float.self).reshaped(to: Shape([rank] + window)), steps: .all)

@@ -54,7 +54,7 @@ package struct FittedChain {
 
   /// The weights of one layer that would compute the same, outputs × depth.
   package func product(_ threads: ThreadPool) -> Tensor<Double> {
-    matmul(last, features, pool: threads)
+    matrixProduct(last, features, pool: threads)
   }
 
   package func chain(bias: Tensor<Float>?) -> FactorChain {

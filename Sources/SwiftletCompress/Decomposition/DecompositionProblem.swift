@@ -33,12 +33,12 @@ package struct DecompositionProblem {
 
   /// rows · M.
   func weighted(_ rows: Tensor<Double>) -> Tensor<Double> {
-    covariance.map { matmul(rows, $0, pool: threads) } ?? rows
+    covariance.map { matrixProduct(rows, $0, pool: threads) } ?? rows
   }
 
   /// W · M · Wᵀ, outputs × outputs: the covariance of the responses.
   func responseCovariance() -> Tensor<Double> {
-    matmul(weighted(weights), weights, transposeB: true, pool: threads)
+    matrixProduct(weighted(weights), weights, transposeB: true, pool: threads)
   }
 
   /// The covariance of parts of windows, averaged over the places where they lie.
@@ -101,8 +101,8 @@ struct FeatureRegression {
     self.features = features
     threads = problem.threads
     let weighted = problem.weighted(features)
-    gram = matmul(weighted, features, transposeB: true, pool: problem.threads)
-    cross = matmul(problem.weights, weighted, transposeB: true, pool: problem.threads)
+    gram = matrixProduct(weighted, features, transposeB: true, pool: problem.threads)
+    cross = matrixProduct(problem.weights, weighted, transposeB: true, pool: problem.threads)
     power = problem.power(problem.weights)
     let count = gram.shape[0]
     var damped = gram
@@ -135,7 +135,7 @@ struct FeatureRegression {
       last = solution.transposed().contiguous()
     } else {
       let inverse = try SymmetricPowers(gram(count), threads: threads.count).pseudoInverse
-      last = matmul(cross, inverse, pool: threads)
+      last = matrixProduct(cross, inverse, pool: threads)
     }
     return (last, power > 0 ? max(0, 1 - last.dot(cross) / power) : 0)
   }

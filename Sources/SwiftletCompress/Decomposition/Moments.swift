@@ -90,7 +90,7 @@ struct SymmetricPowers {
     for row in 0..<vectors.shape[0] {
       for i in 0..<rank { span[row * rank + i] *= power(values[i]) }
     }
-    return matmul(scaled, vectors, transposeB: true)
+    return matrixProduct(scaled, vectors, transposeB: true)
   }
 
   var root: Tensor<Double> { matrix { $0.squareRoot() } }

@@ -152,9 +152,9 @@ private struct Spectrum {
     (self.first, self.second) = (first, second)
     let powers = try SymmetricPowers(moments.secondMoment, threads: threads)
     (root, inverseRoot) = (powers.root, powers.inverseRoot)
-    let responses = matmul(Self.rows(second), root)
+    let responses = matrixProduct(Self.rows(second), root)
     let eigen = try SymmetricEigen(
-      matmul(responses, responses, transposeA: true), threads: threads)
+      matrixProduct(responses, responses, transposeA: true), threads: threads)
     vectors = eigen.vectors
     let sum = eigen.values.reduce(0) { $0 + max(0, $1) }
     energies = eigen.values.map { sum > 0 ? max(0, $0) / sum : 0 }
@@ -172,19 +172,21 @@ private struct Spectrum {
   func cut(to rank: Int, _ source: Int, _ reader: Int, in graph: inout Graph) throws {
     guard rank < energies.count else { return }
     let kept = vectors.slice(axis: 1, range: 0..<rank).contiguous()
-    var into = matmul(kept, inverseRoot, transposeA: true)
-    var back = matmul(root, kept)
+    var into = matrixProduct(kept, inverseRoot, transposeA: true)
+    var back = matrixProduct(root, kept)
     balance(&into, &back)
-    let matrix = matmul(into, first.matrix.converted(to: Double.self)).converted(to: Float.self)
+    let matrix = matrixProduct(into, first.matrix.converted(to: Double.self)).converted(
+      to: Float.self)
     graph.setWeights(
       source, matrix.reshaped(to: Shape([rank] + first.weight.shape.dimensions[1...])))
     if let bias = first.bias {
-      let moved = matmul(into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
+      let moved = matrixProduct(
+        into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
       graph.setInput(2, of: source, moved.converted(to: Float.self).reshaped(to: [rank]))
     }
     let shape = second.weight.shape
     let window = Array(shape.dimensions[2...])
-    let rows = matmul(Self.rows(second), back).converted(to: Float.self)
+    let rows = matrixProduct(Self.rows(second), back).converted(to: Float.self)
       .reshaped(to: Shape([shape[0]] + window + [rank]))
     let last = window.count + 1
     graph.setWeights(reader, rows.permuted(to: [0, last] + (1..<last)).contiguous())
@@ -192,8 +194,8 @@ private struct Spectrum {
 
   /// Gives each direction weights of the same size on both sides, so that both learn at the same pace.
   private func balance(_ into: inout Tensor<Double>, _ back: inout Tensor<Double>) {
-    let weights = matmul(into, first.matrix.converted(to: Double.self))
-    let answers = matmul(Self.rows(second), back)
+    let weights = matrixProduct(into, first.matrix.converted(to: Double.self))
+    let answers = matrixProduct(Self.rows(second), back)
     let (rank, channels) = (into.shape[0], into.shape[1])
     let (depth, rows) = (weights.shape[1], answers.shape[0])
     var left = into.mutableSpan

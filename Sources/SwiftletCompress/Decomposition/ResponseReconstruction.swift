@@ -32,12 +32,12 @@ package struct ResponseReconstruction {
     _ fitted: FittedChain, _ statistics: LayerStatistics, isRectified: Bool, threads: ThreadPool
   ) throws {
     last = fitted.last
-    let start = matmul(
+    let start = matrixProduct(
       fitted.product(threads), Tensor([statistics.windows.width, 1], statistics.windows.mean))
     bias = zip(statistics.responses.mean, start.elements).map { $0 - $1 }
     let map = fitted.features.converted(to: Float.self)
     let features = statistics.samples.map {
-      matmul($0.windows, map, transposeB: true, pool: threads)
+      matrixProduct($0.windows, map, transposeB: true, pool: threads)
     }
     var moments = Moments(width: map.shape[0])
     for rows in features { moments.add(rows) }
@@ -73,7 +73,7 @@ package struct ResponseReconstruction {
     private func answers(
       _ batch: Int, _ last: Tensor<Float>, _ bias: [Double]
     ) -> Tensor<Float> {
-      var values = matmul(features[batch], last, transposeB: true, pool: threads)
+      var values = matrixProduct(features[batch], last, transposeB: true, pool: threads)
       let rows = features[batch].shape[0]
       let (outputs, shift) = (bias.count, bias.map(Float.init))
       var span = values.mutableSpan
@@ -107,7 +107,7 @@ package struct ResponseReconstruction {
         for row in 0..<rows {
           for i in 0..<outputs { missing[i] += Double(span[row * outputs + i]) }
         }
-        let part = matmul(rest, features[batch], transposeA: true, pool: threads)
+        let part = matrixProduct(rest, features[batch], transposeA: true, pool: threads)
         cross = cross.adding(part)
       }
       let share = 1 / Double(max(1, count))
@@ -120,8 +120,8 @@ package struct ResponseReconstruction {
           values[i * width + j] = values[i * width + j] * share - missing[i] * mean[j]
         }
       }
-      let change = matmul(covariance, inverse, pool: threads)
-      let shift = matmul(change, Tensor([width, 1], mean)).elements
+      let change = matrixProduct(covariance, inverse, pool: threads)
+      let shift = matrixProduct(change, Tensor([width, 1], mean)).elements
       return (
         last.adding(change), (0..<outputs).map { bias[$0] + missing[$0] - shift[$0] }
       )

@@ -36,9 +36,9 @@ package struct SpatialDecomposition: Decomposition {
       to: [problem.layer.outputs, channels * rows, columns]
     ).permuted(to: [1, 0, 2]).contiguous()
       .reshaped(to: [channels * rows, problem.layer.outputs * columns])
-    let whitened = matmul(root, unfolded, pool: problem.threads)
+    let whitened = matrixProduct(root, unfolded, pool: problem.threads)
     let eigen = try SymmetricEigen(
-      matmul(whitened, whitened, transposeB: true, pool: problem.threads),
+      matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
       threads: problem.threads.count)
     let rank = min(whitened.shape[0], whitened.shape[1])
     spectra = [
@@ -48,7 +48,7 @@ package struct SpatialDecomposition: Decomposition {
     ]
     let most = max(1, min(rank, Int(Self.breakEven(problem, columnSteps))))
     let leading = eigen.vectors.slice(axis: 1, range: 0..<most).contiguous()
-    first = matmul(leading, inverse, transposeA: true, pool: problem.threads)
+    first = matrixProduct(leading, inverse, transposeA: true, pool: problem.threads)
     regression = FeatureRegression(problem, features: Self.features(first, problem))
   }
 

@@ -29,9 +29,9 @@ package struct TuckerDecomposition: Decomposition {
     let (root, inverse) = try problem.roots(of: parts)
     let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
       .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let whitened = matmul(root, unfolded, pool: problem.threads)
+    let whitened = matrixProduct(root, unfolded, pool: problem.threads)
     let eigen = try SymmetricEigen(
-      matmul(whitened, whitened, transposeB: true, pool: problem.threads),
+      matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
       threads: problem.threads.count)
     let responses = try SymmetricEigen(
       problem.responseCovariance(), threads: problem.threads.count)
@@ -41,7 +41,7 @@ package struct TuckerDecomposition: Decomposition {
       LayerSpectrum(
         energies: responses.values.map { max(0, $0) }, rows: outputs, columns: channels * taps),
     ]
-    first = matmul(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
+    first = matrixProduct(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
     let most = first.slice(axis: 0, range: 0..<Self.mostInputs(channels)).contiguous()
     regression = FeatureRegression(problem, features: Self.features(most, taps))
   }
@@ -117,10 +117,11 @@ package struct TuckerDecomposition: Decomposition {
     // The covariance of what the regression responds.
     let gram = regression.gram(inputs * taps)
     let eigen = try SymmetricEigen(
-      matmul(matmul(whole, gram, pool: threads), whole, transposeB: true, pool: threads),
+      matrixProduct(
+        matrixProduct(whole, gram, pool: threads), whole, transposeB: true, pool: threads),
       threads: threads.count)
     let basis = eigen.vectors.slice(axis: 1, range: 0..<outputs).contiguous()
-    let core = matmul(basis, whole, transposeA: true, pool: threads)
+    let core = matrixProduct(basis, whole, transposeA: true, pool: threads)
     let kept = eigen.values[..<outputs].reduce(0) { $0 + max(0, $1) }
     let source = regression.features.slice(axis: 0, range: 0..<inputs * taps).contiguous()
     let ones = problem.kernel.map { _ in 1 }
@@ -133,7 +134,7 @@ package struct TuckerDecomposition: Decomposition {
           weights: core.converted(to: Float.self).reshaped(
             to: Shape([outputs, inputs] + problem.kernel)), steps: .all),
       ],
-      features: matmul(core, source, pool: threads), last: basis,
+      features: matrixProduct(core, source, pool: threads), last: basis,
       lastShape: Shape([problem.layer.outputs, outputs] + ones), lastSteps: .none,
       error: regression.power > 0 ? max(0, 1 - kept / regression.power) : 0)
   }

@@ -160,7 +160,7 @@ struct ChannelChoice {
   /// - Returns: `nil` if the responses do not vary.
   init?(covariance: Tensor<Double>, weights: Tensor<Double>) {
     count = covariance.shape[0]
-    let product = matmul(covariance, weights)
+    let product = matrixProduct(covariance, weights)
     var energy = 0.0
     gains = [Double](repeating: 0, count: count)
     for i in 0..<count {
@@ -205,7 +205,7 @@ struct ChannelChoice {
 
   private static func product(_ matrix: Tensor<Double>, _ vector: [Double]) -> [Double] {
     let count = vector.count
-    return matmul(matrix, Tensor([count, 1], vector)).elements
+    return matrixProduct(matrix, Tensor([count, 1], vector)).elements
   }
 }
 

@@ -45,7 +45,7 @@ struct ResponseRefit {
 
     /// Σ ‖r − sᵀ·x‖².
     func error(_ solution: Tensor<Double>) -> Double {
-      let responses = matmul(inputs, solution)
+      let responses = matrixProduct(inputs, solution)
       let (s, y, c) = (solution.span, responses.span, crossed.span)
       var sum = energy
       for i in s.indices { sum += s[i] * (y[i] - 2 * c[i]) }
@@ -139,7 +139,7 @@ struct ResponseRefit {
       let eigen = try SymmetricEigen(covariance, threads: threads)
       let largest = eigen.values.first ?? 0
       let mean = eigen.values.reduce(0) { $0 + max(0, $1) } / Double(depth)
-      let projected = matmul(eigen.vectors, crossed, transposeA: true)
+      let projected = matrixProduct(eigen.vectors, crossed, transposeA: true)
       for ridge in Self.ridges where largest > 0 {
         var scaled = projected
         var values = scaled.mutableSpan
@@ -149,7 +149,7 @@ struct ResponseRefit {
           let factor = isRounding ? 0 : 1 / (value + ridge * mean)
           for j in 0..<outputs { values[i * outputs + j] *= factor }
         }
-        let change = matmul(eigen.vectors, scaled)
+        let change = matrixProduct(eigen.vectors, scaled)
         var solution = constant
         var target = solution.mutableSpan
         target.copy(change.span, to: 0)

@@ -46,7 +46,7 @@ struct AdaRound {
     let original = weights.elements
     let difference = Tensor(
       weights.shape, codes.indices.map { codes[$0] * steps[$0] - original[$0] })
-    let responses = matmul(difference, hessian)
+    let responses = matrixProduct(difference, hessian)
     let depth = weights.shape[1]
     return (0..<weights.shape[0]).map { row in
       (row * depth..<(row + 1) * depth).reduce(0) {
@@ -83,7 +83,7 @@ struct AdaRound {
         let code = floors[i] + soft[i]
         target[i] = min(max(code, -grid.highest), grid.highest) * steps[i] - original[i]
       }
-      let gradient = matmul(difference, hessian)
+      let gradient = matrixProduct(difference, hessian)
       let gradients = gradient.span
       // The pull begins once the error is small, and narrows from flat to steep.
       let beta: Float = 20 - 18 * progress

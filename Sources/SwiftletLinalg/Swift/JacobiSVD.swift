@@ -59,7 +59,7 @@ enum JacobiSVD {
         return values
       }
     }
-    var product = matmul(factors.q, left, transposeB: true)
+    var product = matrixProduct(factors.q, left, transposeB: true)
     var u = Tensor<T>(uninitialized: [m, n])
     var vt = Tensor<T>(uninitialized: [n, n])
     u.withView { u in product.withView { u.copyRows(rowOrder.inverted, of: $0) } }

@@ -23,7 +23,7 @@ struct AlternatingLeastSquares {
 
   init(_ target: Tensor<Double>, factors: [Tensor<Double>], pool: ThreadPool) {
     (self.target, self.factors, self.pool) = (target, factors, pool)
-    grams = factors.map { matmul($0, $0, transposeA: true, pool: pool) }
+    grams = factors.map { matrixProduct($0, $0, transposeA: true, pool: pool) }
   }
 
   /// Random unit columns, or with `leading` the leading singular vectors of each unfolding, as far
@@ -36,7 +36,7 @@ struct AlternatingLeastSquares {
       var factor = Tensor<Double>([rows, rank], normalUsing: &generator)
       _ = factor.normaliseColumns()
       guard leading else { return factor }
-      let u = try SVD(target.unfolded(mode: mode)).u
+      let u = try SVD(try target.unfolded(mode: mode)).u
       let (source, columns) = (u.span, u.shape[1])
       var span = factor.mutableSpan
       for row in 0..<rows {
@@ -87,7 +87,7 @@ struct AlternatingLeastSquares {
   private mutating func extrapolate(from earlier: [Tensor<Double>], by share: Double) {
     for mode in factors.indices {
       factors[mode].extrapolate(from: earlier[mode], by: share)
-      grams[mode] = matmul(factors[mode], factors[mode], transposeA: true, pool: pool)
+      grams[mode] = matrixProduct(factors[mode], factors[mode], transposeA: true, pool: pool)
     }
   }
 
@@ -97,7 +97,7 @@ struct AlternatingLeastSquares {
       let products = contracted(exceptFor: mode)
       let normal = hadamard(of: grams.indices.filter { $0 != mode })
       factors[mode] = try Self.solution(of: normal, ridge: ridge, products, pool)
-      grams[mode] = matmul(factors[mode], factors[mode], transposeA: true, pool: pool)
+      grams[mode] = matrixProduct(factors[mode], factors[mode], transposeA: true, pool: pool)
       // After the last mode, Σ products ⊙ factor is the inner product of target and model.
       if mode == factors.count - 1 { inner = products.inner(factors[mode]) }
     }
@@ -153,9 +153,9 @@ struct AlternatingLeastSquares {
     let eigen = try SymmetricEigen(normal)
     let values = eigen.values.map { $0 + ridge }
     let cut = Double(values.count) * Double.ulpOfOne * values[0]
-    var coordinates = matmul(products, eigen.vectors, pool: pool)
+    var coordinates = matrixProduct(products, eigen.vectors, pool: pool)
     coordinates.scaleColumns(by: values.map { $0 > cut ? 1 / $0 : 0 })
-    return matmul(coordinates, eigen.vectors, transposeB: true, pool: pool)
+    return matrixProduct(coordinates, eigen.vectors, transposeB: true, pool: pool)
   }
 
   // MARK: Products with the target
@@ -172,9 +172,9 @@ struct AlternatingLeastSquares {
     let rest = target.count / extents[first]
     var partial =
       first == 0
-      ? matmul(
+      ? matrixProduct(
         target.reshaped(to: [extents[0], rest]), factors[0], transposeA: true, pool: pool)
-      : matmul(target.reshaped(to: [rest, extents[first]]), factors[first], pool: pool)
+      : matrixProduct(target.reshaped(to: [rest, extents[first]]), factors[first], pool: pool)
     while let place = left.lastIndex(where: { $0 != mode }) {
       partial = KhatriRao.contracted(
         partial, outer: left[..<place].reduce(1) { $0 * extents[$1] }, with: factors[left[place]])

@@ -28,7 +28,7 @@ enum KhatriRao {
   ) -> Tensor<Double> {
     var product = Tensor<Double>([1, weights.count], weights)
     for factor in factors.dropLast() { product = product.columnProducts(with: factor) }
-    return matmul(product, factors[factors.count - 1], transposeB: true, pool: pool)
+    return matrixProduct(product, factors[factors.count - 1], transposeB: true, pool: pool)
       .reshaped(to: shape)
   }
 }

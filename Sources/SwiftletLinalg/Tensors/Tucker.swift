@@ -60,7 +60,7 @@ public struct Tucker<T: BLASElement>: Sendable {
     var factors = [Tensor<T>?](repeating: nil, count: extents.count)
     var discarded = 0.0
     for mode in modes {
-      let svd = try SVD(scaled.unfolded(mode: mode))
+      let svd = try SVD(try scaled.unfolded(mode: mode))
       factors[mode] = Self.leading(svd, kept[mode])
       discarded += svd.singularValues[kept[mode]...].reduce(0) { $0 + Double($1 * $1) }
     }
@@ -74,9 +74,9 @@ public struct Tucker<T: BLASElement>: Sendable {
       for mode in modes {
         better[mode] = nil
         partial = Self.projected(scaled, on: better, pool)
-        better[mode] = Self.leading(try SVD(partial.unfolded(mode: mode)), kept[mode])
+        better[mode] = Self.leading(try SVD(try partial.unfolded(mode: mode)), kept[mode])
       }
-      partial = partial.modeProduct(better[last]!, mode: last, transposed: true, pool: pool)
+      partial = partial.multiplied(along: last, by: better[last]!, transposed: true, pool)
       let gain = error - Self.error(partial, energy)
       // Rounding can let a sweep at the optimum lose a little; what is there is then as good.
       guard gain > 0 else { break }
@@ -120,7 +120,7 @@ public struct Tucker<T: BLASElement>: Sendable {
     var product = tensor
     for (mode, factor) in factors.enumerated() {
       guard let factor else { continue }
-      product = product.modeProduct(factor, mode: mode, transposed: transposed, pool: pool)
+      product = product.multiplied(along: mode, by: factor, transposed: transposed, pool)
     }
     return product
   }
