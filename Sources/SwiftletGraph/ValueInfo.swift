@@ -63,7 +63,9 @@ public struct ValueInfo: Sendable, Hashable {
 
   /// `N×3×32×32`.
   public var shapeDescription: String {
-    !hasShape ? "of any shape" : dimensions.isEmpty ? "scalar" : dimensions.map(\.description).joined(separator: "×")
+    !hasShape
+      ? "of any shape"
+      : dimensions.isEmpty ? "scalar" : dimensions.map(\.description).joined(separator: "×")
   }
 }
 
