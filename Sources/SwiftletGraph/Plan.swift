@@ -100,7 +100,9 @@ public struct Plan: Sendable {
     var kept = Set(outputs.map(\.slot)).union(constants.keys)
     var steps: [Step] = []
     for draft in drafts.reversed() {
-      let releases = Set(draft.inputs.compactMap { $0 } + draft.outputs).subtracting(kept)
+      // Filtered, because a subtraction would walk all that is kept.
+      let own = Set(draft.inputs.compactMap { $0 } + draft.outputs)
+      let releases = own.filter { !kept.contains($0) }
       kept.formUnion(releases)
       steps.append(
         Step(

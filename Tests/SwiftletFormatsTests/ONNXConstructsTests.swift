@@ -30,7 +30,9 @@ struct ONNXConstructsTests {
   }
 
   private func tensor(_ name: String, _ values: [Int64]) -> [UInt8] {
-    let bytes = values.flatMap { value in (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+    let bytes = values.flatMap { value in
+      (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+    }
     return [0x08, UInt8(values.count), 0x10, 7] + field(8, name) + field(9, bytes)
   }
 
@@ -47,7 +49,8 @@ struct ONNXConstructsTests {
     let reference = field(1, "alpha") + [0xa0, 1, 1] + field(21, "slope")
     let scaled =
       field(1, "Scaled") + field(4, "a") + field(5, "o") + field(6, "slope")
-      + field(7, node("Add", ["a", "a"], ["t"])) + field(7, node("LeakyRelu", ["t"], ["o"], reference))
+      + field(7, node("Add", ["a", "a"], ["t"]))
+      + field(7, node("LeakyRelu", ["t"], ["o"], reference))
       + field(9, [0x10, 13]) + field(10, "own")
     let half = field(1, "slope") + [0x15, 0, 0, 0, 0x3f] + [0xa0, 1, 1]
     let twice =
@@ -62,7 +65,10 @@ struct ONNXConstructsTests {
       [node("Twice", ["x"], ["h"], domain: "own"), node("Twice", ["h"], ["y"], domain: "own")],
       others: functions)
     let graph = try ONNXFile.parse(bytes)
-    #expect(graph.nodes.map(\.opType) == ["Add", "LeakyRelu", "Add", "LeakyRelu", "Add", "LeakyRelu", "Add", "LeakyRelu"])
+    #expect(
+      graph.nodes.map(\.opType) == [
+        "Add", "LeakyRelu", "Add", "LeakyRelu", "Add", "LeakyRelu", "Add", "LeakyRelu",
+      ])
     // Each negative number is doubled and halved, each positive one doubled, four times.
     #expect(try run(bytes) == [16, -2, 48, -4])
     #expect(try run(ONNXFile.serialized(graph)) == [16, -2, 48, -4])
@@ -70,7 +76,8 @@ struct ONNXConstructsTests {
 
   @Test func functionsWithoutEndAreRefused() throws {
     let own =
-      field(1, "F") + field(4, "a") + field(5, "o") + field(7, node("F", ["a"], ["o"], domain: "own"))
+      field(1, "F") + field(4, "a") + field(5, "o")
+      + field(7, node("F", ["a"], ["o"], domain: "own"))
       + field(10, "own")
     let graph = try ONNXFile.parse(
       model([node("F", ["x"], ["y"], domain: "own")], others: field(25, own)))
@@ -107,7 +114,8 @@ struct ONNXConstructsTests {
   @Test func sparseConstantsAreFilled() throws {
     let nodes = [node("Add", ["x", "w"], ["y"])]
     #expect(try run(model(nodes, sparse(tensor("i", [3, 0])))) == [3, -2, 3, -3])
-    let pairs: [UInt8] = [0x08, 2, 0x08, 2, 0x10, 7] + field(8, "i")
+    let pairs: [UInt8] =
+      [0x08, 2, 0x08, 2, 0x10, 7] + field(8, "i")
       + field(9, [0, 1, 1, 0].flatMap { [$0, 0, 0, 0, 0, 0, 0, 0] })
     let graph = try ONNXFile.parse(model(nodes, sparse(pairs, [2, 2])))
     #expect(graph.initializers["w"] == .float32(Tensor([2, 2], [0, 1, 2, 0])))
@@ -152,7 +160,8 @@ struct ONNXConstructsTests {
   @Test func constantsOfTextsBecomeNumbers() throws {
     let constant = [0x08, 2, 0x10, 8] + field(6, "dog") + field(6, "cat") + field(8, "names")
     let graph = try ONNXFile.parse(
-      model([node("Identity", ["names"], ["y"])], field(5, constant), output: value("y", 2, type: 8)))
+      model(
+        [node("Identity", ["names"], ["y"])], field(5, constant), output: value("y", 2, type: 8)))
     #expect(graph.initializers["names"] == .int64(Tensor([2], [0, 1])))
     #expect(graph.metadata["swiftlet.texts"] == #"["dog","cat"]"#)
     let wrong = [0x08, 3, 0x10, 8] + field(6, "dog") + field(8, "names")
@@ -162,7 +171,8 @@ struct ONNXConstructsTests {
   }
 
   @Test func inputsOfTextsAreRefused() {
-    let graph = field(1, node("Identity", ["x"], ["y"])) + field(11, value("x", type: 8))
+    let graph =
+      field(1, node("Identity", ["x"], ["y"])) + field(11, value("x", type: 8))
       + field(12, value("y"))
     expectError(.unsupported, "'x'") {
       try ONNXFile.parse([0x08, 8] + field(7, graph) + field(8, [0x10, 13]))

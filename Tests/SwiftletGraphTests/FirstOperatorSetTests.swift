@@ -20,7 +20,8 @@ struct FirstOperatorSetTests {
     old(
       "Concat", [grid, grid], ["axis": .int(2)], opset: 3,
       gives: floats([1, 2, 4], [1, 2, 1, 2, 3, 4, 3, 4])),
-    old("Reshape", [grid], ["shape": .ints([0, -1])], opset: 1, gives: floats([1, 4], [1, 2, 3, 4])),
+    old(
+      "Reshape", [grid], ["shape": .ints([0, -1])], opset: 1, gives: floats([1, 4], [1, 2, 3, 4])),
     old(
       "Pad", [floats([2], [1, 2])], ["paddings": .ints([1, 2]), "value": .float(9)], opset: 1,
       gives: floats([5], [9, 1, 2, 9, 9])),
@@ -31,9 +32,11 @@ struct FirstOperatorSetTests {
     old(
       "Cast", [floats([2], [0, 2])], ["to": .string("bool")], opset: 5,
       gives: bools([2], [false, true])),
-    old("Tile", [floats([2], [1, 2]), floats([], [2]), floats([], [0])], opset: 1,
+    old(
+      "Tile", [floats([2], [1, 2]), floats([], [2]), floats([], [0])], opset: 1,
       gives: floats([4], [1, 2, 1, 2])),
-    old("Tile", [grid, ints([1], [2]), ints([1], [-1])], opset: 5,
+    old(
+      "Tile", [grid, ints([1], [2]), ints([1], [-1])], opset: 5,
       gives: floats([1, 2, 4], [1, 2, 1, 2, 3, 4, 3, 4])),
     old("Tile", [floats([2], [1, 2]), list(2)], opset: 6, gives: floats([4], [1, 2, 1, 2])),
     old(

@@ -44,11 +44,13 @@ struct LearningOperatorTests {
       "Scaler", [ints([1, 2], [3, 5])], ["offset": .floats([1]), "scale": .floats([2])],
       gives: floats([1, 2], [4, 8]))
     try check("Binarizer", [rows], ["threshold": .float(0)], gives: floats([2, 2], [1, 0, 0, 1]))
-    try check("Normalizer", [rows], ["norm": .string("L1")], gives: floats([2, 2], [1 / 3, -2 / 3, 0, 1]))
+    try check(
+      "Normalizer", [rows], ["norm": .string("L1")], gives: floats([2, 2], [1 / 3, -2 / 3, 0, 1]))
     try check(
       "Normalizer", [floats([2, 2], [3, 4, 0, 0])], ["norm": .string("L2")],
       gives: floats([2, 2], [0.6, 0.8, 0, 0]))
-    try check("Normalizer", [rows], ["norm": .string("MAX")], gives: floats([2, 2], [1, -2, 0, 1]))
+    try check(
+      "Normalizer", [rows], ["norm": .string("MAX")], gives: floats([2, 2], [1, -2, 0, 1]))
   }
 
   @Test func missingValuesAreFilled() throws {
@@ -64,7 +66,10 @@ struct LearningOperatorTests {
   @Test func labelsAndCategories() throws {
     try check(
       "LabelEncoder", [list(3, 4)],
-      ["keys_int64s": .ints([3, 5]), "values_floats": .floats([0.5, 1]), "default_float": .float(9)],
+      [
+        "keys_int64s": .ints([3, 5]), "values_floats": .floats([0.5, 1]),
+        "default_float": .float(9),
+      ],
       gives: floats([2], [0.5, 9]))
     try check(
       "LabelEncoder", [floats([3], [1.5, .nan, 2])],
@@ -150,7 +155,9 @@ struct LearningOperatorTests {
       "TreeEnsembleRegressor", [x], attributes, gives: floats([4, 1], [18, 12, 9, 9]))
     try check(
       "TreeEnsembleRegressor", [x],
-      attributes.merging(["aggregate_function": .string("MAX"), "base_values": .floats([1])]) { $1 },
+      attributes.merging(["aggregate_function": .string("MAX"), "base_values": .floats([1])]) {
+        $1
+      },
       gives: floats([4, 1], [17, 9, 9, 9]))
     // In double precision too, of which the results are fp32.
     try check(
@@ -192,27 +199,28 @@ struct LearningOperatorTests {
   }
 
   /// Whatever a file says of trees, a walk ends at a leaf that is there.
-  @Test(arguments: [
-    ("nodes_truenodeids", Attribute.ints([0, 3, 0, 0, 0, 1, 0, 0])),
-    ("nodes_truenodeids", .ints([1, 0, 0, 0, 0, 1, 0, 0])),
-    ("nodes_truenodeids", .ints([99, 3, 0, 0, 0, 1, 0, 0])),
-    ("nodes_falsenodeids", .ints([1, 4, 0, 0, 0, 2, 0, 0])),
-    ("nodes_nodeids", .ints([0, 0, 2, 3, 4, 0, 1, 2])),
-    ("nodes_featureids", .ints([-1, 1, 0, 0, 0, 1, 0, 0])),
-    ("nodes_featureids", .ints([0, .max, 0, 0, 0, 1, 0, 0])),
-    ("nodes_featureids", .ints([0, 7, 0, 0, 0, 1, 0, 0])),
-    ("nodes_values", .floats([0.5])),
-    ("nodes_modes", .strings([String](repeating: "BRANCH_NONE", count: 8))),
-    ("nodes_modes", .strings([String](repeating: "BRANCH_LEQ", count: 8))),
-    ("target_ids", .ints([0, 0, 0, 0, 9])),
-    ("target_ids", .ints([0, 0, 0, 0, -1])),
-    ("target_weights", .floats([1])),
-    ("n_targets", .int(0)),
-    ("n_targets", .int(-3)),
-    ("aggregate_function", .string("MEDIAN")),
-    ("base_values", .floats([1, 2, 3])),
-    ("post_transform", .string("CUBE")),
-  ] as [(String, Attribute)])
+  @Test(
+    arguments: [
+      ("nodes_truenodeids", Attribute.ints([0, 3, 0, 0, 0, 1, 0, 0])),
+      ("nodes_truenodeids", .ints([1, 0, 0, 0, 0, 1, 0, 0])),
+      ("nodes_truenodeids", .ints([99, 3, 0, 0, 0, 1, 0, 0])),
+      ("nodes_falsenodeids", .ints([1, 4, 0, 0, 0, 2, 0, 0])),
+      ("nodes_nodeids", .ints([0, 0, 2, 3, 4, 0, 1, 2])),
+      ("nodes_featureids", .ints([-1, 1, 0, 0, 0, 1, 0, 0])),
+      ("nodes_featureids", .ints([0, .max, 0, 0, 0, 1, 0, 0])),
+      ("nodes_featureids", .ints([0, 7, 0, 0, 0, 1, 0, 0])),
+      ("nodes_values", .floats([0.5])),
+      ("nodes_modes", .strings([String](repeating: "BRANCH_NONE", count: 8))),
+      ("nodes_modes", .strings([String](repeating: "BRANCH_LEQ", count: 8))),
+      ("target_ids", .ints([0, 0, 0, 0, 9])),
+      ("target_ids", .ints([0, 0, 0, 0, -1])),
+      ("target_weights", .floats([1])),
+      ("n_targets", .int(0)),
+      ("n_targets", .int(-3)),
+      ("aggregate_function", .string("MEDIAN")),
+      ("base_values", .floats([1, 2, 3])),
+      ("post_transform", .string("CUBE")),
+    ] as [(String, Attribute)])
   func damagedTreesAreRefused(name: String, value: Attribute) {
     var attributes = Self.trees.merging(Self.weights("target", [0, 0, 0, 0, 0])) { $1 }
     attributes[name] = value
@@ -221,25 +229,29 @@ struct LearningOperatorTests {
     }
   }
 
-  @Test(arguments: [
-    ("Scaler", ["offset": .floats([1, 2, 3])]), ("Imputer", [:]),
-    ("Imputer", ["imputed_value_floats": .floats([1, 2, 3])]), ("LabelEncoder", [:]),
-    ("LabelEncoder", ["keys_floats": .floats([1]), "values_int64s": .ints([1, 2])]),
-    ("LabelEncoder", ["keys_int64s": .ints([1]), "values_int64s": .ints([1])]),
-    ("OneHotEncoder", [:]), ("ZipMap", ["classlabels_int64s": .ints([1, 2, 3])]),
-    ("LinearRegressor", ["coefficients": .floats([1, 2, 3])]), ("LinearRegressor", [:]),
-    ("LinearRegressor", ["coefficients": .floats([1, 2]), "targets": .int(0)]),
-    ("LinearClassifier", ["coefficients": .floats([1])]), ("SVMRegressor", [:]),
-    ("SVMRegressor", ["n_supports": .int(-1), "coefficients": .floats([1])]),
-    (
-      "SVMRegressor",
-      ["n_supports": .int(2), "coefficients": .floats([1]), "support_vectors": .floats([1, 2, 3, 4])]
-    ),
-    ("SVMClassifier", ["vectors_per_class": .ints([.max, .max])]),
-    ("SVMClassifier", ["vectors_per_class": .ints([-1, 2])]), ("TreeEnsembleRegressor", [:]),
-    ("TreeEnsembleClassifier", [:]), ("TreeEnsemble", ["tree_roots": .ints([0])]),
-    ("Normalizer", ["norm": .string("L3")]), ("Unknown", [:]),
-  ] as [(String, [String: Attribute])])
+  @Test(
+    arguments: [
+      ("Scaler", ["offset": .floats([1, 2, 3])]), ("Imputer", [:]),
+      ("Imputer", ["imputed_value_floats": .floats([1, 2, 3])]), ("LabelEncoder", [:]),
+      ("LabelEncoder", ["keys_floats": .floats([1]), "values_int64s": .ints([1, 2])]),
+      ("LabelEncoder", ["keys_int64s": .ints([1]), "values_int64s": .ints([1])]),
+      ("OneHotEncoder", [:]), ("ZipMap", ["classlabels_int64s": .ints([1, 2, 3])]),
+      ("LinearRegressor", ["coefficients": .floats([1, 2, 3])]), ("LinearRegressor", [:]),
+      ("LinearRegressor", ["coefficients": .floats([1, 2]), "targets": .int(0)]),
+      ("LinearClassifier", ["coefficients": .floats([1])]), ("SVMRegressor", [:]),
+      ("SVMRegressor", ["n_supports": .int(-1), "coefficients": .floats([1])]),
+      (
+        "SVMRegressor",
+        [
+          "n_supports": .int(2), "coefficients": .floats([1]),
+          "support_vectors": .floats([1, 2, 3, 4]),
+        ]
+      ),
+      ("SVMClassifier", ["vectors_per_class": .ints([.max, .max])]),
+      ("SVMClassifier", ["vectors_per_class": .ints([-1, 2])]), ("TreeEnsembleRegressor", [:]),
+      ("TreeEnsembleClassifier", [:]), ("TreeEnsemble", ["tree_roots": .ints([0])]),
+      ("Normalizer", ["norm": .string("L3")]), ("Unknown", [:]),
+    ] as [(String, [String: Attribute])])
   func refusals(opType: String, attributes: [String: Attribute]) {
     #expect(throws: SwiftletError.self) {
       try Self.compute(opType, [floats([2, 2], [1, 2, 3, 4])], attributes)

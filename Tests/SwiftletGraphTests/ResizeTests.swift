@@ -124,7 +124,8 @@ struct ResizeTests {
   }
 
   private static let nearest = [
-    Nearest(count: 7, scale: 1.1, "half_pixel", "round_prefer_floor", gives: [0, 1, 2, 3, 4, 5, 6]),
+    Nearest(
+      count: 7, scale: 1.1, "half_pixel", "round_prefer_floor", gives: [0, 1, 2, 3, 4, 5, 6]),
     Nearest(
       count: 20, scale: 1.3, "half_pixel", "round_prefer_floor",
       gives: [

@@ -83,7 +83,8 @@ struct SignalTests {
     let hann = try compute("HannWindow", [ints([], [4])])[0].require(Float.self).elements
     #expect(zip(hann, [0, 0.5, 1, 0.5]).allSatisfy { abs($0 - $1) < 1e-6 })
     let even = try compute("BlackmanWindow", [ints([], [3])], ["periodic": .int(0)])[0]
-    #expect(try zip(even.require(Float.self).elements, [0, 1, 0]).allSatisfy { abs($0 - $1) < 1e-6 })
+    #expect(
+      try zip(even.require(Float.self).elements, [0, 1, 0]).allSatisfy { abs($0 - $1) < 1e-6 })
   }
 
   static let refusals: [Refusal] = [

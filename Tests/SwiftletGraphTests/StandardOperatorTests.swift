@@ -126,7 +126,9 @@ struct StandardOperatorTests {
   /// As `Attention` of ONNX, which has another file of its own.
   @Test(arguments: [13, 17], [false, true])
   func attentionOfHeads(opset: Int, isCausal: Bool) throws {
-    let (q, k, v) = (normal([2, 5, 8], seed: 1), normal([2, 5, 8], seed: 2), normal([2, 5, 8], seed: 3))
+    let (q, k, v) = (
+      normal([2, 5, 8], seed: 1), normal([2, 5, 8], seed: 2), normal([2, 5, 8], seed: 3)
+    )
     let mask: [Int32] = [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]
     let found = try result(
       [
@@ -203,13 +205,14 @@ struct StandardOperatorTests {
   }
 
   /// What cannot be written in ONNX's operators stays, and is refused by name when it is planned.
-  @Test(arguments: [
-    ("FusedConv", ["activation": .string("Unknown")]), ("Attention", ["num_heads": .int(0)]),
-    ("Attention", ["num_heads": .int(3)]),
-    ("MatMulNBits", ["K": .int(.max), "N": .int(.max), "block_size": .int(16)]),
-    ("MatMulNBits", ["K": .int(4), "N": .int(4), "block_size": .int(0)]),
-    ("SkipLayerNormalization", ["epsilon": .string("small")]), ("Inverse", [:]),
-  ] as [(String, [String: Attribute])])
+  @Test(
+    arguments: [
+      ("FusedConv", ["activation": .string("Unknown")]), ("Attention", ["num_heads": .int(0)]),
+      ("Attention", ["num_heads": .int(3)]),
+      ("MatMulNBits", ["K": .int(.max), "N": .int(.max), "block_size": .int(16)]),
+      ("MatMulNBits", ["K": .int(4), "N": .int(4), "block_size": .int(0)]),
+      ("SkipLayerNormalization", ["epsilon": .string("small")]), ("Inverse", [:]),
+    ] as [(String, [String: Attribute])])
   func othersStay(opType: String, attributes: [String: Attribute]) {
     let given = graph(
       [node(opType, ["x", "w", "b"], attributes)],

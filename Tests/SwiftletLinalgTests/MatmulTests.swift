@@ -39,7 +39,7 @@ struct MatmulTests {
     var generator = RandomGenerator(seed: 13)
     let a = Tensor<Double>([6, 4], normalUsing: &generator)
     let b = Tensor<Double>([6, 5], normalUsing: &generator)
-    #expect(matmul(a.transposed(), b) == try matmul(a, b, transposeA: true))
+    #expect(try matmul(a.transposed(), b) == matmul(a, b, transposeA: true))
   }
 
   @Test func emptyProductsAreZeros() throws {

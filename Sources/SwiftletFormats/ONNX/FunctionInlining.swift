@@ -135,7 +135,9 @@ struct FunctionInlining {
       var graph = graph
       graph.node = graph.node.map(node)
       for index in graph.input.indices { graph.input[index].name = name(graph.input[index].name) }
-      for index in graph.output.indices { graph.output[index].name = name(graph.output[index].name) }
+      for index in graph.output.indices {
+        graph.output[index].name = name(graph.output[index].name)
+      }
       for index in graph.initializer.indices {
         graph.initializer[index].name = name(graph.initializer[index].name)
       }

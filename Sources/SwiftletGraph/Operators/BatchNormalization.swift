@@ -61,8 +61,10 @@ public struct BatchNormalization: FloatOperator {
       let inverse = inputs[4]!.reshaped(to: [shape.count(of: 1..<shape.rank)])
         .map { inverseDeviation($0) }
       let rows = inputs[0].take()!.reshaped(to: [shape[0], inverse.count])
-      return [normalize(rows, inputs[1]!, inputs[2]!, inputs[3]!, inverse, context.pool)
-        .reshaped(to: shape)]
+      return [
+        normalize(rows, inputs[1]!, inputs[2]!, inputs[3]!, inverse, context.pool)
+          .reshaped(to: shape)
+      ]
     }
     if trains { return try forwardForTraining(&inputs, context).outputs }
     let inverse = inputs[4]!.map { inverseDeviation($0) }

@@ -19,7 +19,9 @@ extension OperatorSetUpgrade {
     case "Concat" where node.attributes["axis"] == nil: node.attributes["axis"] = .int(1)
     case "Reshape": try moveInts("shape", of: &node, to: 1)
     case "Pad":
-      if let pads = node.attributes.removeValue(forKey: "paddings") { node.attributes["pads"] = pads }
+      if let pads = node.attributes.removeValue(forKey: "paddings") {
+        node.attributes["pads"] = pads
+      }
     case "Cast": node.attributes["to"] = .int(try Cast.typeNumber(node))
     case "Clip" where source < 6:
       // Later a bound that is left out is a finite number.

@@ -176,7 +176,9 @@ extension DecisionForest {
     var branches: [Branch] = []
     var isChild = [Bool](repeating: false, count: count)
     for index in 0..<count where branchPlaces[index] != nil {
-      guard let mode = Mode(modes[index]) else { throw damaged("a node has mode '\(modes[index])'") }
+      guard let mode = Mode(modes[index]) else {
+        throw damaged("a node has mode '\(modes[index])'")
+      }
       var branch = Branch()
       (branch.feature, branch.mode, branch.value) = (features[index], mode, values[index])
       branch.takesMissing = missing.isEmpty ? false : missing[index] != 0

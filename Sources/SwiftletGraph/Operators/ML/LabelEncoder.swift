@@ -36,7 +36,9 @@ struct LabelEncoder: Operator {
     if keys.dtype.isFloat {
       for (index, key) in try keys.converted(to: .float32).require(Float.self).elements.enumerated()
       {
-        if key.isNaN { notANumber = notANumber ?? index } else if floatPlaces[key] == nil {
+        if key.isNaN {
+          notANumber = notANumber ?? index
+        } else if floatPlaces[key] == nil {
           floatPlaces[key] = index
         }
       }
@@ -77,7 +79,9 @@ struct LabelEncoder: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     let takesFloats = places.isEmpty
-    guard takesFloats == x.dtype.isFloat else { throw mismatch("keys of another type than \(x.dtype)") }
+    guard takesFloats == x.dtype.isFloat else {
+      throw mismatch("keys of another type than \(x.dtype)")
+    }
     return [TensorInfo(values.dtype, x.shape)]
   }
 

@@ -67,7 +67,8 @@ struct LinearModel: Operator {
     for row in 0..<rows {
       var scores = (0..<targets).map { product[row * targets + $0] + intercepts[$0] }
       if let labels {
-        let best = targets == 1 ? (scores[0] > 0 ? 1 : 0) : scores.indices.max { scores[$0] < scores[$1] }!
+        let best =
+          targets == 1 ? (scores[0] > 0 ? 1 : 0) : scores.indices.max { scores[$0] < scores[$1] }!
         chosen.append(labels[best])
       }
       if !addsSecond || transform == .logistic || transform == .probit { transform.apply(&scores) }

@@ -35,7 +35,8 @@ struct SupportVectorClassifier: Operator {
     let (pairs, overflow) = classes.multipliedReportingOverflow(by: classes - 1)
     let wanted = count > 0 ? pairs / 2 : 1
     guard !overflow, classes > 1, rho.count >= wanted,
-      count == 0 || coefficients.count == (classes - 1).multipliedReportingOverflow(by: count).partialValue,
+      count == 0
+        || coefficients.count == (classes - 1).multipliedReportingOverflow(by: count).partialValue,
       slopes.count == shifts.count, slopes.isEmpty || slopes.count == wanted
     else {
       throw SwiftletError(

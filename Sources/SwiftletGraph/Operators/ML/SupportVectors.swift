@@ -28,7 +28,8 @@ struct SupportVectors: Sendable {
       throw SwiftletError(.badInput, "\(node.opType) has \(parameters.count) kernel_params")
     }
     self.kind = kind
-    (gamma, offset, degree) = parameters.isEmpty ? (0, 0, 0) : (parameters[0], parameters[1], parameters[2])
+    (gamma, offset, degree) =
+      parameters.isEmpty ? (0, 0, 0) : (parameters[0], parameters[1], parameters[2])
     vectors = try node.floats("support_vectors") ?? []
     self.count = count
     guard count >= 0, count == 0 || (!vectors.isEmpty && vectors.count % count == 0),

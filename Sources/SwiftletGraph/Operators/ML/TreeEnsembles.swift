@@ -26,7 +26,9 @@ struct TreeEnsemble: Operator {
       guard
         let known = DecisionForest.Aggregation(
           rawValue: try node.int("aggregate_function", default: 1))
-      else { throw SwiftletError(.badInput, "TreeEnsemble has another aggregate_function than 0 to 3") }
+      else {
+        throw SwiftletError(.badInput, "TreeEnsemble has another aggregate_function than 0 to 3")
+      }
       aggregation = known
       return
     }
@@ -58,7 +60,10 @@ struct TreeEnsemble: Operator {
       let y = AnyTensor(compute(x.contiguous(), rows.count, rows.width, context.pool))
       return [keepsType ? y : y.converted(to: .float32)]
     case let x:
-      return [AnyTensor(compute(try x.require(Float.self).contiguous(), rows.count, rows.width, context.pool))]
+      return [
+        AnyTensor(
+          compute(try x.require(Float.self).contiguous(), rows.count, rows.width, context.pool))
+      ]
     }
   }
 
@@ -111,7 +116,8 @@ struct TreeEnsembleClassifier: Operator {
     binaryTarget = ids.first ?? 0
     isBinary = labels.values.count == 2 && ids.count == 1
     isPositive = try node.reals("class_weights").allSatisfy { $0 >= 0 }
-    guard base.count <= 1 && labels.values.count <= 2 || [0, labels.values.count].contains(base.count)
+    guard
+      base.count <= 1 && labels.values.count <= 2 || [0, labels.values.count].contains(base.count)
     else {
       throw SwiftletError(
         .badInput,
@@ -210,8 +216,10 @@ extension DecisionForest {
     let features = try node.ints("nodes_featureids") ?? []
     let modes = try tensor("nodes_modes")
     let splits = try tensor("nodes_splits")
-    let links = try ["nodes_truenodeids", "nodes_falsenodeids", "nodes_trueleafs", "nodes_falseleafs"]
-      .map { try node.ints($0) ?? [] }
+    let links = try [
+      "nodes_truenodeids", "nodes_falsenodeids", "nodes_trueleafs", "nodes_falseleafs",
+    ]
+    .map { try node.ints($0) ?? [] }
     let missing = try node.ints("nodes_missing_value_tracks_true") ?? []
     let count = features.count
     guard modes.count == count, splits.count == count, links.allSatisfy({ $0.count == count }),
@@ -240,7 +248,9 @@ extension DecisionForest {
       branches.append(branch)
     }
     let (ids, weights) = (try node.ints("leaf_targetids") ?? [], try tensor("leaf_weights"))
-    guard ids.count == weights.count else { throw damaged("its lists of leaves are not equally long") }
+    guard ids.count == weights.count else {
+      throw damaged("its lists of leaves are not equally long")
+    }
     let leaves = zip(ids, weights).map { [Weight(target: $0, value: $1)] }
     var roots = try node.ints("tree_roots") ?? []
     guard roots.allSatisfy({ branches.indices.contains($0) }) else {

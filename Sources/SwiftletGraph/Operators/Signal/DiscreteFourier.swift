@@ -30,7 +30,9 @@ struct DiscreteFourier {
     // k² modulo 2n keeps angles small.
     let angles = (0..<count).map { Double($0 * $0 % (2 * count)) * .pi / Double(count) }
     chirp = (angles.map { Double.cos($0) }, angles.map { -Double.sin($0) })
-    var laid: Numbers = ([Double](repeating: 0, count: length), [Double](repeating: 0, count: length))
+    var laid: Numbers = (
+      [Double](repeating: 0, count: length), [Double](repeating: 0, count: length)
+    )
     for k in 0..<count {
       for place in [k, (length - k) % length] {
         (laid.real[place], laid.imaginary[place]) = (chirp.real[k], -chirp.imaginary[k])
@@ -60,7 +62,9 @@ struct DiscreteFourier {
   }
 
   private func convolved(_ x: Numbers) -> Numbers {
-    var wide: Numbers = ([Double](repeating: 0, count: padded), [Double](repeating: 0, count: padded))
+    var wide: Numbers = (
+      [Double](repeating: 0, count: padded), [Double](repeating: 0, count: padded)
+    )
     for k in 0..<count {
       (wide.real[k], wide.imaginary[k]) = Self.product(
         x.real[k], x.imaginary[k], chirp.real[k], chirp.imaginary[k])
@@ -72,7 +76,9 @@ struct DiscreteFourier {
       (wide.real[k], wide.imaginary[k]) = (product.0, -product.1)
     }
     Self.transform(&wide, roots)
-    var result: Numbers = ([Double](repeating: 0, count: count), [Double](repeating: 0, count: count))
+    var result: Numbers = (
+      [Double](repeating: 0, count: count), [Double](repeating: 0, count: count)
+    )
     let scale = 1 / Double(padded)
     for k in 0..<count {
       (result.real[k], result.imaginary[k]) = Self.product(
@@ -82,7 +88,9 @@ struct DiscreteFourier {
   }
 
   @inline(__always)
-  private static func product(_ a: Double, _ b: Double, _ c: Double, _ d: Double) -> (Double, Double) {
+  private static func product(_ a: Double, _ b: Double, _ c: Double, _ d: Double) -> (
+    Double, Double
+  ) {
     (a * c - b * d, a * d + b * c)
   }
 

@@ -56,7 +56,8 @@ struct STFT: Operator {
     let layout = try layout(inputs.map { $0.map(TensorInfo.init) })
     let values = try x.converted(to: .float64).require(Double.self).contiguous()
     let window =
-      try (inputs.count > 2 ? inputs[2] : nil)?.converted(to: .float64).require(Double.self).elements
+      try (inputs.count > 2 ? inputs[2] : nil)?.converted(to: .float64).require(Double.self)
+      .elements
       ?? [Double](repeating: 1, count: layout.length)
     let parts = layout.isComplex ? 2 : 1
     let transform = DiscreteFourier(count: layout.length)

@@ -28,7 +28,8 @@ struct SignalWindow: Operator {
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let size = try required(inputs, 0, "size")
-    guard let count = try integers(inputs, 0, "size")?.first, size.shape.count == 1, count >= 0 else {
+    guard let count = try integers(inputs, 0, "size")?.first, size.shape.count == 1, count >= 0
+    else {
       throw mismatch("there is no length")
     }
     return [TensorInfo(target, try Shape(checking: [count]))]

@@ -112,7 +112,10 @@ extension StandardExpansion {
       }
       let ends =
         scale.map { [border[1] + $0[0], border[0] + $0[1]] }
-        ?? [border[3] == 0 ? Int(Int32.max) : -border[3], border[2] == 0 ? Int(Int32.max) : -border[2]]
+        ?? [
+          border[3] == 0 ? Int(Int32.max) : -border[3],
+          border[2] == 0 ? Int(Int32.max) : -border[2],
+        ]
       let starts = [border[1], border[0]]
       if result.opset >= 10 {
         emit("Slice", [x, list(starts), list(ends), list([2, 3])], to: y)

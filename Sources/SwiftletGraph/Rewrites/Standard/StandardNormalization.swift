@@ -74,7 +74,9 @@ extension StandardExpansion {
     let total = output(node, 2)
     let hasSegments = !segments.isEmpty && has(node, 4)
     var sum = emit("Add", [word, position], to: hasSegments ? nil : total)
-    if hasSegments { sum = emit("Add", [sum, emit("Gather", [input(node, 4), segments])], to: total) }
+    if hasSegments {
+      sum = emit("Add", [sum, emit("Gather", [input(node, 4), segments])], to: total)
+    }
     normalize(sum, input(node, 5), input(node, 6), epsilon, to: node.outputs[0])
     if let lengths = output(node, 1) {
       // How many words of each text count: all zeros say nothing of it.

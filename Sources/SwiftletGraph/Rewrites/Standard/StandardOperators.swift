@@ -215,7 +215,9 @@ struct StandardExpansion {
     "LayerNormalization", "LeakyRelu", "Log", "Neg", "Pad", "QuantizeLinear", "Relu", "Sigmoid",
     "Slice", "Softmax", "Sqrt", "Tanh", "Transpose",
   ]
-  private static let rankJoiners: Set<String> = ["Add", "Div", "MatMul", "Mul", "Pow", "Sub", "Where"]
+  private static let rankJoiners: Set<String> = [
+    "Add", "Div", "MatMul", "Mul", "Pow", "Sub", "Where",
+  ]
 
   /// Notes the rank of what a node writes, where its operator says it.
   private mutating func note(_ node: Node) {

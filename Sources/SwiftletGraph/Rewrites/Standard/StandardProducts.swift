@@ -25,7 +25,8 @@ extension StandardExpansion {
       let y = emit("Gemm", (0..<3).map { input(node, $0) }, attributes)
       return activation(name, parameters, of: y, to: output)
     case "FusedMatMul", "TransposeMatMul":
-      guard try node.int("transBatchA", default: 0) == 0, try node.int("transBatchB", default: 0) == 0
+      guard try node.int("transBatchA", default: 0) == 0,
+        try node.int("transBatchB", default: 0) == 0
       else { return false }
       let sides = try ["transA", "transB"].enumerated().map { index, key in
         try node.int(key, default: 0) == 0 ? input(node, index) : transposed(input(node, index))
@@ -67,7 +68,9 @@ extension StandardExpansion {
       packed.elements, rows: columns * blocks, bytes: bytes, bits: bits, count: block)
     var turned = [UInt8](repeating: 0, count: depth * columns)
     for column in 0..<columns {
-      for term in 0..<depth { turned[term * columns + column] = codes[column * blocks * block + term] }
+      for term in 0..<depth {
+        turned[term * columns + column] = codes[column * blocks * block + term]
+      }
     }
     func byBlocks<T>(_ values: [T]) -> [T] {
       (0..<blocks).flatMap { block in (0..<columns).map { values[$0 * blocks + block] } }
@@ -81,7 +84,8 @@ extension StandardExpansion {
       points = Self.unpacked(given.elements, rows: columns, bytes: width, bits: bits, count: blocks)
     }
     func tensor(_ shape: Shape, _ values: [UInt8]) -> AnyTensor {
-      bits == 8 ? .uint8(Tensor(shape, values)) : .uint4(Tensor(shape, values.map(UInt4.init(bits:))))
+      bits == 8
+        ? .uint8(Tensor(shape, values)) : .uint4(Tensor(shape, values.map(UInt4.init(bits:))))
     }
     let base = node.inputs[1]
     let weights = emit(

@@ -50,7 +50,9 @@ extension StandardExpansion {
   /// The axis of a softmax, if it is that one axis in the graph's operator set too.
   private func softmaxAxis(_ node: Node) throws -> Int? {
     let axis = try node.int("axis", default: -1)
-    if try node.int("opset", default: 13) >= 13 { return result.opset >= 13 || axis == -1 ? axis : nil }
+    if try node.int("opset", default: 13) >= 13 {
+      return result.opset >= 13 || axis == -1 ? axis : nil
+    }
     return result.opset < 13 || axis == -1 || rank(node.inputs[0]).map { axis == $0 - 1 } ?? false
       ? axis : nil
   }

@@ -45,10 +45,18 @@ extension StandardExpansion {
     case "SplitToSequence": return try split(node)
     case "Optional":
       guard has(node, 0) else { return false }
-      if let known { sequences[output] = known } else { emit("Identity", [node.inputs[0]], to: output) }
+      if let known {
+        sequences[output] = known
+      } else {
+        emit("Identity", [node.inputs[0]], to: output)
+      }
     case "OptionalGetElement":
       guard has(node, 0) else { return false }
-      if let known { sequences[output] = known } else { emit("Identity", [node.inputs[0]], to: output) }
+      if let known {
+        sequences[output] = known
+      } else {
+        emit("Identity", [node.inputs[0]], to: output)
+      }
     case "OptionalHasElement":
       // What is no input is left out; what is a tensor or a sequence is there.
       let isThere = constant(.bool(Tensor([], [has(node, 0)])), "\(output).isThere")
@@ -70,7 +78,8 @@ extension StandardExpansion {
 
   /// Pieces of constant lengths.
   private mutating func split(_ node: Node) throws -> Bool {
-    guard let value = constant(node, 1), value.shape.rank == 1, 1...1 << 12 ~= value.shape.count else {
+    guard let value = constant(node, 1), value.shape.rank == 1, 1...1 << 12 ~= value.shape.count
+    else {
       return false
     }
     let lengths = value.integers
