@@ -25,7 +25,8 @@ extension Agreement.Output {
     if let equal {
       parts.append("\(fixed(equal * 100, 2)) % of the elements are equal")
     } else if broken > 0 {
-      parts.append("NaN or infinite in \(broken) of \(elements - undefined) elements that were finite")
+      let finite = elements - undefined
+      parts.append("NaN or infinite in \(broken) of \(finite) elements that were finite")
       if finiteDecibels.isFinite { parts.append("the others \(fixed(finiteDecibels, 1)) dB") }
     } else if undefined == elements {
       parts.append("NaN or infinite in the original, nothing to compare")

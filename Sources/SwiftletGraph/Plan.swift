@@ -243,7 +243,7 @@ public struct Plan: Sendable {
     return results
   }
 
-  /// The shapes of the inputs for so many samples; other open extents are as ``openExtents(batch:given:)`` takes
+  /// The shapes of the inputs for `batch` samples; other open extents are as ``openExtents(batch:given:)`` takes
   /// them.
   public func inputShapes(batch: Int) throws -> [String: Shape] {
     try inputShapes(openExtents(batch: batch))

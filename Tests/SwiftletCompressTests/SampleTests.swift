@@ -133,10 +133,10 @@ struct SampleTests {
     let seven = AnyTensor.int64(Tensor(.scalar, [7]))
     #expect(try k(.int32(Tensor(.scalar, [7]))) == seven)
     #expect(try k(.float32(Tensor(.scalar, [7]))) == seven)
-    expectError(.badInput, "elements that no int64 is") {
+    expectError(.badInput, "int64, which the model takes") {
       _ = try k(.float32(Tensor(.scalar, [7.5])))
     }
-    expectError(.badInput, "elements that no float32 is") {
+    expectError(.badInput, "float32, which the model takes") {
       _ = try CalibrationSource(
         ["x": .float64(Tensor([1, 4], repeating: 1e300)), "k": seven], for: graph)
     }

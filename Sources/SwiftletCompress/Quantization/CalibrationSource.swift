@@ -15,7 +15,7 @@ public struct CalibrationSource: Sendable {
   public var outputs: [String] = []
   /// Samples in a batch.
   let batch: Int
-  /// Whether the model takes just so many at once.
+  /// Whether the model takes exactly ``batch`` samples at once.
   private let isFixed: Bool
   private let make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
 

@@ -148,7 +148,7 @@ extension AnyTensor {
     guard isKept else {
       throw SwiftletError(
         .badInput,
-        "array '\(input.name)' is \(dtype), with elements that no \(target) is; the model takes \(target)",
+        "array '\(input.name)' is \(dtype), and \(target), which the model takes, cannot hold its elements",
         mend: "convert it first, as NumPy does with array.astype('\(target)')")
     }
     return fitting

@@ -6,7 +6,7 @@ import SwiftletGraph
 /// Moves the range of activations' channels into the weights that multiply them.
 ///
 /// Encoders have a few channels that are far larger than the others, and one scale must hold them all.
-/// With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the layers behind are
+/// With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the layers that read it are
 /// multiplied by sⱼ: the model computes the same. The division goes into the factors that make the value, of
 /// LayerNormalization or of a Mul and an Add with constants, where only such layers read it; else (a residual sum
 /// reads it too, or something else makes it) it is a Mul before the layers.
@@ -16,7 +16,7 @@ struct SmoothQuant {
   /// α: how much of the activations' range moves, 0 to 1.
   let share: Double
 
-  /// A Mul takes time in every run: it is for values whose largest channel is so many times the median one.
+  /// A Mul takes time in every run: it is for values whose largest channel exceeds the median one by this factor.
   private static let worthwhile: Float = 6
 
   /// A value that layers read, and how it can be smoothed.
@@ -159,7 +159,7 @@ extension Graph {
       Tensor(tensor.shape, tensor.elements.enumerated().map { $1 * factors[channel($0)] }))
   }
 
-  /// Puts nodes right behind those that make the values that they are given for; of inputs, first.
+  /// Puts nodes right after those that make the values that they are given for; of inputs, first.
   fileprivate mutating func insert(_ products: OrderedDictionary<String, Node>) {
     let given = Set(inputs.map(\.name))
     var result = products.filter { given.contains($0.key) }.map(\.value)
