@@ -32,6 +32,8 @@ struct MatrixOptions: ParsableArguments {
     if let size {
       var generator = RandomGenerator(seed: seed)
       let shape: Shape = [size.rows, size.columns]
+      try MemoryLimit.require(
+        Double(shape.count) * (dtype == .f32 ? 4 : 8), of: UInt8.self, for: "a matrix of \(shape)")
       return dtype == .f32
         ? AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
         : AnyTensor(Tensor<Double>(shape, normalUsing: &generator))
@@ -57,7 +59,7 @@ struct MatrixOptions: ParsableArguments {
   func checkOutputs(plot: String?, folder: String?, files names: [String]) throws {
     var written: [OutputFiles.File] = plot.map { [($0, "--plot")] } ?? []
     // A folder that is not there yet holds nothing that could be replaced.
-    if let folder, InputFile.exists(folder) {
+    if let folder, OutputFolder.exists(folder) {
       written += names.map { ("\(folder)/\($0).npy", "\($0).npy") }
     }
     try OutputFiles(written: written, read: file.map { [($0, "the matrix")] } ?? []).check()

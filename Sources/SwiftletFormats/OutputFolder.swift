@@ -17,7 +17,7 @@ package enum OutputFolder {
     }
   }
 
-  private static func exists(_ path: String) -> Bool {
+  package static func exists(_ path: String) -> Bool {
     var info = stat()
     return unsafe stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
   }

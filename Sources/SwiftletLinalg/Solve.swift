@@ -49,9 +49,10 @@ public struct LU<T: BLASElement>: Sendable {
   public init(
     _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
   ) throws {
-    switch backend {
-    case .lapack: (factors, permutation, isOdd) = try LAPACK.lu(matrix, threads: threads)
-    case .swift:
+    // LAPACK multiplies by the reciprocals of pivots, which overflow for the least numbers.
+    if backend == .lapack, !LAPACK.isInstalled || !matrix.hasTinyElements {
+      (factors, permutation, isOdd) = try LAPACK.lu(matrix, threads: threads)
+    } else {
       try matrix.requireMemory("lu", copies: 1)
       try matrix.requireFiniteSquareMatrix("lu")
       (factors, permutation, isOdd) = SwiftSolve.lu(matrix)
@@ -174,6 +175,15 @@ extension Tensor where Element: BLASElement {
     BLAS.trsm(
       n: n, columns: columns, a: span, lda: max(1, shape[1]), isLower: isLower, isUnit: isUnit,
       transposeA: transposed, b: &target, ldb: max(1, columns))
+  }
+
+  /// Whether elements other than 0 are near the least that the type holds.
+  fileprivate var hasTinyElements: Bool {
+    let packed = contiguous()
+    let elements = packed.span
+    let least = Element.leastNormalMagnitude / Element.ulpOfOne
+    for i in elements.indices where elements[i] != 0 && abs(elements[i]) < least { return true }
+    return false
   }
 
   /// A copy with elements replaced where `rule` gives one for the row and column.

@@ -88,6 +88,23 @@ struct LinearAlgebraCommandTests {
     }
   }
 
+  /// The workspace of gesdd is four times the matrix; other methods get by with less.
+  @Test func theOthersGoOnWhereOneMethodFails() throws {
+    guard LAPACK.isInstalled else { return }
+    let arguments = [
+      "svd", "--size", "300", "--compare", "--seconds", "0.01", "--max-memory", "4M",
+    ]
+    let result = try swiftlet(arguments)
+    #expect(result.code == 2 && result.errors.contains("gesdd failed"))
+    let lines = result.output.split(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("gesdd") && $0.contains("failed") })
+    #expect(lines.contains { $0.hasPrefix("gesvd") && !$0.contains("failed") })
+    let rows = try #require(
+      try swiftlet(arguments + ["--json"]).json()["methods"] as? [[String: Any]])
+    #expect(rows[0]["failure"] is String && rows[0]["time"] == nil)
+    #expect(rows[1]["failure"] == nil && rows[1]["rank"] as? Int == 300)
+  }
+
   @Test func powersOfTenHaveOneDigitInFront() throws {
     try withTemporaryFolder { folder in
       let path = "\(folder)/diagonal.npy"
