@@ -49,11 +49,11 @@ public struct LU<T: BLASElement>: Sendable {
   public init(
     _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
   ) throws {
+    try matrix.requireMemory("lu", copies: 2)
     // LAPACK multiplies by the reciprocals of pivots, which overflow for the least numbers.
     if backend == .lapack, !LAPACK.isInstalled || !matrix.hasTinyElements {
       (factors, permutation, isOdd) = try LAPACK.lu(matrix, threads: threads)
     } else {
-      try matrix.requireMemory("lu", copies: 1)
       try matrix.requireFiniteSquareMatrix("lu")
       (factors, permutation, isOdd) = SwiftSolve.lu(matrix)
     }
