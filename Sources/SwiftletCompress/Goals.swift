@@ -81,8 +81,8 @@ public struct ModelCost: Sendable, Codable, Equatable {
   /// Multiply–accumulate operations per image.
   public let macs: Int
 
-  /// - Parameter fileBytes: Of the file that the graph is from; `nil`: of the one that it would be written as.
-  /// - Parameter extents: For what the model leaves open; `nil`: what that seems to mean.
+  /// `fileBytes` are those of the file that the graph is from, by default of the one that it would be written as;
+  /// `extents` are for what the model leaves open, by default what that seems to mean.
   public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {
     self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
     parameters = graph.parameterCount

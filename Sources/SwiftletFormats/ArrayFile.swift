@@ -39,9 +39,9 @@ public enum ArrayFile {
     }
   }
 
-  /// Writes arrays, whole or not at all.
+  /// Writes arrays, whole or not at all. The fp32 arrays named in `halves` become 16-bit floats in
+  /// NumPy's formats.
   ///
-  /// - Parameter halves: Names of fp32 arrays that NumPy's formats get as 16-bit floats.
   /// - Throws: `io` naming the path; `badInput` for several arrays in a `.npy` file.
   public static func write(
     _ tensors: OrderedDictionary<String, AnyTensor>, to path: String, halves: Set<String> = []

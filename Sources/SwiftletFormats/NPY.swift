@@ -69,9 +69,8 @@ public enum NPY {
 
   // MARK: Writing
 
-  /// The bytes of an npy file, version 1.0.
+  /// The bytes of an npy file, version 1.0; with `asHalf`, fp32 elements are rounded to 16-bit floats.
   ///
-  /// - Parameter asHalf: Whether fp32 elements are rounded to 16-bit floats.
   /// - Precondition: The rank is below 1000, so that the header fits.
   public static func serialized(_ tensor: AnyTensor, asHalf: Bool = false) -> [UInt8] {
     var tensor = tensor.converted(to: tensor.dtype.computable)

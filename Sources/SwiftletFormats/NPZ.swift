@@ -42,9 +42,9 @@ public enum NPZ {
     return tensors
   }
 
-  /// Writes arrays, whole or not at all: uncompressed, the same bytes for the same arrays.
+  /// Writes arrays, whole or not at all: uncompressed, the same bytes for the same arrays. The fp32
+  /// arrays named in `halves` are rounded to 16-bit floats.
   ///
-  /// - Parameter halves: Names of fp32 arrays that are rounded to 16-bit floats.
   /// - Throws: `io` naming the path; `unsupported` above 4 GiB.
   public static func write(
     _ tensors: OrderedDictionary<String, AnyTensor>, to path: String, halves: Set<String> = []

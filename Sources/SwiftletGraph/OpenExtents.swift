@@ -13,9 +13,7 @@ public struct OpenExtents: Sendable {
   private let symbol: String?
   private let batch: Int
 
-  /// - Parameters:
-  ///   - given: Extents by symbol or by `x[2]`.
-  ///   - replacing: What is taken instead of all that would be guessed.
+  /// `given` has extents by symbol or by `x[2]`; `replacing` is taken instead of all that would be guessed.
   public init(
     _ inputs: [ValueInfo], batch: Int, given: [String: Int] = [:], replacing guess: Int? = nil
   ) {

@@ -34,7 +34,7 @@ public enum Benchmark {
 
     /// Feeds fp32 inputs with normally distributed numbers, and all others with ones: what masks and
     /// indices allow. `extents` are those of symbolic dimensions, by name; all others are what they
-    /// seem to mean, see ``OpenExtents``.
+    /// seem to mean, see `OpenExtents`.
     ///
     /// - Throws: `badInput` if the model does not take inputs of these shapes.
     public init(

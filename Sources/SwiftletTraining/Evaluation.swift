@@ -14,8 +14,8 @@ public struct Evaluation: Sendable, Codable, Equatable {
   public let imagesPerSecond: Double
 
   /// Runs the model over all images.
+  /// The scores are in `output`, by default in the first output that can hold them.
   ///
-  /// - Parameter output: The output with the scores; `nil`: the first one that can hold them.
   /// - Throws: `badInput` if model and data do not fit: image channels, number of classes; or if there is no such
   ///   output.
   public static func run(

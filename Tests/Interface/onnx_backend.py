@@ -43,6 +43,10 @@ runner.include(r"^test_.*_cpu$")
 runner.exclude(r"(bvlc|densenet|inception|resnet50|shufflenet|squeezenet|vgg19|zfnet)")
 # Expects the rounding errors of fp16 between nodes, where Swiftlet computes in fp32.
 runner.exclude(r"test_attention_4d_causal_fp16_expanded_cpu")
+# Expects the numbers of one random generator.
+runner.exclude(r"test_bernoulli")
+# Expects 1.9e-7 of rounding in fp32 where the result is 0; `make conformance` allows for it.
+runner.exclude(r"test_dft_inverse")
 suite = unittest.TestSuite()
 for case in runner.test_cases.values():
     for test in unittest.defaultTestLoader.loadTestsFromTestCase(case):

@@ -41,7 +41,8 @@ public struct CompressionPlan: Sendable, Codable {
 
   private struct TooLong: Error {}
 
-  /// - Parameter given: Extents that the model leaves open, by name; others are what they seem to mean.
+  /// `extents` are those that the model leaves open, by name; others are what they seem to mean.
+  ///
   /// - Throws: `badInput` if the model cannot be read at all; what only one recipe fails at is in its
   ///   row, and so is what the runtime does not support.
   public init(

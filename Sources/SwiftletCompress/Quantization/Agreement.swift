@@ -46,10 +46,10 @@ public struct Agreement: Sendable, Codable, Equatable {
   /// where answers are not.
   package var noiseToSignal: Double { SignalToNoise.noiseToSignal(decibels) }
 
-  /// Runs both models over all samples, and compares the outputs that the source names.
+  /// Runs both models over all samples, and compares the outputs that the source names. Distances are those of the
+  /// samples from `first` on; that answers are finite is asked of all.
   ///
-  /// - Parameter first: Distances are those of the samples from this one on; that answers are finite is asked of all.
-  /// - Throws: `badInput` for an output that is not there; as ``Session/run(_:)-([String:AnyTensor])``.
+  /// - Throws: `badInput` for an output that is not there; what running a session throws.
   public static func measure(
     _ original: Graph, _ other: Graph, _ source: CalibrationSource, from first: Int = 0,
     threads: ThreadPool = .available

@@ -16,7 +16,8 @@ public struct DynamicQuantization: Sendable {
     (self.settings, self.threads) = (settings, threads)
   }
 
-  /// - Parameter source: Decides nothing; with it the types of all values are known.
+  /// The source decides nothing; with it the types of all values are known.
+  ///
   /// - Throws: `unsupported` if the graph has nothing that this is for, or is quantized already.
   public func apply(
     to graph: Graph, _ source: CalibrationSource?
