@@ -83,9 +83,7 @@ public struct LU<T: BLASElement>: Sendable {
     var x = Tensor<T>(uninitialized: b.shape)
     x.withView { x in
       source.withView { b in
-        for (row, origin) in permutation.enumerated() {
-          x.rowBlock(row..<row + 1).copy(b.rowBlock(origin..<origin + 1))
-        }
+        x.copyRows(permutation, of: b)
       }
     }
     factors.solveTriangular(isLower: true, isUnit: true, &x)

@@ -24,11 +24,9 @@ enum SwiftEigen {
       let values = try all.withView { all in
         let values = try TridiagonalDivide.solve(
           diagonal: tridiagonal.diagonal, offDiagonal: tridiagonal.offDiagonal, vectors: all)
-        let order = ascending(0..<n, by: values).reversed().prefix(count)
+        let order = Array(ascending(0..<n, by: values).reversed().prefix(count))
         vectors.withView { vectors in
-          for (place, row) in order.enumerated() {
-            vectors.rowBlock(place..<place + 1).copy(all.rowBlock(row..<row + 1))
-          }
+          vectors.copyRows(order, of: all)
           tridiagonal.applyQ(to: vectors.transposed)
         }
         return order.map { values[$0] }

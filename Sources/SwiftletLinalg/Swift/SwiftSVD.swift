@@ -63,13 +63,9 @@ enum SwiftSVD {
           right: right)
         let order = Array(ascending(0..<n, by: values).reversed())
         let top = u.block(0..<n, 0..<n)
-        for (place, row) in order.enumerated() {
-          vt.rowBlock(place..<place + 1).copy(right.rowBlock(row..<row + 1))
-        }
+        vt.copyRows(order, of: right)
         // `left` is sorted into the place of `right`, which is no longer needed.
-        for (place, row) in order.enumerated() {
-          right.rowBlock(place..<place + 1).copy(left.rowBlock(row..<row + 1))
-        }
+        right.copyRows(order, of: left)
         top.copy(right.transposed)
         bidiagonal.applyQ(to: u)
         bidiagonal.applyP(to: vt.transposed)
