@@ -162,6 +162,7 @@ public enum OperatorRegistry {
     switch (node.domain, node.opType) {
     case (FakeQuantize.domain, FakeQuantize.opType): FakeQuantize.self
     case (DynamicQuantizeMatMul.domain, DynamicQuantizeMatMul.opType): DynamicQuantizeMatMul.self
+    case (DynamicQuantizeLSTM.domain, DynamicQuantizeLSTM.opType): DynamicQuantizeLSTM.self
     case ("ai.onnx.ml", _): learning[node.opType]
     default: isStandard(node.domain) ? operators[node.opType] : nil
     }

@@ -1,3 +1,4 @@
+import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
@@ -9,18 +10,19 @@ struct Segments {
   /// The graph with each segment as one node, and the segments by node name.
   private(set) var graph: Graph
   private(set) var segments: [String: Segment] = [:]
+  private var names: FreshNames
 
   init(
     _ given: GraphFacts, _ infos: [String: TensorInfo], pool: ThreadPool, cache: PackedWeights
   ) {
     var facts = given
     let graph = facts.graph
-    var phases = Self.phases(facts)
-    while let worthless = Self.worthless(facts, phases) {
-      for index in worthless { facts.exclude(index) }
-      phases = Self.phases(facts)
-    }
+    // A phase left to the reference joins its neighbours. The later ones move up without meeting
+    // others, as all their nodes come after some of its nodes: one pass finds all of them.
+    for index in Self.worthless(facts, Self.phases(facts)) { facts.exclude(index) }
+    let phases = Self.phases(facts)
     self.graph = graph
+    names = FreshNames(graph)
     self.graph.nodes = []
     let order = graph.nodes.indices.sorted { (phases[$0], $0) < (phases[$1], $1) }
     for start in order.indices where start == 0 || phases[order[start]] != phases[order[start - 1]]
@@ -43,16 +45,13 @@ struct Segments {
     _ cache: PackedWeights
   ) {
     let inside = Set(members)
-    let written = members.flatMap { facts.graph.nodes[$0].outputs }.filter { !$0.isEmpty }
-    var inputs: [String] = []
-    for index in members {
-      for name in facts.data(index)
-      where !written.contains(name) && !inputs.contains(name) { inputs.append(name) }
-    }
+    let written = OrderedSet(members.flatMap { facts.graph.nodes[$0].outputs })
+      .filter { !$0.isEmpty }
+    let inputs = OrderedSet(members.flatMap(facts.data)).filter { !written.contains($0) }
     let outputs = written.filter { name in
-      facts.isOutput(name) || (facts.consumers[name] ?? []).contains { !inside.contains($0) }
+      facts.isOutput(name) || facts.consumers(name).contains { !inside.contains($0) }
     }
-    let name = facts.graph.freshName("segment \(segments.count)")
+    let name = names.next("segment \(segments.count)")
     var lowering = Lowering(facts, inputs: inputs, outputs: outputs, cache: cache)
     lowering.lower(members)
     segments[name] = Segment(
@@ -61,7 +60,9 @@ struct Segments {
         images: facts.images, pool: pool),
       results: outputs.map { infos[$0]! })
     graph.nodes.append(
-      Node(Segment.opType, name: name, domain: "swiftlet", inputs: inputs, outputs: outputs))
+      Node(
+        Segment.opType, name: name, domain: "swiftlet", inputs: Array(inputs),
+        outputs: Array(outputs)))
   }
 
   private static func phases(_ facts: GraphFacts) -> [Int] {
@@ -77,18 +78,16 @@ struct Segments {
     }
   }
 
-  /// The members of a segment that has nothing to do but elementwise work, which is not worth laying
-  /// values out anew for.
-  private static func worthless(_ facts: GraphFacts, _ phases: [Int]) -> [Int]? {
-    let members = Dictionary(grouping: phases.indices.filter { facts.isLowered($0) }) {
-      phases[$0]
-    }
-    return members.values.first { members in
-      !members.contains {
+  /// The members of segments with nothing but elementwise work, which is not worth another layout of
+  /// the values.
+  private static func worthless(_ facts: GraphFacts, _ phases: [Int]) -> [Int] {
+    let lowered = phases.indices.filter { facts.isLowered($0) }
+    let worthy = Set(
+      lowered.filter {
         ["Conv", "Gemm", "MatMul", DynamicQuantizeMatMul.opType].contains(
           facts.graph.nodes[$0].opType)
-      }
-    }
+      }.map { phases[$0] })
+    return lowered.filter { !worthy.contains(phases[$0]) }
   }
 }
 

@@ -117,9 +117,18 @@ struct WeightQuantizationTests {
     var model = ModelBuilder(seed: 2, input: [3, 4, 4])
     model.conv("x", "y", (3, 2))
     model.output("y", [2, 4, 4])
-    let images = try CalibrationSource(inputs(model.graph, count: 4, seed: 1), for: model.graph)
+    // Convolutions compute in fp32; their weights are stored as bytes.
+    let stored = try DynamicQuantization(settings: QuantizationSettings()).apply(
+      to: model.graph, nil)
+    #expect(stored.graph.nodes.map(\.opType) == ["DequantizeLinear", "Conv"])
+    #expect(stored.layers.map(\.changed) == [true])
+    #expect(try noise(model.graph, stored.graph) < 1e-3)
+    let empty = Graph(
+      name: "g", nodes: [Node("Relu", name: "r", inputs: ["x"], outputs: ["y"])],
+      inputs: [ValueInfo("x", .float32, [.symbolic("N"), .fixed(3)])],
+      outputs: [ValueInfo("y", .float32, [.symbolic("N"), .fixed(3)])])
     let error = #expect(throws: SwiftletError.self) {
-      try DynamicQuantization(settings: QuantizationSettings()).apply(to: model.graph, images)
+      try DynamicQuantization(settings: QuantizationSettings()).apply(to: empty, nil)
     }
     #expect(error?.code == .unsupported)
   }

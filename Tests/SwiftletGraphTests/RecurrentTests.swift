@@ -159,6 +159,78 @@ struct RecurrentTests {
     }
   }
 
+  /// The whole input and the states of each step are rounded as `DynamicQuantizeLinear` rounds them:
+  /// steps of an `LSTM`, one by one, on such inputs.
+  @Test(arguments: [false, true])
+  func quantizedLSTMRoundsInputsAndStates(isPerChannel: Bool) throws {
+    var generator = RandomGenerator(seed: 11)
+    func random(_ shape: Shape) -> Tensor<Float> {
+      Tensor(shape, (0..<shape.count).map { _ in Float(generator.uniform() * 2 - 1) })
+    }
+    func rounded(_ tensor: AnyTensor) throws -> AnyTensor {
+      let codes = try compute("DynamicQuantizeLinear", [tensor], outputs: 3)
+      return try compute("DequantizeLinear", codes)[0]
+    }
+    let channels = 4 * hidden
+    func codes(_ depth: Int) -> Tensor<UInt8> {
+      Tensor(
+        [1, depth, channels], (0..<depth * channels).map { _ in UInt8(generator.uniform() * 256) })
+    }
+    let (x, b, p) = (
+      random([length, batch, input]), random([1, 2 * channels]), random([1, 3 * hidden])
+    )
+    let (w, r) = (codes(input), codes(hidden))
+    let shape: Shape = isPerChannel ? [1, channels] : [1]
+    let scales = (0..<2).map { k in
+      Tensor<Float>(shape, (0..<shape.count).map { 0.004 + 0.001 * Float($0 + k) })
+    }
+    let zeros = (0..<2).map { k in
+      Tensor<UInt8>(shape, (0..<shape.count).map { UInt8(120 + 3 * $0 + k) })
+    }
+    let hiddenSize: [String: Attribute] = ["hidden_size": .int(hidden)]
+    let node = Node(
+      "DynamicQuantizeLSTM", name: "n", domain: "com.microsoft", inputs: [],
+      outputs: ["y", "h", "c"], attributes: hiddenSize)
+    let op = try OperatorRegistry.make(node, opset: 17)
+    var operands: [AnyTensor?] = [
+      .float32(x), .uint8(w), .uint8(r), .float32(b), nil, nil, nil, .float32(p),
+      .float32(scales[0]), .uint8(zeros[0]), .float32(scales[1]), .uint8(zeros[1]),
+    ]
+    let infos = try op.infer(operands.map { $0.map(TensorInfo.init) })
+    let results = try op.forward(&operands, ExecutionContext())
+    #expect(results.map(TensorInfo.init) == infos)
+
+    let weights = [w, r].enumerated().map { k, codes in
+      var plain = Tensor<Float>(zeros: [1, channels, codes.shape[1]])
+      for i in 0..<codes.shape[1] {
+        for o in 0..<channels {
+          let place = isPerChannel ? o : 0
+          let zero = Float(zeros[k].elements[place])
+          plain[0, o, i] = (Float(codes[0, i, o]) - zero) * scales[k].elements[place]
+        }
+      }
+      return AnyTensor(plain)
+    }
+    let seen = try rounded(.float32(x)).require(Float.self)
+    var states: [AnyTensor] = [Tensor<Float>(zeros: [1, batch, hidden])].map(AnyTensor.init)
+    states.append(states[0])
+    for t in 0..<length {
+      let step = seen.slice(axis: 0, range: t..<t + 1).contiguous()
+      states = Array(
+        try compute(
+          "LSTM",
+          [
+            .float32(step), weights[0], weights[1], .float32(b), nil, try rounded(states[0]),
+            states[1], .float32(p),
+          ], hiddenSize, outputs: 3)[1...])
+      let own = try results[0].require(Float.self).slice(axis: 0, range: t..<t + 1)
+      let pairs = zip(own.contiguous().elements, try states[0].require(Float.self).elements)
+      #expect(pairs.allSatisfy { abs($0 - $1) < 1e-5 })
+    }
+    operands[8] = .float32(Tensor([3], [1, 1, 1]))
+    #expect(throws: SwiftletError.self) { try op.infer(operands.map { $0.map(TensorInfo.init) }) }
+  }
+
   private static let (x, w, r) = (count([2, 1, 3]), count([1, 4, 3]), count([1, 4, 4]))
   private static let refusals: [Refusal] = [
     Refusal("RNN", [x, w]),

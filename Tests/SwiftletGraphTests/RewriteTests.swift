@@ -57,8 +57,12 @@ struct RewriteTests {
     return graph
   }
 
-  private func result(_ graph: Graph, _ x: AnyTensor) throws -> Tensor<Float> {
-    try #require(try Plan(graph).run(["x": x], ExecutionContext())["y"]).require()
+  private func result(
+    _ graph: Graph, _ x: AnyTensor, _ output: String = "y"
+  ) throws -> Tensor<Float> {
+    try #require(
+      try Plan(graph).run([graph.dataInputs[0].name: x], ExecutionContext())[output]
+    ).require()
   }
 
   @Test(arguments: layers)
@@ -92,6 +96,42 @@ struct RewriteTests {
     let after = shared.foldingBatchNormalization()
     #expect(after.initializers["w"] == shared.initializers["w"])
     #expect(after.nodes[0].inputs[1] != "w")
+  }
+
+  /// Pairs in a row that share weights, scales, shifts and variances.
+  @Test(arguments: [2, 5, 3000])
+  func pairsThatShareTheirConstants(count: Int) throws {
+    var generator = RandomGenerator(seed: 5)
+    var chain = Graph(
+      name: "g", inputs: [ValueInfo("x0", .float32, [.fixed(1), .fixed(4), .fixed(2), .fixed(2)])],
+      outputs: [ValueInfo("x\(count)", .float32, [])])
+    chain.initializers["w"] = .float32(
+      Tensor([4, 4, 1, 1], (0..<16).map { $0 % 5 == 0 ? 0.9 : 0.01 * Float($0 % 3) }))
+    for name in ["s", "t", "m"] {
+      chain.initializers[name] = .float32(
+        Tensor([4], (0..<4).map { _ in Float(0.9 + 0.2 * generator.uniform()) }))
+    }
+    chain.initializers["v"] = .float32(Tensor([4], [1, 1.1, 0.9, 1]))
+    for index in 0..<count {
+      chain.nodes += [
+        Node("Conv", name: "c\(index)", inputs: ["x\(index)", "w"], outputs: ["h\(index)"]),
+        Node(
+          "BatchNormalization", name: "n\(index)", inputs: ["h\(index)", "s", "t", "m", "v"],
+          outputs: ["x\(index + 1)"]),
+      ]
+    }
+    let folded = chain.foldingBatchNormalization()
+    #expect(folded.nodes.map(\.opType) == Array(repeating: "Conv", count: count))
+    #expect(folded.initializers.count == 2 * count)
+    #expect(folded.initializers["w"] != nil && folded.initializers["t"] != nil)
+    guard count < 10 else { return }
+    let x = random([1, 4, 2, 2], &generator)
+    for (a, b) in zip(
+      try result(chain, x, "x\(count)").elements,
+      try result(folded, x, "x\(count)").elements)
+    {
+      #expect(abs(a - b) <= 1e-5 * max(1, abs(a)))
+    }
   }
 
   @Test func constantsAreComputed() throws {

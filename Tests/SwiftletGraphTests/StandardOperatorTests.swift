@@ -192,6 +192,42 @@ struct StandardOperatorTests {
     #expect(isClose(found, wanted, 1e-4))
   }
 
+  /// Weights of 2, 4 and 8 bits whose blocks list their members.
+  @Test(arguments: [2, 4, 8])
+  func blocksOfListedMembers(bits: Int) throws {
+    let (depth, columns, block, blocks) = (32, 3, 16, 2)
+    var generator = RandomGenerator(seed: 4)
+    let packed = (0..<columns * depth * bits / 8).map { _ in UInt8(generator.below(256)) }
+    let scales = (0..<columns * blocks).map { Float($0 + 1) / 8 }
+    let members = (0..<depth).map { $0 * 5 % depth / block }
+    let x = normal([2, depth], seed: 2)
+    let product = node(
+      "MatMulNBits", ["x", "w", "s", "", "g"],
+      ["K": .int(depth), "N": .int(columns), "bits": .int(bits), "block_size": .int(block)])
+    func constants(_ members: [Int]) -> [String: AnyTensor] {
+      [
+        "w": .uint8(Tensor([columns, blocks, block * bits / 8], packed)),
+        "s": floats([columns * blocks], scales),
+        "g": .int32(Tensor([depth], members.map(Int32.init))),
+      ]
+    }
+    let found = try result([product], ["x": x], constants(members), opset: 21)
+    let values = try x.require(Float.self).elements
+    let wanted = (0..<2).flatMap { row in
+      (0..<columns).map { column in
+        (0..<depth).reduce(Float(0)) { sum, term in
+          let bit = (column * depth + term) * bits
+          let code = Int(packed[bit / 8]) >> (bit % 8) & (1 << bits - 1)
+          let scale = scales[column * blocks + members[term]]
+          return sum + values[row * depth + term] * Float(code - (1 << (bits - 1))) * scale
+        }
+      }
+    }
+    #expect(isClose(found, wanted, 1e-4))
+    let crowded = graph([product], constants(members.map { _ in 0 }), inputs: ["x": x], opset: 21)
+    #expect(crowded.inStandardOperators().nodes.map(\.opType) == ["MatMulNBits"])
+  }
+
   @Test func sequencesOfKnownLength() throws {
     let x = floats([1, 4], [1, 2, 3, 4])
     let nodes = [

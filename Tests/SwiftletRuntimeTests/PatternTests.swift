@@ -153,6 +153,23 @@ struct PatternTests {
     for batch in 1...2 { try check(graph, ["x": floats([batch, 1024, size, 2])]) }
   }
 
+  /// Work for kernels and for the reference in turns, with and without products among it.
+  @Test(arguments: [[0], [0, 2], [1, 5], []], [6, 400])
+  func kernelsAndReferenceInTurns(products: [Int], length: Int) throws {
+    var nodes: [Node] = []
+    for index in 0..<length {
+      let input = index == 0 ? "x" : "v\(index - 1)"
+      let isProduct = products.contains(index)
+      nodes.append(
+        isProduct
+          ? node("Conv", [input, "w"], "a\(index)") : node("Relu", [input], "a\(index)"))
+      nodes.append(node("Neg", ["a\(index)"], "v\(index)"))
+    }
+    let graph = model(
+      [image], nodes, ["w": floats([3, 3, 1, 1])], outputs: [output("v\(length - 1)")])
+    try check(graph, ["x": floats([2, 3, 5, 5])])
+  }
+
   /// A node may have any name.
   @Test func namesOfSegments() throws {
     var graph = anySizeModel()

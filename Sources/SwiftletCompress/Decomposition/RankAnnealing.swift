@@ -222,8 +222,13 @@ extension Graph {
     setInput(1, of: index, isStored ? weights : weights.transposed().contiguous())
   }
 
-  /// Gives an input of a node another constant.
+  /// Gives an input of a node another constant, under a new name if others read the old one.
   fileprivate mutating func setInput(_ input: Int, of index: Int, _ tensor: Tensor<Float>) {
-    nodes[index].inputs[input] = setConstant(nodes[index].inputs[input], tensor)
+    var name = nodes[index].inputs[input]
+    if consumers(of: name).count > 1 || outputs.contains(where: { $0.name == name }) {
+      name = freshName("\(name)_folded")
+    }
+    initializers[name] = .float32(tensor)
+    nodes[index].inputs[input] = name
   }
 }

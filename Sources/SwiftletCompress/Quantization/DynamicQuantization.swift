@@ -27,11 +27,8 @@ public struct DynamicQuantization: Sendable {
     var writer = Writer(prepared.graph, bits: settings.bits)
     let products = plan.layers.filter { $0.node.opType != "Conv" }
     for layer in products.reversed() { writer.replace(layer) }
-    let convolutions = plan.layers.map(\.node).filter { $0.opType == "Conv" }
     var storage = WeightStorage(settings)
-    let result = storage.apply(
-      to: writer.result(), stored: writer.stored, excluding: Set(convolutions.map { $0.outputs[0] })
-    )
+    let result = storage.apply(to: writer.result(), stored: writer.stored)
     guard
       !products.isEmpty || !settings.unquantized.isEmpty
         || storage.reports.contains(where: \.changed)
@@ -44,11 +41,6 @@ public struct DynamicQuantization: Sendable {
       LayerReport(
         $0.node, .quantize, changed: true,
         "int8 weights per channel, inputs quantized in every run")
-    }
-    reports += convolutions.map {
-      LayerReport(
-        $0, .quantize, changed: false,
-        "dynamic quantization is for Gemm and MatMul; --weight-only shrinks convolutions")
     }
     let known = Set(storage.reports.map(\.layer))
     let refusals = plan.refusals.filter { !known.contains($0.node.reportName) }

@@ -28,14 +28,22 @@ public struct LSTM: RealOperator {
   public func compute<T: LayerElement>(
     _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool
   ) throws -> [Tensor<T>] {
+    try compute(inputs, pool, rounding: nil)
+  }
+
+  /// - Parameter rounding: What products see of the input and of the hidden states of a step.
+  @inline(__always)
+  func compute<T: LayerElement>(
+    _ inputs: [AnyTensor?], _ pool: ThreadPool, rounding: ((Tensor<T>) -> Tensor<T>)?
+  ) throws -> [Tensor<T>] {
     let peepholes = try inputs.count > 7 ? inputs[7]?.require(T.self) : nil
     return try layer.run(
-      inputs, as: T.self, pool, bias: { zip($0, $1).map { $0 + $1 } },
+      inputs, as: T.self, pool, rounding: rounding, bias: { zip($0, $1).map { $0 + $1 } },
       cell: { direction, weights, _ in
         Cell(
           weights: weights.contiguous(), functions: layer.functions[direction],
           peepholes: peepholes?.slice(axis: 0, range: direction..<direction + 1).contiguous(),
-          clip: layer.clip.map { T($0) }, couplesGates: couplesGates)
+          clip: layer.clip.map { T($0) }, couplesGates: couplesGates, rounding: rounding)
       })
   }
 
@@ -46,11 +54,12 @@ public struct LSTM: RealOperator {
     let peepholes: Tensor<T>?
     let clip: T?
     let couplesGates: Bool
+    let rounding: ((Tensor<T>) -> Tensor<T>)?
 
     func step(_ gates: inout Tensor<T>, hidden: inout Tensor<T>, cell: inout Tensor<T>) {
       let (batch, width) = (hidden.shape[0], hidden.shape[1])
       hidden = hidden.contiguous()
-      add(hidden, times: weights.span, to: &gates)
+      add(rounding?(hidden) ?? hidden, times: weights.span, to: &gates)
       var all = gates.mutableSpan
       var states = hidden.mutableSpan
       var memories = cell.mutableSpan

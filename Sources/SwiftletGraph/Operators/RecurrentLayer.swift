@@ -151,11 +151,13 @@ struct RecurrentLayer: Sendable {
   /// Walks over time in all directions.
   ///
   /// - Parameters:
+  ///   - rounding: What the product with the weights sees of the input.
   ///   - bias: What a gate gets in each step, from both halves of the bias of a direction.
   ///   - cell: The cell of a direction, from its recurrent weights.
   /// - Returns: All hidden states, the last hidden states, the last cell states.
   func run<T: LayerElement>(
     _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool,
+    rounding: ((Tensor<T>) -> Tensor<T>)? = nil,
     bias: (_ ofInput: [T], _ recurrent: [T]) -> [T],
     cell makeCell: (_ direction: Int, _ weights: Tensor<T>, _ recurrentBias: [T]) throws
       -> any RecurrentCell<T>
@@ -175,6 +177,7 @@ struct RecurrentLayer: Sendable {
     var x = try inputs[0]!.require(T.self)
     if isBatchFirst { x = x.permuted(to: [1, 0, 2]) }
     x = x.reshaped(to: [sizes.length * batch, sizes.input])
+    if let rounding { x = rounding(x) }
 
     var all = Tensor<T>(zeros: [sizes.length, directions, batch, hidden])
     var last = Tensor<T>(uninitialized: [directions, batch, hidden])

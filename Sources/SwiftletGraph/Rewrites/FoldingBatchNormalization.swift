@@ -1,5 +1,5 @@
 import OrderedCollections
-package import SwiftletCore
+import SwiftletCore
 
 extension Graph {
   /// The same graph with each `BatchNormalization` behind a `Conv`, `ConvTranspose` or `Gemm` as
@@ -10,38 +10,11 @@ extension Graph {
   ///
   /// - Source: Jacob et al. 2018, section 3.2.
   public func foldingBatchNormalization() -> Graph {
-    var result = self
-    // From the end, so that positions of nodes further ahead stay right.
+    var folding = BatchNormalizationFolding(self)
     for index in nodes.indices.reversed() where nodes[index].opType == "BatchNormalization" {
-      result.foldBatchNormalization(at: index)
+      folding.fold(index)
     }
-    result.removeUnusedInitializers()
-    return result
-  }
-
-  private mutating func foldBatchNormalization(at index: Int) {
-    let node = nodes[index]
-    guard OperatorRegistry.supports(node), node.outputs.count == 1,
-      let source = node.inputs.first, let position = producer(of: source), position < index,
-      consumers(of: source) == [index], !outputs.contains(where: { $0.name == source }),
-      let scaling = ChannelScaling(node, self),
-      let layer = FoldableLayer(nodes[position], self, channels: scaling.factors.count)
-    else { return }
-    nodes[position].inputs = [
-      nodes[position].inputs[0],
-      setConstant(nodes[position].inputs[1], layer.weight(scaling)),
-      setConstant(node.inputs[2], layer.bias(scaling)),
-    ]
-    nodes[position].outputs = node.outputs
-    nodes.remove(at: index)
-  }
-
-  /// Gives the constant a new value, under a new name if others read it.
-  package mutating func setConstant(_ name: String, _ tensor: Tensor<Float>) -> String {
-    let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
-    let name = isShared ? freshName("\(name)_folded") : name
-    initializers[name] = .float32(tensor)
-    return name
+    return folding.result
   }
 
   /// The elements of a constant vector of fp32.
@@ -50,6 +23,69 @@ extension Graph {
       return nil
     }
     return tensor.elements.map(Double.init)
+  }
+}
+
+/// A graph while its normalizations are folded, from the last to the first.
+private struct BatchNormalizationFolding {
+  private var graph: Graph
+  private let index: GraphIndex
+  private var isFolded: [Bool]
+  private var names: FreshNames
+  /// How many nodes and results of the graph read each constant by now.
+  private var readers: [String: Int] = [:]
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    index = GraphIndex(graph)
+    isFolded = graph.nodes.map { _ in false }
+    names = FreshNames(graph)
+    for node in graph.nodes { count(node, 1) }
+    for output in graph.outputs { readers[output.name, default: 0] += 1 }
+  }
+
+  /// The graph without the nodes that have been folded.
+  var result: Graph {
+    var result = graph
+    result.nodes = zip(graph.nodes, isFolded).filter { !$1 }.map(\.0)
+    result.removeUnusedInitializers()
+    return result
+  }
+
+  mutating func fold(_ position: Int) {
+    let node = graph.nodes[position]
+    guard OperatorRegistry.supports(node), node.outputs.count == 1, let source = node.inputs.first,
+      let layerPosition = index.producers[source], layerPosition < position, readers[source] == 1,
+      let scaling = ChannelScaling(node, graph)
+    else { return }
+    var layer = graph.nodes[layerPosition]
+    guard let foldable = FoldableLayer(layer, graph, channels: scaling.factors.count) else {
+      return
+    }
+    count(layer, -1)
+    layer.inputs = [
+      layer.inputs[0],
+      store(foldable.weight(scaling), for: layer.inputs[1], others: readers[layer.inputs[1]]!),
+      store(foldable.bias(scaling), for: node.inputs[2], others: readers[node.inputs[2]]! - 1),
+    ]
+    layer.outputs = node.outputs
+    count(layer, 1)
+    count(node, -1)
+    graph.nodes[layerPosition] = layer
+    isFolded[position] = true
+  }
+
+  /// Gives the constant a new value, under a new name if others read the old one.
+  private mutating func store(
+    _ tensor: Tensor<Float>, for name: String, others: Int
+  ) -> String {
+    let name = others > 0 ? names.next("\(name)_folded") : name
+    graph.initializers[name] = .float32(tensor)
+    return name
+  }
+
+  private mutating func count(_ node: Node, _ step: Int) {
+    for name in Set(node.reads) { readers[name, default: 0] += step }
   }
 }
 

@@ -47,20 +47,13 @@ extension Graph {
 struct Fusion {
   private(set) var graph: Graph
   let infos: [String: TensorInfo]
-  private let producers: [String: Int]
-  private let consumers: [String: [Int]]
+  private let index: GraphIndex
   private let results: Set<String>
   private var hasChanged = false
 
   init(_ graph: Graph, _ infos: [String: TensorInfo]) {
     (self.graph, self.infos) = (graph, infos)
-    var producers: [String: Int] = [:]
-    var consumers: [String: [Int]] = [:]
-    for (index, node) in graph.nodes.enumerated() {
-      for name in node.outputs where !name.isEmpty { producers[name] = index }
-      for name in node.reads where !name.isEmpty { consumers[name, default: []].append(index) }
-    }
-    (self.producers, self.consumers) = (producers, consumers)
+    index = GraphIndex(graph)
     results = Set(graph.outputs.map(\.name))
   }
 
@@ -81,7 +74,7 @@ struct Fusion {
   // MARK: Looking around
 
   func producer(_ name: String) -> (index: Int, node: Node)? {
-    producers[name].map { ($0, graph.nodes[$0]) }
+    index.producers[name].map { ($0, graph.nodes[$0]) }
   }
 
   /// The node that writes a value, if it is of the given kind and of ONNX's own.
@@ -92,12 +85,14 @@ struct Fusion {
     return node
   }
 
-  /// The node that reads a value, if no other does.
+  /// The node that reads a value, if it does so once and no other does.
   func onlyReader(_ name: String) -> (index: Int, node: Node)? {
-    guard !results.contains(name), let readers = consumers[name], readers.count == 1,
-      graph.nodes[readers[0]].domain.isEmpty, graph.nodes[readers[0]].outputs.count == 1
+    let readers = index.consumers(of: name)
+    guard !results.contains(name), readers.count == 1 else { return nil }
+    let node = graph.nodes[readers[0]]
+    guard node.domain.isEmpty, node.outputs.count == 1, node.reads.count(where: { $0 == name }) == 1
     else { return nil }
-    return (readers[0], graph.nodes[readers[0]])
+    return (readers[0], node)
   }
 
   func shape(_ name: String) -> Shape? { infos[name]?.shape }

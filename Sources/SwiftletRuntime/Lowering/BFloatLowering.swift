@@ -22,14 +22,17 @@ extension Lowering {
 
   private mutating func considerBFloat(_ name: String) {
     guard !outputs.contains(name), !facts.isOutput(name), facts.dtype(name) == .float32,
-      facts.channels(of: name) % 2 == 0 || inputs[name] != nil, let readers = facts.consumers[name]
+      facts.channels(of: name) % 2 == 0 || inputs[name] != nil
     else { return }
-    let areWilling = readers.allSatisfy { index in
-      guard facts.isLowered(index) else { return false }
-      let node = facts.graph.nodes[index]
-      guard facts.precision == .bf16 || Self.commuting.contains(node.opType) else { return false }
-      return LoweringRegistry.operators[node.opType]!.takesBFloat(node, name, self)
-    }
+    let readers = facts.consumers(name)
+    let areWilling =
+      !readers.isEmpty
+      && readers.allSatisfy { index in
+        guard facts.isLowered(index) else { return false }
+        let node = facts.graph.nodes[index]
+        guard facts.precision == .bf16 || Self.commuting.contains(node.opType) else { return false }
+        return LoweringRegistry.operators[node.opType]!.takesBFloat(node, name, self)
+      }
     if areWilling { bfloats.insert(name) }
   }
 

@@ -44,7 +44,7 @@ enum ActivationLowering: LoweredOperator {
 
   /// Clamps become part of the layer before them.
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
-    lowering.facts.clamp(node) != nil && lowering.facts.consumers[name]!.count == 1
+    lowering.facts.clamp(node) != nil && lowering.facts.consumers(name).count == 1
       && lowering.prefersBFloat(node.outputs[0])
   }
 
@@ -254,7 +254,7 @@ enum FlattenLowering: LoweredOperator {
   }
 
   private static func isReadFlattened(_ name: String, _ facts: GraphFacts) -> Bool {
-    (facts.consumers[name] ?? []).allSatisfy { index in
+    facts.consumers(name).allSatisfy { index in
       let node = facts.graph.nodes[index]
       switch node.opType {
       case "QuantizeLinear", "DequantizeLinear":

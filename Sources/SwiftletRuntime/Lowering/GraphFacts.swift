@@ -8,10 +8,9 @@ struct GraphFacts {
   /// Images of the batch: the leading extent of every value of a segment.
   let images: Int
   let precision: Precision
-  let consumers: [String: [Int]]
+  private let index: GraphIndex
   private let infos: [String: TensorInfo]
   private let results: Set<String>
-  private let producers: [String: Int]
   /// Which nodes become layers.
   private var lowered: [Bool]
 
@@ -20,16 +19,7 @@ struct GraphFacts {
   ) {
     (self.graph, self.infos, self.images) = (graph, infos, images)
     self.precision = precision
-    var consumers: [String: [Int]] = [:]
-    for (index, node) in graph.nodes.enumerated() {
-      for name in Set(node.reads) { consumers[name, default: []].append(index) }
-    }
-    self.consumers = consumers
-    var producers: [String: Int] = [:]
-    for (index, node) in graph.nodes.enumerated() {
-      for name in node.outputs { producers[name] = index }
-    }
-    self.producers = producers
+    index = GraphIndex(graph)
     results = Set(graph.outputs.map(\.name))
     lowered = graph.nodes.map { _ in false }
     lowered = graph.nodes.map(canLower)
@@ -93,6 +83,9 @@ struct GraphFacts {
       && info.shape.count < 1 << 31
   }
 
+  /// Positions of the nodes that read a value.
+  func consumers(_ name: String) -> [Int] { index.consumers(of: name) }
+
   // MARK: Patterns
 
   /// The bounds of a clamp with constant bounds.
@@ -128,7 +121,7 @@ struct GraphFacts {
   }
 
   /// The node that writes a value, if the graph computes it.
-  func producer(_ name: String) -> Node? { producers[name].map { graph.nodes[$0] } }
+  func producer(_ name: String) -> Node? { index.producers[name].map { graph.nodes[$0] } }
 }
 
 /// The operators that become layers, by ONNX name.

@@ -24,7 +24,7 @@ struct Lowering {
   private var done: Set<Int> = []
   /// Names and places of the segment's inputs and outputs.
   let inputs: [String: Int]
-  let outputs: [String]
+  let outputs: OrderedSet<String>
 
   /// What a name stands for.
   enum Binding {
@@ -78,7 +78,10 @@ struct Lowering {
     }
   }
 
-  init(_ facts: GraphFacts, inputs: [String], outputs: [String], cache: PackedWeights) {
+  init(
+    _ facts: GraphFacts, inputs: OrderedSet<String>, outputs: OrderedSet<String>,
+    cache: PackedWeights
+  ) {
     (self.facts, self.cache, self.outputs) = (facts, cache, outputs)
     self.inputs = Dictionary(uniqueKeysWithValues: inputs.enumerated().map { ($1, $0) })
   }
@@ -191,8 +194,9 @@ struct Lowering {
 
   /// The only reader of a value, if it is in the segment and the value is read nowhere else.
   func onlyReader(of name: String) -> (index: Int, node: Node)? {
-    guard !outputs.contains(name), !facts.isOutput(name), let readers = facts.consumers[name],
-      readers.count == 1, facts.isLowered(readers[0])
+    let readers = facts.consumers(name)
+    guard !outputs.contains(name), !facts.isOutput(name), readers.count == 1,
+      facts.isLowered(readers[0])
     else { return nil }
     let node = facts.graph.nodes[readers[0]]
     return node.reads.count { $0 == name } == 1 ? (readers[0], node) : nil

@@ -17,7 +17,7 @@ enum QuantizeLowering: LoweredOperator {
     }
     let output: Int
     if case .external(let place, let shape) = lowering.binding(name),
-      lowering.facts.consumers[name]!.count == 1
+      lowering.facts.consumers(name).count == 1
     {
       output = lowering.add(Value(shape: shape, by.kind))
       lowering.add(

@@ -49,17 +49,19 @@ extension StandardExpansion {
     return emit("Transpose", [x], ["perm": .ints(order)])
   }
 
-  /// A product with constant weights of 4 or 8 bits, in blocks along their depth: the weights become
-  /// a constant K×N and its `DequantizeLinear`.
+  /// A product with constant weights of 2, 4 or 8 bits, in blocks along their depth: the weights become
+  /// a constant K×N and its `DequantizeLinear`. Where the members of a block are listed (`g_idx`), the
+  /// columns of the left side are gathered in that order.
   private mutating func expandNarrowProduct(_ node: Node) throws -> Bool {
     let (depth, columns) = (try node.int("K", default: 0), try node.int("N", default: 0))
     let (bits, block) = (try node.int("bits", default: 4), try node.int("block_size", default: 0))
     let limit = 1...1 << 24
-    guard limit ~= depth, limit ~= columns, limit ~= block, bits == 4 || bits == 8, !has(node, 4),
+    guard limit ~= depth, limit ~= columns, limit ~= block, [2, 4, 8].contains(bits),
       result.opset >= 21, case .uint8(let packed)? = constant(node, 1),
       case .float32(let scales)? = constant(node, 2)
     else { return false }
     let blocks = (depth + block - 1) / block
+    guard let order = order(node, depth: depth, block: block) else { return false }
     let bytes = (block * bits + 7) / 8
     guard packed.count == columns * blocks * bytes, scales.count == columns * blocks else {
       return false
@@ -69,7 +71,7 @@ extension StandardExpansion {
     var turned = [UInt8](repeating: 0, count: depth * columns)
     for column in 0..<columns {
       for term in 0..<depth {
-        turned[term * columns + column] = codes[column * blocks * block + term]
+        turned[term * columns + column] = codes[column * blocks * block + order[term]]
       }
     }
     func byBlocks<T>(_ values: [T]) -> [T] {
@@ -96,21 +98,36 @@ extension StandardExpansion {
         constant(tensor([blocks, columns], byBlocks(points)), "\(base).zeros"),
       ], ["axis": .int(0), "block_size": .int(block)])
     let output = node.outputs[0]
-    let product = emit("MatMul", [input(node, 0), weights], to: has(node, 5) ? nil : output)
+    var rows = input(node, 0)
+    if order != Array(0..<depth) {
+      rows = emit("Gather", [rows, list(order)], ["axis": .int(-1)])
+    }
+    let product = emit("MatMul", [rows, weights], to: has(node, 5) ? nil : output)
     if has(node, 5) { emit("Add", [product, input(node, 5)], to: output) }
     return true
+  }
+
+  /// The positions along the depth, those of a block together.
+  ///
+  /// - Returns: `nil` if a block has more or fewer members than it should.
+  private func order(_ node: Node, depth: Int, block: Int) -> [Int]? {
+    guard has(node, 4) else { return Array(0..<depth) }
+    guard let blocks = constant(node, 4)?.integers, blocks.count >= depth else { return nil }
+    let order = (0..<depth).sorted { (blocks[$0], $0) < (blocks[$1], $1) }
+    return order.enumerated().allSatisfy { blocks[$1] == $0 / block } ? order : nil
   }
 
   /// The codes in rows of bytes, the first in the lowest bits.
   private static func unpacked(
     _ packed: [UInt8], rows: Int, bytes: Int, bits: Int, count: Int
   ) -> [UInt8] {
+    let (perByte, mask) = (8 / bits, UInt8(truncatingIfNeeded: 1 << bits - 1))
     var codes: [UInt8] = []
     codes.reserveCapacity(rows * count)
     for row in 0..<rows {
       for index in 0..<count {
-        let byte = packed[row * bytes + index * bits / 8]
-        codes.append(bits == 8 ? byte : byte >> UInt8(index % 2 * 4) & 15)
+        let byte = packed[row * bytes + index / perByte]
+        codes.append(byte >> UInt8(index % perByte * bits) & mask)
       }
     }
     return codes

@@ -14,12 +14,6 @@ extension StandardExpansion {
       let values = emit("Cast", [product], ["to": .int(1)])
       let scaled = emit("Mul", [values, factor], to: has(node, 6) ? nil : output)
       if has(node, 6) { emit("Add", [scaled, input(node, 6)], to: output) }
-    case "DynamicQuantizeLSTM":
-      let weights = [(1, 8, 9), (2, 10, 11)].map { weights, scale, zero in
-        restored(input(node, weights), input(node, scale), input(node, zero))
-      }
-      let others = (3..<8).map { input(node, $0) }
-      emit("LSTM", [input(node, 0)] + weights + others, node.attributes, outputs: node.outputs)
     case "QAttention":
       // Input, weights, bias, their scales, mask, their zero points, past.
       let x = emit("DequantizeLinear", [input(node, 0), input(node, 3), input(node, 6)])
@@ -55,23 +49,6 @@ extension StandardExpansion {
     }
     return result.opset < 13 || axis == -1 || rank(node.inputs[0]).map { axis == $0 - 1 } ?? false
       ? axis : nil
-  }
-
-  /// 8-bit weights D×I×O of each direction as fp32 D×O×I; scales are one for each direction, or one
-  /// for each direction and output.
-  private mutating func restored(_ codes: String, _ scale: String, _ zero: String) -> String {
-    func wide(_ name: String, _ expansion: inout StandardExpansion) -> String {
-      // D and D×O both become D×?×O.
-      expansion.rank(name) == 2
-        ? expansion.unsqueeze(name, [1]) : expansion.unsqueeze(name, [1, 2])
-    }
-    var values = emit("Cast", [codes], ["to": .int(1)])
-    if !zero.isEmpty {
-      let points = emit("Cast", [wide(zero, &self)], ["to": .int(1)])
-      values = emit("Sub", [values, points])
-    }
-    let scaled = emit("Mul", [values, wide(scale, &self)])
-    return emit("Transpose", [scaled], ["perm": .ints([0, 2, 1])])
   }
 
   /// Constant weights K×N and the constants that restore them, multiplied out.
