@@ -62,8 +62,10 @@ package struct CPDecomposition: Decomposition {
     let inputs = matrixProduct(inverseRoot, sum.factors[0], pool: problem.threads)
     let windows = sum.factors[2]
     var features = Tensor<Double>(zeros: [rank, channels * taps])
+    var centre = features
     for component in 0..<rank {
       for channel in 0..<channels {
+        centre[component, channel * taps + taps / 2] = inputs[channel, component]
         for tap in 0..<taps {
           features[component, channel * taps + tap] =
             inputs[channel, component] * windows[tap, component]
@@ -82,7 +84,7 @@ package struct CPDecomposition: Decomposition {
         FactorChain.Stage(
           weights: stage(windows, [1] + problem.kernel), steps: .all, groups: rank),
       ],
-      features: features, last: last,
+      maps: [centre, features], features: features, last: last,
       lastShape: Shape([problem.layer.outputs, rank] + ones), lastSteps: .none, error: error)
   }
 }

@@ -53,7 +53,7 @@ package struct ChannelDecomposition: Decomposition {
     let ones = layer.isConv ? problem.kernel.map { _ in 1 } : []
     let total = energies.reduce(0, +)
     return FittedChain(
-      inner: [inner], features: features, last: leading,
+      inner: [inner], maps: [features], features: features, last: leading,
       lastShape: Shape([layer.outputs, rank] + ones), lastSteps: .none,
       error: total > 0 ? max(0, 1 - energies[..<rank].reduce(0, +) / total) : 0)
   }

@@ -42,6 +42,9 @@ package protocol Decomposition {
 package struct FittedChain {
   /// All stages but the last.
   let inner: [FactorChain.Stage]
+  /// Of each inner stage the linear map from a window to what the stage makes at one place of it,
+  /// outputs × depth.
+  let maps: [Tensor<Double>]
   /// Features × depth.
   let features: Tensor<Double>
   /// Outputs × features.

@@ -121,7 +121,9 @@ struct LayerFactoring {
     }
     report.damage = choice.fitted.error
     report.plainDamage = try plainDamage(choice)
-    return Result(chain: fitted.chain(bias: bias), report: report)
+    let chain = try fitted.balanced(
+      bias: bias, secondMoment: statistics?.windows.shrunkSecondMoment, threads: threads)
+    return Result(chain: chain, report: report)
   }
 
   /// The error of the same ranks chosen without data, judged by the data.

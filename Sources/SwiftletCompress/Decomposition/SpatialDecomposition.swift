@@ -101,9 +101,13 @@ package struct SpatialDecomposition: Decomposition {
     let stage = FactorChain.Stage(
       weights: first.slice(axis: 0, range: 0..<rank).converted(to: Float.self).contiguous()
         .reshaped(to: [rank, problem.channels, rows, 1]), steps: .first)
+    let features = regression.features.slice(axis: 0, range: 0..<count).contiguous()
     return FittedChain(
       inner: [stage],
-      features: regression.features.slice(axis: 0, range: 0..<count).contiguous(), last: last,
+      maps: [
+        features.strided(axis: 0, start: columns / 2, step: columns, count: rank).contiguous()
+      ],
+      features: features, last: last,
       lastShape: [problem.layer.outputs, rank, 1, columns], lastSteps: .last, error: error)
   }
 }

@@ -124,6 +124,7 @@ package struct TuckerDecomposition: Decomposition {
     let core = matrixProduct(basis, whole, transposeA: true, pool: threads)
     let kept = eigen.values[..<outputs].reduce(0) { $0 + max(0, $1) }
     let source = regression.features.slice(axis: 0, range: 0..<inputs * taps).contiguous()
+    let features = matrixProduct(core, source, pool: threads)
     let ones = problem.kernel.map { _ in 1 }
     return FittedChain(
       inner: [
@@ -134,7 +135,10 @@ package struct TuckerDecomposition: Decomposition {
           weights: core.converted(to: Float.self).reshaped(
             to: Shape([outputs, inputs] + problem.kernel)), steps: .all),
       ],
-      features: matrixProduct(core, source, pool: threads), last: basis,
+      maps: [
+        source.strided(axis: 0, start: taps / 2, step: taps, count: inputs).contiguous(), features,
+      ],
+      features: features, last: basis,
       lastShape: Shape([problem.layer.outputs, outputs] + ones), lastSteps: .none,
       error: regression.power > 0 ? max(0, 1 - kept / regression.power) : 0)
   }
