@@ -39,9 +39,10 @@ extension Graph {
   /// Gives the constant a new value, under a new name if others read it.
   package mutating func setConstant(_ name: String, _ tensor: Tensor<Float>) -> String {
     let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
-    let name = isShared ? freshName("\(name)_folded") : name
-    initializers[name] = .float32(tensor)
-    return name
+    let own = isShared ? freshName("\(name)_folded") : name
+    initializers[own] = .float32(tensor)
+    keepHalf(of: name, for: own)
+    return own
   }
 
   /// The elements of a constant vector of fp32.
