@@ -106,7 +106,9 @@ struct UnlabelledCompression {
     let parts =
       isPreset ? try compressor.parts(of: recipe) : [try compressor.whole(recipe)]
     let agreements = try parts.map {
-      try Agreement.measure(graph, $0.graph, all, from: split.judged, threads: context.threads)
+      try Agreement.measure(
+        graph, $0.graph, all, from: split.judged, threads: context.threads,
+        progress: context.progress)
     }
     let speeds =
       times ? try all.speeds(of: [graph] + parts.map(\.graph), threads: context.threads) : []

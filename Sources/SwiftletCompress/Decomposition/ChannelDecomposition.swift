@@ -43,6 +43,8 @@ package struct ChannelDecomposition: Decomposition {
     return Array(Set(ranks)).sorted().map { [min($0, energies.count)] }
   }
 
+  package func exactRanks() throws -> [Int]? { [try problem.rank(of: problem.weights)] }
+
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (layer, rank) = (problem.layer, ranks[0])
     let leading = basis.slice(axis: 1, range: 0..<rank).contiguous()

@@ -32,11 +32,7 @@ package struct SpatialDecomposition: Decomposition {
     }
     let (root, inverse) = try problem.roots(of: parts)
     // (channel, row) × (output, column).
-    let unfolded = problem.weights.reshaped(
-      to: [problem.layer.outputs, channels * rows, columns]
-    ).permuted(to: [1, 0, 2]).contiguous()
-      .reshaped(to: [channels * rows, problem.layer.outputs * columns])
-    let whitened = matrixProduct(root, unfolded, pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
     let eigen = try SymmetricEigen(
       matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
       threads: problem.threads.count)
@@ -51,6 +47,15 @@ package struct SpatialDecomposition: Decomposition {
     first = matrixProduct(leading, inverse, transposeA: true, pool: problem.threads)
     regression = FeatureRegression(problem, features: Self.features(first, problem))
   }
+
+  private static func unfolded(_ problem: DecompositionProblem) -> Tensor<Double> {
+    let (outputs, columns) = (problem.layer.outputs, problem.kernel[1])
+    let rows = problem.channels * problem.kernel[0]
+    return problem.weights.reshaped(to: [outputs, rows, columns]).permuted(to: [1, 0, 2])
+      .contiguous().reshaped(to: [rows, outputs * columns])
+  }
+
+  package func exactRanks() throws -> [Int]? { [try problem.rank(of: Self.unfolded(problem))] }
 
   /// Features (rank, column) × depth: each output of the first stage at each column of the window.
   private static func features(

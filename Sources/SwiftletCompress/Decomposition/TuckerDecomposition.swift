@@ -27,9 +27,7 @@ package struct TuckerDecomposition: Decomposition {
     let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
     let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
     let (root, inverse) = try problem.roots(of: parts)
-    let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
-      .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let whitened = matrixProduct(root, unfolded, pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
     let eigen = try SymmetricEigen(
       matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
       threads: problem.threads.count)
@@ -44,6 +42,16 @@ package struct TuckerDecomposition: Decomposition {
     first = matrixProduct(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
     let most = first.slice(axis: 0, range: 0..<Self.mostInputs(channels)).contiguous()
     regression = FeatureRegression(problem, features: Self.features(most, taps))
+  }
+
+  private static func unfolded(_ problem: DecompositionProblem) -> Tensor<Double> {
+    let (outputs, channels) = (problem.layer.outputs, problem.channels)
+    return problem.weights.reshaped(to: [outputs, channels, problem.taps]).permuted(to: [1, 0, 2])
+      .contiguous().reshaped(to: [channels, outputs * problem.taps])
+  }
+
+  package func exactRanks() throws -> [Int]? {
+    [try problem.rank(of: Self.unfolded(problem)), try problem.rank(of: problem.weights)]
   }
 
   /// More of them would not pay: a regression on all is the layer itself.

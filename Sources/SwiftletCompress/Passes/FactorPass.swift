@@ -41,7 +41,9 @@ struct FactorPass: CompressionPass {
     var choice: Choice?
     if settings.allocation.spansLayers {
       let timer = try LayerTimer(reference, settings, cache: context.latencies)
-      let allocation = try Allocation(layers, settings, share: step.ratio, timer: timer) {
+      let allocation = try Allocation(
+        layers, settings, share: step.ratio, timer: timer, progress: context.progress
+      ) {
         try candidates(of: $0, in: reference, source, context)
       }
       choice = Choice(

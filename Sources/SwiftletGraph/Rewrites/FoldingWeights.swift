@@ -61,7 +61,9 @@ extension Graph {
         continue
       }
       let source = node.inputs.first ?? ""
-      if let name = node.outputs.first, node.handsOnFloats, result.initializers[source] != nil {
+      if let name = node.outputs.first, node.handsOnFloats,
+        result.initializers[source]?.dtype == .float32
+      {
         renaming[name] = source
         if node.opType == "Cast" { result.noteBFloats(source) }
         continue
