@@ -254,8 +254,10 @@ struct Compress: ParsableCommand {
       }
     let bytes = try ONNXFile.byteCount(model)
     let result = try locating(model) {
-      try UnlabelledCompression(context: context, recipe: recipe, isPreset: preset != nil, times: !noTiming)
-        .run(hasSamples: inputs != nil, bytes: bytes, model: model, output: output)
+      try UnlabelledCompression(
+        context: context, recipe: recipe, isPreset: preset != nil, times: !noTiming
+      )
+      .run(hasSamples: inputs != nil, bytes: bytes, model: model, output: output)
     }
     try ONNXFile.write(result.graph, to: output)
     if common.json { return try Console.json(result.report) }

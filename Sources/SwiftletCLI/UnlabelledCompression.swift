@@ -39,7 +39,8 @@ struct UnlabelledCompression {
       (self.agreement, self.isHeldBack, self.leftOut) = (agreement, isHeldBack, leftOut)
       (self.before, self.after, self.layers) = (before, after, layers)
       self.candidates = candidates
-      let speeds = before.samplesPerSecond.flatMap { own in after.samplesPerSecond.map { $0 / own } }
+      let speeds = before.samplesPerSecond.flatMap { own in after.samplesPerSecond.map { $0 / own }
+      }
       verdict = CompressionVerdict(
         layers: layers, bytes: (before.fileBytes, after.fileBytes), speedup: speeds,
         decibels: agreement?.decibels, drop: nil)

@@ -76,7 +76,7 @@ public struct Compressor: Sendable {
     let answers = try evaluate(context.original)
     log.notice(
       "before: top-1 \(answers.evaluation.top1), \(cost.fileBytes) bytes, \(cost.macs) MACs")
-    var search = Search(
+    var search = StrengthSearch(
       ladder: goals.isEmpty ? [recipe] : ladder(recipe), wantsMild: goals.hasTarget)
     var tried = CandidateLog()
     var best: Trial?
@@ -326,56 +326,7 @@ public struct Compressor: Sendable {
   private func rounded(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
 }
 
-/// Bisection over recipes of which milder ones lose less and cost more.
-private struct Search {
-  /// The strongest first.
-  let ladder: [Recipe]
-  /// Whether the mildest one that passes is wanted, not the strongest.
-  let wantsMild: Bool
-  private var open: Range<Int>
-  private var middle: Int { (open.lowerBound + open.upperBound - 1) / 2 }
-
-  init(ladder: [Recipe], wantsMild: Bool) {
-    self.ladder = ladder
-    self.wantsMild = wantsMild
-    open = ladder.indices
-  }
-
-  /// What to try next.
-  var next: Recipe? { open.isEmpty ? nil : ladder[middle] }
-
-  mutating func note(passed: Bool) {
-    open =
-      passed == wantsMild ? middle + 1..<open.upperBound : open.lowerBound..<middle
-  }
-}
-
-extension Recipe {
-  /// What tells the recipe from others of the same ladder.
-  fileprivate var label: String {
-    steps.first { $0.canVary }.map {
-      $0.energy.map { "energy \($0)" } ?? "ratio \($0.ratio)"
-    } ?? techniques
-  }
-
-  fileprivate var techniques: String {
-    steps.isEmpty ? "as it is" : steps.map(\.technique.rawValue).joined(separator: ", ")
-  }
-}
-
 extension CompressionStep {
-  /// Whether the step has a strength that goals can decide.
-  fileprivate var canVary: Bool { [.svd, .lowrank, .eigen, .prune].contains(technique) }
-
-  /// The step at another strength.
-  fileprivate func with(ratio: Double) -> CompressionStep {
-    var step = self
-    (step.ratio, step.energy) = (ratio, nil)
-    // Both what a layer reads and what it makes get fewer.
-    if technique == .prune && !allocatesChannels { step.width = max(0.05, ratio.squareRoot()) }
-    return step
-  }
-
   /// The step with the precisions that earlier ones chose for layers, and what it names itself under the names
   /// that factored layers have now.
   fileprivate func keeping(to layers: [LayerReport]) -> CompressionStep {

@@ -1,5 +1,5 @@
-public import SwiftletGraph
 import SwiftletCore
+public import SwiftletGraph
 
 /// A model that some of a recipe's steps make.
 public struct RecipePart: Sendable {
@@ -78,7 +78,9 @@ extension Compressor {
     var parts: [RecipePart] = []
     var failure: SwiftletError?
     func tries(_ step: CompressionStep, after earlier: [CompressionStep]) throws -> StageResult? {
-      do { return try advance(step, after: earlier, from: earlier.isEmpty ? start : made) } catch let
+      do {
+        return try advance(step, after: earlier, from: earlier.isEmpty ? start : made)
+      } catch let
         error as SwiftletError where error.code == .unsupported
       {
         failure = error

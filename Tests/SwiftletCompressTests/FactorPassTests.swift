@@ -43,7 +43,8 @@ import Testing
     return try Compressor(context).apply(Recipe([step]))
   }
 
-  private func product(_ name: String, _ input: String, _ weight: String, _ output: String) -> Node {
+  private func product(_ name: String, _ input: String, _ weight: String, _ output: String) -> Node
+  {
     Node("MatMul", name: name, inputs: [input, weight], outputs: [output])
   }
 

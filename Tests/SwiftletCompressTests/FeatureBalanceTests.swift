@@ -26,7 +26,9 @@ import Testing
     switch kind {
     case .conv:
       graph.inputs = [ValueInfo("x", .float32, [.symbolic("N"), .fixed(32), .fixed(8), .fixed(8)])]
-      graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(64), .fixed(8), .fixed(8)])]
+      graph.outputs = [
+        ValueInfo("y", .float32, [.symbolic("N"), .fixed(64), .fixed(8), .fixed(8)])
+      ]
       graph.initializers["w"] = .float32(matrix.reshaped(to: [64, 32, 3, 3]))
       graph.nodes = [
         Node(

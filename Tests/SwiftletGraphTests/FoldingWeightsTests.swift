@@ -38,7 +38,8 @@ import Testing
       return graph(
         [
           Node(
-            "Transpose", name: "", inputs: ["v"], outputs: ["w"], attributes: ["perm": .ints([1, 0])]),
+            "Transpose", name: "", inputs: ["v"], outputs: ["w"],
+            attributes: ["perm": .ints([1, 0])]),
           product,
         ], ["v": .float32(w.transposed().contiguous())])
     case "reshape":
@@ -49,7 +50,10 @@ import Testing
         ], ["v": .float32(w.reshaped(to: [24]))])
     case "cast":
       return graph(
-        [Node("Cast", name: "", inputs: ["v"], outputs: ["w"], attributes: ["to": .int(1)]), product],
+        [
+          Node("Cast", name: "", inputs: ["v"], outputs: ["w"], attributes: ["to": .int(1)]),
+          product,
+        ],
         ["v": .float64(w.converted(to: Double.self))])
     case "chain":
       return graph([
