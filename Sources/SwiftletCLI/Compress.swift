@@ -221,7 +221,11 @@ struct Compress: ParsableCommand {
   }
 
   private func run(_ compressor: Compressor, _ recipe: Recipe) throws -> CompressionResult {
-    do { return try locating(model) { try compressor.run(recipe) } } catch is CancellationError {
+    do {
+      return try locating(model) {
+        try preset == nil ? compressor.run(recipe) : compressor.run(preset: recipe)
+      }
+    } catch is CancellationError {
       throw SwiftletError(
         .interrupted, "interrupted", at: output,
         mend: "the same command goes on after the steps that were finished")
@@ -250,8 +254,10 @@ struct Compress: ParsableCommand {
       }
     let bytes = try ONNXFile.byteCount(model)
     let result = try locating(model) {
-      try UnlabelledCompression(context: context, recipe: recipe, times: !noTiming)
-        .run(hasSamples: inputs != nil, bytes: bytes, model: model, output: output)
+      try UnlabelledCompression(
+        context: context, recipe: recipe, isPreset: preset != nil, times: !noTiming
+      )
+      .run(hasSamples: inputs != nil, bytes: bytes, model: model, output: output)
     }
     try ONNXFile.write(result.graph, to: output)
     if common.json { return try Console.json(result.report) }
@@ -305,8 +311,19 @@ struct Compress: ParsableCommand {
       ["ms, batch 1", fixed(before.latencyMs, 3), fixed(after.latencyMs, 3)],
     ])
     let meaning = "\(report.paired.summary), on \(report.images) images"
-    return (report.layers.map(\.line) + ["", comparison, "", meaning, "", "wrote \(output)"])
+    let tried = report.candidates.map { ["tried: \($0.map(\.line).joined(separator: "; "))", ""] }
+    let verdict = report.verdict.map { ["verdict: \($0.text)"] } ?? []
+    return
+      (report.layers.map(\.line) + ["", comparison, "", meaning, ""]
+      + (preset == nil ? [] : tried ?? []) + ["wrote \(output)"] + verdict)
       .joined(separator: "\n")
+  }
+}
+
+extension Candidate {
+  /// `quantize, top-1 0.9012, taken`.
+  fileprivate var line: String {
+    "\(label)" + (top1.map { ", top-1 \(fixed($0, 4))" } ?? "") + (chosen ? ", taken" : "")
   }
 }
 

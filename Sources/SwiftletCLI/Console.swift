@@ -50,7 +50,7 @@ enum Console {
     try Interruption.check()
     state.withLock { state in
       guard !state.isQuiet else { return }
-      let interval: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
+      let interval: Duration = isTerminal ? .milliseconds(100) : .seconds(2)
       guard state.last.duration(to: .now) >= interval else { return }
       state.last = .now
       var line = progress.task

@@ -12,6 +12,10 @@ struct Doctor: ParsableCommand {
   @Flag(help: "Measure what one core can do at most.")
   var peaks = false
 
+  @Flag(
+    help: "Delete the times of layers that earlier runs kept, so that compress takes them again.")
+  var forgetTimings = false
+
   @OptionGroup var common: CommonOptions
 
   private struct Report: Encodable {
@@ -35,6 +39,8 @@ struct Doctor: ParsableCommand {
     let kernels: [String: String]
     let blas: BLAS
     let peaks: Peaks?
+    /// Times of layers that were deleted.
+    let forgottenTimings: Int?
   }
 
   func run() throws {
@@ -54,7 +60,8 @@ struct Doctor: ParsableCommand {
         selfCheck: backend.verdicts.map {
           Report.Check(
             routine: $0.routine.rawValue, passed: $0.passed, ratio: $0.ratio, remark: $0.remark)
-        }), peaks: peaks ? Peaks.measure() : nil)
+        }), peaks: peaks ? Peaks.measure() : nil,
+      forgottenTimings: forgetTimings ? try Cache.latencies.map(LatencyCache.forget) ?? 0 : nil)
     if common.json { try Console.json(report) } else { print(text(report)) }
     if let failed = backend.verdicts.first(where: { !$0.passed }) {
       throw SwiftletError(
@@ -74,6 +81,8 @@ struct Doctor: ParsableCommand {
       int8 \(fixed($0.integer, 0)) GOP/s, reading memory \(fixed($0.memory, 1)) GB/s
       """
     }
+    let forgotten =
+      report.forgottenTimings.map { "\nforgot \($0) times of layers" } ?? ""
     let reason = report.blas.replacementReason.map { " (\($0))" } ?? ""
     return """
       swiftlet \(report.version)
@@ -85,7 +94,7 @@ struct Doctor: ParsableCommand {
       one thread inside our own pool
       products by \(report.blas.uses)\(reason)
       self-check:
-      \(checks.joined(separator: "\n"))\(peaks ?? "")
+      \(checks.joined(separator: "\n"))\(peaks ?? "")\(forgotten)
       """
   }
 }

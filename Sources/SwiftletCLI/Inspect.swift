@@ -26,7 +26,7 @@ struct Inspect: ParsableCommand {
   func validate() throws { try check("--batch", batch, 1...65536) }
 
   func run() throws {
-    let graph = try ONNXFile.read(model)
+    let graph = try ONNXFile.read(model).foldingWeights()
     let report = try locating(model) {
       try ModelReport(graph, batch: batch, open.extents(for: graph))
     }

@@ -5,6 +5,8 @@ import Swiftlet
 struct UnlabelledCompression {
   let context: CompressionContext
   let recipe: Recipe
+  /// Whether the recipe's parts are tried as well.
+  let isPreset: Bool
   /// Whether both models are timed.
   let times: Bool
 
@@ -24,6 +26,33 @@ struct UnlabelledCompression {
     let leftOut: Int
     let before, after: Side
     let layers: [LayerReport]
+    /// The models that a preset has tried.
+    let candidates: [Candidate]?
+    let verdict: CompressionVerdict
+
+    init(
+      model: String, output: String, samples: Int, agreement: Agreement?, isHeldBack: Bool,
+      leftOut: Int, before: Side, after: Side, layers: [LayerReport],
+      candidates: [Candidate]? = nil
+    ) {
+      (self.model, self.output, self.samples) = (model, output, samples)
+      (self.agreement, self.isHeldBack, self.leftOut) = (agreement, isHeldBack, leftOut)
+      (self.before, self.after, self.layers) = (before, after, layers)
+      self.candidates = candidates
+      let speeds = before.samplesPerSecond.flatMap { own in after.samplesPerSecond.map { $0 / own }
+      }
+      verdict = CompressionVerdict(
+        layers: layers, bytes: (before.fileBytes, after.fileBytes), speedup: speeds,
+        decibels: agreement?.decibels, drop: nil)
+    }
+  }
+
+  /// A model that a preset has tried.
+  struct Candidate: Encodable {
+    let techniques: [Technique]
+    let decibels: Double
+    let speedup: Double?
+    let chosen: Bool
   }
 
   /// Some samples to calibrate with, and others to compare answers on.
@@ -74,21 +103,52 @@ struct UnlabelledCompression {
       recipe.steps[index].calibrationImages = min(
         recipe.steps[index].calibrationImages, split.calibrating)
     }
-    let result = try Compressor(context).apply(recipe)
-    let agreement = try Agreement.measure(
-      graph, result.graph, all, from: split.judged, threads: context.threads)
+    let compressor = Compressor(context)
+    let parts =
+      isPreset ? try compressor.parts(of: recipe) : [try compressor.whole(recipe)]
+    let agreements = try parts.map {
+      try Agreement.measure(
+        graph, $0.graph, all, from: split.judged, threads: context.threads,
+        progress: context.progress)
+    }
     let speeds =
-      times ? try all.speeds(of: [graph, result.graph], threads: context.threads) : []
+      times ? try all.speeds(of: [graph] + parts.map(\.graph), threads: context.threads) : []
+    let options = zip(agreements, parts.indices).map { agreement, index in
+      PresetChoice.Option(
+        speedup: speeds.isEmpty ? nil : speeds[index + 1] / speeds[0],
+        accuracy: agreement.decibels,
+        isAccurate: agreement.decibels >= CompressionVerdict.leastDecibels)
+    }
+    let index = isPreset ? PresetChoice.index(options) : 0
+    let best = index.map { parts[$0].graph } ?? graph
+    let candidates = zip(parts, options).enumerated().map { position, tried in
+      Candidate(
+        techniques: tried.0.recipe.steps.map(\.technique), decibels: tried.1.accuracy,
+        speedup: tried.1.speedup, chosen: position == index)
+    }
     return (
-      result.graph,
+      best,
       Report(
-        model: model, output: output, samples: split.calibrating, agreement: agreement,
+        model: model, output: output, samples: split.calibrating,
+        agreement: try index.map { agreements[$0] }
+          ?? Agreement.measure(graph, graph, all, from: split.judged, threads: context.threads),
         isHeldBack: split.isHeldBack, leftOut: all.leftOut,
         before: Report.Side(fileBytes: bytes, samplesPerSecond: speeds.first),
         after: Report.Side(
-          fileBytes: try ONNXFile.serialized(result.graph).count, samplesPerSecond: speeds.last),
-        layers: result.layers)
+          fileBytes: index == nil ? bytes : try ONNXFile.serialized(best).count,
+          samplesPerSecond: speeds.isEmpty ? nil : speeds[index.map { $0 + 1 } ?? 0]),
+        layers: index.map { parts[$0].layers } ?? [], candidates: isPreset ? candidates : nil)
     )
+  }
+}
+
+extension UnlabelledCompression.Candidate {
+  /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
+  fileprivate var text: String {
+    let name = techniques.map(\.rawValue).joined(separator: ", ")
+    let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
+    let accuracy = decibels.isFinite ? "\(fixed(decibels, 1)) dB" : "not finite"
+    return "\(name): \(accuracy)\(speed)\(chosen ? ", taken" : "")"
   }
 }
 
@@ -100,8 +160,10 @@ extension UnlabelledCompression.Report {
     if let speed = before.samplesPerSecond, let then = after.samplesPerSecond {
       rows.append(["samples/s", fixed(speed, 1), fixed(then, 1)])
     }
-    return (layers.map(\.line) + ["", table(rows), "", likeness, "", "wrote \(output)"]).joined(
-      separator: "\n")
+    let tried = candidates.map { ["tried"] + $0.map { "  \($0.text)" } + [""] } ?? []
+    return
+      (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
+      + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
   }
 
   private var likeness: String {

@@ -4,7 +4,7 @@ public import SwiftletGraph
 
 /// What passes work with besides the graph.
 public struct CompressionContext: Sendable {
-  /// The model before any compression: the teacher.
+  /// The model before any compression, its weights folded (`Graph.foldingWeights()`): the teacher.
   public let original: Graph
   public let threads: ThreadPool
   public let seed: UInt64
@@ -57,7 +57,9 @@ public struct CompressionContext: Sendable {
     _ original: Graph, _ data: Data, _ threads: ThreadPool, _ seed: UInt64,
     _ latencies: LatencyCache, _ outputs: [String], _ progress: Progress.Handler?
   ) {
-    (self.original, self.data, self.threads, self.seed) = (original, data, threads, seed)
+    // Techniques find weights among the constants alone.
+    self.original = original.foldingWeights()
+    (self.data, self.threads, self.seed) = (data, threads, seed)
     (self.latencies, self.outputs, self.progress) = (latencies, outputs, progress)
   }
 

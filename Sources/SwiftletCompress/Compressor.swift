@@ -76,7 +76,7 @@ public struct Compressor: Sendable {
     let answers = try evaluate(context.original)
     log.notice(
       "before: top-1 \(answers.evaluation.top1), \(cost.fileBytes) bytes, \(cost.macs) MACs")
-    var search = Search(
+    var search = StrengthSearch(
       ladder: goals.isEmpty ? [recipe] : ladder(recipe), wantsMild: goals.hasTarget)
     var tried = CandidateLog()
     var best: Trial?
@@ -104,7 +104,49 @@ public struct Compressor: Sendable {
         mend: "allow more drop, ask for less, or add a technique such as distill")
     }
     return try result(
-      best, cost, answers, tried, varied: search.ladder.count > 1, progress: progress)
+      best, cost, answers, tried, label: best.recipe.label, varied: search.ladder.count > 1,
+      progress: progress)
+  }
+
+  /// Compresses as a preset's recipe says, or by some of its steps where that is better (``PresetChoice``): the
+  /// result is neither slower than the model nor than its last step alone, and within 2 points of its accuracy
+  /// if anything is. With goals these decide, as in ``run(_:)``.
+  public func run(preset recipe: Recipe) throws -> CompressionResult {
+    guard goals.isEmpty else { return try run(recipe) }
+    let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
+    let answers = try evaluate(context.original)
+    var tried = CandidateLog()
+    var trials: [Trial] = []
+    var options: [PresetChoice.Option] = []
+    for part in try parts(of: recipe) {
+      let own = try evaluate(part.graph)
+      let time = try CandidateLog.relativeTime(
+        of: part.graph, to: context.original, threads: context.threads,
+        progress: context.progress)
+      let drop = PairedTest(answers.hits, own.hits).drop
+      trials.append(
+        Trial(
+          recipe: part.recipe, graph: part.graph, notes: part.notes,
+          cost: try ModelCost(part.graph), answers: own))
+      options.append(
+        PresetChoice.Option(
+          speedup: 1 / time, accuracy: -drop, isAccurate: drop <= CompressionVerdict.mostDrop))
+    }
+    let index = PresetChoice.index(options)
+    for (position, trial) in trials.enumerated() where position != index {
+      tried.add(
+        trial.recipe.techniques, top1: trial.answers.evaluation.top1,
+        relativeTime: options[position].speedup.map { 1 / $0 }, bytes: trial.cost.fileBytes,
+        reason: "slower, or less accurate")
+    }
+    let best =
+      index.map { trials[$0] }
+      ?? Trial(
+        recipe: Recipe([]), graph: context.original, notes: StageNotes(), cost: cost,
+        answers: answers)
+    return try result(
+      best, cost, answers, tried, label: best.recipe.techniques, varied: true,
+      progress: context.progress)
   }
 
   /// What the trial misses of the goals, if anything; and whether that is a target, which a stronger
@@ -144,15 +186,15 @@ public struct Compressor: Sendable {
   }
 
   private func result(
-    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog, varied: Bool,
-    progress: Progress.Handler?
+    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog, label: String,
+    varied: Bool, progress: Progress.Handler?
   ) throws -> CompressionResult {
     let validation = try context.validation
     let speeds = try measure(context.original, trial.graph, progress: progress)
     let (speedBefore, speedAfter) = summary(speeds)
     let last = speeds[speeds.count - 1]
     let chosen = Candidate(
-      label: trial.recipe.label, top1: trial.answers.evaluation.top1,
+      label: label, top1: trial.answers.evaluation.top1,
       milliseconds: last.millisecondsAfter, bytes: trial.cost.fileBytes, chosen: true)
     return CompressionResult(
       graph: trial.graph, recipe: trial.recipe, layers: trial.notes.layers, before: cost,
@@ -176,32 +218,50 @@ public struct Compressor: Sendable {
     return (made.graph, made.notes.layers)
   }
 
-  private func make(_ recipe: Recipe) throws -> StageResult {
+  func make(_ recipe: Recipe) throws -> StageResult {
     try recipe.validate()
-    try context.check(recipe)
-    var made = StageResult(graph: context.original)
-    let all = recipe.timedSteps
-    for (index, step) in all.enumerated() {
-      let steps = all[...index]
-      if let known = try stages?.load(steps) {
-        log.notice("\(step.technique.rawValue): made by an earlier run")
-        made = known
-        continue
-      }
-      log.notice(
-        "\(step.technique.rawValue): \(step.summary(context.samples(step.calibrationImages)))")
-      let time = try ContinuousClock().measure {
-        made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: made) }
-      }
-      log.notice("\(step.technique.rawValue): took \(rounded(time / .seconds(1))) s")
-      try stages?.save(made, steps)
+    try check(recipe)
+    var (made, taken) = (start, [CompressionStep]())
+    for step in recipe.timedSteps {
+      made = try advance(step, after: taken, from: made)
+      taken.append(step)
     }
+    return made
+  }
+
+  /// The model before any step.
+  var start: StageResult { StageResult(graph: context.original) }
+
+  /// - Throws: `unsupported` if a step needs labels and there are none.
+  func check(_ recipe: Recipe) throws { try context.check(recipe) }
+
+  /// Takes one step after those that made the model what it is, unless an earlier run has.
+  func advance(
+    _ step: CompressionStep, after earlier: [CompressionStep], from before: StageResult
+  ) throws -> StageResult {
+    let steps = (earlier + [step])[...]
+    if let known = try stages?.load(steps) {
+      log.notice("\(step.technique.rawValue): made by an earlier run")
+      return known
+    }
+    log.notice(
+      "\(step.technique.rawValue): \(step.summary(context.samples(step.calibrationImages)))")
+    var made = before
+    let time = try ContinuousClock().measure {
+      made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: before) }
+    }
+    log.notice("\(step.technique.rawValue): took \(rounded(time / .seconds(1))) s")
+    try stages?.save(made, steps)
     return made
   }
 
   private func apply(_ step: CompressionStep, to before: StageResult) throws -> StageResult {
     if step.technique == .quantize {
       try step.quantization.validate(for: [context.original, before.graph])
+    }
+    // Codes and scales are no weights that could be cut, and what runs as integers would no longer.
+    if [.svd, .lowrank, .eigen, .prune].contains(step.technique) {
+      try before.graph.requireFloats()
     }
     let step = step.keeping(to: before.notes.layers)
     var notes = before.notes
@@ -266,52 +326,7 @@ public struct Compressor: Sendable {
   private func rounded(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
 }
 
-/// Bisection over recipes of which milder ones lose less and cost more.
-private struct Search {
-  /// The strongest first.
-  let ladder: [Recipe]
-  /// Whether the mildest one that passes is wanted, not the strongest.
-  let wantsMild: Bool
-  private var open: Range<Int>
-  private var middle: Int { (open.lowerBound + open.upperBound - 1) / 2 }
-
-  init(ladder: [Recipe], wantsMild: Bool) {
-    self.ladder = ladder
-    self.wantsMild = wantsMild
-    open = ladder.indices
-  }
-
-  /// What to try next.
-  var next: Recipe? { open.isEmpty ? nil : ladder[middle] }
-
-  mutating func note(passed: Bool) {
-    open =
-      passed == wantsMild ? middle + 1..<open.upperBound : open.lowerBound..<middle
-  }
-}
-
-extension Recipe {
-  /// What tells the recipe from others of the same ladder.
-  fileprivate var label: String {
-    steps.first { $0.canVary }.map {
-      $0.energy.map { "energy \($0)" } ?? "ratio \($0.ratio)"
-    } ?? steps.map(\.technique.rawValue).joined(separator: ", ")
-  }
-}
-
 extension CompressionStep {
-  /// Whether the step has a strength that goals can decide.
-  fileprivate var canVary: Bool { [.svd, .lowrank, .eigen, .prune].contains(technique) }
-
-  /// The step at another strength.
-  fileprivate func with(ratio: Double) -> CompressionStep {
-    var step = self
-    (step.ratio, step.energy) = (ratio, nil)
-    // Both what a layer reads and what it makes get fewer.
-    if technique == .prune && !allocatesChannels { step.width = max(0.05, ratio.squareRoot()) }
-    return step
-  }
-
   /// The step with the precisions that earlier ones chose for layers, and what it names itself under the names
   /// that factored layers have now.
   fileprivate func keeping(to layers: [LayerReport]) -> CompressionStep {

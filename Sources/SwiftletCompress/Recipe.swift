@@ -43,7 +43,7 @@ public struct Recipe: Sendable, Codable, Equatable {
     var (steps, bits) = (steps, Int?.none)
     for index in steps.indices.reversed() {
       if steps[index].technique == .quantize { bits = steps[index].quantization.bits }
-      steps[index].decomposition.integerBits = bits
+      steps[index].decomposition.integerBits = bits ?? steps[index].decomposition.integerBits
     }
     return steps
   }

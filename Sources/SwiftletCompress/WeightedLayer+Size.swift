@@ -50,9 +50,7 @@ extension WeightedLayer {
 
   /// The weights as the node reads them: of MatMul, and of most Gemm, depth × outputs.
   var stored: Tensor<Float> {
-    if isConv { return weight }
-    if case .int(1)? = node.attributes["transB"] { return weight }
-    return weight.transposed().contiguous()
+    isConv || node.readsTransposed ? weight : weight.transposed().contiguous()
   }
 }
 

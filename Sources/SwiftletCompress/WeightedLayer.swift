@@ -59,8 +59,7 @@ package struct WeightedLayer {
     guard try node.int("transA", default: 0) == 0, try node.float("alpha", default: 1) == 1,
       try node.float("beta", default: 1) == 1
     else { return .refusal("it transposes or scales its input") }
-    let isTransposed = try node.int("transB", default: 0) == 1
-    let weight = isTransposed ? stored : stored.transposed().contiguous()
+    let weight = node.readsTransposed ? stored : stored.transposed().contiguous()
     guard bias == nil || bias!.count == weight.shape[0] else {
       return .refusal("its addend is no bias per output")
     }
@@ -74,4 +73,9 @@ package struct WeightedLayer {
 
   /// The rank at which two factors cost as much as the layer itself.
   var breakEvenRank: Double { Double(outputs * depth) / Double(outputs + depth) }
+}
+
+extension Node {
+  /// Whether a Gemm has its weights as outputs × depth.
+  var readsTransposed: Bool { ((try? int("transB", default: 0)) ?? 0) != 0 }
 }

@@ -60,7 +60,7 @@ extension Session {
           own[index].seconds += seconds
           own[index].macs += Double(segment.program.steps[index].macs * images)
         }
-        timings += own.filter { $0.kernel != "fill" }
+        timings += zip(own, segment.program.steps).filter { !$1.isBorder }.map { $0.0 }
       } else {
         let shapes = operands.map { $0?.shape }
         let start = clock.now

@@ -50,7 +50,7 @@ struct Program: Sendable {
   }
 
   private static func border(of index: Int, _ value: Value) -> Step {
-    Step(label: "border", kernel: "fill", items: Step.perImage(1)) {
+    Step(label: "border", kernel: "fill", isBorder: true, items: Step.perImage(1)) {
       memory, _, images in
       unsafe value.fillHalo(memory.start(index), images: images)
     }
@@ -149,7 +149,7 @@ struct Program: Sendable {
           let own = items * thread / threads..<items * (thread + 1) / threads
           if !own.isEmpty { step.run(memory, images.count, own) }
           // A border and the layer that fills what is inside it do not meet.
-          if step.kernel != "fill" { barrier.wait() }
+          if !step.isBorder { barrier.wait() }
         }
       }
     }

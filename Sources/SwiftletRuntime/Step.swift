@@ -8,6 +8,8 @@ struct Step: Sendable {
   var macs = 0
   /// Bytes that each thread needs for itself while it runs the step.
   var scratch = 0
+  /// Whether it fills the border around a value, which nothing else writes, instead of computing a layer.
+  var isBorder = false
   /// How many independent pieces of work so many images are.
   let items: @Sendable (_ images: Int) -> Int
   /// Computes some of the pieces.

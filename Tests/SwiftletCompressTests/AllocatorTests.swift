@@ -58,6 +58,21 @@ import _SwiftletTestSupport
     #expect(try coupled.greedy(budget: 10) == [0])
   }
 
+  /// What is within the budget may still be cheaper for no more damage.
+  @Test func nothingIsWasted() throws {
+    let allocator = Allocator(layers: [
+      [.init(cost: 10, damage: 0), .init(cost: 4, damage: 0), .init(cost: 1, damage: 0)],
+      [.init(cost: 10, damage: 0), .init(cost: 5, damage: 0.1), .init(cost: 7, damage: 0.1)],
+    ])
+    for budget in [11.1, 20, 40] {
+      #expect(allocator.knapsack(budget: budget) == [2, 0])
+      var coupled = CoupledAllocator(allocator.layers)
+      #expect(try coupled.greedy(budget: budget) == [2, 0])
+      #expect(try coupled.exchanging(budget: budget) == [2, 0])
+    }
+    #expect(allocator.knapsack(budget: 8.5) == [2, 1])
+  }
+
   @Test func timesAreKept() throws {
     try withTemporaryFolder { folder in
       let path = "\(folder)/latency.json"
@@ -71,6 +86,15 @@ import _SwiftletTestSupport
       #expect(LatencyCache(known, of: LatencyCache.machine)["a"] == 2.5)
       let other = LatencyCache.machine(cpu: "other", isa: "avx2", version: "0.0.1")
       #expect(LatencyCache(known, of: other)["a"] == nil)
+      // What was taken while the machine did other work counts in this run alone.
+      cache.setDisturbed("b", 7)
+      cache.save()
+      #expect(cache["b"] == 7 && LatencyCache(path: path)["b"] == nil)
+      #expect(cache.used["\(LatencyCache.machine) | b"] == 7)
+      let text = String(decoding: try InputFile.read(path, limit: 1 << 20), as: UTF8.self)
+      #expect(text.contains("b | under load"))
+      #expect(try LatencyCache.forget(path) == 1 && LatencyCache(path: path)["a"] == nil)
+      #expect(try LatencyCache.forget(path) == 0)
       try AtomicFile.write("{ not JSON", to: path)
       #expect(LatencyCache(path: path)["a"] == nil)
     }

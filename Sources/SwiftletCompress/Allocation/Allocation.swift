@@ -15,10 +15,11 @@ struct Allocation {
 
   /// - Parameters:
   ///   - share: Of what the layers cost now, what they may cost.
+  ///   - progress: Told of each candidate that is timed.
   ///   - examine: The candidates of a layer.
   init(
     _ layers: [WeightedLayer], _ settings: DecompositionSettings, share: Double, timer: LayerTimer,
-    examine: (WeightedLayer) throws -> LayerCandidates
+    progress: Progress.Handler?, examine: (WeightedLayer) throws -> LayerCandidates
   ) throws {
     var examined: [LayerCandidates] = []
     var costs: [[Double]] = []
@@ -27,7 +28,12 @@ struct Allocation {
       let found = try examine(layer)
       examined.append(found)
       let chains: [FactorChain?] = [nil] + found.candidates.map(\.chain)
-      times.append(try chains.map { try timer.milliseconds(layer, $0) })
+      times.append(
+        try chains.enumerated().map { index, chain in
+          try progress?(
+            Progress("time", completed: index, total: chains.count, remark: layer.node.name))
+          return try timer.milliseconds(layer, chain)
+        })
       costs.append(try chains.map { try timer.cost(layer, $0) })
     }
     // What costs no less than the layer itself is no option.

@@ -51,7 +51,13 @@ package struct Allocator {
       result[layer] = index
       total -= Int((layers[layer][index].cost / unit).rounded(.up))
     }
-    return result
+    return result.enumerated().map { withoutWaste($1, of: layers[$0]) }
+  }
+
+  /// The cheapest option that does no more damage than one: the budget is no aim.
+  private func withoutWaste(_ index: Int, of options: [Option]) -> Int {
+    options.indices.filter { options[$0].damage <= options[index].damage }
+      .min { options[$0].cost < options[$1].cost } ?? index
   }
 
   private static let steps = 4096

@@ -110,6 +110,18 @@ package struct CoupledAllocator {
       chosen[best.unit] = best.option
       cost = try self.cost(chosen)
     }
+    return try takingFreeSavings(chosen)
+  }
+
+  /// With all moves that save something and damage nothing.
+  private mutating func takingFreeSavings(_ start: [Int]) throws -> [Int] {
+    var chosen = start
+    let rounding = 1e-9 * (try cost(chosen))
+    while let best = try moves(from: chosen).filter({ $0.cost < -rounding && $0.damage <= 0 })
+      .min(by: { $0.cost < $1.cost })
+    {
+      chosen[best.unit] = best.option
+    }
     return chosen
   }
 
@@ -123,7 +135,7 @@ package struct CoupledAllocator {
     var chosen = try greedy(budget: budget)
     let limit = max(budget, try cost(chosen))
     while let better = try exchange(chosen, limit) { chosen = better }
-    return chosen
+    return try takingFreeSavings(chosen)
   }
 
   /// The exchange that takes most from the damage; `nil` if none does.

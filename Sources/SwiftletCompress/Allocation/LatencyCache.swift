@@ -13,6 +13,10 @@ public final class LatencyCache: Sendable {
   private let machine: String
   private let times: Mutex<[String: Double]>
   private let asked = Mutex<Set<String>>([])
+  /// Those that were taken while the machine did other work.
+  private let disturbed = Mutex<Set<String>>([])
+  /// What their keys end with in the file: the next run takes them again.
+  private static let mark = " | under load"
 
   /// Names this machine and this release in keys.
   public static var machine: String {
@@ -33,7 +37,9 @@ public final class LatencyCache: Sendable {
     if let path, let bytes = try? InputFile.read(path, limit: 1 << 26),
       let stored = try? JSONDecoder().decode([String: Double].self, from: Data(bytes))
     {
-      known = stored.filter { $0.value.isFinite && $0.value >= 0 }
+      known = stored.filter {
+        $0.value.isFinite && $0.value >= 0 && !$0.key.hasSuffix(Self.mark)
+      }
     }
     times = Mutex(known)
   }
@@ -54,6 +60,27 @@ public final class LatencyCache: Sendable {
     set { times.withLock { $0["\(machine) | \(key)"] = newValue } }
   }
 
+  /// Keeps a time for this run alone, because the machine did other work while it was taken.
+  package func setDisturbed(_ key: String, _ time: Double) {
+    self[key] = time
+    disturbed.withLock { _ = $0.insert("\(machine) | \(key)") }
+  }
+
+  /// Deletes a file of times, so that all are taken again.
+  ///
+  /// - Returns: How many there were.
+  /// - Throws: `io` if it cannot be deleted.
+  public static func forget(_ path: String) throws -> Int {
+    guard FileManager.default.fileExists(atPath: path) else { return 0 }
+    let count = LatencyCache(path: path).times.withLock { $0.count }
+    do { try FileManager.default.removeItem(atPath: path) } catch {
+      throw SwiftletError(
+        .io, "the file of times cannot be deleted", at: path,
+        mend: "check the rights of its folder")
+    }
+    return count
+  }
+
   /// The times that were asked for.
   public var used: [String: Double] {
     let names = asked.withLock { $0 }
@@ -65,7 +92,12 @@ public final class LatencyCache: Sendable {
     guard let path else { return }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    guard let bytes = try? encoder.encode(times.withLock { $0 }) else { return }
+    let marked = disturbed.withLock { $0 }
+    let written = times.withLock { times in
+      Dictionary(
+        uniqueKeysWithValues: times.map { (marked.contains($0) ? $0 + Self.mark : $0, $1) })
+    }
+    guard let bytes = try? encoder.encode(written) else { return }
     try? AtomicFile.write(String(decoding: bytes, as: UTF8.self), to: path)
   }
 }

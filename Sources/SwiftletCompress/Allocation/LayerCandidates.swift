@@ -36,13 +36,16 @@ struct LayerCandidates {
     var middle: FittedChain?
     for method in methods {
       guard let prepared = try method.prepare(problem) else { continue }
-      for ranks in prepared.grid where prepared.permits(ranks) {
+      var grid = prepared.grid
+      if let exact = try prepared.exactRanks(), !grid.contains(exact) { grid.append(exact) }
+      for ranks in grid where prepared.permits(ranks) {
         try context.progress?(
           Progress("try", completed: candidates.count, remark: "\(layer.node.name), \(method)"))
         let fitted = try prepared.fitted(ranks)
         candidates.append(
           Candidate(
-            method: method, ranks: ranks, error: fitted.error,
+            method: method, ranks: ranks,
+            error: problem.isExact(fitted) ? 0 : fitted.error,
             chain: fitted.chain(bias: layer.bias)))
         if fitted.error > 1e-4,
           middle == nil || abs(fitted.error - 0.05) < abs(middle!.error - 0.05)
@@ -59,13 +62,14 @@ struct LayerCandidates {
     weight = try Self.damage(middle, layer, graph, source, context) / middle.error
   }
 
-  /// Without those that take more weights than another one of the same method and err more: of one
+  /// Without those that take more weights than another one of the same method and err no less: of one
   /// method they are not faster either.
   private static func worthTiming(_ candidates: [Candidate]) -> [Candidate] {
     candidates.filter { own in
       !candidates.contains { other in
-        other.method == own.method && other.error < own.error
-          && other.chain.weightCount <= own.chain.weightCount
+        guard other.method == own.method, other.error <= own.error else { return false }
+        let (fewer, many) = (other.chain.weightCount, own.chain.weightCount)
+        return other.error < own.error ? fewer <= many : fewer < many
       }
     }
   }
@@ -84,7 +88,8 @@ struct LayerCandidates {
       ], bias: layer.bias
     ).write(layer, to: &changed)
     changed.removeUnusedInitializers()
-    let agreement = try Agreement.measure(graph, changed, source, threads: context.threads)
+    let agreement = try Agreement.measure(
+      graph, changed, source, threads: context.threads, progress: context.progress)
     return agreement.noiseToSignal
   }
 }

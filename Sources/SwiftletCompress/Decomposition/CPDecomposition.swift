@@ -49,7 +49,20 @@ package struct CPDecomposition: Decomposition {
 
   package var grid: [[Int]] {
     let most = max(problem.channels, problem.layer.outputs)
-    return [1, 1.5, 2].map { [Int($0 * Double(most))] }.filter { cost($0) < 0.75 }
+    let few = Set([0.125, 0.25, 0.5].map { DecompositionMethod.rank($0, of: most) }).sorted()
+    return (few + [most, most * 3 / 2, 2 * most]).map { [$0] }.filter { cost($0) < 0.75 }
+  }
+
+  /// There is no spectrum: sums of so many products are tried, by bisection.
+  package func ranks(keeping energy: Double) throws -> [Int]? {
+    var (low, high) = (0, Int((1 / cost([1])).rounded(.up)) - 1)
+    guard high > 0, try fitted([high]).error <= 1 - energy else { return nil }
+    // Within an eighth: each trial is a decomposition.
+    while high - low > max(1, high / 8) {
+      let middle = (low + high) / 2
+      if try fitted([middle]).error <= 1 - energy { high = middle } else { low = middle }
+    }
+    return [high]
   }
 
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
@@ -62,8 +75,10 @@ package struct CPDecomposition: Decomposition {
     let inputs = matrixProduct(inverseRoot, sum.factors[0], pool: problem.threads)
     let windows = sum.factors[2]
     var features = Tensor<Double>(zeros: [rank, channels * taps])
+    var centre = features
     for component in 0..<rank {
       for channel in 0..<channels {
+        centre[component, channel * taps + taps / 2] = inputs[channel, component]
         for tap in 0..<taps {
           features[component, channel * taps + tap] =
             inputs[channel, component] * windows[tap, component]
@@ -82,7 +97,7 @@ package struct CPDecomposition: Decomposition {
         FactorChain.Stage(
           weights: stage(windows, [1] + problem.kernel), steps: .all, groups: rank),
       ],
-      features: features, last: last,
+      maps: [centre, features], features: features, last: last,
       lastShape: Shape([problem.layer.outputs, rank] + ones), lastSteps: .none, error: error)
   }
 }

@@ -43,6 +43,8 @@ package struct ChannelDecomposition: Decomposition {
     return Array(Set(ranks)).sorted().map { [min($0, energies.count)] }
   }
 
+  package func exactRanks() throws -> [Int]? { [try problem.rank(of: problem.weights)] }
+
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (layer, rank) = (problem.layer, ranks[0])
     let leading = basis.slice(axis: 1, range: 0..<rank).contiguous()
@@ -53,7 +55,7 @@ package struct ChannelDecomposition: Decomposition {
     let ones = layer.isConv ? problem.kernel.map { _ in 1 } : []
     let total = energies.reduce(0, +)
     return FittedChain(
-      inner: [inner], features: features, last: leading,
+      inner: [inner], maps: [features], features: features, last: leading,
       lastShape: Shape([layer.outputs, rank] + ones), lastSteps: .none,
       error: total > 0 ? max(0, 1 - energies[..<rank].reduce(0, +) / total) : 0)
   }

@@ -33,6 +33,11 @@ package protocol Decomposition {
   func ranks(cost: Double) -> [Int]
   /// Ranks to choose among, from small to large.
   var grid: [[Int]] { get }
+  /// Ranks at which the chain computes what the layer does, whatever the data: more of them are of no use.
+  /// `nil` where the method cannot tell.
+  func exactRanks() throws -> [Int]?
+  /// The least ranks that keep a fraction of the energy; `nil` if there are none that cost less than the layer.
+  func ranks(keeping energy: Double) throws -> [Int]?
   /// The chain with ranks, its last stage by regression, and the error of the responses, as a
   /// fraction of their variance.
   func fitted(_ ranks: [Int]) throws -> FittedChain
@@ -42,6 +47,9 @@ package protocol Decomposition {
 package struct FittedChain {
   /// All stages but the last.
   let inner: [FactorChain.Stage]
+  /// Of each inner stage the linear map from a window to what the stage makes at one place of it,
+  /// outputs × depth.
+  let maps: [Tensor<Double>]
   /// Features × depth.
   let features: Tensor<Double>
   /// Outputs × features.
@@ -67,6 +75,12 @@ package struct FittedChain {
 
 extension Decomposition {
   package func permits(_ ranks: [Int]) -> Bool { cost(ranks) < 1 }
+
+  package func exactRanks() throws -> [Int]? { nil }
+
+  package func ranks(keeping energy: Double) throws -> [Int]? {
+    spectra.isEmpty ? nil : spectra.map { Spectrum.rank($0.energies, keeping: energy) }
+  }
 }
 
 extension DecompositionMethod {

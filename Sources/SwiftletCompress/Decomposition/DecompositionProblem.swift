@@ -77,6 +77,36 @@ package struct DecompositionProblem {
     return (powers.root, powers.inverseRoot)
   }
 
+  /// The rank of weights, or of an unfolding of them, as far as fp32 tells it.
+  ///
+  /// - Throws: `numerical` if the eigenvalue iteration stalls.
+  func rank(of matrix: Tensor<Double>) throws -> Int {
+    let isWide = matrix.shape[0] < matrix.shape[1]
+    let gram = matrixProduct(
+      matrix, matrix, transposeA: !isWide, transposeB: isWide, pool: threads)
+    let values = try SymmetricEigen.values(of: gram, threads: threads.count)
+    let limit = (values.first ?? 0) * Self.roundingEnergy
+    return max(1, values.count { $0 > limit })
+  }
+
+  /// Squared singular values of this fraction of the largest one are rounding of fp32.
+  private static let roundingEnergy = 1e-12
+  /// Chains whose weights differ by less from the layer's, squared and as a fraction, compute the same.
+  private static let exactError = 1e-10
+
+  /// Whether a chain computes what the layer does, not to these data alone.
+  func isExact(_ fitted: FittedChain) -> Bool {
+    guard fitted.error < 1e-6 else { return false }
+    let product = fitted.product(threads)
+    var (error, sum) = (0.0, 0.0)
+    for i in weights.span.indices {
+      let difference = weights.span[i] - product.span[i]
+      error += difference * difference
+      sum += weights.span[i] * weights.span[i]
+    }
+    return error <= Self.exactError * sum
+  }
+
   /// Tr(R · M · Rᵀ): the mean squared response of a layer with weights R.
   package func power(_ rows: Tensor<Double>) -> Double { rows.dot(weighted(rows)) }
 }

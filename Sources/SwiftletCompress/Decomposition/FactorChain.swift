@@ -55,6 +55,7 @@ package struct FactorChain {
       }
       graph.initializers[weightName] = .float32(
         layer.node.opType == "MatMul" ? stage.weights.transposed().contiguous() : stage.weights)
+      graph.keepHalf(of: layer.node.inputs[1], for: weightName)
       if isLast, let bias {
         let biasName = names.next("\(base).bias")
         graph.initializers[biasName] = .float32(bias)

@@ -68,11 +68,14 @@ struct LayerFactoring {
       }
     }
     guard let best else {
+      let isBlind = strategy == .evbmf && methods == [.cp]
       return Result(
         chain: nil,
         report: LayerReport(
           layer.node, step.technique, changed: false,
-          "its ranks would cost no less than the layer itself"))
+          isBlind
+            ? "cp has no spectrum that evbmf could go by"
+            : "its ranks would cost no less than the layer itself"))
     }
     return try result(best)
   }
@@ -81,10 +84,14 @@ struct LayerFactoring {
     DecompositionProblem(layer, covariance: statistics?.windows.covariance, threads: threads)
   }
 
+  /// An energy that is given is meant, whatever else is said of ranks.
+  private var strategy: AllocationStrategy {
+    step.energy == nil ? step.decomposition.allocation : .energy
+  }
+
   /// - Returns: `nil` if the method has no spectrum to go by.
   private func ranks(_ prepared: any Decomposition) throws -> [Int]? {
-    // An energy that is given is meant, whatever else is said of ranks.
-    switch step.energy == nil ? step.decomposition.allocation : .energy {
+    switch strategy {
     case .evbmf:
       guard !prepared.spectra.isEmpty else { return nil }
       return try prepared.spectra.map { spectrum in
@@ -93,10 +100,11 @@ struct LayerFactoring {
           rows: min(spectrum.rows, spectrum.columns), columns: max(spectrum.rows, spectrum.columns)
         ).rank
       }
-    case .energy:
-      guard !prepared.spectra.isEmpty else { return nil }
-      return prepared.spectra.map { Spectrum.rank($0.energies, keeping: step.energy ?? 0.9) }
-    default: return prepared.ranks(cost: step.ratio)
+    case .energy: return try prepared.ranks(keeping: step.energy ?? 0.9)
+    default:
+      let ranks = prepared.ranks(cost: step.ratio)
+      guard let exact = try prepared.exactRanks() else { return ranks }
+      return zip(ranks, exact).map(min)
     }
   }
 
@@ -121,7 +129,9 @@ struct LayerFactoring {
     }
     report.damage = choice.fitted.error
     report.plainDamage = try plainDamage(choice)
-    return Result(chain: fitted.chain(bias: bias), report: report)
+    let chain = try fitted.balanced(
+      bias: bias, secondMoment: statistics?.windows.shrunkSecondMoment, threads: threads)
+    return Result(chain: chain, report: report)
   }
 
   /// The error of the same ranks chosen without data, judged by the data.

@@ -44,6 +44,19 @@ package struct Moments {
     symmetric(centre: [Double](repeating: 0, count: width))
   }
 
+  /// ``secondMoment``, moved towards that of equal and independent elements of the same power, the more
+  /// the fewer rows there are: directions that few rows do not show are there all the same.
+  package var shrunkSecondMoment: Tensor<Double> {
+    var result = secondMoment
+    guard width > 0 else { return result }
+    let mean = (0..<width).reduce(0) { $0 + result[$1, $1] } / Double(width)
+    let share = Double(width) / Double(width + count)
+    var values = result.mutableSpan
+    for i in values.indices { values[i] *= 1 - share }
+    for i in 0..<width { values[i * width + i] += share * mean }
+    return result
+  }
+
   private func symmetric(centre: [Double]) -> Tensor<Double> {
     var result = products
     let share = 1 / Double(max(1, count))

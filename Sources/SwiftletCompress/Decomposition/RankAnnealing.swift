@@ -11,10 +11,10 @@ import SwiftletLinalg
 /// pairs together: those with the least energy for what they cost. Training has little to mend after each
 /// of many small cuts, where one large cut can lose what it does not find again.
 ///
-/// With the second moment C of the channels z and the second layer's weights B, the energies are the
-/// eigenvalues of C^½·Bᵀ·B·C^½ and the directions its eigenvectors V: z becomes Vᵀ·C^-½·z, and B becomes
-/// B·C^½·V, of the directions that stay. Over a window of the second layer its positions count as
-/// independent.
+/// With the second moment C of the channels and the second layer's weights B, the energies are the
+/// eigenvalues of C^½·Bᵀ·B·C^½, and the directions its eigenvectors. Those that stay are balanced
+/// (`FeatureBalance`), so that both layers learn at the same pace. Over a window of the second layer its
+/// positions count as independent.
 ///
 /// - Source: Zhang et al. 2015, arXiv:1505.06798, section 2 (responses); Loshchilov & Hutter 2017,
 ///   arXiv:1608.03983 (the cosine).
@@ -145,72 +145,27 @@ private struct Spectrum {
   /// As fractions of their sum, descending.
   let energies: [Double]
   private let first, second: WeightedLayer
-  private let vectors: Tensor<Double>
-  private let root, inverseRoot: Tensor<Double>
+  private let balance: FeatureBalance
 
   init(_ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Int) throws {
     (self.first, self.second) = (first, second)
-    let powers = try SymmetricPowers(moments.secondMoment, threads: threads)
-    (root, inverseRoot) = (powers.root, powers.inverseRoot)
-    let responses = matrixProduct(Self.rows(second), root)
-    let eigen = try SymmetricEigen(
-      matrixProduct(responses, responses, transposeA: true), threads: threads)
-    vectors = eigen.vectors
-    let sum = eigen.values.reduce(0) { $0 + max(0, $1) }
-    energies = eigen.values.map { sum > 0 ? max(0, $0) / sum : 0 }
-  }
-
-  /// (outputs · positions of the window) × channels.
-  private static func rows(_ layer: WeightedLayer) -> Tensor<Double> {
-    let shape = layer.weight.shape
-    let axes = Array(0..<shape.rank)
-    return layer.weight.permuted(to: [0] + axes[2...] + [1]).contiguous()
-      .reshaped(to: [layer.weight.count / shape[1], shape[1]]).converted(to: Double.self)
+    balance = try FeatureBalance(
+      secondMoment: moments.secondMoment, rows: second.weight.channelRows, threads: threads)
+    let sum = balance.energies.reduce(0, +)
+    energies = balance.energies.map { sum > 0 ? $0 / sum : 0 }
   }
 
   /// Writes the layers with so many directions between them.
   func cut(to rank: Int, _ source: Int, _ reader: Int, in graph: inout Graph) throws {
     guard rank < energies.count else { return }
-    let kept = vectors.slice(axis: 1, range: 0..<rank).contiguous()
-    var into = matrixProduct(kept, inverseRoot, transposeA: true)
-    var back = matrixProduct(root, kept)
-    balance(&into, &back)
-    let matrix = matrixProduct(into, first.matrix.converted(to: Double.self)).converted(
-      to: Float.self)
-    graph.setWeights(
-      source, matrix.reshaped(to: Shape([rank] + first.weight.shape.dimensions[1...])))
+    let (into, back) = balance.maps(rank: rank)
+    graph.setWeights(source, first.weight.mixingOutputs(into))
     if let bias = first.bias {
       let moved = matrixProduct(
         into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
       graph.setInput(2, of: source, moved.converted(to: Float.self).reshaped(to: [rank]))
     }
-    let shape = second.weight.shape
-    let window = Array(shape.dimensions[2...])
-    let rows = matrixProduct(Self.rows(second), back).converted(to: Float.self)
-      .reshaped(to: Shape([shape[0]] + window + [rank]))
-    let last = window.count + 1
-    graph.setWeights(reader, rows.permuted(to: [0, last] + (1..<last)).contiguous())
-  }
-
-  /// Gives each direction weights of the same size on both sides, so that both learn at the same pace.
-  private func balance(_ into: inout Tensor<Double>, _ back: inout Tensor<Double>) {
-    let weights = matrixProduct(into, first.matrix.converted(to: Double.self))
-    let answers = matrixProduct(Self.rows(second), back)
-    let (rank, channels) = (into.shape[0], into.shape[1])
-    let (depth, rows) = (weights.shape[1], answers.shape[0])
-    var left = into.mutableSpan
-    var right = back.mutableSpan
-    for i in 0..<rank {
-      var (before, after) = (0.0, 0.0)
-      for k in 0..<depth { before += weights.span[i * depth + k] * weights.span[i * depth + k] }
-      for k in 0..<rows { after += answers.span[k * rank + i] * answers.span[k * rank + i] }
-      guard before > 0, after > 0 else { continue }
-      let factor = Double.pow(after / before, 0.25)
-      for k in 0..<channels {
-        left[i * channels + k] *= factor
-        right[k * rank + i] /= factor
-      }
-    }
+    graph.setWeights(reader, second.weight.mixingInputs(back))
   }
 }
 
@@ -218,17 +173,12 @@ extension Graph {
   /// - Parameter weights: Outputs first, as ``WeightedLayer`` has them.
   fileprivate mutating func setWeights(_ index: Int, _ weights: Tensor<Float>) {
     let node = nodes[index]
-    let isStored = node.opType == "Conv" || (try? node.int("transB", default: 0)) == 1
+    let isStored = node.opType == "Conv" || node.readsTransposed
     setInput(1, of: index, isStored ? weights : weights.transposed().contiguous())
   }
 
-  /// Gives an input of a node another constant, under a new name if others read the old one.
+  /// Gives an input of a node another constant.
   fileprivate mutating func setInput(_ input: Int, of index: Int, _ tensor: Tensor<Float>) {
-    var name = nodes[index].inputs[input]
-    if consumers(of: name).count > 1 || outputs.contains(where: { $0.name == name }) {
-      name = freshName("\(name)_folded")
-    }
-    initializers[name] = .float32(tensor)
-    nodes[index].inputs[input] = name
+    nodes[index].inputs[input] = setConstant(nodes[index].inputs[input], tensor)
   }
 }

@@ -32,11 +32,7 @@ package struct SpatialDecomposition: Decomposition {
     }
     let (root, inverse) = try problem.roots(of: parts)
     // (channel, row) × (output, column).
-    let unfolded = problem.weights.reshaped(
-      to: [problem.layer.outputs, channels * rows, columns]
-    ).permuted(to: [1, 0, 2]).contiguous()
-      .reshaped(to: [channels * rows, problem.layer.outputs * columns])
-    let whitened = matrixProduct(root, unfolded, pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
     let eigen = try SymmetricEigen(
       matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
       threads: problem.threads.count)
@@ -51,6 +47,15 @@ package struct SpatialDecomposition: Decomposition {
     first = matrixProduct(leading, inverse, transposeA: true, pool: problem.threads)
     regression = FeatureRegression(problem, features: Self.features(first, problem))
   }
+
+  private static func unfolded(_ problem: DecompositionProblem) -> Tensor<Double> {
+    let (outputs, columns) = (problem.layer.outputs, problem.kernel[1])
+    let rows = problem.channels * problem.kernel[0]
+    return problem.weights.reshaped(to: [outputs, rows, columns]).permuted(to: [1, 0, 2])
+      .contiguous().reshaped(to: [rows, outputs * columns])
+  }
+
+  package func exactRanks() throws -> [Int]? { [try problem.rank(of: Self.unfolded(problem))] }
 
   /// Features (rank, column) × depth: each output of the first stage at each column of the window.
   private static func features(
@@ -101,9 +106,13 @@ package struct SpatialDecomposition: Decomposition {
     let stage = FactorChain.Stage(
       weights: first.slice(axis: 0, range: 0..<rank).converted(to: Float.self).contiguous()
         .reshaped(to: [rank, problem.channels, rows, 1]), steps: .first)
+    let features = regression.features.slice(axis: 0, range: 0..<count).contiguous()
     return FittedChain(
       inner: [stage],
-      features: regression.features.slice(axis: 0, range: 0..<count).contiguous(), last: last,
+      maps: [
+        features.strided(axis: 0, start: columns / 2, step: columns, count: rank).contiguous()
+      ],
+      features: features, last: last,
       lastShape: [problem.layer.outputs, rank, 1, columns], lastSteps: .last, error: error)
   }
 }

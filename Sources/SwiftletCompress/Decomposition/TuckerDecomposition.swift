@@ -27,9 +27,7 @@ package struct TuckerDecomposition: Decomposition {
     let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
     let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
     let (root, inverse) = try problem.roots(of: parts)
-    let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
-      .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let whitened = matrixProduct(root, unfolded, pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
     let eigen = try SymmetricEigen(
       matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
       threads: problem.threads.count)
@@ -44,6 +42,16 @@ package struct TuckerDecomposition: Decomposition {
     first = matrixProduct(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
     let most = first.slice(axis: 0, range: 0..<Self.mostInputs(channels)).contiguous()
     regression = FeatureRegression(problem, features: Self.features(most, taps))
+  }
+
+  private static func unfolded(_ problem: DecompositionProblem) -> Tensor<Double> {
+    let (outputs, channels) = (problem.layer.outputs, problem.channels)
+    return problem.weights.reshaped(to: [outputs, channels, problem.taps]).permuted(to: [1, 0, 2])
+      .contiguous().reshaped(to: [channels, outputs * problem.taps])
+  }
+
+  package func exactRanks() throws -> [Int]? {
+    [try problem.rank(of: Self.unfolded(problem)), try problem.rank(of: problem.weights)]
   }
 
   /// More of them would not pay: a regression on all is the layer itself.
@@ -124,6 +132,7 @@ package struct TuckerDecomposition: Decomposition {
     let core = matrixProduct(basis, whole, transposeA: true, pool: threads)
     let kept = eigen.values[..<outputs].reduce(0) { $0 + max(0, $1) }
     let source = regression.features.slice(axis: 0, range: 0..<inputs * taps).contiguous()
+    let features = matrixProduct(core, source, pool: threads)
     let ones = problem.kernel.map { _ in 1 }
     return FittedChain(
       inner: [
@@ -134,7 +143,10 @@ package struct TuckerDecomposition: Decomposition {
           weights: core.converted(to: Float.self).reshaped(
             to: Shape([outputs, inputs] + problem.kernel)), steps: .all),
       ],
-      features: matrixProduct(core, source, pool: threads), last: basis,
+      maps: [
+        source.strided(axis: 0, start: taps / 2, step: taps, count: inputs).contiguous(), features,
+      ],
+      features: features, last: basis,
       lastShape: Shape([problem.layer.outputs, outputs] + ones), lastSteps: .none,
       error: regression.power > 0 ? max(0, 1 - kept / regression.power) : 0)
   }

@@ -41,7 +41,9 @@ struct FactorPass: CompressionPass {
     var choice: Choice?
     if settings.allocation.spansLayers {
       let timer = try LayerTimer(reference, settings, cache: context.latencies)
-      let allocation = try Allocation(layers, settings, share: step.ratio, timer: timer) {
+      let allocation = try Allocation(
+        layers, settings, share: step.ratio, timer: timer, progress: context.progress
+      ) {
         try candidates(of: $0, in: reference, source, context)
       }
       choice = Choice(
@@ -97,7 +99,7 @@ struct FactorPass: CompressionPass {
       case .refusal(let reason):
         reports.append(LayerReport(node, step.technique, changed: false, reason))
       case .layer(let layer):
-        if let reason = layer.tooThin {
+        if let reason = layer.tooThin ?? graph.sharing(of: layer) {
           reports.append(LayerReport(node, step.technique, changed: false, reason))
         } else {
           layers.append(layer)
@@ -179,6 +181,18 @@ extension WeightedLayer {
 }
 
 extension Graph {
+  /// Why the layer is not factored, if others read its weights: those would have to stay, beside its factors.
+  fileprivate func sharing(of layer: WeightedLayer) -> String? {
+    let name = layer.node.inputs[1]
+    let others = consumers(of: name).map { nodes[$0].label }.filter { $0 != layer.node.label }
+    if outputs.contains(where: { $0.name == name }) { return "its weights are an output, too" }
+    guard consumers(of: name).count > 1 || layer.node.inputs.count(where: { $0 == name }) > 1 else {
+      return nil
+    }
+    let readers = others.isEmpty ? "more than once" : "by \(others.joined(separator: ", ")), too"
+    return "its weights are read \(readers): they would stay beside its factors"
+  }
+
   /// Whether all that reads a value is a ReLU.
   fileprivate func isRectified(_ value: String) -> Bool {
     let readers = consumers(of: value)

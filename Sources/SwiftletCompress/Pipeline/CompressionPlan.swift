@@ -50,6 +50,7 @@ public struct CompressionPlan: Sendable, Codable {
     latencies: LatencyCache = LatencyCache(), extents given: [String: Int] = [:],
     progress: Progress.Handler? = nil
   ) throws {
+    let graph = graph.foldingWeights()
     let now: Row
     var graphs: [Graph] = []
     var open = OpenExtents(graph.dataInputs, batch: 1, given: given)

@@ -52,7 +52,7 @@ public struct Agreement: Sendable, Codable, Equatable {
   /// - Throws: `badInput` for an output that is not there; what running a session throws.
   public static func measure(
     _ original: Graph, _ other: Graph, _ source: CalibrationSource, from first: Int = 0,
-    threads: ThreadPool = .available
+    threads: ThreadPool = .available, progress: Progress.Handler? = nil
   ) throws -> Agreement {
     let names = try source.judgedOutputs(of: original)
     let sessions = try [original, other].map { try Session($0, threads: threads) }
@@ -75,6 +75,7 @@ public struct Agreement: Sendable, Codable, Equatable {
     try source.forEachBatch(from: first) { inputs, range in
       try compare(inputs, isJudged: true)
       samples += range.count
+      try progress?(Progress("compare", completed: range.upperBound, total: source.count))
     }
     let layer = breaking.flatMap { BreakingLayer.find(original, other, $0, threads) }
     return Agreement(sums.map(\.output), samples: samples, brokenBy: layer)

@@ -9,20 +9,9 @@ struct QuantizationInput {
   /// Without samples, as far as they follow from the model.
   let infos: [String: TensorInfo]
 
-  /// Operators that only quantized models have.
-  private static let operators: Set<String> = [
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
-    "QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "MatMulNBits", "MatMulIntegerToFloat",
-    "DynamicQuantizeMatMul", "DynamicQuantizeLSTM",
-  ]
-
   /// - Throws: `unsupported` if the graph is quantized already, or cannot be written in the operator set.
   init(_ original: Graph, opset: Int, _ source: CalibrationSource?, _ threads: ThreadPool) throws {
-    if let node = Self.quantized(in: original) {
-      throw SwiftletError(
-        .unsupported, "the model is quantized already: it has \(node.label)",
-        mend: "start from the fp32 model")
-    }
+    try original.requireFloats()
     let simple = try original.simplifiedForFile()
     var infos: [String: TensorInfo] = [:]
     if let source {
@@ -41,12 +30,31 @@ struct QuantizationInput {
     graph = try simple.upgraded(
       toOpset: opset, ranks: infos.mapValues { $0.shape.rank })
   }
+}
 
-  private static func quantized(in graph: Graph) -> Node? {
-    for node in graph.nodes {
-      if operators.contains(node.opType) || node.opType.hasPrefix("QLinear") { return node }
+extension Graph {
+  /// Operators that only quantized models have.
+  private static let integerOperators: Set<String> = [
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
+    "QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "MatMulNBits", "MatMulIntegerToFloat",
+    "DynamicQuantizeMatMul", "DynamicQuantizeLSTM",
+  ]
+
+  /// - Throws: `unsupported` if the graph is quantized already.
+  func requireFloats() throws {
+    guard let node = firstQuantized else { return }
+    throw SwiftletError(
+      .unsupported, "the model is quantized already: it has \(node.label)",
+      mend: "start from the fp32 model, and do this before quantizing")
+  }
+
+  private var firstQuantized: Node? {
+    for node in nodes {
+      if Self.integerOperators.contains(node.opType) || node.opType.hasPrefix("QLinear") {
+        return node
+      }
       for case .graph(let inner) in node.attributes.values {
-        if let found = quantized(in: inner) { return found }
+        if let found = inner.firstQuantized { return found }
       }
     }
     return nil

@@ -53,6 +53,8 @@ public struct CompressionReport: Sendable, Codable {
   public let candidates: [Candidate]?
   /// What was trained on the way.
   public let histories: [StageHistory]?
+  /// What it came to.
+  public let verdict: CompressionVerdict?
 
   /// `machine`: The processor, and what runs on it.
   public init(
@@ -75,6 +77,9 @@ public struct CompressionReport: Sendable, Codable {
     confusion = result.confusion
     candidates = result.candidates.isEmpty ? nil : result.candidates
     histories = result.histories.isEmpty ? nil : result.histories
+    verdict = CompressionVerdict(
+      layers: result.layers, bytes: (before.fileBytes, after.fileBytes),
+      speedup: after.imagesPerSecond / before.imagesPerSecond, decibels: nil, drop: drop)
   }
 
   /// One page that needs nothing else.

@@ -79,9 +79,10 @@ private struct BatchNormalizationFolding {
   private mutating func store(
     _ tensor: Tensor<Float>, for name: String, others: Int
   ) -> String {
-    let name = others > 0 ? names.next("\(name)_folded") : name
-    graph.initializers[name] = .float32(tensor)
-    return name
+    let own = others > 0 ? names.next("\(name)_folded") : name
+    graph.initializers[own] = .float32(tensor)
+    graph.keepHalf(of: name, for: own)
+    return own
   }
 
   private mutating func count(_ node: Node, _ step: Int) {

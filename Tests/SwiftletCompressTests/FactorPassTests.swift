@@ -1,0 +1,158 @@
+import OrderedCollections
+import SwiftletCompress
+import SwiftletCore
+import SwiftletGraph
+import SwiftletRuntime
+import Testing
+
+/// What svd, lowrank and eigen take for a layer, and what they leave alone.
+@Suite struct FactorPassTests {
+  private func normal(_ shape: Shape, seed: UInt64) -> Tensor<Float> {
+    var generator = RandomGenerator(seed: seed)
+    return Tensor(shape, normalUsing: &generator)
+  }
+
+  private func lowRank(_ rows: Int, _ columns: Int, rank: Int, seed: UInt64) -> Tensor<Float> {
+    let (a, b) = (normal([rows, rank], seed: seed), normal([rank, columns], seed: seed + 1))
+    return Tensor(
+      [rows, columns],
+      (0..<rows * columns).map { i in
+        (0..<rank).reduce(0) { $0 + a[i / columns, $1] * b[$1, i % columns] }
+      })
+  }
+
+  private func graph(
+    _ nodes: [Node], _ initializers: OrderedDictionary<String, AnyTensor>, inputs: Int = 96
+  ) -> Graph {
+    Graph(
+      name: "g", nodes: nodes, initializers: initializers,
+      inputs: [ValueInfo("x", .float32, [.symbolic("N"), .fixed(inputs)])],
+      outputs: [ValueInfo("y", .float32, [.symbolic("N"), .fixed(96)])])
+  }
+
+  private func compressed(
+    _ graph: Graph, _ technique: Technique = .svd,
+    _ change: (inout CompressionStep) -> Void = { _ in }
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
+    var step = CompressionStep(technique)
+    step.decomposition.cost = .macs
+    change(&step)
+    let shape = try graph.inputs[0].shape(batch: 128)
+    let context = CompressionContext(
+      original: graph, samples: ["x": .float32(normal(shape, seed: 9))], threads: .serial)
+    return try Compressor(context).apply(Recipe([step]))
+  }
+
+  private func product(_ name: String, _ input: String, _ weight: String, _ output: String) -> Node
+  {
+    Node("MatMul", name: name, inputs: [input, weight], outputs: [output])
+  }
+
+  /// Factors of each user of a weight would be stored beside it.
+  @Test func sharedWeightsAreKept() throws {
+    let shared = graph(
+      [product("a", "x", "w", "h"), product("b", "h", "w", "y")],
+      ["w": .float32(normal([96, 96], seed: 1))])
+    let (result, layers) = try compressed(shared)
+    #expect(result.nodes.count == 2 && layers.allSatisfy { !$0.changed })
+    #expect(layers[0].remark.contains("MatMul 'b'"))
+  }
+
+  @Test(arguments: [Technique.svd, .eigen])
+  func weightsInNodesAreFactored(technique: Technique) throws {
+    let held = graph(
+      [
+        Node(
+          "Constant", name: "", inputs: [], outputs: ["w"],
+          attributes: ["value": .tensor(.float32(normal([96, 96], seed: 1)))]),
+        product("a", "x", "w", "y"),
+      ], [:])
+    let (result, layers) = try compressed(held, technique)
+    #expect(layers.count == 1 && layers[0].changed)
+    #expect(result.nodes.count { $0.opType == "MatMul" } == 2)
+    #expect(result.parameterCount < 96 * 96)
+  }
+
+  @Test(arguments: [Technique.svd, .lowrank, .eigen, .prune])
+  func quantizedModelsAreRefused(technique: Technique) throws {
+    let dense = graph(
+      [product("a", "x", "w", "y")], ["w": .float32(normal([96, 96], seed: 1))])
+    for (mode, bits) in [(QuantizationMode.static, 8), (.weightOnly, 4), (.weightOnly, 8)] {
+      let (quantized, _) = try compressed(dense, .quantize) {
+        $0.quantization.mode = mode
+        $0.quantization.bits = bits
+      }
+      expectError(.unsupported, "quantized already") { try compressed(quantized, technique) }
+    }
+  }
+
+  /// Factors of 16-bit weights have 16 bits.
+  @Test(arguments: [10, 16])
+  func factorsKeepTheirTypeInTheFile(type: Int) throws {
+    var dense = graph(
+      [product("a", "x", "w", "y")],
+      ["w": .float32(normal([96, 96], seed: 1).map { Float(Float16($0)) })])
+    dense.halves = ["w": type]
+    let (result, _) = try compressed(dense)
+    let factors = result.initializers.filter { $0.value.shape.rank == 2 }
+    #expect(factors.count == 2)
+    for (name, value) in factors {
+      #expect(result.halves[name] == type)
+      let tensor: Tensor<Float> = try value.require()
+      #expect(type == 10 || tensor.elements.allSatisfy(\.isBFloat))
+    }
+  }
+
+  /// What costs nothing is taken, whatever the budget allows: weights of rank 4 need no 16.
+  @Test(arguments: [AllocationStrategy.budget, .greedy], [0.3, 0.9, 1])
+  func exactRanksAreTaken(strategy: AllocationStrategy, ratio: Double) throws {
+    let exact = graph(
+      [
+        product("a", "x", "wa", "h"), Node("Relu", name: "r", inputs: ["h"], outputs: ["i"]),
+        product("b", "i", "wb", "y"),
+      ],
+      [
+        "wa": .float32(lowRank(96, 96, rank: 4, seed: 1)),
+        "wb": .float32(normal([96, 96], seed: 5)),
+      ])
+    for dataAware in [true, false] {
+      let (result, layers) = try compressed(exact) {
+        $0.decomposition.allocation = strategy
+        $0.decomposition.dataAware = dataAware
+        $0.ratio = ratio
+      }
+      #expect(layers.first { $0.layer == "a" }?.rank == 4)
+      if ratio > 0.5 {
+        #expect(layers.first { $0.layer == "b" }?.changed == false)
+        let x = normal([8, 96], seed: 7)
+        let (a, b) = (try Session(exact).run(x).elements, try Session(result).run(x).elements)
+        let largest = a.reduce(0) { max($0, abs($1)) }
+        #expect(zip(a, b).allSatisfy { abs($0 - $1) < 1e-4 * largest })
+      }
+    }
+  }
+
+  /// CP has no spectrum: what its factors keep is measured.
+  @Test func cpKeepsAnEnergy() throws {
+    var conv = graph(
+      [
+        Node(
+          "Conv", name: "c", inputs: ["x", "w"], outputs: ["y"],
+          attributes: ["pads": .ints([1, 1, 1, 1])])
+      ], ["w": .float32(normal([32, 16, 3, 3], seed: 3))])
+    conv.inputs = [ValueInfo("x", .float32, [.symbolic("N"), .fixed(16), .fixed(6), .fixed(6)])]
+    conv.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(32), .fixed(6), .fixed(6)])]
+    func errors(_ energy: Double) throws -> LayerReport {
+      let (_, layers) = try compressed(conv, .lowrank) {
+        $0.decomposition.methods = [.cp]
+        $0.decomposition.allocation = .energy
+        $0.energy = energy
+      }
+      return layers[0]
+    }
+    let (half, most) = (try errors(0.3), try errors(0.6))
+    #expect(half.changed && most.changed)
+    #expect(try #require(half.damage) <= 0.7 + 1e-9 && #require(most.damage) <= 0.4 + 1e-9)
+    #expect(half.remark != most.remark)
+  }
+}

@@ -1,0 +1,130 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+import SwiftletRuntime
+import Testing
+
+/// Weights that a file makes of constants become constants.
+@Suite struct FoldingWeightsTests {
+  private func normal(_ shape: Shape, seed: UInt64 = 1) -> Tensor<Float> {
+    var generator = RandomGenerator(seed: seed)
+    return Tensor(shape, normalUsing: &generator)
+  }
+
+  private func graph(
+    _ nodes: [Node], _ initializers: OrderedDictionary<String, AnyTensor> = [:]
+  ) -> Graph {
+    Graph(
+      name: "g", nodes: nodes, initializers: initializers,
+      inputs: [ValueInfo("x", .float32, [.symbolic("N"), .fixed(6)])],
+      outputs: [ValueInfo("y", .float32, [.symbolic("N"), .fixed(4)])])
+  }
+
+  private func constant(_ name: String, _ value: AnyTensor) -> Node {
+    Node("Constant", name: "", inputs: [], outputs: [name], attributes: ["value": .tensor(value)])
+  }
+
+  /// Ways to write the weights of x · w, 6 × 4.
+  static let ways = ["constant", "identity", "transpose", "reshape", "cast", "chain", "scaled"]
+
+  private func model(_ way: String) -> Graph {
+    let w = normal([6, 4])
+    let product = Node("MatMul", name: "", inputs: ["x", "w"], outputs: ["y"])
+    switch way {
+    case "identity":
+      return graph(
+        [Node("Identity", name: "", inputs: ["v"], outputs: ["w"]), product], ["v": .float32(w)])
+    case "transpose":
+      return graph(
+        [
+          Node(
+            "Transpose", name: "", inputs: ["v"], outputs: ["w"],
+            attributes: ["perm": .ints([1, 0])]),
+          product,
+        ], ["v": .float32(w.transposed().contiguous())])
+    case "reshape":
+      return graph(
+        [
+          constant("s", .int64(Tensor([2], [6, -1]))),
+          Node("Reshape", name: "", inputs: ["v", "s"], outputs: ["w"]), product,
+        ], ["v": .float32(w.reshaped(to: [24]))])
+    case "cast":
+      return graph(
+        [
+          Node("Cast", name: "", inputs: ["v"], outputs: ["w"], attributes: ["to": .int(1)]),
+          product,
+        ],
+        ["v": .float64(w.converted(to: Double.self))])
+    case "chain":
+      return graph([
+        constant("a", .float32(w.transposed().contiguous().reshaped(to: [1, 4, 6]))),
+        constant("s", .int64(Tensor([2], [4, 6]))),
+        Node("Reshape", name: "", inputs: ["a", "s"], outputs: ["b"]),
+        Node("Identity", name: "", inputs: ["b"], outputs: ["c"]),
+        Node("Transpose", name: "", inputs: ["c"], outputs: ["w"]), product,
+      ])
+    case "scaled":
+      return graph(
+        [
+          Node("Mul", name: "", inputs: ["v", "g"], outputs: ["w"]), product,
+        ], ["v": .float32(w), "g": .float32(Tensor([1, 4], [1, 2, 0.5, 1]))])
+    default: return graph([constant("w", .float32(w)), product])
+    }
+  }
+
+  @Test(arguments: ways)
+  func weightsBecomeConstants(way: String) throws {
+    let before = model(way)
+    let after = before.foldingWeights()
+    let node = try #require(after.nodes.last)
+    #expect(after.initializers[node.inputs[1]]?.shape == [6, 4])
+    #expect(after.parameterCount == 24)
+    #expect(after.nodes.filter { $0.opType != "Constant" }.map(\.opType) == ["MatMul"])
+    let x = normal([3, 6], seed: 2)
+    #expect(try Session(after).run(x).elements == Session(before).run(x).elements)
+    #expect(after.foldingWeights() == after)
+  }
+
+  /// What others read too stays once: a table that a product reads transposed is not there twice.
+  @Test func sharedTablesAreNotCopied() throws {
+    var model = graph(
+      [
+        Node("Gather", name: "", inputs: ["table", "i"], outputs: ["rows"]),
+        Node("Transpose", name: "", inputs: ["table"], outputs: ["w"]),
+        Node("MatMul", name: "", inputs: ["rows", "w"], outputs: ["y"]),
+      ], ["table": .float32(normal([2000, 6]))])
+    model.inputs = [ValueInfo("i", .int64, [.symbolic("N")])]
+    model.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(2000)])]
+    #expect(model.foldingWeights() == model)
+  }
+
+  /// Nothing is folded that is an answer, random, or read by an inner graph; and constants of other types stay.
+  @Test func othersStay() {
+    let w = AnyTensor.float32(normal([6, 4]))
+    let answered = graph([
+      constant("y", w), constant("n", .int64(Tensor([1], [3]))),
+      Node(
+        "RandomNormal", name: "", inputs: [], outputs: ["r"], attributes: ["shape": .ints([2, 2])]),
+    ])
+    #expect(answered.foldingWeights() == answered)
+  }
+
+  /// alpha and beta are parts of weights and bias; one number is a bias for every output.
+  @Test(arguments: [0, 1, 2], [1, 4])
+  func factorsOfGemm(transB: Int, addends: Int) throws {
+    let w = normal(transB == 0 ? [6, 4] : [4, 6])
+    let before = graph(
+      [
+        Node(
+          "Gemm", name: "", inputs: ["x", "w", "b"], outputs: ["y"],
+          attributes: ["alpha": .float(0.5), "beta": .float(-2), "transB": .int(transB)])
+      ], ["w": .float32(w), "b": .float32(normal([addends], seed: 4))])
+    let after = before.foldingWeights()
+    #expect(after.nodes[0].attributes["alpha"] == nil && after.nodes[0].attributes["beta"] == nil)
+    #expect(after.initializers["b"]?.shape == [4])
+    let x = normal([3, 6], seed: 2)
+    for (a, b) in zip(try Session(before).run(x).elements, try Session(after).run(x).elements) {
+      #expect(abs(a - b) < Float(1e-5))
+    }
+  }
+}
