@@ -84,6 +84,8 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var samples: SampleOptions
 
+  @OptionGroup var open: ExtentOptions
+
   @Option(help: "Samples to calibrate eigen, prune and quantize with; default 512.")
   var calibrationSize: Int?
 
@@ -178,7 +180,7 @@ struct Compress: ParsableCommand {
       [(model, "the model")] + (self.recipe.map { [($0, "--recipe")] } ?? [])
     try OutputFiles(written: written, read: read).check(force: force.force)
     let recipe = try makeRecipe()
-    let graph = try ONNXFile.read(model)
+    let graph = try open.read(model)
     guard data.data != nil else { return try compress(graph, recipe, nil) }
     if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
@@ -201,8 +203,7 @@ struct Compress: ParsableCommand {
       latency: targetLatency?.value)
     let stages = StageStore(
       folder: "\(output).stages",
-      origin: Manifest.origin(
-        origin, training, seed: seed, threads: common.pool.count, version: Version.number))
+      origin: try Manifest.origin(context, version: Version.number))
     let result = try run(Compressor(context, goals: goals, stages: stages), recipe)
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
@@ -224,7 +225,7 @@ struct Compress: ParsableCommand {
     do { return try locating(model) { try compressor.run(recipe) } } catch is CancellationError {
       throw SwiftletError(
         .interrupted, "interrupted", at: output,
-        mend: "the same command goes on after the steps that were finished")
+        mend: "the same command goes on where it stopped")
     }
   }
 

@@ -156,7 +156,7 @@ struct ExtentOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "An extent that the model leaves open, by its symbol, or by input and axis as x[2]; may be repeated. Default: what it seems to mean (224 pixels, 128 tokens, 16 000 samples of sound), which is said.",
+      "An extent that the model leaves open, by its symbol, or by input and axis as x[2]; may be repeated. Default: the data's; without data, what it seems to mean (224 pixels, 128 tokens, 16 000 samples of sound).",
       valueName: "name=number"))
   var extent: [NamedExtent] = []
 
@@ -170,6 +170,15 @@ struct ExtentOptions: ParsableArguments {
           ? "the model leaves none open" : "open are " + known.joined(separator: ", "))
     }
     return Dictionary(extent.map { ($0.name, $0.extent) }) { $1 }
+  }
+
+  /// The model, with the extents that were given.
+  ///
+  /// - Throws: As `ONNXFile.read`; `badInput` naming an extent that the model does not leave open.
+  func read(_ model: String) throws -> Graph {
+    var graph = try ONNXFile.read(model)
+    graph.extents = try locating(model) { try extents(for: graph) }
+    return graph
   }
 }
 

@@ -26,6 +26,8 @@ struct SensitivityCommand: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
+  @OptionGroup var open: ExtentOptions
+
   @Option(help: "Samples to calibrate and compare with.")
   var calibrationSize = 128
 
@@ -46,9 +48,10 @@ struct SensitivityCommand: ParsableCommand {
   }
 
   func run() throws {
-    let graph = try ONNXFile.read(model)
+    var graph = try open.read(model)
     let source = try data.calibrationSource(
       for: graph, limit: calibrationSize, samples, threads: common.pool)
+    try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
     let result = try locating(model) {
       try Sensitivity.measure(
         graph, quantization.settings, source, threads: common.pool, progress: Console.progress)

@@ -19,6 +19,8 @@ struct Train: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
+  @OptionGroup var open: ExtentOptions
+
   @Option(help: "Passes over the training images.")
   var epochs = 3
 
@@ -162,7 +164,7 @@ struct Train: ParsableCommand {
       throw SwiftletError(
         .unsupported, "--classes changes the built-in model only", mend: "leave it out")
     }
-    return try ONNXFile.read(model)
+    return try open.read(model)
   }
 
   private func report(_ history: TrainingHistory, curves: String) throws {

@@ -183,23 +183,35 @@ public struct Compressor: Sendable {
     let all = recipe.timedSteps
     for (index, step) in all.enumerated() {
       let steps = all[...index]
-      if let known = try stages?.load(steps) {
+      // Before the step: it may write to a file that it reads.
+      let key = try stages?.key(steps)
+      if let key, let known = stages?.load(key) {
         log.notice("\(step.technique.rawValue): made by an earlier run")
         made = known
+        made.graph.extents = context.original.extents
         continue
       }
       log.notice(
         "\(step.technique.rawValue): \(step.summary(context.samples(step.calibrationImages)))")
       let time = try ContinuousClock().measure {
-        made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: made) }
+        let checkpoint = try key.flatMap { try stages?.checkpoint($0, for: step) }
+        made = try locating("technique \(step.technique.rawValue)") {
+          try apply(step, to: made, checkpoint)
+        }
+        checkpoint?.remove()
       }
       log.notice("\(step.technique.rawValue): took \(rounded(time / .seconds(1))) s")
-      try stages?.save(made, steps)
+      made.graph.extents = context.original.extents
+      if let key { try stages?.save(made, key) }
     }
     return made
   }
 
-  private func apply(_ step: CompressionStep, to before: StageResult) throws -> StageResult {
+  private func apply(
+    _ step: CompressionStep, to before: StageResult, _ checkpoint: CheckpointFile?
+  ) throws -> StageResult {
+    var context = context
+    context.checkpoint = checkpoint
     if step.technique == .quantize {
       try step.quantization.validate(for: [context.original, before.graph])
     }

@@ -20,6 +20,8 @@ public struct Trainer: Sendable {
   private let preprocessing: Preprocessing
   private var tape: GradientTape<Float>
   private let inputName: String
+  /// How many images the model takes at once, where that is fixed and cannot be changed.
+  private var fixedBatch: Int?
   private var state: TrainingState
   private let log = Logger.swiftlet("training")
 
@@ -47,9 +49,8 @@ public struct Trainer: Sendable {
     pool = threads
     self.checkpoint = checkpoint
     preprocessing = try Preprocessing.stored(in: graph, images: training)
-    let plan = try Plan(graph.showing(objective.watched))
-    tape = try GradientTape(plan)
-    inputName = plan.inputs[0].info.name
+    (tape, fixedBatch) = try Self.tape(graph, objective)
+    inputName = graph.dataInputs[0].name
     let values: OrderedDictionary<String, Tensor<Float>> = graph.initializers.compactMapValues {
       $0.typed()
     }
@@ -102,11 +103,27 @@ public struct Trainer: Sendable {
   }
 
   private mutating func goOn(with next: Graph) throws {
-    tape = try GradientTape(try Plan(next.showing(objective.watched)))
+    (tape, fixedBatch) = try Self.tape(next, objective)
     for name in graph.initializers.keys { state.values[name] = nil }
     for (name, tensor) in next.initializers { state.values[name] = tensor.typed() }
     state.optimizer = Optimizer(settings.optimizer)
     graph = next
+  }
+
+  private static func tape(
+    _ graph: Graph, _ objective: any TrainingObjective
+  ) throws -> (tape: GradientTape<Float>, fixedBatch: Int?) {
+    let shown = try graph.showing(objective.watched)
+    let open = shown.withOpenBatch()
+    let tape = try GradientTape<Float>(try Plan(open ?? shown))
+    let fixed = open == nil ? shown.dataInputs.first?.fixedBatch : nil
+    if let fixed, tape.mixesBatch {
+      throw SwiftletError(
+        .unsupported,
+        "the model takes exactly \(fixed) image(s) at once, too few for batch normalization to learn",
+        mend: "export it with an open batch (dynamic_axes of torch.onnx.export)")
+    }
+    return (tape, fixed)
   }
 
   private mutating func runEpoch(_ progress: Progress.Handler?) throws {
@@ -144,7 +161,8 @@ public struct Trainer: Sendable {
     let moves = settings.augmentation.moves(count: indices.count, using: &generator)
     let pass = try ShardedPass(
       tape: tape, inputName: inputName, preprocessing: preprocessing, objective: objective,
-      progress: Double(step) / Double(stepsPerEpoch * settings.epochs), pool: pool
+      progress: Double(step) / Double(stepsPerEpoch * settings.epochs), fixedBatch: fixedBatch,
+      pool: pool
     ).run(
       training, indices, moves, parameters: state.values,
       seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)

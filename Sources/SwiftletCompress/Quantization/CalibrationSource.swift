@@ -33,7 +33,8 @@ public struct CalibrationSource: Sendable {
     var fixed: Int?
     if case .fixed(let extent) = leading { fixed = extent }
     try self.init(
-      samples: min(limit, images.count), fixed: fixed, elements: Self.elements(of: input)
+      samples: min(limit, images.count), fixed: fixed,
+      elements: preprocessing.shape(batch: 1).count, available: images.count
     ) { [name: AnyTensor(preprocessing.batch(own, Array($0), pool: threads))] }
   }
 
@@ -79,12 +80,9 @@ public struct CalibrationSource: Sendable {
   /// The number of samples that the model takes at once, if it is just one.
   public var fixedBatch: Int? { isFixed ? batch : nil }
 
-  /// Elements of one sample, as far as the model says.
-  private static func elements(of input: ValueInfo) -> Int {
-    input.dimensions.dropFirst().reduce(1) { count, dimension in
-      guard case .fixed(let extent) = dimension, extent > 0 else { return count }
-      return min(1 << 30, count * min(extent, 1 << 20))
-    }
+  /// The extents that the model leaves open and the samples have, by name.
+  public func extents(of graph: Graph) throws -> [String: Int] {
+    OpenExtents.of(graph.dataInputs, shapes: try sample().mapValues(\.shape))
   }
 
   /// The names of the outputs that count, in the model's order.
