@@ -139,18 +139,10 @@ struct Compress: ParsableCommand {
     guard [technique != nil, recipe != nil, preset != nil].count(where: { $0 }) == 1 else {
       throw ValidationError("give one of --technique, --recipe and --preset")
     }
-    if technique == nil {
-      guard ratio == nil, energy == nil, preset != nil || calibrationSize == nil,
-        distillation.isEmpty
-      else {
-        throw ValidationError("settings of techniques belong into the recipe, not beside it")
-      }
-      guard decomposition.settings == DecompositionSettings() else {
-        throw ValidationError("settings of svd, lowrank and eigen belong into the recipe")
-      }
-      guard quantization.settings == QuantizationSettings() else {
-        throw ValidationError("settings of quantize belong into the recipe, not beside it")
-      }
+    if technique == nil, let name = given.first(where: { preset == nil || $0 != "--calibration-size" })
+    {
+      throw ValidationError(
+        "settings of techniques belong into the recipe, not beside it: \(name)")
     }
     if data.data == nil && preset != nil { try data.require() }
     if let technique, data.data == nil {
@@ -169,6 +161,15 @@ struct Compress: ParsableCommand {
         throw ValidationError("--confidence is a percentage from 50% to below 100%, of --max-drop")
       }
     }
+  }
+
+  /// The settings of techniques that were given.
+  private var given: [String] {
+    let own = [
+      ("--ratio", ratio != nil), ("--energy", energy != nil),
+      ("--calibration-size", calibrationSize != nil),
+    ]
+    return own.filter(\.1).map(\.0) + decomposition.given + quantization.given + distillation.given
   }
 
   func run() throws {
@@ -272,6 +273,7 @@ struct Compress: ParsableCommand {
       return recipe
     }
     let techniques = technique?.values ?? []
+    try StepSetting.check(given, for: techniques, spelling: .options)
     let steps = techniques.map { technique in
       var step = CompressionStep(technique)
       step.ratio = ratio ?? step.ratio
@@ -290,7 +292,9 @@ struct Compress: ParsableCommand {
       return step
     }
     let recipe = Recipe(steps)
-    try recipe.validate()
+    do { try recipe.validate() } catch let error as SwiftletError {
+      throw StepSetting.spelledAsOptions(error)
+    }
     return recipe
   }
 

@@ -77,7 +77,7 @@ struct CommonOptions: ParsableArguments {
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs.",
+      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs, with slices of their samples.",
       valueName: "spec"))
   var data: String?
 
@@ -97,9 +97,7 @@ struct DataOptions: ParsableArguments {
 
   /// Arrays by input name, of `inputs:FILE.npz`: what a model takes, without labels.
   func unlabelledInputs() throws -> [String: AnyTensor]? {
-    guard spec.hasPrefix("inputs:") else { return nil }
-    let arrays = try NPZ.read(String(spec.dropFirst("inputs:".count)))
-    return Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
+    InputArrays.areNamed(by: spec) ? try InputArrays.read(spec) : nil
   }
 
   /// Samples to calibrate with: unlabelled inputs, or training images.

@@ -15,7 +15,7 @@ struct SensitivityCommand: ParsableCommand {
         unevenWeights    channels differ too much: --equalize
         outlierChannels  few channels need the whole range: --smooth, --equalize
         clipping         the observer cut off too much: --observer minmax
-        activations      the input needs more than 8 bits: --keep the layer, or --qat-epochs
+        activations      the input needs more than 8 bits: --keep the layer, or with labels --qat-epochs
 
         swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-size 128
         swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json

@@ -106,7 +106,15 @@ public struct CompressionContext: Sendable {
           mend: "leave that extent to the arrays")
       }
     }
-    if recipe.steps.contains(where: \.needsLabels) { _ = try images() }
+    guard recipe.steps.contains(where: \.needsLabels) else { return }
+    let training = try images().training
+    for step in recipe.steps where step.technique == .distill {
+      if let labels = step.distillation.labels, labels > training.count {
+        throw SwiftletError(
+          .badInput, "labels \(labels) is more than the \(training.count) training images",
+          at: step.technique.rawValue, mend: "leave labels out to use them all")
+      }
+    }
   }
 
   /// The first samples, as a model takes them.

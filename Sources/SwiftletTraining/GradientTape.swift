@@ -134,7 +134,9 @@ public struct GradientTape<T: LayerElement>: Sendable {
   ) throws -> Record? {
     var operands = step.inputs.map { $0.flatMap { values[$0] } }
     for slot in step.releases { values[slot] = nil }
-    guard let op = step.operator as? any FloatOperator, operands.first??.dtype == T.dtype else {
+    guard let op = step.operator as? any FloatOperator,
+      operands.contains(where: { $0?.dtype == T.dtype })
+    else {
       let results = try locating(step.label) { try step.operator.forward(&operands, context) }
       for (slot, result) in zip(step.outputs, results) { values[slot] = result }
       return nil

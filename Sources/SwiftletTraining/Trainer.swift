@@ -49,6 +49,12 @@ public struct Trainer: Sendable {
     pool = threads
     self.checkpoint = checkpoint
     preprocessing = try Preprocessing.stored(in: graph, images: training)
+    let side = min(preprocessing.height, preprocessing.width)
+    guard settings.augmentation.crop < side else {
+      throw SwiftletError(
+        .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of sight",
+        mend: "use 2 to \(max(2, side / 8))")
+    }
     (tape, fixedBatch) = try Self.tape(graph, objective)
     inputName = graph.dataInputs[0].name
     let values: OrderedDictionary<String, Tensor<Float>> = graph.initializers.compactMapValues {
@@ -113,7 +119,7 @@ public struct Trainer: Sendable {
   private static func tape(
     _ graph: Graph, _ objective: any TrainingObjective
   ) throws -> (tape: GradientTape<Float>, fixedBatch: Int?) {
-    let shown = try graph.showing(objective.watched)
+    let shown = try graph.showing(objective.watched).withSlicesForSplits()
     let open = shown.withOpenBatch()
     let tape = try GradientTape<Float>(try Plan(open ?? shown))
     let fixed = open == nil ? shown.dataInputs.first?.fixedBatch : nil
@@ -166,7 +172,8 @@ public struct Trainer: Sendable {
     ).run(
       training, indices, moves, parameters: state.values,
       seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)
-    try checkLoss(pass.loss, "batch \(state.batch + 1)")
+    try checkLoss(
+      pass.loss, "batch \(state.batch + 1)", isEntropy: objective is LabelObjective)
     state.lossSum += pass.loss * Double(indices.count)
     state.correct += pass.correct
     state.seen += indices.count
@@ -177,16 +184,19 @@ public struct Trainer: Sendable {
     for (name, tensor) in pass.updates { state.values[name] = tensor }
   }
 
-  private func checkLoss(_ loss: Double, _ place: String) throws {
-    guard !loss.isFinite else { return }
+  /// Cross-entropies beyond this mean scores that no classifier gives; other objectives are weighted at will.
+  private static let (largestEntropy, largestLoss) = (1e6, 1e12)
+
+  private func checkLoss(_ loss: Double, _ place: String, isEntropy: Bool) throws {
+    guard !(loss.magnitude < (isEntropy ? Self.largestEntropy : Self.largestLoss)) else { return }
     throw SwiftletError(
-      .numerical, "the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
+      .numerical, "training diverged: the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
       mend: "lower the learning rate (--lr), or add --warmup")
   }
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {
     let evaluation = try Evaluation.run(trainedGraph(), on: validation, threads: pool)
-    try checkLoss(evaluation.loss, "validation")
+    try checkLoss(evaluation.loss, "validation", isEntropy: true)
     let step = (state.epoch + 1) * stepsPerEpoch - 1
     state.history.epochs.append(
       TrainingHistory.Epoch(

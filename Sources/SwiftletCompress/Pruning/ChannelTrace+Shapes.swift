@@ -95,9 +95,11 @@ extension ChannelTrace {
     guard let elements = counts[name], elements.indices.contains(place),
       let counted = elements[place], counted.count == channels.count
     else { return false }
-    // Whatever goes of the one goes of the other.
+    guard elements.indices.allSatisfy({ $0 == place || elements[$0] == nil }) else { return false }
+    // In whatever order they lie, as many of them go; of others as many must.
+    if areSame(counted, channels) { return true }
     for (first, second) in zip(counted, channels) where first != second { unite(first, second) }
-    return elements.indices.allSatisfy { $0 == place || elements[$0] == nil }
+    return true
   }
 
   /// Follows the numbers of channels through the computation of shapes.

@@ -110,6 +110,11 @@ package struct ChannelTrace: Sendable {
     componentParents[max(a, b)] = min(a, b)
   }
 
+  /// Whether both are the same channels, as often.
+  func areSame(_ first: [Int], _ second: [Int]) -> Bool {
+    first.map { representative(of: $0) }.sorted() == second.map { representative(of: $0) }.sorted()
+  }
+
   private func representative(of channel: Int) -> Int {
     var channel = channel
     while channelParents[channel] != channel { channel = channelParents[channel] }

@@ -13,6 +13,8 @@ public struct CalibrationSource: Sendable {
   public private(set) var leftOut = 0
   /// Outputs by which models are judged; none: all of them.
   public var outputs: [String] = []
+  /// Whether they are images with labels.
+  private(set) var hasLabels = false
   /// Samples in a batch.
   let batch: Int
   /// Whether the model takes exactly ``batch`` samples at once.
@@ -36,6 +38,7 @@ public struct CalibrationSource: Sendable {
       samples: min(limit, images.count), fixed: fixed,
       elements: preprocessing.shape(batch: 1).count, available: images.count
     ) { [name: AnyTensor(preprocessing.batch(own, Array($0), pool: threads))] }
+    hasLabels = true
   }
 
   /// Arrays for all inputs of a model. Samples are along the axis that the model's symbols say, else along the
