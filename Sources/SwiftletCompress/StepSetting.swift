@@ -122,10 +122,12 @@ public struct StepSetting: Sendable {
   public static func spelledAsOptions(_ error: SwiftletError) -> SwiftletError {
     func renamed(_ text: String, _ isNamed: (_ word: String, _ isFirst: Bool) -> Bool) -> String {
       var isFirst = true
+      var before = ""
       return text.split(separator: " ", omittingEmptySubsequences: false).map { part in
         let word = part.trimming { ",:;'".contains($0) }
-        defer { isFirst = false }
-        guard isNamed(word, isFirst), let option = option(of: word) else { return String(part) }
+        defer { (isFirst, before) = (false, word) }
+        let isQuoted = part.hasPrefix("'") && before != "layer"
+        guard isQuoted || isNamed(word, isFirst), let option = option(of: word) else { return String(part) }
         return String(part.replacing(word, with: option))
       }.joined(separator: " ")
     }

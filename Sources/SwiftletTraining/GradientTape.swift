@@ -75,11 +75,17 @@ public struct GradientTape<T: LayerElement>: Sendable {
 
   private static func trainableSlots(_ plan: Plan, _ infos: [String: TensorInfo]) -> Set<Int> {
     var slots: Set<Int> = []
-    for step in plan.steps {
-      guard let op = step.operator as? any FloatOperator,
-        // Of shape arithmetic constants are no weights.
-        step.outputs.contains(where: { infos[plan.names[$0]]?.value == nil })
-      else { continue }
+    // Values that lead to the outputs as floats: constants of shape arithmetic are no weights.
+    var live = Set(plan.outputs.map(\.slot))
+    func isFloat(_ slot: Int) -> Bool {
+      (plan.constants[slot]?.dtype ?? infos[plan.names[slot]]?.dtype)?.isFloat ?? true
+    }
+    for step in plan.steps.reversed() where !(step.operator is ShapeOf) {
+      guard step.outputs.contains(where: { live.contains($0) && isFloat($0) }) else { continue }
+      live.formUnion(step.inputs.compactMap { $0 }.filter(isFloat))
+    }
+    for step in plan.steps where step.outputs.contains(where: live.contains) {
+      guard let op = step.operator as? any FloatOperator else { continue }
       for (index, slot) in step.inputs.enumerated() where !op.untrainedInputs.contains(index) {
         guard let slot, let constant = plan.constants[slot], constant.dtype == T.dtype else {
           continue

@@ -15,7 +15,7 @@ import _SwiftletTestSupport
     (["--technique", "svd", "--bits", "4"], 2, ["'--bits'", "it is for quantize"]),
     (
       ["--technique", "quantize", "--keep", "fc1", "--narrow", "fc1"], 2,
-      ["'fc1' is named by both --keep and --narrow"]
+      ["'fc1' is named by both '--keep' and '--narrow'"]
     ),
     (
       ["--technique", "quantize", "--calibration-size", "0"], 2,
@@ -88,7 +88,7 @@ import _SwiftletTestSupport
       try putPictures(folder)
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
       let arguments = [
-        "compress", "\(folder)/m.onnx", "--technique", "distill", "--epochs", "40", "--batch", "20",
+        "compress", "\(folder)/m.onnx", "--technique", "distill", "--epochs", "6", "--batch", "20",
         "--data", "idx:\(folder)", "--threads", "1", "-o", "\(folder)/s.onnx",
       ]
       let stages = "\(folder)/s.onnx.stages"

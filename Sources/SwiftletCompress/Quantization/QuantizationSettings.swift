@@ -139,7 +139,7 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
       for (other, others) in choices[(index + 1)...] {
         guard let both = layers.first(where: others.contains) else { continue }
         throw refuse(
-          "layer '\(both)' is named by both \(name) and \(other)", "leave one of them out")
+          "layer '\(both)' is named by both '\(name)' and '\(other)'", "leave one of them out")
       }
     }
     guard 50...100 ~= percentile else {
