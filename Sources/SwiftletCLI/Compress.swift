@@ -139,7 +139,8 @@ struct Compress: ParsableCommand {
     guard [technique != nil, recipe != nil, preset != nil].count(where: { $0 }) == 1 else {
       throw ValidationError("give one of --technique, --recipe and --preset")
     }
-    if technique == nil, let name = given.first(where: { preset == nil || $0 != "--calibration-size" })
+    if technique == nil,
+      let name = given.first(where: { preset == nil || $0 != "--calibration-size" })
     {
       throw ValidationError(
         "settings of techniques belong into the recipe, not beside it: \(name)")
@@ -212,7 +213,8 @@ struct Compress: ParsableCommand {
       machine: Machine.summary)
     try Manifest(
       version: Version.number, threads: common.pool.count, seed: seed, model: origin,
-      data: data.spec, training: training, validation: validation, latencies: latencies,
+      data: data.spec, extents: graph.extents, training: training, validation: validation,
+      latencies: latencies,
       output: Manifest.File(output), report: report
     ).write(to: manifest)
     stages.remove()

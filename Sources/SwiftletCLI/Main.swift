@@ -45,7 +45,8 @@ enum Main {
     var result: [String] = []
     for argument in arguments {
       if let last = result.last, last.hasPrefix("--"), last.count > 2, !last.contains("="),
-        argument.hasPrefix("-"), Double(argument) != nil
+        argument.hasPrefix("-"),
+        Double(argument) != nil
           || argument.dropFirst().first?.isNumber == true
       {
         result[result.count - 1] = "\(last)=\(argument)"

@@ -127,7 +127,9 @@ public struct StepSetting: Sendable {
         let word = part.trimming { ",:;'".contains($0) }
         defer { (isFirst, before) = (false, word) }
         let isQuoted = part.hasPrefix("'") && before != "layer"
-        guard isQuoted || isNamed(word, isFirst), let option = option(of: word) else { return String(part) }
+        guard isQuoted || isNamed(word, isFirst), let option = option(of: word) else {
+          return String(part)
+        }
         return String(part.replacing(word, with: option))
       }.joined(separator: " ")
     }

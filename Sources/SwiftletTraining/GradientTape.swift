@@ -64,13 +64,15 @@ public struct GradientTape<T: LayerElement>: Sendable {
 
   private static func refusal(_ step: Plan.Step) -> SwiftletError {
     let name = type(of: step.operator).opType
-    let isQuantized = name.contains("Quantize") || name.contains("QLinear") || name.contains("Integer")
+    let isQuantized =
+      name.contains("Quantize") || name.contains("QLinear") || name.contains("Integer")
     return SwiftletError(
       .unsupported, "there is no gradient for this operator, so the model cannot be trained here",
       at: step.label,
       mend: isQuantized
         ? "train the model as it was before it was quantized"
-        : "svd, lowrank, eigen, prune and quantize without --qat-epochs compress it without training")
+        : "svd, lowrank, eigen, prune and quantize without --qat-epochs compress it without training"
+    )
   }
 
   private static func trainableSlots(_ plan: Plan, _ infos: [String: TensorInfo]) -> Set<Int> {

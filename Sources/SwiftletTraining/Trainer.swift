@@ -190,7 +190,8 @@ public struct Trainer: Sendable {
   private func checkLoss(_ loss: Double, _ place: String, isEntropy: Bool) throws {
     guard !(loss.magnitude < (isEntropy ? Self.largestEntropy : Self.largestLoss)) else { return }
     throw SwiftletError(
-      .numerical, "training diverged: the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
+      .numerical,
+      "training diverged: the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
       mend: "lower the learning rate (--lr), or add --warmup")
   }
 

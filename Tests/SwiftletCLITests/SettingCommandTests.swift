@@ -40,7 +40,9 @@ import _SwiftletTestSupport
           ["compress", "\(folder)/m.onnx", "--data", "idx:\(folder)", "-o", "\(folder)/s.onnx"]
             + arguments)
         expectFailure(outcome, code)
-        for fragment in fragments { #expect(outcome.errors.contains(fragment), "\(outcome.errors)") }
+        for fragment in fragments {
+          #expect(outcome.errors.contains(fragment), "\(outcome.errors)")
+        }
       }
       #expect(try !names(in: folder).contains("s.onnx"))
     }

@@ -27,8 +27,10 @@ struct OpenModelTests {
     model.node("Relu", ["a"], "b")
     model.conv("b", "c", (32, 64))
     if isNormalized {
-      for name in ["s", "t", "m", "v"] { model.graph.initializers[name] = .float32(
-        Tensor([64], repeating: name == "s" || name == "v" ? 1 : 0)) }
+      for name in ["s", "t", "m", "v"] {
+        model.graph.initializers[name] = .float32(
+          Tensor([64], repeating: name == "s" || name == "v" ? 1 : 0))
+      }
       model.node("BatchNormalization", ["c", "s", "t", "m", "v"], "n")
     }
     model.node("Relu", [isNormalized ? "n" : "c"], "d")
@@ -91,10 +93,13 @@ struct OpenModelTests {
     var graph = network(open)
     graph.nodes.removeAll { ["GlobalAveragePool", "Flatten", "Gemm"].contains($0.opType) }
     graph.nodes.append(
-      Node("AveragePool", name: "mean", inputs: ["d"], outputs: ["e"], attributes: ["kernel_shape": .ints([32, 32])]))
+      Node(
+        "AveragePool", name: "mean", inputs: ["d"], outputs: ["e"],
+        attributes: ["kernel_shape": .ints([32, 32])]))
     graph.nodes.append(Node("Flatten", name: "flat", inputs: ["e"], outputs: ["f"]))
     graph.nodes.append(
-      Node("Gemm", name: "fc", inputs: ["f", "y.w"], outputs: ["y"], attributes: ["transB": .int(1)]))
+      Node(
+        "Gemm", name: "fc", inputs: ["f", "y.w"], outputs: ["y"], attributes: ["transB": .int(1)]))
     let preprocessing = try Preprocessing.stored(in: graph, images: pictures(2))
     #expect(preprocessing.shape(batch: 1) == [1, 1, 32, 32])
   }
@@ -188,7 +193,8 @@ struct OpenModelTests {
       let place = graph.nodes.firstIndex { $0.opType == "Flatten" }!
       graph.nodes.insert(
         Node(
-          "Gather", name: "pick", inputs: ["e", "places"], outputs: ["picked"], attributes: ["axis": .int(0)]),
+          "Gather", name: "pick", inputs: ["e", "places"], outputs: ["picked"],
+          attributes: ["axis": .int(0)]),
         at: place)
       graph.nodes[place + 1].inputs[0] = "picked"
       return graph

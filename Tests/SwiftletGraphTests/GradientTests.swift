@@ -181,7 +181,8 @@ struct GradientTests {
 
   private static let moving: [Case] = [
     Case(
-      "Slice", [[3, 5, 4]], ["starts": .ints([1, -3]), "ends": .ints([9, 3]), "axes": .ints([1, 2])],
+      "Slice", [[3, 5, 4]],
+      ["starts": .ints([1, -3]), "ends": .ints([9, 3]), "axes": .ints([1, 2])],
       opset: 9),
     Case("Slice", [[4, 3]], ["starts": .ints([1]), "ends": .ints([3])], opset: 1),
     Case("Pad", [[2, 3, 4]], ["pads": .ints([0, 1, 2, 1, 0, 0])], opset: 10),
@@ -224,7 +225,8 @@ struct GradientTests {
   ]
 
   @Test(
-    arguments: moving + functions + extrema + normalizations + convolutions + moreConvolutions + activations + resampling + morePools + others,
+    arguments: moving + functions + extrema + normalizations + convolutions + moreConvolutions
+      + activations + resampling + morePools + others,
     [1, 3])
   func agreesWithCentralDifferences(test: Case, threads: Int) throws {
     let op = try #require(

@@ -10,7 +10,8 @@ struct ExportTests {
     var graph = Graph(name: "export")
 
     mutating func node(
-      _ opType: String, _ inputs: [String], _ outputs: String..., attributes: [String: Attribute] = [:]
+      _ opType: String, _ inputs: [String], _ outputs: String...,
+      attributes: [String: Attribute] = [:]
     ) {
       graph.nodes.append(
         Node(

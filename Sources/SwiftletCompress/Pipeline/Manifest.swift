@@ -56,6 +56,8 @@ public struct Manifest: Sendable, Codable {
   public let seed: UInt64
   public let model: File
   public let data: String
+  /// What extents of the model were given that it leaves open, by name; `nil`: none.
+  public let extents: [String: Int]?
   public let training: Images
   public let validation: Images
   /// What was asked for, and what came out of the search for its goals.
@@ -67,7 +69,8 @@ public struct Manifest: Sendable, Codable {
 
   public init(
     version: String, threads: Int, seed: UInt64, model: File, data: String,
-    training: ImageDataset, validation: ImageDataset, latencies: LatencyCache, output: File,
+    extents: [String: Int] = [:], training: ImageDataset, validation: ImageDataset,
+    latencies: LatencyCache, output: File,
     report: CompressionReport
   ) {
     self.version = version
@@ -75,6 +78,7 @@ public struct Manifest: Sendable, Codable {
     self.seed = seed
     self.model = model
     self.data = data
+    self.extents = extents.isEmpty ? nil : extents
     self.training = Images(training)
     self.validation = Images(validation)
     recipe = report.recipe

@@ -163,7 +163,8 @@ struct ChannelSlicing {
     }
     var inputs = graph.nodes[index].inputs
     while inputs.count <= input { inputs.append("") }
-    let base = inputs[input].isEmpty ? "\(graph.nodes[index].reportName).\(attribute)" : inputs[input]
+    let base =
+      inputs[input].isEmpty ? "\(graph.nodes[index].reportName).\(attribute)" : inputs[input]
     let name = names.next("\(base)_pruned")
     let isNarrow = groups.graph.initializers[inputs[input]]?.dtype == .int32
     let wide = Tensor([list.count], list.map(Int64.init))

@@ -6,7 +6,8 @@ import SwiftletGraph
 extension ChannelTrace {
   /// - Returns: Whether the node is a layer, plain or grouped.
   mutating func followLayer(_ node: Node, _ index: Int) throws -> Bool {
-    guard ["Conv", "ConvTranspose", "Gemm", "MatMul"].contains(node.opType), node.inputs.count >= 2 else {
+    guard ["Conv", "ConvTranspose", "Gemm", "MatMul"].contains(node.opType), node.inputs.count >= 2
+    else {
       return false
     }
     let input = values[node.inputs[0]]

@@ -104,7 +104,9 @@ struct SliceBounds {
   init?(_ node: Node, in graph: Graph, along axis: Int, of shape: Shape) throws {
     func list(_ position: Int, _ attribute: String) throws -> (given: Bool, values: [Int]?) {
       if let values = try node.ints(attribute) { return (true, values) }
-      guard position < node.inputs.count, !node.inputs[position].isEmpty else { return (false, nil) }
+      guard position < node.inputs.count, !node.inputs[position].isEmpty else {
+        return (false, nil)
+      }
       return (true, graph.initializers[node.inputs[position]]?.integers)
     }
     let (starts, ends) = (try list(1, "starts"), try list(2, "ends"))

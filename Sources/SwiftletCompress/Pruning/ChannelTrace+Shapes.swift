@@ -37,7 +37,8 @@ extension ChannelTrace {
 
   /// Where channels lie after a change of shape: an axis of them that is cut into several keeps the longest of
   /// these, along which channels are made one; one that is joined with others has each channel at several places.
-  private mutating func rearranged(_ from: Shape, _ to: Shape, _ input: ChannelAxis) -> ChannelAxis? {
+  private mutating func rearranged(_ from: Shape, _ to: Shape, _ input: ChannelAxis) -> ChannelAxis?
+  {
     let (axis, extent) = (input.axis, from[input.axis])
     guard from.count > 0 else { return nil }
     let before = from.count(of: 0..<axis)
