@@ -33,6 +33,8 @@ struct Compare: ParsableCommand {
       valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var open: ExtentOptions
+
   @Option(help: "Images per timed run, separated by commas.")
   var batch = NumberList([1, 32])
 
@@ -70,7 +72,7 @@ struct Compare: ParsableCommand {
 
   private func compareModels(on spec: String) throws {
     let images = try DataSpec(parsing: spec).load(defaultPart: .test, dataDirectory: dataDir)
-    let models = try files.map { path in (path: path, graph: try ONNXFile.read(path)) }
+    let models = try files.map { path in (path: path, graph: try open.read(path)) }
     let comparison = try ComparisonReport.measure(
       models, on: images, threads: common.pool, batches: batch.values, seconds: seconds,
       machine: Machine.summary, progress: Console.progress)

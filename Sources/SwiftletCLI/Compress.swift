@@ -84,6 +84,8 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var samples: SampleOptions
 
+  @OptionGroup var open: ExtentOptions
+
   @Option(help: "Samples to calibrate eigen, prune and quantize with; default 512.")
   var calibrationSize: Int?
 
@@ -137,18 +139,11 @@ struct Compress: ParsableCommand {
     guard [technique != nil, recipe != nil, preset != nil].count(where: { $0 }) == 1 else {
       throw ValidationError("give one of --technique, --recipe and --preset")
     }
-    if technique == nil {
-      guard ratio == nil, energy == nil, preset != nil || calibrationSize == nil,
-        distillation.isEmpty
-      else {
-        throw ValidationError("settings of techniques belong into the recipe, not beside it")
-      }
-      guard decomposition.settings == DecompositionSettings() else {
-        throw ValidationError("settings of svd, lowrank and eigen belong into the recipe")
-      }
-      guard quantization.settings == QuantizationSettings() else {
-        throw ValidationError("settings of quantize belong into the recipe, not beside it")
-      }
+    if technique == nil,
+      let name = given.first(where: { preset == nil || $0 != "--calibration-size" })
+    {
+      throw ValidationError(
+        "settings of techniques belong into the recipe, not beside it: \(name)")
     }
     if data.data == nil && preset != nil { try data.require() }
     if let technique, data.data == nil {
@@ -169,6 +164,15 @@ struct Compress: ParsableCommand {
     }
   }
 
+  /// The settings of techniques that were given.
+  private var given: [String] {
+    let own = [
+      ("--ratio", ratio != nil), ("--energy", energy != nil),
+      ("--calibration-size", calibrationSize != nil),
+    ]
+    return own.filter(\.1).map(\.0) + decomposition.given + quantization.given + distillation.given
+  }
+
   func run() throws {
     let manifest =
       "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
@@ -178,7 +182,7 @@ struct Compress: ParsableCommand {
       [(model, "the model")] + (self.recipe.map { [($0, "--recipe")] } ?? [])
     try OutputFiles(written: written, read: read).check(force: force.force)
     let recipe = try makeRecipe()
-    let graph = try ONNXFile.read(model)
+    let graph = try open.read(model)
     guard data.data != nil else { return try compress(graph, recipe, nil) }
     if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
@@ -201,8 +205,7 @@ struct Compress: ParsableCommand {
       latency: targetLatency?.value)
     let stages = StageStore(
       folder: "\(output).stages",
-      origin: Manifest.origin(
-        origin, training, seed: seed, threads: common.pool.count, version: Version.number))
+      origin: try Manifest.origin(context, version: Version.number))
     let result = try run(Compressor(context, goals: goals, stages: stages), recipe)
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
@@ -210,7 +213,8 @@ struct Compress: ParsableCommand {
       machine: Machine.summary)
     try Manifest(
       version: Version.number, threads: common.pool.count, seed: seed, model: origin,
-      data: data.spec, training: training, validation: validation, latencies: latencies,
+      data: data.spec, extents: graph.extents, training: training, validation: validation,
+      latencies: latencies,
       output: Manifest.File(output), report: report
     ).write(to: manifest)
     stages.remove()
@@ -228,7 +232,7 @@ struct Compress: ParsableCommand {
     } catch is CancellationError {
       throw SwiftletError(
         .interrupted, "interrupted", at: output,
-        mend: "the same command goes on after the steps that were finished")
+        mend: "the same command goes on where it stopped")
     }
   }
 
@@ -277,6 +281,7 @@ struct Compress: ParsableCommand {
       return recipe
     }
     let techniques = technique?.values ?? []
+    try StepSetting.check(given, for: techniques, spelling: .options)
     let steps = techniques.map { technique in
       var step = CompressionStep(technique)
       step.ratio = ratio ?? step.ratio
@@ -295,7 +300,9 @@ struct Compress: ParsableCommand {
       return step
     }
     let recipe = Recipe(steps)
-    try recipe.validate()
+    do { try recipe.validate() } catch let error as SwiftletError {
+      throw StepSetting.spelledAsOptions(error)
+    }
     return recipe
   }
 

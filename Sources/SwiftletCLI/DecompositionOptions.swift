@@ -45,6 +45,20 @@ struct DecompositionOptions: ParsableArguments {
       valueName: "precisions"))
   var precisions: PrecisionList?
 
+  /// The options that were given.
+  var given: [String] {
+    let options: [(name: String, isGiven: Bool)] = [
+      ("--methods", methods != nil),
+      ("--plain", plain),
+      ("--allocation", allocation != nil),
+      ("--cost", cost != nil),
+      ("--timing-batch", timingBatch != nil),
+      ("--timing-precision", timingPrecision != nil),
+      ("--precisions", precisions != nil),
+    ]
+    return options.filter(\.isGiven).map(\.name)
+  }
+
   var settings: DecompositionSettings {
     var settings = DecompositionSettings()
     if let methods { (settings.methods, settings.prunes) = (methods.values, methods.prunes) }

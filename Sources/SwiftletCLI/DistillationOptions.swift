@@ -114,12 +114,35 @@ struct DistillationOptions: ParsableArguments {
       valueName: "dir"))
   var teacherCache: String?
 
-  /// Whether nothing was given.
-  var isEmpty: Bool {
-    var step = CompressionStep(.distill)
-    apply(to: &step)
-    return step == CompressionStep(.distill)
-      && [width, temperature, alpha, learningRate].allSatisfy { $0 == nil } && epochs == nil
+  /// The options that were given.
+  var given: [String] {
+    let options: [(name: String, isGiven: Bool)] = [
+      ("--student", student != nil),
+      ("--width", width != nil),
+      ("--depth", depth != nil),
+      ("--fresh", fresh),
+      ("--epochs", epochs != nil),
+      ("--temperature", temperature != nil),
+      ("--alpha", alpha != nil),
+      ("--hints", hints != nil),
+      ("--attention", attention != nil),
+      ("--adversarial", adversarial != nil),
+      ("--layer", !layer.isEmpty),
+      ("--labels", labels != nil),
+      ("--anneal-ranks", annealRanks != nil),
+      ("--batch", batch != nil),
+      ("--lr", learningRate != nil),
+      ("--optimizer", optimizer != nil),
+      ("--weight-decay", weightDecay != nil),
+      ("--schedule", schedule != nil),
+      ("--warmup", warmup != nil),
+      ("--restarts", restarts != nil),
+      ("--stretch", stretch != nil),
+      ("--crop", crop != nil),
+      ("--flip", flip),
+      ("--teacher-cache", teacherCache != nil),
+    ]
+    return options.filter(\.isGiven).map(\.name)
   }
 
   /// Sets what was given.

@@ -16,6 +16,8 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
+  @OptionGroup var open: ExtentOptions
+
   @Option(help: "Images per run.")
   var batch = 250
 
@@ -37,7 +39,7 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    let graph = try ONNXFile.read(model)
+    let graph = try open.read(model)
     let images = try data.load(.test)
     let result = try locating(model) {
       try Evaluation.run(

@@ -32,11 +32,29 @@ enum Main {
     Interruption.install()
     Console.bootstrapLogging()
     do {
-      var command = try SwiftletCommand.parseAsRoot()
+      var command = try SwiftletCommand.parseAsRoot(
+        joiningNegativeNumbers(Array(CommandLine.arguments.dropFirst())))
       try command.run()
     } catch {
       exit(report(error))
     }
+  }
+
+  /// `--lr -1` as `--lr=-1`: what begins with a dash would be taken for another option, and the value for missing.
+  private static func joiningNegativeNumbers(_ arguments: [String]) -> [String] {
+    var result: [String] = []
+    for argument in arguments {
+      if let last = result.last, last.hasPrefix("--"), last.count > 2, !last.contains("="),
+        argument.hasPrefix("-"),
+        Double(argument) != nil
+          || argument.dropFirst().first?.isNumber == true
+      {
+        result[result.count - 1] = "\(last)=\(argument)"
+      } else {
+        result.append(argument)
+      }
+    }
+    return result
   }
 
   /// Prints the one error line, and tells the exit code.

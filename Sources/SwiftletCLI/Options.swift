@@ -77,7 +77,7 @@ struct CommonOptions: ParsableArguments {
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs.",
+      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs, with slices of their samples.",
       valueName: "spec"))
   var data: String?
 
@@ -97,9 +97,7 @@ struct DataOptions: ParsableArguments {
 
   /// Arrays by input name, of `inputs:FILE.npz`: what a model takes, without labels.
   func unlabelledInputs() throws -> [String: AnyTensor]? {
-    guard spec.hasPrefix("inputs:") else { return nil }
-    let arrays = try NPZ.read(String(spec.dropFirst("inputs:".count)))
-    return Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
+    InputArrays.areNamed(by: spec) ? try InputArrays.read(spec) : nil
   }
 
   /// Samples to calibrate with: unlabelled inputs, or training images.
@@ -156,7 +154,7 @@ struct ExtentOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "An extent that the model leaves open, by its symbol, or by input and axis as x[2]; may be repeated. Default: what it seems to mean (224 pixels, 128 tokens, 16 000 samples of sound), which is said.",
+      "An extent that the model leaves open, by its symbol, or by input and axis as x[2]; may be repeated. Default: the data's; without data, what it seems to mean (224 pixels, 128 tokens, 16 000 samples of sound).",
       valueName: "name=number"))
   var extent: [NamedExtent] = []
 
@@ -170,6 +168,15 @@ struct ExtentOptions: ParsableArguments {
           ? "the model leaves none open" : "open are " + known.joined(separator: ", "))
     }
     return Dictionary(extent.map { ($0.name, $0.extent) }) { $1 }
+  }
+
+  /// The model, with the extents that were given.
+  ///
+  /// - Throws: As `ONNXFile.read`; `badInput` naming an extent that the model does not leave open.
+  func read(_ model: String) throws -> Graph {
+    var graph = try ONNXFile.read(model)
+    graph.extents = try locating(model) { try extents(for: graph) }
+    return graph
   }
 }
 

@@ -111,6 +111,32 @@ struct QuantizationOptions: ParsableArguments {
     if weightOnly && dynamic { throw ValidationError("give either --weight-only or --dynamic") }
   }
 
+  /// The options that were given.
+  var given: [String] {
+    let options: [(name: String, isGiven: Bool)] = [
+      ("--observer", observer != nil),
+      ("--percentile", percentile != nil),
+      ("--bits", bits != nil),
+      ("--activations", activations != nil),
+      ("--power-of-two", powerOfTwo),
+      ("--weight-only and --dynamic", weightOnly || dynamic),
+      ("--plain-weights", plainWeights),
+      ("--group-size", groupSize != nil),
+      ("--rounding", rounding != nil),
+      ("--equalize", equalize),
+      ("--bias-correction", biasCorrection != nil),
+      ("--smooth", smooth != nil),
+      ("--qat-epochs", qatEpochs != nil),
+      ("--qat-lr", qatLr != nil),
+      ("--keep", !keep.isEmpty),
+      ("--narrow", !narrow.isEmpty),
+      ("--bf16", !bf16.isEmpty),
+      ("--mixed", mixed != nil),
+      ("--calibration-state", calibrationState != nil),
+    ]
+    return options.filter(\.isGiven).map(\.name)
+  }
+
   /// Whether weights alone change, each by itself.
   var worksWithoutSamples: Bool {
     (weightOnly && rounding ?? .nearest == .nearest || dynamic) && mixed == nil

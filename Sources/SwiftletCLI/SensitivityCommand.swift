@@ -15,7 +15,7 @@ struct SensitivityCommand: ParsableCommand {
         unevenWeights    channels differ too much: --equalize
         outlierChannels  few channels need the whole range: --smooth, --equalize
         clipping         the observer cut off too much: --observer minmax
-        activations      the input needs more than 8 bits: --keep the layer, or --qat-epochs
+        activations      the input needs more than 8 bits: --keep the layer, or with labels --qat-epochs
 
         swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-size 128
         swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json
@@ -25,6 +25,8 @@ struct SensitivityCommand: ParsableCommand {
   var model: String
 
   @OptionGroup var data: DataOptions
+
+  @OptionGroup var open: ExtentOptions
 
   @Option(help: "Samples to calibrate and compare with.")
   var calibrationSize = 128
@@ -46,9 +48,10 @@ struct SensitivityCommand: ParsableCommand {
   }
 
   func run() throws {
-    let graph = try ONNXFile.read(model)
+    var graph = try open.read(model)
     let source = try data.calibrationSource(
       for: graph, limit: calibrationSize, samples, threads: common.pool)
+    try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
     let result = try locating(model) {
       try Sensitivity.measure(
         graph, quantization.settings, source, threads: common.pool, progress: Console.progress)

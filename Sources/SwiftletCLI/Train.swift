@@ -19,6 +19,8 @@ struct Train: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
+  @OptionGroup var open: ExtentOptions
+
   @Option(help: "Passes over the training images.")
   var epochs = 3
 
@@ -40,11 +42,11 @@ struct Train: ParsableCommand {
   @Option(help: "Epochs of the first cosine cycle (warm restarts), or between decays of step.")
   var period: Double?
 
-  @Option(help: "Factor by which each cosine cycle is longer than the one before.")
-  var stretch = 1.0
+  @Option(help: "Factor by which each cosine cycle is longer than the one before; default 1.")
+  var stretch: Double?
 
-  @Option(help: "Momentum of sgd.")
-  var momentum = 0.9
+  @Option(help: "Momentum of sgd; default 0.9.")
+  var momentum: Double?
 
   @Option(help: "Weight decay; default: 0.01 for adamw, else 0.")
   var weightDecay: Double?
@@ -86,16 +88,28 @@ struct Train: ParsableCommand {
     try data.require()
     try check("--epochs", epochs, 1...1_000_000)
     try check("--batch", batch, 1...1_000_000)
-    try check("--lr", learningRate, 0...1e6)
+    try check("--lr", learningRate, 1e-9...1e6)
     try check("--warmup", warmup, 0...1e6)
     try check("--period", period ?? 1, 1e-3...1e6)
-    try check("--stretch", stretch, 1...1e3)
-    try check("--momentum", momentum, 0...0.9999)
+    try check("--stretch", stretch ?? 1, 1...1e3)
+    try check("--momentum", momentum ?? 0, 0...0.9999)
     try check("--weight-decay", weightDecay ?? 0, 0...1e3)
     try check("--label-smoothing", labelSmoothing, 0...0.999)
     try check("--crop", crop, 0...1024)
     try check("--classes", classes ?? 1, 1...1_000_000)
     try check("--checkpoint-every", checkpointEvery, 1...1_000_000)
+    guard warmup <= Double(epochs) else {
+      throw ValidationError("--warmup \(plain(warmup)) is longer than all \(epochs) epoch(s)")
+    }
+    if period != nil, schedule == .constant {
+      throw ValidationError("--period does nothing in --schedule constant")
+    }
+    if stretch != nil, period == nil || schedule != .cosine {
+      throw ValidationError("--stretch does nothing without --period of --schedule cosine")
+    }
+    if momentum != nil, optimizer != .sgd {
+      throw ValidationError("--momentum does nothing in \(optimizer.rawValue): it is for sgd")
+    }
   }
 
   func run() throws {
@@ -107,9 +121,9 @@ struct Train: ParsableCommand {
     let graph = try startingModel(training)
     let settings = TrainingSettings(
       epochs: epochs, batch: batch,
-      optimizer: OptimizerSettings(optimizer, momentum: momentum, weightDecay: weightDecay),
+      optimizer: OptimizerSettings(optimizer, momentum: momentum ?? 0.9, weightDecay: weightDecay),
       schedule: LearningRateSchedule(
-        schedule, rate: learningRate, warmup: warmup, period: period, stretch: stretch),
+        schedule, rate: learningRate, warmup: warmup, period: period, stretch: stretch ?? 1),
       labelSmoothing: labelSmoothing, augmentation: Augmentation(crop: crop, flips: flip),
       seed: seed)
     let checkpoint = CheckpointFile(path: "\(stem).checkpoint", interval: checkpointEvery)
@@ -156,13 +170,15 @@ struct Train: ParsableCommand {
 
   private func startingModel(_ data: ImageDataset) throws -> Graph {
     if model == "seed-cnn" {
-      return SeedCNN.make(classes: classes ?? data.classCount, seed: seed)
+      let graph = SeedCNN.make(classes: classes ?? data.classCount, seed: seed)
+      _ = try open.extents(for: graph)
+      return graph
     }
     guard classes == nil else {
       throw SwiftletError(
         .unsupported, "--classes changes the built-in model only", mend: "leave it out")
     }
-    return try ONNXFile.read(model)
+    return try open.read(model)
   }
 
   private func report(_ history: TrainingHistory, curves: String) throws {

@@ -56,13 +56,20 @@ struct Verify: ParsableCommand {
       "\(validation.name): \(validation.count) images")
     let pool = ThreadPool(count: manifest.machine.threads)
     let evaluation = try Evaluation.run(
-      ONNXFile.read(manifest.output.path), on: validation, threads: pool,
+      graph(manifest.output.path, manifest), on: validation, threads: pool,
       progress: Console.progress)
     check(
       "accuracy", evaluation.top1 == manifest.report.after.top1,
       "top-1 \(evaluation.top1), stated \(manifest.report.after.top1)")
     if rerun { checks.append(try again(manifest, training, validation, pool)) }
     try show(checks)
+  }
+
+  /// A model with the extents that it was compressed with.
+  private func graph(_ path: String, _ manifest: Manifest) throws -> Graph {
+    var graph = try ONNXFile.read(path)
+    graph.extents = manifest.extents ?? [:]
+    return graph
   }
 
   private func again(
@@ -73,7 +80,7 @@ struct Verify: ParsableCommand {
     let origin = LatencyCache.machine(
       cpu: manifest.machine.cpu, isa: manifest.machine.isa, version: manifest.version)
     let context = CompressionContext(
-      original: try ONNXFile.read(manifest.model.path), training: training,
+      original: try graph(manifest.model.path, manifest), training: training,
       validation: validation, threads: pool, seed: manifest.seed,
       latencies: LatencyCache(manifest.latencies, of: origin),
       progress: Console.progress)

@@ -1,6 +1,7 @@
 public import SwiftletCore
 public import SwiftletFormats
 public import SwiftletGraph
+import SwiftletTraining
 
 /// What passes work with besides the graph.
 public struct CompressionContext: Sendable {
@@ -15,6 +16,8 @@ public struct CompressionContext: Sendable {
   public let outputs: [String]
   /// Bytes of the files that the original is from; `nil`: of the one that it would be written as.
   public var fileBytes: Int?
+  /// Where a step that trains keeps its progress, and finds that of an interrupted run of it.
+  var checkpoint: CheckpointFile?
   private let data: Data
 
   private enum Data {
@@ -57,10 +60,14 @@ public struct CompressionContext: Sendable {
     _ original: Graph, _ data: Data, _ threads: ThreadPool, _ seed: UInt64,
     _ latencies: LatencyCache, _ outputs: [String], _ progress: Progress.Handler?
   ) {
-    // Techniques find weights among the constants alone.
-    self.original = original.foldingWeights()
     (self.data, self.threads, self.seed) = (data, threads, seed)
     (self.latencies, self.outputs, self.progress) = (latencies, outputs, progress)
+    // Extents that the model leaves open are the data's. Data that do not fit say none: calibration refuses them.
+    let source = try? Self.source(data, original, limit: 1, threads)
+    // Techniques find weights among the constants alone.
+    var original = original.foldingWeights()
+    original.extents.merge((try? source?.extents(of: original)) ?? [:]) { given, _ in given }
+    self.original = original
   }
 
   /// Images to calibrate and learn with.
@@ -88,28 +95,72 @@ public struct CompressionContext: Sendable {
   /// Whether there is anything to calibrate with.
   var hasSamples: Bool { if case .none = data { false } else { true } }
 
-  /// - Throws: `unsupported` if a step needs labels and there are none: before any step is taken.
+  /// - Throws: `unsupported` if a step needs labels and there are none, `badInput` if arrays have other extents than
+  ///   the graph's: before any step is taken.
   func check(_ recipe: Recipe) throws {
-    if recipe.steps.contains(where: \.needsLabels) { _ = try images() }
+    if hasSamples {
+      let own = try calibration(for: original, limit: 1).extents(of: original)
+      if let (name, extent) = original.extents.first(where: { own[$0.key] ?? $0.value != $0.value })
+      {
+        throw SwiftletError(
+          .badInput, "\(name)=\(extent), but the arrays have \(name)=\(own[name] ?? 0)",
+          mend: "leave that extent to the arrays")
+      }
+    }
+    guard recipe.steps.contains(where: \.needsLabels) else { return }
+    let training = try images().training
+    for step in recipe.steps where step.technique == .distill {
+      if let labels = step.distillation.labels, labels > training.count {
+        throw SwiftletError(
+          .badInput, "labels \(labels) is more than the \(training.count) training images",
+          at: step.technique.rawValue, mend: "leave labels out to use them all")
+      }
+    }
   }
 
   /// The first samples, as a model takes them.
   ///
   /// - Throws: `badInput` if there are none; as ``CalibrationSource``.
   public func calibration(for graph: Graph, limit: Int = .max) throws -> CalibrationSource {
-    var source: CalibrationSource
+    var source = try Self.source(data, graph, limit: limit, threads)
+    source.outputs = outputs
+    return source
+  }
+
+  private static func source(
+    _ data: Data, _ graph: Graph, limit: Int, _ threads: ThreadPool
+  ) throws -> CalibrationSource {
     switch data {
     case .images(let training, _):
-      source = try CalibrationSource(training, for: graph, limit: limit, threads: threads)
+      return try CalibrationSource(training, for: graph, limit: limit, threads: threads)
     case .samples(let samples, let fixed):
-      source = try CalibrationSource(samples, for: graph, fixed: fixed, limit: limit)
+      return try CalibrationSource(samples, for: graph, fixed: fixed, limit: limit)
     case .none:
       throw SwiftletError(
         .badInput, "this looks at what the model does with samples",
         mend: "give some with --data inputs:FILE.npz")
     }
-    source.outputs = outputs
-    return source
+  }
+
+  /// What trains a graph on the images, from the checkpoint on if there is one.
+  ///
+  /// - Throws: As `Trainer`.
+  func trainer(
+    _ graph: Graph, on images: ImageDataset, _ settings: TrainingSettings,
+    objective: (any TrainingObjective)? = nil, changesShapes: Bool = false
+  ) throws -> Trainer {
+    // Values of a graph that had changed on the way do not fit the one that training begins with.
+    let checkpoint = changesShapes ? nil : checkpoint
+    func make(resumes: Bool) throws -> Trainer {
+      try Trainer(
+        graph, training: images, validation: validation, settings: settings, objective: objective,
+        threads: threads, checkpoint: checkpoint, resumes: resumes)
+    }
+    guard let checkpoint, InputFile.exists(checkpoint.path) else { return try make(resumes: false) }
+    // A damaged checkpoint costs the time that was spent on it, and nothing else.
+    do { return try make(resumes: true) } catch is SwiftletError {
+      return try make(resumes: false)
+    }
   }
 
   /// How many samples there are of those that a step asks for, for a person.
@@ -126,13 +177,14 @@ public struct CompressionContext: Sendable {
 }
 
 extension CompressionStep {
+  /// Whether the step trains.
+  var trains: Bool {
+    technique == .distill || technique == .quantize && quantization.qatEpochs > 0
+  }
+
   /// Whether the step trains, or judges by labels.
   fileprivate var needsLabels: Bool {
-    switch technique {
-    case .distill: true
-    case .quantize: quantization.qatEpochs > 0 || quantization.mixedDrop != nil
-    default: false
-    }
+    trains || technique == .quantize && quantization.mixedDrop != nil
   }
 
   /// Whether the step looks at samples.

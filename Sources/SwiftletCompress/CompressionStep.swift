@@ -51,6 +51,16 @@ public struct CompressionStep: Sendable, Codable, Equatable {
     try check("temperature", temperature ?? 1, 0.1...100)
     try check("alpha", alpha ?? 0, 0...1)
     try distillation.validate()
+    if technique == .distill, distillation.warmup > Double(epochs) {
+      throw SwiftletError(
+        .badInput, "warmup \(plain(distillation.warmup)) is longer than all \(epochs) epoch(s)",
+        at: technique.rawValue, mend: "use a shorter warmup, or more epochs")
+    }
+    if technique == .svd, decomposition.methods != nil, !decomposition.prunes {
+      throw SwiftletError(
+        .badInput, "methods do nothing in svd, which makes two factors of each matrix",
+        at: technique.rawValue, mend: "leave methods out, or add prune to them")
+    }
     try decomposition.validate()
     if technique == .prune && allocatesChannels || decomposition.isJoint {
       guard decomposition.allocation.spansLayers else {

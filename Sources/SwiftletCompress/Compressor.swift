@@ -239,23 +239,34 @@ public struct Compressor: Sendable {
   func advance(
     _ step: CompressionStep, after earlier: [CompressionStep], from before: StageResult
   ) throws -> StageResult {
-    let steps = (earlier + [step])[...]
-    if let known = try stages?.load(steps) {
+    // Before the step: it may write to a file that it reads.
+    let key = try stages?.key((earlier + [step])[...])
+    if let key, var known = stages?.load(key) {
       log.notice("\(step.technique.rawValue): made by an earlier run")
+      known.graph.extents = context.original.extents
       return known
     }
     log.notice(
       "\(step.technique.rawValue): \(step.summary(context.samples(step.calibrationImages)))")
     var made = before
     let time = try ContinuousClock().measure {
-      made = try locating("technique \(step.technique.rawValue)") { try apply(step, to: before) }
+      let checkpoint = try key.flatMap { try stages?.checkpoint($0, for: step) }
+      made = try locating("technique \(step.technique.rawValue)") {
+        try apply(step, to: before, checkpoint)
+      }
+      checkpoint?.remove()
     }
     log.notice("\(step.technique.rawValue): took \(rounded(time / .seconds(1))) s")
-    try stages?.save(made, steps)
+    made.graph.extents = context.original.extents
+    if let key { try stages?.save(made, key) }
     return made
   }
 
-  private func apply(_ step: CompressionStep, to before: StageResult) throws -> StageResult {
+  private func apply(
+    _ step: CompressionStep, to before: StageResult, _ checkpoint: CheckpointFile?
+  ) throws -> StageResult {
+    var context = context
+    context.checkpoint = checkpoint
     if step.technique == .quantize {
       try step.quantization.validate(for: [context.original, before.graph])
     }

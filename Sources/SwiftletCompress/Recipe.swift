@@ -61,11 +61,13 @@ extension CompressionStep {
     guard let name = settings["technique"] as? String, let technique = Technique(rawValue: name)
     else {
       throw SwiftletError(
-        .badInput, "'\(settings["technique"] ?? "")' is no technique",
+        .badInput, "'\(settings["technique"] ?? "")' is not a technique",
         mend: "use one of " + Technique.allCases.map(\.rawValue).joined(separator: ", "))
     }
     self.init(technique)
-    for (key, value) in settings where key != "technique" { try set(key, SettingValue(key, value)) }
+    let given = settings.keys.filter { $0 != "technique" }
+    try StepSetting.check(given, for: [technique], spelling: .keys)
+    for key in given.sorted() { try set(key, SettingValue(key, settings[key]!)) }
     if technique == .prune, settings["ratio"] != nil {
       guard settings["width"] == nil else {
         throw SwiftletError(
@@ -90,13 +92,12 @@ extension CompressionStep {
     default:
       guard
         try technique == .distill && distillation.set(key, value) || decomposition.set(key, value)
-          || quantization.set(key, value) || distillation.set(key, value)
+          || quantization.set(key, value)
       else {
         throw SwiftletError(
           .badInput, "unknown setting '\(key)'",
-          mend: "known are ratio, energy, calibrationImages, width, epochs, learningRate, "
-            + "temperature, alpha, "
-            + (DistillationSettings.keys + DecompositionSettings.keys + QuantizationSettings.keys)
+          mend: "of \(technique.rawValue) there are "
+            + StepSetting.all.filter { $0.techniques.contains(technique) }.map(\.key)
             .joined(separator: ", "))
       }
     }
@@ -104,14 +105,6 @@ extension CompressionStep {
 }
 
 extension QuantizationSettings {
-  /// The names of the settings in recipes.
-  static let keys = [
-    "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding",
-    "equalizes",
-    "correctsBias", "smoothing", "qatEpochs", "qatLearningRate", "keep", "narrow", "bf16",
-    "mixedDrop", "plainWeights", "calibrationState",
-  ]
-
   /// - Returns: Whether there is such a setting.
   mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
     switch key {
@@ -148,23 +141,32 @@ struct SettingValue {
   init(_ key: String, _ value: Any) { (self.key, self.value) = (key, value) }
 
   private func wrong(_ kind: String) -> SwiftletError {
-    SwiftletError(.badInput, "'\(key)' is no \(kind)")
+    SwiftletError(.badInput, "'\(key)' is \(Self.shown(value)), not \(kind)")
+  }
+
+  private static func shown(_ value: Any) -> String {
+    switch value {
+    case let text as String: "'\(text)'"
+    case is [Any]: "a list"
+    case is [String: Any]: "a list of settings"
+    default: "\(value)"
+    }
   }
 
   func number() throws -> Double {
     guard let number = (value as? Double) ?? (value as? Int).map(Double.init) else {
-      throw wrong("number")
+      throw wrong("a number")
     }
     return number
   }
 
   func whole() throws -> Int {
-    guard let whole = try Int(exactly: number()) else { throw wrong("whole number") }
+    guard let whole = try Int(exactly: number()) else { throw wrong("a whole number") }
     return whole
   }
 
   func truth() throws -> Bool {
-    guard let truth = value as? Bool else { throw wrong("truth value, true or false") }
+    guard let truth = value as? Bool else { throw wrong("true or false") }
     return truth
   }
 
@@ -174,7 +176,7 @@ struct SettingValue {
   }
 
   func names() throws -> [String] {
-    guard let names = value as? [String] else { throw wrong("list of names") }
+    guard let names = value as? [String] else { throw wrong("a list of names") }
     return names
   }
 
@@ -182,7 +184,7 @@ struct SettingValue {
   where Choice.RawValue == String {
     guard let choice = Choice(rawValue: try text()) else {
       throw SwiftletError(
-        .badInput, "'\(value)' is no \(key)",
+        .badInput, "'\(value)' is not a value of '\(key)'",
         mend: "use one of " + Choice.allCases.map(\.rawValue).joined(separator: ", "))
     }
     return choice

@@ -4,10 +4,10 @@ import SwiftletGraph
 
 /// Layers of other sizes, to be timed: what their weights are makes no difference to that.
 extension WeightedLayer {
-  /// A depthwise convolution; `depth` is the number of taps.
+  /// A convolution of groups of channels, such as a depthwise one; `depth` is the number of products per output.
   ///
   /// - Returns: `nil` if its weights are computed, or not fp32.
-  init?(depthwise node: Node, in graph: Graph) {
+  init?(grouped node: Node, in graph: Graph) {
     guard let weight: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed() else {
       return nil
     }
@@ -30,19 +30,22 @@ extension WeightedLayer {
 
   /// The layer with other numbers of channels, all of its weights alike.
   ///
-  /// Of a depthwise convolution each output still reads one channel.
+  /// Of a convolution of groups, each output still reads as many channels and there are fewer groups, unless groups
+  /// are kept.
   func resized(inputs: Int, outputs: Int) -> WeightedLayer {
     if inputs == self.inputs && outputs == self.outputs { return self }
     var node = node
-    let isDepthwise = groups > 1
-    if isDepthwise { node.attributes["group"] = .int(inputs) }
-    let read = isDepthwise ? weight.shape[1] : inputs
+    var read = inputs
+    if groups > 1 {
+      read = keepsGroups ? inputs / groups : weight.shape[1]
+      node.attributes["group"] = .int(inputs / max(1, read))
+    }
     let window = isConv ? Array(weight.shape.dimensions[2...]) : []
     let shape = Shape([outputs, read] + window)
     return WeightedLayer(
       node: node, weight: Tensor(shape, repeating: Self.filling),
       bias: bias.map { _ in Tensor([outputs], repeating: Self.filling) }, outputs: outputs,
-      depth: shape.count / max(1, outputs))
+      depth: shape.count / max(1, outputs), keepsGroups: keepsGroups)
   }
 
   /// Not zero, of which int8 would have no scale.

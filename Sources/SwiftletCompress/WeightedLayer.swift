@@ -11,6 +11,8 @@ package struct WeightedLayer {
   package let bias: Tensor<Float>?
   let outputs: Int
   package let depth: Int
+  /// Of a grouped convolution, whether it has as many groups with other numbers of channels.
+  var keepsGroups = false
 
   /// The operators that can be such layers.
   static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]

@@ -56,15 +56,7 @@ public struct DataSpec: Sendable, Hashable {
       SwiftletError(code, what, at: "data '\(text)'", mend: Self.grammar)
     }
 
-    var rest = text[...]
-    var slices: [Slice] = []
-    while rest.last == "]", let open = rest.lastIndex(of: "[") {
-      guard let slice = Slice(parsing: rest[open...].dropFirst().dropLast()) else {
-        throw invalid("\(rest[open...]) is no slice")
-      }
-      slices.insert(slice, at: 0)
-      rest = rest[..<open]
-    }
+    var (rest, slices) = try Slice.trailing(text, invalid)
     let part = Part.allCases.first { rest.hasSuffix(":\($0.rawValue)") }
     if let part { rest = rest.dropLast(part.rawValue.count + 1) }
 
@@ -147,6 +139,22 @@ extension DataSpec.Source: CustomStringConvertible {
 extension DataSpec.Slice: CustomStringConvertible {
   public var description: String { "[\(lower)..<\(upper)]" }
 
+  /// What comes ahead of the slices at the end of a text, and these.
+  static func trailing(
+    _ text: String, _ invalid: (String, SwiftletError.Code) -> SwiftletError
+  ) throws -> (rest: Substring, slices: [DataSpec.Slice]) {
+    var rest = text[...]
+    var slices: [DataSpec.Slice] = []
+    while rest.last == "]", let open = rest.lastIndex(of: "[") {
+      guard let slice = DataSpec.Slice(parsing: rest[open...].dropFirst().dropLast()) else {
+        throw invalid("\(rest[open...]) is not a slice", .badInput)
+      }
+      slices.insert(slice, at: 0)
+      rest = rest[..<open]
+    }
+    return (rest, slices)
+  }
+
   /// What stands between the brackets, or `nil` if it is no slice.
   init?(parsing text: Substring) {
     guard let dots = text.firstRange(of: "..<") else {
@@ -169,7 +177,7 @@ extension DataSpec.Slice: CustomStringConvertible {
     let (start, end) = (lower.position(in: count), upper.position(in: count))
     guard start < end, end <= count else {
       throw SwiftletError(
-        .badInput, "the slice \(self) of \(count) images is empty or reaches past them")
+        .badInput, "the slice \(self) of \(count) samples is empty or reaches past them")
     }
     return start..<end
   }

@@ -18,6 +18,9 @@ public struct Graph: Sendable, Equatable {
   public var opset: Int
   /// Free text by key, kept in the file: preprocessing, class names, provenance.
   public var metadata: OrderedDictionary<String, String>
+  /// What extents are taken for that the inputs leave open, by symbol or as `x[2]`, where no arrays say: passes
+  /// infer shapes and time layers with them. No part of the file. See `OpenExtents`.
+  public var extents: [String: Int] = [:]
   /// Constants, inputs and outputs that the file has as floats of 16 bits, and their types by ONNX's numbers, 10 or
   /// 16. A graph computes in fp32; what is written of it has these types again.
   package var halves: [String: Int] = [:]

@@ -35,9 +35,25 @@ public struct OpenExtents: Sendable {
 
   private static func isNamed(_ symbol: String) -> Bool { !symbol.isEmpty && symbol != "?" }
 
-  fileprivate static func label(_ input: ValueInfo, _ axis: Int) -> String {
+  package static func label(_ input: ValueInfo, _ axis: Int) -> String {
     if case .symbolic(let name) = input.dimensions[axis], isNamed(name) { return name }
     return "\(input.name)[\(axis)]"
+  }
+
+  /// The open extents of inputs, by name, that arrays of these shapes have, but for the batch's.
+  package static func of(_ inputs: [ValueInfo], shapes: [String: Shape]) -> [String: Int] {
+    let symbol = batchSymbol(inputs)
+    var result: [String: Int] = [:]
+    for input in inputs {
+      guard let shape = shapes[input.name], shape.rank == input.dimensions.count else { continue }
+      for (axis, dimension) in input.dimensions.enumerated() {
+        guard case .symbolic(let name) = dimension,
+          isNamed(name) ? name != symbol : axis != 0, result[label(input, axis)] == nil
+        else { continue }
+        result[label(input, axis)] = shape[axis]
+      }
+    }
+    return result
   }
 
   private func isBatch(_ name: String, _ axis: Int) -> Bool {
@@ -70,6 +86,15 @@ public struct OpenExtents: Sendable {
       ?? all.first(where: saysSo) ?? leading.first
   }
 
+  /// The number of samples that a model with these inputs takes at once, if it is just one: no symbol stands for
+  /// samples, and the first axis of the first input has an extent.
+  package static func fixedBatch(_ inputs: [ValueInfo]) -> Int? {
+    guard batchSymbol(inputs) == nil, let batch = inputs.first?.fixedBatch, batch > 0 else {
+      return nil
+    }
+    return batch
+  }
+
   // MARK: Meaning
 
   private static let (picture, text, sound) = (224, 128, 16_000)
@@ -92,7 +117,17 @@ public struct OpenExtents: Sendable {
   }
 }
 
+extension ValueInfo {
+  /// The extent of the first axis, if it is fixed.
+  package var fixedBatch: Int? {
+    if case .fixed(let extent)? = dimensions.first { extent } else { nil }
+  }
+}
+
 extension Graph {
+  /// The number of samples that the model takes at once, if it is just one number.
+  package var fixedBatch: Int? { OpenExtents.fixedBatch(dataInputs) }
+
   /// What extents that the inputs leave open are called, symbols or `x[2]`, the batch among them.
   public var openExtentNames: [String] {
     var names: OrderedSet<String> = []
@@ -106,10 +141,11 @@ extension Graph {
 }
 
 extension Plan {
-  /// Extents with which shapes can be inferred: what the open ones seem to mean, or if that does not fit the model,
-  /// one of some others for all of them.
+  /// Extents with which shapes can be inferred: those that are given here or with the graph; for others what they
+  /// seem to mean, or if that does not fit the model, one of some others for all of them.
   public func openExtents(batch: Int, given: [String: Int] = [:]) -> OpenExtents {
     let infos = inputs.map(\.info)
+    let given = given.merging(extents) { given, _ in given }
     let meant = OpenExtents(infos, batch: batch, given: given)
     let isGuessed = meant.values.keys.contains { given[$0] == nil }
     guard isGuessed, !fits(meant) else { return meant }
@@ -119,7 +155,8 @@ extension Plan {
     return others.first(where: fits) ?? meant
   }
 
-  private func fits(_ extents: OpenExtents) -> Bool {
+  /// Whether shapes can be inferred with the extents, or only data could tell.
+  package func fits(_ extents: OpenExtents) -> Bool {
     do {
       _ = try infer(inputShapes(extents))
       return true

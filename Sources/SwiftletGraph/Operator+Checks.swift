@@ -116,7 +116,7 @@ extension DType {
 
 extension AnyTensor {
   /// The elements as integers.
-  var integers: [Int] {
+  package var integers: [Int] {
     guard case .int64(let values) = converted(to: .int64) else { return [] }
     return values.elements.map { Int($0) }
   }

@@ -27,6 +27,8 @@ public struct Plan: Sendable {
   package let inputs: [(info: ValueInfo, slot: Int)]
   package let outputs: [(name: String, slot: Int)]
   private let inputSlots, outputSlots: [Int]
+  /// As ``Graph/extents``.
+  let extents: [String: Int]
   /// The outputs as the model declares them; of an inner graph, none.
   let declaredOutputs: [ValueInfo]
   /// Slots of the values that an inner graph has from the graph around it; `nil` for those that
@@ -46,6 +48,7 @@ public struct Plan: Sendable {
     _ graph: Graph, captured: [String]?, custom: [String: any Operator] = [:]
   ) throws {
     declaredOutputs = captured == nil ? graph.outputs : []
+    extents = graph.extents
     let captured = captured ?? []
     try Self.checkOperators(graph, custom)
     var slots: OrderedDictionary<String, Int> = [:]

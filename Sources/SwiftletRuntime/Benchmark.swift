@@ -21,10 +21,12 @@ public struct BenchmarkResult: Sendable, Codable {
 
 /// Times models against each other.
 public enum Benchmark {
-  /// One candidate: a session and the batch it is fed.
+  /// One candidate: a session and the batch it is fed. A model that takes a fixed number of samples at once runs as
+  /// often as the batch needs.
   public struct Candidate: Sendable {
     public let batch: Int
     public let threads: Int
+    private let runs: Int
     private let session: Session
     private let prepared: Session.Prepared
     /// In the session's order.
@@ -44,6 +46,7 @@ public enum Benchmark {
       self.session = session
       self.batch = batch
       self.threads = threads
+      runs = Self.runs(session, batch)
       let open = session.core.reference.openExtents(batch: batch, given: extents)
       inputs = try session.inputs.map { input in
         let shape = try open.shape(of: input)
@@ -59,7 +62,13 @@ public enum Benchmark {
       prepared = try session.prepared(inputs.map(\.shape))
     }
 
-    func run() throws { _ = try prepared.run(inputs) }
+    /// How often a model runs for so many samples.
+    private static func runs(_ session: Session, _ batch: Int) -> Int {
+      guard let fixed = OpenExtents.fixedBatch(session.inputs) else { return 1 }
+      return (batch + fixed - 1) / fixed
+    }
+
+    func run() throws { for _ in 0..<runs { _ = try prepared.run(inputs) } }
 
     /// Where the time of one thread goes.
     public func profile() throws -> [LayerProfile] {

@@ -35,8 +35,9 @@ public struct Evaluation: Sendable, Codable, Equatable {
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
-    let session = try Session(
-      graph.judged(by: output).withLogitsOutput(), threads: threads, precision: precision)
+    let judged = try graph.judged(by: output).withLogitsOutput()
+    let runner = try BatchRunner(Session(judged, threads: threads, precision: precision))
+    let answer = judged.outputs.first?.name ?? ""
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
     var counts = Counts()
     var loss = 0.0
@@ -46,7 +47,10 @@ public struct Evaluation: Sendable, Codable, Equatable {
       let indices = Array(start..<min(start + batch, data.count))
       let input = preprocessing.batch(data, indices, pool: threads)
       let begin = clock.now
-      let logits = try session.run(input)
+      let values = try runner.run(input)
+      guard let logits = values[answer] else {
+        throw SwiftletError(.badInput, "the model has no output")
+      }
       elapsed += begin.duration(to: clock.now)
       let labels = indices.map { data.labels[$0] }
       try data.checkClasses(of: logits, images: labels.count)

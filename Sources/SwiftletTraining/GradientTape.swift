@@ -39,16 +39,18 @@ public struct GradientTape<T: LayerElement>: Sendable {
   ///   without a gradient, or if the graph has no trainable constants.
   public init(_ plan: Plan, inputs: Set<String> = []) throws {
     self.plan = plan
-    trainable = Self.trainableSlots(plan).union(
+    // Without a shape that is known beforehand there is nothing to go by but the operators.
+    let infos = (try? plan.infer(plan.inputShapes(batch: 2))) ?? [:]
+    trainable = Self.trainableSlots(plan, infos).union(
       plan.inputs.filter { inputs.contains($0.info.name) }.map(\.slot))
     var reached = trainable
     for step in plan.steps where step.inputs.contains(where: { $0.map(reached.contains) ?? false })
     {
-      guard step.operator is any FloatOperator else {
-        throw SwiftletError(
-          .unsupported, "cannot be trained through", at: step.label,
-          mend: "train the float model and compress it afterwards")
-      }
+      // Shapes, places and truth values do not change with a weight by a little: nothing flows back through them.
+      guard !(step.operator is ShapeOf),
+        step.outputs.contains(where: { infos[plan.names[$0]]?.dtype.isFloat ?? true })
+      else { continue }
+      guard step.operator is any FloatOperator else { throw Self.refusal(step) }
       reached.formUnion(step.outputs)
     }
     differentiated = reached
@@ -60,9 +62,31 @@ public struct GradientTape<T: LayerElement>: Sendable {
     outputs = plan.outputs.map(\.slot)
   }
 
-  private static func trainableSlots(_ plan: Plan) -> Set<Int> {
+  private static func refusal(_ step: Plan.Step) -> SwiftletError {
+    let name = type(of: step.operator).opType
+    let isQuantized =
+      name.contains("Quantize") || name.contains("QLinear") || name.contains("Integer")
+    return SwiftletError(
+      .unsupported, "there is no gradient for this operator, so the model cannot be trained here",
+      at: step.label,
+      mend: isQuantized
+        ? "train the model as it was before it was quantized"
+        : "svd, lowrank, eigen, prune and quantize without --qat-epochs compress it without training"
+    )
+  }
+
+  private static func trainableSlots(_ plan: Plan, _ infos: [String: TensorInfo]) -> Set<Int> {
     var slots: Set<Int> = []
-    for step in plan.steps {
+    // Values that lead to the outputs as floats: constants of shape arithmetic are no weights.
+    var live = Set(plan.outputs.map(\.slot))
+    func isFloat(_ slot: Int) -> Bool {
+      (plan.constants[slot]?.dtype ?? infos[plan.names[slot]]?.dtype)?.isFloat ?? true
+    }
+    for step in plan.steps.reversed() where !(step.operator is ShapeOf) {
+      guard step.outputs.contains(where: { live.contains($0) && isFloat($0) }) else { continue }
+      live.formUnion(step.inputs.compactMap { $0 }.filter(isFloat))
+    }
+    for step in plan.steps where step.outputs.contains(where: live.contains) {
       guard let op = step.operator as? any FloatOperator else { continue }
       for (index, slot) in step.inputs.enumerated() where !op.untrainedInputs.contains(index) {
         guard let slot, let constant = plan.constants[slot], constant.dtype == T.dtype else {
@@ -118,7 +142,9 @@ public struct GradientTape<T: LayerElement>: Sendable {
   ) throws -> Record? {
     var operands = step.inputs.map { $0.flatMap { values[$0] } }
     for slot in step.releases { values[slot] = nil }
-    guard let op = step.operator as? any FloatOperator, operands.first??.dtype == T.dtype else {
+    guard let op = step.operator as? any FloatOperator,
+      operands.contains(where: { $0?.dtype == T.dtype })
+    else {
       let results = try locating(step.label) { try step.operator.forward(&operands, context) }
       for (slot, result) in zip(step.outputs, results) { values[slot] = result }
       return nil

@@ -32,21 +32,24 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   )
 
   /// What suits a model's input and a data set's images: small differences in size are padded,
-  /// large ones interpolated.
+  /// large ones interpolated. Extents that the model leaves open are those of the graph's `extents`, else the images'.
   ///
   /// - Throws: `unsupported` if the model's input is not one batch of images.
   public init(for graph: Graph, images: ImageDataset) throws {
     let inputs = graph.dataInputs
-    guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].dimensions.count == 4,
-      case .fixed(let channels) = inputs[0].dimensions[1],
-      case .fixed(let height) = inputs[0].dimensions[2],
-      case .fixed(let width) = inputs[0].dimensions[3], channels >= 1, height >= 1, width >= 1
-    else {
+    guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].dimensions.count == 4 else {
       throw SwiftletError(
         .unsupported, "the model does not take one batch of images",
         mend: "its input must be fp32 N×channels×height×width")
     }
-    try Self.checkSize(inputs[0])
+    let shape = try Self.imageShape(graph, inputs[0], images)
+    let (channels, height, width) = (shape[1], shape[2], shape[3])
+    guard channels >= 1, height >= 1, width >= 1 else {
+      throw SwiftletError(
+        .unsupported, "the model takes images of \(inputs[0].shapeDescription)",
+        mend: "its input must be fp32 N×channels×height×width")
+    }
+    try Self.checkSize(inputs[0], shape)
     let (_, sourceHeight, sourceWidth) = images.imageExtents
     func isClose(_ source: Int, _ target: Int) -> Bool {
       source <= target && target - source <= source / 4
@@ -73,19 +76,48 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       throw SwiftletError(.badInput, "the model's metadata '\(metadataKey)' are damaged")
     }
     try value.checkChannels(images)
-    guard let input = graph.dataInputs.first,
-      input.dimensions.dropFirst()
-        == value.shape(batch: 1).dimensions.dropFirst().map(Dimension.fixed)[...]
+    guard let input = graph.dataInputs.first, input.dimensions.count == 4,
+      case let shape = value.shape(batch: 1),
+      zip(input.dimensions, shape.dimensions).dropFirst().allSatisfy({ declared, extent in
+        if case .fixed(let own) = declared { own == extent } else { true }
+      })
     else {
       throw SwiftletError(
         .badInput, "the model's metadata '\(metadataKey)' do not fit its input")
     }
-    try checkSize(input)
+    let own = OpenExtents.of([input], shapes: [input.name: shape])
+    if let (name, extent) = graph.extents.first(where: { own[$0.key] ?? $0.value != $0.value }) {
+      throw SwiftletError(
+        .badInput, "\(name)=\(extent): the model was trained with \(name)=\(own[name] ?? 0)",
+        mend: "leave that extent to the model's metadata '\(metadataKey)'")
+    }
+    try checkSize(input, shape)
     return value
   }
 
+  /// The shape of one image as the model takes it.
+  private static func imageShape(
+    _ graph: Graph, _ input: ValueInfo, _ images: ImageDataset
+  ) throws -> Shape {
+    let inputs = [input]
+    let isOpen = input.dimensions.dropFirst().contains {
+      if case .symbolic = $0 { true } else { false }
+    }
+    guard isOpen else { return try input.shape(batch: 1) }
+    let (channels, height, width) = images.imageExtents
+    let own = OpenExtents.of(inputs, shapes: [input.name: [1, channels, height, width]])
+    let plan = try Plan(graph)
+    let given = graph.extents.merging(own) { given, _ in given }
+    let extents = OpenExtents(inputs, batch: 1, given: given)
+    // A model that does not take the images as large as they are gets them as large as it does.
+    return try (plan.fits(extents) ? extents : plan.openExtents(batch: 1)).shape(of: input)
+  }
+
   /// - Throws: `badInput` if a batch as evaluation uses it would be too large a value.
-  private static func checkSize(_ input: ValueInfo) throws { _ = try input.shape(batch: 256) }
+  private static func checkSize(_ input: ValueInfo, _ shape: Shape) throws {
+    let extents = shape.replacing(axis: 0, with: 256).dimensions
+    _ = try ValueInfo(input.name, input.dtype, extents.map(Dimension.fixed)).shape(batch: 256)
+  }
 
   private var isSound: Bool {
     let limit = 1 << 14
@@ -101,6 +133,13 @@ public struct Preprocessing: Sendable, Codable, Equatable {
         .badInput, "the model takes images of \(channels) channels, the data have \(found)",
         at: images.name)
     }
+  }
+
+  /// The extents that a model's input leaves open, by name, of images prepared like this.
+  package func extents(of graph: Graph) -> [String: Int] {
+    graph.dataInputs.first.map {
+      OpenExtents.of([$0], shapes: [$0.name: shape(batch: 1)])
+    } ?? [:]
   }
 
   /// Writes this into the model's metadata.

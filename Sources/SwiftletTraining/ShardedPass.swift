@@ -16,6 +16,8 @@ struct ShardedPass: Sendable {
   let objective: any TrainingObjective
   /// How much of the run is done, 0 to below 1.
   let progress: Double
+  /// Images that the model takes at once, if it takes just one number of them.
+  let fixedBatch: Int?
   let pool: ThreadPool
 
   /// What a pass leaves: the mean loss over the batch, its gradients, and right answers.
@@ -39,19 +41,31 @@ struct ShardedPass: Sendable {
     _ data: ImageDataset, _ indices: [Int], _ moves: [Augmentation.Move]?,
     parameters: [String: Tensor<Float>], seed: UInt64
   ) throws -> Result {
+    // The first images fill the last shard of a fixed size.
+    let filled = fixedBatch.map { (indices.count + $0 - 1) / $0 * $0 } ?? indices.count
+    let (given, givenMoves) = (indices, moves)
+    let indices = (0..<filled).map { given[$0 % given.count] }
+    let moves = givenMoves.map { moves in (0..<filled).map { moves[$0 % moves.count] } }
     @Sendable func shard(_ range: Range<Int>, _ pool: ThreadPool) throws -> Result {
       try self.shard(
-        data, Array(indices[range]), moves.map { Array($0[range]) }, of: indices.count, parameters,
+        data, Array(indices[range]), moves.map { Array($0[range]) }, of: indices.count,
+        counting: range.clamped(to: 0..<given.count).count, parameters,
         seed: RandomGenerator(seed: seed, stream: UInt64(range.lowerBound)).state, pool)
     }
     if tape.mixesBatch { return try shard(0..<indices.count, pool) }
-    let parts = pool.partition(indices.count)
+    let size = fixedBatch ?? Self.shardSize
+    let shards = (indices.count + size - 1) / size
+    // Threads get neighbouring images: as many shards each, or cut within shards where any size will do.
+    let parts =
+      fixedBatch == nil
+      ? pool.partition(indices.count)
+      : pool.partition(shards).map { $0.lowerBound * size..<$0.upperBound * size }
     let results = try pool.map(parts.count) { part in
       let range = parts[part]
-      let first = min(range.lowerBound + Self.shardSize, range.upperBound)
+      let first = min(range.lowerBound + size, range.upperBound)
       var sum = try shard(range.lowerBound..<first, .serial)
-      for start in stride(from: first, to: range.upperBound, by: Self.shardSize) {
-        sum.add(try shard(start..<min(start + Self.shardSize, range.upperBound), .serial))
+      for start in stride(from: first, to: range.upperBound, by: size) {
+        sum.add(try shard(start..<min(start + size, range.upperBound), .serial))
       }
       return sum
     }
@@ -60,7 +74,7 @@ struct ShardedPass: Sendable {
 
   private func shard(
     _ data: ImageDataset, _ indices: [Int], _ moves: [Augmentation.Move]?, of total: Int,
-    _ parameters: [String: Tensor<Float>], seed: UInt64, _ pool: ThreadPool
+    counting counted: Int, _ parameters: [String: Tensor<Float>], seed: UInt64, _ pool: ThreadPool
   ) throws -> Result {
     let input = preprocessing.batch(data, indices, moves: moves, pool: pool)
     let labels = indices.map { data.labels[$0] }
@@ -83,7 +97,7 @@ struct ShardedPass: Sendable {
       return (result.value, [result.logits] + watched.map { result.values[$0] })
     }
     var counts = Evaluation.Counts()
-    counts.add(pass.output, labels)
+    counts.add(pass.output, Array(labels.prefix(counted)))
     return Result(
       loss: pass.loss, correct: counts.first,
       gradients: pass.gradients.merging(own) { gradient, _ in gradient }, updates: pass.updates)

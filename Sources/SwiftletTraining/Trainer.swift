@@ -20,6 +20,8 @@ public struct Trainer: Sendable {
   private let preprocessing: Preprocessing
   private var tape: GradientTape<Float>
   private let inputName: String
+  /// How many images the model takes at once, where that is fixed and cannot be changed.
+  private var fixedBatch: Int?
   private var state: TrainingState
   private let log = Logger.swiftlet("training")
 
@@ -47,9 +49,14 @@ public struct Trainer: Sendable {
     pool = threads
     self.checkpoint = checkpoint
     preprocessing = try Preprocessing.stored(in: graph, images: training)
-    let plan = try Plan(graph.showing(objective.watched))
-    tape = try GradientTape(plan)
-    inputName = plan.inputs[0].info.name
+    let side = min(preprocessing.height, preprocessing.width)
+    guard settings.augmentation.crop < side else {
+      throw SwiftletError(
+        .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of sight",
+        mend: "use 2 to \(max(2, side / 8))")
+    }
+    (tape, fixedBatch) = try Self.tape(graph, objective)
+    inputName = graph.dataInputs[0].name
     let values: OrderedDictionary<String, Tensor<Float>> = graph.initializers.compactMapValues {
       $0.typed()
     }
@@ -102,11 +109,27 @@ public struct Trainer: Sendable {
   }
 
   private mutating func goOn(with next: Graph) throws {
-    tape = try GradientTape(try Plan(next.showing(objective.watched)))
+    (tape, fixedBatch) = try Self.tape(next, objective)
     for name in graph.initializers.keys { state.values[name] = nil }
     for (name, tensor) in next.initializers { state.values[name] = tensor.typed() }
     state.optimizer = Optimizer(settings.optimizer)
     graph = next
+  }
+
+  private static func tape(
+    _ graph: Graph, _ objective: any TrainingObjective
+  ) throws -> (tape: GradientTape<Float>, fixedBatch: Int?) {
+    let shown = try graph.showing(objective.watched).withSlicesForSplits()
+    let open = shown.withOpenBatch()
+    let tape = try GradientTape<Float>(try Plan(open ?? shown))
+    let fixed = open == nil ? shown.dataInputs.first?.fixedBatch : nil
+    if let fixed, tape.mixesBatch {
+      throw SwiftletError(
+        .unsupported,
+        "the model takes exactly \(fixed) image(s) at once, too few for batch normalization to learn",
+        mend: "export it with an open batch (dynamic_axes of torch.onnx.export)")
+    }
+    return (tape, fixed)
   }
 
   private mutating func runEpoch(_ progress: Progress.Handler?) throws {
@@ -144,11 +167,13 @@ public struct Trainer: Sendable {
     let moves = settings.augmentation.moves(count: indices.count, using: &generator)
     let pass = try ShardedPass(
       tape: tape, inputName: inputName, preprocessing: preprocessing, objective: objective,
-      progress: Double(step) / Double(stepsPerEpoch * settings.epochs), pool: pool
+      progress: Double(step) / Double(stepsPerEpoch * settings.epochs), fixedBatch: fixedBatch,
+      pool: pool
     ).run(
       training, indices, moves, parameters: state.values,
       seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)
-    try checkLoss(pass.loss, "batch \(state.batch + 1)")
+    try checkLoss(
+      pass.loss, "batch \(state.batch + 1)", isEntropy: objective is LabelObjective)
     state.lossSum += pass.loss * Double(indices.count)
     state.correct += pass.correct
     state.seen += indices.count
@@ -159,16 +184,20 @@ public struct Trainer: Sendable {
     for (name, tensor) in pass.updates { state.values[name] = tensor }
   }
 
-  private func checkLoss(_ loss: Double, _ place: String) throws {
-    guard !loss.isFinite else { return }
+  /// Cross-entropies beyond this mean scores that no classifier gives; other objectives are weighted at will.
+  private static let (largestEntropy, largestLoss) = (1e6, 1e12)
+
+  private func checkLoss(_ loss: Double, _ place: String, isEntropy: Bool) throws {
+    guard !(loss.magnitude < (isEntropy ? Self.largestEntropy : Self.largestLoss)) else { return }
     throw SwiftletError(
-      .numerical, "the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
+      .numerical,
+      "training diverged: the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
       mend: "lower the learning rate (--lr), or add --warmup")
   }
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {
     let evaluation = try Evaluation.run(trainedGraph(), on: validation, threads: pool)
-    try checkLoss(evaluation.loss, "validation")
+    try checkLoss(evaluation.loss, "validation", isEntropy: true)
     let step = (state.epoch + 1) * stepsPerEpoch - 1
     state.history.epochs.append(
       TrainingHistory.Epoch(

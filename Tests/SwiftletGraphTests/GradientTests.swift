@@ -13,6 +13,8 @@ struct GradientTests {
     /// Keeps inputs apart by this much, where the operator has kinks: so that differences do not
     /// step over one.
     var spacing = 0.0
+    /// Added to all inputs, where the operator is for positive ones.
+    var offset = 0.0
 
     var description: String {
       let attributes = node.attributes.keys.sorted().map { "\($0)=\(node.attributes[$0]!)" }
@@ -21,7 +23,8 @@ struct GradientTests {
 
     init(
       _ opType: String, _ shapes: [Shape], _ attributes: [String: Attribute] = [:],
-      wanted: Set<Int>? = nil, opset: Int = 17, spacing: Double = 0
+      wanted: Set<Int>? = nil, opset: Int = 17, spacing: Double = 0,
+      offset: Double = 0
     ) {
       node = Node(
         opType, name: "", inputs: shapes.indices.map { "x\($0)" }, outputs: ["y"],
@@ -30,6 +33,7 @@ struct GradientTests {
       self.wanted = wanted ?? Set(shapes.indices)
       self.opset = opset
       self.spacing = spacing
+      self.offset = offset
     }
   }
 
@@ -175,8 +179,54 @@ struct GradientTests {
     Case("Dropout", [[4, 5]], ["ratio": .float(0.4)], opset: 11),
   ]
 
+  private static let moving: [Case] = [
+    Case(
+      "Slice", [[3, 5, 4]],
+      ["starts": .ints([1, -3]), "ends": .ints([9, 3]), "axes": .ints([1, 2])],
+      opset: 9),
+    Case("Slice", [[4, 3]], ["starts": .ints([1]), "ends": .ints([3])], opset: 1),
+    Case("Pad", [[2, 3, 4]], ["pads": .ints([0, 1, 2, 1, 0, 0])], opset: 10),
+    Case("Pad", [[2, 5]], ["pads": .ints([0, -2, 1, 1])], opset: 10),
+    Case("Pad", [[4, 3]], ["pads": .ints([2, 1, 1, 2]), "mode": .string("reflect")], opset: 10),
+    Case("Pad", [[2, 3]], ["pads": .ints([1, 0, 0, 3]), "mode": .string("edge")], opset: 10),
+    Case("DepthToSpace", [[2, 8, 2, 3]], ["blocksize": .int(2)]),
+    Case("DepthToSpace", [[1, 4, 3, 2]], ["blocksize": .int(2), "mode": .string("CRD")]),
+    Case("SpaceToDepth", [[2, 2, 4, 6]], ["blocksize": .int(2)]),
+  ]
+
+  private static let functions: [Case] =
+    ["Erf", "Exp", "Sin", "Cos", "Sinh", "Cosh", "Atan", "Asinh", "Neg"].map { Case($0, [[3, 7]]) }
+    + ["Tan", "Asin", "Acos", "Atanh", "Abs"].map { Case($0, [[3, 7]], spacing: 1e-3) }
+    + ["Log", "Sqrt", "Reciprocal", "Acosh"].map {
+      Case($0, [[3, 7]], spacing: 1e-3, offset: 1.5)
+    } + [
+      // Flat everywhere but where they step, between these inputs.
+      Case("Floor", [[5]], spacing: 1e-3, offset: 1.5),
+      Case("Round", [[5]], spacing: 1e-3, offset: 1.1), Case("Sign", [[3, 4]], spacing: 1e-3),
+    ]
+
+  private static let extrema: [Case] = ["Max", "Min", "Sum", "Mean"].flatMap {
+    [
+      Case($0, [[2, 3, 4], [3, 1], [4]]), Case($0, [[3, 2], [3, 2]]), Case($0, [[4]]),
+      Case($0, [[3], [2, 3]]),
+    ]
+  }
+
+  private static let normalizations: [Case] = [
+    Case("LayerNormalization", [[4, 6], [6], [6]]),
+    Case("LayerNormalization", [[2, 3, 5], [5]], ["epsilon": .float(0.1)]),
+    Case("LayerNormalization", [[2, 3, 4], [3, 4], [4]], ["axis": .int(1)]),
+    Case("LayerNormalization", [[3, 4], [1], [1]]),
+    Case("RMSNormalization", [[4, 6], [6]], opset: 23),
+    Case("InstanceNormalization", [[2, 3, 4, 5], [3], [3]]),
+    Case("InstanceNormalization", [[2, 2, 7], [2], [2]], ["epsilon": .float(0.2)]),
+    Case("GroupNormalization", [[2, 6, 3], [2], [2]], ["num_groups": .int(2)], opset: 18),
+    Case("GroupNormalization", [[2, 6, 2, 2], [6], [6]], ["num_groups": .int(3)], opset: 21),
+  ]
+
   @Test(
-    arguments: convolutions + moreConvolutions + activations + resampling + morePools + others,
+    arguments: moving + functions + extrema + normalizations + convolutions + moreConvolutions
+      + activations + resampling + morePools + others,
     [1, 3])
   func agreesWithCentralDifferences(test: Case, threads: Int) throws {
     let op = try #require(
@@ -186,7 +236,9 @@ struct GradientTests {
     let inputs = test.shapes.map { shape -> Tensor<Double> in
       guard test.spacing > 0 else { return Tensor(shape, normalUsing: &generator) }
       let order = generator.permutation(of: shape.count)
-      return Tensor(shape, order.map { (Double($0) - Double(shape.count) / 2 + 0.3) * 0.01 })
+      return Tensor(
+        shape,
+        order.map { (Double($0) - Double(shape.count) / 2 + 0.3) * 0.01 + test.offset })
     }
     let infos = inputs.map { TensorInfo(.float64, $0.shape) }
     let expected = try op.infer(infos)

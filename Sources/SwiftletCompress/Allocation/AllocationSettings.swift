@@ -84,11 +84,6 @@ public struct DecompositionSettings: Sendable, Codable, Equatable {
 
   public init() {}
 
-  /// The names of the settings in recipes.
-  static let keys = [
-    "methods", "dataAware", "allocation", "cost", "batch", "precision", "precisions",
-  ]
-
   /// - Returns: Whether there is such a setting.
   mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
     switch key {

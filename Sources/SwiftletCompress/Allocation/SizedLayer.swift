@@ -22,7 +22,7 @@ struct SizedLayer {
       channels.map { groups.members[$0] }
     }
     var result: [SizedLayer] = []
-    for layer in groups.trace.layers {
+    for layer in groups.trace.layers where !groups.graph.nodes[layer.index].isGrouped {
       guard
         case .layer(let found)? = try WeightedLayer.find(
           groups.graph.nodes[layer.index], in: groups.graph)
@@ -32,12 +32,12 @@ struct SizedLayer {
           whole: found, index: layer.index, inputs: layer.inputs.map(members),
           outputs: members(layer.outputs)))
     }
-    for (index, adjustment) in groups.trace.adjustments {
-      let node = groups.graph.nodes[index]
-      guard case .groups = adjustment, let input = groups.values[node.inputs[0]],
-        let output = groups.values[node.outputs[0]],
-        let found = WeightedLayer(depthwise: node, in: groups.graph)
+    for (index, node) in groups.graph.nodes.enumerated() where node.isGrouped {
+      guard let input = groups.values[node.inputs[0]], let output = groups.values[node.outputs[0]],
+        var found = WeightedLayer(grouped: node, in: groups.graph)
       else { continue }
+      // Either whole groups go, or some channels of each.
+      found.keepsGroups = groups.trace.adjustments[index] == nil
       result.append(
         SizedLayer(
           whole: found, index: index, inputs: members(input.channels),
@@ -52,5 +52,13 @@ struct SizedLayer {
       members.count { stays[$0.group]?.contains($0.index) ?? true }
     }
     return whole.resized(inputs: inputs.map(count) ?? whole.inputs, outputs: count(outputs))
+  }
+}
+
+extension Node {
+  /// Whether it is a convolution of several groups of channels.
+  fileprivate var isGrouped: Bool {
+    guard opType == "Conv", case .int(let groups)? = attributes["group"] else { return false }
+    return groups > 1
   }
 }

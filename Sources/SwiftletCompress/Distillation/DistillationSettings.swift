@@ -47,15 +47,6 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
 
   public init() {}
 
-  /// The names of the settings in recipes.
-  static let keys = [
-    "student", "depth", "fresh", "hints", "attention", "adversarial", "layers", "labels",
-    "annealRanks",
-    "batch",
-    "optimizer", "weightDecay", "schedule", "warmup", "restarts", "stretch", "crop", "flip",
-    "teacherCache",
-  ]
-
   /// - Returns: Whether there is such a setting.
   mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
     switch key {
@@ -105,6 +96,16 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
     try check("restarts", restarts ?? 1, 1e-3...1e4)
     try check("stretch", stretch, 1...1e3)
     try check("crop", crop, 0...1024)
+    guard restarts == nil || schedule != .constant else {
+      throw SwiftletError(
+        .badInput, "restarts do nothing in a constant schedule", at: "distill",
+        mend: "leave restarts out, or use schedule cosine or step")
+    }
+    guard stretch == 1 || restarts != nil && schedule == .cosine else {
+      throw SwiftletError(
+        .badInput, "stretch does nothing without restarts of schedule cosine", at: "distill",
+        mend: "leave stretch out, or add restarts")
+    }
     guard student == nil || depth == 1 && !fresh else {
       throw SwiftletError(
         .badInput, "a student of one's own is not changed by depth or fresh", at: "distill",

@@ -27,7 +27,7 @@ struct FeatureMatching {
     self.student = student.withLogitsOutput()
     self.teacher = teacher.withLogitsOutput()
     func infos(_ graph: Graph) throws -> [String: TensorInfo] {
-      let plan = try Plan(graph)
+      let plan = try Plan(graph.withOpenBatch() ?? graph)
       return try plan.infer(plan.inputShapes(batch: 2))
     }
     (studentInfos, teacherInfos) = (try infos(self.student), try infos(self.teacher))

@@ -45,12 +45,12 @@ struct StudentModel {
     let images = try context.training
     let wanted = try Preprocessing.stored(in: teacher, images: images)
     if student.metadata[Preprocessing.metadataKey] == nil { wanted.store(in: &student) }
-    let own = try? Preprocessing.stored(in: student, images: images)
-    guard own == wanted else {
+    guard let own = try? Preprocessing.stored(in: student, images: images), own == wanted else {
       throw SwiftletError(
         .badInput, "the student takes other images than the teacher",
         mend: "both must have the same input size and preprocessing")
     }
+    student.extents = own.extents(of: student)
     return student
   }
 }

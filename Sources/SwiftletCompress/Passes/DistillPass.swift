@@ -63,9 +63,9 @@ package struct DistillPass: TrainingPass {
     else {
       // Nobody labels the other images. Those that have labels come the more often, so that a student
       // alone takes as many steps as one that is taught: what is compared costs the same.
-      var trainer = try Trainer(
-        student, training: labelled.map { images.repeating($0) } ?? images,
-        validation: context.validation, settings: training, threads: context.threads)
+      var trainer = try context.trainer(
+        student, on: labelled.map { images.repeating($0) } ?? images, training,
+        changesShapes: annealing != nil)
       return try run(&trainer, annealing, context)
     }
     let lesson = try Lesson(step, student: student, labelled: labelled, context)
@@ -80,9 +80,9 @@ package struct DistillPass: TrainingPass {
         : "the teacher runs in every epoch: images are augmented"
       log.notice("\(decision)")
     }
-    var trainer = try Trainer(
-      lesson.adapters.graph, training: images, validation: context.validation, settings: training,
-      objective: Distiller(teacher, lesson.terms), threads: context.threads)
+    var trainer = try context.trainer(
+      lesson.adapters.graph, on: images, training, objective: Distiller(teacher, lesson.terms),
+      changesShapes: annealing != nil)
     let (trained, history) = try run(&trainer, annealing, context)
     return (lesson.adapters.dropped(from: trained), history)
   }

@@ -22,7 +22,7 @@ struct PrunePass: CompressionPass {
       }
       throw SwiftletError(
         .unsupported, "the model has no channels that can be removed\(reason.first ?? "")",
-        mend: "prune before quantizing; use another technique where layers are grouped")
+        mend: "prune before quantizing, or use another technique")
     }
     let rankings = try rankings(pruning)
     guard step.allocatesChannels else {

@@ -2,6 +2,7 @@ import FoundationEssentials
 import SwiftletBLAS
 import SwiftletCore
 public import SwiftletFormats
+import SwiftletGraph
 import SwiftletKernels
 
 /// How a compressed model came to be: everything that decides its bytes, and everything that was
@@ -55,6 +56,8 @@ public struct Manifest: Sendable, Codable {
   public let seed: UInt64
   public let model: File
   public let data: String
+  /// What extents of the model were given that it leaves open, by name; `nil`: none.
+  public let extents: [String: Int]?
   public let training: Images
   public let validation: Images
   /// What was asked for, and what came out of the search for its goals.
@@ -66,7 +69,8 @@ public struct Manifest: Sendable, Codable {
 
   public init(
     version: String, threads: Int, seed: UInt64, model: File, data: String,
-    training: ImageDataset, validation: ImageDataset, latencies: LatencyCache, output: File,
+    extents: [String: Int] = [:], training: ImageDataset, validation: ImageDataset,
+    latencies: LatencyCache, output: File,
     report: CompressionReport
   ) {
     self.version = version
@@ -74,6 +78,7 @@ public struct Manifest: Sendable, Codable {
     self.seed = seed
     self.model = model
     self.data = data
+    self.extents = extents.isEmpty ? nil : extents
     self.training = Images(training)
     self.validation = Images(validation)
     recipe = report.recipe
@@ -82,11 +87,21 @@ public struct Manifest: Sendable, Codable {
     self.report = report
   }
 
-  /// Names all that decides what a step makes, but for the steps themselves.
+  /// Names all that decides what a step makes, but for the steps themselves: the model with all its tensors,
+  /// wherever they are stored, the data, and how both are looked at.
+  ///
+  /// - Throws: As `ONNXFile.serialized`.
   public static func origin(
-    _ model: File, _ training: ImageDataset, seed: UInt64, threads: Int, version: String
-  ) -> String {
-    "\(version) \(model.sha256) \(Digest.sha256(training)) \(seed) \(threads) \(LatencyCache.machine)"
+    _ context: CompressionContext, version: String
+  ) throws -> String {
+    let extents = context.original.extents.sorted { $0.key < $1.key }
+      .map { "\($0.key)=\($0.value)" }
+    let parts = [
+      version, try context.original.digest(), Digest.sha256(try context.training),
+      Digest.sha256(try context.validation), "\(context.seed)", "\(context.threads.count)",
+      LatencyCache.machine, "\(extents)", "\(context.outputs)",
+    ]
+    return parts.joined(separator: " ")
   }
 
   /// - Throws: `badInput` if the file is no manifest.

@@ -1,8 +1,10 @@
 import FoundationEssentials
 import Glibc
+import OrderedCollections
 import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
+import SwiftletTraining
 
 /// Keeps the result of each finished step of a recipe in a folder, so that an interrupted run goes on
 /// where it was.
@@ -15,22 +17,27 @@ public struct StageStore: Sendable {
 
   /// - Parameters:
   ///   - folder: Made when there is something to keep.
-  ///   - origin: Names model, data, seed and threads.
+  ///   - origin: Names model, data, seed and threads: ``Manifest/origin(_:version:)``.
   public init(folder: String, origin: String) {
     self.folder = folder
     self.origin = origin
   }
 
-  private func path(_ steps: ArraySlice<CompressionStep>) throws -> String {
+  /// What the result of some steps is found by: the steps, and the content of the files that they read.
+  ///
+  /// - Throws: As reading the files does, naming them.
+  func key(_ steps: ArraySlice<CompressionStep>) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let text = String(decoding: try encoder.encode(Array(steps)), as: UTF8.self)
-    return "\(folder)/\(Digest.sha256(origin + text).prefix(32))"
+    return Digest.sha256(origin + text + (try steps.flatMap { try $0.contentDigests() }.joined()))
   }
 
-  /// What the steps have made before, if they have.
-  func load(_ steps: ArraySlice<CompressionStep>) throws -> StageResult? {
-    let path = try path(steps)
+  private func path(_ key: String) -> String { "\(folder)/\(key.prefix(32))" }
+
+  /// What has been made before under the key, if it has.
+  func load(_ key: String) -> StageResult? {
+    let path = path(key)
     guard let bytes = try? InputFile.read("\(path).json", limit: 1 << 28),
       let notes = try? JSONDecoder().decode(StageNotes.self, from: Data(bytes)),
       let graph = try? ONNXFile.read("\(path).onnx")
@@ -38,8 +45,16 @@ public struct StageStore: Sendable {
     return StageResult(graph: graph, notes: notes)
   }
 
-  /// - Throws: `badInput` if the folder cannot be written to.
-  func save(_ result: StageResult, _ steps: ArraySlice<CompressionStep>) throws {
+  /// The progress of the step that makes what belongs to the key, if it trains.
+  ///
+  /// - Throws: `io` if the folder cannot be written to.
+  func checkpoint(_ key: String, for step: CompressionStep) throws -> CheckpointFile? {
+    guard step.trains else { return nil }
+    try makeFolder()
+    return CheckpointFile(path: "\(path(key)).checkpoint")
+  }
+
+  private func makeFolder() throws {
     do {
       try FileManager.default.createDirectory(
         atPath: folder, withIntermediateDirectories: true)
@@ -48,7 +63,12 @@ public struct StageStore: Sendable {
         .io, "the folder for finished steps cannot be made", at: folder,
         mend: "write the output to a place where folders can be made")
     }
-    let path = try path(steps)
+  }
+
+  /// - Throws: `io` if the folder cannot be written to.
+  func save(_ result: StageResult, _ key: String) throws {
+    try makeFolder()
+    let path = path(key)
     try ONNXFile.write(result.graph, to: "\(path).onnx")
     // The notes last: they say that the model is whole.
     try AtomicFile.write(
@@ -61,7 +81,7 @@ public struct StageStore: Sendable {
 
 /// What the steps of a recipe have made so far.
 struct StageResult {
-  let graph: Graph
+  var graph: Graph
   var notes = StageNotes()
 }
 
@@ -69,4 +89,36 @@ struct StageResult {
 struct StageNotes: Codable {
   var layers: [LayerReport] = []
   var histories: [StageHistory] = []
+}
+
+extension CompressionStep {
+  /// Digests of the files that the step reads, so that a changed file is not taken for the one before. Answers in a
+  /// teacher's cache are named by what they are of, and need none.
+  fileprivate func contentDigests() throws -> [String] {
+    var digests: [String] = []
+    if technique == .distill, let student = distillation.student {
+      digests.append(try locating(student) { try ONNXFile.read(student).digest() })
+    }
+    if technique == .quantize, let state = quantization.calibrationState, InputFile.exists(state) {
+      digests.append(Digest.sha256(try InputFile.read(state, limit: .max)))
+    }
+    return digests
+  }
+}
+
+extension Graph {
+  /// A digest of all that the graph says, its tensors among it, wherever the file has them.
+  ///
+  /// - Throws: As `ONNXFile.serialized`.
+  func digest() throws -> String {
+    var skeleton = self
+    skeleton.initializers = [:]
+    let tensors = initializers.map { name, tensor in
+      var bytes: [UInt8] = []
+      tensor.contiguous.appendBytes(to: &bytes)
+      return "\(name) \(tensor.dtype) \(tensor.shape) \(Digest.sha256(bytes))"
+    }
+    return Digest.sha256(
+      Digest.sha256(try ONNXFile.serialized(skeleton)) + tensors.joined(separator: "\n"))
+  }
 }

@@ -92,10 +92,10 @@ package struct ChannelGroups: Sendable {
 }
 
 /// The channels of a value.
-struct ChannelAxis: Sendable, Equatable {
-  var axis: Int
+package struct ChannelAxis: Sendable, Equatable {
+  package var axis: Int
   /// Of each place along the axis, the channel that lies there.
-  var channels: [Int]
+  package var channels: [Int]
 }
 
 extension Node {

@@ -86,6 +86,11 @@ package struct ChannelPruning {
     guard let stored: Tensor<Float> = groups.graph.initializers[node.inputs[1]]?.typed() else {
       return nil
     }
+    if node.opType == "ConvTranspose" {
+      let outputs = stored.permuted(to: [1, 0] + Array(2..<stored.shape.rank)).contiguous()
+      return outputs.reshaped(
+        to: [outputs.shape[0], outputs.shape[1], outputs.shape.count(of: 2..<outputs.shape.rank)])
+    }
     if node.opType == "Conv" {
       return stored.contiguous().reshaped(
         to: [stored.shape[0], stored.shape[1], stored.shape.count(of: 2..<stored.shape.rank)])

@@ -92,23 +92,86 @@ struct ChannelSlicing {
   private mutating func adapt(_ index: Int) throws {
     let node = graph.nodes[index]
     guard let adjustment = groups.trace.adjustments[index],
-      let value = groups.values[node.inputs[0]], let kept = groups.places(of: value, stays)
+      let input = groups.values[node.inputs[0]], let kept = groups.places(of: input, stays)
     else { return }
+    /// A number of groups of the channels, of which whole ones went.
+    func share(_ attribute: String) throws {
+      let groups = try node.int(attribute, default: 1)
+      graph.nodes[index].attributes[attribute] = .int(groups * kept.count / input.channels.count)
+    }
     switch adjustment {
-    case .groups: graph.nodes[index].attributes["group"] = .int(kept.count)
+    case .groups: try share("group")
+    case .normalizedGroups: try share("num_groups")
     case .flattening:
       graph.nodes[index].opType = "Flatten"
       graph.nodes[index].inputs = [node.inputs[0]]
       graph.nodes[index].attributes = ["axis": .int(1)]
-    case .extents(let position):
-      let extents: Tensor<Int64> = try graph.initializers[node.inputs[position]]!.require()
-      var changed = extents.elements
-      // 0 and −1 say that the extent follows from the input.
-      if changed[value.axis] > 0 { changed[value.axis] = Int64(kept.count) }
-      let name = names.next("\(node.inputs[position])_pruned")
-      graph.initializers[name] = .int64(Tensor(extents.shape, changed))
-      graph.nodes[index].inputs[position] = name
+    case .lengths:
+      let lengths = node.outputs.map { name in
+        groups.values[name].map { axis in axis.channels.count { stays[$0] } } ?? 0
+      }
+      graph.nodes[index].attributes["num_outputs"] = nil
+      setList(lengths, of: index, input: 1, attribute: "split", asInput: graph.opset >= 13)
+    case .bounds(let range):
+      let first = kept.count { $0 < range.lowerBound }
+      let last = first + kept.count { range.contains($0) }
+      guard let shape = groups.trace.shape(node.inputs[0]),
+        let bounds = try SliceBounds(node, in: groups.graph, along: input.axis, of: shape)
+      else { return }
+      for (position, attribute, value) in [(1, "starts", first), (2, "ends", last)] {
+        let isInput = node.attributes[attribute] == nil
+        var list =
+          try node.ints(attribute) ?? groups.graph.initializers[node.inputs[position]]?.integers
+          ?? []
+        list[bounds.place] = value
+        setList(list, of: index, input: position, attribute: attribute, asInput: isInput)
+      }
+    case .extents(let position): adaptExtents(of: index, position)
     }
+  }
+
+  /// Extents of a result that name the number of its channels.
+  private mutating func adaptExtents(of index: Int, _ position: Int) {
+    let node = graph.nodes[index]
+    guard let output = groups.values[node.outputs[0]], let kept = groups.places(of: output, stays)
+    else { return }
+    var extents = groups.graph.initializers[node.inputs[position]]?.integers
+    if extents == nil, let known = groups.trace.infos[node.inputs[position]]?.value?.integers {
+      // It was computed, and the batch alone is open: that follows from the input.
+      extents = [0] + known.dropFirst()
+    }
+    guard var extents else { return }
+    // −1 says that the extent follows from the others, 0 that it is the input's.
+    if extents[output.axis] > 0 || extents[output.axis] == 0 && !isSameAxis(node, output.axis) {
+      extents[output.axis] = kept.count
+    }
+    setList(extents, of: index, input: position, attribute: "", asInput: true)
+  }
+
+  /// Whether the channels of a node's input lie along this axis.
+  private func isSameAxis(_ node: Node, _ axis: Int) -> Bool {
+    groups.values[node.inputs[0]]?.axis == axis
+  }
+
+  /// Gives a node a list of whole numbers, as a constant of its own or as an attribute.
+  private mutating func setList(
+    _ list: [Int], of index: Int, input: Int, attribute: String, asInput: Bool
+  ) {
+    guard asInput else {
+      graph.nodes[index].attributes[attribute] = .ints(list)
+      return
+    }
+    var inputs = graph.nodes[index].inputs
+    while inputs.count <= input { inputs.append("") }
+    let base =
+      inputs[input].isEmpty ? "\(graph.nodes[index].reportName).\(attribute)" : inputs[input]
+    let name = names.next("\(base)_pruned")
+    let isNarrow = groups.graph.initializers[inputs[input]]?.dtype == .int32
+    let wide = Tensor([list.count], list.map(Int64.init))
+    graph.initializers[name] =
+      isNarrow ? AnyTensor.int64(wide).converted(to: .int32) : .int64(wide)
+    inputs[input] = name
+    graph.nodes[index].inputs = inputs
   }
 }
 

@@ -24,6 +24,7 @@ extension ChannelTrace {
     let node = graph.nodes[index]
     let isLayer = try followLayer(node, index)
     if isLayer { return }
+    try followCounts(node)
     // The rest has something to say only where channels come in.
     guard node.reads.contains(where: { values[$0] != nil }) else { return }
     if try node.captures.isEmpty && isUnderstood(node, index) { return }
@@ -37,9 +38,10 @@ extension ChannelTrace {
     if Self.joins.contains(node.opType) { return join(node, index) }
     if node.opType == "Concat" { return try concatenate(node, index) }
     guard let input = values[node.inputs[0]],
-      node.inputs.dropFirst().allSatisfy({ values[$0] == nil }),
-      node.outputs.dropFirst().allSatisfy(\.isEmpty)
+      node.inputs.dropFirst().allSatisfy({ values[$0] == nil })
     else { return false }
+    if node.opType == "Split" { return try split(node, index, input) }
+    guard node.outputs.dropFirst().allSatisfy(\.isEmpty) else { return false }
     let output = node.outputs[0]
     switch node.opType {
     case let name where Self.functions.contains(name): set(output, input)
@@ -60,105 +62,16 @@ extension ChannelTrace {
       }
       set(output, ChannelAxis(axis: axis, channels: input.channels))
     case "Pad", "Resize", "Upsample": return try stretch(node, index, input)
-    case "Shape": return try readsShapeWithoutChannels(node, input)
+    case "InstanceNormalization": return normalize(node, index, input, groups: nil)
+    case "GroupNormalization":
+      return normalize(node, index, input, groups: try node.int("num_groups", default: 1))
+    case "Slice": return try slice(node, index, input)
+    // Where its elements go is followed as well.
+    case "Shape": break
     case let name where name.hasPrefix("Reduce"): return try reduce(node, input)
     default: return false
     }
     return true
-  }
-
-  // MARK: Layers
-
-  /// - Returns: Whether the node is a layer, plain or grouped.
-  private mutating func followLayer(_ node: Node, _ index: Int) throws -> Bool {
-    guard ["Conv", "Gemm", "MatMul"].contains(node.opType), node.inputs.count >= 2 else {
-      return false
-    }
-    let input = values[node.inputs[0]]
-    guard let weights = graph.initializers[node.inputs[1]], weights.dtype == .float32,
-      values[node.inputs[1]] == nil
-    else {
-      for name in node.inputs {
-        pin(name, "the weights of \(node.label) are computed, or not fp32")
-      }
-      return true
-    }
-    let shape = weights.shape
-    if node.opType == "Conv" { return try convolve(node, index, input, shape) }
-    var (depth, across) = (0, 1)
-    if node.opType == "Gemm" {
-      if try node.int("transB", default: 0) != 0 { (depth, across) = (1, 0) }
-      guard try node.int("transA", default: 0) == 0 else {
-        pin(node.inputs[0], "\(node.label) transposes its input")
-        return true
-      }
-    }
-    guard shape.rank == 2, let rank = self.shape(node.inputs[0])?.rank, rank >= 2 else {
-      pin(node.inputs[0], "the weights of \(node.label) are no matrix")
-      return true
-    }
-    let outputs = newChannels(shape[across])
-    set(node.outputs[0], ChannelAxis(axis: rank - 1, channels: outputs))
-    addUse(index, 1, across, outputs)
-    if let input {
-      if input.axis == rank - 1 {
-        addUse(index, 1, depth, input.channels)
-      } else {
-        pin(input.channels, "\(node.label) reads them along another axis")
-      }
-    }
-    let read = input?.axis == rank - 1 ? input?.channels : nil
-    addLayer(index, outputs: outputs, inputs: read)
-    addBias(node, index, outputs)
-    return true
-  }
-
-  private mutating func convolve(
-    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
-  ) throws -> Bool {
-    let groups = try node.int("group", default: 1)
-    let outputs = shape[0]
-    if groups > 1 {
-      guard let input, input.axis == 1, input.channels.count == groups else {
-        // What a grouped convolution makes is pinned, so that it has a place in the report.
-        pin(node.inputs[0], "\(node.label) is grouped")
-        let made = newChannels(outputs)
-        addLayer(index, outputs: made, inputs: input?.channels)
-        pin(made, "\(node.label) is grouped")
-        set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
-        return true
-      }
-      let made = input.channels.flatMap { [Int](repeating: $0, count: outputs / groups) }
-      set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
-      addUse(index, 1, 0, made)
-      adjust(index, .groups)
-      addBias(node, index, made)
-      return true
-    }
-    let made = newChannels(outputs)
-    set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
-    addUse(index, 1, 0, made)
-    addLayer(index, outputs: made, inputs: input?.axis == 1 ? input?.channels : nil)
-    if let input {
-      if input.axis == 1 {
-        addUse(index, 1, 1, input.channels)
-      } else {
-        pin(input.channels, "\(node.label) reads them along another axis")
-      }
-    }
-    addBias(node, index, made)
-    return true
-  }
-
-  private mutating func addBias(_ node: Node, _ index: Int, _ outputs: [Int]) {
-    guard node.inputs.count > 2, !node.inputs[2].isEmpty else { return }
-    guard let bias = graph.initializers[node.inputs[2]], bias.shape.rank <= 2 else {
-      pin(outputs, "the addend of \(node.label) is computed")
-      pin(node.inputs[2], "\(node.label) adds them to its outputs")
-      return
-    }
-    guard let extent = bias.shape.dimensions.last, extent > 1 || outputs.count == 1 else { return }
-    addUse(index, 2, bias.shape.rank - 1, outputs)
   }
 
   // MARK: Joins
@@ -245,28 +158,6 @@ extension ChannelTrace {
     return from.dimensions[...axis] == to.dimensions[...axis]
   }
 
-  private mutating func reshape(_ node: Node, _ index: Int, _ input: ChannelAxis) -> Bool {
-    guard input.axis >= 1, let from = shape(node.inputs[0]), let to = shape(node.outputs[0]),
-      to.rank >= 2, from[0] == to[0]
-    else { return false }
-    let isConstant = node.opType == "Flatten" || graph.initializers[node.inputs[1]] != nil
-    if to.rank == 2 {
-      let inner = from.count(of: input.axis + 1..<from.rank)
-      let extent = input.channels.count
-      let places = (0..<to[1]).map { input.channels[$0 / inner % extent] }
-      if node.opType == "Reshape" { adjust(index, .flattening) }
-      set(node.outputs[0], ChannelAxis(axis: 1, channels: places))
-      return true
-    }
-    // Only what comes behind the channels changes its shape.
-    guard node.opType == "Reshape", isConstant, input.axis < to.rank,
-      graph.initializers[node.inputs[1]]?.dtype == .int64, hasSameFront(node, axis: input.axis)
-    else { return false }
-    adjust(index, .extents(1))
-    set(node.outputs[0], input)
-    return true
-  }
-
   private mutating func reduce(_ node: Node, _ input: ChannelAxis) throws -> Bool {
     guard let rank = shape(node.inputs[0])?.rank else { return false }
     var axes = try node.ints("axes")
@@ -301,30 +192,20 @@ extension ChannelTrace {
     else { return false }
     let position = 3
     if node.inputs.count > position, !node.inputs[position].isEmpty {
-      guard constants(node, position) != nil else { return false }
-      adjust(index, .extents(position))
+      if constants(node, position) != nil {
+        adjust(index, .extents(position))
+      } else if !isCounted(node.inputs[position], at: input.axis, input.channels) {
+        return false
+      }
     }
     set(node.outputs[0], input)
     return true
   }
 
-  private func constants(_ node: Node, _ position: Int) -> [Int]? {
+  func constants(_ node: Node, _ position: Int) -> [Int]? {
     guard position < node.inputs.count,
       let tensor: Tensor<Int64> = graph.initializers[node.inputs[position]]?.typed()
     else { return nil }
     return tensor.elements.map { Int($0) }
-  }
-
-  /// Whether only extents of other axes are taken out of a shape, as in `x.view(x.size(0), -1)`.
-  private func readsShapeWithoutChannels(_ node: Node, _ input: ChannelAxis) throws -> Bool {
-    let start = try node.int("start", default: 0)
-    if start > input.axis { return true }
-    return graph.consumers(of: node.outputs[0]).allSatisfy { index in
-      let reader = graph.nodes[index]
-      guard start == 0, reader.opType == "Gather", let picked = constants(reader, 1) else {
-        return false
-      }
-      return picked.allSatisfy { $0 >= 0 && $0 != input.axis }
-    } && !graph.outputs.contains { $0.name == node.outputs[0] }
   }
 }

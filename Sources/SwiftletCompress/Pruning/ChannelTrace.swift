@@ -14,23 +14,31 @@ package struct ChannelTrace: Sendable {
   /// Of each value with channels, where they lie. Canonical once the trace is complete.
   private(set) var values: [String: ChannelAxis] = [:]
   /// Constants with a place per channel.
-  private(set) var uses: [Use] = []
+  package private(set) var uses: [Use] = []
+  /// Of values that hold extents, as shapes are computed from, the channels that an element is the number of.
+  var counts: [String: [[Int]?]] = [:]
   /// Nodes whose settings count channels.
   private(set) var adjustments: [Int: Adjustment] = [:]
   /// The layers: nodes that make new channels, or sum over channels.
   package private(set) var layers: [Layer] = []
 
   /// A constant input with a place for each channel along an axis.
-  struct Use: Sendable {
-    let node: Int
-    let input: Int
-    var axis: ChannelAxis
+  package struct Use: Sendable {
+    package let node: Int
+    package let input: Int
+    package internal(set) var axis: ChannelAxis
   }
 
   /// What has to change in a node when channels of its first input go.
   enum Adjustment: Sendable {
-    /// `group` is the number of channels.
+    /// `group` is in proportion to the number of channels.
     case groups
+    /// `num_groups` is.
+    case normalizedGroups
+    /// A Split: the lengths of its parts.
+    case lengths
+    /// A Slice that takes these places of its input's channels.
+    case bounds(Range<Int>)
     /// A Reshape that is a Flatten.
     case flattening
     /// The constant at this input lists the extents of the result.
@@ -63,7 +71,9 @@ package struct ChannelTrace: Sendable {
       (infos, batch) = (try plan.infer(plan.inputShapes(batch: 1)), 1)
     }
     for index in graph.nodes.indices { try follow(index) }
-    for output in graph.outputs { pin(output.name, "they are the model's output '\(output.name)'") }
+    for output in graph.outputs {
+      pin(output.name, "they are the model's output '\(output.name)'")
+    }
     let canonical = channelParents.indices.map { representative(of: $0) }
     for name in values.keys {
       values[name]!.channels = values[name]!.channels.map { canonical[$0] }
@@ -100,6 +110,11 @@ package struct ChannelTrace: Sendable {
     componentParents[max(a, b)] = min(a, b)
   }
 
+  /// Whether both are the same channels, as often.
+  func areSame(_ first: [Int], _ second: [Int]) -> Bool {
+    first.map { representative(of: $0) }.sorted() == second.map { representative(of: $0) }.sorted()
+  }
+
   private func representative(of channel: Int) -> Int {
     var channel = channel
     while channelParents[channel] != channel { channel = channelParents[channel] }
@@ -115,6 +130,7 @@ package struct ChannelTrace: Sendable {
   /// All channels of a value must stay.
   mutating func pin(_ name: String, _ reason: String) {
     if let axis = values[name] { pin(axis.channels, reason) }
+    for case let channels? in counts[name] ?? [] { pin(channels, reason) }
   }
 
   mutating func pin(_ channels: [Int], _ reason: String) {

@@ -13,6 +13,8 @@ public struct CalibrationSource: Sendable {
   public private(set) var leftOut = 0
   /// Outputs by which models are judged; none: all of them.
   public var outputs: [String] = []
+  /// Whether they are images with labels.
+  private(set) var hasLabels = false
   /// Samples in a batch.
   let batch: Int
   /// Whether the model takes exactly ``batch`` samples at once.
@@ -33,8 +35,10 @@ public struct CalibrationSource: Sendable {
     var fixed: Int?
     if case .fixed(let extent) = leading { fixed = extent }
     try self.init(
-      samples: min(limit, images.count), fixed: fixed, elements: Self.elements(of: input)
+      samples: min(limit, images.count), fixed: fixed,
+      elements: preprocessing.shape(batch: 1).count, available: images.count
     ) { [name: AnyTensor(preprocessing.batch(own, Array($0), pool: threads))] }
+    hasLabels = true
   }
 
   /// Arrays for all inputs of a model. Samples are along the axis that the model's symbols say, else along the
@@ -79,12 +83,9 @@ public struct CalibrationSource: Sendable {
   /// The number of samples that the model takes at once, if it is just one.
   public var fixedBatch: Int? { isFixed ? batch : nil }
 
-  /// Elements of one sample, as far as the model says.
-  private static func elements(of input: ValueInfo) -> Int {
-    input.dimensions.dropFirst().reduce(1) { count, dimension in
-      guard case .fixed(let extent) = dimension, extent > 0 else { return count }
-      return min(1 << 30, count * min(extent, 1 << 20))
-    }
+  /// The extents that the model leaves open and the samples have, by name.
+  public func extents(of graph: Graph) throws -> [String: Int] {
+    OpenExtents.of(graph.dataInputs, shapes: try sample().mapValues(\.shape))
   }
 
   /// The names of the outputs that count, in the model's order.

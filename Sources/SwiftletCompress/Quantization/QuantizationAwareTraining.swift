@@ -28,9 +28,7 @@ struct QuantizationAwareTraining {
     training.epochs = settings.qatEpochs
     training.seed = context.seed
     training.schedule = LearningRateSchedule(.cosine, rate: settings.qatLearningRate)
-    var trainer = try Trainer(
-      network.graph, training: try context.training, validation: try context.validation,
-      settings: training, threads: context.threads)
+    var trainer = try context.trainer(network.graph, on: try context.training, training)
     let (trained, history) = try trainer.run(progress: context.progress)
     let (quantized, layers) = try network.quantized(trained)
     return TrainedResult(graph: quantized, layers: layers, history: history)

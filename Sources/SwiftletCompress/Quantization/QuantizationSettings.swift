@@ -134,6 +134,14 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
     guard [8, 7, 4].contains(bits) else {
       throw refuse("bits \(bits) is not 8, 7 or 4", "use 8, 7 or 4")
     }
+    let choices = [("keep", keep), ("narrow", narrow), ("bf16", bf16)]
+    for (index, (name, layers)) in choices.enumerated() {
+      for (other, others) in choices[(index + 1)...] {
+        guard let both = layers.first(where: others.contains) else { continue }
+        throw refuse(
+          "layer '\(both)' is named by both '\(name)' and '\(other)'", "leave one of them out")
+      }
+    }
     guard 50...100 ~= percentile else {
       throw refuse("percentile \(plain(percentile)) is not between 50 and 100", "try 99.99")
     }

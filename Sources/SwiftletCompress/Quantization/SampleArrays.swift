@@ -46,7 +46,9 @@ struct SampleArrays: Sendable {
         guard let array = given[input.name] else {
           throw SwiftletError(
             .badInput, "there is no array '\(input.name)'",
-            mend: "name the arrays after the model's inputs, or give --fixed \(input.name)=VALUE")
+            mend: (given.isEmpty
+              ? "there are none" : "there are " + given.keys.sorted().joined(separator: ", "))
+              + "; name them after the model's inputs, or give --fixed \(input.name)=VALUE")
         }
         arrays[input.name] = try array.fitting(input).withoutRepetition(input)
         sampled.append(input)

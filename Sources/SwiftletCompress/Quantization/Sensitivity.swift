@@ -18,15 +18,16 @@ public struct Sensitivity: Sendable, Codable {
     /// The input spreads over too many steps.
     case activations
 
-    /// What to try.
-    public var mend: String {
+    /// What to try where weights were measured with so many bits, and with labels, by which the model could be
+    /// trained.
+    public func mend(bits: Int, hasLabels: Bool) -> String {
       switch self {
       case .none: ""
       case .unevenWeights: "--equalize"
-      case .weights: "--rounding adaround, or --bits 8"
+      case .weights: "--rounding adaround, or " + (bits < 8 ? "--bits 8" : "--keep this layer")
       case .outlierChannels: "--smooth 0.5 for Gemm and MatMul, --equalize for Conv"
       case .clipping: "--observer minmax, or a higher --percentile"
-      case .activations: "--keep this layer, or --qat-epochs 1"
+      case .activations: "--keep this layer" + (hasLabels ? ", or --qat-epochs 1" : "")
       }
     }
   }
@@ -96,7 +97,8 @@ public struct Sensitivity: Sendable, Codable {
       let damage = Damage(
         layer, weights, grids[layer.input]!, calibration,
         byWeights: try answers(true, false), byInput: try answers(false, true),
-        byBoth: try answers(true, true))
+        byBoth: try answers(true, true)
+      ) { $0.mend(bits: settings.bits(of: layer.node), hasLabels: source.hasLabels) }
       layers.append(damage.layer)
     }
     let whole = try Quantizer(settings, threads: threads, progress: progress)
@@ -117,7 +119,8 @@ private struct Damage {
 
   init(
     _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ grid: ActivationGrid,
-    _ calibration: Calibration, byWeights: Double, byInput: Double, byBoth: Double
+    _ calibration: Calibration, byWeights: Double, byInput: Double, byBoth: Double,
+    mend: (Sensitivity.Cause) -> String
   ) {
     let histogram = calibration.values[layer.input]!
     var (signal, noise, clipped) = (0.0, 0.0, 0.0)
@@ -151,7 +154,7 @@ private struct Damage {
       inputDecibels: inputDecibels,
       answersByWeights: byWeights, answersByInput: byInput, answers: byBoth,
       clippedPercent: clippedPercent, outlierRatio: outliers.ratio,
-      outlierChannels: outliers.channels, cause: cause, mend: cause.mend)
+      outlierChannels: outliers.channels, cause: cause, mend: mend(cause))
   }
 
   /// The largest over the median weight of input channels: a scale per output channel has to hold

@@ -90,6 +90,15 @@ public struct ComparisonReport: Sendable, Codable {
     machine: String? = nil, progress: Progress.Handler? = nil
   ) throws -> ComparisonReport {
     precondition(!models.isEmpty, "there is no model to compare with")
+    // Timed as they are judged: with images of this size.
+    let models = try models.map { path, graph in
+      var graph = graph
+      try locating(path) {
+        let preprocessing = try Preprocessing.stored(in: graph, images: data)
+        graph.extents.merge(preprocessing.extents(of: graph)) { given, _ in given }
+      }
+      return (path: path, graph: graph)
+    }
     let judgements = try models.map { path, graph in
       try locating(path) {
         try Evaluation.judge(graph, on: data, threads: threads, progress: progress)

@@ -3,8 +3,9 @@ public import SwiftletCore
 /// Blocks of channels laid out as blocks of positions, or the other way round, of images N×C×H×W.
 ///
 /// - Source: ONNX `DepthToSpace` and `SpaceToDepth`, modes `DCR` and `CRD`.
-public struct DepthToSpace: MovingOperator {
+public struct DepthToSpace: MovingOperator, FloatOperator {
   public static let opType = "DepthToSpace"
+  public let gradientReads = GradientReads()
   public static let opTypes = ["DepthToSpace", "SpaceToDepth"]
   private let block: Int
   private let spreads: Bool
@@ -53,4 +54,8 @@ public struct DepthToSpace: MovingOperator {
         .reshaped(to: [n, depth, h * block, w * block])
     ]
   }
+
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] { try movedGradient(call, outputGradient) }
 }

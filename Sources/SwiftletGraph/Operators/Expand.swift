@@ -3,8 +3,9 @@ public import SwiftletCore
 /// The input repeated to the shape that it and the second input broadcast to.
 ///
 /// - Source: ONNX `Expand`.
-public struct Expand: MovingOperator {
+public struct Expand: MovingOperator, FloatOperator {
   public static let opType = "Expand"
+  public let gradientReads = GradientReads()
 
   public init(_ node: Node, opset: Int) throws {}
 
@@ -27,4 +28,8 @@ public struct Expand: MovingOperator {
   ) throws -> [Tensor<T>] {
     [x.filling(try target(x.shape, inputs[1]?.integers ?? []))]
   }
+
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] { try movedGradient(call, outputGradient) }
 }

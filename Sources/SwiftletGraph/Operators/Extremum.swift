@@ -6,11 +6,12 @@ public import SwiftletCore
 /// NaN in any of them is NaN in the result.
 ///
 /// - Source: ONNX `Min`, `Max`, `Sum`, `Mean`.
-public struct Extremum: Operator {
+public struct Extremum: FloatOperator {
   public static let opType = "Extremum"
   public static let opTypes = ["Min", "Max", "Sum", "Mean"]
   private enum Kind { case least, greatest, sum, mean }
   private let kind: Kind
+  public let gradientReads: GradientReads
 
   public init(_ node: Node, opset: Int) throws {
     kind =
@@ -20,6 +21,9 @@ public struct Extremum: Operator {
       case "Sum": .sum
       default: .mean
       }
+    gradientReads =
+      kind == .least || kind == .greatest
+      ? GradientReads(inputs: Set(node.inputs.indices), outputs: [0]) : GradientReads()
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
@@ -59,5 +63,45 @@ public struct Extremum: Operator {
     guard kind == .mean else { return result }
     let count = T(converting: Int64(inputs.count))
     return result.map { $0.over(count) }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var operands = inputs.map { $0.map(AnyTensor.init) }
+    inputs.removeAll()
+    return try forward(&operands, context).map { try $0.require() }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let slope = outputGradient.contiguous()
+    let count = T(call.inputShapes.count)
+    func given(back gradient: Tensor<T>, _ index: Int) -> Tensor<T>? {
+      guard call.wanted[index], let shape = call.inputShapes[index] else { return nil }
+      return shape == gradient.shape ? gradient : Broadcast(shape, to: gradient.shape).sum(gradient)
+    }
+    guard let y = call.outputs.first??.contiguous() else {
+      let share = kind == .mean ? slope.map { $0 / count } : slope
+      return call.inputShapes.indices.map { given(back: share, $0) }
+    }
+    // Of equal ones the first gets it all.
+    var left = slope
+    return call.inputs.enumerated().map { index, input in
+      let x = input!.filling(y.shape).contiguous()
+      var own = Tensor<T>(zeros: y.shape)
+      var values = own.mutableSpan
+      var rest = left.mutableSpan
+      for position in values.indices where x.span[position] == y.span[position] {
+        values[position] = rest[position]
+        rest[position] = 0
+      }
+      return given(back: own, index)
+    }
   }
 }

@@ -5,13 +5,14 @@ public import SwiftletCore
 ///
 /// - Source: ONNX `InstanceNormalization` (groups of one channel) and `GroupNormalization` (up to
 ///   operator set 20, scale and bias are per group); Wu & He 2018.
-public struct GroupNormalization: Operator {
+public struct GroupNormalization: FloatOperator {
   public static let opType = "GroupNormalization"
   public static let opTypes = ["GroupNormalization", "InstanceNormalization"]
   private let epsilon: Double
   /// `nil`: every channel by itself.
   private let groups: Int?
   private let scalesGroups: Bool
+  public let gradientReads = GradientReads(inputs: [0, 1])
 
   public init(_ node: Node, opset: Int) throws {
     epsilon = Double(try node.float("epsilon", default: 1e-5))
@@ -65,5 +66,36 @@ public struct GroupNormalization: Operator {
       scalesGroups ? row % groups : row % groups * perGroup + position / area
     }
     return y.reshaped(to: shape)
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var operands = inputs.map { $0.map(AnyTensor.init) }
+    inputs.removeAll()
+    return try forward(&operands, context).map { try $0.require() }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let shape = call.inputShapes[0]!
+    let (channels, area) = (shape[1], shape.count(of: 2..<shape.rank))
+    let (groups, scalesGroups) = (groups ?? channels, scalesGroups)
+    let perGroup = channels / groups
+    let rows: Shape = [shape[0] * groups, perGroup * area]
+    let x = call.inputs[0]!.contiguous().reshaped(to: rows)
+    let statistics = RowStatistics(x, epsilon: epsilon, centers: true, context.pool)
+    let found = statistics.gradients(
+      x, outputGradient.contiguous().reshaped(to: rows), scale: call.inputs[1]!.contiguous(),
+      centers: true
+    ) { row, position in
+      scalesGroups ? row % groups : row % groups * perGroup + position / area
+    }
+    return [found.x.reshaped(to: shape), found.scale, found.bias]
   }
 }

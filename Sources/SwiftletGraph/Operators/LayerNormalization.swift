@@ -6,13 +6,14 @@ public import SwiftletCore
 ///
 /// - Source: ONNX `LayerNormalization` and `RMSNormalization`; Ba, Kiros & Hinton 2016, Zhang &
 ///   Sennrich 2019.
-public struct LayerNormalization: Operator {
+public struct LayerNormalization: FloatOperator {
   public static let opType = "LayerNormalization"
   public static let opTypes = ["LayerNormalization", "RMSNormalization"]
   private let firstAxis: Int
   private let epsilon: Double
   private let centers: Bool
   private let givesStatistics: Bool
+  public let gradientReads = GradientReads(inputs: [0, 1])
 
   public init(_ node: Node, opset: Int) throws {
     firstAxis = try node.int("axis", default: -1)
@@ -70,5 +71,38 @@ public struct LayerNormalization: Operator {
     let result = y.reshaped(to: shape)
     return givesStatistics
       ? [result, statistics.means(reduced), statistics.factors(reduced)] : [result]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var operands = inputs.map { $0.map(AnyTensor.init) }
+    inputs.removeAll()
+    return try forward(&operands, context).map { try $0.require() }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let shape = call.inputShapes[0]!
+    let axis = try axis(firstAxis, rank: shape.rank)
+    let row = Shape(Array(shape.dimensions[axis...]))
+    let rows: Shape = [shape.count(of: 0..<axis), row.count]
+    let x = call.inputs[0]!.contiguous().reshaped(to: rows)
+    let statistics = RowStatistics(x, epsilon: epsilon, centers: centers, context.pool)
+    let found = statistics.gradients(
+      x, outputGradient.contiguous().reshaped(to: rows),
+      scale: call.inputs[1]!.broadcast(to: row).contiguous(), centers: centers
+    ) { _, position in position }
+    let gradients = [found.x.reshaped(to: shape), found.scale, found.bias]
+    return call.inputShapes.enumerated().map { index, own in
+      guard call.wanted[index], let own else { return nil }
+      return index == 0 || own == row
+        ? gradients[index] : Broadcast(own, to: row).sum(gradients[index])
+    }
   }
 }

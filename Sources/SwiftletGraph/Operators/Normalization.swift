@@ -55,4 +55,43 @@ struct RowStatistics {
       }
     }
   }
+
+  /// Gradients of what ``apply(_:scale:bias:_:index:)`` makes, with respect to the rows, the scale and the bias.
+  ///
+  /// - Parameters:
+  ///   - x: Packed rows × length, of which these are the statistics.
+  ///   - slope: With respect to the result, packed.
+  ///   - centers: As when the statistics were taken.
+  func gradients<T: LayerElement>(
+    _ x: Tensor<T>, _ slope: Tensor<T>, scale: Tensor<T>, centers: Bool,
+    index: (_ row: Int, _ position: Int) -> Int
+  ) -> (x: Tensor<T>, scale: Tensor<T>, bias: Tensor<T>) {
+    let length = x.shape[1]
+    var (own, ofScale) = (x, Tensor<T>(zeros: scale.shape))
+    var ofBias = ofScale
+    var rows = own.mutableSpan
+    var scales = ofScale.mutableSpan
+    var biases = ofBias.mutableSpan
+    for row in means.indices {
+      let (mean, factor) = (T(means[row]), T(factors[row]))
+      let start = row * length
+      var (sum, moment) = (0.0, 0.0)
+      for i in 0..<length {
+        let parameter = index(row, i)
+        let (dy, normal) = (slope.span[start + i], (rows[start + i] - mean) * factor)
+        scales[parameter] += dy * normal
+        biases[parameter] += dy
+        sum += Double(dy * scale.span[parameter])
+        moment += Double(dy * scale.span[parameter] * normal)
+      }
+      let count = Double(max(1, length))
+      let (shift, tilt) = (T(centers ? sum / count : 0), T(moment / count))
+      for i in 0..<length {
+        let normal = (rows[start + i] - mean) * factor
+        let scaled = slope.span[start + i] * scale.span[index(row, i)]
+        rows[start + i] = factor * (scaled - shift - normal * tilt)
+      }
+    }
+    return (own, ofScale, ofBias)
+  }
 }

@@ -7,8 +7,11 @@ public import SwiftletCore
 /// - Source: ONNX `Pad`, modes `constant`, `reflect`, `edge` and `wrap`. Amounts and constant are
 ///   attributes up to operator set 10 (of 1, the amounts are `paddings`), inputs from 11 on, for chosen
 ///   axes from 18 on.
-public struct Pad: MovingOperator {
+public struct Pad: MovingOperator, FloatOperator {
   public static let opType = "Pad"
+  public let gradientReads = GradientReads()
+  /// The constant is a setting.
+  public let untrainedInputs: Set<Int> = [2]
   private enum Mode: String {
     case constant, reflect, edge, wrap
   }
@@ -133,4 +136,8 @@ public struct Pad: MovingOperator {
     }
     return result
   }
+
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] { try movedGradient(call, outputGradient) }
 }

@@ -5,10 +5,11 @@ public import SwiftletCore
 /// NaN stays NaN. The least integer is its own negative and absolute value.
 ///
 /// - Source: ONNX `Neg`, `Abs`, `Sign`.
-public struct Sign: Operator {
+public struct Sign: FloatOperator {
   public static let opType = "Sign"
   public static let opTypes = ["Neg", "Abs", "Sign"]
   private let name: String
+  public let gradientReads = GradientReads(inputs: [0])
 
   public init(_ node: Node, opset: Int) throws { name = node.opType }
 
@@ -45,5 +46,32 @@ public struct Sign: Operator {
       }
     }
     return y
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var operands = inputs.map { $0.map(AnyTensor.init) }
+    inputs.removeAll()
+    return try forward(&operands, context).map { try $0.require() }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let (name, x) = (name, call.inputs[0]!)
+    var slope = outputGradient
+    update(&slope, with: x, context.pool) { row, x in
+      switch name {
+      case "Neg": combine(&row, x) { slope, _ in -slope }
+      case "Abs": combine(&row, x) { $1 < 0 ? -$0 : $1 == 0 ? 0 : $0 }
+      default: combine(&row, x) { _, _ in 0 }
+      }
+    }
+    return [slope]
   }
 }

@@ -7,8 +7,9 @@ public import SwiftletCore
 ///
 /// - Source: ONNX `Slice`. Starts, ends and axes are attributes up to operator set 9, and inputs,
 ///   with steps, from 10 on.
-public struct Slice: MovingOperator {
+public struct Slice: MovingOperator, FloatOperator {
   public static let opType = "Slice"
+  public let gradientReads = GradientReads()
   /// Starts, ends and axes.
   private let attributes: [[Int]?]
 
@@ -67,4 +68,8 @@ public struct Slice: MovingOperator {
       }.contiguous()
     ]
   }
+
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] { try movedGradient(call, outputGradient) }
 }

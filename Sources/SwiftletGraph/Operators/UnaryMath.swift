@@ -4,7 +4,7 @@ public import SwiftletCore
 /// Functions of one floating-point number, elementwise.
 ///
 /// - Source: ONNX operators of these names. `Round` takes halves to the even neighbour.
-public struct UnaryMath: Operator {
+public struct UnaryMath: FloatOperator {
   public static let opType = "UnaryMath"
   public static let opTypes = Function.allCases.map(\.rawValue)
   private enum Function: String, CaseIterable {
@@ -29,6 +29,7 @@ public struct UnaryMath: Operator {
     case atanh = "Atanh"
   }
   private let function: Function
+  public let gradientReads = GradientReads(inputs: [0])
 
   public init(_ node: Node, opset: Int) throws { function = Function(rawValue: node.opType)! }
 
@@ -75,6 +76,52 @@ public struct UnaryMath: Operator {
       }
     }
     return y
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var operands = inputs.map { $0.map(AnyTensor.init) }
+    inputs.removeAll()
+    return try forward(&operands, context).map { try $0.require() }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let (function, x) = (function, call.inputs[0]!)
+    var slope = outputGradient
+    update(&slope, with: x, context.pool) { row, x in
+      combine(&row, x) { $0 * Self.slope(function, $1) }
+    }
+    return [slope]
+  }
+
+  /// The derivative; 0 of steps.
+  private static func slope<T: LayerElement>(_ function: Function, _ x: T) -> T {
+    switch function {
+    case .ceil, .floor, .round: 0
+    case .exp: T.exp(x)
+    case .log: 1 / x
+    case .sqrt: 1 / (2 * x.squareRoot())
+    case .reciprocal: -1 / (x * x)
+    case .erf: 2 / T.pi.squareRoot() * T.exp(-x * x)
+    case .sin: T.cos(x)
+    case .cos: -T.sin(x)
+    case .tan: 1 / (T.cos(x) * T.cos(x))
+    case .asin: 1 / (1 - x * x).squareRoot()
+    case .acos: -1 / (1 - x * x).squareRoot()
+    case .atan: 1 / (1 + x * x)
+    case .sinh: T.cosh(x)
+    case .cosh: T.sinh(x)
+    case .asinh: 1 / (x * x + 1).squareRoot()
+    case .acosh: 1 / (x * x - 1).squareRoot()
+    case .atanh: 1 / (1 - x * x)
+    }
   }
 }
 

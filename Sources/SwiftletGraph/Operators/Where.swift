@@ -3,8 +3,9 @@ public import SwiftletCore
 /// x where the condition is true and y elsewhere, all three repeated to one shape.
 ///
 /// - Source: ONNX `Where`.
-public struct Where: Operator {
+public struct Where: FloatOperator {
   public static let opType = "Where"
+  public let gradientReads = GradientReads()
 
   public init(_ node: Node, opset: Int) throws {}
 
@@ -40,5 +41,34 @@ public struct Where: Operator {
       for i in row.indices where !condition[i * stepC] { row[i] = y[i * stepY] }
     }
     return result
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func forward<T: LayerElement>(
+    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
+  ) throws -> [Tensor<T>] {
+    var operands = inputs.map { $0.map(AnyTensor.init) }
+    inputs.removeAll()
+    return try forward(&operands, context).map { try $0.require() }
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let slope = outputGradient.contiguous()
+    let condition = try call.others[0]!.require(Bool.self)
+    return try call.inputShapes.enumerated().map { index, shape in
+      guard index > 0, call.wanted[index], let shape else { return nil }
+      let nothing = Tensor<T>(zeros: .scalar)
+      var operands: [AnyTensor?] = [
+        .bool(condition), AnyTensor(index == 1 ? slope : nothing),
+        AnyTensor(index == 1 ? nothing : slope),
+      ]
+      let own: Tensor<T> = try forward(&operands, context)[0].require()
+      return shape == own.shape ? own : Broadcast(shape, to: own.shape).sum(own)
+    }
   }
 }

@@ -17,8 +17,7 @@ public struct TeacherOutputs: Sendable {
     }
   }
 
-  let session: Session
-  let inputName: String
+  private let runner: BatchRunner
   /// The logits' name, then those of the values that were asked for.
   let names: [String]
   /// The answers to all training images, in the order of `names`, if they were looked up.
@@ -34,8 +33,7 @@ public struct TeacherOutputs: Sendable {
         .unsupported, "a teacher takes one batch of images and answers with logits")
     }
     let graph = try teacher.showing(values)
-    session = try Session(graph, threads: threads)
-    inputName = teacher.dataInputs[0].name
+    runner = try BatchRunner(Session(graph, threads: threads))
     names = [output.name] + values.filter { $0 != output.name }
   }
 
@@ -43,10 +41,8 @@ public struct TeacherOutputs: Sendable {
   mutating func use(_ rows: [Tensor<Float>]) { self.rows = rows }
 
   func run(_ input: Tensor<Float>) throws -> [Tensor<Float>] {
-    let results = try session.run([inputName: AnyTensor(input)])
-    return try names.map { name in
-      try locating("the teacher's '\(name)'") { try results[name]!.require() }
-    }
+    let results = try locating("the teacher") { try runner.run(input) }
+    return names.map { results[$0]! }
   }
 
   func answers(to part: ObjectiveInput) throws -> Part {

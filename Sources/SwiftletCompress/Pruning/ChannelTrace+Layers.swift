@@ -1,0 +1,175 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// Layers make channels, and sum over those that they read.
+extension ChannelTrace {
+  /// - Returns: Whether the node is a layer, plain or grouped.
+  mutating func followLayer(_ node: Node, _ index: Int) throws -> Bool {
+    guard ["Conv", "ConvTranspose", "Gemm", "MatMul"].contains(node.opType), node.inputs.count >= 2
+    else {
+      return false
+    }
+    let input = values[node.inputs[0]]
+    guard let weights = graph.initializers[node.inputs[1]], weights.dtype == .float32,
+      values[node.inputs[1]] == nil
+    else {
+      for name in node.inputs {
+        pin(name, "the weights of \(node.label) are computed, or not fp32")
+      }
+      return true
+    }
+    let shape = weights.shape
+    if node.opType == "Conv" { return try convolve(node, index, input, shape) }
+    if node.opType == "ConvTranspose" { return try spread(node, index, input, shape) }
+    var (depth, across) = (0, 1)
+    if node.opType == "Gemm" {
+      if try node.int("transB", default: 0) != 0 { (depth, across) = (1, 0) }
+      guard try node.int("transA", default: 0) == 0 else {
+        pin(node.inputs[0], "\(node.label) transposes its input")
+        return true
+      }
+    }
+    guard shape.rank == 2, let rank = self.shape(node.inputs[0])?.rank, rank >= 2 else {
+      pin(node.inputs[0], "the weights of \(node.label) are no matrix")
+      return true
+    }
+    let outputs = newChannels(shape[across])
+    set(node.outputs[0], ChannelAxis(axis: rank - 1, channels: outputs))
+    addUse(index, 1, across, outputs)
+    if let input {
+      if input.axis == rank - 1 {
+        addUse(index, 1, depth, input.channels)
+      } else {
+        pin(input.channels, "\(node.label) reads them along another axis")
+      }
+    }
+    let read = input?.axis == rank - 1 ? input?.channels : nil
+    addLayer(index, outputs: outputs, inputs: read)
+    addBias(node, index, outputs)
+    return true
+  }
+
+  private mutating func convolve(
+    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
+  ) throws -> Bool {
+    let groups = try node.int("group", default: 1)
+    let outputs = shape[0]
+    if groups > 1 {
+      if let input, input.axis == 1, input.channels.count == groups {
+        let made = input.channels.flatMap { [Int](repeating: $0, count: outputs / groups) }
+        set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
+        addUse(index, 1, 0, made)
+        adjust(index, .groups)
+        addBias(node, index, made)
+      } else {
+        convolveGroups(node, index, input, shape, groups)
+      }
+      return true
+    }
+    let made = newChannels(outputs)
+    set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
+    addUse(index, 1, 0, made)
+    addLayer(index, outputs: made, inputs: input?.axis == 1 ? input?.channels : nil)
+    if let input {
+      if input.axis == 1 {
+        addUse(index, 1, 1, input.channels)
+      } else {
+        pin(input.channels, "\(node.label) reads them along another axis")
+      }
+    }
+    addBias(node, index, made)
+    return true
+  }
+
+  /// A convolution of several groups of several channels. Groups stay equally large: either whole ones go, with what
+  /// they read and what they make, or of all of them the channels at the same places; whichever leaves more choice.
+  private mutating func convolveGroups(
+    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape, _ groups: Int
+  ) {
+    let (read, written) = (shape[1], shape[0] / groups)
+    let made = newChannels(shape[0])
+    set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
+    addUse(index, 1, 0, made)
+    addBias(node, index, made)
+    // What it reads is no matrix of all channels: readers of that kind are neither ranked by nor refit.
+    addLayer(index, outputs: made, inputs: nil)
+    guard let input else {
+      uniteColumns(made, rows: groups)
+      return
+    }
+    guard input.axis == 1 else {
+      pin(input.channels, "\(node.label) reads them along another axis")
+      uniteColumns(made, rows: groups)
+      return
+    }
+    if min(read, written) >= groups {
+      uniteColumns(input.channels, rows: groups)
+      uniteColumns(made, rows: groups)
+      addUse(index, 1, 1, Array(input.channels[..<read]))
+    } else {
+      for group in 0..<groups {
+        let members =
+          Array(input.channels[group * read..<(group + 1) * read])
+          + made[group * written..<(group + 1) * written]
+        for other in members.dropFirst() { unite(members[0], other) }
+      }
+      adjust(index, .groups)
+    }
+  }
+
+  /// Makes the channels at the same place of each of several equally long rows one.
+  mutating func uniteColumns(_ channels: [Int], rows: Int) {
+    let length = channels.count / max(1, rows)
+    for place in length..<max(length, channels.count) {
+      unite(channels[place % length], channels[place])
+    }
+  }
+
+  /// A transposed convolution, whose weights are inputs × outputs.
+  private mutating func spread(
+    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
+  ) throws -> Bool {
+    let groups = try node.int("group", default: 1)
+    guard groups == 1 else {
+      guard let input, input.axis == 1, input.channels.count == groups else {
+        pin(node.inputs[0], "\(node.label) is grouped")
+        let made = newChannels(shape[1] * groups)
+        pin(made, "\(node.label) is grouped")
+        addLayer(index, outputs: made, inputs: nil)
+        set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
+        return true
+      }
+      let made = input.channels.flatMap { [Int](repeating: $0, count: shape[1]) }
+      set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
+      addUse(index, 1, 0, input.channels)
+      adjust(index, .groups)
+      addBias(node, index, made)
+      return true
+    }
+    let made = newChannels(shape[1])
+    set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
+    addUse(index, 1, 1, made)
+    addLayer(index, outputs: made, inputs: nil)
+    if let input {
+      if input.axis == 1 {
+        addUse(index, 1, 0, input.channels)
+      } else {
+        pin(input.channels, "\(node.label) reads them along another axis")
+      }
+    }
+    addBias(node, index, made)
+    return true
+  }
+
+  private mutating func addBias(_ node: Node, _ index: Int, _ outputs: [Int]) {
+    guard node.inputs.count > 2, !node.inputs[2].isEmpty else { return }
+    guard let bias = graph.initializers[node.inputs[2]], bias.shape.rank <= 2 else {
+      pin(outputs, "the addend of \(node.label) is computed")
+      pin(node.inputs[2], "\(node.label) adds them to its outputs")
+      return
+    }
+    guard let extent = bias.shape.dimensions.last, extent > 1 || outputs.count == 1 else { return }
+    addUse(index, 2, bias.shape.rank - 1, outputs)
+  }
+}

@@ -1,0 +1,69 @@
+package import SwiftletCore
+import SwiftletGraph
+package import SwiftletRuntime
+
+/// Runs a model of one input on images, however many it takes at once: a model that takes a fixed number runs as
+/// often as it must, and the last images are repeated where too few are left.
+package struct BatchRunner: Sendable {
+  private let session: Session
+  private let input: ValueInfo
+
+  /// - Throws: `unsupported` if the model has not one input.
+  package init(_ session: Session) throws {
+    let inputs = session.inputs
+    guard inputs.count == 1 else {
+      throw SwiftletError(
+        .unsupported, "the model has \(inputs.count) inputs, not one batch of images")
+    }
+    (self.session, input) = (session, inputs[0])
+  }
+
+  /// Values by name, one row per image.
+  ///
+  /// - Throws: As ``Session/run(_:)``; `unsupported` naming a value of which a model with a fixed batch does not
+  ///   have one row per image; `numerical` or `badInput` if one is not fp32.
+  package func run(_ images: Tensor<Float>) throws -> [String: Tensor<Float>] {
+    let count = images.shape[0]
+    guard let batch = input.fixedBatch, batch != count, batch > 0 else {
+      return try values(of: images)
+    }
+    let packed = images.contiguous()
+    var parts: [String: [Tensor<Float>]] = [:]
+    for start in stride(from: 0, to: count, by: batch) {
+      let rows = (start..<start + batch).map { min($0, count - 1) }
+      let left = min(batch, count - start)
+      for (name, value) in try values(of: packed.rows(rows)) {
+        guard value.shape.rank > 0, value.shape[0] == batch else {
+          throw SwiftletError(
+            .unsupported,
+            "'\(name)' is \(value.shape) for \(batch) images: it has not one row for each of them")
+        }
+        parts[name, default: []].append(value.contiguous().rows(Array(0..<left)))
+      }
+    }
+    return parts.mapValues { $0.stacked() }
+  }
+
+  private func values(of images: Tensor<Float>) throws -> [String: Tensor<Float>] {
+    let results = try session.run([input.name: AnyTensor(images)])
+    return try Dictionary(
+      uniqueKeysWithValues: results.map { name, value in
+        (name, try locating("value '\(name)'") { try value.require() })
+      })
+  }
+}
+
+extension [Tensor<Float>] {
+  /// The rows of all, one after the other.
+  fileprivate func stacked() -> Tensor<Float> {
+    let count = reduce(0) { $0 + $1.shape[0] }
+    var result = Tensor<Float>(uninitialized: self[0].shape.replacing(axis: 0, with: count))
+    var target = result.mutableSpan
+    var place = 0
+    for part in self {
+      target.copy(part.span, to: place)
+      place += part.count
+    }
+    return result
+  }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import OrderedCollections
+import SwiftletCore
+import SwiftletFormats
+import SwiftletGraph
+import SwiftletTraining
+import Testing
+import _SwiftletTestSupport
+
+/// What the command says to settings that do nothing, and to values that make no sense.
+@Suite(.serialized) struct SettingCommandTests {
+  private static let refused: [(arguments: [String], code: Int32, fragments: [String])] = [
+    (["--technique", "quantize", "--ratio", "0.5"], 2, ["'--ratio'", "it is for svd, lowrank"]),
+    (["--technique", "lowrank", "--epochs", "2"], 2, ["'--epochs'", "it is for distill"]),
+    (["--technique", "svd", "--bits", "4"], 2, ["'--bits'", "it is for quantize"]),
+    (
+      ["--technique", "quantize", "--keep", "fc1", "--narrow", "fc1"], 2,
+      ["'fc1' is named by both '--keep' and '--narrow'"]
+    ),
+    (
+      ["--technique", "quantize", "--calibration-size", "0"], 2,
+      ["--calibration-size 0 is not between 1 and"]
+    ),
+    (["--technique", "distill", "--lr", "0"], 2, ["--lr 0 is not between 1e-"]),
+    (["--technique", "distill", "--lr", "-1"], 2, ["--lr -1 is not between 1e-"]),
+    (["--technique", "distill", "--crop", "500"], 2, ["crop 500", "32 pixels"]),
+    (
+      ["--technique", "distill", "--labels", "999999"], 2,
+      ["labels 999999 is more than the 160 training images"]
+    ),
+    (["--preset", "fast", "--bits", "4"], 64, ["belong into the recipe", "--bits"]),
+  ]
+
+  @Test func settingsWithoutEffectAreRefused() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      for (arguments, code, fragments) in Self.refused {
+        let outcome = try swiftlet(
+          ["compress", "\(folder)/m.onnx", "--data", "idx:\(folder)", "-o", "\(folder)/s.onnx"]
+            + arguments)
+        expectFailure(outcome, code)
+        for fragment in fragments {
+          #expect(outcome.errors.contains(fragment), "\(outcome.errors)")
+        }
+      }
+      #expect(try !names(in: folder).contains("s.onnx"))
+    }
+  }
+
+  private static let training: [(arguments: [String], code: Int32, fragment: String)] = [
+    (["--lr", "0"], 64, "--lr 0 is not between 1e-09 and 1000000"),
+    (["--lr", "-1"], 64, "--lr -1 is not between"),
+    (["--epochs", "-3"], 64, "--epochs -3 is not between"),
+    (["--crop", "500"], 2, "crop 500 moves images of 32 pixels out of sight"),
+    (["--momentum", "0.5"], 64, "--momentum does nothing in adam"),
+    (["--period", "1", "--schedule", "constant"], 64, "--period does nothing"),
+    (["--stretch", "2"], 64, "--stretch does nothing"),
+    (["--warmup", "9"], 64, "--warmup 9 is longer than all 3 epoch(s)"),
+    (["--lr", "1000", "--optimizer", "sgd", "--batch", "20"], 2, "training diverged"),
+  ]
+
+  @Test func trainingSaysWhatMakesNoSense() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      for (arguments, code, fragment) in Self.training {
+        let outcome = try swiftlet(
+          ["train", "--data", "idx:\(folder)", "-o", "\(folder)/s.onnx"] + arguments)
+        expectFailure(outcome, code)
+        #expect(outcome.errors.contains(fragment), "\(outcome.errors)")
+      }
+    }
+  }
+
+  @Test func missingArraysAreListed() throws {
+    try withTemporaryFolder { folder in
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      let array = AnyTensor.float32(Tensor([3, 3, 32, 32], repeating: 0))
+      try AtomicFile.write(NPZ.serialized(["pixels": array, "age": array]), to: "\(folder)/a.npz")
+      let outcome = try swiftlet(
+        "compress", "\(folder)/m.onnx", "--technique", "quantize", "--data",
+        "inputs:\(folder)/a.npz[0..<2]", "-o", "\(folder)/s.onnx")
+      expectFailure(outcome, 2, "there is no array 'input'", "there are age, pixels")
+    }
+  }
+
+  /// Stopped within distillation, and continued by the same command.
+  @Test func distillationGoesOnWhereItWasInterrupted() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      let arguments = [
+        "compress", "\(folder)/m.onnx", "--technique", "distill", "--epochs", "6", "--batch", "20",
+        "--data", "idx:\(folder)", "--threads", "1", "-o", "\(folder)/s.onnx",
+      ]
+      let stages = "\(folder)/s.onnx.stages"
+      let first = try swiftlet(arguments) {
+        guard FileManager.default.fileExists(atPath: stages) else { return false }
+        return try names(in: stages).contains { $0.hasSuffix(".checkpoint") }
+      }
+      expectFailure(first, 130, "interrupted", "goes on where it stopped")
+      #expect(try names(in: stages).contains { $0.hasSuffix(".checkpoint") })
+      let second = try swiftlet(arguments)
+      #expect(second.code == 0, "\(second.errors)")
+      #expect(second.errors.contains("resuming"))
+      #expect(try !names(in: folder).contains("s.onnx.stages"))
+    }
+  }
+
+  @Test func fixedBatchesAndOpenExtentsAreTaken() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      var graph = SeedCNN.make(classes: 4, seed: 0)
+      graph.inputs[0].dimensions[0] = .fixed(1)
+      graph.outputs[0].dimensions[0] = .fixed(1)
+      try ONNXFile.write(graph, to: "\(folder)/one.onnx")
+      let data = "idx:\(folder):test[0..<10]"
+      for command in [
+        ["evaluate", "\(folder)/one.onnx"],
+        ["compare", "\(folder)/one.onnx", "\(folder)/one.onnx", "--seconds", "0.01"],
+      ] {
+        let outcome = try swiftlet(command + ["--data", data, "--json"])
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(try outcome.json()["images"] as? Int == 10)
+      }
+      let wrong = try swiftlet(
+        "evaluate", "\(folder)/one.onnx", "--data", data, "--extent", "H=12")
+      expectFailure(wrong, 2, "no input has an open extent 'H'")
+    }
+  }
+}
