@@ -289,6 +289,10 @@ struct Compress: ParsableCommand {
       step.calibrationImages = calibrationSize ?? step.calibrationImages
       distillation.apply(to: &step)
       step.decomposition = decomposition.settings
+      // Methods are for the techniques beside it that choose: svd makes two factors of each matrix.
+      if technique == .svd, !Set(techniques).isDisjoint(with: [.lowrank, .eigen]) {
+        step.decomposition.methods = nil
+      }
       step.allocatesChannels =
         technique == .prune && ratio != nil && distillation.width == nil
         && step.decomposition.allocation.spansLayers

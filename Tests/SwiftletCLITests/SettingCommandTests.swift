@@ -48,6 +48,27 @@ import _SwiftletTestSupport
     }
   }
 
+  /// Methods beside svd are for the technique that reads them; alone with svd they do nothing.
+  @Test func methodsAreForTheTechniqueThatReadsThem() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
+      func compress(_ technique: String) throws -> CommandOutcome {
+        try swiftlet(
+          "compress", "\(folder)/m.onnx", "--data", "idx:\(folder)", "-o", "\(folder)/s.onnx",
+          "--methods", "spatial", "--allocation", "ratio", "--ratio", "0.3", "--json",
+          "--technique", technique)
+      }
+      expectFailure(try compress("svd,quantize"), 2, "--methods do nothing in svd")
+      let both = try compress("svd,lowrank")
+      #expect(both.code == 0, "\(both.errors)")
+      let layers = try #require(try both.json()["layers"] as? [[String: Any]])
+      let methods = Set(
+        layers.filter { $0["changed"] as? Bool == true }.map { $0["method"] as? String })
+      #expect(methods == ["channel", "spatial"], "\(layers)")
+    }
+  }
+
   private static let training: [(arguments: [String], code: Int32, fragment: String)] = [
     (["--lr", "0"], 64, "--lr 0 is not between 1e-09 and 1000000"),
     (["--lr", "-1"], 64, "--lr -1 is not between"),
