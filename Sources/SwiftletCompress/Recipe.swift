@@ -109,7 +109,7 @@ extension QuantizationSettings {
     "mode", "bits", "observer", "percentile", "activations", "powerOfTwo", "groupSize", "rounding",
     "equalizes",
     "correctsBias", "smoothing", "qatEpochs", "qatLearningRate", "keep", "narrow", "bf16",
-    "mixedDrop", "plainWeights", "calibrationState",
+    "mixedDrop", "mixedConfidence", "plainWeights", "calibrationState",
   ]
 
   /// - Returns: Whether there is such a setting.
@@ -133,6 +133,7 @@ extension QuantizationSettings {
     case "bf16": bf16 = try value.names()
     case "plainWeights": plainWeights = try value.truth()
     case "mixedDrop": mixedDrop = try value.number()
+    case "mixedConfidence": mixedConfidence = try value.number()
     case "calibrationState": calibrationState = try value.text()
     default: return false
     }

@@ -20,18 +20,22 @@ public struct Trainer: Sendable {
   private let preprocessing: Preprocessing
   private var tape: GradientTape<Float>
   private let inputName: String
+  /// The output with the scores; `nil`: the one that is found.
+  private let output: String?
   private var state: TrainingState
   private let log = Logger.swiftlet("training")
 
   /// The objective is `nil` for the labels, with the settings' label smoothing. Progress is kept in
-  /// `checkpoint`; if the file exists and `resumes` is true, training goes on from there.
+  /// `checkpoint`; if the file exists and `resumes` is true, training goes on from there. The scores are in
+  /// `output`, by default as ``Evaluation/scores(of:for:)`` finds them; what other outputs alone depend on is
+  /// not trained.
   ///
   /// - Throws: `unsupported` if the graph cannot be trained, `badInput` if it does not fit the
   ///   data or the checkpoint is of another run.
   public init(
     _ graph: Graph, training: ImageDataset, validation: ImageDataset, settings: TrainingSettings,
     objective: (any TrainingObjective)? = nil, threads: ThreadPool = .available,
-    checkpoint: CheckpointFile? = nil, resumes: Bool = false
+    checkpoint: CheckpointFile? = nil, resumes: Bool = false, output: String? = nil
   ) throws {
     guard settings.epochs >= 1, settings.batch >= 1, training.count > 0 else {
       throw SwiftletError(
@@ -47,7 +51,9 @@ public struct Trainer: Sendable {
     pool = threads
     self.checkpoint = checkpoint
     preprocessing = try Preprocessing.stored(in: graph, images: training)
-    let plan = try Plan(graph.showing(objective.watched))
+    self.output = output
+    let plan = try Plan(
+      graph.scored(by: output, on: training).showing(objective.watched))
     tape = try GradientTape(plan)
     inputName = plan.inputs[0].info.name
     let values: OrderedDictionary<String, Tensor<Float>> = graph.initializers.compactMapValues {
@@ -102,7 +108,8 @@ public struct Trainer: Sendable {
   }
 
   private mutating func goOn(with next: Graph) throws {
-    tape = try GradientTape(try Plan(next.showing(objective.watched)))
+    tape = try GradientTape(
+      try Plan(next.scored(by: output, on: training).showing(objective.watched)))
     for name in graph.initializers.keys { state.values[name] = nil }
     for (name, tensor) in next.initializers { state.values[name] = tensor.typed() }
     state.optimizer = Optimizer(settings.optimizer)
@@ -167,7 +174,8 @@ public struct Trainer: Sendable {
   }
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {
-    let evaluation = try Evaluation.run(trainedGraph(), on: validation, threads: pool)
+    let evaluation = try Evaluation.run(
+      trainedGraph(), on: validation, threads: pool, output: output)
     try checkLoss(evaluation.loss, "validation")
     let step = (state.epoch + 1) * stepsPerEpoch - 1
     state.history.epochs.append(
@@ -225,6 +233,8 @@ extension Graph {
         graph.outputs.append(ValueInfo(name, .float32, []))
       }
     }
+    // They may read an output that is left out now.
+    graph.removeUnusedNodes()
     return graph
   }
 }

@@ -30,7 +30,7 @@ struct QuantizationAwareTraining {
     training.schedule = LearningRateSchedule(.cosine, rate: settings.qatLearningRate)
     var trainer = try Trainer(
       network.graph, training: try context.training, validation: try context.validation,
-      settings: training, threads: context.threads)
+      settings: training, threads: context.threads, output: context.scores)
     let (trained, history) = try trainer.run(progress: context.progress)
     let (quantized, layers) = try network.quantized(trained)
     return TrainedResult(graph: quantized, layers: layers, history: history)
