@@ -11,7 +11,7 @@ import SwiftletCore
 /// | a fraction is given | so much of the images  | the rest                                      |
 /// | `judge` is given    | the images             | those of `judge`, by default of the test part |
 ///
-/// Images are divided after they were shuffled by the seed.
+/// Images are divided after they were shuffled by the seed; of few images one judges at least.
 public struct DataParts: Sendable {
   public let training: ImageDataset
   public let validation: ImageDataset
@@ -58,7 +58,14 @@ public struct DataParts: Sendable {
         reason = "there is no test part"
       }
     }
-    try self.init(dividing: images, Self.usualSplit, seed, reason: reason)
+    guard images.count > 1 else {
+      throw SwiftletError(
+        .badInput, "\(reason): one image cannot be both trained with and judged on",
+        at: images.name, mend: "give more images, or others to judge on with --judge")
+    }
+    // Of few images one judges at least.
+    let most = Double(images.count - 1) / Double(images.count)
+    try self.init(dividing: images, min(Self.usualSplit, most), seed, reason: reason)
   }
 
   private init(
