@@ -30,7 +30,8 @@ public func swiftlet_compress(
     let goals = Goals(maxDrop: settings.maxDrop)
     let result = try locating(model) { try Compressor(compression, goals: goals).run(recipe) }
     let document = try JSON.text(
-      CompressionReport(result, model: model, output: output, threads: settings.pool.count, data: parts))
+      CompressionReport(
+        result, model: model, output: output, threads: settings.pool.count, data: parts))
     try ONNXFile.write(result.graph, to: output)
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }

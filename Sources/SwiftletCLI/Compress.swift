@@ -169,8 +169,8 @@ struct Compress: ParsableCommand {
     }
     try check("--max-drop", maxDrop ?? 0, 0...100)
     if let confidence {
-      guard maxDrop != nil || quantization.mixed != nil, case .fraction(let share) = confidence.value,
-        0.5..<1 ~= share
+      guard maxDrop != nil || quantization.mixed != nil,
+        case .fraction(let share) = confidence.value, 0.5..<1 ~= share
       else {
         throw ValidationError(
           "--confidence is a percentage from 50% to below 100%, of --max-drop or --mixed")

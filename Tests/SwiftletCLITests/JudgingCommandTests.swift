@@ -119,6 +119,22 @@ struct JudgingCommandTests {
     }
   }
 
+  /// Outputs that nothing is learned for stay, and are told of.
+  @Test func otherOutputsOutliveTraining() throws {
+    try withTemporaryFolder { folder in
+      let (model, data) = try put(folder)
+      let output = "\(folder)/small.onnx"
+      let outcome = try swiftlet(
+        "compress", model, "--technique", "svd,distill", "--ratio", "0.7", "--allocation", "ratio",
+        "--epochs", "1", "--data", data, "-o", output, "--json")
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let report = try outcome.json()
+      #expect((report["warnings"] as? [String])?.contains { $0.contains("'logits' alone") } == true)
+      #expect(((report["agreement"] as? [String: Any])?["outputs"] as? [Any])?.count == 2)
+      #expect(try ONNXFile.read(output).outputs.map(\.name) == ["h", "logits"])
+    }
+  }
+
   /// A model of raw pixels: the mean where each class is bright, less what only bright pixels reach.
   private func rawModel(_ path: String) throws {
     var graph = Graph(name: "raw")

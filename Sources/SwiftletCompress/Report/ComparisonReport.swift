@@ -43,7 +43,8 @@ public struct ComparisonReport: Sendable, Codable {
 
     init(
       name: String, path: String, top1: Double, images: Int, paired: PairedTest?,
-      agreement: Double?, warning: String? = nil, cost: (fileBytes: Int, parameters: Int, macs: Int), speeds: [Speed]
+      agreement: Double?, warning: String? = nil,
+      cost: (fileBytes: Int, parameters: Int, macs: Int), speeds: [Speed]
     ) {
       self.name = name
       self.path = path
