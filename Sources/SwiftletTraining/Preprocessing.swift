@@ -136,6 +136,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     let extents = OpenExtents(inputs, batch: 1, given: given)
     // A model that does not take the images as large as they are gets them as large as it does.
     return try (plan.fits(extents) ? extents : plan.openExtents(batch: 1)).shape(of: input)
+  }
+
   /// Whether the model says how images become its input; else that is guessed.
   public static func isStored(in graph: Graph) -> Bool { graph.metadata[metadataKey] != nil }
 

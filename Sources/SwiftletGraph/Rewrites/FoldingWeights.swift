@@ -1,5 +1,5 @@
 import OrderedCollections
-import SwiftletCore
+package import SwiftletCore
 
 extension Graph {
   /// The same graph with its weights as constants, whatever a file makes them of: `Constant` nodes, and nodes that
