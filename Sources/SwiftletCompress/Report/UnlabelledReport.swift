@@ -37,8 +37,8 @@ public struct UnlabelledReport: Sendable, Codable {
     (before, after) = (result.before, result.after)
     layers = result.layers
     candidates = result.candidates
-    let speedup = before.samplesPerSecond.flatMap { own in
-      after.samplesPerSecond.map { $0 / own }
+    let speedup = result.before.samplesPerSecond.flatMap { own in
+      result.after.samplesPerSecond.map { $0 / own }
     }
     verdict = CompressionVerdict(
       layers: layers, bytes: (before.fileBytes, after.fileBytes), speedup: speedup,
