@@ -22,15 +22,16 @@ public func swiftlet_compress(
     let settings = try unsafe CompressSettings(options)
     try AtomicFile.checkWritable(output)
     let listener = unsafe progress.map { unsafe Listener($0, context) }
+    let parts = try DataParts(
+      data, seed: settings.seed, dataDirectory: settings.dataDirectory)
     let compression = CompressionContext(
-      original: try ONNXFile.read(model),
-      training: try data.load(defaultPart: .train, dataDirectory: settings.dataDirectory),
-      validation: try data.load(defaultPart: .test, dataDirectory: settings.dataDirectory),
+      original: try ONNXFile.read(model), training: parts.training, validation: parts.validation,
       threads: settings.pool, seed: settings.seed, progress: listener?.handler)
     let goals = Goals(maxDrop: settings.maxDrop)
     let result = try locating(model) { try Compressor(compression, goals: goals).run(recipe) }
     let document = try JSON.text(
-      CompressionReport(result, model: model, output: output, threads: settings.pool.count))
+      CompressionReport(
+        result, model: model, output: output, threads: settings.pool.count, data: parts))
     try ONNXFile.write(result.graph, to: output)
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }

@@ -35,6 +35,14 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var open: ExtentOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "The output with the scores, of all models; default: the only one that can hold them.",
+      valueName: "output"))
+  var judgedOutput: String?
+
+  @OptionGroup var preprocess: PreprocessOptions
+
   @Option(help: "Images per timed run, separated by commas.")
   var batch = NumberList([1, 32])
 
@@ -50,6 +58,9 @@ struct Compare: ParsableCommand {
 
   func validate() throws {
     try check("--seconds", seconds, 0.01...3600)
+    if data == nil && (judgedOutput != nil || preprocess.preprocess != nil) {
+      throw ValidationError("--judged-output and --preprocess are for models, with --data")
+    }
   }
 
   func run() throws {
@@ -59,23 +70,40 @@ struct Compare: ParsableCommand {
       ).check()
     }
     if let data { return try compareModels(on: data) }
-    let reports = try files.map(readReport)
+    let reports = try files.map(AnyReport.init(reading:))
+    let labelled = reports.compactMap(\.labelled)
+    let unlabelled = reports.compactMap(\.unlabelled)
     if let report {
-      let html = reports.count == 1 ? reports[0].html : ComparisonReport(reports).html
+      guard unlabelled.isEmpty else {
+        throw SwiftletError(
+          .unsupported, "there is no page of compressions without labels", at: report,
+          mend: "leave --report out")
+      }
+      let html = labelled.count == 1 ? labelled[0].html : ComparisonReport(labelled).html
       try AtomicFile.write(html, to: report)
     }
     if common.json { return try Console.json(reports) }
-    Console.print(text(reports))
+    let tables = [
+      labelled.isEmpty ? nil : text(labelled), unlabelled.isEmpty ? nil : text(unlabelled),
+    ].compactMap { $0 }
+    Console.print(tables.joined(separator: "\n\n"))
   }
 
   // MARK: Models
 
   private func compareModels(on spec: String) throws {
     let images = try DataSpec(parsing: spec).load(defaultPart: .test, dataDirectory: dataDir)
-    let models = try files.map { path in (path: path, graph: try open.read(path)) }
+    let models = try files.map { path in
+      var graph = try open.read(path)
+      try locating(path) { try preprocess.prepare(&graph, for: images, overrides: false) }
+      return (path: path, graph: graph)
+    }
     let comparison = try ComparisonReport.measure(
       models, on: images, threads: common.pool, batches: batch.values, seconds: seconds,
-      machine: Machine.summary, progress: Console.progress)
+      machine: Machine.summary, output: judgedOutput, progress: Console.progress)
+    for model in comparison.models {
+      if let warning = model.warning { Console.warn("\(model.name): \(warning)") }
+    }
     if let report { try AtomicFile.write(comparison.html, to: report) }
     if common.json { return try Console.json(comparison) }
     Console.endProgress()
@@ -104,21 +132,6 @@ struct Compare: ParsableCommand {
 
   // MARK: Reports
 
-  private func readReport(_ path: String) throws -> CompressionReport {
-    try locating(path) {
-      let bytes = try InputFile.read(path, limit: 1 << 26)
-      let decoder = JSONDecoder()
-      decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-        positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-      guard let report = try? decoder.decode(CompressionReport.self, from: Data(bytes)) else {
-        throw SwiftletError(
-          .badInput, "this is no report of a compression",
-          mend: "give what 'swiftlet compress --json' printed, or --data to compare models")
-      }
-      return report
-    }
-  }
-
   private func text(_ reports: [CompressionReport]) -> String {
     let header = [
       "technique", "top-1", "file bytes", "MACs", "images/s dense", "compressed", "ratio",
@@ -139,6 +152,71 @@ struct Compare: ParsableCommand {
     ]
     return table([header, dense] + rows) + "\n"
       + "images/s at batch 32, ms at batch 1, on \(reports[0].threads) thread(s)"
+  }
+
+  private func text(_ reports: [UnlabelledReport]) -> String {
+    func speed(_ value: Double?) -> String { value.map { fixed($0, 1) } ?? "" }
+    let rows = reports.map { report in
+      let ratio = report.before.samplesPerSecond.flatMap { before in
+        report.after.samplesPerSecond.map { fixed($0 / before, 2) }
+      }
+      return [
+        report.techniques.map(\.rawValue).joined(separator: ","),
+        report.agreement.map { $0.decibels.isFinite ? fixed($0.decibels, 1) : "NaN" } ?? "",
+        report.agreement?.top1.map { fixed($0, 4) } ?? "",
+        report.agreement.map { "\($0.samples)\(report.isHeldBack ? "" : "*")" } ?? "",
+        "\(report.after.fileBytes)", report.after.macs.map(String.init) ?? "",
+        speed(report.before.samplesPerSecond), speed(report.after.samplesPerSecond), ratio ?? "",
+      ]
+    }
+    let header = [
+      "technique", "dB at worst", "same first choice", "samples", "file bytes", "MACs",
+      "samples/s dense", "compressed", "ratio",
+    ]
+    let first = reports[0].before
+    let dense = [
+      "(dense)", "", "", "", "\(first.fileBytes)", first.macs.map(String.init) ?? "", "", "", "",
+    ]
+    let star = reports.contains { !$0.isHeldBack && $0.agreement != nil }
+    return table([header, dense] + rows) + "\n"
+      + "answers against the original's, without labels, on \(reports[0].threads) thread(s)"
+      + (star ? "; * on samples that were calibrated with" : "")
+  }
+}
+
+/// What 'swiftlet compress --json' printed, with labels or without.
+private enum AnyReport: Encodable {
+  case labelled(CompressionReport)
+  case unlabelled(UnlabelledReport)
+
+  var labelled: CompressionReport? { if case .labelled(let report) = self { report } else { nil } }
+  var unlabelled: UnlabelledReport? {
+    if case .unlabelled(let report) = self { report } else { nil }
+  }
+
+  init(reading path: String) throws {
+    self = try locating(path) {
+      let data = Data(try InputFile.read(path, limit: 1 << 26))
+      let decoder = JSONDecoder()
+      decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+        positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+      if let report = try? decoder.decode(CompressionReport.self, from: data) {
+        return .labelled(report)
+      }
+      if let report = try? decoder.decode(UnlabelledReport.self, from: data) {
+        return .unlabelled(report)
+      }
+      throw SwiftletError(
+        .badInput, "this is no report of a compression",
+        mend: "give what 'swiftlet compress --json' printed, or --data to compare models")
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    switch self {
+    case .labelled(let report): try report.encode(to: encoder)
+    case .unlabelled(let report): try report.encode(to: encoder)
+    }
   }
 }
 

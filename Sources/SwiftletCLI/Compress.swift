@@ -17,7 +17,9 @@ struct Compress: ParsableCommand {
                   what they lost
 
       Layers are calibrated and students trained on the training part of the data; accuracy is \
-      measured on the test part. Bounds are absolute (200k, 1.5M) or relative (50%).
+      measured on the test part, on --judge, or with --split on a part that is held back. Data that \
+      name :test are divided, 0.8 to 0.2, and that is said. Bounds are absolute (200k, 1.5M) or \
+      relative (50%).
 
         swiftlet compress seed.onnx --technique lowrank,distill --data fashion-mnist -o small.onnx
         swiftlet compress seed.onnx --technique distill --width 0.25 --epochs 10 --hints 1 \
@@ -33,7 +35,7 @@ struct Compress: ParsableCommand {
       A model that is no classifier of images, or for which there are no labels, can be compressed \
       with inputs alone, arrays named after the model's inputs, by all that does not train; its \
       answers are then compared with the original's, output by output, on samples that are held back \
-      (a quarter at least):
+      (a quarter at least, of 2 samples one; --split and --judge inputs:OTHERS.npz change that):
         swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
 
       Inputs that are the same for all samples are given by --fixed. Weights alone need no data:
@@ -73,6 +75,10 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var data: DataOptions
 
+  @OptionGroup var judging: JudgingOptions
+
+  @OptionGroup var preprocess: PreprocessOptions
+
   @Option(
     help:
       "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5. Of prune: what all layers together may cost."
@@ -104,7 +110,7 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How sure that must be, such as 95%: judged by a paired test on the evaluation images. Default: as counted on them.",
+      "How sure that must be, such as 95%: judged by a paired test on the evaluation images. Default: as counted on them; of quantize alone and of --mixed, 95%.",
       valueName: "percent"))
   var confidence: Bound?
 
@@ -158,8 +164,11 @@ struct Compress: ParsableCommand {
     }
     try check("--max-drop", maxDrop ?? 0, 0...100)
     if let confidence {
-      guard maxDrop != nil, case .fraction(let share) = confidence.value, 0.5..<1 ~= share else {
-        throw ValidationError("--confidence is a percentage from 50% to below 100%, of --max-drop")
+      guard maxDrop != nil || quantization.mixed != nil,
+        case .fraction(let share) = confidence.value, 0.5..<1 ~= share
+      else {
+        throw ValidationError(
+          "--confidence is a percentage from 50% to below 100%, of --max-drop or --mixed")
       }
     }
   }
@@ -173,16 +182,23 @@ struct Compress: ParsableCommand {
     return own.filter(\.1).map(\.0) + decomposition.given + quantization.given + distillation.given
   }
 
+  private var share: Double? {
+    if case .fraction(let value)? = confidence?.value { value } else { nil }
+  }
+
+  /// Where the manifest is written.
+  var manifest: String {
+    "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
+  }
+
   func run() throws {
-    let manifest =
-      "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
     let written: [OutputFiles.File] =
       [(output, "--output"), (manifest, "the manifest")] + (report.map { [($0, "--report")] } ?? [])
     let read: [OutputFiles.File] =
       [(model, "the model")] + (self.recipe.map { [($0, "--recipe")] } ?? [])
     try OutputFiles(written: written, read: read).check(force: force.force)
     let recipe = try makeRecipe()
-    let graph = try open.read(model)
+    var graph = try open.read(model)
     guard data.data != nil else { return try compress(graph, recipe, nil) }
     if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
@@ -192,29 +208,33 @@ struct Compress: ParsableCommand {
         at: data.spec, mend: "leave them out, or give --data inputs:FILE.npz")
     }
     let origin = try Manifest.File(model)
-    let (training, validation) = (try data.load(.train), try data.load(.test))
+    let parts = try judging.parts(data, seed: seed)
+    try locating(model) { try preprocess.prepare(&graph, for: parts.validation) }
     let latencies = LatencyCache(path: Cache.latencies)
     var context = CompressionContext(
-      original: graph, training: training, validation: validation, threads: common.pool,
-      seed: seed, latencies: latencies, outputs: samples.judgedOutput, progress: Console.progress)
+      original: graph, training: parts.training, validation: parts.validation,
+      threads: common.pool, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
+      progress: Console.progress)
     context.fileBytes = try ONNXFile.byteCount(model)
-    var share: Double?
-    if case .fraction(let value)? = confidence?.value { share = value }
-    let goals = Goals(
-      maxDrop: maxDrop, confidence: share, size: targetSize?.value, macs: targetMacs?.value,
-      latency: targetLatency?.value)
-    let stages = StageStore(
-      folder: "\(output).stages",
-      origin: try Manifest.origin(context, version: Version.number))
-    let result = try run(Compressor(context, goals: goals, stages: stages), recipe)
+    var use = Manifest.Use(data: data.spec)
+    (use.judge, use.split, use.outputs) = (judging.judge, parts.split, samples.judgedOutput)
+    if preprocess.preprocess != nil {
+      use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
+    }
+    if !graph.extents.isEmpty { use.extents = graph.extents }
+    let images = "\(Digest.sha256(parts.training)) \(Digest.sha256(parts.validation))"
+    let stages = try stages(context, use, data: images)
+    let compressor = Compressor(context, goals: goals, stages: stages)
+    let result = try interruptible {
+      try preset == nil ? compressor.run(recipe) : compressor.run(preset: recipe)
+    }
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
       result, model: model, output: output, threads: common.pool.count,
-      machine: Machine.summary)
+      machine: Machine.summary, data: parts)
     try Manifest(
-      version: Version.number, threads: common.pool.count, seed: seed, model: origin,
-      data: data.spec, extents: graph.extents, training: training, validation: validation,
-      latencies: latencies,
+      version: Version.number, threads: common.pool.count, seed: seed, model: origin, use: use,
+      training: parts.training, validation: parts.validation, latencies: latencies,
       output: Manifest.File(output), report: report
     ).write(to: manifest)
     stages.remove()
@@ -224,49 +244,28 @@ struct Compress: ParsableCommand {
     print(text(report))
   }
 
-  private func run(_ compressor: Compressor, _ recipe: Recipe) throws -> CompressionResult {
-    do {
-      return try locating(model) {
-        try preset == nil ? compressor.run(recipe) : compressor.run(preset: recipe)
-      }
-    } catch is CancellationError {
+  /// What is wanted of the model.
+  var goals: Goals {
+    Goals(
+      maxDrop: maxDrop, confidence: maxDrop == nil ? nil : share, size: targetSize?.value,
+      macs: targetMacs?.value, latency: targetLatency?.value)
+  }
+
+  /// Where finished steps are kept; `data` is the digest of what is trained and calibrated with.
+  func stages(
+    _ context: CompressionContext, _ use: Manifest.Use, data: String
+  ) throws -> StageStore {
+    StageStore(
+      folder: "\(output).stages",
+      origin: try Manifest.origin(context, data: data, use: use, version: Version.number))
+  }
+
+  func interruptible<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try locating(model, body) } catch is CancellationError {
       throw SwiftletError(
         .interrupted, "interrupted", at: output,
         mend: "the same command goes on where it stopped")
     }
-  }
-
-  /// Compresses without labels, or without any data: nothing can be trained, and no accuracy be told.
-  private func compress(
-    _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]?
-  ) throws {
-    guard maxDrop == nil, targetSize == nil, targetMacs == nil, targetLatency == nil, report == nil
-    else {
-      throw SwiftletError(
-        .unsupported, "goals and HTML reports need labels", at: data.spec,
-        mend: "leave --max-drop, --target-… and --report out")
-    }
-    let context =
-      if let inputs {
-        CompressionContext(
-          original: graph, samples: inputs, fixed: try samples.fixedInputs(),
-          threads: common.pool, seed: seed, latencies: LatencyCache(path: Cache.latencies),
-          outputs: samples.judgedOutput, progress: Console.progress)
-      } else {
-        CompressionContext(
-          original: graph, threads: common.pool, seed: seed, progress: Console.progress)
-      }
-    let bytes = try ONNXFile.byteCount(model)
-    let result = try locating(model) {
-      try UnlabelledCompression(
-        context: context, recipe: recipe, isPreset: preset != nil, times: !noTiming
-      )
-      .run(hasSamples: inputs != nil, bytes: bytes, model: model, output: output)
-    }
-    try ONNXFile.write(result.graph, to: output)
-    if common.json { return try Console.json(result.report) }
-    Console.endProgress()
-    Console.print(result.report.text)
   }
 
   private func makeRecipe() throws -> Recipe {
@@ -301,6 +300,7 @@ struct Compress: ParsableCommand {
       if techniques == [.quantize] && step.quantization.canMix {
         step.quantization.mixedDrop = step.quantization.mixedDrop ?? maxDrop
       }
+      if step.quantization.mixedDrop != nil { step.quantization.mixedConfidence = share }
       return step
     }
     let recipe = Recipe(steps)
@@ -321,7 +321,12 @@ struct Compress: ParsableCommand {
       ["images/s, batch 32", fixed(before.imagesPerSecond, 0), fixed(after.imagesPerSecond, 0)],
       ["ms, batch 1", fixed(before.latencyMs, 3), fixed(after.latencyMs, 3)],
     ])
-    let meaning = "\(report.paired.summary), on \(report.images) images"
+    var meaning = "\(report.drops), on \(report.images) images"
+    if let others = report.agreement {
+      meaning += "\n" + others.text("on \(others.samples) of these images, all outputs")
+    }
+    // Once more where they are read: what was said at first may have scrolled away.
+    for warning in report.warnings ?? [] { meaning += "\nwarning: \(warning)" }
     let tried = report.candidates.map { ["tried: \($0.map(\.line).joined(separator: "; "))", ""] }
     let verdict = report.verdict.map { ["verdict: \($0.text)"] } ?? []
     return
@@ -339,12 +344,18 @@ extension Candidate {
 }
 
 extension LayerReport {
+  /// A relative error, which is told up to a bound.
+  private static func percent(_ error: Double) -> String {
+    error < RelativeError.limit
+      ? "\(fixed(error * 100, 2)) %" : "over \(fixed(RelativeError.limit * 100, 0)) %"
+  }
+
   /// `conv2: spatial, 32, rank 32 of 96, error 0.11 % (by weights alone 1.55 %)`.
   var line: String {
     var line = "\(layer): \(changed ? "" : "kept: ")\(summary)"
     if let damage, changed {
-      line += ", error \(fixed(damage * 100, 2)) %"
-      if let plainDamage { line += " (by weights alone \(fixed(plainDamage * 100, 2)) %)" }
+      line += ", error \(Self.percent(damage))"
+      if let plainDamage { line += " (by weights alone \(Self.percent(plainDamage)))" }
     }
     if let precision { line += ", for \(precision.rawValue)" }
     return line

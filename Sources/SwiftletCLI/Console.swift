@@ -24,6 +24,9 @@ enum Console {
     write(line + "\n")
   }
 
+  /// Prints a line about what casts doubt on results.
+  static func warn(_ line: String) { say("swiftlet: warning: \(line)") }
+
   /// Prints text whose names come from files: without their control characters.
   static func print(_ text: String) {
     Swift.print(

@@ -5,8 +5,9 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure a classifier's accuracy.",
     discussion: """
-      Images are prepared as the model's metadata say, or else as its input suggests. Without \
-      :train in the data the test part is used.
+      Images are prepared as the model's metadata say, or as --preprocess does, or else as its input \
+      suggests, which is said. Without :train in the data the test part is used. Of several outputs \
+      the one counts that can hold scores of all classes.
 
         swiftlet evaluate seed.onnx --data fashion-mnist
       """)
@@ -21,6 +22,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Images per run.")
   var batch = 250
 
+  @OptionGroup var preprocess: PreprocessOptions
+
   @OptionGroup var precision: PrecisionOptions
 
   @OptionGroup var limits: LimitOptions
@@ -29,7 +32,7 @@ struct Evaluate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The output with the scores; default: the first one that can hold them.", valueName: "output")
+      "The output with the scores; default: the only one that can hold them.", valueName: "output")
   )
   var judgedOutput: String?
 
@@ -39,13 +42,18 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    let graph = try open.read(model)
+    var graph = try open.read(model)
     let images = try data.load(.test)
-    let result = try locating(model) {
-      try Evaluation.run(
+    let (result, hits, choices) = try locating(model) {
+      try preprocess.prepare(&graph, for: images)
+      return try Evaluation.judge(
         graph, on: images, batch: batch, threads: common.pool, precision: precision.precision,
         output: judgedOutput, progress: Console.progress)
     }
+    let guesses = GuessTest(
+      hits: hits.count { $0 }, choices: choices, labels: images.labels,
+      classes: images.classCount)
+    if let warning = guesses.warning { Console.warn(warning) }
     if common.json { return try Console.json(result) }
     Console.endProgress()
     print(

@@ -97,7 +97,7 @@ struct QuantizationOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "quantize: choose fp32, bf16, int8 or int4 for each layer, from measured damage and milliseconds, so that with 95 % confidence no more points of top-1 are lost.",
+      "quantize: choose fp32, bf16, int8 or int4 for each layer, from measured damage and milliseconds, so that with 95 % confidence, or that of --confidence, no more points of top-1 are lost.",
       valueName: "points"))
   var mixed: Double?
 

@@ -13,9 +13,21 @@ struct SampleOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "An output that the model is judged by; may be repeated. Default: all of them; with labels, the first one that can hold scores.",
+      "An output that the model is judged by; may be repeated. Default: all of them; with labels, the only one that can hold scores of all classes.",
       valueName: "output"))
   var judgedOutput: [String] = []
+
+  /// How many samples judge answers, and how many were calibrated with, for a person.
+  static func division(judging: Int, calibrating: Int, isHeldBack: Bool) -> String {
+    func count(_ number: Int) -> String { "\(number) sample\(number == 1 ? "" : "s")" }
+    if !isHeldBack {
+      return "on \(count(judging)) that it was calibrated with: give more to see how it does on "
+        + "others"
+    }
+    guard calibrating > 0 else { return "on \(count(judging))" }
+    return "on \(count(judging)) that nothing was calibrated with, after calibration with "
+      + (calibrating == 1 ? "another one" : "\(calibrating) others")
+  }
 
   /// - Throws: `badInput` naming a file that cannot be read, or an input that is given twice.
   func fixedInputs() throws -> [String: FixedInput] {
@@ -33,8 +45,11 @@ struct SampleOptions: ParsableArguments {
 struct FixedArgument: ExpressibleByArgument {
   let name: String
   private let value: String
+  /// What was given.
+  let text: String
 
   init?(argument: String) {
+    text = argument
     guard let equals = argument.lastIndex(of: "="), equals > argument.startIndex else { return nil }
     name = String(argument[..<equals])
     value = String(argument[argument.index(after: equals)...])

@@ -8,7 +8,8 @@ struct SensitivityCommand: ParsableCommand {
     discussion: """
       Quantizes one layer at a time, its weights alone, its input alone and both, and compares the \
       model's answers with those in fp32: decibels of signal to noise, more is better. 40 dB is hardly \
-      noticed, below 20 dB classes change.
+      noticed, below 20 dB classes change. Answers are those to samples that are held back: a quarter \
+      at least, unless there is just one.
 
       For each layer it names the cause and what mends it:
         weights          too coarse: --rounding adaround, more bits
@@ -28,7 +29,7 @@ struct SensitivityCommand: ParsableCommand {
 
   @OptionGroup var open: ExtentOptions
 
-  @Option(help: "Samples to calibrate and compare with.")
+  @Option(help: "Samples to calibrate with, and at most to compare on.")
   var calibrationSize = 128
 
   @OptionGroup var samples: SampleOptions
@@ -49,12 +50,17 @@ struct SensitivityCommand: ParsableCommand {
 
   func run() throws {
     var graph = try open.read(model)
+    // With as many more as the quarter that judges.
     let source = try data.calibrationSource(
-      for: graph, limit: calibrationSize, samples, threads: common.pool)
+      for: graph, limit: calibrationSize + (calibrationSize + 2) / 3, samples,
+      threads: common.pool)
     try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
+    let split = try SampleSplit(source, wanted: calibrationSize, most: calibrationSize)
     let result = try locating(model) {
       try Sensitivity.measure(
-        graph, quantization.settings, source, threads: common.pool, progress: Console.progress)
+        graph, quantization.settings, source.part(0..<split.calibrating),
+        judging: split.isHeldBack ? source.part(split.judging) : nil, threads: common.pool,
+        progress: Console.progress)
     }
     if common.json { return try Console.json(result) }
     Console.endProgress()
@@ -76,7 +82,10 @@ struct SensitivityCommand: ParsableCommand {
       "layer", "op", "weights dB", "input dB", "both dB", "clipped %", "outliers ×", "cause", "try",
     ]
     let refusals = result.refusals.map { "\($0.layer): not quantized: \($0.remark)" }
-    let whole = result.answers.text("on \(result.answers.samples) samples, all layers quantized")
+    let whole = result.answers.text(
+      SampleOptions.division(
+        judging: result.answers.samples, calibrating: result.calibrationSamples,
+        isHeldBack: result.isHeldBack) + ", all layers quantized")
     return ([table([header] + rows)] + refusals + ["", whole]).joined(separator: "\n")
   }
 }

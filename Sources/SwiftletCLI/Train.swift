@@ -7,8 +7,9 @@ struct Train: ParsableCommand {
     discussion: """
       Writes the model, and beside it what each epoch reached: NAME.curves.json and NAME.curves.svg. \
       Progress is kept in NAME.checkpoint until the run is done; --resume continues there as if \
-      nothing had happened. Validation uses the test part of the data, or with --split a part of \
-      the training data.
+      nothing had happened. Validation uses the test part of the data, with --split a part of \
+      the training data, or with --judge other data. Of several outputs the one is trained that can \
+      hold scores of all classes, or --judged-output.
 
         swiftlet train --data fashion-mnist --epochs 3 -o seed.onnx
         swiftlet train --data 'cifar100:DIR:train[0..<1000]' --split 0.8 -o small.onnx
@@ -66,8 +67,15 @@ struct Train: ParsableCommand {
   @Option(help: "Classes of seed-cnn; default: as many as the data have.")
   var classes: Int?
 
-  @Option(help: "Train on this fraction of the training data and validate on the rest.")
-  var split: Double?
+  @OptionGroup var judging: JudgingOptions
+
+  @OptionGroup var preprocess: PreprocessOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "The output that is trained, with the scores; default: the only one that can hold them.",
+      valueName: "output"))
+  var judgedOutput: String?
 
   @Flag(help: "Continue from the checkpoint, if there is one.")
   var resume = false
@@ -117,8 +125,12 @@ struct Train: ParsableCommand {
     let curves = (path: "\(stem).curves.json", name: "the file of curves")
     try OutputFiles(written: [(output, "--output"), curves], read: [(model, "--model")])
       .check(force: force.force)
-    let (training, validation) = try loadData()
-    let graph = try startingModel(training)
+    let parts = try judging.parts(data, seed: seed, judgesWhole: true)
+    let (training, validation) = (parts.training, parts.validation)
+    var graph = try startingModel(training)
+    if model != "seed-cnn" || preprocess.preprocess != nil {
+      try locating(model) { try preprocess.prepare(&graph, for: training) }
+    }
     let settings = TrainingSettings(
       epochs: epochs, batch: batch,
       optimizer: OptimizerSettings(optimizer, momentum: momentum ?? 0.9, weightDecay: weightDecay),
@@ -134,7 +146,7 @@ struct Train: ParsableCommand {
     }
     var trainer = try Trainer(
       graph, training: training, validation: validation, settings: settings, threads: common.pool,
-      checkpoint: checkpoint, resumes: resume)
+      checkpoint: checkpoint, resumes: resume, output: judgedOutput)
     Console.say(
       "training \(graph.name), \(graph.parameterCount) parameters, on \(training.count) images of "
         + "\(training.name), \(common.pool.count) thread(s)")
@@ -144,6 +156,11 @@ struct Train: ParsableCommand {
     try AtomicFile.write(
       history.svg(title: "\(graph.name) on \(training.name)"), to: "\(stem).curves.svg")
     checkpoint.remove()
+    if let last = history.epochs.last {
+      let guesses = GuessTest(
+        top1: last.validationTop1, images: validation.count, classes: validation.classCount)
+      if let warning = guesses.warning { Console.warn(warning) }
+    }
     try report(history, curves: stem)
   }
 
@@ -154,18 +171,6 @@ struct Train: ParsableCommand {
       throw SwiftletError(
         .interrupted, "interrupted", at: checkpoint.path, mend: "continue with --resume")
     }
-  }
-
-  private func loadData() throws -> (training: ImageDataset, validation: ImageDataset) {
-    let whole = try data.load(.train)
-    if let split { return try whole.split(split, seed: seed) }
-    let spec = try DataSpec(parsing: data.spec)
-    guard spec.part != .test else {
-      throw SwiftletError(
-        .badInput, "training on the test part leaves nothing to validate with", at: data.spec,
-        mend: "add --split 0.8")
-    }
-    return (whole, try spec.whole.load(defaultPart: .test, dataDirectory: data.dataDir))
   }
 
   private func startingModel(_ data: ImageDataset) throws -> Graph {

@@ -45,50 +45,74 @@ struct Verify: ParsableCommand {
     }
     try sameFile("model", manifest.model)
     try sameFile("output", manifest.output)
-    let spec = try DataSpec(parsing: manifest.data)
-    let training = try spec.load(defaultPart: .train, dataDirectory: dataDir)
-    let validation = try spec.load(defaultPart: .test, dataDirectory: dataDir)
-    check(
-      "training data", Manifest.Images(training) == manifest.training,
-      "\(training.name): \(training.count) images")
-    check(
-      "validation data", Manifest.Images(validation) == manifest.validation,
-      "\(validation.name): \(validation.count) images")
     let pool = ThreadPool(count: manifest.machine.threads)
-    let evaluation = try Evaluation.run(
-      graph(manifest.output.path, manifest), on: validation, threads: pool,
-      progress: Console.progress)
-    check(
-      "accuracy", evaluation.top1 == manifest.report.after.top1,
-      "top-1 \(evaluation.top1), stated \(manifest.report.after.top1)")
-    if rerun { checks.append(try again(manifest, training, validation, pool)) }
+    let context: CompressionContext
+    if let report = manifest.report {
+      let parts = try manifest.parts(dataDirectory: dataDir)
+      let (training, validation) = (parts.training, parts.validation)
+      check(
+        "training data", manifest.training.map { Manifest.Images(training) == $0 } ?? false,
+        "\(training.name): \(training.count) images")
+      check(
+        "validation data", manifest.validation.map { Manifest.Images(validation) == $0 } ?? false,
+        "\(validation.name): \(validation.count) images")
+      var compressed = try graph(manifest.output, manifest)
+      var original = try graph(manifest.model, manifest)
+      // What was given and is not kept in the file.
+      if let preprocessing = manifest.use?.preprocessing {
+        preprocessing.store(in: &original)
+        if !Preprocessing.isStored(in: compressed) { preprocessing.store(in: &compressed) }
+      }
+      let evaluation = try Evaluation.run(
+        compressed, on: validation, threads: pool, output: manifest.use?.outputs.first,
+        progress: Console.progress)
+      check(
+        "accuracy", evaluation.top1 == report.after.top1,
+        "top-1 \(evaluation.top1), stated \(report.after.top1)")
+      context = CompressionContext(
+        original: original, training: training, validation: validation, threads: pool,
+        seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
+        progress: Console.progress)
+    } else {
+      context = try manifest.unlabelledContext(pool)
+      let source = try manifest.samples.map { _ in
+        try context.calibration(for: context.original)
+      }
+      if let source, let stated = manifest.samples {
+        check("samples", try Manifest.Samples(source) == stated, "\(source.count) samples")
+        let agreement = try Compressor(context).agreement(
+          of: graph(manifest.output, manifest), made: manifest.recipe)
+        check(
+          "answers", agreement == manifest.answers?.agreement,
+          "\(fixed(agreement?.decibels ?? 0, 1)) dB, stated "
+            + fixed(manifest.answers?.agreement?.decibels ?? 0, 1))
+      }
+    }
+    if rerun { checks.append(try again(manifest, context)) }
     try show(checks)
   }
 
   /// A model with the extents that it was compressed with.
-  private func graph(_ path: String, _ manifest: Manifest) throws -> Graph {
-    var graph = try ONNXFile.read(path)
-    graph.extents = manifest.extents ?? [:]
+  private func graph(_ file: Manifest.File, _ manifest: Manifest) throws -> Graph {
+    var graph = try ONNXFile.read(file.path)
+    graph.extents = manifest.use?.extents ?? [:]
     return graph
   }
 
-  private func again(
-    _ manifest: Manifest, _ training: ImageDataset, _ validation: ImageDataset, _ pool: ThreadPool
-  ) throws -> Check {
-    let here = Manifest.Machine(threads: pool.count)
-    // The times that decisions rested on, wherever they were measured.
-    let origin = LatencyCache.machine(
-      cpu: manifest.machine.cpu, isa: manifest.machine.isa, version: manifest.version)
-    let context = CompressionContext(
-      original: try graph(manifest.model.path, manifest), training: training,
-      validation: validation, threads: pool, seed: manifest.seed,
-      latencies: LatencyCache(manifest.latencies, of: origin),
-      progress: Console.progress)
-    let result = try Compressor(context).run(manifest.recipe)
+  private func again(_ manifest: Manifest, _ context: CompressionContext) throws -> Check {
+    let here = Manifest.Machine(threads: context.threads.count)
+    let compressor = Compressor(context)
+    let graph: Graph
+    if manifest.recipe.steps.isEmpty {
+      // A preset found nothing better than the original.
+      graph = context.original
+    } else if manifest.report == nil {
+      graph = try compressor.runUnlabelled(manifest.recipe, times: false).graph
+    } else {
+      graph = try compressor.run(manifest.recipe).graph
+    }
     let same =
-      try ONNXFile.serialized(result.graph)
-      == InputFile.read(
-        manifest.output.path, limit: .max)
+      try ONNXFile.serialized(graph) == InputFile.read(manifest.output.path, limit: .max)
     let place =
       here == manifest.machine ? "" : "; it was made elsewhere, on \(manifest.machine.cpu)"
     return Check(
@@ -108,5 +132,52 @@ struct Verify: ParsableCommand {
     throw SwiftletError(
       .badInput, "\(failed.name): \(failed.remark): not what the manifest says", at: manifest,
       mend: "compress again, or restore what has changed")
+  }
+}
+
+extension Manifest {
+  /// The times that decisions rested on, wherever they were measured.
+  fileprivate var measured: LatencyCache {
+    LatencyCache(
+      latencies,
+      of: LatencyCache.machine(cpu: machine.cpu, isa: machine.isa, version: version))
+  }
+
+  /// The images, divided as they were then.
+  fileprivate func parts(
+    dataDirectory: String?
+  ) throws -> (training: ImageDataset, validation: ImageDataset) {
+    let spec = try DataSpec(parsing: data)
+    guard let use else {
+      return (
+        try spec.load(defaultPart: .train, dataDirectory: dataDirectory),
+        try spec.load(defaultPart: .test, dataDirectory: dataDirectory)
+      )
+    }
+    let parts = try DataParts(
+      spec, split: use.split, judge: use.judge.map(DataSpec.init(parsing:)), seed: seed,
+      dataDirectory: dataDirectory)
+    return (parts.training, parts.validation)
+  }
+
+  /// What a compression without labels had to work with.
+  fileprivate func unlabelledContext(_ pool: ThreadPool) throws -> CompressionContext {
+    var original = try ONNXFile.read(model.path)
+    original.extents = use?.extents ?? [:]
+    guard samples != nil else {
+      return CompressionContext(
+        original: original, threads: pool, seed: seed, progress: Console.progress)
+    }
+    func inputs(_ spec: String) throws -> [String: AnyTensor] {
+      var options = DataOptions()
+      options.data = spec
+      return try options.unlabelledInputs() ?? [:]
+    }
+    var fixed = SampleOptions()
+    fixed.fixed = (use?.fixed ?? []).compactMap(FixedArgument.init(argument:))
+    return CompressionContext(
+      original: original, samples: try inputs(data), fixed: try fixed.fixedInputs(),
+      judging: try use?.judge.map(inputs), share: use?.split, threads: pool, seed: seed,
+      latencies: measured, outputs: use?.outputs ?? [], progress: Console.progress)
   }
 }

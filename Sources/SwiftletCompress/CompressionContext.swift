@@ -12,18 +12,31 @@ public struct CompressionContext: Sendable {
   /// What has been timed on this machine.
   public let latencies: LatencyCache
   public let progress: Progress.Handler?
-  /// Outputs by which models are judged; none: all of them, or with labels the first one that can be scores.
+  /// Outputs by which models are judged; none: all of them. With labels the first one holds the scores; none: the
+  /// one that can.
   public let outputs: [String]
   /// Bytes of the files that the original is from; `nil`: of the one that it would be written as.
   public var fileBytes: Int?
   /// Where a step that trains keeps its progress, and finds that of an interrupted run of it.
   var checkpoint: CheckpointFile?
   private let data: Data
+  /// The most samples to calibrate with: others are held back to judge on.
+  private var calibrationLimit = Int.max
 
   private enum Data {
     case images(training: ImageDataset, validation: ImageDataset)
-    case samples([String: AnyTensor], fixed: [String: FixedInput])
+    case samples(Samples)
     case none
+  }
+
+  /// Inputs without labels.
+  private struct Samples {
+    let arrays: [String: AnyTensor]
+    let fixed: [String: FixedInput]
+    /// Others to judge on; `nil`: a part of the arrays.
+    let judging: [String: AnyTensor]?
+    /// How much of the arrays is calibrated with; `nil`: as ``SampleSplit`` has it.
+    let share: Double?
   }
 
   /// With labels: training images to calibrate and learn with, validation images to judge with.
@@ -38,14 +51,18 @@ public struct CompressionContext: Sendable {
   }
 
   /// Without labels: enough for all that does not train. The samples are arrays for all inputs of the model, as
-  /// ``CalibrationSource`` takes them, but for those that are fixed.
+  /// ``CalibrationSource`` takes them, but for those that are fixed. Answers are judged on `judging`, or else on a
+  /// part of the samples that is held back: all but `share` of them, by default a quarter at least.
   public init(
     original: Graph, samples: [String: AnyTensor], fixed: [String: FixedInput] = [:],
+    judging: [String: AnyTensor]? = nil, share: Double? = nil,
     threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
     outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
     self.init(
-      original, .samples(samples, fixed: fixed), threads, seed, latencies, outputs, progress)
+      original,
+      .samples(Samples(arrays: samples, fixed: fixed, judging: judging, share: share)), threads,
+      seed, latencies, outputs, progress)
   }
 
   /// Without any data: enough for what changes weights alone.
@@ -89,8 +106,16 @@ public struct CompressionContext: Sendable {
     return (training, validation)
   }
 
-  /// The output with the scores that labels are compared with; `nil`: the first one that can hold them.
-  var scores: String? { outputs.first }
+  /// The output with the scores that labels are compared with; `nil` of a model that has one output.
+  ///
+  /// - Throws: `badInput` if several could be meant, or none; as ``training`` without labels.
+  var scores: String? {
+    get throws {
+      if let name = outputs.first { return name }
+      return original.outputs.count > 1
+        ? try Evaluation.scores(of: original, for: images().validation) : nil
+    }
+  }
 
   /// Whether there is anything to calibrate with.
   var hasSamples: Bool { if case .none = data { false } else { true } }
@@ -122,7 +147,7 @@ public struct CompressionContext: Sendable {
   ///
   /// - Throws: `badInput` if there are none; as ``CalibrationSource``.
   public func calibration(for graph: Graph, limit: Int = .max) throws -> CalibrationSource {
-    var source = try Self.source(data, graph, limit: limit, threads)
+    var source = try Self.source(data, graph, limit: min(limit, calibrationLimit), threads)
     source.outputs = outputs
     return source
   }
@@ -133,8 +158,9 @@ public struct CompressionContext: Sendable {
     switch data {
     case .images(let training, _):
       return try CalibrationSource(training, for: graph, limit: limit, threads: threads)
-    case .samples(let samples, let fixed):
-      return try CalibrationSource(samples, for: graph, fixed: fixed, limit: limit)
+    case .samples(let samples):
+      return try CalibrationSource(
+        samples.arrays, for: graph, fixed: samples.fixed, limit: limit)
     case .none:
       throw SwiftletError(
         .badInput, "this looks at what the model does with samples",
@@ -146,7 +172,7 @@ public struct CompressionContext: Sendable {
   ///
   /// - Throws: As `Trainer`.
   func trainer(
-    _ graph: Graph, on images: ImageDataset, _ settings: TrainingSettings,
+    _ graph: Graph, on images: ImageDataset, _ settings: TrainingSettings, output: String?,
     objective: (any TrainingObjective)? = nil, changesShapes: Bool = false
   ) throws -> Trainer {
     // Values of a graph that had changed on the way do not fit the one that training begins with.
@@ -154,13 +180,38 @@ public struct CompressionContext: Sendable {
     func make(resumes: Bool) throws -> Trainer {
       try Trainer(
         graph, training: images, validation: validation, settings: settings, objective: objective,
-        threads: threads, checkpoint: checkpoint, resumes: resumes)
+        threads: threads, checkpoint: checkpoint, resumes: resumes, output: output)
     }
     guard let checkpoint, InputFile.exists(checkpoint.path) else { return try make(resumes: false) }
     // A damaged checkpoint costs the time that was spent on it, and nothing else.
     do { return try make(resumes: true) } catch is SwiftletError {
       return try make(resumes: false)
     }
+  }
+
+  /// Samples to judge a model on that was compressed without labels, and a context that does not calibrate with
+  /// them, as far as that goes.
+  ///
+  /// - Returns: `nil` without samples.
+  /// - Throws: `badInput` if they do not fit the model, or a share leaves a part of them empty.
+  func holdingBack(
+    for recipe: Recipe
+  ) throws -> (context: CompressionContext, judging: CalibrationSource, split: SampleSplit)? {
+    guard case .samples(let samples) = data else { return nil }
+    let wanted = recipe.steps.filter(\.needsSamples).map(\.calibrationImages).max()
+    let all = try calibration(for: original)
+    if let others = samples.judging {
+      var judging = try CalibrationSource(others, for: original, fixed: samples.fixed)
+      judging.outputs = outputs
+      return (
+        self, judging,
+        SampleSplit(calibrating: min(wanted ?? 0, all.count), judgingOthers: judging.count)
+      )
+    }
+    let split = try SampleSplit(all, wanted: wanted, share: samples.share)
+    var context = self
+    if split.calibrating > 0 { context.calibrationLimit = split.calibrating }
+    return (context, all, split)
   }
 
   /// How many samples there are of those that a step asks for, for a person.

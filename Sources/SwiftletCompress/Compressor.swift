@@ -27,6 +27,16 @@ public struct CompressionResult: Sendable {
   public let candidates: [Candidate]
   /// What was trained on the way.
   public let histories: [StageHistory]
+  /// Images that there are to train and calibrate with.
+  public let trainingImages: Int
+  /// What is done to images, and whether that is guessed.
+  public let preprocessing: String
+  /// Of a model with several outputs: how all of their answers to images that judge compare.
+  public let agreement: Agreement?
+  /// How sure it was to be that accuracy drops no further than it may.
+  public let confidence: Double
+  /// What casts doubt on the figures, for a person.
+  public let warnings: [String]
 
   public struct Speed: Sendable, Codable {
     public let latencyMs: Double
@@ -39,9 +49,9 @@ public struct CompressionResult: Sendable {
 
 /// Applies recipes to models and judges the results.
 public struct Compressor: Sendable {
-  private let context: CompressionContext
-  private let goals: Goals
-  private let stages: StageStore?
+  let context: CompressionContext
+  let goals: Goals
+  let stages: StageStore?
   private let log = Logger.swiftlet("compress")
 
   /// Finished steps are kept in `stages`, and found again.
@@ -76,36 +86,21 @@ public struct Compressor: Sendable {
     let answers = try evaluate(context.original)
     log.notice(
       "before: top-1 \(answers.evaluation.top1), \(cost.fileBytes) bytes, \(cost.macs) MACs")
-    var search = StrengthSearch(
-      ladder: goals.isEmpty ? [recipe] : ladder(recipe), wantsMild: goals.hasTarget)
+    let warnings = try doubts(answers, recipe)
+    for warning in warnings { log.warning("\(warning)") }
     var tried = CandidateLog()
-    var best: Trial?
-    var failure = ""
-    var progress = context.progress
-    do {
-      while let candidate = search.next {
-        let made = try make(candidate)
-        let trial = Trial(
-          recipe: candidate, graph: made.graph, notes: made.notes, cost: try ModelCost(made.graph),
-          answers: try evaluate(made.graph))
-        let miss = try missed(trial, cost, answers, &tried)
-        search.note(passed: miss == nil || goals.hasTarget && !miss!.isTarget)
-        if let miss { failure = miss.reason } else { best = trial }
-      }
-    } catch let error as CancellationError {
-      guard let best else { throw error }
-      log.warning("interrupted: the best so far is \(best.recipe.label)")
-      // It would go on to throw.
-      progress = nil
-    }
-    guard let best else {
-      throw SwiftletError(
-        .unsupported, "the goals are out of reach of this recipe; last tried: \(failure)",
-        mend: "allow more drop, ask for less, or add a technique such as distill")
+    let found = try search(recipe) { candidate in
+      let made = try make(candidate)
+      let trial = Trial(
+        recipe: candidate, graph: made.graph, notes: made.notes, cost: try ModelCost(made.graph),
+        answers: try evaluate(made.graph))
+      return (trial, try missed(trial, cost, answers, &tried))
     }
     return try result(
-      best, cost, answers, tried, label: best.recipe.label, varied: search.ladder.count > 1,
-      progress: progress)
+      found.best, cost, answers, tried, warnings, label: found.best.recipe.label,
+      varied: found.varied,
+      // It would go on to throw.
+      progress: found.wasInterrupted ? nil : context.progress)
   }
 
   /// Compresses as a preset's recipe says, or by some of its steps where that is better (``PresetChoice``): the
@@ -115,6 +110,8 @@ public struct Compressor: Sendable {
     guard goals.isEmpty else { return try run(recipe) }
     let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
     let answers = try evaluate(context.original)
+    let warnings = try doubts(answers, recipe)
+    for warning in warnings { log.warning("\(warning)") }
     var tried = CandidateLog()
     var trials: [Trial] = []
     var options: [PresetChoice.Option] = []
@@ -145,15 +142,66 @@ public struct Compressor: Sendable {
         recipe: Recipe([]), graph: context.original, notes: StageNotes(), cost: cost,
         answers: answers)
     return try result(
-      best, cost, answers, tried, label: best.recipe.techniques, varied: true,
+      best, cost, answers, tried, warnings, label: best.recipe.techniques, varied: true,
       progress: context.progress)
   }
 
-  /// What the trial misses of the goals, if anything; and whether that is a target, which a stronger
-  /// compression would reach.
+  /// Why the figures may mean little.
+  private func doubts(_ before: Answers, _ recipe: Recipe) throws -> [String] {
+    let validation = try context.validation
+    var doubts = [
+      GuessTest(
+        hits: before.hits.count { $0 }, choices: before.choices, labels: validation.labels,
+        classes: validation.classCount
+      ).warning
+    ].compactMap { $0 }
+    if let scores = try context.scores, context.original.outputs.count > 1,
+      recipe.steps.contains(where: \.trains)
+    {
+      doubts.append(
+        "output '\(scores)' alone is trained: the others change with the layers that they share")
+    }
+    return doubts
+  }
+
+  /// What a trial misses of the goals, and whether that is a target, which a stronger compression would reach.
+  typealias Miss = (reason: String, isTarget: Bool)
+
+  /// Tries a recipe, or where there are goals its strengths, by bisection.
+  ///
+  /// - Parameter attempt: Makes a recipe's model, and says what it misses, if anything.
+  /// - Returns: The best trial that misses nothing; of an interrupted search, the best until then.
+  /// - Throws: `unsupported` if none reaches the goals.
+  func search<Result>(
+    _ recipe: Recipe, _ attempt: (Recipe) throws -> (trial: Result, miss: Miss?)
+  ) throws -> (best: Result, varied: Bool, wasInterrupted: Bool) {
+    var search = StrengthSearch(
+      ladder: goals.isEmpty ? [recipe] : ladder(recipe), wantsMild: goals.hasTarget)
+    var best: (trial: Result, label: String)?
+    var failure = ""
+    var wasInterrupted = false
+    do {
+      while let candidate = search.next {
+        let (trial, miss) = try attempt(candidate)
+        search.note(passed: miss == nil || goals.hasTarget && !miss!.isTarget)
+        if let miss { failure = miss.reason } else { best = (trial, candidate.label) }
+      }
+    } catch let error as CancellationError {
+      guard let best else { throw error }
+      log.warning("interrupted: the best so far is \(best.label)")
+      wasInterrupted = true
+    }
+    guard let best else {
+      throw SwiftletError(
+        .unsupported, "the goals are out of reach of this recipe; last tried: \(failure)",
+        mend: "allow more drop, ask for less, or add a technique such as distill")
+    }
+    return (best.trial, search.ladder.count > 1, wasInterrupted)
+  }
+
   private func missed(
     _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: inout CandidateLog
-  ) throws -> (reason: String, isTarget: Bool)? {
+  ) throws -> Miss? {
     let label = trial.recipe.label
     if let miss = goals.missedCost(cost, trial.cost) {
       tried.add(label, bytes: trial.cost.fileBytes, reason: miss)
@@ -186,8 +234,8 @@ public struct Compressor: Sendable {
   }
 
   private func result(
-    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog, label: String,
-    varied: Bool, progress: Progress.Handler?
+    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog,
+    _ warnings: [String], label: String, varied: Bool, progress: Progress.Handler?
   ) throws -> CompressionResult {
     let validation = try context.validation
     let speeds = try measure(context.original, trial.graph, progress: progress)
@@ -207,7 +255,27 @@ public struct Compressor: Sendable {
         classCount: validation.classCount, names: validation.classNames),
       candidates: varied
         ? tried.candidates(milliseconds: last.millisecondsBefore, chosen: chosen) : [],
-      histories: trial.notes.histories)
+      histories: trial.notes.histories, trainingImages: try context.training.count,
+      preprocessing: try preprocessing(), agreement: try agreement(of: trial.graph),
+      confidence: goals.confidence ?? trial.recipe.steps.compactMap(\.quantization.mixedConfidence)
+        .last ?? PairedTest.confidence, warnings: warnings)
+  }
+
+  private func preprocessing() throws -> String {
+    let graph = context.original
+    let summary = try Preprocessing.stored(in: graph, images: context.validation).summary
+    return Preprocessing.isStored(in: graph) ? summary : "\(summary) (guessed)"
+  }
+
+  /// Images that answers are compared on besides accuracy.
+  private static let comparedImages = 1000
+
+  private func agreement(of graph: Graph) throws -> Agreement? {
+    guard context.original.outputs.count > 1 else { return nil }
+    let source = try CalibrationSource(
+      context.validation, for: context.original, limit: Self.comparedImages,
+      threads: context.threads)
+    return try Agreement.measure(context.original, graph, source, threads: context.threads)
   }
 
   /// Applies the steps of a recipe, and judges nothing.
@@ -302,7 +370,7 @@ public struct Compressor: Sendable {
 
   private func evaluate(_ graph: Graph) throws -> Answers {
     try Evaluation.judge(
-      graph, on: try context.validation, threads: context.threads, output: context.scores,
+      graph, on: try context.validation, threads: context.threads, output: try context.scores,
       progress: context.progress)
   }
 

@@ -81,6 +81,10 @@ public struct ModelCost: Sendable, Codable, Equatable {
   /// Multiply–accumulate operations per image.
   public let macs: Int
 
+  init(fileBytes: Int, parameters: Int, macs: Int) {
+    (self.fileBytes, self.parameters, self.macs) = (fileBytes, parameters, macs)
+  }
+
   /// `fileBytes` are those of the file that the graph is from, by default of the one that it would be written as;
   /// `extents` are for what the model leaves open, by default what that seems to mean.
   public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {

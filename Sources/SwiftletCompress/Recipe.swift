@@ -126,6 +126,7 @@ extension QuantizationSettings {
     case "bf16": bf16 = try value.names()
     case "plainWeights": plainWeights = try value.truth()
     case "mixedDrop": mixedDrop = try value.number()
+    case "mixedConfidence": mixedConfidence = try value.number()
     case "calibrationState": calibrationState = try value.text()
     default: return false
     }

@@ -52,6 +52,7 @@ public struct StepSetting: Sendable {
           ("correctsBias", "--bias-correction"), ("smoothing", "--smooth"),
           ("qatEpochs", "--qat-epochs"), ("qatLearningRate", "--qat-lr"), ("keep", "--keep"),
           ("narrow", "--narrow"), ("bf16", "--bf16"), ("mixedDrop", "--mixed"),
+          ("mixedConfidence", "--confidence"),
           ("plainWeights", "--plain-weights"), ("calibrationState", "--calibration-state"),
         ])
   }()

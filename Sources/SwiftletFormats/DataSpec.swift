@@ -83,10 +83,20 @@ public struct DataSpec: Sendable, Hashable {
     self.slices = slices
   }
 
-  private init(_ source: Source) {
-    self.source = source
-    part = nil
-    slices = []
+  private init(_ source: Source, _ part: Part? = nil, _ slices: [Slice] = []) {
+    (self.source, self.part, self.slices) = (source, part, slices)
+  }
+
+  /// The same with its folder elsewhere, if it has one.
+  package func movingFolder(_ change: (String) -> String) -> DataSpec {
+    let moved: Source =
+      switch source {
+      case .fashionMNIST: .fashionMNIST
+      case .cifar10(let folder): .cifar10(folder: change(folder))
+      case .cifar100(let folder): .cifar100(folder: change(folder))
+      case .idx(let folder): .idx(folder: change(folder))
+      }
+    return DataSpec(moved, part, slices)
   }
 
   /// The same source without part and slices.
@@ -101,6 +111,13 @@ public struct DataSpec: Sendable, Hashable {
   /// - Throws: `io` or `badInput` naming the file concerned, and `badInput` if a slice reaches past
   ///   the images or no image is left.
   public func load(defaultPart: Part, dataDirectory: String? = nil) throws -> ImageDataset {
+    try loadPlaced(defaultPart: defaultPart, dataDirectory: dataDirectory).images
+  }
+
+  /// As ``load(defaultPart:dataDirectory:)``, and where in its part the images are.
+  func loadPlaced(
+    defaultPart: Part, dataDirectory: String? = nil
+  ) throws -> (images: ImageDataset, place: Range<Int>) {
     let part = part ?? defaultPart
     var images: ImageDataset =
       switch source {
@@ -111,11 +128,14 @@ public struct DataSpec: Sendable, Hashable {
       case .idx(let folder): try IDXFolder.load(folder, part: part)
       }
     let name = "\(source):\(part.rawValue)\(slices.map(\.description).joined())"
+    var place = 0..<images.count
     for slice in slices {
-      images = images.slice(try locating(name) { try slice.range(of: images.count) })
+      let range = try locating(name) { try slice.range(of: images.count) }
+      images = images.slice(range)
+      place = place.lowerBound + range.lowerBound..<place.lowerBound + range.upperBound
     }
     guard images.count > 0 else { throw SwiftletError(.badInput, "there are no images", at: name) }
-    return images.renamed(name)
+    return (images.renamed(name), place)
   }
 }
 

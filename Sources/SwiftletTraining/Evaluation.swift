@@ -14,10 +14,10 @@ public struct Evaluation: Sendable, Codable, Equatable {
   public let imagesPerSecond: Double
 
   /// Runs the model over all images.
-  /// The scores are in `output`, by default in the first output that can hold them.
+  /// The scores are in `output`; by default in the one that holds them, see ``scores(of:for:)``.
   ///
-  /// - Throws: `badInput` if model and data do not fit: image channels, number of classes; or if there is no such
-  ///   output.
+  /// - Throws: `badInput` if model and data do not fit: image channels, number of classes; if there is no such
+  ///   output, or several could be meant.
   public static func run(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
@@ -35,7 +35,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
-    let judged = try graph.judged(by: output).withLogitsOutput()
+    let judged = try graph.judged(by: output, on: data).withLogitsOutput()
     let runner = try BatchRunner(Session(judged, threads: threads, precision: precision))
     let answer = judged.outputs.first?.name ?? ""
     let preprocessing = try Preprocessing.stored(in: graph, images: data)
@@ -112,26 +112,6 @@ extension ImageDataset {
 }
 
 extension Graph {
-  /// The graph with one output alone: the named one, or the first that can hold scores of images × classes.
-  ///
-  /// - Throws: `badInput` if there is no output of that name.
-  func judged(by name: String?) throws -> Graph {
-    if let name, !outputs.contains(where: { $0.name == name }) {
-      throw SwiftletError(
-        .badInput, "the model has no output '\(name)'",
-        mend: "its outputs are " + outputs.map(\.name).joined(separator: ", "))
-    }
-    guard outputs.count > 1 else { return self }
-    let chosen =
-      outputs.first { output in name.map { $0 == output.name } ?? output.canHoldScores }
-      ?? outputs[0]
-    var graph = self
-    graph.outputs = [chosen]
-    graph.removeUnusedNodes()
-    graph.removeUnusedInitializers()
-    return graph
-  }
-
   /// The graph ending before a closing Softmax, whose input the losses want.
   package func withLogitsOutput() -> Graph {
     guard let output = outputs.first, let last = producer(of: output.name),
@@ -141,12 +121,5 @@ extension Graph {
     graph.outputs[0].name = logits
     graph.nodes.remove(at: last)
     return graph
-  }
-}
-
-extension ValueInfo {
-  /// Whether the value can be scores of images × classes, as far as the model says.
-  fileprivate var canHoldScores: Bool {
-    dtype.isFloat && (!isShaped || dimensions.count == 2 && dimensions[1] != .fixed(1))
   }
 }

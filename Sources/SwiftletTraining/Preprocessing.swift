@@ -23,6 +23,30 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   public let mean: [Float]
   public let deviation: [Float]
 
+  /// How pixels are scaled, by name.
+  public enum Scaling: String, Sendable, CaseIterable {
+    /// By the means and deviations of ImageNet's photographs; of other than three channels, as ``half``.
+    case imagenet
+    /// To −1…1.
+    case half
+    /// To 0…1.
+    case unit
+    /// As they are, 0…255.
+    case raw
+
+    fileprivate func numbers(channels: Int) -> (mean: [Float], deviation: [Float]) {
+      func all(_ mean: Float, _ deviation: Float) -> (mean: [Float], deviation: [Float]) {
+        ([Float](repeating: mean, count: channels), [Float](repeating: deviation, count: channels))
+      }
+      return switch self {
+      case .imagenet where channels == 3: Preprocessing.imageNet
+      case .imagenet, .half: all(0.5, 0.5)
+      case .unit: all(0, 1)
+      case .raw: all(0, 1 / 255)
+      }
+    }
+  }
+
   /// The key of the model's metadata.
   public static let metadataKey = "swiftlet.preprocessing"
 
@@ -35,7 +59,9 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   /// large ones interpolated. Extents that the model leaves open are those of the graph's `extents`, else the images'.
   ///
   /// - Throws: `unsupported` if the model's input is not one batch of images.
-  public init(for graph: Graph, images: ImageDataset) throws {
+  public init(
+    for graph: Graph, images: ImageDataset, scaling: Scaling = .imagenet
+  ) throws {
     let inputs = graph.dataInputs
     guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].dimensions.count == 4 else {
       throw SwiftletError(
@@ -58,8 +84,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     self.height = height
     self.width = width
     fit = isClose(sourceHeight, height) && isClose(sourceWidth, width) ? .pad : .resize
-    mean = channels == 3 ? Self.imageNet.mean : [Float](repeating: 0.5, count: channels)
-    deviation = channels == 3 ? Self.imageNet.deviation : [Float](repeating: 0.5, count: channels)
+    (mean, deviation) = scaling.numbers(channels: channels)
     try checkChannels(images)
   }
 
@@ -111,6 +136,27 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     let extents = OpenExtents(inputs, batch: 1, given: given)
     // A model that does not take the images as large as they are gets them as large as it does.
     return try (plan.fits(extents) ? extents : plan.openExtents(batch: 1)).shape(of: input)
+  }
+
+  /// Whether the model says how images become its input; else that is guessed.
+  public static func isStored(in graph: Graph) -> Bool { graph.metadata[metadataKey] != nil }
+
+  /// What is done to images, for a person: `3×32×32, padded; pixels scaled to 0…1`.
+  public var summary: String {
+    let size = "\(channels)×\(height)×\(width), \(fit == .pad ? "padded" : "resized")"
+    func list(_ numbers: [Float]) -> String {
+      Set(numbers).count == 1 ? "\(numbers[0])" : numbers.map { "\($0)" }.joined(separator: ", ")
+    }
+    let isPlain = Set(mean).count == 1 && Set(deviation).count == 1
+    func range(_ pixel: Float) -> String {
+      let value = ((pixel / 255 - mean[0]) / deviation[0] * 1e3).rounded() / 1e3
+      return value.rounded() == value && abs(value) < 1e6 ? "\(Int(value))" : "\(value)"
+    }
+    let scaled =
+      isPlain
+      ? "pixels scaled to \(range(0))…\(range(255))"
+      : "pixels divided by 255, less \(list(mean)), divided by \(list(deviation))"
+    return "\(size); \(scaled)"
   }
 
   /// - Throws: `badInput` if a batch as evaluation uses it would be too large a value.

@@ -22,18 +22,22 @@ public struct Trainer: Sendable {
   private let inputName: String
   /// How many images the model takes at once, where that is fixed and cannot be changed.
   private var fixedBatch: Int?
+  /// The output with the scores; `nil`: the one that is found.
+  private let output: String?
   private var state: TrainingState
   private let log = Logger.swiftlet("training")
 
   /// The objective is `nil` for the labels, with the settings' label smoothing. Progress is kept in
-  /// `checkpoint`; if the file exists and `resumes` is true, training goes on from there.
+  /// `checkpoint`; if the file exists and `resumes` is true, training goes on from there. The scores are in
+  /// `output`, by default as ``Evaluation/scores(of:for:)`` finds them; what other outputs alone depend on is
+  /// not trained.
   ///
   /// - Throws: `unsupported` if the graph cannot be trained, `badInput` if it does not fit the
   ///   data or the checkpoint is of another run.
   public init(
     _ graph: Graph, training: ImageDataset, validation: ImageDataset, settings: TrainingSettings,
     objective: (any TrainingObjective)? = nil, threads: ThreadPool = .available,
-    checkpoint: CheckpointFile? = nil, resumes: Bool = false
+    checkpoint: CheckpointFile? = nil, resumes: Bool = false, output: String? = nil
   ) throws {
     guard settings.epochs >= 1, settings.batch >= 1, training.count > 0 else {
       throw SwiftletError(
@@ -49,13 +53,14 @@ public struct Trainer: Sendable {
     pool = threads
     self.checkpoint = checkpoint
     preprocessing = try Preprocessing.stored(in: graph, images: training)
+    self.output = output
     let side = min(preprocessing.height, preprocessing.width)
     guard settings.augmentation.crop < side else {
       throw SwiftletError(
         .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of sight",
         mend: "use 2 to \(max(2, side / 8))")
     }
-    (tape, fixedBatch) = try Self.tape(graph, objective)
+    (tape, fixedBatch) = try Self.tape(graph.scored(by: output, on: training), objective)
     inputName = graph.dataInputs[0].name
     let values: OrderedDictionary<String, Tensor<Float>> = graph.initializers.compactMapValues {
       $0.typed()
@@ -109,7 +114,7 @@ public struct Trainer: Sendable {
   }
 
   private mutating func goOn(with next: Graph) throws {
-    (tape, fixedBatch) = try Self.tape(next, objective)
+    (tape, fixedBatch) = try Self.tape(next.scored(by: output, on: training), objective)
     for name in graph.initializers.keys { state.values[name] = nil }
     for (name, tensor) in next.initializers { state.values[name] = tensor.typed() }
     state.optimizer = Optimizer(settings.optimizer)
@@ -196,7 +201,8 @@ public struct Trainer: Sendable {
   }
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {
-    let evaluation = try Evaluation.run(trainedGraph(), on: validation, threads: pool)
+    let evaluation = try Evaluation.run(
+      trainedGraph(), on: validation, threads: pool, output: output)
     try checkLoss(evaluation.loss, "validation", isEntropy: true)
     let step = (state.epoch + 1) * stepsPerEpoch - 1
     state.history.epochs.append(
@@ -254,6 +260,8 @@ extension Graph {
         graph.outputs.append(ValueInfo(name, .float32, []))
       }
     }
+    // They may read an output that is left out now.
+    graph.removeUnusedNodes()
     return graph
   }
 }

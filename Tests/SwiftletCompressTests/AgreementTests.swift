@@ -68,7 +68,8 @@ struct AgreementTests {
     #expect(agreement.outputs[0].finiteDecibels > 30)
     #expect(agreement.noiseToSignal > 1e20)
     // Those that distances are not taken of count too.
-    #expect(try Agreement.measure(graph, quantized, source, from: 12).decibels == -.infinity)
+    #expect(
+      try Agreement.measure(graph, quantized, source, judging: 12..<16).decibels == -.infinity)
     // A model's own are no fault of the other's.
     #expect(try Agreement.measure(quantized, quantized, source).outputs[0].undefined == 80)
     #expect(try Agreement.measure(quantized, quantized, source).decibels == 200)

@@ -217,6 +217,24 @@ struct PassTests {
     #expect(result.drop <= 5)
     #expect(result.graph.initializers.values.contains { $0.dtype == .int4 })
     #expect(result.paired.images == 100 && result.paired.upperBound <= 5)
+    // The surer it has to be, the less may go.
+    let sure = try compress([
+      step(.quantize) {
+        $0.quantization.mixedDrop = 5
+        $0.quantization.mixedConfidence = 0.9999
+      }
+    ])
+    #expect(sure.confidence == 0.9999 && sure.paired.upperBound(confidence: 0.9999) <= 5)
+    #expect(result.confidence == 0.95)
+    let surer = #expect(throws: SwiftletError.self) {
+      try compress([
+        step(.quantize) {
+          $0.quantization.mixedDrop = 2
+          $0.quantization.mixedConfidence = 0.999
+        }
+      ])
+    }
+    #expect(surer?.description.contains("with 99.9 % confidence") == true)
     // A hundred images cannot show that less than a tenth of a point is lost.
     let error = #expect(throws: SwiftletError.self) { try mixed(0.1) }
     #expect(error?.code == .unsupported && error?.description.contains("more images") == true)

@@ -70,4 +70,36 @@ struct SensitivityTests {
     let same = PairedTest(first, first)
     #expect(same.drop == 0 && same.pValue == 1 && same.upperBound > 0)
   }
+
+  /// No drop exceeds 100 points, however few images there are.
+  @Test(arguments: [0.5, 0.9, 0.95, 0.999])
+  func boundsStayWithinThePossible(confidence: Double) {
+    for images in [1, 2, 3, 10, 1000] {
+      for lost in Set([0, 1, images / 2, images]) {
+        let test = PairedTest(
+          Array(repeating: true, count: images), (0..<images).map { $0 >= lost })
+        let bound = test.upperBound(confidence: confidence)
+        #expect(test.drop <= bound + 1e-9 && bound <= 100)
+        #expect(test.upperBound <= 100 && test.pValue <= 1)
+      }
+    }
+    let one = PairedTest([true], [true])
+    #expect(one.upperBound == 100 && one.summary.contains("below 100.0 with 95 %"))
+    #expect(one.summary(confidence: 0.5).contains("with 50 %"))
+  }
+
+  /// Layers that are quantized are judged on others than they were calibrated with.
+  @Test func othersMayJudge() throws {
+    let graph = ModelBuilder.residual(seed: 4)
+    let all = try source(graph)
+    let split = try SampleSplit(all, wanted: 128, most: 128)
+    #expect((split.calibrating, split.judging) == (24, 24..<32))
+    let result = try Sensitivity.measure(
+      graph, QuantizationSettings(), all.part(0..<24), judging: all.part(24..<32))
+    #expect(result.answers.samples == 8 && result.calibrationSamples == 24 && result.isHeldBack)
+    #expect(try !measure(graph).isHeldBack)
+    let parts = try (all.part(24..<32).digest(0..<8), all.digest(24..<32))
+    #expect(parts.0 == parts.1)
+    #expect(try all.part(0..<24).shared(with: all.part(20..<32)) == 4)
+  }
 }

@@ -144,32 +144,6 @@ struct TrainerTests {
     #expect(throws: SwiftletError.self) { _ = try trainer.run() }
   }
 
-  /// Scores are what is images × classes, wherever it stands among the outputs, or what is named.
-  @Test func outputsAreChosen() throws {
-    var graph = smallNetwork()
-    let (data, scores) = (try pictures(40), graph.outputs[0])
-    let alone = try Evaluation.judge(graph, on: data)
-    graph.nodes += [
-      Node(
-        "ArgMax", name: "label", inputs: [scores.name], outputs: ["label"],
-        attributes: ["axis": .int(1)]),
-      Node("Neg", name: "worst", inputs: [scores.name], outputs: ["worst"]),
-      Node("Softmax", name: "share", inputs: [scores.name], outputs: ["share"]),
-    ]
-    graph.outputs = [
-      ValueInfo("label", .int64, [.symbolic("N"), .fixed(1)]), scores,
-      ValueInfo("worst", .float32, scores.dimensions),
-      ValueInfo("share", .float32, scores.dimensions),
-    ]
-    #expect(try Evaluation.judge(graph, on: data).choices == alone.choices)
-    #expect(try Evaluation.judge(graph, on: data, output: "share").choices == alone.choices)
-    #expect(try Evaluation.judge(graph, on: data, output: "worst").choices != alone.choices)
-    let error = #expect(throws: SwiftletError.self) {
-      _ = try Evaluation.run(graph, on: data, output: "best")
-    }
-    #expect(error?.description.contains("no output 'best'") == true)
-  }
-
   /// A closing Softmax without inputs must be refused, not looked into.
   @Test func aSoftmaxOfNothingIsRefused() {
     var graph = smallNetwork()

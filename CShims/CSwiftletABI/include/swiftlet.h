@@ -339,7 +339,8 @@ typedef struct {
 /* Makes a model smaller, measures what that costs and gains, and writes it.
  *
  * `recipe` is YAML, the content of what `swiftlet compress --recipe` takes; `data` names images as
- * `--data` does, such as "fashion-mnist". `options`, `progress` and `report` may be NULL; `context` is
+ * `--data` does, such as "fashion-mnist"; what a model is judged on is never what it was trained with, so
+ * that "fashion-mnist:test" is divided. `options`, `progress` and `report` may be NULL; `context` is
  * passed on to `progress`. The file at `output` is replaced as a whole on success, and stays as it was
  * otherwise. `report` gets the JSON of `swiftlet compress --json`; free it with
  * swiftlet_string_free(). */

@@ -167,7 +167,7 @@ struct FeatureRegression {
       let inverse = try SymmetricPowers(gram(count), threads: threads.count).pseudoInverse
       last = matrixProduct(cross, inverse, pool: threads)
     }
-    return (last, power > 0 ? max(0, 1 - last.dot(cross) / power) : 0)
+    return (last, power > 0 ? min(1, max(0, 1 - last.dot(cross) / power)) : 0)
   }
 }
 

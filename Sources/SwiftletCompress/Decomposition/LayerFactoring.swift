@@ -136,14 +136,19 @@ struct LayerFactoring {
 
   /// The error of the same ranks chosen without data, judged by the data.
   private func plainDamage(_ choice: Choice) throws -> Double? {
-    guard statistics != nil else { return nil }
+    guard let statistics else { return nil }
     let judge = problem(statistics)
     guard let plain = try choice.method.prepare(problem(nil)) else { return nil }
     let product = try plain.fitted(choice.ranks).product(threads)
     var difference = judge.weights
     var values = difference.mutableSpan
     for i in values.indices { values[i] -= product.span[i] }
-    let power = judge.power(judge.weights)
-    return power > 0 ? judge.power(difference) / power : 0
+    // Where responses do not vary, as to one sample, all of their power counts.
+    let whole = DecompositionProblem(
+      layer, covariance: statistics.windows.secondMoment, threads: threads)
+    let (variance, power) = (judge.power(judge.weights), whole.power(judge.weights))
+    let varies = RelativeError.varies(variance: variance, power: power)
+    return RelativeError.fraction(
+      noise: (varies ? judge : whole).power(difference), variance: variance, power: power)
   }
 }

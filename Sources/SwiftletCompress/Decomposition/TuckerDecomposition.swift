@@ -148,6 +148,6 @@ package struct TuckerDecomposition: Decomposition {
       ],
       features: features, last: basis,
       lastShape: Shape([problem.layer.outputs, outputs] + ones), lastSteps: .none,
-      error: regression.power > 0 ? max(0, 1 - kept / regression.power) : 0)
+      error: regression.power > 0 ? min(1, max(0, 1 - kept / regression.power)) : 0)
   }
 }

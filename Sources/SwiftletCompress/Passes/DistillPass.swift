@@ -57,6 +57,10 @@ package struct DistillPass: TrainingPass {
       epochs: step.epochs, learningRate: step.learningRate, seed: context.seed)
     let images = try context.training
     let labelled = settings.labels.map { min($0, images.count) }
+    // A student of the user's may call its outputs otherwise.
+    let scores = try context.scores.flatMap { name in
+      student.outputs.contains { $0.name == name } ? name : nil
+    }
     guard
       step.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0
         || settings.adversarial > 0
@@ -64,25 +68,27 @@ package struct DistillPass: TrainingPass {
       // Nobody labels the other images. Those that have labels come the more often, so that a student
       // alone takes as many steps as one that is taught: what is compared costs the same.
       var trainer = try context.trainer(
-        student, on: labelled.map { images.repeating($0) } ?? images, training,
+        student, on: labelled.map { images.repeating($0) } ?? images, training, output: scores,
         changesShapes: annealing != nil)
       return try run(&trainer, annealing, context)
     }
-    let lesson = try Lesson(step, student: student, labelled: labelled, context)
+    let original = try context.original.scored(by: context.scores, on: images)
+    let lesson = try Lesson(
+      step, student: student, scores: scores, labelled: labelled, context)
     var teacher = try TeacherOutputs(
-      context.original, values: Distiller.teacherValues(lesson.terms), threads: context.threads)
+      original, values: Distiller.teacherValues(lesson.terms), threads: context.threads)
     if let folder = settings.teacherCache {
       let decision =
         training.augmentation == .none
         ? try TeacherCache(folder: folder).serve(
-          &teacher, context.original, images, epochs: step.epochs, threads: context.threads,
+          &teacher, original, images, epochs: step.epochs, threads: context.threads,
           progress: context.progress)
         : "the teacher runs in every epoch: images are augmented"
       log.notice("\(decision)")
     }
     var trainer = try context.trainer(
-      lesson.adapters.graph, on: images, training, objective: Distiller(teacher, lesson.terms),
-      changesShapes: annealing != nil)
+      lesson.adapters.graph, on: images, training, output: scores,
+      objective: Distiller(teacher, lesson.terms), changesShapes: annealing != nil)
     let (trained, history) = try run(&trainer, annealing, context)
     return (lesson.adapters.dropped(from: trained), history)
   }
@@ -101,9 +107,11 @@ private struct Lesson {
   private(set) var terms: [any DistillationTerm]
 
   init(
-    _ step: CompressionStep, student: Graph, labelled: Int?, _ context: CompressionContext
+    _ step: CompressionStep, student: Graph, scores: String?, labelled: Int?,
+    _ context: CompressionContext
   ) throws {
-    let settings = step.distillation
+    let (settings, images) = (step.distillation, try context.training)
+    let teacher = try context.original.judged(by: context.scores, on: images)
     terms = [
       LogitTerm(
         DistillationLoss(temperature: step.teaching.temperature, alpha: step.teaching.alpha),
@@ -112,7 +120,9 @@ private struct Lesson {
     let comparesFeatures = settings.hints > 0 || settings.attention > 0
     let matches =
       comparesFeatures
-      ? try FeatureMatching(student: student, teacher: context.original).matches(settings.layers)
+      ? try FeatureMatching(
+        student: student.judged(by: scores, on: images), teacher: teacher
+      ).matches(settings.layers)
       : []
     let adapted = settings.hints > 0 ? matches : []
     adapters = FeatureAdapters(
@@ -129,7 +139,7 @@ private struct Lesson {
       terms.append(FeatureTerm(.attention, weight: settings.attention, matches.map(\.pair)))
     }
     guard settings.adversarial > 0 else { return }
-    let classes = try FeatureMatching.classes(of: context.original)
+    let classes = try FeatureMatching.classes(of: teacher)
     terms.append(
       try AdversarialTerm(
         weight: settings.adversarial, nil, channels: classes, rank: 2, seed: context.seed))

@@ -123,7 +123,7 @@ public struct CompressionPlan: Sendable, Codable {
         step.decomposition.precisions = nil
         step.calibrationImages = samples
         step.quantization.qatEpochs = 0
-        step.quantization.mixedDrop = nil
+        (step.quantization.mixedDrop, step.quantization.mixedConfidence) = (nil, nil)
         step.quantization.rounding = .nearest
         return step
       })

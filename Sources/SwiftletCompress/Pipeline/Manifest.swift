@@ -4,6 +4,7 @@ import SwiftletCore
 public import SwiftletFormats
 import SwiftletGraph
 import SwiftletKernels
+public import SwiftletTraining
 
 /// How a compressed model came to be: everything that decides its bytes, and everything that was
 /// measured on the way. With it the model can be checked, and made again.
@@ -32,6 +33,11 @@ public struct Manifest: Sendable, Codable {
       count = images.count
       sha256 = Digest.sha256(images)
     }
+
+    /// Whether both are the same images with the same labels, whatever they are called.
+    public static func == (a: Images, b: Images) -> Bool {
+      a.count == b.count && a.sha256 == b.sha256
+    }
   }
 
   /// Where it was made.
@@ -49,57 +55,121 @@ public struct Manifest: Sendable, Codable {
     }
   }
 
+  /// Inputs without labels.
+  public struct Samples: Sendable, Codable, Equatable {
+    public let count: Int
+    public let sha256: String
+
+    /// - Throws: `badInput` if a sample cannot be made.
+    public init(_ source: CalibrationSource) throws {
+      count = source.count
+      sha256 = try source.digest(0..<source.count)
+    }
+  }
+
+  /// What data were used, and how.
+  public struct Use: Sendable, Codable, Equatable {
+    /// The data as they were named; those to judge on, if they were named; `nil` without data.
+    public var data: String?
+    public var judge: String?
+    /// The fraction that was trained or calibrated with, if one was given or one part had to serve for both.
+    public var split: Double?
+    /// What is done to images, where that was given.
+    public var preprocessing: Preprocessing?
+    /// Outputs that count; none: all of them.
+    public var outputs: [String] = []
+    /// Inputs that are the same for all samples, as they were given.
+    public var fixed: [String] = []
+    /// What extents of the model were given that it leaves open, by name; `nil`: none.
+    public var extents: [String: Int]?
+
+    public init(data: String?) { self.data = data }
+  }
+
   /// Of the manifest's own form.
   public var format = 1
   public let version: String
   public let machine: Machine
   public let seed: UInt64
-  public let model: File
-  public let data: String
-  /// What extents of the model were given that it leaves open, by name; `nil`: none.
-  public let extents: [String: Int]?
-  public let training: Images
-  public let validation: Images
+  public internal(set) var model: File
+  /// As ``Use/data``; empty without data.
+  public internal(set) var data: String
+  /// `nil` in manifests of versions that judged on the test part, or on the part that was named, and nothing else.
+  public internal(set) var use: Use?
+  /// Of labelled images.
+  public let training: Images?
+  public let validation: Images?
+  /// Of inputs without labels, and of those to judge on, if they are others.
+  public let samples: Samples?
+  public let judges: Samples?
   /// What was asked for, and what came out of the search for its goals.
-  public let recipe: Recipe
+  public internal(set) var recipe: Recipe
   /// Times that decisions rest on, in milliseconds: made again with these, decisions are the same.
   public let latencies: [String: Double]
-  public let output: File
-  public let report: CompressionReport
+  public internal(set) var output: File
+  /// With labels, and without.
+  public let report: CompressionReport?
+  public let answers: UnlabelledReport?
 
+  /// Of a compression with labels.
   public init(
-    version: String, threads: Int, seed: UInt64, model: File, data: String,
-    extents: [String: Int] = [:], training: ImageDataset, validation: ImageDataset,
-    latencies: LatencyCache, output: File,
+    version: String, threads: Int, seed: UInt64, model: File, use: Use,
+    training: ImageDataset, validation: ImageDataset, latencies: LatencyCache, output: File,
     report: CompressionReport
+  ) {
+    self.init(
+      version, threads, seed, model, use, (Images(training), Images(validation)), (nil, nil),
+      latencies, output, report.recipe, report, nil)
+  }
+
+  /// Of a compression without labels; `samples` are `nil` without data, `judges` if they are among the samples.
+  public init(
+    version: String, threads: Int, seed: UInt64, model: File, use: Use, samples: Samples?,
+    judges: Samples?, latencies: LatencyCache, output: File, answers: UnlabelledReport
+  ) {
+    self.init(
+      version, threads, seed, model, use, (nil, nil), (samples, judges), latencies, output,
+      answers.recipe, nil, answers)
+  }
+
+  private init(
+    _ version: String, _ threads: Int, _ seed: UInt64, _ model: File, _ use: Use,
+    _ images: (training: Images?, validation: Images?),
+    _ samples: (all: Samples?, judges: Samples?), _ latencies: LatencyCache, _ output: File,
+    _ recipe: Recipe, _ report: CompressionReport?, _ answers: UnlabelledReport?
   ) {
     self.version = version
     machine = Machine(threads: threads)
     self.seed = seed
     self.model = model
-    self.data = data
-    self.extents = extents.isEmpty ? nil : extents
-    self.training = Images(training)
-    self.validation = Images(validation)
-    recipe = report.recipe
+    data = use.data ?? ""
+    self.use = use
+    (training, validation) = images
+    (self.samples, judges) = samples
+    self.recipe = recipe
     self.latencies = latencies.used
     self.output = output
-    self.report = report
+    (self.report, self.answers) = (report, answers)
   }
 
   /// Names all that decides what a step makes, but for the steps themselves: the model with all its tensors,
-  /// wherever they are stored, the data, and how both are looked at.
+  /// wherever they are stored, the data, and how both are looked at. `data` is the digest of what is trained and
+  /// calibrated with.
   ///
   /// - Throws: As `ONNXFile.serialized`.
   public static func origin(
-    _ context: CompressionContext, version: String
+    _ context: CompressionContext, data: String, use: Use, version: String
   ) throws -> String {
-    let extents = context.original.extents.sorted { $0.key < $1.key }
-      .map { "\($0.key)=\($0.value)" }
+    var own = use
+    // Names say nothing that the digest does not.
+    (own.data, own.judge) = (nil, nil)
+    (own.extents, own.outputs) = (context.original.extents, context.outputs)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
     let parts = [
-      version, try context.original.digest(), Digest.sha256(try context.training),
-      Digest.sha256(try context.validation), "\(context.seed)", "\(context.threads.count)",
-      LatencyCache.machine, "\(extents)", "\(context.outputs)",
+      version, try context.original.digest(), data,
+      String(decoding: try encoder.encode(own), as: UTF8.self), "\(context.seed)",
+      "\(context.threads.count)", LatencyCache.machine,
     ]
     return parts.joined(separator: " ")
   }
@@ -118,16 +188,19 @@ public struct Manifest: Sendable, Codable {
           .badInput, "this is no manifest of a compression",
           mend: "give the .manifest.json that 'swiftlet compress' wrote beside the model")
       }
-      return manifest
+      return manifest.relocated(from: path)
     }
   }
 
+  /// Paths are written as seen from the manifest's folder.
+  ///
   /// - Throws: `badInput` if the file cannot be written.
   public func write(to path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    try AtomicFile.write(String(decoding: encoder.encode(self), as: UTF8.self), to: path)
+    let text = String(decoding: try encoder.encode(relocated(to: path)), as: UTF8.self)
+    try AtomicFile.write(text, to: path)
   }
 }

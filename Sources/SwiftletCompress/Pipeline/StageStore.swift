@@ -17,7 +17,7 @@ public struct StageStore: Sendable {
 
   /// - Parameters:
   ///   - folder: Made when there is something to keep.
-  ///   - origin: Names model, data, seed and threads: ``Manifest/origin(_:version:)``.
+  ///   - origin: Names model, data, seed and threads: ``Manifest/origin(_:data:use:version:)``.
   public init(folder: String, origin: String) {
     self.folder = folder
     self.origin = origin

@@ -242,9 +242,9 @@ private struct ResponseError {
     counts += found.count / max(1, extent)
   }
 
-  /// The error as a fraction of the variance; 0 of nothing.
+  /// The error as a fraction of the variance, if there is any.
   var fraction: Double {
     let variance = energy - sums.reduce(0) { $0 + $1 * $1 } / Double(max(1, counts))
-    return noise == 0 ? 0 : noise / max(variance, 1e-300)
+    return RelativeError.fraction(noise: noise, variance: variance, power: energy)
   }
 }

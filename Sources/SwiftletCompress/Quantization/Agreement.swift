@@ -47,11 +47,11 @@ public struct Agreement: Sendable, Codable, Equatable {
   package var noiseToSignal: Double { SignalToNoise.noiseToSignal(decibels) }
 
   /// Runs both models over all samples, and compares the outputs that the source names. Distances are those of the
-  /// samples from `first` on; that answers are finite is asked of all.
+  /// samples in `judging`, by default of all; that answers are finite is asked of all.
   ///
   /// - Throws: `badInput` for an output that is not there; what running a session throws.
   public static func measure(
-    _ original: Graph, _ other: Graph, _ source: CalibrationSource, from first: Int = 0,
+    _ original: Graph, _ other: Graph, _ source: CalibrationSource, judging: Range<Int>? = nil,
     threads: ThreadPool = .available, progress: Progress.Handler? = nil
   ) throws -> Agreement {
     let names = try source.judgedOutputs(of: original)
@@ -71,8 +71,13 @@ public struct Agreement: Sendable, Codable, Equatable {
       }
       if breaking == nil, sums.contains(where: { $0.ratio.broken > 0 }) { breaking = inputs }
     }
-    try source.forEachBatch(to: first) { inputs, _ in try compare(inputs, isJudged: false) }
-    try source.forEachBatch(from: first) { inputs, range in
+    let judged = judging ?? 0..<source.count
+    for (start, end) in [(0, judged.lowerBound), (judged.upperBound, source.count)] {
+      try source.forEachBatch(from: start, to: end) { inputs, _ in
+        try compare(inputs, isJudged: false)
+      }
+    }
+    try source.forEachBatch(from: judged.lowerBound, to: judged.upperBound) { inputs, range in
       try compare(inputs, isJudged: true)
       samples += range.count
       try progress?(Progress("compare", completed: range.upperBound, total: source.count))

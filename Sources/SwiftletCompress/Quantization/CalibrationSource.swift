@@ -16,10 +16,10 @@ public struct CalibrationSource: Sendable {
   /// Whether they are images with labels.
   private(set) var hasLabels = false
   /// Samples in a batch.
-  let batch: Int
+  private(set) var batch: Int
   /// Whether the model takes exactly ``batch`` samples at once.
   private let isFixed: Bool
-  private let make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
+  private var make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
 
   /// The first images of a data set, prepared as the model's metadata say.
   ///
@@ -141,8 +141,29 @@ public struct CalibrationSource: Sendable {
     return result
   }
 
+  /// A range of the samples by themselves, of a model with a fixed batch from one batch to another.
+  public func part(_ range: Range<Int>) -> CalibrationSource {
+    var result = self
+    let make = make
+    result.make = { samples in
+      try make(range.lowerBound + samples.lowerBound..<range.lowerBound + samples.upperBound)
+    }
+    result.count = range.count
+    if !isFixed { result.batch = max(1, min(batch, range.count)) }
+    return result
+  }
+
+  /// The first sample alone; of a model that takes a fixed number at once, the first batch.
+  var single: CalibrationSource { part(0..<(isFixed ? batch : min(1, count))) }
+
   /// The first batch.
   func sample() throws -> [String: AnyTensor] { try make(0..<min(batch, count)) }
+
+  /// How many samples of another source are here too, element by element.
+  package func shared(with other: CalibrationSource) throws -> Int {
+    let known = Set(try (0..<count).map { try digest($0..<$0 + 1) })
+    return try (0..<other.count).count { known.contains(try other.digest($0..<$0 + 1)) }
+  }
 
   /// A digest that samples add to, one after the other: it does not depend on how they are cut into batches.
   package func digest(_ samples: Range<Int>, after digest: String = "") throws -> String {

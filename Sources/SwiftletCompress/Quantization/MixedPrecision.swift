@@ -11,8 +11,8 @@ import SwiftletTraining
 /// order of damage per millisecond saved, as few of them as keep the loss of accuracy within the limit:
 /// to bf16 where that is the faster one, or all to fp32 if bf16 loses too much. Then layers go on to int4 in
 /// the order of damage per byte saved, as many as the limit allows. Each number is found by bisection, and
-/// each candidate is judged by a ``PairedTest`` on the evaluation images: its upper bound must stay within
-/// the limit.
+/// each candidate is judged by a ``PairedTest`` on the evaluation images: its upper bound, with the
+/// confidence that is wanted, must stay within the limit.
 ///
 /// - Source: Wang et al. 2019, arXiv:1811.08886, for latency measured and not modelled; Wu et al. 2020,
 ///   arXiv:2004.09602, section 6, for leaving out the most sensitive layers.
@@ -20,12 +20,15 @@ struct MixedPrecision {
   private var settings: QuantizationSettings
   /// Points of top-1 accuracy that may be lost, in percent.
   let maxDrop: Double
+  /// How sure that must be.
+  private let confidence: Double
   let context: CompressionContext
   private let log = Logger.swiftlet("compress")
 
   init(_ settings: QuantizationSettings, maxDrop: Double, _ context: CompressionContext) {
     (self.settings, self.maxDrop, self.context) = (settings, maxDrop, context)
-    self.settings.mixedDrop = nil
+    confidence = settings.mixedConfidence ?? PairedTest.confidence
+    (self.settings.mixedDrop, self.settings.mixedConfidence) = (nil, nil)
   }
 
   /// A layer and what was measured of it.
@@ -53,6 +56,8 @@ struct MixedPrecision {
     let graph: Graph
     let layers: [LayerReport]
     let test: PairedTest
+    /// The drop is below this, as sure as is wanted.
+    let bound: Double
   }
 
   /// - Throws: `unsupported` if not even fp32 keeps within the limit with so few images.
@@ -71,9 +76,11 @@ struct MixedPrecision {
       log.notice(
         """
         \(floats.fp32.count) layers fp32, \(floats.bf16.count) bf16, \(int4.count) int4: \
-        \(test.summary) on \(test.images) images
+        \(test.summary(confidence: confidence)) on \(test.images) images
         """)
-      return Trial(graph: result.graph, layers: result.layers, test: test)
+      return Trial(
+        graph: result.graph, layers: result.layers, test: test,
+        bound: test.upperBound(confidence: confidence))
     }
     let back = candidates.sorted {
       $0.damage8 / max($0.saved, 1e-6) > $1.damage8 / max($1.saved, 1e-6)
@@ -88,7 +95,7 @@ struct MixedPrecision {
 
   private func hits(_ graph: Graph) throws -> [Bool] {
     try Evaluation.judge(
-      graph, on: try context.validation, threads: context.threads, output: context.scores
+      graph, on: try context.validation, threads: context.threads, output: try context.scores
     ).hits
   }
 
@@ -141,7 +148,7 @@ struct MixedPrecision {
   private func fewest(
     of candidates: [Candidate], _ none: Trial, _ attempt: (Floats) throws -> Trial
   ) throws -> (Floats, Trial) {
-    if none.test.upperBound <= maxDrop { return (Floats(), none) }
+    if none.bound <= maxDrop { return (Floats(), none) }
     for allowsBFloats in candidates.contains(where: \.prefersBFloat) ? [true, false] : [false] {
       func floats(_ count: Int) -> Floats {
         let back = candidates[..<count]
@@ -154,15 +161,15 @@ struct MixedPrecision {
       while low + 1 < high {
         let middle = (low + high) / 2
         let trial = try attempt(floats(middle))
-        if trial.test.upperBound <= maxDrop { (high, best) = (middle, trial) } else { low = middle }
+        if trial.bound <= maxDrop { (high, best) = (middle, trial) } else { low = middle }
       }
       if let best { return (floats(high), best) }
     }
     throw SwiftletError(
       .unsupported,
       "no choice of layers keeps the drop below \(maxDrop) points: int8 everywhere loses "
-        + "\(short(none.test.drop)), below \(short(none.test.upperBound)) with 95 % confidence on "
-        + "\(none.test.images) images",
+        + "\(short(none.test.drop)), below \(short(none.bound)) with "
+        + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(none.test.images) images",
       mend: "allow more drop, evaluate on more images, or add --qat-epochs 1")
   }
 
@@ -174,7 +181,7 @@ struct MixedPrecision {
     while low + 1 < high {
       let middle = (low + high) / 2
       let trial = try attempt(Array(names[..<middle]))
-      if trial.test.upperBound <= maxDrop { (low, best) = (middle, trial) } else { high = middle }
+      if trial.bound <= maxDrop { (low, best) = (middle, trial) } else { high = middle }
     }
     return best
   }

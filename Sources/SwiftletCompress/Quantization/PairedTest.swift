@@ -11,7 +11,8 @@ public struct PairedTest: Sendable, Codable, Equatable {
   public let won: Int
   /// Points of accuracy that the second lacks, in percent.
   public let drop: Double
-  /// The drop is below this with ``confidence``: drop + 1.645 · its standard error, in percent.
+  /// The drop is below this with ``confidence``: drop + 1.645 · its standard error, in percent, and 100 at
+  /// most, which no drop exceeds.
   public let upperBound: Double
   /// How likely it is that two equally good classifiers differ as much: McNemar's exact test, two
   /// sides.
@@ -47,7 +48,7 @@ public struct PairedTest: Sendable, Codable, Equatable {
     let (count, difference) = (Double(images), Double(lost - won))
     // Two more images, one on each side: without any difference there still is doubt.
     let spread = Double(lost + won + 2) - difference * difference / count
-    return 100 * (difference + quantile(confidence) * spread.squareRoot()) / count
+    return min(100, 100 * (difference + quantile(confidence) * spread.squareRoot()) / count)
   }
 
   /// Where the normal distribution reaches a probability of a half or more.
@@ -62,11 +63,16 @@ public struct PairedTest: Sendable, Codable, Equatable {
   }
 
   /// `drop 0.12 points, below 0.3 with 95 % confidence (lost 30, won 18, p = 0.11)`.
-  public var summary: String {
-    func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
+  public var summary: String { summary(confidence: Self.confidence) }
+
+  /// As ``summary``, with a bound of so much confidence.
+  ///
+  /// - Precondition: `0.5 ..< 1`.
+  package func summary(confidence: Double) -> String {
+    func short(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
     let significance = pValue < 0.0005 ? "p < 0.001" : "p = \(short(pValue))"
-    return "drop \(short(drop)) points, below \(short(upperBound)) with "
-      + "\(Int(Self.confidence * 100)) % confidence (lost \(lost), won \(won), \(significance))"
+    return "drop \(short(drop)) points, below \(short(upperBound(confidence: confidence))) with "
+      + "\(plain(short(confidence * 100))) % confidence (lost \(lost), won \(won), \(significance))"
   }
 
   /// Twice the probability of at most `least` heads in `count` throws of a coin, 1 at most.

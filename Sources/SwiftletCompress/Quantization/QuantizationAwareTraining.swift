@@ -28,7 +28,8 @@ struct QuantizationAwareTraining {
     training.epochs = settings.qatEpochs
     training.seed = context.seed
     training.schedule = LearningRateSchedule(.cosine, rate: settings.qatLearningRate)
-    var trainer = try context.trainer(network.graph, on: try context.training, training)
+    var trainer = try context.trainer(
+      network.graph, on: try context.training, training, output: context.scores)
     let (trained, history) = try trainer.run(progress: context.progress)
     let (quantized, layers) = try network.quantized(trained)
     return TrainedResult(graph: quantized, layers: layers, history: history)

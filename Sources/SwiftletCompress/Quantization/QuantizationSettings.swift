@@ -57,6 +57,8 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
   @EmptyIfAbsent public var bf16: [String] = []
   /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by layer.
   public var mixedDrop: Double?
+  /// How sure that must be, above 0.5 and below 1; `nil`: 0.95.
+  public var mixedConfidence: Double?
   /// Whether a `Cast` and a `Mul` restore weights (`weightOnly`), which runtimes compute once, and not a
   /// `DequantizeLinear`, which onnxruntime fuses with products into operators that round their inputs too.
   @EmptyIfAbsent public var plainWeights: Bool = false
@@ -156,6 +158,15 @@ public struct QuantizationSettings: Sendable, Codable, Equatable {
     }
     guard 0...100 ~= mixedDrop ?? 0 else {
       throw refuse("mixedDrop \(plain(mixedDrop ?? 0)) is not between 0 and 100", "try 0.5")
+    }
+    if let confidence = mixedConfidence {
+      guard confidence >= 0.5, confidence < 1 else {
+        throw refuse(
+          "mixedConfidence \(plain(confidence)) is not between 0.5 and below 1", "try 0.95")
+      }
+      guard mixedDrop != nil else {
+        throw refuse("mixedConfidence is of mixedDrop, which is not given", "give both, or neither")
+      }
     }
     if mixedDrop != nil && !canMix {
       throw refuse(

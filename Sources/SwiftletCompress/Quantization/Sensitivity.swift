@@ -65,14 +65,21 @@ public struct Sensitivity: Sendable, Codable {
   public let refusals: [LayerReport]
   /// Of the answers with everything quantized.
   public let answers: Agreement
+  /// Samples that were calibrated with.
+  public let calibrationSamples: Int
+  /// Whether the answers are to other samples than those.
+  public let isHeldBack: Bool
 
-  /// The settings say how layers are quantized; the mode is static.
+  /// The settings say how layers are quantized; the mode is static. Answers are those to the samples of `judging`,
+  /// by default to those that were calibrated with.
   ///
   /// - Throws: As ``Quantizer/apply(to:_:)``.
   public static func measure(
     _ graph: Graph, _ settings: QuantizationSettings, _ source: CalibrationSource,
-    threads: ThreadPool = .available, progress: Progress.Handler? = nil
+    judging: CalibrationSource? = nil, threads: ThreadPool = .available,
+    progress: Progress.Handler? = nil
   ) throws -> Sensitivity {
+    let judges = judging ?? source
     try settings.validate()
     try settings.validate(for: [graph])
     let prepared = try QuantizationInput(
@@ -91,7 +98,7 @@ public struct Sensitivity: Sendable, Codable {
         var writer = QDQWriter(prepared.graph)
         if quantizesWeights { writer.replaceWeights(of: layer, with: weights) }
         if quantizesInput { writer.quantize(layer.input, grids[layer.input]!, for: layer.index) }
-        return try Agreement.measure(prepared.graph, writer.result(), source, threads: threads)
+        return try Agreement.measure(prepared.graph, writer.result(), judges, threads: threads)
           .decibels
       }
       let damage = Damage(
@@ -106,7 +113,8 @@ public struct Sensitivity: Sendable, Codable {
     return Sensitivity(
       layers: layers,
       refusals: plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) },
-      answers: try Agreement.measure(graph, whole, source, threads: threads))
+      answers: try Agreement.measure(graph, whole, judges, threads: threads),
+      calibrationSamples: source.count, isHeldBack: judging != nil)
   }
 }
 

@@ -32,6 +32,8 @@ public struct ComparisonReport: Sendable, Codable {
     public let paired: PairedTest?
     /// The share of the images for which the first model chooses the same class.
     public let agreement: Double?
+    /// Why its answers are no better than guesses, if so.
+    public let warning: String?
     public let fileBytes: Int
     public let parameters: Int
     public let macs: Int
@@ -41,7 +43,8 @@ public struct ComparisonReport: Sendable, Codable {
 
     init(
       name: String, path: String, top1: Double, images: Int, paired: PairedTest?,
-      agreement: Double?, cost: (fileBytes: Int, parameters: Int, macs: Int), speeds: [Speed]
+      agreement: Double?, warning: String? = nil,
+      cost: (fileBytes: Int, parameters: Int, macs: Int), speeds: [Speed]
     ) {
       self.name = name
       self.path = path
@@ -50,6 +53,7 @@ public struct ComparisonReport: Sendable, Codable {
       (top1Low, top1High) = (interval?.low, interval?.high)
       self.paired = paired
       self.agreement = agreement
+      self.warning = warning
       (fileBytes, parameters, macs) = cost
       self.speeds = speeds
     }
@@ -83,11 +87,12 @@ public struct ComparisonReport: Sendable, Codable {
   /// `models`: The one to compare with comes first.
   /// `threads`: All of them judge; times are taken on one and on all.
   /// `seconds`: Time to spend on each model, batch and number of threads.
+  /// `output`: The output with the scores; `nil`: the one that can hold them.
   /// - Precondition: At least one model.
   public static func measure(
     _ models: [(path: String, graph: Graph)], on data: ImageDataset,
     threads: ThreadPool = .available, batches: [Int] = [1, 32], seconds: Double = 0.5,
-    machine: String? = nil, progress: Progress.Handler? = nil
+    machine: String? = nil, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> ComparisonReport {
     precondition(!models.isEmpty, "there is no model to compare with")
     // Timed as they are judged: with images of this size.
@@ -101,7 +106,8 @@ public struct ComparisonReport: Sendable, Codable {
     }
     let judgements = try models.map { path, graph in
       try locating(path) {
-        try Evaluation.judge(graph, on: data, threads: threads, progress: progress)
+        try Evaluation.judge(
+          graph, on: data, threads: threads, output: output, progress: progress)
       }
     }
     let results = try SpeedCells.measure(
@@ -117,6 +123,10 @@ public struct ComparisonReport: Sendable, Codable {
         name: names[index], path: path, top1: judgements[index].evaluation.top1,
         images: data.count, paired: index == 0 ? nil : PairedTest(hits, judgements[index].hits),
         agreement: index == 0 ? nil : Double(equal) / Double(max(1, data.count)),
+        warning: GuessTest(
+          hits: judgements[index].hits.count { $0 }, choices: judgements[index].choices,
+          labels: data.labels, classes: data.classCount
+        ).warning,
         cost: (cost.fileBytes, cost.parameters, cost.macs),
         speeds: results[index].map {
           Speed(threads: $0.threads, batch: $0.batch, milliseconds: $0.p50ms)

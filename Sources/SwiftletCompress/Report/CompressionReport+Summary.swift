@@ -6,10 +6,15 @@ extension CompressionReport {
   var summarySection: ReportPage.Section {
     ReportPage.Section(
       title: "Before and after",
-      explanation: "Accuracy: \(paired.summary). The range under an accuracy is where that on all "
+      explanation: remarks + "Accuracy: \(drops). The range under an accuracy is where that on all "
         + "images of the kind lies, with 95 % confidence. Times are medians of runs; both models "
         + "took turns, so that their ratio can be trusted.",
       content: table)
+  }
+
+  /// What to know before the figures.
+  private var remarks: String {
+    ((warnings ?? []) + [division].compactMap { $0 }).map { "\($0). " }.joined()
   }
 
   /// The four figures that people ask for first.

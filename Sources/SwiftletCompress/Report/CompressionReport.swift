@@ -1,3 +1,4 @@
+public import SwiftletFormats
 import SwiftletTraining
 
 /// What a compression did, as one document for scripts and one page for people.
@@ -55,11 +56,23 @@ public struct CompressionReport: Sendable, Codable {
   public let histories: [StageHistory]?
   /// What it came to.
   public let verdict: CompressionVerdict?
+  /// Images that there were to train and calibrate with; ``images`` are others.
+  public let trainingImages: Int?
+  /// How images were divided, where the data set's own parts were not what was asked for.
+  public let division: String?
+  /// What is done to images, and whether that is guessed.
+  public let preprocessing: String?
+  /// Of a model with several outputs: how the answers of all of them compare.
+  public let agreement: Agreement?
+  /// How sure the bound on the drop was to be, if not 95 %.
+  public let confidence: Double?
+  /// What casts doubt on the figures.
+  public let warnings: [String]?
 
-  /// `machine`: The processor, and what runs on it.
+  /// `machine`: The processor, and what runs on it. `data`: Where the images are from.
   public init(
     _ result: CompressionResult, model: String, output: String, threads: Int,
-    machine: String? = nil
+    machine: String? = nil, data: DataParts? = nil
   ) {
     self.model = model
     self.output = output
@@ -80,7 +93,17 @@ public struct CompressionReport: Sendable, Codable {
     verdict = CompressionVerdict(
       layers: result.layers, bytes: (before.fileBytes, after.fileBytes),
       speedup: after.imagesPerSecond / before.imagesPerSecond, decibels: nil, drop: drop)
+    trainingImages = result.trainingImages
+    division = data?.remark
+    preprocessing = result.preprocessing
+    agreement = result.agreement
+    confidence = result.confidence == PairedTest.confidence ? nil : result.confidence
+    let warnings = result.warnings + [data?.warning].compactMap { $0 }
+    self.warnings = warnings.isEmpty ? nil : warnings
   }
+
+  /// ``PairedTest/summary`` with the confidence that was asked for.
+  public var drops: String { paired.summary(confidence: confidence ?? PairedTest.confidence) }
 
   /// One page that needs nothing else.
   public var html: String {

@@ -1,0 +1,89 @@
+import FoundationEssentials
+import Glibc
+import SwiftletFormats
+
+extension Manifest {
+  /// With the paths as seen from the folder of a manifest that is to be written.
+  func relocated(to path: String) -> Manifest {
+    let folder = Self.components(Self.folder(of: path))
+    return relocated { path in
+      let own = Self.components(path)
+      let shared = zip(folder, own).prefix { $0 == $1 }.count
+      // Places that have nothing in common but the root stay where they are.
+      guard shared > 0 else { return "/" + own.joined(separator: "/") }
+      let up = [String](repeating: "..", count: folder.count - shared)
+      let relative = up + own[shared...]
+      return relative.isEmpty ? "." : relative.joined(separator: "/")
+    }
+  }
+
+  /// With the paths as seen from here, of a manifest that was read. Those of older versions are as seen from where
+  /// the model was compressed: what is not there from the manifest's folder may be from here.
+  func relocated(from path: String) -> Manifest {
+    let folder = Self.folder(of: path)
+    return relocated { path in
+      let own = folder == "." ? path : "\(folder)/\(path)"
+      return path.hasPrefix("/") || !FileManager.default.fileExists(atPath: own) ? path : own
+    }
+  }
+
+  private func relocated(_ change: (String) -> String) -> Manifest {
+    func spec(_ text: String) -> String {
+      if text.hasPrefix("inputs:") {
+        return "inputs:" + change(String(text.dropFirst("inputs:".count)))
+      }
+      return (try? DataSpec(parsing: text))?.movingFolder(change).description ?? text
+    }
+    var result = self
+    result.model = File(change(model.path), of: model)
+    result.output = File(change(output.path), of: output)
+    result.data = spec(data)
+    result.use?.data = use?.data.map(spec)
+    result.use?.judge = use?.judge.map(spec)
+    if let fixed = use?.fixed { result.use?.fixed = fixed.map { Self.moving($0, change) } }
+    for index in recipe.steps.indices {
+      let step = recipe.steps[index]
+      result.recipe.steps[index].distillation.student = step.distillation.student.map(change)
+      result.recipe.steps[index].quantization.calibrationState =
+        step.quantization.calibrationState.map(change)
+    }
+    return result
+  }
+
+  /// `state=zeros.npy` with its file elsewhere; numbers stay.
+  private static func moving(_ fixed: String, _ change: (String) -> String) -> String {
+    guard let equals = fixed.lastIndex(of: "=") else { return fixed }
+    let value = fixed[fixed.index(after: equals)...]
+    let isNumbers = value.split(separator: ",", omittingEmptySubsequences: false)
+      .allSatisfy { Double($0) != nil }
+    return isNumbers ? fixed : "\(fixed[...equals])\(change(String(value)))"
+  }
+
+  private static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// The names on the way from the root; links are followed as far as there is something.
+  private static func components(_ path: String) -> [String] {
+    let whole =
+      path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+    if let real = unsafe realpath(whole, nil) {
+      defer { unsafe free(real) }
+      return unsafe String(cString: real).split(separator: "/").map(String.init)
+    }
+    var parts: [String] = []
+    for part in whole.split(separator: "/") where part != "." {
+      if part == ".." { parts = Array(parts.dropLast()) } else { parts.append(String(part)) }
+    }
+    return parts
+  }
+}
+
+extension Manifest.File {
+  /// Another path to the same content.
+  fileprivate init(_ path: String, of file: Manifest.File) {
+    self.path = path
+    (bytes, sha256) = (file.bytes, file.sha256)
+  }
+}

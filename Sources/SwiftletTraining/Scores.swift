@@ -1,0 +1,109 @@
+import SwiftletCore
+public import SwiftletFormats
+public import SwiftletGraph
+
+extension Evaluation {
+  /// The output that holds scores for a data set's classes: the only one that is images × classes with as many
+  /// classes as the data have, or else the only one with enough of them. Of scores and their softmax it is the
+  /// scores. Of a model with one output, that one.
+  ///
+  /// - Throws: `badInput` naming the outputs if several could be meant, or none.
+  public static func scores(of graph: Graph, for data: ImageDataset) throws -> String? {
+    guard graph.outputs.count > 1 else { return graph.outputs.first?.name }
+    let widths = graph.scoreWidths(for: data)
+    let able = graph.outputs.map(\.name).filter { name in
+      widths[name].map { $0.map { $0 > data.largestLabel } ?? true } ?? false
+    }
+    let exact = able.filter { widths[$0]! == data.classCount }
+    let candidates = graph.distinct(exact.isEmpty ? able : exact)
+    if candidates.count == 1 { return candidates[0] }
+    let names = (candidates.isEmpty ? graph.outputs.map(\.name) : candidates)
+      .map { "'\($0)'" }.joined(separator: ", ")
+    throw SwiftletError(
+      .badInput,
+      candidates.isEmpty
+        ? "none of the outputs \(names) can hold scores of \(data.classCount) classes"
+        : "the outputs \(names) can all hold scores of \(data.classCount) classes",
+      at: data.name, mend: "say with --judged-output which one is judged")
+  }
+}
+
+extension Graph {
+  /// The graph with one output alone, and what computes it: the named one, or the one with the scores.
+  ///
+  /// - Throws: As ``scored(by:on:)``.
+  package func judged(by name: String?, on data: ImageDataset) throws -> Graph {
+    guard outputs.count > 1 else { return try scored(by: name, on: data) }
+    var graph = try scored(by: name, on: data)
+    graph.removeUnusedNodes()
+    graph.removeUnusedInitializers()
+    return graph
+  }
+
+  /// The graph with one output alone, and all of its nodes.
+  ///
+  /// - Throws: `badInput` if there is no output of that name; as ``Evaluation/scores(of:for:)``.
+  package func scored(by name: String?, on data: ImageDataset) throws -> Graph {
+    if let name, !outputs.contains(where: { $0.name == name }) {
+      throw SwiftletError(
+        .badInput, "the model has no output '\(name)'",
+        mend: "its outputs are " + outputs.map(\.name).joined(separator: ", "))
+    }
+    guard outputs.count > 1 else { return self }
+    let chosen = try name ?? Evaluation.scores(of: self, for: data)
+    var graph = self
+    graph.outputs = outputs.filter { $0.name == chosen }
+    return graph
+  }
+
+  /// The number of scores of an image in each output that can be images × classes; `nil` where it is open.
+  fileprivate func scoreWidths(for data: ImageDataset) -> [String: Int?] {
+    let input = try? Preprocessing.stored(in: self, images: data)
+    // Shapes of two images, so that an axis of images is told from one of length 1.
+    let infos = input.flatMap { input in
+      dataInputs.first.flatMap { first in
+        try? Plan(self).infer([first.name: input.shape(batch: 2)])
+      }
+    }
+    var widths: [String: Int?] = [:]
+    for output in outputs where output.dtype.isFloat {
+      if let info = infos?[output.name] {
+        if info.shape.rank == 2, info.shape[0] == 2, info.shape[1] > 1 {
+          widths[output.name] = .some(info.shape[1])
+        }
+      } else if !output.isShaped {
+        widths[output.name] = .some(nil)
+      } else if output.dimensions.count == 2, output.dimensions[1] != .fixed(1) {
+        if case .fixed(let width) = output.dimensions[1] {
+          widths[output.name] = .some(width)
+        } else {
+          widths[output.name] = .some(nil)
+        }
+      }
+    }
+    return widths
+  }
+
+  /// Without values that order their elements as another one of them does: scores and their softmax. Those that
+  /// others are made from stay.
+  fileprivate func distinct(_ names: [String]) -> [String] {
+    let keeping: Set<String> = ["Softmax", "LogSoftmax", "Sigmoid", "Identity", "Cast", "Dropout"]
+    var steps: [String: (root: String, count: Int)] = [:]
+    for name in names {
+      var (value, count) = (name, 0)
+      while let index = producer(of: value), keeping.contains(nodes[index].opType),
+        let source = nodes[index].inputs.first
+      {
+        (value, count) = (source, count + 1)
+      }
+      steps[name] = (value, count)
+    }
+    return names.enumerated().filter { position, name in
+      let own = steps[name]!
+      return !names.enumerated().contains { other, rival in
+        let theirs = steps[rival]!
+        return theirs.root == own.root && (theirs.count, other) < (own.count, position)
+      }
+    }.map(\.element)
+  }
+}
