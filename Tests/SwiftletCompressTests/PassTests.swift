@@ -220,11 +220,12 @@ struct PassTests {
     // The surer it has to be, the less may go.
     let sure = try compress([
       step(.quantize) {
-        $0.quantization.mixedDrop = 5
+        // Two equal answers to 100 images leave 5.26 points of doubt.
+        $0.quantization.mixedDrop = 8
         $0.quantization.mixedConfidence = 0.9999
       }
     ])
-    #expect(sure.confidence == 0.9999 && sure.paired.upperBound(confidence: 0.9999) <= 5)
+    #expect(sure.confidence == 0.9999 && sure.paired.upperBound(confidence: 0.9999) <= 8)
     #expect(result.confidence == 0.95)
     let surer = #expect(throws: SwiftletError.self) {
       try compress([
