@@ -60,7 +60,8 @@ done
 "$work/run_model" "$model"
 "$work/linalg"
 "$work/compress" "$model" "$work/small.onnx" 'fashion-mnist[0..<16]' 2>"$work/printed" >/dev/null
-if grep 'swiftlet\.compress' "$work/printed"; then echo "the library prints by itself"; exit 1; fi
+# Warnings are printed: this model does no better than guessing on 16 images.
+if grep 'swiftlet\.' "$work/printed" | grep -v ' warning swiftlet\.'; then echo "the library prints by itself"; exit 1; fi
 
 step "fork"
 # shellcheck disable=SC2086
