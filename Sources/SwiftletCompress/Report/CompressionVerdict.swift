@@ -37,7 +37,8 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
     var good: [String] = []
     var bad: [String] = []
     func short(_ value: Double, _ digits: Double = 100) -> String {
-      "\((value * digits).rounded() / digits)"
+      // −0 is written as 0.
+      "\((value * digits).rounded() / digits + 0)"
     }
     if !layers.contains(where: \.changed) {
       concerns.append(.unchanged)
