@@ -6,7 +6,7 @@ import SwiftletKernels
 /// Integers wrap; their quotients round towards zero, and a division by zero gives 0.
 ///
 /// - Source: ONNX `Add`, `Sub`, `Mul`, `Div`.
-public struct Arithmetic: FloatOperator {
+public struct Arithmetic: AnyElementOperator {
   public static let opType = "Arithmetic"
   public static let opTypes = ["Add", "Sub", "Mul", "Div"]
   private enum Kind { case add, subtract, multiply, divide }
@@ -40,16 +40,6 @@ public struct Arithmetic: FloatOperator {
       return AnyTensor(compute(&typed, context.pool))
     }
     return [try opened(inputs[0]!.dtype.numberType(), &inputs)]
-  }
-
-  @specialized(where T == Float)
-  @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   /// Written over whichever side already has the shape of the result.

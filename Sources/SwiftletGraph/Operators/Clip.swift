@@ -6,7 +6,7 @@ public import SwiftletCore
 /// - Source: ONNX `Clip`. The bounds are attributes up to operator set 10, inputs from 11 on. Bounds
 ///   that are left out are the least and the greatest finite number of the type from 6 on, so that ±∞
 ///   are clipped.
-public struct Clip: FloatOperator {
+public struct Clip: AnyElementOperator {
   public static let opType = "Clip"
   public let gradientReads = GradientReads(inputs: [0], outputs: [0])
   public let untrainedInputs: Set<Int> = [1, 2]
@@ -58,14 +58,6 @@ public struct Clip: FloatOperator {
       return AnyTensor(clip(&operands, context.pool))
     }
     return [try opened(inputs[0]!.dtype.numberType())]
-  }
-
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

@@ -6,7 +6,7 @@ public import SwiftletCore
 /// NaN in any of them is NaN in the result.
 ///
 /// - Source: ONNX `Min`, `Max`, `Sum`, `Mean`.
-public struct Extremum: FloatOperator {
+public struct Extremum: AnyElementOperator {
   public static let opType = "Extremum"
   public static let opTypes = ["Min", "Max", "Sum", "Mean"]
   private enum Kind { case least, greatest, sum, mean }
@@ -63,16 +63,6 @@ public struct Extremum: FloatOperator {
     guard kind == .mean else { return result }
     let count = T(converting: Int64(inputs.count))
     return result.map { $0.over(count) }
-  }
-
-  @specialized(where T == Float)
-  @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

@@ -5,7 +5,7 @@ public import SwiftletCore
 ///
 /// - Source: ONNX `InstanceNormalization` (groups of one channel) and `GroupNormalization` (up to
 ///   operator set 20, scale and bias are per group); Wu & He 2018.
-public struct GroupNormalization: FloatOperator {
+public struct GroupNormalization: AnyElementOperator {
   public static let opType = "GroupNormalization"
   public static let opTypes = ["GroupNormalization", "InstanceNormalization"]
   private let epsilon: Double
@@ -66,16 +66,6 @@ public struct GroupNormalization: FloatOperator {
       scalesGroups ? row % groups : row % groups * perGroup + position / area
     }
     return y.reshaped(to: shape)
-  }
-
-  @specialized(where T == Float)
-  @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

@@ -6,7 +6,7 @@ public import SwiftletCore
 ///
 /// - Source: ONNX `LayerNormalization` and `RMSNormalization`; Ba, Kiros & Hinton 2016, Zhang &
 ///   Sennrich 2019.
-public struct LayerNormalization: FloatOperator {
+public struct LayerNormalization: AnyElementOperator {
   public static let opType = "LayerNormalization"
   public static let opTypes = ["LayerNormalization", "RMSNormalization"]
   private let firstAxis: Int
@@ -71,16 +71,6 @@ public struct LayerNormalization: FloatOperator {
     let result = y.reshaped(to: shape)
     return givesStatistics
       ? [result, statistics.means(reduced), statistics.factors(reduced)] : [result]
-  }
-
-  @specialized(where T == Float)
-  @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

@@ -11,7 +11,7 @@ import SwiftletKernels
 /// - Source: ONNX `ReduceSum` and so on. The axes are an attribute up to operator set 17 (of
 ///   `ReduceSum`: 12) and an input afterwards; without any, all axes are meant, or with
 ///   `noop_with_empty_axes = 1` none.
-public struct Reduce: FloatOperator {
+public struct Reduce: AnyElementOperator {
   public static let opType = "Reduce"
   public static let opTypes = Kind.allCases.map { "Reduce\($0.rawValue)" }
   public let gradientReads = GradientReads()
@@ -72,14 +72,6 @@ public struct Reduce: FloatOperator {
       AnyTensor(reduce(try x.require(T.self), axes, context.pool))
     }
     return [try opened(x.dtype.numberType())]
-  }
-
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

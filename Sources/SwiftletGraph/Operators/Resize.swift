@@ -5,7 +5,7 @@ public import SwiftletCore
 ///
 /// - Source: ONNX `Resize` (from operator set 10) and `Upsample`; the cubic kernel is that of Keys
 ///   1981. Lengths from factors, and places, are computed in fp32.
-public struct Resize: FloatOperator {
+public struct Resize: AnyElementOperator {
   public static let opType = "Resize"
   public static let opTypes = ["Resize", "Upsample"]
   public let gradientReads = GradientReads(inputs: [1, 2])
@@ -174,13 +174,6 @@ public struct Resize: FloatOperator {
       let rounded = AnyTensor.float64(values.map { $0.rounded(.toNearestOrEven) })
       return [rounded.converted(to: x.dtype)]
     }
-  }
-
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

@@ -5,7 +5,7 @@ public import SwiftletCore
 /// NaN stays NaN. The least integer is its own negative and absolute value.
 ///
 /// - Source: ONNX `Neg`, `Abs`, `Sign`.
-public struct Sign: FloatOperator {
+public struct Sign: AnyElementOperator {
   public static let opType = "Sign"
   public static let opTypes = ["Neg", "Abs", "Sign"]
   private let name: String
@@ -46,16 +46,6 @@ public struct Sign: FloatOperator {
       }
     }
     return y
-  }
-
-  @specialized(where T == Float)
-  @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

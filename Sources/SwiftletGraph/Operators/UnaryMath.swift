@@ -4,7 +4,7 @@ public import SwiftletCore
 /// Functions of one floating-point number, elementwise.
 ///
 /// - Source: ONNX operators of these names. `Round` takes halves to the even neighbour.
-public struct UnaryMath: FloatOperator {
+public struct UnaryMath: AnyElementOperator {
   public static let opType = "UnaryMath"
   public static let opTypes = Function.allCases.map(\.rawValue)
   private enum Function: String, CaseIterable {
@@ -76,16 +76,6 @@ public struct UnaryMath: FloatOperator {
       }
     }
     return y
-  }
-
-  @specialized(where T == Float)
-  @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)

@@ -3,7 +3,7 @@ public import SwiftletCore
 /// x where the condition is true and y elsewhere, all three repeated to one shape.
 ///
 /// - Source: ONNX `Where`.
-public struct Where: FloatOperator {
+public struct Where: AnyElementOperator {
   public static let opType = "Where"
   public let gradientReads = GradientReads()
 
@@ -41,16 +41,6 @@ public struct Where: FloatOperator {
       for i in row.indices where !condition[i * stepC] { row[i] = y[i * stepY] }
     }
     return result
-  }
-
-  @specialized(where T == Float)
-  @specialized(where T == Double)
-  public func forward<T: LayerElement>(
-    _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
-  ) throws -> [Tensor<T>] {
-    var operands = inputs.map { $0.map(AnyTensor.init) }
-    inputs.removeAll()
-    return try forward(&operands, context).map { try $0.require() }
   }
 
   @specialized(where T == Float)
