@@ -12,9 +12,6 @@ public struct RecipePart: Sendable {
   init(_ recipe: Recipe, _ made: StageResult) {
     (self.recipe, graph, layers, notes) = (recipe, made.graph, made.notes.layers, made.notes)
   }
-
-  /// Such as `lowrank, quantize`.
-  public var name: String { recipe.steps.map(\.technique.rawValue).joined(separator: ", ") }
 }
 
 /// Which of the models that a preset's parts make is taken.
@@ -58,13 +55,6 @@ public struct PresetChoice: Sendable {
 }
 
 extension Compressor {
-  /// What a whole recipe makes.
-  ///
-  /// - Throws: As ``apply(_:)``.
-  public func whole(_ recipe: Recipe) throws -> RecipePart {
-    RecipePart(recipe, try make(recipe))
-  }
-
   /// What a recipe makes, what its last step makes alone, and what its first steps make: the whole first. Steps
   /// that the model has nothing for are left out.
   ///

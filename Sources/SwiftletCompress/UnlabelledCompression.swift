@@ -81,7 +81,7 @@ extension Compressor {
       let trial = try UnlabelledTrial(candidate, made.graph, made.notes.layers)
       return (trial, try missed(trial, bytes, held?.judging))
     }
-    return try result(found.best, held, times: times, candidates: nil)
+    return try result(found.best, held, times: times)
   }
 
   /// As ``runUnlabelled(_:times:)``, or by some of a preset's steps where that is better (``PresetChoice``). With
@@ -91,7 +91,11 @@ extension Compressor {
       return try runUnlabelled(recipe, times: times)
     }
     let parts = try Compressor(held.context, stages: stages).parts(of: recipe)
-    let agreements = try parts.map { try agreement(of: $0.graph, made: recipe)! }
+    let agreements = try parts.map {
+      try Agreement.measure(
+        context.original, $0.graph, held.judging, judging: held.split.judging,
+        threads: context.threads, progress: context.progress)
+    }
     let speeds =
       times
       ? try held.judging.speeds(
@@ -112,21 +116,27 @@ extension Compressor {
     let best =
       try index.map { try UnlabelledTrial(parts[$0].recipe, parts[$0].graph, parts[$0].layers) }
       ?? UnlabelledTrial(Recipe([]), context.original, [])
-    return try result(best, held, times: times, candidates: candidates)
+    return try result(
+      best, held, times: times,
+      speeds: index.map { speeds.isEmpty ? [] : [speeds[0], speeds[$0 + 1]] },
+      candidates: candidates)
   }
 
   private func originalBytes() throws -> Int {
     try context.fileBytes ?? ONNXFile.serialized(context.original).count
   }
 
+  /// `speeds`: Of the original and the best, where they are known already.
   private func result(
-    _ best: UnlabelledTrial, _ held: Held?, times: Bool, candidates: [UnlabelledResult.Candidate]?
+    _ best: UnlabelledTrial, _ held: Held?, times: Bool, speeds known: [Double]? = nil,
+    candidates: [UnlabelledResult.Candidate]? = nil
   ) throws -> UnlabelledResult {
     var speeds: [Double] = []
     var latencies: [Double] = []
     if let held, times {
-      speeds = try held.judging.speeds(
-        of: [context.original, best.graph], threads: context.threads)
+      speeds =
+        try known
+        ?? held.judging.speeds(of: [context.original, best.graph], threads: context.threads)
       latencies = try self.latencies(best.graph, held.judging)
     }
     func side(

@@ -71,13 +71,7 @@ extension ChannelTrace {
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
     addUse(index, 1, 0, made)
     addLayer(index, outputs: made, inputs: input?.axis == 1 ? input?.channels : nil)
-    if let input {
-      if input.axis == 1 {
-        addUse(index, 1, 1, input.channels)
-      } else {
-        pin(input.channels, "\(node.label) reads them along another axis")
-      }
-    }
+    addReads(node, index, axis: 1, input)
     addBias(node, index, made)
     return true
   }
@@ -151,15 +145,19 @@ extension ChannelTrace {
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
     addUse(index, 1, 1, made)
     addLayer(index, outputs: made, inputs: nil)
-    if let input {
-      if input.axis == 1 {
-        addUse(index, 1, 0, input.channels)
-      } else {
-        pin(input.channels, "\(node.label) reads them along another axis")
-      }
-    }
+    addReads(node, index, axis: 0, input)
     addBias(node, index, made)
     return true
+  }
+
+  /// The channels that the weights read along one of their axes.
+  private mutating func addReads(_ node: Node, _ index: Int, axis: Int, _ input: ChannelAxis?) {
+    guard let input else { return }
+    guard input.axis == 1 else {
+      pin(input.channels, "\(node.label) reads them along another axis")
+      return
+    }
+    addUse(index, 1, axis, input.channels)
   }
 
   private mutating func addBias(_ node: Node, _ index: Int, _ outputs: [Int]) {
