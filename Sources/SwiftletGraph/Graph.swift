@@ -9,7 +9,14 @@ public import SwiftletCore
 public struct Graph: Sendable, Equatable {
   public var name: String
   /// In execution order: every node comes after those whose outputs it reads.
-  public var nodes: [Node]
+  public var nodes: [Node] {
+    get { storedNodes }
+    // A `didSet` would copy the nodes for each that is added.
+    _modify {
+      defer { readersAndWriters.forget() }
+      yield &storedNodes
+    }
+  }
   /// Constant tensors (weights) by value name, in file order.
   public var initializers: OrderedDictionary<String, AnyTensor>
   public var inputs: [ValueInfo]
@@ -26,6 +33,8 @@ public struct Graph: Sendable, Equatable {
   package var halves: [String: Int] = [:]
   /// What the file says of the model besides, as the file has it; written again with the graph.
   package var unread: [UInt8] = []
+  private var storedNodes: [Node]
+  private var readersAndWriters = CachedIndex()
 
   /// The operator set that models built here are written in.
   public static let defaultOpset = 17
@@ -36,7 +45,7 @@ public struct Graph: Sendable, Equatable {
     metadata: OrderedDictionary<String, String> = [:]
   ) {
     self.name = name
-    self.nodes = nodes
+    storedNodes = nodes
     self.initializers = initializers
     self.inputs = inputs
     self.outputs = outputs
@@ -56,10 +65,12 @@ public struct Graph: Sendable, Equatable {
   /// Bytes of all initializers.
   public var weightByteCount: Int { initializers.values.reduce(0) { $0 + $1.byteCount } }
 
-  /// Positions of the nodes that read the value.
-  public func consumers(of value: String) -> [Int] {
-    nodes.indices.filter { nodes[$0].reads.contains(value) }
-  }
+  /// Which node writes each value, and which nodes read it. Built when first asked for after a change of
+  /// the nodes, in one pass over them.
+  package var index: GraphIndex { readersAndWriters.index(of: nodes) }
+
+  /// Positions of the nodes that read the value, each of them once, in the order they run.
+  public func consumers(of value: String) -> [Int] { index.consumers(of: value) }
 
   /// Names of values that the nodes read and nothing in the graph defines: an inner graph has them
   /// from the graph around it.
@@ -74,9 +85,7 @@ public struct Graph: Sendable, Equatable {
   }
 
   /// The position of the node that writes the value; `nil` for inputs and initializers.
-  public func producer(of value: String) -> Int? {
-    nodes.firstIndex { $0.outputs.contains(value) }
-  }
+  public func producer(of value: String) -> Int? { index.producers[value] }
 
   /// A value or node name close to `base` that the graph does not use yet. For many names, see
   /// `FreshNames`.

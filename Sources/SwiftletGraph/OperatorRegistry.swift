@@ -56,6 +56,8 @@ public enum OperatorRegistry {
       MatMul.self,
       MatMulInteger.self,
       MaxPool.self,
+      MaxRoiPool.self,
+      MaxUnpool.self,
       MeanVarianceNormalization.self,
       Mod.self,
       NonMaxSuppression.self,

@@ -78,8 +78,9 @@ public enum Benchmark {
   }
 
   /// Times all candidates in turn, round after round, so that what the machine does meanwhile
-  /// meets all of them alike: ratios can be trusted where absolute figures move. Each candidate gets
-  /// so many seconds after one warm-up run, and at least five runs.
+  /// meets all of them alike: ratios can be trusted where absolute figures move. After one warm-up run,
+  /// each candidate runs for `seconds` and at least five times, or three where a run takes longer than
+  /// `seconds`.
   public static func run(
     _ candidates: [Candidate], seconds: Double = 1, progress: Progress.Handler? = nil
   ) throws -> [BenchmarkResult] {
@@ -87,11 +88,18 @@ public enum Benchmark {
     var times = [[Double]](repeating: [], count: candidates.count)
     let clock = ContinuousClock()
     var round = 0
-    while times.contains(where: { $0.count < 5 || $0.reduce(0, +) < seconds }) {
+    func isTimed(_ times: [Double]) -> Bool {
+      let total = times.reduce(0, +)
+      let isSlow = times.count >= 3 && total > seconds * Double(times.count)
+      return isSlow || times.count >= 5 && total >= seconds
+    }
+    while !times.allSatisfy(isTimed) {
       round += 1
-      try progress?(Progress("timing", completed: round, remark: "round \(round)"))
-      for (index, candidate) in candidates.enumerated()
-      where times[index].count < 5 || times[index].reduce(0, +) < seconds {
+      for (index, candidate) in candidates.enumerated() where !isTimed(times[index]) {
+        try progress?(
+          Progress(
+            "timing", completed: round,
+            remark: "round \(round), \(index + 1) of \(candidates.count)"))
         // Short runs are repeated within a round, so that few rounds suffice.
         let slice = clock.now.advanced(by: .seconds(seconds / 10))
         repeat {

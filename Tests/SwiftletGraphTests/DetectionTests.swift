@@ -27,6 +27,18 @@ struct DetectionTests {
         list(2), floats([], [0]),
       ], ["center_point_box": .int(1)], gives: ints([2, 3], [0, 0, 1, 0, 0, 0])),
     OperatorCase(
+      "MaxUnpool", [floats([1, 1, 1, 2], [7, -2]), ints([1, 1, 1, 2], [1, 6])],
+      ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])],
+      gives: floats([1, 1, 2, 4], [0, 7, 0, 0, 0, 0, -2, 0])),
+    OperatorCase(
+      "MaxUnpool",
+      [floats([1, 1, 1, 2], [7, 8]), ints([1, 1, 1, 2], [1, 9]), ints([4], [1, 1, 2, 5])],
+      ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2])],
+      gives: floats([1, 1, 2, 5], [0, 7, 0, 0, 0, 0, 0, 0, 0, 8])),
+    OperatorCase(
+      "MaxRoiPool", [image, floats([2, 5], [0, 0, 0, 2, 1, 0, 1, 0, 9, 0])],
+      ["pooled_shape": .ints([1, 2])], gives: floats([2, 1, 1, 2], [5, 6, 3, 0])),
+    OperatorCase(
       "GridSample", [image, floats([1, 1, 3, 2], [-1, -1, 0, 0, 1, 1])],
       ["align_corners": .int(1)], gives: floats([1, 1, 1, 3], [1, 3.5, 6]), opset: 20),
     OperatorCase(

@@ -240,6 +240,36 @@ struct StandardOperatorTests {
     #expect(try result(nodes, ["x": x], constants) == [1, 4, 1, 2, 3, 4])
   }
 
+  @Test(arguments: [17, 20])
+  func operatorsWithOtherLayouts(opset: Int) throws {
+    let image = floats([1, 2, 2, 1], [1, 2, 3, 4])
+    let pooled = node("NhwcMaxPool", ["x"], ["kernel_shape": .ints([2, 2])])
+    #expect(try result([pooled], ["x": image], opset: opset) == [4])
+    let points = ["x": floats([1, 2], [0, 0]), "z": floats([2, 2], [3, 4, 1, 0])]
+    #expect(try result([node("CDist", ["x", "z"])], points, opset: opset) == [25, 1])
+    let euclidean = node("CDist", ["x", "z"], ["metric": .string("euclidean")])
+    #expect(try result([euclidean], points, opset: opset) == [5, 1])
+    let x = floats([1, 1, 2, 2], [1, 2, 3, 4])
+    let sampled = node(
+      "GridSample", ["x", "g"], ["mode": .string("bilinear"), "align_corners": .int(1)])
+    let grid = floats([1, 1, 2, 2], [0, 0, 1, 1])
+    #expect(try result([sampled], ["x": x, "g": grid], opset: opset) == [2.5, 4])
+    let widened = node("ConvTransposeWithDynamicPads", ["x", "w", "p"])
+    let constants = ["w": floats([1, 1, 2, 2], [1, 1, 1, 1]), "p": ints([4], [1, 1, 1, 1])]
+    #expect(try result([widened], ["x": x], constants, opset: opset) == [10])
+    let upper = node("Trilu", ["m"])
+    #expect(
+      try result([upper], ["m": floats([2, 2], [1, 2, 3, 4])], opset: opset) == [1, 2, 0, 4])
+    let padded = node("Pad", ["v", "p"])
+    #expect(
+      try result([padded], ["v": floats([1], [5])], ["p": ints([2], [1, 1])], opset: opset)
+        == [0, 5, 0])
+    let deeper = node("ExpandDims", ["v", "a"])
+    #expect(
+      try result([deeper], ["v": floats([2], [5, 6])], ["a": ints([1], [0])], opset: opset)
+        == [5, 6])
+  }
+
   /// What cannot be written in ONNX's operators stays, and is refused by name when it is planned.
   @Test(
     arguments: [

@@ -44,8 +44,11 @@ struct JointAllocation {
       $0.pinned == nil && !ChannelCandidates.counts(of: $0.channels).isEmpty
     }
     let groups = try rankings.map { rankings in
-      try open.map {
-        try ChannelCandidates($0, rankings[$0.id], pruning, measuring: settings.dataAware)
+      try open.enumerated().map { index, group in
+        try context.progress?(
+          Progress("rank groups", completed: index, total: open.count, remark: group.producers.first))
+        return try ChannelCandidates(
+          group, rankings[group.id], pruning, measuring: settings.dataAware)
       }
     }
     var precisions: [PrecisionCandidates] = []

@@ -13,8 +13,9 @@ public struct CompressionPlan: Sendable, Codable {
     public let fileBytes: Int?
     public let parameters: Int?
     public let macs: Int?
-    /// Of one image, and of a batch of 32, on all threads, in turns with the model as it is.
+    /// Of one image, on all threads, in turns with the model as it is.
     public let latencyMs: Double?
+    /// Of ``CompressionPlan/batch`` images, likewise.
     public let imagesPerSecond: Double?
     /// Layers that would be changed.
     public let changed: Int?
@@ -26,6 +27,8 @@ public struct CompressionPlan: Sendable, Codable {
   public let rows: [Row]
   /// What extents that the model leaves open were taken for, but for the batch.
   public let extents: [String: Int]
+  /// The images that are run at once for `imagesPerSecond`: 32, or fewer where these would take long.
+  public let batch: Int
 
   /// Without a recipe of one's own.
   public static var usual: [(name: String, recipe: Recipe)] {
@@ -59,7 +62,7 @@ public struct CompressionPlan: Sendable, Codable {
       now = try Self.row("now", graph, open, changed: nil)
       graphs.append(graph)
     } catch let error as SwiftletError where error.code == .unsupported {
-      extents = open.numbers
+      (extents, batch) = (open.numbers, 1)
       rows = [
         Row(
           name: "now", fileBytes: try ONNXFile.serialized(graph).count,
@@ -99,7 +102,7 @@ public struct CompressionPlan: Sendable, Codable {
             remark: "takes more than \(Self.patience) s here: plan it alone, as --recipe"))
       }
     }
-    self.rows = try Self.timed(rows, graphs, extents, threads, progress)
+    (self.rows, batch) = try Self.timed(rows, graphs, extents, threads, progress)
   }
 
   private static func row(
@@ -119,7 +122,7 @@ public struct CompressionPlan: Sendable, Codable {
         var step = step
         step.decomposition.dataAware = false
         // The method that takes no time to prepare; the others are chosen where they are faster.
-        step.decomposition.methods = [.channel]
+        if step.technique == .lowrank { step.decomposition.methods = [.channel] }
         step.decomposition.precisions = nil
         step.calibrationImages = samples
         step.quantization.qatEpochs = 0
@@ -129,7 +132,8 @@ public struct CompressionPlan: Sendable, Codable {
       })
   }
 
-  private static let samples = 8
+  /// What the answers would be does not matter here, and each one of a slow model takes its time.
+  private static let samples = 2
 
   private static func samples(
     _ graph: Graph, _ extents: [String: Int]
@@ -153,33 +157,42 @@ public struct CompressionPlan: Sendable, Codable {
       })
   }
 
+  /// The most images run at once, and the seconds that one such run may take.
+  private static let (largestBatch, longestRun) = (32, 0.3)
+
   private static func timed(
     _ rows: [Row], _ graphs: [Graph], _ extents: [String: Int], _ threads: ThreadPool,
     _ progress: Progress.Handler?
-  ) throws -> [Row] {
-    let candidates: [Benchmark.Candidate]
-    do {
-      candidates = try graphs.flatMap { graph in
-        let session = try Session(graph, threads: threads)
-        return try [1, 32].map {
-          try Benchmark.Candidate(
-            session, batch: $0, threads: threads.count, extents: extents)
-        }
+  ) throws -> (rows: [Row], batch: Int) {
+    func candidates(_ sessions: [Session], _ batch: Int) throws -> [Benchmark.Candidate] {
+      try sessions.map {
+        try Benchmark.Candidate($0, batch: batch, threads: threads.count, extents: extents)
       }
+    }
+    var (singles, batches) = ([Benchmark.Candidate](), [Benchmark.Candidate]())
+    var batch = 1
+    do {
+      let sessions = try graphs.map { try Session($0, threads: threads) }
+      singles = try candidates(sessions, 1)
+      let one = try Benchmark.run([singles[0]], seconds: 0, progress: progress)[0].p50ms / 1e3
+      while batch < largestBatch, Double(batch * 2) * one <= longestRun { batch *= 2 }
+      if batch > 1 { batches = try candidates(sessions, batch) }
     } catch let error as SwiftletError where error.code == .unsupported {
       // Several inputs, or a batch that is fixed: there is nothing to time by images.
-      return rows
+      return (rows, batch)
     }
-    let results = try Benchmark.run(candidates, seconds: 0.3, progress: progress)
+    let results = try Benchmark.run(singles + batches, seconds: 0.3, progress: progress)
     var index = 0
-    return rows.map { row in
+    let timed = rows.map { row in
       guard row.fileBytes != nil else { return row }
-      defer { index += 2 }
+      defer { index += 1 }
       return Row(
         name: row.name, fileBytes: row.fileBytes, parameters: row.parameters, macs: row.macs,
-        latencyMs: results[index].p50ms, imagesPerSecond: results[index + 1].imagesPerSecond,
+        latencyMs: results[index].p50ms,
+        imagesPerSecond: results[batch > 1 ? graphs.count + index : index].imagesPerSecond,
         changed: row.changed, remark: row.remark)
     }
+    return (timed, batch)
   }
 }
 

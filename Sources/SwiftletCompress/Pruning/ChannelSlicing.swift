@@ -11,6 +11,10 @@ struct ChannelSlicing {
   private var names: FreshNames
   /// Cut constants by the original's name and the cuts, so that what was shared stays shared.
   private var written: [Cut: String] = [:]
+  /// Originals that have been cut.
+  private var cutNames: Set<String> = []
+  /// Constants with a place per channel, by the position of the node that reads them.
+  private let uses: [Int: [ChannelTrace.Use]]
 
   private struct Cut: Hashable {
     let name: String
@@ -21,6 +25,7 @@ struct ChannelSlicing {
     (self.groups, self.stays) = (groups, stays)
     graph = groups.graph
     names = FreshNames(groups.graph)
+    uses = Dictionary(grouping: groups.trace.uses, by: \.node)
   }
 
   consuming func result() throws -> Graph {
@@ -46,7 +51,7 @@ struct ChannelSlicing {
   /// By input of a node, the places along its axes that stay.
   private func cuts(_ index: Int) -> [Int: [Int: [Int]]] {
     var result: [Int: [Int: [Int]]] = [:]
-    for use in groups.trace.uses where use.node == index {
+    for use in uses[index] ?? [] {
       if let places = groups.places(of: use.axis, stays) {
         result[use.input, default: [:]][use.axis.axis] = places
       }
@@ -68,8 +73,7 @@ struct ChannelSlicing {
       return AnyTensor(result)
     }
     // The first cut of a constant that only such nodes read takes its name.
-    let isTaken =
-      written.keys.contains { $0.name == name } || isReadWhole(name)
+    let isTaken = !cutNames.insert(name).inserted || isReadWhole(name)
     let target = isTaken ? names.next("\(name)_pruned") : name
     graph.initializers[target] = try opened(tensor.dtype.elementType)
     written[cut] = target

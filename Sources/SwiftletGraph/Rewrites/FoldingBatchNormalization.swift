@@ -37,7 +37,7 @@ private struct BatchNormalizationFolding {
 
   init(_ graph: Graph) {
     self.graph = graph
-    index = GraphIndex(graph)
+    index = graph.index
     isFolded = graph.nodes.map { _ in false }
     names = FreshNames(graph)
     for node in graph.nodes { count(node, 1) }

@@ -53,7 +53,7 @@ struct Fusion {
 
   init(_ graph: Graph, _ infos: [String: TensorInfo]) {
     (self.graph, self.infos) = (graph, infos)
-    index = GraphIndex(graph)
+    index = graph.index
     results = Set(graph.outputs.map(\.name))
   }
 

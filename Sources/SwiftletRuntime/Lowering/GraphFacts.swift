@@ -19,7 +19,7 @@ struct GraphFacts {
   ) {
     (self.graph, self.infos, self.images) = (graph, infos, images)
     self.precision = precision
-    index = GraphIndex(graph)
+    index = graph.index
     results = Set(graph.outputs.map(\.name))
     lowered = graph.nodes.map { _ in false }
     lowered = graph.nodes.map(canLower)

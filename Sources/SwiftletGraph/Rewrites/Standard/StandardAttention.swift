@@ -12,16 +12,24 @@ extension StandardExpansion {
   }
 
   /// Rows N×S×C of queries, keys and values, and what is known of their attention.
-  private struct Attention {
+  struct Attention {
     var q, k, v: String
     let heads: Int
+    /// Heads of keys and values, each of which serves several of the queries'.
+    var keyHeads: Int?
     let scale: Float?
-    let maskValue: Float
+    var maskValue: Float = 0
     let isCausal: Bool
+    /// Keys that a query sees at most, its own the last of them.
+    var window: Int?
     /// Which keys count: whole numbers, as lengths N, or 1 or 0 for each key, N×T or N×S×T.
-    let mask: String
+    var mask = ""
     /// What is added to the scores.
-    let bias: String
+    var bias = ""
+    /// Scores are bounded by c·tanh(score / c).
+    var softcap: Float?
+    /// Positions are told by turning queries and keys: by what, and by which cosines and sines.
+    var rotation: Rotation?
     let past: (keys: String, values: String)?
     let present: (keys: String, values: String)?
   }
@@ -119,21 +127,25 @@ extension StandardExpansion {
   }
 
   /// softmax(q·kᵀ·scale + masks)·v of heads.
-  private mutating func attend(_ call: Attention, to output: String) -> Bool {
-    let shape = list([0, 0, call.heads, -1])
-    func heads(_ rows: String, _ expansion: inout StandardExpansion) -> String {
-      expansion.emit("Reshape", [rows, shape])
+  mutating func attend(_ call: Attention, to output: String) -> Bool {
+    func heads(
+      _ rows: String, _ count: Int, _ order: [Int], _ expansion: inout StandardExpansion
+    ) -> String {
+      let split = expansion.emit("Reshape", [rows, expansion.list([0, 0, count, -1])])
+      return expansion.emit("Transpose", [split], ["perm": .ints(order)])
     }
-    func turned(_ heads: String, _ order: [Int], _ expansion: inout StandardExpansion) -> String {
-      expansion.emit("Transpose", [heads], ["perm": .ints(order)])
-    }
-    let q = turned(heads(call.q, &self), [0, 2, 1, 3], &self)
-    var v = turned(heads(call.v, &self), [0, 2, 1, 3], &self)
+    let keyHeads = call.keyHeads ?? call.heads
+    var q = heads(call.q, call.heads, [0, 2, 1, 3], &self)
+    var v = heads(call.v, keyHeads, [0, 2, 1, 3], &self)
     var k: String
-    if call.past == nil && call.present == nil {
-      k = turned(heads(call.k, &self), [0, 2, 3, 1], &self)
+    if call.past == nil && call.present == nil && call.keyHeads == nil {
+      k = heads(call.k, keyHeads, [0, 2, 3, 1], &self)
     } else {
-      var keys = turned(heads(call.k, &self), [0, 2, 1, 3], &self)
+      var keys = heads(call.k, keyHeads, [0, 2, 1, 3], &self)
+      if let rotation = call.rotation {
+        let angles = angles(rotation, after: call.past?.keys, of: q)
+        (q, keys) = (rotate(q, angles, rotation), rotate(keys, angles, rotation))
+      }
       if let past = call.past {
         keys = emit("Concat", [past.keys, keys], ["axis": .int(2)])
         v = emit("Concat", [past.values, v], ["axis": .int(2)])
@@ -142,7 +154,12 @@ extension StandardExpansion {
         keys = emit("Identity", [keys], to: present.keys)
         v = emit("Identity", [v], to: present.values)
       }
-      k = turned(keys, [0, 1, 3, 2], &self)
+      if keyHeads != call.heads {
+        let served = list((0..<call.heads).map { $0 * keyHeads / call.heads })
+        keys = emit("Gather", [keys, served], ["axis": .int(1)])
+        v = emit("Gather", [v, served], ["axis": .int(1)])
+      }
+      k = emit("Transpose", [keys], ["perm": .ints([0, 1, 3, 2])])
     }
     let factor: String
     if let scale = call.scale {
@@ -152,19 +169,23 @@ extension StandardExpansion {
       factor = emit("Reciprocal", [emit("Sqrt", [emit("Cast", [depth], ["to": .int(1)])])])
     }
     var scores = emit("Mul", [emit("MatMul", [q, k]), factor])
+    if let softcap = call.softcap {
+      let bounded = emit("Tanh", [emit("Div", [scores, number(softcap)])])
+      scores = emit("Mul", [bounded, number(softcap)])
+    }
     var addends: [String] = []
     if !call.mask.isEmpty {
       guard let mask = mask(call, k) else { return false }
       addends.append(mask)
     }
-    if call.isCausal { addends.append(causalMask(q, k)) }
+    if call.isCausal { addends.append(causalMask(q, k, call.window)) }
     if !call.bias.isEmpty { addends.append(call.bias) }
     if let first = addends.first {
       let sum = addends.dropFirst().reduce(first) { emit("Add", [$0, $1]) }
       scores = emit("Add", [scores, sum])
     }
     let weights = emit("Softmax", [scores], ["axis": .int(-1)])
-    let joined = turned(emit("MatMul", [weights, v]), [0, 2, 1, 3], &self)
+    let joined = emit("Transpose", [emit("MatMul", [weights, v])], ["perm": .ints([0, 2, 1, 3])])
     emit("Reshape", [joined, list([0, 0, -1])], to: output)
     return true
   }
@@ -185,14 +206,30 @@ extension StandardExpansion {
     return emit("Where", [allowed, number(0), number(call.maskValue)])
   }
 
-  /// What is added to scores so that no query sees keys after its own.
-  private mutating func causalMask(_ q: String, _ k: String) -> String {
+  /// Cosines and sines for the positions of queries N×heads×S×C, which come after keys of before.
+  private mutating func angles(
+    _ rotation: Rotation, after past: String?, of q: String
+  ) -> (cosines: String, sines: String) {
+    let first = past.map { emit("Gather", [emit("Shape", [$0]), integer(2)]) } ?? integer(0)
+    let positions = consecutive(from: first, q, axis: 2)
+    return (
+      emit("Gather", [rotation.cosines, positions]), emit("Gather", [rotation.sines, positions])
+    )
+  }
+
+  /// What is added to scores so that no query sees keys after its own, or before its window.
+  private mutating func causalMask(_ q: String, _ k: String, _ window: Int?) -> String {
     let count = keyCount(k)
     let queries = emit("Gather", [emit("Shape", [q]), integer(2)])
     let keys = emit("Range", [integer(0), count, integer(1)])
     let own = emit("Range", [emit("Sub", [count, queries]), count, integer(1)])
-    let isLater = emit("Greater", [keys, unsqueeze(own, [1])])
-    return emit("Where", [isLater, number(-.greatestFiniteMagnitude), number(0)])
+    let column = unsqueeze(own, [1])
+    var isHidden = emit("Greater", [keys, column])
+    if let window {
+      let isBefore = emit("Less", [emit("Add", [keys, integer(window - 1)]), column])
+      isHidden = emit("Or", [isHidden, isBefore])
+    }
+    return emit("Where", [isHidden, number(-.greatestFiniteMagnitude), number(0)])
   }
 
   private mutating func keyCount(_ k: String) -> String {

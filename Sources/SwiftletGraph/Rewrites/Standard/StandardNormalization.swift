@@ -82,11 +82,7 @@ extension StandardExpansion {
       // How many words of each text count: all zeros say nothing of it.
       let counted = emit("Cast", [has(node, 7) ? input(node, 7) : ids], ["to": .int(7)])
       let masked = has(node, 7) ? counted : emit("Mul", [counted, integer(0)])
-      let sums =
-        result.opset >= 13
-        ? emit("ReduceSum", [masked, list([1])], ["keepdims": .int(0)])
-        : emit("ReduceSum", [masked], ["axes": .ints([1]), "keepdims": .int(0)])
-      emit("Cast", [sums], ["to": .int(6)], to: lengths)
+      emit("Cast", [self.sum(masked, axis: 1, to: nil)], ["to": .int(6)], to: lengths)
     }
     return true
   }

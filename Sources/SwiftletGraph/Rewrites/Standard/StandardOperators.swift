@@ -63,7 +63,8 @@ struct StandardExpansion {
   /// Whether there may be something to write in place of a node.
   static func knows(_ node: Node) -> Bool {
     node.domain == "com.microsoft" || experimental.contains(node.opType)
-      || sequenceOperators.contains(node.opType) || node.opType == "SimplifiedLayerNormalization"
+      || sequenceOperators.contains(node.opType)
+      || ["RotaryEmbedding", "SimplifiedLayerNormalization"].contains(node.opType)
   }
 
   mutating func add(_ given: Node) {
@@ -94,7 +95,8 @@ struct StandardExpansion {
       if Self.sequenceOperators.contains(node.opType) { return try expandSequence(node) }
       if Self.experimental.contains(node.opType) { return try expandExperimental(node) }
       return try expandCurve(node) || expandProduct(node) || expandNormalization(node)
-        || expandAttention(node) || expandQuantized(node)
+        || expandAttention(node) || expandGroupedAttention(node) || expandRotary(node)
+        || expandQuantized(node) || expandMoved(node)
     } catch {
       // What is wrong with its attributes is said where the node is made.
       return false
@@ -172,6 +174,13 @@ struct StandardExpansion {
 
   mutating func mean(_ x: String, axis: Int) -> String {
     emitWithAxes("ReduceMean", x, [axis], since: 18, to: nil)
+  }
+
+  mutating func sum(_ x: String, axis: Int, to output: String?) -> String {
+    if result.opset >= 13 {
+      return emit("ReduceSum", [x, list([axis])], ["keepdims": .int(0)], to: output)
+    }
+    return emit("ReduceSum", [x], ["axes": .ints([axis]), "keepdims": .int(0)], to: output)
   }
 
   private mutating func emitWithAxes(
