@@ -196,6 +196,8 @@ struct Compress: ParsableCommand {
       [(output, "--output"), (manifest, "the manifest")] + (report.map { [($0, "--report")] } ?? [])
     let read: [OutputFiles.File] =
       [(model, "the model")] + (self.recipe.map { [($0, "--recipe")] } ?? [])
+      + (distillation.student.map { [($0, "--student")] } ?? [])
+      + OutputFiles.files(of: data, judging, samples)
     try OutputFiles(written: written, read: read).check(force: force.force)
     let recipe = try makeRecipe()
     var graph = try open.read(model)

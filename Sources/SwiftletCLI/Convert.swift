@@ -30,6 +30,8 @@ struct Convert: ParsableCommand {
   @Flag(help: "Keep larger weights in a file beside the model (.onnx only).")
   var externalData = false
 
+  @OptionGroup var force: ForceOptions
+
   @OptionGroup var limits: LimitOptions
 
   @OptionGroup var options: OutputOptions
@@ -42,6 +44,8 @@ struct Convert: ParsableCommand {
   }
 
   func run() throws {
+    try OutputFiles(written: [(output, "the output")], read: [(input, "the input")])
+      .check(force: force.force)
     let summary = try output.hasSuffix(".onnx") ? convertModel() : convertArrays()
     if options.json { return try Console.json(summary) }
     let nodes = summary.nodes.map { "\($0[0]) → \($0[1]) nodes, " } ?? ""

@@ -77,11 +77,20 @@ enum Main {
         Console.error(SwiftletError(.internal, "\(error)").description)
         return 70
       }
-      let message = SwiftletCommand.message(for: error)
+      let message = oneLine(SwiftletCommand.message(for: error))
       Console.error(
         SwiftletError(.badInput, message, mend: "see swiftlet --help").description)
       return code.rawValue
     }
+  }
+
+  /// A message whose choices are on lines of their own, as `…: a, b, c`.
+  private static func oneLine(_ message: String) -> String {
+    let lines = message.split(separator: "\n").map { line in
+      line.trimmingPrefix { $0 == " " || $0 == "-" }
+    }
+    guard let first = lines.first else { return message }
+    return lines.count == 1 ? message : "\(first) \(lines.dropFirst().joined(separator: ", "))"
   }
 }
 

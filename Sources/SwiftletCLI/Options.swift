@@ -160,14 +160,17 @@ struct ExtentOptions: ParsableArguments {
 
   /// - Throws: `badInput` naming an extent that the model does not leave open.
   func extents(for graph: Graph) throws -> [String: Int] {
-    let known = graph.openExtentNames
-    if let other = extent.first(where: { !known.contains($0.name) }) {
-      throw SwiftletError(
-        .badInput, "no input has an open extent '\(other.name)'", at: "--extent",
-        mend: known.isEmpty
-          ? "the model leaves none open" : "open are " + known.joined(separator: ", "))
+    let named = try extent.map { extent in
+      guard let name = graph.openExtentName(extent.name) else {
+        let known = graph.openExtentNames
+        throw SwiftletError(
+          .badInput, "no input has an open extent '\(extent.name)'", at: "--extent",
+          mend: known.isEmpty
+            ? "the model leaves none open" : "open are " + known.joined(separator: ", "))
+      }
+      return (name, extent.extent)
     }
-    return Dictionary(extent.map { ($0.name, $0.extent) }) { $1 }
+    return Dictionary(named) { $1 }
   }
 
   /// The model, with the extents that were given.

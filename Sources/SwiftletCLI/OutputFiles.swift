@@ -10,10 +10,11 @@ struct OutputFiles {
   let written: [File]
   let read: [File]
 
-  /// - Parameter force: Whether files that are read may be replaced.
+  /// - Parameter force: Whether files that are read may be replaced; `nil` for a command without
+  ///   `--force`.
   /// - Throws: `io` for a file that cannot be written; `badInput` for one that is written twice, or is
   ///   read as well.
-  func check(force: Bool = false) throws {
+  func check(force: Bool? = nil) throws {
     for (index, file) in written.enumerated() {
       try AtomicFile.checkWritable(file.path)
       for other in written[..<index] where try AtomicFile.areSame(file.path, other.path) {
@@ -21,11 +22,11 @@ struct OutputFiles {
           .badInput, "\(file.name) is the same file as \(other.name)", at: file.path,
           mend: "give it a name of its own")
       }
-      guard !force else { continue }
+      guard force != true else { continue }
       for other in read where try isSame(file.path, other.path) {
         throw SwiftletError(
           .badInput, "\(file.name) would replace \(other.name)", at: file.path,
-          mend: "give it a name of its own, or use --force")
+          mend: "give it a name of its own" + (force == nil ? "" : ", or use --force"))
       }
     }
   }
@@ -33,7 +34,19 @@ struct OutputFiles {
   /// What is read may be a name of something else than a file, such as seed-cnn.
   private func isSame(_ output: String, _ input: String) throws -> Bool {
     guard InputFile.exists(input) else { return false }
-    return try AtomicFile.areSame(output, input)
+    return try AtomicFile.replaces(output, input)
+  }
+
+  /// The files that samples to calibrate, train and judge with come from.
+  static func files(
+    of data: DataOptions, _ judging: JudgingOptions, _ samples: SampleOptions = SampleOptions()
+  ) -> [File] {
+    func named(_ text: String?, _ name: String) -> [File] {
+      guard let text else { return [] }
+      return DataFiles.paths(of: text, dataDirectory: data.dataDir).map { ($0, name) }
+    }
+    return named(data.data, "a file of --data") + named(judging.judge, "a file of --judge")
+      + samples.fixed.compactMap { argument in argument.file.map { ($0, "a file of --fixed") } }
   }
 }
 

@@ -59,8 +59,13 @@ struct Run: ParsableCommand {
     }
     // What the model answers in float16 is computed in fp32, and written as the model says.
     let halves = Set(session.outputNames.filter { graph.halves[$0] == 10 })
-    if let output { try AtomicFile.checkWritable(output) } else { try checkNames(session) }
+    if output == nil { try checkNames(session) }
     if let outputDir { try OutputFolder.create(outputDir) }
+    let written = output.map { [$0] } ?? session.outputNames.map(file)
+    try OutputFiles(
+      written: written.map { ($0, "an output") },
+      read: [(model, "the model")] + inputs.map { ($0.path, "--input") }
+    ).check()
     let results = try locating(model) { try session.run(narrowed(tensors, session.inputs)) }
     let outputs = try session.outputNames.map { name -> Output in
       let tensor = results[name]!

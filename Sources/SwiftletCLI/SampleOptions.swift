@@ -56,10 +56,18 @@ struct FixedArgument: ExpressibleByArgument {
     if value.isEmpty { return nil }
   }
 
-  func input() throws -> FixedInput {
+  /// Where every part of the value is a number.
+  private var numbers: [Double]? {
     let parts = value.split(separator: ",", omittingEmptySubsequences: false)
     let numbers = parts.compactMap { Double($0) }
-    if numbers.count == parts.count { return .numbers(numbers) }
+    return numbers.count == parts.count ? numbers : nil
+  }
+
+  /// The path of an npy file, if that is what was given.
+  var file: String? { numbers == nil ? value : nil }
+
+  func input() throws -> FixedInput {
+    if let numbers { return .numbers(numbers) }
     return .array(try NPY.read(value))
   }
 }

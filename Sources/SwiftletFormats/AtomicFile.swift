@@ -68,6 +68,17 @@ package enum AtomicFile {
     return left.st_dev == right.st_dev && left.st_ino == right.st_ino
   }
 
+  /// Whether writing the first path would replace the file that reading the second one finds, by
+  /// whatever links.
+  ///
+  /// - Throws: As ``areSame(_:_:)``.
+  package static func replaces(_ output: String, _ input: String) throws -> Bool {
+    if try areSame(output, input) { return true }
+    guard let target = unsafe realpath(input, nil) else { return false }
+    defer { unsafe free(target) }
+    return try areSame(output, unsafe String(cString: target))
+  }
+
   /// A name that no file has.
   private static func asideName() -> String {
     ".swiftlet-\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"

@@ -80,10 +80,15 @@ public struct CIFAR: Sendable {
     return bytes
   }
 
+  /// Names of the files of both parts.
+  var fileNames: [String] { trainingFiles + testFiles + [classNamesFile] }
+
+  /// Where the files may be.
+  func folders(_ folder: String) -> [String] { [folder, InputFile.join(folder, archiveFolder)] }
+
   private func locate(_ file: String, in folder: String) throws -> String {
-    let candidates = [folder, InputFile.join(folder, archiveFolder)]
     guard
-      let found = candidates.first(where: { InputFile.exists(InputFile.join($0, file)) })
+      let found = folders(folder).first(where: { InputFile.exists(InputFile.join($0, file)) })
     else {
       throw SwiftletError(
         .io, "there is no \(file)", at: folder,

@@ -32,6 +32,13 @@ enum IDXFolder {
     find("images-idx3-ubyte", in: folder, part) != nil
   }
 
+  /// Names that files of either part may have.
+  static let fileNames = DataSpec.Part.allCases.flatMap(prefixes).flatMap { prefix in
+    ["images-idx3-ubyte", "labels-idx1-ubyte"].flatMap { name in
+      ["\(prefix)-\(name)", "\(prefix)-\(name).gz"]
+    }
+  }
+
   private static func prefixes(of part: DataSpec.Part) -> [String] {
     switch part {
     case .train: ["train"]

@@ -11,12 +11,24 @@ public enum InputArrays {
   /// Whether the text names arrays, and not images with labels.
   public static func areNamed(by text: String) -> Bool { text.hasPrefix(prefix) }
 
-  /// - Throws: `io` or `badInput` naming the file, or the slice that does not fit.
-  public static func read(_ text: String) throws -> [String: AnyTensor] {
-    let (path, slices) = try DataSpec.Slice.trailing(String(text.dropFirst(prefix.count))) {
+  /// The file that a text names, if it names arrays.
+  static func path(in text: String) -> String? {
+    guard areNamed(by: text), let (path, _) = try? parts(of: text) else { return nil }
+    return String(path)
+  }
+
+  private static func parts(
+    of text: String
+  ) throws -> (rest: Substring, slices: [DataSpec.Slice]) {
+    try DataSpec.Slice.trailing(String(text.dropFirst(prefix.count))) {
       SwiftletError(
         $1, $0, at: "data '\(text)'", mend: "write slices like [0..<1000], [80%] or [20%..<80%]")
     }
+  }
+
+  /// - Throws: `io` or `badInput` naming the file, or the slice that does not fit.
+  public static func read(_ text: String) throws -> [String: AnyTensor] {
+    let (path, slices) = try parts(of: text)
     let arrays = try NPZ.read(String(path))
     let result = Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
     let counts = arrays.values.compactMap(\.shape.dimensions.first)

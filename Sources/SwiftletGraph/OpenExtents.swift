@@ -138,6 +138,18 @@ extension Graph {
     }
     return Array(names)
   }
+
+  /// The one of `openExtentNames` that a name means: itself, or that of the axis which `x[2]` names.
+  package func openExtentName(_ name: String) -> String? {
+    for input in dataInputs {
+      for (axis, dimension) in input.dimensions.enumerated() {
+        guard case .symbolic = dimension else { continue }
+        let label = OpenExtents.label(input, axis)
+        if name == label || name == "\(input.name)[\(axis)]" { return label }
+      }
+    }
+    return nil
+  }
 }
 
 extension Plan {

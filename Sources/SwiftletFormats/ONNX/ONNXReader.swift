@@ -275,13 +275,28 @@ extension ValueInfo {
     if rest != ONNX_ValueInfoProto() { unread = try rest.serializedBytes() }
   }
 
+  /// What a type is that is no tensor of numbers, for a person.
+  private static func kind(of type: ONNX_TypeProto) -> String {
+    switch type.value {
+    case .tensorType(let tensor):
+      switch tensor.elemType {
+      case 8: "a tensor of text"
+      case 14, 15: "a tensor of complex numbers"
+      default: "a tensor of the element type \(tensor.elemType)"
+      }
+    case .sequenceType: "a sequence"
+    case .mapType: "a map"
+    case nil: "neither a tensor nor a sequence"
+    }
+  }
+
   init(_ proto: ONNX_ValueInfoProto) throws {
     let type = proto.type.tensorType
     guard case .tensorType? = proto.type.value, let dtype = DType(onnx: Int(type.elemType)) else {
       throw SwiftletError(
         .unsupported,
-        "'\(proto.name)' is no tensor of a supported element type "
-          + "(\(proto.type.tensorType.elemType))")
+        "'\(proto.name)' is \(Self.kind(of: proto.type)), which is not supported",
+        mend: "models take and give tensors of numbers: convert at the edges of the model")
     }
     let dimensions = try type.shape.dim.map { dimension -> Dimension in
       switch dimension.value {
