@@ -1,120 +1,208 @@
 import SwiftletCore
-package import SwiftletGraph
-package import SwiftletTraining
 
-/// One technique and its settings.
-public struct CompressionStep: Sendable, Codable, Equatable {
-  public var technique: Technique
-  /// What factored layers may cost as a fraction of now, together or each (`svd`, `lowrank`, `eigen`);
-  /// what all layers may cost together (`prune`, if ``allocatesChannels``).
-  public var ratio: Double = 0.5
-  /// Energy to keep instead of a ratio: fraction of the squared singular values, or of the variance.
-  public var energy: Double?
-  /// Images to calibrate with (`eigen`, `prune`, `quantize`).
-  public var calibrationImages = 512
-  /// Channels kept (`prune`), or of the student (`distill`), as a fraction of all.
-  public var width = 0.5
-  /// Whether `prune` chooses for each group of channels how many it keeps, so that the layers cost
-  /// `ratio` of now, instead of cutting all groups to `width`.
-  @EmptyIfAbsent public var allocatesChannels = false
-  public var epochs = 1
-  public var learningRate = 1e-3
-  /// Softens the teacher's probabilities (`distill`); `nil`: what `teaching` says.
-  public var temperature: Double?
-  /// Weight of the teacher's probabilities; the labels get the rest (`distill`). `nil`: as above.
-  public var alpha: Double?
-  /// Who learns, from what, and how (`distill`).
-  public var distillation = DistillationSettings()
-  /// How layers are cut, and their ranks chosen (`svd`, `lowrank`, `eigen`).
-  public var decomposition = DecompositionSettings()
-  /// What becomes integers, and how (`quantize`).
-  public var quantization = QuantizationSettings()
+/// One technique and its settings: `CompressionStep(.lowrank)`, or `.lowrank { $0.ratio = 0.3 }`.
+public struct CompressionStep: Sendable, Equatable {
+  public let technique: Technique
+  /// Of the technique's own type.
+  package private(set) var settings: any StepSettings
 
-  public init(_ technique: Technique) { self.technique = technique }
+  /// With the default settings.
+  public init(_ technique: Technique) {
+    self.technique = technique
+    settings = technique.definition.defaults
+  }
 
-  /// - Throws: `badInput` naming the setting that is out of range.
-  public func validate() throws {
-    func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
-      guard range ~= value else {
-        throw SwiftletError(
-          .badInput,
-          "\(name) \(plain(value)) is not between \(plain(range.lowerBound)) and \(plain(range.upperBound))",
-          at: technique.rawValue)
+  /// With settings of the technique's type.
+  init<Settings: StepSettings>(
+    _ technique: Technique, _ change: (inout Settings) throws -> Void
+  ) rethrows {
+    self.init(technique)
+    var own = Settings()
+    try change(&own)
+    self[Settings.self] = own
+  }
+
+  /// The settings as those of some technique, such as ``QuantizationSettings``; `nil` if the step is of another
+  /// one. What is set for another one is ignored.
+  public subscript<Settings: TechniqueSettings>(_ type: Settings.Type) -> Settings? {
+    get { settings as? Settings }
+    set {
+      if let own = newValue as? any StepSettings, Swift.type(of: own) == Swift.type(of: settings) {
+        settings = own
       }
     }
-    try check("ratio", ratio, 0.01...1)
-    try check("energy", energy ?? 1, 0.01...1)
-    try check("calibrationImages", Double(calibrationImages), 1...1e7)
-    try check("width", width, 0.05...1)
-    try check("epochs", Double(epochs), 1...1e4)
-    try check("learningRate", learningRate, 1e-9...10)
-    try check("temperature", temperature ?? 1, 0.1...100)
-    try check("alpha", alpha ?? 0, 0...1)
-    try distillation.validate()
-    if technique == .distill, distillation.warmup > Double(epochs) {
-      throw SwiftletError(
-        .badInput, "warmup \(plain(distillation.warmup)) is longer than all \(epochs) epoch(s)",
-        at: technique.rawValue, mend: "use a shorter warmup, or more epochs")
+  }
+
+  /// Changes the settings, whatever their type.
+  package mutating func update(_ change: (inout any StepSettings) throws -> Void) rethrows {
+    let former = settings
+    try change(&settings)
+    precondition(type(of: settings) == type(of: former))
+  }
+
+  public static func == (a: CompressionStep, b: CompressionStep) -> Bool {
+    a.technique == b.technique && a.settings.values == b.settings.values
+  }
+
+  /// - Throws: `badInput` naming the setting that is out of range, or does not go with another one.
+  public func validate(_ spelling: SettingSpelling = .keys) throws {
+    try locating(technique.rawValue) {
+      try settings.checkRanges(spelling)
+      try settings.check(spelling, of: technique)
     }
-    if technique == .svd, decomposition.methods != nil, !decomposition.prunes {
-      throw SwiftletError(
-        .badInput, "methods do nothing in svd, which makes two factors of each matrix",
-        at: technique.rawValue, mend: "leave methods out, or add prune to them")
+  }
+
+  /// Whether it looks at samples or labels.
+  public var needsData: Bool { settings.needsSamples || settings.needsLabels }
+
+  /// What the step does to a graph.
+  var pass: any CompressionPass { technique.definition.pass(settings) }
+
+  /// The step at another strength, if it has any.
+  func varied(to ratio: Double) -> CompressionStep {
+    var step = self
+    step.update { $0 = $0.varied(to: ratio) }
+    return step
+  }
+
+  /// The step without training; `nil` if nothing would be left.
+  var untrained: CompressionStep? { changed { $0.untrained } }
+
+  /// The step without all that takes long or looks at answers; `nil` if nothing would be left.
+  func hasty(samples: Int) -> CompressionStep? { changed { $0.hasty(samples: samples) } }
+
+  private func changed(_ change: (any StepSettings) -> (any StepSettings)?) -> CompressionStep? {
+    guard let settings = change(settings) else { return nil }
+    var step = self
+    step.update { $0 = settings }
+    return step
+  }
+
+  /// Changes the paths of files and folders among the settings.
+  mutating func changePaths(_ change: (String) -> String) {
+    for setting in technique.settings where setting.kind == .path {
+      guard case .text(let path)? = settings.values[setting.name] else { continue }
+      _ = settings.set(setting.name, .text(change(path)))
     }
-    try decomposition.validate()
-    if technique == .prune && allocatesChannels || decomposition.isJoint {
-      guard decomposition.allocation.spansLayers else {
-        throw SwiftletError(
-          .badInput,
-          "allocation '\(decomposition.allocation.rawValue)' chooses ranks alone",
-          at: technique.rawValue, mend: "use budget or greedy")
-      }
-    }
-    try quantization.validate()
   }
 }
 
-/// A technique: a graph in, a smaller one out, and what was done to each layer.
-package protocol CompressionPass: Sendable {
-  init(_ step: CompressionStep)
+// MARK: Reading
 
-  /// - Throws: `unsupported` if the technique cannot be applied to the graph at all. A single layer
-  ///   that does not fit is kept, with the reason in its report.
-  func apply(
-    to graph: Graph, _ context: CompressionContext
-  ) throws -> (graph: Graph, layers: [LayerReport])
-}
+extension CompressionStep {
+  /// Takes settings by name; `others` are techniques that were given the same ones.
+  init(
+    _ technique: Technique, _ given: [String: SettingValue], others: [Technique] = [],
+    before: Technique? = nil, _ spelling: SettingSpelling
+  ) throws {
+    self.init(technique)
+    let known = technique.settings
+    for (name, value) in given.sorted(by: { $0.key < $1.key }) {
+      guard settings.set(name, value) else {
+        guard let setting = known.first(where: { $0.name == name }) else {
+          throw Technique.unknown(name, of: [technique], spelling)
+        }
+        throw setting.wrongKind(Self.shown(value, setting.kind), spelling)
+      }
+    }
+    try settings.settle(
+      GivenSettings(
+        technique: technique, names: Set(given.keys),
+        shared: Set(others.flatMap { $0.settings.map(\.name) }), others: others, before: before,
+        spelling: spelling))
+  }
 
-/// A technique that trains.
-package protocol TrainingPass: CompressionPass {
-  /// As ``CompressionPass/apply(to:_:)``.
-  func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult
-}
+  /// What is wrong with a value, for a person.
+  private static func shown(_ value: SettingValue, _ kind: SettingKind) -> String {
+    switch (value, kind) {
+    case (.text(let text), _): "'\(text)'"
+    case (.names(let names), .choices(let words)):
+      names.first { !words.contains($0) }.map { "'\($0)'" } ?? "a list"
+    case (.names, _): "a list"
+    case (.truth, _), (.whole, _), (.number, _): value.text
+    }
+  }
 
-/// What a pass that trains leaves.
-package struct TrainedResult {
-  package let graph: Graph
-  package let layers: [LayerReport]
-  /// What each epoch reached; `nil` if nothing was trained after all.
-  package let history: TrainingHistory?
-}
-
-extension TrainingPass {
-  package func apply(
-    to graph: Graph, _ context: CompressionContext
-  ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let result = try train(graph, context)
-    return (result.graph, result.layers)
+  /// Reads a step of a recipe.
+  init(yaml entry: [String: Any]) throws {
+    guard let name = entry["technique"] else {
+      throw SwiftletError(
+        .badInput, "the step names no technique",
+        mend: "add 'technique: NAME', one of "
+          + Technique.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    let technique = try Technique(named: name as? String ?? "\(name)")
+    var given: [String: SettingValue] = [:]
+    for (key, value) in entry.sorted(by: { $0.key < $1.key }) where key != "technique" {
+      guard let setting = technique.setting(called: key) else {
+        throw Technique.unknown(key, of: [technique], .keys)
+      }
+      guard let value = SettingValue(yaml: value) else {
+        let shown =
+          switch value {
+          case is [String: Any]: "a list of settings"
+          case is [Any]: "a list"
+          default: "empty"
+          }
+        throw setting.wrongKind(shown, .keys)
+      }
+      guard given.updateValue(value, forKey: setting.name) == nil else {
+        throw SwiftletError(
+          .badInput, "'\(setting.name)' is given twice, once by another name",
+          at: technique.rawValue, mend: "leave '\(key)' out")
+      }
+    }
+    try self.init(technique, given, .keys)
+    try validate()
   }
 }
 
-extension Technique {
-  func pass(_ step: CompressionStep) -> any CompressionPass {
-    switch self {
-    case .svd, .lowrank, .eigen: FactorPass(step)
-    case .prune: PrunePass(step)
-    case .quantize: QuantizePass(step)
-    case .distill: DistillPass(step)
+// MARK: Manifests
+
+extension CompressionStep: Codable {
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(_ name: String) { stringValue = name }
+    init?(stringValue: String) { self.init(stringValue) }
+    init?(intValue: Int) { nil }
+  }
+
+  private static let formerGroups = ["decomposition", "distillation", "quantization"]
+
+  /// The technique beside its settings, by name. Settings that are not named have their defaults; names that the
+  /// technique does not know are passed over. Steps of earlier versions had the settings of all techniques.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: Key.self)
+    self.init(try container.decode(Technique.self, forKey: Key("technique")))
+    var values: [String: SettingValue] = [:]
+    for key in container.allKeys
+    where key.stringValue != "technique" && !Self.formerGroups.contains(key.stringValue) {
+      values[key.stringValue] = try container.decodeIfPresent(SettingValue.self, forKey: key)
     }
+    if container.contains(Key(Self.formerGroups[0])) {
+      var former = FormerSettings(
+        common: values,
+        groups: try Self.formerGroups.reduce(into: [:]) { groups, name in
+          groups[name] = try container.decodeIfPresent(
+            [String: SettingValue].self, forKey: Key(name))
+        })
+      type(of: settings).upgrade(&former)
+      values = former.common
+    }
+    for (name, value) in values {
+      guard technique.settings.contains(where: { $0.name == name }) else { continue }
+      guard settings.set(name, value) else {
+        throw DecodingError.dataCorruptedError(
+          forKey: Key(name), in: container, debugDescription: "not a value of \(name)")
+      }
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(technique, forKey: Key("technique"))
+    for (name, value) in settings.values { try container.encode(value, forKey: Key(name)) }
   }
 }
