@@ -15,23 +15,23 @@ struct Compress: ParsableCommand {
     discussion: """
         swiftlet compress seed.onnx --technique eigen --max-drop 0.5 \\
           --data fashion-mnist -o small.onnx
-        swiftlet compress seed.onnx --recipe steps.yaml --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --preset fast --data fashion-mnist -o small.onnx
 
-      TECHNIQUES, applied in the order given:
+      TECHNIQUES
       \(SettingsText.summaries)
 
-      SETTINGS OF TECHNIQUES (values and defaults: swiftlet help techniques):
+      SETTINGS OF TECHNIQUES (explained by swiftlet help techniques)
       \(SettingsText.options)
 
-      The same command continues an interrupted run. 'swiftlet verify' checks the result against its \
-      manifest, OUTPUT.manifest.json. More: swiftlet help techniques, goals or data.
+      The same command continues an interrupted run. 'swiftlet verify' checks OUTPUT.manifest.json. \
+      More help: swiftlet help techniques, goals or data.
       """)
 
   @Argument(help: "The ONNX file.")
   var model: String
 
   @Option(
-    help: ArgumentHelp("Techniques, separated by commas.", valueName: "names"),
+    help: ArgumentHelp("Techniques, separated by commas, in the order given.", valueName: "names"),
     completion: .list(Technique.allCases.map(\.rawValue)))
   var technique: String?
 
@@ -41,7 +41,7 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Ready-made recipe: fast (low rank and int8, no training), balanced (pruned, distilled, int8) or smallest.",
+      "Ready-made recipe; see 'swiftlet help techniques'.",
       valueName: "name"))
   var preset: Preset?
 

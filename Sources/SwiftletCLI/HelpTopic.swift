@@ -31,6 +31,10 @@ enum HelpTopic: String, CaseIterable {
           - technique: quantize
             calibrationImages: 512
 
+      Presets: fast (low rank where it saves time, then int8, without training), balanced (43 % of
+      the channels, distillation, int8 with training) and smallest (33 %, longer distillation).
+      Of a preset's steps those are kept that help the model.
+
       """
     case .goals:
       """

@@ -47,7 +47,8 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
   private static func children(_ setting: SettingDescription) -> [(label: String?, value: Any)] {
     let visibility: ArgumentVisibility = Scope.isListed || !Help.isWanted ? .default : .hidden
     func names(_ words: [String]) -> NameSpecification {
-      NameSpecification(words.map { .customLong(String(SettingDescription.option($0).dropFirst(2))) })
+      NameSpecification(
+        words.map { .customLong(String(SettingDescription.option($0).dropFirst(2))) })
     }
     let standard = setting.defaultText.map { " Default: \($0)." } ?? ""
     let help = ArgumentHelp(
@@ -56,7 +57,8 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
     let own: Any =
       switch setting.kind {
       case .truth:
-        Flag<Bool?>(name: names([setting.name] + setting.aliases), inversion: .prefixedNo, help: help)
+        Flag<Bool?>(
+          name: names([setting.name] + setting.aliases), inversion: .prefixedNo, help: help)
       case .names:
         Option<[String]>(
           wrappedValue: [], name: names([setting.name] + setting.aliases), parsing: .singleValue,

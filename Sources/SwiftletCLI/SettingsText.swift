@@ -9,7 +9,8 @@ enum SettingsText {
     Technique.allCases.map { technique in
       let name = technique.rawValue
       return indented(
-        technique.summary, first: "  \(name)\(String(repeating: " ", count: max(1, 10 - name.count)))",
+        technique.summary,
+        first: "  \(name)\(String(repeating: " ", count: max(1, 10 - name.count)))",
         rest: String(repeating: " ", count: 12))
     }.joined(separator: "\n")
   }
@@ -27,7 +28,10 @@ enum SettingsText {
         rows.append((owners, [setting.option]))
       }
     }
-    return rows.map { row in
+    let order = rows.enumerated().sorted { a, b in
+      (-a.element.techniques.count, a.offset) < (-b.element.techniques.count, b.offset)
+    }
+    return order.map(\.element).map { row in
       let names =
         row.techniques == Technique.allCases
         ? "all" : row.techniques.map(\.rawValue).joined(separator: ", ")

@@ -11,7 +11,10 @@ import _SwiftletTestSupport
 @Suite(.serialized) struct SettingCommandTests {
   private static let refused: [(arguments: [String], code: Int32, fragments: [String])] = [
     (["--technique", "quantize", "--ratio", "0.5"], 2, ["takes no '--ratio'", "svd, lowrank"]),
-    (["--technique", "lowrank", "--epochs", "2"], 2, ["lowrank takes no '--epochs' (a setting of distill)"]),
+    (
+      ["--technique", "lowrank", "--epochs", "2"], 2,
+      ["lowrank takes no '--epochs' (a setting of distill)"]
+    ),
     (["--technique", "svd", "--bits", "4"], 2, ["svd takes no '--bits' (a setting of quantize)"]),
     (
       ["--technique", "quantize", "--keep", "fc1", "--narrow", "fc1"], 2,
@@ -34,8 +37,12 @@ import _SwiftletTestSupport
     (["--technique", "svd", "--no-data-awar"], 64, ["'--no-data-aware'"]),
     (["--technique", "quantize", "--bits", "x"], 64, ["'--bits' is 'x', not a whole number"]),
     (["--technique", "quantize", "--observer", "best"], 64, ["'best', not one of minmax, perc"]),
-    (["--technique", "eigen", "--precisions", "fp32,fp16"], 64, ["some of fp32, bf16, int8, int4"]),
-    (["--technique", "quantize", "--weight-only", "--dynamic"], 64, ["--weight-only or --dynamic"]),
+    (
+      ["--technique", "eigen", "--precisions", "fp32,fp16"], 64, ["some of fp32, bf16, int8, int4"]
+    ),
+    (
+      ["--technique", "quantize", "--weight-only", "--dynamic"], 64, ["--weight-only or --dynamic"]
+    ),
     (["--technique", "quantize", "--plain"], 2, ["'--data-aware'"]),
     (["--technique", "svd,magic"], 64, ["unknown technique 'magic'; use one of svd, lowrank"]),
     (["--technique", "quantise"], 64, ["did you mean 'quantize'?"]),
@@ -75,7 +82,7 @@ import _SwiftletTestSupport
           "--methods", "spatial", "--allocation", "ratio", "--ratio", "0.3", "--json",
           "--technique", technique)
       }
-      expectFailure(try compress("svd,quantize"), 2, "--methods do nothing in svd")
+      expectFailure(try compress("svd,quantize"), 2, "--methods does nothing in svd")
       let both = try compress("svd,lowrank")
       #expect(both.code == 0, "\(both.errors)")
       let layers = try #require(try both.json()["layers"] as? [[String: Any]])

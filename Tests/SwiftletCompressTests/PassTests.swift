@@ -289,7 +289,9 @@ struct PassTests {
     #expect(after.after.macs < alone.after.macs)
     #expect(after.accuracyAfter.top1 > 0.85)
     // What is quantized has no weights to refit.
-    let error = #expect(throws: SwiftletError.self) { try compress([CompressionStep(.quantize), mild]) }
+    let error = #expect(throws: SwiftletError.self) {
+      try compress([CompressionStep(.quantize), mild])
+    }
     #expect(error?.code == .unsupported && error?.description.contains("quantizing") == true)
   }
 
@@ -367,7 +369,8 @@ struct PassTests {
 
   @Test func sameInputSameModel() throws {
     func run() throws -> [UInt8] {
-      try ONNXFile.serialized(compress([factors(.eigen), CompressionStep(.prune), CompressionStep(.quantize)]).graph)
+      try ONNXFile.serialized(
+        compress([factors(.eigen), CompressionStep(.prune), CompressionStep(.quantize)]).graph)
     }
     #expect(try run() == run())
   }

@@ -108,7 +108,9 @@ struct SettingTests {
     ("{technique: distill, restarts: 1, schedule: constant}", "period does nothing", ""),
     ("{technique: distill, stretch: 2}", "stretch does nothing without period", ""),
     ("{technique: distill, warmup: 3, epochs: 2}", "warmup 3 is longer than all 2 epoch(s)", ""),
-    ("{technique: distill, learningRate: 0}", "learningRate 0 is not between 1e-09 and 10", "0.001"),
+    (
+      "{technique: distill, learningRate: 0}", "learningRate 0 is not between 1e-09 and 10", "0.001"
+    ),
     ("{technique: distill, epochs: 0}", "epochs 0 is not between 1 and 10000", ""),
     ("{technique: quantize, bits: 5}", "bits 5 is not 8, 7 or 4", "use 8, 7 or 4"),
     (
@@ -193,7 +195,10 @@ struct SettingTests {
   @Test func eachTechniqueOfSeveralTakesItsOwn() throws {
     let steps = try shared(
       [.lowrank, .distill, .quantize],
-      ["ratio": .number(0.3), "bits": .whole(4), "epochs": .whole(2), "plainWeights": .truth(false)]
+      [
+        "ratio": .number(0.3), "bits": .whole(4), "epochs": .whole(2),
+        "plainWeights": .truth(false),
+      ]
     )
     #expect(
       steps == [
@@ -215,11 +220,15 @@ struct SettingTests {
     ([.svd], ["bits": .whole(4)], "svd takes no '--bits' (a setting of quantize)"),
     ([.svd, .prune], ["warmup": .whole(1)], "none of svd, prune takes '--warmup' (a setting of d"),
     ([.quantize], ["calibrationImages": .whole(0)], "--calibration-images 0 is not between"),
-    ([.lowrank, .distill], ["width": .number(0.5)], "'--width' does nothing in distill after lowr"),
+    (
+      [.lowrank, .distill], ["width": .number(0.5)], "'--width' does nothing in distill after lowr"
+    ),
     ([.prune, .distill], ["depth": .number(0.5)], "'--depth' does nothing in distill after prune"),
     ([.prune, .quantize], ["cost": .text("macs")], "'--cost' does nothing in prune"),
     ([.prune], ["ratio": .number(0.3), "width": .number(0.4)], "--ratio and --width both say"),
-    ([.prune], ["ratio": .number(0.3), "allocation": .text("ratio")], "--allocation 'ratio' choos"),
+    (
+      [.prune], ["ratio": .number(0.3), "allocation": .text("ratio")], "--allocation 'ratio' choos"
+    ),
     ([.quantize], ["qatLearningRate": .number(1)], "'--qat-learning-rate' does nothing"),
     ([.svd, .quantize], ["methods": .names(["cp"])], "--methods does nothing in svd"),
     ([.distill], ["warmup": .whole(9)], "--warmup 9 is longer than all 1 epoch(s)"),

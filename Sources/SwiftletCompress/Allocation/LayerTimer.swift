@@ -68,7 +68,8 @@ struct LayerTimer: Sendable {
     case .milliseconds: try milliseconds(layer, chain, in: precision)
     case .macs: try macs(layer, chain)
     case .bytes:
-      Double(chain?.weightCount ?? layer.weight.count) * (precision ?? settings.timingPrecision).bytes
+      Double(chain?.weightCount ?? layer.weight.count)
+        * (precision ?? settings.timingPrecision).bytes
     }
   }
 

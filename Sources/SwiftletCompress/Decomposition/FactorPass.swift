@@ -144,7 +144,7 @@ struct FactorPass: CompressionPass {
         let factoring = LayerFactoring(
           layer: layer, statistics: statistics,
           isRectified: reference.isRectified(layer.node.outputs[0]), technique: technique,
-            settings: settings,
+          settings: settings,
           threads: context.threads)
         let name = layer.node.outputs[0]
         let result =

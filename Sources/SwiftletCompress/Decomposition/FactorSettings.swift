@@ -2,6 +2,7 @@ import SwiftletCore
 
 /// What layers are cut into (`svd`, `lowrank`, `eigen`).
 public enum FactorMethod: String, Sendable, Codable, CaseIterable {
+  /// As the ``DecompositionMethod`` of that name.
   case channel, spatial, tucker, cp
   /// Channels are removed too, where that saves more for the damage it does.
   case prune
@@ -18,17 +19,25 @@ public struct FactorSettings: AllocationSettings {
   public var ratio = 0.5
   /// Fraction of the squared singular values, or of the variance, that each layer keeps; `nil`: ``ratio`` counts.
   public var energy: Double?
+  /// The most samples to calibrate with.
   public var calibrationImages = 512
-  /// `nil`: what the technique is for.
+  /// How convolutions are cut, the best of several; `nil`: as the technique does.
   public var methods: [FactorMethod]?
+  /// Whether layers are fitted to what they see and answer, or to their weights alone.
   public var dataAware = true
+  /// How ranks and channels are chosen.
   public var allocation = AllocationStrategy.budget
+  /// What ``allocation`` spends.
   public var cost = AllocationCost.milliseconds
+  /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
   public var timingBatch: Int?
+  /// The precision in which layers are timed.
   public var timingPrecision = LayerPrecision.fp32
+  /// Precisions to choose from for each layer, within the same budget; `nil`: none is chosen.
   public var precisions: [LayerPrecision]?
   package var laterBits: Int?
 
+  /// The defaults.
   public init() {}
 
   public static let settings: [Setting<FactorSettings>] =
@@ -168,7 +177,7 @@ package enum LowRankTechnique: TechniqueDefinition {
 /// As `svd` and `lowrank`, but along the main directions of each layer's responses to data.
 package enum EigenTechnique: TechniqueDefinition {
   package static let name = "eigen"
-  package static let summary = "splits both along the principal directions of their responses to data"
+  package static let summary = "splits both along principal directions of their responses"
 
   package static func makePass(_ settings: FactorSettings) -> any CompressionPass {
     FactorPass(.eigen, settings, operators: WeightedLayer.operators, methods: [.channel])
@@ -176,8 +185,11 @@ package enum EigenTechnique: TechniqueDefinition {
 }
 
 extension Technique {
+  /// Fully connected layers become two thinner ones, by truncated SVD.
   public static let svd = Technique(SVDTechnique.self)
+  /// Convolutions become chains of smaller ones.
   public static let lowrank = Technique(LowRankTechnique.self)
+  /// As `svd` and `lowrank`, along the main directions of each layer's responses to data.
   public static let eigen = Technique(EigenTechnique.self)
 }
 

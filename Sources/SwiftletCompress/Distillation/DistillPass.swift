@@ -112,7 +112,8 @@ private struct Lesson {
     let teacher = try context.original.judged(by: context.scores, on: images)
     terms = [
       LogitTerm(
-        DistillationLoss(temperature: settings.teaching.temperature, alpha: settings.teaching.alpha),
+        DistillationLoss(
+          temperature: settings.teaching.temperature, alpha: settings.teaching.alpha),
         labelled: labelled)
     ]
     let comparesFeatures = settings.hints > 0 || settings.attention > 0

@@ -12,9 +12,10 @@ public struct DistillationSettings: StepSettings {
   public var depth = 1.0
   /// Whether a copy of the teacher begins with random weights instead of the teacher's.
   public var fresh = false
-  /// Softens the teacher's probabilities; `nil`: what ``teaching`` says.
+  /// Softens the teacher's probabilities; `nil`: 4, or 1 if the student has none of the teacher's weights.
   public var temperature: Double?
-  /// Weight of the teacher's probabilities; the labels get the rest. `nil`: what ``teaching`` says.
+  /// Weight of the teacher's probabilities; the labels get the rest. `nil`: 0.7, or 0.9 if the student has none
+  /// of the teacher's weights.
   public var alpha: Double?
   /// Weight of hints: of the distance between features (`HintLoss`).
   public var hints = 0.0
@@ -31,8 +32,11 @@ public struct DistillationSettings: StepSettings {
   /// Ranks of factored layers shrink along a cosine until they cost this fraction (`RankAnnealing`);
   /// `nil`: they stay.
   public var annealRanks: Double?
+  /// Passes over the training images.
   public var epochs = 1
+  /// Images per update.
   public var batch = 128
+  /// The highest one.
   public var learningRate = 1e-3
   public var optimizer = OptimizerKind.adam
   /// `nil`: the optimizer's own.
@@ -107,7 +111,8 @@ public struct DistillationSettings: StepSettings {
     Setting("warmup", \.warmup, 0...10_000, help: "number of epochs of linear warm-up"),
     Setting(
       "period", \.period, 0.001...10_000,
-      help: "epochs of the first cosine cycle, after which the rate restarts, or between the decays "
+      help:
+        "epochs of the first cosine cycle, after which the rate restarts, or between the decays "
         + "of step",
       unset: "no restarts", aliases: ["restarts"]),
     Setting(
@@ -244,8 +249,7 @@ extension LearningRateSchedule.Kind: SettingChoice {}
 /// A smaller student learns from the model.
 package enum DistillTechnique: TechniqueDefinition {
   package static let name = "distill"
-  package static let summary =
-    "trains a smaller student on the model's answers; after other techniques, recovers accuracy"
+  package static let summary = "trains a smaller student, or what other techniques left"
 
   package static func makePass(_ settings: DistillationSettings) -> any CompressionPass {
     DistillPass(settings)
@@ -253,6 +257,7 @@ package enum DistillTechnique: TechniqueDefinition {
 }
 
 extension Technique {
+  /// A smaller student learns from the model.
   public static let distill = Technique(DistillTechnique.self)
 }
 

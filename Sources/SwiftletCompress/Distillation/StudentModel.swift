@@ -28,7 +28,9 @@ struct StudentModel {
       return
     }
     var student = try ShallowStudent.make(from: graph, depth: settings.depth)
-    if settings.width < 1 { student = try PrunePass(settings.pruning).apply(to: student, context).graph }
+    if settings.width < 1 {
+      student = try PrunePass(settings.pruning).apply(to: student, context).graph
+    }
     if settings.fresh { student = try student.reinitialized(seed: context.seed) }
     self.graph = student
     remark =

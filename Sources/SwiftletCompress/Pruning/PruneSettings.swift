@@ -7,15 +7,23 @@ public struct PruneSettings: AllocationSettings {
   public var ratio: Double?
   /// Channels kept of each group, as a fraction of all.
   public var width = 0.5
+  /// The most samples to calibrate with.
   public var calibrationImages = 512
+  /// Whether layers are fitted to what they see and answer, or to their weights alone.
   public var dataAware = true
+  /// How ranks and channels are chosen.
   public var allocation = AllocationStrategy.budget
+  /// What ``allocation`` spends.
   public var cost = AllocationCost.milliseconds
+  /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
   public var timingBatch: Int?
+  /// The precision in which layers are timed.
   public var timingPrecision = LayerPrecision.fp32
+  /// Precisions to choose from for each layer, within the same budget; `nil`: none is chosen.
   public var precisions: [LayerPrecision]?
   package var laterBits: Int?
 
+  /// The defaults.
   public init() {}
 
   /// Removes channels on behalf of a technique that chooses them beside its own changes.
@@ -112,6 +120,7 @@ package enum PruneTechnique: TechniqueDefinition {
 }
 
 extension Technique {
+  /// Channels are removed, together with all that depends on them.
   public static let prune = Technique(PruneTechnique.self)
 }
 

@@ -85,7 +85,8 @@ public struct QuantizationSettings: StepSettings {
       help: "number of bits per weight; 7 are stored as int8, and faster on CPUs without VNNI"),
     Setting(
       "observer", \.observer,
-      help: "how ranges of activations are chosen: minmax clips nothing, percentile clips the rarest "
+      help:
+        "how ranges of activations are chosen: minmax clips nothing, percentile clips the rarest "
         + "values, entropy keeps the distribution, mse has the least square error"),
     Setting(
       "percentile", \.percentile, 50...100,
@@ -126,7 +127,8 @@ public struct QuantizationSettings: StepSettings {
     Setting("bf16", \.bf16, help: "layers that store and multiply bf16"),
     Setting(
       "mixedDrop", \.mixedDrop, 0...100,
-      help: "points of top-1 accuracy that may be lost, in percent: fp32, bf16, int8 or int4 is then "
+      help:
+        "points of top-1 accuracy that may be lost, in percent: fp32, bf16, int8 or int4 is then "
         + "chosen for each layer, by measured damage and time",
       unset: "all layers alike", aliases: ["mixed"]),
     Setting(
@@ -134,7 +136,8 @@ public struct QuantizationSettings: StepSettings {
       help: "confidence level for mixedDrop, as a fraction", unset: "0.95"),
     Setting(
       "plainWeights", \.plainWeights,
-      help: "restore weights of weightOnly by Cast and Mul, which onnxruntime computes once, and not "
+      help:
+        "restore weights of weightOnly by Cast and Mul, which onnxruntime computes once, and not "
         + "by DequantizeLinear, which it fuses into products that round activations too"),
     Setting(
       "calibrationState", \.calibrationState,
@@ -325,6 +328,7 @@ package enum QuantizeTechnique: TechniqueDefinition {
 }
 
 extension Technique {
+  /// Weights, and activations where wanted, become integers.
   public static let quantize = Technique(QuantizeTechnique.self)
 }
 

@@ -133,7 +133,9 @@ public struct SettingRange: Sendable, Equatable {
   }
 
   /// `between 0.5 and 1`.
-  var phrase: String { "between \(plain(lower)) and \(includesUpper ? "" : "below ")\(plain(upper))" }
+  var phrase: String {
+    "between \(plain(lower)) and \(includesUpper ? "" : "below ")\(plain(upper))"
+  }
 }
 
 /// A range as it is written in the declaration of a setting.

@@ -2,9 +2,10 @@ import SwiftletCore
 
 /// A way to make a model smaller, by its name.
 ///
-/// What there is to a technique stands in its folder: a ``TechniqueDefinition`` with settings and a pass, and a
-/// constant here. ``allCases`` is the registry; recipes, options, help and reports follow it.
+/// What there is to a technique stands in its folder: a `TechniqueDefinition` with settings and a pass, and its
+/// constant. ``allCases`` is the registry, which recipes, options, help and reports follow.
 public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIterable {
+  /// The name, as in recipes, options and reports.
   public let rawValue: String
   package let definition: any TechniqueDefinition.Type
 
@@ -16,6 +17,7 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
     self.definition = definition
   }
 
+  /// - Returns: `nil` if there is none of that name.
   public init?(rawValue: String) {
     guard let known = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
     self = known
