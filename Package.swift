@@ -208,8 +208,8 @@ let package = Package(
     tests(
       "SwiftletCLI",
       [
-        "SwiftletCore", "SwiftletBLAS", "SwiftletFormats", "SwiftletGraph", "SwiftletTraining",
-        ordered,
+        "SwiftletCore", "SwiftletBLAS", "SwiftletCompress", "SwiftletFormats", "SwiftletGraph",
+        "SwiftletTraining", ordered,
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the manual page of the command to standard output: what --help says, of all its commands.
+# Writes the manual page of the command to standard output: what --help says, of all its commands and topics.
 #
 # usage: manual.sh SWIFTLET
 set -eu
@@ -18,4 +18,8 @@ printf '.SH DESCRIPTION\n'
 for command in $("$swiftlet" --help | sed -n '/^SUBCOMMANDS/,$s/^  \([a-z][a-z-]*\) .*/\1/p'); do
   printf '.SH "swiftlet %s"\n' "$command"
   "$swiftlet" "$command" --help | verbatim
+done
+for topic in techniques goals data; do
+  printf '.SH "swiftlet help %s"\n' "$topic"
+  "$swiftlet" help "$topic" | verbatim
 done

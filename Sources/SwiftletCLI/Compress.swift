@@ -2,74 +2,46 @@ import ArgumentParser
 import FoundationEssentials
 import Swiftlet
 
+/// The settings of all techniques; `--help` only lists their names.
+enum AllSettings: SettingScope {
+  static var techniques: [Technique] { Technique.allCases }
+  static var isListed: Bool { false }
+  static func has(_ setting: SettingDescription) -> Bool { true }
+}
+
 struct Compress: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a model smaller, and measure what that costs and gains.",
     discussion: """
-      Techniques, applied in the order given:
-        svd       fully connected layers by truncated SVD
-        lowrank   convolutions by SVD over channels
-        eigen     both, along the main directions of the layers' responses
-        prune     fewer channels, and what reads them refit: all groups cut to --width, or with
-                  --ratio those by which most time is saved for what it damages
-        quantize  8-bit weights and activations
-        distill   a narrower student learns from the model; after other techniques, it recovers
-                  what they lost
+        swiftlet compress seed.onnx --technique eigen --max-drop 0.5 \\
+          --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --preset fast --data fashion-mnist -o small.onnx
 
-      Layers are calibrated and students trained on the training part of the data; accuracy is \
-      measured on the test part, on --judge, or with --split on a part that is held back. Data that \
-      name :test are divided, 0.8 to 0.2, and that is said. Bounds are absolute (200k, 1.5M) or \
-      relative (50%).
+      TECHNIQUES
+      \(SettingsText.summaries)
 
-        swiftlet compress seed.onnx --technique lowrank,distill --data fashion-mnist -o small.onnx
-        swiftlet compress seed.onnx --technique distill --width 0.25 --epochs 10 --hints 1 \
-          --labels 1000 --data fashion-mnist -o student.onnx
-        swiftlet compress seed.onnx --technique eigen --max-drop 0.5 --data fashion-mnist -o small.onnx
-        swiftlet compress seed.onnx --technique prune --ratio 0.5 --data fashion-mnist -o small.onnx
-        swiftlet compress seed.onnx --technique lowrank --methods prune,channel,spatial,tucker,cp \
-          --ratio 0.3 --data fashion-mnist -o small.onnx
-        swiftlet compress seed.onnx --technique quantize --data fashion-mnist -o int8.onnx
-        swiftlet compress seed.onnx --technique quantize --bits 4 --weight-only --rounding gptq \
-          --data fashion-mnist -o int4.onnx
+      SETTINGS OF TECHNIQUES (explained by swiftlet help techniques)
+      \(SettingsText.options)
 
-      A model that is no classifier of images, or for which there are no labels, can be compressed \
-      with inputs alone, arrays named after the model's inputs, by all that does not train; its \
-      answers are then compared with the original's, output by output, on samples that are held back \
-      (a quarter at least, of 2 samples one; --split and --judge inputs:OTHERS.npz change that):
-        swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
-
-      Inputs that are the same for all samples are given by --fixed. Weights alone need no data:
-        swiftlet compress speech.onnx --technique quantize --data inputs:sound.npz \
-          --fixed rate=16000 --judged-output words -o int8.onnx
-        swiftlet compress encoder.onnx --technique quantize --dynamic -o int8.onnx
-
-      Start with the defaults. If too much is lost, 'swiftlet sensitivity' names the layers and what \
-      mends them.
-
-      Each finished step is kept in OUTPUT.stages until all are done: the same command again goes on \
-      where it was interrupted. OUTPUT.manifest.json says how the model was made; 'swiftlet verify' \
-      checks it, and 'swiftlet plan' tells in seconds what to expect.
-
-      A recipe holds the same in YAML:
-        steps:
-          - technique: lowrank
-            ratio: 0.5
-          - technique: quantize
-            calibrationImages: 512
+      The same command continues an interrupted run. 'swiftlet verify' checks OUTPUT.manifest.json. \
+      More help: swiftlet help techniques, goals or data.
       """)
 
   @Argument(help: "The ONNX file.")
   var model: String
 
-  @Option(help: "Techniques, separated by commas: svd, lowrank, eigen, prune, quantize, distill.")
-  var technique: TechniqueList?
+  @Option(
+    help: ArgumentHelp("Techniques, separated by commas, in the order given.", valueName: "names"),
+    completion: .list(Technique.allCases.map(\.rawValue)))
+  var technique: String?
 
-  @Option(help: ArgumentHelp("YAML file with the steps to take.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("YAML file with the steps to take.", valueName: "file"), completion: .file())
   var recipe: String?
 
   @Option(
     help: ArgumentHelp(
-      "A recipe that is known to work: fast (low rank and int8, no training), balanced (half of the channels, distillation, int8) or smallest.",
+      "Ready-made recipe; see 'swiftlet help techniques'.",
       valueName: "name"))
   var preset: Preset?
 
@@ -79,62 +51,48 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var preprocess: PreprocessOptions
 
-  @Option(
-    help:
-      "What factored layers may cost, as a fraction of now: together, or each of them, as --allocation says; default 0.5. Of prune: what all layers together may cost."
-  )
-  var ratio: Double?
-
-  @Option(help: "Energy a factored layer keeps, 0 to 1, instead of --ratio.")
-  var energy: Double?
-
   @OptionGroup var samples: SampleOptions
 
   @OptionGroup var open: ExtentOptions
 
-  @Option(help: "Samples to calibrate eigen, prune and quantize with; default 512.")
-  var calibrationSize: Int?
-
-  @OptionGroup(title: "Options of svd, lowrank, eigen and prune") var decomposition:
-    DecompositionOptions
-
-  @OptionGroup(title: "Options of quantize") var quantization: QuantizationOptions
-
-  @OptionGroup(title: "Options of prune and distill") var distillation: DistillationOptions
+  @OptionGroup var settings: SettingOptions<AllSettings>
 
   @Option(
-    help:
-      "Points of top-1 accuracy that may be lost, in percent. Of quantize alone, as --mixed."
-  )
+    help: ArgumentHelp(
+      "Largest loss of top-1 accuracy, in percentage points; for quantize alone, as --mixed-drop.",
+      valueName: "points"))
   var maxDrop: Double?
 
   @Option(
     help: ArgumentHelp(
-      "How sure that must be, such as 95%: judged by a paired test on the evaluation images. Default: as counted on them; of quantize alone and of --mixed, 95%.",
-      valueName: "percent"))
+      "Confidence level for --max-drop or --mixed-drop, such as 95%.", valueName: "percent"))
   var confidence: Bound?
 
-  @Option(help: "Largest file, in bytes or percent.")
+  @Option(help: ArgumentHelp("Largest file, in bytes or percent.", valueName: "size"))
   var targetSize: Bound?
 
-  @Option(help: "Most multiply-accumulate operations per image, or percent.")
+  @Option(
+    help: ArgumentHelp(
+      "Most multiply-accumulate operations per image, as a number or percent.", valueName: "macs"))
   var targetMacs: Bound?
 
-  @Option(help: "Longest time per image at batch 1, in milliseconds or percent.")
+  @Option(
+    help: ArgumentHelp(
+      "Longest time per image at batch size 1, in milliseconds or percent.", valueName: "time"))
   var targetLatency: Bound?
 
-  @Option(help: "Seed of everything random.")
+  @Option(help: "Seed for all random numbers.")
   var seed: UInt64 = 0
 
   @Option(name: .shortAndLong, help: "The ONNX file to write.")
   var output: String
 
-  @Option(help: "Also write a report for people, as HTML.")
+  @Option(help: ArgumentHelp("Also write an HTML report.", valueName: "file"))
   var report: String?
 
   @OptionGroup var force: ForceOptions
 
-  @Flag(help: "Do not time the models; of models without labels.")
+  @Flag(help: "Do not time the models; only without labels.")
   var noTiming = false
 
   @OptionGroup var limits: LimitOptions
@@ -145,41 +103,42 @@ struct Compress: ParsableCommand {
     guard [technique != nil, recipe != nil, preset != nil].count(where: { $0 }) == 1 else {
       throw ValidationError("give one of --technique, --recipe and --preset")
     }
-    if technique == nil,
-      let name = given.first(where: { preset == nil || $0 != "--calibration-size" })
+    let techniques = try self.techniques()
+    if techniques == nil,
+      let name = settings.values.keys.sorted().first(where: {
+        preset == nil || $0 != "calibrationImages"
+      })
     {
       throw ValidationError(
-        "settings of techniques belong into the recipe, not beside it: \(name)")
+        "settings of techniques belong in the recipe: \(SettingDescription.option(name))")
     }
-    if data.data == nil && preset != nil { try data.require() }
-    if let technique, data.data == nil {
-      guard technique.values == [.quantize], quantization.worksWithoutSamples else {
+    if data.data == nil {
+      if preset != nil { try data.require() }
+      // What is wrong with a recipe is said where it is made.
+      if let techniques, (try? steps(techniques))?.steps.contains(where: \.needsData) ?? true {
         try data.require()
-        return
       }
-    }
-    if ratio != nil && energy != nil { throw ValidationError("give either --ratio or --energy") }
-    if technique?.values == [.prune] && ratio != nil && distillation.width != nil {
-      throw ValidationError("give prune either --ratio or --width")
     }
     try check("--max-drop", maxDrop ?? 0, 0...100)
     if let confidence {
-      guard maxDrop != nil || quantization.mixed != nil,
+      guard maxDrop != nil || settings.values["mixedDrop"] != nil,
         case .fraction(let share) = confidence.value, 0.5..<1 ~= share
       else {
         throw ValidationError(
-          "--confidence is a percentage from 50% to below 100%, of --max-drop or --mixed")
+          "--confidence is a percentage from 50% to below 100%, for --max-drop or --mixed-drop")
       }
     }
   }
 
-  /// The settings of techniques that were given.
-  private var given: [String] {
-    let own = [
-      ("--ratio", ratio != nil), ("--energy", energy != nil),
-      ("--calibration-size", calibrationSize != nil),
-    ]
-    return own.filter(\.1).map(\.0) + decomposition.given + quantization.given + distillation.given
+  /// - Throws: A usage error naming what is not a technique.
+  private func techniques() throws -> [Technique]? {
+    try technique.map { list in
+      try list.split(separator: ",", omittingEmptySubsequences: false).map { name in
+        do { return try Technique(named: String(name)) } catch let error as SwiftletError {
+          throw ValidationError("\(error.what); \(error.mend ?? "")")
+        }
+      }
+    }
   }
 
   private var share: Double? {
@@ -273,42 +232,25 @@ struct Compress: ParsableCommand {
   private func makeRecipe() throws -> Recipe {
     if let recipe { return try Recipe(yaml: recipe) }
     if let preset {
-      var recipe = preset.recipe
-      if let calibrationSize {
-        for index in recipe.steps.indices {
-          recipe.steps[index].calibrationImages = calibrationSize
-        }
-      }
-      return recipe
+      return try preset.recipe(settings.values["calibrationImages"])
     }
-    let techniques = technique?.values ?? []
-    try StepSetting.check(given, for: techniques, spelling: .options)
-    let steps = techniques.map { technique in
-      var step = CompressionStep(technique)
-      step.ratio = ratio ?? step.ratio
-      step.energy = energy
-      step.calibrationImages = calibrationSize ?? step.calibrationImages
-      distillation.apply(to: &step)
-      step.decomposition = decomposition.settings
-      // Methods are for the techniques beside it that choose: svd makes two factors of each matrix.
-      if technique == .svd, !Set(techniques).isDisjoint(with: [.lowrank, .eigen]) {
-        step.decomposition.methods = nil
-      }
-      step.allocatesChannels =
-        technique == .prune && ratio != nil && distillation.width == nil
-        && step.decomposition.allocation.spansLayers
-      step.quantization = quantization.settings
+    return try steps(techniques() ?? [])
+  }
+
+  private func steps(_ techniques: [Technique]) throws -> Recipe {
+    var recipe = try Recipe(techniques, sharing: settings.values)
+    for index in recipe.steps.indices {
+      guard var quantization = recipe.steps[index][QuantizationSettings.self] else { continue }
       // A bound on the loss of int8 alone is what mixed precision is for.
-      if techniques == [.quantize] && step.quantization.canMix {
-        step.quantization.mixedDrop = step.quantization.mixedDrop ?? maxDrop
+      if techniques == [.quantize] && quantization.canMix {
+        quantization.mixedDrop = quantization.mixedDrop ?? maxDrop
       }
-      if step.quantization.mixedDrop != nil { step.quantization.mixedConfidence = share }
-      return step
+      if quantization.mixedDrop != nil {
+        quantization.mixedConfidence = quantization.mixedConfidence ?? share
+      }
+      recipe.steps[index][QuantizationSettings.self] = quantization
     }
-    let recipe = Recipe(steps)
-    do { try recipe.validate() } catch let error as SwiftletError {
-      throw StepSetting.spelledAsOptions(error)
-    }
+    try recipe.validate(.options)
     return recipe
   }
 
@@ -361,19 +303,6 @@ extension LayerReport {
     }
     if let precision { line += ", for \(precision.rawValue)" }
     return line
-  }
-}
-
-/// Techniques separated by commas, as in `--technique lowrank,distill`.
-struct TechniqueList: ExpressibleByArgument {
-  let values: [Technique]
-
-  static var allValueStrings: [String] { Technique.allCases.map(\.rawValue) }
-
-  init?(argument: String) {
-    let names = argument.split(separator: ",", omittingEmptySubsequences: false)
-    values = names.compactMap { Technique(rawValue: String($0)) }
-    guard values.count == names.count else { return nil }
   }
 }
 

@@ -5,13 +5,13 @@ public import Swiftlet
 struct JudgingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Train or calibrate with this fraction of the data, chosen at random, and judge on the rest. Default: judge on the test part; data that name :test are divided 0.8 to 0.2.",
+      "Train and calibrate with this fraction of the data, chosen at random, and judge on the rest. Default: judge on the test part.",
       valueName: "fraction"))
   var split: Double?
 
   @Option(
     help: ArgumentHelp(
-      "Data to judge on, without :train the test part; must be others than --data.",
+      "Other data to judge on; without :train, their test part.",
       valueName: "spec"))
   var judge: String?
 
@@ -57,7 +57,7 @@ struct JudgingOptions: ParsableArguments {
 struct PreprocessOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "How pixels are scaled: imagenet (by ImageNet's means and deviations), half (to -1...1), unit (to 0...1) or raw (0...255). Kept in the model that is written. Default: as the model's metadata say, or else imagenet for three channels, half for others.",
+      "How pixels are scaled: imagenet, half (-1...1), unit (0...1) or raw (0...255). Default: as the model's metadata say, else a guess.",
       valueName: "way"))
   var preprocess: Preprocessing.Scaling?
 

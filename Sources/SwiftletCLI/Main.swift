@@ -15,6 +15,9 @@ struct SwiftletCommand: ParsableCommand {
         swiftlet compress seed.onnx --technique lowrank --data fashion-mnist -o small.onnx
         swiftlet bench seed.onnx small.onnx --batch 1,32 --threads 1,2
 
+      Besides commands, 'swiftlet help' explains techniques, goals and data; 'swiftlet help settings' \
+      prints the reference of all settings as Markdown.
+
       Exit codes: 0 ok, 2 bad input, 3 unsupported, 64 wrong usage, 70 internal error.
       """,
     version: Version.text,
@@ -31,16 +34,17 @@ enum Main {
   static func main() {
     Interruption.install()
     Console.bootstrapLogging()
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    if let topic = HelpTopic(arguments: arguments) { return print(topic.text, terminator: "") }
     do {
-      var command = try SwiftletCommand.parseAsRoot(
-        joiningNegativeNumbers(Array(CommandLine.arguments.dropFirst())))
+      var command = try SwiftletCommand.parseAsRoot(joiningNegativeNumbers(arguments))
       try command.run()
     } catch {
       exit(report(error))
     }
   }
 
-  /// `--lr -1` as `--lr=-1`: what begins with a dash would be taken for another option, and the value for missing.
+  /// `--learning-rate -1` as `--learning-rate=-1`: what begins with a dash would be taken for another option, and the value for missing.
   private static func joiningNegativeNumbers(_ arguments: [String]) -> [String] {
     var result: [String] = []
     for argument in arguments {

@@ -20,13 +20,13 @@ struct OutputOptions: ParsableArguments {
 struct LimitOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The most memory that values may take together, such as 512M or 16G; default: 8G, or what the machine has.",
+      "Memory limit for values, such as 512M or 16G; default: 8G, or what the machine has.",
       valueName: "size"))
   var maxMemory: ByteCount?
 
   @Option(
     help: ArgumentHelp(
-      "The most steps that loops and branches of a model may take in a run.", valueName: "n"))
+      "Step limit for loops and branches of a model in one run.", valueName: "n"))
   var maxSteps = StepLimit.standard
 
   func validate() throws {
@@ -77,13 +77,13 @@ struct CommonOptions: ParsableArguments {
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images: fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, then a slice such as [0..<1000] or [80%]. quantize and sensitivity take inputs:FILE.npz too, arrays named after the model's inputs, with slices of their samples.",
+      "Images, such as fashion-mnist, cifar10:DIR or idx:DIR:train[0..<1000], or for compress and sensitivity inputs:FILE.npz; see 'swiftlet help data'.",
       valueName: "spec"))
   var data: String?
 
   @Option(
     help: ArgumentHelp(
-      "Where to look for fashion-mnist first; then $SWIFTLET_DATA, then Debian's package.",
+      "Where to look for fashion-mnist first, before $SWIFTLET_DATA and Debian's package.",
       valueName: "dir"))
   var dataDir: String?
 
@@ -154,7 +154,7 @@ struct ExtentOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "An extent that the model leaves open, by its symbol, or by input and axis as x[2]; may be repeated. Default: the data's; without data, what it seems to mean (224 pixels, 128 tokens, 16 000 samples of sound).",
+      "Size of an open dimension, by its symbol or as INPUT[AXIS]; may be repeated. Default: as in the data, else a guess.",
       valueName: "name=number"))
   var extent: [NamedExtent] = []
 
@@ -190,6 +190,7 @@ extension OpenExtents {
   }
 }
 
+extension Preset: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 extension LearningRateSchedule.Kind: ExpressibleByArgument {}

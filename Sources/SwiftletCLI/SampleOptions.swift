@@ -6,14 +6,14 @@ struct SampleOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "An input that is the same for all samples: a size, a rate, a state. An npy file, a number for all elements, or numbers separated by commas; may be repeated.",
+      "Input that is the same for all samples: an npy file, a number, or numbers separated by commas; may be repeated.",
       valueName: "input=file|value"))
   var fixed: [FixedArgument] = []
 
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "An output that the model is judged by; may be repeated. Default: all of them; with labels, the only one that can hold scores of all classes.",
+      "Output to judge the model by; may be repeated. Default: all; with labels, the one that fits the classes.",
       valueName: "output"))
   var judgedOutput: [String] = []
 

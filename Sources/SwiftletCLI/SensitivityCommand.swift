@@ -1,6 +1,18 @@
 import ArgumentParser
 import Swiftlet
 
+/// The settings of `quantize` that sensitivity looks at.
+enum SensitivitySettings: SettingScope {
+  private static let others: Set<String> = [
+    "mode", "groupSize", "plainWeights", "qatEpochs", "qatLearningRate", "mixedDrop",
+    "mixedConfidence", "calibrationImages",
+  ]
+
+  static var techniques: [Technique] { [.quantize] }
+  static var isListed: Bool { true }
+  static func has(_ setting: SettingDescription) -> Bool { !others.contains(setting.name) }
+}
+
 struct SensitivityCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sensitivity",
@@ -14,11 +26,11 @@ struct SensitivityCommand: ParsableCommand {
       For each layer it names the cause and what mends it:
         weights          too coarse: --rounding adaround, more bits
         unevenWeights    channels differ too much: --equalize
-        outlierChannels  few channels need the whole range: --smooth, --equalize
+        outlierChannels  few channels need the whole range: --smoothing, --equalize
         clipping         the observer cut off too much: --observer minmax
         activations      the input needs more than 8 bits: --keep the layer, or with labels --qat-epochs
 
-        swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-size 128
+        swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-images 128
         swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json
       """)
 
@@ -29,12 +41,14 @@ struct SensitivityCommand: ParsableCommand {
 
   @OptionGroup var open: ExtentOptions
 
-  @Option(help: "Samples to calibrate with, and at most to compare on.")
-  var calibrationSize = 128
+  @Option(
+    name: [.customLong("calibration-images"), .customLong("calibration-size")],
+    help: "Number of samples to calibrate with, and the most to compare on.")
+  var calibrationImages = 128
 
   @OptionGroup var samples: SampleOptions
 
-  @OptionGroup(title: "How to quantize") var quantization: QuantizationOptions
+  @OptionGroup(title: "Settings of quantize") var settings: SettingOptions<SensitivitySettings>
 
   @OptionGroup var limits: LimitOptions
 
@@ -42,23 +56,22 @@ struct SensitivityCommand: ParsableCommand {
 
   func validate() throws {
     try data.require()
-    try check("--calibration-size", calibrationSize, 1...10_000_000)
-    if quantization.weightOnly || quantization.dynamic {
-      throw ValidationError("sensitivity is about static quantization")
-    }
+    try check("--calibration-images", calibrationImages, 1...10_000_000)
   }
 
   func run() throws {
+    let recipe = try Recipe([.quantize], sharing: settings.values)
+    let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
     var graph = try open.read(model)
     // With as many more as the quarter that judges.
     let source = try data.calibrationSource(
-      for: graph, limit: calibrationSize + (calibrationSize + 2) / 3, samples,
+      for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
       threads: common.pool)
     try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
-    let split = try SampleSplit(source, wanted: calibrationSize, most: calibrationSize)
+    let split = try SampleSplit(source, wanted: calibrationImages, most: calibrationImages)
     let result = try locating(model) {
       try Sensitivity.measure(
-        graph, quantization.settings, source.part(0..<split.calibrating),
+        graph, quantization, source.part(0..<split.calibrating),
         judging: split.isHeldBack ? source.part(split.judging) : nil, threads: common.pool,
         progress: Console.progress)
     }

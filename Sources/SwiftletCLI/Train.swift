@@ -31,7 +31,8 @@ struct Train: ParsableCommand {
   @Option(help: "Update rule: adam, adamw, nadam or sgd.")
   var optimizer = OptimizerKind.adam
 
-  @Option(name: .customLong("lr"), help: "Highest learning rate.")
+  @Option(
+    name: [.customLong("learning-rate"), .customLong("lr")], help: "Highest learning rate.")
   var learningRate = 1e-3
 
   @Option(help: "Course of the learning rate: cosine, constant or step.")
@@ -40,10 +41,12 @@ struct Train: ParsableCommand {
   @Option(help: "Epochs of linear warm-up.")
   var warmup = 0.0
 
-  @Option(help: "Epochs of the first cosine cycle (warm restarts), or between decays of step.")
+  @Option(
+    name: [.customLong("period"), .customLong("restarts")],
+    help: "Epochs of the first cosine cycle (warm restarts), or between the decays of step.")
   var period: Double?
 
-  @Option(help: "Factor by which each cosine cycle is longer than the one before; default 1.")
+  @Option(help: "Factor by which each cosine cycle outlasts the last; default: 1.")
   var stretch: Double?
 
   @Option(help: "Momentum of sgd; default 0.9.")
@@ -55,13 +58,13 @@ struct Train: ParsableCommand {
   @Option(help: "Share of the target spread over all classes, 0 to below 1.")
   var labelSmoothing = 0.0
 
-  @Option(help: "Move training images by up to so many pixels.")
+  @Option(help: "Largest shift of training images, in pixels.")
   var crop = 0
 
   @Flag(help: "Mirror training images at random.")
   var flip = false
 
-  @Option(help: "Seed of everything random.")
+  @Option(help: "Seed for all random numbers.")
   var seed: UInt64 = 0
 
   @Option(help: "Classes of seed-cnn; default: as many as the data have.")
@@ -96,7 +99,7 @@ struct Train: ParsableCommand {
     try data.require()
     try check("--epochs", epochs, 1...1_000_000)
     try check("--batch", batch, 1...1_000_000)
-    try check("--lr", learningRate, 1e-9...1e6)
+    try check("--learning-rate", learningRate, 1e-9...1e6)
     try check("--warmup", warmup, 0...1e6)
     try check("--period", period ?? 1, 1e-3...1e6)
     try check("--stretch", stretch ?? 1, 1...1e3)

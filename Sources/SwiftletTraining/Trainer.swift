@@ -197,7 +197,7 @@ public struct Trainer: Sendable {
     throw SwiftletError(
       .numerical,
       "training diverged: the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
-      mend: "lower the learning rate (--lr), or add --warmup")
+      mend: "lower the learning rate (--learning-rate), or add --warmup")
   }
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {

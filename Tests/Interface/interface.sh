@@ -50,6 +50,16 @@ for command in $commands; do
     grep -qw -- "$command" "$work/prefix/share/$completions"
   done
 done
+options=$(sed -n 's/^| `[A-Za-z0-9]*` `--\([a-z0-9-]*\)` .*/\1/p' "$root/docs/settings.md" | sort -u)
+[ "$(echo "$options" | wc -l)" -ge 50 ]
+sed 's/\\-/-/g' "$work/manual" > "$work/manual.plain"
+for option in $options; do
+  grep -qw -- "--$option" "$work/manual.plain"
+  for completions in bash-completion/completions/swiftlet zsh/site-functions/_swiftlet \
+    fish/vendor_completions.d/swiftlet.fish; do
+    grep -qw -- "$option" "$work/prefix/share/$completions"
+  done
+done
 
 step "C, with warnings as errors, in C99 too"
 flags=$(pkg-config --cflags --libs swiftlet)

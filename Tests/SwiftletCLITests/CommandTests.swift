@@ -175,7 +175,7 @@ import _SwiftletTestSupport
         try swiftlet("train", "--data", data, "--split", "1.5", "-o", model), 2, "1.5")
       expectFailure(
         try swiftlet("train", "--data", data, "--lr", "1e6", "--optimizer", "sgd", "-o", model), 2,
-        "--lr")
+        "--learning-rate")
       try AtomicFile.write([0, 0, 8, 3, 0, 0], to: "\(folder)/t10k-images-idx3-ubyte")
       expectFailure(
         try swiftlet("evaluate", model, "--data", data), 2, "t10k-images-idx3-ubyte")

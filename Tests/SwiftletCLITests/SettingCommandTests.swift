@@ -10,25 +10,48 @@ import _SwiftletTestSupport
 /// What the command says to settings that do nothing, and to values that make no sense.
 @Suite(.serialized) struct SettingCommandTests {
   private static let refused: [(arguments: [String], code: Int32, fragments: [String])] = [
-    (["--technique", "quantize", "--ratio", "0.5"], 2, ["'--ratio'", "it is for svd, lowrank"]),
-    (["--technique", "lowrank", "--epochs", "2"], 2, ["'--epochs'", "it is for distill"]),
-    (["--technique", "svd", "--bits", "4"], 2, ["'--bits'", "it is for quantize"]),
+    (["--technique", "quantize", "--ratio", "0.5"], 2, ["takes no '--ratio'", "svd, lowrank"]),
+    (
+      ["--technique", "lowrank", "--epochs", "2"], 2,
+      ["lowrank takes no '--epochs' (a setting of distill)"]
+    ),
+    (["--technique", "svd", "--bits", "4"], 2, ["svd takes no '--bits' (a setting of quantize)"]),
     (
       ["--technique", "quantize", "--keep", "fc1", "--narrow", "fc1"], 2,
       ["'fc1' is named by both '--keep' and '--narrow'"]
     ),
     (
       ["--technique", "quantize", "--calibration-size", "0"], 2,
-      ["--calibration-size 0 is not between 1 and"]
+      ["--calibration-images 0 is not between 1 and"]
     ),
-    (["--technique", "distill", "--lr", "0"], 2, ["--lr 0 is not between 1e-"]),
-    (["--technique", "distill", "--lr", "-1"], 2, ["--lr -1 is not between 1e-"]),
+    (["--technique", "distill", "--lr", "0"], 2, ["--learning-rate 0 is not between 1e-"]),
+    (
+      ["--technique", "distill", "--learning-rate", "-1"], 2,
+      ["--learning-rate -1 is not between 1e-"]
+    ),
+    (
+      ["--technique", "svd,lowrank", "--warmup", "2"], 2,
+      ["none of svd, lowrank takes '--warmup' (a setting of distill)"]
+    ),
+    (["--technique", "quantize", "--bit", "4"], 64, ["'--bit'", "'--bits'"]),
+    (["--technique", "svd", "--no-data-awar"], 64, ["'--no-data-aware'"]),
+    (["--technique", "quantize", "--bits", "x"], 64, ["'--bits' is 'x', not a whole number"]),
+    (["--technique", "quantize", "--observer", "best"], 64, ["'best', not one of minmax, perc"]),
+    (
+      ["--technique", "eigen", "--precisions", "fp32,fp16"], 64, ["some of fp32, bf16, int8, int4"]
+    ),
+    (
+      ["--technique", "quantize", "--weight-only", "--dynamic"], 64, ["--weight-only or --dynamic"]
+    ),
+    (["--technique", "quantize", "--plain"], 2, ["'--data-aware'"]),
+    (["--technique", "svd,magic"], 64, ["unknown technique 'magic'; use one of svd, lowrank"]),
+    (["--technique", "quantise"], 64, ["did you mean 'quantize'?"]),
     (["--technique", "distill", "--crop", "500"], 2, ["crop 500", "32 pixels"]),
     (
       ["--technique", "distill", "--labels", "999999"], 2,
       ["labels 999999 is more than the 160 training images"]
     ),
-    (["--preset", "fast", "--bits", "4"], 64, ["belong into the recipe", "--bits"]),
+    (["--preset", "fast", "--bits", "4"], 64, ["belong in the recipe", "--bits"]),
   ]
 
   @Test func settingsWithoutEffectAreRefused() throws {
@@ -59,7 +82,7 @@ import _SwiftletTestSupport
           "--methods", "spatial", "--allocation", "ratio", "--ratio", "0.3", "--json",
           "--technique", technique)
       }
-      expectFailure(try compress("svd,quantize"), 2, "--methods do nothing in svd")
+      expectFailure(try compress("svd,quantize"), 2, "--methods does nothing in svd")
       let both = try compress("svd,lowrank")
       #expect(both.code == 0, "\(both.errors)")
       let layers = try #require(try both.json()["layers"] as? [[String: Any]])
@@ -72,12 +95,13 @@ import _SwiftletTestSupport
   }
 
   private static let training: [(arguments: [String], code: Int32, fragment: String)] = [
-    (["--lr", "0"], 64, "--lr 0 is not between 1e-09 and 1000000"),
-    (["--lr", "-1"], 64, "--lr -1 is not between"),
+    (["--lr", "0"], 64, "--learning-rate 0 is not between 1e-09 and 1000000"),
+    (["--learning-rate", "-1"], 64, "--learning-rate -1 is not between"),
     (["--epochs", "-3"], 64, "--epochs -3 is not between"),
     (["--crop", "500"], 2, "crop 500 moves images of 32 pixels out of sight"),
     (["--momentum", "0.5"], 64, "--momentum does nothing in adam"),
     (["--period", "1", "--schedule", "constant"], 64, "--period does nothing"),
+    (["--restarts", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--stretch", "2"], 64, "--stretch does nothing"),
     (["--warmup", "9"], 64, "--warmup 9 is longer than all 3 epoch(s)"),
     (["--lr", "1000", "--optimizer", "sgd", "--batch", "20"], 2, "training diverged"),

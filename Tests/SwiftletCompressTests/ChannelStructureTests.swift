@@ -407,8 +407,9 @@ struct ChannelStructureTests {
     var random = RandomGenerator(seed: 5)
     let samples = AnyTensor(Tensor<Float>([24, 3, 8, 8], normalUsing: &random))
     let context = CompressionContext(original: graph, samples: ["x": samples])
-    var step = CompressionStep(.prune)
-    (step.allocatesChannels, step.decomposition.cost) = (allocates, .macs)
+    let step = CompressionStep.prune {
+      ($0.ratio, $0.cost) = (allocates ? 0.5 : nil, .macs)
+    }
     let (pruned, layers) = try Compressor(context).apply(Recipe([step]))
     #expect(pruned.parameterCount < graph.parameterCount * (allocates ? 9 : 7) / 10)
     #expect(layers.contains { ($0.layer == "Conv b" || allocates) && $0.changed })

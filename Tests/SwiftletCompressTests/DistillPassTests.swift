@@ -51,18 +51,18 @@ struct DistillPassTests {
 
   private func distilled(
     _ data: ImageDataset, from teacher: Graph? = nil,
-    _ change: (inout CompressionStep) -> Void
+    _ change: (inout DistillationSettings) -> Void
   ) throws -> TrainedResult {
     let teacher = teacher ?? self.teacher
-    var step = CompressionStep(.distill)
-    step.width = 0.5
-    step.distillation.fresh = true
-    step.distillation.batch = 8
-    change(&step)
-    try step.validate()
+    var settings = DistillationSettings()
+    settings.width = 0.5
+    settings.fresh = true
+    settings.batch = 8
+    change(&settings)
+    try CompressionStep.distill { $0 = settings }.validate()
     let context = CompressionContext(
       original: teacher, training: data, validation: data.slice(0..<4), threads: threads, seed: 5)
-    return try DistillPass(step).train(teacher, context)
+    return try DistillPass(settings).train(teacher, context)
   }
 
   private func bytes(_ result: TrainedResult) throws -> [UInt8] {
@@ -71,20 +71,20 @@ struct DistillPassTests {
 
   struct Form: Sendable, CustomTestStringConvertible {
     let testDescription: String
-    let set: @Sendable (inout CompressionStep) -> Void
+    let set: @Sendable (inout DistillationSettings) -> Void
   }
 
   static let forms: [Form] = [
     Form(testDescription: "logits") { $0.alpha = 0.7 },
     Form(testDescription: "labels and hints") {
       $0.alpha = 0
-      $0.distillation.hints = 1
+      $0.hints = 1
     },
-    Form(testDescription: "attention") { $0.distillation.attention = 1 },
-    Form(testDescription: "adversarial") { $0.distillation.adversarial = 0.1 },
+    Form(testDescription: "attention") { $0.attention = 1 },
+    Form(testDescription: "adversarial") { $0.adversarial = 0.1 },
     Form(testDescription: "adversarial, on features too") {
-      $0.distillation.hints = 1
-      $0.distillation.adversarial = 0.1
+      $0.hints = 1
+      $0.adversarial = 0.1
     },
   ]
 
@@ -96,7 +96,7 @@ struct DistillPassTests {
       try bytes(
         distilled(data) {
           form.set(&$0)
-          $0.distillation.labels = 8
+          $0.labels = 8
         })
     }
     func relabelled(_ index: Int) throws -> ImageDataset {
@@ -134,7 +134,7 @@ struct DistillPassTests {
       try distilled(data) {
         $0.alpha = 0
         $0.epochs = 2
-        $0.distillation.labels = labels
+        $0.labels = labels
       }
     }
     let few = try alone(data, labels: 6)
@@ -145,7 +145,7 @@ struct DistillPassTests {
     // The rate after each epoch depends on the steps that it had.
     let taught = try distilled(data) {
       $0.epochs = 2
-      $0.distillation.labels = 6
+      $0.labels = 6
     }
     let rates = [few, taught].map { $0.history?.epochs.map(\.learningRate) }
     #expect(rates[0] == rates[1] && rates[0]?.count == 2)
@@ -153,16 +153,16 @@ struct DistillPassTests {
   }
 
   @Test func studentsThatBeginAnewAreTaughtAtALowerTemperature() throws {
-    var step = CompressionStep(.distill)
-    #expect(step.teaching == (4, 0.7))
-    step.distillation.fresh = true
-    #expect(step.teaching == (1, 0.9))
-    step.distillation.fresh = false
-    step.distillation.student = "own.onnx"
-    #expect(step.teaching == (1, 0.9))
-    step.temperature = 2
-    step.alpha = 0
-    #expect(step.teaching == (2, 0))
+    var settings = DistillationSettings()
+    #expect(settings.teaching == (4, 0.7))
+    settings.fresh = true
+    #expect(settings.teaching == (1, 0.9))
+    settings.fresh = false
+    settings.student = "own.onnx"
+    #expect(settings.teaching == (1, 0.9))
+    settings.temperature = 2
+    settings.alpha = 0
+    #expect(settings.teaching == (2, 0))
     // What is done without being said is what is done when it is said.
     let data = try pictures(16)
     let said = try distilled(data) {
@@ -192,7 +192,7 @@ struct DistillPassTests {
         distilled(data, from: teacher) {
           $0.alpha = 0
           $0.width = 1
-          $0.distillation.fresh = fresh
+          $0.fresh = fresh
         })
     }
     let other = Self.network(seed: 8)

@@ -32,11 +32,19 @@ import Testing
 
   private func compressed(
     _ graph: Graph, _ technique: Technique = .svd,
-    _ change: (inout CompressionStep) -> Void = { _ in }
+    _ change: (inout FactorSettings) -> Void = { _ in }
   ) throws -> (graph: Graph, layers: [LayerReport]) {
+    var settings = FactorSettings()
+    settings.cost = .macs
+    change(&settings)
     var step = CompressionStep(technique)
-    step.decomposition.cost = .macs
-    change(&step)
+    step[FactorSettings.self] = settings
+    return try compressed(graph, step)
+  }
+
+  private func compressed(
+    _ graph: Graph, _ step: CompressionStep
+  ) throws -> (graph: Graph, layers: [LayerReport]) {
     let shape = try graph.inputs[0].shape(batch: 128)
     let context = CompressionContext(
       original: graph, samples: ["x": .float32(normal(shape, seed: 9))], threads: .serial)
@@ -78,10 +86,7 @@ import Testing
     let dense = graph(
       [product("a", "x", "w", "y")], ["w": .float32(normal([96, 96], seed: 1))])
     for (mode, bits) in [(QuantizationMode.static, 8), (.weightOnly, 4), (.weightOnly, 8)] {
-      let (quantized, _) = try compressed(dense, .quantize) {
-        $0.quantization.mode = mode
-        $0.quantization.bits = bits
-      }
+      let (quantized, _) = try compressed(dense, .quantize { ($0.mode, $0.bits) = (mode, bits) })
       expectError(.unsupported, "quantized already") { try compressed(quantized, technique) }
     }
   }
@@ -117,8 +122,8 @@ import Testing
       ])
     for dataAware in [true, false] {
       let (result, layers) = try compressed(exact) {
-        $0.decomposition.allocation = strategy
-        $0.decomposition.dataAware = dataAware
+        $0.allocation = strategy
+        $0.dataAware = dataAware
         $0.ratio = ratio
       }
       #expect(layers.first { $0.layer == "a" }?.rank == 4)
@@ -144,8 +149,8 @@ import Testing
     conv.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(32), .fixed(6), .fixed(6)])]
     func errors(_ energy: Double) throws -> LayerReport {
       let (_, layers) = try compressed(conv, .lowrank) {
-        $0.decomposition.methods = [.cp]
-        $0.decomposition.allocation = .energy
+        $0.methods = [.cp]
+        $0.allocation = .energy
         $0.energy = energy
       }
       return layers[0]

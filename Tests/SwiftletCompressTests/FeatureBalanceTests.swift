@@ -73,14 +73,15 @@ import Testing
   }
 
   private func factoring(
-    _ kind: Kind, _ methods: [DecompositionMethod]?, dataAware: Bool = true
+    _ kind: Kind, _ methods: [FactorMethod]?, dataAware: Bool = true
   ) -> CompressionStep {
-    var step = CompressionStep(kind == .conv ? .lowrank : .svd)
-    step.decomposition.allocation = .ratio
-    step.decomposition.methods = methods
-    step.decomposition.dataAware = dataAware
-    step.ratio = 0.8
-    return step
+    func change(_ settings: inout FactorSettings) {
+      settings.allocation = .ratio
+      settings.methods = methods
+      settings.dataAware = dataAware
+      settings.ratio = 0.8
+    }
+    return kind == .conv ? .lowrank(change) : .svd(change)
   }
 
   /// What 8 bits and factors do together is hardly more than what they do alone.
@@ -89,7 +90,7 @@ import Testing
     let dense = try layer(kind, decades: decades)
     let integers = CompressionStep(.quantize)
     let alone = try noise(dense, compressed(dense, [integers]))
-    let methods: [DecompositionMethod?] = kind == .conv ? [.channel, .spatial, .tucker] : [nil]
+    let methods: [FactorMethod?] = kind == .conv ? [.channel, .spatial, .tucker] : [nil]
     for method in methods {
       for dataAware in [true, false] {
         let factors = factoring(kind, method.map { [$0] }, dataAware: dataAware)

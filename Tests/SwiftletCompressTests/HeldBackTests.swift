@@ -69,7 +69,7 @@ struct HeldBackTests {
     let graph = wide()
     let name = graph.inputs[0].name
     var recipe = Recipe([CompressionStep(technique)])
-    recipe.steps[0].decomposition.allocation = .ratio
+    recipe.steps[0][FactorSettings.self]?.allocation = .ratio
     func compressed(_ judging: Float) throws -> UnlabelledResult {
       var all = try #require(samples(16, graph)[name]?.typed(as: Float.self)).elements
       let size = all.count / 16
@@ -90,13 +90,14 @@ struct HeldBackTests {
     let context = CompressionContext(original: graph, samples: try samples(8, graph))
     let bytes = try ONNXFile.serialized(graph).count
     var recipe = Recipe([CompressionStep(.eigen)])
-    recipe.steps[0].decomposition.allocation = .ratio
+    recipe.steps[0][FactorSettings.self]?.allocation = .ratio
     let result = try Compressor(context, goals: Goals(macs: .fraction(0.8)))
       .runUnlabelled(recipe, times: false)
     let macs = try [result.before, result.after].map { Double(try #require($0.macs)) }
     #expect(macs[1] <= 0.8 * macs[0])
     #expect(result.before.fileBytes == bytes)
-    #expect(result.recipe.steps[0].ratio != 0.5 || result.recipe == recipe)
+    let ratio = try #require(result.recipe.steps[0][FactorSettings.self]).ratio
+    #expect(ratio != 0.5 || result.recipe == recipe)
     let error = #expect(throws: SwiftletError.self) {
       try Compressor(context, goals: Goals(size: .absolute(10)))
         .runUnlabelled(recipe, times: false)
@@ -125,7 +126,7 @@ struct HeldBackTests {
   func errorsToOneSampleAreBounded(technique: Technique) throws {
     let graph = wide()
     var recipe = Recipe([CompressionStep(technique)])
-    recipe.steps[0].decomposition.allocation = .ratio
+    recipe.steps[0][FactorSettings.self]?.allocation = .ratio
     for count in [1, 2] {
       let context = CompressionContext(original: graph, samples: try samples(count, graph))
       let layers = try Compressor(context).apply(recipe).layers

@@ -20,10 +20,10 @@ struct JointAllocationTests {
   private func prune(
     _ ratio: Double, _ cost: AllocationCost = .macs, _ strategy: AllocationStrategy = .budget
   ) -> CompressionStep {
-    var step = CompressionStep(.prune)
-    (step.ratio, step.allocatesChannels) = (ratio, true)
-    (step.decomposition.cost, step.decomposition.allocation) = (cost, strategy)
-    return step
+    .prune {
+      $0.ratio = ratio
+      ($0.cost, $0.allocation) = (cost, strategy)
+    }
   }
 
   private func apply(
@@ -44,8 +44,7 @@ struct JointAllocationTests {
   func allocatedWidthsLoseLessThanUniformOnes(strategy: AllocationStrategy) throws {
     let graph = try ModelBuilder.redundant()
     let allocated = try apply(prune(0.51, .macs, strategy), graph)
-    var uniform = CompressionStep(.prune)
-    uniform.width = 0.7
+    let uniform = CompressionStep.prune { $0.width = 0.7 }
     let alike = try apply(uniform, graph)
     #expect(try macs(allocated.graph) <= 0.51 * macs(graph))
     #expect(try macs(allocated.graph) <= macs(alike.graph))
@@ -105,10 +104,11 @@ struct JointAllocationTests {
   @Test(arguments: [0.3, 0.6], [AllocationStrategy.budget, .greedy])
   func channelsAndRanksShareABudget(ratio: Double, strategy: AllocationStrategy) throws {
     let graph = wide()
-    var step = CompressionStep(.eigen)
-    step.ratio = ratio
-    try step.decomposition.setMethods(["prune", "channel", "spatial", "tucker"])
-    (step.decomposition.cost, step.decomposition.allocation) = (.macs, strategy)
+    let step = CompressionStep.eigen {
+      $0.ratio = ratio
+      $0.methods = [.prune, .channel, .spatial, .tucker]
+      ($0.cost, $0.allocation) = (.macs, strategy)
+    }
     let result = try apply(step, graph)
     // All layers read or make channels that can go, so that all of them are counted.
     #expect(try macs(result.graph) <= ratio * macs(graph))
@@ -131,13 +131,11 @@ struct JointAllocationTests {
   @Test(arguments: [0.9, 0.3], [["int8", "fp32"], ["bf16", "int8"], ["fp32", "bf16"]])
   func precisionsAreHandedOn(ratio: Double, names: [String]) throws {
     let graph = wide()
-    var step = CompressionStep(.eigen)
-    step.ratio = ratio
-    try step.decomposition.setPrecisions(names)
-    let (wide, narrow) = (
-      step.decomposition.precisions!.min()!, step.decomposition.precisions!.max()!
-    )
-    step.decomposition.cost = .bytes
+    let precisions = names.compactMap(LayerPrecision.init(rawValue:))
+    let (wide, narrow) = (precisions.min()!, precisions.max()!)
+    let step = CompressionStep.eigen {
+      ($0.ratio, $0.cost, $0.precisions) = (ratio, .bytes, precisions)
+    }
     let result = try Compressor(context(graph)).apply(Recipe([step, CompressionStep(.quantize)]))
     let chosen = result.layers.filter { $0.precision != nil }
     #expect(chosen.map(\.layer).sorted() == graph.nodes.filter { $0.inputs.count > 2 }.map(\.name))
@@ -162,9 +160,7 @@ struct JointAllocationTests {
     let context = CompressionContext(
       original: model.graph,
       samples: ["x": .float32(Tensor([2, 16, 104, 104], normalUsing: &random))], threads: .serial)
-    var step = CompressionStep(.lowrank)
-    try step.decomposition.setMethods(["spatial"])
-    step.decomposition.batch = 1
+    let step = CompressionStep.lowrank { ($0.methods, $0.timingBatch) = ([.spatial], 1) }
     let layers = try Compressor(context).apply(Recipe([step])).layers
     let times =
       layers.flatMap { [$0.millisecondsBefore, $0.millisecondsAfter].compactMap { $0 } }
@@ -176,7 +172,7 @@ struct JointAllocationTests {
   @Test func channelsAndPrecisionsShareABudget() throws {
     let graph = ModelBuilder.residual(seed: 5)
     var step = prune(0.1, .bytes)
-    try step.decomposition.setPrecisions(["fp32", "int8", "int4"])
+    step[PruneSettings.self]?.precisions = [.fp32, .int8, .int4]
     let result = try Compressor(context(graph)).apply(Recipe([step, CompressionStep(.quantize)]))
     let chosen = result.layers.filter { $0.precision != nil }
     #expect(chosen.count == 5 && Set(chosen.map(\.layer)).count == 5)
@@ -187,10 +183,10 @@ struct JointAllocationTests {
 
   @Test func dataAreNotNeeded() throws {
     let graph = wide()
-    var step = CompressionStep(.eigen)
-    step.ratio = 0.4
-    try step.decomposition.setMethods(["prune", "channel"])
-    (step.decomposition.cost, step.decomposition.dataAware) = (.bytes, false)
+    let step = CompressionStep.eigen {
+      ($0.ratio, $0.methods) = (0.4, [.prune, .channel])
+      ($0.cost, $0.dataAware) = (.bytes, false)
+    }
     let result = try apply(step, graph)
     let (before, after) = (try ModelCost(graph), try ModelCost(result.graph))
     #expect(Double(after.parameters) < 0.5 * Double(before.parameters))

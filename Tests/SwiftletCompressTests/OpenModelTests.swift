@@ -107,9 +107,10 @@ struct OpenModelTests {
   @Test(arguments: ["lowrank", "eigen", "prune", "distill", "quantize"])
   func techniquesTakeOpenExtentsFromTheData(name: String) throws {
     var step = CompressionStep(try #require(Technique(rawValue: name)))
-    step.calibrationImages = 16
-    step.decomposition.cost = .macs
-    if name == "prune" { step.allocatesChannels = true }
+    step.update { $0.calibrationImages = 16 }
+    step[FactorSettings.self]?.cost = .macs
+    step[PruneSettings.self]?.cost = .macs
+    step[PruneSettings.self]?.ratio = 0.5
     let data = try pictures(24)
     let context = CompressionContext(
       original: network(open), training: data, validation: data.slice(0..<8), threads: threads)
@@ -141,10 +142,10 @@ struct OpenModelTests {
   @Test(arguments: [1, 4], ["prune", "distill", "quantize", "lowrank"])
   func fixedBatchesAreCompressed(batch: Int, name: String) throws {
     var step = CompressionStep(try #require(Technique(rawValue: name)))
-    step.calibrationImages = 10
-    step.decomposition.cost = .macs
-    step.distillation.hints = name == "distill" ? 1 : 0
-    step.quantization.qatEpochs = name == "quantize" ? 1 : 0
+    step.update { $0.calibrationImages = 10 }
+    step[FactorSettings.self]?.cost = .macs
+    step[DistillationSettings.self]?.hints = 1
+    step[QuantizationSettings.self]?.qatEpochs = 1
     let data = try pictures(18)
     let context = CompressionContext(
       original: network(fixed(batch), flat: [Int64(batch), -1]), training: data,
@@ -248,8 +249,7 @@ struct OpenModelTests {
       let path = "\(folder)/student.onnx"
       var student = network(fixed(1), flat: [1, -1])
       try ONNXFile.write(student, to: path)
-      var step = CompressionStep(.distill)
-      step.distillation.student = path
+      let step = CompressionStep.distill { $0.student = path }
       let context = context(data)
       let store = StageStore(
         folder: "\(folder)/stages", origin: try origin(context))
@@ -290,8 +290,10 @@ struct OpenModelTests {
     try withTemporaryFolder { folder in
       let data = try pictures(32)
       var step = CompressionStep(try #require(Technique(rawValue: name)))
-      (step.epochs, step.distillation.batch, step.calibrationImages) = (2, 8, 16)
-      if name == "quantize" { step.quantization.qatEpochs = 2 }
+      step.update { $0.calibrationImages = 16 }
+      step[DistillationSettings.self]?.epochs = 2
+      step[DistillationSettings.self]?.batch = 8
+      step[QuantizationSettings.self]?.qatEpochs = 2
       let recipe = Recipe([step])
       let whole = try Compressor(context(data)).apply(recipe).graph
       let store = StageStore(

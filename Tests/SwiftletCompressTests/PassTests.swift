@@ -72,13 +72,16 @@ struct PassTests {
     return try Compressor(context, goals: goals).run(Recipe(steps))
   }
 
-  private func step(
-    _ technique: Technique, _ change: (inout CompressionStep) -> Void = { _ in }
+  /// Nothing that depends on time, unless a test asks for it.
+  private func factors(
+    _ technique: Technique, _ change: (inout FactorSettings) -> Void = { _ in }
   ) -> CompressionStep {
     var step = CompressionStep(technique)
-    // Nothing that depends on time, unless a test asks for it.
-    step.decomposition.allocation = .ratio
-    change(&step)
+    step[FactorSettings.self]?.allocation = .ratio
+    if var settings = step[FactorSettings.self] {
+      change(&settings)
+      step[FactorSettings.self] = settings
+    }
     return step
   }
 
@@ -105,13 +108,13 @@ struct PassTests {
   func keepingAllEnergyKeepsTheAnswers(technique: Technique) throws {
     let (graph, _, _) = try Self.trained.get()
     // Layers at full rank cost more and are kept, so that a little has to be cut.
-    let result = try compress([step(technique) { $0.energy = 0.99999 }])
+    let result = try compress([factors(technique) { $0.energy = 0.99999 }])
     #expect(try largestDifference(graph, result.graph) < 0.02)
     #expect(result.drop <= 1)
   }
 
   @Test func svdFactorsTheFullyConnectedLayersOnly() throws {
-    let result = try compress([step(.svd) { $0.ratio = 0.3 }])
+    let result = try compress([factors(.svd) { $0.ratio = 0.3 }])
     #expect(result.graph.nodes.filter { $0.opType == "Gemm" }.count == 3)
     #expect(result.graph.nodes.filter { $0.opType == "Conv" }.count == 2)
     let report = try #require(result.layers.first { $0.layer == "fc1" })
@@ -124,7 +127,7 @@ struct PassTests {
   }
 
   @Test func lowrankFactorsTheConvolutionsOnly() throws {
-    let result = try compress([step(.lowrank) { $0.decomposition.methods = [.channel] }])
+    let result = try compress([factors(.lowrank) { $0.methods = [.channel] }])
     #expect(result.graph.nodes.filter { $0.opType == "Conv" }.count == 3)
     #expect(result.layers.map(\.layer) == ["conv1", "conv2"])
     #expect(!result.layers[0].changed && result.layers[0].remark.contains("thin"))
@@ -137,14 +140,14 @@ struct PassTests {
   /// Along the responses' main directions less is lost than along the weights'.
   @Test func eigenFollowsTheData() throws {
     let (graph, _, _) = try Self.trained.get()
-    let eigen = try compress([step(.eigen) { $0.ratio = 0.35 }])
+    let eigen = try compress([factors(.eigen) { $0.ratio = 0.35 }])
     let plain = try compress(
       [Technique.svd, .lowrank].map { technique in
-        step(technique) {
+        factors(technique) {
           $0.ratio = 0.35
           // svd makes two factors whatever the methods, and refuses them.
-          $0.decomposition.methods = technique == .svd ? nil : [.channel]
-          $0.decomposition.dataAware = false
+          $0.methods = technique == .svd ? nil : [.channel]
+          $0.dataAware = false
         }
       })
     #expect(eigen.after.macs == plain.after.macs)
@@ -157,10 +160,10 @@ struct PassTests {
   func ranksAreAllocatedOverAllLayers(strategy: AllocationStrategy, cost: AllocationCost) throws {
     func result(_ share: Double) throws -> CompressionResult {
       try compress([
-        step(.eigen) {
+        factors(.eigen) {
           $0.ratio = share
-          $0.decomposition.allocation = strategy
-          $0.decomposition.cost = cost
+          $0.allocation = strategy
+          $0.cost = cost
         }
       ])
     }
@@ -176,7 +179,7 @@ struct PassTests {
 
   @Test func quantizingKeepsTheAnswersWithinSteps() throws {
     let (graph, _, _) = try Self.trained.get()
-    let result = try compress([step(.quantize) { $0.calibrationImages = 100 }])
+    let result = try compress([.quantize { $0.calibrationImages = 100 }])
     #expect(try largestDifference(graph, result.graph) < 0.1)
     #expect(abs(result.drop) <= 2)
     #expect(result.graph.initializers["c2.quantized"]?.dtype == .int8)
@@ -193,10 +196,10 @@ struct PassTests {
   @Test func trainingWithQuantizationLosesLess() throws {
     func loss(_ epochs: Int) throws -> CompressionResult {
       try compress([
-        step(.quantize) {
-          $0.quantization.bits = 4
-          $0.quantization.qatEpochs = epochs
-          $0.quantization.qatLearningRate = 1e-3
+        .quantize {
+          $0.bits = 4
+          $0.qatEpochs = epochs
+          $0.qatLearningRate = 1e-3
         }
       ])
     }
@@ -211,7 +214,7 @@ struct PassTests {
 
   @Test func precisionIsMixedWithinTheLimit() throws {
     func mixed(_ drop: Double) throws -> CompressionResult {
-      try compress([step(.quantize) { $0.quantization.mixedDrop = drop }])
+      try compress([.quantize { $0.mixedDrop = drop }])
     }
     let result = try mixed(5)
     #expect(result.drop <= 5)
@@ -219,19 +222,19 @@ struct PassTests {
     #expect(result.paired.images == 100 && result.paired.upperBound <= 5)
     // The surer it has to be, the less may go.
     let sure = try compress([
-      step(.quantize) {
+      .quantize {
         // Two equal answers to 100 images leave 5.26 points of doubt.
-        $0.quantization.mixedDrop = 8
-        $0.quantization.mixedConfidence = 0.9999
+        $0.mixedDrop = 8
+        $0.mixedConfidence = 0.9999
       }
     ])
     #expect(sure.confidence == 0.9999 && sure.paired.upperBound(confidence: 0.9999) <= 8)
     #expect(result.confidence == 0.95)
     let surer = #expect(throws: SwiftletError.self) {
       try compress([
-        step(.quantize) {
-          $0.quantization.mixedDrop = 2
-          $0.quantization.mixedConfidence = 0.999
+        .quantize {
+          $0.mixedDrop = 2
+          $0.mixedConfidence = 0.999
         }
       ])
     }
@@ -243,7 +246,7 @@ struct PassTests {
 
   @Test func distillingMakesANarrowerStudent() throws {
     let result = try compress([
-      step(.distill) {
+      .distill {
         $0.epochs = 4
         $0.learningRate = 5e-3
       }
@@ -256,7 +259,7 @@ struct PassTests {
   }
 
   @Test func pruningRefitsWhatIsLeft() throws {
-    let result = try compress([step(.prune)])
+    let result = try compress([CompressionStep(.prune)])
     #expect(result.graph.initializers["c1"]?.shape == [4, 1, 3, 3])
     #expect(result.graph.initializers["c2"]?.shape == [8, 4, 3, 3])
     #expect(result.graph.initializers["f1"]?.shape == [16, 72])
@@ -269,7 +272,7 @@ struct PassTests {
       let (damage, plain) = (try #require(layer.damage), try #require(layer.plainDamage))
       #expect(damage < plain, "\(layer.layer)")
     }
-    let plain = try compress([step(.prune) { $0.decomposition.dataAware = false }])
+    let plain = try compress([.prune { $0.dataAware = false }])
     #expect(plain.after.macs == result.after.macs)
     #expect(plain.layers.allSatisfy { $0.damage == nil })
     #expect(result.accuracyAfter.top1 > 0.9)
@@ -277,31 +280,33 @@ struct PassTests {
   }
 
   @Test func pruningWorksAmongOtherTechniques() throws {
-    let mild = step(.prune) { $0.width = 0.75 }
+    let mild = CompressionStep.prune { $0.width = 0.75 }
     let alone = try compress([mild])
-    let before = try compress([mild, step(.quantize)])
+    let before = try compress([mild, CompressionStep(.quantize)])
     #expect(before.graph.initializers["c1.quantized"]?.shape == [6, 1, 3, 3])
     #expect(before.accuracyAfter.top1 > 0.85)
-    let after = try compress([step(.eigen) { $0.ratio = 0.7 }, mild])
+    let after = try compress([factors(.eigen) { $0.ratio = 0.7 }, mild])
     #expect(after.after.macs < alone.after.macs)
     #expect(after.accuracyAfter.top1 > 0.85)
     // What is quantized has no weights to refit.
-    let error = #expect(throws: SwiftletError.self) { try compress([step(.quantize), mild]) }
+    let error = #expect(throws: SwiftletError.self) {
+      try compress([CompressionStep(.quantize), mild])
+    }
     #expect(error?.code == .unsupported && error?.description.contains("quantizing") == true)
   }
 
   @Test func widthsFollowFromGoals() throws {
-    let result = try compress([step(.prune)], goals: Goals(macs: .fraction(0.5)))
+    let result = try compress([CompressionStep(.prune)], goals: Goals(macs: .fraction(0.5)))
     #expect(Double(result.after.macs) <= 0.5 * Double(result.before.macs))
-    #expect(result.recipe.steps[0].width < 1)
+    #expect(try #require(result.recipe.steps[0][PruneSettings.self]).width < 1)
   }
 
   @Test func distillingAfterwardsRecoversWhatWasLost() throws {
-    let harsh = step(.lowrank) { $0.ratio = 0.1 }
+    let harsh = factors(.lowrank) { $0.ratio = 0.1 }
     let alone = try compress([harsh])
     let recovered = try compress([
       harsh,
-      step(.distill) {
+      .distill {
         $0.epochs = 3
         $0.learningRate = 3e-3
       },
@@ -313,11 +318,11 @@ struct PassTests {
   @Test func ranksAnnealWhileTheyAreTrained() throws {
     func result(_ share: Double?) throws -> CompressionResult {
       try compress([
-        step(.eigen) { $0.ratio = 0.6 },
-        step(.distill) {
+        factors(.eigen) { $0.ratio = 0.6 },
+        .distill {
           $0.epochs = 4
           $0.learningRate = 3e-3
-          $0.distillation.annealRanks = share
+          $0.annealRanks = share
         },
       ])
     }
@@ -328,17 +333,17 @@ struct PassTests {
     #expect(!shrunk.isEmpty && shrunk.allSatisfy { $0.rank! < $0.fullRank! })
     // There is nothing to shrink in layers that are whole.
     let error = #expect(throws: SwiftletError.self) {
-      try compress([step(.distill) { $0.distillation.annealRanks = 0.5 }])
+      try compress([.distill { $0.annealRanks = 0.5 }])
     }
     #expect(error?.code == .unsupported)
   }
 
   @Test func goalsAreReached() throws {
-    let byMACs = try compress([step(.lowrank)], goals: Goals(macs: .fraction(0.6)))
+    let byMACs = try compress([factors(.lowrank)], goals: Goals(macs: .fraction(0.6)))
     #expect(Double(byMACs.after.macs) <= 0.6 * Double(byMACs.before.macs))
-    let bySize = try compress([step(.svd)], goals: Goals(size: .absolute(20_000)))
+    let bySize = try compress([factors(.svd)], goals: Goals(size: .absolute(20_000)))
     #expect(bySize.after.fileBytes <= 20_000)
-    let byDrop = try compress([step(.eigen)], goals: Goals(maxDrop: 2))
+    let byDrop = try compress([factors(.eigen)], goals: Goals(maxDrop: 2))
     // What was tried on the way, and why it was not taken, is told.
     for (result, isJudged) in [(byMACs, false), (byDrop, true)] {
       #expect(result.candidates.count { $0.chosen } == 1)
@@ -351,12 +356,12 @@ struct PassTests {
     }
     #expect(byDrop.drop <= 2)
     // The strongest ratio within the drop is at least as strong as the default one.
-    #expect(byDrop.recipe.steps[0].ratio <= 0.5)
+    #expect(try #require(byDrop.recipe.steps[0][FactorSettings.self]).ratio <= 0.5)
   }
 
   @Test func goalsOutOfReachAreSaid() throws {
     let error = #expect(throws: SwiftletError.self) {
-      _ = try compress([step(.svd)], goals: Goals(macs: .fraction(0.01)))
+      _ = try compress([factors(.svd)], goals: Goals(macs: .fraction(0.01)))
     }
     #expect(error?.code == .unsupported)
     #expect(error?.description.contains("MACs") == true)
@@ -364,7 +369,8 @@ struct PassTests {
 
   @Test func sameInputSameModel() throws {
     func run() throws -> [UInt8] {
-      try ONNXFile.serialized(compress([step(.eigen), step(.prune), step(.quantize)]).graph)
+      try ONNXFile.serialized(
+        compress([factors(.eigen), CompressionStep(.prune), CompressionStep(.quantize)]).graph)
     }
     #expect(try run() == run())
   }
@@ -375,7 +381,7 @@ struct PassTests {
     grouped.nodes[3].attributes["group"] = .int(8)
     grouped.initializers["c2"] = .float32(Tensor(zeros: [16, 1, 3, 3]))
     let context = CompressionContext(original: grouped, training: data, validation: test)
-    let layers = try Compressor(context).run(Recipe([step(.lowrank)])).layers
+    let layers = try Compressor(context).run(Recipe([factors(.lowrank)])).layers
     #expect(layers.allSatisfy { !$0.changed })
     #expect(layers[1].remark.contains("grouped"))
   }
@@ -393,14 +399,14 @@ struct PassTests {
       original: graph, training: data.subset([0]), validation: test.subset([0]))
     for technique in Technique.allCases {
       let error = #expect(throws: SwiftletError.self) {
-        _ = try Compressor(context).run(Recipe([step(technique)]))
+        _ = try Compressor(context).run(Recipe([factors(technique)]))
       }
       #expect(error?.code == .unsupported, "\(technique)")
     }
   }
 
   @Test func reportsAreCompletePages() throws {
-    let result = try compress([step(.svd)])
+    let result = try compress([factors(.svd)])
     let report = CompressionReport(result, model: "<a>.onnx", output: "b.onnx", threads: 2)
     #expect(report.html.hasPrefix("<!doctype html>"))
     #expect(report.html.contains("&lt;a&gt;.onnx"))

@@ -34,8 +34,7 @@ struct PresetChoiceTests {
   ) throws -> CompressionVerdict {
     let model = ModelBuilder.residual(seed: 1)
     let context = CompressionContext(original: model)
-    var step = CompressionStep(.quantize)
-    step.quantization.mode = .weightOnly
+    let step = CompressionStep.quantize { $0.mode = .weightOnly }
     let layers = changed ? try Compressor(context).apply(Recipe([step])).layers : []
     return CompressionVerdict(
       layers: layers, bytes: (bytes.0, bytes.1), speedup: speedup, decibels: decibels, drop: drop)

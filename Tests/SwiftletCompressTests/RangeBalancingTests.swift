@@ -26,7 +26,7 @@ struct RangeBalancingTests {
     _ graph: Graph, mean: Float = 0, _ change: (inout QuantizationSettings) -> Void
   ) throws -> (power: Double, bias: Double) {
     var settings = QuantizationSettings()
-    settings.correctsBias = false
+    settings.biasCorrection = false
     change(&settings)
     let source = try CalibrationSource(
       inputs(graph, count: 100, seed: 1, mean: mean), for: graph)
@@ -80,7 +80,7 @@ struct RangeBalancingTests {
     let (x, y) = (try answers(graph), try answers(equalized))
     let largest = x.reduce(0) { max($0, abs($1)) }
     for (a, b) in zip(x, y) { #expect(abs(a - b) < 1e-5 * largest) }
-    let (plain, better) = (try noise(graph) { _ in }, try noise(graph) { $0.equalizes = true })
+    let (plain, better) = (try noise(graph) { _ in }, try noise(graph) { $0.equalize = true })
     #expect(better.power < 0.5 * plain.power)
   }
 
@@ -100,7 +100,7 @@ struct RangeBalancingTests {
     func shift(_ corrects: Bool) throws -> Double {
       try noise(model.graph, mean: 3) {
         $0.bits = 4
-        $0.correctsBias = corrects
+        $0.biasCorrection = corrects
       }.bias
     }
     let (corrected, plain) = (try shift(true), try shift(false))
@@ -167,7 +167,7 @@ struct RangeBalancingTests {
         $0.mode = mode
         $0.observer = .entropy
         $0.smoothing = 0.5
-        $0.equalizes = true
+        $0.equalize = true
         $0.activations = .s8
       }
       #expect(notes.count == 4, "\(notes)")

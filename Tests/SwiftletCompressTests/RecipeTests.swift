@@ -6,17 +6,74 @@ import Testing
 import _SwiftletTestSupport
 
 struct RecipeTests {
-  /// What was written before there were the settings is read as if they were off.
-  @Test func olderRecipesAreRead() throws {
-    let step = CompressionStep(.prune)
-    var text = String(decoding: try JSONEncoder().encode(step), as: UTF8.self)
-    for key in ["allocatesChannels", "prunes"] {
-      let entry = "\"\(key)\":false"
-      #expect(text.contains(entry))
-      text = text.replacing("\(entry),", with: "").replacing(",\(entry)", with: "")
-      #expect(!text.contains(key))
-    }
-    #expect(try JSONDecoder().decode(CompressionStep.self, from: Data(text.utf8)) == step)
+  /// Steps of earlier manifests had the settings of all techniques, most of them in groups.
+  private func former(
+    _ technique: String, common: [String: Any] = [:], decomposition: [String: Any] = [:],
+    distillation: [String: Any] = [:], quantization: [String: Any] = [:]
+  ) throws -> CompressionStep {
+    var step: [String: Any] = [
+      "technique": technique, "ratio": 0.5, "calibrationImages": 512, "width": 0.5, "epochs": 1,
+      "learningRate": 0.001,
+    ]
+    step.merge(common) { $1 }
+    step["decomposition"] = [
+      "allocation": "budget", "cost": "milliseconds", "dataAware": true, "precision": "fp32",
+    ].merging(decomposition) { $1 }
+    step["distillation"] = [
+      "adversarial": 0, "attention": 0, "batch": 128, "crop": 0, "depth": 1, "flip": false,
+      "fresh": false, "hints": 0, "layers": [] as [String], "optimizer": "adam",
+      "schedule": "cosine", "stretch": 1, "warmup": 0,
+    ].merging(distillation) { $1 }
+    step["quantization"] = [
+      "activations": "u8", "bits": 8, "correctsBias": true, "equalizes": false,
+      "keep": [] as [String], "mode": "static", "narrow": [] as [String],
+      "observer": "percentile", "percentile": 99.999, "powerOfTwo": false, "qatEpochs": 0,
+      "qatLearningRate": 0.0002, "rounding": "nearest",
+    ].merging(quantization) { $1 }
+    return try JSONDecoder().decode(
+      CompressionStep.self, from: try JSONSerialization.data(withJSONObject: step))
+  }
+
+  @Test(arguments: Technique.allCases)
+  func formerDefaultsAreRead(technique: Technique) throws {
+    #expect(try former(technique.rawValue) == CompressionStep(technique))
+  }
+
+  @Test func formerStepsAreRead() throws {
+    let lowrank = try former(
+      "lowrank", common: ["ratio": 0.3, "energy": 0.9],
+      decomposition: [
+        "methods": ["spatial"], "prunes": true, "batch": 4, "precision": "int8",
+        "dataAware": false, "integerBits": 7,
+      ], distillation: ["batch": 3])
+    #expect(
+      lowrank
+        == .lowrank {
+          ($0.ratio, $0.energy, $0.methods) = (0.3, 0.9, [.spatial, .prune])
+          ($0.timingBatch, $0.timingPrecision, $0.dataAware) = (4, .int8, false)
+        })
+    let uniform = try former("prune", common: ["allocatesChannels": false, "width": 0.4])
+    #expect(uniform == .prune { $0.width = 0.4 })
+    let chosen = try former(
+      "prune", common: ["allocatesChannels": true, "ratio": 0.4],
+      decomposition: ["cost": "bytes", "precisions": ["fp32", "int8"]])
+    #expect(
+      chosen == .prune { ($0.ratio, $0.cost, $0.precisions) = (0.4, .bytes, [.fp32, .int8]) })
+    let distill = try former(
+      "distill", common: ["width": 0.3, "epochs": 4, "temperature": 2],
+      decomposition: ["dataAware": false, "batch": 4],
+      distillation: ["batch": 8, "restarts": 2, "student": "s.onnx"])
+    #expect(
+      distill
+        == .distill {
+          ($0.width, $0.epochs, $0.temperature, $0.dataAware) = (0.3, 4, 2, false)
+          ($0.batch, $0.period, $0.student) = (8, 2, "s.onnx")
+        })
+    let quantize = try former(
+      "quantize", quantization: ["equalizes": true, "correctsBias": false, "bf16": ["a"]])
+    #expect(
+      quantize
+        == .quantize { ($0.equalize, $0.biasCorrection, $0.bf16) = (true, false, ["a"]) })
   }
 
   private func parse(_ text: String) throws -> Recipe {
@@ -41,17 +98,17 @@ struct RecipeTests {
       """)
     #expect(
       recipe.steps.map(\.technique) == [.lowrank, .distill, .quantize, .prune, .prune, .lowrank])
-    #expect(recipe.steps[3].width == 0.25 && !recipe.steps[3].allocatesChannels)
-    #expect(recipe.steps[4].ratio == 0.4 && recipe.steps[4].allocatesChannels)
-    #expect(recipe.steps[4].decomposition.cost == .bytes)
-    #expect(recipe.steps[5].decomposition.methods == [.cp] && recipe.steps[5].decomposition.prunes)
-    #expect(recipe.steps[5].decomposition.precisions == [.fp32, .int8])
-    #expect(recipe.steps[0].decomposition.methods == nil && !recipe.steps[0].decomposition.prunes)
-    #expect(recipe.steps[0].ratio == 0.25)
-    #expect(recipe.steps[1].epochs == 2)
-    #expect(recipe.steps[1].temperature == 3)
-    #expect(recipe.steps[1].learningRate == 1e-4)
-    #expect(recipe.steps[2].calibrationImages == 64)
+    #expect(
+      recipe.steps == [
+        .lowrank { $0.ratio = 0.25 },
+        .distill {
+          ($0.epochs, $0.temperature, $0.alpha, $0.learningRate) = (2, 3, 1, 1e-4)
+        },
+        .quantize { $0.calibrationImages = 64 },
+        .prune { $0.width = 0.25 },
+        .prune { ($0.ratio, $0.cost, $0.allocation) = (0.4, .bytes, .greedy) },
+        .lowrank { ($0.methods, $0.precisions) = ([.prune, .cp], [.fp32, .int8]) },
+      ])
   }
 
   @Test func settingsOfQuantizationAreRead() throws {
@@ -71,15 +128,15 @@ struct RecipeTests {
       """)
     var settings = QuantizationSettings()
     (settings.mode, settings.bits, settings.observer) = (.weightOnly, 4, .entropy)
-    (settings.rounding, settings.groupSize, settings.equalizes) = (.gptq, 64, true)
-    (settings.correctsBias, settings.keep, settings.percentile) = (false, ["conv1", "fc2"], 99)
-    #expect(recipe.steps[0].quantization == settings)
+    (settings.rounding, settings.groupSize, settings.equalize) = (.gptq, 64, true)
+    (settings.biasCorrection, settings.keep, settings.percentile) = (false, ["conv1", "fc2"], 99)
+    #expect(recipe.steps[0][QuantizationSettings.self] == settings)
   }
 
   @Test(arguments: [
     ("steps: [{technique: quantize, bits: 5}]", "bits"),
     ("steps: [{technique: quantize, observer: best}]", "observer"),
-    ("steps: [{technique: quantize, equalizes: 2}]", "equalizes"),
+    ("steps: [{technique: quantize, equalizes: 2}]", "equalize"),
     ("steps: [{technique: quantize, keep: conv1}]", "keep"),
     ("steps: [{technique: quantize, mode: dynamic, bits: 4}]", "dynamic"),
     ("steps: [{technique: quantize, mode: weightOnly, qatEpochs: 1}]", "static"),

@@ -122,7 +122,7 @@ struct StaticQuantizationTests {
     model.node("Conv", ["x", "w"], "a", pads)
     model.node("Conv", ["a", "w"], "y", pads)
     model.output("y", [4, 6, 6])
-    let result = try quantize(model.graph) { $0.correctsBias = false }.graph
+    let result = try quantize(model.graph) { $0.biasCorrection = false }.graph
     #expect(result.initializers.values.count { $0.dtype == .int8 && $0.shape.rank == 4 } == 1)
     #expect(try fidelity(model.graph, result) > 20)
   }

@@ -116,7 +116,7 @@ struct TrainerTests {
     let error = #expect(throws: SwiftletError.self) { _ = try trainer.run() }
     #expect(error?.code == .numerical)
     #expect(error?.description.contains("epoch 1") == true)
-    #expect(error?.description.contains("--lr") == true)
+    #expect(error?.description.contains("--learning-rate") == true)
   }
 
   @Test func labelsBeyondTheModelsClassesAreRefused() throws {

@@ -14,11 +14,10 @@ struct Allocation {
   private(set) var rejected: [String: [LayerReport.Alternative]] = [:]
 
   /// - Parameters:
-  ///   - share: Of what the layers cost now, what they may cost.
   ///   - progress: Told of each candidate that is timed.
   ///   - examine: The candidates of a layer.
   init(
-    _ layers: [WeightedLayer], _ settings: DecompositionSettings, share: Double, timer: LayerTimer,
+    _ layers: [WeightedLayer], _ settings: any AllocationSettings, timer: LayerTimer,
     progress: Progress.Handler?, examine: (WeightedLayer) throws -> LayerCandidates
   ) throws {
     var examined: [LayerCandidates] = []
@@ -48,7 +47,7 @@ struct Allocation {
       }
     }
     let allocator = Allocator(layers: options.map { $0.map(\.option) })
-    let budget = share * allocator.cost
+    let budget = settings.share * allocator.cost
     var coupled = CoupledAllocator(allocator.layers)
     let chosen =
       settings.allocation == .greedy

@@ -60,105 +60,95 @@ public enum LayerPrecision: String, Sendable, Codable, CaseIterable, Comparable 
   }
 }
 
-/// Settings that the decomposing techniques have in common.
-public struct DecompositionSettings: Sendable, Codable, Equatable {
-  /// What to choose among; `nil`: what the technique is for.
-  public var methods: [DecompositionMethod]?
-  /// Whether channels are removed too, where that saves more for the damage it does: `prune` among the
-  /// methods.
-  @EmptyIfAbsent public var prunes = false
-  /// Whether factors are fitted to what the layers see and answer, or to their weights alone.
-  public var dataAware = true
-  public var allocation = AllocationStrategy.budget
-  public var cost = AllocationCost.milliseconds
+/// How a technique weighs layers against each other. Techniques that do declare these settings by
+/// `allocation(dataAware:)`.
+package protocol AllocationSettings: StepSettings {
+  /// Whether layers are fitted to what they see and answer, or to their weights alone.
+  var dataAware: Bool { get set }
+  var allocation: AllocationStrategy { get set }
+  var cost: AllocationCost { get set }
   /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
-  public var batch: Int?
-  /// In what layers are timed.
-  public var precision = LayerPrecision.fp32
-  /// Bits of int8 weights, which decide about their kernels: those of the `quantize` step behind in the recipe;
-  /// `nil`: 8.
-  var integerBits: Int?
+  var timingBatch: Int? { get set }
+  /// The precision in which layers are timed.
+  var timingPrecision: LayerPrecision { get set }
   /// Precisions to choose among for each layer, within the same budget, which is a share of what the widest of
-  /// them costs. A `quantize` step behind keeps to the choice. `nil`: all layers are taken to have ``precision``.
-  public var precisions: [LayerPrecision]?
+  /// them costs. A later `quantize` step keeps to the choice. `nil`: all layers are taken to have
+  /// ``timingPrecision``.
+  var precisions: [LayerPrecision]? { get set }
+  /// Bits of the int8 weights that a later step makes, which decide about their kernels; `nil`: 8.
+  var laterBits: Int? { get set }
+  /// What the layers may cost together, as a fraction of now.
+  var share: Double { get }
+}
 
-  public init() {}
-
-  /// - Returns: Whether there is such a setting.
-  mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
-    switch key {
-    case "methods": try setMethods(value.names())
-    case "dataAware": dataAware = try value.truth()
-    case "allocation": allocation = try value.choice()
-    case "cost": cost = try value.choice()
-    case "batch": batch = try value.whole()
-    case "precision": precision = try value.choice()
-    case "precisions": try setPrecisions(value.names())
-    default: return false
-    }
-    return true
+extension AllocationSettings {
+  /// The declarations of the settings in common; `dataAware` is the help of that setting.
+  static func allocation(dataAware: String) -> [Setting<Self>] {
+    [
+      Setting(
+        "dataAware", \.dataAware, help: dataAware,
+        shorthands: [SettingDescription.Shorthand("plain", .truth(false))]),
+      Setting(
+        "allocation", \.allocation,
+        help:
+          "how ranks and channels are chosen: budget and greedy spend ratio over all layers and leave "
+          + "those alone that would get no faster; ratio, energy and evbmf choose each rank by itself"
+      ),
+      Setting(
+        "cost", \.cost,
+        help: "what budget and greedy spend: milliseconds, measured on this machine, macs or bytes"),
+      Setting(
+        "timingBatch", \.timingBatch, 1...4096, help: "batch size at which layers are timed",
+        unset: "32, less for large images", keyAliases: ["batch"]),
+      Setting(
+        "timingPrecision", \.timingPrecision,
+        help: "precision in which layers are timed; int8 if quantize follows",
+        keyAliases: ["precision"]),
+      Setting(
+        "precisions", \.precisions,
+        help:
+          "precisions to choose from for each layer within the same budget, such as fp32,int8; ratio is "
+          + "relative to the widest, and a later quantize follows the choice",
+        unset: "all layers alike"),
+    ]
   }
 
-  /// Takes precisions by name.
-  ///
-  /// - Throws: `badInput` naming what is none.
-  package mutating func setPrecisions(_ names: [String]) throws {
-    precisions = try names.map { name in
-      guard let precision = LayerPrecision(rawValue: name) else {
-        throw SwiftletError(
-          .badInput, "'\(name)' is no precision of a layer",
-          mend: "use some of " + LayerPrecision.allCases.map(\.rawValue).joined(separator: ", "))
-      }
-      return precision
-    }
-  }
+  package var share: Double { 1 }
 
-  /// Takes methods by name, `prune` among them or not.
-  ///
-  /// - Throws: `badInput` naming what is no method; if `prune` is the only one.
-  package mutating func setMethods(_ names: [String]) throws {
-    let known = DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", ")
-    prunes = names.contains(Technique.prune.rawValue)
-    methods = try names.filter { $0 != Technique.prune.rawValue }.map { name in
-      guard let method = DecompositionMethod(rawValue: name) else {
-        throw SwiftletError(
-          .badInput, "'\(name)' is no method", mend: "use some of \(known), and prune beside them")
-      }
-      return method
-    }
-    if prunes && methods == [] {
-      throw SwiftletError(
-        .badInput, "prune is the only method",
-        mend: "use technique prune with a ratio, or add some of \(known)")
-    }
-  }
+  package mutating func expect(integerBits: Int?) { laterBits = integerBits ?? laterBits }
 
-  /// Whether more than ranks is chosen over all layers.
-  var isJoint: Bool { prunes || precisions != nil }
+  /// A later step's bits decide about the kernels that layers are timed with.
+  package func dependencies() throws -> [String] { laterBits.map { ["bits \($0)"] } ?? [] }
 
-  /// - Throws: `badInput` naming the setting that is out of range.
-  func validate() throws {
-    guard 1...4096 ~= batch ?? 1 else {
-      throw SwiftletError(
-        .badInput, "batch \(batch ?? 0) is not between 1 and 4096", mend: "try 32")
-    }
+  /// - Throws: `badInput` naming settings that do not go together.
+  func checkAllocation(isJoint: Bool, _ spelling: SettingSpelling) throws {
     if let precisions {
       guard Set(precisions).count == precisions.count, precisions.count > 1 else {
         throw SwiftletError(
-          .badInput, "there are no precisions to choose among",
-          mend: "name two at least, each of them once, such as fp32 and int8")
+          .badInput, "\(spelling("precisions")) leaves nothing to choose from",
+          mend: "name at least two, each of them once, such as fp32 and int8")
       }
       guard dataAware else {
         throw SwiftletError(
-          .badInput, "what a precision does to the answers, only data tell",
-          mend: "leave plain or precisions out")
+          .badInput, "\(spelling("precisions")) needs data to tell what each precision does",
+          mend: "leave \(spelling("dataAware")) or \(spelling("precisions")) out")
       }
     }
-    guard methods?.isEmpty != true else {
+    guard !isJoint || allocation.spansLayers else {
       throw SwiftletError(
-        .badInput, "there are no methods",
-        mend: "leave methods out, or name some of "
-          + DecompositionMethod.allCases.map(\.rawValue).joined(separator: ", "))
+        .badInput, "\(spelling("allocation")) '\(allocation.rawValue)' chooses only ranks",
+        mend: "use budget or greedy")
     }
   }
+
+  /// Settings that earlier versions called otherwise.
+  static func upgradeAllocation(_ former: inout FormerSettings) {
+    former.take("decomposition")
+    former.rename("batch", to: "timingBatch")
+    former.rename("precision", to: "timingPrecision")
+  }
 }
+
+extension AllocationStrategy: SettingChoice {}
+extension AllocationCost: SettingChoice {}
+extension LayerPrecision: SettingChoice {}

@@ -36,9 +36,8 @@ struct JointAllocation {
   ///   - layers: The layers that could be factored too, with their candidates.
   init(
     _ pruning: ChannelPruning, _ rankings: [ChannelRanking]?, _ layers: [LayerCandidates],
-    _ step: CompressionStep, _ context: CompressionContext
+    _ settings: any AllocationSettings, _ context: CompressionContext
   ) throws {
-    let settings = step.decomposition
     let timer = try LayerTimer(pruning.groups.graph, settings, cache: context.latencies)
     let open = pruning.groups.groups.filter {
       $0.pinned == nil && !ChannelCandidates.counts(of: $0.channels).isEmpty
@@ -66,7 +65,7 @@ struct JointAllocation {
       return try problem.cost($0, $1)
     }
     let whole = [Int](repeating: 0, count: problem.damages.count)
-    let budget = step.ratio * (try allocator.cost(whole))
+    let budget = settings.share * (try allocator.cost(whole))
     chosen =
       settings.allocation == .greedy
       ? try allocator.greedy(budget: budget) : try allocator.exchanging(budget: budget)

@@ -13,17 +13,17 @@ import Synchronization
 struct LayerTimer: Sendable {
   private let graph: Graph
   private let infos: [String: TensorInfo]
-  private let settings: DecompositionSettings
+  private let settings: any AllocationSettings
   private let cache: LatencyCache
   private let batch: Int
 
   /// - Throws: If the graph's shapes cannot be inferred.
-  init(_ graph: Graph, _ settings: DecompositionSettings, cache: LatencyCache) throws {
+  init(_ graph: Graph, _ settings: any AllocationSettings, cache: LatencyCache) throws {
     let plan = try Plan(graph)
     self.graph = graph
     self.settings = settings
     self.cache = cache
-    batch = try settings.batch ?? Self.batch(plan)
+    batch = try settings.timingBatch ?? Self.batch(plan)
     infos = try plan.infer(plan.inputShapes(batch: batch))
   }
 
@@ -42,7 +42,7 @@ struct LayerTimer: Sendable {
   func milliseconds(
     _ layer: WeightedLayer, _ chain: FactorChain? = nil, in precision: LayerPrecision? = nil
   ) throws -> Double {
-    let precision = precision ?? settings.precision
+    let precision = precision ?? settings.timingPrecision
     let shape = try inputShape(layer)
     var model = model(layer, shape)
     try chain?.write(layer, to: &model)
@@ -68,7 +68,8 @@ struct LayerTimer: Sendable {
     case .milliseconds: try milliseconds(layer, chain, in: precision)
     case .macs: try macs(layer, chain)
     case .bytes:
-      Double(chain?.weightCount ?? layer.weight.count) * (precision ?? settings.precision).bytes
+      Double(chain?.weightCount ?? layer.weight.count)
+        * (precision ?? settings.timingPrecision).bytes
     }
   }
 
@@ -132,7 +133,7 @@ struct LayerTimer: Sendable {
         .map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ",")
       return "\(node.opType) \(weights.map { "\($0)" } ?? "") \(attributes)"
     }
-    let bits = precision.quantization(bits: settings.integerBits ?? 8).map { " \($0.bits)" } ?? ""
+    let bits = precision.quantization(bits: settings.laterBits ?? 8).map { " \($0.bits)" } ?? ""
     return ([Self.way, "\(precision.rawValue)\(bits)", "\(shape)"] + nodes)
       .joined(separator: " | ")
   }
@@ -146,7 +147,7 @@ struct LayerTimer: Sendable {
     // A chain that ends in the probe computes the layer, too: only the probe alone is left out.
     let probe = model.nodes.last!.label
     var model = model
-    if let quantization = precision.quantization(bits: settings.integerBits ?? 8) {
+    if let quantization = precision.quantization(bits: settings.laterBits ?? 8) {
       model = try Quantizer(quantization, threads: .serial)
         .apply(to: model, CalibrationSource(inputs, for: model)).graph
     }

@@ -10,7 +10,8 @@ struct LayerFactoring {
   let statistics: LayerStatistics?
   /// Whether a ReLU follows.
   let isRectified: Bool
-  let step: CompressionStep
+  let technique: Technique
+  let settings: FactorSettings
   let threads: ThreadPool
 
   /// What came out: no chain if the layer is kept.
@@ -31,7 +32,7 @@ struct LayerFactoring {
     decided: Allocation.Decision?, rejected: [LayerReport.Alternative]
   ) throws -> Result {
     func kept(_ reason: String) -> Result {
-      var report = LayerReport(layer.node, step.technique, changed: false, reason)
+      var report = LayerReport(layer.node, technique, changed: false, reason)
       report.rejected = rejected
       return Result(chain: nil, report: report)
     }
@@ -72,7 +73,7 @@ struct LayerFactoring {
       return Result(
         chain: nil,
         report: LayerReport(
-          layer.node, step.technique, changed: false,
+          layer.node, technique, changed: false,
           isBlind
             ? "cp has no spectrum that evbmf could go by"
             : "its ranks would cost no less than the layer itself"))
@@ -86,7 +87,7 @@ struct LayerFactoring {
 
   /// An energy that is given is meant, whatever else is said of ranks.
   private var strategy: AllocationStrategy {
-    step.energy == nil ? step.decomposition.allocation : .energy
+    settings.energy == nil ? settings.allocation : .energy
   }
 
   /// - Returns: `nil` if the method has no spectrum to go by.
@@ -100,9 +101,9 @@ struct LayerFactoring {
           rows: min(spectrum.rows, spectrum.columns), columns: max(spectrum.rows, spectrum.columns)
         ).rank
       }
-    case .energy: return try prepared.ranks(keeping: step.energy ?? 0.9)
+    case .energy: return try prepared.ranks(keeping: settings.energy ?? 0.9)
     default:
-      let ranks = prepared.ranks(cost: step.ratio)
+      let ranks = prepared.ranks(cost: settings.ratio)
       guard let exact = try prepared.exactRanks() else { return ranks }
       return zip(ranks, exact).map(min)
     }
@@ -118,7 +119,7 @@ struct LayerFactoring {
       bias = Tensor([layer.outputs], refined.bias.map(Float.init))
     }
     var report = LayerReport(
-      layer.node, step.technique, changed: true,
+      layer.node, technique, changed: true,
       "\(choice.method.rawValue), \(choice.ranks.map(String.init).joined(separator: "×"))")
     if let spectrum = choice.prepared.spectra.first {
       let total = spectrum.energies.reduce(0, +)

@@ -1,16 +1,22 @@
 import SwiftletCore
+import SwiftletFormats
 public import SwiftletTraining
 
-/// Who learns from the teacher, from what, and how (`distill`).
-///
-/// Width, epochs, learning rate, temperature and alpha are in ``CompressionStep``.
-public struct DistillationSettings: Sendable, Codable, Equatable {
+/// Settings of the technique `distill`: who learns from the teacher, from what, and how.
+public struct DistillationSettings: StepSettings {
   /// An ONNX file to train instead of a copy of the teacher.
   public var student: String?
+  /// Channels of a copy of the teacher, as a fraction of all.
+  public var width = 0.5
   /// Blocks of the student, where they can be left out, as a fraction of the teacher's.
   public var depth = 1.0
   /// Whether a copy of the teacher begins with random weights instead of the teacher's.
   public var fresh = false
+  /// Softens the teacher's probabilities; `nil`: 4, or 1 if the student has none of the teacher's weights.
+  public var temperature: Double?
+  /// Weight of the teacher's probabilities; the labels get the rest. `nil`: 0.7, or 0.9 if the student has none
+  /// of the teacher's weights.
+  public var alpha: Double?
   /// Weight of hints: of the distance between features (`HintLoss`).
   public var hints = 0.0
   /// Weight of attention transfer (`AttentionLoss`).
@@ -26,7 +32,12 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
   /// Ranks of factored layers shrink along a cosine until they cost this fraction (`RankAnnealing`);
   /// `nil`: they stay.
   public var annealRanks: Double?
+  /// Passes over the training images.
+  public var epochs = 1
+  /// Images per update.
   public var batch = 128
+  /// The highest one.
+  public var learningRate = 1e-3
   public var optimizer = OptimizerKind.adam
   /// `nil`: the optimizer's own.
   public var weightDecay: Double?
@@ -35,7 +46,7 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
   public var warmup = 0.0
   /// Epochs of the first cosine cycle, after which the rate starts again at its top (`cosine`), or
   /// between decays (`step`).
-  public var restarts: Double?
+  public var period: Double?
   /// How many times as long each cycle is as the one before.
   public var stretch = 1.0
   /// Pixels by which training images are moved.
@@ -44,100 +55,165 @@ public struct DistillationSettings: Sendable, Codable, Equatable {
   public var flip = false
   /// A folder in which the teacher's answers are kept, if that is faster than to run it.
   public var teacherCache: String?
+  /// Samples by which the channels of a narrower copy are chosen, and ranks annealed.
+  public var calibrationImages = 512
+  /// Whether channels are chosen by what the next layers see, or by weights alone.
+  public var dataAware = true
 
   public init() {}
 
-  /// - Returns: Whether there is such a setting.
-  mutating func set(_ key: String, _ value: SettingValue) throws -> Bool {
-    switch key {
-    case "student": student = try value.text()
-    case "depth": depth = try value.number()
-    case "fresh": fresh = try value.truth()
-    case "hints": hints = try value.number()
-    case "attention": attention = try value.number()
-    case "adversarial": adversarial = try value.number()
-    case "layers": layers = try value.names()
-    case "labels": labels = try value.whole()
-    case "annealRanks": annealRanks = try value.number()
-    case "batch": batch = try value.whole()
-    case "optimizer": optimizer = try value.choice()
-    case "weightDecay": weightDecay = try value.number()
-    case "schedule": schedule = try value.choice()
-    case "warmup": warmup = try value.number()
-    case "restarts": restarts = try value.number()
-    case "stretch": stretch = try value.number()
-    case "crop": crop = try value.whole()
-    case "flip": flip = try value.truth()
-    case "teacherCache": teacherCache = try value.text()
-    default: return false
-    }
-    return true
+  public static let settings: [Setting<DistillationSettings>] = [
+    Setting(
+      "student", \.student, help: "ONNX model to train, instead of a smaller copy of the model",
+      unset: "a copy of the model"),
+    Setting(
+      "width", \.width, 0.05...1, help: "fraction of the channels that a copy of the model gets"),
+    Setting(
+      "depth", \.depth, 0...1,
+      help: "fraction of the removable blocks that a copy of the model gets"),
+    Setting("fresh", \.fresh, help: "start the copy from random weights, not from the model's"),
+    Setting("epochs", \.epochs, 1...10_000, help: "number of passes over the training images"),
+    Setting(
+      "learningRate", \.learningRate, 1e-9...10, help: "highest learning rate", aliases: ["lr"]),
+    Setting(
+      "temperature", \.temperature, 0.1...100, help: "softening of the teacher's probabilities",
+      unset: "4; 1 with fresh or student"),
+    Setting(
+      "alpha", \.alpha, 0...1,
+      help: "weight of the teacher's probabilities; the labels get the rest",
+      unset: "0.7; 0.9 with fresh or student"),
+    Setting(
+      "hints", \.hints, 0...10_000,
+      help: "weight of hints: features follow the teacher's through trained adapters; try 1"),
+    Setting(
+      "attention", \.attention, 0...10_000,
+      help: "weight of attention transfer: the student looks where the teacher looks; try 1"),
+    Setting(
+      "adversarial", \.adversarial, 0...10_000,
+      help: "weight of a trained discriminator between student and teacher; try 0.1"),
+    Setting(
+      "layers", \.layers,
+      help: "layers or values that hints and attention compare, as NAME or STUDENT:TEACHER",
+      unset: "the last ones of each size", aliases: ["layer"]),
+    Setting(
+      "labels", \.labels, 1...1_000_000_000,
+      help: "number of training images whose labels are used; the teacher labels the others",
+      unset: "all"),
+    Setting(
+      "annealRanks", \.annealRanks, 0.01...1,
+      help: "fraction of the cost to which ranks of factored layers shrink during training",
+      unset: "ranks stay"),
+    Setting("batch", \.batch, 1...1_000_000, help: "number of images per update"),
+    Setting("optimizer", \.optimizer, help: "update rule"),
+    Setting(
+      "weightDecay", \.weightDecay, 0...1000, help: "weight decay", unset: "0.01 for adamw, else 0"),
+    Setting("schedule", \.schedule, help: "course of the learning rate"),
+    Setting("warmup", \.warmup, 0...10_000, help: "number of epochs of linear warm-up"),
+    Setting(
+      "period", \.period, 0.001...10_000,
+      help:
+        "epochs of the first cosine cycle, after which the rate restarts, or between the decays "
+        + "of step",
+      unset: "no restarts", aliases: ["restarts"]),
+    Setting(
+      "stretch", \.stretch, 1...1000, help: "factor by which each cosine cycle outlasts the last"),
+    Setting("crop", \.crop, 0...1024, help: "largest shift of training images, in pixels"),
+    Setting("flip", \.flip, help: "mirror training images at random"),
+    Setting(
+      "teacherCache", \.teacherCache,
+      help: "folder to keep the teacher's answers in, where reading is faster than running it",
+      unset: "none"),
+    Setting(
+      "calibrationImages", \.calibrationImages, 1...10_000_000,
+      help: "number of samples by which channels of a narrower copy are chosen",
+      aliases: ["calibrationSize"]),
+    Setting(
+      "dataAware", \.dataAware,
+      help: "choose those channels by what the next layers see, not by weights alone",
+      shorthands: [SettingDescription.Shorthand("plain", .truth(false))]),
+  ]
+
+  package func summary(_ samples: String) -> String {
+    "\(epochs) epoch(s), temperature \(teaching.temperature), alpha \(teaching.alpha)"
   }
 
-  /// - Throws: `badInput` naming the setting that is out of range.
-  func validate() throws {
-    func check<T: Comparable>(_ name: String, _ value: T, _ range: ClosedRange<T>) throws {
-      guard range ~= value else {
-        throw SwiftletError(
-          .badInput,
-          "\(name) \(plain(value)) is not between \(plain(range.lowerBound)) and \(plain(range.upperBound))",
-          at: "distill")
-      }
+  package var trains: Bool { true }
+
+  package mutating func settle(_ given: GivenSettings) throws {
+    if given.has("student"), given.isOwn("width") {
+      throw given.idle(
+        "width", "with a student of one's own", "leave it out, as the student is trained as it is")
     }
-    try check("depth", depth, 0...1)
-    try check("hints", hints, 0...1e4)
-    try check("attention", attention, 0...1e4)
-    try check("adversarial", adversarial, 0...1e4)
-    try check("labels", labels ?? 1, 1...1_000_000_000)
-    try check("annealRanks", annealRanks ?? 1, 0.01...1)
-    try check("batch", batch, 1...1_000_000)
-    try check("weightDecay", weightDecay ?? 0, 0...1e3)
-    try check("warmup", warmup, 0...1e4)
-    try check("restarts", restarts ?? 1, 1e-3...1e4)
-    try check("stretch", stretch, 1...1e3)
-    try check("crop", crop, 0...1024)
-    guard restarts == nil || schedule != .constant else {
-      throw SwiftletError(
-        .badInput, "restarts do nothing in a constant schedule", at: "distill",
-        mend: "leave restarts out, or use schedule cosine or step")
+    if let before = given.before, before != .distill,
+      let name = ["depth", "fresh", "width"].first(where: given.isOwn)
+    {
+      throw given.idle(
+        name, "in distill after \(before.rawValue)",
+        "leave it out, as the result of \(before.rawValue) is trained as it is")
     }
-    guard stretch == 1 || restarts != nil && schedule == .cosine else {
-      throw SwiftletError(
-        .badInput, "stretch does nothing without restarts of schedule cosine", at: "distill",
-        mend: "leave stretch out, or add restarts")
+  }
+
+  package func check(_ spelling: SettingSpelling, of technique: Technique) throws {
+    func refuse(_ what: String, _ fix: String) -> SwiftletError {
+      SwiftletError(.badInput, what, mend: fix)
+    }
+    let (period, stretch) = (spelling("period"), spelling("stretch"))
+    guard warmup <= Double(epochs) else {
+      throw refuse(
+        "\(spelling("warmup")) \(plain(warmup)) is longer than all \(epochs) epoch(s)",
+        "use a shorter warmup, or more epochs")
+    }
+    guard self.period == nil || schedule != .constant else {
+      throw refuse(
+        "\(period) does nothing in a constant schedule",
+        "leave \(period) out, or use \(spelling("schedule")) cosine or step")
+    }
+    guard self.stretch == 1 || self.period != nil && schedule == .cosine else {
+      throw refuse(
+        "\(stretch) does nothing without \(period) in a cosine schedule",
+        "leave \(stretch) out, or add \(period)")
     }
     guard student == nil || depth == 1 && !fresh else {
-      throw SwiftletError(
-        .badInput, "a student of one's own is not changed by depth or fresh", at: "distill",
-        mend: "leave them out")
+      throw refuse(
+        "\(spelling("depth")) and \(spelling("fresh")) do not change a student of one's own",
+        "leave them out")
     }
     guard annealRanks == nil || hints == 0 && attention == 0 else {
-      throw SwiftletError(
-        .badInput, "hints and attention compare layers whose ranks would change", at: "distill",
-        mend: "leave them or annealRanks out")
+      throw refuse(
+        "\(spelling("hints")) and \(spelling("attention")) compare layers whose ranks would change",
+        "leave them or \(spelling("annealRanks")) out")
     }
     guard layers.isEmpty || hints > 0 || attention > 0 else {
-      throw SwiftletError(
-        .badInput, "layers are compared by hints or attention, and both are 0", at: "distill",
-        mend: "give one of them a weight")
+      throw refuse(
+        "\(spelling("layers")) are for hints or attention, and both are 0",
+        "give one of \(spelling("hints")) and \(spelling("attention")) a weight")
     }
+  }
+
+  package func check(trainingImages: Int) throws {
+    guard let labels, labels > trainingImages else { return }
+    throw SwiftletError(
+      .badInput, "labels \(labels) is more than the \(trainingImages) training images",
+      at: Technique.distill.rawValue, mend: "leave labels out to use them all")
+  }
+
+  package func hasty(samples: Int) -> DistillationSettings? { nil }
+
+  /// Of the user's student. Answers in a teacher's cache are named by what they are of, and need none.
+  package func dependencies() throws -> [String] {
+    try student.map { path in [try locating(path) { try ONNXFile.read(path).digest() }] } ?? []
+  }
+
+  package static func upgrade(_ former: inout FormerSettings) {
+    let dataAware = former.groups["decomposition"]?["dataAware"]
+    former.take("distillation")
+    former.common["dataAware"] = dataAware
+    former.rename("restarts", to: "period")
   }
 
   /// Whether the student has nothing of its teacher to begin with.
-  var beginsAnew: Bool { fresh || student != nil }
+  private var startsFromNothing: Bool { fresh || student != nil }
 
-  /// How the student is trained.
-  func training(epochs: Int, learningRate: Double, seed: UInt64) -> TrainingSettings {
-    TrainingSettings(
-      epochs: epochs, batch: batch,
-      optimizer: OptimizerSettings(optimizer, weightDecay: weightDecay),
-      schedule: LearningRateSchedule(
-        schedule, rate: learningRate, warmup: warmup, period: restarts, stretch: stretch),
-      augmentation: Augmentation(crop: crop, flips: flip), seed: seed)
-  }
-}
-
-extension CompressionStep {
   /// How the student is taught by logits, where nothing was said.
   ///
   /// A student with random weights is first of all to find the right class: high temperatures ask for
@@ -145,7 +221,51 @@ extension CompressionStep {
   /// teacher's weights knows the class already, and learns the rest from softened probabilities.
   /// docs/distillation.md has the figures.
   package var teaching: (temperature: Double, alpha: Double) {
-    let isNew = distillation.beginsAnew
-    return (temperature ?? (isNew ? 1 : 4), alpha ?? (isNew ? 0.9 : 0.7))
+    (temperature ?? (startsFromNothing ? 1 : 4), alpha ?? (startsFromNothing ? 0.9 : 0.7))
+  }
+
+  /// How the student is trained.
+  func training(seed: UInt64) -> TrainingSettings {
+    TrainingSettings(
+      epochs: epochs, batch: batch,
+      optimizer: OptimizerSettings(optimizer, weightDecay: weightDecay),
+      schedule: LearningRateSchedule(
+        schedule, rate: learningRate, warmup: warmup, period: period, stretch: stretch),
+      augmentation: Augmentation(crop: crop, flips: flip), seed: seed)
+  }
+
+  /// How a copy of the teacher gets narrower.
+  var pruning: PruneSettings {
+    var settings = PruneSettings()
+    (settings.width, settings.dataAware) = (width, dataAware)
+    settings.calibrationImages = calibrationImages
+    return settings
+  }
+}
+
+extension OptimizerKind: SettingChoice {}
+extension LearningRateSchedule.Kind: SettingChoice {}
+
+/// A smaller student learns from the model.
+package enum DistillTechnique: TechniqueDefinition {
+  package static let name = "distill"
+  package static let summary = "trains a smaller student, or what other techniques left"
+
+  package static func makePass(_ settings: DistillationSettings) -> any CompressionPass {
+    DistillPass(settings)
+  }
+}
+
+extension Technique {
+  /// A smaller student learns from the model.
+  public static let distill = Technique(DistillTechnique.self)
+}
+
+extension CompressionStep {
+  /// A smaller student learns from the model.
+  public static func distill(
+    _ change: (inout DistillationSettings) throws -> Void
+  ) rethrows -> Self {
+    try Self(.distill, change)
   }
 }

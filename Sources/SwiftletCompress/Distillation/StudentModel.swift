@@ -13,8 +13,7 @@ struct StudentModel {
   /// - Parameter graph: What the steps before have made of the teacher.
   /// - Throws: `unsupported` if the teacher cannot be scaled; `badInput` if the user's student cannot
   ///   be read, or takes other images than the teacher.
-  init(_ step: CompressionStep, from graph: Graph, _ context: CompressionContext) throws {
-    let settings = step.distillation
+  init(_ settings: DistillationSettings, from graph: Graph, _ context: CompressionContext) throws {
     let teacher = context.original
     if let path = settings.student {
       self.graph = try locating(path) {
@@ -29,11 +28,13 @@ struct StudentModel {
       return
     }
     var student = try ShallowStudent.make(from: graph, depth: settings.depth)
-    if step.width < 1 { student = try PrunePass(step).apply(to: student, context).graph }
+    if settings.width < 1 {
+      student = try PrunePass(settings.pruning).apply(to: student, context).graph
+    }
     if settings.fresh { student = try student.reinitialized(seed: context.seed) }
     self.graph = student
     remark =
-      "width \(step.width)" + (settings.depth < 1 ? ", depth \(settings.depth)" : "")
+      "width \(settings.width)" + (settings.depth < 1 ? ", depth \(settings.depth)" : "")
       + " of the teacher"
   }
 

@@ -117,19 +117,7 @@ public struct CompressionPlan: Sendable, Codable {
   /// The recipe without all that looks at data or trains.
   private static func blind(_ recipe: Recipe) -> Recipe {
     Recipe(
-      recipe.steps.compactMap { step in
-        guard step.technique != .distill else { return nil }
-        var step = step
-        step.decomposition.dataAware = false
-        // The method that takes no time to prepare; the others are chosen where they are faster.
-        if step.technique == .lowrank { step.decomposition.methods = [.channel] }
-        step.decomposition.precisions = nil
-        step.calibrationImages = samples
-        step.quantization.qatEpochs = 0
-        (step.quantization.mixedDrop, step.quantization.mixedConfidence) = (nil, nil)
-        step.quantization.rounding = .nearest
-        return step
-      })
+      recipe.steps.compactMap { $0.hasty(samples: samples) })
   }
 
   /// What the answers would be does not matter here, and each one of a slow model takes its time.

@@ -42,10 +42,7 @@ extension Manifest {
     result.use?.judge = use?.judge.map(spec)
     if let fixed = use?.fixed { result.use?.fixed = fixed.map { Self.moving($0, change) } }
     for index in recipe.steps.indices {
-      let step = recipe.steps[index]
-      result.recipe.steps[index].distillation.student = step.distillation.student.map(change)
-      result.recipe.steps[index].quantization.calibrationState =
-        step.quantization.calibrationState.map(change)
+      result.recipe.steps[index].changePaths(change)
     }
     return result
   }

@@ -23,14 +23,15 @@ public struct StageStore: Sendable {
     self.origin = origin
   }
 
-  /// What the result of some steps is found by: the steps, and the content of the files that they read.
+  /// What the result of some steps is found by: the steps, and what else decides it, such as the content of files.
   ///
   /// - Throws: As reading the files does, naming them.
   func key(_ steps: ArraySlice<CompressionStep>) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let text = String(decoding: try encoder.encode(Array(steps)), as: UTF8.self)
-    return Digest.sha256(origin + text + (try steps.flatMap { try $0.contentDigests() }.joined()))
+    let dependencies = try steps.flatMap { try $0.settings.dependencies() }
+    return Digest.sha256(origin + text + dependencies.joined())
   }
 
   private func path(_ key: String) -> String { "\(folder)/\(key.prefix(32))" }
@@ -49,7 +50,7 @@ public struct StageStore: Sendable {
   ///
   /// - Throws: `io` if the folder cannot be written to.
   func checkpoint(_ key: String, for step: CompressionStep) throws -> CheckpointFile? {
-    guard step.trains else { return nil }
+    guard step.settings.trains else { return nil }
     try makeFolder()
     return CheckpointFile(path: "\(path(key)).checkpoint")
   }
@@ -89,21 +90,6 @@ struct StageResult {
 struct StageNotes: Codable {
   var layers: [LayerReport] = []
   var histories: [StageHistory] = []
-}
-
-extension CompressionStep {
-  /// Digests of the files that the step reads, so that a changed file is not taken for the one before. Answers in a
-  /// teacher's cache are named by what they are of, and need none.
-  fileprivate func contentDigests() throws -> [String] {
-    var digests: [String] = []
-    if technique == .distill, let student = distillation.student {
-      digests.append(try locating(student) { try ONNXFile.read(student).digest() })
-    }
-    if technique == .quantize, let state = quantization.calibrationState, InputFile.exists(state) {
-      digests.append(Digest.sha256(try InputFile.read(state, limit: .max)))
-    }
-    return digests
-  }
 }
 
 extension Graph {

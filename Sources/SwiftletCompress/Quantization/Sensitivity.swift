@@ -25,7 +25,7 @@ public struct Sensitivity: Sendable, Codable {
       case .none: ""
       case .unevenWeights: "--equalize"
       case .weights: "--rounding adaround, or " + (bits < 8 ? "--bits 8" : "--keep this layer")
-      case .outlierChannels: "--smooth 0.5 for Gemm and MatMul, --equalize for Conv"
+      case .outlierChannels: "--smoothing 0.5 for Gemm and MatMul, --equalize for Conv"
       case .clipping: "--observer minmax, or a higher --percentile"
       case .activations: "--keep this layer" + (hasLabels ? ", or --qat-epochs 1" : "")
       }
@@ -81,7 +81,7 @@ public struct Sensitivity: Sendable, Codable {
   ) throws -> Sensitivity {
     let judges = judging ?? source
     try settings.validate()
-    try settings.validate(for: [graph])
+    try settings.check(for: [graph])
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)

@@ -47,7 +47,7 @@ public struct StaticQuantization: Sendable {
     var graph = prepared.graph
     var infos = prepared.infos
     if let share = settings.smoothing { graph = try smoothed(graph, &infos, share, source) }
-    if settings.equalizes {
+    if settings.equalize {
       let (equalized, pairs) = try CrossLayerEqualization().apply(to: graph, infos)
       graph = equalized
       if pairs == 0 {
@@ -115,7 +115,7 @@ public struct StaticQuantization: Sendable {
   private func corrected(
     _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
   ) throws -> Tensor<Float>? {
-    guard settings.correctsBias, let statistics = calibration.channels[layer.input],
+    guard settings.biasCorrection, let statistics = calibration.channels[layer.input],
       statistics.isLast == (layer.node.opType != "Conv")
     else { return nil }
     return try BiasCorrection(means: statistics.means).corrected(layer, weights)

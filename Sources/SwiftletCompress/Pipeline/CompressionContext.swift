@@ -132,15 +132,9 @@ public struct CompressionContext: Sendable {
           mend: "leave that extent to the arrays")
       }
     }
-    guard recipe.steps.contains(where: \.needsLabels) else { return }
+    guard recipe.steps.contains(where: \.settings.needsLabels) else { return }
     let training = try images().training
-    for step in recipe.steps where step.technique == .distill {
-      if let labels = step.distillation.labels, labels > training.count {
-        throw SwiftletError(
-          .badInput, "labels \(labels) is more than the \(training.count) training images",
-          at: step.technique.rawValue, mend: "leave labels out to use them all")
-      }
-    }
+    for step in recipe.steps { try step.settings.check(trainingImages: training.count) }
   }
 
   /// The first samples, as a model takes them.
@@ -198,7 +192,7 @@ public struct CompressionContext: Sendable {
     for recipe: Recipe
   ) throws -> (context: CompressionContext, judging: CalibrationSource, split: SampleSplit)? {
     guard case .samples(let samples) = data else { return nil }
-    let wanted = recipe.steps.filter(\.needsSamples).map(\.calibrationImages).max()
+    let wanted = recipe.steps.map(\.settings).filter(\.needsSamples).map(\.calibrationImages).max()
     let all = try calibration(for: original)
     if let others = samples.judging {
       var judging = try CalibrationSource(others, for: original, fixed: samples.fixed)
@@ -225,19 +219,4 @@ public struct CompressionContext: Sendable {
     case .none: "no samples"
     }
   }
-}
-
-extension CompressionStep {
-  /// Whether the step trains.
-  var trains: Bool {
-    technique == .distill || technique == .quantize && quantization.qatEpochs > 0
-  }
-
-  /// Whether the step trains, or judges by labels.
-  fileprivate var needsLabels: Bool {
-    trains || technique == .quantize && quantization.mixedDrop != nil
-  }
-
-  /// Whether the step looks at samples.
-  public var needsSamples: Bool { technique != .quantize || quantization.needsSamples }
 }

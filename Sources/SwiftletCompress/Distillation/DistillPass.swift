@@ -13,15 +13,15 @@ import SwiftletTraining
 ///
 /// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; the other terms name theirs.
 package struct DistillPass: TrainingPass {
-  private let step: CompressionStep
+  private let settings: DistillationSettings
   private let log = Logger.swiftlet("distill")
 
-  package init(_ step: CompressionStep) { self.step = step }
+  package init(_ settings: DistillationSettings) { self.settings = settings }
 
   package func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
-    let student = try StudentModel(step, from: graph, context)
+    let student = try StudentModel(settings, from: graph, context)
     log.notice("student: \(student.remark)")
-    let annealing = try step.distillation.annealRanks.map {
+    let annealing = try settings.annealRanks.map {
       try RankAnnealing(student.graph, end: $0)
     }
     let (trained, history) = try taught(student.graph, annealing, context)
@@ -43,8 +43,8 @@ package struct DistillPass: TrainingPass {
   ) throws -> (graph: Graph, history: TrainingHistory) {
     guard let annealing else { return try trainer.run(progress: context.progress) }
     return try trainer.run(progress: context.progress) { epoch, graph in
-      let share = annealing.share(epoch: epoch, of: step.epochs)
-      let source = try context.calibration(for: graph, limit: step.calibrationImages)
+      let share = annealing.share(epoch: epoch, of: settings.epochs)
+      let source = try context.calibration(for: graph, limit: settings.calibrationImages)
       return try annealing.shrunk(graph, to: share, source, threads: context.threads)
     }
   }
@@ -52,9 +52,7 @@ package struct DistillPass: TrainingPass {
   private func taught(
     _ student: Graph, _ annealing: RankAnnealing?, _ context: CompressionContext
   ) throws -> (graph: Graph, history: TrainingHistory) {
-    let settings = step.distillation
-    let training = settings.training(
-      epochs: step.epochs, learningRate: step.learningRate, seed: context.seed)
+    let training = settings.training(seed: context.seed)
     let images = try context.training
     let labelled = settings.labels.map { min($0, images.count) }
     // A student of the user's may call its outputs otherwise.
@@ -62,7 +60,7 @@ package struct DistillPass: TrainingPass {
       student.outputs.contains { $0.name == name } ? name : nil
     }
     guard
-      step.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0
+      settings.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0
         || settings.adversarial > 0
     else {
       // Nobody labels the other images. Those that have labels come the more often, so that a student
@@ -74,14 +72,14 @@ package struct DistillPass: TrainingPass {
     }
     let original = try context.original.scored(by: context.scores, on: images)
     let lesson = try Lesson(
-      step, student: student, scores: scores, labelled: labelled, context)
+      settings, student: student, scores: scores, labelled: labelled, context)
     var teacher = try TeacherOutputs(
       original, values: Distiller.teacherValues(lesson.terms), threads: context.threads)
     if let folder = settings.teacherCache {
       let decision =
         training.augmentation == .none
         ? try TeacherCache(folder: folder).serve(
-          &teacher, original, images, epochs: step.epochs, threads: context.threads,
+          &teacher, original, images, epochs: settings.epochs, threads: context.threads,
           progress: context.progress)
         : "the teacher runs in every epoch: images are augmented"
       log.notice("\(decision)")
@@ -107,14 +105,15 @@ private struct Lesson {
   private(set) var terms: [any DistillationTerm]
 
   init(
-    _ step: CompressionStep, student: Graph, scores: String?, labelled: Int?,
+    _ settings: DistillationSettings, student: Graph, scores: String?, labelled: Int?,
     _ context: CompressionContext
   ) throws {
-    let (settings, images) = (step.distillation, try context.training)
+    let images = try context.training
     let teacher = try context.original.judged(by: context.scores, on: images)
     terms = [
       LogitTerm(
-        DistillationLoss(temperature: step.teaching.temperature, alpha: step.teaching.alpha),
+        DistillationLoss(
+          temperature: settings.teaching.temperature, alpha: settings.teaching.alpha),
         labelled: labelled)
     ]
     let comparesFeatures = settings.hints > 0 || settings.attention > 0

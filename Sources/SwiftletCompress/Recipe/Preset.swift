@@ -12,31 +12,47 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
   public var recipe: Recipe {
     switch self {
     case .fast:
-      var factors = CompressionStep(.lowrank)
-      factors.ratio = 0.7
-      factors.decomposition.precision = .int8
-      return Recipe([factors, Self.integers])
+      let factors = CompressionStep.lowrank {
+        $0.ratio = 0.7
+        $0.timingPrecision = .int8
+      }
+      return Recipe([factors, Self.integers()])
     case .balanced: return Self.narrowed(width: 0.43, epochs: 6)
     case .smallest: return Self.narrowed(width: 0.33, epochs: 10)
     }
   }
 
+  /// The recipe with another number of samples to calibrate with.
+  ///
+  /// - Throws: `badInput` if that is out of range.
+  public func recipe(_ calibrationImages: SettingValue?) throws -> Recipe {
+    var recipe = recipe
+    if case .whole(let count)? = calibrationImages {
+      for index in recipe.steps.indices {
+        recipe.steps[index].update { $0.calibrationImages = count }
+      }
+    }
+    try recipe.validate(.options)
+    return recipe
+  }
+
   /// Weights of 7 bits: whatever runs the model computes the same then, onnxruntime's kernels for CPUs without VNNI
   /// too, which saturate with 8; and ours for such CPUs are faster.
-  private static var integers: CompressionStep {
-    var step = CompressionStep(.quantize)
-    step.quantization.bits = 7
-    return step
+  private static func integers(qatEpochs: Int = 0) -> CompressionStep {
+    .quantize {
+      $0.bits = 7
+      $0.qatEpochs = qatEpochs
+    }
   }
 
   private static func narrowed(width: Double, epochs: Int) -> Recipe {
-    var prune = CompressionStep(.prune)
-    prune.width = width
-    var distill = CompressionStep(.distill)
-    distill.epochs = epochs
-    distill.learningRate = 2e-3
-    var quantize = integers
-    quantize.quantization.qatEpochs = 1
-    return Recipe([prune, distill, quantize])
+    Recipe([
+      .prune { $0.width = width },
+      .distill {
+        $0.epochs = epochs
+        $0.learningRate = 2e-3
+      },
+      integers(qatEpochs: 1),
+    ])
   }
 }

@@ -25,26 +25,10 @@ struct StrengthSearch {
 extension Recipe {
   /// What tells the recipe from others of the same ladder.
   var label: String {
-    steps.first { $0.canVary }.map {
-      $0.energy.map { "energy \($0)" } ?? "ratio \($0.ratio)"
-    } ?? techniques
+    steps.lazy.compactMap(\.settings.strength).first ?? techniques
   }
 
   var techniques: String {
     steps.isEmpty ? "as it is" : steps.map(\.technique.rawValue).joined(separator: ", ")
-  }
-}
-
-extension CompressionStep {
-  /// Whether the step has a strength that goals can decide.
-  var canVary: Bool { [.svd, .lowrank, .eigen, .prune].contains(technique) }
-
-  /// The step at another strength.
-  func with(ratio: Double) -> CompressionStep {
-    var step = self
-    (step.ratio, step.energy) = (ratio, nil)
-    // Both what a layer reads and what it makes get fewer.
-    if technique == .prune && !allocatesChannels { step.width = max(0.05, ratio.squareRoot()) }
-    return step
   }
 }

@@ -7,26 +7,23 @@ import SwiftletGraph
 /// Layers are taken in the order of the model. Each is fitted to what it sees behind the layers that
 /// are compressed already, and to what it answered before. Grouped convolutions are left alone.
 struct FactorPass: CompressionPass {
-  private let step: CompressionStep
-  private let settings: DecompositionSettings
+  private let technique: Technique
+  private let settings: FactorSettings
+  /// Of the layers that it is for.
+  private let operators: Set<String>
+  /// The ways to cut convolutions, unless the settings name some.
+  private let methods: [DecompositionMethod]
 
-  init(_ step: CompressionStep) {
-    self.step = step
-    settings = step.decomposition
-  }
-
-  private var operators: Set<String> {
-    switch step.technique {
-    case .svd: ["Gemm", "MatMul"]
-    case .lowrank: ["Conv"]
-    default: WeightedLayer.operators
-    }
+  init(
+    _ technique: Technique, _ settings: FactorSettings, operators: Set<String>,
+    methods: [DecompositionMethod]
+  ) {
+    (self.technique, self.settings) = (technique, settings)
+    (self.operators, self.methods) = (operators, methods)
   }
 
   private func methods(for layer: WeightedLayer) -> [DecompositionMethod] {
-    guard layer.isConv else { return [.channel] }
-    if let methods = settings.methods { return methods }
-    return step.technique == .lowrank ? DecompositionMethod.allCases : [.channel]
+    layer.isConv ? settings.decompositions ?? methods : [.channel]
   }
 
   func apply(to graph: Graph, _ context: CompressionContext) throws -> (
@@ -37,12 +34,12 @@ struct FactorPass: CompressionPass {
     let (layers, kept) = try findLayers(in: reference)
     let source =
       settings.dataAware
-      ? try context.calibration(for: reference, limit: step.calibrationImages) : nil
+      ? try context.calibration(for: reference, limit: settings.calibrationImages) : nil
     var choice: Choice?
     if settings.allocation.spansLayers {
       let timer = try LayerTimer(reference, settings, cache: context.latencies)
       let allocation = try Allocation(
-        layers, settings, share: step.ratio, timer: timer, progress: context.progress
+        layers, settings, timer: timer, progress: context.progress
       ) {
         try candidates(of: $0, in: reference, source, context)
       }
@@ -57,7 +54,7 @@ struct FactorPass: CompressionPass {
   private func jointly(_ graph: Graph, _ context: CompressionContext) throws -> (
     graph: Graph, layers: [LayerReport]
   ) {
-    let prune = PrunePass(step)
+    let prune = PrunePass(PruneSettings(for: settings))
     let pruning = try prune.pruning(graph, context)
     let whole = pruning.groups.graph
     let source = settings.dataAware ? pruning.source : nil
@@ -65,7 +62,7 @@ struct FactorPass: CompressionPass {
     let examined = try findLayers(in: whole).layers.map {
       try candidates(of: $0, in: whole, source, context)
     }
-    let allocation = try JointAllocation(pruning, rankings, examined, step, context)
+    let allocation = try JointAllocation(pruning, rankings, examined, settings, context)
     var (narrow, reports) = (whole, [LayerReport]())
     if let rankings {
       (narrow, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
@@ -76,7 +73,7 @@ struct FactorPass: CompressionPass {
       precisions: allocation.precisions)
     let result = try factored(narrow, layers, kept, choice, source, context)
     reports += result.layers
-    allocation.addPrecisions(to: &reports, step.technique)
+    allocation.addPrecisions(to: &reports, technique)
     return (result.graph, reports)
   }
 
@@ -97,10 +94,10 @@ struct FactorPass: CompressionPass {
       switch try WeightedLayer.find(node, in: graph) {
       case nil: continue
       case .refusal(let reason):
-        reports.append(LayerReport(node, step.technique, changed: false, reason))
+        reports.append(LayerReport(node, technique, changed: false, reason))
       case .layer(let layer):
         if let reason = layer.tooThin ?? graph.sharing(of: layer) {
-          reports.append(LayerReport(node, step.technique, changed: false, reason))
+          reports.append(LayerReport(node, technique, changed: false, reason))
         } else {
           layers.append(layer)
         }
@@ -108,7 +105,7 @@ struct FactorPass: CompressionPass {
     }
     guard !layers.isEmpty || !reports.isEmpty else {
       throw SwiftletError(
-        .unsupported, "the model has no layer that technique '\(step.technique.rawValue)' is for")
+        .unsupported, "the model has no layer that technique '\(technique.rawValue)' is for")
     }
     return (layers, reports)
   }
@@ -146,7 +143,8 @@ struct FactorPass: CompressionPass {
         }
         let factoring = LayerFactoring(
           layer: layer, statistics: statistics,
-          isRectified: reference.isRectified(layer.node.outputs[0]), step: step,
+          isRectified: reference.isRectified(layer.node.outputs[0]), technique: technique,
+          settings: settings,
           threads: context.threads)
         let name = layer.node.outputs[0]
         let result =

@@ -6,9 +6,9 @@ import SwiftletGraph
 /// See ``ChannelGroups`` and ``ChannelPruning``; ``JointAllocation`` chooses how many of each group where
 /// not all groups are cut alike.
 struct PrunePass: CompressionPass {
-  private let step: CompressionStep
+  private let settings: PruneSettings
 
-  init(_ step: CompressionStep) { self.step = step }
+  init(_ settings: PruneSettings) { self.settings = settings }
 
   /// - Throws: `unsupported` if nothing can be removed.
   func apply(
@@ -25,14 +25,14 @@ struct PrunePass: CompressionPass {
         mend: "prune before quantizing, or use another technique")
     }
     let rankings = try rankings(pruning)
-    guard step.allocatesChannels else {
+    guard settings.ratio != nil else {
       var counts: [Int: Int] = [:]
       for group in groups where group.pinned == nil {
-        counts[group.id] = Self.count(of: group.channels, width: step.width)
+        counts[group.id] = Self.count(of: group.channels, width: settings.width)
       }
       return try pruned(pruning, rankings, counts)
     }
-    let allocation = try JointAllocation(pruning, rankings, [], step, context)
+    let allocation = try JointAllocation(pruning, rankings, [], settings, context)
     var (result, reports) = try pruned(pruning, rankings, allocation.counts, allocation)
     allocation.addPrecisions(to: &reports, .prune)
     return (result, reports)
@@ -40,13 +40,13 @@ struct PrunePass: CompressionPass {
 
   /// What can be removed from a graph, with samples to judge by.
   func pruning(_ graph: Graph, _ context: CompressionContext) throws -> ChannelPruning {
-    let source = try context.calibration(for: graph, limit: step.calibrationImages)
+    let source = try context.calibration(for: graph, limit: settings.calibrationImages)
     return try ChannelPruning(graph, source, threads: context.threads, progress: context.progress)
   }
 
   /// The channels of each group, the best first.
   func rankings(_ pruning: ChannelPruning) throws -> [ChannelRanking] {
-    step.decomposition.dataAware ? try pruning.rankings() : pruning.plainRankings()
+    settings.dataAware ? try pruning.rankings() : pruning.plainRankings()
   }
 
   /// The graph with so many channels of its groups.
@@ -66,7 +66,7 @@ struct PrunePass: CompressionPass {
     let kept = keeping(rankings)
     let stays = groups.stays(kept)
     var reports = groups.trace.layers.map { Self.report($0, groups, stays, allocation) }
-    guard step.decomposition.dataAware else { return (try groups.pruned(keeping: kept), reports) }
+    guard settings.dataAware else { return (try groups.pruned(keeping: kept), reports) }
     let result = try pruning.pruned(keeping: kept)
     let damage = try pruning.damage(of: result, keeping: kept)
     let plain = keeping(pruning.plainRankings())

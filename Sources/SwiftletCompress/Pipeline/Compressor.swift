@@ -156,7 +156,7 @@ public struct Compressor: Sendable {
       ).warning
     ].compactMap { $0 }
     if let scores = try context.scores, context.original.outputs.count > 1,
-      recipe.steps.contains(where: \.trains)
+      recipe.steps.contains(where: \.settings.trains)
     {
       doubts.append(
         "output '\(scores)' alone is trained: the others change with the layers that they share")
@@ -257,8 +257,8 @@ public struct Compressor: Sendable {
         ? tried.candidates(milliseconds: last.millisecondsBefore, chosen: chosen) : [],
       histories: trial.notes.histories, trainingImages: try context.training.count,
       preprocessing: try preprocessing(), agreement: try agreement(of: trial.graph),
-      confidence: goals.confidence ?? trial.recipe.steps.compactMap(\.quantization.mixedConfidence)
-        .last ?? PairedTest.confidence, warnings: warnings)
+      confidence: goals.confidence ?? trial.recipe.steps.compactMap(\.settings.confidence).last
+        ?? PairedTest.confidence, warnings: warnings)
   }
 
   private func preprocessing() throws -> String {
@@ -314,8 +314,8 @@ public struct Compressor: Sendable {
       known.graph.extents = context.original.extents
       return known
     }
-    log.notice(
-      "\(step.technique.rawValue): \(step.summary(context.samples(step.calibrationImages)))")
+    let samples = context.samples(step.settings.calibrationImages)
+    log.notice("\(step.technique.rawValue): \(step.settings.summary(samples))")
     var made = before
     let time = try ContinuousClock().measure {
       let checkpoint = try key.flatMap { try stages?.checkpoint($0, for: step) }
@@ -335,17 +335,15 @@ public struct Compressor: Sendable {
   ) throws -> StageResult {
     var context = context
     context.checkpoint = checkpoint
-    if step.technique == .quantize {
-      try step.quantization.validate(for: [context.original, before.graph])
-    }
+    try step.settings.check(for: [context.original, before.graph])
     // Codes and scales are no weights that could be cut, and what runs as integers would no longer.
-    if [.svd, .lowrank, .eigen, .prune].contains(step.technique) {
-      try before.graph.requireFloats()
-    }
-    let step = step.keeping(to: before.notes.layers)
+    if !step.settings.takesIntegers { try before.graph.requireFloats() }
+    var step = step
+    step.update { $0.follow(before.notes.layers) }
+    let pass = step.pass
     var notes = before.notes
     let graph: Graph
-    if let pass = step.technique.pass(step) as? any TrainingPass {
+    if let pass = pass as? any TrainingPass {
       let result = try pass.train(before.graph, context)
       graph = result.graph
       notes.layers += result.layers
@@ -353,7 +351,7 @@ public struct Compressor: Sendable {
         notes.histories.append(StageHistory(stage: step.technique.rawValue, history: history))
       }
     } else {
-      let (next, layers) = try step.technique.pass(step).apply(to: before.graph, context)
+      let (next, layers) = try pass.apply(to: before.graph, context)
       graph = next
       notes.layers += layers
     }
@@ -362,9 +360,9 @@ public struct Compressor: Sendable {
 
   /// The recipe at several strengths, the strongest first.
   private func ladder(_ recipe: Recipe) -> [Recipe] {
-    guard recipe.steps.contains(where: \.canVary) else { return [recipe] }
+    guard recipe.steps.contains(where: { $0.settings.strength != nil }) else { return [recipe] }
     return [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].map { ratio in
-      Recipe(recipe.steps.map { $0.canVary ? $0.with(ratio: ratio) : $0 })
+      Recipe(recipe.steps.map { $0.varied(to: ratio) })
     }
   }
 
@@ -403,43 +401,4 @@ public struct Compressor: Sendable {
   }
 
   private func rounded(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
-}
-
-extension CompressionStep {
-  /// The step with the precisions that earlier ones chose for layers, and what it names itself under the names
-  /// that factored layers have now.
-  fileprivate func keeping(to layers: [LayerReport]) -> CompressionStep {
-    guard technique == .quantize else { return self }
-    var step = self
-    for layer in layers {
-      for names in [\QuantizationSettings.keep, \.narrow, \.bf16]
-      where quantization[keyPath: names].contains(layer.layer) {
-        step.quantization[keyPath: names] += layer.parts ?? []
-      }
-    }
-    for layer in layers {
-      let names = layer.parts ?? [layer.layer]
-      if layer.precision == .fp32 { step.quantization.keep += names }
-      if layer.precision == .bf16 { step.quantization.bf16 += names }
-      if layer.precision == .int4, quantization.mode == .static {
-        step.quantization.narrow += names
-      }
-    }
-    return step
-  }
-
-  /// The settings that matter for the technique, for a person, and the samples that it has.
-  func summary(_ samples: String) -> String {
-    let rank = energy.map { "energy \($0)" } ?? "ratio \(ratio)"
-    return switch technique {
-    case .svd, .lowrank: rank
-    case .eigen: "\(rank), \(samples)"
-    case .prune:
-      (allocatesChannels ? rank : "width \((width * 1e3).rounded() / 1e3)")
-        + ", \(samples)"
-    case .quantize: quantization.summary + (needsSamples ? ", \(samples)" : "")
-    case .distill:
-      "\(epochs) epoch(s), temperature \(teaching.temperature), alpha \(teaching.alpha)"
-    }
-  }
 }

@@ -1,0 +1,172 @@
+import ArgumentParser
+import Swiftlet
+
+/// Which settings of techniques a command has as options.
+protocol SettingScope: Sendable {
+  static var techniques: [Technique] { get }
+  static func has(_ setting: SettingDescription) -> Bool
+  /// Whether `--help` lists them.
+  static var isListed: Bool { get }
+}
+
+/// Options made from the settings that techniques declare: one for each name, whichever techniques have it.
+///
+/// ArgumentParser learns of options by reflection, so that a mirror can declare them as well as properties do;
+/// parsing, help and completions follow.
+struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable {
+  /// What was given, by the names of settings.
+  private(set) var values: [String: SettingValue] = [:]
+  /// What is wrong with what was given.
+  private var mistake: String?
+
+  init() {}
+
+  /// Each name once.
+  private static var settings: [SettingDescription] {
+    Scope.techniques.flatMap(\.settings).reduce(into: []) { settings, setting in
+      guard Scope.has(setting), !settings.contains(where: { $0.name == setting.name }) else {
+        return
+      }
+      settings.append(setting)
+    }
+  }
+
+  /// The techniques that have a setting of the name, unless it is all that there are.
+  private static func owners(_ name: String) -> String {
+    let owners = Scope.techniques.filter { $0.settings.contains { $0.name == name } }
+    return owners.count == Scope.techniques.count
+      ? "" : owners.map(\.rawValue).joined(separator: ", ") + ": "
+  }
+
+  // MARK: Declaring
+
+  var customMirror: Mirror {
+    Mirror(self, children: Self.settings.flatMap(Self.children))
+  }
+
+  private static func children(_ setting: SettingDescription) -> [(label: String?, value: Any)] {
+    let visibility: ArgumentVisibility = Scope.isListed || !Help.isWanted ? .default : .hidden
+    func names(_ words: [String]) -> NameSpecification {
+      NameSpecification(
+        words.map { .customLong(String(SettingDescription.option($0).dropFirst(2))) })
+    }
+    let standard = setting.defaultText.map { " Default: \($0)." } ?? ""
+    let help = ArgumentHelp(
+      "\(owners(setting.name))\(setting.sentence)\(standard)", valueName: setting.valueName,
+      visibility: visibility)
+    let own: Any =
+      switch setting.kind {
+      case .truth:
+        Flag<Bool?>(
+          name: names([setting.name] + setting.aliases), inversion: .prefixedNo, help: help)
+      case .names:
+        Option<[String]>(
+          wrappedValue: [], name: names([setting.name] + setting.aliases), parsing: .singleValue,
+          help: help)
+      case .choice(let words):
+        Option<String?>(
+          name: names([setting.name] + setting.aliases), help: help, completion: .list(words))
+      case .path:
+        Option<String?>(
+          name: names([setting.name] + setting.aliases), help: help, completion: .file())
+      case .whole, .number, .choices:
+        Option<String?>(name: names([setting.name] + setting.aliases), help: help)
+      }
+    let shorthands = setting.shorthands.map { shorthand in
+      (
+        label: String?("_\(shorthand.name)"),
+        value: Flag<Bool>(
+          wrappedValue: false, name: names([shorthand.name]),
+          help: ArgumentHelp(
+            "\(owners(setting.name))short for \(setting.spelled(shorthand.value)).",
+            visibility: visibility)) as Any
+      )
+    }
+    return [(label: "_\(setting.name)", value: own)] + shorthands
+  }
+
+  // MARK: Reading
+
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(_ name: String) { stringValue = name }
+    init?(stringValue: String) { self.init(stringValue) }
+    init?(intValue: Int) { nil }
+  }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: Key.self)
+    for setting in Self.settings {
+      let key = Key(setting.name)
+      switch setting.kind {
+      case .truth:
+        let given = try container.decode(Flag<Bool?>.self, forKey: key).wrappedValue
+        take(given.map(SettingValue.truth), for: setting)
+      case .names:
+        let given = try container.decode(Option<[String]>.self, forKey: key).wrappedValue
+        take(given.isEmpty ? nil : .names(given), for: setting)
+      case .whole, .number, .path, .choice, .choices:
+        guard let text = try container.decode(Option<String?>.self, forKey: key).wrappedValue else {
+          break
+        }
+        guard let value = setting.kind.parse(text) else {
+          mistake = mistake ?? "'\(setting.option)' is '\(text)', not \(setting.kind.noun)"
+          break
+        }
+        take(value, for: setting)
+      }
+      for shorthand in setting.shorthands
+      where try container.decode(Flag<Bool>.self, forKey: Key(shorthand.name)).wrappedValue {
+        take(shorthand.value, for: setting)
+      }
+    }
+  }
+
+  private mutating func take(_ value: SettingValue?, for setting: SettingDescription) {
+    guard let value else { return }
+    if let other = values.updateValue(value, forKey: setting.name), other != value {
+      mistake =
+        mistake ?? "give either \(setting.spelled(other)) or \(setting.spelled(value))"
+    }
+  }
+
+  func validate() throws {
+    if let mistake { throw ValidationError(mistake) }
+  }
+}
+
+extension SettingDescription {
+  /// `--bits 4`, `--no-data-aware`, or the shorthand for it.
+  fileprivate func spelled(_ value: SettingValue) -> String {
+    if let shorthand = shorthands.first(where: { $0.value == value }), kind != .truth {
+      return Self.option(shorthand.name)
+    }
+    return switch value {
+    case .truth(true): option
+    case .truth(false): "--no-\(option.dropFirst(2))"
+    default: "\(option) \(value.text)"
+    }
+  }
+
+  /// What stands for its values in help.
+  var valueName: String {
+    switch kind {
+    case .truth, .number: "number"
+    case .whole: "n"
+    case .path: "path"
+    case .choice: "name"
+    case .names: "name"
+    case .choices: "names"
+    }
+  }
+}
+
+/// Whether help is asked for. It leaves many options to `swiftlet help techniques`; what completes options or
+/// tells which one was meant knows them all.
+private enum Help {
+  static let isWanted =
+    CommandLine.arguments.dropFirst().first == "help"
+    || !Set(CommandLine.arguments).isDisjoint(with: ["-h", "--help"])
+}

@@ -1,0 +1,109 @@
+import SwiftletCore
+
+/// A way to make a model smaller, by its name.
+///
+/// What there is to a technique stands in its folder: a `TechniqueDefinition` with settings and a pass, and its
+/// constant. ``allCases`` is the registry, which recipes, options, help and reports follow.
+public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIterable {
+  /// The name, as in recipes, options and reports.
+  public let rawValue: String
+  package let definition: any TechniqueDefinition.Type
+
+  /// In the order in which help and reference list them.
+  public static let allCases: [Technique] = [.svd, .lowrank, .eigen, .prune, .quantize, .distill]
+
+  init(_ definition: any TechniqueDefinition.Type) {
+    rawValue = definition.name
+    self.definition = definition
+  }
+
+  /// - Returns: `nil` if there is none of that name.
+  public init?(rawValue: String) {
+    guard let known = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+    self = known
+  }
+
+  /// - Throws: `badInput` if there is none of that name.
+  public init(named name: String) throws {
+    guard let known = Technique(rawValue: name) else {
+      let words = Self.allCases.map(\.rawValue)
+      throw SwiftletError(
+        .badInput, "unknown technique '\(name)'",
+        mend: "use one of \(words.joined(separator: ", "))"
+          + (Nearest.word(to: name, among: words).map { "; did you mean '\($0)'?" } ?? ""))
+    }
+    self = known
+  }
+
+  /// What it does, in one line.
+  public var summary: String { definition.summary }
+
+  /// All that can be set, in the order of the declaration.
+  public var settings: [SettingDescription] { definition.descriptions }
+
+  /// The setting of a name or alias.
+  func setting(called key: String) -> SettingDescription? {
+    settings.first { $0.isCalled(key) }
+  }
+
+  public static func == (a: Technique, b: Technique) -> Bool { a.rawValue == b.rawValue }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
+}
+
+/// All that a technique is: its name, its settings, and the pass that applies it.
+package protocol TechniqueDefinition: Sendable {
+  associatedtype Settings: StepSettings
+  static var name: String { get }
+  /// What it does, in one line, as a phrase without a full stop.
+  static var summary: String { get }
+  static func makePass(_ settings: Settings) -> any CompressionPass
+}
+
+extension TechniqueDefinition {
+  static var descriptions: [SettingDescription] { Settings.settings.map(\.about) }
+
+  static var defaults: any StepSettings { Settings() }
+
+  /// The pass with settings, which are always this technique's own.
+  static func pass(_ settings: any StepSettings) -> any CompressionPass {
+    guard let own = settings as? Settings else {
+      preconditionFailure("a step of \(name) has settings of another technique")
+    }
+    return makePass(own)
+  }
+}
+
+extension Technique {
+  /// Refuses a name that none of the techniques has for a setting.
+  static func unknown(
+    _ name: String, of techniques: [Technique], _ spelling: SettingSpelling
+  ) -> SwiftletError {
+    let takers = techniques.map(\.rawValue).joined(separator: ", ")
+    let owners = allCases.filter { technique in
+      technique.settings.contains { $0.isCalled(name) }
+    }
+    guard owners.isEmpty else {
+      return SwiftletError(
+        .badInput,
+        (techniques.count == 1 ? "\(takers) takes no " : "none of \(takers) takes ")
+          + "'\(spelling(name))' (a setting of \(owners.map(\.rawValue).joined(separator: ", ")))",
+        mend: "leave it out, or add a technique that takes it")
+    }
+    let own = techniques.flatMap { $0.settings.map(\.name) }
+    if let near = Nearest.word(to: name, among: own) {
+      return SwiftletError(
+        .badInput, "unknown setting '\(spelling(name))'",
+        mend: "did you mean '\(spelling(near))'?")
+    }
+    for other in allCases {
+      guard let near = Nearest.word(to: name, among: other.settings.map(\.name)) else { continue }
+      return SwiftletError(
+        .badInput, "unknown setting '\(spelling(name))'",
+        mend: "the nearest is '\(spelling(near))', a setting of \(other.rawValue)")
+    }
+    return SwiftletError(
+      .badInput, "unknown setting '\(spelling(name))'",
+      mend: "\(takers) takes \(own.map { spelling($0) }.joined(separator: ", "))")
+  }
+}

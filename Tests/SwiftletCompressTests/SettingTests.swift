@@ -1,0 +1,258 @@
+import Foundation
+import SwiftletCompress
+import SwiftletCore
+import SwiftletTraining
+import Testing
+
+/// What follows from the declarations of settings: keys, options, ranges, errors and the reference.
+struct SettingTests {
+  /// Every declared key is taken by its techniques, and refused by all others, which say whose it is.
+  @Test(arguments: Technique.allCases)
+  func aTechniqueTakesItsOwnSettings(technique: Technique) throws {
+    let own = Set(technique.settings.map(\.name))
+    #expect(own.count == technique.settings.count)
+    for setting in Technique.allCases.flatMap(\.settings) {
+      // A value of no setting's type: what is taken is the key.
+      let error = #expect(throws: SwiftletError.self) {
+        try Recipe(
+          parsing: "steps: [{technique: \(technique.rawValue), \(setting.name): {a: 1}}]")
+      }
+      let message = error?.what ?? ""
+      // An alias in this technique, and a name in another one.
+      if setting.name == "batch", message.hasPrefix("'timingBatch'") { continue }
+      #expect(message.contains("'\(setting.name)'"), "\(message)")
+      #expect(
+        message.contains("\(technique.rawValue) takes no ") == !own.contains(setting.name),
+        "\(message)")
+    }
+  }
+
+  /// One name is one kind of value, and one option, whatever the technique.
+  @Test func namesMeanTheSameEverywhere() {
+    var kinds: [String: SettingKind] = [:]
+    var options: [String: String] = [:]
+    for setting in Technique.allCases.flatMap(\.settings) {
+      #expect(kinds.updateValue(setting.kind, forKey: setting.name) ?? setting.kind == setting.kind)
+      let names = [setting.name] + setting.aliases + setting.shorthands.map(\.name)
+      for name in names {
+        let option = SettingDescription.option(name)
+        let owner = options.updateValue(setting.name, forKey: option)
+        #expect(owner ?? setting.name == setting.name, "\(option)")
+      }
+      #expect(!setting.help.isEmpty && !setting.help.hasSuffix("."), "\(setting.name)")
+    }
+    #expect(SettingDescription.option("qatLearningRate") == "--qat-learning-rate")
+    #expect(SettingDescription.option("bf16") == "--bf16")
+  }
+
+  /// All defaults lie in their ranges, and what a step writes is what it reads.
+  @Test(arguments: Technique.allCases)
+  func stepsAreWrittenAndRead(technique: Technique) throws {
+    let step = CompressionStep(technique)
+    try step.validate()
+    let data = try JSONEncoder().encode(step)
+    #expect(try JSONDecoder().decode(CompressionStep.self, from: data) == step)
+    let written = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    let names = Set(technique.settings.map(\.name) + ["technique"])
+    #expect(names.isSuperset(of: written.keys) && written.keys.contains("calibrationImages"))
+  }
+
+  private static let changed: [CompressionStep] = [
+    .svd { ($0.ratio, $0.dataAware, $0.methods) = (0.25, false, [.prune, .channel]) },
+    .lowrank { ($0.energy, $0.allocation, $0.timingBatch) = (0.9, .energy, 4) },
+    .eigen { ($0.precisions, $0.timingPrecision) = ([.fp32, .int8], .int8) },
+    .prune { ($0.ratio, $0.cost, $0.calibrationImages) = (1, .bytes, 7) },
+    .quantize {
+      ($0.mode, $0.groupSize, $0.bits, $0.keep) = (.weightOnly, 16, 4, ["a,b", "c"])
+      ($0.smoothing, $0.calibrationState) = (1, "state.bin")
+    },
+    .distill {
+      ($0.student, $0.learningRate, $0.schedule, $0.period) = ("s.onnx", 1e-4, .step, 2)
+      ($0.layers, $0.flip, $0.temperature) = (["a:b"], true, 1)
+    },
+  ]
+
+  @Test(arguments: changed.indices)
+  func changedStepsAreWrittenAndRead(index: Int) throws {
+    let step = Self.changed[index]
+    let read = try JSONDecoder().decode(
+      CompressionStep.self, from: try JSONEncoder().encode(step))
+    #expect(read == step && read != CompressionStep(step.technique))
+  }
+
+  private static let refused: [(yaml: String, what: String, fix: String)] = [
+    ("{technique: svd, bits: 4}", "svd takes no 'bits' (a setting of quantize)", "leave it out"),
+    ("{technique: quantize, ratio: 0.5}", "quantize takes no 'ratio' (a setting of svd, l", ""),
+    ("{technique: lowrank, epochs: 2}", "lowrank takes no 'epochs' (a setting of distill)", ""),
+    ("{technique: svd, lr: 2}", "svd takes no 'lr' (a setting of distill)", ""),
+    ("{technique: eigen, width: 0.5}", "'width' (a setting of prune, distill)", ""),
+    ("{technique: svd, bit: 4}", "unknown setting 'bit'", "'bits', a setting of quantize"),
+    ("{technique: distill, learningrate: 1}", "unknown setting", "did you mean 'learningRate'?"),
+    ("{technique: distill, epoch: 1}", "unknown setting 'epoch'", "did you mean 'epochs'?"),
+    ("{technique: prune, speed: 1}", "unknown setting 'speed'", "prune takes ratio, width, "),
+    ("{technique: quantise}", "unknown technique 'quantise'", "did you mean 'quantize'?"),
+    ("{technique: 3}", "unknown technique '3'", "use one of svd, lowrank, eigen, prune"),
+    ("{ratio: 3}", "the step names no technique", "technique: NAME"),
+    ("{technique: distill, lr: 1, learningRate: 2}", "'learningRate' is given twice", ""),
+    ("{technique: lowrank, batch: 1, timingBatch: 2}", "'timingBatch' is given twice", ""),
+    ("{technique: prune, cost: macs}", "'cost' does nothing in prune", "give ratio"),
+    ("{technique: quantize, qatLearningRate: 1e-4}", "'qatLearningRate' does nothing", ""),
+    ("{technique: distill, student: a.onnx, width: 0.5}", "'width' does nothing", ""),
+    ("{technique: svd, methods: [tucker]}", "methods does nothing in svd", ""),
+    ("{technique: lowrank, methods: []}", "methods is empty", "channel, spatial, tucker, cp"),
+    ("{technique: eigen, ratio: 0.5, energy: 0.5}", "ratio and energy both say", ""),
+    (
+      "{technique: eigen, energy: 0.5, allocation: greedy}",
+      "'energy' does nothing with allocation greedy", "leave allocation out"
+    ),
+    ("{technique: distill, restarts: 1, schedule: constant}", "period does nothing", ""),
+    ("{technique: distill, stretch: 2}", "stretch does nothing without period", ""),
+    ("{technique: distill, warmup: 3, epochs: 2}", "warmup 3 is longer than all 2 epoch(s)", ""),
+    (
+      "{technique: distill, learningRate: 0}", "learningRate 0 is not between 1e-09 and 10", "0.001"
+    ),
+    ("{technique: distill, epochs: 0}", "epochs 0 is not between 1 and 10000", ""),
+    ("{technique: quantize, bits: 5}", "bits 5 is not 8, 7 or 4", "use 8, 7 or 4"),
+    (
+      "{technique: quantize, mixedDrop: 1, mixedConfidence: 1}",
+      "mixedConfidence 1 is not between 0.5 and below 1", ""
+    ),
+    ("{technique: quantize, mixedConfidence: 0.9}", "mixedConfidence does nothing without", ""),
+    ("{technique: quantize, keep: [a], narrow: [b, a]}", "both 'keep' and 'narrow'", ""),
+    ("{technique: quantize, bf16: [a], narrow: [a]}", "both 'narrow' and 'bf16'", ""),
+    ("{technique: svd, ratio: half}", "'ratio' is 'half', not a number", ""),
+    ("{technique: svd, ratio: .nan}", "ratio nan is not between", ""),
+    ("{technique: distill, epochs: 1.5}", "'epochs' is 1.5, not a whole number", ""),
+    ("{technique: distill, flip: 1}", "'flip' is 1, not true or false", ""),
+    ("{technique: quantize, keep: conv}", "'keep' is 'conv', not a list of names", ""),
+    ("{technique: quantize, keep: }", "'keep' is empty, not a list of names", ""),
+    ("{technique: quantize, keep: [1, a]}", "'keep' is a list, not a list of names", ""),
+    ("{technique: distill, student: [a]}", "'student' is a list, not a path", ""),
+    ("{technique: quantize, observer: best}", "'best' is not a value of 'observer'", "percentile"),
+    ("{technique: eigen, precisions: [fp16]}", "not a value of 'precisions'", "some of fp32"),
+  ]
+
+  @Test(arguments: refused.indices)
+  func whatDoesNothingIsRefused(index: Int) throws {
+    let (yaml, what, fix) = Self.refused[index]
+    let error = #expect(throws: SwiftletError.self) { try Recipe(parsing: "steps: [\(yaml)]") }
+    #expect(error?.code == .badInput)
+    #expect(error?.what.contains(what) == true, "\(error?.description ?? "")")
+    #expect(fix.isEmpty || error?.mend?.contains(fix) == true, "\(error?.description ?? "")")
+  }
+
+  /// Names of earlier versions and of the command are read as well.
+  @Test func aliasesAreRead() throws {
+    let steps = try Recipe(
+      parsing: """
+        steps:
+          - {technique: lowrank, calibrationSize: 9, batch: 4, precision: int8}
+          - {technique: distill, lr: 0.01, restarts: 2, epochs: 4, hints: 1, layer: [a]}
+          - {technique: quantize, equalizes: true, correctsBias: false, smooth: 0.5}
+        """
+    ).steps
+    #expect(
+      steps[0]
+        == .lowrank {
+          ($0.calibrationImages, $0.timingBatch, $0.timingPrecision) = (9, 4, .int8)
+        })
+    #expect(
+      steps[1]
+        == .distill {
+          ($0.learningRate, $0.period, $0.epochs) = (0.01, 2, 4)
+          ($0.hints, $0.layers) = (1, ["a"])
+        })
+    #expect(
+      steps[2]
+        == .quantize { ($0.equalize, $0.biasCorrection, $0.smoothing) = (true, false, 0.5) })
+  }
+
+  @Test func energyIsWhatCountsWhereItIsGiven() throws {
+    let steps = try Recipe(parsing: "steps: [{technique: eigen, energy: 0.8}]").steps
+    #expect(steps[0] == .eigen { ($0.energy, $0.allocation) = (0.8, .energy) })
+  }
+
+  /// The step is named, and what is wrong in it.
+  @Test func theStepIsNamed() throws {
+    let error = #expect(throws: SwiftletError.self) {
+      try Recipe(parsing: "steps: [{technique: svd}, {technique: quantize, ratio: 0.5}]")
+    }
+    #expect(error?.location == "step 2")
+    let range = #expect(throws: SwiftletError.self) {
+      try Recipe(parsing: "steps: [{technique: svd}, {technique: svd, ratio: 5}]")
+    }
+    #expect(range?.location == "step 2, svd")
+  }
+
+  // MARK: Options
+
+  private func shared(
+    _ techniques: [Technique], _ given: [String: SettingValue]
+  ) throws -> [CompressionStep] {
+    try Recipe(techniques, sharing: given).steps
+  }
+
+  @Test func eachTechniqueOfSeveralTakesItsOwn() throws {
+    let steps = try shared(
+      [.lowrank, .distill, .quantize],
+      [
+        "ratio": .number(0.3), "bits": .whole(4), "epochs": .whole(2),
+        "plainWeights": .truth(false),
+      ]
+    )
+    #expect(
+      steps == [
+        .lowrank { $0.ratio = 0.3 }, .distill { $0.epochs = 2 }, .quantize { $0.bits = 4 },
+      ])
+    let student: [String: SettingValue] = ["student": .text("s.onnx"), "width": .number(0.4)]
+    #expect(try shared([.prune, .distill], student)[0] == .prune { $0.width = 0.4 })
+    // What makes two factors does not choose; ranks chosen one by one are not channels.
+    let methods = try shared([.svd, .lowrank], ["methods": .names(["cp"])])
+    #expect(methods == [CompressionStep(.svd), .lowrank { $0.methods = [.cp] }])
+    let both: [String: SettingValue] = ["ratio": .number(0.3), "width": .number(0.4)]
+    #expect(try shared([.eigen, .prune], both)[1] == .prune { $0.width = 0.4 })
+    let ranks = try shared(
+      [.eigen, .prune], ["ratio": .number(0.3), "allocation": .text("evbmf")])
+    #expect(ranks[1][PruneSettings.self]?.ratio == nil)
+  }
+
+  private static let idle: [([Technique], [String: SettingValue], String)] = [
+    ([.svd], ["bits": .whole(4)], "svd takes no '--bits' (a setting of quantize)"),
+    ([.svd, .prune], ["warmup": .whole(1)], "none of svd, prune takes '--warmup' (a setting of d"),
+    ([.quantize], ["calibrationImages": .whole(0)], "--calibration-images 0 is not between"),
+    (
+      [.lowrank, .distill], ["width": .number(0.5)], "'--width' does nothing in distill after lowr"
+    ),
+    ([.prune, .distill], ["depth": .number(0.5)], "'--depth' does nothing in distill after prune"),
+    ([.prune, .quantize], ["cost": .text("macs")], "'--cost' does nothing in prune"),
+    ([.prune], ["ratio": .number(0.3), "width": .number(0.4)], "--ratio and --width both say"),
+    (
+      [.prune], ["ratio": .number(0.3), "allocation": .text("ratio")], "--allocation 'ratio' choos"
+    ),
+    ([.quantize], ["qatLearningRate": .number(1)], "'--qat-learning-rate' does nothing"),
+    ([.svd, .quantize], ["methods": .names(["cp"])], "--methods does nothing in svd"),
+    ([.distill], ["warmup": .whole(9)], "--warmup 9 is longer than all 1 epoch(s)"),
+    ([.quantize], ["keep": .names(["a"]), "bf16": .names(["a"])], "both '--keep' and '--bf16'"),
+    ([.eigen], ["energy": .number(2)], "--energy 2 is not between 0.01 and 1"),
+  ]
+
+  @Test(arguments: idle.indices)
+  func errorsNameOptions(index: Int) throws {
+    let (techniques, given, what) = Self.idle[index]
+    let error = #expect(throws: SwiftletError.self) { try shared(techniques, given) }
+    #expect(error?.code == .badInput)
+    #expect(error?.what.contains(what) == true, "\(error?.description ?? "")")
+  }
+
+  // MARK: Reference
+
+  @Test func theReferenceIsThatOfTheCode() throws {
+    let path = URL(filePath: #filePath).appending(path: "../../../docs/settings.md")
+    let text = try String(contentsOf: path.standardized, encoding: .utf8)
+    #expect(
+      text == SettingsReference.markdown, "run: swiftlet help settings > docs/settings.md")
+    for setting in Technique.allCases.flatMap(\.settings) {
+      #expect(text.contains("| `\(setting.name)` `\(setting.option)` |"))
+    }
+  }
+}
