@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the manual page of the command to standard output: what --help says, of all its commands.
+# Writes the manual page of the command to standard output, from the --help of all subcommands.
 #
 # usage: manual.sh SWIFTLET
 set -eu
