@@ -1,23 +1,25 @@
 /* Swiftlet's interface for C and every language that calls C.
  *
- *   - Errors: functions return a status; on failure swiftlet_last_error() returns a one-line message.
- *     No argument may crash the process: null pointers, closed handles, wrong lengths, types and names
- *     return a status. The one exception is a buffer shorter than its stated length, which cannot be
- *     detected.
+ *   - Errors: functions return a status; on failure swiftlet_last_error() returns a one-line
+ *     message. No argument may crash the process: null pointers, closed handles, wrong lengths,
+ *     types and names return a status. The one exception is a buffer shorter than its stated
+ *     length, which cannot be detected.
  *   - Ownership: each side frees what it allocated. Arguments stay the caller's; each function
- *     documents how long they must stay valid. A result belongs to a handle and is valid as long as
- *     documented there, or is a string to be released with swiftlet_string_free().
+ *     documents how long they must stay valid. A result belongs to a handle and is valid as long
+ *     as documented there, or is a string to be released with swiftlet_string_free().
  *   - Out-parameters are set on success only; handles are set to NULL first.
- *   - Threads: every function may be called from any thread at any time. Any number of threads may use
- *     a session at once. A request serves one call at a time; a concurrent call returns SWIFTLET_BUSY.
- *   - fork: a fork waits until OpenBLAS has finished what it computes for us on other threads. The child
- *     may continue with the parent's handles, on one thread. If another thread of the parent was inside
- *     a call at that moment, every call in the child fails with SWIFTLET_INTERNAL.
- *   - OpenBLAS: after a call, its process-wide thread count has its previous value. During a call it is
- *     1, or what the call asked for.
- *   - Matrices are row-major; a leading dimension is the distance, in elements, between the starts of
- *     consecutive rows. Images are N x C x H x W, weights O x I x H x W. Results must not share
- *     elements with arguments; their rows may lie between those of an argument.
+ *   - Threads: every function may be called from any thread at any time. Any number of threads
+ *     may use a session at once. A request serves one call at a time; a concurrent call returns
+ *     SWIFTLET_BUSY.
+ *   - fork: a fork waits until OpenBLAS has finished what it computes for us on other threads.
+ *     The child may continue with the parent's handles, on one thread. If another thread of the
+ *     parent was inside a call at that moment, every call in the child fails with
+ *     SWIFTLET_INTERNAL.
+ *   - OpenBLAS: after a call, its process-wide thread count has its previous value. During a
+ *     call it is 1, or what the call asked for.
+ *   - Matrices are row-major; a leading dimension is the distance, in elements, between the
+ *     starts of consecutive rows. Images are N x C x H x W, weights O x I x H x W. Results must
+ *     not share elements with arguments; their rows may lie between those of an argument.
  *   - `threads` is the number of threads a call may use: 0 for one per processor, at most
  *     SWIFTLET_MAX_THREADS.
  *
@@ -51,8 +53,8 @@ typedef enum {
   SWIFTLET_CANCELLED = 4,
   /* The request is in use by another thread. */
   SWIFTLET_BUSY = 5,
-  /* The call needs more memory than swiftlet_set_max_memory() allows, or than the machine has. Nothing
-   * was computed. */
+  /* The call needs more memory than swiftlet_set_max_memory() allows, or than the machine has.
+   * Nothing was computed. */
   SWIFTLET_OUT_OF_MEMORY = 6,
   /* A mistake of the calling program: a null pointer, a closed handle, a negative or wrong length. */
   SWIFTLET_USAGE = 64,
@@ -60,9 +62,10 @@ typedef enum {
   SWIFTLET_INTERNAL = 70
 } swiftlet_status;
 
-/* Element types, with the numbers of ONNX's TensorProto.DataType. Elements of bool and of types below
- * eight bits (int4 … float4) are copied; memory of all other types is used in place. bool is one
- * byte, zero or nonzero; types below eight bits are packed, the first element in the lowest bits. */
+/* Element types, with the numbers of ONNX's TensorProto.DataType. Elements of bool and of types
+ * below eight bits (int4 … float4) are copied; memory of all other types is used in place. bool
+ * is one byte, zero or nonzero; types below eight bits are packed, the first element in the
+ * lowest bits. */
 typedef enum {
   SWIFTLET_UNKNOWN = 0,
   SWIFTLET_FLOAT32 = 1,
@@ -95,8 +98,8 @@ const char *swiftlet_version(void);
 /* The SWIFTLET_ABI_VERSION of the loaded library. */
 int32_t swiftlet_abi_version(void);
 
-/* The message of the calling thread's last failed call: one line of UTF-8, WHAT (WHERE): HOW TO FIX IT.
- * Empty before the first failure. Valid until the thread's next failure. */
+/* The message of the calling thread's last failed call: one line of UTF-8, WHAT (WHERE): HOW TO
+ * FIX IT. Empty before the first failure. Valid until the thread's next failure. */
 const char *swiftlet_last_error(void);
 
 /* The name of a status: "ok", "bad input" and so on. Static. */
@@ -105,16 +108,16 @@ const char *swiftlet_status_name(swiftlet_status status);
 /* Frees a string returned by a function. NULL is allowed. */
 void swiftlet_string_free(char *string);
 
-/* Sets the maximum number of bytes for the values of a run, the arrays of a file, or the results and
- * workspace of a linear algebra call. A call that would exceed it, or the machine's memory, fails with
- * SWIFTLET_OUT_OF_MEMORY (with SWIFTLET_BAD_INPUT if a file is larger, or claims to be). The setting is
- * process-wide; 0 restores the default: for models and files 8 GiB, or the machine's memory if less; for
- * linear algebra the available memory. */
+/* Sets the maximum number of bytes for the values of a run, the arrays of a file, or the results
+ * and workspace of a linear algebra call. A call that would exceed it, or the machine's memory,
+ * fails with SWIFTLET_OUT_OF_MEMORY (with SWIFTLET_BAD_INPUT if a file is larger, or claims to
+ * be). The setting is process-wide; 0 restores the default: for models and files 8 GiB, or the
+ * machine's memory if less; for linear algebra the available memory. */
 swiftlet_status swiftlet_set_max_memory(uint64_t bytes);
 
-/* Sets the maximum total number of steps in the subgraphs of a run (of If, Loop, Scan), because an
- * untrusted model could run forever. A run that exceeds it fails with SWIFTLET_BAD_INPUT. The setting is
- * process-wide; 0 restores the default (500000). */
+/* Sets the maximum total number of steps in the subgraphs of a run (of If, Loop, Scan), because
+ * an untrusted model could run forever. A run that exceeds it fails with SWIFTLET_BAD_INPUT. The
+ * setting is process-wide; 0 restores the default (500000). */
 swiftlet_status swiftlet_set_max_steps(uint64_t steps);
 
 /* ---- Sessions --------------------------------------------------------------------------------- */
@@ -128,9 +131,9 @@ typedef struct swiftlet_request swiftlet_request;
 /* The arithmetic of a session. */
 typedef enum {
   SWIFTLET_FP32 = 0,
-  /* Convolutions and matrix products with constant weights round both factors to bf16 and accumulate in
-   * fp32; values between such layers are rounded too. Twice as fast if the processor has
-   * bf16 instructions. Integer layers are computed as in fp32. */
+  /* Convolutions and matrix products with constant weights round both factors to bf16 and
+   * accumulate in fp32; values between such layers are rounded too. Twice as fast if the
+   * processor has bf16 instructions. Integer layers are computed as in fp32. */
   SWIFTLET_BF16 = 1
 } swiftlet_precision;
 
@@ -156,8 +159,8 @@ typedef struct {
 
 /* A result. */
 typedef struct {
-  /* Packed, row-major, aligned to 64 bytes. Owned by the request, as is the shape: valid until its next
-   * run, or until it is closed. */
+  /* Packed, row-major, aligned to 64 bytes. Owned by the request, as is the shape: valid until
+   * its next run, or until it is closed. */
   const void *data;
   size_t byte_count;
   swiftlet_dtype dtype;
@@ -168,8 +171,8 @@ typedef struct {
 
 /* Opens an ONNX file.
  *
- * `options` may be NULL. The session holds a copy of the model, so the file may change afterwards. Close
- * the session with swiftlet_session_close(). */
+ * `options` may be NULL. The session holds a copy of the model, so the file may change
+ * afterwards. Close the session with swiftlet_session_close(). */
 swiftlet_status swiftlet_session_open(const char *path, const swiftlet_session_options *options,
                                       swiftlet_session **session);
 
@@ -198,43 +201,45 @@ swiftlet_status swiftlet_request_create(swiftlet_session *session, swiftlet_requ
 /* Closes a request and frees its results. NULL is allowed. */
 swiftlet_status swiftlet_request_close(swiftlet_request *request);
 
-/* Binds memory to the input called `name`: `byte_count` bytes of packed row-major elements, whose
- * address is a multiple of the element size. `shape` has `rank` extents and may be NULL if rank is 0.
+/* Binds memory to the input called `name`: `byte_count` bytes of packed row-major elements,
+ * whose address is a multiple of the element size. `shape` has `rank` extents and may be NULL if
+ * rank is 0.
  *
- * Nothing is copied: each swiftlet_request_run() reads the memory, which must stay valid and unchanged
- * during the run, and may be refilled between runs. It is never written. Binding a name again replaces
- * the previous binding; `data` NULL with `byte_count` above 0 is rejected. */
+ * Nothing is copied: each swiftlet_request_run() reads the memory, which must stay valid and
+ * unchanged during the run, and may be refilled between runs. It is never written. Binding a
+ * name again replaces the previous binding; `data` NULL with `byte_count` above 0 is rejected. */
 swiftlet_status swiftlet_request_bind(swiftlet_request *request, const char *name,
                                       swiftlet_dtype dtype, const int64_t *shape, size_t rank,
                                       const void *data, size_t byte_count);
 
-/* Makes each run copy the result at an index below the output count to the caller's memory: exactly
- * `byte_count` bytes, in the layout of swiftlet_request_output(). The memory must be valid during each
- * run, and must not overlap with memory bound to an input. `data` NULL removes the binding. */
+/* Makes each run copy the result at an index below the output count to the caller's memory:
+ * exactly `byte_count` bytes, in the layout of swiftlet_request_output(). The memory must be
+ * valid during each run, and must not overlap with memory bound to an input. `data` NULL removes
+ * the binding. */
 swiftlet_status swiftlet_request_bind_output(swiftlet_request *request, size_t index, void *data,
                                              size_t byte_count);
 
 /* Computes all outputs. The first run with new shapes compiles the model for them.
  *
- * Results of the previous run become invalid, even if this one fails. Returns SWIFTLET_BAD_INPUT, with
- * nothing copied, if the size of a result differs from that of the memory bound by
- * swiftlet_request_bind_output(). */
+ * Results of the previous run become invalid, even if this one fails. Returns
+ * SWIFTLET_BAD_INPUT, with nothing copied, if the size of a result differs from that of the
+ * memory bound by swiftlet_request_bind_output(). */
 swiftlet_status swiftlet_request_run(swiftlet_request *request);
 
 /* The result at an index below the output count. SWIFTLET_USAGE before the first run. */
 swiftlet_status swiftlet_request_output(swiftlet_request *request, size_t index,
                                         swiftlet_tensor *tensor);
 
-/* Runs the bound inputs `runs` times (at least once) on one thread and returns the median time of each
- * layer: a JSON array of {"layer", "kernel", "milliseconds", "gigaOperationsPerSecond"}. Free it with
- * swiftlet_string_free(). */
+/* Runs the bound inputs `runs` times (at least once) on one thread and returns the median time
+ * of each layer: a JSON array of {"layer", "kernel", "milliseconds", "gigaOperationsPerSecond"}.
+ * Free it with swiftlet_string_free(). */
 swiftlet_status swiftlet_request_profile(swiftlet_request *request, int32_t runs, char **json);
 
 /* ---- Linear algebra --------------------------------------------------------------------------- */
 
 /* C = alpha op(A) op(B) + beta C, with C m x n, op(A) m x k and op(B) k x n. A nonzero flag
- * means that op transposes: A is then stored k x m, B n x k. With beta 0 the previous contents of C are
- * ignored. */
+ * means that op transposes: A is then stored k x m, B n x k. With beta 0 the previous contents
+ * of C are ignored. */
 swiftlet_status swiftlet_gemm_f32(int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n,
                                   int64_t k, float alpha, const float *a, int64_t lda,
                                   const float *b, int64_t ldb, float beta, float *c, int64_t ldc,
@@ -250,18 +255,19 @@ swiftlet_status swiftlet_gemm_u8s8s32(int64_t m, int64_t n, int64_t k, const uin
                                       const int8_t *b, int64_t ldb, int32_t *c, int64_t ldc,
                                       int32_t threads);
 
-/* A = U diag(s) Vt for an m x n matrix, with r = min(m, n): U m x r with orthonormal columns, Vt r x n
- * with orthonormal rows, s r values in descending order. With `u` and `vt` both NULL, only s is computed,
- * in a fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements. */
+/* A = U diag(s) Vt for an m x n matrix, with r = min(m, n): U m x r with orthonormal columns, Vt
+ * r x n with orthonormal rows, s r values in descending order. With `u` and `vt` both NULL, only
+ * s is computed, in a fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements. */
 swiftlet_status swiftlet_svd_f32(int64_t m, int64_t n, const float *a, int64_t lda, float *s, float *u,
                                  int64_t ldu, float *vt, int64_t ldvt, int32_t threads);
 swiftlet_status swiftlet_svd_f64(int64_t m, int64_t n, const double *a, int64_t lda, double *s,
                                  double *u, int64_t ldu, double *vt, int64_t ldvt, int32_t threads);
 
-/* Approximates the `rank` largest singular values and their vectors from random samples of the range
- * (Halko, Martinsson & Tropp 2011): U m x rank, s rank values, Vt rank x n. `oversampling` additional
- * samples (typically 10) and `power_iterations` (0 for rapidly decaying spectra, 2 or more for flat ones)
- * increase the accuracy. The same seed gives the same result. 1 <= rank <= min(m, n). */
+/* Approximates the `rank` largest singular values and their vectors from random samples of the
+ * range (Halko, Martinsson & Tropp 2011): U m x rank, s rank values, Vt rank x n. `oversampling`
+ * additional samples (typically 10) and `power_iterations` (0 for rapidly decaying spectra, 2 or
+ * more for flat ones) increase the accuracy. The same seed gives the same result. 1 <= rank <=
+ * min(m, n). */
 swiftlet_status swiftlet_randomized_svd_f32(int64_t m, int64_t n, const float *a, int64_t lda,
                                             int64_t rank, int64_t oversampling,
                                             int64_t power_iterations, uint64_t seed, float *s,
@@ -273,10 +279,10 @@ swiftlet_status swiftlet_randomized_svd_f64(int64_t m, int64_t n, const double *
                                             double *u, int64_t ldu, double *vt, int64_t ldvt,
                                             int32_t threads);
 
-/* A = V diag(values) V^T for a symmetric n x n matrix, of which only the upper triangle is read: n values
- * in descending order, and V n x n with the eigenvectors as columns. With `vectors` NULL, only the values
- * are computed, in a fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements in the upper
- * triangle; elements below the diagonal are ignored. */
+/* A = V diag(values) V^T for a symmetric n x n matrix, of which only the upper triangle is read:
+ * n values in descending order, and V n x n with the eigenvectors as columns. With `vectors`
+ * NULL, only the values are computed, in a fraction of the time. SWIFTLET_BAD_INPUT for NaN or
+ * infinite elements in the upper triangle; elements below the diagonal are ignored. */
 swiftlet_status swiftlet_eigh_f32(int64_t n, const float *a, int64_t lda, float *values,
                                   float *vectors, int64_t ldv, int32_t threads);
 swiftlet_status swiftlet_eigh_f64(int64_t n, const double *a, int64_t lda, double *values,
@@ -308,18 +314,19 @@ typedef struct {
 swiftlet_status swiftlet_conv2d_output(const swiftlet_conv2d *sizes, int64_t *height,
                                        int64_t *width);
 
-/* y = x * weights + bias (cross-correlation, as in neural networks), all packed: x batch x channels x
- * height x width, weights filters x (channels / groups) x kernel_height x kernel_width, bias filters
- * values or NULL, y batch x filters x output height x output width, `y_count` elements. */
+/* y = x * weights + bias (cross-correlation, as in neural networks), all packed: x batch x
+ * channels x height x width, weights filters x (channels / groups) x kernel_height x
+ * kernel_width, bias filters values or NULL, y batch x filters x output height x output width,
+ * `y_count` elements. */
 swiftlet_status swiftlet_conv2d_f32(const swiftlet_conv2d *sizes, const float *x,
                                     const float *weights, const float *bias, float *y,
                                     size_t y_count, int32_t threads);
 
 /* ---- Compression ------------------------------------------------------------------------------ */
 
-/* Receives the progress of a long task, on the thread that does the work. `task` and `remark` (NULL if
- * there is none) are valid during the call; `total` is 0 if unknown. A nonzero result stops the work.
- * The callback must return: it must not exit through an exception or longjmp(). */
+/* Receives the progress of a long task, on the thread that does the work. `task` and `remark`
+ * (NULL if there is none) are valid during the call; `total` is 0 if unknown. A nonzero result
+ * stops the work. The callback must return: it must not exit through an exception or longjmp(). */
 typedef int32_t (*swiftlet_progress)(const char *task, uint64_t completed, uint64_t total,
                                      const char *remark, void *context);
 
@@ -331,8 +338,8 @@ typedef struct {
   uint64_t seed;
   /* The first place to look for fashion-mnist; NULL for $SWIFTLET_DATA and Debian's package. */
   const char *data_directory;
-  /* The largest acceptable loss of top-1 accuracy, in percentage points: the recipe's factoring steps use
-   * the strongest ratio that stays within it. 0 applies the recipe unchanged. */
+  /* The largest acceptable loss of top-1 accuracy, in percentage points: the recipe's factoring
+   * steps use the strongest ratio that stays within it. 0 applies the recipe unchanged. */
   double max_drop;
 } swiftlet_compress_options;
 
