@@ -1,11 +1,12 @@
-/// Which node writes each value of a graph, and which nodes read it.
+/// The producer and the consumers of each value of a graph.
 ///
-/// Built in one pass over the nodes, where ``Graph/producer(of:)`` and ``Graph/consumers(of:)`` walk
-/// all of them for each question. It describes the graph as it was then.
+/// Built in one pass over the nodes, whereas ``Graph/producer(of:)`` and ``Graph/consumers(of:)``
+/// search all of them for each query. It is a snapshot: later changes to the graph are not
+/// reflected.
 package struct GraphIndex {
   /// The position of the node that writes the value; none for inputs and initializers.
   package let producers: [String: Int]
-  /// Positions of the nodes that read the value, each of them once, in the order they run.
+  /// Positions of the nodes that read the value, without duplicates, in execution order.
   package let consumers: [String: [Int]]
 
   package init(_ graph: Graph) {

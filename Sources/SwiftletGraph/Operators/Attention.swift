@@ -2,9 +2,9 @@ import RealModule
 import SwiftletBLAS
 public import SwiftletCore
 
-/// softmax(q·kᵀ·scale + bias)·v for each head, where the bias forbids keys by a mask, by their order,
-/// by a window or because they are padding: q N×heads×S×D, k and v N×heads×T×D, or the heads side by
-/// side in N×S×(heads·D). Several heads of q may share one of k and v.
+/// softmax(q·kᵀ·scale + bias)·v for each head, where the bias excludes keys by a mask, by causal
+/// order, by a window or as padding: q N×heads×S×D, k and v N×heads×T×D, or with the heads side by
+/// side in N×S×(heads·D). Several heads of q may share one head of k and v.
 ///
 /// - Source: ONNX `Attention`, operator sets 23 to 25; Vaswani et al. 2017.
 public struct Attention: RealOperator {
@@ -13,9 +13,9 @@ public struct Attention: RealOperator {
   private let isCausal: Bool
   private let scale: Float?
   private let softcap: Float
-  /// What the fourth output shows: 0 products, 1 capped, 2 with the bias, 3 after the softmax.
+  /// The content of the fourth output: 0 products, 1 capped, 2 with the bias, 3 after the softmax.
   private let shownStage: Int
-  /// How many keys before and after its own a query sees; negative for all.
+  /// The number of keys before and after a query's position that it attends to; negative for all.
   private let window: (before: Int, after: Int)
   private let outputs: Int
 
@@ -42,7 +42,7 @@ public struct Attention: RealOperator {
     var batch, queryHeads, keyHeads, queries, newKeys, pastKeys, depth, width: Int
     var keys: Int { pastKeys + newKeys }
     var scores: Shape { [batch, queryHeads, queries, keys] }
-    /// Where the keys of a head of queries start, of all heads and images together.
+    /// The first key of a query head, counting all heads and images.
     func firstKey(ofHead head: Int) -> Int {
       let shared = queryHeads / keyHeads
       return (head / queryHeads * keyHeads + head % queryHeads / shared) * keys
@@ -177,7 +177,7 @@ public struct Attention: RealOperator {
     return Array([result, k, v, shown.reshaped(to: sizes.scores)].prefix(outputs))
   }
 
-  /// Two tensors, one after the other along the third of four axes.
+  /// Concatenates two tensors along the third of four axes.
   private static func joined<T: LayerElement>(_ a: Tensor<T>, _ b: Tensor<T>) -> Tensor<T> {
     var result = Tensor<T>(
       uninitialized: [a.shape[0], a.shape[1], a.shape[2] + b.shape[2], a.shape[3]])
@@ -192,7 +192,7 @@ public struct Attention: RealOperator {
     return result
   }
 
-  /// Turns scores into probabilities, 0 in rows in which nothing is allowed; gives the stage that the
+  /// Turns scores into probabilities, 0 in rows that exclude all keys; returns the stage that the
   /// fourth output shows.
   private func softmax<T: LayerElement>(
     _ scores: inout Tensor<T>, _ bias: Tensor<T>, _ sizes: Sizes
@@ -227,7 +227,7 @@ public struct Attention: RealOperator {
     return shownStage == 3 ? scores : shown
   }
 
-  /// What is added to the scores: −∞ where a key is forbidden.
+  /// The term added to the scores: −∞ for excluded keys.
   private func bias<T: LayerElement>(
     _ inputs: [AnyTensor?], _ sizes: Sizes, _: T.Type
   ) throws -> Tensor<T> {

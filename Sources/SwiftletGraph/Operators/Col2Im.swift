@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Images put together from columns, each the patch under a window at one position: where patches
-/// overlap, they are added. N×(C·patch)×positions → N×C×….
+/// Images assembled from columns, each the patch under a window at one position: overlapping
+/// patches are summed. N×(C·patch)×positions → N×C×….
 ///
 /// - Source: ONNX `Col2Im`, with one to three spatial axes.
 public struct Col2Im: Operator {

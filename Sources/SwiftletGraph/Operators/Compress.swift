@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The slices along an axis (without one: the elements) where the condition is true.
+/// The slices along an axis (or, without an axis, the elements) where the condition is true.
 ///
 /// - Source: ONNX `Compress`.
 public struct Compress: MovingOperator {

@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// A tensor that the node holds.
+/// A tensor stored in the node.
 ///
-/// - Source: ONNX `Constant`, with all attributes but texts and sparse tensors.
+/// - Source: ONNX `Constant`, with all attributes except strings and sparse tensors.
 public struct Constant: Operator {
   public static let opType = "Constant"
   private let value: AnyTensor

@@ -65,7 +65,7 @@ public struct Conv: FloatOperator {
   }
 }
 
-/// The attributes of a convolution, and what they make of its inputs.
+/// The attributes of a convolution, and the shapes that follow from its inputs.
 struct ConvGeometry: Sendable {
   private let node: Node
   private let groups: Int
@@ -80,7 +80,7 @@ struct ConvGeometry: Sendable {
 
   /// The shape of the result.
   ///
-  /// - Throws: `badInput` if input and weights do not fit each other or the attributes.
+  /// - Throws: `badInput` if input and weights do not match each other or the attributes.
   func infer(_ x: Shape, _ w: Shape) throws -> Shape {
     guard x.rank == w.rank, x.rank >= 3, x[1] % groups == 0, x[1] / groups == w[1],
       w[0] % groups == 0

@@ -32,7 +32,7 @@ public struct ConvInteger: Operator {
   }
 }
 
-/// The part that convolutions of 8-bit integers share.
+/// The part shared by convolutions of 8-bit integers.
 struct IntegerConvolution: Sendable {
   private let geometry: ConvGeometry
   private let opType: String
@@ -42,7 +42,7 @@ struct IntegerConvolution: Sendable {
     opType = node.opType
   }
 
-  /// - Throws: `badInput` if the parts do not fit each other or the attributes.
+  /// - Throws: `badInput` if the parts do not match each other or the attributes.
   func infer(
     _ x: TensorInfo, _ w: TensorInfo, zeroPoints zeroX: TensorInfo?, _ zeroW: TensorInfo?
   ) throws -> Shape {

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The transpose of a convolution over one to three axes: x N×C×…, weights C×(O/groups)×…, bias O
-/// → N×O×…, each input spread over a window of the output.
+/// The transpose of a convolution over one to three axes: x N×C×…, weights C×(O/groups)×…, bias O →
+/// N×O×…, with each input spread over a window of the output.
 ///
 /// - Source: ONNX `ConvTranspose`. With `output_shape` or `auto_pad` the padding follows from the
 ///   size of the output.
@@ -45,7 +45,7 @@ public struct ConvTranspose: FloatOperator {
     try Shape(checking: [x[0], w[1] * groups] + place.input)
   }
 
-  /// The window that steps over the output, once per input.
+  /// The window that moves over the output, once per input.
   private func place(_ x: Shape, _ w: Shape) throws -> SlidingWindow.Placement {
     let kernel = Array(w.dimensions[2...])
     let window = try SlidingWindow(node, kernel: kernel)

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The sums of all elements up to each along an axis: including it, unless `exclusive = 1`, and
-/// from the end with `reverse = 1`.
+/// Cumulative sums along an axis: including the current element, unless `exclusive = 1`, and from
+/// the end with `reverse = 1`.
 ///
 /// - Source: ONNX `CumSum`.
 public struct CumSum: Operator {

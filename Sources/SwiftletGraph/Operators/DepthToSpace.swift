@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// Blocks of channels laid out as blocks of positions, or the other way round, of images N×C×H×W.
+/// Rearranges blocks of channels into blocks of positions, or the reverse, of images N×C×H×W.
 ///
 /// - Source: ONNX `DepthToSpace` and `SpaceToDepth`, modes `DCR` and `CRD`.
 public struct DepthToSpace: MovingOperator, FloatOperator {

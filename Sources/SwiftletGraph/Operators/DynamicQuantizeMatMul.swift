@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The product of fp32 rows, quantized by the range they have, with 8-bit weights:
-/// y = (q − z) · (w − z_w) · (s · s_w) + bias, with q, s, z from `DynamicQuantizeLinear`.
+/// The product of fp32 rows, quantized by their current range, with 8-bit weights: y = (q − z) · (w
+/// − z_w) · (s · s_w) + bias, with q, s, z from `DynamicQuantizeLinear`.
 ///
 /// | input          | type         | shape                     |
 /// |----------------|--------------|---------------------------|
@@ -11,12 +11,12 @@ public import SwiftletCore
 /// | `b_zero_point` | as `b`       | optional; as `b_scale`    |
 /// | `bias`         | fp32         | optional; N               |
 ///
-/// Sessions put it in place of the nodes of ONNX that say the same.
+/// Sessions substitute it for the equivalent ONNX nodes.
 ///
 /// - Source: onnxruntime, "Contrib operators".
 public struct DynamicQuantizeMatMul: Operator {
   public static let opType = "DynamicQuantizeMatMul"
-  /// The operator set that it is from.
+  /// Its operator domain.
   public static let domain = "com.microsoft"
   private let product: MatMulInteger
 

@@ -23,7 +23,7 @@ public struct EyeLike: Operator {
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
-    guard x.shape.rank == 2 else { throw mismatch("\(x.shape) is no matrix") }
+    guard x.shape.rank == 2 else { throw mismatch("\(x.shape) is not a matrix") }
     return [TensorInfo(dtype ?? x.dtype, x.shape)]
   }
 
@@ -31,7 +31,7 @@ public struct EyeLike: Operator {
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
     let shape = inputs[0]!.shape
-    // A diagonal out of reach is none, and must not overflow.
+    // A diagonal out of reach is empty and must not overflow.
     let k = min(max(diagonal, -shape[0]), shape[1])
     var ones = Tensor<Bool>(zeros: shape)
     var values = ones.mutableSpan

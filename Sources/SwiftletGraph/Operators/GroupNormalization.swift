@@ -9,7 +9,7 @@ public struct GroupNormalization: AnyElementOperator {
   public static let opType = "GroupNormalization"
   public static let opTypes = ["GroupNormalization", "InstanceNormalization"]
   private let epsilon: Double
-  /// `nil`: every channel by itself.
+  /// `nil`: each channel is a group.
   private let groups: Int?
   private let scalesGroups: Bool
   public let gradientReads = GradientReads(inputs: [0, 1])

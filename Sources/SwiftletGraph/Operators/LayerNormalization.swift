@@ -2,7 +2,7 @@ public import SwiftletCore
 
 /// (x − mean) / √(variance + epsilon) over the axes from `axis` on, then scaled and shifted
 /// elementwise; means and 1 / √(variance + epsilon) are optional outputs. `RMSNormalization`
-/// divides by the root of the mean square instead and leaves the mean where it is.
+/// divides by the root of the mean square and does not subtract the mean.
 ///
 /// - Source: ONNX `LayerNormalization` and `RMSNormalization`; Ba, Kiros & Hinton 2016, Zhang &
 ///   Sennrich 2019.

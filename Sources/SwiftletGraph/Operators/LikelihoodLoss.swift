@@ -1,11 +1,11 @@
 import RealModule
 public import SwiftletCore
 
-/// The negative logarithm of the probability of the right class at each position, weighted by class,
-/// and summed or averaged: scores N×C×…, classes N×….
+/// The negative log-probability of the target class at each position, weighted by class, and summed
+/// or averaged: scores N×C×…, classes N×….
 ///
-/// `NegativeLogLikelihoodLoss` has logarithms of probabilities as scores; `SoftmaxCrossEntropyLoss`
-/// makes them by a softmax, and gives them as a second output.
+/// The scores of `NegativeLogLikelihoodLoss` are log-probabilities; `SoftmaxCrossEntropyLoss`
+/// computes them by a softmax and returns them as a second output.
 ///
 /// - Source: ONNX operators of these names.
 public struct LikelihoodLoss: Operator {
@@ -86,7 +86,7 @@ public struct LikelihoodLoss: Operator {
     return givesLogarithms ? [loss, scores] : [loss]
   }
 
-  /// The logarithms of the softmax over the second axis.
+  /// The log-softmax over the second axis.
   private func logarithms<T: LayerElement>(_ x: Tensor<T>) -> Tensor<T> {
     let (count, area) = (x.shape[1], x.shape.count(of: 2..<x.shape.rank))
     var result = x

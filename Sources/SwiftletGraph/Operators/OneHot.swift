@@ -1,7 +1,7 @@
 public import SwiftletCore
 
 /// For each index a new axis of `depth` values: the second of `values` at the index, the first
-/// elsewhere, and everywhere for an index outside of −depth ..< depth.
+/// elsewhere, and everywhere for an index outside −depth ..< depth.
 ///
 /// - Source: ONNX `OneHot`.
 public struct OneHot: Operator {

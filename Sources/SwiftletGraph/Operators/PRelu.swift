@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// y = x where x ≥ 0, slope · x elsewhere, with slopes that are repeated to the shape of x.
+/// y = x where x ≥ 0, slope · x elsewhere, with slopes broadcast to the shape of x.
 ///
 /// - Source: ONNX `PRelu`; He et al. 2015.
 public struct PRelu: FloatOperator {

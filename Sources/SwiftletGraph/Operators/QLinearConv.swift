@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Convolution of quantized images with quantized weights to a quantized result: exact sums, an
-/// int32 bias added, and the whole scaled by xScale · wScale / yScale.
+/// Convolution of quantized images with quantized weights to a quantized result: exact sums plus an
+/// int32 bias, scaled by xScale · wScale / yScale.
 ///
 /// q = saturate(roundTiesToEven(sum · scale) + yZeroPoint); the multiplication is in fp32.
 ///
@@ -57,7 +57,7 @@ public struct QLinearConv: Operator {
     let scaled = sums.elements.enumerated().map { position, sum in
       Float(sum) * scales[scales.count == 1 ? 0 : position / area % channels]
     }
-    // What is left is to round, shift and saturate: quantization by a scale of 1.
+    // The remaining steps, rounding, shifting and saturating, are a quantization by a scale of 1.
     var operands: [AnyTensor?] = [
       .float32(Tensor(sums.shape, scaled)), .float32(Tensor([], [1])), inputs[7],
     ]

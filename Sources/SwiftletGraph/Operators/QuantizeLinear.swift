@@ -3,14 +3,14 @@ import SwiftletKernels
 
 /// q = saturate(round(x / scale) + zeroPoint), ties to even: fp32 → integers of 2 to 16 bits or
 /// floats of 4 or 8 bits, per tensor, per index of one axis, or per block of them. The zero point's
-/// type decides the result's, or without one the attribute `output_dtype`.
+/// type determines the result's, or without one the attribute `output_dtype`.
 ///
 /// - Source: ONNX `QuantizeLinear`.
 public struct QuantizeLinear: Operator {
   public static let opType = "QuantizeLinear"
   private let axis, blockSize: Int
   private let output: DType?
-  /// Whether 8-bit floats give their greatest number for what is beyond it.
+  /// Whether 8-bit floats saturate at their highest number.
   private let saturates: Bool
 
   public init(_ node: Node, opset: Int) throws {
@@ -23,7 +23,7 @@ public struct QuantizeLinear: Operator {
       throw SwiftletError(.unsupported, "QuantizeLinear to ONNX type \(number)")
     }
     guard try [0, 1].contains(node.int("precision", default: 0)) else {
-      throw SwiftletError(.unsupported, "QuantizeLinear with another precision than fp32")
+      throw SwiftletError(.unsupported, "QuantizeLinear with a precision other than fp32")
     }
   }
 
@@ -119,7 +119,7 @@ public struct QuantizeLinear: Operator {
 }
 
 extension Node {
-  /// How many indices of an axis share a scale; 0 without blocks.
+  /// The number of indices of an axis that share a scale; 0 without blocks.
   func blockSize() throws -> Int {
     let size = try int("block_size", default: 0)
     guard size >= 0 else {

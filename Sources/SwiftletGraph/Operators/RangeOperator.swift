@@ -14,7 +14,7 @@ public struct RangeOperator: Operator {
       try required(inputs, $0, roles[$0], where: \.isNumber)
     }
     guard bounds.allSatisfy({ $0.dtype == bounds[0].dtype && $0.shape.count == 1 }) else {
-      throw mismatch("start, limit and delta are no three numbers of one type")
+      throw mismatch("start, limit and delta are not three numbers of the same type")
     }
     let values = try bounds.map {
       guard let value = $0.value else { throw DataDependentShape() }

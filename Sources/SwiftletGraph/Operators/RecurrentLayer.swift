@@ -1,29 +1,29 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// What one step of a recurrent layer does to the states of a batch in one direction.
+/// One step of a recurrent layer on the states of a batch in one direction.
 protocol RecurrentCell<T> {
   associatedtype T: LayerElement
-  /// Moves the states on by one step.
+  /// Advances the states by one step.
   ///
   /// - Parameters:
-  ///   - gates: Batch × (gates · hidden): what the input gives to each gate, biases included. Its
-  ///     contents are lost.
+  ///   - gates: Batch × (gates · hidden): the input's contribution to each gate, including biases.
+  ///     Overwritten.
   ///   - hidden: Batch × hidden.
-  ///   - cell: The same; of layers without a cell state, it is left alone.
+  ///   - cell: The same shape; ignored by layers without a cell state.
   func step(_ gates: inout Tensor<T>, hidden: inout Tensor<T>, cell: inout Tensor<T>)
 }
 
-/// The part that `RNN`, `GRU` and `LSTM` share: attributes, shapes, directions, and the walk over
-/// time.
+/// The part shared by `RNN`, `GRU` and `LSTM`: attributes, shapes, directions, and the iteration
+/// over time.
 struct RecurrentLayer: Sendable {
   private let opType: String
   private let gates: Int
   private let declaredHidden: Int?
-  /// Whether each direction goes from the end to the start.
+  /// Whether each direction runs from the end to the start.
   private let reversed: [Bool]
   private let isBatchFirst: Bool
-  /// The bound of what activations of gates get.
+  /// The bound on the inputs of gate activations.
   let clip: Float?
   /// The activations of each direction.
   let functions: [[ActivationFunction]]
@@ -32,7 +32,7 @@ struct RecurrentLayer: Sendable {
     opType = node.opType
     self.gates = gates
     switch try node.string("direction", default: "forward") {
-    // The first operator set spells its default so.
+    // The first operator set has this spelling of its default.
     case "forward", "foward": reversed = [false]
     case "reverse": reversed = [true]
     case "bidirectional": reversed = [false, true]
@@ -69,7 +69,7 @@ struct RecurrentLayer: Sendable {
       throw SwiftletError(
         .badInput, "\(node.opType) has \(kinds.count) activations, not \(usual.count)")
     }
-    // Parameters are listed for those activations only that have them.
+    // Parameters are listed only for activations that have them.
     var alphas = (try node.floats("activation_alpha") ?? [])[...]
     var betas = (try node.floats("activation_beta") ?? [])[...]
     let all = kinds.map { kind in
@@ -82,12 +82,12 @@ struct RecurrentLayer: Sendable {
 
   var directions: Int { reversed.count }
 
-  /// Extents of a call.
+  /// The extents of a call.
   struct Sizes {
     let length, batch, input, hidden: Int
   }
 
-  /// - Throws: `badInput` if the inputs do not fit each other: x, w, r, b, lengths, first states.
+  /// - Throws: `badInput` if the inputs do not match: x, w, r, b, lengths, initial states.
   func sizes(_ inputs: [TensorInfo?]) throws -> Sizes {
     func input(_ index: Int) -> TensorInfo? { index < inputs.count ? inputs[index] : nil }
     guard let x = input(0), let w = input(1), let r = input(2) else {
@@ -129,7 +129,7 @@ struct RecurrentLayer: Sendable {
       ? [sizes.batch, directions, sizes.hidden] : [directions, sizes.batch, sizes.hidden]
   }
 
-  /// What is known of the outputs: all states, and as many last ones as the layer has.
+  /// The known shapes of the outputs: all states, and the final states of the layer.
   func infer(_ inputs: [TensorInfo?], states: Int) throws -> [TensorInfo] {
     let sizes = try sizes(inputs)
     let all =
@@ -148,13 +148,13 @@ struct RecurrentLayer: Sendable {
     return steps.overflow ? 0 : steps.partialValue * r.count(of: 0..<2) * (x[2] + r[2])
   }
 
-  /// Walks over time in all directions.
+  /// Iterates over time in all directions.
   ///
   /// - Parameters:
-  ///   - rounding: What the product with the weights sees of the input.
-  ///   - bias: What a gate gets in each step, from both halves of the bias of a direction.
+  ///   - rounding: Applied to the input before its product with the weights.
+  ///   - bias: A gate's bias in each step, from both halves of a direction's bias.
   ///   - cell: The cell of a direction, from its recurrent weights.
-  /// - Returns: All hidden states, the last hidden states, the last cell states.
+  /// - Returns: All hidden states, the final hidden states, the final cell states.
   func run<T: LayerElement>(
     _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool,
     rounding: ((Tensor<T>) -> Tensor<T>)? = nil,
@@ -241,7 +241,7 @@ struct RecurrentLayer: Sendable {
   }
 }
 
-/// What cells share.
+/// Shared by all cells.
 extension RecurrentCell {
   /// sums += states · weightsᵀ, with sums in some of the columns of a wider matrix.
   @inline(__always)
@@ -258,7 +258,7 @@ extension RecurrentCell {
       transposeB: true, beta: 1, c: &part, ldc: width)
   }
 
-  /// `function` of values that are limited by `clip`.
+  /// `function` of values clipped to `clip`.
   @inline(__always)
   func activate(_ values: inout MutableSpan<T>, _ function: ActivationFunction, clip: T?) {
     if let clip {

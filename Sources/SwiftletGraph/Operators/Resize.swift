@@ -1,10 +1,10 @@
 public import SwiftletCore
 
-/// The input with axes made longer or shorter, by factors or to given lengths: each element from the
-/// nearest one of the input, or from a linear or cubic blend of its neighbours along each axis.
+/// The input with axes resized, by factors or to given lengths: each element is the nearest one of
+/// the input, or a linear or cubic interpolation of its neighbours along each axis.
 ///
 /// - Source: ONNX `Resize` (from operator set 10) and `Upsample`; the cubic kernel is that of Keys
-///   1981. Lengths from factors, and places, are computed in fp32.
+///   1981. Lengths from factors, and positions, are computed in fp32.
 public struct Resize: AnyElementOperator {
   public static let opType = "Resize"
   public static let opTypes = ["Resize", "Upsample"]
@@ -15,7 +15,7 @@ public struct Resize: AnyElementOperator {
     case notLarger = "not_larger"
     case notSmaller = "not_smaller"
   }
-  /// Axes are not made longer: what each position is made of is listed.
+  /// The maximum resized length: the taps of each position are stored.
   private static let lengthLimit = 1 << 24
   private let sampling: ResizeSampling
   private let policy: Policy
@@ -74,7 +74,7 @@ public struct Resize: AnyElementOperator {
     return [TensorInfo(x.dtype, try Shape(checking: extents))]
   }
 
-  /// An optional input that may be there without elements.
+  /// An optional input, which may be present but empty.
   private func present(_ inputs: [TensorInfo?], _ index: Int) -> TensorInfo? {
     guard index < inputs.count, let info = inputs[index], info.shape.count > 0 else { return nil }
     return info
@@ -144,7 +144,7 @@ public struct Resize: AnyElementOperator {
   }
 
   private func axes(_ targets: [ResizeSampling.Extents]) -> [ResizeAxis] {
-    // Where a factor leaves every extent as it is, elements stay too, as in onnxruntime.
+    // If a factor leaves every extent unchanged, the elements are unchanged too, as in onnxruntime.
     if sampling.coordinates != .cropAndResize, targets.allSatisfy({ $0.input == $0.output }) {
       return []
     }

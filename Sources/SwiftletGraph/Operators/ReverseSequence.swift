@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Sequences of a batch with their first elements in reverse order, as many as the second input
-/// says for each.
+/// Batched sequences with their first elements reversed; the second input gives their number for
+/// each sequence.
 ///
 /// - Source: ONNX `ReverseSequence`.
 public struct ReverseSequence: MovingOperator {

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// Rectangles of images, each cut into a grid of bins of which each becomes the mean or the greatest
+/// Rectangles of images, each divided into a grid of bins; each bin gives the mean or the maximum
 /// of values sampled in it: X N×C×H×W, rectangles R×4 (x1, y1, x2, y2), images R → R×C×bins.
 ///
 /// - Source: ONNX `RoiAlign`; He et al. 2017.
@@ -10,7 +10,7 @@ public struct RoiAlign: Operator {
   private let height, width, samples: Int
   private let scale: Double
 
-  /// More samples in a bin are refused: rectangles come from data.
+  /// More samples per bin are rejected: rectangles come from data.
   private static let sampleLimit = 1 << 16
 
   public init(_ node: Node, opset: Int) throws {
@@ -58,7 +58,7 @@ public struct RoiAlign: Operator {
     }
   }
 
-  /// Four neighbours of a sample and their weights.
+  /// The four neighbours of a sample and their weights.
   private struct Sample {
     var positions = (0, 0, 0, 0)
     var weights = (0.0, 0.0, 0.0, 0.0)
@@ -132,7 +132,7 @@ public struct RoiAlign: Operator {
       ))
   }
 
-  /// The mean of the samples, or the greatest of all weighted neighbours.
+  /// The mean of the samples, or the maximum of all weighted neighbours.
   @inline(__always)
   private func value<T: LayerElement>(_ samples: [Sample], _ plane: Span<T>) -> Double {
     var sum = 0.0

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// What becomes of an element that an update meets.
+/// How an update is combined with the existing element.
 struct ScatterReduction: Sendable {
   private enum Kind: String { case none, add, mul, max, min }
   private let kind: Kind
@@ -15,7 +15,7 @@ struct ScatterReduction: Sendable {
 
   func supports(_ dtype: DType) -> Bool { kind == .none || dtype.isNumber }
 
-  /// Brings blocks of `length` elements into a tensor, each from its place on; later ones win.
+  /// Writes blocks of `length` elements into a tensor, each at its start position; later ones win.
   func apply<T: TensorElement>(
     _ updates: Tensor<T>, to tensor: inout Tensor<T>, at places: [Int], length: Int
   ) throws {
@@ -53,7 +53,7 @@ struct ScatterReduction: Sendable {
 }
 
 /// A copy of the input with elements replaced by updates, or reduced with them: each at its own
-/// place, but for one axis, where the index says the place.
+/// position, except along one axis, where the index gives the position.
 ///
 /// - Source: ONNX `ScatterElements`; `Scatter`, its name before operator set 11.
 public struct ScatterElements: MovingOperator {
@@ -89,7 +89,7 @@ public struct ScatterElements: MovingOperator {
   }
 }
 
-/// A copy of the input with blocks, whose leading indices the rows of the second input give,
+/// A copy of the input with blocks, addressed by the rows of leading indices in the second input,
 /// replaced by updates, or reduced with them.
 ///
 /// - Source: ONNX `ScatterND`.

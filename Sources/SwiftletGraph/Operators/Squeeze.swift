@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Takes axes of extent 1 out of a shape (`Squeeze`; all of them, if none are named), or puts some
-/// in (`Unsqueeze`).
+/// Removes axes of extent 1 from a shape (`Squeeze`; all of them by default), or inserts some
+/// (`Unsqueeze`).
 ///
 /// - Source: ONNX `Squeeze`, `Unsqueeze`. The axes are an attribute up to operator set 12 and an
 ///   input from 13 on.

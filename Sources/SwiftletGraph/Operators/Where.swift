@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// x where the condition is true and y elsewhere, all three repeated to one shape.
+/// x where the condition is true and y elsewhere, with broadcasting.
 ///
 /// - Source: ONNX `Where`.
 public struct Where: AnyElementOperator {

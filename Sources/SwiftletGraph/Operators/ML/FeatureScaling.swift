@@ -1,7 +1,7 @@
 import SwiftletCore
 
-/// Rows with each feature moved and scaled (`Scaler`), compared with a threshold (`Binarizer`), or
-/// divided by the norm of the row (`Normalizer`).
+/// Rows with each feature shifted and scaled (`Scaler`), compared with a threshold (`Binarizer`),
+/// or divided by the norm of the row (`Normalizer`).
 ///
 /// | operator     | result                                    | type                  |
 /// |--------------|-------------------------------------------|-----------------------|
@@ -9,9 +9,10 @@ import SwiftletCore
 /// | `Binarizer`  | 1 where x > threshold, else 0             | as x                  |
 /// | `Normalizer` | x / max(x), x / Σ|x| or x / √Σx²          | fp32                  |
 ///
-/// A row whose norm is 0 stays as it is.
+/// A row whose norm is 0 is unchanged.
 ///
-/// - Source: ONNX `ai.onnx.ml`; onnxruntime takes the greatest element for `MAX`, not its magnitude.
+/// - Source: ONNX `ai.onnx.ml`; like onnxruntime, `MAX` uses the largest element, not its
+///   magnitude.
 struct FeatureScaling: Operator {
   static let opType = "Scaler"
   static let opTypes = ["Scaler", "Binarizer", "Normalizer"]

@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// Features at given places of the last axis: x …×F, indices K → …×K; of one row F, 1×K.
+/// Features at given positions of the last axis: x …×F, indices K → …×K; for a single row F, 1×K.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `ArrayFeatureExtractor`.
 struct ArrayFeatureExtractor: Operator {
@@ -26,7 +26,7 @@ struct ArrayFeatureExtractor: Operator {
     let width = x.shape[x.shape.rank - 1]
     let indices = inputs[1]!.integers
     guard indices.allSatisfy({ 0..<width ~= $0 }) else {
-      throw mismatch("an index is outside of \(width) features")
+      throw mismatch("an index is out of range for \(width) features")
     }
     let rows = width > 0 ? x.shape.count / width : 0
     let places = (0..<rows).flatMap { row in indices.map { row * width + $0 } }
@@ -38,7 +38,7 @@ struct ArrayFeatureExtractor: Operator {
   }
 }
 
-/// Several inputs side by side as fp32 features: N×F₁, N×F₂, … → N×(F₁ + F₂ + …).
+/// The concatenation of several inputs as fp32 features: N×F₁, N×F₂, … → N×(F₁ + F₂ + …).
 ///
 /// - Source: ONNX `ai.onnx.ml`, `FeatureVectorizer`.
 struct FeatureVectorizer: Operator {
@@ -73,7 +73,7 @@ struct FeatureVectorizer: Operator {
   }
 }
 
-/// Scores of classes N×C as they are: the maps from labels to scores that ONNX means have no place in
+/// The class scores N×C unchanged: ONNX's maps from labels to scores cannot be represented as
 /// tensors. Column c belongs to label c.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `ZipMap`.

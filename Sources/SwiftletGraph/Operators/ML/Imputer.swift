@@ -1,8 +1,9 @@
 import SwiftletCore
 
-/// Elements that stand for a missing value replaced by the value of their feature.
+/// Replaces missing values by the value of their feature.
 ///
-/// Missing is NaN where the attribute `replaced_value_float` is NaN. Features lie along the last axis.
+/// NaN counts as missing if the attribute `replaced_value_float` is NaN. Features are along the
+/// last axis.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `Imputer`.
 struct Imputer: Operator {

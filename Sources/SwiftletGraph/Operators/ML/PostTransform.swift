@@ -1,10 +1,10 @@
 import RealModule
 import SwiftletCore
 
-/// What an operator of classical machine learning makes of the scores of a row at the end.
+/// The final transformation of a row's scores in a classical machine learning operator.
 ///
-/// - Source: ONNX `ai.onnx.ml`, attribute `post_transform`; Winitzki 2008 for the probit's inverse error
-///   function.
+/// - Source: ONNX `ai.onnx.ml`, attribute `post_transform`; Winitzki 2008 for the inverse error
+///   function of the probit.
 enum PostTransform: String, Sendable {
   case none = "NONE"
   case softmax = "SOFTMAX"
@@ -20,7 +20,7 @@ enum PostTransform: String, Sendable {
     self = known
   }
 
-  /// By the numbers that newer operators have for them.
+  /// From the numbers used by newer operators.
   init(number: Int, _ node: Node) throws {
     let all: [PostTransform] = [.none, .softmax, .logistic, .softmaxZero, .probit]
     guard all.indices.contains(number) else {
@@ -67,7 +67,7 @@ enum PostTransform: String, Sendable {
   }
 }
 
-/// What the operators of `ai.onnx.ml` share.
+/// Shared by the operators of `ai.onnx.ml`.
 extension Operator {
   /// A batch of rows of numbers of any type: N×F, or F as one row.
   ///
@@ -78,13 +78,13 @@ extension Operator {
     return x.shape.rank == 1 ? (1, x.shape[0]) : (x.shape[0], x.shape[1])
   }
 
-  /// The elements as fp32, or fp64 where they are so.
+  /// The elements as fp32, or as fp64 if they have that type.
   func reals(_ x: AnyTensor) -> AnyTensor {
     x.dtype == .float64 ? x : x.converted(to: .float32)
   }
 }
 
-/// The labels of a classifier: texts have numbers by now.
+/// The labels of a classifier: strings are already numbers here.
 struct ClassLabels: Sendable {
   let values: [Int64]
 

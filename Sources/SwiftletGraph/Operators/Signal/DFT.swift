@@ -2,14 +2,15 @@ import SwiftletCore
 
 /// The discrete Fourier transform along an axis: x …×1 (real) or …×2 (complex) → …×2.
 ///
-/// The signal is cut or padded with zeros to the length that the second input gives. `onesided` keeps
-/// the first ⌊n/2⌋ + 1 frequencies of a real signal; the inverse of such makes a real signal of them.
+/// The signal is truncated or zero-padded to the length that the second input gives. `onesided`
+/// keeps the first ⌊n/2⌋ + 1 frequencies of a real signal; the inverse of such a spectrum is a real
+/// signal.
 ///
 /// - Source: ONNX `DFT`. The axis is an attribute (by default 1) up to operator set 19, and an input (by
 ///   default −2) from 20 on.
 struct DFT: Operator {
   static let opType = "DFT"
-  /// Longer transforms are refused: tables for them would be larger than any signal.
+  /// Longer transforms are rejected: their tables would be larger than any signal.
   static let lengthLimit = 1 << 22
   private let attributeAxis: Int
   private let takesAxis: Bool
@@ -80,7 +81,7 @@ struct DFT: Operator {
           if layout.isComplex { signal.imaginary[k] = values.span[place + 1] }
         }
         if isOneSided, isInverse {
-          // The other side mirrors the one that is given.
+          // The other side mirrors the given one.
           for k in 1..<max(1, (layout.length + 1) / 2) {
             (signal.real[layout.length - k], signal.imaginary[layout.length - k]) = (
               signal.real[k], -signal.imaginary[k]
@@ -95,7 +96,7 @@ struct DFT: Operator {
         }
       }
     }
-    // Lines lie one after the other; back to where their axis was.
+    // Lines are consecutive; move their axis back to its position.
     let shape = layout.result
     let apart = [outer, inner, layout.output, results]
     let placed = y.reshaped(to: Shape(apart)).permuted(to: [0, 2, 1, 3]).contiguous()

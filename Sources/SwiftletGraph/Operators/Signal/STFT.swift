@@ -1,10 +1,10 @@
 import SwiftletCore
 
 /// Discrete Fourier transforms of frames of a signal N×L or N×L×1 (real) or N×L×2 (complex), each
-/// multiplied with a window: N×frames×frequencies×2.
+/// multiplied by a window: N×frames×frequencies×2.
 ///
-/// A frame starts every `frame_step` elements; there are as many as lie wholly in the signal. By default
-/// only the first ⌊n/2⌋ + 1 frequencies are given.
+/// A frame starts every `frame_step` elements; only frames entirely inside the signal count. By
+/// default only the first ⌊n/2⌋ + 1 frequencies are returned.
 ///
 /// - Source: ONNX `STFT`.
 struct STFT: Operator {

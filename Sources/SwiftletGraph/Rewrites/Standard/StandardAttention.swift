@@ -1,8 +1,8 @@
 import SwiftletCore
 
 extension StandardExpansion {
-  /// `Attention` and `MultiHeadAttention` of onnxruntime, spelled out as exporters do, which is what
-  /// sessions look for.
+  /// onnxruntime's `Attention` and `MultiHeadAttention`, decomposed in the form that exporters
+  /// write and sessions recognize.
   mutating func expandAttention(_ node: Node) throws -> Bool {
     switch node.opType {
     case "Attention": try expandSelfAttention(node)
@@ -11,16 +11,16 @@ extension StandardExpansion {
     }
   }
 
-  /// Rows N×S×C of queries, keys and values, and what is known of their attention.
+  /// Rows N×S×C of queries, keys and values, and the known properties of their attention.
   private struct Attention {
     var q, k, v: String
     let heads: Int
     let scale: Float?
     let maskValue: Float
     let isCausal: Bool
-    /// Which keys count: whole numbers, as lengths N, or 1 or 0 for each key, N×T or N×S×T.
+    /// The keys to include: whole numbers, as lengths N, or 1 or 0 for each key, N×T or N×S×T.
     let mask: String
-    /// What is added to the scores.
+    /// The term added to the scores.
     let bias: String
     let past: (keys: String, values: String)?
     let present: (keys: String, values: String)?
@@ -40,7 +40,7 @@ extension StandardExpansion {
     )
   }
 
-  /// Queries, keys and values are products of one input with constant weights side by side.
+  /// Queries, keys and values are products of one input with adjacent constant weights.
   private mutating func expandSelfAttention(_ node: Node) throws -> Bool {
     guard let (heads, scale, maskValue, isCausal) = try settings(node), !has(node, 6),
       case .float32(let weights)? = constant(node, 1), weights.shape.rank == 2
@@ -68,7 +68,7 @@ extension StandardExpansion {
       let own = bias.slice(axis: 0, range: range).contiguous()
       return emit("Add", [product, constant(.float32(own), "\(node.inputs[2]).\(role)")])
     }
-    // Keys and values of before lie one behind the other along a first axis.
+    // Past keys and values are consecutive along a first axis.
     var past: (String, String)?
     if has(node, 4) {
       let parts = (0..<2).map { emit("Gather", [input(node, 4), integer($0)], ["axis": .int(0)]) }
@@ -169,12 +169,12 @@ extension StandardExpansion {
     return true
   }
 
-  /// What is added to scores so that only keys count that the mask names.
+  /// The term added to scores that excludes all keys except those of the mask.
   private mutating func mask(_ call: Attention, _ k: String) -> String? {
     let allowed: String
     switch rank(call.mask) ?? 2 {
     case 1:
-      // Lengths: the positions of keys that are less.
+      // Lengths: include the keys at lower positions.
       let positions = emit("Range", [integer(0), keyCount(k), integer(1)])
       let lengths = emit("Cast", [unsqueeze(call.mask, [1])], ["to": .int(7)])
       allowed = unsqueeze(emit("Less", [positions, lengths]), [1, 2])
@@ -185,7 +185,7 @@ extension StandardExpansion {
     return emit("Where", [allowed, number(0), number(call.maskValue)])
   }
 
-  /// What is added to scores so that no query sees keys after its own.
+  /// The term added to scores that hides later keys from each query.
   private mutating func causalMask(_ q: String, _ k: String) -> String {
     let count = keyCount(k)
     let queries = emit("Gather", [emit("Shape", [q]), integer(2)])
