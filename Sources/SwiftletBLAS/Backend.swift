@@ -4,9 +4,8 @@ import SwiftletCore
 
 /// The BLAS in use, and whether it can be trusted.
 ///
-/// Chosen once per process. `SWIFTLET_BLAS=openblas
-/// swift` overrides the choice: `swift` selects our own kernels, `openblas` (the default) OpenBLAS
-/// where it passes its self-check.
+/// Chosen once per process. `SWIFTLET_BLAS=openblas|swift` overrides the choice: `swift` selects
+/// our own kernels, `openblas` (the default) OpenBLAS where it passes its self-check.
 public struct Backend: Sendable {
   /// OpenBLAS's description of itself: version and options. Reading it does not run the self-check.
   public static let configuration = OpenBLAS.configuration

@@ -8,7 +8,8 @@ extension LAPACK {
   /// as Q · R of few long columns.
   ///
   /// - Throws: `badInput` for NaN or infinite elements.
-  /// - Complexity: O(m·n·r) time; workspace 64·n elements, and two transposed copies of a tall matrix.
+  /// - Complexity: O(m·n·r) time; workspace 64·n elements, and two transposed copies of a tall
+  ///   matrix.
   /// - Source: LAPACK `?gelqf`, `?orglq`; `?geqrf`, `?orgqr`.
   @specialized(where T == Float)
   @specialized(where T == Double)

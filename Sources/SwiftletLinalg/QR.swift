@@ -7,8 +7,8 @@ public struct QR<T: BLASElement>: Sendable {
   public let q: Tensor<T>
   public let r: Tensor<T>
 
-  /// - Throws: `badInput` for NaN or infinite elements, `outOfMemory`, `unsupported` for LAPACK in a
-  ///   build without it.
+  /// - Throws: `badInput` for NaN or infinite elements, `outOfMemory`, `unsupported` for LAPACK in
+  ///   a build without it.
   /// - Complexity: O(m·n·r).
   /// - Source: LAPACK `?gelqf`, `?orglq` on the transpose; Golub & Van Loan 5.2.
   public init(

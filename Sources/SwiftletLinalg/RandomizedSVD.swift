@@ -72,8 +72,8 @@ public struct RandomizedSVD: Sendable {
   ///   norms of the computed part, down to √ε; smaller tolerances count as √ε.
   /// - Throws: As ``svd(_:rank:backend:pool:)``; `badInput` also for a tolerance below 0, an empty
   ///   matrix or blocks of less than one sample.
-  /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank matrix
-  ///   approximation" (2018).
+  /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank
+  ///   matrix approximation" (2018).
   @specialized(where T == Float)
   @specialized(where T == Double)
   public func svd<T: BLASElement>(

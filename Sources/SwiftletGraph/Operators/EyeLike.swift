@@ -1,6 +1,7 @@
 public import SwiftletCore
 
-/// A matrix of the input's shape with ones on the k-th diagonal, of the type `dtype` or the input's.
+/// A matrix of the input's shape with ones on the k-th diagonal, of the type `dtype` or the
+/// input's.
 ///
 /// - Source: ONNX `EyeLike`.
 public struct EyeLike: Operator {

@@ -3,8 +3,8 @@ public import SwiftletCore
 /// Images sampled at the positions of a grid, given as numbers from −1 to 1 along each axis, last
 /// axis first: X N×C×D1×…, grid N×O1×…×rank → N×C×O1×….
 ///
-/// - Source: ONNX `GridSample`, with one to three spatial axes; the cubic kernel is that of Keys 1981
-///   with a = −0.75.
+/// - Source: ONNX `GridSample`, with one to three spatial axes; the cubic kernel is that of Keys
+///   1981 with a = −0.75.
 public struct GridSample: Operator {
   public static let opType = "GridSample"
   private enum Mode: String { case nearest, linear, cubic }

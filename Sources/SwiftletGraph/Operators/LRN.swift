@@ -1,8 +1,8 @@
 import RealModule
 public import SwiftletCore
 
-/// y = x / (bias + alpha / size · Σ x²) ^ beta, where the sum is over `size` neighbouring channels of
-/// images N×C×….
+/// y = x / (bias + alpha / size · Σ x²) ^ beta, where the sum is over `size` neighbouring channels
+/// of images N×C×….
 ///
 /// - Source: ONNX `LRN`; Krizhevsky, Sutskever & Hinton 2012.
 public struct LRN: FloatOperator {

@@ -1,9 +1,7 @@
 import RealModule
 public import SwiftletCore
 
-/// The p-norm (Σ
-/// x
-/// ᵖ)^(1/p) of each window, where padding counts as 0: x N×C×… → N×C×….
+/// The p-norm (Σ|x|ᵖ)^(1/p) of each window, where padding counts as 0: x N×C×… → N×C×….
 ///
 /// - Source: ONNX `LpPool`.
 public struct LpPool: Operator {

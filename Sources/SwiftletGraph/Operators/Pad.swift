@@ -5,8 +5,8 @@ public import SwiftletCore
 /// end, or wrapping around.
 ///
 /// - Source: ONNX `Pad`, modes `constant`, `reflect`, `edge` and `wrap`. Amounts and constant are
-///   attributes up to operator set 10 (of 1, the amounts are `paddings`), inputs from 11 on, for chosen
-///   axes from 18 on.
+///   attributes up to operator set 10 (of 1, the amounts are `paddings`), inputs from 11 on, for
+///   chosen axes from 18 on.
 public struct Pad: MovingOperator, FloatOperator {
   public static let opType = "Pad"
   public let gradientReads = GradientReads()

@@ -1,8 +1,6 @@
 public import SwiftletCore
 
-/// Elementwise functions of one number of any type: −x,
-/// x
-/// and the sign −1, 0 or 1.
+/// Elementwise functions of one number of any type: −x, |x| and the sign −1, 0 or 1.
 ///
 /// NaN stays NaN. The lowest integer is its own negative and absolute value.
 ///

@@ -5,8 +5,8 @@ extension Graph {
   /// The same graph with each `BatchNormalization` after a `Conv`, `ConvTranspose` or `Gemm` folded
   /// into that layer's weights and bias, if nothing else reads the layer's result.
   ///
-  /// With s = scale / √(variance + epsilon), the weights of each output channel become W · s and its
-  /// bias (b − mean) · s + shift, computed in double precision.
+  /// With s = scale / √(variance + epsilon), the weights of each output channel become W · s and
+  /// its bias (b − mean) · s + shift, computed in double precision.
   ///
   /// - Source: Jacob et al. 2018, section 3.2.
   public func foldingBatchNormalization() -> Graph {

@@ -11,8 +11,8 @@ import SwiftletCore
 /// power of two, so neither squares nor products of very different rows leave the range of the
 /// type.
 ///
-/// - Source: Drmač & Veselić, "New fast and accurate Jacobi SVD algorithm" I and II (2008); Demmel &
-///   Veselić, "Jacobi's method is more accurate than QR" (1992); Cox & Higham, "Stability of
+/// - Source: Drmač & Veselić, "New fast and accurate Jacobi SVD algorithm" I and II (2008); Demmel
+///   & Veselić, "Jacobi's method is more accurate than QR" (1992); Cox & Higham, "Stability of
 ///   Householder QR factorization for weighted least squares problems" (1998); LAPACK `?gejsv`.
 enum JacobiSVD {
   /// - Returns: The thin factors.

@@ -30,9 +30,9 @@ public struct Tucker<T: BLASElement>: Sendable {
   ///   - tolerance: HOOI stops once a sweep reduces the relative error by less than this.
   ///   - maximumSweeps: The maximum number of HOOI sweeps; 0 gives the plain HOSVD.
   ///   - pool: Threads for the products.
-  /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones, and unless there
-  ///   is a rank from 1 to I_n or `nil` for each mode; `numerical` if an SVD stalls or the norm
-  ///   overflows the element type.
+  /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones, and unless
+  ///   there is a rank from 1 to I_n or `nil` for each mode; `numerical` if an SVD stalls or the
+  ///   norm overflows the element type.
   /// - Complexity: O(count · Σ I_n) for HOSVD, O(count · Σ R_n) for each sweep and mode.
   /// - Source: De Lathauwer, De Moor & Vandewalle 2000, "A multilinear singular value
   ///   decomposition" and "On the best rank-1 and rank-(R₁,…,R_N) approximation".

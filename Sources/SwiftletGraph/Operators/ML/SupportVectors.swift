@@ -3,7 +3,8 @@ import SwiftletCore
 
 /// The kernel and the vectors of a support vector machine.
 ///
-/// - Source: ONNX `ai.onnx.ml`, attributes `kernel_type` and `kernel_params` (gamma, coef0, degree).
+/// - Source: ONNX `ai.onnx.ml`, attributes `kernel_type` and `kernel_params` (gamma, coef0,
+///   degree).
 struct SupportVectors: Sendable {
   private enum Kind: String, Sendable {
     case linear = "LINEAR"

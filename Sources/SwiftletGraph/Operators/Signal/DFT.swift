@@ -6,8 +6,8 @@ import SwiftletCore
 /// keeps the first ⌊n/2⌋ + 1 frequencies of a real signal; the inverse of such a spectrum is a real
 /// signal.
 ///
-/// - Source: ONNX `DFT`. The axis is an attribute (by default 1) up to operator set 19, and an input (by
-///   default −2) from 20 on.
+/// - Source: ONNX `DFT`. The axis is an attribute (by default 1) up to operator set 19, and an
+///   input (by default −2) from 20 on.
 struct DFT: Operator {
   static let opType = "DFT"
   /// Longer transforms are rejected: their tables would be larger than any signal.
