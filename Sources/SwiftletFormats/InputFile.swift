@@ -68,7 +68,7 @@ package enum InputFile {
         let got = unsafe Glibc.read(descriptor, buffer.baseAddress! + filled, size - filled)
         if got < 0 && errno == EINTR { continue }
         guard got >= 0 else { throw SystemError.last("cannot read the file", at: path) }
-        if got == 0 { break }  // it shrank meanwhile; the parser will say what is missing
+        if got == 0 { break }  // the file has shrunk; the parser reports what is missing
         filled += got
       }
     }

@@ -36,7 +36,7 @@ struct ONNXLieTests {
       try ONNXFile.parse(model(node(axis), metadata + metadata))
     }
     let tensor = field(5, [0x08, 1, 0x10, 1] + field(8, "w") + field(9, [0, 0, 0, 0]))
-    expectError(.badInput, "there twice") { try ONNXFile.parse(model(tensor + tensor)) }
+    expectError(.badInput, "occurs twice") { try ONNXFile.parse(model(tensor + tensor)) }
     let external = field(13, field(1, "location") + field(2, "a"))
     expectError(.badInput, "location of external data occurs twice") {
       try ONNXFile.parse(
