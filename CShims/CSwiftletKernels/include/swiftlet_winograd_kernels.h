@@ -22,9 +22,9 @@ typedef struct {
   ptrdiff_t pitch, plane;
 } swl_winograd;
 
-/* What becomes of results: y = min(high, max(low, sum + bias[c] + addend)); only those inside of
+/* The final step: y = min(high, max(low, sum + bias[c] + addend)); only those inside
  * width x height are stored. The addend may be NULL. Pooled, a result is the largest of 2 x 2 sums,
- * width, height and the steps of the output count those, and there is no addend. */
+ * width, height and the output strides count pooled results, and there is no addend. */
 typedef struct {
   bool pooled;
   size_t width, height;
@@ -37,7 +37,7 @@ typedef struct {
 typedef struct {
   const char *name;
   swl_isa isa;
-  /* Coefficients of the tiles first ..< last, counted through all images. `in` is the first tap of
+  /* Coefficients of the tiles first ..< last, numbered across all images. `in` is the first tap of
    * tile 0; every tap of every tile can be read. */
   void (*analyze)(const swl_winograd *, const void *in, void *coefficients, size_t first,
                   size_t last);
