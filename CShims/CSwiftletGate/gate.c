@@ -10,8 +10,8 @@
 static int (*get_threads)(void);
 static void (*set_threads)(int);
 
-/* The number of threads inside. While `changing` is set, one of them changes the thread count, and all
- * others wait. */
+/* The number of threads inside. While `changing` is set, one of them changes the thread count,
+ * and all others wait. */
 static _Alignas(64) atomic_ulong inside;
 static const unsigned long changing = 1UL << 32;
 /* Waiting or active forks: no thread may enter until they are done. */
@@ -20,8 +20,8 @@ static _Alignas(64) atomic_int forks;
 /* Guarded by `changing`: the thread count to restore, and the one we set. */
 static int found, ours;
 
-/* The highest number of threads inside at the same time, and of threads that OpenBLAS used for one of them: it
- * keeps a buffer for each from then on. `widest` is guarded by `turn`. */
+/* The highest number of threads inside at the same time, and of threads that OpenBLAS used for
+ * one of them: it keeps a buffer for each from then on. `widest` is guarded by `turn`. */
 static atomic_ulong most;
 static int widest = 1;
 
@@ -46,8 +46,8 @@ static void hesitate(int *rounds) {
 }
 
 bool swl_gate_has_room(int buffers) {
-  /* 128 MB for a buffer, plus a thread's stack and malloc arena. Most of it is never touched: the limit is
-   * address space. */
+  /* 128 MB for a buffer, plus a thread's stack and malloc arena. Most of it is never touched:
+   * the limit is address space. */
   size_t size = (size_t)buffers * (256UL << 20);
   void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) return false;
@@ -55,8 +55,8 @@ bool swl_gate_has_room(int buffers) {
   return true;
 }
 
-/* Whether another thread besides `count` may enter: without memory for another buffer, one has to leave
- * first. */
+/* Whether another thread besides `count` may enter: without memory for another buffer, one has
+ * to leave first. */
 static bool may_join(unsigned long count) {
   unsigned long known = atomic_load_explicit(&most, memory_order_relaxed);
   if (count < known) return true;

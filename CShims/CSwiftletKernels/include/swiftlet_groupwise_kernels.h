@@ -1,10 +1,11 @@
-/* Products of rows of fp32 or u8 with matrices of 4-bit codes that share a scale and a zero point by
- * groups of the depth:
+/* Products of rows of fp32 or u8 with matrices of 4-bit codes that share a scale and a zero
+ * point by groups of the depth:
  *     out[m][n] = clamp(bias[n] + sum over groups g of scale[g][n] .
  *                       (sum over k in g of (in[m][k] - in_zero) . (code[k][n] - zero[g][n])), low,
  *                       high)
- * in fp32, where in_zero is 0 for fp32 rows. Codes stay packed in memory and are decoded in registers; a
- * code minus its zero point is exact, and so are the sums of a group of u8 rows, in int32. */
+ * in fp32, where in_zero is 0 for fp32 rows. Codes stay packed in memory and are decoded in
+ * registers; a code minus its zero point is exact, and so are the sums of a group of u8 rows, in
+ * int32. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -65,8 +66,8 @@ size_t swl_groupwise_padded_columns(const swl_groupwise_kernel *kernel, size_t c
 size_t swl_groupwise_packed_size(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
                                  size_t columns);
 
-/* The group must be a multiple of 8, or the depth; with u8 rows it has at most 2^18 terms, so that sums
- * fit int32. */
+/* The group must be a multiple of 8, or the depth; with u8 rows it has at most 2^18 terms, so
+ * that sums fit int32. */
 void swl_groupwise_pack(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
                         size_t columns, const swl_groupwise_source *source, void *packed);
 

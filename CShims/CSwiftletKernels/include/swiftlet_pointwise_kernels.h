@@ -1,13 +1,14 @@
-/* Layers of a channels-last runtime that work element by element or pixel by pixel, and conversion to
- * and from channels-last.
+/* Layers of a channels-last runtime that work element by element or pixel by pixel, and
+ * conversion to and from channels-last.
  *
- * Pointers need no alignment. Results may overwrite an operand, but not overlap one partially. Unless
- * stated otherwise all variants agree bit for bit; NaN stays NaN. */
+ * Pointers need no alignment. Results may overwrite an operand, but not overlap one partially.
+ * Unless stated otherwise all variants agree bit for bit; NaN stays NaN. */
 #pragma once
 #include "swiftlet_kernels.h"
 
-/* v = (float)(a - zero_a) * scale_a + (float)(b - zero_b) * scale_b, each operation rounded, where
- * the scales are divided by the result's; q = roundTiesToEven(v) + zero_y, clamped to low ... high. */
+/* v = (float)(a - zero_a) * scale_a + (float)(b - zero_b) * scale_b, each operation rounded,
+ * where the scales are divided by the result's; q = roundTiesToEven(v) + zero_y, clamped to low
+ * ... high. */
 typedef struct {
   float scale_a, scale_b;
   int32_t zero_a, zero_b, zero_y;

@@ -13,8 +13,8 @@
 
 #include "swiftlet_isa.h"
 
-/* The types of the factors: fp32 by fp32 in fp32; bf16 by bf16 in fp32, where numbers below 2^-126 may count
- * as zero; u8 by s8, exact in int32. */
+/* The types of the factors: fp32 by fp32 in fp32; bf16 by bf16 in fp32, where numbers below
+ * 2^-126 may count as zero; u8 by s8, exact in int32. */
 typedef enum { SWL_PRODUCT_F32, SWL_PRODUCT_BF16, SWL_PRODUCT_U8S8 } swl_product_type;
 
 typedef struct {
@@ -39,16 +39,17 @@ typedef struct {
   float low, high;
   int32_t zero_point;
   bool to_bytes;
-  /* A result is the largest of 2 x 2 neighbouring windows: width and height count results, in_x and
-   * in_y are strides between windows. All operations after a sum are monotonic, so they are applied once.
-   * An addend is not supported. */
+  /* A result is the largest of 2 x 2 neighbouring windows: width and height count results, in_x
+   * and in_y are strides between windows. All operations after a sum are monotonic, so they are
+   * applied once. An addend is not supported. */
   bool pooled;
   /* With bf16: whether results are rounded to bf16 (lanes/bf16.h), and addends are bf16. */
   bool to_bf16, addend_bf16;
 } swl_product;
 
 /* One tile: up to `rows` output pixels by one panel from `column` on. Rows are addressed one by
- * one; entries past `count` repeat the last and are not stored. Pooled, four rows make one pixel. */
+ * one; entries past `count` repeat the last and are not stored. Pooled, four rows make one
+ * pixel. */
 typedef void (*swl_tile_fn)(const swl_product *product, const uint8_t *const *in,
                             const uint8_t *panel, size_t column, size_t count, uint8_t *const *out,
                             const uint8_t *const *addend);
@@ -78,8 +79,8 @@ typedef struct {
 size_t swl_product_kernel_count(void);
 const swl_product_kernel *swl_product_kernel_at(size_t index);
 
-/* Columns after padding to whole vectors: the length of bias and scale; times the number of words in
- * all segments, the length of the packed weights. */
+/* Columns after padding to whole vectors: the length of bias and scale; times the number of
+ * words in all segments, the length of the packed weights. */
 size_t swl_product_padded_columns(const swl_product_kernel *kernel, size_t columns);
 
 /* Packs weights panel by panel. Element e of column n is source[n . column_step + offsets[e]], or
@@ -93,6 +94,7 @@ void swl_product_pack(const swl_product_kernel *kernel, size_t words, size_t col
 size_t swl_product_items(const swl_product_kernel *kernel, const swl_product *product,
                          size_t images);
 
-/* Computes the pieces from `first` up to but excluding `last`. The addend may be NULL; integers ignore it. */
+/* Computes the pieces from `first` up to but excluding `last`. The addend may be NULL; integers
+ * ignore it. */
 void swl_product_run(const swl_product_kernel *kernel, const swl_product *product, const void *in,
                      const void *addend, void *out, size_t images, size_t first, size_t last);

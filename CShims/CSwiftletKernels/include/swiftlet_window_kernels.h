@@ -23,9 +23,9 @@ typedef struct {
   float low, high;
 } swl_depthwise_f32;
 
-/* acc = bias[c] + sum of x * weights, exact in int32 (the bias includes the contribution of the zero point
- * of x); v = max(low, min(high, (float)acc * scale[c])), and q = roundTiesToEven(v) + zero_point.
- * For u8 low and high are integers in 0 - zero_point ... 255 - zero_point. */
+/* acc = bias[c] + sum of x * weights, exact in int32 (the bias includes the contribution of the
+ * zero point of x); v = max(low, min(high, (float)acc * scale[c])), and q = roundTiesToEven(v) +
+ * zero_point. For u8 low and high are integers in 0 - zero_point ... 255 - zero_point. */
 typedef struct {
   const int8_t *weights; /* [kernel_height][kernel_width][channels] */
   const int32_t *bias;   /* [channels] */

@@ -1,10 +1,11 @@
-/* Convolutions with 3x3 windows, stride 1, by Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or
- * 4: tiles of m x m results cost (m+2)^2 instead of 9 m^2 products for each pair of channels.
+/* Convolutions with 3x3 windows, stride 1, by Winograd's minimal filtering F(m x m, 3 x 3), m =
+ * 2 or 4: tiles of m x m results cost (m+2)^2 instead of 9 m^2 products for each pair of
+ * channels.
  *
  * Each tile becomes (m+2)^2 coefficients; for each of them, all tiles' channels times the
- * coefficient's weights is a matrix product; the products become tiles of results. A coefficient's
- * matrix has a row of channels for each tile, `pitch` bytes apart, and follows the last one after
- * `plane` bytes.
+ * coefficient's weights is a matrix product; the products become tiles of results. A
+ * coefficient's matrix has a row of channels for each tile, `pitch` bytes apart, and follows the
+ * last one after `plane` bytes.
  *
  * Source: Lavin and Gray 2016. */
 #pragma once

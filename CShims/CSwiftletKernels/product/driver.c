@@ -82,7 +82,8 @@ static void advance(position *at, const swl_product *p, size_t steps) {
   if (++at->y == p->height) at->y = 0, at->image++;
 }
 
-/* The rows of a tile of `count` pixels, of at most `most`, starting at a position, which is advanced past them. */
+/* The rows of a tile of `count` pixels, of at most `most`, starting at a position, which is
+ * advanced past them. */
 static void locate(rows *rows, const swl_product *p, const uint8_t *in, const uint8_t *addend,
                    uint8_t *out, position *at, size_t count, size_t most) {
   for (size_t r = 0; r < count;) {
