@@ -27,7 +27,7 @@ package final class MappedFile: @unchecked Sendable {
   /// - Parameter folder: If given, the file must lie inside this folder after resolving all
   ///   symbolic links to folders, and must not itself be a link.
   /// - Throws: `io` naming the path if the file is missing, not readable or not a regular file;
-  /// `badInput` if it is larger than `limit` bytes or outside the folder.
+  ///   `badInput` if it is larger than `limit` bytes or outside the folder.
   package init(_ path: String, limit: Int = InputFile.defaultLimit, beneath folder: String? = nil)
     throws
   {
