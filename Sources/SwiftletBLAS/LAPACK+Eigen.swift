@@ -130,7 +130,8 @@ extension LAPACK {
   ) throws -> Int {
     try a.requireFiniteSquareMatrix(operation, reading: triangle)
     guard a.shape[0] <= Int(Int32.max) else {
-      throw SwiftletError(.unsupported, "\(operation) of a \(a.shape) matrix")
+      throw SwiftletError(
+        .unsupported, "\(operation) of a \(a.shape) matrix exceeds LAPACK's 32-bit sizes")
     }
     return a.shape[0]
   }

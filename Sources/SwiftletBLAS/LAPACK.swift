@@ -191,7 +191,8 @@ public enum LAPACK {
   ) throws -> (m: Int, n: Int) {
     try a.requireFiniteMatrix(operation)
     guard a.shape[0] <= Int(Int32.max), a.shape[1] <= Int(Int32.max) else {
-      throw SwiftletError(.unsupported, "\(operation) of a \(a.shape) matrix")
+      throw SwiftletError(
+        .unsupported, "\(operation) of a \(a.shape) matrix exceeds LAPACK's 32-bit sizes")
     }
     return (a.shape[0], a.shape[1])
   }
@@ -199,7 +200,8 @@ public enum LAPACK {
   /// LAPACK counts its workspace in 32 bits.
   static func count(_ size: Int, _ what: String) throws -> Int {
     guard size <= Int(Int32.max) else {
-      throw SwiftletError(.unsupported, "\(what): a workspace of \(size) elements")
+      throw SwiftletError(
+        .unsupported, "\(what) needs a workspace of \(size) elements, beyond LAPACK's 32 bits")
     }
     return size
   }

@@ -37,7 +37,8 @@ enum Arguments {
     guard range ~= value else {
       throw value < range.lowerBound
         ? Refusal.usage("\(name) is \(value)", mend: "it must be at least \(range.lowerBound)")
-        : SwiftletError(.unsupported, "\(name) is \(value), more than \(range.upperBound)")
+        : SwiftletError(
+          .unsupported, "\(name) is \(value), more than the limit of \(range.upperBound)")
     }
     return Int(value)
   }

@@ -56,7 +56,8 @@ public enum IDX {
     case 0x08: break
     case 0x09, 0x0B, 0x0C, 0x0D, 0x0E:
       throw SwiftletError(
-        .unsupported, "idx element type 0x0\(String(dtype, radix: 16, uppercase: true))",
+        .unsupported,
+        "idx element type 0x0\(String(dtype, radix: 16, uppercase: true)) is not supported",
         at: "\(reader.file), byte 2", mend: "convert the file to unsigned bytes, type 0x08")
     default:
       throw start.error("this is not an idx file: it starts with 0x\(String(magic, radix: 16))")

@@ -51,7 +51,7 @@ public enum NPY {
     guard let dtype = isHalf ? .uint16 : codes.first(where: { $0.code == array.descr })?.dtype
     else {
       throw SwiftletError(
-        .unsupported, "npy: elements of type '\(array.descr)'",
+        .unsupported, "npy: elements of type '\(array.descr)' are not supported",
         mend: "use one of " + codes.map(\.code).joined(separator: ", "))
     }
     let shape = try Shape(checking: array.shape)

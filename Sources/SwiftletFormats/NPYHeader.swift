@@ -22,7 +22,7 @@ struct NPYHeader {
       switch key {
       case "descr" where descr == nil:
         guard !scanner.isNext("[") && !scanner.isNext("(") else {
-          throw SwiftletError(.unsupported, "npy: an array of records")
+          throw SwiftletError(.unsupported, "npy: arrays of records are not supported")
         }
         descr = try scanner.string()
       case "fortran_order" where isColumnMajor == nil: isColumnMajor = try scanner.truth()

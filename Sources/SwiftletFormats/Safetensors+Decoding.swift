@@ -85,7 +85,8 @@ extension Safetensors {
     }
     guard let dtype = DType(safetensorsName: dtypeName) else {
       throw SwiftletError(
-        .unsupported, "element type '\(dtypeName.prefix(80))'", at: place(name, file),
+        .unsupported, "element type '\(dtypeName.prefix(80))' is not supported",
+        at: place(name, file),
         mend: "convert it to one of "
           + DType.allCases.compactMap(\.safetensorsName).joined(separator: " ")
       )

@@ -32,7 +32,8 @@ struct ZipArchive {
     var reader = ByteReader(bytes, file: file)
     let directory = try ZipDirectory(&reader)
     guard directory.count <= Self.entryLimit else {
-      throw SwiftletError(.unsupported, "a zip file of \(directory.count) entries", at: file)
+      throw SwiftletError(
+        .unsupported, "zip files of \(directory.count) entries are not supported", at: file)
     }
     var entries: [Entry] = []
     var names: Set<String> = []
@@ -87,7 +88,7 @@ struct ZipArchive {
     }
     guard flags & 1 == 0, method == 0 || method == 8, disk == 0 else {
       throw SwiftletError(
-        .unsupported, "'\(name)' is encrypted or compressed by method \(method)",
+        .unsupported, "'\(name)' is encrypted or uses unsupported compression method \(method)",
         at: reader.file)
     }
     let size = wide[0] ?? sizes[1]
@@ -236,7 +237,7 @@ private struct ZipDirectory {
       start = Int(clamping: try reader.littleEndian(UInt64.self))
     }
     guard disks == 0 else {
-      throw SwiftletError(.unsupported, "a zip file in several parts", at: reader.file)
+      throw SwiftletError(.unsupported, "multi-part zip files are not supported", at: reader.file)
     }
     guard start <= limit, size == limit - start else {
       throw reader.error("the directory of the zip file is not at its stated position")

@@ -38,7 +38,7 @@ struct AxisAligned: Operator {
     if shape.count == 1 { return .scalar }
     let axis = try axis(axis, rank: rank)
     guard axis + shape.rank <= rank else {
-      throw mismatch("\(shape) at axis \(axis) of rank \(rank)")
+      throw mismatch("\(shape) does not fit at axis \(axis) of rank \(rank)")
     }
     return Shape(
       shape.dimensions + [Int](repeating: 1, count: rank - axis - shape.rank))

@@ -109,7 +109,7 @@ extension DType {
   /// - Throws: `unsupported` for `bool`.
   func numberType() throws -> any NumberElement.Type {
     guard let type = elementType as? any NumberElement.Type else {
-      throw SwiftletError(.unsupported, "arithmetic on \(self)")
+      throw SwiftletError(.unsupported, "arithmetic on \(self) is not supported")
     }
     return type
   }
@@ -119,7 +119,7 @@ extension DType {
   /// - Throws: `unsupported` for other types.
   func integerType() throws -> any IntegerElement.Type {
     guard let type = elementType as? any IntegerElement.Type else {
-      throw SwiftletError(.unsupported, "integer arithmetic on \(self)")
+      throw SwiftletError(.unsupported, "integer arithmetic on \(self) is not supported")
     }
     return type
   }

@@ -18,11 +18,11 @@ extension Operator {
   ) throws -> TensorInfo {
     let info = try required(inputs, index, role)
     guard info.dtype.isFloat else {
-      throw SwiftletError(.unsupported, "\(Self.opType) on \(info.dtype) \(role)")
+      throw SwiftletError(.unsupported, "\(Self.opType) does not support a \(info.dtype) \(role)")
     }
     if let rank, info.shape.rank != rank {
       throw SwiftletError(
-        .badInput, "\(Self.opType) needs a rank-\(rank) \(role), found shape \(info.shape)")
+        .badInput, "\(Self.opType) requires a \(role) of rank \(rank), found shape \(info.shape)")
     }
     return info
   }
@@ -33,7 +33,7 @@ extension Operator {
   ) throws -> TensorInfo {
     let info = try required(inputs, index, role)
     guard accepts(info.dtype) else {
-      throw SwiftletError(.unsupported, "\(Self.opType) on \(info.dtype) \(role)")
+      throw SwiftletError(.unsupported, "\(Self.opType) does not support a \(info.dtype) \(role)")
     }
     return info
   }
@@ -69,7 +69,9 @@ extension Operator {
       return try integers(inputs, index, role)
     }
     return try reals(info, role).map {
-      guard let number = Int(exactly: $0) else { throw mismatch("\(role) of \($0)") }
+      guard let number = Int(exactly: $0) else {
+        throw mismatch("\(role) is \($0), not a whole number")
+      }
       return number
     }
   }
@@ -78,7 +80,7 @@ extension Operator {
   ///
   /// - Throws: `badInput` for other types, ``DataDependentShape`` if they are not known yet.
   func reals(_ info: TensorInfo, _ role: String) throws -> [Double] {
-    guard info.dtype.isFloat else { throw mismatch("\(role) of \(info.dtype)") }
+    guard info.dtype.isFloat else { throw mismatch("\(role) is \(info.dtype), not a float") }
     guard case .float64(let values)? = info.value?.converted(to: .float64) else {
       throw DataDependentShape()
     }
@@ -100,7 +102,7 @@ extension Operator {
   /// - Throws: `badInput` also if one occurs twice.
   func axes(_ axes: [Int], rank: Int) throws -> [Int] {
     let result = try axes.map { try axis($0, rank: rank) }
-    guard Set(result).count == result.count else { throw mismatch("axes \(axes) repeat") }
+    guard Set(result).count == result.count else { throw mismatch("axes \(axes) are not distinct") }
     return result
   }
 

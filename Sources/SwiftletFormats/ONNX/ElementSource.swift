@@ -126,7 +126,8 @@ final class ElementSource {
   private func file(_ location: String) throws -> MappedFile {
     if let file = files[location] { return file }
     guard let folder else {
-      throw SwiftletError(.unsupported, "external data in '\(location)' of a model in memory")
+      throw SwiftletError(
+        .unsupported, "external data in '\(location)' of a model in memory is not supported")
     }
     guard !location.hasPrefix("/"), !location.isEmpty,
       !location.split(separator: "/").contains("..")
@@ -182,7 +183,8 @@ private struct ElementType {
     case .bfloat16: (dtype, widen) = (.float32, { Float(bitPattern: UInt32($0) << 16) })
     default:
       guard let known = DType(onnx: Int(proto.dataType)) else {
-        throw SwiftletError(.unsupported, "elements of ONNX type \(proto.dataType)")
+        throw SwiftletError(
+          .unsupported, "elements of ONNX type \(proto.dataType) are not supported")
       }
       (dtype, widen) = (known, nil)
     }

@@ -31,7 +31,8 @@ struct ONNXReader {
     }
     guard let opset, 1...28 ~= opset else {
       throw SwiftletError(
-        .unsupported, "ONNX operator set \(opset ?? 0)", mend: "export with opset 1 to 28")
+        .unsupported, "ONNX operator set \(opset ?? 0) is not supported",
+        mend: "export with opset 1 to 28")
     }
     var proto = proto
     if var inlining = FunctionInlining(proto, opset: opset) { try inlining.apply(to: &proto) }

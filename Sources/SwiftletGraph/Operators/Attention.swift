@@ -56,11 +56,15 @@ public struct Attention: RealOperator {
     let shapes = [q.shape, k.shape, v.shape]
     guard shapes.allSatisfy({ $0.rank == q.shape.rank }), 3...4 ~= q.shape.rank,
       [k, v].allSatisfy({ $0.dtype == q.dtype && $0.shape[0] == q.shape[0] })
-    else { throw mismatch("queries \(q.shape), keys \(k.shape), values \(v.shape)") }
+    else {
+      throw mismatch("queries \(q.shape), keys \(k.shape) and values \(v.shape) do not match")
+    }
     /// Heads, length and depth.
     func split(_ shape: Shape, _ heads: Int) throws -> (Int, Int, Int) {
       if shape.rank == 4 { return (shape[1], shape[2], shape[3]) }
-      guard heads > 0, shape[2] % heads == 0 else { throw mismatch("\(heads) heads of \(shape)") }
+      guard heads > 0, shape[2] % heads == 0 else {
+        throw mismatch("\(heads) heads do not divide \(shape)")
+      }
       return (heads, shape[1], shape[2] / heads)
     }
     let (query, key) = (try split(q.shape, queryHeads), try split(k.shape, keyHeads))
@@ -70,13 +74,17 @@ public struct Attention: RealOperator {
       pastKeys: 0, depth: query.2, width: value.2)
     guard key.0 == value.0, key.1 == value.1, key.2 == query.2, key.0 > 0, query.0 % key.0 == 0,
       query.2 > 0, value.2 > 0
-    else { throw mismatch("queries \(q.shape), keys \(k.shape), values \(v.shape)") }
+    else {
+      throw mismatch("queries \(q.shape), keys \(k.shape) and values \(v.shape) do not match")
+    }
     if let past = input(4) {
       sizes.pastKeys = past.shape.rank == 4 ? past.shape[2] : 0
       let heads = [sizes.batch, sizes.keyHeads, sizes.pastKeys]
       guard past.shape.dimensions == heads + [sizes.depth], past.dtype == q.dtype,
         input(5)?.shape.dimensions == heads + [sizes.width], input(5)?.dtype == q.dtype
-      else { throw mismatch("past keys and values \(past.shape), \(input(5)?.shape ?? [])") }
+      else {
+        throw mismatch("past keys \(past.shape) and values \(input(5)?.shape ?? []) do not match")
+      }
     }
     _ = try Shape(checking: [sizes.batch, sizes.queryHeads, sizes.queries, sizes.keys])
     if let mask = input(3) {
@@ -85,10 +93,12 @@ public struct Attention: RealOperator {
         last <= sizes.keys,
         Shape(extents).broadcast(with: Shape(sizes.scores.dimensions.dropLast()))
           == Shape(sizes.scores.dimensions.dropLast())
-      else { throw mismatch("a mask \(mask.dtype) \(mask.shape) for \(sizes.scores)") }
+      else {
+        throw mismatch("mask \(mask.dtype) \(mask.shape) does not match scores \(sizes.scores)")
+      }
     }
     if let lengths = input(6), lengths.dtype != .int64 || lengths.shape != [sizes.batch] {
-      throw mismatch("lengths \(lengths.dtype) \(lengths.shape)")
+      throw mismatch("lengths \(lengths.dtype) \(lengths.shape) do not match the batch")
     }
     return sizes
   }

@@ -30,7 +30,7 @@ public struct BatchNormalization: FloatOperator {
     let isForInference = try opset >= 7 || node.int("is_test", default: 0) != 0
     guard isForInference, trains || node.outputs.dropFirst().allSatisfy(\.isEmpty) else {
       throw SwiftletError(
-        .unsupported, "BatchNormalization saved in training mode",
+        .unsupported, "BatchNormalization saved in training mode is not supported",
         mend: "export the model for inference")
     }
     isPerPosition = try opset < 9 && node.int("spatial", default: 1) == 0
@@ -79,7 +79,8 @@ public struct BatchNormalization: FloatOperator {
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T> {
     guard !isPerPosition else {
-      throw SwiftletError(.unsupported, "BatchNormalization with spatial = 0 in training")
+      throw SwiftletError(
+        .unsupported, "training of BatchNormalization with spatial = 0 is not supported")
     }
     let x = inputs[0].take()!.contiguous()
     let (mean, variance) = statistics(x, context.pool)

@@ -26,7 +26,7 @@ public struct Cast: Operator {
     }
     let number = try Self.typeNumber(node)
     guard let target = DType(onnx: number) else {
-      throw SwiftletError(.unsupported, "Cast to ONNX type \(number)")
+      throw SwiftletError(.unsupported, "Cast to ONNX type \(number) is not supported")
     }
     self.target = target
     rounding =
@@ -43,7 +43,7 @@ public struct Cast: Operator {
       return try node.int("to", default: 0)
     }
     guard let number = DType.onnxNumbers[name.uppercased()] else {
-      throw SwiftletError(.unsupported, "Cast to the type '\(name)'")
+      throw SwiftletError(.unsupported, "Cast to the type '\(name)' is not supported")
     }
     return number
   }

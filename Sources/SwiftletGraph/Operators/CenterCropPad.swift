@@ -20,7 +20,7 @@ public struct CenterCropPad: MovingOperator {
   private func extents(_ shape: Shape, _ lengths: [Int]) throws -> [Int] {
     let axes = try self.axes(axes ?? Array(0..<shape.rank), rank: shape.rank)
     guard axes.count == lengths.count, lengths.allSatisfy({ 0...TensorInfo.elementLimit ~= $0 })
-    else { throw mismatch("lengths \(lengths) for \(axes.count) axes of \(shape)") }
+    else { throw mismatch("lengths \(lengths) do not match \(axes.count) axes of \(shape)") }
     var extents = shape.dimensions
     for (axis, length) in zip(axes, lengths) { extents[axis] = length }
     return extents

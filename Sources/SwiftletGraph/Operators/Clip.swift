@@ -32,7 +32,7 @@ public struct Clip: AnyElementOperator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     for case let bound? in inputs.dropFirst() {
       guard bound.dtype == x.dtype, bound.shape.count == 1 else {
-        throw mismatch("a bound is \(bound.dtype) \(bound.shape) for \(x.dtype) input")
+        throw mismatch("a bound is \(bound.dtype) \(bound.shape), not one \(x.dtype) number")
       }
     }
     return [TensorInfo(x.dtype, x.shape)]

@@ -24,7 +24,8 @@ public struct Concat: MovingOperator, FloatOperator {
       guard other.dtype == first.dtype, other.shape.rank == first.shape.rank,
         other.shape.replacing(axis: axis, with: 0) == first.shape.replacing(axis: axis, with: 0)
       else {
-        throw mismatch("\(other.dtype) \(other.shape) after \(first.dtype) \(first.shape)")
+        throw mismatch(
+          "\(first.dtype) \(first.shape) and \(other.dtype) \(other.shape) do not match")
       }
       let sum = total.addingReportingOverflow(other.shape[axis])
       guard !sum.overflow else { throw mismatch("axis \(axis) becomes too long") }

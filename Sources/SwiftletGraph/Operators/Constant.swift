@@ -17,7 +17,7 @@ public struct Constant: Operator {
     case .ints(let numbers): value = .int64(Tensor([numbers.count], numbers.map(Int64.init)))
     case .float(let number): value = .float32(Tensor(.scalar, [number]))
     case .floats(let numbers): value = .float32(Tensor([numbers.count], numbers))
-    default: throw SwiftletError(.unsupported, "Constant with \(attribute.key)")
+    default: throw SwiftletError(.unsupported, "Constant with \(attribute.key) is not supported")
     }
   }
 

@@ -48,10 +48,11 @@ struct IntegerConvolution: Sendable {
   ) throws -> Shape {
     let shape = try geometry.infer(x.shape, w.shape)
     if let zeroX, zeroX.dtype != x.dtype || zeroX.shape.count != 1 {
-      throw mismatch("zero point \(zeroX.dtype) \(zeroX.shape) for input \(x.dtype)")
+      throw mismatch("zero point \(zeroX.dtype) \(zeroX.shape) does not match input \(x.dtype)")
     }
     if let zeroW, zeroW.dtype != w.dtype || ![1, w.shape[0]].contains(zeroW.shape.count) {
-      throw mismatch("zero point \(zeroW.dtype) \(zeroW.shape) for weights \(w.dtype) \(w.shape)")
+      throw mismatch(
+        "zero point \(zeroW.dtype) \(zeroW.shape) does not match weights \(w.dtype) \(w.shape)")
     }
     return shape
   }

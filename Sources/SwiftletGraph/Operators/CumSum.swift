@@ -18,7 +18,7 @@ public struct CumSum: Operator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     let axis = try required(inputs, 1, "axis") { $0 == .int32 || $0 == .int64 }
     guard axis.shape.count == 1, x.shape.rank > 0 else {
-      throw mismatch("axis \(axis.shape) of \(x.shape)")
+      throw mismatch("axis \(axis.shape) does not match \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

@@ -26,7 +26,7 @@ public struct DepthToSpace: MovingOperator, FloatOperator {
     let (shape, area) = (x.shape, block * block)
     guard shape.rank == 4,
       spreads ? shape[1] % area == 0 : shape[2] % block == 0 && shape[3] % block == 0
-    else { throw mismatch("input \(shape) in blocks of \(block)") }
+    else { throw mismatch("input \(shape) cannot be divided into blocks of \(block)") }
     let extents =
       spreads
       ? [shape[0], shape[1] / area, shape[2] * block, shape[3] * block]

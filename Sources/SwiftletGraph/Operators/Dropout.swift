@@ -43,7 +43,8 @@ public struct Dropout: FloatOperator {
   private func requireNothingDropped(_ ratio: TensorInfo?) throws {
     let value = try ratio.map { try reals($0, "ratio")[0] } ?? Double(attributeRatio)
     guard value == 0 else {
-      throw SwiftletError(.unsupported, "Dropout with training_mode outside training")
+      throw SwiftletError(
+        .unsupported, "Dropout with training_mode outside training is not supported")
     }
   }
 

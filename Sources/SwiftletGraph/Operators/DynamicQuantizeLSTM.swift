@@ -26,17 +26,21 @@ public struct DynamicQuantizeLSTM: Operator {
     var plain = Array(inputs.prefix(8))
     for (weights, scale, zero) in Self.weights {
       let codes = try required(inputs, weights, "weights", where: \.isByte)
-      guard codes.shape.rank == 3 else { throw mismatch("weights \(codes.shape)") }
+      guard codes.shape.rank == 3 else {
+        throw mismatch("weights \(codes.shape) do not have rank 3")
+      }
       let directions = codes.shape[0]
       let channels = codes.shape[2]
       func fits(_ info: TensorInfo) -> Bool {
         info.shape == [directions] || info.shape == [directions, channels]
       }
       let scales = try required(inputs, scale, "scale of the weights") { $0 == .float32 }
-      guard fits(scales) else { throw mismatch("scale \(scales.shape) for \(codes.shape)") }
+      guard fits(scales) else {
+        throw mismatch("scale \(scales.shape) does not match \(codes.shape)")
+      }
       if let points = zero < inputs.count ? inputs[zero] : nil {
         guard points.dtype == codes.dtype, fits(points) else {
-          throw mismatch("zero point \(points.dtype) \(points.shape) for \(codes.shape)")
+          throw mismatch("zero point \(points.dtype) \(points.shape) does not match \(codes.shape)")
         }
       }
       plain[weights] = TensorInfo(.float32, [directions, channels, codes.shape[1]])

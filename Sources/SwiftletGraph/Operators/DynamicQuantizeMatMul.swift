@@ -27,15 +27,17 @@ public struct DynamicQuantizeMatMul: Operator {
     let b = try required(inputs, 1, "weights", where: \.isByte)
     let scale = try required(inputs, 2, "scale of the weights") { $0 == .float32 }
     guard b.shape.rank == 2, a.shape.rank > 0 else {
-      throw mismatch("\(a.shape) times \(b.shape)")
+      throw mismatch("\(a.shape) and \(b.shape) do not match")
     }
     func fits(_ shape: Shape) -> Bool {
       shape.count == 1 || (shape.rank == 1 && shape[0] == b.shape[1])
     }
-    guard fits(scale.shape) else { throw mismatch("scale \(scale.shape) for \(b.shape)") }
+    guard fits(scale.shape) else {
+      throw mismatch("scale \(scale.shape) does not match \(b.shape)")
+    }
     if let bias = inputs.count > 4 ? inputs[4] : nil {
       guard bias.dtype == .float32, bias.shape == [b.shape[1]] else {
-        throw mismatch("bias \(bias.dtype) \(bias.shape) for \(b.shape)")
+        throw mismatch("bias \(bias.dtype) \(bias.shape) does not match \(b.shape)")
       }
     }
     let codes = TensorInfo(.uint8, a.shape)

@@ -17,7 +17,7 @@ public struct Einsum: Operator {
     let first = try required(inputs, 0, "first operand", where: \.isNumber)
     let operands = try inputs.indices.map { try required(inputs, $0, "operand") }
     guard operands.allSatisfy({ $0.dtype == first.dtype }) else {
-      throw mismatch("operands of \(operands.map(\.dtype))")
+      throw mismatch("the operands have different types: \(operands.map(\.dtype))")
     }
     let labels = try equation.labels(operands.map(\.shape))
     return [TensorInfo(first.dtype, try Shape(checking: labels.result.map { labels.extents[$0]! }))]

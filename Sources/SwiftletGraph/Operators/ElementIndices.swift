@@ -51,7 +51,7 @@ extension Operator {
     let fits =
       indices.shape.rank == shape.rank
       && (0..<shape.rank).allSatisfy { $0 == axis || indices.shape[$0] <= shape[$0] }
-    guard fits else { throw mismatch("indices \(indices.shape) for \(shape)") }
+    guard fits else { throw mismatch("indices \(indices.shape) do not match \(shape)") }
   }
 
   /// The shape of one block addressed by a row of indices.
@@ -59,7 +59,7 @@ extension Operator {
     guard indices.rank > batch, shape.rank > batch, batch >= 0,
       indices.dimensions[..<batch] == shape.dimensions[..<batch],
       indices[indices.rank - 1] <= shape.rank - batch
-    else { throw mismatch("indices \(indices) for \(shape) with \(batch) batch axes") }
+    else { throw mismatch("indices \(indices) do not match \(shape) with \(batch) batch axes") }
     return Array(shape.dimensions[(batch + indices[indices.rank - 1])...])
   }
 }

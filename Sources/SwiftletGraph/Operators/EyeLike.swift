@@ -17,7 +17,7 @@ public struct EyeLike: Operator {
     }
     let number = try node.int("dtype", default: 0)
     guard let dtype = DType(onnx: number) else {
-      throw SwiftletError(.unsupported, "EyeLike of ONNX type \(number)")
+      throw SwiftletError(.unsupported, "EyeLike of ONNX type \(number) is not supported")
     }
     self.dtype = dtype
   }

@@ -44,7 +44,7 @@ public struct FakeQuantize: FloatOperator {
       step.shape.rank == 0
         || (step.shape.rank == 1 && 0..<x.shape.rank ~= axis && step.shape[0] == x.shape[axis])
     else {
-      throw mismatch("steps \(step.shape), growth \(growth.shape) for input \(x.shape)")
+      throw mismatch("steps \(step.shape) and growth \(growth.shape) do not match input \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

@@ -27,8 +27,8 @@ public struct Gemm: FloatOperator {
     let (m, n, k) = sizes(a.shape, b.shape)
     guard a.dtype == b.dtype, b.shape[transposeB ? 1 : 0] == k else {
       throw mismatch(
-        "\(a.dtype) \(a.shape)\(transposeA ? "ᵀ" : "") times "
-          + "\(b.dtype) \(b.shape)\(transposeB ? "ᵀ" : "")")
+        "\(a.dtype) \(a.shape)\(transposeA ? "ᵀ" : "") and "
+          + "\(b.dtype) \(b.shape)\(transposeB ? "ᵀ" : "") do not match")
     }
     let result = try Shape(checking: [m, n])
     if inputs.count > 2, let c = inputs[2] {

@@ -31,7 +31,7 @@ public struct GridSample: Operator {
     let rank = x.shape.rank - 2
     guard 1...3 ~= rank, grid.shape.rank == x.shape.rank, grid.shape[0] == x.shape[0],
       grid.shape[rank + 1] == rank, x.shape.count > 0 || grid.shape.count == 0
-    else { throw mismatch("a grid \(grid.shape) for images \(x.shape)") }
+    else { throw mismatch("grid \(grid.shape) does not match images \(x.shape)") }
     let extents = x.shape.dimensions[..<2] + grid.shape.dimensions[1...rank]
     return [TensorInfo(x.dtype, try Shape(checking: Array(extents)))]
   }

@@ -28,7 +28,9 @@ public struct If: Operator {
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let condition = try required(inputs, 0, "condition") { $0 == .bool }
-    guard condition.shape.count == 1 else { throw mismatch("condition \(condition.shape)") }
+    guard condition.shape.count == 1 else {
+      throw mismatch("condition \(condition.shape) is not a single element")
+    }
     let captured = inputs.dropFirst().map { $0! }
     if let value = condition.value { return try branch(value).inferInner(captured) }
     // An error in a branch matters only when it is taken.

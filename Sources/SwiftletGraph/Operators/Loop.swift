@@ -29,10 +29,10 @@ public struct Loop: Operator {
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     if let count = inputs[0], count.dtype != .int64 || count.shape.count != 1 {
-      throw mismatch("the count is \(count.dtype) \(count.shape)")
+      throw mismatch("the count is \(count.dtype) \(count.shape), not one int64")
     }
     if let condition = inputs[1], condition.dtype != .bool || condition.shape.count != 1 {
-      throw mismatch("the condition is \(condition.dtype) \(condition.shape)")
+      throw mismatch("the condition is \(condition.dtype) \(condition.shape), not one bool")
     }
     let state = try (2..<carried + 2).map { try required(inputs, $0, "loop-carried value") }
     let captured = inputs[(carried + 2)...].map { $0! }
@@ -92,7 +92,8 @@ public struct Loop: Operator {
         infos = try round(state.map(TensorInfo.init), captured.map(TensorInfo.init))
       } catch is DataDependentShape {
         throw SwiftletError(
-          .unsupported, "Loop without iterations, whose result shapes depend on data")
+          .unsupported,
+          "a Loop without iterations whose result shapes depend on data is not supported")
       }
       return try state
         + infos.dropFirst(carried + 1).map { try TensorStack.empty($0.dtype, $0.shape) }

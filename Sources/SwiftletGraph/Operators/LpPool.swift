@@ -59,7 +59,7 @@ struct PowerNorm: Sendable {
   init(_ node: Node) throws {
     if case .float(let value) = node.attributes["p"] {
       guard let whole = Int(exactly: value) else {
-        throw SwiftletError(.unsupported, "\(node.opType) with p = \(value)")
+        throw SwiftletError(.unsupported, "\(node.opType) with p = \(value) is not supported")
       }
       p = whole
     } else {

@@ -38,7 +38,7 @@ public struct MatMul: FloatOperator {
     let a = try required(inputs, 0, "left side", where: \.isNumber)
     let b = try required(inputs, 1, "right side")
     guard a.dtype == b.dtype, let layout = Layout(a.shape, b.shape) else {
-      throw mismatch("\(a.dtype) \(a.shape) times \(b.dtype) \(b.shape)")
+      throw mismatch("\(a.dtype) \(a.shape) and \(b.dtype) \(b.shape) do not match")
     }
     return [TensorInfo(a.dtype, layout.result)]
   }

@@ -41,7 +41,7 @@ struct IntegerProduct {
   init(_ opType: String) { self.opType = opType }
 
   func shape(_ a: Shape, _ b: Shape) throws -> Shape {
-    guard let shape = MatMul.shape(a, b) else { throw mismatch("\(a) times \(b)") }
+    guard let shape = MatMul.shape(a, b) else { throw mismatch("\(a) times \(b) do not match") }
     return shape
   }
 
@@ -66,7 +66,8 @@ struct IntegerProduct {
       repeated(zeroPoint.shape, matrix.shape, side) != nil
     else {
       throw mismatch(
-        "zero point \(zeroPoint.dtype) \(zeroPoint.shape) for \(matrix.dtype) \(matrix.shape)")
+        "zero point \(zeroPoint.dtype) \(zeroPoint.shape) does not match \(matrix.dtype) \(matrix.shape)"
+      )
     }
   }
 

@@ -51,7 +51,8 @@ public struct MaxPool: FloatOperator {
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     guard !givesIndices else {
-      throw SwiftletError(.unsupported, "MaxPool with an output of indices in training")
+      throw SwiftletError(
+        .unsupported, "training of MaxPool with an output of indices is not supported")
     }
     return [try pool(inputs[0].take()!, context.pool)]
   }

@@ -17,7 +17,7 @@ public struct NonMaxSuppression: Operator {
     let scores = try required(inputs, 1, "scores") { $0 == .float32 }
     guard boxes.shape.rank == 3, scores.shape.rank == 3, boxes.shape[2] == 4,
       boxes.shape[0] == scores.shape[0], boxes.shape[1] == scores.shape[2]
-    else { throw mismatch("boxes \(boxes.shape) with scores \(scores.shape)") }
+    else { throw mismatch("boxes \(boxes.shape) and scores \(scores.shape) do not match") }
     for index in 2..<max(2, min(5, inputs.count)) {
       guard let setting = inputs[index] else { continue }
       guard setting.shape.count == 1, setting.dtype == (index == 2 ? .int64 : .float32) else {

@@ -83,7 +83,7 @@ public struct Pad: MovingOperator, FloatOperator {
     let axes = try self.axes(axes ?? Array(0..<shape.rank), rank: shape.rank)
     let limit = TensorInfo.elementLimit
     guard pads.count == 2 * axes.count, pads.allSatisfy({ -limit...limit ~= $0 }) else {
-      throw mismatch("pads \(pads) for \(axes.count) axes of \(shape)")
+      throw mismatch("pads \(pads) do not match \(axes.count) axes of \(shape)")
     }
     var result = shape.dimensions.map { Ends(extent: $0, before: 0, after: 0) }
     for (index, axis) in axes.enumerated() {

@@ -23,15 +23,17 @@ public struct QLinearConv: Operator {
       let scale = try required(inputs, index, "scale of the \(role)")
       let counts = index == 4 ? [1, w.shape[0]] : [1]
       guard scale.dtype == .float32, counts.contains(scale.shape.count) else {
-        throw mismatch("scale of the \(role) is \(scale.dtype) \(scale.shape)")
+        throw mismatch(
+          "scale of the \(role) is \(scale.dtype) \(scale.shape), which does not match")
       }
     }
     guard zeroY.shape.count == 1 else {
-      throw mismatch("zero point of the result has the shape \(zeroY.shape)")
+      throw mismatch("zero point of the result has shape \(zeroY.shape), not one element")
     }
     if inputs.count > 8, let bias = inputs[8] {
       guard bias.dtype == .int32, bias.shape == [w.shape[0]] else {
-        throw mismatch("bias \(bias.dtype) \(bias.shape) for \(w.shape[0]) output channels")
+        throw mismatch(
+          "bias \(bias.dtype) \(bias.shape) does not match \(w.shape[0]) output channels")
       }
     }
     return [TensorInfo(zeroY.dtype, shape)]

@@ -21,14 +21,16 @@ public struct QLinearMatMul: Operator {
       let zeroPoint = try required(inputs, index + 1, "zero point")
       try product.check(matrix, zeroPoint: zeroPoint, side)
       guard scale.dtype == .float32, product.repeated(scale.shape, matrix.shape, side) != nil else {
-        throw mismatch("scale \(scale.dtype) \(scale.shape) for \(matrix.dtype) \(matrix.shape)")
+        throw mismatch(
+          "scale \(scale.dtype) \(scale.shape) does not match \(matrix.dtype) \(matrix.shape)")
       }
     }
     let scale = try required(inputs, 6, "scale of the result")
     let zero = try required(inputs, 7, "zero point of the result", where: \.isByte)
     guard scale.dtype == .float32, scale.shape.count == 1, zero.shape.count == 1 else {
       throw mismatch(
-        "scale \(scale.dtype) \(scale.shape) and zero point \(zero.shape) of the result")
+        "scale \(scale.dtype) \(scale.shape) and zero point \(zero.shape) of the result must be scalar"
+      )
     }
     return [TensorInfo(zero.dtype, try product.shape(a.shape, b.shape))]
   }

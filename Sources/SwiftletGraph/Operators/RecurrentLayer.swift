@@ -61,7 +61,10 @@ struct RecurrentLayer: Sendable {
       ]
       kinds = try names.map { name in
         guard let kind = known.first(where: { $0.rawValue.lowercased() == name.lowercased() })
-        else { throw SwiftletError(.unsupported, "\(node.opType) with the activation '\(name)'") }
+        else {
+          throw SwiftletError(
+            .unsupported, "\(node.opType) does not support the activation '\(name)'")
+        }
         return kind
       }
     }
@@ -93,15 +96,18 @@ struct RecurrentLayer: Sendable {
     guard let x = input(0), let w = input(1), let r = input(2) else {
       throw mismatch("an input or weights are missing")
     }
-    guard x.dtype.isFloat else { throw SwiftletError(.unsupported, "\(opType) on \(x.dtype)") }
+    guard x.dtype.isFloat else {
+      throw SwiftletError(.unsupported, "\(opType) does not support \(x.dtype)")
+    }
     guard x.shape.rank == 3, r.shape.rank == 3, w.shape.rank == 3 else {
-      throw mismatch("input \(x.shape), weights \(w.shape) and \(r.shape)")
+      throw mismatch("input \(x.shape) and weights \(w.shape) and \(r.shape) must have rank 3")
     }
     let sizes = Sizes(
       length: x.shape[isBatchFirst ? 1 : 0], batch: x.shape[isBatchFirst ? 0 : 1],
       input: x.shape[2], hidden: r.shape[2])
     guard sizes.hidden > 0, declaredHidden ?? sizes.hidden == sizes.hidden else {
-      throw mismatch("hidden_size is \(declaredHidden ?? 0), recurrent weights are \(r.shape)")
+      throw mismatch(
+        "hidden_size \(declaredHidden ?? 0) does not match recurrent weights \(r.shape)")
     }
     let rows = gates * sizes.hidden
     let state = stateShape(sizes)
@@ -118,7 +124,8 @@ struct RecurrentLayer: Sendable {
     }
     if let lengths = input(4) {
       guard lengths.dtype == .int32, lengths.shape == [sizes.batch] else {
-        throw mismatch("sequence_lens is \(lengths.dtype) \(lengths.shape)")
+        throw mismatch(
+          "sequence_lens is \(lengths.dtype) \(lengths.shape), not one int32 per sequence")
       }
     }
     return sizes
@@ -231,7 +238,7 @@ struct RecurrentLayer: Sendable {
   private func lengths(_ tensor: AnyTensor?, _ sizes: Sizes) throws -> [Int] {
     let lengths = tensor?.integers ?? [Int](repeating: sizes.length, count: sizes.batch)
     guard lengths.allSatisfy({ 0...sizes.length ~= $0 }) else {
-      throw mismatch("sequence_lens \(lengths) of at most \(sizes.length)")
+      throw mismatch("sequence_lens \(lengths) exceed 0...\(sizes.length)")
     }
     return lengths
   }

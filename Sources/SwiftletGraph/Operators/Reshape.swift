@@ -37,11 +37,15 @@ public struct Reshape: MovingOperator, FloatOperator {
     if let open = result.firstIndex(of: -1) {
       result[open] = 1
       let rest = try Shape(checking: result).count
-      guard rest > 0, shape.count % rest == 0 else { throw mismatch("\(shape) to \(extents)") }
+      guard rest > 0, shape.count % rest == 0 else {
+        throw mismatch("\(shape) cannot be reshaped to \(extents)")
+      }
       result[open] = shape.count / rest
     }
     let target = try Shape(checking: result)
-    guard target.count == shape.count else { throw mismatch("\(shape) to \(extents)") }
+    guard target.count == shape.count else {
+      throw mismatch("\(shape) cannot be reshaped to \(extents)")
+    }
     return target
   }
 

@@ -89,20 +89,23 @@ public struct Resize: AnyElementOperator {
     let sizes = isLegacy || present(inputs, 3) == nil ? nil : try integers(inputs, 3, "sizes")
     guard (scales == nil) != (sizes == nil), (scales?.count ?? sizes?.count) == axes.count else {
       throw mismatch(
-        "\(scales?.count ?? 0) factors and \(sizes?.count ?? 0) sizes for \(axes.count) axes")
+        "\(scales?.count ?? 0) factors and \(sizes?.count ?? 0) sizes do not match \(axes.count) axes"
+      )
     }
     func length(_ value: Double, _ axis: Int) throws -> Int {
       let isUnchanged = value == Double(shape[axis])
       guard isUnchanged || 0...Double(Self.lengthLimit) ~= value, shape[axis] > 0 || value < 1
       else {
-        throw mismatch("axis \(axis) of \(shape) would become \(value) long")
+        throw mismatch("axis \(axis) of \(shape) cannot have a length of \(value)")
       }
       return Int(value)
     }
     if let scales {
       return try axes.indices.map { index in
         let (axis, scale) = (axes[index], scales[index])
-        guard scale > 0, scale.isFinite else { throw mismatch("a factor of \(scale)") }
+        guard scale > 0, scale.isFinite else {
+          throw mismatch("the factor \(scale) is not positive and finite")
+        }
         return ResizeSampling.Extents(
           axis: axis, input: shape[axis],
           output: try length(Double((Float(scale) * Float(shape[axis])).rounded(.down)), axis),
@@ -117,7 +120,9 @@ public struct Resize: AnyElementOperator {
           scale: Float(lengths[$0]) / Float(shape[axes[$0]]), region: regions[$0])
       }
     }
-    guard axes.allSatisfy({ shape[$0] > 0 }) else { throw mismatch("the aspect of \(shape)") }
+    guard axes.allSatisfy({ shape[$0] > 0 }) else {
+      throw mismatch("\(shape) is empty and has no aspect ratio")
+    }
     let ratios = zip(lengths, axes).map { Double($0) / Double(shape[$1]) }
     let scale = (policy == .notLarger ? ratios.min() : ratios.max()) ?? 1
     return try axes.indices.map {
@@ -135,10 +140,10 @@ public struct Resize: AnyElementOperator {
     guard sampling.coordinates == .cropAndResize else {
       return Array(repeating: .whole, count: count)
     }
-    guard let info = present(inputs, 1) else { throw mismatch("there is no region to crop") }
+    guard let info = present(inputs, 1) else { throw mismatch("the region to crop is missing") }
     let bounds = try reals(info, "region")
     guard bounds.count == 2 * count, bounds.allSatisfy(\.isFinite) else {
-      throw mismatch("a region of \(bounds.count) bounds for \(count) axes")
+      throw mismatch("\(bounds.count) bounds of the region do not match \(count) axes")
     }
     return (0..<count).map { .init(start: bounds[$0], end: bounds[$0 + count]) }
   }

@@ -38,7 +38,10 @@ public struct RoiAlign: Operator {
     let boxes = try floating(inputs, 1, "rectangles", rank: 2)
     let images = try required(inputs, 2, "images") { $0 == .int64 }
     guard boxes.shape[1] == 4, images.shape == [boxes.shape[0]], x.shape[2] > 0, x.shape[3] > 0
-    else { throw mismatch("rectangles \(boxes.shape) of images \(images.shape) in \(x.shape)") }
+    else {
+      throw mismatch(
+        "rectangles \(boxes.shape) and image indices \(images.shape) do not match \(x.shape)")
+    }
     return [
       TensorInfo(x.dtype, try Shape(checking: [boxes.shape[0], x.shape[1], height, width]))
     ]
@@ -50,7 +53,7 @@ public struct RoiAlign: Operator {
     let boxes: Tensor<Double> = try inputs[1]!.converted(to: .float64).require()
     let images = inputs[2]!.integers
     guard images.allSatisfy({ 0..<inputs[0]!.shape[0] ~= $0 }) else {
-      throw mismatch("images \(images.prefix(8)) of \(inputs[0]!.shape[0])")
+      throw mismatch("image indices \(images.prefix(8)) are not in 0..<\(inputs[0]!.shape[0])")
     }
     switch inputs[0]! {
     case .float64(let x): return [.float64(try aligned(x, boxes.elements, images))]
@@ -77,7 +80,7 @@ public struct RoiAlign: Operator {
     for (box, image) in images.enumerated() {
       let corners = boxes[4 * box..<4 * box + 4].map { $0 * scale - (isHalfPixel ? 0.5 : 0) }
       guard corners.allSatisfy({ abs($0) < 1e9 }) else {
-        throw mismatch("rectangle \(box) is \(Array(boxes[4 * box..<4 * box + 4]))")
+        throw mismatch("rectangle \(box) is invalid: \(Array(boxes[4 * box..<4 * box + 4]))")
       }
       var (boxWidth, boxHeight) = (corners[2] - corners[0], corners[3] - corners[1])
       if !isHalfPixel { (boxWidth, boxHeight) = (max(boxWidth, 1), max(boxHeight, 1)) }
@@ -87,7 +90,8 @@ public struct RoiAlign: Operator {
       guard rows <= Self.sampleLimit, columns <= Self.sampleLimit,
         rows * columns <= Self.sampleLimit
       else {
-        throw SwiftletError(.unsupported, "RoiAlign with \(rows)×\(columns) samples in a bin")
+        throw SwiftletError(
+          .unsupported, "RoiAlign with \(rows)×\(columns) samples per bin is not supported")
       }
       for bin in 0..<bins {
         let top = corners[1] + Double(bin / width) * binHeight

@@ -14,7 +14,8 @@ public struct Scan: Operator {
 
   public init(_ node: Node, opset: Int) throws {
     guard opset >= 9 else {
-      throw SwiftletError(.unsupported, "Scan of operator set \(opset), over a batch")
+      throw SwiftletError(
+        .unsupported, "Scan of operator set \(opset), over a batch, is not supported")
     }
     let graph = try node.graph("body")
     scanned = try node.int("num_scan_inputs", default: 0)
@@ -53,7 +54,9 @@ public struct Scan: Operator {
       extents.remove(at: axis)
       return TensorInfo(info.dtype, Shape(extents))
     }
-    guard counts.count == 1 else { throw mismatch("inputs have \(counts.sorted()) slices") }
+    guard counts.count == 1 else {
+      throw mismatch("the inputs have different numbers of slices: \(counts.sorted())")
+    }
     return (counts.first!, infos)
   }
 

@@ -73,7 +73,8 @@ public struct ScatterElements: MovingOperator {
     let updates = try required(inputs, 2, "updates")
     try checkElementIndices(indices, x.shape, axis: axis(axis, rank: x.shape.rank))
     guard updates.shape == indices.shape, updates.dtype == x.dtype else {
-      throw mismatch("updates \(updates.dtype) \(updates.shape) at indices \(indices.shape)")
+      throw mismatch(
+        "updates \(updates.dtype) \(updates.shape) do not match indices \(indices.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }
@@ -107,7 +108,8 @@ public struct ScatterND: MovingOperator {
     guard updates.shape.dimensions == indices.shape.dimensions.dropLast() + block,
       updates.dtype == x.dtype
     else {
-      throw mismatch("updates \(updates.dtype) \(updates.shape) at indices \(indices.shape)")
+      throw mismatch(
+        "updates \(updates.dtype) \(updates.shape) do not match indices \(indices.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

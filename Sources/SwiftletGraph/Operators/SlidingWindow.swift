@@ -31,7 +31,7 @@ package struct SlidingWindow: Sendable, Equatable {
     }
     guard 1...3 ~= kernel.count else {
       throw SwiftletError(
-        .unsupported, "\(node.opType) over \(kernel.count) spatial axes; there can be 1 to 3")
+        .unsupported, "\(node.opType) supports 1 to 3 spatial axes, not \(kernel.count)")
     }
     guard let autoPad = AutoPad(rawValue: try node.string("auto_pad", default: "NOTSET")) else {
       throw SwiftletError(.badInput, "unknown auto_pad of \(node.opType)")

@@ -34,7 +34,9 @@ public struct Split: MovingOperator {
     }
     guard given.count == pieces, given.allSatisfy({ 0...extent ~= $0 }),
       given.reduce(0, +) == extent
-    else { throw mismatch("\(extent) into \(pieces) pieces of \(given)") }
+    else {
+      throw mismatch("an extent of \(extent) cannot be split into \(pieces) pieces of \(given)")
+    }
     return given
   }
 

@@ -33,7 +33,7 @@ public struct Squeeze: MovingOperator, FloatOperator {
       }
       return Shape((0..<shape.rank).filter { !gone.contains($0) }.map { shape[$0] })
     }
-    guard let axes else { throw mismatch("there are no axes to insert") }
+    guard let axes else { throw mismatch("the axes to insert are missing") }
     var result = shape.dimensions
     for axis in try self.axes(axes, rank: shape.rank + axes.count).sorted() {
       result.insert(1, at: axis)

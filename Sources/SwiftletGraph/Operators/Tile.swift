@@ -25,10 +25,14 @@ public struct Tile: MovingOperator {
   /// The number of repeats of each axis.
   private func repeats(_ given: [Int], axis: [Int]?, _ shape: Shape) throws -> [Int] {
     guard let axis else {
-      guard given.count == shape.rank else { throw mismatch("\(given) repeats of \(shape)") }
+      guard given.count == shape.rank else {
+        throw mismatch("repeats \(given) do not match \(shape)")
+      }
       return given
     }
-    guard given.count == 1, axis.count == 1 else { throw mismatch("\(given) along \(axis)") }
+    guard given.count == 1, axis.count == 1 else {
+      throw mismatch("repeats \(given) do not match axis \(axis)")
+    }
     var result = [Int](repeating: 1, count: shape.rank)
     result[try self.axis(axis[0], rank: shape.rank)] = given[0]
     return result

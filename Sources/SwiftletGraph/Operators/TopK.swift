@@ -22,7 +22,8 @@ public struct TopK: Operator {
     let axis = try axis(axis, rank: x.shape.rank)
     let k = try attributeK ?? integers(inputs, 1, "k")?.first
     guard let k, 0...x.shape[axis] ~= k else {
-      throw mismatch("k = \(k.map(String.init) ?? "nothing") of axis \(axis) of \(x.shape)")
+      throw mismatch(
+        "k = \(k.map(String.init) ?? "nothing") does not fit axis \(axis) of \(x.shape)")
     }
     let shape = x.shape.replacing(axis: axis, with: k)
     return [TensorInfo(x.dtype, shape), TensorInfo(.int64, shape)]

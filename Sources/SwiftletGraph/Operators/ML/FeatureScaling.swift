@@ -43,11 +43,12 @@ struct FeatureScaling: Operator {
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input", where: \.isNumber)
-    guard x.shape.rank > 0 else { throw mismatch("\(name) of a number") }
+    guard x.shape.rank > 0 else { throw mismatch("\(name) does not accept a scalar") }
     if case .scale(let offset, let factor) = kind {
       let width = x.shape[x.shape.rank - 1]
       guard [offset.count, factor.count].allSatisfy({ $0 == 1 || $0 == width }) else {
-        throw mismatch("\(offset.count) offsets and \(factor.count) scales of \(width) features")
+        throw mismatch(
+          "\(offset.count) offsets and \(factor.count) scales do not match \(width) features")
       }
     }
     if case .threshold = kind { return [TensorInfo(x.dtype, x.shape)] }

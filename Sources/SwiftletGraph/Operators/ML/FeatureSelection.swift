@@ -12,7 +12,7 @@ struct ArrayFeatureExtractor: Operator {
     let x = try required(inputs, 0, "input")
     let indices = try required(inputs, 1, "indices") { $0 == .int64 }
     guard x.shape.rank > 0, indices.shape.count > 0 else {
-      throw mismatch("\(indices.shape) indices of \(x.shape)")
+      throw mismatch("indices \(indices.shape) do not match \(x.shape)")
     }
     return [TensorInfo(x.dtype, target(x.shape, indices.shape.count))]
   }
@@ -53,7 +53,10 @@ struct FeatureVectorizer: Operator {
       let part = try self.rows([try required(inputs, index, "input")])
       guard index == 0 || part.count == rows, widths.map({ $0.count == inputs.count }) ?? true,
         widths.map({ $0[index] == part.width }) ?? true
-      else { throw mismatch("\(part.count) rows of \(part.width) features in input \(index)") }
+      else {
+        throw mismatch(
+          "input \(index) has \(part.count) rows of \(part.width) features, which do not match")
+      }
       (rows, width) = (part.count, width + part.width)
     }
     guard !inputs.isEmpty else { throw mismatch("there are no inputs") }
@@ -88,7 +91,9 @@ struct ZipMap: Operator {
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "scores") { $0 == .float32 }
-    guard try rows(inputs).width == count else { throw mismatch("\(count) labels of \(x.shape)") }
+    guard try rows(inputs).width == count else {
+      throw mismatch("\(count) labels do not match \(x.shape)")
+    }
     return [TensorInfo(.float32, [try rows(inputs).count, count])]
   }
 

@@ -27,7 +27,7 @@ struct Imputer: Operator {
     let x = try required(inputs, 0, "input") { $0 == (floats.isEmpty ? .int64 : .float32) }
     let count = max(floats.count, integers.count)
     guard x.shape.rank > 0, count == 1 || count == x.shape[x.shape.rank - 1] else {
-      throw mismatch("\(count) values for features of \(x.shape)")
+      throw mismatch("\(count) values do not match the features of \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

@@ -80,7 +80,7 @@ struct LabelEncoder: Operator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     let takesFloats = places.isEmpty
     guard takesFloats == x.dtype.isFloat else {
-      throw mismatch("keys of another type than \(x.dtype)")
+      throw mismatch("the keys are not of type \(x.dtype)")
     }
     return [TensorInfo(values.dtype, x.shape)]
   }

@@ -33,7 +33,7 @@ struct OneHotEncoder: Operator {
     var values = y.mutableSpan
     for (index, element) in x.integers.enumerated() {
       guard let place = places[Int64(element)] else {
-        guard allowsOthers else { throw mismatch("\(element) is none of the categories") }
+        guard allowsOthers else { throw mismatch("\(element) is not a category") }
         continue
       }
       values[index * count + place] = 1

@@ -74,7 +74,7 @@ extension Operator {
   /// - Throws: `badInput` for other ranks and for rows without elements.
   func rows(_ inputs: [TensorInfo?]) throws -> (count: Int, width: Int) {
     let x = try required(inputs, 0, "input", where: \.isNumber)
-    guard 1...2 ~= x.shape.rank else { throw mismatch("rows of shape \(x.shape)") }
+    guard 1...2 ~= x.shape.rank else { throw mismatch("\(x.shape) is not a batch of rows") }
     return x.shape.rank == 1 ? (1, x.shape[0]) : (x.shape[0], x.shape[1])
   }
 

@@ -63,7 +63,7 @@ struct RandomTensor: Operator {
     if case .multinomial = kind { fallback = 6 }
     let type = try node.int("dtype", default: fallback)
     guard type == 0 || DType(onnx: type)?.isNumber ?? false || type == 9 else {
-      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(type)")
+      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(type) is not supported")
     }
     target = type == 0 ? nil : DType(onnx: type)
     // Nodes without a seed are distinguished by their outputs.
@@ -88,7 +88,9 @@ struct RandomTensor: Operator {
     default: break
     }
     let type = target ?? x.dtype
-    guard type.isNumber || type == .bool else { throw mismatch("numbers of \(type)") }
+    guard type.isNumber || type == .bool else {
+      throw mismatch("numbers of type \(type) are not supported")
+    }
     return [TensorInfo(type, x.shape)]
   }
 

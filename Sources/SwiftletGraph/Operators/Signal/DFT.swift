@@ -35,15 +35,18 @@ struct DFT: Operator {
     let given = try (takesAxis ? integers(inputs, 2, "axis")?.first : nil) ?? attributeAxis
     let axis = try axis(given, rank: rank)
     guard rank >= 2, axis < rank - 1, 1...2 ~= x.shape[rank - 1] else {
-      throw mismatch("axis \(given) of a signal \(x.shape), whose last axis holds 1 or 2 numbers")
+      throw mismatch(
+        "axis \(given) does not fit signal \(x.shape), whose last axis has 1 or 2 numbers")
     }
     let isComplex = x.shape[rank - 1] == 2
     var length = x.shape[axis]
     if isInverse, isOneSided { length = max(1, 2 * (length - 1)) }
     if let asked = try integers(inputs, 1, "length")?.first { length = asked }
-    guard 1...Self.lengthLimit ~= length else { throw mismatch("a transform of length \(length)") }
+    guard 1...Self.lengthLimit ~= length else {
+      throw mismatch("transform length \(length) is not in 1...\(Self.lengthLimit)")
+    }
     guard !isOneSided || isComplex == isInverse else {
-      throw mismatch("one side of a \(isComplex ? "complex" : "real") signal")
+      throw mismatch("onesided does not apply to a \(isComplex ? "complex" : "real") signal")
     }
     let output = isOneSided && !isInverse ? length / 2 + 1 : length
     var extents = x.shape.dimensions

@@ -21,7 +21,7 @@ struct SignalWindow: Operator {
     isPeriodic = try node.int("periodic", default: 1) != 0
     let number = try node.int("output_datatype", default: 1)
     guard let target = DType(onnx: number), target.isNumber else {
-      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(number)")
+      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(number) is not supported")
     }
     self.target = target
   }
