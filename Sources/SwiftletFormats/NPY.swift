@@ -58,7 +58,8 @@ public enum NPY {
     let (size, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
     let data = bytes.span.extracting((start + length)...)
     guard !overflow, data.count == size else {
-      throw SwiftletError(.badInput, "npy: \(data.count) bytes of data for \(dtype) \(shape)")
+      throw SwiftletError(
+        .badInput, "npy: \(data.count) bytes of data do not match \(dtype) \(shape)")
     }
     let stored = array.isColumnMajor ? Shape(shape.dimensions.reversed()) : shape
     let elements: AnyTensor =

@@ -15,7 +15,7 @@ public func matmul<T: BLASElement>(
     a.shape[transposeA ? 0 : 1] == b.shape[transposeB ? 1 : 0]
   else {
     throw SwiftletError(
-      .badInput, "no product of matrices of shapes \(a.shape) and \(b.shape)",
+      .badInput, "matrices of shapes \(a.shape) and \(b.shape) cannot be multiplied",
       mend: "the inner extents must agree")
   }
   return matrixProduct(a, b, transposeA: transposeA, transposeB: transposeB, pool: pool)
@@ -62,7 +62,7 @@ public func batchedMatmul<T: BLASElement>(
     a.shape[transposeA ? 1 : 2] == b.shape[transposeB ? 2 : 1]
   else {
     throw SwiftletError(
-      .badInput, "no products of batches of shapes \(a.shape) and \(b.shape)",
+      .badInput, "batches of shapes \(a.shape) and \(b.shape) cannot be multiplied",
       mend: "batches and inner extents must agree")
   }
   let (m, k) = transposeA ? (a.shape[2], a.shape[1]) : (a.shape[1], a.shape[2])

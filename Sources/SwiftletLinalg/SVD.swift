@@ -165,7 +165,7 @@ public struct SVD<T: BLASElement>: Sendable {
   public func truncated(to rank: Int) throws -> SVD {
     guard (0...singularValues.count).contains(rank) else {
       throw SwiftletError(
-        .badInput, "rank \(rank) of \(singularValues.count) singular values", at: "truncated")
+        .badInput, "rank \(rank) is not in 0...\(singularValues.count)", at: "truncated")
     }
     return SVD(
       u: u.slice(axis: 1, range: 0..<rank).contiguous(),

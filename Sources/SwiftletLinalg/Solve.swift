@@ -156,7 +156,7 @@ private func leastSquaresOfScaled<T: BLASElement>(
 private func requireRightHandSide<T>(_ b: Tensor<T>, rows: Int) throws {
   guard b.shape.rank == 2, b.shape[0] == rows else {
     throw SwiftletError(
-      .badInput, "a right-hand side of shape \(b.shape) for a system of \(rows) equations")
+      .badInput, "a right-hand side of shape \(b.shape) does not match \(rows) equations")
   }
 }
 

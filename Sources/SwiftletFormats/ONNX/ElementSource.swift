@@ -30,14 +30,14 @@ final class ElementSource {
         // The tensor belongs to a function or is sparse, so its elements are in the message.
         guard proto.rawData.count == type.byteCount(shape.count) else {
           throw SwiftletError(
-            .badInput, "\(proto.rawData.count) bytes of data for \(type.dtype) \(shape)")
+            .badInput, "\(proto.rawData.count) bytes of data do not match \(type.dtype) \(shape)")
         }
         return type.tensor(shape, Array(proto.rawData).span)
       }
       guard let place = try place(of: proto, type, shape) else { return try listed(proto, shape) }
       guard place.range.count == type.byteCount(shape.count) else {
         throw SwiftletError(
-          .badInput, "\(place.range.count) bytes of data for \(type.dtype) \(shape)")
+          .badInput, "\(place.range.count) bytes of data do not match \(type.dtype) \(shape)")
       }
       return place.file.withBytes(in: place.range) { type.tensor(shape, $0) }
     }
@@ -144,7 +144,7 @@ final class ElementSource {
   private func listed(_ proto: ONNX_TensorProto, _ shape: Shape) throws -> AnyTensor {
     func filled<T>(_ elements: [T]) throws -> Tensor<T> {
       guard elements.count == shape.count else {
-        throw SwiftletError(.badInput, "\(elements.count) elements for shape \(shape)")
+        throw SwiftletError(.badInput, "\(elements.count) elements do not match shape \(shape)")
       }
       return Tensor(shape, elements)
     }
@@ -163,7 +163,8 @@ final class ElementSource {
       // Each number is one byte of the packed elements.
       let bytes = proto.int32Data.map { UInt8(truncatingIfNeeded: $0) }
       guard bytes.count == type.byteCount(shape.count) else {
-        throw SwiftletError(.badInput, "\(bytes.count) bytes of data for \(dtype) \(shape)")
+        throw SwiftletError(
+          .badInput, "\(bytes.count) bytes of data do not match \(dtype) \(shape)")
       }
       return AnyTensor(dtype, shape, bytes: bytes.span)
     default: return AnyTensor.int32(try filled(proto.int32Data)).converted(to: type.dtype)

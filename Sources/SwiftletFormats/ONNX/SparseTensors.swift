@@ -13,14 +13,14 @@ extension ElementSource {
       let values = try tensor(proto.values)
       let indices = try tensor(proto.indices).require(Int64.self)
       guard values.shape.rank == 1, shape.rank > 0 else {
-        throw SwiftletError(.badInput, "elements of shape \(values.shape) for \(shape)")
+        throw SwiftletError(.badInput, "elements of shape \(values.shape) do not match \(shape)")
       }
       // One index into the flattened tensor, or one index per axis.
       guard
         indices.shape == [values.shape[0]] || indices.shape == [values.shape[0], shape.rank]
       else {
         throw SwiftletError(
-          .badInput, "indices \(indices.shape) for \(values.shape[0]) elements of \(shape)")
+          .badInput, "indices \(indices.shape) do not match \(values.shape[0]) elements")
       }
       try count(shape, of: values.dtype)
       let places = try Self.places(indices, in: shape)

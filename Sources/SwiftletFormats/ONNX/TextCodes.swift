@@ -36,7 +36,8 @@ final class TextCodes {
     try locating("tensor '\(proto.name)'") {
       let shape = try Shape(checking: proto.dims.map(Int.init))
       guard proto.stringData.count == shape.count else {
-        throw SwiftletError(.badInput, "\(proto.stringData.count) strings for shape \(shape)")
+        throw SwiftletError(
+          .badInput, "\(proto.stringData.count) strings do not match shape \(shape)")
       }
       let codes = try proto.stringData.map { data -> Int64 in
         guard let text = String(validating: data, as: UTF8.self) else {

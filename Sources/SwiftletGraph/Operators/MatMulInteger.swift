@@ -66,8 +66,8 @@ struct IntegerProduct {
       repeated(zeroPoint.shape, matrix.shape, side) != nil
     else {
       throw mismatch(
-        "zero point \(zeroPoint.dtype) \(zeroPoint.shape) does not match \(matrix.dtype) \(matrix.shape)"
-      )
+        "zero point \(zeroPoint.dtype) \(zeroPoint.shape) does not match "
+          + "\(matrix.dtype) \(matrix.shape)")
     }
   }
 

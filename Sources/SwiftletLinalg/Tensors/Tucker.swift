@@ -47,7 +47,7 @@ public struct Tucker<T: BLASElement>: Sendable {
     else {
       let given = ranks.map { $0.map(String.init) ?? "whole" }.joined(separator: ", ")
       throw SwiftletError(
-        .badInput, "ranks \(given) for a tensor of shape \(tensor.shape)",
+        .badInput, "ranks \(given) do not match a tensor of shape \(tensor.shape)",
         mend: "give one for each mode, from 1 to its extent")
     }
     let scaled = tensor.divided(by: scale)

@@ -56,7 +56,7 @@ extension Tensor where Element: BLASElement {
     guard matrix.shape.rank == 2, matrix.shape[transposed ? 0 : 1] == shape[mode] else {
       throw SwiftletError(
         .badInput,
-        "no product of a tensor of shape \(shape) at mode \(mode) and a matrix of shape "
+        "mode \(mode) of a tensor of shape \(shape) cannot be multiplied by a matrix of shape "
           + "\(matrix.shape)", mend: "the inner extents must agree")
     }
     return multiplied(along: mode, by: matrix, transposed: transposed, pool)

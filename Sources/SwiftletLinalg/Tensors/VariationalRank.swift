@@ -37,7 +37,7 @@ public struct VariationalRank: Sendable, Hashable {
   public init<T: BLASElement>(singularValues: [T], rows: Int, columns: Int) throws {
     guard singularValues.count == min(rows, columns) else {
       throw SwiftletError(
-        .badInput, "\(singularValues.count) singular values of a \(rows)×\(columns) matrix",
+        .badInput, "\(singularValues.count) singular values for a \(rows)×\(columns) matrix",
         mend: "give all \(min(rows, columns))")
     }
     guard let first = singularValues.first else {
