@@ -47,7 +47,7 @@ import _SwiftletTestSupport
     Malformed("rank 0", idx([], [1]), .badInput, "rank 0"),
     Malformed("rank 5", idx([1, 1, 1, 1, 1], [1]), .badInput, "rank 5"),
     Malformed("cut extents", [0, 0, 8, 2, 0, 0, 0, 1, 0, 0], .badInput, "byte 8"),
-    Malformed("one byte short", idx([2, 3], [1, 2, 3, 4, 5]), .badInput, "takes 18 bytes"),
+    Malformed("one byte short", idx([2, 3], [1, 2, 3, 4, 5]), .badInput, "needs 18 bytes"),
     Malformed("one byte long", idx([2], [1, 2, 3]), .badInput, "10 bytes"),
     Malformed("2³²−1 four times", idx([.max, .max, .max, .max], []), .badInput, "overflow"),
     Malformed("overflow beside 0", idx([0, .max, .max, .max], []), .badInput, "overflow"),

@@ -152,7 +152,7 @@ import _SwiftletTestSupport
     x(dtype: "F32", "tensor 'x'", "shape 4 of F32"),
     x(shape: "[9223372036854775807,3]", "overflowing"),
     x(shape: "[0,9223372036854775807,3]", offsets: "[0,0]", data: 0, "overflowing"),
-    x(dtype: "F64", shape: "[4611686018427387904]", "does not take"),
+    x(dtype: "F64", shape: "[4611686018427387904]", "does not match"),
     x(shape: "[9223372036854775808]", "natural number"),
     x(shape: "[-4]", "natural number"),
     x(shape: "[4.0]", "expected ','"),
