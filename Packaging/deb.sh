@@ -9,7 +9,7 @@ version=$(sed -n 's/^#define SWIFTLET_VERSION "\(.*\)"/\1/p' \
   "$here/../CShims/CSwiftletABI/include/swiftlet.h")
 architecture=$(dpkg --print-architecture)
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -print-multiarch)
-# Whoever links against this C library needs it at least.
+# Programs linked against this C library need at least this version.
 libc=$(dpkg-query -W -f '${Version}' libc6 | sed 's/[-+].*//')
 # The packages of all libraries that are linked: their names change from one Debian to the next.
 packages=""

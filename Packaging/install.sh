@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the command, the library with its header, and what finds them.
+# Installs the command, the library with its header, and the files for pkg-config and CMake.
 #
 # usage: install.sh LINKED-FOLDER   with PREFIX, LIBDIR and DESTDIR in the environment
 set -eu

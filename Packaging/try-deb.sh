@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian package in a minimal Debian of its own, without Swift, and runs the command and a
+# Installs the Debian package in a fresh minimal Debian without Swift, and runs the command and a
 # program that uses the library there. Needs root and debootstrap.
 #
 # usage: try-deb.sh PACKAGE.deb

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The main job on real images: trains the seed CNN on Fashion-MNIST, compresses it by each of the
-# five techniques and by two in a row, and prints one table. Models, curves and reports stay in the
-# folder given; comparison.html there shows all of them, judged and timed in one run.
+# The whole workflow on real images: trains the seed CNN on Fashion-MNIST, compresses it with each of
+# the five techniques and with two chains of them, and prints one table. Models, curves and reports stay
+# in the given folder; comparison.html there compares all of them, evaluated and timed in one run.
 set -eu
 
 out=${1:-out}
@@ -22,7 +22,7 @@ compress() {
 }
 
 if [ -f "$out/seed.onnx" ]; then
-  echo "using the model trained before, $out/seed.onnx (remove it to train again)"
+  echo "using the existing model $out/seed.onnx (remove it to train again)"
 else
   run train --model seed-cnn --data $data --epochs 3 --batch 128 --optimizer adam --lr 1e-3 \
     --schedule cosine --seed 0 --resume -o "$out/seed.onnx"
@@ -32,17 +32,17 @@ for technique in svd lowrank eigen quantize distill; do
   compress $technique "$out/seed.onnx" $technique
 done
 compress eigen+quantize "$out/seed.onnx" eigen,quantize
-# Of what was distilled above: the same as both in a row, without training again.
+# Quantizes the distilled model above: the same as the chain, without training again.
 compress distill+quantize "$out/distill.onnx" quantize
 
 echo
 run compare "$out/svd.json" "$out/lowrank.json" "$out/eigen.json" "$out/quantize.json" \
   "$out/distill.json"
 echo
-echo "all of them in one run, and two techniques in a row, as a page:"
+echo "all models and two chains of techniques, compared in one run, as a page:"
 run compare "$out/seed.onnx" "$out/svd.onnx" "$out/lowrank.onnx" "$out/eigen.onnx" \
   "$out/quantize.onnx" "$out/distill.onnx" "$out/eigen+quantize.onnx" "$out/distill+quantize.onnx" \
   --data $data --report "$out/comparison.html" --json > "$out/comparison.json.part"
 mv "$out/comparison.json.part" "$out/comparison.json"
 echo
-echo "open $out/comparison.html; models, curves (SVG), reports (HTML) and JSON are beside it"
+echo "open $out/comparison.html; models, curves (SVG), reports (HTML) and JSON are in the same folder"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs those of the named Debian packages that are missing, and says what it does.
+# Installs the missing ones of the named Debian packages, and reports what it installs.
 set -eu
 
 missing=""

@@ -1,7 +1,7 @@
 """Checks one of our ONNX files against onnx and onnxruntime.
 
 onnx's full check must pass, our logits for test images must be onnxruntime's, and so must the
-accuracy that `swiftlet evaluate` reports. The images are prepared here anew, so that this checks
+accuracy that `swiftlet evaluate` reports. The images are prepared independently here, so this checks
 our preprocessing as well.
 """
 

@@ -182,7 +182,7 @@ def add_ratios(row: dict, inexact: set[tuple]) -> None:
 
 
 def complain(rows: list[dict], answers: list[dict], inexact: set[tuple]) -> int:
-    """The exit code: 1 where swiftlet failed or its fp32 answers are wrong. Unsupported is no failure."""
+    """The exit code: 1 if swiftlet failed or its fp32 answers are wrong. Unsupported is not a failure."""
     wrong = [f"{model}: fp32 answers differ by more than {TOLERANCE:g}"
              for model, _, engine in sorted(inexact) if engine == engines.OURS]
     failed = {

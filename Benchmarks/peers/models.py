@@ -97,7 +97,7 @@ def quantize(source: Path, target: Path, side: int, bits: int = 8) -> None:
 
 
 def fuse(network: nn.Module) -> None:
-    """Joins convolutions with the batch normalization and the ReLU behind them."""
+    """Joins convolutions with the batch normalization and the ReLU after them."""
     for sequence in [each for each in network.modules() if isinstance(each, nn.Sequential)]:
         groups: list[list[str]] = []
         for name, layer in sequence.named_children():

@@ -8,9 +8,9 @@ NAMES = {"seed": "seed CNN", "resnet18": "ResNet-18", "mobilenetv2": "MobileNetV
 SECTIONS = {
     "fp32": "fp32",
     "bf16": "bf16: the fp32 files, computed in bf16",
-    "int8": "int8: the same QDQ file for every engine, but for torch, which quantizes the network itself",
-    "int7": "int8 with weights of 7 bits: what onnxruntime advises for processors without VNNI, where it "
-            "saturates with 8 (`reduce_range`)",
+    "int8": "int8: the same QDQ file for every engine except torch, which quantizes the network itself",
+    "int7": "int8 with 7-bit weights: onnxruntime's advice for processors without VNNI, where it "
+            "saturates with 8 bits (`reduce_range`)",
 }
 MISSING = {"unsupported": "unsupported", "failed": "failed"}
 
@@ -40,7 +40,7 @@ def strongest_cell(row: dict) -> str:
 def speeds(result: dict, precision: str) -> str:
     peers = ENGINES[precision]
     return table(
-        ["model", "threads", "batch", *(TITLES[each] for each in peers), "of the strongest"],
+        ["model", "threads", "batch", *(TITLES[each] for each in peers), "vs. the strongest"],
         [
             [NAMES[row["model"]], str(row["threads"]), str(row["batch"]),
              *(speed_cell(row, each) for each in peers), strongest_cell(row)]
@@ -92,28 +92,28 @@ def machine(result: dict) -> str:
         f"{result['processors']} processors, load {result['loadAverage']:.1f} at the start; OpenBLAS on "
         f"{result['openblasCore']} kernels (`OPENBLAS_CORETYPE` {coretype or 'not set'}), our kernels: "
         f"{result['isa']}; swiftlet at commit {result['commit'] or 'unknown'}; {versions}. "
-        f"{rounds}, {result['seconds']:g} s a turn."
+        f"{rounds}, {result['seconds']:g} s per turn."
         + " **Others were using the machine: figures are too low, and ratios uncertain.**" * busy)
 
 
 def markdown(result: dict, picture: Path) -> str:
     parts = [
         "# Swiftlet and its peers: inference",
-        "Written by `make bench-peers`; how it is measured is in [benchmarks.md](benchmarks.md).",
+        "Written by `make bench-peers`; [benchmarks.md](benchmarks.md) describes the method.",
         machine(result),
         f"![speed of swiftlet relative to each peer]({picture})",
-        "Images per second; in brackets swiftlet's speed relative to that peer, so that more than 1 "
-        "means swiftlet is faster. The last column is the ratio to the strongest peer that computes in "
-        f"the same precision: one whose fp32 answers lie within {result['tolerance']:g}.",
+        "Images per second; in parentheses swiftlet's speed relative to that peer: above 1, swiftlet is "
+        "faster. The last column is the ratio to the strongest peer in the same precision whose fp32 "
+        f"answers are within {result['tolerance']:g}.",
         *(part for precision, title in SECTIONS.items()
           if any(row["precision"] == precision for row in result["cells"])
           for part in (f"## {title}", speeds(result, precision))),
         "## Answers",
         "Largest difference from onnxruntime's logits of the same file, relative to the largest logit, "
         "and for bf16 and int8 how often the class is the same. Weights are random"
-        + (" but for the seed CNN's, which are trained" if result["seedIsTrained"] else "")
-        + "; random networks' classes lie close together, so rounding moves them more often than in "
-        "trained ones.",
+        + (", except the seed CNN's, which are trained" if result["seedIsTrained"] else "")
+        + "; the classes of random networks lie close together, so rounding changes them more often than "
+        "in trained ones.",
         answers(result),
     ]
     if result["memory"]:

@@ -10,7 +10,7 @@ static _Thread_local char last_error[1536];
 void swl_set_last_error(const char *text, size_t length) {
   if (length >= sizeof last_error) {
     length = sizeof last_error - 1;
-    /* Not in the middle of a character. */
+    /* Do not cut inside a character. */
     while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
   }
   memcpy(last_error, text, length);

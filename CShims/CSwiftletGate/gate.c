@@ -10,28 +10,28 @@
 static int (*get_threads)(void);
 static void (*set_threads)(int);
 
-/* How many are inside. While `changing` is set, one of them changes the number of threads, and all others
- * wait. */
+/* The number of threads inside. While `changing` is set, one of them changes the thread count,
+ * and all others wait. */
 static _Alignas(64) atomic_ulong inside;
 static const unsigned long changing = 1UL << 32;
-/* Forks that wait, or are under way: nobody enters meanwhile. */
+/* Waiting or active forks: no thread may enter until they are done. */
 static _Alignas(64) atomic_int forks;
 
-/* Guarded by `changing`: the number of threads to put back, and what we set. */
+/* Guarded by `changing`: the thread count to restore, and the one we set. */
 static int found, ours;
 
-/* How many were inside at the same time, and how many threads OpenBLAS used for one of them: it keeps a buffer
- * for each from then on. `widest` is guarded by `turn`. */
+/* The highest number of threads inside at the same time, and of threads that OpenBLAS used for
+ * one of them: it keeps a buffer for each from then on. `widest` is guarded by `turn`. */
 static atomic_ulong most;
 static int widest = 1;
 
-/* How many pairs the thread is inside of. A signal may interrupt a call, and its handler fork. */
+/* The nesting depth of the thread. A signal may interrupt a call, and its handler may fork. */
 static _Thread_local int depth;
 static _Thread_local bool waited;
 /* Calls that may use several threads take turns. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
-/* Gives way, for longer and longer. */
+/* Yields, for increasing times. */
 static void hesitate(int *rounds) {
   if (++*rounds < 64) {
 #if defined(__x86_64__)
@@ -46,8 +46,8 @@ static void hesitate(int *rounds) {
 }
 
 bool swl_gate_has_room(int buffers) {
-  /* 128 MB for a buffer, and what a thread needs besides: a stack, and an arena of malloc's. Most of it is
-   * never touched: it is addresses that may be missing. */
+  /* 128 MB for a buffer, plus a thread's stack and malloc arena. Most of it is never touched:
+   * the limit is address space. */
   size_t size = (size_t)buffers * (256UL << 20);
   void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) return false;
@@ -55,8 +55,8 @@ bool swl_gate_has_room(int buffers) {
   return true;
 }
 
-/* Whether one more than `count` may enter: where there is no memory for another buffer, one has to leave
- * before. */
+/* Whether another thread besides `count` may enter: without memory for another buffer, one has
+ * to leave first. */
 static bool may_join(unsigned long count) {
   unsigned long known = atomic_load_explicit(&most, memory_order_relaxed);
   if (count < known) return true;
@@ -65,7 +65,7 @@ static bool may_join(unsigned long count) {
   return true;
 }
 
-/* Sets the number of threads. If it is not what we left, the program around us has changed its mind. */
+/* Sets the thread count. If it differs from the one we set, the host program has changed it. */
 static void choose(int threads) {
   int now = get_threads();
   if (now != ours) found = now;
@@ -119,7 +119,7 @@ void swl_gate_leave(void) {
   if (--depth == 0) leave();
 }
 
-/* Changes the number of threads while the caller is inside. */
+/* Changes the thread count while the caller is inside. */
 static void change(int threads) {
   int rounds = 0;
   unsigned long count = atomic_load(&inside);
@@ -161,7 +161,7 @@ static void after_fork_in_parent(void) {
   if (waited) atomic_fetch_sub(&forks, 1);
 }
 
-/* Of the threads, only this one is left. */
+/* Only this thread exists in the child. */
 static void after_fork_in_child(void) {
   atomic_store(&forks, 0);
   atomic_store(&inside, depth > 0);

@@ -2,18 +2,18 @@ import SwiftletCore
 
 /// Products of row-major matrices and vectors, on the calling thread.
 ///
-/// OpenBLAS does the work if it passes its ``SelfCheck``, else kernels of our own in Swift.
-/// OpenBLAS is held to one thread meanwhile: parallel work is split by our own `ThreadPool`, never
-/// by two pools at once.
+/// OpenBLAS is used if it passes its ``SelfCheck``, otherwise our own Swift kernels. OpenBLAS is
+/// limited to one thread during a call: `ThreadPool` divides parallel work, so two pools never run
+/// at the same time.
 ///
 /// Matrices are spans with a leading dimension: the distance, in elements, between the starts of
-/// neighbouring rows.
+/// consecutive rows.
 public enum BLAS {
   /// C = alpha · op(A) · op(B) + beta · C, with C m×n, op(A) m×k and op(B) k×n.
   ///
-  /// With `beta` 0 the old contents of C do not matter, NaN included. Cost: 2·m·n·k operations.
+  /// With `beta` 0 the previous contents of C are ignored, even NaN. Cost: 2·m·n·k operations.
   ///
-  /// - Precondition: The spans hold the matrices; leading dimensions are not below row lengths.
+  /// - Precondition: The spans hold the matrices; leading dimensions are at least the row lengths.
   /// - Source: BLAS `?gemm`.
   @specialized(where T == Float)
   @specialized(where T == Double)
@@ -83,8 +83,8 @@ public enum BLAS {
     }
   }
 
-  /// C = alpha · op(A) · op(A)ᵀ + beta · C, with C n×n and op(A) n×k. Only the upper triangle of C
-  /// is read and written.
+  /// C = alpha · op(A) · op(A)ᵀ + beta · C, with C n×n and op(A) n×k. Reads and writes only the
+  /// upper triangle of C.
   ///
   /// - Precondition: The spans hold the matrices.
   /// - Source: BLAS `?syrk`.
@@ -117,11 +117,11 @@ public enum BLAS {
     }
   }
 
-  /// X = op(A)⁻¹ · B for a triangular n×n matrix A; X, n×columns, takes the place of B.
+  /// X = op(A)⁻¹ · B for a triangular n×n matrix A; X, n×columns, replaces B.
   ///
   /// - Parameters:
-  ///   - isLower: Which triangle of A, as stored, is read.
-  ///   - isUnit: The diagonal is not read, and taken for ones.
+  ///   - isLower: Whether the lower triangle of A, as stored, is read.
+  ///   - isUnit: Whether the diagonal is taken to be ones and not read.
   /// - Precondition: The spans hold the matrices.
   /// - Source: BLAS `?trsm`.
   @specialized(where T == Float)
@@ -135,7 +135,8 @@ public enum BLAS {
     checkExtent(rows: n, columns: columns, leading: ldb, b.count, "B")
     unsafe a.withUnsafeBufferPointer { a in
       unsafe b.withUnsafeMutableBufferPointer { b in
-        // OpenBLAS multiplies by reciprocals of the diagonal, and those of the least numbers overflow.
+        // OpenBLAS multiplies by reciprocals of the diagonal, which overflow for the smallest
+        // numbers.
         let isSafe =
           isUnit
           || (0..<n).allSatisfy { i in

@@ -3,18 +3,18 @@ import SwiftletDense
 import SwiftletDenseAVX2
 import SwiftletKernels
 
-/// An element type that there are BLAS and LAPACK routines and kernels of our own for.
+/// An element type with BLAS and LAPACK routines and Swift kernels.
 public protocol BLASElement: FloatElement {
   static var _routines: NumericalRoutines<Self> { get }
 }
 
-/// What computes with one element type. Callers use ``BLAS`` and ``LAPACK``.
+/// The routines for one element type. Callers use ``BLAS`` and ``LAPACK``.
 public final class NumericalRoutines<T: FloatElement>: Sendable {
   /// OpenBLAS and LAPACKE; `nil` in a build with the trait `PureSwift`.
   let openBLAS: OpenBLASRoutines<T>?
-  /// Our own loops, for the processor at hand.
+  /// Our own kernels for this processor.
   package let kernels: DenseKernels<T>
-  /// Our own loops for every tier that the processor can run, best first.
+  /// Our own kernels for every tier that the processor supports, best first.
   package let kernelTiers: [DenseKernels<T>]
 
   fileprivate init(

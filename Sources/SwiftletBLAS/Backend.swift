@@ -2,20 +2,20 @@ import Glibc
 import Logging
 import SwiftletCore
 
-/// Which BLAS does the work, and whether it can be trusted.
+/// The BLAS in use, and whether it can be trusted.
 ///
-/// Chosen once per process. `SWIFTLET_BLAS=openblas|swift` overrides the choice: `swift` takes our
-/// own kernels, `openblas` (the default) OpenBLAS as far as it passes its self-check.
+/// Chosen once per process. `SWIFTLET_BLAS=openblas|swift` overrides the choice: `swift` selects
+/// our own kernels, `openblas` (the default) OpenBLAS where it passes its self-check.
 public struct Backend: Sendable {
-  /// What OpenBLAS calls itself: version and options. Asking does not start the self-check.
+  /// OpenBLAS's description of itself: version and options. Reading it does not run the self-check.
   public static let configuration = OpenBLAS.configuration
   /// The kernels that OpenBLAS chose for this CPU.
   public static let core = OpenBLAS.core
-  /// What the self-check found, one verdict per routine; empty without OpenBLAS.
+  /// The results of the self-check, one verdict per routine; empty without OpenBLAS.
   public let verdicts: [SelfCheck.Verdict]
-  /// Whether matrix products go to OpenBLAS.
+  /// Whether matrix products use OpenBLAS.
   public let usesOpenBLAS: Bool
-  /// Why products do not go to OpenBLAS; `nil` if they do.
+  /// Why products do not use OpenBLAS; `nil` if they do.
   public let replacementReason: String?
 
   public static let current = Backend()
@@ -33,12 +33,12 @@ public struct Backend: Sendable {
       let failed = verdicts.filter { !$0.passed }
       for verdict in failed {
         Logger.swiftlet("blas").warning(
-          "\(verdict.routine.rawValue) of OpenBLAS \(Self.core) is refused: \(verdict.remark)")
+          "\(verdict.routine.rawValue) of OpenBLAS \(Self.core) is not used: \(verdict.remark)")
       }
       let asked = unsafe getenv("SWIFTLET_BLAS").map { unsafe String(cString: $0) }
       if let asked, !["openblas", "swift"].contains(asked) {
         Logger.swiftlet("blas").warning(
-          "SWIFTLET_BLAS=\(asked) is neither openblas nor swift, and is ignored")
+          "SWIFTLET_BLAS=\(asked) is ignored: use openblas or swift")
       }
       replacementReason =
         asked == "swift"
@@ -50,10 +50,10 @@ public struct Backend: Sendable {
     usesOpenBLAS = replacementReason == nil
   }
 
-  /// The name of what multiplies matrices.
+  /// The name of the BLAS that multiplies matrices.
   public var name: String { usesOpenBLAS ? "OpenBLAS" : "Swift" }
 
-  /// Whether factorisations like `routine` may be left to LAPACK.
+  /// Whether LAPACK can be trusted with factorizations like `routine`.
   package func trusts(_ routine: SelfCheck.Routine) -> Bool {
     usesOpenBLAS && verdicts.contains { $0.routine == routine && $0.passed }
   }

@@ -1,10 +1,10 @@
 package import SwiftletCore
 
-/// The part of a square matrix that is read: the diagonal, and what is on one side of it.
+/// The triangle of a square matrix that is read: the diagonal and one side of it.
 package enum Triangle: Sendable { case upper, lower }
 
 extension Tensor where Element: BLASElement {
-  /// - Throws: `badInput` for another rank than 2.
+  /// - Throws: `badInput` if the rank is not 2.
   package func requireMatrix(_ operation: String) throws {
     guard shape.rank == 2 else {
       throw SwiftletError(.badInput, "a tensor of shape \(shape) is not a matrix", at: operation)
@@ -20,13 +20,13 @@ extension Tensor where Element: BLASElement {
     return contiguous()
   }
 
-  /// - Throws: `badInput` for another rank than 2, or NaN or infinite elements.
+  /// - Throws: `badInput` if the rank is not 2, or for NaN or infinite elements.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   package func requireFiniteMatrix(_ operation: String) throws {
     try requireMatrix(operation)
     let packed = try packed(operation)
-    // A finite sum of squares has finite terms; only large elements need a closer look.
+    // A finite sum of squares has finite terms; only large elements require a second check.
     let squares = unsafe packed.span.withUnsafeBufferPointer {
       guard let start = $0.baseAddress else { return Element(0) }
       return unsafe Element._routines.kernels.dot($0.count, start, start)
@@ -34,10 +34,10 @@ extension Tensor where Element: BLASElement {
     guard squares.isFinite || packed.isFinite else { throw notFinite }
   }
 
-  /// As ``requireFiniteMatrix(_:)``, for a square matrix. With a triangle, what is in the other one does
-  /// not matter.
+  /// As ``requireFiniteMatrix(_:)``, for a square matrix. With a triangle, the elements of the
+  /// other one are ignored.
   ///
-  /// - Throws: `badInput` if this is no square matrix, or for NaN or infinite elements.
+  /// - Throws: `badInput` if this is not a square matrix, or for NaN or infinite elements.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   package func requireFiniteSquareMatrix(

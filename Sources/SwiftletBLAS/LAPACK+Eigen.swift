@@ -2,13 +2,13 @@ public import SwiftletCore
 
 extension LAPACK {
   /// Eigenvalues in ascending order and eigenvectors, as the **rows** of an n×n matrix, of a
-  /// symmetric matrix. Only the upper triangle is read: what is below the diagonal may be NaN.
+  /// symmetric matrix. Reads only the upper triangle: elements below the diagonal may be NaN.
   ///
   /// - Throws: `badInput` for NaN or infinite elements or a matrix that is not square, `numerical`
   ///   if the iteration stalls, `outOfMemory`.
   /// - Complexity: O(n³) time; workspace 2·n² + 6·n elements.
-  /// - Source: LAPACK `?syevd` (divide and conquer); `?syevr` where `?syevd` cannot count its
-  ///   workspace.
+  /// - Source: LAPACK `?syevd` (divide and conquer); `?syevr` if the workspace of `?syevd`
+  ///   overflows.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func symmetricEigen<T: BLASElement>(
@@ -16,8 +16,8 @@ extension LAPACK {
   ) throws -> (values: [T], vectors: Tensor<T>) {
     try a.requireMatrix("symmetricEigen")
     let n = a.shape[0]
-    // Asked for the size, the routine would answer in the element type: a `Float` rounds it down
-    // from 2895×2895 on, and then the routine refuses what it asked for.
+    // A workspace query would answer in the element type: `Float` rounds the size down from
+    // 2895×2895 on, and the routine then rejects its own answer.
     let size = divideAndConquerWorkspace(n)
     guard size <= Int(Int32.max) else {
       return try symmetricEigen(a, largest: n, threads: threads, workspace: &workspace)
@@ -28,12 +28,12 @@ extension LAPACK {
     return (values, vectors)
   }
 
-  /// Elements that `?syevd` needs besides the matrix. LAPACK counts them in 32 bits, which is enough
-  /// up to n = 32 766.
+  /// The workspace of `?syevd` besides the matrix, in elements. LAPACK counts it in 32 bits, which
+  /// is enough up to n = 32 766.
   package static func divideAndConquerWorkspace(_ n: Int) -> Int { 1 + 6 * n + 2 * n * n }
 
-  /// The eigenvalues of a symmetric matrix, in ascending order; otherwise as above, in a third of the
-  /// time.
+  /// The eigenvalues of a symmetric matrix, in ascending order; otherwise as above, in a third of
+  /// the time.
   ///
   /// - Complexity: O(n³) time; workspace 2·n elements and a copy of the matrix.
   /// - Source: LAPACK `?syevd` with job `N`.
@@ -45,11 +45,11 @@ extension LAPACK {
     try a.requireMatrix("symmetricEigenvalues")
     try requireMemory("symmetricEigenvalues", a, (0, 0), workspace: 0)
     var work = a
-    // The documented minimum, and space for blocks.
+    // The documented minimum, plus space for blocks.
     return try syevd("N", &work, 66 * a.shape[0] + 1, integers: 1, threads, &workspace)
   }
 
-  /// The eigenvalues; with job `V`, the matrix becomes the vectors.
+  /// The eigenvalues; with job `V`, the vectors overwrite the matrix.
   private static func syevd<T: BLASElement>(
     _ job: Unicode.Scalar, _ a: inout Tensor<T>, _ size: Int, integers integerSize: Int,
     _ threads: Int, _ workspace: inout Workspace<T>
@@ -124,13 +124,14 @@ extension LAPACK {
 
   static func code(_ letter: Unicode.Scalar) -> CChar { CChar(letter.value) }
 
-  /// The order of a square matrix, of which all or one triangle is read.
+  /// The order of a square matrix of which all elements or one triangle are read.
   static func order<T: BLASElement>(
     of a: Tensor<T>, _ operation: String, reading triangle: Triangle? = nil
   ) throws -> Int {
     try a.requireFiniteSquareMatrix(operation, reading: triangle)
     guard a.shape[0] <= Int(Int32.max) else {
-      throw SwiftletError(.unsupported, "\(operation) of a \(a.shape) matrix")
+      throw SwiftletError(
+        .unsupported, "\(operation) of a \(a.shape) matrix exceeds LAPACK's 32-bit sizes")
     }
     return a.shape[0]
   }

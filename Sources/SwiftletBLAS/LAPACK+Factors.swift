@@ -1,14 +1,15 @@
 public import SwiftletCore
 
 extension LAPACK {
-  /// The thin QR factorisation A = Q · R of an m×n matrix: Q m×r, R r×n, r = min(m, n).
+  /// The thin QR factorization A = Q · R of an m×n matrix: Q m×r, R r×n, r = min(m, n).
   ///
-  /// Of a wide matrix the transpose that LAPACK sees is factored as L · Q, which is this. A tall one
-  /// is transposed first: L · Q of few long rows takes more than twice as long as Q · R of few long
-  /// columns.
+  /// For a wide matrix, the transpose that LAPACK sees is factored as L · Q, which gives this
+  /// result. A tall one is transposed first: L · Q of few long rows takes more than twice as long
+  /// as Q · R of few long columns.
   ///
   /// - Throws: `badInput` for NaN or infinite elements.
-  /// - Complexity: O(m·n·r) time; workspace 64·n elements, and two transposed copies of a tall matrix.
+  /// - Complexity: O(m·n·r) time; workspace 64·n elements, and two transposed copies of a tall
+  ///   matrix.
   /// - Source: LAPACK `?gelqf`, `?orglq`; `?geqrf`, `?orgqr`.
   @specialized(where T == Float)
   @specialized(where T == Double)
@@ -17,7 +18,7 @@ extension LAPACK {
   ) throws -> (q: Tensor<T>, r: Tensor<T>) {
     try a.requireMatrix("qr")
     let least = min(a.shape[0], a.shape[1])
-    // Up to so many reflectors are applied one by one.
+    // Up to this many reflectors are applied one by one.
     let block = least > 32 ? 64 : 1
     try requireMemory(
       "qr", a, (least, least), workspace: Double(block) * Double(a.shape[1]))
@@ -32,9 +33,9 @@ extension LAPACK {
     var r = Tensor<T>(zeros: [rank, n])
     guard rank > 0 else { return (Tensor(zeros: [m, 0]), r) }
     var factored = a
-    // To LAPACK the matrix has n rows: it asks for n elements at least, and for more in blocks.
+    // To LAPACK the matrix has n rows: it needs at least n elements, and more for blocks.
     let size = min(block * n, Int(Int32.max)) + rank
-    // Q comes out in the first r columns; what is left of the rows is cut off below.
+    // Q is in the first r columns; the rest of the rows is cut off below.
     let info = unsafe factored.withPointer { a in
       unsafe workspace.with(size) { work, _ in
         OpenBLAS.enter(threads: threads) {
@@ -56,8 +57,8 @@ extension LAPACK {
     return (rank == n ? factored : factored.slice(axis: 1, range: 0..<rank).contiguous(), r)
   }
 
-  /// A rank-revealing QR factorisation A · P = Q · R: column `permutation[j]` of A is column j of
-  /// Q · R, and the diagonal of R does not grow.
+  /// A rank-revealing QR factorization A · P = Q · R: column `permutation[j]` of A is column j of Q
+  /// · R, and the magnitudes on the diagonal of R do not increase.
   ///
   /// - Throws: As `qr`.
   /// - Complexity: O(m·n·r) time; workspace 2·n + 32·(n + 1) elements and a transposed copy.
@@ -75,7 +76,7 @@ extension LAPACK {
     return try columnQR(a, isPivoted: true, threads, &workspace)
   }
 
-  /// Q · R = A, or A · P, of the columns of A as LAPACK means them.
+  /// Q · R = A, or A · P, for the columns of A as LAPACK sees them.
   private static func columnQR<T: BLASElement>(
     _ a: Tensor<T>, isPivoted: Bool, _ threads: Int, _ workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
@@ -85,7 +86,7 @@ extension LAPACK {
     var r = Tensor<T>(zeros: [rank, n])
     guard rank > 0 else { return (Tensor(zeros: [m, 0]), r, Array(0..<n)) }
     var columns = transposed(a)
-    // Without pivots columns stay where they are.
+    // Without pivots the columns keep their positions.
     var pivots = isPivoted ? [Int32](repeating: 0, count: n) : (1...Int32(n)).map { $0 }
     let name = isPivoted ? "geqp3" : "geqrf"
     let least = isPivoted ? max(3 * n + 1, 2 * n + 32 * (n + 1)) : 64 * n
@@ -121,8 +122,8 @@ extension LAPACK {
     return (q, r, pivots.map { Int($0) - 1 })
   }
 
-  /// The lower triangle L with A = L · Lᵀ of a symmetric positive definite matrix. Only the lower
-  /// triangle of A is read.
+  /// The lower triangle L with A = L · Lᵀ of a symmetric positive definite matrix. Reads only the
+  /// lower triangle of A.
   ///
   /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square; `numerical` if
   ///   it is not positive definite; `outOfMemory`.
@@ -155,12 +156,12 @@ extension LAPACK {
   package static func notPositiveDefinite(minor: Int, _ n: Int) -> SwiftletError {
     SwiftletError(
       .numerical, "the matrix is not positive definite (leading minor \(minor))", at: "\(n)×\(n)",
-      mend: "add a small multiple of the identity, or take its eigenvalues")
+      mend: "add a small multiple of the identity, or use its eigenvalues")
   }
 
   /// The factors of P · A = L · U in one n×n matrix (L without its unit diagonal), and P: row i of
-  /// P · A is row `permutation[i]` of A. Singular matrices are factored too: U then has a zero on
-  /// its diagonal.
+  /// P · A is row `permutation[i]` of A. Singular matrices can be factored too: U then has a zero
+  /// on its diagonal.
   ///
   /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square.
   /// - Source: LAPACK `?getrf`.
@@ -175,7 +176,7 @@ extension LAPACK {
     try requireInstalled()
     let routines = T._routines
     guard n > 0 else { return (a, [], false) }
-    // Rows have to change places, so that LAPACK must see A itself.
+    // LAPACK must see A itself, because it permutes rows.
     var columns = transposed(a)
     var factors = a
     var pivots = [Int32](repeating: 0, count: n)

@@ -1,16 +1,16 @@
 public import SwiftletCore
 
-/// Factorisations by LAPACK, through LAPACKE. In a build with the trait `PureSwift` all of them
-/// throw `unsupported`; SwiftletLinalg then takes its own.
+/// Factorizations by LAPACK, through LAPACKE. In a build with the trait `PureSwift` all of them
+/// throw `unsupported`; SwiftletLinalg then uses its own.
 ///
 /// Matrices are packed and row-major. LAPACK sees them as column-major transposes, which costs
-/// nothing: the SVD of Aᵀ swaps U and Vᵀ, and a symmetric matrix is its own transpose.
+/// nothing: the SVD of Aᵀ swaps U and Vᵀ, and a symmetric matrix equals its transpose.
 public enum LAPACK {
-  /// Which LAPACK algorithm computes a singular value decomposition.
+  /// The LAPACK algorithm for a singular value decomposition.
   public enum SVDDriver: String, Sendable {
     /// Divide and conquer.
     case gesdd
-    /// Implicit QR: much slower, a little sturdier.
+    /// Implicit QR: much slower, slightly more robust.
     case gesvd
   }
 
@@ -20,7 +20,7 @@ public enum LAPACK {
   /// The singular value decomposition A = U · diag(s) · Vᵀ of an m×n matrix, with r = min(m, n):
   /// U m×r, s in descending order, Vᵀ r×n; or U m×m and Vᵀ n×n if `full`.
   ///
-  /// - Parameter threads: Threads that OpenBLAS may use meanwhile.
+  /// - Parameter threads: The number of threads that OpenBLAS may use.
   /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the iteration stalls;
   ///   `outOfMemory`; `unsupported` if the workspace exceeds 32 bits.
   /// - Complexity: O(m·n·r) time; workspace 4·r² + 7·r elements and more for blocking.
@@ -49,8 +49,8 @@ public enum LAPACK {
       return (u, s, vt)
     }
     if m > n {
-      // As it lies, LAPACK would see a wide matrix and begin with L · Q of it, which takes more than
-      // twice as long as the Q · R that it begins with for a tall one.
+      // Without the transpose, LAPACK would see a wide matrix and start with its L · Q, which takes
+      // more than twice as long as the Q · R of a tall one.
       var (v, values, ut) = try svd(
         transposed(a), full: full, driver: driver, threads: threads, workspace: &workspace)
       u.withView { u in ut.withView { u.copy($0.transposed) } }
@@ -120,7 +120,7 @@ public enum LAPACK {
           var unused: Int32 = 0
           _ = unsafe run(left, &asked, -1, &unused)
           let size = try count(max(Int(asked), least), "\(driver.rawValue) of \(m)×\(n)")
-          // The routine overwrites its matrix: it gets a copy in front of its workspace.
+          // The routine overwrites its matrix, so it gets a copy placed before its workspace.
           return unsafe workspace.with(m * n + size, integers: 8 * rank) { work, integers in
             unsafe a.copyElements(to: work)
             return OpenBLAS.enter(threads: threads) {
@@ -133,8 +133,8 @@ public enum LAPACK {
     try check(info, driver.rawValue, T.self, "\(m)×\(n)")
   }
 
-  /// The documented minimum of a workspace, should the routine's own answer have been rounded down:
-  /// from 2²⁴ elements on, `Float` does.
+  /// The documented minimum size of a workspace, in case the routine's own answer was rounded down:
+  /// from 2²⁴ elements on, `Float` does so.
   package static func least(
     _ driver: SVDDriver, job: Unicode.Scalar, _ m: Int, _ n: Int
   ) -> Int {
@@ -148,13 +148,13 @@ public enum LAPACK {
   /// Whether `?gesdd` can compute the vectors of an m×n matrix. LAPACK counts its workspace in 32
   /// bits, which is enough up to 23 169 singular values. Values alone have no such limit.
   package static func canFindVectors(_ m: Int, _ n: Int) -> Bool {
-    // Some more than the minimum, for blocks.
+    // Somewhat more than the minimum, for blocks.
     least(.gesdd, job: "S", m, n) + 192 * min(m, n) <= Int(Int32.max)
   }
 
   // MARK: Shared steps
 
-  /// A packed copy of Aᵀ: what makes LAPACK see A.
+  /// A packed copy of Aᵀ, so that LAPACK sees A.
   static func transposed<T: BLASElement>(_ a: Tensor<T>) -> Tensor<T> {
     var (source, copy) = (a, Tensor<T>(uninitialized: [a.shape[1], a.shape[0]]))
     copy.withView { copy in source.withView { copy.copy($0.transposed) } }
@@ -171,8 +171,8 @@ public enum LAPACK {
     }
   }
 
-  /// Makes sure that there is memory for the factors of an m×n matrix, with `left` columns of m and
-  /// `right` rows of n elements, for a copy to work on, and for the workspace.
+  /// Checks that there is memory for the factors of an m×n matrix, with `left` columns of m and
+  /// `right` rows of n elements, for a working copy, and for the workspace.
   static func requireMemory<T: BLASElement>(
     _ operation: String, _ a: Tensor<T>, _ factors: (left: Int, right: Int), workspace: Double
   ) throws {
@@ -183,7 +183,7 @@ public enum LAPACK {
       of: T.self, for: "\(operation) of \(a.shape)")
   }
 
-  /// The extents of a matrix fit for LAPACK.
+  /// The extents of a matrix, checked for LAPACK.
   ///
   /// - Throws: `badInput` for NaN or infinite elements, `unsupported` beyond 32-bit sizes.
   static func extents<T: BLASElement>(
@@ -191,7 +191,8 @@ public enum LAPACK {
   ) throws -> (m: Int, n: Int) {
     try a.requireFiniteMatrix(operation)
     guard a.shape[0] <= Int(Int32.max), a.shape[1] <= Int(Int32.max) else {
-      throw SwiftletError(.unsupported, "\(operation) of a \(a.shape) matrix")
+      throw SwiftletError(
+        .unsupported, "\(operation) of a \(a.shape) matrix exceeds LAPACK's 32-bit sizes")
     }
     return (a.shape[0], a.shape[1])
   }
@@ -199,7 +200,8 @@ public enum LAPACK {
   /// LAPACK counts its workspace in 32 bits.
   static func count(_ size: Int, _ what: String) throws -> Int {
     guard size <= Int(Int32.max) else {
-      throw SwiftletError(.unsupported, "\(what): a workspace of \(size) elements")
+      throw SwiftletError(
+        .unsupported, "\(what) needs a workspace of \(size) elements, beyond LAPACK's 32 bits")
     }
     return size
   }

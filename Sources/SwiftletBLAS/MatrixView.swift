@@ -1,11 +1,11 @@
 public import SwiftletCore
 
-/// A matrix that lies in someone else's memory, with any step between rows and columns, so that
-/// transposes and blocks cost nothing.
+/// A matrix in borrowed memory, with any strides between rows and columns, so that transposes and
+/// blocks cost nothing.
 ///
-/// The algorithms in Swift are written with these. A view does not keep its memory alive: it is
-/// made in ``SwiftletCore/Tensor/withView(_:)`` or from arguments of BLAS, and must not leave
-/// there. ``block(_:_:)`` checks its bounds; single elements are checked in debug builds.
+/// The Swift algorithms are written with these. A view does not keep its memory alive: it is
+/// created in ``SwiftletCore/Tensor/withView(_:)`` or from BLAS arguments, and must not escape.
+/// ``block(_:_:)`` checks its bounds; single elements are checked in debug builds.
 @safe
 @usableFromInline
 package struct MatrixView<T: BLASElement> {
@@ -44,7 +44,7 @@ package struct MatrixView<T: BLASElement> {
       base, rows: columns, columns: rows, rowStep: columnStep, columnStep: rowStep)
   }
 
-  /// The same rows, the last one first.
+  /// The same rows in reverse order.
   @inlinable package var reversedRows: MatrixView {
     guard rows > 0 else { return self }
     return unsafe MatrixView(
@@ -52,7 +52,7 @@ package struct MatrixView<T: BLASElement> {
       columnStep: columnStep)
   }
 
-  /// The part in the given rows and columns.
+  /// The block of the given rows and columns.
   @inlinable package func block(_ rowRange: Range<Int>, _ columnRange: Range<Int>) -> MatrixView {
     precondition(
       rowRange.lowerBound >= 0 && rowRange.upperBound <= rows && columnRange.lowerBound >= 0
@@ -68,15 +68,15 @@ package struct MatrixView<T: BLASElement> {
 }
 
 extension Tensor where Element: BLASElement {
-  /// Lends the elements of a packed matrix, for writing.
+  /// Lends the elements of a packed matrix for writing.
   @inlinable package mutating func withView<R>(_ body: (MatrixView<Element>) throws -> R) rethrows
     -> R
   {
-    precondition(shape.rank == 2, "no matrix")
+    precondition(shape.rank == 2, "not a matrix")
     let (rows, columns) = (shape[0], shape[1])
     var span = mutableSpan
     return try unsafe span.withUnsafeMutableBufferPointer { buffer in
-      // An empty tensor has no address; nothing of such a view is ever touched.
+      // An empty tensor has no address; such a view is never dereferenced.
       let base = unsafe buffer.baseAddress ?? UnsafeMutablePointer(bitPattern: 64)!
       return try body(
         unsafe MatrixView(base, rows: rows, columns: columns, rowStep: max(1, columns)))
@@ -109,7 +109,7 @@ extension MatrixView {
     }
   }
 
-  /// The upper triangle of self += alpha · a · b, for products that are symmetric.
+  /// The upper triangle of self += alpha · a · b, for symmetric products.
   @specialized(where T == Float)
   @specialized(where T == Double)
   package func addUpper(_ alpha: T, _ a: MatrixView, _ b: MatrixView) {
@@ -117,7 +117,8 @@ extension MatrixView {
     var start = 0
     while start < rows {
       let end = min(start + blockSize, rows)
-      // The block on the diagonal goes through a buffer: below the diagonal nothing may change.
+      // The block on the diagonal goes through a buffer: elements below the diagonal must not
+      // change.
       let size = end - start
       var square = Tensor<T>(zeros: [size, size])
       square.withView { square in
@@ -169,7 +170,7 @@ extension MatrixView {
     }
   }
 
-  /// Multiplies every element; by 0, NaN too becomes 0.
+  /// Multiplies every element; a factor of 0 also turns NaN into 0.
   @inlinable package func scale(by factor: T) {
     guard factor != 1 else { return }
     for i in 0..<rows {
@@ -177,7 +178,7 @@ extension MatrixView {
     }
   }
 
-  /// Divides every element, also by numbers whose reciprocal would overflow.
+  /// Divides every element, even by numbers whose reciprocal would overflow.
   @inlinable package func divide(by divisor: T) {
     for i in 0..<rows {
       for j in 0..<columns { self[i, j] /= divisor }
@@ -203,15 +204,15 @@ extension MatrixView {
     }
   }
 
-  /// Row i becomes row `order[i]` of a matrix as wide.
+  /// Row i becomes row `order[i]` of a matrix of the same width.
   package func copyRows(_ order: [Int], of source: MatrixView) {
     for (row, origin) in order.enumerated() {
       rowBlock(row..<row + 1).copy(source.rowBlock(origin..<origin + 1))
     }
   }
 
-  /// Copies by way of a small tile, so that every line of the cache is read and written once: rows
-  /// a power of two apart would push each other out.
+  /// Copies through a small tile, so that every cache line is read and written once: rows a power
+  /// of two apart would evict each other.
   @specialized(where T == Float)
   @specialized(where T == Double)
   @usableFromInline
@@ -238,7 +239,7 @@ extension MatrixView {
     }
   }
 
-  /// The largest magnitude of an element; 0 of none.
+  /// The largest magnitude of an element; 0 if there are none.
   @inlinable package var largestMagnitude: T {
     var largest: T = 0
     for i in 0..<rows {

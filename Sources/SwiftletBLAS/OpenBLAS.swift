@@ -5,7 +5,7 @@ import SwiftletCore
   internal import CSwiftletGate
 #endif
 
-/// The routines of OpenBLAS and LAPACKE for one element type, under names without the type.
+/// The routines of OpenBLAS and LAPACKE for one element type, with names without the type letter.
 ///
 /// Sizes are as in C; matrices of products are row-major, those of LAPACK column-major. LAPACKE's
 /// `_work` variants leave the workspace to the caller and check nothing.
@@ -125,17 +125,17 @@ struct OpenBLASRoutines<T: FloatElement>: Sendable {
     static let configuration = unsafe String(cString: openblas_get_config())
       .split(separator: " ").joined(separator: " ")
     static let core = unsafe String(cString: openblas_get_corename())
-    /// Whether there is memory for the buffer that it cannot work without.
+    /// Whether there is memory for its required buffer.
     static var hasRoom: Bool { swl_gate_has_room(1) }
 
     private static let gate: Void = swl_gate_install(
       { openblas_get_num_threads() }, { openblas_set_num_threads($0) })
 
-    /// Has OpenBLAS compute on the calling thread: whatever calls it goes through here. Its number of
-    /// threads, which the program around us may have set, is as before once all have left.
+    /// Runs OpenBLAS on the calling thread; every call to it goes through here. When all callers
+    /// have left, its thread count, which the host program may have set, is restored.
     ///
-    /// - Parameter threads: Threads that OpenBLAS may use meanwhile. Calls with more than one take
-    ///   turns, and what others compute meanwhile may use as many.
+    /// - Parameter threads: The number of threads that OpenBLAS may use. Calls with more than one
+    ///   take turns, and concurrent products of others may use that many.
     @inline(__always)
     static func enter<R>(threads: Int = 1, _ body: () -> R) -> R {
       _ = gate

@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// Plain loops for what BLAS does: the oracle of the self-check and of the tests.
+/// BLAS operations as plain loops: the oracle of the self-check and the tests.
 package enum ReferenceBLAS {
   /// See ``BLAS/gemm(m:n:k:alpha:a:lda:transposeA:b:ldb:transposeB:beta:c:ldc:)``.
   @specialized(where T == Float)
@@ -9,7 +9,7 @@ package enum ReferenceBLAS {
     m: Int, n: Int, k: Int, alpha: T, a: Span<T>, lda: Int, transposeA: Bool, b: Span<T>, ldb: Int,
     transposeB: Bool, beta: T, c: inout MutableSpan<T>, ldc: Int
   ) {
-    // With B in rows along n the innermost loop runs over packed rows and vectorises.
+    // With B in rows along n the innermost loop runs over packed rows and vectorizes.
     let rows = transposeB ? transposed(b, rows: n, columns: k, leading: ldb) : []
     for i in 0..<m {
       var target = c.part(i * ldc..<i * ldc + n)

@@ -1,9 +1,9 @@
 package import SwiftletCore
 
-/// Tries the installed BLAS and LAPACK on small matrices before anyone relies on them.
+/// Tests the installed BLAS and LAPACK on small matrices before they are used.
 ///
 /// Old OpenBLAS builds compute wrong results on some processors. Products are compared with plain
-/// loops, factorisations by how well they put the matrix together again (LAPACK's test ratios).
+/// loops, factorizations by how accurately they reconstruct the matrix (LAPACK's test ratios).
 public enum SelfCheck {
   public enum Routine: String, Sendable, CaseIterable {
     case sgemm, dgemm, sgesdd, dgesdd, ssyevd, dsyevd
@@ -12,13 +12,13 @@ public enum SelfCheck {
   public struct Verdict: Sendable {
     public let routine: Routine
     public let passed: Bool
-    /// The largest error found, in units of what rounding explains.
+    /// The largest error found, relative to the expected rounding error.
     public let ratio: Double
-    /// Which case was worst.
+    /// The case with the largest error.
     public let remark: String
   }
 
-  /// The routines to try. Tests put broken ones in.
+  /// The routines to test. Tests inject broken ones.
   package struct Routines: Sendable {
     package var sgemm: Product<Float>
     package var dgemm: Product<Double>
@@ -56,7 +56,7 @@ public enum SelfCheck {
     }
   }
 
-  /// Factorisations pass below this test ratio, products below this multiple of the error bound.
+  /// Factorizations pass below this test ratio, products below this multiple of the error bound.
   private static let limit = 30.0
 
   package static func run(_ routines: Routines) -> [Verdict] {
@@ -95,8 +95,8 @@ public enum SelfCheck {
     _ routine: Routine, _ product: Routines.Product<T>
   ) -> Verdict {
     var worst = (ratio: 0.0, remark: "")
-    // Odd sizes around the kernels' tiles, long and short sums. OpenBLAS has other kernels for
-    // products of up to 100³ multiplications: the last case is the one that reaches the main ones.
+    // Odd sizes around the kernels' tiles, long and short sums. OpenBLAS has separate kernels for
+    // products of up to 100³ multiplications: only the last case reaches the main ones.
     for (m, n, k) in [
       (1, 1, 1), (5, 7, 3), (33, 17, 129), (65, 66, 64), (40, 3, 300), (67, 61, 259),
     ] {
@@ -109,7 +109,7 @@ public enum SelfCheck {
       for i in 0..<m * n {
         let bound = unit * magnitude.span[i]
         let error = abs(Double(computed.span[i]) - exact.span[i])
-        // In double precision the reference itself rounds, hence twice the bound at least.
+        // In double precision the reference itself rounds, hence at least twice the bound.
         let ratio = error / max(bound, Double.leastNormalMagnitude) * (limit / 2)
         if !(ratio <= worst.ratio) { worst = (ratio, "\(m)×\(n)×\(k)") }
       }
@@ -168,7 +168,7 @@ public enum SelfCheck {
     return c
   }
 
-  /// The product by OpenBLAS, over a C full of NaN that must not show.
+  /// The product by OpenBLAS, over a C full of NaN, which must be overwritten.
   @Sendable
   private static func openBLASProduct<T: BLASElement>(_ a: Tensor<T>, _ b: Tensor<T>) -> Tensor<T> {
     let (m, k, n) = (Int32(a.shape[0]), Int32(a.shape[1]), Int32(b.shape[1]))

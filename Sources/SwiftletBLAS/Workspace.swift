@@ -1,19 +1,19 @@
 import SwiftletCore
 
-/// Scratch memory that factorisations of matrices of like size can share, so that a loop of them
-/// allocates once. It grows to what the largest of them needs.
+/// Scratch memory that factorizations of similar size can share, so that a loop of them allocates
+/// once. It grows to the size of the largest one.
 ///
-/// The factorisations in Swift take theirs from the pool of freed memory and leave this empty.
+/// The Swift factorizations use the pool of freed memory instead and leave this empty.
 public struct Workspace<T: BLASElement>: ~Copyable {
   private var elements = Tensor<T>(zeros: [0])
   private var integers: [Int32] = []
 
   public init() {}
 
-  /// Elements held so far.
+  /// The current size in elements.
   public var elementCount: Int { elements.count }
 
-  /// Lends at least so many elements and integers.
+  /// Lends at least the given number of elements and integers.
   mutating func with<R>(
     _ elementCount: Int, integers integerCount: Int = 0,
     _ body: (UnsafeMutablePointer<T>, UnsafeMutablePointer<Int32>) throws -> R

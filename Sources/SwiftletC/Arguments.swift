@@ -1,7 +1,7 @@
 internal import CSwiftletABI
 import SwiftletCore
 
-/// Checks of what C passes in.
+/// Checks of arguments from C.
 enum Arguments {
   /// The text of a C string.
   ///
@@ -14,7 +14,7 @@ enum Arguments {
     return string
   }
 
-  /// Where a result goes.
+  /// The destination of a result.
   static func target<T>(
     _ pointer: UnsafeMutablePointer<T>?, _ name: String
   ) throws -> UnsafeMutablePointer<T> {
@@ -22,7 +22,7 @@ enum Arguments {
     return unsafe target
   }
 
-  /// A number of threads as ``ThreadPool``; 0 is one per processor.
+  /// A thread count as ``ThreadPool``; 0 is one per processor.
   static func pool(_ threads: Int32) throws -> ThreadPool {
     guard 0...SWIFTLET_MAX_THREADS ~= threads else {
       throw Refusal.usage("threads is \(threads)", mend: "use 0 to \(SWIFTLET_MAX_THREADS)")
@@ -30,22 +30,23 @@ enum Arguments {
     return threads == 0 ? .available : ThreadPool(count: Int(threads))
   }
 
-  /// An extent, a count or the like.
+  /// An extent, a count or a similar number.
   static func extent(_ value: Int64, _ name: String, in range: ClosedRange<Int64> = 0...limit)
     throws -> Int
   {
     guard range ~= value else {
       throw value < range.lowerBound
         ? Refusal.usage("\(name) is \(value)", mend: "it must be at least \(range.lowerBound)")
-        : SwiftletError(.unsupported, "\(name) is \(value), more than \(range.upperBound)")
+        : SwiftletError(
+          .unsupported, "\(name) is \(value), more than the limit of \(range.upperBound)")
     }
     return Int(value)
   }
 
-  /// BLAS counts in 32 bits.
+  /// BLAS uses 32-bit sizes.
   static let limit = Int64(Int32.max)
 
-  /// The shape that `rank` extents are.
+  /// The shape with the given `rank` extents.
   static func shape(_ extents: UnsafePointer<Int64>?, rank: Int) throws -> Shape {
     guard rank <= Shape.rankLimit, rank >= 0 else {
       throw SwiftletError(.badInput, "a rank of \(rank) exceeds the limit of \(Shape.rankLimit)")
@@ -59,12 +60,12 @@ enum Arguments {
   }
 }
 
-/// A struct that says its own size first, so that later versions may make it longer.
+/// A struct that starts with its size, so that later versions can extend it.
 enum Options {
   /// The struct; `nil` for NULL.
   ///
-  /// - Throws: A ``Refusal`` for a size that is not that of this version's struct. Nothing but the size
-  ///   is read before.
+  /// - Throws: A ``Refusal`` for a size other than that of this version's struct. Only the size is
+  ///   read before the check.
   static func read<T>(_ pointer: UnsafePointer<T>?, _ name: String) throws -> T? {
     guard let pointer = unsafe pointer else { return nil }
     guard UInt(bitPattern: pointer) % UInt(MemoryLayout<T>.alignment) == 0 else {

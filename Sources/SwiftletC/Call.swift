@@ -2,7 +2,7 @@ internal import CSwiftletABI
 import Logging
 import SwiftletCore
 
-/// A call that is refused, other than by a ``SwiftletError`` of the library's.
+/// A failed call whose error is not a ``SwiftletError`` of the library.
 struct Refusal: Error {
   let status: swiftlet_status
   let error: SwiftletError
@@ -14,22 +14,22 @@ struct Refusal: Error {
   }
 }
 
-/// A library says on standard error what is wrong, and not how its work goes on.
+/// A library reports problems on standard error, but not its progress.
 private let quietLogging: Void = LoggingSystem.bootstrap { label in
   var handler = StreamLogHandler.standardError(label: label)
   handler.logLevel = .warning
   return handler
 }
 
-/// Runs the body of a C function: what it throws becomes a status, and the thread's last error.
+/// Runs the body of a C function: an error becomes a status, and the thread's last error.
 @inline(__always)
 func call(_ body: () throws -> Void) -> swiftlet_status {
   guard swl_call_begin() else {
     return failed(
       SWIFTLET_INTERNAL,
       SwiftletError(
-        .internal, "the process was forked while another thread was inside of Swiftlet",
-        mend: "fork before that, or exec after it"))
+        .internal, "the process was forked while another thread was inside Swiftlet",
+        mend: "fork before the call, or exec after the fork"))
   }
   defer { swl_call_end() }
   _ = quietLogging

@@ -37,12 +37,12 @@ public func swiftlet_compress(
   }
 }
 
-/// `swiftlet_compress_options`, checked.
+/// The validated `swiftlet_compress_options`.
 private struct CompressSettings {
   var pool = ThreadPool.available
   var seed: UInt64 = 0
   var dataDirectory: String?
-  /// `nil` applies the recipe as it is.
+  /// `nil` applies the recipe unchanged.
   var maxDrop: Double?
 
   init(_ options: UnsafePointer<swiftlet_compress_options>?) throws {
@@ -62,8 +62,7 @@ private struct CompressSettings {
 
 /// Passes progress on to C.
 ///
-/// `@unchecked Sendable`: what `context` points to is the caller's to guard. Calls come one at a
-/// time.
+/// `@unchecked Sendable`: the caller must guard what `context` points to. Calls do not overlap.
 @safe
 private struct Listener: @unchecked Sendable {
   private let function: swiftlet_progress

@@ -42,11 +42,11 @@ public func swiftlet_conv2d_f32(
       packed(x, "x", conv.x), packed(weights, "weights", conv.weights),
       bias.map { try unsafe packed($0, "bias", [conv.weights[0]]) },
     ]
-    // The result, and the columns that each thread lays out.
+    // The result, and the columns that each thread unfolds.
     try MemoryLimit.require(
       Double(yCount) + Double(pool.count) * conv.columns, of: Float.self,
       for: "a convolution of \(conv.x)")
-    // The operator gets a list of its own, so that each tensor has two holders.
+    // The operator gets a separate list, so that each tensor has two holders.
     var operands = inputs
     let context = ExecutionContext(pool: pool)
     let computed: Tensor<Float> = try withExtendedLifetime(inputs) {
@@ -56,13 +56,13 @@ public func swiftlet_conv2d_f32(
   }
 }
 
-/// A convolution as ONNX has it.
+/// A convolution in ONNX's terms.
 private struct Conv2D {
   let x, weights, output: Shape
   let `operator`: Conv
 
-  /// Elements of the windows that a thread lays out as columns: about a megabyte, and at least a row
-  /// of the result.
+  /// The number of elements that a thread unfolds as columns: about a megabyte, and at least one
+  /// row of the result.
   var columns: Double {
     Double(weights[1]) * Double(weights[2]) * Double(weights[3]) * Double(output[3])
       + Double(1 << 18)

@@ -87,7 +87,7 @@ private func randomizedSVD<T: BLASElement>(
   }
 }
 
-/// Where a singular value decomposition goes.
+/// The destination of a singular value decomposition.
 private struct Factors<T: BLASElement> {
   private let values, u, vt: Matrix<T>
 
@@ -182,7 +182,7 @@ private func qr<T: BLASElement>(
   }
 }
 
-/// Lends a matrix as a tensor that is held by two, so that nobody writes to the caller's memory.
+/// Lends a matrix as a tensor with two holders, so that nobody writes to the caller's memory.
 private func withBorrowed<T: BLASElement, R>(
   _ matrix: Matrix<T>, _ body: (Tensor<T>) throws -> R
 ) throws -> R {

@@ -44,7 +44,7 @@ private func gemm<T: BLASElement>(
     let pool = try Arguments.pool(threads)
     guard c.count > 0 else { return }
     guard k > 0 else { return scale(c, by: beta) }
-    // The longer side is cut, into pieces of some work.
+    // The longer side is divided into pieces of a minimum size.
     let cutsRows = m >= n
     let work = k * min(m, n)
     pool.forEachRange(cutsRows ? m : n, minimumLength: 1 + (1 << 16) / work) { range in
@@ -66,7 +66,7 @@ private func gemm<T: BLASElement>(
   }
 }
 
-/// What is left of a product of empty matrices.
+/// The result of a product of empty matrices.
 private func scale<T: BLASElement>(_ c: Matrix<T>, by beta: T) {
   for row in 0..<c.rows {
     for column in 0..<c.columns {

@@ -1,10 +1,10 @@
 import Synchronization
 
-/// Gives out handles for objects, and finds the objects again.
+/// Issues handles for objects, and looks the objects up.
 ///
-/// A handle looks like a pointer, and is none: it holds a place in the table and how often that place
-/// was given out before. So a handle that is closed already, closed twice, of another kind or made up
-/// is told apart from one that is good, for about 20 ns a call.
+/// A handle has the type of a pointer but is not one: it holds an index into the table and the
+/// generation of that entry. Closed, forged and wrong-type handles are therefore detected, at about
+/// 20 ns per call.
 final class HandleTable<Object: AnyObject & Sendable>: Sendable {
   private struct Place {
     var generation: UInt32 = 1
@@ -23,7 +23,7 @@ final class HandleTable<Object: AnyObject & Sendable>: Sendable {
   private static var tagBits: UInt { 3 }
   private static var indexBits: UInt { 29 }
 
-  /// - Precondition: `tag` is in 1…7, and no other table's.
+  /// - Precondition: `tag` is in 1…7 and unique among tables.
   init(_ name: String, tag: UInt) { (self.name, self.tag) = (name, tag) }
 
   func insert(_ object: Object) throws -> OpaquePointer {
@@ -54,7 +54,7 @@ final class HandleTable<Object: AnyObject & Sendable>: Sendable {
     return found
   }
 
-  /// Takes the object out, if `condition` says of it that it may go.
+  /// Removes the object if `condition` allows it.
   func remove(_ handle: OpaquePointer?, if condition: (Object) -> Bool = { _ in true }) throws
     -> Object?
   {
@@ -64,7 +64,7 @@ final class HandleTable<Object: AnyObject & Sendable>: Sendable {
       let object = state.places[index].object!
       guard condition(object) else { return nil }
       state.places[index].object = nil
-      // A place whose generations are used up is not given out again.
+      // An entry whose generations are used up is not reused.
       let (next, overflow) = state.places[index].generation.addingReportingOverflow(1)
       state.places[index].generation = next
       if !overflow { state.free.append(index) }
@@ -72,7 +72,7 @@ final class HandleTable<Object: AnyObject & Sendable>: Sendable {
     }
   }
 
-  /// The place that a handle stands for, if its object is still there.
+  /// The index of a handle, if its object still exists.
   private static func place(_ bits: UInt, _ tag: UInt, _ state: borrowing State) -> Int? {
     let index = Int(bits & 0xFFFF_FFFF) >> tagBits
     guard bits & (1 << tagBits - 1) == tag, index < state.places.count,
@@ -84,7 +84,7 @@ final class HandleTable<Object: AnyObject & Sendable>: Sendable {
   private func refusal(_ bits: UInt) -> Refusal {
     bits == 0
       ? .usage("the \(name) is NULL")
-      : .usage("this is no open \(name)", mend: "it was closed, or never opened")
+      : .usage("this is not an open \(name)", mend: "it was closed, or never opened")
   }
 }
 

@@ -36,16 +36,17 @@ public func swiftlet_gemm_u8s8s32(
 
 /// C = A · B of bytes, exact in int32.
 ///
-/// The kernels of integer layers end in fp32, which holds whole numbers up to 2²⁴. So the depth is
-/// cut into blocks whose sums cannot exceed that, and the blocks are added up in int32.
+/// The kernels of integer layers finish in fp32, which holds integers up to 2²⁴ exactly. The depth
+/// is therefore divided into blocks whose sums cannot exceed that, and the blocks are summed in
+/// int32.
 private struct ByteProduct: Sendable {
-  /// Sums of so many products fit into int32: 2³¹ / (255 · 128).
+  /// The maximum number of products whose sum fits int32: 2³¹ / (255 · 128).
   static let depthLimit: Int64 = 65793
   /// 255 · 128 · 512 < 2²⁴.
   private static let block = 512
   /// Offsets in a block of B are 32-bit numbers.
   static let leadingLimit = Int(Int32.max) / block
-  /// Rows whose sums stay in the cache between product and addition.
+  /// The number of rows whose sums stay in the cache between product and addition.
   private static let rowsAtOnce = 64
 
   private let a: Matrix<UInt8>
@@ -57,7 +58,8 @@ private struct ByteProduct: Sendable {
     (self.a, self.b, self.c) = (a, b, c)
   }
 
-  /// What ``run(_:)`` takes: a block of B, biases and scales, and for each thread sums and lines.
+  /// The memory that ``run(_:)`` needs, in bytes: a block of B, biases and scales, and for each
+  /// thread sums and lines.
   func byteCount(threads: Int) -> Double {
     let columns = Double(kernel.paddedColumns(c.columns))
     let own = 4 * columns + Double(Self.block)
@@ -99,7 +101,7 @@ private struct ByteProduct: Sendable {
     _ depth: Range<Int>, _ rows: Range<Int>, _ weights: AlignedMemory, _ ending: Product.Ending
   ) {
     let width = depth.count.roundedUp(to: 4)
-    // The kernel reads whole words: what ends within one is copied.
+    // The kernel reads whole words: partial words are copied.
     let copies = width != depth.count
     let tile = min(Self.rowsAtOnce, rows.count)
     let buffer = copies ? AlignedMemory(byteCount: tile * width) : nil

@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// Documents for callers, as the command prints them.
+/// JSON documents for callers, in the command's format.
 enum JSON {
   static func text(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()

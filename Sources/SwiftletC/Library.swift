@@ -47,7 +47,7 @@ public func swiftlet_set_max_steps(_ steps: UInt64) -> swiftlet_status {
   call { StepLimit.steps = steps == 0 ? StepLimit.standard : Int(clamping: steps) }
 }
 
-/// Text that C may keep for ever.
+/// Text that C may keep indefinitely.
 ///
 /// `@unchecked Sendable`: never written after it is made.
 @safe
@@ -68,7 +68,7 @@ private struct StaticText: @unchecked Sendable {
   static let unknown = StaticText("unknown status")
 }
 
-/// The text as C has it, from malloc. A zero within would end it early, and is left out.
+/// The text as a malloc'ed C string. Embedded NULs, which would end it early, are dropped.
 func copyForC(_ text: String) -> UnsafeMutablePointer<CChar> {
   let bytes = text.utf8.filter { $0 != 0 }
   let copy = unsafe malloc(bytes.count + 1)!.bindMemory(to: CChar.self, capacity: bytes.count + 1)

@@ -3,16 +3,16 @@ import SwiftletCore
 
 /// A row-major matrix in the caller's memory.
 ///
-/// `@unchecked Sendable`: threads of one call read it, or write rows and columns of their own.
+/// `@unchecked Sendable`: the threads of one call read it, or write disjoint rows and columns.
 @safe
 struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
   let name: String
   let rows, columns, leading: Int
-  /// Where the matrix is empty, an address that is not used.
+  /// For an empty matrix, an address that is never used.
   let start: UnsafeMutablePointer<T>
 
   /// - Throws: A ``Refusal`` for a negative extent, a leading dimension below the row length, or
-  ///   NULL where there are elements.
+  ///   NULL for a nonempty matrix.
   init(_ start: UnsafeMutablePointer<T>?, _ name: String, rows: Int, columns: Int, leading: Int64)
     throws
   {
@@ -38,7 +38,8 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
       UnsafeMutablePointer(mutating: start), name, rows: rows, columns: columns, leading: leading)
   }
 
-  /// Elements from the first to behind the last one, and their bytes if these are countable.
+  /// The number of elements from the first through the last one, and their size in bytes unless it
+  /// overflows.
   private var extent: (count: Int, bytes: Int?) {
     guard rows > 0, columns > 0 else { return (0, 0) }
     let (skipped, overflow) = (rows - 1).multipliedReportingOverflow(by: leading)
@@ -47,7 +48,7 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
     return (count, overflow || more || most ? nil : bytes)
   }
 
-  /// From the first element to behind the last one.
+  /// The number of elements from the first through the last one.
   var count: Int { extent.count }
 
   /// - Throws: A ``Refusal`` if the two share elements. Rows may lie between rows of the other.
@@ -56,11 +57,11 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
     let (begin, otherBegin) = unsafe (UInt(bitPattern: start), UInt(bitPattern: other.start))
     guard !lines.overlaps(other.lines, from: begin, to: otherBegin) else {
       throw Refusal.usage(
-        "\(name) and \(other.name) overlap", mend: "results need memory of their own")
+        "\(name) and \(other.name) overlap", mend: "results need separate memory")
     }
   }
 
-  /// Where the elements lie.
+  /// The memory ranges of the rows.
   private var lines: Lines {
     let size = MemoryLayout<T>.stride
     return leading == columns
@@ -68,13 +69,13 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
       : Lines(count: rows, length: columns * size, step: leading * size)
   }
 
-  /// The elements from a place on.
+  /// The elements from a position on.
   func span(row: Int = 0, column: Int = 0) -> UnsafeBufferPointer<T> {
     let offset = row * leading + column
     return unsafe UnsafeBufferPointer(start: start + offset, count: max(0, count - offset))
   }
 
-  /// The elements in the given rows and columns, with those between them.
+  /// The elements in the given rows and columns, including those in between.
   func mutableSpan(rows: Range<Int>, columns: Range<Int>) -> UnsafeMutableBufferPointer<T> {
     let count = (rows.count - 1) * leading + columns.count
     return unsafe UnsafeMutableBufferPointer(
@@ -82,13 +83,13 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
   }
 }
 
-/// Pieces of memory of one length in bytes, as far apart as each other.
+/// Evenly spaced pieces of memory of equal length in bytes.
 private struct Lines {
   let count, length, step: Int
 
-  /// Whether any of these, the first of which is at `start`, shares a byte with the others.
+  /// Whether any of these, the first of which starts at `start`, shares a byte with the others.
   ///
-  /// - Complexity: O(the lower count), and O(1) where the whole ranges do not overlap.
+  /// - Complexity: O(the lower count), and O(1) if the total ranges do not overlap.
   func overlaps(_ other: Lines, from start: UInt, to otherStart: UInt) -> Bool {
     if other.count < count { return other.overlaps(self, from: otherStart, to: start) }
     let offset = Int(bitPattern: start &- otherStart)
@@ -97,7 +98,7 @@ private struct Lines {
     let end = offset + (count - 1) * step + length
     guard end > 0, offset < (other.count - 1) * other.step + other.length else { return false }
     return (0..<count).contains { index in
-      // The first of the others that ends behind where this line begins.
+      // The first of the others that ends after the start of this line.
       let begin = offset + index * step
       let first =
         begin < other.length || other.step == 0 ? 0 : (begin - other.length) / other.step + 1
@@ -108,15 +109,15 @@ private struct Lines {
 }
 
 extension Matrix where T: BLASElement {
-  /// The matrix as a tensor: without a copy, if its rows lie side by side. It must not outlive the
-  /// call, nor be the only one: whoever makes it holds it until the work is done.
+  /// The matrix as a tensor, without a copy if its rows are contiguous. It must not outlive the
+  /// call, nor be the only holder: the caller holds it until the work is done.
   ///
   /// - Throws: `outOfMemory`.
   func borrowed() throws -> Tensor<T> {
     if leading == columns || rows <= 1 {
       return unsafe Tensor(borrowing: start, [rows, columns])
     }
-    // Whoever works with it makes a copy at least.
+    // Every computation on it makes at least one copy.
     try MemoryLimit.require(
       2 * Double(rows) * Double(columns), of: T.self, for: "work on a copy of \(name)")
     var copy = Tensor<T>(zeros: [rows, columns])
@@ -126,7 +127,7 @@ extension Matrix where T: BLASElement {
     return copy
   }
 
-  /// Takes over the elements of a tensor of the same extents.
+  /// Copies the elements of a tensor of the same extents.
   func assign(_ tensor: Tensor<T>) {
     precondition(
       tensor.shape == [rows, columns], "\(name) is \(rows)×\(columns), not \(tensor.shape)")

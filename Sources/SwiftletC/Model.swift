@@ -4,7 +4,7 @@ import SwiftletFormats
 import SwiftletGraph
 import SwiftletRuntime
 
-/// What a session's handle stands for: a model, and its inputs and outputs as C sees them.
+/// The object of a session's handle: a model with its inputs and outputs in C's form.
 final class Model: Sendable {
   let session: Session
   let inputs: [ValueInfo]
@@ -20,7 +20,7 @@ final class Model: Sendable {
   }
 }
 
-/// Name, type and extents of a value in memory that C may read.
+/// The name, type and extents of a value in memory that C may read.
 ///
 /// `@unchecked Sendable`: nothing is written after `init`.
 @safe
@@ -64,12 +64,12 @@ final class Extents: @unchecked Sendable {
 }
 
 extension Precision {
-  /// - Throws: A ``Refusal`` if the number is not of a precision.
+  /// - Throws: A ``Refusal`` if the number is not a precision.
   init(_ precision: swiftlet_precision) throws {
     switch precision {
     case SWIFTLET_FP32: self = .fp32
     case SWIFTLET_BF16: self = .bf16
-    default: throw Refusal.usage("\(precision.rawValue) is no swiftlet_precision")
+    default: throw Refusal.usage("\(precision.rawValue) is not a swiftlet_precision")
     }
   }
 }
@@ -77,11 +77,11 @@ extension Precision {
 extension DType {
   var forC: swiftlet_dtype { swiftlet_dtype(UInt32(onnx)) }
 
-  /// - Throws: A ``Refusal`` if the number is not of a type.
+  /// - Throws: A ``Refusal`` if the number is not a type.
   init(_ dtype: swiftlet_dtype) throws {
     let number = Int(dtype.rawValue)
     guard let known = DType.allCases.first(where: { $0.onnx == number }) else {
-      throw Refusal.usage("\(number) is no swiftlet_dtype")
+      throw Refusal.usage("\(number) is not a swiftlet_dtype")
     }
     self = known
   }

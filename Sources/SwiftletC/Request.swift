@@ -4,49 +4,49 @@ import SwiftletGraph
 import SwiftletRuntime
 import Synchronization
 
-/// What a request's handle stands for: memory bound to a model's inputs, and the results of a run.
+/// The object of a request's handle: memory bound to a model's inputs, and the results of a run.
 ///
-/// `@unchecked Sendable`: whoever touches its state holds ``isBusy``.
+/// `@unchecked Sendable`: ``isBusy`` guards its state.
 @safe
 final class Request: @unchecked Sendable {
   private let model: Model
   private let isBusy = Atomic(false)
-  /// By the position of the input. They hold the tensors over bound memory, so that no computation
-  /// takes one for its own and writes to it.
+  /// By input index. They hold the tensors over bound memory, so no computation considers itself
+  /// the only holder and overwrites one.
   private var bindings: [Binding?]
   /// The memory of all bindings.
   private var boundMemory: [UnsafeRawBufferPointer] = unsafe []
-  /// What each run gets, once all inputs are bound; `nil` where it must be made for the run.
+  /// The inputs of each run, once all are bound; `nil` if they must be created for the run.
   private var bound: [AnyTensor]?
-  /// The session, ready for what is bound.
+  /// The session, prepared for the bound shapes.
   private var prepared: Session.Prepared?
   private var results: [AnyTensor] = []
-  /// Where results are copied to.
+  /// The destinations of copied results.
   private var targets: [Target] = []
   private var shown: [Result?] = []
 
-  /// Memory of the caller's.
+  /// Borrowed memory of the caller.
   @safe
   private struct Binding {
     let dtype: DType
     let shape: Shape
     let memory: UnsafeRawBufferPointer
-    /// The tensor over the memory; `nil` where elements are copied for each run.
+    /// The tensor over the memory; `nil` if elements are copied for each run.
     let tensor: AnyTensor?
   }
 
-  /// Memory of the caller's for a result.
+  /// The caller's memory for a result.
   @safe
   private struct Target {
     let index: Int
     let memory: UnsafeMutableRawBufferPointer
   }
 
-  /// A result as C sees it.
+  /// A result in C's form.
   private struct Result {
     let tensor: AnyTensor
     let extents: Extents
-    /// The elements in bytes, of types that share them.
+    /// The packed bytes of types whose elements share bytes.
     let packed: AlignedMemory?
   }
 
@@ -55,7 +55,7 @@ final class Request: @unchecked Sendable {
     bindings = [Binding?](repeating: nil, count: model.inputs.count)
   }
 
-  /// Marks the request as in use for good, as far as nobody uses it.
+  /// Marks the request as in use permanently, unless it is currently in use.
   func retire() -> Bool {
     isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
   }
@@ -72,7 +72,7 @@ final class Request: @unchecked Sendable {
     Refusal(
       status: SWIFTLET_BUSY,
       error: SwiftletError(
-        .badInput, "the request is in use", mend: "give every thread a request of its own"))
+        .badInput, "the request is in use", mend: "use a separate request in each thread"))
   }
 
   // MARK: Inputs
@@ -138,7 +138,7 @@ final class Request: @unchecked Sendable {
     results = fresh
   }
 
-  /// Copies results to where the caller wants them: all or none.
+  /// Copies results to the caller's memory: all or none.
   private func copy(_ results: [AnyTensor]) throws {
     for target in targets {
       let (index, size) = unsafe (target.index, target.memory.count)
@@ -162,13 +162,13 @@ final class Request: @unchecked Sendable {
     }
   }
 
-  /// Makes the result packed, and moves it outside of the caller's memory.
+  /// Packs the result, and moves it out of the caller's memory.
   private func makeOwned(_ result: inout AnyTensor) {
     result = result.contiguous
     if unsafe boundMemory.contains(where: { unsafe result.lies(in: $0) }) { result = result.copied }
   }
 
-  /// - Parameter memory: `nil` for no copy any more.
+  /// - Parameter memory: `nil` to stop copying.
   func bindOutput(_ index: Int, _ memory: UnsafeMutableRawBufferPointer?) throws {
     let count = model.outputDescriptions.count
     guard 0..<count ~= index else { throw Refusal.usage("output \(index) of \(count)") }
@@ -207,7 +207,7 @@ final class Request: @unchecked Sendable {
       packed: packed(tensor))
   }
 
-  /// The elements in bytes, of types that share them; `nil` for all others.
+  /// The packed bytes of types whose elements share bytes; `nil` for all others.
   private static func packed(_ tensor: AnyTensor) -> AlignedMemory? {
     guard tensor.dtype.bitCount < 8 else { return nil }
     var bytes: [UInt8] = []

@@ -1,6 +1,6 @@
-/// Memory without a type, aligned for SIMD: packed weights, and the values of a running model.
+/// Untyped memory, aligned for SIMD: packed weights, and the values of a running model.
 ///
-/// `@unchecked Sendable`: whoever shares it keeps writers apart.
+/// `@unchecked Sendable`: the owner that shares it must prevent concurrent writes.
 @safe
 package final class AlignedMemory: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer

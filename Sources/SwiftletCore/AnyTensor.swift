@@ -1,4 +1,4 @@
-/// A tensor whose element type is known at run time only.
+/// A tensor whose element type is known only at run time.
 public enum AnyTensor: Sendable {
   case float32(Tensor<Float>)
   case float64(Tensor<Double>)
@@ -73,15 +73,15 @@ public enum AnyTensor: Sendable {
     }
   }
 
-  /// Bytes of the elements, packed.
+  /// The size of the elements in bytes, packed.
   public var byteCount: Int { dtype.packedByteCount(shape.count) ?? .max }
 
-  /// The tensor if its elements are of the asked type.
+  /// The tensor if its elements are of the requested type.
   public func typed<Element: TensorElement>(as _: Element.Type = Element.self) -> Tensor<Element>? {
     Element.unerase(self)
   }
 
-  /// The tensor as the asked element type.
+  /// The tensor with the requested element type.
   ///
   /// - Throws: `badInput` naming both types if they differ. Nothing is converted.
   public func require<Element: TensorElement>(
@@ -107,7 +107,7 @@ extension AnyTensor {
 
   /// The elements packed in row-major order.
   package var contiguous: AnyTensor {
-    // Of the most frequent type, without a look at types at run time.
+    // The most frequent type first, without a type lookup at run time.
     if case .float32(let tensor) = self { return .float32(tensor.contiguous()) }
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       AnyTensor(typed(as: Element.self)!.contiguous())
@@ -115,8 +115,8 @@ extension AnyTensor {
     return opened(dtype.elementType)
   }
 
-  /// The first element of a packed tensor. Valid as long as the tensor is; writing is up to whoever
-  /// knows that nobody else has it.
+  /// The first element of a packed tensor. Valid as long as the tensor is; only a caller that knows
+  /// that nobody else holds the tensor may write.
   @unsafe package var unsafeStart: UnsafeMutableRawPointer {
     if case .float32(let tensor) = self {
       return unsafe UnsafeMutableRawPointer(tensor.unsafeStart)
@@ -140,7 +140,7 @@ extension AnyTensor: Equatable {
 // MARK: - Conversions
 
 extension AnyTensor {
-  /// The elements converted to another type, as ``TensorElement`` says.
+  /// The elements converted to another type, by the rules of ``TensorElement``.
   package func converted(to target: DType) -> AnyTensor {
     if target == dtype { return self }
     let isReal = dtype.hasFractions || target.hasFractions

@@ -1,17 +1,18 @@
 import Glibc
 
-/// What the machine has left.
+/// The memory that the machine has available.
 enum AvailableMemory {
-  /// Bytes that could be had without harm to other processes: what Linux calls available, and free
-  /// swap space; less, where a control group allows less. `nil` where the system does not say.
+  /// Bytes that can be allocated without harming other processes: what Linux reports as available,
+  /// plus free swap space; less if a control group allows less. `nil` if the system does not report
+  /// it.
   ///
-  /// Linux gives out more memory than there is, and ends the process that touches it: so what it
-  /// gives is no answer.
+  /// Linux overcommits memory and ends the process that touches it, so a successful allocation
+  /// proves nothing.
   static var bytes: Double? {
     let machine = kernel
     let group = ControlGroup.available
     guard let least = [machine, group].compactMap({ $0 }).min() else { return nil }
-    // What freed tensors keep is at our own disposal.
+    // Memory kept from freed tensors is ours to reuse.
     return least + Double(MemoryPool.shared.heldBytes)
   }
 
@@ -21,8 +22,8 @@ enum AvailableMemory {
     return 1024 * (available + (fields["SwapFree:"] ?? 0))
   }
 
-  /// Whether the system would give so many bytes at this moment, by the limits on the address space
-  /// and by its rules for giving out more than there is.
+  /// Whether the system would allocate this many bytes now, by the address-space limits and the
+  /// overcommit rules.
   static func canMap(_ byteCount: Int) -> Bool {
     if tryMapping(byteCount) { return true }
     MemoryPool.shared.giveBack()
@@ -38,9 +39,10 @@ enum AvailableMemory {
   }
 }
 
-/// The control groups that the process is in: containers and services have a limit of their own.
+/// The control groups of the process: containers and services have their own limits.
 private enum ControlGroup {
-  /// Bytes that the limits of the process's group, and of those around it, leave; `nil` without any.
+  /// Bytes left within the limits of the process's group and its parents; `nil` if there is no
+  /// limit.
   static var available: Double? {
     let lines = SystemFile.text("/proc/self/cgroup").split(separator: "\n")
     return lines.compactMap { line -> Double? in
@@ -65,7 +67,7 @@ private enum ControlGroup {
     var found: Double?
     while true {
       let folder = ([root] + path).joined(separator: "/")
-      // "max", and what is larger than any machine, is no limit.
+      // "max", and values larger than any machine, mean no limit.
       if let limit = SystemFile.number("\(folder)/\(limit)"), limit < 0x1p60,
         let used = SystemFile.number("\(folder)/\(usage)")
       {
@@ -77,9 +79,9 @@ private enum ControlGroup {
   }
 }
 
-/// Small files in which Linux says how it is.
+/// Small files in which Linux reports its state.
 private enum SystemFile {
-  /// The first kilobytes; empty if there is no such file.
+  /// The first kilobytes; empty if the file does not exist.
   static func text(_ path: String) -> String {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return "" }
@@ -96,7 +98,7 @@ private enum SystemFile {
     text(path).split(whereSeparator: \.isWhitespace).first.flatMap { Double($0) }
   }
 
-  /// Numbers by the word in front of them.
+  /// Numbers keyed by the word before them.
   static func fields(_ path: String) -> [String: Double] {
     var fields: [String: Double] = [:]
     for line in text(path).split(separator: "\n") {

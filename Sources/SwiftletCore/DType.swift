@@ -3,7 +3,7 @@ public import RealModule
 /// The element types a tensor can hold.
 public enum DType: String, Sendable, Hashable, CaseIterable {
   case float32, float64, int8, uint8, int16, uint16, int32, uint32, int64, uint64, bool
-  // Types that are stored and converted, but not computed with.
+  // Types that are stored and converted, but not used in computations.
   case int4, uint4, int2, uint2
   case float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float4e2m1
 
@@ -43,13 +43,13 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Whether layers compute with elements of this type.
+  /// Whether layers can compute with elements of this type.
   public var isFloat: Bool { self == .float32 || self == .float64 }
 
-  /// Whether elements of this type are floating-point numbers, be it for storage only.
+  /// Whether elements of this type are floating-point numbers, including storage-only types.
   var hasFractions: Bool { isFloat || narrowType is any NarrowFloat.Type }
 
-  /// The narrow type, of those that are stored and converted only.
+  /// The narrow type, if this is a storage-only type.
   package var narrowType: (any NarrowElement.Type)? { elementType as? any NarrowElement.Type }
 
   /// Bits of one element in a file.
@@ -61,13 +61,13 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Bytes that so many elements take in a file; `nil` if there are too many.
+  /// The size in a file of this many elements, in bytes; `nil` if it overflows.
   package func packedByteCount(_ count: Int) -> Int? {
     let (bits, overflow) = count.multipliedReportingOverflow(by: bitCount)
     return overflow ? nil : bits / 8 + (bits % 8 > 0 ? 1 : 0)
   }
 
-  /// The smallest type that is computed with and holds all values of this one.
+  /// The smallest computable type that holds all values of this one.
   package var computable: DType {
     guard let narrowType else { return self }
     guard let integer = narrowType as? any NarrowInteger.Type else { return .float32 }
@@ -77,8 +77,8 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
 
 /// A Swift type that can be an element of a ``Tensor``.
 ///
-/// Between any two types there is a conversion, through `Double` if either is a floating-point type
-/// and through `Int64` otherwise.
+/// Any two types can be converted into each other: through `Double` if either is a floating-point
+/// type, through `Int64` otherwise.
 public protocol TensorElement: BitwiseCopyable, Sendable, Hashable {
   static var dtype: DType { get }
   static var zero: Self { get }
@@ -87,15 +87,15 @@ public protocol TensorElement: BitwiseCopyable, Sendable, Hashable {
   static func unerase(_ tensor: AnyTensor) -> Tensor<Self>?
 
   var asDouble: Double { get }
-  /// The integer, of which `UInt64` keeps the bits alone.
+  /// The integer value; `UInt64` keeps only the bits.
   var asInt64: Int64 { get }
-  /// The nearest value towards zero; integer types take their bounds beyond them, and 0 for NaN.
+  /// The value truncated towards zero; integer types saturate at their bounds, and NaN becomes 0.
   init(converting value: Double)
   /// The value whose lowest bits are those of `value`.
   init(converting value: Int64)
 }
 
-/// An element type that layers compute in: `Float`, or `Double` where gradients are checked.
+/// An element type that layers compute in: `Float`, or `Double` for gradient checks.
 public protocol FloatElement: TensorElement, Real, BinaryFloatingPoint {}
 
 extension FloatElement {
@@ -114,7 +114,7 @@ extension IntegerElement {
   @inlinable public var asDouble: Double { Double(self) }
   @inlinable public var asInt64: Int64 { Int64(truncatingIfNeeded: self) }
   @inlinable public init(converting value: Double) {
-    // Double(Self.max) may round up to the first number that is too large.
+    // Double(Self.max) may round up to the first number out of range.
     self =
       if value >= Double(Self.max) {
         Self.max

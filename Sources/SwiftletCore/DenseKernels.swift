@@ -1,17 +1,15 @@
-/// The loops that dense linear algebra in Swift spends its time in, for one element type and one
-/// instruction set.
+/// The inner loops of dense linear algebra in Swift, for one element type and one instruction set.
 ///
-/// Kernels take raw pointers and sizes in elements, allocate nothing and read nothing out of
-/// bounds. The targets `SwiftletDense` and `SwiftletDenseAVX2` fill this table from the same
-/// sources, compiled for different processors.
+/// Kernels take raw pointers and sizes in elements, allocate nothing and never read out of bounds.
+/// The targets `SwiftletDense` and `SwiftletDenseAVX2` fill this table from the same sources,
+/// compiled for different processors.
 @safe
 package final class DenseKernels<T: FloatElement>: Sendable {
-  /// The instruction set, as users know it.
+  /// The name of the instruction set, for users.
   package let name: String
-  /// Elements that ``gemm`` needs as scratch, aligned to 64 bytes, for an m×k by k×n product.
+  /// The scratch size of ``gemm`` for an m×k by k×n product, in elements, aligned to 64 bytes.
   package let gemmScratch: @Sendable (_ m: Int, _ n: Int, _ k: Int) -> Int
-  /// C += alpha · A · B. A (m×k) and B (k×n) have any steps between rows and columns, C (m×n) has
-  /// packed rows.
+  /// C += alpha · A · B. A (m×k) and B (k×n) may have any strides, C (m×n) has packed rows.
   package let gemm:
     @Sendable (
       _ m: Int, _ n: Int, _ k: Int, _ alpha: T, _ a: UnsafePointer<T>, _ aRow: Int, _ aColumn: Int,
@@ -38,14 +36,14 @@ package final class DenseKernels<T: FloatElement>: Sendable {
     @Sendable (
       _ n: Int, _ c: T, _ s: T, _ x: UnsafeMutablePointer<T>, _ y: UnsafeMutablePointer<T>
     ) -> Void
-  /// (x, y) ← (x − (δ·x + p·y), y − (δ·y − q·x)): a rotation with 1 − cos = δ of rows that may have
-  /// different units; p = q is the sine where they do not.
+  /// (x, y) ← (x − (δ·x + p·y), y − (δ·y − q·x)): a rotation with 1 − cos = δ of rows that may be
+  /// scaled differently; p = q is the sine if they are not.
   package let rotateScaled:
     @Sendable (
       _ n: Int, _ delta: T, _ p: T, _ q: T, _ x: UnsafeMutablePointer<T>,
       _ y: UnsafeMutablePointer<T>
     ) -> Void
-  /// Sum and sum of slopes of z²/Δ and z²/Δ² with Δ = (gap − t)·(sum + t), or gap − t without
+  /// Sum and sum of derivatives, z²/Δ and z²/Δ², with Δ = (gap − t)·(sum + t), or gap − t without
   /// `sum`: one side of a secular equation.
   package let secular:
     @Sendable (

@@ -1,14 +1,14 @@
 import Glibc
 import Synchronization
 
-/// The most memory that the values of a run, the arrays of a file, or the results and the workspace
-/// of a computation with matrices may take together.
+/// The maximum memory for the values of a run, the arrays of a file, or the results and workspace
+/// of a matrix computation.
 ///
-/// One setting for the process, as memory is one for the process. What would exceed it is refused
-/// before memory is sought; operators may take some more while they work.
+/// The setting is process-wide. A request that would exceed it fails before memory is allocated;
+/// operators may use somewhat more while they run.
 public enum MemoryLimit {
-  /// The limit where none is set: 8 GiB, or what there is, whichever is less. What there is is this
-  /// machine's memory, and half of the address space where that is limited (`ulimit -v`).
+  /// The default limit: 8 GiB, or the machine's memory, or half of the address space if that is
+  /// limited (`ulimit -v`), whichever is least.
   public static let standard: Int = {
     var limit = 8 << 30
     let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
@@ -22,7 +22,7 @@ public enum MemoryLimit {
 
   private static let chosen = Atomic(0)
 
-  /// The limit in bytes: ``standard``, unless it is set.
+  /// The limit in bytes: ``standard`` unless set.
   public static var bytes: Int {
     get {
       let value = chosen.load(ordering: .relaxed)
@@ -31,23 +31,23 @@ public enum MemoryLimit {
     set { chosen.store(max(1, newValue), ordering: .relaxed) }
   }
 
-  /// The limit if somebody set it. Where nobody did, matrices may take what the machine has: their
-  /// sizes are the caller's, not those of a file that nobody vouches for.
+  /// The limit if it was set. Otherwise matrices may use the available memory: their sizes come
+  /// from the caller, not from an untrusted file.
   package static var chosenBytes: Int? {
     let value = chosen.load(ordering: .relaxed)
     return value > 0 ? value : nil
   }
 
-  /// Lifts a limit that was set.
+  /// Removes a limit that was set.
   package static func reset() { chosen.store(0, ordering: .relaxed) }
 
-  /// Makes sure, before a computation takes memory piece by piece, that all of it can be had.
+  /// Checks, before a computation allocates memory piece by piece, that all of it is available.
   ///
   /// - Parameters:
-  ///   - count: Elements of everything that the computation makes. A sum of `Double`s, as products of
-  ///     extents overflow `Int`.
-  ///   - what: What needs them, such as "svd of 4×3".
-  /// - Throws: `outOfMemory` if they exceed the limit that is set, or what the machine has.
+  ///   - count: Number of elements of everything that the computation allocates. A `Double`,
+  ///     because products of extents overflow `Int`.
+  ///   - what: The computation that needs them, such as "svd of 4×3".
+  /// - Throws: `outOfMemory` if they exceed the limit that was set, or the available memory.
   package static func require<T>(
     _ count: Double, of _: T.Type, for what: @autoclosure () -> String
   ) throws {
@@ -60,20 +60,20 @@ public enum MemoryLimit {
     try requireAvailable(bytes, for: what())
   }
 
-  /// As above, for so many bytes that were compared with the limit already.
+  /// As above, for a number of bytes already compared with the limit.
   ///
-  /// Costs nothing below a megabyte, some two microseconds above, and fifty from 64 MB on.
+  /// Free below a megabyte, about two microseconds above, and fifty from 64 MB on.
   package static func requireAvailable(
     _ bytes: Double, for what: @autoclosure () -> String
   ) throws {
     guard bytes >= Double(1 << 20) else { return }
     if bytes >= Double(64 << 20), let available = AvailableMemory.bytes, bytes > available {
-      throw exhausted(what(), bytes, "\(size(available)) are available")
+      throw exhausted(what(), bytes, "\(size(available)) is available")
     }
-    // Blocks of memory are up to an eighth larger than what is asked for, and small ones follow.
+    // Allocated blocks are up to an eighth larger than requested, and small ones follow.
     let reserve = bytes * 1.125 + Double(4 << 20)
     guard reserve < Double(Int.max), AvailableMemory.canMap(Int(reserve)) else {
-      throw exhausted(what(), bytes, "the system does not give that much")
+      throw exhausted(what(), bytes, "the system cannot allocate that much")
     }
   }
 
@@ -85,7 +85,7 @@ public enum MemoryLimit {
       mend: "use smaller sizes, or a machine with more memory")
   }
 
-  /// Such as "28.8 GB".
+  /// A size such as "28.8 GB".
   private static func size(_ bytes: Double) -> String {
     var (value, unit) = (bytes, "bytes")
     for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] where value >= 1000 {
@@ -94,15 +94,15 @@ public enum MemoryLimit {
     return "\((value * 10).rounded() / 10) \(unit)"
   }
 
-  /// The most bytes that the content of a compressed file may have by its compressed size: 64 MiB
-  /// or 200-fold, whichever is more. Deflate can do 1032-fold, real arrays do 2- to 20-fold, and
-  /// what a small file may claim should not take the memory of the machine.
+  /// The maximum content of a compressed file, by its compressed size in bytes: 64 MiB or 200-fold,
+  /// whichever is more. Deflate can reach 1032-fold, real arrays reach 2- to 20-fold, and the claim
+  /// of a small file must not exhaust the machine's memory.
   package static func expanded(_ compressed: Int) -> Int {
     min(bytes, max(64 << 20, compressed.multipliedReportingOverflow(by: 200).partialValue))
   }
 
-  /// What happens when the system has no memory for a tensor that nobody asked about before: the
-  /// process ends. A program may set a message of its own, which must not return.
+  /// Called when the system has no memory for a tensor whose size was not checked in advance: the
+  /// process ends. A program may install its own handler, which must not return.
   public static var whenExhausted: @Sendable (_ bytes: Int) -> Never {
     get { handler.withLock { $0 } }
     set { handler.withLock { $0 = newValue } }

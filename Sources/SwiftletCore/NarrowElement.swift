@@ -1,26 +1,27 @@
-/// An element type of at most eight bits that is stored, moved and converted, but not computed with:
-/// the small integers and floats of quantized models.
+/// An element type of at most eight bits that is stored, moved and converted, but not used in
+/// computations: the small integers and floats of quantized models.
 ///
-/// In memory each element takes a byte; in files several may share one.
+/// Each element takes one byte in memory; in files several may share one.
 public protocol NarrowElement: TensorElement {
   /// Bits of one element in a file: 2, 4 or 8.
   static var bitWidth: Int { get }
-  /// The bits of the element, in the lowest places.
+  /// The bits of the element, in the lowest positions.
   var bits: UInt8 { get }
-  /// The element whose bits are the lowest ones of `bits`.
+  /// The element with the lowest bits of `bits`.
   init(bits: UInt8)
 }
 
 // MARK: - Integers
 
-/// An integer of two or four bits. Conversions cut off higher bits of integers, and limit floats.
+/// An integer of two or four bits. Conversions truncate integers to the lowest bits and saturate
+/// floats.
 public protocol NarrowInteger: NarrowElement {
   static var isSigned: Bool { get }
 }
 
 extension NarrowInteger {
   static var mask: UInt8 { 1 << UInt8(bitWidth) - 1 }
-  /// The least and the greatest value.
+  /// The lowest and the highest value.
   public static var range: ClosedRange<Int> {
     let count = 1 << bitWidth
     return isSigned ? -count / 2...count / 2 - 1 : 0...count - 1
@@ -100,15 +101,15 @@ public protocol NarrowFloat: NarrowElement {
   static var layout: NarrowFloatLayout { get }
 }
 
-/// How the bits of a narrow float are to be read.
+/// The layout of the bits of a narrow float.
 public struct NarrowFloatLayout: Sendable {
-  /// What the bit patterns beyond the numbers stand for.
+  /// The meaning of the bit patterns that are not ordinary numbers.
   enum Specials {
-    /// All numbers with the highest exponent: infinities and NaN, as IEEE 754 has them.
+    /// The highest exponent is reserved for infinities and NaN, as in IEEE 754.
     case infinities
-    /// NaN has all bits set besides the sign; there is no infinity.
+    /// NaN has all bits set except the sign; there is no infinity.
     case nan
-    /// NaN has the bits of −0, which is not there; there is no infinity.
+    /// NaN has the bits of −0, which does not exist; there is no infinity.
     case nanForNegativeZero
     /// All patterns are numbers.
     case none
@@ -117,7 +118,7 @@ public struct NarrowFloatLayout: Sendable {
   let specials: Specials
 
   var signBit: UInt8 { 1 << UInt8(exponentBits + mantissaBits) }
-  /// The bits of the greatest number.
+  /// The bits of the highest number.
   var greatest: UInt8 {
     switch specials {
     case .infinities: signBit - 1 - 1 << UInt8(mantissaBits)
@@ -125,7 +126,7 @@ public struct NarrowFloatLayout: Sendable {
     case .nanForNegativeZero, .none: signBit - 1
     }
   }
-  /// The bits that stand for NaN; for −0 where there is none.
+  /// The bits of NaN; of −0 if there is no NaN.
   var nan: UInt8 {
     switch specials {
     case .infinities, .nan: signBit - 1
@@ -149,10 +150,10 @@ public struct NarrowFloatLayout: Sendable {
       significand: Double(significand))
   }
 
-  /// The bits of the nearest number, the even one of two.
+  /// The bits of the nearest number, ties to even.
   ///
-  /// - Parameter saturates: Whether what is beyond the greatest number becomes that number, instead
-  ///   of infinity or NaN.
+  /// - Parameter saturates: Whether numbers out of range become the highest number instead of
+  ///   infinity or NaN.
   func bits(_ value: Double, saturates: Bool) -> UInt8 {
     if value.isNaN { return nan }
     let sign = value.sign == .minus ? signBit : 0
@@ -184,7 +185,7 @@ extension NarrowFloat {
   public var asInt64: Int64 { Int64(converting: asDouble) }
   public init(converting value: Double) { self.init(rounding: value, saturates: true) }
   public init(converting value: Int64) { self.init(converting: Double(value)) }
-  /// The nearest number; what is beyond the greatest becomes that, or else infinity or NaN.
+  /// The nearest number; numbers out of range saturate, or become infinity or NaN.
   public init(rounding value: Double, saturates: Bool) {
     self.init(bits: Self.layout.bits(value, saturates: saturates))
   }

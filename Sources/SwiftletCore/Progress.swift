@@ -1,8 +1,8 @@
-/// How far a long task is.
+/// The progress of a long task.
 public struct Progress: Sendable {
-  /// What is being done, for a person: `epoch 2/3`.
+  /// The current activity, for display: `epoch 2/3`.
   public let task: String
-  /// Units done and, where known, units in all.
+  /// Completed units and, if known, the total.
   public let completed: Int
   public let total: Int?
   /// A short remark on the current state: `loss 0.412`.
@@ -15,7 +15,7 @@ public struct Progress: Sendable {
     self.remark = remark
   }
 
-  /// Receives progress as it happens, on the thread that does the work. Long tasks throw
-  /// `CancellationError` out of it to stop in a defined place.
+  /// Receives progress on the thread that does the work. To stop a long task at a defined point,
+  /// throw `CancellationError`.
   public typealias Handler = @Sendable (Progress) throws -> Void
 }

@@ -2,15 +2,15 @@ import RealModule
 
 /// A seeded, reproducible source of random numbers (SplitMix64, Steele et al. 2014).
 ///
-/// The same seed gives the same numbers on every machine. Its state is the one public word, so
-/// that checkpoints can store it. Not for cryptography.
+/// The same seed gives the same numbers on every machine. The state is a single public word, so
+/// checkpoints can store it. Not for cryptography.
 public struct RandomGenerator: RandomNumberGenerator, Sendable, Hashable {
   public private(set) var state: UInt64
 
   public init(seed: UInt64) { state = seed }
 
-  /// An independent generator for one purpose, named by numbers such as epoch and step: results
-  /// then do not depend on how many numbers were drawn before.
+  /// An independent generator for one purpose, identified by numbers such as epoch and step:
+  /// results do not depend on how many numbers were drawn before.
   public init(seed: UInt64, stream: UInt64...) {
     state = seed
     for word in stream { state = next() ^ (word &* 0xD1B5_4A32_D192_ED03) }

@@ -1,5 +1,5 @@
-/// Which Swiftlet this is.
+/// The release of Swiftlet.
 public enum Release {
-  /// The version, by the rules of semantic versioning; `swiftlet.h` and the command say the same.
+  /// The semantic version; `swiftlet.h` and the command report the same.
   public static let version = "0.1.0"
 }

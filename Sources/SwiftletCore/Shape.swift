@@ -6,8 +6,8 @@ public struct Shape: Sendable, Hashable {
 
   /// A shape written in code.
   ///
-  /// - Precondition: No extent is negative and the element count fits in `Int`. Extents that come
-  ///   from data go through ``init(checking:)``.
+  /// - Precondition: No extent is negative and the element count fits in `Int`. Use
+  ///   ``init(checking:)`` for extents from data.
   public init(_ dimensions: [Int]) {
     guard let count = Self.elementCount(of: dimensions) else {
       preconditionFailure("shape \(dimensions) has a negative or overflowing extent")
@@ -16,7 +16,7 @@ public struct Shape: Sendable, Hashable {
     self.count = count
   }
 
-  /// A shape that comes from data.
+  /// A shape from untrusted data.
   ///
   /// - Throws: `badInput` if an extent is negative, the element count overflows, or there are more
   ///   axes than ``rankLimit``.
@@ -32,13 +32,13 @@ public struct Shape: Sendable, Hashable {
     self.count = count
   }
 
-  /// Shapes that come from data have no more axes. NumPy's limit is 64; operators take axes apart.
+  /// The maximum rank of shapes from data. NumPy's limit is 64; operators may split axes.
   public static let rankLimit = 256
 
   /// The product of the extents, or `nil` if one is negative or the product overflows.
   ///
-  /// Zeros are left out of the overflow check: the strides of an empty tensor are products of its
-  /// other extents, and must not overflow either.
+  /// Zeros are excluded from the overflow check: the strides of an empty tensor are products of its
+  /// other extents and must not overflow either.
   private static func elementCount(of dimensions: [Int]) -> Int? {
     var product = 1
     for extent in dimensions where extent != 0 {

@@ -1,18 +1,18 @@
 import Glibc
 import Synchronization
 
-/// The memory behind a tensor: a fixed number of elements, aligned for SIMD unless it is borrowed.
+/// The memory of a tensor: a fixed number of elements, aligned for SIMD unless it is borrowed.
 ///
-/// `@unchecked Sendable`: the elements are written only through a `mutating` access of a `Tensor`
-/// that has made sure it holds the one reference, and read otherwise.
+/// `@unchecked Sendable`: elements are written only through a `mutating` access of a `Tensor` that
+/// has verified that it holds the only reference; otherwise they are only read.
 @safe
 final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
   let base: UnsafeMutablePointer<Element>
   let count: Int
-  /// `nil` if the memory is someone else's.
+  /// `nil` if the memory is borrowed.
   private let block: MemoryPool.Block?
 
-  /// Memory with undefined contents: the caller writes every element before anyone reads one.
+  /// Memory with undefined contents: the caller must write every element before it is read.
   init(uninitializedCount count: Int) {
     self.count = count
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
@@ -22,8 +22,8 @@ final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
     self.block = block
   }
 
-  /// Memory of someone else's, who keeps it alive, and sees to it that nobody writes: by holding the
-  /// tensor, so that it never looks like the only one.
+  /// Borrowed memory. The lender keeps it alive and prevents writes by holding the tensor, so it
+  /// never looks uniquely referenced.
   @unsafe init(borrowing base: UnsafeMutablePointer<Element>, count: Int) {
     unsafe self.base = base
     self.count = count
@@ -37,9 +37,9 @@ final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
 
 /// Keeps freed blocks for the next tensor of the same size.
 ///
-/// Training and inference allocate the same sizes over and over. Giving large blocks back to the
-/// system and touching fresh pages again costs more than many of the operators themselves, so up
-/// to ``capacity`` bytes stay with the process.
+/// Training and inference allocate the same sizes over and over. Returning large blocks to the
+/// system and touching fresh pages again costs more than many of the operators themselves, so up to
+/// ``capacity`` bytes stay with the process.
 @safe
 final class MemoryPool: Sendable {
   /// A piece of memory of `byteCount` bytes, rounded up to its size class.
@@ -57,7 +57,7 @@ final class MemoryPool: Sendable {
   static let shared = MemoryPool(capacity: 256 << 20)
   /// One cache line, and the width of an AVX-512 register.
   static let alignment = 64
-  /// Smaller blocks are served well enough by malloc.
+  /// malloc serves smaller blocks well enough.
   static let smallestPooled = 32 << 10
 
   private let capacity: Int
@@ -83,10 +83,10 @@ final class MemoryPool: Sendable {
     return unsafe Block(base: base, byteCount: size)
   }
 
-  /// Bytes of freed blocks that are kept.
+  /// The size of the freed blocks kept, in bytes.
   var heldBytes: Int { state.withLock { $0.freeBytes } }
 
-  /// Gives the freed blocks back to the system.
+  /// Returns the freed blocks to the system.
   func giveBack() {
     let blocks = state.withLock { state in
       defer { state = State() }
@@ -116,7 +116,7 @@ final class MemoryPool: Sendable {
 }
 
 extension Int {
-  /// The least multiple of `multiple` that is not below this number.
+  /// The smallest multiple of `multiple` that is not below this number.
   package func roundedUp(to multiple: Int) -> Int {
     (self + multiple - 1) / multiple * multiple
   }

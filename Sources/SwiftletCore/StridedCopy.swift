@@ -1,12 +1,12 @@
-/// How the elements of a view are packed: by runs along its innermost axis.
+/// Packs the elements of a view, by runs along its innermost axis.
 ///
-/// Bytes are moved whatever they mean, so that one piece of code serves all element types.
+/// Moves bytes regardless of their meaning, so the same code serves all element types.
 @safe
 struct StridedCopy {
   private let extents: [Int]
   private let strides: [Int]
 
-  /// Neighbouring axes that are one step apart throughout become one, so that runs are long.
+  /// Merges adjacent axes whose elements are evenly spaced, so that runs are long.
   init(_ shape: Shape, _ strides: [Int]) {
     var extents = [1]
     var joined = [0]
@@ -69,10 +69,11 @@ struct StridedCopy {
 // MARK: - Blocks
 
 extension Tensor {
-  /// A packed tensor of blocks of this one: `length` neighbouring elements in row-major order from
-  /// each of `starts` on.
+  /// A packed tensor of blocks of this one: `length` consecutive elements in row-major order from
+  /// each of `starts`.
   ///
-  /// - Precondition: The blocks lie inside, and `shape` has as many elements as they have together.
+  /// - Precondition: The blocks lie inside, and `shape` has as many elements as all blocks
+  ///   together.
   package func gathering(_ starts: [Int], length: Int, shape: Shape) -> Tensor {
     precondition(shape.count == starts.count * length, "\(starts.count) blocks for \(shape)")
     let packed = contiguous()
@@ -84,7 +85,7 @@ extension Tensor {
       precondition(start >= 0 && start + length <= count, "block \(start) of \(self.shape)")
       let from = unsafe source + start * size
       let to = unsafe target + place * length * size
-      // A call of a function for each element would take most of the time.
+      // A function call per element would dominate the time.
       switch length * size {
       case 4: unsafe to.storeBytes(of: from.loadUnaligned(as: UInt32.self), as: UInt32.self)
       case 8: unsafe to.storeBytes(of: from.loadUnaligned(as: UInt64.self), as: UInt64.self)
@@ -94,7 +95,7 @@ extension Tensor {
     return result
   }
 
-  /// Overwrites `length` neighbouring elements from each of `starts` on with those of `blocks`, in
+  /// Overwrites `length` consecutive elements from each of `starts` with those of `blocks`, in
   /// order.
   ///
   /// - Precondition: The blocks lie inside, and `blocks` has as many elements.

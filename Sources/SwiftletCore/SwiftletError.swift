@@ -1,10 +1,10 @@
-/// What went wrong, where, and what to do about it.
+/// An error: what is wrong, where, and how to fix it.
 ///
-/// One error type serves the whole package. Its ``description`` is the one line that the command
-/// line prints: `WHAT (WHERE): MEND`. Programmer mistakes (a shape mismatch written in code) trap
-/// with `precondition`; everything that data can cause (files, graphs, values) throws this.
+/// The whole package uses this error type. Its ``description`` is the line that the command prints:
+/// `WHAT (WHERE): HOW TO FIX IT`. Programming errors (a shape mismatch in code) trap with
+/// `precondition`; every error that data can cause (files, graphs, values) throws this type.
 public struct SwiftletError: Error, Sendable, Hashable {
-  /// The kind of failure. An open set: later versions may add codes.
+  /// The kind of failure. The set is open: later versions may add codes.
   public struct Code: Sendable, Hashable {
     private enum Kind {
       case badInput, unsupported, numerical, io, outOfMemory, interrupted, `internal`
@@ -13,20 +13,20 @@ public struct SwiftletError: Error, Sendable, Hashable {
 
     /// A file, shape, value or flag that cannot be used as given.
     public static let badInput = Code(kind: .badInput)
-    /// Well-formed input that asks for something Swiftlet does not do.
+    /// Well-formed input that requires an unsupported feature.
     public static let unsupported = Code(kind: .unsupported)
-    /// A computation left the finite numbers or did not converge.
+    /// A computation produced non-finite numbers or did not converge.
     public static let numerical = Code(kind: .numerical)
-    /// The operating system refused to read or write.
+    /// The operating system failed to read or write.
     public static let io = Code(kind: .io)
-    /// The user has stopped the work; what was finished is kept, where the message says so.
+    /// The user stopped the work; finished parts are kept if the message says so.
     public static let interrupted = Code(kind: .interrupted)
-    /// More memory is needed than the limit allows or the machine has.
+    /// The operation needs more memory than the limit allows or the machine has.
     public static let outOfMemory = Code(kind: .outOfMemory)
     /// A defect of Swiftlet or of a library below it.
     public static let `internal` = Code(kind: .internal)
 
-    /// The process exit code that the command line promises for this kind of failure.
+    /// The exit code of the command for this kind of failure.
     public var exitCode: Int32 {
       switch kind {
       case .badInput, .numerical, .io, .outOfMemory: 2
@@ -38,11 +38,11 @@ public struct SwiftletError: Error, Sendable, Hashable {
   }
 
   public let code: Code
-  /// What is wrong, in one clause, with the numbers in it.
+  /// What is wrong, in one clause, including the numbers.
   public let what: String
-  /// The file, node, tensor or flag concerned.
+  /// The file, node, tensor or flag in question.
   public let location: String?
-  /// What the user can do about it.
+  /// How the user can fix it.
   public let mend: String?
 
   public init(_ code: Code, _ what: String, at location: String? = nil, mend: String? = nil) {
@@ -52,7 +52,8 @@ public struct SwiftletError: Error, Sendable, Hashable {
     self.mend = mend
   }
 
-  /// The same error, placed more precisely: the outer location comes first, unless it is there.
+  /// The same error with a more precise location: the outer location comes first, unless it is
+  /// already there.
   public func located(at outer: String) -> SwiftletError {
     if let location, location.hasPrefix(outer) { return self }
     return SwiftletError(code, what, at: location.map { "\(outer), \($0)" } ?? outer, mend: mend)
@@ -60,8 +61,8 @@ public struct SwiftletError: Error, Sendable, Hashable {
 }
 
 extension SwiftletError: CustomStringConvertible {
-  /// One line without control characters, whatever the input held. With the name of the command in
-  /// front it has at most 400 characters.
+  /// One line without control characters, whatever the input contained. Including the name of the
+  /// command it has at most 400 characters.
   public var description: String {
     var line = what
     if let location { line += " (\(location))" }
@@ -85,7 +86,7 @@ extension SwiftletError: CustomStringConvertible {
   }
 }
 
-/// Runs `body` and puts `location` in front of the place that a ``SwiftletError`` names.
+/// Runs `body` and prefixes `location` to the location of any ``SwiftletError`` it throws.
 public func locating<R>(_ location: @autoclosure () -> String, _ body: () throws -> R) throws -> R {
   do {
     return try body()

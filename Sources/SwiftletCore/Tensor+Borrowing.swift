@@ -1,11 +1,11 @@
-// Tensors over memory that a caller in another language owns.
+// Tensors over memory owned by a caller in another language.
 
 extension Tensor {
-  /// A packed tensor over memory of someone else's, without a copy.
+  /// A packed tensor over borrowed memory, without a copy.
   ///
-  /// The memory must be there for as long as any tensor shares it, and whoever makes the tensor must
-  /// hold it all the while: a tensor that only one holder has is written over where that saves a
-  /// copy. Computations may give out tensors that share it; see ``lies(in:)``.
+  /// The memory must stay valid for as long as any tensor shares it, and the creator of the tensor
+  /// must hold it for that time: a tensor with a single holder may be overwritten in place.
+  /// Computations may return tensors that share the memory; see ``lies(in:)``.
   @unsafe package init(borrowing start: UnsafeRawPointer, _ shape: Shape) {
     let base = unsafe UnsafeMutableRawPointer(mutating: start)
       .bindMemory(to: Element.self, capacity: shape.count)
@@ -16,8 +16,8 @@ extension Tensor {
 }
 
 extension AnyTensor {
-  /// As ``Tensor/init(borrowing:_:)``, for types of whole bytes whose bits all mean something:
-  /// neither bool nor types below eight bits.
+  /// As ``Tensor/init(borrowing:_:)``, for types of whole bytes in which every bit pattern is
+  /// valid: neither bool nor types below eight bits.
   @unsafe package init(borrowing start: UnsafeRawPointer, _ dtype: DType, _ shape: Shape) {
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       unsafe AnyTensor(Tensor<Element>(borrowing: start, shape))
@@ -25,14 +25,14 @@ extension AnyTensor {
     self = opened(dtype.elementType)
   }
 
-  /// Whether the elements of this packed tensor lie in a piece of memory.
+  /// Whether the elements of this packed tensor lie in the given memory.
   @unsafe package func lies(in memory: UnsafeRawBufferPointer) -> Bool {
     guard let start = memory.baseAddress else { return false }
     let offset = unsafe UnsafeRawPointer(unsafeStart) - start
     return 0..<memory.count ~= offset
   }
 
-  /// The same elements, packed, in memory of their own.
+  /// The same elements, packed, in separate memory.
   package var copied: AnyTensor {
     if case .float32(let tensor) = self { return .float32(tensor.packedCopy()) }
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {

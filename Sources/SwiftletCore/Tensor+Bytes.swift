@@ -1,8 +1,8 @@
-// File formats store elements little endian, as every CPU that Swiftlet runs on does: elements
-// and their bytes are one memory copy apart.
+// File formats store elements little-endian, like every CPU that Swiftlet runs on: converting
+// between elements and bytes is a single memory copy.
 
 extension Tensor {
-  /// A packed tensor whose elements in row-major order are `bytes`, little endian.
+  /// A packed tensor whose elements in row-major order are `bytes`, little-endian.
   ///
   /// - Precondition: There are as many bytes as the elements of `shape` take.
   package init(_ shape: Shape, bytes: Span<UInt8>) {
@@ -17,7 +17,7 @@ extension Tensor {
     }
   }
 
-  /// Appends the elements in row-major order, little endian.
+  /// Appends the elements in row-major order, little-endian.
   package func appendBytes(to bytes: inout [UInt8]) {
     let packed = contiguous()
     unsafe packed.span.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
@@ -25,8 +25,8 @@ extension Tensor {
 }
 
 extension AnyTensor {
-  /// A packed tensor whose elements in row-major order are `bytes`, little endian. Truth values are
-  /// true for every byte but 0; elements of less than eight bits share bytes, the first in the
+  /// A packed tensor whose elements in row-major order are `bytes`, little-endian. Booleans are
+  /// true for every nonzero byte; elements of less than eight bits share bytes, the first in the
   /// lowest bits.
   ///
   /// - Precondition: There are as many bytes as the elements of `shape` take.
@@ -48,8 +48,8 @@ extension AnyTensor {
     self = dtype.narrowType.map { unpacked($0) } ?? typed(dtype.elementType)
   }
 
-  /// Appends the elements in row-major order, little endian, packed as
-  /// ``init(_:_:bytes:)`` reads them.
+  /// Appends the elements in row-major order, little-endian, packed in the layout that
+  /// ``init(_:_:bytes:)`` reads.
   package func appendBytes(to bytes: inout [UInt8]) {
     func append<Element: TensorElement>(_: Element.Type, _ bytes: inout [UInt8]) {
       typed(as: Element.self)!.appendBytes(to: &bytes)

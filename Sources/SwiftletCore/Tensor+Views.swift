@@ -1,5 +1,5 @@
 extension Tensor {
-  /// This tensor if it is packed, else a packed copy.
+  /// This tensor if it is packed, otherwise a packed copy.
   public func contiguous() -> Tensor { isContiguous ? self : packedCopy() }
 
   func packedCopy() -> Tensor {
@@ -16,7 +16,7 @@ extension Tensor {
 
   /// The same elements in row-major order under another shape. A view if this tensor is packed.
   ///
-  /// - Precondition: The shapes have equally many elements.
+  /// - Precondition: The shapes have the same number of elements.
   public func reshaped(to shape: Shape) -> Tensor {
     precondition(shape.count == count, "\(self.shape) cannot be reshaped to \(shape)")
     let packed = contiguous()
@@ -30,7 +30,7 @@ extension Tensor {
   public func slice(axis: Int, range: Range<Int>) -> Tensor {
     precondition(
       range.lowerBound >= 0 && range.upperBound <= shape[axis],
-      "range \(range) is outside of axis \(axis) of shape \(shape)")
+      "range \(range) is outside axis \(axis) of shape \(shape)")
     return Tensor(
       shape: shape.replacing(axis: axis, with: range.count), strides: strides,
       offset: offset + (range.isEmpty ? 0 : range.lowerBound * strides[axis]), storage: storage)
@@ -60,7 +60,7 @@ extension Tensor {
     return Tensor(shape: target, strides: steps, offset: offset, storage: storage)
   }
 
-  /// A view of `count` indices along `axis`, the first at `start` and `step` apart.
+  /// A view of `count` indices along `axis`, starting at `start` and `step` apart.
   ///
   /// - Precondition: The axis exists and holds the indices.
   package func strided(axis: Int, start: Int, step: Int, count: Int) -> Tensor {
@@ -75,9 +75,10 @@ extension Tensor {
       offset: offset + start * strides[axis], storage: storage)
   }
 
-  /// A view of the elements whose indices along all `axes` are equal, with that index as last axis.
+  /// A view of the elements whose indices along all `axes` are equal; that index becomes the last
+  /// axis.
   ///
-  /// - Precondition: The axes are different and of one extent.
+  /// - Precondition: The axes are distinct and have the same extent.
   package func diagonal(of axes: [Int]) -> Tensor {
     precondition(Set(axes.map { shape[$0] }).count == 1 && Set(axes).count == axes.count)
     let others = (0..<shape.rank).filter { !axes.contains($0) }

@@ -1,14 +1,14 @@
 /// A dense, row-major, n-dimensional array with value semantics.
 ///
 /// Copies share memory until one of them is written to. Views (``slice(axis:range:)``,
-/// ``permuted(to:)``, ``reshaped(to:)``) share it as well and differ in offset and strides only;
-/// ``contiguous()`` packs a view. Elements are reached through ``span`` and ``mutableSpan``, which
+/// ``permuted(to:)``, ``reshaped(to:)``) share it as well and differ only in offset and strides;
+/// ``contiguous()`` packs a view. Elements are accessed through ``span`` and ``mutableSpan``, which
 /// are bounds-checked and cannot outlive the tensor.
 public struct Tensor<Element: TensorElement>: Sendable {
   public let shape: Shape
-  /// The step, in elements of the storage, between neighbours along each axis.
+  /// The distance, in elements of the storage, between consecutive indices of each axis.
   public let strides: [Int]
-  /// Whether the elements lie packed in row-major order.
+  /// Whether the elements are packed in row-major order.
   public let isContiguous: Bool
   let offset: Int
   var storage: Storage<Element>
@@ -85,7 +85,7 @@ public struct Tensor<Element: TensorElement>: Sendable {
     for axis in 0..<shape.rank {
       precondition(
         indices[axis] >= 0 && indices[axis] < shape[axis],
-        "index \(indices) is outside of shape \(shape)")
+        "index \(indices) is outside shape \(shape)")
       position += indices[axis] * strides[axis]
     }
     return position
@@ -107,7 +107,7 @@ extension Tensor {
     }
   }
 
-  /// The elements in row-major order, for writing. Makes this tensor the only owner of its memory.
+  /// The elements in row-major order, for writing. Makes this tensor the sole owner of its memory.
   public var mutableSpan: MutableSpan<Element> {
     @_lifetime(&self) mutating get {
       makeUnique()
@@ -117,14 +117,14 @@ extension Tensor {
     }
   }
 
-  /// Copies the elements if anyone else can see them, or if they are not packed.
+  /// Copies the elements if they are shared or not packed.
   mutating func makeUnique() {
     if !isContiguous || !isKnownUniquelyReferenced(&storage) { self = packedCopy() }
   }
 }
 
 extension Tensor {
-  /// The first element, without a check of who else holds the tensor.
+  /// The first element, without checking whether the tensor is shared.
   @unsafe var unsafeStart: UnsafeMutablePointer<Element> { unsafe storage.base + offset }
 }
 

@@ -3,11 +3,11 @@ import Synchronization
 
 /// The threads that one computation may use.
 ///
-/// Work is cut into at most ``count`` contiguous pieces whose bounds depend on the sizes alone, so
-/// that sums come out the same on every run with the same thread count. BLAS stays single-threaded
-/// inside the pieces: there is never a second pool at work.
+/// Work is divided into at most ``count`` contiguous pieces whose bounds depend only on the sizes,
+/// so sums are the same in every run with the same thread count. BLAS stays single-threaded inside
+/// the pieces: two pools never run at the same time.
 public struct ThreadPool: Sendable, Hashable {
-  /// How many threads work at once, the caller included.
+  /// The number of threads that work at once, including the caller.
   public let count: Int
 
   /// - Precondition: `count ≥ 1`.
@@ -16,19 +16,19 @@ public struct ThreadPool: Sendable, Hashable {
     self.count = count
   }
 
-  /// One thread per processor that is online.
+  /// One thread per online processor.
   public static let available = ThreadPool(count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 
-  /// The calling thread alone.
+  /// Only the calling thread.
   public static let serial = ThreadPool(count: 1)
 
-  /// Cuts `0 ..< total` into at most `count` ranges that differ in length by at most one.
+  /// Divides `0 ..< total` into at most `count` ranges whose lengths differ by at most one.
   public func partition(_ total: Int, minimumLength: Int = 1) -> [Range<Int>] {
     let pieces = max(1, min(count, total / max(1, minimumLength)))
     return (0..<pieces).map { total * $0 / pieces..<total * ($0 + 1) / pieces }
   }
 
-  /// Runs `body` for each piece of `0 ..< total`, all pieces at once.
+  /// Runs `body` for each piece of `0 ..< total` concurrently.
   public func forEachRange(
     _ total: Int, minimumLength: Int = 1, _ body: @Sendable (Range<Int>) -> Void
   ) {
@@ -37,10 +37,10 @@ public struct ThreadPool: Sendable, Hashable {
     if !WorkerTeam.shared.run(pieces.count, { body(pieces[$0]) }) { pieces.forEach(body) }
   }
 
-  /// Calls `body` once on each of ``count`` threads at the same time, so that they may wait for each
+  /// Calls `body` once on each of ``count`` threads at the same time, so they may wait for each
   /// other.
   ///
-  /// - Returns: False, without having called it, if another computation has the threads.
+  /// - Returns: False, without calling it, if another computation holds the threads.
   package func together(_ body: @Sendable (_ thread: Int) -> Void) -> Bool {
     if count == 1 {
       body(0)
@@ -49,9 +49,9 @@ public struct ThreadPool: Sendable, Hashable {
     return WorkerTeam.shared.run(count, body)
   }
 
-  /// The results of `body` for `0 ..< count`, in order; the calls run at the same time.
+  /// The results of `body` for `0 ..< count`, in order; the calls run concurrently.
   ///
-  /// - Throws: What the first failing call threw, once all have ended.
+  /// - Throws: The error of the first failing call, after all calls have ended.
   public func map<Result: Sendable>(
     _ count: Int, _ body: @Sendable (Int) throws -> Result
   ) throws -> [Result] {
@@ -65,10 +65,10 @@ public struct ThreadPool: Sendable, Hashable {
     return try results.withLock { try $0.map { try $0!.get() } }
   }
 
-  /// Lets several threads fill one tensor: its leading axis is cut into pieces, and each call of
-  /// `body` gets the indices of its piece and the elements that belong to them.
+  /// Lets several threads fill one tensor: its leading axis is divided into pieces, and each call
+  /// of `body` gets the indices of its piece and their elements.
   ///
-  /// Pieces get at least about `minimumWork` elements; less is not worth a second thread.
+  /// Pieces have at least about `minimumWork` elements; less does not justify a second thread.
   public func forEachBlock<Element>(
     of tensor: inout Tensor<Element>, minimumWork: Int = 1 << 14,
     _ body: @Sendable (Range<Int>, inout MutableSpan<Element>) -> Void
@@ -86,7 +86,7 @@ public struct ThreadPool: Sendable, Hashable {
   }
 }
 
-/// Memory of which each thread gets its own part.
+/// Memory divided into one part per thread.
 @safe
 private struct DisjointOutput<Element>: @unchecked Sendable {
   let base: UnsafeMutablePointer<Element>

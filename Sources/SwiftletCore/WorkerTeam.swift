@@ -1,29 +1,29 @@
 import Glibc
 import Synchronization
 
-/// Threads that wait for short pieces of work: the one pool of the process.
+/// Threads that wait for short pieces of work: the thread pool of the process.
 ///
-/// Handing work out takes about a microsecond while the workers are awake; they watch for work for
-/// some 50 µs before they go to sleep. One computation uses the team at a time; others that come
-/// meanwhile, from other threads or from inside the work, do theirs alone.
+/// Dispatching work takes about a microsecond while the workers are awake; they poll for work for
+/// about 50 µs before they sleep. One computation uses the team at a time; concurrent ones, from
+/// other threads or nested, run on their own thread.
 ///
-/// `@unchecked Sendable`: `job` and `seats` are written by the one caller that holds `isBusy`, before it
-/// announces the round that the workers it is for read them in, and the lock guards who is asleep.
+/// `@unchecked Sendable`: `job` and `seats` are written only by the caller that holds `isBusy`,
+/// before it announces the round in which its workers read them; the lock guards who is asleep.
 @safe
 final class WorkerTeam: @unchecked Sendable {
   static let shared = WorkerTeam()
 
   private typealias Job = (Int) -> Void
   private let isBusy = Atomic(false)
-  /// Counts rounds, and says how many threads take part in this one, the first workers among them.
-  /// Others may miss it, and never look at the job.
+  /// Counts rounds, and holds the number of threads that take part in this one, the first workers
+  /// among them. Others may miss the round, and never read the job.
   private let round = Atomic(Round(number: 0, threads: 0).word)
-  /// Workers that have yet to finish the current round.
+  /// Workers that have not finished the current round.
   private let pending = Atomic(0)
   private let sleepers = Atomic(0)
   private var job: Job?
   private var seats: [Seat] = []
-  /// The process that started the workers: a fork leaves them behind.
+  /// The process that started the workers: a fork does not copy them.
   private var owner = getpid()
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private static let patience = 50_000
@@ -37,11 +37,11 @@ final class WorkerTeam: @unchecked Sendable {
     var word: Int { number << 24 | threads }
   }
 
-  /// Where a worker waits.
+  /// The place where a worker waits.
   @safe
   private final class Seat: @unchecked Sendable {
     let index: Int
-    /// The round in which it was hired, which it takes no part in.
+    /// The round in which it was started, in which it takes no part.
     let hired: Int
     let wakeUp = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     var isAsleep = false
@@ -59,10 +59,10 @@ final class WorkerTeam: @unchecked Sendable {
 
   private init() { unsafe pthread_mutex_init(lock, nil) }
 
-  /// Calls `body` with 0 ..< count at the same time, each on a thread of its own, the caller's
-  /// among them.
+  /// Calls `body` with 0 ..< count at the same time, each on a separate thread, including the
+  /// caller's.
   ///
-  /// - Returns: False, without having called it, if the team is not to be had.
+  /// - Returns: False, without calling it, if the team is unavailable.
   func run(_ count: Int, _ body: (Int) -> Void) -> Bool {
     guard getpid() == owner,
       isBusy.compareExchange(
@@ -91,7 +91,7 @@ final class WorkerTeam: @unchecked Sendable {
     unsafe pthread_mutex_unlock(lock)
   }
 
-  /// Starts workers until there are so many.
+  /// Starts workers until there are `count`.
   private func hire(_ count: Int) -> Bool {
     while seats.count < count {
       var thread = pthread_t()
@@ -121,8 +121,8 @@ final class WorkerTeam: @unchecked Sendable {
     }
   }
 
-  /// Waits for a round that the worker takes part in; it cannot end before the worker has done so. Rounds of
-  /// others do not keep a worker awake.
+  /// Waits for a round in which the worker takes part; such a round cannot end without it. Other
+  /// rounds do not keep a worker awake.
   private func nextRound(after seen: Int, _ seat: Seat) -> Int {
     func isOwn(_ word: Int) -> Bool {
       word != seen && seat.index + 1 < Round(word: word).threads
@@ -145,7 +145,7 @@ final class WorkerTeam: @unchecked Sendable {
     return word
   }
 
-  /// Watches until the condition holds, giving way to other threads now and then.
+  /// Spins until the condition holds, yielding to other threads now and then.
   static func spin(until condition: () -> Bool) {
     while true {
       for _ in 0..<2_000 where condition() { return }
@@ -154,7 +154,7 @@ final class WorkerTeam: @unchecked Sendable {
   }
 }
 
-/// A point that all threads of a team reach before any goes on.
+/// A barrier that all threads of a team reach before any continues.
 package final class SpinBarrier: Sendable {
   private let count: Int
   private let arrived = Atomic(0)

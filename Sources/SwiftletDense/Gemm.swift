@@ -1,6 +1,7 @@
-// Goto's blocking: panels of B that stay in the last cache, blocks of A that stay in the second,
-// and a tile of C in registers. Both are packed first, which makes every layout of A and B alike.
-// Source: Goto & van de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
+// Goto blocking: panels of B that stay in the last-level cache, blocks of A that stay in the L2
+// cache, and a tile of C in registers. Both are packed first, which makes all layouts of A and B
+// equivalent. Source: Goto & van de Geijn, "Anatomy of high-performance matrix multiplication"
+// (2008).
 
 #if SWIFTLET_AVX2
   private let tileRows = 6

@@ -1,4 +1,4 @@
-// Products of a matrix and a vector wait for memory: four rows share every load of the vectors.
+// Matrix–vector products are memory-bound: four rows share every load of the vectors.
 
 @inline(__always)
 func gemv<T: Lane>(
@@ -102,7 +102,7 @@ func gemvTransposed<T: Lane>(
   }
 }
 
-/// Reads every element above the diagonal once: it serves its row and its column.
+/// Reads every element above the diagonal once, for both its row and its column.
 @inline(__always)
 func symv<T: Lane>(
   _ n: Int, _ alpha: T, _ a: UnsafePointer<T>, _ lda: Int, _ x: UnsafePointer<T>,

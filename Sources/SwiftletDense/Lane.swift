@@ -1,8 +1,8 @@
 // This folder is compiled twice, for every x86-64 processor and for those with AVX2 and FMA;
-// SwiftletDenseAVX2 holds links to these files. What is compiled for AVX2 must not be reached on
-// other processors, not even by the linker's choice between equal copies of a generic function:
-// the kernels use raw pointers and SIMD vectors only, nothing generic of the standard library that
-// is not inlined.
+// SwiftletDenseAVX2 holds links to these files. Code compiled for AVX2 must not run on other
+// processors, not even through the linker's choice between identical copies of a generic function:
+// the kernels use only raw pointers and SIMD vectors, and no generic standard library code that is
+// not inlined.
 
 /// An element type and the vectors of it that one register holds.
 protocol Lane: SIMDScalar, BinaryFloatingPoint, Codable {
@@ -18,7 +18,7 @@ protocol Lane: SIMDScalar, BinaryFloatingPoint, Codable {
 #endif
 
 extension SIMD where Scalar: FloatingPoint {
-  /// self += a · b, fused where the processor can.
+  /// self += a · b, fused if the processor supports it.
   @inline(__always) mutating func accumulate(_ a: Self, _ b: Self) {
     #if SWIFTLET_AVX2
       self = addingProduct(a, b)

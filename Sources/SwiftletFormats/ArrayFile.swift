@@ -12,23 +12,23 @@ public enum ArrayFile {
       guard let kind = Self.allCases.first(where: { path.hasSuffix($0.rawValue) }) else {
         let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
         throw SwiftletError(
-          .badInput, "the file's kind is not clear from its name", at: path,
-          mend: "use a name that ends in \(known)")
+          .badInput, "unknown file extension", at: path,
+          mend: "use \(known)")
       }
       self = kind
     }
   }
 
-  /// Whether the name ends like that of a file that can hold several arrays.
+  /// Whether the file extension is that of a format that can hold several arrays.
   public static func holdsSeveral(_ path: String) -> Bool {
     let kind = try? Kind(path)
     return kind != nil && kind != .npy
   }
 
-  /// The arrays of a file, in its order.
+  /// The arrays of a file, in file order.
   ///
   /// - Throws: `io` or `badInput` naming the file; `unsupported` for element types that tensors do
-  ///   not have.
+  ///   not support.
   public static func read(_ path: String) throws -> OrderedDictionary<String, AnyTensor> {
     switch try Kind(path) {
     case .npy:
@@ -39,8 +39,8 @@ public enum ArrayFile {
     }
   }
 
-  /// Writes arrays, whole or not at all. The fp32 arrays named in `halves` become 16-bit floats in
-  /// NumPy's formats.
+  /// Writes arrays, completely or not at all. The fp32 arrays named in `halves` become 16-bit
+  /// floats in NumPy's formats.
   ///
   /// - Throws: `io` naming the path; `badInput` for several arrays in a `.npy` file.
   public static func write(

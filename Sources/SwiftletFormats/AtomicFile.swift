@@ -4,16 +4,16 @@ import SwiftletCore
   import Glibc
 #endif
 
-/// Files that appear whole or not at all.
+/// Files that appear complete or not at all.
 package enum AtomicFile {
-  /// Replaces the file at `path` by one that holds `bytes`.
+  /// Replaces the file at `path` by one that contains `bytes`.
   ///
-  /// The bytes are written aside in the same folder, brought to the disk and then renamed, so that
-  /// a killed or failed run leaves the previous file. The file keeps its permissions. A symbolic
-  /// link at `path` is replaced, not followed.
+  /// The bytes are written to a temporary file in the same folder, synced and then renamed, so a
+  /// killed or failed run leaves the previous file. The file keeps its permissions. A symbolic link
+  /// at `path` is replaced, not followed.
   ///
-  /// - Throws: `io` naming the path, with nothing changed and nothing left behind, if the folder is
-  ///   missing or not writable, `path` is no regular file, or the disk is full.
+  /// - Throws: `io` naming the path, with nothing changed and no temporary file left, if the folder
+  ///   is missing or not writable, `path` is not a regular file, or the disk is full.
   package static func write(_ bytes: [UInt8], to path: String) throws {
     let folder = try Folder.holding(path)
     let existing = try folder.checkTarget()
@@ -30,21 +30,21 @@ package enum AtomicFile {
       folder.remove(aside)
       throw error
     }
-    // Some file systems cannot sync a folder and say EINVAL; their renames need no help.
+    // Some file systems cannot sync a folder and return EINVAL; their renames need no sync.
     guard retrying({ fsync(folder.descriptor) }) || errno == EINVAL else {
       throw folder.failure("the file is in place but may not survive a power failure")
     }
   }
 
-  /// Replaces the file at `path` by one that holds the UTF-8 of `text`; see ``write(_:to:)``.
+  /// Replaces the file at `path` by the UTF-8 of `text`; see ``write(_:to:)``.
   package static func write(_ text: String, to path: String) throws {
     try write(Array(text.utf8), to: path)
   }
 
-  /// Checks that ``write(_:to:)`` can be expected to work: for long tasks, before they start. An
-  /// empty file is created beside `path` and removed again.
+  /// Checks that ``write(_:to:)`` can be expected to work: for long tasks, before they start.
+  /// Creates an empty file next to `path` and removes it again.
   ///
-  /// - Throws: What ``write(_:to:)`` would, except for a full disk.
+  /// - Throws: As ``write(_:to:)``, except for a full disk.
   package static func checkWritable(_ path: String) throws {
     let folder = try Folder.holding(path)
     _ = try folder.checkTarget()
@@ -53,8 +53,8 @@ package enum AtomicFile {
     folder.remove(aside)
   }
 
-  /// Whether two paths name the same entry of the same folder, so that writing one replaces the other.
-  /// A link to a file is an entry of its own.
+  /// Whether two paths name the same entry of the same folder, so that writing one replaces the
+  /// other. A link to a file is a separate entry.
   ///
   /// - Throws: `io` if a folder cannot be opened.
   package static func areSame(_ first: String, _ second: String) throws -> Bool {
@@ -63,7 +63,7 @@ package enum AtomicFile {
     guard a.name == b.name else { return false }
     var (left, right) = (stat(), stat())
     guard unsafe fstat(a.descriptor, &left) == 0, unsafe fstat(b.descriptor, &right) == 0 else {
-      throw a.failure("cannot look at the folder")
+      throw a.failure("cannot inspect the folder")
     }
     return left.st_dev == right.st_dev && left.st_ino == right.st_ino
   }
@@ -98,7 +98,7 @@ package enum AtomicFile {
     }
   }
 
-  /// Whether `call` succeeds, when repeated for as long as signals interrupt it.
+  /// Whether `call` succeeds, retrying while signals interrupt it.
   private static func retrying(_ call: () -> Int32) -> Bool {
     while true {
       if call() == 0 { return true }
@@ -107,7 +107,7 @@ package enum AtomicFile {
   }
 }
 
-/// The open folder that a file is to be written into.
+/// The open folder that a file is written into.
 private struct Folder: ~Copyable {
   let descriptor: Int32
   /// The name of the file in the folder.
@@ -140,7 +140,7 @@ private struct Folder: ~Copyable {
     return Folder(descriptor: descriptor, name: name, path: path)
   }
 
-  /// What is known of the file that is about to be replaced, if there is one.
+  /// The status of the file to be replaced, if there is one.
   ///
   /// - Throws: `io` if it is not a regular file. Renaming over `/dev/null` would remove it.
   func checkTarget() throws -> stat? {

@@ -3,9 +3,9 @@ package import SwiftletCore
 /// A bounds-checked cursor over the bytes of a file.
 package struct ByteReader {
   package let bytes: [UInt8]
-  /// The name that errors give.
+  /// The file name for errors.
   package let file: String
-  /// Where the next byte is read, from the start of the file.
+  /// The offset of the next byte from the start of the file.
   package private(set) var offset = 0
 
   package init(_ bytes: [UInt8], file: String) {
@@ -29,23 +29,23 @@ package struct ByteReader {
     try bigEndian(I.self).byteSwapped
   }
 
-  /// Moves on by `count` bytes and returns where they lie.
+  /// Skips `count` bytes and returns their range.
   ///
   /// - Throws: `badInput` with the offset if `count` is negative or the file has fewer left.
   package mutating func skip(_ count: Int) throws -> Range<Int> {
     guard count >= 0, count <= remaining else {
-      throw error("the file ends early: \(count) bytes are needed and \(remaining) are left")
+      throw error("the file ends early: \(count) bytes are needed, \(remaining) are left")
     }
     defer { offset += count }
     return offset..<offset + count
   }
 
-  /// Goes on reading at another offset.
+  /// Continues reading at another offset.
   ///
   /// - Throws: `badInput` if the file has no such byte.
   package mutating func move(to target: Int) throws {
     guard 0...bytes.count ~= target else {
-      throw error("the file refers to byte \(target) and has \(bytes.count)")
+      throw error("the file refers to byte \(target), but has only \(bytes.count)")
     }
     offset = target
   }

@@ -1,14 +1,14 @@
 public import SwiftletCore
 
-/// The binary versions of CIFAR-10 and CIFAR-100: files of records, each the label bytes and then
-/// a 3×32×32 image (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html).
+/// The binary versions of CIFAR-10 and CIFAR-100: files of records, each with the label bytes
+/// followed by a 3×32×32 image (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html).
 public struct CIFAR: Sendable {
   let name: String
-  /// The folder that the published archive unpacks to.
+  /// The folder in the published archive.
   let archiveFolder: String
   let trainingFiles: [String]
   let testFiles: [String]
-  /// How many classes each label byte of a record can name; the last one is the label.
+  /// The number of classes of each label byte of a record; the last byte is the label.
   let labelCounts: [Int]
   let classNamesFile: String
 
@@ -17,7 +17,7 @@ public struct CIFAR: Sendable {
     trainingFiles: (1...5).map { "data_batch_\($0).bin" }, testFiles: ["test_batch.bin"],
     labelCounts: [10], classNamesFile: "batches.meta.txt")
 
-  /// The label is the fine one, of 100 classes; the coarse one is checked and dropped.
+  /// The label is the fine one, of 100 classes; the coarse one is validated and ignored.
   public static let cifar100 = CIFAR(
     name: "cifar100", archiveFolder: "cifar-100-binary",
     trainingFiles: ["train.bin"], testFiles: ["test.bin"],
@@ -28,11 +28,10 @@ public struct CIFAR: Sendable {
   private var recordLength: Int { labelCounts.count + Self.pixelCount }
   private var classCount: Int { labelCounts[labelCounts.count - 1] }
 
-  /// One part of the data set, from the folder with the files or the one that holds the archive's
-  /// folder.
+  /// One part of the data set, from the folder that holds the files or its parent.
   ///
-  /// - Throws: `io` naming the file that is missing; `badInput` naming file and record if a length
-  ///   or a label is wrong.
+  /// - Throws: `io` naming the missing file; `badInput` naming file and record if a length or a
+  ///   label is wrong.
   public func load(_ folder: String, part: DataSpec.Part) throws -> ImageDataset {
     let names = part == .train ? trainingFiles : testFiles
     let folder = try locate(names[0], in: folder)
@@ -52,10 +51,10 @@ public struct CIFAR: Sendable {
       classNames: try classNames(in: folder))
   }
 
-  /// The bytes of a file with these images and labels; of CIFAR-100, `coarseLabels` are the first
+  /// The bytes of a file with these images and labels; for CIFAR-100, `coarseLabels` are the first
   /// label of each record.
   ///
-  /// - Throws: `badInput` if images, labels and classes do not fit each other.
+  /// - Throws: `badInput` if images, labels and classes do not match.
   public func encode(
     _ images: Tensor<UInt8>, labels: [Int], coarseLabels: [Int]? = nil
   ) throws -> [UInt8] {
@@ -91,7 +90,7 @@ public struct CIFAR: Sendable {
       let found = folders(folder).first(where: { InputFile.exists(InputFile.join($0, file)) })
     else {
       throw SwiftletError(
-        .io, "there is no \(file)", at: folder,
+        .io, "\(file) is missing", at: folder,
         mend: "unpack the binary version of the data set, \(archiveFolder), there")
     }
     return found
@@ -100,12 +99,12 @@ public struct CIFAR: Sendable {
   private func checkLength(_ length: Int, of path: String) throws {
     guard length > 0, length.isMultiple(of: recordLength) else {
       throw SwiftletError(
-        .badInput, "\(length) bytes are no whole number of records of \(recordLength) bytes",
+        .badInput, "\(length) bytes are not a whole number of records of \(recordLength) bytes",
         at: path, mend: "get a fresh copy of the binary version")
     }
   }
 
-  /// Copies the records behind those that `labels` counts.
+  /// Appends the records that follow the first `labels.count` ones.
   private func appendRecords(
     of file: (path: String, bytes: [UInt8]), to images: inout Tensor<UInt8>, _ labels: inout [Int]
   ) throws {
@@ -125,7 +124,7 @@ public struct CIFAR: Sendable {
     }
   }
 
-  /// The lines of the file with the class names, if it is there.
+  /// The lines of the file with the class names, if it exists.
   private func classNames(in folder: String) throws -> [String]? {
     let path = InputFile.join(folder, classNamesFile)
     guard InputFile.exists(path) else { return nil }
@@ -133,8 +132,8 @@ public struct CIFAR: Sendable {
     let names = text.split(whereSeparator: \.isNewline).map(String.init)
     guard names.count == classCount else {
       throw SwiftletError(
-        .badInput, "\(names.count) class names are given for \(classCount) classes", at: path,
-        mend: "remove or mend the file")
+        .badInput, "there are \(names.count) class names for \(classCount) classes", at: path,
+        mend: "fix or remove the file")
     }
     return names
   }

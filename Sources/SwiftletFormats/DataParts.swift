@@ -1,36 +1,38 @@
 import SwiftletCore
 
-/// Images that a model is trained and calibrated with, and others that it is judged on: what it has seen says
-/// nothing of how it does.
+/// The images that a model is trained and calibrated with, and the images that it is evaluated on:
+/// its performance on training images says nothing about others.
 ///
-/// | data                | trained with           | judged on                                     |
+/// | data                | trained with           | evaluated on                                  |
 /// |---------------------|------------------------|-----------------------------------------------|
 /// | no part named       | the training part      | the test part                                 |
 /// | `:train`            | those images           | the test part, all of it                      |
 /// | `:test`             | 80 % of those images   | the rest                                      |
-/// | a fraction is given | so much of the images  | the rest                                      |
+/// | a fraction is given | that share of them     | the rest                                      |
 /// | `judge` is given    | the images             | those of `judge`, by default of the test part |
 ///
-/// Images are divided after they were shuffled by the seed; of few images one judges at least.
+/// Images are split after shuffling by the seed; at least one is kept for evaluation.
 public struct DataParts: Sendable {
   public let training: ImageDataset
   public let validation: ImageDataset
-  /// What was divided, and how, for a person; `nil` where the data set's own parts were taken.
+  /// How the images were split, for display; `nil` if the data set's own parts were used.
   public let remark: String?
-  /// Images to judge on that are also among those to train with, pixel by pixel.
+  /// The number of evaluation images that are also used for training, compared pixel by pixel.
   public let shared: Int
-  /// The fraction that is trained with, if the images of one part were divided.
+  /// The fraction used for training, if the images of one part were split.
   public let split: Double?
 
-  /// Of what is trained with, where one part has to serve for both and nothing is said.
+  /// The default fraction for training, if one part has to serve for both.
   public static let usualSplit = 0.8
-  /// Pictures that happen to be twice in a data set, as a fraction of those to judge on.
+  /// The acceptable share of duplicate images between the parts of a data set, relative to the
+  /// evaluation images.
   private static let coincidence = 0.01
 
-  /// `judgesWhole`: without a named part, whether the test part counts in full, or is sliced as the training part.
+  /// `judgesWhole`: without a named part, whether the whole test part counts, or the same slice as
+  /// of the training part.
   ///
-  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:)``; `badInput` if images to judge on are trained with,
-  ///   where both were chosen, or a part would be empty.
+  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:)``; `badInput` if evaluation images
+  ///   are also used for training and both were chosen explicitly, or if a part would be empty.
   public init(
     _ spec: DataSpec, split: Double? = nil, judge: DataSpec? = nil, seed: UInt64,
     dataDirectory: String? = nil, judgesWhole: Bool = false
@@ -44,7 +46,7 @@ public struct DataParts: Sendable {
       try self.init(dividing: images, split, seed, reason: nil)
       return
     }
-    var reason = "the data name the test part"
+    var reason = "the test part was selected"
     if spec.part != .test {
       do {
         let other = spec.part == nil && !judgesWhole ? spec : spec.whole
@@ -52,7 +54,7 @@ public struct DataParts: Sendable {
         let isNews = spec.part != nil && !judgesWhole
         self.init(
           images, validation, split: nil,
-          remark: isNews ? "judged on \(Self.count(validation))" : nil)
+          remark: isNews ? "evaluated on \(Self.count(validation))" : nil)
         return
       } catch let error as SwiftletError where error.code == .io && spec.part == .train {
         reason = "there is no test part"
@@ -60,10 +62,10 @@ public struct DataParts: Sendable {
     }
     guard images.count > 1 else {
       throw SwiftletError(
-        .badInput, "\(reason): one image cannot be both trained with and judged on",
-        at: images.name, mend: "give more images, or others to judge on with --judge")
+        .badInput, "\(reason): one image cannot serve for both training and evaluation",
+        at: images.name, mend: "give more images, or evaluation images with --judge")
     }
-    // Of few images one judges at least.
+    // At least one image is kept for evaluation.
     let most = Double(images.count - 1) / Double(images.count)
     try self.init(dividing: images, min(Self.usualSplit, most), seed, reason: reason)
   }
@@ -81,8 +83,8 @@ public struct DataParts: Sendable {
   ) throws {
     let (training, validation) = try images.split(split, seed: seed)
     let division =
-      "\(training.count) of the \(images.count) images of \(images.name) are trained or calibrated "
-      + "with, the other \(validation.count) judge"
+      "\(training.count) of the \(images.count) images of \(images.name) are used for training or "
+      + "calibration, the other \(validation.count) for evaluation"
     self.init(
       training, validation, split: split,
       remark: reason.map { "\($0): \(division) (--split and --judge change that)" } ?? division)
@@ -93,27 +95,27 @@ public struct DataParts: Sendable {
       defaultPart: .train, dataDirectory: dataDirectory)
     let (validation, judged) = try judge.loadPlaced(
       defaultPart: .test, dataDirectory: dataDirectory)
-    self.init(training, validation, split: nil, remark: "judged on \(Self.count(validation))")
+    self.init(training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
     let isSamePart =
       spec.source == judge.source && (spec.part ?? .train) == (judge.part ?? .test)
     let overlap = isSamePart ? place.clamped(to: judged).count : 0
     guard overlap == 0, !isSharing else {
       throw SwiftletError(
         .badInput,
-        "\(max(overlap, shared)) of the \(validation.count) images to judge on are also trained or "
-          + "calibrated with", at: validation.name,
-        mend: "give --judge others than --data, or --split to divide those of --data")
+        "\(max(overlap, shared)) of the \(validation.count) evaluation images are also used for "
+          + "training or calibration", at: validation.name,
+        mend: "give other images with --judge, or split those of --data with --split")
     }
   }
 
-  /// Whether more of the images to judge on are trained with than by coincidence.
+  /// Whether more evaluation images are used for training than by coincidence.
   private var isSharing: Bool { Double(shared) > Self.coincidence * Double(validation.count) }
 
-  /// What is wrong with judging on such images, for a person; `nil` if nothing is.
+  /// A warning about evaluating on such images, for display; `nil` if there is no reason.
   public var warning: String? {
     guard isSharing else { return nil }
-    return "\(shared) of the \(validation.count) images to judge on are also trained or calibrated "
-      + "with: the accuracy says little of others"
+    return "\(shared) of the \(validation.count) evaluation images are also used for training or "
+      + "calibration: the accuracy says little about other images"
   }
 
   private static func count(_ images: ImageDataset) -> String {
@@ -122,7 +124,7 @@ public struct DataParts: Sendable {
 }
 
 extension ImageDataset {
-  /// How many of the other's images are here too, pixel by pixel.
+  /// The number of the other data set's images that are also here, compared pixel by pixel.
   ///
   /// - Complexity: O(pixels).
   fileprivate func shared(with other: ImageDataset) -> Int {
@@ -131,7 +133,7 @@ extension ImageDataset {
     return other.pictures.count { known.contains($0) }
   }
 
-  /// The pixels of each image, as two hashes of 64 bits.
+  /// The pixels of each image, as two 64-bit hashes.
   private var pictures: [[UInt64]] {
     let packed = images.contiguous()
     let length = images.shape.count(of: 1..<4)

@@ -9,9 +9,9 @@ import SwiftletCore
 /// | `cifar100:DIR`  | the binary version of CIFAR-100, fine labels                        |
 /// | `idx:DIR`       | `train-images-idx3-ubyte[.gz]` and its three companions             |
 ///
-/// Slices are `[0..<1000]`, `[80%]` (the first 80 %) or `[20%..<80%]`, and apply one after the
-/// other, each to what the one before it left. `DIR` may contain colons: only a last `:train` or
-/// `:test` is read as a part.
+/// Slices are `[0..<1000]`, `[80%]` (the first 80 %) or `[20%..<80%]`, and apply in order, each to
+/// the result of the previous one. `DIR` may contain colons: only a trailing `:train` or `:test` is
+/// parsed as a part.
 public struct DataSpec: Sendable, Hashable {
   public enum Source: Sendable, Hashable {
     case fashionMNIST
@@ -24,11 +24,11 @@ public struct DataSpec: Sendable, Hashable {
     case train, test
   }
 
-  /// A range of images, with bounds that count images or hundredths of them.
+  /// A range of images, with bounds in images or percent.
   public struct Slice: Sendable, Hashable {
     public enum Bound: Sendable, Hashable {
       case index(Int)
-      /// 0 to 100. The image that so many percent of all images come before, rounded down.
+      /// 0 to 100: the index at that percentage of all images, rounded down.
       case percent(Int)
     }
     public let lower: Bound
@@ -41,7 +41,7 @@ public struct DataSpec: Sendable, Hashable {
   }
 
   public let source: Source
-  /// The part that the text names, if it names one.
+  /// The named part, if any.
   public let part: Part?
   public let slices: [Slice]
 
@@ -49,7 +49,7 @@ public struct DataSpec: Sendable, Hashable {
     "use fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, "
     + "then slices like [0..<1000] or [80%]"
 
-  /// - Throws: `badInput` naming what is wrong and what is known; `unsupported` for `npz:` and
+  /// - Throws: `badInput` naming what is wrong and what is valid; `unsupported` for `npz:` and
   ///   `images:`, which this version does not read.
   public init(parsing text: String) throws {
     func invalid(_ what: String, _ code: SwiftletError.Code = .badInput) -> SwiftletError {
@@ -77,7 +77,7 @@ public struct DataSpec: Sendable, Hashable {
     case "npz", "images":
       throw invalid("this version does not read \(kind): data", .unsupported)
     default:
-      throw invalid("the data source '\(kind)' is not known")
+      throw invalid("unknown data source '\(kind)'")
     }
     self.part = part
     self.slices = slices
@@ -87,7 +87,7 @@ public struct DataSpec: Sendable, Hashable {
     (self.source, self.part, self.slices) = (source, part, slices)
   }
 
-  /// The same with its folder elsewhere, if it has one.
+  /// The same with another folder, if it has one.
   package func movingFolder(_ change: (String) -> String) -> DataSpec {
     let moved: Source =
       switch source {
@@ -105,16 +105,15 @@ public struct DataSpec: Sendable, Hashable {
   /// Reads the images.
   ///
   /// - Parameters:
-  ///   - defaultPart: What is read if the text names no part. Files of the other part need not
-  ///     exist.
-  ///   - dataDirectory: Where Fashion-MNIST is looked for first.
-  /// - Throws: `io` or `badInput` naming the file concerned, and `badInput` if a slice reaches past
-  ///   the images or no image is left.
+  ///   - defaultPart: The part to read if none is named. Files of the other part need not exist.
+  ///   - dataDirectory: The first folder to look for Fashion-MNIST.
+  /// - Throws: `io` or `badInput` naming the file, and `badInput` if a slice exceeds the images or
+  ///   no image is left.
   public func load(defaultPart: Part, dataDirectory: String? = nil) throws -> ImageDataset {
     try loadPlaced(defaultPart: defaultPart, dataDirectory: dataDirectory).images
   }
 
-  /// As ``load(defaultPart:dataDirectory:)``, and where in its part the images are.
+  /// As ``load(defaultPart:dataDirectory:)``, with the positions of the images in their part.
   func loadPlaced(
     defaultPart: Part, dataDirectory: String? = nil
   ) throws -> (images: ImageDataset, place: Range<Int>) {
@@ -159,7 +158,7 @@ extension DataSpec.Source: CustomStringConvertible {
 extension DataSpec.Slice: CustomStringConvertible {
   public var description: String { "[\(lower)..<\(upper)]" }
 
-  /// What comes ahead of the slices at the end of a text, and these.
+  /// The text before its trailing slices, and the slices.
   static func trailing(
     _ text: String, _ invalid: (String, SwiftletError.Code) -> SwiftletError
   ) throws -> (rest: Substring, slices: [DataSpec.Slice]) {
@@ -175,10 +174,10 @@ extension DataSpec.Slice: CustomStringConvertible {
     return (rest, slices)
   }
 
-  /// What stands between the brackets, or `nil` if it is no slice.
+  /// The slice between the brackets, or `nil` if it is invalid.
   init?(parsing text: Substring) {
     guard let dots = text.firstRange(of: "..<") else {
-      // A lone number would leave open which end it is.
+      // A single number would be ambiguous.
       guard let upper = Bound(parsing: text), case .percent = upper else { return nil }
       self.init(from: .percent(0), to: upper)
       return
@@ -190,14 +189,14 @@ extension DataSpec.Slice: CustomStringConvertible {
     self.init(from: lower, to: upper)
   }
 
-  /// The images of `count` that the slice means.
+  /// The range of the slice among `count` images.
   ///
-  /// - Throws: `badInput` if that is none, or if there are too few.
+  /// - Throws: `badInput` if it is empty, or if there are too few images.
   func range(of count: Int) throws -> Range<Int> {
     let (start, end) = (lower.position(in: count), upper.position(in: count))
     guard start < end, end <= count else {
       throw SwiftletError(
-        .badInput, "the slice \(self) of \(count) samples is empty or reaches past them")
+        .badInput, "the slice \(self) of \(count) samples is empty or exceeds them")
     }
     return start..<end
   }

@@ -1,7 +1,7 @@
 import CCrypto
 import SwiftletCore
 
-/// SHA-256 digests, in hexadecimal: what names the contents of files and data sets.
+/// SHA-256 digests, in hexadecimal: identify the contents of files and data sets.
 @safe package struct Digest {
   private let context: OpaquePointer
 
@@ -35,9 +35,10 @@ import SwiftletCore
 
   package static func sha256(_ text: String) -> String { sha256(Array(text.utf8)) }
 
-  /// Of images and labels: the name that a data set was asked for by does not matter.
+  /// The digest of images and labels: the name of the data set does not matter.
   package static func sha256(_ images: ImageDataset) -> String {
-    // Named: spans of temporaries crash the compiler without optimization (Swift 6.3.1).
+    // A named variable, because spans of temporaries crash the compiler without optimization (Swift
+    // 6.3.1).
     let pixels = images.images.contiguous()
     let labels = images.labels.flatMap { label in (0..<8).map { UInt8(label >> ($0 * 8) & 255) } }
     let digest = Digest()

@@ -11,19 +11,19 @@ package enum FashionMNIST {
     "Ankle boot",
   ]
 
-  /// One part of the data set, from the first of the folders that has it.
+  /// One part of the data set, from the first folder that has it.
   ///
   /// - Throws: `io` with the package to install if none has.
   package static func load(_ part: DataSpec.Part, from folders: [String]) throws -> ImageDataset {
     guard let folder = folders.first(where: { IDXFolder.holdsImages($0, part: part) }) else {
       throw SwiftletError(
-        .io, "Fashion-MNIST is not there", at: folders.joined(separator: ", "),
+        .io, "Fashion-MNIST was not found", at: folders.joined(separator: ", "),
         mend: "apt install dataset-fashion-mnist or pass --data-dir")
     }
     return try IDXFolder.load(folder, part: part, classNames: classNames)
   }
 
-  /// The folders to try, in order.
+  /// The folders to search, in order.
   package static func searchPath(
     dataDirectory: String?, environment: String? = environmentFolder
   ) -> [String] {

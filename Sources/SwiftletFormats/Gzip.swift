@@ -10,13 +10,13 @@ package enum Gzip {
 
   /// The decompressed content of all members of a gzip file, checksums verified.
   ///
-  /// Memory grows with the content, not with a size that the file claims.
+  /// Memory grows with the content rather than with the claimed size.
   ///
   /// - Parameters:
-  ///   - file: The name that errors give.
-  ///   - limit: The most bytes that the content may have.
-  /// - Throws: `badInput` with the byte offset if the stream is corrupt or cut off, if anything but
-  ///   another member follows a member, or if the content exceeds the limit.
+  ///   - file: The file name for errors.
+  ///   - limit: The maximum size of the content in bytes.
+  /// - Throws: `badInput` with the byte offset if the stream is corrupt or truncated, if a member
+  ///   is followed by anything but another member, or if the content exceeds the limit.
   package static func inflate(_ bytes: [UInt8], file: String, limit: Int) throws -> [UInt8] {
     let content = try prefix(bytes, file: file, count: limit + 1)
     guard content.count <= limit else {
@@ -27,7 +27,7 @@ package enum Gzip {
     return content
   }
 
-  /// The first `count` bytes of the content, or all of them if there are fewer.
+  /// The first `count` bytes of the content, or all if there are fewer.
   package static func prefix(_ bytes: [UInt8], file: String, count: Int) throws -> [UInt8] {
     var stream = try InflateStream(.gzip)
     var chunk = [UInt8](repeating: 0, count: min(count, 256 << 10))
@@ -44,7 +44,7 @@ package enum Gzip {
       case Z_STREAM_END: stream.startNextMember()
       case Z_BUF_ERROR:
         throw SwiftletError(
-          .badInput, "the compressed file is cut off", at: "\(file), byte \(position)",
+          .badInput, "the compressed file is truncated", at: "\(file), byte \(position)",
           mend: "get a fresh copy")
       case Z_MEM_ERROR: throw InflateStream.outOfMemory
       default:

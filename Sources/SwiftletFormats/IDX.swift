@@ -1,17 +1,16 @@
 public import SwiftletCore
 
-/// The idx format of MNIST and its relatives: a magic number, the extents as big-endian 32-bit
+/// The idx format of MNIST and similar data sets: a magic number, the extents as big-endian 32-bit
 /// integers, then the elements. Element type `u8`, ranks 1 to 4.
 ///
 /// Source: the format's description at http://yann.lecun.com/exdb/mnist/.
 public enum IDX {
-  /// The tensor in an idx file, plain or compressed with gzip, of one of the ranks that the caller can
-  /// use.
+  /// The tensor in an idx file, plain or gzip-compressed, of one of the given ranks.
   ///
-  /// - Throws: `io` if the file cannot be read; `badInput` naming file and byte if it is not idx, is
-  ///   shorter or longer than its extents say, has another rank, or exceeds `MemoryLimit`;
-  ///   `unsupported` for other element types than `u8`.
-  /// - Complexity: O(file size); a compressed file is expanded to what its extents say, no further.
+  /// - Throws: `io` if the file cannot be read; `badInput` naming file and byte if it is not idx,
+  ///   does not have the length of its extents, has another rank, or exceeds `MemoryLimit`;
+  ///   `unsupported` for element types other than `u8`.
+  /// - Complexity: O(file size); a compressed file is expanded no further than its extents require.
   public static func read(_ path: String, ranks: ClosedRange<Int> = 1...4) throws -> Tensor<UInt8> {
     try decode(try InputFile.read(path), file: path, ranks: ranks)
   }
@@ -41,7 +40,7 @@ public enum IDX {
       isCompressed ? try Gzip.inflate(bytes, file: file, limit: expected) : bytes
     guard content.count == expected else {
       throw SwiftletError(
-        .badInput, "shape \(shape) takes \(expected) bytes and the file has \(content.count)",
+        .badInput, "shape \(shape) needs \(expected) bytes, but the file has \(content.count)",
         at: file, mend: "get a fresh copy")
     }
     return Tensor(shape, bytes: content.span.extracting(reader.offset..<expected))
@@ -57,26 +56,27 @@ public enum IDX {
     case 0x08: break
     case 0x09, 0x0B, 0x0C, 0x0D, 0x0E:
       throw SwiftletError(
-        .unsupported, "idx element type 0x0\(String(dtype, radix: 16, uppercase: true))",
+        .unsupported,
+        "idx element type 0x0\(String(dtype, radix: 16, uppercase: true)) is not supported",
         at: "\(reader.file), byte 2", mend: "convert the file to unsigned bytes, type 0x08")
     default:
-      throw start.error("this is no idx file: it starts with 0x\(String(magic, radix: 16))")
+      throw start.error("this is not an idx file: it starts with 0x\(String(magic, radix: 16))")
     }
     guard ranks.contains(rank) else {
-      throw start.error("an idx tensor of rank \(rank) is of no use here: \(ranks) is expected")
+      throw start.error("an idx tensor of rank \(rank), expected rank \(ranks)")
     }
     let dimensions = try (0..<rank).map { _ in Int(try reader.bigEndian(UInt32.self)) }
     return try locating("\(reader.file), byte 4") { try Shape(checking: dimensions) }
   }
 
-  /// Writes a tensor, whole or not at all, compressed nowhere.
+  /// Writes a tensor uncompressed, completely or not at all.
   ///
   /// - Throws: `io` naming the path; `unsupported` as ``encode(_:)``.
   public static func write(_ tensor: Tensor<UInt8>, to path: String) throws {
     try AtomicFile.write(try encode(tensor), to: path)
   }
 
-  /// An idx file that holds `tensor`.
+  /// The bytes of an idx file with `tensor`.
   ///
   /// - Throws: `unsupported` if the rank is not 1 to 4 or an extent exceeds 32 bits.
   public static func encode(_ tensor: Tensor<UInt8>) throws -> [UInt8] {

@@ -1,13 +1,12 @@
 import SwiftletCore
 
-/// A folder with the four files of MNIST and its relatives, plain or `.gz`:
+/// A folder with the four files of MNIST and similar data sets, plain or `.gz`:
 /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with `t10k-` or `test-`.
 enum IDXFolder {
-  /// The images (N×H×W or N×C×H×W) and labels of one part. Files of the other part are not looked
-  /// at.
+  /// The images (N×H×W or N×C×H×W) and labels of one part. Files of the other part are not read.
   ///
-  /// - Parameter classNames: The classes; without them there are as many as the largest label says.
-  /// - Throws: `io` or `badInput` naming the file that is missing or wrong.
+  /// - Parameter classNames: The classes; without them the largest label determines their number.
+  /// - Throws: `io` or `badInput` naming the missing or invalid file.
   static func load(
     _ folder: String, part: DataSpec.Part, classNames: [String]? = nil
   ) throws -> ImageDataset {
@@ -60,6 +59,6 @@ enum IDXFolder {
     _ name: String, in folder: String, _ part: DataSpec.Part
   ) -> SwiftletError {
     let names = prefixes(of: part).map { "\($0)-\(name)[.gz]" }.joined(separator: " or ")
-    return SwiftletError(.io, "there is no \(names)", at: folder, mend: "check the folder")
+    return SwiftletError(.io, "\(names) is missing", at: folder, mend: "check the folder")
   }
 }

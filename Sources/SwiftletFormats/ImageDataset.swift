@@ -1,17 +1,17 @@
 public import SwiftletCore
 
-/// Labelled images of one size, as the bytes that they were published as.
+/// Labelled images of one size, as their published bytes.
 public struct ImageDataset: Sendable {
-  /// Where the images come from: `fashion-mnist:train[80%]`.
+  /// The source of the images: `fashion-mnist:train[80%]`.
   public let name: String
   /// Pixels 0…255, N×C×H×W, packed.
   public let images: Tensor<UInt8>
   /// The class of each image, in `0..<classCount`.
   public let labels: [Int]
-  /// The largest of the labels; -1 without images.
+  /// The largest label; -1 without images.
   package let largestLabel: Int
   public let classCount: Int
-  /// What the classes are called, where the data set says so.
+  /// The names of the classes, if the data set has them.
   public let classNames: [String]?
 
   /// The number of images.
@@ -26,7 +26,7 @@ public struct ImageDataset: Sendable {
   ) throws {
     func invalid(_ what: String) -> SwiftletError { SwiftletError(.badInput, what, at: name) }
     guard images.shape.rank == 4, images.shape.dimensions.dropFirst().allSatisfy({ $0 > 0 }) else {
-      throw invalid("images have shape \(images.shape), not N×C×H×W with pixels in them")
+      throw invalid("images have shape \(images.shape), not N×C×H×W with at least one pixel")
     }
     guard images.shape[0] == labels.count else {
       throw invalid("there are \(images.shape[0]) images and \(labels.count) labels")
@@ -87,11 +87,11 @@ public struct ImageDataset: Sendable {
     replacing(images: images.slice(axis: 0, range: range), labels: Array(labels[range]))
   }
 
-  /// Cuts the data set in two after shuffling it.
+  /// Splits the data set in two after shuffling it.
   ///
   /// - Parameters:
-  ///   - fraction: The share of the images that goes to training, 0 to 1.
-  ///   - seed: The same seed makes the same cut.
+  ///   - fraction: The share of the images for training, 0 to 1.
+  ///   - seed: The same seed gives the same split.
   /// - Throws: `badInput` if one part would be empty.
   public func split(
     _ fraction: Double, seed: UInt64

@@ -1,18 +1,18 @@
 internal import CZlib
 import SwiftletCore
 
-/// A zlib stream. It stays at one address, because zlib keeps a pointer back to it.
+/// A zlib stream. Its address is fixed, because zlib keeps a pointer back to it.
 @safe
 struct InflateStream: ~Copyable {
   private let stream: UnsafeMutablePointer<z_stream>
 
   static let outOfMemory = SwiftletError(.internal, "zlib has no memory for a window of 32 KiB")
 
-  /// What surrounds the compressed data: gzip's header and checksum, or nothing, as in zip files.
+  /// The wrapping of the compressed data: gzip's header and checksum, or none, as in zip files.
   enum Wrapping {
     case gzip, none
 
-    /// As zlib takes it.
+    /// In zlib's encoding.
     fileprivate var windowBits: Int32 { self == .gzip ? MAX_WBITS + 16 : -MAX_WBITS }
   }
 

@@ -3,12 +3,13 @@ public import SwiftletCore
 
 /// Arrays for a model's inputs, as named on the command line: `inputs:FILE.npz[SLICE…]`.
 ///
-/// Slices are those of ``DataSpec``, and apply to the first axis of all arrays that have as many samples as most of
-/// them: others, such as a size or a mask that is the same for all, stay whole.
+/// Slices are those of ``DataSpec``, and apply to the first axis of all arrays with the most
+/// frequent number of samples: others, such as a size or a mask shared by all samples, are not
+/// sliced.
 public enum InputArrays {
   private static let prefix = "inputs:"
 
-  /// Whether the text names arrays, and not images with labels.
+  /// Whether the text names arrays rather than labelled images.
   public static func areNamed(by text: String) -> Bool { text.hasPrefix(prefix) }
 
   /// The file that a text names, if it names arrays.
@@ -41,7 +42,7 @@ public enum InputArrays {
     return result.mapValues { $0.shape.dimensions.first == count ? $0.rows(range) : $0 }
   }
 
-  /// Of several equally frequent numbers the largest.
+  /// The most frequent number, the largest one on ties.
   private static func mostFrequent(_ counts: [Int]) -> Int? {
     Dictionary(grouping: counts) { $0 }.max { ($0.value.count, $0.key) < ($1.value.count, $1.key) }?
       .key

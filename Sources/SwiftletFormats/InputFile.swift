@@ -4,16 +4,15 @@ import SwiftletCore
   import Glibc
 #endif
 
-/// Files that are read whole.
+/// Files that are read as a whole.
 package enum InputFile {
-  /// The largest file, and the largest tensor in one, that is read unless the caller says
-  /// otherwise.
+  /// The default limit on the size of a file, and of a tensor in it.
   package static var defaultLimit: Int { MemoryLimit.bytes }
 
-  /// Opens a regular file, and says how many bytes it has.
+  /// Opens a regular file, and returns its size in bytes.
   ///
-  /// - Parameter isPlain: Whether links are refused, both kinds: what a file that came from
-  ///   elsewhere names must not stand for another file.
+  /// - Parameter isPlain: Whether symbolic and hard links are rejected: a path in an untrusted file
+  ///   must not refer to another file through a link.
   /// - Throws: As ``read(_:limit:)``; `badInput` for links.
   static func open(
     _ path: String, limit: Int, isPlain: Bool = false
@@ -36,7 +35,7 @@ package enum InputFile {
       try SystemError.checkRegular(info, at: path)
       guard !isPlain || info.st_nlink <= 1 else {
         throw SwiftletError(
-          .badInput, "the file has \(info.st_nlink) names, by hard links", at: path,
+          .badInput, "the file has \(info.st_nlink) hard links", at: path,
           mend: "copy it")
       }
       let size = Int(info.st_size)
@@ -53,11 +52,11 @@ package enum InputFile {
 
   /// The bytes of a regular file.
   ///
-  /// Memory is taken for the size that the file has, never for a size that it claims.
+  /// Memory is allocated for the actual size of the file, never for a claimed one.
   ///
   /// - Throws: `io` naming the path if the file is missing, not readable or not a regular file;
-  ///   `badInput` if it is larger than `limit` bytes; `outOfMemory` if the machine has no memory for
-  ///   it and for what it holds.
+  ///   `badInput` if it is larger than `limit` bytes; `outOfMemory` if the machine has no memory
+  ///   for it and its contents.
   package static func read(_ path: String, limit: Int = defaultLimit) throws -> [UInt8] {
     let (descriptor, size) = try open(path, limit: limit)
     defer { close(descriptor) }
@@ -69,7 +68,7 @@ package enum InputFile {
         let got = unsafe Glibc.read(descriptor, buffer.baseAddress! + filled, size - filled)
         if got < 0 && errno == EINTR { continue }
         guard got >= 0 else { throw SystemError.last("cannot read the file", at: path) }
-        if got == 0 { break }  // it shrank meanwhile; the parser will say what is missing
+        if got == 0 { break }  // the file has shrunk; the parser reports what is missing
         filled += got
       }
     }
@@ -82,15 +81,15 @@ package enum InputFile {
       && info.st_mode & S_IFMT == S_IFREG
   }
 
-  /// `name` inside of `folder`.
+  /// The path of `name` inside `folder`.
   package static func join(_ folder: String, _ name: String) -> String {
     folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
   }
 }
 
-/// What the operating system says, as errors.
+/// Errors of the operating system.
 enum SystemError {
-  /// The failure that `errno` names.
+  /// The error for the current `errno`.
   static func last(_ what: String, at path: String, mend: String? = nil) -> SwiftletError {
     let code = errno
     let hint: String? =
@@ -104,7 +103,7 @@ enum SystemError {
     return SwiftletError(.io, "\(what): \(reason)", at: path, mend: mend ?? hint)
   }
 
-  /// - Throws: `badInput` for a path that C would cut short, and for none at all.
+  /// - Throws: `badInput` for an empty path, and for one with a NUL character.
   static func checkPath(_ path: String) throws {
     guard !path.isEmpty else { throw SwiftletError(.badInput, "the file name is empty") }
     guard !path.utf8.contains(0) else {
@@ -112,7 +111,7 @@ enum SystemError {
     }
   }
 
-  /// - Throws: `io` if what is at `path` is a folder, a pipe or a device.
+  /// - Throws: `io` if `path` is a folder, a pipe or a device.
   static func checkRegular(_ info: stat, at path: String) throws {
     switch info.st_mode & S_IFMT {
     case S_IFREG: return

@@ -1,12 +1,13 @@
 import SwiftletCore
 
-/// Reads strict JSON (RFC 8259) piece by piece, in place, without building a tree.
+/// Reads strict JSON (RFC 8259) incrementally, in place, without building a tree.
 ///
-/// The caller asks for what has to come next. Objects with the same key twice, numbers that are not
-/// the natural numbers asked for, broken UTF-8 and text beyond the limits are refused.
+/// The caller requests the next expected element. Objects with duplicate keys, numbers other than
+/// the requested natural numbers, invalid UTF-8 and text beyond the limits are rejected.
 struct JSONScanner {
   static let nestingLimit = 64
-  /// Keys in all objects together. It bounds the memory that a few bytes of text can ask for.
+  /// The total number of keys in all objects. It bounds the memory that a few bytes of text can
+  /// request.
   static let keyLimit = 1_000_000
 
   private let bytes: [UInt8]
@@ -16,7 +17,7 @@ struct JSONScanner {
   private var depth = 0
   private var keyCount = 0
 
-  /// - Parameter range: Where in `bytes` the text lies.
+  /// - Parameter range: The range of the text in `bytes`.
   init(_ bytes: [UInt8], in range: Range<Int>, file: String) {
     self.bytes = bytes
     self.file = file
@@ -31,7 +32,7 @@ struct JSONScanner {
 
   // MARK: Structure
 
-  /// Reads an object. `member` is called after each key and has to read its value.
+  /// Reads an object. `member` is called after each key and must read its value.
   mutating func object(_ member: (inout JSONScanner, String) throws -> Void) throws {
     var keys: Set<String> = []
     try list(from: "{", to: "}") { scanner in
@@ -41,22 +42,22 @@ struct JSONScanner {
         throw scanner.error("the JSON text has more than \(Self.keyLimit) keys")
       }
       guard keys.insert(key).inserted else {
-        throw scanner.error("the key '\(key.prefix(80))' comes twice")
+        throw scanner.error("the key '\(key.prefix(80))' occurs twice")
       }
       try scanner.expect(":")
       try member(&scanner, key)
     }
   }
 
-  /// Reads an array. `element` is called before each element and has to read it.
+  /// Reads an array. `element` is called before each element and must read it.
   mutating func array(_ element: (inout JSONScanner) throws -> Void) throws {
     try list(from: "[", to: "]", element)
   }
 
-  /// Checks that nothing but white space is left.
+  /// Checks that only white space is left.
   mutating func finish() throws {
     skipSpace()
-    guard position == end else { throw error("the JSON text ends before its bytes do") }
+    guard position == end else { throw error("there are bytes after the JSON text") }
   }
 
   private mutating func list(
@@ -76,7 +77,7 @@ struct JSONScanner {
     depth -= 1
   }
 
-  /// Whether a comma comes next and not the end of the list.
+  /// Whether a comma follows rather than the end of the list.
   private mutating func separator(or close: Unicode.Scalar) throws -> Bool {
     let byte = peek()
     guard byte == UInt8(ascii: ",") || byte == UInt8(ascii: close) else {
@@ -88,7 +89,7 @@ struct JSONScanner {
 
   // MARK: Values
 
-  /// Reads a natural number, written in digits only.
+  /// Reads a natural number, which consists of digits only.
   mutating func natural() throws -> Int {
     _ = peek()
     let start = position
@@ -111,7 +112,7 @@ struct JSONScanner {
       { position += 1 }
       text += bytes[start..<position]
       guard position < end, bytes[position] >= 0x20 else {
-        throw error("a string is not closed")
+        throw error("a string is not terminated")
       }
       position += 1
       if bytes[position - 1] == UInt8(ascii: "\"") { break }
@@ -123,7 +124,7 @@ struct JSONScanner {
     return string
   }
 
-  /// Reads past any value.
+  /// Skips any value.
   mutating func skipValue() throws {
     switch peek().map(Unicode.Scalar.init) {
     case "{": try object { scanner, _ in try scanner.skipValue() }
@@ -163,9 +164,9 @@ struct JSONScanner {
     position += word.utf8.count
   }
 
-  /// What follows a backslash.
+  /// Reads the rest of an escape sequence after the backslash.
   private mutating func escape() throws -> Unicode.Scalar {
-    guard position < end else { throw error("a string is not closed") }
+    guard position < end else { throw error("a string is not terminated") }
     position += 1
     switch Unicode.Scalar(bytes[position - 1]) {
     case "\"": return "\""
@@ -186,14 +187,14 @@ struct JSONScanner {
       if case .scalarValue(let scalar) = decoder.decode(&units) { return scalar }
     default: break
     }
-    throw error("a string has a bad escape")
+    throw error("a string has an invalid escape")
   }
 
   /// Four hexadecimal digits.
   private mutating func hexUnit() throws -> UInt16 {
     let digits = bytes[position..<min(position + 4, end)]
     let values = digits.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
-    guard values.count == 4 else { throw error("a string has a bad escape") }
+    guard values.count == 4 else { throw error("a string has an invalid escape") }
     position += 4
     return values.reduce(0) { $0 << 4 | UInt16($1) }
   }

@@ -1,16 +1,16 @@
 import Glibc
 
 extension LineChart {
-  /// The part of an axis that is shown, and where it is labelled.
+  /// The visible part of an axis, and the positions of its labels.
   struct Axis {
-    /// Places: logarithms on a logarithmic axis.
+    /// Positions, as logarithms on a logarithmic axis.
     let low, high: Double
     let ticks: [Double]
     private let scale: Scale
 
     /// - Parameters:
-    ///   - values: Places; those that are not finite do not count.
-    ///   - bounds: Of a linear axis: where it ends, unless values lie beyond.
+    ///   - values: Positions; non-finite ones are ignored.
+    ///   - bounds: The limits of a linear axis, unless values lie beyond them.
     init(_ values: [Double], _ scale: Scale, within bounds: ClosedRange<Double>? = nil) {
       self.scale = scale
       let finite = values.filter { $0.isFinite && abs($0) < 1e300 }
@@ -23,7 +23,7 @@ extension LineChart {
         )
       }
       var step = Self.roundStep((high - low) / 5)
-      // Nothing lies between two epochs, nor between two ranks.
+      // There is nothing between two epochs, or between two ranks.
       if scale == .linear && finite.allSatisfy({ $0 == $0.rounded() }) { step = max(1, step) }
       if scale == .logarithmic && high - low < 2.5 {
         let places = Self.logarithmicPlaces(low, high)
@@ -40,7 +40,7 @@ extension LineChart {
       ticks = places
     }
 
-    /// Round values around a range of less than a few powers of ten.
+    /// Round values in a range of less than a few powers of ten.
     private static func logarithmicPlaces(_ low: Double, _ high: Double) -> [Double] {
       let powers = Int(low.rounded(.down)) - 1...Int(high.rounded(.up))
       var values = powers.flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
@@ -57,7 +57,7 @@ extension LineChart {
       return Array(places[first...max(first, last)])
     }
 
-    /// 1, 2 or 5 times a power of ten, not below `step`.
+    /// 1, 2 or 5 times a power of ten, at least `step`.
     private static func roundStep(_ step: Double) -> Double {
       let power = pow(10, floor(log10(step)))
       return ([1, 2, 5].first { $0 * power >= step * 0.999 } ?? 10) * power
@@ -68,14 +68,15 @@ extension LineChart {
     }
   }
 
-  /// At most four decimals, none where they are zeros.
+  /// At most four decimals, without trailing zeros.
   static func number(_ value: Double) -> String {
     let scaled = (value * 1e4).rounded() / 1e4
     if scaled == 0 && value != 0 { return significant(value) }
     return scaled == scaled.rounded() && abs(scaled) < 1e15 ? "\(Int(scaled))" : "\(scaled)"
   }
 
-  /// Three significant digits, for axes that span powers of ten: `0.02`, `500`, `2k`, `1.5M`, `2e-5`.
+  /// Three significant digits, for axes that span powers of ten: `0.02`, `500`, `2k`, `1.5M`,
+  /// `2e-5`.
   static func significant(_ value: Double) -> String {
     guard value > 0, value.isFinite else {
       return value < 0 ? "-" + significant(-value) : value == 0 ? "0" : "\(value)"

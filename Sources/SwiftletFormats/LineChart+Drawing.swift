@@ -1,7 +1,7 @@
 import Glibc
 
 extension LineChart {
-  /// Where a panel's coordinate system lies, and the room around it.
+  /// The position of a panel's coordinate system, and the margins around it.
   struct Frame {
     var width, height: Double
     var left, right, top, bottom: Double
@@ -13,15 +13,15 @@ extension LineChart {
     }
   }
 
-  /// Where colours come from.
+  /// The source of colours.
   enum Ink {
-    /// Out of the picture itself, for white paper.
+    /// Defined in the picture itself, for white paper.
     case paper
-    /// Out of the style sheet of the page around it.
+    /// Defined in the style sheet of the enclosing page.
     case page
 
-    /// Okabe and Ito's colours, which colour-blind people can tell apart; yellow, which is faint on
-    /// white, left out.
+    /// Okabe and Ito's colours, which are distinguishable for colour-blind readers, without yellow,
+    /// which is faint on white.
     static let colours = [
       "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#777777",
     ]
@@ -47,7 +47,7 @@ extension LineChart {
     private let frame: Frame
     private let ink: Ink
     private let x, y: Axis
-    /// More points than these are drawn as a line alone.
+    /// Lines with more points than this are drawn without dots.
     private static let dotLimit = 40
     private static let dashes = ["", "7 4", "2 3", "9 3 2 3"]
 
@@ -75,7 +75,7 @@ extension LineChart {
 
     private var bottom: Double { frame.top + frame.height }
 
-    /// The spot in the picture; `nil` if a coordinate is not finite.
+    /// The position in the picture; `nil` if a coordinate is not finite.
     private func spot(_ x: Double, _ y: Double) -> (x: Double, y: Double)? {
       let place = panel.place(x, y)
       guard place.x.isFinite, place.y.isFinite, abs(place.x) < 1e300, abs(place.y) < 1e300 else {
@@ -203,7 +203,7 @@ extension LineChart {
       }
     }
 
-    /// The markers' labels, each on that side of its point where it covers least.
+    /// The markers' labels, each on the side of its point where it covers least.
     private var labels: String {
       let spots = panel.markers.map { spot($0.x, $0.y) }
       var taken = spots.compactMap { $0 }.map {
@@ -224,7 +224,7 @@ extension LineChart {
         ]
         let boxes = sides.map { Box(left: $0, top: $1, right: $0 + width, bottom: $1 + 12) }
         let costs = boxes.map { box in
-          // Rather on top of each other than beyond the picture.
+          // Overlapping labels are better than labels beyond the picture.
           let beyond = 100 * (width * 12 - box.overlap(picture))
           return taken.reduce(beyond + width * 12 - box.overlap(page)) { $0 + $1.overlap(box) }
         }

@@ -7,7 +7,7 @@ public enum LineChart {
     let x: [Double]
     let y: [Double]
 
-    /// - Precondition: As many x as y.
+    /// - Precondition: The same number of x and y.
     public init(_ name: String, _ x: [Double], _ y: [Double]) {
       precondition(x.count == y.count, "\(x.count) positions for \(y.count) values")
       self.name = name
@@ -16,9 +16,9 @@ public enum LineChart {
     }
   }
 
-  /// A point that stands for something by itself.
+  /// A single marked point.
   package struct Marker: Sendable {
-    /// Told apart by form as well as by colour.
+    /// Distinguished by shape as well as by colour.
     package enum Form: Sendable {
       case circle, square, diamond
     }
@@ -26,11 +26,11 @@ public enum LineChart {
     let x, y: Double
     let form: Form
     let colour: Int
-    /// Written beside the point.
+    /// Text next to the point.
     let label: String
-    /// What a pointer over the point shows.
+    /// Text shown when hovering over the point.
     let remark: String
-    /// Bounds of y, where it is uncertain.
+    /// The range of y, if it is uncertain.
     let range: ClosedRange<Double>?
 
     package init(
@@ -47,27 +47,27 @@ public enum LineChart {
     }
   }
 
-  /// How an axis shows values.
+  /// The scale of an axis.
   public enum Scale: Sendable {
     case linear
-    /// By powers of ten; what is not positive is left out.
+    /// Logarithmic; nonpositive values are omitted.
     case logarithmic
 
     func place(_ value: Double) -> Double { self == .linear ? value : log10(value) }
   }
 
-  /// One coordinate system with what is in it.
+  /// One coordinate system with its contents.
   public struct Panel: Sendable {
     let title: String
     let lines: [Line]
     let xScale, yScale: Scale
-    /// What the axes count, with units.
+    /// The quantities on the axes, with units.
     package var xLabel = ""
     package var yLabel = ""
     package var markers: [Marker] = []
-    /// What y cannot be below or above: percentages end at 100.
+    /// Hard limits of y: percentages end at 100.
     package var yBounds: ClosedRange<Double>?
-    /// A vertical line, and what it means.
+    /// A vertical line, and its label.
     package var cut: (x: Double, label: String)?
 
     public init(
@@ -78,7 +78,7 @@ public enum LineChart {
       self.lines = lines
     }
 
-    /// The title, as it stands above the panel.
+    /// The title in the form shown above the panel.
     package var caption: String { title.prefix(1).uppercased() + title.dropFirst() }
 
     func place(_ x: Double, _ y: Double) -> (x: Double, y: Double) {
@@ -86,7 +86,7 @@ public enum LineChart {
     }
   }
 
-  /// A picture of the panels side by side. Values that are not finite are left out.
+  /// A picture of the panels side by side. Non-finite values are omitted.
   public static func svg(title: String, panels: [Panel]) -> String {
     let frame = Frame(width: 360, height: 240, left: 46, right: 0, top: 60, bottom: 46)
     let total = Double(panels.count) * (frame.width + frame.left) + frame.left
@@ -109,8 +109,8 @@ public enum LineChart {
     return svg + "</svg>\n"
   }
 
-  /// The panel as a part of a page, whose style sheet gives the colours: classes `s0`… for strokes,
-  /// `f0`… for fills, `axis` and `grid` for the rest. Narrow, so that it can be read on a phone.
+  /// The panel as a part of a page whose style sheet defines the colours: classes `s0`… for
+  /// strokes, `f0`… for fills, `axis` and `grid` for the rest. Narrow enough for phones.
   package static func inline(_ panel: Panel) -> String {
     let frame = Frame(width: 296, height: 190, left: 50, right: 14, top: 12, bottom: 40)
     let height = frame.top + frame.height + frame.bottom + legendHeight([panel])
@@ -122,7 +122,7 @@ public enum LineChart {
       """
   }
 
-  /// Names of lines side by side under a panel.
+  /// The number of line names per row under a panel.
   static let namesPerRow = 3
 
   private static func legendHeight(_ panels: [Panel]) -> Double {

@@ -4,9 +4,9 @@ import SwiftletCore
   import Glibc
 #endif
 
-/// The bytes of a file, of which only those in use take memory: the file is mapped, not read.
+/// The bytes of a memory-mapped file, which takes memory only for pages in use.
 ///
-/// `@unchecked Sendable`: the mapping is read only, and is taken down with the last reference.
+/// `@unchecked Sendable`: the mapping is read-only, and is removed with the last reference.
 @safe
 package final class MappedFile: @unchecked Sendable {
   @safe private enum Storage {
@@ -16,7 +16,7 @@ package final class MappedFile: @unchecked Sendable {
   private let storage: Storage
   package let count: Int
 
-  /// Bytes that are in memory already.
+  /// Bytes that are already in memory.
   package init(_ bytes: [UInt8]) {
     storage = .array(bytes)
     count = bytes.count
@@ -24,10 +24,10 @@ package final class MappedFile: @unchecked Sendable {
 
   /// Maps a regular file.
   ///
-  /// - Parameter folder: If given, the file must lie inside this folder once all symbolic links
-  ///   to folders are followed, and be no link itself.
+  /// - Parameter folder: If given, the file must lie inside this folder after resolving all
+  ///   symbolic links to folders, and must not itself be a link.
   /// - Throws: `io` naming the path if the file is missing, not readable or not a regular file;
-  ///   `badInput` if it is larger than `limit` bytes or outside of the folder.
+  ///   `badInput` if it is larger than `limit` bytes or outside the folder.
   package init(_ path: String, limit: Int = InputFile.defaultLimit, beneath folder: String? = nil)
     throws
   {
@@ -52,8 +52,8 @@ package final class MappedFile: @unchecked Sendable {
     unsafe munmap(UnsafeMutableRawPointer(mutating: memory.baseAddress!), memory.count)
   }
 
-  /// Gives `body` the bytes of a range, and then lets go of the memory that holds them: data that
-  /// is copied out of a file should not be in memory twice.
+  /// Passes the bytes of a range to `body`, then releases their memory: data copied out of a file
+  /// should not be in memory twice.
   ///
   /// - Precondition: The range lies in the file.
   package func withBytes<Result>(
@@ -77,14 +77,15 @@ package final class MappedFile: @unchecked Sendable {
     unsafe madvise(first, end - start, MADV_DONTNEED)
   }
 
-  /// Looks where the open file really is, so that no link can be put in its place meanwhile.
+  /// Checks the real path of the open file, so that it cannot be replaced by a link in the
+  /// meantime.
   private static func check(
     _ descriptor: Int32, at path: String, isBeneath folder: String
   ) throws {
     guard let actual = resolved("/proc/self/fd/\(descriptor)"), let allowed = resolved(folder),
       actual.hasPrefix(InputFile.join(allowed, ""))
     else {
-      throw SwiftletError(.badInput, "the file lies outside of the folder '\(folder)'", at: path)
+      throw SwiftletError(.badInput, "the file lies outside the folder '\(folder)'", at: path)
     }
   }
 

@@ -1,9 +1,9 @@
-/// Text of others inside HTML and SVG.
+/// Untrusted text inside HTML and SVG.
 package enum Markup {
-  /// The text with everything replaced that markup would read as more than text.
+  /// The text with all characters escaped that have a meaning in markup.
   ///
-  /// Names come from files, which may hold anything: control characters, which XML forbids, and those
-  /// that turn the direction of writing around, so that a name could pass for another.
+  /// Names come from files, which may contain anything: control characters, which XML forbids, and
+  /// bidirectional controls, which could make a name look like another.
   package static func escaped(_ text: String) -> String {
     var result = ""
     result.reserveCapacity(text.utf8.count)

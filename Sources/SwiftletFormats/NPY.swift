@@ -2,15 +2,14 @@ public import SwiftletCore
 
 /// Single arrays in NumPy's npy format.
 ///
-/// Little-endian arrays, row-major or column-major, of the element types that tensors have. 16-bit
-/// floats become fp32. Narrow types, which NumPy does not have, are written as int8, uint8 or fp32.
-/// Pickled objects are
-/// refused: reading them would run code.
+/// Little-endian arrays, row-major or column-major, of the element types that tensors support.
+/// 16-bit floats become fp32. Narrow types, which NumPy lacks, are written as int8, uint8 or fp32.
+/// Pickled objects are rejected: reading them would execute code.
 ///
 /// - Source: numpy.lib.format, versions 1.0 to 3.0.
 public enum NPY {
   private static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
-  /// As NumPy's own limit.
+  /// NumPy's own limit.
   static let headerLimit = 10_000
 
   private static let codes: [(code: String, dtype: DType)] = [
@@ -33,31 +32,34 @@ public enum NPY {
   static func parse(_ bytes: ArraySlice<UInt8>) throws -> AnyTensor {
     let head = Array(bytes.prefix(12))
     guard head.count >= 10, head.starts(with: magic), 1...3 ~= head[6], head[7] == 0 else {
-      throw SwiftletError(.badInput, "this is no npy file")
+      throw SwiftletError(.badInput, "this is not an npy file")
     }
     let start = head[6] == 1 ? 10 : 12
-    guard head.count >= start else { throw SwiftletError(.badInput, "npy: the header is cut off") }
+    guard head.count >= start else {
+      throw SwiftletError(.badInput, "npy: the header is truncated")
+    }
     let length = head[8..<start].reversed().reduce(0) { $0 << 8 | Int($1) }
     guard length <= headerLimit, length <= bytes.count - start else {
-      throw SwiftletError(.badInput, "npy: a header of \(length) bytes in \(bytes.count)")
+      throw SwiftletError(.badInput, "npy: a header of \(length) bytes in a file of \(bytes.count)")
     }
     let header = bytes.dropFirst(start).prefix(length)
     guard let text = String(validating: header, as: UTF8.self) else {
-      throw SwiftletError(.badInput, "npy: the header is no text")
+      throw SwiftletError(.badInput, "npy: the header is not text")
     }
     let array = try NPYHeader(parsing: text)
     let isHalf = array.descr == halfCode
     guard let dtype = isHalf ? .uint16 : codes.first(where: { $0.code == array.descr })?.dtype
     else {
       throw SwiftletError(
-        .unsupported, "npy: elements of type '\(array.descr)'",
+        .unsupported, "npy: elements of type '\(array.descr)' are not supported",
         mend: "use one of " + codes.map(\.code).joined(separator: ", "))
     }
     let shape = try Shape(checking: array.shape)
     let (size, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
     let data = bytes.span.extracting((start + length)...)
     guard !overflow, data.count == size else {
-      throw SwiftletError(.badInput, "npy: \(data.count) bytes of data for \(dtype) \(shape)")
+      throw SwiftletError(
+        .badInput, "npy: \(data.count) bytes of data do not match \(dtype) \(shape)")
     }
     let stored = array.isColumnMajor ? Shape(shape.dimensions.reversed()) : shape
     let elements: AnyTensor =
@@ -69,7 +71,8 @@ public enum NPY {
 
   // MARK: Writing
 
-  /// The bytes of an npy file, version 1.0; with `asHalf`, fp32 elements are rounded to 16-bit floats.
+  /// The bytes of an npy file, version 1.0; with `asHalf`, fp32 elements are rounded to 16-bit
+  /// floats.
   ///
   /// - Precondition: The rank is below 1000, so that the header fits.
   public static func serialized(_ tensor: AnyTensor, asHalf: Bool = false) -> [UInt8] {
@@ -91,7 +94,7 @@ public enum NPY {
 }
 
 extension AnyTensor {
-  /// The elements with the order of the axes reversed, packed.
+  /// The elements with the axes in reverse order, packed.
   fileprivate func transposed() -> AnyTensor {
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       let tensor: Tensor<Element> = typed()!

@@ -1,9 +1,10 @@
 import SwiftletCore
 
-/// The dictionary at the start of an npy file: a Python literal with just the keys `descr`,
+/// The dictionary at the start of an npy file: a Python literal with exactly the keys `descr`,
 /// `fortran_order` and `shape`, each once.
 ///
-/// - Source: numpy.lib.format; what `ast.literal_eval` refuses, or NumPy itself, is refused here.
+/// - Source: numpy.lib.format; everything that `ast.literal_eval` or NumPy rejects is rejected
+///   here.
 struct NPYHeader {
   let descr: String
   let isColumnMajor: Bool
@@ -21,7 +22,7 @@ struct NPYHeader {
       switch key {
       case "descr" where descr == nil:
         guard !scanner.isNext("[") && !scanner.isNext("(") else {
-          throw SwiftletError(.unsupported, "npy: an array of records")
+          throw SwiftletError(.unsupported, "npy: arrays of records are not supported")
         }
         descr = try scanner.string()
       case "fortran_order" where isColumnMajor == nil: isColumnMajor = try scanner.truth()
@@ -43,7 +44,7 @@ struct NPYHeader {
   }
 }
 
-/// Reads the few Python literals that headers consist of.
+/// Reads the few Python literals that occur in headers.
 private struct PythonScanner {
   static var malformed: SwiftletError {
     SwiftletError(.badInput, "npy: the header is malformed")
@@ -67,9 +68,9 @@ private struct PythonScanner {
     rest = rest.dropFirst()
   }
 
-  /// Items separated by commas, of which one may follow the last item.
+  /// Comma-separated items; a comma may follow the last item.
   ///
-  /// - Returns: Whether one does.
+  /// - Returns: Whether it does.
   @discardableResult
   mutating func list(
     _ open: Unicode.Scalar, _ close: Unicode.Scalar,

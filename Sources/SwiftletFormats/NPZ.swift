@@ -3,15 +3,16 @@ public import SwiftletCore
 
 /// Named arrays in NumPy's npz format: a zip file of npy files.
 ///
-/// As strict as `ZipArchive`, and every entry must be an npy file: NumPy would hand others over as
-/// bytes. `MemoryLimit` bounds what is read, by the size of the file too, which ends zip bombs.
+/// As strict as `ZipArchive`, and every entry must be an npy file: NumPy would return others as
+/// bytes. `MemoryLimit` bounds the content, also relative to the size of the file, which stops zip
+/// bombs.
 ///
 /// - Source: `numpy.savez`.
 public enum NPZ {
-  /// The arrays of a file, in its order.
+  /// The arrays of a file, in file order.
   ///
   /// - Throws: `io` or `badInput` naming the file; `unsupported` as ``NPY/read(_:)``, and for
-  ///   encrypted entries and other compression than deflate.
+  ///   encrypted entries and compression other than deflate.
   public static func read(_ path: String) throws -> OrderedDictionary<String, AnyTensor> {
     try locating(path) { try parse(InputFile.read(path), file: path) }
   }
@@ -26,7 +27,7 @@ public enum NPZ {
     var tensors: OrderedDictionary<String, AnyTensor> = [:]
     for entry in archive.entries {
       guard entry.name.hasSuffix(".npy") else {
-        throw SwiftletError(.badInput, "the entry '\(entry.name)' is no npy file")
+        throw SwiftletError(.badInput, "the entry '\(entry.name)' is not an npy file")
       }
       let (sum, overflow) = total.addingReportingOverflow(entry.size)
       guard !overflow, sum <= limit else {
@@ -42,8 +43,8 @@ public enum NPZ {
     return tensors
   }
 
-  /// Writes arrays, whole or not at all: uncompressed, the same bytes for the same arrays. The fp32
-  /// arrays named in `halves` are rounded to 16-bit floats.
+  /// Writes arrays, completely or not at all: uncompressed, with the same bytes for the same
+  /// arrays. The fp32 arrays named in `halves` are rounded to 16-bit floats.
   ///
   /// - Throws: `io` naming the path; `unsupported` above 4 GiB.
   public static func write(
@@ -68,7 +69,7 @@ public enum NPZ {
           .unsupported, "the arrays are too large for one npz file (4 GiB)",
           mend: "write safetensors")
       }
-      // Version 2.0, UTF-8 names, stored, midnight on January 1st 1980.
+      // Version 2.0, UTF-8 names, stored, midnight on January 1st, 1980.
       let shared: [UInt8] =
         [20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0] + little(ZipArchive.checksum(content[...]), 4)
         + little(UInt32(content.count), 4) + little(UInt32(content.count), 4)

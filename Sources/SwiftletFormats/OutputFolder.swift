@@ -1,11 +1,11 @@
 import Glibc
 import SwiftletCore
 
-/// Folders to write files into.
+/// Folders for output files.
 package enum OutputFolder {
-  /// Makes a folder, and those above it, where they are missing.
+  /// Creates a folder and its missing parents.
   ///
-  /// - Throws: `io` naming the path if it cannot be made.
+  /// - Throws: `io` naming the path if it cannot be created.
   package static func create(_ path: String) throws {
     try SystemError.checkPath(path)
     guard !exists(path) else { return }

@@ -2,19 +2,19 @@ import OrderedCollections
 import SwiftletCore
 
 extension Safetensors {
-  /// What the header says of one tensor.
+  /// The header entry of one tensor.
   private struct Entry {
     let name: String
     let dtype: DType
     let shape: Shape
-    /// Where its elements lie, from the start of the data.
+    /// The range of its elements, from the start of the data.
     let range: Range<Int>
   }
 
-  /// Reads the bytes of a file, which errors call `file`.
+  /// Reads the bytes of a file, named `file` in errors.
   ///
-  /// - Throws: `badInput` naming the file and the byte or tensor for every way in which the header
-  ///   can be wrong; `unsupported` for element types that no tensor of ours has.
+  /// - Throws: `badInput` naming the file and the byte or tensor for every possible defect of the
+  ///   header; `unsupported` for element types that tensors do not support.
   /// - Complexity: O(file size); memory for the tensors themselves.
   public init(decoding bytes: [UInt8], file: String) throws {
     var reader = ByteReader(bytes, file: file)
@@ -85,7 +85,8 @@ extension Safetensors {
     }
     guard let dtype = DType(safetensorsName: dtypeName) else {
       throw SwiftletError(
-        .unsupported, "element type '\(dtypeName.prefix(80))'", at: place(name, file),
+        .unsupported, "element type '\(dtypeName.prefix(80))' is not supported",
+        at: place(name, file),
         mend: "convert it to one of "
           + DType.allCases.compactMap(\.safetensorsName).joined(separator: " ")
       )
@@ -93,11 +94,11 @@ extension Safetensors {
     let shape = try locating(place(name, file)) { try Shape(checking: dimensions) }
     let (byteCount, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
     guard offsets.count == 2, offsets[0] <= offsets[1] else {
-      throw invalid("data_offsets is no pair of a begin and an end")
+      throw invalid("data_offsets is not a pair of a begin and an end")
     }
     guard !overflow, byteCount == offsets[1] - offsets[0] else {
       throw invalid(
-        "shape \(shape) of \(dtypeName) does not take the \(offsets[1] - offsets[0]) bytes given")
+        "shape \(shape) of \(dtypeName) does not match its \(offsets[1] - offsets[0]) bytes")
     }
     return Entry(name: name, dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
   }
@@ -118,16 +119,16 @@ extension Safetensors {
     var end = 0
     for entry in entries {
       guard entry.range.lowerBound == end else {
-        let fault = entry.range.lowerBound < end ? "overlap the tensor before" : "leave a hole"
+        let fault = entry.range.lowerBound < end ? "overlap the previous tensor" : "leave a hole"
         throw SwiftletError(
-          .badInput, "the bytes from \(entry.range.lowerBound) on \(fault), which ends at \(end)",
+          .badInput, "the bytes from \(entry.range.lowerBound) \(fault), which ends at \(end)",
           at: place(entry.name, file), mend: "get a fresh copy")
       }
       end = entry.range.upperBound
     }
     guard end == dataCount else {
       throw SwiftletError(
-        .badInput, "the tensors take \(end) bytes and the file has \(dataCount) after its header",
+        .badInput, "the tensors take \(end) bytes, but the file has \(dataCount) after its header",
         at: file, mend: "get a fresh copy")
     }
   }

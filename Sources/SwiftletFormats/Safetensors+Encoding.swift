@@ -4,15 +4,15 @@ import SwiftletCore
 extension Safetensors {
   /// The bytes of a file with these tensors.
   ///
-  /// Equal contents give equal bytes: wide elements come first, so that all are aligned, and equally
-  /// wide ones in the order of their names, whatever the order of ``tensors``. The header is padded
-  /// with spaces to a multiple of eight bytes.
+  /// Equal contents give equal bytes: wide elements come first, so that all are aligned, and
+  /// elements of equal width in the order of their names, whatever the order of ``tensors``. The
+  /// header is padded with spaces to a multiple of eight bytes.
   ///
   /// - Throws: `badInput` if a tensor is called `__metadata__` or the header exceeds its limit of
   ///   100,000,000 bytes.
   public func encoded() throws -> [UInt8] {
     guard tensors[Self.metadataKey] == nil else {
-      throw SwiftletError(.badInput, "no tensor in safetensors can be called \(Self.metadataKey)")
+      throw SwiftletError(.badInput, "a safetensors tensor cannot be named \(Self.metadataKey)")
     }
     let ordered = tensors.elements.sorted {
       let (a, b) = ($0.value.dtype.byteCount, $1.value.dtype.byteCount)
@@ -49,7 +49,7 @@ extension Safetensors {
     for (name, tensor) in ordered {
       guard let dtype = tensor.dtype.safetensorsName else {
         throw SwiftletError(
-          .unsupported, "safetensors has no elements of type \(tensor.dtype)", at: name)
+          .unsupported, "safetensors does not support elements of type \(tensor.dtype)", at: name)
       }
       let end = offset + tensor.byteCount
       let shape = tensor.shape.dimensions.map(String.init).joined(separator: ",")

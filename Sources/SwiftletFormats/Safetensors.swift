@@ -3,10 +3,10 @@ public import SwiftletCore
 
 /// Named tensors in a safetensors file: a length, a JSON header, then the elements.
 ///
-/// Source: https://github.com/huggingface/safetensors, section "Format". This reader takes the text
-/// at its word: the header starts with `{`, no key comes twice, and the byte ranges of the tensors
-/// cover the data from the first byte to the last without holes or overlaps, so that nothing else
-/// can hide in the file. NaN and infinities are values like others.
+/// Source: https://github.com/huggingface/safetensors, section "Format". This reader follows the
+/// specification strictly: the header starts with `{`, keys are unique, and the byte ranges of the
+/// tensors cover the data from the first byte to the last without holes or overlaps, so that
+/// nothing else can be hidden in the file. NaN and infinities are ordinary values.
 public struct Safetensors: Sendable {
   /// The tensors; from a file, in the order of their data.
   public var tensors: OrderedDictionary<String, AnyTensor>
@@ -24,14 +24,14 @@ public struct Safetensors: Sendable {
 
   /// Reads a file.
   ///
-  /// - Throws: `io` if the file cannot be read, else as ``init(decoding:file:)``.
+  /// - Throws: `io` if the file cannot be read, otherwise as ``init(decoding:file:)``.
   public init(contentsOf path: String) throws {
     try self.init(decoding: try InputFile.read(path), file: path)
   }
 
-  /// Replaces the file at `path`, or leaves it as it was.
+  /// Replaces the file at `path`, or leaves it unchanged.
   ///
-  /// - Throws: `io` if the file cannot be written, else as ``encoded()``.
+  /// - Throws: `io` if the file cannot be written, otherwise as ``encoded()``.
   public func write(to path: String) throws {
     try AtomicFile.write(try encoded(), to: path)
   }
@@ -39,7 +39,7 @@ public struct Safetensors: Sendable {
 
 /// Element types by their names in the header.
 extension DType {
-  /// `nil` for types that the format does not have.
+  /// `nil` for types that the format lacks.
   var safetensorsName: String? {
     switch self {
     case .float32: "F32"

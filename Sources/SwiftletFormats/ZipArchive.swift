@@ -1,8 +1,8 @@
 internal import CZlib
 import SwiftletCore
 
-/// The entries of a zip file, as strict as a file of arrays allows: every byte of an entry belongs
-/// to it alone, and local headers agree with the directory.
+/// The entries of a zip file, with the strictness that a file of arrays allows: every byte belongs
+/// to at most one entry, and local headers agree with the directory.
 ///
 /// - Source: PKWARE's APPNOTE.TXT 6.3; entries stored or deflated, with zip64 sizes.
 struct ZipArchive {
@@ -10,9 +10,9 @@ struct ZipArchive {
     let name: String
     fileprivate let isDeflated: Bool
     fileprivate let checksum: UInt32
-    /// Bytes of the content.
+    /// The size of the content in bytes.
     let size: Int
-    /// Where the content lies, and where the header before it begins.
+    /// The range of the content, and the start of its local header.
     fileprivate let data: Range<Int>
     fileprivate let start: Int
   }
@@ -22,17 +22,18 @@ struct ZipArchive {
   private let bytes: [UInt8]
   private let file: String
 
-  /// More entries are refused.
+  /// More entries are rejected.
   private static let entryLimit = 1 << 16
 
-  /// - Throws: `badInput` naming the file if the directory does not hold together, `unsupported`
-  ///   for encrypted entries, other compression methods and archives in several files.
+  /// - Throws: `badInput` naming the file if the directory is inconsistent, `unsupported` for
+  ///   encrypted entries, other compression methods and multi-part archives.
   init(_ bytes: [UInt8], file: String) throws {
     (self.bytes, self.file) = (bytes, file)
     var reader = ByteReader(bytes, file: file)
     let directory = try ZipDirectory(&reader)
     guard directory.count <= Self.entryLimit else {
-      throw SwiftletError(.unsupported, "a zip file of \(directory.count) entries", at: file)
+      throw SwiftletError(
+        .unsupported, "zip files of \(directory.count) entries are not supported", at: file)
     }
     var entries: [Entry] = []
     var names: Set<String> = []
@@ -40,12 +41,12 @@ struct ZipArchive {
     for _ in 0..<directory.count {
       let entry = try Self.entry(&reader, directory)
       guard names.insert(entry.name).inserted else {
-        throw reader.error("the entry '\(entry.name)' comes twice")
+        throw reader.error("the entry '\(entry.name)' occurs twice")
       }
       entries.append(entry)
     }
     guard reader.offset == directory.range.upperBound else {
-      throw reader.error("the directory has other bytes behind its entries")
+      throw reader.error("the directory has extra bytes after its entries")
     }
     let inOrder = entries.sorted { $0.start < $1.start }
     for (entry, next) in zip(inOrder, inOrder.dropFirst())
@@ -59,7 +60,7 @@ struct ZipArchive {
   /// Reads an entry of the directory, and the local header that it points to.
   private static func entry(_ reader: inout ByteReader, _ directory: ZipDirectory) throws -> Entry {
     guard try reader.littleEndian(UInt32.self) == 0x0201_4b50 else {
-      throw reader.error("no entry of a zip directory")
+      throw reader.error("this is not an entry of a zip directory")
     }
     _ = try reader.skip(4)  // versions
     let flags: UInt16 = try reader.littleEndian()
@@ -87,7 +88,7 @@ struct ZipArchive {
     }
     guard flags & 1 == 0, method == 0 || method == 8, disk == 0 else {
       throw SwiftletError(
-        .unsupported, "'\(name)' is encrypted or compressed by method \(method)",
+        .unsupported, "'\(name)' is encrypted or uses unsupported compression method \(method)",
         at: reader.file)
     }
     let size = wide[0] ?? sizes[1]
@@ -98,14 +99,14 @@ struct ZipArchive {
       &reader, name: nameBytes, method, size: wide[1] ?? sizes[0], end: directory.range.lowerBound)
     try reader.move(to: resume)
     guard method == 8 || data.count == size else {
-      throw reader.error("'\(name)' has \(data.count) bytes stored for \(size)")
+      throw reader.error("'\(name)' stores \(data.count) bytes for a size of \(size)")
     }
     return Entry(
       name: name, isDeflated: method == 8, checksum: checksum, size: size, data: data,
       start: start)
   }
 
-  /// The sizes and the offset that an extra field gives where the entry has no room for them.
+  /// The sizes and the offset in an extra field, for entries whose fields overflow.
   private static func zip64(
     _ reader: inout ByteReader, _ length: Int, _ wanted: [Bool]
   ) throws -> [Int?] {
@@ -115,7 +116,7 @@ struct ZipArchive {
       let kind: UInt16 = try reader.littleEndian()
       let size = Int(try reader.littleEndian(UInt16.self))
       let next = reader.offset + size
-      guard next <= end else { throw reader.error("an extra field is cut off") }
+      guard next <= end else { throw reader.error("an extra field is truncated") }
       if kind == 1 {
         for index in 0..<3 where wanted[index] && next - reader.offset >= 8 {
           result[index] = Int(clamping: try reader.littleEndian(UInt64.self))
@@ -126,12 +127,12 @@ struct ZipArchive {
     return result
   }
 
-  /// Where an entry's content lies, by its local header.
+  /// The range of an entry's content, from its local header.
   private static func data(
     _ reader: inout ByteReader, name: ArraySlice<UInt8>, _ method: UInt16, size: Int, end: Int
   ) throws -> Range<Int> {
     guard try reader.littleEndian(UInt32.self) == 0x0403_4b50 else {
-      throw reader.error("no header of a zip entry")
+      throw reader.error("this is not the header of a zip entry")
     }
     _ = try reader.skip(4)  // version and flags
     let localMethod: UInt16 = try reader.littleEndian()
@@ -150,8 +151,8 @@ struct ZipArchive {
 
   /// The content of an entry, checksum verified.
   ///
-  /// Stored content stays where it is; for the other, memory is sought for the size that the
-  /// directory says as far as ``MemoryLimit`` believes it.
+  /// Stored content is not copied; for compressed content, memory is allocated for the size in the
+  /// directory as far as ``MemoryLimit`` considers it plausible.
   ///
   /// - Throws: `badInput` if the data is damaged or longer than the directory says.
   func content(of entry: Entry) throws -> ArraySlice<UInt8> {
@@ -162,7 +163,7 @@ struct ZipArchive {
     return content
   }
 
-  /// CRC-32, which zip files have of every entry's content.
+  /// CRC-32, the checksum of every entry's content.
   static func checksum(_ content: ArraySlice<UInt8>) -> UInt32 {
     unsafe content.withUnsafeBufferPointer {
       UInt32(truncatingIfNeeded: unsafe crc32_z(0, $0.baseAddress, $0.count))
@@ -196,7 +197,7 @@ struct ZipArchive {
   }
 }
 
-/// Where the directory at the end of a zip file is.
+/// The location of the directory at the end of a zip file.
 private struct ZipDirectory {
   let count: Int
   let range: Range<Int>
@@ -205,13 +206,13 @@ private struct ZipDirectory {
 
   init(_ reader: inout ByteReader) throws {
     let bytes = reader.bytes
-    // The last record may be followed by a comment of 64 KiB, whose length it gives.
+    // The last record may be followed by a comment of up to 64 KiB, whose length it contains.
     let last = bytes.count - Self.endLength
     let found = stride(from: last, through: max(0, last - 0xffff), by: -1).first {
       bytes[$0...].starts(with: [0x50, 0x4b, 5, 6])
         && Int(bytes[$0 + 20]) | Int(bytes[$0 + 21]) << 8 == last - $0
     }
-    guard let end = found else { throw reader.error("this is no zip file, or it is cut off") }
+    guard let end = found else { throw reader.error("this is not a zip file, or it is truncated") }
     try reader.move(to: end + 4)
     let disks: UInt32 = try reader.littleEndian()
     _ = try reader.skip(2)
@@ -236,10 +237,10 @@ private struct ZipDirectory {
       start = Int(clamping: try reader.littleEndian(UInt64.self))
     }
     guard disks == 0 else {
-      throw SwiftletError(.unsupported, "a zip file in several parts", at: reader.file)
+      throw SwiftletError(.unsupported, "multi-part zip files are not supported", at: reader.file)
     }
     guard start <= limit, size == limit - start else {
-      throw reader.error("the directory of the zip file is not where it should be")
+      throw reader.error("the directory of the zip file is not at its stated position")
     }
     (self.count, range) = (count, start..<limit)
   }

@@ -1,9 +1,10 @@
 public import SwiftletCore
 
-/// A differentiable operator that computes on elements of several types: what it does to any tensors is
-/// what it does to floats.
+/// A differentiable operator that computes on several element types: its behaviour on arbitrary
+/// tensors is its behaviour on floats.
 ///
-/// Conforming types give the `forward` of `AnyTensor`; the default of `FloatOperator` would call back.
+/// Conforming types implement `forward` for `AnyTensor`; the default of `FloatOperator` would call
+/// back.
 public protocol AnyElementOperator: FloatOperator {}
 
 extension AnyElementOperator {
@@ -11,7 +12,7 @@ extension AnyElementOperator {
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     var operands = inputs.map { $0.map(AnyTensor.init) }
-    // The operands must be the only references, or nothing could be reused in place.
+    // The operands must be the only references, otherwise nothing could be reused in place.
     inputs.removeAll()
     return try forward(&operands, context).map { try $0.require() }
   }

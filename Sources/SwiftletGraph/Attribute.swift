@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The value of a named setting of a node.
+/// The value of a node's named attribute.
 public enum Attribute: Sendable, Equatable {
   case int(Int)
   case float(Float)
@@ -9,9 +9,9 @@ public enum Attribute: Sendable, Equatable {
   case floats([Float])
   case strings([String])
   case tensor(AnyTensor)
-  /// A graph that the node runs, which may read values of the graph around it.
+  /// A subgraph that the node runs; it may read values of the enclosing graph.
   case graph(Graph)
-  /// A kind of value that is not understood, as the file has it.
+  /// A value of an unknown kind, in its encoded form.
   case unread([UInt8])
 
   public static func == (a: Attribute, b: Attribute) -> Bool {
@@ -31,7 +31,7 @@ public enum Attribute: Sendable, Equatable {
 }
 
 extension Node {
-  /// Integer attribute `name`, or `default` where the node does not have it.
+  /// Integer attribute `name`, or `default` if the node lacks it.
   ///
   /// - Throws: `badInput` if the attribute is of another kind.
   public func int(_ name: String, default fallback: Int) throws -> Int {
@@ -69,16 +69,16 @@ extension Node {
     }
   }
 
-  /// Attribute `name`, a list of texts, or `nil`.
+  /// Attribute `name`, a list of strings, or `nil`.
   public func strings(_ name: String) throws -> [String]? {
     switch attributes[name] {
     case nil: nil
     case .strings(let values): values
-    default: throw wrongKind(name, "a list of texts")
+    default: throw wrongKind(name, "a list of strings")
     }
   }
 
-  /// Text attribute `name`, or `default`.
+  /// String attribute `name`, or `default`.
   public func string(_ name: String, default fallback: String) throws -> String {
     switch attributes[name] {
     case nil: fallback
@@ -89,7 +89,7 @@ extension Node {
 
   /// Graph attribute `name`.
   ///
-  /// - Throws: `badInput` if the node does not have it.
+  /// - Throws: `badInput` if the node lacks it.
   public func graph(_ name: String) throws -> Graph {
     guard case .graph(let graph) = attributes[name] else { throw wrongKind(name, "a graph") }
     return graph

@@ -1,10 +1,10 @@
 import SwiftletCore
 
-/// An elementwise operator whose right side starts at a given axis of the left side, as nodes of
-/// operator sets up to 6 may say, instead of ending where it ends.
+/// An elementwise operator whose right side is aligned with a given axis of the left side, as nodes
+/// of operator sets up to 6 may request, rather than with its last axes.
 ///
-/// - Source: ONNX operator set 6, attributes `broadcast` and `axis`; of `PRelu`, the slopes are those
-///   of channels.
+/// - Source: ONNX operator set 6, attributes `broadcast` and `axis`; in `PRelu`, the slopes are per
+///   channel.
 struct AxisAligned: Operator {
   static let opType = "a broadcast along an axis"
   private let inner: any Operator
@@ -16,7 +16,7 @@ struct AxisAligned: Operator {
     self.init(try OperatorRegistry.make(node, opset: 7), axis: try node.int("axis", default: 0))
   }
 
-  /// The operator of a node, so wrapped if the node says so.
+  /// The operator of a node, wrapped if the node requests it.
   static func wrapping(_ inner: any Operator, _ node: Node, opset: Int) throws -> any Operator {
     guard opset < 7, node.inputs.count == 2 else { return inner }
     if node.opType == "PRelu" { return AxisAligned(inner, axis: 1) }
@@ -38,7 +38,7 @@ struct AxisAligned: Operator {
     if shape.count == 1 { return .scalar }
     let axis = try axis(axis, rank: rank)
     guard axis + shape.rank <= rank else {
-      throw mismatch("\(shape) at axis \(axis) of rank \(rank)")
+      throw mismatch("\(shape) does not fit at axis \(axis) of rank \(rank)")
     }
     return Shape(
       shape.dimensions + [Int](repeating: 1, count: rank - axis - shape.rank))

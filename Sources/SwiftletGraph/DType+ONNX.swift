@@ -2,13 +2,13 @@ package import SwiftletCore
 
 /// Element types by their numbers in ONNX's `TensorProto.DataType`.
 extension DType {
-  /// The numbers of the types that `Cast` named up to operator set 5.
+  /// The numbers of the types that `Cast` identified by name up to operator set 5.
   static let onnxNumbers = [
     "FLOAT": 1, "UINT8": 2, "INT8": 3, "UINT16": 4, "INT16": 5, "INT32": 6, "INT64": 7, "BOOL": 9,
     "FLOAT16": 10, "DOUBLE": 11, "UINT32": 12, "UINT64": 13,
   ]
 
-  /// The type that elements of the numbered type are kept as: 16-bit floats become fp32.
+  /// The type that stores elements of the numbered type: 16-bit floats become fp32.
   package init?(onnx number: Int) {
     switch number {
     case 10, 16: self = .float32

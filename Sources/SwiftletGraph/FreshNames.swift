@@ -1,6 +1,6 @@
 import OrderedCollections
 
-/// Names for values and nodes that a graph does not use, none of them twice.
+/// Generates names for values and nodes that are unused in a graph, each of them once.
 package struct FreshNames {
   private var used: Set<String>
 
@@ -12,7 +12,7 @@ package struct FreshNames {
     }
   }
 
-  /// The name itself if it is free, else with the first number behind it that makes it so.
+  /// The name itself if it is free, otherwise with the first number appended that makes it unique.
   package mutating func next(_ base: String) -> String {
     var (name, suffix) = (base, 1)
     while !used.insert(name).inserted {

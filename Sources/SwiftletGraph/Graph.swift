@@ -1,11 +1,11 @@
 public import OrderedCollections
 public import SwiftletCore
 
-/// A model: nodes in the order they run, the tensors they use, and what goes in and out.
+/// A model: nodes in execution order, the tensors they use, inputs and outputs.
 ///
-/// The one representation that is trained, compressed, run and saved. It stays close to ONNX, so
-/// that any pass' result is an ordinary ONNX model. A graph is a value: passes take one and return
-/// another.
+/// The single representation that is trained, compressed, run and saved. It stays close to ONNX, so
+/// the result of every pass is an ordinary ONNX model. A graph is a value: passes take one and
+/// return another.
 public struct Graph: Sendable, Equatable {
   public var name: String
   /// In execution order: every node comes after those whose outputs it reads.
@@ -21,22 +21,23 @@ public struct Graph: Sendable, Equatable {
   public var initializers: OrderedDictionary<String, AnyTensor>
   public var inputs: [ValueInfo]
   public var outputs: [ValueInfo]
-  /// The version of the ONNX operator set the nodes are written in.
+  /// The ONNX operator set version of the nodes.
   public var opset: Int
-  /// Free text by key, kept in the file: preprocessing, class names, provenance.
+  /// Free text by key, stored in the file: preprocessing, class names, provenance.
   public var metadata: OrderedDictionary<String, String>
-  /// What extents are taken for that the inputs leave open, by symbol or as `x[2]`, where no arrays say: passes
-  /// infer shapes and time layers with them. No part of the file. See `OpenExtents`.
+  /// Values for extents that the inputs leave open, by symbol or as `x[2]`, used when no arrays
+  /// determine them: passes infer shapes and time layers with them. Not part of the file. See
+  /// `OpenExtents`.
   public var extents: [String: Int] = [:]
-  /// Constants, inputs and outputs that the file has as floats of 16 bits, and their types by ONNX's numbers, 10 or
-  /// 16. A graph computes in fp32; what is written of it has these types again.
+  /// Constants, inputs and outputs with 16-bit float types in the file, and these types by their
+  /// ONNX numbers, 10 or 16. A graph computes in fp32; writing it restores these types.
   package var halves: [String: Int] = [:]
-  /// What the file says of the model besides, as the file has it; written again with the graph.
+  /// Other content of the file about the model, in its encoded form; written back with the graph.
   package var unread: [UInt8] = []
   private var storedNodes: [Node]
   private var readersAndWriters = CachedIndex()
 
-  /// The operator set that models built here are written in.
+  /// The operator set of models built here.
   public static let defaultOpset = 17
 
   public init(
@@ -53,16 +54,16 @@ public struct Graph: Sendable, Equatable {
     self.metadata = metadata
   }
 
-  /// The inputs that a caller binds: older models list their weights among the inputs too.
+  /// The inputs that a caller binds: older models also list their weights among the inputs.
   public var dataInputs: [ValueInfo] { inputs.filter { initializers[$0.name] == nil } }
 
-  /// The number of weights: elements of all initializers that some node reads.
+  /// The number of weights: elements of all initializers that nodes read.
   public var parameterCount: Int {
     let used = Set(nodes.flatMap(\.reads))
     return initializers.reduce(0) { used.contains($1.key) ? $0 + $1.value.shape.count : $0 }
   }
 
-  /// Bytes of all initializers.
+  /// The size of all initializers in bytes.
   public var weightByteCount: Int { initializers.values.reduce(0) { $0 + $1.byteCount } }
 
   /// Which node writes each value, and which nodes read it. Built when first asked for after a change of
@@ -72,8 +73,8 @@ public struct Graph: Sendable, Equatable {
   /// Positions of the nodes that read the value, each of them once, in the order they run.
   public func consumers(of value: String) -> [Int] { index.consumers(of: value) }
 
-  /// Names of values that the nodes read and nothing in the graph defines: an inner graph has them
-  /// from the graph around it.
+  /// Names of values that the nodes read but the graph does not define: a subgraph gets them from
+  /// the enclosing graph.
   package var captures: Set<String> {
     var known = Set(initializers.keys).union(inputs.map(\.name))
     var result: Set<String> = []
@@ -87,23 +88,22 @@ public struct Graph: Sendable, Equatable {
   /// The position of the node that writes the value; `nil` for inputs and initializers.
   public func producer(of value: String) -> Int? { index.producers[value] }
 
-  /// A value or node name close to `base` that the graph does not use yet. For many names, see
-  /// `FreshNames`.
+  /// An unused value or node name close to `base`. For many names, use `FreshNames`.
   public func freshName(_ base: String) -> String {
     var names = FreshNames(self)
     return names.next(base)
   }
 
-  /// Drops initializers that no node reads and no output names.
+  /// Removes initializers that no node reads and no output names.
   public mutating func removeUnusedInitializers() {
     let used = Set(nodes.flatMap(\.reads)).union(outputs.map(\.name))
     initializers = initializers.filter { used.contains($0.key) }
   }
 
-  /// Drops nodes that lead to none of the outputs.
+  /// Removes nodes that do not lead to any output.
   ///
-  /// - Returns: The names of the outputs and of all that leads to them.
-  /// - Precondition: Nodes stand behind what they read.
+  /// - Returns: The names of the outputs and of all values that lead to them.
+  /// - Precondition: Nodes come after their inputs.
   @discardableResult
   package mutating func removeUnusedNodes() -> Set<String> {
     var read = Set(outputs.map(\.name))
@@ -116,12 +116,12 @@ public struct Graph: Sendable, Equatable {
     return read
   }
 
-  /// Replaces one node by others, at its place in the order.
+  /// Replaces one node by others at its position in the order.
   public mutating func replaceNode(at index: Int, with replacement: [Node]) {
     nodes.replaceSubrange(index...index, with: replacement)
   }
 
-  /// A float initializer by name, in whatever layout it is stored.
+  /// A float initializer by name, in any storage layout.
   ///
   /// - Throws: `badInput` if it is missing or of another type.
   public func weight(_ name: String) throws -> Tensor<Float> {

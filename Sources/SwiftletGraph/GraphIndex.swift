@@ -4,7 +4,7 @@ import Synchronization
 package struct GraphIndex: Sendable {
   /// The position of the node that writes the value; none for inputs and initializers.
   package let producers: [String: Int]
-  /// Positions of the nodes that read the value, each of them once, in the order they run.
+  /// Positions of the nodes that read the value, without duplicates, in execution order.
   package let consumers: [String: [Int]]
 
   fileprivate init(_ nodes: [Node]) {

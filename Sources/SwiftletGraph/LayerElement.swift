@@ -1,7 +1,7 @@
 public import SwiftletBLAS
 public import SwiftletKernels
 
-/// An element type that layers compute in: `Float`, or `Double` where gradients are checked.
+/// An element type that layers compute in: `Float`, or `Double` for gradient checks.
 public protocol LayerElement: BLASElement, KernelElement {}
 
 extension Float: LayerElement {}

@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// An operator that takes its first input's elements to other places, whatever their type.
+/// An operator that moves its first input's elements to other positions, whatever their type.
 public protocol MovingOperator: Operator {
-  /// Computes the outputs from the first input, which is taken out of `inputs`.
+  /// Computes the outputs from the first input, which has been removed from `inputs`.
   func move<T: TensorElement>(_ x: consuming Tensor<T>, _ inputs: [AnyTensor?]) throws -> [Tensor<
     T
   >]

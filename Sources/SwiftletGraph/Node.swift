@@ -3,13 +3,13 @@ public struct Node: Sendable, Equatable {
   public var name: String
   /// The ONNX operator name, such as `Conv`.
   public var opType: String
-  /// The operator set it is from; empty for ONNX's own.
+  /// The operator's domain; empty for ONNX's own.
   public var domain: String
-  /// Names of the inputs; an empty name stands for an optional input that is left out.
+  /// Names of the inputs; an empty name stands for an omitted optional input.
   public var inputs: [String]
   public var outputs: [String]
   public var attributes: [String: Attribute]
-  /// What the file says of the node besides, as the file has it; written again with the node.
+  /// Other content of the file about the node, in its encoded form; written back with the node.
   package var unread: [UInt8] = []
 
   public init(
@@ -24,11 +24,11 @@ public struct Node: Sendable, Equatable {
     self.attributes = attributes
   }
 
-  /// Names of all values that the node reads: its inputs, and what the graphs among its attributes
-  /// read from the graph around them.
+  /// Names of all values that the node reads: its inputs, and the captures of subgraphs among its
+  /// attributes.
   public var reads: [String] { inputs + captures }
 
-  /// Names that the graphs among the attributes read from the graph around them, sorted.
+  /// Names that subgraphs among the attributes read from the enclosing graph, sorted.
   public var captures: [String] {
     var names: Set<String> = []
     for case .graph(let graph) in attributes.values { names.formUnion(graph.captures) }
@@ -40,7 +40,8 @@ public struct Node: Sendable, Equatable {
 }
 
 extension Node {
-  /// Reads other values, in the graphs among the attributes too, which define none of these names.
+  /// Renames the values that the node reads, also in subgraphs among the attributes, which must not
+  /// define any of these names.
   package mutating func rename(reads names: [String: String]) {
     inputs = inputs.map { names[$0] ?? $0 }
     for (key, attribute) in attributes {

@@ -2,8 +2,8 @@ import RealModule
 import SwiftletCore
 import SwiftletKernels
 
-/// An element type with arithmetic that never traps: integers wrap, as in other runtimes, and give
-/// 0 when divided by 0.
+/// An element type whose arithmetic never traps: integers wrap, as in other runtimes, and give 0
+/// when divided by 0.
 protocol NumberElement: TensorElement, Comparable, Numeric {
   func plus(_ other: Self) -> Self
   func minus(_ other: Self) -> Self
@@ -12,10 +12,10 @@ protocol NumberElement: TensorElement, Comparable, Numeric {
   /// The remainder with the sign of this number.
   func remainder(_ divisor: Self) -> Self
   func power(_ exponent: Self) -> Self
-  /// Whether this is no number at all: other types than floats have no such values.
+  /// Whether this is NaN; only floats have such values.
   var isNotANumber: Bool { get }
   static func total(_ values: Span<Self>) -> Self
-  /// What no number is above or below: ±∞, or the bounds of integers.
+  /// The lower and upper bound of all numbers: ±∞, or the bounds of the integer type.
   static var lowest: Self { get }
   static var highest: Self { get }
   static var leastFinite: Self { get }
@@ -73,7 +73,7 @@ extension NumberElement where Self: KernelElement {
   @inline(__always) func remainder(_ divisor: Self) -> Self {
     truncatingRemainder(dividingBy: divisor)
   }
-  /// As C's `pow`; RealModule's is not defined for negative numbers and for 0⁰.
+  /// Like C's `pow`; RealModule's is undefined for negative numbers and for 0⁰.
   func power(_ exponent: Self) -> Self {
     if exponent == 2 { return self * self }
     if exponent == 0 { return 1 }
@@ -104,12 +104,12 @@ extension Int64: NumberElement {}
 extension UInt64: NumberElement {}
 
 extension DType {
-  /// The Swift type of the elements; `bool` has none that is a number.
+  /// The Swift type of the elements; `bool` has no numeric one.
   ///
   /// - Throws: `unsupported` for `bool`.
   func numberType() throws -> any NumberElement.Type {
     guard let type = elementType as? any NumberElement.Type else {
-      throw SwiftletError(.unsupported, "arithmetic on \(self)")
+      throw SwiftletError(.unsupported, "arithmetic on \(self) is not supported")
     }
     return type
   }
@@ -119,7 +119,7 @@ extension DType {
   /// - Throws: `unsupported` for other types.
   func integerType() throws -> any IntegerElement.Type {
     guard let type = elementType as? any IntegerElement.Type else {
-      throw SwiftletError(.unsupported, "integer arithmetic on \(self)")
+      throw SwiftletError(.unsupported, "integer arithmetic on \(self) is not supported")
     }
     return type
   }

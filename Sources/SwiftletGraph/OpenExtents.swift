@@ -1,19 +1,19 @@
 public import OrderedCollections
 public import SwiftletCore
 
-/// Extents for what a model leaves open, where no arrays say: those that are given by name, the batch, and for all
-/// others what they seem to mean.
+/// Extents for open dimensions of a model that no arrays determine: those given by name, the batch,
+/// and for all others a guess from their meaning.
 ///
-/// A picture is 224×224, a text has 128 tokens, sound 16 000 samples, whatever their names or their places among the
-/// axes suggest. An extent that a symbol stands for is the same wherever the symbol is met.
+/// An image is 224×224, a text has 128 tokens, audio 16 000 samples, depending on the names and the
+/// positions of axes. A symbol has the same extent wherever it occurs.
 public struct OpenExtents: Sendable {
-  /// Extents by symbol, or by input and axis where there is none (`x[2]`), but for the batch's.
+  /// Extents by symbol, or by input and axis without one (`x[2]`), except the batch.
   public private(set) var values: OrderedDictionary<String, Int> = [:]
-  /// The symbol that stands for the samples.
+  /// The symbol of the batch axis.
   private let symbol: String?
   private let batch: Int
 
-  /// `given` has extents by symbol or by `x[2]`; `replacing` is taken instead of all that would be guessed.
+  /// `given` has extents by symbol or as `x[2]`; `replacing` overrides all guesses.
   public init(
     _ inputs: [ValueInfo], batch: Int, given: [String: Int] = [:], replacing guess: Int? = nil
   ) {
@@ -40,7 +40,7 @@ public struct OpenExtents: Sendable {
     return "\(input.name)[\(axis)]"
   }
 
-  /// The open extents of inputs, by name, that arrays of these shapes have, but for the batch's.
+  /// The open extents of inputs, by name, that arrays of these shapes determine, except the batch.
   package static func of(_ inputs: [ValueInfo], shapes: [String: Shape]) -> [String: Int] {
     let symbol = batchSymbol(inputs)
     var result: [String: Int] = [:]
@@ -72,7 +72,7 @@ public struct OpenExtents: Sendable {
     return try input.shape(batch: batch)
   }
 
-  /// The symbol that stands for the samples: one that says so, wherever it is met; else that of a first axis.
+  /// The symbol of the batch axis: one named as such, anywhere; otherwise that of a first axis.
   package static func batchSymbol(_ inputs: [ValueInfo]) -> String? {
     func symbols(_ dimensions: some Sequence<Dimension>) -> [String] {
       dimensions.compactMap {
@@ -86,8 +86,8 @@ public struct OpenExtents: Sendable {
       ?? all.first(where: saysSo) ?? leading.first
   }
 
-  /// The number of samples that a model with these inputs takes at once, if it is just one: no symbol stands for
-  /// samples, and the first axis of the first input has an extent.
+  /// The number of samples that a model with these inputs takes at once, if it is fixed: no symbol
+  /// stands for the batch, and the first axis of the first input has an extent.
   package static func fixedBatch(_ inputs: [ValueInfo]) -> Int? {
     guard batchSymbol(inputs) == nil, let batch = inputs.first?.fixedBatch, batch > 0 else {
       return nil
@@ -125,10 +125,10 @@ extension ValueInfo {
 }
 
 extension Graph {
-  /// The number of samples that the model takes at once, if it is just one number.
+  /// The number of samples that the model takes at once, if it is fixed.
   package var fixedBatch: Int? { OpenExtents.fixedBatch(dataInputs) }
 
-  /// What extents that the inputs leave open are called, symbols or `x[2]`, the batch among them.
+  /// The names of extents that the inputs leave open: symbols or `x[2]`, including the batch.
   public var openExtentNames: [String] {
     var names: OrderedSet<String> = []
     for input in dataInputs {
@@ -153,8 +153,8 @@ extension Graph {
 }
 
 extension Plan {
-  /// Extents with which shapes can be inferred: those that are given here or with the graph; for others what they
-  /// seem to mean, or if that does not fit the model, one of some others for all of them.
+  /// Extents with which shapes can be inferred: those given here or with the graph; for the others
+  /// a guess from their meaning or, if that does not fit the model, one common number.
   public func openExtents(batch: Int, given: [String: Int] = [:]) -> OpenExtents {
     let infos = inputs.map(\.info)
     let given = given.merging(extents) { given, _ in given }
@@ -167,13 +167,13 @@ extension Plan {
     return others.first(where: fits) ?? meant
   }
 
-  /// Whether shapes can be inferred with the extents, or only data could tell.
+  /// Whether shapes can be inferred with the extents, or depend only on data.
   package func fits(_ extents: OpenExtents) -> Bool {
     do {
       _ = try infer(inputShapes(extents))
       return true
     } catch let error as SwiftletError {
-      // That shapes depend on data is nothing that other extents help.
+      // If shapes depend on data, other extents do not help.
       return error.code == .unsupported
     } catch { return false }
   }

@@ -1,28 +1,28 @@
 import SwiftletCore
 
-/// Checks that inference shares.
+/// Checks shared by inference.
 extension Operator {
   /// The input at `index`.
   ///
-  /// - Throws: `badInput` if it is left out.
+  /// - Throws: `badInput` if it is omitted.
   func required(_ inputs: [TensorInfo?], _ index: Int, _ role: String) throws -> TensorInfo {
     guard index < inputs.count, let info = inputs[index] else {
-      throw SwiftletError(.badInput, "\(Self.opType) lacks its input \(index) (\(role))")
+      throw SwiftletError(.badInput, "\(Self.opType) is missing its input \(index) (\(role))")
     }
     return info
   }
 
-  /// The input at `index`, of a floating-point type and, if asked, of one rank.
+  /// The input at `index`, of a floating-point type and, if given, of one rank.
   func floating(
     _ inputs: [TensorInfo?], _ index: Int, _ role: String, rank: Int? = nil
   ) throws -> TensorInfo {
     let info = try required(inputs, index, role)
     guard info.dtype.isFloat else {
-      throw SwiftletError(.unsupported, "\(Self.opType) on \(info.dtype) \(role)")
+      throw SwiftletError(.unsupported, "\(Self.opType) does not support a \(info.dtype) \(role)")
     }
     if let rank, info.shape.rank != rank {
       throw SwiftletError(
-        .badInput, "\(Self.opType) needs a rank-\(rank) \(role), found shape \(info.shape)")
+        .badInput, "\(Self.opType) requires a \(role) of rank \(rank), found shape \(info.shape)")
     }
     return info
   }
@@ -33,25 +33,24 @@ extension Operator {
   ) throws -> TensorInfo {
     let info = try required(inputs, index, role)
     guard accepts(info.dtype) else {
-      throw SwiftletError(.unsupported, "\(Self.opType) on \(info.dtype) \(role)")
+      throw SwiftletError(.unsupported, "\(Self.opType) does not support a \(info.dtype) \(role)")
     }
     return info
   }
 
-  /// Two inputs of one element type, and the shape that they broadcast to.
+  /// Two inputs of the same element type, and the shape that they broadcast to.
   func broadcasting(
     _ inputs: [TensorInfo?], where accepts: (DType) -> Bool = { _ in true }
   ) throws -> TensorInfo {
     let a = try required(inputs, 0, "left side", where: accepts)
     let b = try required(inputs, 1, "right side")
     guard a.dtype == b.dtype, let shape = a.shape.broadcast(with: b.shape) else {
-      throw mismatch("\(a.dtype) \(a.shape) and \(b.dtype) \(b.shape) do not fit each other")
+      throw mismatch("\(a.dtype) \(a.shape) and \(b.dtype) \(b.shape) do not match")
     }
     return TensorInfo(a.dtype, shape)
   }
 
-  /// The elements of the integer input at `index`, on which a shape depends; `nil` if it is left
-  /// out.
+  /// The elements of the integer input at `index` that determines a shape; `nil` if it is omitted.
   ///
   /// - Throws: `badInput` for other types, ``DataDependentShape`` if they are not known yet.
   func integers(_ inputs: [TensorInfo?], _ index: Int, _ role: String) throws -> [Int]? {
@@ -63,43 +62,47 @@ extension Operator {
     return value.integers
   }
 
-  /// As ``integers(_:_:_:)``, of an input that may hold whole numbers as floats too, as nodes of the
-  /// first operator sets do.
+  /// As ``integers(_:_:_:)``, for an input that may also hold whole numbers as floats, as in the
+  /// first operator sets.
   func wholeNumbers(_ inputs: [TensorInfo?], _ index: Int, _ role: String) throws -> [Int]? {
     guard index < inputs.count, let info = inputs[index], info.dtype.isFloat else {
       return try integers(inputs, index, role)
     }
     return try reals(info, role).map {
-      guard let number = Int(exactly: $0) else { throw mismatch("\(role) of \($0)") }
+      guard let number = Int(exactly: $0) else {
+        throw mismatch("\(role) is \($0), not a whole number")
+      }
       return number
     }
   }
 
-  /// The elements of a floating-point input on which a shape depends.
+  /// The elements of a floating-point input that determines a shape.
   ///
   /// - Throws: `badInput` for other types, ``DataDependentShape`` if they are not known yet.
   func reals(_ info: TensorInfo, _ role: String) throws -> [Double] {
-    guard info.dtype.isFloat else { throw mismatch("\(role) of \(info.dtype)") }
+    guard info.dtype.isFloat else { throw mismatch("\(role) is \(info.dtype), not a float") }
     guard case .float64(let values)? = info.value?.converted(to: .float64) else {
       throw DataDependentShape()
     }
     return values.elements
   }
 
-  /// `axis`, counted from the end if it is negative, of `rank` axes.
+  /// `axis` of `rank` axes, counted from the end if negative.
   ///
   /// - Throws: `badInput` if there is no such axis.
   func axis(_ axis: Int, rank: Int) throws -> Int {
-    guard -rank..<rank ~= axis else { throw mismatch("axis \(axis) is outside of rank \(rank)") }
+    guard -rank..<rank ~= axis else {
+      throw mismatch("axis \(axis) is out of range for rank \(rank)")
+    }
     return axis < 0 ? axis + rank : axis
   }
 
   /// As ``axis(_:rank:)``, for several axes.
   ///
-  /// - Throws: `badInput` too if one comes twice.
+  /// - Throws: `badInput` also if one occurs twice.
   func axes(_ axes: [Int], rank: Int) throws -> [Int] {
     let result = try axes.map { try axis($0, rank: rank) }
-    guard Set(result).count == result.count else { throw mismatch("axes \(axes) repeat") }
+    guard Set(result).count == result.count else { throw mismatch("axes \(axes) are not distinct") }
     return result
   }
 
@@ -123,11 +126,11 @@ extension AnyTensor {
 
   /// The elements as indices along an axis of `extent`; negative ones count from its end.
   ///
-  /// - Throws: `badInput` if one is outside.
+  /// - Throws: `badInput` if one is out of range.
   func indices(extent: Int) throws -> [Int] {
     try integers.map { index in
       guard -extent..<extent ~= index else {
-        throw SwiftletError(.badInput, "index \(index) is outside of an axis of \(extent)")
+        throw SwiftletError(.badInput, "index \(index) is out of range for an axis of \(extent)")
       }
       return index < 0 ? index + extent : index
     }

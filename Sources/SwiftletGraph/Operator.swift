@@ -1,34 +1,34 @@
 public import SwiftletCore
 
-/// Everything that is true about one operator: attributes, shapes, result, gradient, cost.
+/// The complete definition of one operator: attributes, shapes, result, gradient, cost.
 ///
-/// One conforming type, in one file, per ONNX operator. An instance belongs to one node and holds
-/// its parsed attributes.
+/// Each ONNX operator has one conforming type, in one file. An instance belongs to one node and
+/// holds its parsed attributes.
 public protocol Operator: Sendable {
-  /// The ONNX operator name; of a family, the name that messages give.
+  /// The ONNX operator name; for a family, the name used in messages.
   static var opType: String { get }
   /// All ONNX operators that the type computes: ``opType``, unless it is a family.
   static var opTypes: [String] { get }
 
   /// Reads the attributes of a node.
   ///
-  /// - Throws: `badInput` for attributes that make no sense, `unsupported` for ones we cannot do.
+  /// - Throws: `badInput` for invalid attributes, `unsupported` for unsupported ones.
   init(_ node: Node, opset: Int) throws
 
   /// Element types and shapes of the outputs.
   ///
-  /// - Throws: `badInput` if the inputs do not fit each other or the attributes. `forward`
-  ///   relies on this check having passed. ``DataDependentShape`` if the shapes depend on elements
-  ///   that are not known yet.
+  /// - Throws: `badInput` if the inputs do not match each other or the attributes. `forward` relies
+  ///   on this check. ``DataDependentShape`` if the shapes depend on elements that are not known
+  ///   yet.
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo]
 
-  /// The outputs, where they follow from what inference knows without the inputs' elements.
+  /// The outputs, if they follow from inference without the inputs' elements.
   func knownResults(_ inputs: [TensorInfo?]) -> [AnyTensor]?
 
   /// Computes the outputs.
   ///
-  /// An operator may take an input out of `inputs` and reuse its memory: if nobody else holds the
-  /// tensor, writing to it does not copy.
+  /// An operator may take an input out of `inputs` and reuse its memory: writing to a tensor with
+  /// no other holder does not copy.
   func forward(_ inputs: inout [AnyTensor?], _ context: ExecutionContext) throws -> [AnyTensor]
 
   /// Multiply–accumulate operations for the given shapes.
@@ -41,15 +41,15 @@ extension Operator {
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int { 0 }
 }
 
-/// Inference needs elements that only a run computes: it is put off until they are there.
+/// Inference needs elements that only a run computes: it is postponed until they are available.
 public struct DataDependentShape: Error {}
 
-/// What an operator may use while it runs.
+/// The resources and settings of an operator's run.
 public struct ExecutionContext: Sendable {
   public let pool: ThreadPool
   /// Whether BatchNormalization and Dropout behave as in training.
   public let isTraining: Bool
-  /// Seeds what is random in training (Dropout); differs from step to step and node to node.
+  /// Seeds random choices in training (Dropout); differs for each step and node.
   public let seed: UInt64
 
   public init(pool: ThreadPool = .serial, isTraining: Bool = false, seed: UInt64 = 0) {
@@ -59,14 +59,14 @@ public struct ExecutionContext: Sendable {
   }
 }
 
-/// An operator on floating-point tensors that can be trained through.
+/// An operator on floating-point tensors that supports training.
 ///
-/// Conforming types write their arithmetic once, for `Float` and `Double`, and mark it
-/// `@specialized` for both, since it is called through an existential.
+/// Conforming types implement their arithmetic once, for `Float` and `Double`, and mark it
+/// `@specialized` for both, because it is called through an existential.
 public protocol FloatOperator: Operator {
-  /// Which tensors of the forward call ``gradients(_:_:_:)`` reads; the others are freed early.
+  /// The tensors of the forward call that ``gradients(_:_:_:)`` reads; the others are freed early.
   var gradientReads: GradientReads { get }
-  /// Inputs that gradient descent leaves alone even where they are constants: statistics, ratios.
+  /// Inputs that training does not update even if they are constants: statistics, ratios.
   var untrainedInputs: Set<Int> { get }
   /// Whether, in training, the images of a batch influence each other's results.
   var mixesBatch: Bool { get }
@@ -75,8 +75,8 @@ public protocol FloatOperator: Operator {
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>]
 
-  /// The forward computation while training. Differs from `forward` where training computes
-  /// something else, or something more that the gradient needs.
+  /// The forward computation during training. Differs from `forward` if training computes something
+  /// else, or additional values for the gradient.
   func forwardForTraining<T: LayerElement>(
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T>
@@ -86,7 +86,7 @@ public protocol FloatOperator: Operator {
   /// - Parameters:
   ///   - call: The forward call, with the tensors that ``gradientReads`` names.
   ///   - outputGradient: Gradient with respect to the first output; may be reused for the result.
-  ///   - context: What the forward call had.
+  ///   - context: The context of the forward call.
   /// - Returns: One gradient per input, `nil` where ``ForwardCall/wanted`` is false.
   func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
@@ -104,7 +104,7 @@ public struct GradientReads: Sendable {
   }
 }
 
-/// What a forward call in training leaves behind.
+/// The results of a forward call in training.
 public struct TrainingResult<T: LayerElement>: Sendable {
   public var outputs: [Tensor<T>]
   /// Intermediate results for the gradient.
@@ -119,7 +119,7 @@ public struct TrainingResult<T: LayerElement>: Sendable {
   }
 }
 
-/// A forward call as its gradient sees it.
+/// A forward call as seen by its gradient.
 public struct ForwardCall<T: LayerElement>: Sendable {
   public let inputShapes: [Shape?]
   /// The inputs that ``FloatOperator/gradientReads`` names.
@@ -127,7 +127,7 @@ public struct ForwardCall<T: LayerElement>: Sendable {
   /// The outputs that ``FloatOperator/gradientReads`` names.
   public let outputs: [Tensor<T>?]
   public let saved: [Tensor<T>]
-  /// Which inputs a gradient is wanted for.
+  /// The inputs for which a gradient is needed.
   public let wanted: [Bool]
   /// The inputs of other element types: shapes, axes, indices.
   public let others: [AnyTensor?]
@@ -168,7 +168,7 @@ extension FloatOperator {
     taking inputs: inout [AnyTensor?], as _: T.Type, _ context: ExecutionContext
   ) throws -> [AnyTensor] {
     var typed = try inputs.map { try $0?.require(T.self) }
-    // The typed tensors must be the only references, or nothing could be reused in place.
+    // The typed tensors must be the only references, otherwise nothing could be reused in place.
     inputs.removeAll()
     return try forward(&typed, context).map(AnyTensor.init)
   }

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The operators that can be run, by ONNX name.
+/// The supported operators, by ONNX name.
 public enum OperatorRegistry {
   private static let operators: [String: any Operator.Type] = {
     let types: [any Operator.Type] = [
@@ -102,7 +102,7 @@ public enum OperatorRegistry {
     return byName(types)
   }()
 
-  /// Those of classical machine learning, `ai.onnx.ml`.
+  /// The classical machine learning operators, `ai.onnx.ml`.
   private static let learning: [String: any Operator.Type] = byName([
     ArrayFeatureExtractor.self,
     FeatureScaling.self,
@@ -129,7 +129,7 @@ public enum OperatorRegistry {
     type(of: node) != nil
   }
 
-  /// The nodes of a graph and of its inner graphs that cannot be run, by label, and why.
+  /// The nodes of a graph and its subgraphs that cannot be run, by label, with the reason.
   public static func refusals(in graph: Graph) -> [(node: String, error: SwiftletError)] {
     graph.nodes.flatMap { node -> [(node: String, error: SwiftletError)] in
       var inner: [Graph] = []
@@ -137,7 +137,7 @@ public enum OperatorRegistry {
       let refused = inner.flatMap(refusals).map {
         ("\(node.label), \($0.node)", $0.error.located(at: node.label))
       }
-      // What holds graphs is built when they are known to be fine.
+      // Nodes with subgraphs are built only once these are known to be valid.
       if !inner.isEmpty && supports(node) { return refused }
       do {
         _ = try locating(node.label) { try make(node, opset: graph.opset) }
@@ -148,9 +148,9 @@ public enum OperatorRegistry {
     }
   }
 
-  /// The operator of a node, with its attributes read.
+  /// The operator of a node, with parsed attributes.
   ///
-  /// - Throws: `unsupported` for an unknown operator, `badInput` for attributes that make no sense.
+  /// - Throws: `unsupported` for an unknown operator, `badInput` for invalid attributes.
   public static func make(_ node: Node, opset: Int) throws -> any Operator {
     guard let type = type(of: node) else {
       let domain = isStandard(node.domain) ? "" : "\(node.domain)."

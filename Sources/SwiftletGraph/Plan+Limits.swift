@@ -1,21 +1,21 @@
 import SwiftletCore
 
 extension Plan {
-  /// Elements of small values that inference keeps take no more bytes than this.
+  /// Inference keeps elements of small values up to this many bytes.
   static let knownBytesLimit = 64 << 20
 
   /// - Throws: `outOfMemory` if the constants of the graph exceed ``MemoryLimit``.
   func checkConstants() throws {
     guard constants.values.reduce(0, { $0 + $1.byteCount }) <= MemoryLimit.bytes else {
       throw SwiftletError(
-        .outOfMemory, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
+        .outOfMemory, "the constants exceed the limit of \(MemoryLimit.bytes) bytes",
         mend: "allow more with --max-memory")
     }
   }
 
-  /// Checks, before memory is sought, that the values alive at any of the first `known` steps fit
-  /// into what is left of the budget, and into what the machine has left. Constants and inputs are
-  /// counted, captured values are not.
+  /// Checks, before memory is allocated, that the values alive at any of the first `known` steps
+  /// fit into the remaining budget and into the available memory. Constants and inputs are counted,
+  /// captured values are not.
   func checkPeak(_ infos: [TensorInfo?], known: Int, _ budget: RunBudget) throws {
     let own = constants.values.reduce(0) { $0 + $1.byteCount }
     var (given, peak) = (0, 0)
@@ -36,12 +36,12 @@ extension Plan {
       guard let info = infos[output.slot], declared.dtype != info.dtype else { continue }
       throw SwiftletError(
         .badInput,
-        "output '\(declared.name)' is \(info.dtype), and the model declares \(declared.dtype)")
+        "output '\(declared.name)' is \(info.dtype), but the model declares \(declared.dtype)")
     }
   }
 
-  /// Checks that a symbol stands for one extent, whichever input it is met in. A question mark, which
-  /// some exporters write for all unknown extents, is no symbol.
+  /// Checks that a symbol has the same extent in all inputs. A question mark, which some exporters
+  /// write for all unknown extents, is not a symbol.
   func checkSymbols(_ shapes: [String: Shape]) throws {
     var seen: [String: (extent: Int, input: String)] = [:]
     for (info, _) in inputs {
@@ -54,7 +54,7 @@ extension Plan {
             .badInput,
             "'\(symbol)' is \(extent) in input '\(info.name)' and \(known.extent) in "
               + "'\(known.input)'",
-            mend: "give inputs that agree, \(info.name) as \(info.shapeDescription)")
+            mend: "give inputs of matching shapes, \(info.name) as \(info.shapeDescription)")
         }
         seen[symbol] = known
       }

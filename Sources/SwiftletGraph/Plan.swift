@@ -1,19 +1,19 @@
 import OrderedCollections
 public import SwiftletCore
 
-/// A graph made ready to run: operators built, names resolved to slots, lifetimes known.
+/// A graph prepared for execution: operators built, names resolved to slots, lifetimes known.
 ///
-/// Building it finds every defect that does not depend on the input shapes: unknown operators,
-/// bad attributes, values that nobody writes, cycles.
+/// Building it detects every defect that does not depend on the input shapes: unknown operators,
+/// bad attributes, undefined values, cycles.
 public struct Plan: Sendable {
   /// One node, ready to run.
   package struct Step: Sendable {
     package let label: String
     package let `operator`: any Operator
-    /// Slots of the inputs; `nil` for an optional input that is left out.
+    /// Slots of the inputs; `nil` for an omitted optional input.
     package let inputs: [Int?]
     package let outputs: [Int]
-    /// Slots whose last reader this step is.
+    /// Slots whose last reader is this step.
     package let releases: Set<Int>
   }
 
@@ -29,20 +29,20 @@ public struct Plan: Sendable {
   private let inputSlots, outputSlots: [Int]
   /// As ``Graph/extents``.
   let extents: [String: Int]
-  /// The outputs as the model declares them; of an inner graph, none.
+  /// The outputs declared by the model; empty for a subgraph.
   let declaredOutputs: [ValueInfo]
-  /// Slots of the values that an inner graph has from the graph around it; `nil` for those that
-  /// only a neighbour of it reads.
+  /// Slots of the values that a subgraph captures from the enclosing graph; `nil` for those that
+  /// only a sibling reads.
   private let captures: [Int?]
   private let capturedSlots: Set<Int>
 
   /// - Throws: `unsupported` naming every node whose operator is unknown; `badInput` if the graph
-  ///   does not hold together.
+  ///   is inconsistent.
   public init(_ graph: Graph) throws { try self.init(graph, captured: nil) }
 
   /// - Parameters:
-  ///   - captured: Names that an inner graph, or a neighbour of it, has from the graph around it;
-  ///     `nil` for a graph that is no inner one.
+  ///   - captured: Names that a subgraph, or a sibling, captures from the enclosing graph; `nil`
+  ///     for a top-level graph.
   ///   - custom: Operators of nodes that are not ONNX's, by node name.
   package init(
     _ graph: Graph, captured: [String]?, custom: [String: any Operator] = [:]
@@ -71,14 +71,14 @@ public struct Plan: Sendable {
     for node in graph.nodes {
       for name in node.reads where !name.isEmpty && !written.contains(name) {
         throw SwiftletError(
-          .badInput, "input '\(name)' is written by no earlier node", at: node.label,
+          .badInput, "no earlier node writes input '\(name)'", at: node.label,
           mend: "nodes must be in execution order")
       }
       guard node.outputs.contains(where: { !$0.isEmpty }) else {
-        throw SwiftletError(.badInput, "the node has no output", at: node.label)
+        throw SwiftletError(.badInput, "the node has no outputs", at: node.label)
       }
       let inputs = node.reads.map { $0.isEmpty ? nil : slot($0) }
-      // Outputs that are left out have slots too, under names that no file can give.
+      // Omitted outputs have slots too, under names that cannot occur in a file.
       let names = node.outputs.enumerated().map {
         $1.isEmpty ? "\u{0}\(drafts.count).\($0)" : $1
       }
@@ -92,18 +92,18 @@ public struct Plan: Sendable {
     }
     outputs = try graph.outputs.map {
       guard written.contains($0.name) else {
-        throw SwiftletError(.badInput, "output '\($0.name)' is written by no node")
+        throw SwiftletError(.badInput, "no node writes output '\($0.name)'")
       }
       return ($0.name, slot($0.name))
     }
     guard Set(outputs.map(\.slot)).count == outputs.count else {
       throw SwiftletError(.badInput, "two outputs of the model have the same name")
     }
-    // A value is released by its last reader, unless it is a result or a constant.
+    // A value is released after its last reader, unless it is a result or a constant.
     var kept = Set(outputs.map(\.slot)).union(constants.keys)
     var steps: [Step] = []
     for draft in drafts.reversed() {
-      // Filtered, because a subtraction would walk all that is kept.
+      // Filtered because a subtraction would visit all kept values.
       let own = Set(draft.inputs.compactMap { $0 } + draft.outputs)
       let releases = own.filter { !kept.contains($0) }
       kept.formUnion(releases)
@@ -146,16 +146,16 @@ public struct Plan: Sendable {
 
   /// Element types and shapes of all values for given input shapes, by value name.
   ///
-  /// - Throws: `badInput` naming the node whose inputs do not fit each other, `unsupported` if a
-  ///   shape depends on data.
+  /// - Throws: `badInput` naming the node whose inputs do not match, `unsupported` if a shape
+  ///   depends on data.
   public func infer(_ inputShapes: [String: Shape]) throws -> [String: TensorInfo] {
     var result: [String: TensorInfo] = [:]
     for (slot, info) in try inferAll(inputShapes).enumerated() { result[names[slot]] = info }
     return result
   }
 
-  /// As ``infer(_:)``, with all that a run would check beforehand: symbols, the declared types of
-  /// outputs, and the memory that values take at most.
+  /// As ``infer(_:)``, with all checks that precede a run: symbols, the declared types of outputs,
+  /// and the peak memory of the values.
   package func inferForRun(_ inputShapes: [String: Shape]) throws -> [String: TensorInfo] {
     try checkSymbols(inputShapes)
     let infos = try inferAll(inputShapes)
@@ -177,7 +177,7 @@ public struct Plan: Sendable {
   private func dataDependent(_ step: Int) -> SwiftletError {
     SwiftletError(
       .unsupported, "the shape of the result depends on data", at: steps[step].label,
-      mend: "such models can be run, not trained or planned ahead")
+      mend: "such models can be run, but not trained or planned ahead")
   }
 
   private func inputInfos(_ shapes: [String: Shape]) throws -> [Int: TensorInfo] {
@@ -191,8 +191,8 @@ public struct Plan: Sendable {
     return infos
   }
 
-  /// What is known of each slot from what is known of the inputs, and the number of steps until a
-  /// shape depends on data: every run checks its shapes by this.
+  /// The known properties of each slot given those of the inputs, and the number of steps before a
+  /// shape depends on data: every run checks its shapes with this.
   private func inferSlots(
     _ given: [Int: TensorInfo], _ budget: RunBudget, isInner: Bool = false
   ) throws -> (infos: [TensorInfo?], known: Int) {
@@ -225,14 +225,15 @@ public struct Plan: Sendable {
       let results = try step.operator.infer(operands)
       guard step.outputs.count <= results.count else {
         throw SwiftletError(
-          .badInput, "\(step.outputs.count) outputs, where there can be \(results.count)")
+          .badInput, "\(step.outputs.count) outputs, but at most \(results.count) are possible")
       }
-      // An operator may hand on what it was told of an input, whose elements are not the result's.
+      // An operator may pass on its input's info, whose elements are not the result's.
       return try results.map { TensorInfo($0.dtype, try $0.limited(step.label).shape) }
     }
   }
 
-  /// As ``check(_:_:)``, with the elements of small results that need no data: shape arithmetic.
+  /// As ``check(_:_:)``, with the elements of small results that do not depend on data: shape
+  /// arithmetic.
   private func infer(_ step: Step, _ operands: [TensorInfo?]) throws -> [TensorInfo] {
     var results = try check(step, operands)
     var known = step.operator.knownResults(operands)
@@ -246,8 +247,8 @@ public struct Plan: Sendable {
     return results
   }
 
-  /// The shapes of the inputs for `batch` samples; other open extents are as ``openExtents(batch:given:)`` takes
-  /// them.
+  /// The shapes of the inputs for `batch` samples; other open extents as in
+  /// ``openExtents(batch:given:)``.
   public func inputShapes(batch: Int) throws -> [String: Shape] {
     try inputShapes(openExtents(batch: batch))
   }
@@ -262,15 +263,16 @@ public struct Plan: Sendable {
     }
   }
 
-  /// Bytes of the largest set of values, besides constants, that are alive at the same time.
+  /// The largest total size of values, excluding constants, that are alive at the same time, in
+  /// bytes.
   public func peakActivationBytes(_ infos: [String: TensorInfo]) -> Int {
     var peak = 0
     forEachStep(steps[...], names.map { infos[$0] }) { _, alive in peak = max(peak, alive) }
     return peak
   }
 
-  /// Sees the bytes of values, besides constants and captured ones, that are alive before the first
-  /// step (`nil`) and while each step runs.
+  /// Reports the size of the values, excluding constants and captured ones, that are alive before
+  /// the first step (`nil`) and during each step.
   func forEachStep(
     _ steps: ArraySlice<Step>, _ infos: [TensorInfo?],
     _ body: (_ step: Step?, _ alive: Int) throws -> Void
@@ -290,10 +292,10 @@ public struct Plan: Sendable {
 
   // MARK: Running
 
-  /// Computes the outputs from the inputs, by name. `observe` sees every value as it is computed, for
-  /// calibration.
+  /// Computes the outputs from the inputs, by name. `observe` receives every value as it is
+  /// computed, for calibration.
   ///
-  /// - Throws: `badInput` for a missing, unknown or misshapen input.
+  /// - Throws: `badInput` for a missing, unknown or mismatched input.
   public func run(
     _ inputs: [String: AnyTensor], _ context: ExecutionContext,
     observe: ((_ name: String, _ value: AnyTensor) throws -> Void)? = nil
@@ -305,20 +307,20 @@ public struct Plan: Sendable {
     return Dictionary(uniqueKeysWithValues: zip(outputs, results).map { ($0.name, $1) })
   }
 
-  /// Computes the outputs from the inputs, both in the plan's order, whose types and shapes are known
-  /// to fit.
+  /// Computes the outputs from the inputs, both in the plan's order, with types and shapes known to
+  /// match.
   package func run(fitting inputs: [AnyTensor], _ context: ExecutionContext) throws -> [AnyTensor] {
     var values = constantsInPlace
     for (slot, tensor) in zip(inputSlots, inputs) { values[slot] = tensor }
-    // Nobody but inner graphs asks for the budget of the run that they are part of.
+    // Only subgraphs need the budget of the enclosing run.
     guard hasInnerGraphs else {
       return try run(values, known: steps.count, RunBudget(), context)
     }
     return try RunBudget.within { try run(values, known: steps.count, $0, context) }
   }
 
-  /// Computes the outputs from slots with constants and inputs filled in. From the step `known` on,
-  /// shapes are checked when the data is there.
+  /// Computes the outputs from slots with constants and inputs filled in. From step `known` on,
+  /// shapes are checked once the data is available.
   private func run(
     _ bound: consuming [AnyTensor?], known: Int, _ budget: RunBudget,
     isInner: Bool = false, _ context: ExecutionContext,
@@ -332,14 +334,14 @@ public struct Plan: Sendable {
       if isInner { try budget.takeStep() }
       var operands = step.inputs.map { $0.flatMap { values[$0] } }
       if index >= known {
-        // A shape that only the computation itself tells is no defect now.
+        // A shape that only the computation determines is not an error here.
         do {
           let results = try check(step, operands.map { $0.map(TensorInfo.init) })
           let count = zip(step.outputs, results).reduce(0) { $0 + $1.1.byteCount }
           try locating(step.label) { try budget.check(count) }
         } catch is DataDependentShape {}
       }
-      // Moving a value out of its slot at its last use lets the operator write over it.
+      // Moving a value out of its slot at its last use lets the operator overwrite it.
       for slot in step.releases {
         let count = bytes(values[slot], at: slot)
         (alive, values[slot]) = (alive - count, nil)
@@ -358,14 +360,14 @@ public struct Plan: Sendable {
     return outputSlots.map { values[$0]! }
   }
 
-  /// Bytes of a value that the run counts: those of captured values are counted outside.
+  /// The bytes of a value that count for the run: captured values are counted outside.
   private func bytes(_ value: AnyTensor?, at slot: Int) -> Int {
     isCaptured(slot) ? 0 : value?.byteCount ?? 0
   }
 
-  // MARK: Inner graphs
+  // MARK: Subgraphs
 
-  /// What is known of the outputs of an inner graph.
+  /// What is known of the outputs of a subgraph.
   ///
   /// - Parameter own: What is known of the graph's own inputs.
   /// - Throws: ``DataDependentShape`` if their shapes depend on data.
@@ -377,7 +379,7 @@ public struct Plan: Sendable {
     }
   }
 
-  /// Computes the outputs of an inner graph.
+  /// Computes the outputs of a subgraph.
   func runInner(
     _ captured: [AnyTensor], inputs own: [AnyTensor] = [], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
@@ -401,7 +403,7 @@ public struct Plan: Sendable {
     return result
   }
 
-  /// Slot values with constants and inputs filled in; shapes of all steps are checked.
+  /// Slot values with constants and inputs filled in; the shapes of all steps are checked.
   ///
   /// - Throws: `unsupported` if a shape depends on data.
   package func bind(_ tensors: [String: AnyTensor]) throws -> [AnyTensor?] {
@@ -421,7 +423,7 @@ public struct Plan: Sendable {
       guard let tensor = tensors[info.name] else {
         let known = tensors.keys.sorted().joined(separator: ", ")
         throw SwiftletError(
-          .badInput, "input '\(info.name)' is missing", mend: "given are: \(known)")
+          .badInput, "input '\(info.name)' is missing", mend: "the given inputs are: \(known)")
       }
       guard tensor.dtype == info.dtype, info.accepts(tensor.shape) else {
         throw SwiftletError(

@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// An operator on fp32 or fp64 inputs, as the first of them is, that has no gradient.
+/// An operator without gradient on fp32 or fp64 inputs, in the type of the first input.
 ///
-/// Conforming types mark their arithmetic `@specialized` for both, since it is called through an
+/// Conforming types mark their arithmetic `@specialized` for both, because it is called through an
 /// existential.
 public protocol RealOperator: Operator {
   func compute<T: LayerElement>(

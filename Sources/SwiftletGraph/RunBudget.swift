@@ -1,26 +1,26 @@
 import SwiftletCore
 import Synchronization
 
-/// What one run, with the graphs inside of its graph, has used of what it may use: bytes of values
-/// alive, and steps of inner graphs. A damaged model may ask for 10⁹ turns of a loop, or nest
-/// branches so that looking at them doubles the work at every level.
+/// The resources that one run, including its subgraphs, has used: bytes of live values, and steps
+/// of subgraphs. A damaged model may request 10⁹ loop iterations, or nest branches so that
+/// examining them doubles the work at every level.
 ///
-/// The budget is that of the task that runs the model: operators with inner graphs run those on the
-/// same task, and thereby share it.
+/// The budget belongs to the task that runs the model: operators with subgraphs run them on the
+/// same task and thereby share it.
 final class RunBudget: Sendable {
   @TaskLocal private static var current: RunBudget?
 
   private let bytes = Atomic(0)
   private let steps = Atomic(0)
 
-  /// Gives `body` the budget of the run under way, or a new one.
+  /// Gives `body` the budget of the current run, or a new one.
   static func within<Result>(_ body: (RunBudget) throws -> Result) rethrows -> Result {
     if let current { return try body(current) }
     let budget = RunBudget()
     return try $current.withValue(budget) { try body(budget) }
   }
 
-  /// - Throws: `badInput` if inner graphs have taken more steps than ``StepLimit`` allows.
+  /// - Throws: `badInput` if subgraphs have taken more steps than ``StepLimit`` allows.
   func takeStep() throws {
     let limit = StepLimit.steps
     guard steps.add(1, ordering: .relaxed).newValue <= limit else {
@@ -30,9 +30,9 @@ final class RunBudget: Sendable {
     }
   }
 
-  /// Counts values that come alive; a negative number counts those that are gone.
+  /// Counts values that become live; a negative number counts released ones.
   ///
-  /// - Throws: `outOfMemory` if more bytes are alive than ``MemoryLimit`` allows.
+  /// - Throws: `outOfMemory` if more bytes are live than ``MemoryLimit`` allows.
   func take(_ count: Int) throws {
     let limit = MemoryLimit.bytes
     guard bytes.add(count, ordering: .relaxed).newValue <= limit else {
@@ -43,7 +43,7 @@ final class RunBudget: Sendable {
     }
   }
 
-  /// Checks that so many more bytes could come alive.
+  /// Checks that this many more bytes could become live.
   func check(_ count: Int) throws {
     try take(count)
     give(count)
@@ -52,9 +52,9 @@ final class RunBudget: Sendable {
   func give(_ count: Int) { bytes.subtract(count, ordering: .relaxed) }
 }
 
-/// How many steps all inner graphs of a run may take together, in inference and in the run itself.
+/// The maximum number of steps of all subgraphs of a run, in inference and in the run itself.
 ///
-/// One setting for the process. A step of a small operator takes a microsecond or two.
+/// The setting is process-wide. A step of a small operator takes a microsecond or two.
 public enum StepLimit {
   public static let standard = 500_000
   private static let chosen = Atomic(standard)

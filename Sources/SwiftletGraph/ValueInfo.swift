@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// One extent of a value whose size may be known only when the model runs.
+/// One extent of a value, which may be unknown until the model runs.
 public enum Dimension: Sendable, Hashable, CustomStringConvertible {
   case fixed(Int)
-  /// An extent that the inputs decide, such as the batch: `N`.
+  /// An extent determined by the inputs, such as the batch: `N`.
   case symbolic(String)
 
   public var description: String {
@@ -14,16 +14,16 @@ public enum Dimension: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// Name, element type and extents of a graph's input or output.
+/// The name, element type and extents of a graph's input or output.
 public struct ValueInfo: Sendable, Hashable {
   public var name: String
   public var dtype: DType
   public var dimensions: [Dimension]
-  /// What the file says of the value besides, as the file has it; written again with the value.
+  /// Other content of the file about the value, in its encoded form; written back with the value.
   package var unread: [UInt8] = []
-  /// Whether the file gives a type at all: inner graphs may leave it to inference.
+  /// Whether the file specifies a type: subgraphs may leave it to inference.
   package var isTyped = true
-  /// Whether the file says how many axes the value has; without, inputs of any shape are taken.
+  /// Whether the file specifies the number of axes; otherwise inputs of any shape are accepted.
   package var isShaped = true
 
   public init(_ name: String, _ dtype: DType, _ dimensions: [Dimension]) {
@@ -32,15 +32,15 @@ public struct ValueInfo: Sendable, Hashable {
     self.dimensions = dimensions
   }
 
-  /// The shape with every symbolic extent set to `batch`, but for those that are given by name.
+  /// The shape with every symbolic extent set to `batch`, except those given by name.
   ///
-  /// - Throws: `badInput` if an extent is negative, or the value would be larger than
-  ///   ``TensorInfo/elementLimit``; `unsupported` if the model does not give the number of axes.
+  /// - Throws: `badInput` if an extent is negative, or the value would exceed
+  ///   ``TensorInfo/elementLimit``; `unsupported` if the model does not specify the number of axes.
   public func shape(batch: Int, extents: [String: Int] = [:]) throws -> Shape {
     guard isShaped else {
       throw SwiftletError(
-        .unsupported, "the model does not say how many axes '\(name)' has",
-        mend: "run it on arrays, or export it with the shapes of its inputs")
+        .unsupported, "the model does not specify the rank of '\(name)'",
+        mend: "run it on arrays, or export it with input shapes")
     }
     let shape = try Shape(
       checking: dimensions.map {
@@ -69,14 +69,14 @@ public struct ValueInfo: Sendable, Hashable {
 }
 
 /// What is known of a value once the inputs are known: element type, shape, and the elements
-/// themselves where no data is needed for them.
+/// themselves if they do not depend on data.
 ///
 /// Models compute shapes in the graph, from constants and the shapes of other values. Equality and
-/// hashes leave ``value`` out.
+/// hashing ignore ``value``.
 public struct TensorInfo: Sendable {
   public var dtype: DType
   public var shape: Shape
-  /// The tensor, if it is known already.
+  /// The tensor, if it is already known.
   public var value: AnyTensor?
 
   public init(_ dtype: DType, _ shape: Shape) {
@@ -84,30 +84,30 @@ public struct TensorInfo: Sendable {
     self.shape = shape
   }
 
-  /// Everything about a tensor that is there.
+  /// The complete information about an existing tensor.
   public init(_ value: AnyTensor) {
     self.init(value.dtype, value.shape)
     self.value = value
   }
 
-  /// Bytes of the elements, packed.
+  /// The size of the elements in bytes, packed.
   var byteCount: Int { shape.count * dtype.byteCount }
 
-  /// Larger values are not worth knowing before a run: shapes are short.
+  /// Elements of larger values are not tracked before a run: shapes are short.
   static let knownLimit = 1024
 
-  /// The most elements a value may have: 8 GiB of fp32. A model that claims more is refused before
-  /// anyone tries to find the memory.
+  /// The maximum number of elements of a value: 8 GiB of fp32. A model that claims more is rejected
+  /// before memory is allocated.
   public static let elementLimit = 1 << 31
 
-  /// The most bytes a value may have, and all values of a run together.
+  /// The maximum size in bytes of a value, and of all values of a run together.
   public static var byteLimit: Int { MemoryLimit.bytes }
 
-  /// This, if it is not too large.
+  /// Returns this if it is within the limits.
   ///
   /// - Throws: `badInput` naming the value.
   func limited(_ name: @autoclosure () -> String) throws -> TensorInfo {
-    // Without elements an extent can still be so large that arithmetic with it overflows.
+    // Even without elements, an extent can be so large that arithmetic with it overflows.
     guard shape.count <= Self.elementLimit,
       shape.dimensions.allSatisfy({ $0 <= Self.elementLimit }), shape.rank <= Shape.rankLimit
     else {

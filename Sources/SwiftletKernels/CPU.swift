@@ -29,27 +29,28 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
   /// The highest tier this CPU can run.
   public static let supported = ISA(swl_isa_supported())
 
-  /// The tier in use: the supported one, or a lower one asked for by `SWIFTLET_ISA`.
+  /// The tier in use: the supported one, or a lower one requested by `SWIFTLET_ISA`.
   public static let current: ISA = (try? requested()) ?? supported
 
-  /// What `SWIFTLET_ISA` asks for, held to what the CPU can run; `nil` if it is not set.
+  /// The tier requested by `SWIFTLET_ISA`, limited to what the CPU supports; `nil` if it is not
+  /// set.
   ///
-  /// - Throws: `badInput` if the variable names no tier.
+  /// - Throws: `badInput` if the variable does not name a tier.
   public static func requested() throws -> ISA? {
     guard let value = unsafe getenv("SWIFTLET_ISA") else { return nil }
     let name = unsafe String(cString: value)
     guard let tier = ISA(rawValue: name) else {
       throw SwiftletError(
-        .badInput, "'\(name)' is no instruction set", at: "SWIFTLET_ISA",
+        .badInput, "unknown instruction set '\(name)'", at: "SWIFTLET_ISA",
         mend: "use one of " + allCases.map(\.rawValue).joined(separator: ", "))
     }
     return min(tier, supported)
   }
 }
 
-/// What this processor can do.
+/// The capabilities of this processor.
 public enum CPU {
-  /// The processor's name, as the system tells it.
+  /// The processor's name, as reported by the system.
   public static let model: String = {
     guard let file = unsafe fopen("/proc/cpuinfo", "r") else { return "unknown CPU" }
     defer { unsafe fclose(file) }
@@ -70,7 +71,7 @@ public enum CPU {
       (unsafe String(cString: swl_cpu_feature_name($0)), swl_cpu_has_feature($0))
     }
 
-  /// Whether kernels of a tier, and of a feature that it does not include, run here.
+  /// Whether this CPU supports a tier, and a feature that the tier does not include.
   static func supports(_ isa: ISA, feature: UnsafePointer<CChar>?) -> Bool {
     guard isa <= ISA.supported else { return false }
     guard let feature = unsafe feature.map({ unsafe String(cString: $0) }) else { return true }

@@ -1,8 +1,9 @@
 internal import CSwiftletKernels
 package import SwiftletCore
 
-/// The kernels that multiply rows with 4-bit codes, for one type and instruction set: groups of the depth
-/// share a scale and a zero point for each column. `@unchecked Sendable`: a pointer to a constant table.
+/// The kernels that multiply rows by 4-bit codes, for one type and instruction set: groups along
+/// the depth share a scale and a zero point for each column. `@unchecked Sendable`: a pointer to a
+/// constant table.
 @safe
 package struct GroupwiseKernel: @unchecked Sendable {
   package enum Operands: Sendable {
@@ -14,7 +15,7 @@ package struct GroupwiseKernel: @unchecked Sendable {
   package let name: String
   package let operands: Operands
   package let isa: ISA
-  /// Columns of the result that are computed side by side.
+  /// The number of result columns computed side by side.
   package let lanes: Int
   fileprivate let table: UnsafePointer<swl_groupwise_kernel>
 
@@ -40,16 +41,17 @@ package struct GroupwiseKernel: @unchecked Sendable {
     return fitting.first { $0.isa <= ISA.current } ?? fitting.last!
   }
 
-  /// Terms of a sum that a group may have: a multiple of this, or all of them.
+  /// The number of terms in a group is a multiple of this, or the whole depth.
   package static let groupMultiple = 8
-  /// Terms of a group of bytes whose sum int32 holds.
+  /// The most terms of a group of bytes whose sum fits int32.
   package static let mostBytes = 1 << 18
 
   package func paddedColumns(_ columns: Int) -> Int {
     unsafe swl_groupwise_padded_columns(table, columns)
   }
 
-  /// A matrix of codes 0…15, and the scales and zero points of its groups, by strides in elements.
+  /// A matrix of codes 0…15, and the scales and zero points of its groups, with strides in
+  /// elements.
   package struct Source {
     package var codes: [UInt8]
     package var codeRow, codeColumn: Int
@@ -69,7 +71,7 @@ package struct GroupwiseKernel: @unchecked Sendable {
     }
   }
 
-  /// The weights in the order in which the kernel reads them.
+  /// The weights in the kernel's order.
   package func packed(_ source: Source, depth: Int, group: Int, columns: Int) -> AlignedMemory {
     precondition(
       (group == depth || group % Self.groupMultiple == 0)
@@ -100,18 +102,18 @@ package struct GroupwiseKernel: @unchecked Sendable {
   }
 }
 
-/// A product of rows with packed 4-bit weights, ready to be run: clamp(bias[n] +
-/// Σ_g scale[g][n] · Σ_k (x[k] − inputZero) · (code[k][n] − zero[g][n])) in fp32.
+/// A product of rows with packed 4-bit weights, ready to run: clamp(bias[n] + Σ_g scale[g][n] · Σ_k
+/// (x[k] − inputZero) · (code[k][n] − zero[g][n])) in fp32.
 ///
-/// A row gives the same bits whatever rows it is computed along with. `@unchecked Sendable`: the memory
-/// it points to is its own, and constant.
+/// A row gives the same bits in every batch of rows. `@unchecked Sendable`: the memory it points to
+/// is its own and constant.
 @safe
 package struct GroupwiseProduct: @unchecked Sendable {
   package let kernel: GroupwiseKernel
   private let raw: swl_groupwise
   private let weights, bias: AlignedMemory
 
-  /// - Parameter zero: The zero point of all groups and columns, if there is but one.
+  /// - Parameter zero: The zero point of all groups and columns, if there is only one.
   package init(
     _ kernel: GroupwiseKernel, depth: Int, group: Int, columns: Int, weights: AlignedMemory,
     zero: UInt8?, bias: AlignedMemory, low: Float, high: Float
@@ -127,12 +129,12 @@ package struct GroupwiseProduct: @unchecked Sendable {
       zero: zero.map { Int32($0) } ?? -1)
   }
 
-  /// How many independent pieces of work there are.
+  /// The number of independent pieces of work.
   package func items(rows: Int) -> Int {
     unsafe withUnsafePointer(to: raw) { unsafe swl_groupwise_items(kernel.table, $0, rows) }
   }
 
-  /// Computes some of the pieces; strides in bytes.
+  /// Computes some of the pieces; strides are in bytes.
   package func run(
     _ input: UnsafeRawPointer, stride: Int, into output: UnsafeMutableRawPointer,
     outputStride: Int, rows: Int, items: Range<Int>

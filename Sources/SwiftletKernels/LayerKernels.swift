@@ -2,8 +2,8 @@ internal import CSwiftletKernels
 import RealModule
 public import SwiftletCore
 
-/// An element type that has kernels for layers bound by memory: SIMD for `Float`, plain loops,
-/// which are the oracle as well, for others.
+/// An element type with kernels for memory-bound layers: SIMD for `Float`, plain loops, which are
+/// also the oracle, for others.
 public protocol KernelElement: FloatElement {
   /// y += x.
   static func add(_ x: Span<Self>, to y: inout MutableSpan<Self>)
@@ -14,17 +14,18 @@ public protocol KernelElement: FloatElement {
   /// x = max(x, 0); NaN stays NaN.
   static func relu(_ x: inout MutableSpan<Self>)
 
-  /// Rows of `width` elements become exp(x − largest) / Σ.
+  /// Replaces each row of `width` elements by exp(x − largest) / Σ.
   static func softmax(_ x: inout MutableSpan<Self>, width: Int)
 
-  /// Sets the slopes to zero where the output of relu is zero.
+  /// Sets gradients to zero where the output of relu is zero.
   static func reluGradient(_ y: Span<Self>, _ slope: inout MutableSpan<Self>)
 
-  /// The largest value of each 2×2 window of a plane of 2·height × 2·width; NaN if one is.
+  /// The largest value of each 2×2 window of a plane of 2·height × 2·width; NaN if the window has
+  /// one.
   static func maxPool2(
     _ x: Span<Self>, height: Int, width: Int, into y: inout MutableSpan<Self>)
 
-  /// Hands each slope to the first of its four positions that holds the maximum; the others get
+  /// Passes each gradient to the first of its four positions that holds the maximum; the others get
   /// zero.
   static func maxPool2Gradient(
     _ x: Span<Self>, _ slope: Span<Self>, height: Int, width: Int, into dx: inout MutableSpan<Self>)
@@ -82,7 +83,7 @@ extension KernelElement {
     }
   }
 
-  /// The four positions under an output of 2×2 pooling, in row-major order.
+  /// The four positions of a 2×2 pooling window, in row-major order.
   private static func window(_ position: Int, _ width: Int) -> [Int] {
     let corner = position / width * 4 * width + position % width * 2
     return [corner, corner + 1, corner + 2 * width, corner + 2 * width + 1]

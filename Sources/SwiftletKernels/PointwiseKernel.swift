@@ -1,7 +1,7 @@
 internal import CSwiftletKernels
 
 /// Sums of u8: v = Float(a − zeroA) · scaleA + Float(b − zeroB) · scaleB, where the scales are
-/// divided by the result's; q = roundTiesToEven(v) + zeroY, held to low … high.
+/// divided by the result's; q = roundTiesToEven(v) + zeroY, clamped to low … high.
 package struct AddU8: Sendable, Hashable {
   package var scaleA, scaleB: Float
   package var zeroA, zeroB, zeroY: Int32
@@ -24,8 +24,9 @@ package struct AddU8: Sendable, Hashable {
   }
 }
 
-/// Products of u8: v = Float((a − zeroA) · (b − zeroB)) · scale, where the scale is those of the
-/// operands divided by the result's; q = roundTiesToEven(v) + zeroY, held to low … high.
+/// Products of u8: v = Float((a − zeroA) · (b − zeroB)) · scale, where the scale is the product of
+/// the operands' scales divided by the result's; q = roundTiesToEven(v) + zeroY, clamped to low …
+/// high.
 package struct MulU8: Sendable, Hashable {
   package var scale: Float
   package var zeroA, zeroB, zeroY: Int32
@@ -54,7 +55,7 @@ package struct PlanesGeometry: Sendable, Hashable {
   /// Bytes between pixels and rows of the channels-last side.
   package var x, y: Int
 
-  /// - Parameter plane: By default planes follow each other without gaps.
+  /// - Parameter plane: By default planes are contiguous.
   package init(channels: Int, width: Int, height: Int, plane: Int? = nil, x: Int, y: Int) {
     self.channels = channels
     self.width = width
@@ -69,8 +70,8 @@ package struct PlanesGeometry: Sendable, Hashable {
   }
 }
 
-/// A function of one number. Tiers may differ in the last places where no exactness is promised;
-/// `swiftlet_pointwise_kernels.h` says how close each is.
+/// A function of one number. Tiers may differ in the last places unless exactness is promised;
+/// `swiftlet_pointwise_kernels.h` documents the accuracy of each.
 package enum ElementFunction: Sendable, Hashable {
   /// min(high, max(low, x)), exact.
   case clip(low: Float, high: Float)
@@ -135,10 +136,10 @@ extension UnsafeMutableRawPointer {
   }
 }
 
-/// Layers that work element by element or pixel by pixel, and the way in and out of channels-last,
-/// by one tier's kernels.
+/// Layers that work element by element or pixel by pixel, and conversion to and from channels-last,
+/// with the kernels of one tier.
 ///
-/// Results may take the place of an operand. All tiers agree bit for bit unless said otherwise.
+/// Results may overwrite an operand. All tiers agree bit for bit unless stated otherwise.
 /// `@unchecked Sendable`: a table of constant function pointers.
 @safe
 package struct PointwiseKernel: @unchecked Sendable {
@@ -224,7 +225,7 @@ package struct PointwiseKernel: @unchecked Sendable {
 
   // MARK: Layout
 
-  /// `planes` is the image's first plane, `pixels` its pixel (0, 0), whatever `rows` are done.
+  /// `planes` is the image's first plane and `pixels` its pixel (0, 0), regardless of `rows`.
   package func planesToPixelsF32(
     _ geometry: PlanesGeometry, from planes: UnsafeRawPointer,
     to pixels: UnsafeMutableRawPointer, rows: Range<Int>
@@ -273,7 +274,7 @@ package struct PointwiseKernel: @unchecked Sendable {
     unsafe table.add_bf16(count, a.halves, b.halves, low, high, y.halves)
   }
 
-  /// Rows of fp32 rounded to bf16; behind an odd number of channels a zero is stored. Strides in
+  /// Rows of fp32 rounded to bf16; a zero is stored after an odd number of channels. Strides are in
   /// bytes.
   package func narrowed(
     rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int,
@@ -290,8 +291,8 @@ package struct PointwiseKernel: @unchecked Sendable {
     unsafe table.bf16_to_f32(rows, channels, x.halves, strideX, y.floats, strideY)
   }
 
-  /// As ``planesToPixelsF32(_:from:to:rows:)``, rounded to bf16; behind an odd number of channels a
-  /// zero is stored.
+  /// As ``planesToPixelsF32(_:from:to:rows:)``, rounded to bf16; a zero is stored after an odd
+  /// number of channels.
   package func planesToPixelsBF16(
     _ geometry: PlanesGeometry, from planes: UnsafeRawPointer,
     to pixels: UnsafeMutableRawPointer, rows: Range<Int>

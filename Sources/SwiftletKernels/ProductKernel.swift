@@ -1,7 +1,7 @@
 internal import CSwiftletKernels
 package import SwiftletCore
 
-/// The kernels that multiply channels-last images with packed weights, for one type and instruction
+/// The kernels that multiply channels-last images by packed weights, for one type and instruction
 /// set. `@unchecked Sendable`: a pointer to a constant table.
 @safe
 package struct ProductKernel: @unchecked Sendable {
@@ -17,9 +17,9 @@ package struct ProductKernel: @unchecked Sendable {
   package let name: String
   package let operands: Operands
   package let isa: ISA
-  /// Columns of the result that are computed side by side, rows of a tile, and pixels of a pooled one.
+  /// Result columns computed side by side, rows of a tile, and pixels of a pooled tile.
   package let lanes, rows, pooledRows: Int
-  /// Whether it is exact for weights of ``narrowWeights`` only.
+  /// Whether it is exact only for weights in ``narrowWeights``.
   package let isNarrow: Bool
   private let isSupported: Bool
   fileprivate let table: UnsafePointer<swl_product_kernel>
@@ -48,7 +48,7 @@ package struct ProductKernel: @unchecked Sendable {
   package static let float = current(.float)
   package static let bfloat = current(.bfloat)
   package static let integer = current(.integer)
-  /// For integer weights of ``narrowWeights``: without VNNI that is a faster one.
+  /// For integer weights in ``narrowWeights``: a faster kernel on CPUs without VNNI.
   package static let narrowInteger = current(.integer, isNarrow: true)
 
   /// Two products of such a weight and a byte fit 16 bits.
@@ -59,7 +59,7 @@ package struct ProductKernel: @unchecked Sendable {
     return fitting.first { $0.isa <= ISA.current } ?? fitting.last!
   }
 
-  /// Elements of the inputs and of the weights in one word.
+  /// The number of input and weight elements in one word.
   package var elementsPerWord: Int {
     switch operands {
     case .float: 1
@@ -72,12 +72,12 @@ package struct ProductKernel: @unchecked Sendable {
     unsafe swl_product_padded_columns(table, columns)
   }
 
-  /// The weights in the order in which the kernel reads them.
+  /// The weights in the kernel's order.
   ///
   /// - Parameters:
-  ///   - source: Weights of the kernel's type, or fp32 that are rounded to bf16; element e of column n is at
-  ///     n · columnStep + offsets[e].
-  ///   - offsets: A whole number of words; negative where there is nothing but a zero.
+  ///   - source: Weights of the kernel's type, or fp32 to be rounded to bf16; element e of column n
+  ///     is at n · columnStep + offsets[e].
+  ///   - offsets: A whole number of words; a negative offset stands for a zero.
   package func packed(
     _ source: UnsafeRawPointer, columns: Int, columnStep: Int, offsets: [Int32]
   ) -> AlignedMemory {
@@ -88,7 +88,7 @@ package struct ProductKernel: @unchecked Sendable {
     return memory
   }
 
-  /// As ``packed(_:columns:columnStep:offsets:)``, into memory of the caller's.
+  /// As ``packed(_:columns:columnStep:offsets:)``, into the caller's memory.
   package func pack(
     _ source: UnsafeRawPointer, columns: Int, columnStep: Int, offsets: [Int32],
     into target: UnsafeMutableRawPointer
@@ -98,7 +98,7 @@ package struct ProductKernel: @unchecked Sendable {
   }
 }
 
-/// Bytes between what belongs to neighbouring pixels, rows and images.
+/// Strides in bytes between consecutive pixels, rows and images.
 package struct ImageSteps: Sendable, Equatable {
   package var pixel, row, image: Int
 
@@ -107,21 +107,21 @@ package struct ImageSteps: Sendable, Equatable {
   }
 }
 
-/// A product of windows of channels-last images with packed weights, ready to be run.
+/// A product of windows of channels-last images with packed weights, ready to run.
 ///
-/// `@unchecked Sendable`: the memory it points to is its own, and constant.
+/// `@unchecked Sendable`: the memory it points to is its own and constant.
 @safe
 package struct Product: @unchecked Sendable {
-  /// Where windows and results lie.
+  /// The layout of windows and results.
   package struct Geometry: Sendable {
     /// Results per image.
     package var width, height: Int
-    /// Between windows of neighbouring results, between results, and between addends.
+    /// Strides between the windows of consecutive results, between results, and between addends.
     package var input, output, addend: ImageSteps
-    /// The depth of the sum: outer × inner segments of so many words, and the bytes between them.
+    /// The depth of the sum: outer × inner segments of `words` words, and the bytes between them.
     package var outer, inner, words, outerStep, innerStep: Int
-    /// Whether each result is the largest of 2×2 windows: width and height count results, the input's
-    /// steps lie between windows, and there is no addend.
+    /// Whether each result is the largest of 2×2 windows: width and height then count results, the
+    /// input's steps are between windows, and there is no addend.
     package var isPooled: Bool
 
     package init(
@@ -135,8 +135,8 @@ package struct Product: @unchecked Sendable {
     }
   }
 
-  /// What becomes of a sum s of column n: clamp(s + bias[n] + addend) with floats, or with integers
-  /// clamp((s + bias[n]) · scale[n]), rounded to a byte if there is a zero point.
+  /// The final step for a sum s of column n: clamp(s + bias[n] + addend) for floats, clamp((s +
+  /// bias[n]) · scale[n]) for integers, rounded to a byte if there is a zero point.
   package struct Ending: Sendable {
     package var bias: AlignedMemory
     package var scale: AlignedMemory?
@@ -160,14 +160,14 @@ package struct Product: @unchecked Sendable {
   private let weights: AlignedMemory?
   private let ending: Ending
 
-  /// Weights that stay in the second-level cache while row tiles pass by.
+  /// The size of weights that stay in the L2 cache while row tiles are processed.
   private static let cachedBytes = 384 << 10
 
   /// - Parameters:
-  ///   - weights: Packed; `nil` if each run brings its own.
-  ///   - start: Bytes from the beginning of the memory to the weights of the first column.
-  ///   - threads: Threads that will share one image: with few row tiles the columns are cut for
-  ///     them.
+  ///   - weights: Packed; `nil` if each run provides them.
+  ///   - start: Offset in bytes of the weights of the first column.
+  ///   - threads: The number of threads that share one image: with few row tiles the columns are
+  ///     divided among them.
   package init(
     _ kernel: ProductKernel, _ geometry: Geometry, columns: Int, weights: AlignedMemory?,
     from start: Int = 0, _ ending: Ending, threads: Int
@@ -199,7 +199,7 @@ package struct Product: @unchecked Sendable {
       pooled: geometry.isPooled, to_bf16: ending.toBFloat, addend_bf16: ending.addsBFloat)
   }
 
-  /// How many independent pieces of work there are.
+  /// The number of independent pieces of work.
   package func items(images: Int) -> Int {
     unsafe withUnsafePointer(to: raw) { unsafe swl_product_items(kernel.table, $0, images) }
   }
@@ -207,8 +207,8 @@ package struct Product: @unchecked Sendable {
   /// Computes some of the pieces.
   ///
   /// - Parameters:
-  ///   - weights: Packed ones in place of the product's own.
-  ///   - factors: As ``setFactors(_:scale:zeroPoint:)`` writes them.
+  ///   - weights: Packed weights that replace the product's own.
+  ///   - factors: In the form that ``setFactors(_:scale:zeroPoint:)`` writes.
   package func run(
     _ input: UnsafeRawPointer, weights: UnsafeRawPointer? = nil,
     factors: UnsafeMutableRawPointer? = nil, addend: UnsafeRawPointer? = nil,
@@ -228,11 +228,11 @@ package struct Product: @unchecked Sendable {
   }
   // MARK: Inputs whose scale is known when they are
 
-  /// Bytes of what ``setFactors(_:scale:zeroPoint:)`` writes.
+  /// The size in bytes of the output of ``setFactors(_:scale:zeroPoint:)``.
   package var factorBytes: Int { 2 * ending.bias.byteCount }
 
-  /// Turns sums of weights and their scales, which a product was made with as bias and scale, into bias
-  /// and scale of a run: Σ (q − z) · w = Σ q · w − z · Σ w.
+  /// Computes the bias and scale of a run from the sums of weights and their scales, which were
+  /// given as bias and scale when the product was created: Σ (q − z) · w = Σ q · w − z · Σ w.
   package func setFactors(
     _ target: UnsafeMutableRawPointer, scale: Float, zeroPoint: UInt8
   ) {

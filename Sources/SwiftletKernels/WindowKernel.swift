@@ -1,16 +1,16 @@
 internal import CSwiftletKernels
 
-/// Where a window slides over one channels-last image, strides in bytes.
+/// A window sliding over one channels-last image, with strides in bytes.
 ///
-/// A pixel's channels are contiguous. The window stays inside what may be read: whoever calls has
-/// put a halo of zeros, or of the zero point, around the image.
+/// A pixel's channels are contiguous. The window stays inside readable memory: the caller has put a
+/// halo of zeros, or of the zero point, around the image.
 package struct WindowGeometry: Sendable, Hashable {
   package var channels, outWidth, outHeight, kernelWidth, kernelHeight: Int
-  /// Between the windows of neighbouring outputs: stride included.
+  /// Stride between the windows of consecutive outputs: includes the convolution's stride.
   package var inX, inY: Int
-  /// Between neighbouring taps of a window: dilation included.
+  /// Stride between consecutive taps of a window: includes the dilation.
   package var tapX, tapY: Int
-  /// Between neighbouring outputs.
+  /// Stride between consecutive outputs.
   package var outX, outY: Int
 
   package init(
@@ -38,16 +38,16 @@ package struct WindowGeometry: Sendable, Hashable {
   }
 }
 
-/// How pooling slides over one channels-last image; taps outside of the image are left out, so it
-/// needs no halo. Strides of memory (`inX`, `inY`, `outX`, `outY`) are in bytes.
+/// A pooling window sliding over one channels-last image; taps outside the image are skipped, so it
+/// needs no halo. Memory strides (`inX`, `inY`, `outX`, `outY`) are in bytes.
 package struct PoolGeometry: Sendable, Hashable {
   package var channels, inWidth, inHeight, outWidth, outHeight: Int
   package var kernelWidth, kernelHeight: Int
   package var strideX = 1, strideY = 1, dilationX = 1, dilationY = 1
   package var padLeft = 0, padRight = 0, padTop = 0, padBottom = 0
-  /// Between neighbouring pixels and rows.
+  /// Strides between consecutive pixels and rows.
   package var inX, inY: Int
-  /// Between neighbouring outputs and rows of them.
+  /// Strides between consecutive outputs and output rows.
   package var outX, outY: Int
 
   package init(
@@ -82,7 +82,7 @@ package struct PoolGeometry: Sendable, Hashable {
 package struct AverageU8: Sendable, Hashable {
   package var scaleIn, scaleOut: Float
   package var zeroIn, zeroOut: Int32
-  /// Whether n counts the taps in the image's padding.
+  /// Whether n counts the taps in the padding.
   package var includePad: Bool
 
   package init(
@@ -145,11 +145,11 @@ package struct DepthwiseU8 {
   }
 }
 
-/// Depthwise convolution and pooling of channels-last images, by one tier's kernels.
+/// Depthwise convolution and pooling of channels-last images, with the kernels of one tier.
 ///
-/// Calls make the output rows `rows`; they prepare weights once a call, so that a call should have
-/// several rows. Integer results and those of pooling are the same on all tiers.
-/// `@unchecked Sendable`: a table of constant function pointers.
+/// Calls compute the output rows `rows`; each call prepares the weights, so it should cover several
+/// rows. Integer results and those of pooling are the same on all tiers. `@unchecked Sendable`: a
+/// table of constant function pointers.
 @safe
 package struct WindowKernel: @unchecked Sendable {
   package let name: String
@@ -209,7 +209,7 @@ package struct WindowKernel: @unchecked Sendable {
       &window, &weights, input, output, rows.lowerBound, rows.upperBound)
   }
 
-  /// The largest value of each window, NaN if one is. `input` is pixel (0, 0) of the image.
+  /// The largest value of each window, NaN if it has one. `input` is pixel (0, 0) of the image.
   package func maxPoolF32(
     _ geometry: PoolGeometry, from input: UnsafeRawPointer, to output: UnsafeMutableRawPointer,
     rows: Range<Int>

@@ -1,7 +1,8 @@
 internal import CSwiftletKernels
 package import SwiftletCore
 
-/// Tiles of images for Winograd's F(m×m, 3×3), and back, by one tier's kernels.
+/// The tile transforms of Winograd's F(m×m, 3×3), forward and inverse, with the kernels of one
+/// tier.
 ///
 /// `@unchecked Sendable`: a table of constant function pointers.
 @safe
@@ -24,13 +25,13 @@ package struct WinogradKernel: @unchecked Sendable {
   /// The kernel in use.
   package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
 
-  /// How tiles lie on images, and their coefficients in matrices.
+  /// The layout of tiles on images, and of their coefficients in matrices.
   package struct Side: Sendable {
-    /// Results of a tile along each axis: 2 or 4.
+    /// Results per tile along each axis: 2 or 4.
     package var m: Int
     package var channels, tilesX, tilesY: Int
     package var steps: ImageSteps
-    /// Bytes between the rows of a coefficient's matrix, one for each tile, and between matrices.
+    /// Bytes between the rows of a coefficient's matrix, one per tile, and between matrices.
     package var pitch, plane: Int
 
     package init(
@@ -47,8 +48,8 @@ package struct WinogradKernel: @unchecked Sendable {
     }
   }
 
-  /// What becomes of sums: clamp(s + bias + addend), inside of width × height; pooled, the largest of
-  /// 2×2 sums, where width and height count those and there is no addend.
+  /// The final step for sums: clamp(s + bias + addend), inside width × height; if pooled, for the
+  /// largest of 2×2 sums, where width and height count pooled results and there is no addend.
   package struct Ending: Sendable {
     package var isPooled: Bool
     package var width, height: Int
@@ -66,7 +67,8 @@ package struct WinogradKernel: @unchecked Sendable {
     }
   }
 
-  /// Coefficients of some tiles, counted through all images. `input` is the first tap of the first.
+  /// Coefficients of some tiles, numbered across all images. `input` is the first tap of the first
+  /// tile.
   package func analyze(
     _ side: Side, _ input: UnsafeRawPointer, into coefficients: UnsafeMutableRawPointer,
     tiles: Range<Int>
@@ -75,7 +77,7 @@ package struct WinogradKernel: @unchecked Sendable {
     unsafe table.analyze(&side, input, coefficients, tiles.lowerBound, tiles.upperBound)
   }
 
-  /// Results from coefficients, from channel `first` on.
+  /// Results from coefficients, starting with channel `first`.
   package func synthesize(
     _ side: Side, _ ending: Ending, channelsFrom first: Int, _ coefficients: UnsafeRawPointer,
     addend: UnsafeRawPointer?, into output: UnsafeMutableRawPointer, tiles: Range<Int>
@@ -91,7 +93,8 @@ package struct WinogradKernel: @unchecked Sendable {
       &side, &ending, coefficients, output + 4 * first, tiles.lowerBound, tiles.upperBound)
   }
 
-  /// The coefficients of weights O×C×3×3 of some output channels: (m+2)² matrices of those × C.
+  /// The coefficients of O×C×3×3 weights for some output channels: (m+2)² matrices of those
+  /// channels × C.
   package func coefficients(
     m: Int, _ weights: Tensor<Float>, columns: Range<Int>
   ) -> AlignedMemory {

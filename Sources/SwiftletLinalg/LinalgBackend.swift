@@ -1,28 +1,28 @@
 public import SwiftletBLAS
 import SwiftletCore
 
-/// What factorises matrices.
+/// The backend that factors matrices.
 public enum LinalgBackend: String, Sendable, CaseIterable {
   /// LAPACK, through OpenBLAS.
   case lapack
-  /// Algorithms of our own in Swift, on kernels of our own.
+  /// Our own algorithms and kernels in Swift.
   case swift
 
-  /// LAPACK where it is installed and like routines passed their self-check, else Swift.
+  /// LAPACK if it is installed and similar routines passed their self-check, otherwise Swift.
   static func automatic(_ routine: SelfCheck.Routine) -> LinalgBackend {
     Backend.current.trusts(routine) ? .lapack : .swift
   }
 
-  /// What singular values and factors of T are left to, unless something else is asked for.
+  /// The default backend for singular values and factors of T.
   public static func automatic<T: BLASElement>(for _: T.Type) -> LinalgBackend {
     automatic(T.dtype == .float32 ? .sgesdd : .dgesdd)
   }
 
-  /// What eigenvalues of T are left to, unless something else is asked for.
+  /// The default backend for eigenvalues of T.
   public static func automaticForEigenvalues<T: BLASElement>(of _: T.Type) -> LinalgBackend {
     automatic(T.dtype == .float32 ? .ssyevd : .dsyevd)
   }
 
-  /// Whether this build has it.
+  /// Whether this build includes it.
   public var isAvailable: Bool { self == .swift || LAPACK.isInstalled }
 }

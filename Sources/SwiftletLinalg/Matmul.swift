@@ -1,7 +1,8 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// op(a) · op(b) of two matrices, its rows split over the pool. Transposed views are read in place.
+/// op(a) · op(b) of two matrices, with rows divided among the pool. Transposed views are read in
+/// place.
 ///
 /// - Throws: `badInput` unless both are of rank 2 and the inner extents agree.
 /// - Complexity: 2·m·n·k operations.
@@ -14,13 +15,13 @@ public func matmul<T: BLASElement>(
     a.shape[transposeA ? 0 : 1] == b.shape[transposeB ? 1 : 0]
   else {
     throw SwiftletError(
-      .badInput, "no product of matrices of shapes \(a.shape) and \(b.shape)",
+      .badInput, "matrices of shapes \(a.shape) and \(b.shape) cannot be multiplied",
       mend: "the inner extents must agree")
   }
   return matrixProduct(a, b, transposeA: transposeA, transposeB: transposeB, pool: pool)
 }
 
-/// As ``matmul(_:_:transposeA:transposeB:pool:)``, for shapes that are known to fit.
+/// As ``matmul(_:_:transposeA:transposeB:pool:)``, for shapes known to match.
 ///
 /// - Precondition: Rank 2, and the inner extents agree.
 @specialized(where T == Float)
@@ -46,8 +47,8 @@ package func matrixProduct<T: BLASElement>(
   return product
 }
 
-/// op(a[i]) · op(b[i]) of every pair of matrices, the pairs split over the pool: B×m×k and B×k×n
-/// give B×m×n.
+/// op(a[i]) · op(b[i]) of every pair of matrices, with pairs divided among the pool: B×m×k and
+/// B×k×n give B×m×n.
 ///
 /// - Throws: `badInput` unless both are of rank 3, and batches and inner extents agree.
 /// - Complexity: 2·B·m·n·k operations.
@@ -61,7 +62,7 @@ public func batchedMatmul<T: BLASElement>(
     a.shape[transposeA ? 1 : 2] == b.shape[transposeB ? 2 : 1]
   else {
     throw SwiftletError(
-      .badInput, "no products of batches of shapes \(a.shape) and \(b.shape)",
+      .badInput, "batches of shapes \(a.shape) and \(b.shape) cannot be multiplied",
       mend: "batches and inner extents must agree")
   }
   let (m, k) = transposeA ? (a.shape[2], a.shape[1]) : (a.shape[1], a.shape[2])
@@ -84,7 +85,7 @@ public func batchedMatmul<T: BLASElement>(
 }
 
 extension Tensor where Element: BLASElement {
-  /// A packed matrix and a flag that together are op(self): the original of a transposed view, so
+  /// A packed matrix and a flag that together give op(self): the original of a transposed view, so
   /// that it need not be copied.
   fileprivate func asStored(_ transpose: Bool) -> (matrix: Tensor, transpose: Bool) {
     if isContiguous { return (self, transpose) }

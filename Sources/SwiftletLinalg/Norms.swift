@@ -1,7 +1,7 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// A measure of size of a matrix.
+/// A matrix norm.
 public enum MatrixNorm: String, Sendable, CaseIterable {
   /// The largest sum of magnitudes in a column.
   case one
@@ -20,8 +20,8 @@ public enum MatrixNorm: String, Sendable, CaseIterable {
 extension Tensor where Element: BLASElement {
   /// A norm of this matrix; 0 for an empty one.
   ///
-  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if singular values are asked
-  ///   for and the iteration stalls.
+  /// - Throws: `badInput` for NaN or infinite elements; `numerical` if the norm needs singular
+  ///   values and the iteration stalls.
   /// - Precondition: Rank 2.
   /// - Complexity: O(m·n), for the last two norms O(m·n·min(m, n)).
   public func norm(_ kind: MatrixNorm) throws -> Element {
@@ -36,7 +36,7 @@ extension Tensor where Element: BLASElement {
     }
   }
 
-  /// √Σ aᵢⱼ², infinite or NaN where elements are.
+  /// √Σ aᵢⱼ², infinite or NaN if elements are.
   var frobeniusNorm: Element {
     let packed = contiguous()
     return unsafe packed.span.withUnsafeBufferPointer {
@@ -78,7 +78,7 @@ extension Tensor where Element: BLASElement {
 
   /// The Moore–Penrose inverse, n×m.
   ///
-  /// - Parameter tolerance: Singular values below so much of the largest count as 0; default:
+  /// - Parameter tolerance: Singular values below this fraction of the largest count as 0; default:
   ///   max(m, n) · ε.
   /// - Throws: As ``norm(_:)``.
   /// - Precondition: Rank 2.
@@ -96,7 +96,7 @@ extension Tensor where Element: BLASElement {
 }
 
 extension SVD {
-  /// How many singular values exceed `tolerance` times the largest.
+  /// The number of singular values that exceed `tolerance` times the largest.
   ///
   /// - Parameter tolerance: Default: max(m, n) · ε.
   public func rank(tolerance: T? = nil) -> Int {

@@ -1,14 +1,14 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// The thin factorisation A = Q · R of an m×n matrix, r = min(m, n): Q m×r with orthonormal
+/// The thin factorization A = Q · R of an m×n matrix, r = min(m, n): Q m×r with orthonormal
 /// columns, R r×n upper triangular.
 public struct QR<T: BLASElement>: Sendable {
   public let q: Tensor<T>
   public let r: Tensor<T>
 
-  /// - Throws: `badInput` for NaN or infinite elements, `outOfMemory`, `unsupported` for LAPACK in a
-  ///   build without it.
+  /// - Throws: `badInput` for NaN or infinite elements, `outOfMemory`, `unsupported` for LAPACK in
+  ///   a build without it.
   /// - Complexity: O(m·n·r).
   /// - Source: LAPACK `?gelqf`, `?orglq` on the transpose; Golub & Van Loan 5.2.
   public init(
@@ -18,7 +18,7 @@ public struct QR<T: BLASElement>: Sendable {
     try self.init(matrix, backend: backend, threads: threads, workspace: &workspace)
   }
 
-  /// As above, with scratch memory that outlives the call.
+  /// As above, with a reusable workspace.
   public init(
     _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1,
     workspace: inout Workspace<T>
@@ -33,15 +33,15 @@ public struct QR<T: BLASElement>: Sendable {
   }
 }
 
-/// The rank-revealing factorisation A · P = Q · R of an m×n matrix: column `permutation[j]` of A
-/// is column j of Q · R, and the magnitudes on R's diagonal do not grow.
+/// The rank-revealing factorization A · P = Q · R of an m×n matrix: column `permutation[j]` of A is
+/// column j of Q · R, and the magnitudes on R's diagonal do not increase.
 public struct PivotedQR<T: BLASElement>: Sendable {
   public let q: Tensor<T>
   public let r: Tensor<T>
   public let permutation: [Int]
 
   /// - Throws: As ``QR/init(_:backend:threads:)``.
-  /// - Complexity: O(m·n·min(m, n)), bound by memory.
+  /// - Complexity: O(m·n·min(m, n)), memory-bound.
   /// - Source: LAPACK `?geqp3`; Businger & Golub (1965).
   public init(
     _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
@@ -57,7 +57,7 @@ public struct PivotedQR<T: BLASElement>: Sendable {
     }
   }
 
-  /// How many diagonal elements of R exceed `tolerance` times the first.
+  /// The number of diagonal elements of R that exceed `tolerance` times the first.
   ///
   /// - Parameter tolerance: Default: max(m, n) · ε.
   public func rank(tolerance: T? = nil) -> Int {

@@ -2,26 +2,26 @@ public import SwiftletBLAS
 public import SwiftletCore
 
 /// Singular value decompositions from random samples of the range: a few products with the matrix
-/// instead of all of it.
+/// instead of a full decomposition.
 ///
 /// - Source: Halko, Martinsson & Tropp, "Finding structure with randomness" (2011).
 public struct RandomizedSVD: Sendable {
-  /// Samples beyond the rank asked for.
+  /// Samples beyond the requested rank.
   public let oversampling: Int
-  /// Further rounds through Aᵀ and A, each of which makes the sampled values stand out more from
-  /// the rest: none for spectra that fall fast, two or more for flat ones.
+  /// Additional rounds through Aᵀ and A, each of which increases the gap between the sampled values
+  /// and the rest: none for rapidly decaying spectra, two or more for flat ones.
   public let powerIterations: Int
-  /// Chooses the samples; the same seed gives the same result.
+  /// The seed of the samples; the same seed gives the same result.
   public let seed: UInt64
 
-  /// Numbers below 0 are refused by the decompositions.
+  /// The decompositions reject negative numbers.
   public init(oversampling: Int = 10, powerIterations: Int = 2, seed: UInt64 = 0) {
     self.oversampling = oversampling
     self.powerIterations = powerIterations
     self.seed = seed
   }
 
-  /// The `rank` largest singular values and their vectors, nearly.
+  /// Approximates the `rank` largest singular values and their vectors.
   ///
   /// - Throws: `badInput` for NaN or infinite elements, or unless `1 ≤ rank ≤ min(m, n)`;
   ///   `numerical` if the small decomposition does not converge; `outOfMemory`.
@@ -65,15 +65,15 @@ public struct RandomizedSVD: Sendable {
     ).truncated(to: rank)
   }
 
-  /// As many singular values as it takes for a remainder of at most `tolerance` · ‖A‖, in the
-  /// Frobenius norm: samples are added in blocks until what they leave is small enough.
+  /// As many singular values as needed for a residual of at most `tolerance` · ‖A‖, in the
+  /// Frobenius norm: samples are added in blocks until the residual is small enough.
   ///
-  /// - Returns: The decomposition, and the remainder relative to ‖A‖. It is known exactly from the
-  ///   norms of what was found, down to √ε; smaller tolerances count as √ε.
+  /// - Returns: The decomposition, and the residual relative to ‖A‖. It follows exactly from the
+  ///   norms of the computed part, down to √ε; smaller tolerances count as √ε.
   /// - Throws: As ``svd(_:rank:backend:pool:)``; `badInput` also for a tolerance below 0, an empty
   ///   matrix or blocks of less than one sample.
-  /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank matrix
-  ///   approximation" (2018).
+  /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank
+  ///   matrix approximation" (2018).
   @specialized(where T == Float)
   @specialized(where T == Double)
   public func svd<T: BLASElement>(
@@ -91,7 +91,7 @@ public struct RandomizedSVD: Sendable {
     }
     try requireCounts()
     var a = matrix.contiguous()
-    // Squares are compared below, and must neither overflow nor vanish.
+    // Squares are compared below and must neither overflow nor underflow.
     let scale = ScaledMatrix.normalize(&a)
     let limit = Double(max(tolerance, T.ulpOfOne.squareRoot()))
     let total = a.squares
@@ -100,7 +100,7 @@ public struct RandomizedSVD: Sendable {
     // A ≈ Q · B; rows of `qt` are the columns of Q.
     var qt = Tensor<T>(zeros: [0, m])
     var b = Tensor<T>(zeros: [0, n])
-    /// x less its part in the span of Q.
+    /// x minus its part in the span of Q.
     func fresh(_ x: Tensor<T>) -> Tensor<T> {
       x.subtracting(
         matrixProduct(qt, matrixProduct(qt, x, pool: pool), transposeA: true, pool: pool))
@@ -113,7 +113,7 @@ public struct RandomizedSVD: Sendable {
         let other = try Self.basis(matrixProduct(a, sample, transposeA: true, pool: pool), backend)
         sample = try Self.basis(fresh(matrixProduct(a, other, pool: pool)), backend)
       }
-      // Rounding lets some of Q in again where the rest of A is small.
+      // Rounding reintroduces part of Q where the rest of A is small.
       let block = try Self.basis(fresh(sample), backend)
       let rows = matrixProduct(block, a, transposeA: true, pool: pool)
       remainder -= rows.squares
@@ -121,7 +121,7 @@ public struct RandomizedSVD: Sendable {
       b = b.joined(rows)
     }
     let small = try SVD(b, method: backend == .lapack ? .gesdd : .swift)
-    // The fewest values that do.
+    // The fewest values that suffice.
     var kept = small.singularValues.count
     var error = max(0, remainder)
     while kept > 1 {
@@ -138,8 +138,8 @@ public struct RandomizedSVD: Sendable {
     return (svd, total > 0 ? T((error / total).squareRoot()) : 0)
   }
 
-  /// Brings a matrix near 1 whose products with random numbers could overflow, or lose digits among
-  /// the subnormal numbers. Others stay as they are, and are not copied.
+  /// Scales a matrix close to 1 if its products with random numbers could overflow or lose digits
+  /// among the subnormal numbers. Other matrices are unchanged and not copied.
   ///
   /// - Returns: The factor applied, a power of two.
   private static func scaleExtremes<T: BLASElement>(_ a: inout Tensor<T>) throws -> T {
@@ -154,12 +154,12 @@ public struct RandomizedSVD: Sendable {
   private func requireCounts() throws {
     guard oversampling >= 0, powerIterations >= 0 else {
       throw SwiftletError(
-        .badInput, "oversampling \(oversampling) and \(powerIterations) power iterations",
-        mend: "use numbers from 0 on")
+        .badInput, "oversampling \(oversampling), \(powerIterations) power iterations",
+        mend: "both must be at least 0")
     }
   }
 
-  /// An orthonormal basis of the columns' span.
+  /// An orthonormal basis of the column span.
   private static func basis<T: BLASElement>(
     _ columns: Tensor<T>, _ backend: LinalgBackend
   ) throws -> Tensor<T> {

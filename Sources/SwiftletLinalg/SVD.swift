@@ -2,32 +2,32 @@ import Logging
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// A = U · diag(s) · Vᵀ of an m×n matrix: U m×r and V n×r with orthonormal columns, s descending,
-/// r = min(m, n) or the rank it was cut to.
+/// A = U · diag(s) · Vᵀ of an m×n matrix: U m×r and V n×r with orthonormal columns, s descending, r
+/// = min(m, n) or the truncated rank.
 public struct SVD<T: BLASElement>: Sendable {
   public let u: Tensor<T>
   public let singularValues: [T]
   public let vt: Tensor<T>
-  /// What computed it.
+  /// The method that computed it.
   public let method: Method
 
-  /// An algorithm for the whole decomposition.
+  /// An algorithm for the full decomposition.
   public enum Method: String, Sendable, CaseIterable {
     /// LAPACK's divide and conquer.
     case gesdd
-    /// LAPACK's implicit QR. Takes over if `gesdd` does not converge; some 30 times slower at
+    /// LAPACK's implicit QR. The fallback if `gesdd` does not converge; about 30 times slower at
     /// 1024×1024.
     case gesvd
     /// Divide and conquer in Swift.
     case swift
-    /// One-sided Jacobi rotations in Swift: slow, and accurate for small singular values too.
+    /// One-sided Jacobi rotations in Swift: slow, but accurate for small singular values too.
     case jacobi
     /// From the eigenvalues of AᵀA or AAᵀ, whichever is smaller: the least work for matrices that
-    /// are much longer than wide, at the price of half of the digits. Values below √ε of the
-    /// largest are noise, and the vectors made from them are not orthogonal.
+    /// are much longer than wide, at the cost of half of the digits. Values below √ε of the largest
+    /// are noise, and vectors computed from them are not orthogonal.
     case gram
 
-    /// Whether this build has it.
+    /// Whether this build includes it.
     public var isAvailable: Bool {
       switch self {
       case .gesdd, .gesvd: LAPACK.isInstalled
@@ -35,17 +35,17 @@ public struct SVD<T: BLASElement>: Sendable {
       }
     }
 
-    /// `gesdd` where it is installed and passed its self-check, else `swift`.
+    /// `gesdd` if it is installed and passed its self-check, otherwise `swift`.
     public static var automatic: Method {
       LinalgBackend.automatic(for: T.self) == .lapack ? .gesdd : .swift
     }
   }
 
-  /// Which vectors to compute.
+  /// The vectors to compute.
   public enum Vectors: Sendable {
     /// r = min(m, n) on each side.
     case thin
-    /// All m left and n right ones, those behind the r-th belonging to no singular value.
+    /// All m left and n right vectors; those after the r-th belong to no singular value.
     case full
   }
 
@@ -61,7 +61,7 @@ public struct SVD<T: BLASElement>: Sendable {
       matrix, vectors: vectors, method: method, threads: threads, workspace: &workspace)
   }
 
-  /// As above, with scratch memory that outlives the call.
+  /// As above, with a reusable workspace.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public init(
@@ -70,7 +70,7 @@ public struct SVD<T: BLASElement>: Sendable {
   ) throws {
     try matrix.requireMatrix("svd")
     let full = vectors == .full
-    // LAPACK's own alternative would take some thirty times as long.
+    // LAPACK's own alternative would take about thirty times as long.
     let method =
       method == .gesdd && !LAPACK.canFindVectors(matrix.shape[0], matrix.shape[1])
       ? .swift : method
@@ -81,7 +81,7 @@ public struct SVD<T: BLASElement>: Sendable {
           matrix, full: full, threads: threads, workspace: &workspace)
         self.method = .gesdd
       } catch let error as SwiftletError where error.code == .numerical {
-        Logger.swiftlet("linalg").warning("\(error): trying gesvd, which takes longer")
+        Logger.swiftlet("linalg").warning("\(error): retrying with gesvd, which is slower")
         (u, singularValues, vt) = try LAPACK.svd(
           matrix, full: full, driver: .gesvd, threads: threads, workspace: &workspace)
         self.method = .gesvd
@@ -117,10 +117,10 @@ public struct SVD<T: BLASElement>: Sendable {
   private static func refuseFull(_ vectors: Vectors, _ method: Method) throws {
     guard case .full = vectors else { return }
     throw SwiftletError(
-      .unsupported, "method \(method) finds thin factors only", mend: "use method swift")
+      .unsupported, "method \(method) computes only thin factors", mend: "use method swift")
   }
 
-  /// - Precondition: The shapes belong together.
+  /// - Precondition: The shapes match.
   init(u: Tensor<T>, singularValues: [T], vt: Tensor<T>, method: Method) {
     precondition(
       u.shape[1] >= singularValues.count && vt.shape[0] >= singularValues.count,
@@ -128,10 +128,10 @@ public struct SVD<T: BLASElement>: Sendable {
     (self.u, self.singularValues, self.vt, self.method) = (u, singularValues, vt, method)
   }
 
-  /// The singular values of a matrix alone, in descending order.
+  /// Only the singular values of a matrix, in descending order.
   ///
   /// - Throws: As ``init(_:vectors:method:threads:)``.
-  /// - Complexity: O(m·n·min(m, n)), at a fraction of the time that vectors take.
+  /// - Complexity: O(m·n·min(m, n)), in a fraction of the time that vectors take.
   public static func values(
     of matrix: Tensor<T>, method: Method = .automatic, threads: Int = 1
   ) throws -> [T] {
@@ -139,7 +139,7 @@ public struct SVD<T: BLASElement>: Sendable {
     return try values(of: matrix, method: method, threads: threads, workspace: &workspace)
   }
 
-  /// As above, with scratch memory that outlives the call.
+  /// As above, with a reusable workspace.
   public static func values(
     of matrix: Tensor<T>, method: Method = .automatic, threads: Int = 1,
     workspace: inout Workspace<T>
@@ -158,14 +158,14 @@ public struct SVD<T: BLASElement>: Sendable {
     }
   }
 
-  /// The best approximation of lower rank, in the spectral and the Frobenius norm (Eckart & Young
+  /// The best approximation of lower rank in the spectral and Frobenius norms (Eckart & Young
   /// 1936).
   ///
   /// - Throws: `badInput` unless `0 ≤ rank ≤ singularValues.count`.
   public func truncated(to rank: Int) throws -> SVD {
     guard (0...singularValues.count).contains(rank) else {
       throw SwiftletError(
-        .badInput, "rank \(rank) of \(singularValues.count) singular values", at: "truncated")
+        .badInput, "rank \(rank) is not in 0...\(singularValues.count)", at: "truncated")
     }
     return SVD(
       u: u.slice(axis: 1, range: 0..<rank).contiguous(),
@@ -179,8 +179,8 @@ public struct SVD<T: BLASElement>: Sendable {
     return matrixProduct(left, right)
   }
 
-  /// Two factors whose product is the matrix, each holding half of every singular value, so that
-  /// both have the same scale: left m×r, right r×n.
+  /// Two factors whose product is the matrix, each with the square root of every singular value, so
+  /// that both have the same scale: left m×r, right r×n.
   public var balancedFactors: (left: Tensor<T>, right: Tensor<T>) {
     let roots = singularValues.map { $0.squareRoot() }
     let rank = roots.count
@@ -197,7 +197,7 @@ public struct SVD<T: BLASElement>: Sendable {
   }
 }
 
-/// Numbers that tell how much of a matrix a rank keeps.
+/// Measures of how much of a matrix a rank keeps.
 public enum Spectrum {
   /// The fraction of Σ values kept by the first `rank`; 1 for a zero spectrum. Energies are squared
   /// singular values, or eigenvalues of a covariance, in descending order.

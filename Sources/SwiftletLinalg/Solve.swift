@@ -5,7 +5,7 @@ public import SwiftletCore
 public struct Cholesky<T: BLASElement>: Sendable {
   public let l: Tensor<T>
 
-  /// Reads the lower triangle only: what is above the diagonal may be NaN.
+  /// Reads only the lower triangle: elements above the diagonal may be NaN.
   ///
   /// - Throws: `badInput` for NaN, infinite elements or a matrix that is not square; `numerical` if
   ///   it is not positive definite; `outOfMemory`; `unsupported` for LAPACK in a build without it.
@@ -25,7 +25,7 @@ public struct Cholesky<T: BLASElement>: Sendable {
 
   /// X with A · X = B, for B n×k.
   ///
-  /// - Throws: `badInput` unless B is a matrix of n rows.
+  /// - Throws: `badInput` unless B is a matrix with n rows.
   public func solve(_ b: Tensor<T>) throws -> Tensor<T> {
     try requireRightHandSide(b, rows: l.shape[0])
     var x = b
@@ -50,7 +50,7 @@ public struct LU<T: BLASElement>: Sendable {
     _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
   ) throws {
     try matrix.requireMemory("lu", copies: 2)
-    // LAPACK multiplies by the reciprocals of pivots, which overflow for the least numbers.
+    // LAPACK multiplies by the reciprocals of pivots, which overflow for the smallest numbers.
     if backend == .lapack, !LAPACK.isInstalled || !matrix.hasTinyElements {
       (factors, permutation, isOdd) = try LAPACK.lu(matrix, threads: threads)
     } else {
@@ -70,14 +70,14 @@ public struct LU<T: BLASElement>: Sendable {
 
   /// X with A · X = B, for B n×k.
   ///
-  /// - Throws: `numerical` if the matrix is singular, `badInput` unless B is a matrix of n rows.
+  /// - Throws: `numerical` if the matrix is singular, `badInput` unless B is a matrix with n rows.
   public func solve(_ b: Tensor<T>) throws -> Tensor<T> {
     let n = permutation.count
     try requireRightHandSide(b, rows: n)
     if let zero = (0..<n).first(where: { factors[$0, $0] == 0 }) {
       throw SwiftletError(
         .numerical, "the matrix is singular (pivot \(zero + 1))", at: "\(n)×\(n)",
-        mend: "take the least-squares solution")
+        mend: "use leastSquares")
     }
     var source = b
     var x = Tensor<T>(uninitialized: b.shape)
@@ -92,16 +92,16 @@ public struct LU<T: BLASElement>: Sendable {
   }
 }
 
-/// The X of least ‖X‖ among those that make ‖A · X − B‖ least, column by column; A m×n, B m×k,
-/// X n×k.
+/// The X of minimum ‖X‖ among those that minimize ‖A · X − B‖, column by column; A m×n, B m×k, X
+/// n×k.
 ///
-/// A matrix that has full rank for certain, ‖R‖·‖R⁻¹‖ being below 1 / tolerance, is solved by QR; any
-/// other by its singular values, of which those below the tolerance count as 0. That is relative to
-/// the largest, and max(m, n) · ε by default.
+/// A matrix of provably full rank, with ‖R‖·‖R⁻¹‖ below 1 / tolerance, is solved by QR; any other
+/// by its singular values, of which those below the tolerance count as 0. The tolerance is relative
+/// to the largest one, and max(m, n) · ε by default.
 ///
 /// - Returns: X, and the rank of A.
-/// - Throws: `badInput` for NaN or infinite elements or shapes that do not belong together,
-///   `numerical` if the iteration stalls.
+/// - Throws: `badInput` for NaN or infinite elements or shapes that do not match, `numerical` if
+///   the iteration stalls.
 /// - Complexity: O(m·n·min(m, n)).
 /// - Source: Golub & Van Loan 5.3 and 5.5; LAPACK `?gelsd`.
 public func leastSquares<T: BLASElement>(
@@ -132,8 +132,8 @@ private func leastSquaresOfScaled<T: BLASElement>(
   let limit = tolerance ?? T(max(m, n)) * T.ulpOfOne
   if m >= n, n > 0 {
     let qr = try QR(a, backend: backend, threads: threads)
-    // The diagonal of R tells nothing: it can be all ones of a matrix that is singular to working
-    // precision. Frobenius norms bound spectral ones from above, so that this errs to the safe side.
+    // The diagonal of R proves nothing: it can be all ones in a matrix that is singular to working
+    // precision. Frobenius norms bound spectral ones from above, so this errs on the safe side.
     var inverse = Tensor<T>(zeros: [n, n])
     inverse.withView { $0.setIdentity() }
     qr.r.solveTriangular(isLower: false, &inverse)
@@ -156,7 +156,7 @@ private func leastSquaresOfScaled<T: BLASElement>(
 private func requireRightHandSide<T>(_ b: Tensor<T>, rows: Int) throws {
   guard b.shape.rank == 2, b.shape[0] == rows else {
     throw SwiftletError(
-      .badInput, "a right-hand side of shape \(b.shape) for a system of \(rows) equations")
+      .badInput, "a right-hand side of shape \(b.shape) does not match \(rows) equations")
   }
 }
 
@@ -175,7 +175,7 @@ extension Tensor where Element: BLASElement {
       transposeA: transposed, b: &target, ldb: max(1, columns))
   }
 
-  /// Whether elements other than 0 are near the least that the type holds.
+  /// Whether nonzero elements are close to the smallest number of the type.
   fileprivate var hasTinyElements: Bool {
     let packed = contiguous()
     let elements = packed.span
@@ -184,7 +184,7 @@ extension Tensor where Element: BLASElement {
     return false
   }
 
-  /// A copy with elements replaced where `rule` gives one for the row and column.
+  /// A copy with the elements replaced for which `rule` returns a value.
   fileprivate func triangle(_ rule: (Int, Int) -> Element?) -> Tensor {
     var result = self
     result.withView { view in

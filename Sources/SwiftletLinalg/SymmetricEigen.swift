@@ -7,13 +7,13 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   /// Orthonormal eigenvectors as **columns**, in the order of the values.
   public let vectors: Tensor<T>
 
-  /// Reads the upper triangle only, and computes the `largest` eigenvalues; all by default. What is
-  /// below the diagonal may be NaN.
+  /// Reads only the upper triangle, and computes the `largest` eigenvalues; all by default.
+  /// Elements below the diagonal may be NaN.
   ///
   /// - Throws: `badInput` for NaN or infinite elements, a matrix that is not square, or unless
   ///   `1 ≤ largest ≤ n`; `numerical` if the iteration stalls; `outOfMemory`; `unsupported` for
   ///   LAPACK in a build without it.
-  /// - Complexity: O(n³); for few of the eigenvalues about half of the time.
+  /// - Complexity: O(n³); a few of the eigenvalues take about half of the time.
   /// - Source: LAPACK `?syevd`, `?syevr`; see `docs/linear-algebra.md` for ours.
   public init(
     _ matrix: Tensor<T>, largest: Int? = nil,
@@ -24,7 +24,7 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
       matrix, largest: largest, backend: backend, threads: threads, workspace: &workspace)
   }
 
-  /// As above, with scratch memory that outlives the call.
+  /// As above, with a reusable workspace.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public init(
@@ -32,7 +32,7 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
     backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Int = 1,
     workspace: inout Workspace<T>
   ) throws {
-    // A copy to work on becomes the vectors, which are turned into columns.
+    // The working copy becomes the vectors, which are transposed into columns.
     try matrix.requireMemory("symmetricEigen", copies: 2)
     try matrix.requireFiniteSquareMatrix("symmetricEigen", reading: .upper)
     let n = matrix.shape[0]
@@ -60,10 +60,10 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
     vectors = Self.columns(rows, reversed: backend == .lapack)
   }
 
-  /// The eigenvalues of a symmetric matrix alone, in descending order.
+  /// Only the eigenvalues of a symmetric matrix, in descending order.
   ///
   /// - Throws: As ``init(_:largest:backend:threads:)``.
-  /// - Complexity: O(n³), at a fraction of the time that vectors take.
+  /// - Complexity: O(n³), in a fraction of the time that vectors take.
   /// - Source: LAPACK `?syevd` with job `N`.
   @specialized(where T == Float)
   @specialized(where T == Double)
@@ -83,7 +83,7 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
     }
   }
 
-  /// The rows of a matrix as columns, the last one first if `reversed`.
+  /// The rows of a matrix as columns, in reverse order if `reversed`.
   private static func columns(_ rows: Tensor<T>, reversed: Bool) -> Tensor<T> {
     let (count, n) = (rows.shape[0], rows.shape[1])
     var rows = rows

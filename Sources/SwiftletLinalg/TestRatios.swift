@@ -1,24 +1,24 @@
 import SwiftletBLAS
 public import SwiftletCore
 
-/// LAPACK's test ratios: how far a decomposition is from the matrix, in units of what rounding
-/// explains. A correct result stays below 30, mostly below 1, whatever the matrix.
+/// LAPACK's test ratios: the distance of a decomposition from the matrix, relative to the expected
+/// rounding error. A correct result stays below 30, mostly below 1, for every matrix.
 ///
 /// - Source: LAPACK's `TESTING` programs.
 public struct TestRatios: Sendable {
-  /// What no correct decomposition exceeds.
+  /// The upper bound for correct decompositions.
   public static let limit = 30.0
 
-  /// ‖A − product of the factors‖ / (‖A‖ · max(m, n) · ε), Frobenius norms; 0/0 is 0. Where elements
+  /// ‖A − product of the factors‖ / (‖A‖ · max(m, n) · ε), Frobenius norms; 0/0 is 0. If elements
   /// are subnormal, ε is their spacing.
   public let reconstruction: Double
-  /// The larger ‖I − QᵀQ‖ / (rows of Q · ε) of the orthonormal factors, Frobenius norms.
+  /// The largest ‖I − QᵀQ‖ / (rows of Q · ε) of the orthonormal factors, Frobenius norms.
   public let orthogonality: Double
 }
 
 extension SVD {
-  /// How well all of the decomposition puts the matrix together. For a truncated one the
-  /// reconstruction's figure is what was cut off.
+  /// How accurately the full decomposition reconstructs the matrix. For a truncated one, the
+  /// reconstruction ratio measures the truncated part.
   ///
   /// - Complexity: O(m·n·r).
   public func testRatios(_ matrix: Tensor<T>) -> TestRatios {
@@ -29,7 +29,7 @@ extension SVD {
 }
 
 extension SymmetricEigen {
-  /// How well the decomposition puts the matrix, of which both triangles are read, together.
+  /// How accurately the decomposition reconstructs the matrix, of which both triangles are read.
   ///
   /// - Complexity: O(n³).
   public func testRatios(_ matrix: Tensor<T>) -> TestRatios {
@@ -47,7 +47,7 @@ private func reconstructionRatio<T: BLASElement>(_ a: Tensor<T>, _ b: Tensor<T>)
   let a = a.contiguous()
   var (error, size) = (0.0, 0.0)
   let (x, y) = (a.span, b.span)
-  // Scaled by the largest element, squares cannot leave the range of numbers.
+  // Scaled by the largest element, squares stay in range.
   var largest = Double.leastNonzeroMagnitude
   for i in x.indices { largest = max(largest, abs(Double(x[i]))) }
   for i in x.indices {

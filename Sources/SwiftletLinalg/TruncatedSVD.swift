@@ -2,12 +2,12 @@ public import SwiftletBLAS
 public import SwiftletCore
 import Synchronization
 
-/// The largest singular values of a matrix and their vectors, computed by what is expected to take
-/// the least time.
+/// The largest singular values of a matrix and their vectors, computed by the method expected to be
+/// fastest.
 public struct TruncatedSVD<T: BLASElement>: Sendable {
-  /// How to find the largest part of a decomposition.
+  /// A method for the largest part of a decomposition.
   public enum Method: String, Sendable, CaseIterable {
-    /// Everything, then cut.
+    /// The full decomposition, truncated.
     case full
     /// From random samples.
     case randomized
@@ -15,14 +15,14 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
 
   public let svd: SVD<T>
   public let method: Method
-  /// What the choice was made by; `nil` if the caller made it.
+  /// The basis of the choice; `nil` if the caller made it.
   public let prediction: SVDCost?
   /// ‖A − U·diag(s)·Vᵀ‖ / ‖A‖ in the Frobenius norm, from the norms of both; 0 for a zero matrix.
-  /// What is below √ε is rounding.
+  /// Values below √ε are rounding errors.
   public let relativeError: Double
 
-  /// Finds the `rank` largest values, by a method that ``SVDCost`` chooses where it is `nil`;
-  /// `sampling` says how to sample, if it comes to that.
+  /// Computes the `rank` largest values, with the method that ``SVDCost`` chooses if `method` is
+  /// `nil`; `sampling` configures random sampling if that is used.
   ///
   /// - Throws: As ``SVD/init(_:vectors:method:threads:)``; `badInput` also unless
   ///   `1 ≤ rank ≤ min(m, n)`.
@@ -56,23 +56,23 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
   }
 }
 
-/// The seconds that a decomposition is expected to take on this machine: counts of operations,
-/// weighted by rates that were measured relative to a large matrix product, times the speed of
-/// such a product here, which is measured once per process (a few milliseconds).
+/// The expected duration of a decomposition on this machine, in seconds: operation counts, weighted
+/// by rates measured relative to a large matrix product, times the duration of such a product here,
+/// which is measured once per process (a few milliseconds).
 ///
 /// The weights come from `make bench-linalg`; see `docs/linear-algebra.md`.
 public struct SVDCost: Sendable {
   public let fullSeconds: Double
   public let randomizedSeconds: Double
 
-  /// Sampling must promise to be twice as fast to be chosen: it is less exact.
+  /// Sampling must promise to be twice as fast to be chosen, because it is less accurate.
   public var prefersSampling: Bool { randomizedSeconds * 2 < fullSeconds }
 
   init<T: BLASElement>(_: T.Type, m: Int, n: Int, rank: Int, _ sampling: RandomizedSVD) {
     let (long, short) = (Double(max(m, n)), Double(min(m, n)))
     let samples = min(Double(rank + sampling.oversampling), short)
     let rounds = Double(sampling.powerIterations)
-    // Reduction to bidiagonal form waits for memory; small matrices fill no vectors.
+    // Reduction to bidiagonal form is memory-bound; small matrices do not fill vectors.
     let weight = T.dtype == .float32 ? 1.25 : 1
     let full = weight * Self.dense(short) + Self.qrWeight * (long - short) * short * short
     let products = (4 * rounds + 4) * long * short * samples * Self.thinPenalty
@@ -83,7 +83,7 @@ public struct SVDCost: Sendable {
     randomizedSeconds = (products + bases + small) / rate
   }
 
-  /// Operations of a square decomposition, as those of a product take the same time.
+  /// Operations of a square decomposition, in product operations that take the same time.
   private static func dense(_ n: Double) -> Double { (21 + 2500 / (n + 1)) * n * n * n }
   /// Products with few columns run slower than large ones.
   private static let thinPenalty = 1.3
@@ -92,7 +92,7 @@ public struct SVDCost: Sendable {
   private static let qrWeight = 24.0
 }
 
-/// How fast matrices are multiplied here, on one thread.
+/// The speed of matrix products on this machine, on one thread.
 enum MachineSpeed {
   private static let measured = Mutex<[DType: Double]>([:])
 
@@ -102,7 +102,7 @@ enum MachineSpeed {
       let size = 192
       let a = Tensor<T>([size, size], repeating: 1)
       var best = Double.infinity
-      // The first product warms up; of the others the fastest was disturbed least.
+      // The first product warms up; the fastest of the others was disturbed least.
       for _ in 0..<4 {
         let clock = ContinuousClock()
         let elapsed = clock.measure { _ = matrixProduct(a, a) }.components

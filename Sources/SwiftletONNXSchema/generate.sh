@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes onnx.pb.swift anew from onnx.proto. Needs protoc (apt: protobuf-compiler) and
+# Regenerates onnx.pb.swift from onnx.proto. Needs protoc (apt: protobuf-compiler) and
 # protoc-gen-swift (swift build -c release --product protoc-gen-swift in a checkout of
 # swift-protobuf) on the PATH.
 set -eu

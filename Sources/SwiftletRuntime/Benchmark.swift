@@ -1,28 +1,28 @@
 public import SwiftletCore
 import SwiftletGraph
 
-/// How long runs of a model took.
+/// The durations of a model's runs.
 public struct BenchmarkResult: Sendable, Codable {
   public let batch: Int
   public let threads: Int
-  /// Number of timed runs.
+  /// The number of timed runs.
   public let runs: Int
   public let imagesPerSecond: Double
-  /// Median and 99th percentile of one run of the whole batch, milliseconds.
+  /// Median and 99th percentile of one run of the whole batch, in milliseconds.
   public let p50ms: Double
   public let p99ms: Double
-  /// What making the model ready for this batch took, milliseconds; less where another batch has had
-  /// its weights packed already.
+  /// The time to compile the model for this batch, in milliseconds; less if another batch has
+  /// already packed its weights.
   public let compileMs: Double
-  /// Bytes of packed weights, and of the values of a run.
+  /// The sizes of the packed weights and of the values of a run, in bytes.
   public let weightBytes: Int
   public let valueBytes: Int
 }
 
 /// Times models against each other.
 public enum Benchmark {
-  /// One candidate: a session and the batch it is fed. A model that takes a fixed number of samples at once runs as
-  /// often as the batch needs.
+  /// One candidate: a session and its input batch. A model that takes a fixed number of samples at
+  /// once runs as often as the batch needs.
   public struct Candidate: Sendable {
     public let batch: Int
     public let threads: Int
@@ -34,11 +34,11 @@ public enum Benchmark {
     let compileSeconds: Double
     let memory: (weights: Int, values: Int)
 
-    /// Feeds fp32 inputs with normally distributed numbers, and all others with ones: what masks and
-    /// indices allow. `extents` are those of symbolic dimensions, by name; all others are what they
-    /// seem to mean, see `OpenExtents`.
+    /// Fills fp32 inputs with normally distributed numbers, and all others with ones, which are
+    /// valid masks and indices. `extents` are those of symbolic dimensions, by name; the others are
+    /// guessed, see `OpenExtents`.
     ///
-    /// - Throws: `badInput` if the model does not take inputs of these shapes.
+    /// - Throws: `badInput` if the model does not accept inputs of these shapes.
     public init(
       _ session: Session, batch: Int, threads: Int, extents: [String: Int] = [:]
     ) throws {
@@ -62,7 +62,7 @@ public enum Benchmark {
       prepared = try session.prepared(inputs.map(\.shape))
     }
 
-    /// How often a model runs for so many samples.
+    /// The number of runs of a model for this many samples.
     private static func runs(_ session: Session, _ batch: Int) -> Int {
       guard let fixed = OpenExtents.fixedBatch(session.inputs) else { return 1 }
       return (batch + fixed - 1) / fixed
@@ -70,7 +70,7 @@ public enum Benchmark {
 
     func run() throws { for _ in 0..<runs { _ = try prepared.run(inputs) } }
 
-    /// Where the time of one thread goes.
+    /// The time of each layer on one thread.
     public func profile() throws -> [LayerProfile] {
       try session.profile(
         Dictionary(uniqueKeysWithValues: zip(session.inputs.map(\.name), inputs)))

@@ -1,15 +1,15 @@
 import SwiftletCore
 import Synchronization
 
-/// The packed weights of a session: packed once, whatever shapes it is compiled for.
+/// The packed weights of a session: packed once for all compiled shapes.
 final class PackedWeights: Sendable {
-  /// Threads that help with packing.
+  /// Threads used for packing.
   let pool: ThreadPool
   private let memories = Mutex<[String: AlignedMemory]>([:])
 
   init(_ pool: ThreadPool) { self.pool = pool }
 
-  /// The memory under the key, made at its first use.
+  /// The memory for the key, created on first use.
   func packed(_ key: String, _ make: () -> AlignedMemory) -> AlignedMemory {
     if let known = memories.withLock({ $0[key] }) { return known }
     let made = make()

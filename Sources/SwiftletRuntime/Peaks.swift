@@ -1,13 +1,13 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// What one core of this machine can do at most, as measured now.
+/// The peak performance of one core of this machine, measured on call.
 public struct Peaks: Sendable, Codable {
   /// fp32 operations, in billions per second: multiply–adds count as two.
   public let float: Double
-  /// Operations on bf16 with fp32 sums.
+  /// Operations on bf16 with fp32 sums, in billions per second.
   public let bfloat: Double
-  /// Operations on bytes with 32-bit sums.
+  /// Operations on bytes with 32-bit sums, in billions per second.
   public let integer: Double
   /// Bytes read from memory, in billions per second.
   public let memory: Double
@@ -21,7 +21,7 @@ public struct Peaks: Sendable, Codable {
 
   private static let rounds = 9
 
-  /// Full tiles whose operands stay in the first-level cache.
+  /// Full tiles whose operands stay in the L1 cache.
   private static func products(_ kernel: ProductKernel) -> Double {
     let (words, panel) = (128, 2 * kernel.lanes)
     let bias = AlignedMemory([Float](repeating: 0, count: panel))

@@ -1,20 +1,20 @@
 public import SwiftletCore
 import SwiftletGraph
 
-/// Where a model's time goes, layer by layer.
+/// The time of one layer of a model.
 public struct LayerProfile: Sendable, Codable {
   /// The node, and the kernel that computes it.
   public let layer: String
   public let kernel: String
-  /// Median time of one run of the whole batch on one thread, milliseconds.
+  /// Median time of one run of the whole batch on one thread, in milliseconds.
   public let milliseconds: Double
-  /// Operations per second, two for each multiply–accumulate, in billions; 0 for layers without.
-  /// What a kernel saves (Winograd) counts as done.
+  /// Operations per second, two per multiply–accumulate, in billions; 0 for layers without.
+  /// Operations that a kernel saves (Winograd) are included.
   public let gigaOperationsPerSecond: Double
 }
 
 extension Session {
-  /// Times each layer on one thread, so many times, and gives medians.
+  /// Times each layer on one thread, `runs` times, and returns the medians.
   ///
   /// - Throws: As ``run(_:)-([String:AnyTensor])``; `unsupported` if shapes depend on data.
   public func profile(_ inputs: [String: AnyTensor], runs: Int = 10) throws -> [LayerProfile] {
@@ -24,7 +24,7 @@ extension Session {
     }
     guard let plan = try core.compiled(for: tensors.map(\.shape)).plan else {
       throw SwiftletError(
-        .unsupported, "shapes of the model depend on data", mend: "it can be run, not profiled")
+        .unsupported, "the model's shapes depend on data", mend: "it can be run, but not profiled")
     }
     var rounds: [[Timing]] = []
     for _ in 0..<max(1, runs) { rounds.append(try Self.timings(plan, tensors)) }

@@ -3,24 +3,24 @@ import Synchronization
 
 /// The steps of a segment for images of one size, and the memory they need.
 ///
-/// Batches are computed a chunk of images at a time, so that what one layer writes is still in the
-/// cache when the next reads it; threads take chunks in turn. Where there are fewer images than
-/// threads, the threads share each layer instead. Results do not depend on which of the two it is.
-/// A layer that needs the whole batch makes one chunk of it.
+/// Batches are computed in chunks of images, so that a layer's result is still in the cache when
+/// the next layer reads it; threads take chunks in turn. If there are fewer images than threads,
+/// the threads share each layer instead. Results are the same either way. A layer that needs the
+/// whole batch makes a single chunk of it.
 struct Program: Sendable {
   let steps: [Step]
   private let origins: [Int]
   private let images: Int
-  /// How many chunks the images are computed in.
+  /// The number of chunks of images.
   private let chunks: Int
   private let pool: ThreadPool
   private let sharesLayers: Bool
-  /// Bytes for the values of one chunk.
+  /// The size of one chunk's values, in bytes.
   private let byteCount: Int
-  /// Bytes that each thread needs for itself.
+  /// The private memory of each thread, in bytes.
   private let scratch: Int
 
-  /// What a chunk's values may take of the second-level cache.
+  /// The part of the L2 cache that a chunk's values may use, in bytes.
   private static let cachedBytes = 512 << 10
 
   init(_ layers: [any Layer], _ values: [Value], images: Int, pool: ThreadPool) {
@@ -31,7 +31,8 @@ struct Program: Sendable {
       && (isWhole || images < threads || (images % threads != 0 && images < 4 * threads))
     let arena = Arena(layers, values)
     let share = sharesLayers ? images : (images + threads - 1) / threads
-    // As many images as fit; as many chunks for each thread, which differ by one image at most.
+    // As many images as fit; the same number of chunks for each thread, differing by at most one
+    // image.
     let fitting = max(1, Self.cachedBytes / max(1, arena.byteCount(images: 1)))
     let rounds = isWhole ? 1 : (share + fitting - 1) / fitting
     chunks = min(images, sharesLayers ? rounds : rounds * threads)
@@ -56,20 +57,20 @@ struct Program: Sendable {
     }
   }
 
-  /// Bytes of all chunks that are computed at the same time.
+  /// The size of all chunks that are computed at the same time, in bytes.
   var peakBytes: Int {
     sharesLayers
       ? byteCount + pool.count * scratch : min(pool.count, chunks) * (byteCount + scratch)
   }
 
-  /// The larger ones come first, so that threads which take them in turn end together.
+  /// Larger chunks come first, so that threads that take them in turn finish together.
   private func chunk(_ index: Int) -> Range<Int> {
     let (size, larger) = images.quotientAndRemainder(dividingBy: chunks)
     let start = index * size + min(index, larger)
     return start..<start + size + (index < larger ? 1 : 0)
   }
 
-  /// The memory of a segment's inputs and outputs, and bytes from one image to the next.
+  /// The memory of a segment's inputs and outputs, and the bytes between consecutive images.
   @safe
   struct Ends: @unchecked Sendable {
     let inputs: [(base: UnsafeRawPointer, step: Int)]
@@ -85,10 +86,10 @@ struct Program: Sendable {
     }
   }
 
-  /// Sees a step, by position, with a chunk's images and the seconds it took.
+  /// Receives a step's index, a chunk's number of images and the time in seconds.
   typealias Observer = (_ step: Int, _ images: Int, _ seconds: Double) -> Void
 
-  /// - Parameter observe: Runs on one thread if it is given.
+  /// - Parameter observe: If given, the program runs on one thread.
   func run(_ ends: Ends, observe: Observer? = nil) {
     if let observe {
       let clock = ContinuousClock()
@@ -116,8 +117,8 @@ struct Program: Sendable {
     }
   }
 
-  /// Threads take chunks in turn. Each has the same part of the arena in every run, which is in its core's
-  /// cache then, and not in another's.
+  /// Threads take chunks in turn. Each uses the same part of the arena in every run, which is then
+  /// in the cache of its core.
   private func runChunks(_ ends: Ends) -> Bool {
     let next = Atomic(0)
     let threads = min(pool.count, chunks)
@@ -148,7 +149,7 @@ struct Program: Sendable {
           let items = step.items(images.count)
           let own = items * thread / threads..<items * (thread + 1) / threads
           if !own.isEmpty { step.run(memory, images.count, own) }
-          // A border and the layer that fills what is inside it do not meet.
+          // A border and the layer that fills its inside do not overlap.
           if !step.isBorder { barrier.wait() }
         }
       }
@@ -156,7 +157,7 @@ struct Program: Sendable {
   }
 }
 
-/// Places values in memory so that those alive at the same time do not overlap.
+/// Assigns memory to values so that those alive at the same time do not overlap.
 private struct Arena {
   private let values: [Value]
   /// The first and the last layer that touch each value.
@@ -174,9 +175,9 @@ private struct Arena {
 
   func byteCount(images: Int) -> Int { offsets(images: images).byteCount }
 
-  /// Largest first, each at the lowest place that is free while it lives.
+  /// Largest first, each at the lowest offset that is free during its lifetime.
   ///
-  /// - Source: greedy by size, Pisarchyk and Lee 2020.
+  /// - Source: greedy by size, Pisarchyk & Lee 2020.
   func offsets(images: Int) -> (offsets: [Int], byteCount: Int) {
     let sizes = values.map { $0.byteCount(images: images).roundedUp(to: 64) }
     var offsets = [Int](repeating: 0, count: values.count)

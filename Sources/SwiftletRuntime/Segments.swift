@@ -2,10 +2,11 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// A graph cut into segments that run on kernels of their own, and nodes that run on the reference.
+/// A graph divided into segments that run on fused kernels, and nodes that run on the reference.
 ///
-/// Nodes are sorted into phases: even ones hold what becomes layers, odd ones the rest, and each node
-/// is in the first phase of its kind that comes after all it reads. An even phase is one segment.
+/// Nodes are sorted into phases: even ones hold nodes that become layers, odd ones the rest, and
+/// each node is in the first phase of its kind that follows all of its inputs. An even phase is one
+/// segment.
 struct Segments {
   /// The graph with each segment as one node, and the segments by node name.
   private(set) var graph: Graph
@@ -17,8 +18,8 @@ struct Segments {
   ) {
     var facts = given
     let graph = facts.graph
-    // A phase left to the reference joins its neighbours. The later ones move up without meeting
-    // others, as all their nodes come after some of its nodes: one pass finds all of them.
+    // A phase left to the reference merges with its neighbours. The later phases move up without
+    // meeting others, because all their nodes follow some of its nodes: one pass finds all of them.
     for index in Self.worthless(facts, Self.phases(facts)) { facts.exclude(index) }
     let phases = Self.phases(facts)
     self.graph = graph
@@ -35,7 +36,7 @@ struct Segments {
         add(Array(members), facts, infos, pool, cache)
       }
     }
-    // Among others weights that a segment has taken in.
+    // This includes weights that a segment has absorbed.
     self.graph.removeUnusedNodes()
     self.graph.removeUnusedInitializers()
   }
@@ -78,8 +79,8 @@ struct Segments {
     }
   }
 
-  /// The members of segments with nothing but elementwise work, which is not worth another layout of
-  /// the values.
+  /// The members of segments with only elementwise work, for which converting the layout of values
+  /// does not pay.
   private static func worthless(_ facts: GraphFacts, _ phases: [Int]) -> [Int] {
     let lowered = phases.indices.filter { facts.isLowered($0) }
     let worthy = Set(
@@ -91,7 +92,7 @@ struct Segments {
   }
 }
 
-/// Part of a graph that runs as a ``Program``.
+/// A part of a graph that runs as a ``Program``.
 struct Segment: Operator {
   static let opType = "Segment"
   let program: Program
@@ -102,7 +103,7 @@ struct Segment: Operator {
   }
 
   init(_ node: Node, opset: Int) throws {
-    throw SwiftletError(.unsupported, "a segment is made by compiling a graph", at: node.label)
+    throw SwiftletError(.unsupported, "only compiling a graph creates segments", at: node.label)
   }
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] { results }
@@ -125,6 +126,6 @@ struct Segment: Operator {
 }
 
 extension AnyTensor {
-  /// From one index of the leading axis to the next.
+  /// Bytes between consecutive indices of the leading axis.
   fileprivate var bytesPerImage: Int { shape[0] == 0 ? 0 : byteCount / shape[0] }
 }

@@ -1,8 +1,8 @@
 package import SwiftletCore
 
 extension Session {
-  /// A session made ready for inputs of some shapes: what an interface keeps that runs the same shapes
-  /// again and again, and has looked the names up before.
+  /// A session prepared for inputs of fixed shapes: for interfaces that run the same shapes
+  /// repeatedly and have resolved the names in advance.
   package struct Prepared: Sendable {
     private let core: Core
     private let compiled: Compiled
@@ -13,15 +13,15 @@ extension Session {
 
     /// Computes all outputs, in the order of ``Session/outputNames``.
     ///
-    /// - Precondition: The tensors are of the types that the inputs declare, in their order, and of
-    ///   the shapes that it was made for.
+    /// - Precondition: The tensors have the declared types of the inputs, are in their order, and
+    ///   have the shapes it was prepared for.
     package func run(_ tensors: [AnyTensor]) throws -> [AnyTensor] {
       try core.run(tensors, compiled)
     }
   }
 
-  /// - Parameter shapes: In the order of ``inputs``, with the extents that these declare.
-  /// - Throws: `badInput` for shapes that do not fit each other.
+  /// - Parameter shapes: In the order of ``inputs``, with the declared ranks and extents.
+  /// - Throws: `badInput` for shapes that do not match.
   package func prepared(_ shapes: [Shape]) throws -> Prepared {
     Prepared(core, try core.compiled(for: shapes))
   }

@@ -3,14 +3,14 @@ public import SwiftletCore
 public import SwiftletGraph
 import Synchronization
 
-/// A model ready to be run, again and again, on some number of threads.
+/// A model that is ready to run repeatedly, on a given number of threads.
 ///
-/// The graph is simplified once, and compiled for the shapes of the inputs when they first occur:
-/// what has kernels of its own runs on them, fused and channels-last; the rest runs on the
-/// operators' reference. Weights are packed once, whatever the batch.
+/// The graph is simplified once, and compiled for each new set of input shapes: nodes with fused
+/// kernels run on these, channels-last; the rest runs on the operators' reference. Weights are
+/// packed once for all batch sizes.
 ///
-/// Safe to use from several threads at once. One of them has the pool's threads at a time; the others
-/// run on their own.
+/// Safe to use from several threads at once. One of them holds the pool's threads at a time; the
+/// others run on their own thread.
 public struct Session: Sendable {
   let core: Core
 
@@ -28,19 +28,19 @@ public struct Session: Sendable {
 
   /// Computes all outputs from all inputs, by name.
   ///
-  /// - Throws: `badInput` for a missing, unknown or misshapen input.
+  /// - Throws: `badInput` for a missing, unknown or mismatched input.
   public func run(_ inputs: [String: AnyTensor]) throws -> [String: AnyTensor] {
     guard let tensors = core.fitting(inputs) else {
-      // Says what is wrong with them.
+      // Reports what is wrong with them.
       return try core.reference.run(inputs, core.context)
     }
     let results = try core.run(tensors)
     return Dictionary(uniqueKeysWithValues: zip(outputNames, results))
   }
 
-  /// Computes the first output of a model that has one input.
+  /// Computes the first output of a model with one input.
   ///
-  /// - Throws: As ``run(_:)-([String:AnyTensor])``; `badInput` too if the output is not fp32.
+  /// - Throws: As ``run(_:)-([String:AnyTensor])``; `badInput` also if the output is not fp32.
   public func run(_ input: Tensor<Float>) throws -> Tensor<Float> {
     let (inputs, outputs) = (core.reference.inputs, core.reference.outputs)
     guard inputs.count == 1, let output = outputs.first else {
@@ -50,16 +50,16 @@ public struct Session: Sendable {
     }
     let tensor = AnyTensor(input)
     let info = inputs[0].info
-    // Of an input that does not fit, the run by names says what is wrong.
+    // For a mismatched input, the run by names reports what is wrong.
     let result =
       Core.fits(tensor, info)
       ? try core.run([tensor])[0] : try run([info.name: tensor])[output.name]!
     return try locating("output '\(output.name)'") { try result.require() }
   }
 
-  /// Compiles for the given input shapes, unless that has been done.
+  /// Compiles for the given input shapes, if that has not been done yet.
   ///
-  /// - Throws: `badInput` if they do not fit the model.
+  /// - Throws: `badInput` if they do not match the model.
   public func prepare(_ shapes: [String: Shape]) throws {
     let ordered = try inputs.map { info in
       guard let shape = shapes[info.name] else {
@@ -70,7 +70,7 @@ public struct Session: Sendable {
     _ = try core.compiled(for: ordered)
   }
 
-  /// Bytes that the session takes besides the model: weights as the kernels read them, shared by all
+  /// The memory of the session besides the model, in bytes: the packed weights, shared by all
   /// shapes, and the values of a run for the given shapes.
   ///
   /// - Throws: As ``prepare(_:)``.
@@ -80,13 +80,13 @@ public struct Session: Sendable {
     return (core.cache.byteCount, segments.reduce(0) { $0 + $1.program.peakBytes })
   }
 
-  /// How the model is run for inputs of some shapes.
+  /// The compiled model for inputs of given shapes.
   final class Compiled: Sendable {
     let shapes: [Shape]
     /// The graph with its segments; `nil` if shapes depend on data, so that the reference runs it.
     let plan: Plan?
     let segments: [String: Segment]
-    /// What a run takes at most: the values between segments, and those within one.
+    /// The peak memory of a run, in bytes: the values between segments, and those within one.
     let byteCount: Int
 
     init(_ shapes: [Shape], _ plan: Plan?, _ segments: [String: Segment], peakBytes: Int = 0) {
@@ -103,12 +103,12 @@ public struct Session: Sendable {
     let cache: PackedWeights
     /// The most recently used first.
     private let known = Mutex<[Compiled]>([])
-    /// Shapes that stay compiled.
+    /// The number of sets of shapes that stay compiled.
     private static let capacity = 16
 
     init(_ graph: Graph, _ pool: ThreadPool, _ precision: Precision) throws {
       let graph = graph.expandingQuantizedOperators()
-      // What is wrong with a graph is said of its own nodes.
+      // Errors in a graph are reported in terms of its original nodes.
       _ = try Plan(graph)
       self.graph = graph.simplified()
       reference = try Plan(self.graph)
@@ -117,7 +117,7 @@ public struct Session: Sendable {
       cache = PackedWeights(pool)
     }
 
-    /// The inputs in the plan's order, if they are there and of the declared kind.
+    /// The inputs in the plan's order, if they are present and of the declared type.
     func fitting(_ inputs: [String: AnyTensor]) -> [AnyTensor]? {
       guard inputs.count == reference.inputs.count else { return nil }
       var tensors: [AnyTensor] = []
@@ -170,7 +170,7 @@ public struct Session: Sendable {
       } catch let error as SwiftletError where error.code == .unsupported {
         return Compiled(shapes, nil, [:])
       }
-      // Kernels read weights in an order of their own.
+      // Kernels store weights in a separate order.
       let weights = graph.initializers.values.reduce(0) { $0 + $1.byteCount }
       try MemoryLimit.requireAvailable(
         Double(max(0, weights - cache.byteCount)), for: "the model's weights")

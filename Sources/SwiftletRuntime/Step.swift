@@ -1,29 +1,30 @@
 import SwiftletCore
 
-/// One layer of a program, with everything decided.
+/// One layer of a program, ready to execute.
 struct Step: Sendable {
   /// The node it came from, and the kernel it runs on, for profiles.
   let label, kernel: String
-  /// Multiply–accumulate operations of one image.
+  /// Multiply–accumulate operations per image.
   var macs = 0
-  /// Bytes that each thread needs for itself while it runs the step.
+  /// The private memory that each thread needs while it runs the step, in bytes.
   var scratch = 0
-  /// Whether it fills the border around a value, which nothing else writes, instead of computing a layer.
+  /// Whether it fills the border around a value, which nothing else writes, rather than computing a
+  /// layer.
   var isBorder = false
-  /// How many independent pieces of work so many images are.
+  /// The number of independent pieces of work for the given number of images.
   let items: @Sendable (_ images: Int) -> Int
   /// Computes some of the pieces.
   let run: @Sendable (_ memory: Memory, _ images: Int, _ items: Range<Int>) -> Void
 
-  /// So many pieces for each image.
+  /// The given number of pieces for each image.
   static func perImage(_ count: Int) -> @Sendable (_ images: Int) -> Int { { $0 * count } }
 }
 
-/// Where the values of a running program lie. Images are those of the chunk that is being computed.
+/// The memory of a running program's values. Images are those of the current chunk.
 @safe
 struct Memory {
   let base: UnsafeMutableRawPointer
-  /// Memory of the running thread's own.
+  /// Private memory of the running thread.
   let scratch: UnsafeMutableRawPointer
   /// Bytes from the base to the first pixel of each value.
   let origins: [Int]
@@ -35,7 +36,7 @@ struct Memory {
   func start(_ value: Int) -> UnsafeMutableRawPointer { unsafe base + origins[value] }
 }
 
-/// A layer that knows what it computes and between which values, but not yet where they lie.
+/// A layer whose computation and values are known, but not yet their locations.
 protocol Layer: Sendable {
   var label: String { get }
   var reads: [Int] { get }
@@ -43,7 +44,7 @@ protocol Layer: Sendable {
   /// Whether it needs all images of the batch at a time.
   var readsAllImages: Bool { get }
 
-  /// - Parameter threads: How many threads will share one image.
+  /// - Parameter threads: The number of threads that share one image.
   func step(_ values: [Value], threads: Int) -> Step
 }
 

@@ -1,17 +1,16 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// A value inside a program: images whose channels lie side by side (channels-last): fp32, bf16 or
-/// bytes.
+/// A value inside a program: channels-last images in fp32, bf16 or bytes.
 ///
-/// A matrix N×C is N images of one pixel. int8 values are kept as bytes, shifted by 128.
+/// A matrix N×C is N images of one pixel. int8 values are stored as bytes, shifted by 128.
 struct Value: Sendable {
   enum Kind: Sendable, Hashable {
     case float
-    /// bf16, of which an even number is stored: a zero takes the place of a last channel that is not
-    /// there, so that kernels may read pairs.
+    /// bf16, stored with an even number of channels: an odd number is padded with a zero, so that
+    /// kernels may read pairs.
     case bfloat
-    /// 8-bit values, of which this one stands for zero.
+    /// 8-bit values with this zero point.
     case byte(zeroPoint: UInt8)
   }
 
@@ -41,16 +40,16 @@ struct Value: Sendable {
     case .byte: 1
     }
   }
-  /// Channels that have memory.
+  /// The number of channels in memory.
   var storedChannels: Int { kind == .bfloat ? channels.roundedUp(to: 2) : channels }
   var pixels: Int { height * width }
-  /// Elements of one image.
+  /// Elements per image.
   var count: Int { channels * pixels }
 
-  /// Steps of a multiple of 2 KiB would map the pixels of a tile to the same few lines of the cache.
+  /// Strides of a multiple of 2 KiB would map the pixels of a tile to the same few cache lines.
   private static let aliasing = 2048
 
-  /// Bytes between neighbours, halo included.
+  /// Strides in bytes, including the halo.
   var steps: ImageSteps {
     var pixel = storedChannels * elementSize
     if pixel % Self.aliasing == 0 && pixels > 1 { pixel += 64 }
@@ -60,14 +59,15 @@ struct Value: Sendable {
       pixel: pixel, row: row, image: pixels == 1 && image % Self.aliasing == 0 ? image + 64 : image)
   }
 
-  /// Into how many parts work on a row is cut, so that threads which share an image have all some: rows
-  /// N×S×C are one row of pixels.
+  /// The number of parts that work on a row is divided into, so that all threads that share an
+  /// image have some: rows N×S×C are one row of pixels.
   func rowParts(threads: Int) -> Int { threads > height ? max(1, min(4 * threads, width)) : 1 }
 
   /// Bytes from the start of an image's memory to its first pixel.
   var origin: Int { halo.top * steps.row + halo.left * steps.pixel }
 
-  /// Bytes of so many images. Kernels may read up to a word past the last element.
+  /// The size of the given number of images, in bytes. Kernels may read up to a word past the last
+  /// element.
   func byteCount(images: Int) -> Int { steps.image * images + 64 }
 
   /// Sets the pixels of the halo to zero, for some of the images.
@@ -77,7 +77,7 @@ struct Value: Sendable {
     let sides = (halo.left + halo.right) * steps.pixel
     for image in images {
       let base = unsafe start + image * steps.image - origin
-      // The end of one row and the beginning of the next lie side by side.
+      // The end of a row and the beginning of the next one are adjacent.
       let first = halo.top * steps.row + halo.left * steps.pixel
       unsafe base.initializeMemory(as: UInt8.self, repeating: byte, count: first)
       if sides > 0 {

@@ -1,11 +1,11 @@
 import SwiftletCore
 
-/// Random changes to training images that do not change what they show.
+/// Random changes to training images that do not change their class.
 public struct Augmentation: Sendable, Codable, Equatable {
-  /// Pixels by which an image may move in each direction: padding by that much and cropping at
-  /// random.
+  /// The maximum shift of an image in each direction, in pixels: padding by that much and cropping
+  /// at random.
   public var crop: Int
-  /// Whether images are mirrored, left to right, half of the time.
+  /// Whether half of the images are mirrored left to right.
   public var flips: Bool
 
   public init(crop: Int = 0, flips: Bool = false) {
@@ -15,7 +15,7 @@ public struct Augmentation: Sendable, Codable, Equatable {
 
   public static let none = Augmentation()
 
-  /// What is done to one image.
+  /// The change applied to one image.
   public struct Move: Sendable, Equatable {
     public let down: Int
     public let right: Int
@@ -30,7 +30,7 @@ public struct Augmentation: Sendable, Codable, Equatable {
     public static let none = Move(down: 0, right: 0, isFlipped: false)
   }
 
-  /// Draws one move per image; `nil` if nothing is ever changed.
+  /// Draws one move per image; `nil` if the augmentation changes nothing.
   func moves(count: Int, using generator: inout RandomGenerator) -> [Move]? {
     guard self != .none else { return nil }
     return (0..<count).map { _ in

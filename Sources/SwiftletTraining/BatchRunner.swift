@@ -2,13 +2,13 @@ package import SwiftletCore
 import SwiftletGraph
 package import SwiftletRuntime
 
-/// Runs a model of one input on images, however many it takes at once: a model that takes a fixed number runs as
-/// often as it must, and the last images are repeated where too few are left.
+/// Runs a model of one input on images in the model's batch size: a model that takes a fixed number
+/// runs repeatedly, and the last images are repeated to fill a batch.
 package struct BatchRunner: Sendable {
   private let session: Session
   private let input: ValueInfo
 
-  /// - Throws: `unsupported` if the model has not one input.
+  /// - Throws: `unsupported` unless the model has exactly one input.
   package init(_ session: Session) throws {
     let inputs = session.inputs
     guard inputs.count == 1 else {
@@ -19,9 +19,8 @@ package struct BatchRunner: Sendable {
   }
 
   /// Values by name, one row per image.
-  ///
-  /// - Throws: As ``Session/run(_:)``; `unsupported` naming a value of which a model with a fixed batch does not
-  ///   have one row per image; `numerical` or `badInput` if one is not fp32.
+  /// - Throws: As ``Session/run(_:)``; `unsupported` naming a value of a fixed-batch model that
+  ///   does not have one row per image; `numerical` or `badInput` if one is not fp32.
   package func run(_ images: Tensor<Float>) throws -> [String: Tensor<Float>] {
     let count = images.shape[0]
     guard let batch = input.fixedBatch, batch != count, batch > 0 else {
@@ -36,7 +35,7 @@ package struct BatchRunner: Sendable {
         guard value.shape.rank > 0, value.shape[0] == batch else {
           throw SwiftletError(
             .unsupported,
-            "'\(name)' is \(value.shape) for \(batch) images: it has not one row for each of them")
+            "'\(name)' is \(value.shape) for \(batch) images: it must have one row per image")
         }
         parts[name, default: []].append(value.contiguous().rows(Array(0..<left)))
       }
@@ -54,7 +53,7 @@ package struct BatchRunner: Sendable {
 }
 
 extension [Tensor<Float>] {
-  /// The rows of all, one after the other.
+  /// The concatenated rows of all.
   fileprivate func stacked() -> Tensor<Float> {
     let count = reduce(0) { $0 + $1.shape[0] }
     var result = Tensor<Float>(uninitialized: self[0].shape.replacing(axis: 0, with: count))

@@ -4,11 +4,11 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletFormats
 
-/// All that changes while a model is trained.
+/// All state that changes while a model is trained.
 struct TrainingState: Sendable {
   var values: [String: Tensor<Float>]
   var optimizer: Optimizer
-  /// Epochs finished, and batches finished of the current one.
+  /// Finished epochs, and finished batches of the current one.
   var epoch = 0
   var batch = 0
   /// Sums over the current epoch so far.
@@ -30,7 +30,7 @@ struct TrainingState: Sendable {
     (lossSum, correct, seen) = (0, 0, 0)
   }
 
-  /// - Throws: `badInput` if the tensors are not those of the model at hand.
+  /// - Throws: `badInput` if the tensors do not match the model.
   func check(against fresh: TrainingState) throws {
     guard values.mapValues(\.shape) == fresh.values.mapValues(\.shape) else {
       throw SwiftletError(
@@ -40,10 +40,10 @@ struct TrainingState: Sendable {
   }
 }
 
-/// A file in safetensors form that a training run can be continued from.
+/// A safetensors file from which a training run can continue.
 public struct CheckpointFile: Sendable {
   public let path: String
-  /// Batches between two savings. One is made after every epoch as well.
+  /// The number of batches between checkpoints. One is also written after every epoch.
   public let interval: Int
 
   public init(path: String, interval: Int = 200) {
@@ -51,10 +51,10 @@ public struct CheckpointFile: Sendable {
     self.interval = interval
   }
 
-  /// Deletes the file, once the run it belongs to is done.
+  /// Deletes the file when its run is finished.
   public func remove() { unsafe unlink(path) }
 
-  /// What the file says besides tensors.
+  /// The content of the file other than tensors.
   private struct Header: Codable {
     let settings: TrainingSettings
     let objective: String
@@ -97,7 +97,7 @@ public struct CheckpointFile: Sendable {
 
   /// The stored state, or `nil` if there is no file.
   ///
-  /// - Throws: `badInput` if the file is damaged or of a run with other settings or data.
+  /// - Throws: `badInput` if the file is damaged or from a run with other settings or data.
   func load(
     for settings: TrainingSettings, _ objective: any TrainingObjective, _ data: ImageDataset
   ) throws -> TrainingState? {
@@ -111,8 +111,8 @@ public struct CheckpointFile: Sendable {
         header.data == data.name, header.images == data.count
       else {
         throw SwiftletError(
-          .badInput, "the checkpoint is of a run with other settings or data",
-          mend: "repeat them as they were, or start again without --resume")
+          .badInput, "the checkpoint is from a run with other settings or data",
+          mend: "use the same settings and data, or start again without --resume")
       }
       return try Self.state(header, file.tensors)
     }
@@ -134,7 +134,7 @@ public struct CheckpointFile: Sendable {
     }
     for (name, moments) in state.optimizer.moments
     where moments.contains(where: { $0.shape != state.values[name]?.shape }) {
-      throw SwiftletError(.badInput, "the moments of '\(name)' do not fit its values")
+      throw SwiftletError(.badInput, "the moments of '\(name)' do not match its values")
     }
     state.optimizer.step = header.optimizerStep
     state.optimizer.momentumProduct = header.momentumProduct

@@ -3,9 +3,9 @@ public import SwiftletFormats
 public import SwiftletGraph
 public import SwiftletRuntime
 
-/// How well a classifier does on a data set.
+/// The performance of a classifier on a data set.
 public struct Evaluation: Sendable, Codable, Equatable {
-  /// Fractions of the images whose class is the model's first choice, or among its first five.
+  /// Fractions of the images whose class is the model's top prediction, or among its top five.
   public let top1: Double
   public let top5: Double
   /// Mean cross-entropy.
@@ -14,10 +14,11 @@ public struct Evaluation: Sendable, Codable, Equatable {
   public let imagesPerSecond: Double
 
   /// Runs the model over all images.
-  /// The scores are in `output`; by default in the one that holds them, see ``scores(of:for:)``.
+  /// Reads the scores from `output`; by default from the output that holds them, see
+  /// ``scores(of:for:)``.
   ///
-  /// - Throws: `badInput` if model and data do not fit: image channels, number of classes; if there is no such
-  ///   output, or several could be meant.
+  /// - Throws: `badInput` if model and data do not match (image channels, number of classes), or if
+  ///   there is no such output, or it is ambiguous.
   public static func run(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
@@ -28,9 +29,9 @@ public struct Evaluation: Sendable, Codable, Equatable {
     ).evaluation
   }
 
-  /// As ``run(_:on:batch:threads:precision:output:progress:)``, and what becomes of each image: whether its
-  /// class is the model's first choice, and which class is (-1 if the model gives no number). Two
-  /// models on the same images can then be compared image by image.
+  /// As ``run(_:on:batch:threads:precision:output:progress:)``, with the result for each image:
+  /// whether the model's top prediction is right, and the predicted class (-1 if the model gives no
+  /// number). Two models on the same images can then be compared image by image.
   public static func judge(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
@@ -70,9 +71,9 @@ public struct Evaluation: Sendable, Codable, Equatable {
   struct Counts {
     var first = 0
     var firstFive = 0
-    /// Whether each image was a hit of the first choice.
+    /// Whether the top prediction was right for each image.
     private(set) var hits: [Bool] = []
-    /// The first choice for each image; -1 if there is no number among the scores.
+    /// The top prediction for each image; -1 if there is no number among the scores.
     private(set) var choices: [Int] = []
 
     /// - Precondition: One row of scores per label.
@@ -112,7 +113,7 @@ extension ImageDataset {
 }
 
 extension Graph {
-  /// The graph ending before a closing Softmax, whose input the losses want.
+  /// The graph without a final Softmax, because the losses need its input.
   package func withLogitsOutput() -> Graph {
     guard let output = outputs.first, let last = producer(of: output.name),
       nodes[last].opType == "Softmax", let logits = nodes[last].inputs.first

@@ -4,14 +4,15 @@ package import SwiftletGraph
 import SwiftletRuntime
 
 extension Graph {
-  /// The model with an open batch, where it takes a fixed number of images at once, as exporters write it by
-  /// default.
+  /// The model with an open batch, if it takes a fixed number of images at once, as exporters write
+  /// it by default.
   ///
-  /// Constant targets of Reshape that begin with the batch follow from the input then. Other nodes may rest on
-  /// the number in ways that cannot be seen: what is made answers two batches of random images as the model
-  /// answers each of them, or it is not made.
+  /// Constant targets of Reshape that begin with the batch are derived from the input. Other nodes
+  /// may depend on the number in hidden ways, so the rewritten model is used only if it answers two
+  /// batches of random images as the original answers each of them.
   ///
-  /// - Returns: The model itself if its batch is open; `nil` if something in it needs the number.
+  /// - Returns: The model itself if its batch is already open; `nil` if something in it needs the
+  ///   number.
   package func withOpenBatch() -> Graph? {
     let inputs = dataInputs
     guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].isShaped else { return nil }
@@ -30,7 +31,7 @@ extension Graph {
     return graph.answers(as: self, batch) ? graph : nil
   }
 
-  /// Lets the first extent of what a Reshape makes follow from its input.
+  /// Derives the first extent of a Reshape's result from its input.
   private mutating func loosen(_ index: Int, _ batch: Int, _ infos: [String: TensorInfo]) {
     let node = nodes[index]
     guard node.opType == "Reshape", node.inputs.count > 1,
@@ -52,7 +53,7 @@ extension Graph {
     nodes[index].inputs[1] = name
   }
 
-  /// Whether two batches at once give what a model with a fixed batch makes of each.
+  /// Whether two batches at once give the same answers as a fixed-batch model gives for each.
   private func answers(as original: Graph, _ batch: Int) -> Bool {
     var generator = RandomGenerator(seed: 1)
     guard let own = try? BatchRunner(Session(self, threads: .serial)),

@@ -4,7 +4,7 @@ import SwiftletKernels
 
 /// Reverse-mode differentiation of a graph.
 ///
-/// Runs the plan forward, keeping of each call just what its gradient reads, then walks back from
+/// Runs the plan forward, keeping only what each operator's gradient reads, then walks back from
 /// the gradients of the loss with respect to some values to those of every trainable constant.
 public struct GradientTape<T: LayerElement>: Sendable {
   private let plan: Plan
@@ -12,41 +12,42 @@ public struct GradientTape<T: LayerElement>: Sendable {
   private let trainable: Set<Int>
   /// Slots whose value depends on a trained constant.
   private let differentiated: Set<Int>
-  /// Slots of what the loss reads: the graph's outputs.
+  /// Slots that the loss reads: the graph's outputs.
   private let outputs: [Int]
 
-  /// What one pass forward and back leaves.
+  /// The result of one pass forward and back.
   public struct Result: Sendable {
     public var loss: Double
     /// The first output of the graph.
     public let output: Tensor<T>
-    /// Gradients of the loss by name of constant, or of input if those were asked for.
+    /// Gradients of the loss by name of constant, or of input if requested.
     public var gradients: [String: Tensor<T>]
     /// New values of running statistics by constant name.
     public let updates: [String: Tensor<T>]
   }
 
-  /// A forward call that the way back needs.
+  /// A forward call needed for the backward pass.
   private struct Record {
     let step: Plan.Step
     let op: any FloatOperator
     let call: ForwardCall<T>
   }
 
-  /// `inputs` are the names of those whose gradients are wanted too.
+  /// `inputs` are the names of the inputs whose gradients are needed too.
   ///
   /// - Throws: `unsupported` if a trained constant reaches the output only through an operator
   ///   without a gradient, or if the graph has no trainable constants.
   public init(_ plan: Plan, inputs: Set<String> = []) throws {
     self.plan = plan
-    // Without a shape that is known beforehand there is nothing to go by but the operators.
+    // If shapes are not known in advance, only the operators can tell.
     let infos = (try? plan.infer(plan.inputShapes(batch: 2))) ?? [:]
     trainable = Self.trainableSlots(plan, infos).union(
       plan.inputs.filter { inputs.contains($0.info.name) }.map(\.slot))
     var reached = trainable
     for step in plan.steps where step.inputs.contains(where: { $0.map(reached.contains) ?? false })
     {
-      // Shapes, places and truth values do not change with a weight by a little: nothing flows back through them.
+      // Shapes, indices and booleans do not change when a weight changes slightly, so gradients do
+      // not flow through them.
       guard !(step.operator is ShapeOf),
         step.outputs.contains(where: { infos[plan.names[$0]]?.dtype.isFloat ?? true })
       else { continue }
@@ -56,7 +57,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
     differentiated = reached
     guard let first = plan.outputs.first, reached.contains(first.slot) else {
       throw SwiftletError(
-        .unsupported, "the model's output depends on no fp32 weights",
+        .unsupported, "the model's output does not depend on fp32 weights",
         mend: "train the float model and compress it afterwards")
     }
     outputs = plan.outputs.map(\.slot)
@@ -67,7 +68,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
     let isQuantized =
       name.contains("Quantize") || name.contains("QLinear") || name.contains("Integer")
     return SwiftletError(
-      .unsupported, "there is no gradient for this operator, so the model cannot be trained here",
+      .unsupported, "this operator has no gradient, so the model cannot be trained",
       at: step.label,
       mend: isQuantized
         ? "train the model as it was before it was quantized"
@@ -77,7 +78,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
 
   private static func trainableSlots(_ plan: Plan, _ infos: [String: TensorInfo]) -> Set<Int> {
     var slots: Set<Int> = []
-    // Values that lead to the outputs as floats: constants of shape arithmetic are no weights.
+    // Values that lead to the outputs as floats: constants of shape arithmetic are not weights.
     var live = Set(plan.outputs.map(\.slot))
     func isFloat(_ slot: Int) -> Bool {
       (plan.constants[slot]?.dtype ?? infos[plan.names[slot]]?.dtype)?.isFloat ?? true
@@ -98,7 +99,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
     return slots
   }
 
-  /// Whether the images of a batch influence each other's results, so that it must not be cut.
+  /// Whether the images of a batch influence each other's results, so that it must not be split.
   public var mixesBatch: Bool {
     plan.steps.contains { ($0.operator as? any FloatOperator)?.mixesBatch ?? false }
   }
@@ -109,9 +110,9 @@ public struct GradientTape<T: LayerElement>: Sendable {
   ///   - inputs: The graph's inputs, by name.
   ///   - parameters: Values that replace the constants of the same name.
   ///   - pool: Threads for the operators.
-  ///   - seed: Of what is random in them.
-  ///   - loss: Loss and its gradients with respect to the graph's outputs, in their order; `nil`
-  ///     stands for zeros.
+  ///   - seed: The seed of random operators.
+  ///   - loss: The loss and its gradients with respect to the graph's outputs, in their order;
+  ///     `nil` stands for zeros.
   public func run(
     _ inputs: [String: AnyTensor], parameters: [String: Tensor<T>], pool: ThreadPool, seed: UInt64,
     loss: ([Tensor<T>]) throws -> (value: Double, gradients: [Tensor<T>?])
@@ -187,7 +188,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
     for (slot, slope) in zip(outputs, slopes) {
       if let slope { gradients[slot] = slope }
     }
-    // Each record is dropped once used, so that memory shrinks on the way back.
+    // Each record is dropped after use, so that memory shrinks on the way back.
     while let record = records.popLast() {
       guard let outgoing = gradients.removeValue(forKey: record.step.outputs[0]) else { continue }
       let incoming = try locating(record.step.label) {
@@ -216,7 +217,7 @@ extension Tensor where Element: LayerElement {
 }
 
 extension Dictionary {
-  /// Adds a gradient to what is stored under the key, in place.
+  /// Adds a gradient to the one stored under the key, in place.
   mutating func accumulate<T: LayerElement>(_ gradient: Tensor<T>, for key: Key)
   where Value == Tensor<T> {
     guard var sum = removeValue(forKey: key) else {

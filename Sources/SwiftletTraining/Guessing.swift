@@ -1,19 +1,20 @@
 import RealModule
 
-/// Whether a classifier does better than who guesses: most that does not is fed wrongly.
+/// Tests whether a classifier is better than guessing: one that is not usually gets wrong inputs.
 public struct GuessTest: Sendable, Equatable {
-  /// How likely who guesses is right as often or more often.
+  /// The probability that guessing is right at least as often.
   public let pValue: Double
   private let images, classes: Int
   private let top1: Double
   private let isConstant: Bool
 
-  /// Less likely than this is no guessing.
+  /// Results less likely than this are not attributed to guessing.
   private static let level = 0.01
 
-  /// `hits` of the images are right; `choices` are the classes that were answered, and `labels` the right ones.
+  /// `hits` of the images are right; `choices` are the predicted classes, and `labels` the right
+  /// ones.
   ///
-  /// - Precondition: As many choices as labels, at least one.
+  /// - Precondition: The same number of choices and labels, at least one.
   /// - Complexity: O(images).
   public init(hits: Int, choices: [Int], labels: [Int], classes: Int) {
     precondition(choices.count == labels.count && !labels.isEmpty, "an answer for each image")
@@ -23,7 +24,7 @@ public struct GuessTest: Sendable, Equatable {
     pValue = Self.tail(hits, of: images, 1 / Double(max(1, classes)))
   }
 
-  /// As ``init(hits:choices:labels:classes:)``, where the answers are not known one by one.
+  /// As ``init(hits:choices:labels:classes:)``, if the individual answers are not known.
   ///
   /// - Precondition: `0 ≤ top1 ≤ 1`, at least one image.
   public init(top1: Double, images: Int, classes: Int) {
@@ -33,7 +34,7 @@ public struct GuessTest: Sendable, Equatable {
       Int((top1 * Double(images)).rounded()), of: images, 1 / Double(max(1, classes)))
   }
 
-  /// The probability of so many successes or more (binomial distribution).
+  /// The probability of at least this many successes (binomial distribution).
   private static func tail(_ hits: Int, of count: Int, _ chance: Double) -> Double {
     guard hits > 0, chance < 1 else { return 1 }
     let (n, k) = (Double(count), Double(hits))
@@ -48,8 +49,8 @@ public struct GuessTest: Sendable, Equatable {
     return min(1, sum)
   }
 
-  /// What to look into, for a person; `nil` where the answers are better than guesses, or there are too few images
-  /// to tell.
+  /// What to check, for display; `nil` if the answers are better than guesses, or if there are too
+  /// few images.
   public var warning: String? {
     let certain = Self.tail(images, of: images, 1 / Double(max(1, classes)))
     let guesses = pValue > Self.level && certain <= Self.level && classes > 1
@@ -57,9 +58,9 @@ public struct GuessTest: Sendable, Equatable {
     let share = (top1 * 1e4).rounded() / 1e4
     let what =
       isConstant
-      ? "the model answers the same class for all \(images) images (top-1 \(share))"
+      ? "the model predicts the same class for all \(images) images (top-1 \(share))"
       : "top-1 \(share) on \(images) images of \(classes) classes is no better than guessing"
-    return what + ": check that pixels are scaled as it was trained (--preprocess), and that these "
+    return what + ": check that pixels are scaled as in training (--preprocess), and that these "
       + "are its classes"
   }
 }

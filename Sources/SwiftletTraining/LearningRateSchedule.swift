@@ -1,6 +1,6 @@
 import RealModule
 
-/// How the learning rate changes over a training run.
+/// The learning rate over a training run.
 public struct LearningRateSchedule: Sendable, Codable, Equatable {
   public enum Kind: String, Sendable, Codable, CaseIterable {
     case constant
@@ -16,13 +16,13 @@ public struct LearningRateSchedule: Sendable, Codable, Equatable {
   public var rate: Double
   /// The lowest rate of the cosine, as a fraction of ``rate``.
   public var floor: Double
-  /// Epochs over which the rate climbs linearly from almost 0 to ``rate``.
+  /// Epochs during which the rate increases linearly from almost 0 to ``rate``.
   public var warmup: Double
-  /// Epochs between decays (`step`) or of the first cosine cycle; `nil`: one cosine over the run.
+  /// Epochs between decays (`step`) or in the first cosine cycle; `nil`: one cosine over the run.
   public var period: Double?
-  /// Factor of each decay (`step`).
+  /// The factor of each decay (`step`).
   public var decay: Double
-  /// Factor by which each cosine cycle is longer than the one before.
+  /// The ratio of the length of each cosine cycle to the previous one.
   public var stretch: Double
 
   public init(

@@ -11,10 +11,10 @@ public struct CrossEntropy: Sendable {
 
   public init(labelSmoothing: Double = 0) { self.labelSmoothing = labelSmoothing }
 
-  /// Loss and its gradient with respect to the logits (N×classes).
+  /// The loss and its gradient with respect to the logits (N×classes).
   ///
-  /// `weights` are factors of the rows' parts; `nil` for 1. The sum is divided by the number of rows
-  /// all the same.
+  /// `weights` are factors of the rows' contributions; `nil` for 1. The sum is always divided by
+  /// the number of rows.
   ///
   /// - Precondition: One label per row, each below the number of classes.
   public func callAsFunction<T: LayerElement>(

@@ -1,7 +1,7 @@
 import RealModule
 public import SwiftletCore
 
-/// The update rules that can be chosen.
+/// The available update rules.
 public enum OptimizerKind: String, Sendable, Codable, CaseIterable {
   /// Gradient descent with momentum.
   case sgd
@@ -40,7 +40,7 @@ public struct Optimizer: Sendable {
   public let settings: OptimizerSettings
   /// Number of updates made.
   public package(set) var step = 0
-  /// First and, but for SGD, second moments by parameter name.
+  /// First and, except for SGD, second moments by parameter name.
   package var moments: [String: [Tensor<Float>]] = [:]
   /// Product of Nadam's momentum factors so far.
   package var momentumProduct = 1.0
@@ -86,7 +86,7 @@ public struct Optimizer: Sendable {
     }
   }
 
-  /// What the Adam family multiplies the moments with in this step.
+  /// The factors of the moments in the current step of the Adam family.
   private struct AdamFactors {
     /// Weight of the first moment, and of the gradient itself (Nadam only), learning rate included.
     let moment, gradient: Float

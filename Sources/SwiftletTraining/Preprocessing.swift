@@ -4,12 +4,12 @@ public import SwiftletCore
 public import SwiftletFormats
 public import SwiftletGraph
 
-/// How pixels become a model's input. Kept in the model's metadata, so that whoever runs the model
-/// later prepares images as training did.
+/// The conversion of pixels to a model's input. Stored in the model's metadata, so that later users
+/// of the model prepare images as in training.
 public struct Preprocessing: Sendable, Codable, Equatable {
   /// How an image of another size is fitted.
   public enum Fit: String, Sendable, Codable {
-    /// Centred, surrounded by black.
+    /// Centred, with a black border.
     case pad
     /// Bilinear interpolation.
     case resize
@@ -23,15 +23,15 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   public let mean: [Float]
   public let deviation: [Float]
 
-  /// How pixels are scaled, by name.
+  /// The scaling of pixels, by name.
   public enum Scaling: String, Sendable, CaseIterable {
-    /// By the means and deviations of ImageNet's photographs; of other than three channels, as ``half``.
+    /// By ImageNet's means and deviations; if there are not three channels, as ``half``.
     case imagenet
     /// To −1…1.
     case half
     /// To 0…1.
     case unit
-    /// As they are, 0…255.
+    /// Unscaled, 0…255.
     case raw
 
     fileprivate func numbers(channels: Int) -> (mean: [Float], deviation: [Float]) {
@@ -47,16 +47,17 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     }
   }
 
-  /// The key of the model's metadata.
+  /// The key in the model's metadata.
   public static let metadataKey = "swiftlet.preprocessing"
 
-  /// The means and deviations of ImageNet's photographs, in the order red, green, blue.
+  /// ImageNet's means and deviations, in the order red, green, blue.
   static let imageNet: (mean: [Float], deviation: [Float]) = (
     [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
   )
 
-  /// What suits a model's input and a data set's images: small differences in size are padded,
-  /// large ones interpolated. Extents that the model leaves open are those of the graph's `extents`, else the images'.
+  /// The preprocessing that suits a model's input and a data set's images: small differences in
+  /// size are padded, large ones interpolated. Open extents are those of the graph's `extents`,
+  /// otherwise the images'.
   ///
   /// - Throws: `unsupported` if the model's input is not one batch of images.
   public init(
@@ -88,7 +89,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     try checkChannels(images)
   }
 
-  /// What the model's metadata say, or else what suits its input.
+  /// The preprocessing stored in the model's metadata, or else one that suits its input.
   ///
   /// - Throws: `badInput` if the metadata are damaged.
   public static func stored(in graph: Graph, images: ImageDataset) throws -> Preprocessing {
@@ -108,7 +109,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       })
     else {
       throw SwiftletError(
-        .badInput, "the model's metadata '\(metadataKey)' do not fit its input")
+        .badInput, "the model's metadata '\(metadataKey)' do not match its input")
     }
     let own = OpenExtents.of([input], shapes: [input.name: shape])
     if let (name, extent) = graph.extents.first(where: { own[$0.key] ?? $0.value != $0.value }) {
@@ -120,7 +121,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     return value
   }
 
-  /// The shape of one image as the model takes it.
+  /// The shape of one image as the model's input.
   private static func imageShape(
     _ graph: Graph, _ input: ValueInfo, _ images: ImageDataset
   ) throws -> Shape {
@@ -134,14 +135,14 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     let plan = try Plan(graph)
     let given = graph.extents.merging(own) { given, _ in given }
     let extents = OpenExtents(inputs, batch: 1, given: given)
-    // A model that does not take the images as large as they are gets them as large as it does.
+    // A model that does not accept the images' size gets them in its own size.
     return try (plan.fits(extents) ? extents : plan.openExtents(batch: 1)).shape(of: input)
   }
 
-  /// Whether the model says how images become its input; else that is guessed.
+  /// Whether the model specifies how images become its input; otherwise that is guessed.
   public static func isStored(in graph: Graph) -> Bool { graph.metadata[metadataKey] != nil }
 
-  /// What is done to images, for a person: `3×32×32, padded; pixels scaled to 0…1`.
+  /// The processing of images, for display: `3×32×32, padded; pixels scaled to 0…1`.
   public var summary: String {
     let size = "\(channels)×\(height)×\(width), \(fit == .pad ? "padded" : "resized")"
     func list(_ numbers: [Float]) -> String {
@@ -155,11 +156,11 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     let scaled =
       isPlain
       ? "pixels scaled to \(range(0))…\(range(255))"
-      : "pixels divided by 255, less \(list(mean)), divided by \(list(deviation))"
+      : "pixels divided by 255, minus \(list(mean)), divided by \(list(deviation))"
     return "\(size); \(scaled)"
   }
 
-  /// - Throws: `badInput` if a batch as evaluation uses it would be too large a value.
+  /// - Throws: `badInput` if a batch of the size that evaluation uses would be too large.
   private static func checkSize(_ input: ValueInfo, _ shape: Shape) throws {
     let extents = shape.replacing(axis: 0, with: 256).dimensions
     _ = try ValueInfo(input.name, input.dtype, extents.map(Dimension.fixed)).shape(batch: 256)
@@ -181,7 +182,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     }
   }
 
-  /// The extents that a model's input leaves open, by name, of images prepared like this.
+  /// The open extents of a model's input, by name, for images prepared like this.
   package func extents(of graph: Graph) -> [String: Int] {
     graph.dataInputs.first.map {
       OpenExtents.of([$0], shapes: [$0.name: shape(batch: 1)])
@@ -192,7 +193,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   public func store(in graph: inout Graph) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    // Encoding plain numbers cannot fail: they were checked to be finite.
+    // Encoding plain numbers cannot fail: they have been checked to be finite.
     guard let data = try? encoder.encode(self) else { return }
     graph.metadata[Self.metadataKey] = String(decoding: data, as: UTF8.self)
   }
@@ -200,8 +201,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   /// The shape of a batch.
   public func shape(batch: Int) -> Shape { [batch, channels, height, width] }
 
-  /// The images at `indices`, as a model's input. A single channel is repeated for all. There is one
-  /// move per image; `nil` leaves all as they are.
+  /// The images at `indices`, as a model's input. A single channel is repeated for all. There is
+  /// one move per image; `nil` leaves all unchanged.
   public func batch(
     _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, pool: ThreadPool
   ) -> Tensor<Float> {

@@ -3,11 +3,11 @@ public import SwiftletFormats
 public import SwiftletGraph
 
 extension Evaluation {
-  /// The output that holds scores for a data set's classes: the only one that is images × classes with as many
-  /// classes as the data have, or else the only one with enough of them. Of scores and their softmax it is the
-  /// scores. Of a model with one output, that one.
+  /// The output that holds scores for a data set's classes: the only one of images × classes with
+  /// exactly as many classes as the data, or else the only one with enough. Given scores and their
+  /// softmax, the scores. For a model with one output, that one.
   ///
-  /// - Throws: `badInput` naming the outputs if several could be meant, or none.
+  /// - Throws: `badInput` naming the outputs if several or none qualify.
   public static func scores(of graph: Graph, for data: ImageDataset) throws -> String? {
     guard graph.outputs.count > 1 else { return graph.outputs.first?.name }
     let widths = graph.scoreWidths(for: data)
@@ -24,12 +24,13 @@ extension Evaluation {
       candidates.isEmpty
         ? "none of the outputs \(names) can hold scores of \(data.classCount) classes"
         : "the outputs \(names) can all hold scores of \(data.classCount) classes",
-      at: data.name, mend: "say with --judged-output which one is judged")
+      at: data.name, mend: "select one with --judged-output")
   }
 }
 
 extension Graph {
-  /// The graph with one output alone, and what computes it: the named one, or the one with the scores.
+  /// The graph with a single output, and the nodes that compute it: the named one, or the one with
+  /// the scores.
   ///
   /// - Throws: As ``scored(by:on:)``.
   package func judged(by name: String?, on data: ImageDataset) throws -> Graph {
@@ -40,7 +41,7 @@ extension Graph {
     return graph
   }
 
-  /// The graph with one output alone, and all of its nodes.
+  /// The graph with a single output, and all of its nodes.
   ///
   /// - Throws: `badInput` if there is no output of that name; as ``Evaluation/scores(of:for:)``.
   package func scored(by name: String?, on data: ImageDataset) throws -> Graph {
@@ -56,10 +57,11 @@ extension Graph {
     return graph
   }
 
-  /// The number of scores of an image in each output that can be images × classes; `nil` where it is open.
+  /// The number of scores per image in each output that can be images × classes; `nil` if it is
+  /// open.
   fileprivate func scoreWidths(for data: ImageDataset) -> [String: Int?] {
     let input = try? Preprocessing.stored(in: self, images: data)
-    // Shapes of two images, so that an axis of images is told from one of length 1.
+    // Shapes for two images, to distinguish an axis of images from one of length 1.
     let infos = input.flatMap { input in
       dataInputs.first.flatMap { first in
         try? Plan(self).infer([first.name: input.shape(batch: 2)])
@@ -84,8 +86,8 @@ extension Graph {
     return widths
   }
 
-  /// Without values that order their elements as another one of them does: scores and their softmax. Those that
-  /// others are made from stay.
+  /// Removes values that order their elements as another one does: scores and their softmax. The
+  /// ones that others are computed from remain.
   fileprivate func distinct(_ names: [String]) -> [String] {
     let keeping: Set<String> = ["Softmax", "LogSoftmax", "Sigmoid", "Identity", "Cast", "Dropout"]
     var steps: [String: (root: String, count: Int)] = [:]

@@ -4,23 +4,24 @@ import SwiftletGraph
 
 /// One pass of a batch forward and back.
 ///
-/// Images do not influence each other in most networks, so the batch is cut: every thread takes
-/// small shards through the whole network, one after the other, and adds their gradients up. Values
-/// between layers then stay in the cache, and threads meet once per batch instead of once per layer.
-/// Where images do influence each other (batch normalisation) the batch goes through whole, and the
+/// In most networks images do not influence each other, so the batch is divided: every thread takes
+/// small shards through the whole network, one after the other, and sums their gradients. Values
+/// between layers stay in the cache, and threads meet once per batch instead of once per layer. If
+/// images do influence each other (batch normalization), the batch goes through as a whole, and the
 /// threads share the work of each layer.
 struct ShardedPass: Sendable {
   let tape: GradientTape<Float>
   let inputName: String
   let preprocessing: Preprocessing
   let objective: any TrainingObjective
-  /// How much of the run is done, 0 to below 1.
+  /// The fraction of the run that is done, from 0 to below 1.
   let progress: Double
-  /// Images that the model takes at once, if it takes just one number of them.
+  /// The fixed number of images that the model takes at once, if any.
   let fixedBatch: Int?
   let pool: ThreadPool
 
-  /// What a pass leaves: the mean loss over the batch, its gradients, and right answers.
+  /// The result of a pass: the mean loss over the batch, its gradients, and the number of right
+  /// answers.
   struct Result: Sendable {
     var loss: Double
     var correct: Int
@@ -55,7 +56,8 @@ struct ShardedPass: Sendable {
     if tape.mixesBatch { return try shard(0..<indices.count, pool) }
     let size = fixedBatch ?? Self.shardSize
     let shards = (indices.count + size - 1) / size
-    // Threads get neighbouring images: as many shards each, or cut within shards where any size will do.
+    // Threads get consecutive images: the same number of shards each, or parts of shards if any
+    // size works.
     let parts =
       fixedBatch == nil
       ? pool.partition(indices.count)
@@ -91,7 +93,7 @@ struct ShardedPass: Sendable {
           values: Dictionary(uniqueKeysWithValues: zip(watched, outputs.dropFirst())),
           labels: labels, indices: indices, input: input, progress: progress,
           parameters: parameters))
-      // The objective is a mean over the shard; its part of the batch's mean is smaller.
+      // The objective is a mean over the shard; its share of the batch's mean is smaller.
       result.scale(by: Double(share))
       own = result.parameters
       return (result.value, [result.logits] + watched.map { result.values[$0] })

@@ -3,9 +3,10 @@ import SwiftletCore
 package import SwiftletGraph
 
 extension Graph {
-  /// The graph with a Slice for each part that a Split makes: gradients flow back from one result of a node.
+  /// The graph with one Slice per part of each Split: gradients flow back from a single result of a
+  /// node.
   ///
-  /// A Split whose parts have no known lengths stays, and so does one along the batch.
+  /// A Split whose parts have unknown lengths is unchanged, and so is one along the batch.
   package func withSlicesForSplits() -> Graph {
     guard nodes.contains(where: { $0.opType == "Split" }),
       let plan = try? Plan(self), let infos = try? plan.infer(plan.inputShapes(batch: 2))

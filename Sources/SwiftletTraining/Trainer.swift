@@ -6,9 +6,8 @@ public import SwiftletGraph
 
 /// Trains a graph on images.
 ///
-/// Every random choice is drawn from the seed, the epoch and the step, not from a running stream,
-/// so that a run that is resumed from a checkpoint continues bit for bit as if it had never
-/// stopped.
+/// Every random choice is derived from the seed, the epoch and the step rather than from a running
+/// stream, so a run resumed from a checkpoint continues bit for bit as if it had never stopped.
 public struct Trainer: Sendable {
   private var graph: Graph
   private let training: ImageDataset
@@ -20,20 +19,20 @@ public struct Trainer: Sendable {
   private let preprocessing: Preprocessing
   private var tape: GradientTape<Float>
   private let inputName: String
-  /// How many images the model takes at once, where that is fixed and cannot be changed.
+  /// The number of images that the model takes at once, if it is fixed and cannot be changed.
   private var fixedBatch: Int?
-  /// The output with the scores; `nil`: the one that is found.
+  /// The output with the scores; `nil` to detect it.
   private let output: String?
   private var state: TrainingState
   private let log = Logger.swiftlet("training")
 
-  /// The objective is `nil` for the labels, with the settings' label smoothing. Progress is kept in
-  /// `checkpoint`; if the file exists and `resumes` is true, training goes on from there. The scores are in
-  /// `output`, by default as ``Evaluation/scores(of:for:)`` finds them; what other outputs alone depend on is
-  /// not trained.
+  /// A `nil` objective means the labels, with the settings' label smoothing. Progress is saved in
+  /// `checkpoint`; if the file exists and `resumes` is true, training continues from it. The scores
+  /// are in `output`, by default the one that ``Evaluation/scores(of:for:)`` finds; parts that only
+  /// other outputs depend on are not trained.
   ///
-  /// - Throws: `unsupported` if the graph cannot be trained, `badInput` if it does not fit the
-  ///   data or the checkpoint is of another run.
+  /// - Throws: `unsupported` if the graph cannot be trained, `badInput` if it does not match the
+  ///   data or the checkpoint is from another run.
   public init(
     _ graph: Graph, training: ImageDataset, validation: ImageDataset, settings: TrainingSettings,
     objective: (any TrainingObjective)? = nil, threads: ThreadPool = .available,
@@ -57,7 +56,7 @@ public struct Trainer: Sendable {
     let side = min(preprocessing.height, preprocessing.width)
     guard settings.augmentation.crop < side else {
       throw SwiftletError(
-        .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of sight",
+        .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of view",
         mend: "use 2 to \(max(2, side / 8))")
     }
     (tape, fixedBatch) = try Self.tape(graph.scored(by: output, on: training), objective)
@@ -80,27 +79,27 @@ public struct Trainer: Sendable {
     }
   }
 
-  /// The number of updates in an epoch. The last batch may be a short one.
+  /// The number of updates per epoch. The last batch may be smaller.
   private var stepsPerEpoch: Int { (training.count + settings.batch - 1) / settings.batch }
 
   /// Trains to the last epoch.
   ///
-  /// - Returns: The trained graph, with its preprocessing in the metadata, and what each epoch
-  ///   reached.
-  /// - Throws: `numerical` if the loss is no longer finite. What `progress` throws stops the run
-  ///   after a checkpoint was written.
+  /// - Returns: The trained graph, with its preprocessing in the metadata, and the results of each
+  ///   epoch.
+  /// - Throws: `numerical` if the loss is no longer finite. An error from `progress` stops the run
+  ///   after writing a checkpoint.
   public mutating func run(
     progress: Progress.Handler? = nil
   ) throws -> (graph: Graph, history: TrainingHistory) {
     try run(progress: progress) { _, _ in nil }
   }
 
-  /// Trains to the last epoch a graph that changes on the way.
+  /// Trains to the last epoch a graph that may change in between.
   ///
-  /// - Parameter change: Asked before each epoch, with its number from 0 and the graph so far, for
-  ///   another one to go on with, which has the values that the objective watches; `nil` for none. The
-  ///   optimizer then begins anew.
-  /// - Throws: As ``run(progress:)``, and what `change` throws.
+  /// - Parameter change: Called before each epoch, with its number from 0 and the current graph;
+  ///   returns another graph to continue with, which has the values that the objective watches, or
+  ///   `nil`. The optimizer then restarts.
+  /// - Throws: As ``run(progress:)``, and errors of `change`.
   package mutating func run(
     progress: Progress.Handler?, changing change: (_ epoch: Int, Graph) throws -> Graph?
   ) throws -> (graph: Graph, history: TrainingHistory) {
@@ -189,7 +188,8 @@ public struct Trainer: Sendable {
     for (name, tensor) in pass.updates { state.values[name] = tensor }
   }
 
-  /// Cross-entropies beyond this mean scores that no classifier gives; other objectives are weighted at will.
+  /// Larger cross-entropies mean scores that no classifier produces; other objectives have
+  /// arbitrary weights.
   private static let (largestEntropy, largestLoss) = (1e6, 1e12)
 
   private func checkLoss(_ loss: Double, _ place: String, isEntropy: Bool) throws {
@@ -253,14 +253,14 @@ extension Graph {
     graph.outputs = Array(graph.outputs.prefix(1))
     for name in values {
       guard graph.producer(of: name) != nil else {
-        throw SwiftletError(.badInput, "the model computes no value '\(name)'")
+        throw SwiftletError(.badInput, "the model does not compute a value '\(name)'")
       }
       if !graph.outputs.contains(where: { $0.name == name }) {
-        // Its shape is whatever it turns out to be.
+        // Its shape is determined at run time.
         graph.outputs.append(ValueInfo(name, .float32, []))
       }
     }
-    // They may read an output that is left out now.
+    // They may read an output that has been removed.
     graph.removeUnusedNodes()
     return graph
   }

@@ -1,12 +1,12 @@
 import FoundationEssentials
 package import SwiftletFormats
 
-/// What each epoch of a training run reached.
+/// The results of each epoch of a training run.
 public struct TrainingHistory: Sendable, Codable, Equatable {
   public struct Epoch: Sendable, Codable, Equatable {
     public let epoch: Int
     public let trainingLoss: Double
-    /// Fraction of training images classified rightly, as seen while training.
+    /// The fraction of training images classified correctly during training.
     public let trainingTop1: Double
     public let validationLoss: Double
     public let validationTop1: Double
@@ -26,7 +26,7 @@ public struct TrainingHistory: Sendable, Codable, Equatable {
     return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
   }
 
-  /// A picture of loss and accuracy over the epochs.
+  /// A chart of loss and accuracy over the epochs, as SVG.
   public func svg(title: String) -> String { LineChart.svg(title: title, panels: panels) }
 
   /// Loss and accuracy over the epochs.

@@ -2,16 +2,16 @@ public import OrderedCollections
 public import SwiftletCore
 import SwiftletGraph
 
-/// What is minimised when a graph is trained.
+/// The quantity that training minimizes.
 ///
-/// Besides the logits an objective may look at any value inside of the graph, and have parameters of
-/// its own that are trained with the graph's and kept in its checkpoints.
+/// Besides the logits, an objective may read any value of the graph, and have its own parameters
+/// that are trained with the graph's and saved in its checkpoints.
 public protocol TrainingObjective: Sendable {
-  /// What tells one objective from another, for checkpoints.
+  /// Identifies the objective in checkpoints.
   var name: String { get }
-  /// Names of the values that are shown besides the logits.
+  /// Names of the values that it reads besides the logits.
   var watched: [String] { get }
-  /// First values of the objective's own parameters. Their names occur in no graph.
+  /// Initial values of the objective's parameters. Their names must not occur in a graph.
   var parameters: OrderedDictionary<String, Tensor<Float>> { get }
 
   /// The loss as a mean over the images, and its gradients.
@@ -25,20 +25,20 @@ extension TrainingObjective {
   public var parameters: OrderedDictionary<String, Tensor<Float>> { [:] }
 }
 
-/// What an objective sees of a part of a batch.
+/// The input of an objective: a part of a batch.
 public struct ObjectiveInput: Sendable {
   /// N×classes.
   public let logits: Tensor<Float>
   /// The watched values, by name.
   public let values: [String: Tensor<Float>]
   public let labels: [Int]
-  /// Which training images these are.
+  /// The indices of these training images.
   public let indices: [Int]
   /// The model's input: the images, augmented.
   public let input: Tensor<Float>
-  /// How much of the run is done, 0 to below 1.
+  /// The fraction of the run that is done, from 0 to below 1.
   public let progress: Double
-  /// Current values of everything that is trained; the objective's own parameters among them.
+  /// The current values of everything that is trained, including the objective's parameters.
   public let parameters: [String: Tensor<Float>]
 
   public init(
@@ -62,8 +62,8 @@ public struct ObjectiveResult: Sendable {
   public var logits: Tensor<Float>?
   /// With respect to watched values, by name.
   public var values: [String: Tensor<Float>] = [:]
-  /// Directions that the objective's own parameters descend along: gradients of this loss, or, of a
-  /// parameter that works against it, of another.
+  /// Descent directions of the objective's parameters: gradients of this loss, or, for a parameter
+  /// that works against it, of another.
   public var parameters: [String: Tensor<Float>] = [:]
 
   public init(value: Double = 0, logits: Tensor<Float>? = nil) {
@@ -71,7 +71,7 @@ public struct ObjectiveResult: Sendable {
     self.logits = logits
   }
 
-  /// Adds another loss, times `weight`. Directions of parameters are added as they are.
+  /// Adds another loss, times `weight`. Directions of parameters are added without it.
   public mutating func add(_ other: ObjectiveResult, weight: Double = 1) {
     value += weight * other.value
     let factor = Float(weight)
@@ -85,7 +85,7 @@ public struct ObjectiveResult: Sendable {
     for (name, gradient) in other.parameters { parameters.accumulate(gradient, for: name) }
   }
 
-  /// Everything, directions too, times a factor.
+  /// Multiplies everything, including directions, by a factor.
   mutating func scale(by factor: Double) {
     guard factor != 1 else { return }
     let single = Float(factor)

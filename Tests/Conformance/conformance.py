@@ -165,9 +165,9 @@ def main():
         "# Conformance", "",
         f"ONNX's backend tests (onnx {onnx.__version__}) through `swiftlet run`; "
         "`make conformance` writes this page. 16-bit floats are computed as fp32 and compared within "
-        "four units of their last place; narrower types are passed as int8, uint8 or fp32. Fourier "
-        "transforms are compared within four units of the last place of their largest number. Random "
-        "numbers are not compared, and count as unsupported.", "",
+        "four units in the last place (ulp); narrower types are passed as int8, uint8 or fp32. Fourier "
+        "transforms are compared within four ulp of their largest number. Random "
+        "numbers are not compared and count as unsupported.", "",
         "| operator | passed | failed | unsupported |", "|---|---|---|---|",
     ]
     for name in sorted(counts, key=lambda name: (name.startswith("("), name)):

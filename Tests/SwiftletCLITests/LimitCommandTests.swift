@@ -44,7 +44,7 @@ import _SwiftletTestSupport
         try run(pair, .float32(Tensor(zeros: [2, 3]))), 2, "2×3, expected float32 N×2")
       expectFailure(
         try run(pair, .float64(Tensor(zeros: [2, 2]))), 2, "float64 2×2, expected float32 N×2")
-      expectFailure(try run(pair, pair, name: "c"), 2, "'b' is missing", "given are: a, c")
+      expectFailure(try run(pair, pair, name: "c"), 2, "'b' is missing", "given inputs are: a, c")
     }
   }
 

@@ -98,7 +98,7 @@ import _SwiftletTestSupport
     (["--lr", "0"], 64, "--learning-rate 0 is not between 1e-09 and 1000000"),
     (["--learning-rate", "-1"], 64, "--learning-rate -1 is not between"),
     (["--epochs", "-3"], 64, "--epochs -3 is not between"),
-    (["--crop", "500"], 2, "crop 500 moves images of 32 pixels out of sight"),
+    (["--crop", "500"], 2, "crop 500 moves images of 32 pixels out of view"),
     (["--momentum", "0.5"], 64, "--momentum does nothing in adam"),
     (["--period", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--restarts", "1", "--schedule", "constant"], 64, "--period does nothing"),

@@ -11,8 +11,8 @@ struct HandleTests {
     let first = try newRequest(session)
     expectOK(swiftlet_session_close(session))
     var count = 0
-    expect(swiftlet_session_input_count(session, &count), SWIFTLET_USAGE, "no open session")
-    expect(swiftlet_session_close(session), SWIFTLET_USAGE, "no open session")
+    expect(swiftlet_session_input_count(session, &count), SWIFTLET_USAGE, "not an open session")
+    expect(swiftlet_session_close(session), SWIFTLET_USAGE, "not an open session")
     // The request outlives the session, and its place is given out again under another handle.
     let x = Memory<Float>([4])
     expectOK(bind(first, "x", SWIFTLET_FLOAT32, [1], x))
@@ -21,7 +21,7 @@ struct HandleTests {
     expectOK(swiftlet_request_close(first))
     let other = try opened(identity())
     let second = try newRequest(other)
-    expect(swiftlet_request_run(first), SWIFTLET_USAGE, "no open request")
+    expect(swiftlet_request_run(first), SWIFTLET_USAGE, "not an open request")
     expectOK(swiftlet_request_close(second))
     expectOK(swiftlet_session_close(other))
   }
@@ -31,10 +31,10 @@ struct HandleTests {
     let memory = Memory<Int>([1])
     for bits in [1, 8, UInt(bitPattern: memory.start), .max] {
       let handle = OpaquePointer(bitPattern: bits)
-      expect(swiftlet_request_run(handle), SWIFTLET_USAGE, "no open request")
-      expect(swiftlet_session_close(handle), SWIFTLET_USAGE, "no open session")
+      expect(swiftlet_request_run(handle), SWIFTLET_USAGE, "not an open request")
+      expect(swiftlet_session_close(handle), SWIFTLET_USAGE, "not an open session")
     }
-    expect(swiftlet_request_run(session), SWIFTLET_USAGE, "no open request")
+    expect(swiftlet_request_run(session), SWIFTLET_USAGE, "not an open request")
     expect(swiftlet_request_run(nil), SWIFTLET_USAGE, "the request is NULL")
     expectOK(swiftlet_request_close(nil))
     expectOK(swiftlet_session_close(nil))

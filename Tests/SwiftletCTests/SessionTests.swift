@@ -184,7 +184,7 @@ struct SessionTests {
     let noise = Memory<UInt8>([1, 2, 3])
     expect(
       swiftlet_session_open_memory(noise.start, 3, nil, &session), SWIFTLET_BAD_INPUT,
-      "no ONNX")
+      "not an ONNX model")
     var options = swiftlet_session_options(
       struct_size: 3, threads: 0, precision: SWIFTLET_FP32)
     let bytes = Memory(try ONNXFile.serialized(identity()))
@@ -200,7 +200,7 @@ struct SessionTests {
     options.precision = swiftlet_precision(7)
     expect(
       swiftlet_session_open_memory(bytes.start, bytes.count, &options, &session),
-      SWIFTLET_USAGE, "7 is no swiftlet_precision")
+      SWIFTLET_USAGE, "7 is not a swiftlet_precision")
     #expect(session == nil)
   }
 

@@ -53,7 +53,7 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       let load = { try CIFAR.cifar100.load(folder, part: .train) }
       let good = Self.records([[0, 1], [2, 3]]).file
-      expectError(.io, "no train.bin", "cifar-100-binary", body: load)
+      expectError(.io, "train.bin is missing", "cifar-100-binary", body: load)
       try put([], folder, "train.bin")
       expectError(.badInput, "train.bin", "0 bytes", body: load)
       try put(good.dropLast(), folder, "train.bin")

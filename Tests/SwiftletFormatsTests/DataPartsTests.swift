@@ -43,7 +43,7 @@ struct DataPartsTests {
       #expect(pictures(parts.training).isDisjoint(with: pictures(parts.validation)))
       #expect(parts.shared == 0 && parts.warning == nil)
       #expect((parts.split != nil) == divides)
-      #expect((parts.remark?.contains("name the test part") ?? false) == divides)
+      #expect((parts.remark?.contains("the test part was selected") ?? false) == divides)
     }
   }
 

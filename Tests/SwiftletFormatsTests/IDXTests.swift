@@ -43,18 +43,18 @@ import _SwiftletTestSupport
   static let malformed = [
     Malformed("empty", [], .badInput, "ends early"),
     Malformed("cut magic", [0, 0, 8], .badInput, "ends early"),
-    Malformed("wrong magic", Array("PNG\0____".utf8), .badInput, "no idx file"),
+    Malformed("wrong magic", Array("PNG\0____".utf8), .badInput, "not an idx file"),
     Malformed("rank 0", idx([], [1]), .badInput, "rank 0"),
     Malformed("rank 5", idx([1, 1, 1, 1, 1], [1]), .badInput, "rank 5"),
     Malformed("cut extents", [0, 0, 8, 2, 0, 0, 0, 1, 0, 0], .badInput, "byte 8"),
-    Malformed("one byte short", idx([2, 3], [1, 2, 3, 4, 5]), .badInput, "takes 18 bytes"),
+    Malformed("one byte short", idx([2, 3], [1, 2, 3, 4, 5]), .badInput, "needs 18 bytes"),
     Malformed("one byte long", idx([2], [1, 2, 3]), .badInput, "10 bytes"),
     Malformed("2³²−1 four times", idx([.max, .max, .max, .max], []), .badInput, "overflow"),
     Malformed("overflow beside 0", idx([0, .max, .max, .max], []), .badInput, "overflow"),
     Malformed("too large", idx([.max, 3], []), .badInput, "limit"),
     Malformed("large but not there", idx([1 << 31, 2], [1]), .badInput, "2147483648×2"),
     Malformed("float elements", idx([1], [0, 0, 0, 0], dtype: 0x0D), .unsupported, "type 0x0D"),
-    Malformed("element type 0x0A", idx([1], [0], dtype: 0x0A), .badInput, "no idx file"),
+    Malformed("element type 0x0A", idx([1], [0], dtype: 0x0A), .badInput, "not an idx file"),
   ]
 
   @Test(arguments: malformed, [false, true])

@@ -104,9 +104,9 @@ struct NPYTests {
     expectError(.badInput, "10001") { try NPY.parse(padded(10_001)) }
     var minor = file(header, [7, 8])
     minor[7] = 1
-    expectError(.badInput, "no npy file") { try NPY.parse(minor) }
+    expectError(.badInput, "not an npy file") { try NPY.parse(minor) }
     let bytes = file(header, [7, 8])
-    expectError(.badInput, "no text") {
+    expectError(.badInput, "not text") {
       try NPY.parse(bytes.map { $0 == UInt8(ascii: "F") ? 0xff : $0 })
     }
   }

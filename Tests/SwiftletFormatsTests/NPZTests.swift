@@ -71,7 +71,7 @@ struct NPZTests {
     for index in bytes.indices.dropLast(5) where bytes[index...].starts(with: Array("x.npy".utf8)) {
       other[index + 4] = 0x7a
     }
-    expectError(.badInput, "no npy file") { try NPZ.parse(other) }
+    expectError(.badInput, "not an npy file") { try NPZ.parse(other) }
     // One entry twice, as a zip bomb does: the second names the bytes of the first.
     let entry = bytes[directory..<bytes.count - 22]
     var twice = Array(bytes[..<directory]) + entry + entry

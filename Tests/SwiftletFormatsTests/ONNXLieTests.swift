@@ -30,15 +30,15 @@ struct ONNXLieTests {
   }
 
   @Test func namesComeOnce() {
-    expectError(.badInput, "'axis' comes twice") { try ONNXFile.parse(model(node(axis, axis))) }
+    expectError(.badInput, "'axis' occurs twice") { try ONNXFile.parse(model(node(axis, axis))) }
     let metadata = field(14, field(1, "k") + field(2, "v"))
-    expectError(.badInput, "'k' comes twice") {
+    expectError(.badInput, "'k' occurs twice") {
       try ONNXFile.parse(model(node(axis), metadata + metadata))
     }
     let tensor = field(5, [0x08, 1, 0x10, 1] + field(8, "w") + field(9, [0, 0, 0, 0]))
-    expectError(.badInput, "there twice") { try ONNXFile.parse(model(tensor + tensor)) }
+    expectError(.badInput, "occurs twice") { try ONNXFile.parse(model(tensor + tensor)) }
     let external = field(13, field(1, "location") + field(2, "a"))
-    expectError(.badInput, "location of external data comes twice") {
+    expectError(.badInput, "location of external data occurs twice") {
       try ONNXFile.parse(
         model(field(5, [0x08, 1, 0x10, 1, 0x70, 1] + field(8, "w") + external + external)))
     }
@@ -46,7 +46,7 @@ struct ONNXLieTests {
 
   @Test func attributesAreOfOneKind() {
     // An integer that has a float as well.
-    expectError(.badInput, "kind that is given") {
+    expectError(.badInput, "match the declared kind") {
       try ONNXFile.parse(model(node(axis + [0x15, 0, 0, 0, 0])))
     }
   }

@@ -40,7 +40,7 @@ struct FoundByFuzzingTests {
           attributes: ["then_branch": branch("b"), "else_branch": branch("")]),
         [ValueInfo("c", .bool, []), ValueInfo("x", .float32, [])])
     }
-    #expect(error?.description.contains("is written by no node") == true)
+    #expect(error?.description.contains("no node writes output") == true)
   }
 
   @Test(arguments: [Int.min, -1, 0, .max])

@@ -57,9 +57,9 @@ struct PlanTests {
       let error = #expect(throws: SwiftletError.self) { try Plan(graph) }
       #expect(error?.description.contains(fragment) == true, "\(String(describing: error))")
     }
-    expectRefusal({ $0.nodes.reverse() }, "written by no earlier node")
+    expectRefusal({ $0.nodes.reverse() }, "no earlier node writes input")
     expectRefusal({ $0.nodes[1].outputs = ["h"] }, "written twice")
-    expectRefusal({ $0.outputs[0].name = "z" }, "output 'z' is written by no node")
+    expectRefusal({ $0.outputs[0].name = "z" }, "no node writes output 'z'")
     expectRefusal({ $0.nodes[0].opType = "Foo" }, "operator Foo is not supported")
     expectRefusal({ $0.nodes[1].outputs = [] }, "no output")
     expectRefusal({ $0.nodes[1].outputs = [""] }, "no output")

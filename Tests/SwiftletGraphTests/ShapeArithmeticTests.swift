@@ -166,7 +166,7 @@ struct ShapeArithmeticTests {
     }
     expectRefusal({ $0.nodes[0].attributes["then_branch"] = nil }, "'then_branch'")
     expectRefusal({ $0.nodes[0].inputs.append("x") }, "2 inputs")
-    expectRefusal({ $0.initializers["axes"] = nil }, "'axes' is written by no earlier node")
+    expectRefusal({ $0.initializers["axes"] = nil }, "no earlier node writes input 'axes'")
     expectRefusal({ $0.nodes[0].outputs.append("z") }, "1 outputs")
   }
 }

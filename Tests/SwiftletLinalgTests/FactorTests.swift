@@ -82,7 +82,7 @@ struct FactorTests {
     #expect(
       throws: SwiftletError(
         .numerical, "the matrix is not positive definite (leading minor 71)", at: "90×90",
-        mend: "add a small multiple of the identity, or take its eigenvalues")
+        mend: "add a small multiple of the identity, or use its eigenvalues")
     ) { try Cholesky(matrix, backend: backend) }
   }
 
@@ -126,7 +126,7 @@ struct FactorTests {
     #expect(
       throws: SwiftletError(
         .numerical, "the matrix is singular (pivot 2)", at: "2×2",
-        mend: "take the least-squares solution")
+        mend: "use leastSquares")
     ) { try lu.solve(Tensor(zeros: [2, 1])) }
   }
 

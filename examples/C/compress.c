@@ -1,4 +1,4 @@
-/* Makes a model smaller, and shows how far it is. Ctrl-C stops it without a trace.
+/* Compresses a model and prints the progress. Ctrl-C stops it and leaves no files.
  *
  *     compress MODEL.onnx SMALL.onnx fashion-mnist */
 #include <signal.h>

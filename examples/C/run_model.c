@@ -1,4 +1,4 @@
-/* Runs a model with one fp32 input on zeros, says what comes out, and where the time goes.
+/* Runs a model with one fp32 input on zeros; prints the output and the time of each layer.
  *
  *     cc run_model.c $(pkg-config --cflags --libs swiftlet) -o run_model && ./run_model MODEL.onnx */
 #include <stdio.h>
@@ -20,7 +20,7 @@ int main(int argc, char **argv) {
   swiftlet_session_options options = {.struct_size = sizeof options, .threads = 2};
   check(swiftlet_session_open(argv[1], &options, &session));
 
-  /* What does it take? A batch of two where the model leaves the extent open. */
+  /* The input shape, with a batch of two if the model leaves the extent open. */
   swiftlet_value_info input;
   check(swiftlet_session_input(session, 0, &input));
   int64_t shape[8];
@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
   }
   printf("\n");
 
-  /* The request reads this memory in each run; it can be filled anew in between. */
+  /* The request reads this memory in each run; it can be refilled between runs. */
   float *values = calloc(count, sizeof *values);
   swiftlet_request *request;
   check(swiftlet_request_create(session, &request));

@@ -1,4 +1,4 @@
-// A product of matrices through a thin wrapper that throws.
+// A matrix product, with a thin wrapper that throws on errors.
 #include <swiftlet.h>
 
 #include <iostream>
@@ -17,6 +17,6 @@ int main() {
   try {
     check(swiftlet_gemm_f32(0, 0, 2, 2, 2, 1, nullptr, 2, b.data(), 2, 0, c.data(), 2, 1));
   } catch (const std::runtime_error &error) {
-    std::cout << "refused: " << error.what() << "\n";
+    std::cout << "rejected: " << error.what() << "\n";
   }
 }

@@ -1,4 +1,4 @@
-// The README's example: factors the convolutions of a trained model and says what that cost.
+// The README's example: factors the convolutions of a trained model and prints the cost.
 // swift run -c release CompressExample out/seed.onnx small.onnx
 import Glibc
 import Swiftlet

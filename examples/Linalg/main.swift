@@ -5,7 +5,7 @@ let matrix = Tensor<Float>([1000, 400], normalUsing: &generator)
 let kernel = Tensor<Float>([32, 16, 3, 3], normalUsing: &generator)
 
 let svd = try SVD(matrix)  // gesdd, or .swift, .gesvd, .jacobi, .gram
-let cut = try TruncatedSVD(matrix, rank: 32)  // all or random samples, whichever is faster
+let cut = try TruncatedSVD(matrix, rank: 32)  // full or randomized, whichever is faster
 let (some, error) = try RandomizedSVD().svd(matrix, tolerance: 0.5)
 let tucker = try Tucker2(kernel, outputRank: 16, inputRank: 8)
 

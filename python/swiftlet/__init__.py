@@ -1,7 +1,7 @@
 """Small, fast neural networks on ordinary CPUs.
 
-Needs libswiftlet.so, which `make install` or Swiftlet's Debian package puts in place; SWIFTLET_LIBRARY
-may name it. Arrays are passed without copies.
+Requires libswiftlet.so, which `make install` or Swiftlet's Debian package installs; set
+SWIFTLET_LIBRARY to load it from another path. Arrays are passed without copies.
 """
 
 from ._compress import compress
@@ -16,23 +16,23 @@ __all__ = ["Error", "OutOfMemory", "Request", "Session", "Value", "compress", "c
 
 
 def library_version() -> str:
-    """The version of the library that runs."""
+    """The version of the loaded library."""
     return str(LIBRARY.swiftlet_version().decode())
 
 
 def set_max_memory(byte_count: int) -> None:
-    """The most memory that a run, the arrays of a file, or the results and workspace of a call for
-    linear algebra may take; what would exceed it raises OutOfMemory. 0 is the default."""
+    """Limits the memory of a run, of the arrays of a file, or of the results and workspace of a linear
+    algebra call; a call that would exceed it raises OutOfMemory. 0 restores the default."""
     check(LIBRARY.swiftlet_set_max_memory(_unsigned(byte_count)))
 
 
 def set_max_steps(steps: int) -> None:
-    """The most steps that the inner graphs of a run may take; 0 is the default."""
+    """Limits the total steps in the subgraphs of a run; 0 restores the default."""
     check(LIBRARY.swiftlet_set_max_steps(_unsigned(steps)))
 
 
 def _unsigned(limit: int) -> int:
-    """The limit, as ctypes would make a negative one a very high one."""
+    """Checks the limit: ctypes would turn a negative one into a very high one."""
     if not 0 <= limit < 2**64:
-        raise ValueError(f"a limit of {limit}")
+        raise ValueError(f"the limit is {limit}: it must be from 0 to 2**64 - 1")
     return limit

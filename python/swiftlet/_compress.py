@@ -1,4 +1,4 @@
-"""Models made smaller."""
+"""Compression of models."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _Path = Union[str, "os.PathLike[str]"]
 def compress(model: _Path, output: _Path, recipe: str, data: str, *, threads: int = 0, seed: int = 0,
              data_directory: Optional[_Path] = None, max_drop: float = 0,
              progress: Optional[Listener] = None) -> Dict[str, Any]:
-    """Makes a model smaller by a recipe in YAML, writes it, and returns the report: what that costs and
-    gains, as `swiftlet compress --json` has it.
+    """Compresses a model by a YAML recipe, writes the result, and returns the report of
+    `swiftlet compress --json`: the cost in accuracy and the gain in speed and size.
 
     `data` names images, such as "fashion-mnist". `progress(task, completed, total, remark)` stops the
-    work by returning True; what it raises stops the work too, and is raised here.
+    work by returning True; an exception it raises stops the work too, and propagates to the caller.
     """
     raised: List[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""Finds libswiftlet.so and declares its functions, as swiftlet.h has them."""
+"""Loads libswiftlet.so and declares the functions of swiftlet.h."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ for _suffix in ("f32", "f64"):
 
 
 class Error(Exception):
-    """A call that failed; `status` is the number of its swiftlet_status."""
+    """A failed call; `status` is the number of its swiftlet_status."""
 
     def __init__(self, message: str, status: int):
         super().__init__(message)
@@ -81,14 +81,14 @@ class Error(Exception):
 
 
 class OutOfMemory(Error, MemoryError):
-    """More memory is needed than `set_max_memory` allows, or than the machine has."""
+    """The call needs more memory than `set_max_memory` allows, or than the machine has."""
 
 
 _OUT_OF_MEMORY = 6
 
 
 def _load() -> ctypes.CDLL:
-    """The library: $SWIFTLET_LIBRARY, or where the system finds it."""
+    """Loads $SWIFTLET_LIBRARY, or else the library that the system finds."""
     path = os.environ.get("SWIFTLET_LIBRARY") or ctypes.util.find_library("swiftlet")
     library = ctypes.CDLL(path or f"libswiftlet.so.{ABI}")
     for name in ("version", "last_error", "status_name"):
@@ -100,7 +100,7 @@ def _load() -> ctypes.CDLL:
         function.argtypes, function.restype = arguments, c_int32
     found = library.swiftlet_abi_version()
     if found != ABI:
-        raise ImportError(f"libswiftlet has ABI {found}, this package needs {ABI}")
+        raise ImportError(f"libswiftlet has ABI {found}, this package requires {ABI}")
     return library
 
 
@@ -108,19 +108,19 @@ LIBRARY = _load()
 
 
 def functions() -> Dict[str, object]:
-    """The functions that return a status, by name without `swiftlet_`."""
+    """The functions that return a status, by their names without `swiftlet_`."""
     return {name: getattr(LIBRARY, "swiftlet_" + name) for name in _ARGUMENTS}
 
 
 def check(status: int) -> None:
-    """Raises what went wrong, if something did."""
+    """Raises the library's error unless the status is 0."""
     if status != 0:
         kind = OutOfMemory if status == _OUT_OF_MEMORY else Error
         raise kind(LIBRARY.swiftlet_last_error().decode(), status)
 
 
 def take_string(pointer: c_void_p) -> str:
-    """The text of a string that the library gave out, which is freed."""
+    """Returns the text of a string from the library, and frees the string."""
     try:
         return ctypes.string_at(pointer.value or 0).decode() if pointer.value else ""
     finally:

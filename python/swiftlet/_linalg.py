@@ -1,4 +1,4 @@
-"""Linear algebra on arrays, which are read and written where they lie."""
+"""Linear algebra on arrays, which are read and written in place."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _function(name: str, dtype: "np.dtype[Any]") -> Callable[..., int]:
 
 
 def _matrix(array: np.ndarray, dtype: Optional[np.dtype] = None) -> np.ndarray:
-    """The array as a matrix whose rows are contiguous, copied only if it is not."""
+    """The array as a matrix with contiguous rows, copied only if necessary."""
     array = np.asarray(array)
     if array.ndim != 2:
-        raise ValueError(f"a matrix is needed, not an array of shape {array.shape}")
+        raise ValueError(f"expected a matrix, not an array of shape {array.shape}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"matrices of {array.dtype} are not supported")
     dtype = dtype or (array.dtype if array.dtype in _SUFFIXES else np.dtype("f8"))
@@ -33,7 +33,7 @@ def _matrix(array: np.ndarray, dtype: Optional[np.dtype] = None) -> np.ndarray:
 
 
 def _has_packed_rows(array: np.ndarray) -> bool:
-    """Whether rows are contiguous and follow each other, with space between them or not."""
+    """Whether rows are contiguous and in order, with or without gaps between them."""
     item = array.itemsize
     rows, columns = array.shape
     return array.size == 0 or (columns == 1 or array.strides[1] == item) and (
@@ -41,14 +41,14 @@ def _has_packed_rows(array: np.ndarray) -> bool:
 
 
 def _leading(array: np.ndarray) -> int:
-    """Elements from one row to the next, of a matrix with packed rows."""
+    """The leading dimension of a matrix with packed rows, in elements."""
     if array.size == 0 or array.shape[0] == 1:
         return max(1, array.shape[1])
     return array.strides[0] // array.itemsize
 
 
 def _stored(array: np.ndarray, dtype: Optional[np.dtype]) -> Tuple[np.ndarray, int]:
-    """A matrix and whether it is to be transposed: of a transposed view, the original."""
+    """A matrix, and 1 if it must be transposed: for a transposed view, the original and 1."""
     array = np.asarray(array)
     if array.ndim == 2 and not array.flags.c_contiguous and array.T.flags.c_contiguous:
         return _matrix(array.T, dtype), 1
@@ -57,9 +57,9 @@ def _stored(array: np.ndarray, dtype: Optional[np.dtype]) -> Tuple[np.ndarray, i
 
 def gemm(a: np.ndarray, b: np.ndarray, alpha: float = 1, beta: float = 0,
          out: Optional[np.ndarray] = None, threads: int = 0) -> np.ndarray:
-    """alpha · a · b + beta · out, in fp32 if both are fp32, else in fp64; uint8 by int8 in int32,
-    exactly. Transposed views are read in place. `out` may be any view, is written to, and returned; it
-    must not share elements with `a` or `b`."""
+    """alpha · a · b + beta · out, in fp32 if both are fp32, otherwise in fp64; uint8 by int8 is exact,
+    in int32. Transposed views are read in place. `out` may be any view; it is overwritten and
+    returned, and must not share elements with `a` or `b`."""
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype == np.uint8 and b.dtype == np.int8:
         return _integers(a, b, alpha, beta, out, threads)
@@ -72,7 +72,7 @@ def gemm(a: np.ndarray, b: np.ndarray, alpha: float = 1, beta: float = 0,
         raise ValueError(f"inner extents {k} and {depth} differ")
     if out is None:
         if beta != 0:
-            raise ValueError("beta needs an out")
+            raise ValueError("beta requires out")
         out = np.empty((m, n), dtype)
     if out.dtype != dtype or out.shape != (m, n) or not out.flags.writeable:
         raise ValueError(f"out must be a writeable {dtype} matrix of shape {(m, n)}")
@@ -90,7 +90,7 @@ def gemm(a: np.ndarray, b: np.ndarray, alpha: float = 1, beta: float = 0,
 def _integers(a: np.ndarray, b: np.ndarray, alpha: float, beta: float, out: Optional[np.ndarray],
               threads: int) -> np.ndarray:
     if (alpha, beta) != (1, 0) or out is not None:
-        raise ValueError("products of bytes take neither alpha, beta nor out")
+        raise ValueError("integer products do not support alpha, beta or out")
     a, b = _matrix(a, a.dtype), _matrix(b, b.dtype)
     if a.shape[1] != b.shape[0]:
         raise ValueError(f"inner extents {a.shape[1]} and {b.shape[0]} differ")
@@ -111,7 +111,7 @@ def svd(a: np.ndarray, compute_uv: Literal[False], threads: int = 0) -> np.ndarr
 
 def svd(a: np.ndarray, compute_uv: bool = True,
         threads: int = 0) -> Union[_Factors, np.ndarray]:
-    """(u, s, vt) with a = u · diag(s) · vt, thin, s descending; or s alone."""
+    """(u, s, vt) of the thin SVD a = u · diag(s) · vt, with s descending; or s alone."""
     a = _matrix(a)
     m, n = a.shape
     s = np.empty(min(m, n), a.dtype)
@@ -128,7 +128,7 @@ def svd(a: np.ndarray, compute_uv: bool = True,
 
 def randomized_svd(a: np.ndarray, rank: int, oversampling: int = 10, power_iterations: int = 2,
                    seed: int = 0, threads: int = 0) -> _Factors:
-    """(u, s, vt) of the largest `rank` singular values, nearly, from random samples of the range."""
+    """Approximates (u, s, vt) of the `rank` largest singular values from random samples."""
     a = _matrix(a)
     m, n = a.shape
     s, u, vt = np.empty(rank, a.dtype), np.empty((m, rank), a.dtype), np.empty((rank, n), a.dtype)
@@ -140,7 +140,7 @@ def randomized_svd(a: np.ndarray, rank: int, oversampling: int = 10, power_itera
 
 def eigh(a: np.ndarray, threads: int = 0) -> Tuple[np.ndarray, np.ndarray]:
     """(values, vectors) of a symmetric matrix: values descending, eigenvectors as columns. Reads the
-    upper triangle; what is below the diagonal may be anything, NaN too."""
+    upper triangle; elements below the diagonal are ignored, even NaN."""
     a = _square(a)
     n = len(a)
     values, vectors = np.empty(n, a.dtype), np.empty((n, n), a.dtype)
@@ -151,7 +151,7 @@ def eigh(a: np.ndarray, threads: int = 0) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def eigvalsh(a: np.ndarray, threads: int = 0) -> np.ndarray:
-    """The eigenvalues of a symmetric matrix alone, descending, in less time. Reads the upper triangle."""
+    """Only the eigenvalues of a symmetric matrix, descending; faster. Reads the upper triangle."""
     a = _square(a)
     values = np.empty(len(a), a.dtype)
     check(_function("eigh", a.dtype)(
@@ -162,12 +162,12 @@ def eigvalsh(a: np.ndarray, threads: int = 0) -> np.ndarray:
 def _square(a: np.ndarray) -> np.ndarray:
     a = _matrix(a)
     if a.shape[0] != a.shape[1]:
-        raise ValueError(f"a square matrix is needed, not {a.shape}")
+        raise ValueError(f"expected a square matrix, not one of shape {a.shape}")
     return a
 
 
 def qr(a: np.ndarray, threads: int = 0) -> Tuple[np.ndarray, np.ndarray]:
-    """(q, r) with a = q · r, thin."""
+    """(q, r) of the thin QR factorization a = q · r."""
     a = _matrix(a)
     m, n = a.shape
     q, r = np.empty((m, min(m, n)), a.dtype), np.empty((min(m, n), n), a.dtype)
@@ -185,11 +185,12 @@ def conv2d(x: np.ndarray, weights: np.ndarray, bias: Optional[np.ndarray] = None
     x = np.ascontiguousarray(x, np.float32)
     weights = np.ascontiguousarray(weights, np.float32)
     if x.ndim != 4 or weights.ndim != 4 or weights.shape[1] * groups != x.shape[1]:
-        raise ValueError(f"images {x.shape} and weights {weights.shape} in {groups} group(s)")
+        raise ValueError(
+            f"images {x.shape} and weights {weights.shape} do not match for {groups} group(s)")
     if bias is not None:
         bias = np.ascontiguousarray(bias, np.float32)
         if bias.shape != weights.shape[:1]:
-            raise ValueError(f"bias {bias.shape} for {weights.shape[0]} filters")
+            raise ValueError(f"bias {bias.shape} does not match {weights.shape[0]} filters")
 
     def pair(value: _Pair) -> Tuple[int, int]:
         return (value, value) if isinstance(value, int) else value

@@ -1,4 +1,4 @@
-"""Models that are run."""
+"""Inference sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ._library import LIBRARY, SessionOptions, Tensor, ValueInfo, check, take_string
 
-# By swiftlet_dtype. Narrower types come and go as bytes, as numpy has none of them.
+# By swiftlet_dtype. Narrower types are passed as bytes because numpy lacks them.
 _NUMPY = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 11: "f8", 12: "u4",
           13: "u8"}
 _DTYPES = {np.dtype(code): number for number, code in _NUMPY.items()}
@@ -25,7 +25,7 @@ _run, _output = LIBRARY.swiftlet_request_run, LIBRARY.swiftlet_request_output
 
 
 class Value(NamedTuple):
-    """An input or output of a model; extents that only a run knows are None."""
+    """An input or output of a model; extents known only at run time are None."""
 
     name: str
     dtype: Optional[np.dtype]
@@ -33,16 +33,17 @@ class Value(NamedTuple):
 
 
 class Session:
-    """A model, ready to be run. Any number of threads may use it at once.
+    """A model that is ready to run. Any number of threads may use it at once.
 
-    `model` is the path of an ONNX file, or its bytes. `threads` 0 takes one for each processor.
+    `model` is the path of an ONNX file, or its bytes. `threads` 0 uses one thread per processor.
     `precision` "bf16" rounds the factors of products, which is faster on some processors.
     """
 
     def __init__(self, model: Union[str, "os.PathLike[str]", bytes], threads: int = 0,
                  precision: str = "fp32"):
         if precision not in _PRECISIONS:
-            raise ValueError(f"precision {precision!r} is none of {', '.join(_PRECISIONS)}")
+            raise ValueError(
+                f"unknown precision {precision!r}: use one of {', '.join(_PRECISIONS)}")
         options = SessionOptions(
             ctypes.sizeof(SessionOptions), threads, _PRECISIONS.index(precision))
         handle = c_void_p()
@@ -69,7 +70,7 @@ class Session:
         return values
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        """All outputs, by name. Inputs are read where they lie, if they are contiguous; outputs are
+        """Returns all outputs by name. Contiguous inputs are read in place; outputs are
         views of the library's memory, which lives as long as they do."""
         request = Request(self)
         for name, array in inputs.items():
@@ -77,11 +78,11 @@ class Session:
         return request.run()
 
     def request(self) -> "Request":
-        """Something to bind arrays to once, and run many times: one for each thread."""
+        """Creates a request: bind arrays once, run many times. Each thread needs its own."""
         return Request(self)
 
     def profile(self, inputs: Mapping[str, np.ndarray], runs: int = 10) -> List[Dict[str, Any]]:
-        """Where the time goes: each layer with its kernel and median milliseconds."""
+        """The time per layer: each layer with its kernel and median milliseconds."""
         request = Request(self)
         for name, array in inputs.items():
             request.bind(name, array)
@@ -91,7 +92,7 @@ class Session:
         return layers
 
     def close(self) -> None:
-        """Closes the session; its requests stay usable. Happens by itself, too."""
+        """Closes the session; its requests remain usable. Also happens automatically."""
         self._close()
 
 
@@ -100,7 +101,7 @@ def _close(handle: c_void_p, *_arrays: Dict[str, np.ndarray]) -> None:
 
 
 class _View:
-    """A piece of a request's memory, which it keeps open."""
+    """A view of a request's memory that keeps the request open."""
 
     __slots__ = ("_request", "__array_interface__")
 
@@ -125,11 +126,11 @@ class Request:
         self._bound: Dict[str, np.ndarray] = {}
         self._tensor = Tensor()
         self._tensor_pointer = byref(self._tensor)
-        # What is bound must be there for as long as the library may read it.
+        # Keeps bound arrays alive for as long as the library may read them.
         weakref.finalize(self, _close, handle, self._arrays, self._bound)
 
     def bind(self, name: str, array: np.ndarray) -> None:
-        """Binds an array, which may be filled anew between runs. One that is not contiguous is copied
+        """Binds an array, which may be refilled between runs. A non-contiguous array is copied
         once."""
         array = np.require(array, requirements=["C", "A"])
         number = _DTYPES.get(array.dtype)
@@ -148,7 +149,7 @@ class Request:
         self._arrays[name] = array
 
     def bind_output(self, name: str, array: np.ndarray) -> None:
-        """Has each run write the output into an array, which `run` then returns."""
+        """Makes each run write the output into an array, which `run` then returns."""
         if not (array.flags.c_contiguous and array.flags.writeable):
             raise ValueError("the array must be contiguous and writeable")
         index = dict(self._outputs).get(name)
@@ -163,8 +164,8 @@ class Request:
         self._viewed = [one for one in self._outputs if one[0] not in self._bound]
 
     def run(self) -> Dict[str, np.ndarray]:
-        """All outputs, by name: arrays that are bound, else views of memory that belongs to this run.
-        These keep the request open, and must not be read after its next run."""
+        """Returns all outputs by name: bound arrays, or views of memory that belongs to this run.
+        Views keep the request open, and must not be read after its next run."""
         status = _run(self._handle)
         if status:
             check(status)
@@ -174,8 +175,8 @@ class Request:
         return {**views, **self._bound} if self._bound else views
 
     def raw(self, index: int) -> Tuple[int, Tuple[int, ...], np.ndarray]:
-        """Of an output of the last run: the number of its swiftlet_dtype, its shape, and its elements,
-        as bytes where numpy has no such type."""
+        """Returns the swiftlet_dtype number, the shape and the elements of an output of the last run;
+        the elements are bytes if numpy has no such type."""
         elements = self._result(index)
         tensor = self._tensor
         return tensor.dtype, tuple(tensor.shape[:tensor.rank]) if tensor.rank else (), elements

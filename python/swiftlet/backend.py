@@ -1,4 +1,4 @@
-"""Swiftlet as a backend of ONNX's: what `onnx.backend.test` and tools like it drive.
+"""Swiftlet as an ONNX backend, for `onnx.backend.test` and similar tools.
 
     onnx.backend.test.BackendTest(swiftlet.backend, __name__)
 """
@@ -17,12 +17,12 @@ from ._session import Session
 _UNSUPPORTED = 3
 
 
-# Bits of the swiftlet_dtypes that numpy knows through the package ml_dtypes only, which onnx brings.
+# Bits of the swiftlet_dtypes that numpy supports only through ml_dtypes, which onnx installs.
 _NARROW: Dict[int, int] = {17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 25: 2, 26: 2}
 
 
 def _packed(array: np.ndarray, bits: int) -> np.ndarray:
-    """Elements of one byte each as a library has them: side by side, the first in the lowest bits."""
+    """Packs elements of one byte each as the library stores them, the first in the lowest bits."""
     each = np.ascontiguousarray(array).view(np.uint8).ravel() & (0xFF >> (8 - bits))
     count = 8 // bits
     each = np.concatenate([each, np.zeros(-len(each) % count, np.uint8)]).reshape(-1, count)
@@ -37,12 +37,12 @@ def _unpacked(elements: np.ndarray, number: int, shape: Tuple[int, ...]) -> np.n
     each = each[:int(np.prod(shape))].reshape(shape)
     if number in (onnx.TensorProto.INT4, onnx.TensorProto.INT2):
         each = (each << (8 - bits)).view(np.int8) >> (8 - bits)
-    # Floating-point types are their bits; integers are numbers.
+    # Floating-point types are reinterpreted from their bits; integers are converted.
     return each.view(dtype) if "float" in str(dtype) else each.astype(dtype)
 
 
 class SwiftletRep(BackendRep):
-    """A model that is ready to be run. 16-bit floats are computed in fp32."""
+    """A model that is ready to run. 16-bit floats are computed in fp32."""
 
     def __init__(self, session: Session, outputs: Sequence[onnx.ValueInfoProto]):
         self._session = session
@@ -68,7 +68,7 @@ class SwiftletRep(BackendRep):
 
     @staticmethod
     def _typed(number: int, shape: Tuple[int, ...], elements: np.ndarray, asked: int) -> np.ndarray:
-        """A result in the type that the model declares."""
+        """Converts a result to the type that the model declares."""
         if number in _NARROW:
             return _unpacked(elements, number, shape)
         half = asked in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
@@ -99,7 +99,7 @@ class SwiftletBackend(Backend):
     @classmethod
     def run_node(cls, node: onnx.NodeProto, inputs: Sequence[np.ndarray], device: str = "CPU",
                  outputs_info: Any = None, **kwargs: Any) -> Tuple[np.ndarray, ...]:
-        """Runs a model of one node. Types and shapes of the outputs need not be known."""
+        """Runs a model of one node. The types and shapes of its outputs may be unknown."""
         arrays = [np.asarray(array) for array in inputs]
         names = [name for name in node.input if name]
         values = [onnx.helper.make_tensor_value_info(

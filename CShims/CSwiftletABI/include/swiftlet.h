@@ -1,24 +1,25 @@
-/* Swiftlet's interface for C, and for whatever else calls C.
+/* Swiftlet's interface for C and every language that calls C.
  *
- *   - Functions return a status; on failure swiftlet_last_error() has the line that says what is
- *     wrong. Nothing that is passed in may crash the process: null pointers, closed handles, wrong
- *     lengths, types and names come back as a status. Memory that is not what its length says cannot
- *     be told from memory that is.
- *   - Ownership: each side frees what it allocated. What is passed in stays the caller's; how long it
- *     must live is said with the function. What comes out belongs to a handle and lives as long as
- *     is said there, or is a string that swiftlet_string_free() takes back.
+ *   - Errors: functions return a status; on failure swiftlet_last_error() returns a one-line
+ *     message. No argument may crash the process: null pointers, closed handles, wrong lengths,
+ *     types and names return a status. The one exception is a buffer shorter than its stated
+ *     length, which cannot be detected.
+ *   - Ownership: each side frees what it allocated. Arguments stay the caller's; each function
+ *     documents how long they must stay valid. A result belongs to a handle and is valid as long
+ *     as documented there, or is a string to be released with swiftlet_string_free().
  *   - Out-parameters are set on success only; handles are set to NULL first.
- *   - Threads: every function may be called from any thread at any time. A session may be used by any
- *     number of threads at once. A request serves one call at a time; another one meanwhile returns
+ *   - Threads: every function may be called from any thread at any time. Any number of threads
+ *     may use a session at once. A request serves one call at a time; a concurrent call returns
  *     SWIFTLET_BUSY.
- *   - fork: it waits for what OpenBLAS is computing for us on other threads. The child may go on with
- *     what the parent had, on one thread. If another thread of the parent was inside of a call at that
- *     moment, every call in the child fails with SWIFTLET_INTERNAL.
- *   - OpenBLAS: its number of threads, one for the process, is after a call what it was before. While
- *     calls are under way it is 1, or what the call asked for.
- *   - Matrices are row-major; a leading dimension is the distance, in elements, between the starts of
- *     neighbouring rows. Images are N x C x H x W, weights O x I x H x W. Results must not share
- *     elements with arguments; their rows may lie between those of an argument.
+ *   - fork: a fork waits until OpenBLAS has finished what it computes for us on other threads.
+ *     The child may continue with the parent's handles, on one thread. If another thread of the
+ *     parent was inside a call at that moment, every call in the child fails with
+ *     SWIFTLET_INTERNAL.
+ *   - OpenBLAS: after a call, its process-wide thread count has its previous value. During a
+ *     call it is 1, or what the call asked for.
+ *   - Matrices are row-major; a leading dimension is the distance, in elements, between the
+ *     starts of consecutive rows. Images are N x C x H x W, weights O x I x H x W. Results must
+ *     not share elements with arguments; their rows may lie between those of an argument.
  *   - `threads` is the number of threads a call may use: 0 for one per processor, at most
  *     SWIFTLET_MAX_THREADS.
  *
@@ -30,7 +31,7 @@
 #include <stdint.h>
 
 #define SWIFTLET_VERSION "0.1.0"
-/* Counts up when a program built with an older header would no longer work. It is the number in the
+/* Increases when a program built with an older header would no longer work. It is the number in the
  * library's file name, libswiftlet.so.N. */
 #define SWIFTLET_ABI_VERSION 0
 
@@ -40,20 +41,20 @@
 extern "C" {
 #endif
 
-/* What became of a call. The numbers are the exit codes of the command `swiftlet`, where it has
- * them. */
+/* The outcome of a call. The numbers match the exit codes of the command `swiftlet` where these
+ * exist. */
 typedef enum {
   SWIFTLET_OK = 0,
   /* A file, model, shape or value that cannot be used as given. */
   SWIFTLET_BAD_INPUT = 2,
-  /* Well-formed input that asks for what Swiftlet does not do. */
+  /* Well-formed input that requires an unsupported feature. */
   SWIFTLET_UNSUPPORTED = 3,
   /* The progress callback asked to stop. */
   SWIFTLET_CANCELLED = 4,
   /* The request is in use by another thread. */
   SWIFTLET_BUSY = 5,
-  /* More memory is needed than swiftlet_set_max_memory() allows, or than the machine has. Nothing was
-   * computed. */
+  /* The call needs more memory than swiftlet_set_max_memory() allows, or than the machine has.
+   * Nothing was computed. */
   SWIFTLET_OUT_OF_MEMORY = 6,
   /* A mistake of the calling program: a null pointer, a closed handle, a negative or wrong length. */
   SWIFTLET_USAGE = 64,
@@ -61,9 +62,10 @@ typedef enum {
   SWIFTLET_INTERNAL = 70
 } swiftlet_status;
 
-/* Element types, with the numbers of ONNX's TensorProto.DataType. Of types below eight bits (int4 …
- * float4) and of bool the elements are copied; of all others memory is used where it lies. bool is one
- * byte, 0 or not; types below eight bits are packed, the first element in the lowest bits. */
+/* Element types, with the numbers of ONNX's TensorProto.DataType. Elements of bool and of types
+ * below eight bits (int4 … float4) are copied; memory of all other types is used in place. bool
+ * is one byte, zero or nonzero; types below eight bits are packed, the first element in the
+ * lowest bits. */
 typedef enum {
   SWIFTLET_UNKNOWN = 0,
   SWIFTLET_FLOAT32 = 1,
@@ -90,55 +92,55 @@ typedef enum {
 
 /* ---- Library ---------------------------------------------------------------------------------- */
 
-/* The version of the library that runs, as in SWIFTLET_VERSION. Static. */
+/* The version of the loaded library, in the form of SWIFTLET_VERSION. Static. */
 const char *swiftlet_version(void);
 
-/* The SWIFTLET_ABI_VERSION of the library that runs. */
+/* The SWIFTLET_ABI_VERSION of the loaded library. */
 int32_t swiftlet_abi_version(void);
 
-/* What went wrong in the calling thread's last failed call: one line of UTF-8, WHAT (WHERE): MEND.
- * Empty before the first failure. Valid until the thread's next failure. */
+/* The message of the calling thread's last failed call: one line of UTF-8, WHAT (WHERE): HOW TO
+ * FIX IT. Empty before the first failure. Valid until the thread's next failure. */
 const char *swiftlet_last_error(void);
 
 /* The name of a status: "ok", "bad input" and so on. Static. */
 const char *swiftlet_status_name(swiftlet_status status);
 
-/* Frees a string that a function gave out. NULL is allowed. */
+/* Frees a string returned by a function. NULL is allowed. */
 void swiftlet_string_free(char *string);
 
-/* The most bytes that the values of a run, a file's arrays, or the results and workspace of a call for
- * linear algebra may take together: what would exceed it is refused with SWIFTLET_OUT_OF_MEMORY (with
- * SWIFTLET_BAD_INPUT if a file is larger, or claims to be), as is what the machine has no memory for. One
- * setting for the process; 0 restores the default: 8 GiB for models and files, or what the machine has,
- * and what it has available for linear algebra. */
+/* Sets the maximum number of bytes for the values of a run, the arrays of a file, or the results
+ * and workspace of a linear algebra call. A call that would exceed it, or the machine's memory,
+ * fails with SWIFTLET_OUT_OF_MEMORY (with SWIFTLET_BAD_INPUT if a file is larger, or claims to
+ * be). The setting is process-wide; 0 restores the default: for models and files 8 GiB, or the
+ * machine's memory if less; for linear algebra the available memory. */
 swiftlet_status swiftlet_set_max_memory(uint64_t bytes);
 
-/* The most steps that the inner graphs of a run (of If, Loop, Scan) may take together: a model that
- * nobody vouches for could go on for ever. What would exceed it is refused with SWIFTLET_BAD_INPUT. One
- * setting for the process; 0 restores the default (500000). */
+/* Sets the maximum total number of steps in the subgraphs of a run (of If, Loop, Scan), because
+ * an untrusted model could run forever. A run that exceeds it fails with SWIFTLET_BAD_INPUT. The
+ * setting is process-wide; 0 restores the default (500000). */
 swiftlet_status swiftlet_set_max_steps(uint64_t steps);
 
 /* ---- Sessions --------------------------------------------------------------------------------- */
 
-/* A model ready to be run. */
+/* A model that is ready to run. */
 typedef struct swiftlet_session swiftlet_session;
 
-/* What a caller binds to a session's inputs, and the results. */
+/* A set of inputs bound by a caller, and the results of running a session on them. */
 typedef struct swiftlet_request swiftlet_request;
 
-/* In which numbers a session computes. */
+/* The arithmetic of a session. */
 typedef enum {
   SWIFTLET_FP32 = 0,
-  /* Convolutions and matrix products with constant weights round both factors to bf16, and add in
-   * fp32; what lies between such layers is rounded too. Twice as fast where the processor has
-   * instructions for it. Layers of integers are what they are in fp32. */
+  /* Convolutions and matrix products with constant weights round both factors to bf16 and
+   * accumulate in fp32; values between such layers are rounded too. Twice as fast if the
+   * processor has bf16 instructions. Integer layers are computed as in fp32. */
   SWIFTLET_BF16 = 1
 } swiftlet_precision;
 
 /* Zero is the default of every setting:
  *     swiftlet_session_options options = {.struct_size = sizeof options}; */
 typedef struct {
-  /* sizeof(swiftlet_session_options), so that later versions may add settings. */
+  /* sizeof(swiftlet_session_options), so that later versions can add settings. */
   size_t struct_size;
   int32_t threads;
   swiftlet_precision precision;
@@ -146,19 +148,19 @@ typedef struct {
 
 /* A model's input or output. */
 typedef struct {
-  /* UTF-8. The session's, as are the dimensions: valid until it is closed. */
+  /* UTF-8. Owned by the session, as are the dimensions: valid until the session is closed. */
   const char *name;
-  /* SWIFTLET_UNKNOWN if the model does not say. */
+  /* SWIFTLET_UNKNOWN if the model does not specify it. */
   swiftlet_dtype dtype;
   size_t rank;
-  /* `rank` extents, -1 for one that is known in the run only. NULL if rank is 0. */
+  /* `rank` extents, -1 for one that is only known at run time. NULL if rank is 0. */
   const int64_t *dimensions;
 } swiftlet_value_info;
 
 /* A result. */
 typedef struct {
-  /* Packed, row-major, aligned to 64 bytes. The request's, as is the shape: valid until its next run,
-   * or until it is closed. */
+  /* Packed, row-major, aligned to 64 bytes. Owned by the request, as is the shape: valid until
+   * its next run, or until it is closed. */
   const void *data;
   size_t byte_count;
   swiftlet_dtype dtype;
@@ -169,18 +171,18 @@ typedef struct {
 
 /* Opens an ONNX file.
  *
- * `options` may be NULL. The session holds a copy of the model: the file may change afterwards. Close
- * the session with swiftlet_session_close(). */
+ * `options` may be NULL. The session holds a copy of the model, so the file may change
+ * afterwards. Close the session with swiftlet_session_close(). */
 swiftlet_status swiftlet_session_open(const char *path, const swiftlet_session_options *options,
                                       swiftlet_session **session);
 
-/* Opens a model from the bytes of an ONNX file, which are copied. Models whose data is in further
- * files are refused. */
+/* Opens a model from the bytes of an ONNX file, which are copied. Models with external data are
+ * rejected. */
 swiftlet_status swiftlet_session_open_memory(const void *bytes, size_t byte_count,
                                              const swiftlet_session_options *options,
                                              swiftlet_session **session);
 
-/* Closes a session. Its requests stay usable. NULL is allowed. */
+/* Closes a session. Its requests remain usable. NULL is allowed. */
 swiftlet_status swiftlet_session_close(swiftlet_session *session);
 
 swiftlet_status swiftlet_session_input_count(swiftlet_session *session, size_t *count);
@@ -192,49 +194,52 @@ swiftlet_status swiftlet_session_input(swiftlet_session *session, size_t index,
 swiftlet_status swiftlet_session_output(swiftlet_session *session, size_t index,
                                         swiftlet_value_info *info);
 
-/* Makes a request: one for each thread that runs the session. Close it with
+/* Creates a request; each thread that runs the session needs its own. Close it with
  * swiftlet_request_close(). */
 swiftlet_status swiftlet_request_create(swiftlet_session *session, swiftlet_request **request);
 
 /* Closes a request and frees its results. NULL is allowed. */
 swiftlet_status swiftlet_request_close(swiftlet_request *request);
 
-/* Binds memory to the input called `name`: `byte_count` bytes of packed row-major elements, whose
- * address is a multiple of the element size. `shape` has `rank` extents and may be NULL if rank is 0.
+/* Binds memory to the input called `name`: `byte_count` bytes of packed row-major elements,
+ * whose address is a multiple of the element size. `shape` has `rank` extents and may be NULL if
+ * rank is 0.
  *
- * Nothing is copied: the memory is read by each swiftlet_request_run(), must be there and unchanged
- * during it, and may be filled anew between runs. It is never written. Binding a name again replaces
- * what was bound; `data` NULL with `byte_count` above 0 is refused. */
+ * Nothing is copied: each swiftlet_request_run() reads the memory, which must stay valid and
+ * unchanged during the run, and may be refilled between runs. It is never written. Binding a
+ * name again replaces the previous binding; `data` NULL with `byte_count` above 0 is rejected. */
 swiftlet_status swiftlet_request_bind(swiftlet_request *request, const char *name,
                                       swiftlet_dtype dtype, const int64_t *shape, size_t rank,
                                       const void *data, size_t byte_count);
 
-/* Has each run copy the result at an index below the output count to memory of the caller's: exactly
- * `byte_count` bytes, as swiftlet_request_output() gives them. The memory must be there during each
- * run, and must not overlap with what is bound to an input. `data` NULL ends it. */
+/* Makes each run copy the result at an index below the output count to the caller's memory:
+ * exactly `byte_count` bytes, in the layout of swiftlet_request_output(). The memory must be
+ * valid during each run, and must not overlap with memory bound to an input. `data` NULL removes
+ * the binding. */
 swiftlet_status swiftlet_request_bind_output(swiftlet_request *request, size_t index, void *data,
                                              size_t byte_count);
 
 /* Computes all outputs. The first run with new shapes compiles the model for them.
  *
- * Results of the run before are gone, also if this one fails. SWIFTLET_BAD_INPUT, with nothing copied,
- * if a result has another size than the memory that swiftlet_request_bind_output() gave. */
+ * Results of the previous run become invalid, even if this one fails. Returns
+ * SWIFTLET_BAD_INPUT, with nothing copied, if the size of a result differs from that of the
+ * memory bound by swiftlet_request_bind_output(). */
 swiftlet_status swiftlet_request_run(swiftlet_request *request);
 
 /* The result at an index below the output count. SWIFTLET_USAGE before the first run. */
 swiftlet_status swiftlet_request_output(swiftlet_request *request, size_t index,
                                         swiftlet_tensor *tensor);
 
-/* Runs the bound inputs `runs` times (at least once) on one thread and tells the median time of each
- * layer: a JSON array of {"layer", "kernel", "milliseconds", "gigaOperationsPerSecond"}. Free it with
- * swiftlet_string_free(). */
+/* Runs the bound inputs `runs` times (at least once) on one thread and returns the median time
+ * of each layer: a JSON array of {"layer", "kernel", "milliseconds", "gigaOperationsPerSecond"}.
+ * Free it with swiftlet_string_free(). */
 swiftlet_status swiftlet_request_profile(swiftlet_request *request, int32_t runs, char **json);
 
 /* ---- Linear algebra --------------------------------------------------------------------------- */
 
-/* C = alpha op(A) op(B) + beta C, with C m x n, op(A) m x k and op(B) k x n. A flag that is not 0
- * means that op transposes: A is then stored k x m, B n x k. With beta 0 the old contents of C do not
- * matter. */
+/* C = alpha op(A) op(B) + beta C, with C m x n, op(A) m x k and op(B) k x n. A nonzero flag
+ * means that op transposes: A is then stored k x m, B n x k. With beta 0 the previous contents
+ * of C are ignored. */
 swiftlet_status swiftlet_gemm_f32(int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n,
                                   int64_t k, float alpha, const float *a, int64_t lda,
                                   const float *b, int64_t ldb, float beta, float *c, int64_t ldc,
@@ -244,24 +249,25 @@ swiftlet_status swiftlet_gemm_f64(int32_t transpose_a, int32_t transpose_b, int6
                                   const double *b, int64_t ldb, double beta, double *c, int64_t ldc,
                                   int32_t threads);
 
-/* C = A B of unsigned by signed bytes, exact in int32 on every processor: A m x k, B k x n.
+/* C = A B for unsigned by signed bytes, exact in int32 on every processor: A m x k, B k x n.
  * SWIFTLET_UNSUPPORTED if k exceeds 65793, where sums could overflow. */
 swiftlet_status swiftlet_gemm_u8s8s32(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda,
                                       const int8_t *b, int64_t ldb, int32_t *c, int64_t ldc,
                                       int32_t threads);
 
-/* A = U diag(s) Vt of an m x n matrix, with r = min(m, n): U m x r and Vt r x n with orthonormal columns
- * and rows, s r values in descending order. With `u` and `vt` both NULL, s alone is computed, at a
- * fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements. */
+/* A = U diag(s) Vt for an m x n matrix, with r = min(m, n): U m x r with orthonormal columns, Vt
+ * r x n with orthonormal rows, s r values in descending order. With `u` and `vt` both NULL, only
+ * s is computed, in a fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements. */
 swiftlet_status swiftlet_svd_f32(int64_t m, int64_t n, const float *a, int64_t lda, float *s, float *u,
                                  int64_t ldu, float *vt, int64_t ldvt, int32_t threads);
 swiftlet_status swiftlet_svd_f64(int64_t m, int64_t n, const double *a, int64_t lda, double *s,
                                  double *u, int64_t ldu, double *vt, int64_t ldvt, int32_t threads);
 
-/* The `rank` largest singular values and their vectors, nearly, from random samples of the range
- * (Halko, Martinsson & Tropp 2011): U m x rank, s rank values, Vt rank x n. `oversampling` further
- * samples (10 is usual) and `power_iterations` (0 for spectra that fall fast, 2 or more for flat ones)
- * make it more accurate. The same seed gives the same result. 1 <= rank <= min(m, n). */
+/* Approximates the `rank` largest singular values and their vectors from random samples of the
+ * range (Halko, Martinsson & Tropp 2011): U m x rank, s rank values, Vt rank x n. `oversampling`
+ * additional samples (typically 10) and `power_iterations` (0 for rapidly decaying spectra, 2 or
+ * more for flat ones) increase the accuracy. The same seed gives the same result. 1 <= rank <=
+ * min(m, n). */
 swiftlet_status swiftlet_randomized_svd_f32(int64_t m, int64_t n, const float *a, int64_t lda,
                                             int64_t rank, int64_t oversampling,
                                             int64_t power_iterations, uint64_t seed, float *s,
@@ -273,28 +279,28 @@ swiftlet_status swiftlet_randomized_svd_f64(int64_t m, int64_t n, const double *
                                             double *u, int64_t ldu, double *vt, int64_t ldvt,
                                             int32_t threads);
 
-/* A = V diag(values) V^T of a symmetric n x n matrix, of which the upper triangle is read: n values in
- * descending order, and V n x n with the eigenvectors as columns. With `vectors` NULL, the values alone are
- * computed, at a fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements in the upper
- * triangle; what is below the diagonal may be anything. */
+/* A = V diag(values) V^T for a symmetric n x n matrix, of which only the upper triangle is read:
+ * n values in descending order, and V n x n with the eigenvectors as columns. With `vectors`
+ * NULL, only the values are computed, in a fraction of the time. SWIFTLET_BAD_INPUT for NaN or
+ * infinite elements in the upper triangle; elements below the diagonal are ignored. */
 swiftlet_status swiftlet_eigh_f32(int64_t n, const float *a, int64_t lda, float *values,
                                   float *vectors, int64_t ldv, int32_t threads);
 swiftlet_status swiftlet_eigh_f64(int64_t n, const double *a, int64_t lda, double *values,
                                   double *vectors, int64_t ldv, int32_t threads);
 
-/* A = Q R of an m x n matrix, with r = min(m, n): Q m x r with orthonormal columns, R r x n upper
+/* A = Q R for an m x n matrix, with r = min(m, n): Q m x r with orthonormal columns, R r x n upper
  * triangular. SWIFTLET_BAD_INPUT for NaN or infinite elements. */
 swiftlet_status swiftlet_qr_f32(int64_t m, int64_t n, const float *a, int64_t lda, float *q,
                                 int64_t ldq, float *r, int64_t ldr, int32_t threads);
 swiftlet_status swiftlet_qr_f64(int64_t m, int64_t n, const double *a, int64_t lda, double *q,
                                 int64_t ldq, double *r, int64_t ldr, int32_t threads);
 
-/* The sizes of a convolution. */
+/* The dimensions of a convolution. */
 typedef struct {
   /* sizeof(swiftlet_conv2d). */
   size_t struct_size;
   int64_t batch, channels, height, width;
-  /* Output channels, which like `channels` are a multiple of `groups`. */
+  /* Output channels; like `channels`, a multiple of `groups`. */
   int64_t filters;
   int64_t kernel_height, kernel_width;
   /* 0 counts as 1 for strides, dilations and groups. */
@@ -308,18 +314,19 @@ typedef struct {
 swiftlet_status swiftlet_conv2d_output(const swiftlet_conv2d *sizes, int64_t *height,
                                        int64_t *width);
 
-/* y = x * weights + bias (cross-correlation, as networks have it), all packed: x batch x channels x
- * height x width, weights filters x (channels / groups) x kernel_height x kernel_width, bias filters
- * values or NULL, y batch x filters x output height x output width, `y_count` elements. */
+/* y = x * weights + bias (cross-correlation, as in neural networks), all packed: x batch x
+ * channels x height x width, weights filters x (channels / groups) x kernel_height x
+ * kernel_width, bias filters values or NULL, y batch x filters x output height x output width,
+ * `y_count` elements. */
 swiftlet_status swiftlet_conv2d_f32(const swiftlet_conv2d *sizes, const float *x,
                                     const float *weights, const float *bias, float *y,
                                     size_t y_count, int32_t threads);
 
 /* ---- Compression ------------------------------------------------------------------------------ */
 
-/* Hears how far a long task is, on the thread that does the work. `task` and `remark` (NULL if there
- * is none) are valid during the call; `total` is 0 if it is not known. Anything but 0 stops the work.
- * It must return: neither an exception nor longjmp() may leave it. */
+/* Receives the progress of a long task, on the thread that does the work. `task` and `remark`
+ * (NULL if there is none) are valid during the call; `total` is 0 if unknown. A nonzero result
+ * stops the work. The callback must return: it must not exit through an exception or longjmp(). */
 typedef int32_t (*swiftlet_progress)(const char *task, uint64_t completed, uint64_t total,
                                      const char *remark, void *context);
 
@@ -327,22 +334,22 @@ typedef struct {
   /* sizeof(swiftlet_compress_options). */
   size_t struct_size;
   int32_t threads;
-  /* Of everything random. */
+  /* The seed of every random choice. */
   uint64_t seed;
-  /* Where to look for fashion-mnist first; NULL for $SWIFTLET_DATA and Debian's package. */
+  /* The first place to look for fashion-mnist; NULL for $SWIFTLET_DATA and Debian's package. */
   const char *data_directory;
-  /* Points of top-1 accuracy, in percent, that may be lost: the strongest ratio of the recipe's
-   * factoring steps is sought that loses no more. 0 applies the recipe as it is. */
+  /* The largest acceptable loss of top-1 accuracy, in percentage points: the recipe's factoring
+   * steps use the strongest ratio that stays within it. 0 applies the recipe unchanged. */
   double max_drop;
 } swiftlet_compress_options;
 
-/* Makes a model smaller, measures what that costs and gains, and writes it.
+/* Makes a model smaller, measures the cost and the gain, and writes the result.
  *
- * `recipe` is YAML, the content of what `swiftlet compress --recipe` takes; `data` names images as
- * `--data` does, such as "fashion-mnist"; what a model is judged on is never what it was trained with, so
- * that "fashion-mnist:test" is divided. `options`, `progress` and `report` may be NULL; `context` is
- * passed on to `progress`. The file at `output` is replaced as a whole on success, and stays as it was
- * otherwise. `report` gets the JSON of `swiftlet compress --json`; free it with
+ * `recipe` is YAML, the content of a file for `swiftlet compress --recipe`; `data` names images as
+ * `--data` does, such as "fashion-mnist". A model is never evaluated on its training images, so
+ * "fashion-mnist:test" is split. `options`, `progress` and `report` may be NULL; `context` is
+ * passed on to `progress`. On success the file at `output` is replaced as a whole; otherwise it is
+ * unchanged. `report` receives the JSON of `swiftlet compress --json`; free it with
  * swiftlet_string_free(). */
 swiftlet_status swiftlet_compress(const char *model, const char *recipe, const char *data,
                                   const swiftlet_compress_options *options,

@@ -1,27 +1,29 @@
-/* The way into OpenBLAS, which all threads of the process share with whoever else uses it. Not installed.
+/* The gate to OpenBLAS, which all threads of the process share with its other users. Not
+ * installed.
  *
- * OpenBLAS has one number of threads for the process, and the program around us may have set it. While any
- * thread of ours is inside, it is 1, or what the one call that may use several asked for; the last one out puts
- * it back. A fork waits until all of ours are out: OpenBLAS ends its threads then, and what they were working
- * on would wait for them for ever. */
+ * OpenBLAS has one thread count for the process, which the host program may have set. While any
+ * of our threads is inside, it is 1, or the number requested by the one call that may use
+ * several; the last thread out restores it. A fork waits until all of ours are out: OpenBLAS
+ * ends its threads before a fork, and calls that use them would wait forever. */
 #pragma once
 #include <stdbool.h>
 
-/* Whether the system has memory for so many of the buffers that OpenBLAS keeps for each thread inside: where it
- * has none, OpenBLAS waits for ever. One must be there before anyone enters; the gate sees to the others, and
- * lets fewer threads in where they are not to be had. */
+/* Whether the system has memory for this many of the buffers that OpenBLAS keeps for each thread
+ * inside: without memory, OpenBLAS waits forever. One must be available before any thread
+ * enters; the gate checks the others, and admits fewer threads if they are unavailable. */
 bool swl_gate_has_room(int buffers);
 
-/* Tells how OpenBLAS says and changes its number of threads. Once, before anyone enters, and after OpenBLAS
- * was loaded: what is told of a fork last hears of it first. */
+/* Provides OpenBLAS's functions to read and set its thread count. Call it once, before any
+ * thread enters and after OpenBLAS was loaded: fork handlers run in reverse order of
+ * registration. */
 void swl_gate_install(int (*threads)(void), void (*set_threads)(int));
 
-/* Around what OpenBLAS computes on the calling thread, and around nothing that waits for other threads. Pairs
- * may be nested. */
+/* Enclose OpenBLAS computations on the calling thread, but nothing that waits for other threads.
+ * Pairs may be nested. */
 void swl_gate_enter(void);
 void swl_gate_leave(void);
 
-/* As above, for what may use several threads; one such call at a time. Others inside may use as many
- * meanwhile. */
+/* As above, for calls that may use several threads; one such call at a time. Concurrent calls
+ * inside may use as many. */
 void swl_gate_enter_wide(int threads);
 void swl_gate_leave_wide(void);

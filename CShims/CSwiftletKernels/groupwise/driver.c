@@ -29,7 +29,7 @@ static uint32_t word_of(const swl_groupwise_source *source, swl_groupwise_type t
   return word;
 }
 
-/* What the zero point of u8 rows adds to the sum of a group, with the sign changed. */
+/* The negated contribution of the zero point of u8 rows to the sum of a group. */
 static int32_t offset_of(const swl_groupwise_source *source, size_t start, size_t end, size_t n,
                          int32_t zero) {
   int32_t sum = 0;
@@ -69,7 +69,7 @@ void swl_groupwise_pack(const swl_groupwise_kernel *kernel, size_t depth, size_t
   }
 }
 
-/* Vectors of columns in one piece. Its weights stay in the cache while rows pass by. */
+/* Vectors of columns per piece. Its weights stay in the cache while rows are processed. */
 enum { BLOCK = SWL_GROUPWISE_MAX_VECTORS };
 
 static size_t blocks(const swl_groupwise_kernel *kernel, const swl_groupwise *product) {
@@ -83,7 +83,7 @@ size_t swl_groupwise_items(const swl_groupwise_kernel *kernel, const swl_groupwi
   return blocks(kernel, product) * row_tiles(rows);
 }
 
-/* All columns of a block for some rows, by the largest tiles there are. */
+/* All columns of a block for some rows, with the largest available tiles. */
 static void run_rows(const swl_groupwise_kernel *kernel, const swl_groupwise *product,
                      const uint8_t *const *in, float *const *out, size_t rows, size_t first,
                      size_t last) {

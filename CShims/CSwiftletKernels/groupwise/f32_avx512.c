@@ -9,7 +9,7 @@ LANE_FN vf zero_points(const uint8_t *p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 LANE_FN swl_codes load_codes(const uint8_t *p) { return _mm512_loadu_si512(p); }
-/* A permutation of sixteen numbers sees the lowest four bits of its indices alone. */
+/* A permutation of sixteen numbers uses only the lowest four bits of its indices. */
 LANE_FN vf origin(float zero) {
   return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) - vf_set(zero);
 }

@@ -1,10 +1,10 @@
 /* Packed weights are one stream for each vector of columns, group after group:
  *     scales    lanes x fp32
  *     zeros     lanes x u8
- *     offsets   for u8 rows: lanes x int32, -in_zero . (sum of codes less zero points)
+ *     offsets   for u8 rows: lanes x int32, -in_zero . (sum of codes minus zero points)
  *     codes     a word of 32 bits for each column and eight terms; for fp32 rows the first term in the
- *               lowest bits; for u8 rows the first four in the lower halves of the bytes. Words of terms
- *               that are not there are left out, places of such terms in the last word hold the zero
+ *               lowest bits; for u8 rows the first four in the lower halves of the bytes. Words without
+ *               terms are omitted; missing terms of the last word hold the zero
  *               point. */
 #pragma once
 #include "../include/swiftlet_groupwise_kernels.h"

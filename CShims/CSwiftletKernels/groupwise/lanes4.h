@@ -1,5 +1,5 @@
-/* Four fp32 numbers in plain C, by the names of lanes/scalar.h: one at a time would be packed and
- * decoded one at a time, too. */
+/* Four fp32 numbers in plain C, with the names of lanes/scalar.h: with one at a time, packing and
+ * decoding would be one at a time, too. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #define SWL_TARGET
 #define LANE_FN __attribute__((always_inline)) static inline
 
-/* Operators on vectors of this kind work without any instructions for them. */
+/* The compiler supports operators on such vectors without SIMD instructions. */
 typedef float vf __attribute__((vector_size(4 * LANES)));
 
 LANE_FN vf vf_set(float x) { return (vf){x, x, x, x}; }

@@ -1,17 +1,18 @@
-/* Products of rows of fp32 or u8 with matrices of 4-bit codes that share a scale and a zero point by
- * groups of the depth:
+/* Products of rows of fp32 or u8 with matrices of 4-bit codes that share a scale and a zero
+ * point by groups of the depth:
  *     out[m][n] = clamp(bias[n] + sum over groups g of scale[g][n] .
  *                       (sum over k in g of (in[m][k] - in_zero) . (code[k][n] - zero[g][n])), low,
  *                       high)
- * in fp32, where in_zero is 0 for fp32 rows. Codes stay packed in memory and are decoded in registers; a
- * code less its zero point is exact, and so are the sums of a group of u8 rows, in int32. */
+ * in fp32, where in_zero is 0 for fp32 rows. Codes stay packed in memory and are decoded in
+ * registers; a code minus its zero point is exact, and so are the sums of a group of u8 rows, in
+ * int32. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
 #include "swiftlet_isa.h"
 
-/* What is multiplied with the codes. */
+/* The type of the rows that are multiplied by the codes. */
 typedef enum { SWL_GROUPWISE_F32, SWL_GROUPWISE_U8 } swl_groupwise_type;
 
 typedef struct {
@@ -21,12 +22,12 @@ typedef struct {
   const void *weights;
   const float *bias;
   float low, high;
-  /* The zero point of all groups and columns if it is one, else negative. */
+  /* The zero point of all groups and columns if there is only one, else negative. */
   int zero;
 } swl_groupwise;
 
-/* Where codes, scales and zero points are: that of term k and column n is at k . row + n . column,
- * and those of its group at group . row + n . column. */
+/* The layout of codes, scales and zero points: the code of term k and column n is at
+ * k . row + n . column, the scale and zero point of its group at group . row + n . column. */
 typedef struct {
   /* A byte for each code, 0 ... 15. */
   const uint8_t *codes;
@@ -50,31 +51,31 @@ typedef struct {
   swl_groupwise_type type;
   /* Columns of a vector. */
   size_t lanes;
-  /* For zero points of their own and for a common one; by rows less one, and by vectors: one, two,
+  /* For separate zero points and for a common one; by rows minus one, and by vectors: one, two,
    * four; NULL where the next smaller one is used. */
   swl_groupwise_tile_fn tiles[2][SWL_GROUPWISE_MAX_ROWS][3];
 } swl_groupwise_kernel;
 
-/* Of each type best first; the last one runs on every CPU. */
+/* For each type, best first; the last one runs on every CPU. */
 size_t swl_groupwise_kernel_count(void);
 const swl_groupwise_kernel *swl_groupwise_kernel_at(size_t index);
 
 size_t swl_groupwise_padded_columns(const swl_groupwise_kernel *kernel, size_t columns);
 
-/* Bytes of the packed weights. */
+/* The size of the packed weights in bytes. */
 size_t swl_groupwise_packed_size(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
                                  size_t columns);
 
-/* The group must be a multiple of 8, or the depth; with u8 rows at most 2^18 terms, whose sums int32
- * holds. */
+/* The group must be a multiple of 8, or the depth; with u8 rows it has at most 2^18 terms, so
+ * that sums fit int32. */
 void swl_groupwise_pack(const swl_groupwise_kernel *kernel, size_t depth, size_t group,
                         size_t columns, const swl_groupwise_source *source, void *packed);
 
-/* Pieces of work that a call may be cut into; pieces are independent. */
+/* The number of independent pieces of work of a call. */
 size_t swl_groupwise_items(const swl_groupwise_kernel *kernel, const swl_groupwise *product,
                            size_t rows);
 
-/* Computes the pieces from `first` up to `last`; steps from row to row in bytes. */
+/* Computes the pieces from `first` up to but excluding `last`; row strides are in bytes. */
 void swl_groupwise_run(const swl_groupwise_kernel *kernel, const swl_groupwise *product,
                        const void *in, ptrdiff_t in_step, void *out, ptrdiff_t out_step,
                        size_t rows, size_t first, size_t last);

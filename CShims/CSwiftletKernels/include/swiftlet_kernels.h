@@ -1,7 +1,7 @@
-/* SIMD kernels that BLAS does not have, and what the CPU can run.
+/* SIMD kernels that BLAS lacks, and CPU detection.
  *
- * Kernels take raw pointers and sizes in elements, know no tensors, allocate nothing and read
- * nothing out of bounds. Names: swl_<op>_<types>__<isa>. */
+ * Kernels take raw pointers and sizes in elements, do not know tensors, allocate nothing and never
+ * read out of bounds. Names: swl_<op>_<types>__<isa>. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ typedef void (*swl_dequantize_u8_f32_fn)(size_t count, const uint8_t *q, float s
 typedef void (*swl_dequantize_s8_f32_fn)(size_t count, const int8_t *q, float scale,
                                          int32_t zero_point, float *x);
 
-/* One way of computing the family. */
+/* One variant of the family. */
 typedef struct {
   const char *name;
   swl_isa isa;
@@ -38,7 +38,7 @@ typedef struct {
 size_t swl_quantize_kernel_count(void);
 const swl_quantize_kernel *swl_quantize_kernel_at(size_t index);
 
-/* Layers that are bound by memory, on fp32. All variants agree bit for bit. */
+/* Memory-bound layers on fp32. All variants agree bit for bit. */
 typedef struct {
   const char *name;
   swl_isa isa;
@@ -50,9 +50,9 @@ typedef struct {
   void (*relu)(size_t count, float *x);
   /* slope[i] = y[i] > 0 ? slope[i] : 0. */
   void (*relu_gradient)(size_t count, const float *y, float *slope);
-  /* The largest value of each 2x2 window of a plane of 2 height x 2 width; NaN if one is. */
+  /* The largest value of each 2x2 window of a plane of 2 height x 2 width; NaN if it has one. */
   void (*max_pool2)(size_t height, size_t width, const float *x, float *y);
-  /* Hands each slope to the first of its four positions that holds the maximum; the others get
+  /* Passes each gradient to the first of its four positions that holds the maximum; the others get
    * 0. */
   void (*max_pool2_gradient)(size_t height, size_t width, const float *x, const float *slope,
                              float *dx);

@@ -1,13 +1,14 @@
-/* Layers of a channels-last runtime that work element by element or pixel by pixel, and the way in
- * and out of channels-last.
+/* Layers of a channels-last runtime that work element by element or pixel by pixel, and
+ * conversion to and from channels-last.
  *
- * Nothing is aligned. Results may take the place of an operand, but not overlap one partly. Unless
- * said otherwise all variants agree bit for bit; NaN stays NaN. */
+ * Pointers need no alignment. Results may overwrite an operand, but not overlap one partially.
+ * Unless stated otherwise all variants agree bit for bit; NaN stays NaN. */
 #pragma once
 #include "swiftlet_kernels.h"
 
-/* v = (float)(a - zero_a) * scale_a + (float)(b - zero_b) * scale_b, each operation rounded, where
- * the scales are divided by the result's; q = roundTiesToEven(v) + zero_y, held to low ... high. */
+/* v = (float)(a - zero_a) * scale_a + (float)(b - zero_b) * scale_b, each operation rounded,
+ * where the scales are divided by the result's; q = roundTiesToEven(v) + zero_y, clamped to low
+ * ... high. */
 typedef struct {
   float scale_a, scale_b;
   int32_t zero_a, zero_b, zero_y;
@@ -30,7 +31,7 @@ typedef struct {
 
 /* y = f(x). Those marked with = agree bit for bit; the others may differ between tiers in the last
  * places, and are within 4 units in the last place (of a number that is at least 2^-116), or within
- * what they say. Limits at the infinities are exact, where -infinity * 0 is -0. */
+ * the stated bound. Limits at the infinities are exact, where -infinity * 0 is -0. */
 typedef enum {
   SWL_CLIP,        /* = min(beta, max(alpha, x)) */
   SWL_SIGMOID,     /* 1 / (1 + exp(-x)) */
@@ -57,7 +58,7 @@ typedef struct {
   /* y = min(high, max(low, a + b)), or a * b. */
   void (*add_f32)(size_t count, const float *a, const float *b, float low, float high, float *y);
   void (*mul_f32)(size_t count, const float *a, const float *b, float low, float high, float *y);
-  /* The same for rows of channels, strides in bytes; b has one element a channel. */
+  /* The same for rows of channels, strides in bytes; b has one element per channel. */
   void (*add_channels_f32)(size_t rows, size_t channels, const float *a, ptrdiff_t stride_a,
                            const float *b, float low, float high, float *y, ptrdiff_t stride_y);
   void (*mul_channels_f32)(size_t rows, size_t channels, const float *a, ptrdiff_t stride_a,
@@ -80,9 +81,9 @@ typedef struct {
                               const void *pixels, float *planes, size_t first_row,
                               size_t last_row);
 
-  /* bf16, rounded as lanes/bf16.h says: y = min(high, max(low, a + b)), each operation in fp32;
-   * rows of channels, strides in bytes, where behind an odd number of channels a zero is stored, so
-   * that words of two are whole; and images as above, with that zero. */
+  /* bf16, rounded as in lanes/bf16.h: y = min(high, max(low, a + b)), each operation in fp32;
+   * rows of channels, strides in bytes, with a zero stored after an odd number of channels to fill
+   * the two-channel word; and images as above, with that zero. */
   void (*add_bf16)(size_t count, const uint16_t *a, const uint16_t *b, float low, float high,
                    uint16_t *y);
   void (*f32_to_bf16)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x, uint16_t *y,
@@ -96,7 +97,7 @@ typedef struct {
   /* y[i] = table[x[i]]. */
   void (*lookup_u8)(size_t count, const uint8_t *x, const uint8_t table[256], uint8_t *y);
 
-  /* Of each row of channels, strides in bytes; tiers may differ in the last places.
+  /* For each row of channels, strides in bytes; tiers may differ in the last places.
    * exp(x - max) / sum: within 8 ulp. A row with NaN or +infinity becomes NaN. */
   void (*softmax)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x, float *y,
                   ptrdiff_t stride_y);

@@ -1,18 +1,18 @@
 /* Windows that slide over channels-last images: depthwise convolution and pooling.
  *
  * A pixel's channels are contiguous; everything else is a stride in bytes, so that an image may
- * lie inside a larger buffer. Nothing is aligned. Results may not overlap what is read.
+ * lie inside a larger buffer. Pointers need no alignment. Results must not overlap inputs.
  *
- * A call makes the output rows first_row ..< last_row. It prepares the weights of a block of
+ * A call computes the output rows first_row ..< last_row. It prepares the weights of a block of
  * channels once, so a call should have several rows. */
 #pragma once
 #include "swiftlet_kernels.h"
 
-/* A window that stays inside what may be read: the caller has put a halo around the image. */
+/* A window that stays inside readable memory: the caller has put a halo around the image. */
 typedef struct {
   size_t channels, out_width, out_height, kernel_width, kernel_height;
-  ptrdiff_t in_x, in_y;   /* between the windows of neighbouring outputs: the stride is in it */
-  ptrdiff_t tap_x, tap_y; /* between neighbouring taps of a window: the dilation is in it */
+  ptrdiff_t in_x, in_y;   /* between the windows of consecutive outputs, including the stride */
+  ptrdiff_t tap_x, tap_y; /* between consecutive taps of a window, including the dilation */
   ptrdiff_t out_x, out_y; /* between neighbouring outputs */
 } swl_window;
 
@@ -23,9 +23,9 @@ typedef struct {
   float low, high;
 } swl_depthwise_f32;
 
-/* acc = bias[c] + sum of x * weights, exact in int32 (what the zero point of x adds is part of the
- * bias); v = max(low, min(high, (float)acc * scale[c])), and q = roundTiesToEven(v) + zero_point.
- * For u8 low and high are integers in 0 - zero_point ... 255 - zero_point. */
+/* acc = bias[c] + sum of x * weights, exact in int32 (the bias includes the contribution of the
+ * zero point of x); v = max(low, min(high, (float)acc * scale[c])), and q = roundTiesToEven(v) +
+ * zero_point. For u8 low and high are integers in 0 - zero_point ... 255 - zero_point. */
 typedef struct {
   const int8_t *weights; /* [kernel_height][kernel_width][channels] */
   const int32_t *bias;   /* [channels] */
@@ -34,7 +34,7 @@ typedef struct {
   int32_t zero_point;
 } swl_depthwise_u8;
 
-/* A window that may reach over the edge of the image: taps outside are left out. */
+/* A window that may extend beyond the image: taps outside are skipped. */
 typedef struct {
   size_t channels, in_width, in_height, out_width, out_height;
   size_t kernel_width, kernel_height, stride_x, stride_y, dilation_x, dilation_y;
@@ -43,7 +43,7 @@ typedef struct {
   ptrdiff_t out_x, out_y; /* between neighbouring outputs, rows */
 } swl_pool;
 
-/* n: how many taps are inside the image, or with include_pad inside the image and its padding.
+/* n: the number of taps inside the image, or with include_pad inside the image and its padding.
  * v = (float)(sum of (x - zero_in) inside the image) * (scale_in / (scale_out * (float)n));
  * q = saturate(roundTiesToEven(v) + zero_out). */
 typedef struct {
@@ -52,7 +52,7 @@ typedef struct {
   bool include_pad;
 } swl_average_u8;
 
-/* One way of computing the family. The integer results of all variants, and those of fp32 pooling,
+/* One variant of the family. The integer results of all variants, and those of fp32 pooling,
  * agree bit for bit. */
 typedef struct {
   const char *name;
@@ -71,7 +71,7 @@ typedef struct {
   void (*depthwise_u8_f32)(const swl_window *, const swl_depthwise_u8 *, const void *in, void *out,
                            size_t first_row, size_t last_row);
   /* in: pixel (0, 0) of the image; out: output (0, 0).
-   * The largest value, NaN if one is; where no tap is inside, the lowest value of the type. */
+   * The largest value, NaN if there is one; without taps inside, the lowest value of the type. */
   void (*max_pool_f32)(const swl_pool *, const void *in, void *out, size_t first_row,
                        size_t last_row);
   void (*max_pool_bf16)(const swl_pool *, const void *in, void *out, size_t first_row,

@@ -1,10 +1,11 @@
-/* Convolutions with 3x3 windows, stride 1, by Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or
- * 4: tiles of m x m results cost (m+2)^2 instead of 9 m^2 products for each pair of channels.
+/* Convolutions with 3x3 windows, stride 1, by Winograd's minimal filtering F(m x m, 3 x 3), m =
+ * 2 or 4: tiles of m x m results cost (m+2)^2 instead of 9 m^2 products for each pair of
+ * channels.
  *
  * Each tile becomes (m+2)^2 coefficients; for each of them, all tiles' channels times the
- * coefficient's weights is a matrix product; the products become tiles of results. A coefficient's
- * matrix has a row of channels for each tile, `pitch` bytes apart, and follows the last one after
- * `plane` bytes.
+ * coefficient's weights is a matrix product; the products become tiles of results. A
+ * coefficient's matrix has a row of channels for each tile, `pitch` bytes apart, and follows the
+ * last one after `plane` bytes.
  *
  * Source: Lavin and Gray 2016. */
 #pragma once
@@ -22,9 +23,9 @@ typedef struct {
   ptrdiff_t pitch, plane;
 } swl_winograd;
 
-/* What becomes of results: y = min(high, max(low, sum + bias[c] + addend)); only those inside of
+/* The final step: y = min(high, max(low, sum + bias[c] + addend)); only those inside
  * width x height are stored. The addend may be NULL. Pooled, a result is the largest of 2 x 2 sums,
- * width, height and the steps of the output count those, and there is no addend. */
+ * width, height and the output strides count pooled results, and there is no addend. */
 typedef struct {
   bool pooled;
   size_t width, height;
@@ -37,7 +38,7 @@ typedef struct {
 typedef struct {
   const char *name;
   swl_isa isa;
-  /* Coefficients of the tiles first ..< last, counted through all images. `in` is the first tap of
+  /* Coefficients of the tiles first ..< last, numbered across all images. `in` is the first tap of
    * tile 0; every tap of every tile can be read. */
   void (*analyze)(const swl_winograd *, const void *in, void *coefficients, size_t first,
                   size_t last);

@@ -1,4 +1,4 @@
-/* Eight channels at a time; lanes/scalar.h says what the names mean. */
+/* Eight channels at a time; lanes/scalar.h documents the names. */
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Sixteen channels at a time; lanes/scalar.h says what the names mean. SWL_VNNI adds the dot
+/* Sixteen channels at a time; lanes/scalar.h documents the names. SWL_VNNI adds the dot
  * products of bytes, SWL_AVX512BF16 both them and the rounding to bf16. */
 #pragma once
 #include <immintrin.h>

@@ -1,5 +1,5 @@
-/* One channel at a time. Every lanes/ header gives the same names; family bodies are written once
- * in terms of them. `n` says how many lanes matter: LANES or more means all of them. */
+/* One channel at a time. Every lanes/ header defines the same names; family bodies are written once
+ * in terms of them. `n` is the number of active lanes: LANES or more means all of them. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -41,9 +41,9 @@ LANE_FN vb vb_load(const uint8_t *p, size_t n) { return *p; }
 LANE_FN void vb_store(uint8_t *p, vb v, size_t n) { *p = v; }
 LANE_FN vb vb_max(vb a, vb b) { return a > b ? a : b; }
 
-/* a * b + c; fused where the instruction set has it. */
+/* a * b + c; fused if the instruction set supports it. */
 LANE_FN vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
-/* The second operand if the two are equal or not comparable, as x86 has it. */
+/* The second operand if the two are equal or unordered, as on x86. */
 LANE_FN vf vf_max(vf a, vf b) { return a > b ? a : b; }
 LANE_FN vf vf_min(vf a, vf b) { return a < b ? a : b; }
 LANE_FN vm vf_less(vf a, vf b) { return a < b; }

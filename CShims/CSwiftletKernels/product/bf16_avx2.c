@@ -48,7 +48,7 @@ SWL_INLINE __m256 load_addend(const swl_product *product, const uint8_t *addend,
   return swl_from_bf16x8(few);
 }
 
-/* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
+/* max and min return the second operand if either is NaN: NaN sums stay NaN. */
 SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t first, uint8_t *out,
                               const uint8_t *addend) {
   const size_t left = product->columns - first;

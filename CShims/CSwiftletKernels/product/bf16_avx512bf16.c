@@ -33,7 +33,7 @@ SWL_INLINE __m512i narrowed_pair(__m512 first, __m512 second) {
 
 SWL_UP_TO_14
 
-/* Of the highest tier: what has these instructions has VNNI. */
+/* In the highest tier: CPUs with these instructions have VNNI. */
 const swl_product_kernel swl_product_bf16_avx512bf16 = {
     "bf16 avx512bf16", SWL_ISA_VNNI, "avx512bf16", SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_14};
 

@@ -59,7 +59,7 @@ size_t swl_product_items(const swl_product_kernel *kernel, const swl_product *pr
   return row_tiles(kernel, product, images) * blocks(kernel, product);
 }
 
-/* Where the rows of one tile lie. */
+/* The positions of the rows of one tile. */
 typedef struct {
   const uint8_t *in[SWL_TILE_MAX_ROWS], *addend[SWL_TILE_MAX_ROWS];
   uint8_t *out[SWL_TILE_MAX_ROWS];
@@ -82,7 +82,8 @@ static void advance(position *at, const swl_product *p, size_t steps) {
   if (++at->y == p->height) at->y = 0, at->image++;
 }
 
-/* The rows of a tile of `count` pixels, of `most`, from a position on, which is moved behind them. */
+/* The rows of a tile of `count` pixels, of at most `most`, starting at a position, which is
+ * advanced past them. */
 static void locate(rows *rows, const swl_product *p, const uint8_t *in, const uint8_t *addend,
                    uint8_t *out, position *at, size_t count, size_t most) {
   for (size_t r = 0; r < count;) {
@@ -91,7 +92,7 @@ static void locate(rows *rows, const swl_product *p, const uint8_t *in, const ui
     uint8_t *target = out + i * p->out_image + j * p->out_y + k * p->out_x;
     const uint8_t *other =
         addend ? addend + i * p->addend_image + j * p->addend_y + k * p->addend_x : NULL;
-    /* As far as the line goes. */
+    /* Up to the end of the line. */
     const size_t rest = p->width - at->x, steps = rest < count - r ? rest : count - r;
     for (size_t end = r + steps; r < end; r++) {
       rows->in[r] = source;
@@ -102,7 +103,7 @@ static void locate(rows *rows, const swl_product *p, const uint8_t *in, const ui
     }
     advance(at, p, steps);
   }
-  /* Tiles come in a few heights only: rows that are missing repeat the last. */
+  /* Tiles have only a few heights: missing rows repeat the last one. */
   for (size_t r = count; r < most; r++) {
     rows->in[r] = rows->in[count - 1];
     rows->out[r] = rows->out[count - 1];
@@ -110,7 +111,7 @@ static void locate(rows *rows, const swl_product *p, const uint8_t *in, const ui
   }
 }
 
-/* The same where four windows make a pixel. */
+/* The same if four windows make one pixel. */
 static void locate_pooled(rows *rows, const swl_product *p, const uint8_t *in, uint8_t *out,
                           position *at, size_t count, size_t most) {
   for (size_t r = 0; r < most; r++) {
@@ -121,7 +122,7 @@ static void locate_pooled(rows *rows, const swl_product *p, const uint8_t *in, u
     rows->in[4 * r + 2] = source + p->in_y;
     rows->in[4 * r + 3] = source + p->in_y + p->in_x;
     rows->out[r] = out + i * p->out_image + j * p->out_y + k * p->out_x;
-    /* Pixels that are missing repeat the last. */
+    /* Missing pixels repeat the last one. */
     if (r + 1 < count) advance(at, p, 1);
   }
   advance(at, p, 1);

@@ -22,12 +22,12 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 }
 SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm256_max_ps(a, b); }
 
-/* Of two operands max and min return the second if either is NaN: NaN sums stay NaN. */
+/* max and min return the second operand if either is NaN: NaN sums stay NaN. */
 SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t first, uint8_t *out,
                               const uint8_t *addend) {
   const size_t left = product->columns - first;
   const __m256 low = _mm256_set1_ps(product->low), high = _mm256_set1_ps(product->high);
-  /* Masked stores are slow, so that whole vectors do without. */
+  /* Masked stores are slow, so whole vectors avoid them. */
   if (left >= SWL_LANES) {
     if (addend) value = _mm256_add_ps(value, _mm256_loadu_ps((const float *)addend + first));
     _mm256_storeu_ps((float *)out + first, _mm256_min_ps(high, _mm256_max_ps(low, value)));

@@ -5,7 +5,7 @@
 #define SWL_TARGET
 #define SWL_LANES 4
 
-/* The compiler's vectors: a register of SSE2 or NEON, or four numbers. */
+/* Compiler vector types: a register of SSE2 or NEON, or four numbers. */
 typedef float swl_sums __attribute__((vector_size(4 * SWL_LANES)));
 typedef swl_sums swl_weights;
 typedef float swl_inputs;

@@ -8,7 +8,7 @@
 /* For the pieces of a tile; the including file defines SWL_TARGET. */
 #define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))
 
-/* Tiles of one and two vectors for up to fourteen rows; counts without a tile of their own take the
+/* Tiles of one and two vectors for up to fourteen rows; counts without a tile use the
  * next larger one. */
 #define SWL_TILES(tile, a, b, c, d, e, f, g, h, i, j, k, l, m, n)                               \
   {{tile(a, 1), tile(b, 1), tile(c, 1), tile(d, 1), tile(e, 1), tile(f, 1), tile(g, 1),          \

@@ -3,7 +3,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* vpmaddubsw would saturate, so bytes are widened to 16 bits, those at even and at odd places apart,
+/* vpmaddubsw would saturate, so bytes are widened to 16 bits, those at even and odd positions separately,
  * and vpmaddwd adds exactly. */
 #define SWL_TARGET __attribute__((target("avx2,fma")))
 

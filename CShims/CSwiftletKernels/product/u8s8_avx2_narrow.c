@@ -3,7 +3,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* Two products of a byte and a weight of -64...64 fit 16 bits: 2 * 255 * 64 < 2^15, so that vpmaddubsw does
+/* Two products of a byte and a weight of -64...64 fit 16 bits: 2 * 255 * 64 < 2^15, so vpmaddubsw does
  * not saturate. */
 #define SWL_TARGET __attribute__((target("avx2,fma")))
 

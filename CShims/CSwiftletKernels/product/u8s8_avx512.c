@@ -3,8 +3,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* Without VNNI: vpmaddubsw would saturate, so bytes are widened to 16 bits, those at even and at odd
- * places apart, and vpmaddwd adds exactly. */
+/* Without VNNI: vpmaddubsw would saturate, so bytes are widened to 16 bits, those at even and odd
+ * positions separately, and vpmaddwd adds exactly. */
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 #define SWL_LANES 16
 

@@ -3,23 +3,23 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletONNXSchema
 
-/// Where the elements of a model's tensors are: in its file, or in files beside it.
+/// The source of a model's tensor elements: its file, or files next to it.
 final class ElementSource {
   private let model: MappedFile
-  /// The folder of the model; `nil` for a model that comes from no file.
+  /// The folder of the model; `nil` for a model that is not from a file.
   private let folder: String?
-  /// Files beside the model that were opened, by the names that tensors give.
+  /// Opened files next to the model, by the names in the tensors.
   private var files: [String: MappedFile] = [:]
-  /// Bytes of the files beside the model that have been opened.
+  /// The size of the opened files next to the model, in bytes.
   var externalBytes: Int { files.values.reduce(0) { $0 + $1.count } }
 
-  /// Bytes of all tensors so far: several may have the same bytes of a file.
+  /// The size of all tensors so far, in bytes: several may share the same bytes of a file.
   private var total = 0
 
   init(_ model: MappedFile, folder: String?) { (self.model, self.folder) = (model, folder) }
 
-  /// - Throws: `badInput` if elements and shape do not fit each other, or the elements are outside
-  ///   of where they may be; `unsupported` for other element types.
+  /// - Throws: `badInput` if elements and shape do not match, or the elements are at a forbidden
+  ///   location; `unsupported` for other element types.
   func tensor(_ proto: ONNX_TensorProto) throws -> AnyTensor {
     try locating("tensor '\(proto.name)'") {
       let type = try ElementType(proto)
@@ -27,28 +27,29 @@ final class ElementSource {
       try count(shape, of: type.dtype)
       try checkFields(proto)
       if proto.hasRawData {
-        // Of a function or a sparse tensor, whose elements stay in the message.
+        // The tensor belongs to a function or is sparse, so its elements are in the message.
         guard proto.rawData.count == type.byteCount(shape.count) else {
           throw SwiftletError(
-            .badInput, "\(proto.rawData.count) bytes of data for \(type.dtype) \(shape)")
+            .badInput, "\(proto.rawData.count) bytes of data do not match \(type.dtype) \(shape)")
         }
         return type.tensor(shape, Array(proto.rawData).span)
       }
       guard let place = try place(of: proto, type, shape) else { return try listed(proto, shape) }
       guard place.range.count == type.byteCount(shape.count) else {
         throw SwiftletError(
-          .badInput, "\(place.range.count) bytes of data for \(type.dtype) \(shape)")
+          .badInput, "\(place.range.count) bytes of data do not match \(type.dtype) \(shape)")
       }
       return place.file.withBytes(in: place.range) { type.tensor(shape, $0) }
     }
   }
 
-  /// - Throws: `outOfMemory` if all tensors together exceed ``MemoryLimit``, or what the machine has.
+  /// - Throws: `outOfMemory` if all tensors together exceed ``MemoryLimit`` or the available
+  ///   memory.
   func count(_ shape: Shape, of dtype: DType) throws {
     let (bytes, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
     guard !overflow, bytes <= MemoryLimit.bytes - total else {
       throw SwiftletError(
-        .outOfMemory, "the constants take more than the limit of \(MemoryLimit.bytes) bytes",
+        .outOfMemory, "the constants exceed the limit of \(MemoryLimit.bytes) bytes",
         mend: "allow more with --max-memory")
     }
     try MemoryLimit.requireAvailable(Double(bytes), for: "a constant of \(dtype) \(shape)")
@@ -67,7 +68,7 @@ final class ElementSource {
     }
   }
 
-  /// The file and the range of bytes that hold the elements; `nil` if the message itself has them.
+  /// The file and the byte range of the elements; `nil` if they are in the message itself.
   private func place(
     of proto: ONNX_TensorProto, _ type: ElementType, _ shape: Shape
   ) throws -> (file: MappedFile, range: Range<Int>)? {
@@ -80,22 +81,22 @@ final class ElementSource {
     return (model, Int(proto.elementsStart)..<Int(proto.elementsEnd))
   }
 
-  /// Opens the file beside the model that holds a tensor, if there is one.
+  /// Opens the file next to the model that holds a tensor, if any.
   func open(_ proto: ONNX_TensorProto) throws {
     if proto.dataLocation == .external { _ = try external(proto) }
   }
 
-  /// The place in another file that a tensor names.
+  /// The location in another file that a tensor refers to.
   private func external(
     _ proto: ONNX_TensorProto
   ) throws -> (file: MappedFile, range: Range<Int>) {
     var entries: [String: String] = [:]
     for entry in proto.externalData
     where entries.updateValue(entry.value, forKey: entry.key) != nil {
-      throw SwiftletError(.badInput, "\(entry.key) of external data comes twice")
+      throw SwiftletError(.badInput, "\(entry.key) of external data occurs twice")
     }
     guard let location = entries["location"] else {
-      throw SwiftletError(.badInput, "data in another file, which is not named")
+      throw SwiftletError(.badInput, "external data without a file name")
     }
     func number(_ key: String) throws -> Int? {
       guard let text = entries[key] else { return nil }
@@ -108,41 +109,42 @@ final class ElementSource {
     let start = try number("offset") ?? 0
     guard start <= file.count else {
       throw SwiftletError(
-        .badInput, "data at offset \(start) of '\(location)', which has \(file.count) bytes")
+        .badInput, "data at offset \(start) of '\(location)', which has only \(file.count) bytes")
     }
     let length = try number("length") ?? file.count - start
     guard length <= file.count - start else {
       throw SwiftletError(
         .badInput,
-        "\(length) bytes at offset \(start) of '\(location)', which has \(file.count) bytes")
+        "\(length) bytes at offset \(start) of '\(location)', which has only \(file.count) bytes")
     }
     return (file, start..<start + length)
   }
 
-  /// A file beside the model.
+  /// A file next to the model.
   ///
-  /// - Throws: `badInput` if the name leads out of the model's folder.
+  /// - Throws: `badInput` if the path leaves the model's folder.
   private func file(_ location: String) throws -> MappedFile {
     if let file = files[location] { return file }
     guard let folder else {
-      throw SwiftletError(.unsupported, "data in the file '\(location)' beside a model in memory")
+      throw SwiftletError(
+        .unsupported, "external data in '\(location)' of a model in memory is not supported")
     }
     guard !location.hasPrefix("/"), !location.isEmpty,
       !location.split(separator: "/").contains("..")
     else {
       throw SwiftletError(
-        .badInput, "data in '\(location)', which is outside of the model's folder")
+        .badInput, "external data in '\(location)', which is outside the model's folder")
     }
     let file = try MappedFile(InputFile.join(folder, location), beneath: folder)
     files[location] = file
     return file
   }
 
-  /// Elements that are listed in the message, each as a number.
+  /// Elements listed in the message, each as a number.
   private func listed(_ proto: ONNX_TensorProto, _ shape: Shape) throws -> AnyTensor {
     func filled<T>(_ elements: [T]) throws -> Tensor<T> {
       guard elements.count == shape.count else {
-        throw SwiftletError(.badInput, "\(elements.count) elements for shape \(shape)")
+        throw SwiftletError(.badInput, "\(elements.count) elements do not match shape \(shape)")
       }
       return Tensor(shape, elements)
     }
@@ -158,10 +160,11 @@ final class ElementSource {
       let wide = try filled(proto.uint64Data.map(Int64.init(bitPattern:)))
       return AnyTensor.int64(wide).converted(to: type.dtype)
     case let dtype where dtype.narrowType != nil:
-      // Each number is a byte of the packed elements.
+      // Each number is one byte of the packed elements.
       let bytes = proto.int32Data.map { UInt8(truncatingIfNeeded: $0) }
       guard bytes.count == type.byteCount(shape.count) else {
-        throw SwiftletError(.badInput, "\(bytes.count) bytes of data for \(dtype) \(shape)")
+        throw SwiftletError(
+          .badInput, "\(bytes.count) bytes of data do not match \(dtype) \(shape)")
       }
       return AnyTensor(dtype, shape, bytes: bytes.span)
     default: return AnyTensor.int32(try filled(proto.int32Data)).converted(to: type.dtype)
@@ -169,10 +172,10 @@ final class ElementSource {
   }
 }
 
-/// The type of elements in a file. 16-bit floats are kept in files only, and become fp32.
+/// The type of elements in a file. 16-bit floats exist only in files, and become fp32.
 private struct ElementType {
   let dtype: DType
-  /// How 16-bit floats become fp32; `nil` for other types.
+  /// The conversion of 16-bit floats to fp32; `nil` for other types.
   let widen: (@Sendable (UInt16) -> Float)?
 
   init(_ proto: ONNX_TensorProto) throws {
@@ -181,23 +184,24 @@ private struct ElementType {
     case .bfloat16: (dtype, widen) = (.float32, { Float(bitPattern: UInt32($0) << 16) })
     default:
       guard let known = DType(onnx: Int(proto.dataType)) else {
-        throw SwiftletError(.unsupported, "elements of ONNX type \(proto.dataType)")
+        throw SwiftletError(
+          .unsupported, "elements of ONNX type \(proto.dataType) are not supported")
       }
       (dtype, widen) = (known, nil)
     }
   }
 
-  /// Bytes of so many elements; `nil` if there are too many.
+  /// The size of `count` elements in bytes; `nil` if it overflows.
   func byteCount(_ count: Int) -> Int? {
     (widen == nil ? dtype : .uint16).packedByteCount(count)
   }
 
-  /// Whether a field of floats holds elements of this type as they lie in memory.
+  /// Whether a field of floats holds elements of this type in their memory layout.
   func isListed(in field: Int) -> Bool {
     widen == nil && (field == ONNXSkeleton.floatData ? dtype == .float32 : dtype == .float64)
   }
 
-  /// - Precondition: There are as many bytes as the elements take.
+  /// - Precondition: The number of bytes matches the elements.
   func tensor(_ shape: Shape, _ bytes: Span<UInt8>) -> AnyTensor {
     guard let widen else { return AnyTensor(dtype, shape, bytes: bytes) }
     return .float32(Tensor<UInt16>(shape, bytes: bytes).map { widen($0) })

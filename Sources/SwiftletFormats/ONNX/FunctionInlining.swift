@@ -2,10 +2,10 @@ import SwiftProtobuf
 import SwiftletCore
 import SwiftletONNXSchema
 
-/// Puts the nodes of a model's own functions in the place of the nodes that call them.
+/// Replaces calls of a model's functions by the functions' nodes.
 ///
-/// Names inside a function get the name of the calling node in front. A function that is written in
-/// another operator set than the model, or calls itself, is left as it is.
+/// Names inside a function are prefixed with the name of the calling node. Functions in another
+/// operator set than the model's, and recursive functions, are not inlined.
 struct FunctionInlining {
   private struct Key: Hashable {
     let domain, name, overload: String
@@ -14,7 +14,7 @@ struct FunctionInlining {
   private let functions: [Key: ONNX_FunctionProto]
   private let opset: Int64
   private var inlined: Set<Key> = []
-  /// Nodes that may still be written: functions that call others may double with each level.
+  /// The remaining number of nodes that may be written: nested calls may double it with each level.
   private var budget = 1 << 18
   private var calls = 0
 
@@ -86,7 +86,7 @@ struct FunctionInlining {
     for (index, name) in function.output.enumerated() {
       guard index < call.output.count, !call.output[index].isEmpty else { continue }
       if let input = names[name] {
-        // What only goes through has two names outside.
+        // A value that is only passed through has two outer names.
         copies.append(
           .with { ($0.opType, $0.input, $0.output) = ("Identity", [input], [call.output[index]]) })
       } else {
@@ -100,7 +100,7 @@ struct FunctionInlining {
     return function.node.map(renaming.node) + copies
   }
 
-  /// Names and attributes of one call.
+  /// The names and attributes of one call.
   private struct Renaming {
     let names: [String: String]
     let prefix: String

@@ -3,20 +3,21 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletONNXSchema
 
-/// Which values of a graph, where all floats are fp32, are floats of 16 bits in a file.
+/// Determines which values of a graph, which computes in fp32, are 16-bit floats in a file.
 ///
-/// That can be only where nothing but a `Cast` reads them, since other operators want inputs of one type. Inputs,
-/// outputs and constants that a file had as such (`Graph.halves`) get a `Cast` of their own. Without, there are
-/// values that a `Cast` rounds, and constants that hold bf16 numbers and are cast to fp32, which says nothing else.
+/// This requires that only a `Cast` reads them, since other operators require inputs of one type.
+/// Inputs, outputs and constants that were 16-bit in the original file (`Graph.halves`) get an
+/// additional `Cast`. Others are values that a `Cast` rounds, and constants with bf16 values that
+/// are cast to fp32, for which the `Cast` is redundant.
 struct HalfValues {
-  /// The graph with each `Cast` that its inputs, outputs and constants need.
+  /// The graph with all casts that its inputs, outputs and constants need.
   private(set) var graph: Graph
-  /// Types of inputs, outputs and constants that are written as 16-bit floats, by ONNX's numbers.
+  /// Types of inputs, outputs and constants that are written as 16-bit floats, by ONNX number.
   private(set) var types: [String: Int] = [:]
   private let readers: [String: [Node]]
   private let fixed: Set<String>
 
-  /// The first operator set whose `Cast` knows bf16, and the first whose types are numbers.
+  /// The first operator set whose `Cast` supports bf16, and the first with numbered types.
   fileprivate static let (opset, oldestOpset) = (13, 6)
   /// Smaller constants are not worth a node.
   private static let fewestElements = 64
@@ -37,14 +38,14 @@ struct HalfValues {
     return readers
   }
 
-  /// Whether a `Cast` writes the 16 bits that it rounds to.
+  /// Whether a `Cast` writes the 16-bit type that it rounds to.
   func keepsRounding(_ node: Node) -> Bool {
     guard node.opType == "Cast", let output = node.outputs.first else { return false }
     if let type = types[output] { return node.attributes["to"] == .int(type) }
     return isCast(output) && (graph.opset >= Self.opset || node.attributes["to"] != .int(16))
   }
 
-  /// The bits of a constant's elements, and their type, if they are stored as 16-bit floats.
+  /// The bits of a constant's elements and their type, if they are stored as 16-bit floats.
   func stored(
     _ name: String, _ value: AnyTensor
   ) -> (bits: AnyTensor, type: ONNX_TensorProto.DataType)? {
@@ -66,16 +67,16 @@ struct HalfValues {
     return readers.allSatisfy { $0.isCast(to: type) }
   }
 
-  /// A graph whose inputs, outputs and constants of 16 bits are read and written by a `Cast`.
+  /// A graph whose 16-bit inputs, outputs and constants are read and written through a `Cast`.
   private struct Edges {
     private(set) var graph: Graph
     private(set) var types: [String: Int] = [:]
     private let readers: [String: [Node]]
     private var names: FreshNames
-    /// What nodes read and write in place of a value.
+    /// The names that nodes read and write instead of a value's.
     private var renaming: [String: String] = [:]
     private var leading: [Node] = []
-    /// By the name of what they read.
+    /// Keyed by the name of their input.
     private var following: [String: Node] = [:]
 
     init(_ graph: Graph) {
@@ -84,7 +85,7 @@ struct HalfValues {
       names = FreshNames(graph)
     }
 
-    /// The type that a value has in the file, if its `Cast` can be told of it.
+    /// The type of a value in the file, if its `Cast` can be changed to it.
     private func type(_ name: String) -> Int? {
       graph.halves[name].flatMap { $0 == 16 && graph.opset < HalfValues.opset ? nil : $0 }
     }
@@ -112,8 +113,8 @@ struct HalfValues {
       write()
     }
 
-    /// The type of a constant, if its elements still are bf16, or still can be float16: what changes have made of them
-    /// is rounded as the model rounds all else.
+    /// The type of a constant, if its elements are still bf16 or can still be float16: changed
+    /// elements are rounded as the model rounds all others.
     private func storedType(_ name: String, _ value: AnyTensor) -> Int? {
       guard let type = type(name), case .float32(let tensor) = value,
         tensor.count >= HalfValues.fewestElements
@@ -122,14 +123,14 @@ struct HalfValues {
       if type == 16 { return tensor.elements.allSatisfy(\.isBFloat) ? type : nil }
       let elements = tensor.elements
       let largest = elements.reduce(0) { max($0, abs($1)) }
-      // Within the rounding of the largest: whole tensors of tiny numbers would be lost.
+      // Within the rounding error of the largest: whole tensors of tiny numbers would be lost.
       let isKept = elements.allSatisfy {
         abs(Float(Float16($0)) - $0) <= largest * 0x1p-11 || $0.isNaN
       }
       return isKept ? type : nil
     }
 
-    /// A node that widens a value, for all that read it; `nil` where each of them is a `Cast`.
+    /// A node that widens a value for all of its readers; `nil` if each of them is a `Cast`.
     private mutating func widened(_ name: String) -> Node? {
       guard (readers[name] ?? []).contains(where: { !$0.isCast(to: nil) }) else { return nil }
       let wide = names.next("\(name).fp32")
@@ -166,7 +167,7 @@ struct HalfValues {
 }
 
 extension Node {
-  /// Whether this is a `Cast`, to the type that ONNX gives the number.
+  /// Whether this is a `Cast` to the type with the given ONNX number.
   fileprivate func isCast(to type: Int?) -> Bool {
     opType == "Cast" && (type.map { attributes["to"] == .int($0) } ?? true)
   }

@@ -5,25 +5,25 @@ import SwiftletONNXSchema
 
 /// Models in the ONNX format.
 ///
-/// What a file says and Swiftlet does not understand is kept with the graph and written again:
-/// notes, fields of newer versions, operators of other domains. 16-bit floats become fp32.
+/// Content of a file that Swiftlet does not interpret is kept with the graph and written back:
+/// annotations, fields of newer versions, operators of other domains. 16-bit floats become fp32.
 public enum ONNXFile {
-  /// The largest file: protobuf's limit.
+  /// The maximum file size: protobuf's limit.
   private static let limit = 2 << 30
 
-  /// Reads a model, and the files in its folder that hold its data.
+  /// Reads a model, and its external data files.
   ///
-  /// The file is mapped, and each tensor's elements are copied once: reading takes the memory of
-  /// the tensors and little more.
+  /// The file is mapped, and each tensor's elements are copied once: reading needs little more
+  /// memory than the tensors.
   ///
-  /// - Throws: `io` or `badInput` naming the file; `unsupported` for what this version cannot
-  ///   represent, such as some element types.
+  /// - Throws: `io` or `badInput` naming the file; `unsupported` for content that this version
+  ///   cannot represent, such as some element types.
   public static func read(_ path: String) throws -> Graph {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
     return try locating(path) { try parse(MappedFile(path, limit: limit), folder: folder) }
   }
 
-  /// Bytes of a model's file, and of the files beside it that hold its tensors.
+  /// The size of a model's file and its external data files, in bytes.
   ///
   /// - Throws: As ``read(_:)``.
   public static func byteCount(_ path: String) throws -> Int {
@@ -47,11 +47,11 @@ public enum ONNXFile {
     return try ONNXReader(elements: ElementSource(file, folder: folder), model).model(model)
   }
 
-  /// The model without the elements of its tensors.
+  /// The model message without the elements of its tensors.
   private static func message(_ file: MappedFile) throws -> ONNX_ModelProto {
     let skeleton = try file.withBytes(in: 0..<file.count) { try ONNXSkeleton($0).bytes }
     var options = BinaryDecodingOptions()
-    // Room for what is in tensors and values.
+    // Additional depth for the contents of tensors and values.
     options.messageDepthLimit = ONNXSkeleton.depthLimit + 16
     guard let model = try? ONNX_ModelProto(serializedBytes: skeleton, options: options) else {
       throw damaged
@@ -61,11 +61,11 @@ public enum ONNXFile {
 
   static var damaged: SwiftletError {
     SwiftletError(
-      .badInput, "this is no ONNX model", mend: "the file is damaged or of another kind")
+      .badInput, "this is not an ONNX model", mend: "the file is damaged or has another format")
   }
 
-  /// Writes a model, whole or not at all. With `externalData` larger tensors go into a file beside the
-  /// model, `PATH.data`, which is needed above 2 GiB.
+  /// Writes a model, completely or not at all. With `externalData`, larger tensors go into a file
+  /// next to the model, `PATH.data`, which is required above 2 GiB.
   ///
   /// - Throws: `io` naming the path.
   public static func write(
@@ -75,13 +75,13 @@ public enum ONNXFile {
     let data = path + ".data"
     let writer = ONNXWriter(dataFile: data.split(separator: "/").last.map(String.init))
     let model = try bytes(of: graph, writer)
-    // The data first: a model never names data that is not there.
+    // The data file first: a model must never refer to missing data.
     try AtomicFile.checkWritable(path)
     try AtomicFile.write(writer.data, to: data)
     try AtomicFile.write(model, to: path)
   }
 
-  /// The bytes of a model's file: the same for the same graph.
+  /// The bytes of a model's file; equal graphs give equal bytes.
   public static func serialized(_ graph: Graph) throws -> [UInt8] {
     try bytes(of: graph, ONNXWriter(dataFile: nil))
   }

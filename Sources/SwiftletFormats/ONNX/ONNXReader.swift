@@ -5,14 +5,14 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletONNXSchema
 
-/// Makes graphs of ONNX messages.
+/// Builds graphs from ONNX messages.
 ///
-/// What is not understood goes into the properties `unread`, as messages of the same kind with the
-/// understood fields cleared, and is written again with the rest.
+/// Unknown content is kept in the properties `unread`, as messages of the same type without the
+/// known fields, and is written back with the rest.
 struct ONNXReader {
-  /// Where the elements of tensors are.
+  /// The source of tensor elements.
   let elements: ElementSource
-  /// What stands for the texts of the model.
+  /// The codes of the model's strings.
   let texts: TextCodes
 
   init(elements: ElementSource, _ proto: ONNX_ModelProto) {
@@ -22,16 +22,17 @@ struct ONNXReader {
 
   func model(_ proto: ONNX_ModelProto) throws -> Graph {
     guard proto.irVersion >= 1 else {
-      throw SwiftletError(.badInput, "version \(proto.irVersion) of the ONNX format")
+      throw SwiftletError(.badInput, "unknown version \(proto.irVersion) of the ONNX format")
     }
     let imports = proto.opsetImport.filter(\.isStandard)
     let opset = imports.first?.version
     guard imports.allSatisfy({ $0.version == opset }) else {
-      throw SwiftletError(.badInput, "several versions of ONNX's operator set are imported")
+      throw SwiftletError(.badInput, "several versions of the ONNX operator set are imported")
     }
     guard let opset, 1...28 ~= opset else {
       throw SwiftletError(
-        .unsupported, "operator set \(opset ?? 0) of ONNX", mend: "export with opset 1 to 28")
+        .unsupported, "ONNX operator set \(opset ?? 0) is not supported",
+        mend: "export with opset 1 to 28")
     }
     var proto = proto
     if var inlining = FunctionInlining(proto, opset: opset) { try inlining.apply(to: &proto) }
@@ -41,21 +42,21 @@ struct ONNXReader {
     var graph = try graph(proto.graph, opset: Int(opset), into: &rest)
     for entry in proto.metadataProps
     where graph.metadata.updateValue(entry.value, forKey: entry.key) != nil {
-      throw SwiftletError(.badInput, "the metadata '\(entry.key)' comes twice")
+      throw SwiftletError(.badInput, "the metadata '\(entry.key)' occurs twice")
     }
     if let texts = texts.metadata { graph.metadata[TextCodes.key] = texts }
     graph.unread = try rest.serializedBytes()
     return graph.inStandardOperators(ranks: Self.ranks(proto.graph))
   }
 
-  /// Ranks of the values that the file describes, by name.
+  /// The ranks of the values that the file describes, by name.
   private static func ranks(_ proto: ONNX_GraphProto) -> [String: Int] {
     let shaped = (proto.valueInfo + proto.output).filter { $0.type.tensorType.hasShape }
     return Dictionary(
       shaped.map { ($0.name, $0.type.tensorType.shape.dim.count) }, uniquingKeysWith: { a, _ in a })
   }
 
-  /// The graph of an attribute.
+  /// The subgraph in an attribute.
   private func graph(_ proto: ONNX_GraphProto, opset: Int) throws -> Graph {
     var rest = ONNX_ModelProto()
     var graph = try graph(proto, opset: opset, isInner: true, into: &rest)
@@ -73,7 +74,7 @@ struct ONNXReader {
     rest.initializer = []
     for tensor in proto.initializer {
       guard !tensor.name.isEmpty, graph.initializers[tensor.name] == nil else {
-        throw SwiftletError(.badInput, "initializer '\(tensor.name)' is unnamed or there twice")
+        throw SwiftletError(.badInput, "initializer '\(tensor.name)' is unnamed or occurs twice")
       }
       graph.initializers[tensor.name] = try self.tensor(tensor)
       if let notes = try tensor.unread() { rest.initializer.append(notes) }
@@ -82,7 +83,7 @@ struct ONNXReader {
     for tensor in proto.sparseInitializer {
       let name = tensor.values.name
       guard !name.isEmpty, graph.initializers[name] == nil else {
-        throw SwiftletError(.badInput, "initializer '\(name)' is unnamed or there twice")
+        throw SwiftletError(.badInput, "initializer '\(name)' is unnamed or occurs twice")
       }
       graph.initializers[name] = try elements.tensor(tensor)
     }
@@ -105,14 +106,15 @@ struct ONNXReader {
     return graph
   }
 
-  /// The domain of the operators of classical machine learning.
+  /// The domain of the classical machine learning operators.
   private static let learning = "ai.onnx.ml"
 
   private func tensor(_ proto: ONNX_TensorProto) throws -> AnyTensor {
     proto.dataType == 8 ? try texts.tensor(proto) : try elements.tensor(proto)
   }
 
-  /// An output of texts as one of their numbers, and one of maps from labels to scores as the scores.
+  /// Declares an output of strings as their codes, and one of maps from labels to scores as the
+  /// scores.
   private func numbered(
     _ proto: ONNX_ValueInfoProto, _ maps: Set<String>
   ) -> ONNX_ValueInfoProto {
@@ -128,7 +130,7 @@ struct ONNXReader {
     return proto
   }
 
-  /// The ONNX types of values that are declared as 16-bit floats, by name.
+  /// The ONNX types of values declared as 16-bit floats, by name.
   private static func halfTypes(_ proto: ONNX_GraphProto) -> [String: Int] {
     let tensors = proto.initializer.map { ($0.name, Int($0.dataType)) }
     let values = (proto.input + proto.valueInfo).map { ($0.name, Int($0.type.tensorType.elemType)) }
@@ -136,8 +138,8 @@ struct ONNXReader {
     return Dictionary(halves, uniquingKeysWith: { first, _ in first })
   }
 
-  /// The ONNX types of constants that are 16-bit floats, by name, and of a whole model's inputs and outputs: what
-  /// goes in and out of an inner graph is whatever the graph around it has.
+  /// The ONNX types of constants that are 16-bit floats, by name, and, at the top level, of inputs
+  /// and outputs: the inputs and outputs of a subgraph have the types of the enclosing graph.
   private static func storedHalves(_ proto: ONNX_GraphProto, isInner: Bool) -> [String: Int] {
     var types = proto.initializer.map { ($0.name, Int($0.dataType)) }
     for node in proto.node where node.opType == "Constant" && node.output.count == 1 {
@@ -152,8 +154,8 @@ struct ONNXReader {
     return Dictionary(halves, uniquingKeysWith: { first, _ in first })
   }
 
-  /// A `CastLike` whose example is a 16-bit float as a `Cast` that names the type: the example
-  /// itself becomes fp32.
+  /// Converts a `CastLike` whose example is a 16-bit float to a `Cast` that names the type: the
+  /// example itself becomes fp32.
   private static func naming(_ proto: ONNX_NodeProto, _ halves: [String: Int]) -> ONNX_NodeProto {
     guard proto.opType == "CastLike", proto.input.count == 2, let type = halves[proto.input[1]]
     else { return proto }
@@ -171,7 +173,7 @@ struct ONNXReader {
     for attribute in proto.attribute {
       guard node.attributes[attribute.name] == nil else {
         throw SwiftletError(
-          .badInput, "attribute '\(attribute.name)' comes twice", at: node.label)
+          .badInput, "attribute '\(attribute.name)' occurs twice", at: node.label)
       }
       node.attributes[attribute.name] = try locating(
         "attribute '\(attribute.name)' of \(node.label)"
@@ -204,12 +206,12 @@ struct ONNXReader {
     case .graph: return .graph(try graph(proto.g, opset: opset))
     case .floats: return .floats(proto.floats)
     case .ints: return .ints(proto.ints.map(Int.init))
-    // Bytes that are no text are kept as they are.
+    // Bytes that are not valid text are kept unchanged.
     case .string where proto.text != nil: return .string(proto.text!)
     case .strings where proto.texts != nil: return .strings(proto.texts!)
     default:
       guard !proto.hasT, !proto.hasG else {
-        throw SwiftletError(.badInput, "a tensor or a graph in an attribute of another kind")
+        throw SwiftletError(.badInput, "the attribute has a tensor or graph of another kind")
       }
       return .unread(try proto.serializedBytes())
     }
@@ -217,12 +219,12 @@ struct ONNXReader {
 }
 
 extension ONNX_OperatorSetIdProto {
-  /// Whether this is ONNX's own operator set.
+  /// Whether this is ONNX's own domain.
   var isStandard: Bool { domain.isEmpty || domain == "ai.onnx" }
 }
 
 extension ONNX_TensorProto {
-  /// What an initializer says besides its elements, under its name; `nil` if there is nothing.
+  /// The content of an initializer other than its elements, under its name; `nil` if there is none.
   fileprivate func unread() throws -> ONNX_TensorProto? {
     var rest = ONNX_TensorProto()
     rest.unknownFields = unknownFields
@@ -241,7 +243,7 @@ extension ONNX_AttributeProto {
     return texts.count == strings.count ? texts : nil
   }
 
-  /// - Throws: `badInput` if there are values of another kind than the attribute says.
+  /// - Throws: `badInput` if the values do not match the attribute's declared kind.
   fileprivate func checkFields() throws {
     guard hasType else { return }
     let present: [(AttributeType, Bool)] = [
@@ -249,14 +251,14 @@ extension ONNX_AttributeProto {
       (.floats, !floats.isEmpty), (.ints, !ints.isEmpty), (.strings, !strings.isEmpty),
     ]
     guard present.allSatisfy({ $0 == type || !$1 }) else {
-      throw SwiftletError(.badInput, "the values are not of the kind that is given")
+      throw SwiftletError(.badInput, "the values do not match the declared kind")
     }
   }
 
-  /// What an attribute says besides its value, under its name; `nil` if there is nothing.
+  /// The content of an attribute other than its value, under its name; `nil` if there is none.
   fileprivate func unread() throws -> ONNX_AttributeProto? {
     var rest = ONNX_AttributeProto()
-    // Values of kinds that are not understood are kept whole in the attribute.
+    // Values of unknown kinds are kept as a whole in the attribute.
     if hasType { rest.unknownFields = unknownFields }
     if hasDocString { rest.docString = docString }
     guard rest != ONNX_AttributeProto() else { return nil }
@@ -266,7 +268,7 @@ extension ONNX_AttributeProto {
 }
 
 extension ValueInfo {
-  /// A value of an inner graph without a type.
+  /// An untyped value of a subgraph.
   fileprivate init(untyped proto: ONNX_ValueInfoProto) throws {
     self.init(proto.name, .float32, [])
     isTyped = false
@@ -301,7 +303,7 @@ extension ValueInfo {
     let dimensions = try type.shape.dim.map { dimension -> Dimension in
       switch dimension.value {
       case .dimValue(let extent) where extent >= 0: .fixed(Int(extent))
-      // Exporters of old Paddle models mark open extents so.
+      // Exporters of old Paddle models mark open extents this way.
       case .dimValue(-1): .symbolic("")
       case .dimValue(let extent):
         throw SwiftletError(.badInput, "'\(proto.name)' has an extent of \(extent)")
@@ -317,7 +319,7 @@ extension ValueInfo {
     for index in rest.type.tensorType.shape.dim.indices {
       rest.type.tensorType.shape.dim[index].value = nil
     }
-    // Of a value without notes, nothing is left but the number of its axes.
+    // For a value without annotations, only the rank remains.
     var plain = ONNX_ValueInfoProto()
     plain.type.tensorType.shape.dim = dimensions.map { _ in .init() }
     if rest != plain { unread = try rest.serializedBytes() }

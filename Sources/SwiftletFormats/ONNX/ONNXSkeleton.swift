@@ -1,18 +1,18 @@
 import SwiftletCore
 import SwiftletONNXSchema
 
-/// A model's bytes without the elements of its tensors, which stay where they lie in the file: the
-/// library that reads the rest would copy them all.
+/// A model's bytes without the elements of its tensors, which remain in the file: the protobuf
+/// library would copy all of them.
 ///
-/// In place of the elements, tensors have the fields `elements_…`, which say where those are.
+/// Instead of elements, tensors have the fields `elements_…` with their locations.
 struct ONNXSkeleton {
   private(set) var bytes: [UInt8] = []
 
-  /// The messages of ONNX on the way from a model to its tensors.
+  /// The ONNX messages on the path from a model to its tensors.
   private enum Message {
     case model, graph, node, attribute, tensor
 
-    /// The message that a field holds, if tensors are to be found in it.
+    /// The message type of a field, if it can contain tensors.
     func inner(_ field: Int) -> Message? {
       switch (self, field) {
       case (.model, 7): .graph
@@ -26,10 +26,10 @@ struct ONNXSkeleton {
     }
   }
 
-  /// Graphs nest no deeper than this: 64 of them, each an attribute of a node of the one before.
+  /// The maximum nesting of graphs: 64, each in an attribute of a node of the previous one.
   static let depthLimit = 3 * 64
 
-  /// - Throws: `badInput` if the bytes are no protobuf messages.
+  /// - Throws: `badInput` if the bytes are not protobuf messages.
   init(_ file: Span<UInt8>) throws {
     var fields = WireFields(0..<file.count)
     try copy(.model, file, &fields, depth: 0)
@@ -38,7 +38,7 @@ struct ONNXSkeleton {
   private mutating func copy(
     _ message: Message, _ file: Span<UInt8>, _ fields: inout WireFields, depth: Int
   ) throws {
-    // A node, its attribute and a tensor there may follow the last graph.
+    // A node, its attribute and a tensor in it may follow the innermost graph.
     guard depth < Self.depthLimit + (message == .graph ? 0 : 3) else {
       throw SwiftletError(.badInput, "the model's graphs are nested too deeply")
     }
@@ -48,7 +48,7 @@ struct ONNXSkeleton {
         append(file, field.whole)
         continue
       }
-      // The length of what is inside is known when it is there.
+      // The length is known only after the content is written.
       let start = bytes.count
       var parts = WireFields(field.payload)
       try copy(inner, file, &parts, depth: depth + 1)
@@ -59,7 +59,7 @@ struct ONNXSkeleton {
     }
   }
 
-  /// The fields of a tensor that hold elements as they lie in memory.
+  /// The tensor fields that hold elements in their memory layout.
   static let floatData = 4
   static let rawData = 9
   private static let doubleData = 10
@@ -69,7 +69,7 @@ struct ONNXSkeleton {
     while let field = try fields.next(file) {
       switch field.number {
       case Self.floatData, Self.rawData, Self.doubleData:
-        // Numbers one by one stay in the message, as do fields of a kind that is none of these.
+        // Individual numbers stay in the message, as do all other fields.
         if field.hasLength { elements.append(field) } else { append(file, field.whole) }
       case 536_870_909...: break
       default: append(file, field.whole)
@@ -104,15 +104,15 @@ struct ONNXSkeleton {
   }
 }
 
-/// The fields of a protobuf message, one after the other, without looking into them.
+/// The fields of a protobuf message in order, without parsing their contents.
 ///
 /// - Source: the Protocol Buffers encoding, <https://protobuf.dev/programming-guides/encoding>.
 private struct WireFields {
   struct Field {
     let number: Int
-    /// Whether the value is a length and so many bytes.
+    /// Whether the value is a length followed by that many bytes.
     let hasLength: Bool
-    /// Where the field lies in the file, with its tag, and where its value does.
+    /// The ranges in the file of the field with its tag, and of its value.
     let whole, payload: Range<Int>
   }
 

@@ -5,18 +5,18 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletONNXSchema
 
-/// Makes ONNX messages of graphs, starting from what reading left over.
+/// Builds ONNX messages from graphs, starting from the unread content of the original file.
 final class ONNXWriter {
-  /// The name of the file beside the model that larger tensors go to; `nil` if there is none.
+  /// The name of the external data file for larger tensors; `nil` if there is none.
   private let dataFile: String?
   /// The bytes of that file.
   private(set) var data: [UInt8] = []
 
-  /// The producer name of models that have none.
+  /// The producer name of models without one.
   private static let producer = "swiftlet"
   /// Smaller tensors stay in the model.
   private static let externalMinimum = 1024
-  /// Where tensors start in the file beside the model: on cache lines.
+  /// The alignment of tensors in the external data file: cache lines.
   private static let alignment = 64
 
   init(dataFile: String?) { self.dataFile = dataFile }
@@ -54,7 +54,7 @@ final class ONNXWriter {
     proto.input = try graph.inputs.map(info)
     proto.output = try graph.outputs.map(info)
     let values = Set(graph.nodes.flatMap(\.outputs))
-    // What the file called floats of 16 bits computes in fp32 now.
+    // Values annotated as 16-bit floats are computed in fp32 now.
     proto.valueInfo.removeAll {
       !values.contains($0.name) || [10, 16].contains($0.type.tensorType.elemType)
     }
@@ -71,7 +71,7 @@ final class ONNXWriter {
     proto.input = node.inputs
     proto.output = node.outputs
     var attributes = node.attributes
-    // Values of 16-bit floats are fp32 in a graph, and so in what is written of it.
+    // 16-bit values are fp32 in a graph, and therefore in the written file.
     for name in ["to", "output_dtype", "dtype"] where !halves.keepsRounding(node) {
       if case .int(10) = attributes[name] { attributes[name] = .int(1) }
       if case .int(16) = attributes[name] { attributes[name] = .int(1) }
@@ -145,7 +145,7 @@ extension ONNX_ValueInfoProto {
     name = info.name
     guard info.isTyped else { return }
     type.tensorType.elemType = Int32(info.dtype.onnx)
-    // A file may leave out even how many axes there are.
+    // A file may omit even the rank.
     if !info.isShaped && info.dimensions.isEmpty { return }
     let notes = type.tensorType.shape.dim
     type.tensorType.shape.dim = info.dimensions.enumerated().map { index, dimension in
@@ -161,8 +161,8 @@ extension ONNX_ValueInfoProto {
 }
 
 extension Graph {
-  /// Drops what the file said of the shapes of values between nodes: after a change of shapes it
-  /// would contradict them.
+  /// Removes the file's annotations of the shapes of values between nodes: after a change of shapes
+  /// they would be wrong.
   package mutating func forgetShapes() throws {
     var rest = try ONNX_ModelProto(serializedBytes: unread)
     rest.graph.valueInfo = []

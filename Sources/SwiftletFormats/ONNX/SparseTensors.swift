@@ -3,24 +3,24 @@ import SwiftletGraph
 import SwiftletONNXSchema
 
 extension ElementSource {
-  /// A constant of which only some elements are listed, with zeros in between.
+  /// A constant with only some elements listed; the others are zero.
   ///
-  /// - Throws: `badInput` if places and elements do not fit each other or the shape, or a place comes
-  ///   twice.
+  /// - Throws: `badInput` if positions and elements do not match each other or the shape, or a
+  ///   position occurs twice.
   func tensor(_ proto: ONNX_SparseTensorProto) throws -> AnyTensor {
     try locating("sparse tensor '\(proto.values.name)'") {
       let shape = try Shape(checking: proto.dims.map(Int.init))
       let values = try tensor(proto.values)
       let indices = try tensor(proto.indices).require(Int64.self)
       guard values.shape.rank == 1, shape.rank > 0 else {
-        throw SwiftletError(.badInput, "\(values.shape) elements of \(shape)")
+        throw SwiftletError(.badInput, "elements of shape \(values.shape) do not match \(shape)")
       }
-      // One index along the whole, or one along each axis.
+      // One index into the flattened tensor, or one index per axis.
       guard
         indices.shape == [values.shape[0]] || indices.shape == [values.shape[0], shape.rank]
       else {
         throw SwiftletError(
-          .badInput, "places \(indices.shape) for \(values.shape[0]) elements of \(shape)")
+          .badInput, "indices \(indices.shape) do not match \(values.shape[0]) elements")
       }
       try count(shape, of: values.dtype)
       let places = try Self.places(indices, in: shape)
@@ -46,14 +46,14 @@ extension ElementSource {
       for (axis, extent) in extents.enumerated() {
         let index = numbers[row * extents.count + axis]
         guard index >= 0, index < extent else {
-          throw SwiftletError(.badInput, "index \(index) is outside of an extent of \(extent)")
+          throw SwiftletError(.badInput, "index \(index) is out of range for extent \(extent)")
         }
         place = place * extent + Int(index)
       }
       places.append(place)
     }
     guard Set(places).count == places.count else {
-      throw SwiftletError(.badInput, "a place comes twice")
+      throw SwiftletError(.badInput, "a position occurs twice")
     }
     return places
   }

@@ -4,17 +4,17 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletONNXSchema
 
-/// Numbers in the place of texts: there are no tensors of texts, and models have them as labels and
-/// categories only.
+/// Replaces strings by numbers: there are no string tensors, and models use strings only as labels
+/// and categories.
 ///
-/// Each text of a model has the number of its place in the order in which the file has them. The
-/// texts are kept as metadata.
+/// The code of a string is its index in the order of first appearance in the file. The strings are
+/// stored as metadata.
 final class TextCodes {
-  /// The key of the metadata: a JSON list of texts.
+  /// The metadata key of a JSON list of strings.
   static let key = "swiftlet.texts"
   private(set) var texts: OrderedSet<String> = []
 
-  /// Continues the texts of a file that was written with numbers already.
+  /// Continues the strings of a file that was already written with codes.
   init(_ known: String?) {
     guard let known, let texts = try? JSONDecoder().decode([String].self, from: Data(known.utf8))
     else { return }
@@ -23,24 +23,25 @@ final class TextCodes {
 
   func code(_ text: String) -> Int { texts.append(text).index }
 
-  /// The metadata; `nil` if there are no texts.
+  /// The metadata; `nil` if there are no strings.
   var metadata: String? {
     guard !texts.isEmpty, let data = try? JSONEncoder().encode(Array(texts)) else { return nil }
     return String(decoding: data, as: UTF8.self)
   }
 
-  /// The numbers of a constant of texts.
+  /// The codes of a constant of strings.
   ///
-  /// - Throws: `badInput` if there are not as many as its shape says, or they are no texts.
+  /// - Throws: `badInput` if their number does not match the shape, or an element is not a string.
   func tensor(_ proto: ONNX_TensorProto) throws -> AnyTensor {
     try locating("tensor '\(proto.name)'") {
       let shape = try Shape(checking: proto.dims.map(Int.init))
       guard proto.stringData.count == shape.count else {
-        throw SwiftletError(.badInput, "\(proto.stringData.count) texts for shape \(shape)")
+        throw SwiftletError(
+          .badInput, "\(proto.stringData.count) strings do not match shape \(shape)")
       }
       let codes = try proto.stringData.map { data -> Int64 in
         guard let text = String(validating: data, as: UTF8.self) else {
-          throw SwiftletError(.badInput, "an element is no text")
+          throw SwiftletError(.badInput, "an element is not valid text")
         }
         return Int64(code(text))
       }
@@ -48,15 +49,15 @@ final class TextCodes {
     }
   }
 
-  /// Attributes of `ai.onnx.ml` that list texts, and those that list numbers in their place.
+  /// Attributes of `ai.onnx.ml` that list strings, and those that list numbers instead.
   private static let lists = [
     "cats_strings": "cats_int64s", "keys_strings": "keys_int64s", "values_strings": "values_int64s",
     "classes_strings": "classes_strings",
   ]
 
-  /// Replaces texts by numbers in the attributes of an operator of `ai.onnx.ml`.
+  /// Replaces strings by codes in the attributes of an operator of `ai.onnx.ml`.
   func replaceTexts(of node: inout Node) throws {
-    // The labels of linear and vector machines have another name than those of trees.
+    // The label attributes of linear and vector machines have other names than those of trees.
     let labels = node.opType.hasPrefix("Linear") || node.opType.hasPrefix("SVM")
     var names = Self.lists
     names["classlabels_strings"] = labels ? "classlabels_ints" : "classlabels_int64s"

@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// Functions of one number that make layers nonlinear, elementwise.
+/// Elementwise nonlinear functions of one number.
 ///
 /// - Source: ONNX operators of these names. `Gelu` has the attribute `approximate`, `Selu` a
-///   `gamma`; up to operator set 5 its parameters are rounded to five digits.
+///   `gamma`, whose parameters are rounded to five digits up to operator set 5.
 public struct Activation: FloatOperator {
   public static let opType = "Activation"
   public static let opTypes = [

@@ -1,8 +1,8 @@
 import RealModule
 import SwiftletCore
 
-/// A function of one number with up to two parameters, and its derivative: what activations and
-/// the gates of recurrent layers apply to each element.
+/// A function of one number with up to two parameters, and its derivative: used elementwise by
+/// activations and by the gates of recurrent layers.
 struct ActivationFunction: Sendable {
   enum Kind: String, CaseIterable {
     case affine = "Affine"
@@ -24,7 +24,7 @@ struct ActivationFunction: Sendable {
     case tanh = "Tanh"
     case thresholdedRelu = "ThresholdedRelu"
 
-    /// The parameters that ONNX takes where none are given.
+    /// ONNX's default parameters.
     var defaults: (alpha: Float, beta: Float) {
       switch self {
       case .elu, .celu, .thresholdedRelu, .swish: (1, 0)
@@ -37,7 +37,7 @@ struct ActivationFunction: Sendable {
     }
   }
   let kind: Kind
-  /// The parameters; of `Selu` the second is gamma.
+  /// The parameters; the second one of `Selu` is gamma.
   let alpha, beta: Float
 
   init(_ kind: Kind, alpha: Float? = nil, beta: Float? = nil) {
@@ -72,7 +72,7 @@ struct ActivationFunction: Sendable {
     }
   }
 
-  /// slope = slope · f′(x), taking the derivative from the left at kinks.
+  /// slope = slope · f′(x), with the left derivative at kinks.
   @inline(__always)
   func multiplyByDerivative<T: LayerElement>(_ slope: inout MutableSpan<T>, at x: Span<T>) {
     let (a, b) = (T(alpha), T(beta))
@@ -100,7 +100,7 @@ struct ActivationFunction: Sendable {
 
   @inline(__always) private static func square<T: LayerElement>(_ x: T) -> T { x * x }
 
-  /// `x` moved into 0 … 1; NaN stays NaN.
+  /// `x` clamped to 0 … 1; NaN stays NaN.
   @inline(__always) private static func clamped<T: LayerElement>(_ x: T) -> T {
     x < 0 ? 0 : x > 1 ? 1 : x
   }
@@ -109,12 +109,12 @@ struct ActivationFunction: Sendable {
     1 / (1 + T.exp(-x))
   }
 
-  /// log(1 + eˣ), which never overflows.
+  /// log(1 + eˣ) without overflow.
   @inline(__always) private static func softplus<T: LayerElement>(_ x: T) -> T {
     (x > 0 ? x : 0) + T.log(onePlus: T.exp(-abs(x)))
   }
 
-  /// The distribution function of the normal distribution, and its density.
+  /// The cumulative distribution function of the normal distribution, and its density.
   @inline(__always) private static func normal<T: LayerElement>(_ x: T) -> T {
     (1 + T.erf(x * T(0.5).squareRoot())) / 2
   }

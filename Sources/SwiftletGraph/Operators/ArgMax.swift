@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The index of the greatest or least element along an axis: the first of several, or the last with
-/// `select_last_index = 1`.
+/// The index of the largest or smallest element along an axis: the first of several, or the last
+/// with `select_last_index = 1`.
 ///
 /// - Source: ONNX `ArgMax`, `ArgMin`.
 public struct ArgMax: Operator {

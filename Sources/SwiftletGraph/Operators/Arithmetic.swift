@@ -1,7 +1,7 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// a + b, a − b, a · b or a / b, elementwise, either side repeated to fit the other.
+/// a + b, a − b, a · b or a / b, elementwise with broadcasting.
 ///
 /// Integers wrap; their quotients round towards zero, and a division by zero gives 0.
 ///
@@ -35,14 +35,14 @@ public struct Arithmetic: AnyElementOperator {
   ) throws -> [AnyTensor] {
     func opened<T: NumberElement>(_: T.Type, _ inputs: inout [AnyTensor?]) throws -> AnyTensor {
       var typed = try inputs.map { try $0?.require(T.self) }
-      // The typed tensors must be the only references, or nothing could be reused in place.
+      // The typed tensors must be the only references, otherwise nothing could be reused in place.
       inputs.removeAll()
       return AnyTensor(compute(&typed, context.pool))
     }
     return [try opened(inputs[0]!.dtype.numberType(), &inputs)]
   }
 
-  /// Written over whichever side already has the shape of the result.
+  /// Overwrites whichever side already has the shape of the result.
   @specialized(where T == Float)
   @specialized(where T == Double)
   @specialized(where T == Int32)

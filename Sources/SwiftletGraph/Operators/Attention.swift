@@ -2,9 +2,9 @@ import RealModule
 import SwiftletBLAS
 public import SwiftletCore
 
-/// softmax(q·kᵀ·scale + bias)·v for each head, where the bias forbids keys by a mask, by their order,
-/// by a window or because they are padding: q N×heads×S×D, k and v N×heads×T×D, or the heads side by
-/// side in N×S×(heads·D). Several heads of q may share one of k and v.
+/// softmax(q·kᵀ·scale + bias)·v for each head, where the bias excludes keys by a mask, by causal
+/// order, by a window or as padding: q N×heads×S×D, k and v N×heads×T×D, or with the heads side by
+/// side in N×S×(heads·D). Several heads of q may share one head of k and v.
 ///
 /// - Source: ONNX `Attention`, operator sets 23 to 25; Vaswani et al. 2017.
 public struct Attention: RealOperator {
@@ -13,9 +13,9 @@ public struct Attention: RealOperator {
   private let isCausal: Bool
   private let scale: Float?
   private let softcap: Float
-  /// What the fourth output shows: 0 products, 1 capped, 2 with the bias, 3 after the softmax.
+  /// The content of the fourth output: 0 products, 1 capped, 2 with the bias, 3 after the softmax.
   private let shownStage: Int
-  /// How many keys before and after its own a query sees; negative for all.
+  /// The number of keys before and after a query's position that it attends to; negative for all.
   private let window: (before: Int, after: Int)
   private let outputs: Int
 
@@ -42,7 +42,7 @@ public struct Attention: RealOperator {
     var batch, queryHeads, keyHeads, queries, newKeys, pastKeys, depth, width: Int
     var keys: Int { pastKeys + newKeys }
     var scores: Shape { [batch, queryHeads, queries, keys] }
-    /// Where the keys of a head of queries start, of all heads and images together.
+    /// The first key of a query head, counting all heads and images.
     func firstKey(ofHead head: Int) -> Int {
       let shared = queryHeads / keyHeads
       return (head / queryHeads * keyHeads + head % queryHeads / shared) * keys
@@ -56,11 +56,15 @@ public struct Attention: RealOperator {
     let shapes = [q.shape, k.shape, v.shape]
     guard shapes.allSatisfy({ $0.rank == q.shape.rank }), 3...4 ~= q.shape.rank,
       [k, v].allSatisfy({ $0.dtype == q.dtype && $0.shape[0] == q.shape[0] })
-    else { throw mismatch("queries \(q.shape), keys \(k.shape), values \(v.shape)") }
+    else {
+      throw mismatch("queries \(q.shape), keys \(k.shape) and values \(v.shape) do not match")
+    }
     /// Heads, length and depth.
     func split(_ shape: Shape, _ heads: Int) throws -> (Int, Int, Int) {
       if shape.rank == 4 { return (shape[1], shape[2], shape[3]) }
-      guard heads > 0, shape[2] % heads == 0 else { throw mismatch("\(heads) heads of \(shape)") }
+      guard heads > 0, shape[2] % heads == 0 else {
+        throw mismatch("\(heads) heads do not divide \(shape)")
+      }
       return (heads, shape[1], shape[2] / heads)
     }
     let (query, key) = (try split(q.shape, queryHeads), try split(k.shape, keyHeads))
@@ -70,13 +74,17 @@ public struct Attention: RealOperator {
       pastKeys: 0, depth: query.2, width: value.2)
     guard key.0 == value.0, key.1 == value.1, key.2 == query.2, key.0 > 0, query.0 % key.0 == 0,
       query.2 > 0, value.2 > 0
-    else { throw mismatch("queries \(q.shape), keys \(k.shape), values \(v.shape)") }
+    else {
+      throw mismatch("queries \(q.shape), keys \(k.shape) and values \(v.shape) do not match")
+    }
     if let past = input(4) {
       sizes.pastKeys = past.shape.rank == 4 ? past.shape[2] : 0
       let heads = [sizes.batch, sizes.keyHeads, sizes.pastKeys]
       guard past.shape.dimensions == heads + [sizes.depth], past.dtype == q.dtype,
         input(5)?.shape.dimensions == heads + [sizes.width], input(5)?.dtype == q.dtype
-      else { throw mismatch("past keys and values \(past.shape), \(input(5)?.shape ?? [])") }
+      else {
+        throw mismatch("past keys \(past.shape) and values \(input(5)?.shape ?? []) do not match")
+      }
     }
     _ = try Shape(checking: [sizes.batch, sizes.queryHeads, sizes.queries, sizes.keys])
     if let mask = input(3) {
@@ -85,10 +93,12 @@ public struct Attention: RealOperator {
         last <= sizes.keys,
         Shape(extents).broadcast(with: Shape(sizes.scores.dimensions.dropLast()))
           == Shape(sizes.scores.dimensions.dropLast())
-      else { throw mismatch("a mask \(mask.dtype) \(mask.shape) for \(sizes.scores)") }
+      else {
+        throw mismatch("mask \(mask.dtype) \(mask.shape) does not match scores \(sizes.scores)")
+      }
     }
     if let lengths = input(6), lengths.dtype != .int64 || lengths.shape != [sizes.batch] {
-      throw mismatch("lengths \(lengths.dtype) \(lengths.shape)")
+      throw mismatch("lengths \(lengths.dtype) \(lengths.shape) do not match the batch")
     }
     return sizes
   }
@@ -177,7 +187,7 @@ public struct Attention: RealOperator {
     return Array([result, k, v, shown.reshaped(to: sizes.scores)].prefix(outputs))
   }
 
-  /// Two tensors, one after the other along the third of four axes.
+  /// Concatenates two tensors along the third of four axes.
   private static func joined<T: LayerElement>(_ a: Tensor<T>, _ b: Tensor<T>) -> Tensor<T> {
     var result = Tensor<T>(
       uninitialized: [a.shape[0], a.shape[1], a.shape[2] + b.shape[2], a.shape[3]])
@@ -192,7 +202,7 @@ public struct Attention: RealOperator {
     return result
   }
 
-  /// Turns scores into probabilities, 0 in rows in which nothing is allowed; gives the stage that the
+  /// Turns scores into probabilities, 0 in rows that exclude all keys; returns the stage that the
   /// fourth output shows.
   private func softmax<T: LayerElement>(
     _ scores: inout Tensor<T>, _ bias: Tensor<T>, _ sizes: Sizes
@@ -227,7 +237,7 @@ public struct Attention: RealOperator {
     return shownStage == 3 ? scores : shown
   }
 
-  /// What is added to the scores: −∞ where a key is forbidden.
+  /// The term added to the scores: −∞ for excluded keys.
   private func bias<T: LayerElement>(
     _ inputs: [AnyTensor?], _ sizes: Sizes, _: T.Type
   ) throws -> Tensor<T> {

@@ -18,7 +18,7 @@ public struct AveragePool: FloatOperator {
     [try window.pooled(floating(inputs, 0, "input"))]
   }
 
-  /// What the sum over each window is divided by.
+  /// The divisor of each window's sum.
   private func divisors<T: LayerElement>(_ place: SlidingWindow.Placement) -> [T] {
     func count(_ axis: SlidingWindow.Axis) -> [Int] {
       (0..<axis.output).map {

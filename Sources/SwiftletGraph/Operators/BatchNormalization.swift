@@ -3,13 +3,13 @@ import SwiftletKernels
 
 /// y = scale · (x − mean) / √(variance + epsilon) + shift, per channel: x N×C×D1×…, the others C.
 ///
-/// In training mean and variance are those of the batch, and the running ones move towards them:
-/// running ← momentum · running + (1 − momentum) · batch, as ONNX defines its training mode (with
-/// the biased variance). With the attribute `training_mode` that is what the node computes, and the
-/// new running values are outputs.
+/// In training, mean and variance are those of the batch, and the running ones move towards them:
+/// running ← momentum · running + (1 − momentum) · batch, as in ONNX's training mode (with the
+/// biased variance). With the attribute `training_mode` the node computes this too, and the new
+/// running values are outputs.
 ///
-/// Up to operator set 8, with `spatial = 0`, every position of an image has parameters of its own: the
-/// others are C×D1×….
+/// Up to operator set 8, with `spatial = 0`, every position of an image has separate parameters:
+/// the others are C×D1×….
 ///
 /// - Source: ONNX `BatchNormalization`; Ioffe & Szegedy 2015.
 public struct BatchNormalization: FloatOperator {
@@ -19,7 +19,7 @@ public struct BatchNormalization: FloatOperator {
   public let mixesBatch = true
   private let epsilon: Float
   private let momentum: Float
-  /// Whether the node computes the statistics of its batch even outside of training.
+  /// Whether the node computes the statistics of its batch even outside training.
   private let trains: Bool
   private let isPerPosition: Bool
 
@@ -30,7 +30,7 @@ public struct BatchNormalization: FloatOperator {
     let isForInference = try opset >= 7 || node.int("is_test", default: 0) != 0
     guard isForInference, trains || node.outputs.dropFirst().allSatisfy(\.isEmpty) else {
       throw SwiftletError(
-        .unsupported, "BatchNormalization saved in training mode",
+        .unsupported, "BatchNormalization saved in training mode is not supported",
         mend: "export the model for inference")
     }
     isPerPosition = try opset < 9 && node.int("spatial", default: 1) == 0
@@ -79,7 +79,8 @@ public struct BatchNormalization: FloatOperator {
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> TrainingResult<T> {
     guard !isPerPosition else {
-      throw SwiftletError(.unsupported, "BatchNormalization with spatial = 0 in training")
+      throw SwiftletError(
+        .unsupported, "training of BatchNormalization with spatial = 0 is not supported")
     }
     let x = inputs[0].take()!.contiguous()
     let (mean, variance) = statistics(x, context.pool)
@@ -112,7 +113,7 @@ public struct BatchNormalization: FloatOperator {
     let area = shape.count(of: 2..<shape.rank)
     let (scale, shift, mean) = (scale.contiguous(), shift.contiguous(), mean.contiguous())
     var y = x.reshaped(to: [shape[0] * channels, area])
-    // Ends the second reference, so that the values are overwritten in place.
+    // Drops the second reference, so that the values are overwritten in place.
     x = Tensor(uninitialized: [0])
     pool.forEachBlock(of: &y) { planes, output in
       for plane in planes {
@@ -170,7 +171,7 @@ public struct BatchNormalization: FloatOperator {
     }
     var result: [Tensor<T>?] = [nil, scaleGradient, shiftGradient, nil, nil]
     guard call.wanted[0] else { return result }
-    // The batch statistics depend on x as well, so their part of the gradient is taken off.
+    // The batch statistics depend on x as well, so their part of the gradient is subtracted.
     let count = T(max(1, images * area))
     var dx = Tensor<T>(uninitialized: [images * channels, area])
     context.pool.forEachBlock(of: &dx) { planes, output in

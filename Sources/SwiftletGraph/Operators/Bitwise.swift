@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Connectives and shifts of the bits of integers, elementwise, either side repeated to fit the
-/// other. Bits that are shifted out are lost, however far the shift; a negative one is the farthest.
+/// Bitwise operations and shifts of integers, elementwise with broadcasting. Bits shifted out are
+/// lost, however large the shift; a negative shift counts as the largest.
 ///
 /// - Source: ONNX `BitwiseAnd`, `BitwiseOr`, `BitwiseXor`, `BitShift`.
 public struct Bitwise: Operator {

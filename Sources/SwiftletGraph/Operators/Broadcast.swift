@@ -1,7 +1,7 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// How a smaller tensor is repeated to fill a larger shape, by the ONNX (NumPy) rule.
+/// Broadcasting of a smaller tensor to a larger shape, by the ONNX (NumPy) rule.
 struct Broadcast: Sendable {
   private let source: Shape
   private let target: Shape

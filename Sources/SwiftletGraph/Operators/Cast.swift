@@ -1,19 +1,20 @@
 public import SwiftletCore
 
-/// The elements converted to another type: `Cast` names it, `CastLike` shows it by its second
-/// input.
+/// The elements converted to another type: named by an attribute in `Cast`, given by the second
+/// input in `CastLike`.
 ///
-/// Floats are cut towards zero, and limited to the range of the integer type; integers wrap. The
-/// 16-bit floats of ONNX are rounded to, and kept as fp32. Floats of fewer bits are rounded to the
-/// nearest number; beyond the greatest one they become it, or with `saturate = 0` infinity or NaN.
+/// Floats are truncated towards zero and saturate at the range of the integer type; integers wrap.
+/// ONNX's 16-bit floats are rounded to 16 bits and stored as fp32. Floats of fewer bits are rounded
+/// to the nearest number; beyond the largest one they saturate, or with `saturate = 0` become
+/// infinity or NaN.
 ///
 /// - Source: ONNX `Cast`, `CastLike`. The type is a name up to operator set 5, a number from 6 on.
 public struct Cast: Operator {
   public static let opType = "Cast"
   public static let opTypes = ["Cast", "CastLike"]
-  /// `nil`: that of the second input.
+  /// `nil`: the type of the second input.
   private let target: DType?
-  /// What becomes of a number that is stored in 16 bits.
+  /// The rounding of a number that is stored in 16 bits.
   private let rounding: (@Sendable (Float) -> Float)?
   private let saturates: Bool
 
@@ -25,7 +26,7 @@ public struct Cast: Operator {
     }
     let number = try Self.typeNumber(node)
     guard let target = DType(onnx: number) else {
-      throw SwiftletError(.unsupported, "Cast to ONNX type \(number)")
+      throw SwiftletError(.unsupported, "Cast to ONNX type \(number) is not supported")
     }
     self.target = target
     rounding =
@@ -42,7 +43,7 @@ public struct Cast: Operator {
       return try node.int("to", default: 0)
     }
     guard let number = DType.onnxNumbers[name.uppercased()] else {
-      throw SwiftletError(.unsupported, "Cast to the type '\(name)'")
+      throw SwiftletError(.unsupported, "Cast to the type '\(name)' is not supported")
     }
     return number
   }
@@ -58,7 +59,7 @@ public struct Cast: Operator {
     let x = inputs[0].take()!
     let target = target ?? inputs[1]!.dtype
     if target.narrowType is any NarrowInteger.Type, !x.dtype.isInteger {
-      // What the integers of a few bits keep are the lowest bits, whatever the number came from.
+      // Integers of a few bits keep the lowest bits, whatever the source type.
       return [x.converted(to: .int64).converted(to: target)]
     }
     if let narrow = target.narrowType as? any NarrowFloat.Type, !saturates {

@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// The input with axes brought to given lengths, evenly from both ends: cut where they are longer, and
-/// filled up with zeros where they are shorter.
+/// The input with axes changed to given lengths, evenly at both ends: cropped if they are longer,
+/// padded with zeros if they are shorter.
 ///
-/// - Source: ONNX `CenterCropPad`. Of an odd number of elements, the end gives or gets one more.
+/// - Source: ONNX `CenterCropPad`. For an odd number of elements, the end loses or gains one more.
 public struct CenterCropPad: MovingOperator {
   public static let opType = "CenterCropPad"
   private let axes: [Int]?
@@ -20,7 +20,7 @@ public struct CenterCropPad: MovingOperator {
   private func extents(_ shape: Shape, _ lengths: [Int]) throws -> [Int] {
     let axes = try self.axes(axes ?? Array(0..<shape.rank), rank: shape.rank)
     guard axes.count == lengths.count, lengths.allSatisfy({ 0...TensorInfo.elementLimit ~= $0 })
-    else { throw mismatch("lengths \(lengths) for \(axes.count) axes of \(shape)") }
+    else { throw mismatch("lengths \(lengths) do not match \(axes.count) axes of \(shape)") }
     var extents = shape.dimensions
     for (axis, length) in zip(axes, lengths) { extents[axis] = length }
     return extents

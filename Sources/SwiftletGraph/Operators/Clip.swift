@@ -1,18 +1,18 @@
 public import SwiftletCore
 
-/// y = min(max(x, least), greatest), elementwise, on numbers of any type. NaN stays NaN; where the
-/// bounds cross, the upper one wins.
+/// y = min(max(x, low), high), elementwise, on numbers of any type. NaN stays NaN; if the bounds
+/// cross, the upper one wins.
 ///
-/// - Source: ONNX `Clip`. The bounds are attributes up to operator set 10, inputs from 11 on. Bounds
-///   that are left out are the least and the greatest finite number of the type from 6 on, so that ±∞
-///   are clipped.
+/// - Source: ONNX `Clip`. The bounds are attributes up to operator set 10, inputs from 11 on. From
+///   6 on, omitted bounds are the lowest and the highest finite number of the type, so that ±∞ are
+///   clipped.
 public struct Clip: AnyElementOperator {
   public static let opType = "Clip"
   public let gradientReads = GradientReads(inputs: [0], outputs: [0])
   public let untrainedInputs: Set<Int> = [1, 2]
-  /// The bounds that are attributes.
+  /// The bounds given as attributes.
   private let least, greatest: Float?
-  /// Whether a bound that is left out is the greatest finite number.
+  /// Whether an omitted bound is the highest finite number.
   private let isFinite: Bool
 
   public init(_ node: Node, opset: Int) throws {
@@ -23,7 +23,7 @@ public struct Clip: AnyElementOperator {
     isFinite = opset >= 6
   }
 
-  /// The upper bound of fp32 values where a node gives none, and the negative of the lower one.
+  /// The upper bound of fp32 values if a node omits it, and the negative of the lower one.
   package static func greatestBound(opset: Int) -> Float {
     opset >= 6 ? .greatestFiniteMagnitude : .infinity
   }
@@ -32,7 +32,7 @@ public struct Clip: AnyElementOperator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     for case let bound? in inputs.dropFirst() {
       guard bound.dtype == x.dtype, bound.shape.count == 1 else {
-        throw mismatch("a bound is \(bound.dtype) \(bound.shape) for \(x.dtype) input")
+        throw mismatch("a bound is \(bound.dtype) \(bound.shape), not one \(x.dtype) number")
       }
     }
     return [TensorInfo(x.dtype, x.shape)]

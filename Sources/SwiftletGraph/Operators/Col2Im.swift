@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Images put together from columns, each the patch under a window at one position: where patches
-/// overlap, they are added. N×(C·patch)×positions → N×C×….
+/// Images assembled from columns, each the patch under a window at one position: overlapping
+/// patches are summed. N×(C·patch)×positions → N×C×….
 ///
 /// - Source: ONNX `Col2Im`, with one to three spatial axes.
 public struct Col2Im: Operator {
@@ -23,14 +23,16 @@ public struct Col2Im: Operator {
     _ columns: Shape, _ extents: [Int], _ block: [Int]
   ) throws -> (images: Shape, placement: SlidingWindow.Placement) {
     guard extents.count == block.count, block.allSatisfy({ 1...SlidingWindow.limit ~= $0 }) else {
-      throw mismatch("patches \(block) of images \(extents)")
+      throw mismatch("patches \(block) do not match images \(extents)")
     }
     let patch = try Shape(checking: block).count
-    guard columns[1] % patch == 0 else { throw mismatch("\(columns) of patches \(block)") }
+    guard columns[1] % patch == 0 else {
+      throw mismatch("columns \(columns) are not a multiple of patches \(block)")
+    }
     let images = try Shape(checking: [columns[0], columns[1] / patch] + extents)
     let placement = try SlidingWindow(node, kernel: block).place(images)
     guard placement.outputCount == columns[2] else {
-      throw mismatch("\(columns[2]) positions of \(block) in \(extents)")
+      throw mismatch("\(columns[2]) positions do not match patches \(block) in \(extents)")
     }
     return (images, placement)
   }

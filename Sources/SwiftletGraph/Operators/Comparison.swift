@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Whether a = b, a < b, a ≤ b, a > b or a ≥ b, elementwise, either side repeated to fit the other.
-/// NaN equals nothing, and is neither less nor greater.
+/// a = b, a < b, a ≤ b, a > b or a ≥ b, elementwise with broadcasting. NaN equals nothing, and is
+/// neither less nor greater.
 ///
 /// - Source: ONNX `Equal`, `Less`, `LessOrEqual`, `Greater`, `GreaterOrEqual`.
 public struct Comparison: Operator {

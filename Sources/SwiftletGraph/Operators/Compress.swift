@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The slices along an axis (without one: the elements) where the condition is true.
+/// The slices along an axis (or, without an axis, the elements) where the condition is true.
 ///
 /// - Source: ONNX `Compress`.
 public struct Compress: MovingOperator {
@@ -17,7 +17,7 @@ public struct Compress: MovingOperator {
     let axis = try axis.map { try self.axis($0, rank: x.shape.rank) }
     guard condition.shape.rank == 1,
       condition.shape[0] <= axis.map({ x.shape[$0] }) ?? x.shape.count
-    else { throw mismatch("condition \(condition.shape) for \(x.shape)") }
+    else { throw mismatch("condition \(condition.shape) does not match \(x.shape)") }
     guard let value = condition.value else { throw DataDependentShape() }
     let kept = try Self.kept(value).count
     return [TensorInfo(x.dtype, axis.map { x.shape.replacing(axis: $0, with: kept) } ?? [kept])]

@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// The inputs one after the other along an axis.
+/// The concatenation of the inputs along an axis.
 ///
-/// - Source: ONNX `Concat`. The axis may be left out up to operator set 3, and is 1 then.
+/// - Source: ONNX `Concat`. Up to operator set 3 the axis is optional and defaults to 1.
 public struct Concat: MovingOperator, FloatOperator {
   public static let opType = "Concat"
   public let gradientReads = GradientReads()
@@ -10,7 +10,7 @@ public struct Concat: MovingOperator, FloatOperator {
 
   public init(_ node: Node, opset: Int) throws {
     guard opset < 4 || node.attributes["axis"] != nil else {
-      throw SwiftletError(.badInput, "Concat lacks the attribute axis")
+      throw SwiftletError(.badInput, "Concat is missing the attribute axis")
     }
     axis = try node.int("axis", default: 1)
   }
@@ -24,7 +24,8 @@ public struct Concat: MovingOperator, FloatOperator {
       guard other.dtype == first.dtype, other.shape.rank == first.shape.rank,
         other.shape.replacing(axis: axis, with: 0) == first.shape.replacing(axis: axis, with: 0)
       else {
-        throw mismatch("\(other.dtype) \(other.shape) after \(first.dtype) \(first.shape)")
+        throw mismatch(
+          "\(first.dtype) \(first.shape) and \(other.dtype) \(other.shape) do not match")
       }
       let sum = total.addingReportingOverflow(other.shape[axis])
       guard !sum.overflow else { throw mismatch("axis \(axis) becomes too long") }

@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// A tensor that the node holds.
+/// A tensor stored in the node.
 ///
-/// - Source: ONNX `Constant`, with all attributes but texts and sparse tensors.
+/// - Source: ONNX `Constant`, with all attributes except strings and sparse tensors.
 public struct Constant: Operator {
   public static let opType = "Constant"
   private let value: AnyTensor
@@ -17,7 +17,7 @@ public struct Constant: Operator {
     case .ints(let numbers): value = .int64(Tensor([numbers.count], numbers.map(Int64.init)))
     case .float(let number): value = .float32(Tensor(.scalar, [number]))
     case .floats(let numbers): value = .float32(Tensor([numbers.count], numbers))
-    default: throw SwiftletError(.unsupported, "Constant with \(attribute.key)")
+    default: throw SwiftletError(.unsupported, "Constant with \(attribute.key) is not supported")
     }
   }
 

@@ -1,7 +1,6 @@
 public import SwiftletCore
 
-/// A tensor of the shape that the input lists, filled with one value: zero in fp32, if none is
-/// given.
+/// A tensor of the shape that the input lists, filled with one value: zero in fp32 by default.
 ///
 /// - Source: ONNX `ConstantOfShape`.
 public struct ConstantOfShape: Operator {
@@ -13,7 +12,7 @@ public struct ConstantOfShape: Operator {
     case nil: value = .float32(Tensor([1], [0]))
     case .tensor(let tensor) where tensor.shape.count == 1 && tensor.shape.rank <= 1:
       value = tensor
-    default: throw SwiftletError(.badInput, "the value of ConstantOfShape is no single element")
+    default: throw SwiftletError(.badInput, "the value of ConstantOfShape is not a single element")
     }
   }
 

@@ -19,7 +19,8 @@ public struct Conv: FloatOperator {
     let shape = try geometry.infer(x.shape, w.shape)
     if inputs.count > 2, let bias = inputs[2] {
       guard bias.shape == [w.shape[0]], bias.dtype == x.dtype else {
-        throw mismatch("bias \(bias.dtype) \(bias.shape) for \(w.shape[0]) output channels")
+        throw mismatch(
+          "bias \(bias.dtype) \(bias.shape) does not match \(w.shape[0]) output channels")
       }
     }
     return [TensorInfo(x.dtype, shape)]
@@ -65,7 +66,7 @@ public struct Conv: FloatOperator {
   }
 }
 
-/// The attributes of a convolution, and what they make of its inputs.
+/// The attributes of a convolution, and the shapes that follow from its inputs.
 struct ConvGeometry: Sendable {
   private let node: Node
   private let groups: Int
@@ -80,11 +81,11 @@ struct ConvGeometry: Sendable {
 
   /// The shape of the result.
   ///
-  /// - Throws: `badInput` if input and weights do not fit each other or the attributes.
+  /// - Throws: `badInput` if input and weights do not match each other or the attributes.
   func infer(_ x: Shape, _ w: Shape) throws -> Shape {
     guard x.rank == w.rank, x.rank >= 3, x[1] % groups == 0, x[1] / groups == w[1],
       w[0] % groups == 0
-    else { throw mismatch("input \(x) and weights \(w) in \(groups) group(s)") }
+    else { throw mismatch("input \(x) and weights \(w) do not match for \(groups) group(s)") }
     if let declared = try node.ints("kernel_shape"), declared != Array(w.dimensions[2...]) {
       throw mismatch("kernel_shape \(declared) contradicts weights \(w)")
     }

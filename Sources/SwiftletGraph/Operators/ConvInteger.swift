@@ -32,7 +32,7 @@ public struct ConvInteger: Operator {
   }
 }
 
-/// The part that convolutions of 8-bit integers share.
+/// The part shared by convolutions of 8-bit integers.
 struct IntegerConvolution: Sendable {
   private let geometry: ConvGeometry
   private let opType: String
@@ -42,16 +42,17 @@ struct IntegerConvolution: Sendable {
     opType = node.opType
   }
 
-  /// - Throws: `badInput` if the parts do not fit each other or the attributes.
+  /// - Throws: `badInput` if the parts do not match each other or the attributes.
   func infer(
     _ x: TensorInfo, _ w: TensorInfo, zeroPoints zeroX: TensorInfo?, _ zeroW: TensorInfo?
   ) throws -> Shape {
     let shape = try geometry.infer(x.shape, w.shape)
     if let zeroX, zeroX.dtype != x.dtype || zeroX.shape.count != 1 {
-      throw mismatch("zero point \(zeroX.dtype) \(zeroX.shape) for input \(x.dtype)")
+      throw mismatch("zero point \(zeroX.dtype) \(zeroX.shape) does not match input \(x.dtype)")
     }
     if let zeroW, zeroW.dtype != w.dtype || ![1, w.shape[0]].contains(zeroW.shape.count) {
-      throw mismatch("zero point \(zeroW.dtype) \(zeroW.shape) for weights \(w.dtype) \(w.shape)")
+      throw mismatch(
+        "zero point \(zeroW.dtype) \(zeroW.shape) does not match weights \(w.dtype) \(w.shape)")
     }
     return shape
   }

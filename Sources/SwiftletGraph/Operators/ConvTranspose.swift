@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The transpose of a convolution over one to three axes: x N×C×…, weights C×(O/groups)×…, bias O
-/// → N×O×…, each input spread over a window of the output.
+/// The transpose of a convolution over one to three axes: x N×C×…, weights C×(O/groups)×…, bias O →
+/// N×O×…, with each input spread over a window of the output.
 ///
 /// - Source: ONNX `ConvTranspose`. With `output_shape` or `auto_pad` the padding follows from the
 ///   size of the output.
@@ -14,7 +14,7 @@ public struct ConvTranspose: FloatOperator {
   public init(_ node: Node, opset: Int) throws {
     self.node = node
     groups = try node.int("group", default: 1)
-    guard 1...SlidingWindow.limit ~= groups else { throw mismatch("group = \(groups)") }
+    guard 1...SlidingWindow.limit ~= groups else { throw mismatch("group = \(groups) is invalid") }
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
@@ -23,14 +23,16 @@ public struct ConvTranspose: FloatOperator {
     guard w.dtype == x.dtype else { throw mismatch("weights are \(w.dtype), input \(x.dtype)") }
     guard x.shape.rank == w.shape.rank, x.shape.rank >= 3, x.shape[1] == w.shape[0],
       w.shape[0] % groups == 0, 0...1 << 40 ~= w.shape[1]
-    else { throw mismatch("input \(x.shape) and weights \(w.shape) in \(groups) group(s)") }
+    else {
+      throw mismatch("input \(x.shape) and weights \(w.shape) do not match for \(groups) group(s)")
+    }
     let kernel = Array(w.shape.dimensions[2...])
     if let declared = try node.ints("kernel_shape"), declared != kernel {
       throw mismatch("kernel_shape \(declared) contradicts weights \(w.shape)")
     }
     if inputs.count > 2, let bias = inputs[2] {
       guard bias.shape == [w.shape[1] * groups], bias.dtype == x.dtype else {
-        throw mismatch("bias \(bias.dtype) \(bias.shape) for weights \(w.shape)")
+        throw mismatch("bias \(bias.dtype) \(bias.shape) does not match weights \(w.shape)")
       }
     }
     return [TensorInfo(x.dtype, try result(x.shape, w.shape, place(x.shape, w.shape)))]
@@ -45,7 +47,7 @@ public struct ConvTranspose: FloatOperator {
     try Shape(checking: [x[0], w[1] * groups] + place.input)
   }
 
-  /// The window that steps over the output, once per input.
+  /// The window that moves over the output, once per input.
   private func place(_ x: Shape, _ w: Shape) throws -> SlidingWindow.Placement {
     let kernel = Array(w.dimensions[2...])
     let window = try SlidingWindow(node, kernel: kernel)
@@ -54,11 +56,13 @@ public struct ConvTranspose: FloatOperator {
     guard extra.count == kernel.count, extra.allSatisfy({ 0...SlidingWindow.limit ~= $0 }),
       declared.map({ $0.count == kernel.count && $0.allSatisfy(SlidingWindow.extents.contains) })
         ?? true
-    else { throw mismatch("output_padding \(extra), output_shape \(declared ?? [])") }
+    else { throw mismatch("output_padding \(extra) or output_shape \(declared ?? []) is invalid") }
     return SlidingWindow.Placement(
       try kernel.indices.map { index in
         let (input, step) = (x[index + 2], window.strides[index])
-        guard SlidingWindow.extents ~= input else { throw mismatch("input \(x)") }
+        guard SlidingWindow.extents ~= input else {
+          throw mismatch("input \(x) is empty or too large")
+        }
         let reach = (kernel[index] - 1) * window.dilations[index] + 1
         let full = (input - 1) * step + reach + extra[index]
         let isSame = window.autoPad == .sameUpper || window.autoPad == .sameLower

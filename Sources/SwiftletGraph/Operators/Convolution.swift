@@ -2,10 +2,10 @@ import SwiftletBLAS
 import SwiftletCore
 import SwiftletKernels
 
-/// The three products that convolutions and their gradients are made of, between images
-/// N×C×…, weights O×(C/groups)×… and results N×O×….
+/// The three products that make up convolutions and their gradients, between images N×C×…, weights
+/// O×(C/groups)×… and results N×O×….
 ///
-/// im2col and one matrix product per group. The column matrix covers a tile of the output at a
+/// im2col and one matrix product per group. The column matrix covers one tile of the output at a
 /// time, so its size does not depend on the batch.
 ///
 /// - Source: Chellapilla et al. 2006 for im2col.
@@ -21,7 +21,7 @@ struct Convolution: Sendable {
     /// Output channels of the group.
     let outputs: Range<Int>
     var depth: Int { im2col.rowCount }
-    /// Where the group's weights lie among all.
+    /// The position of the group's weights among all weights.
     var weights: Range<Int> { outputs.lowerBound * depth..<outputs.upperBound * depth }
   }
 
@@ -51,7 +51,7 @@ struct Convolution: Sendable {
     return y
   }
 
-  /// The transpose of ``result(of:_:bias:_:)``: what its gradient says about the images, with a
+  /// The transpose of ``result(of:_:bias:_:)``: the gradient with respect to the images, with a
   /// bias per channel of these.
   func images<T: LayerElement>(
     from dy: Tensor<T>, _ w: Tensor<T>, bias: Tensor<T>? = nil, shape: Shape, _ pool: ThreadPool
@@ -113,7 +113,7 @@ struct Convolution: Sendable {
     to output: inout MutableSpan<T>
   ) {
     let (im2col, depth) = (group.im2col, group.depth)
-    // Of no channels there is nothing to add.
+    // Without channels there is nothing to add.
     guard depth > 0 else { return }
     let area = im2col.place.outputCount
     let weights = w.span.extracting(group.weights)
@@ -124,7 +124,7 @@ struct Convolution: Sendable {
       var matrix = columns.mutableSpan
       im2col.gather(x.span, tile, into: &matrix)
       if tile.images.count == 1 {
-        // Rows of one image lie where the product can be added to them directly.
+        // For a single image, the product can be added to its rows in place.
         let image = tile.images.lowerBound - images.lowerBound
         let start =
           (image * channels + group.outputs.lowerBound) * area
@@ -145,7 +145,7 @@ struct Convolution: Sendable {
     }
   }
 
-  /// Adds a product, whose rows run over several images, to each image's planes.
+  /// Adds a product, whose rows span several images, to each image's planes.
   private static func add<T: LayerElement>(
     _ product: Tensor<T>, _ group: Group, _ tile: Im2col.Tile, _ channels: Int, _ area: Int,
     to output: inout MutableSpan<T>, firstImage: Int

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The sums of all elements up to each along an axis: including it, unless `exclusive = 1`, and
-/// from the end with `reverse = 1`.
+/// Cumulative sums along an axis: including the current element, unless `exclusive = 1`, and from
+/// the end with `reverse = 1`.
 ///
 /// - Source: ONNX `CumSum`.
 public struct CumSum: Operator {
@@ -18,7 +18,7 @@ public struct CumSum: Operator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     let axis = try required(inputs, 1, "axis") { $0 == .int32 || $0 == .int64 }
     guard axis.shape.count == 1, x.shape.rank > 0 else {
-      throw mismatch("axis \(axis.shape) of \(x.shape)")
+      throw mismatch("axis \(axis.shape) does not match \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

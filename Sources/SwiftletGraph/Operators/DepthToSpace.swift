@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// Blocks of channels laid out as blocks of positions, or the other way round, of images N×C×H×W.
+/// Rearranges blocks of channels into blocks of positions, or the reverse, of images N×C×H×W.
 ///
 /// - Source: ONNX `DepthToSpace` and `SpaceToDepth`, modes `DCR` and `CRD`.
 public struct DepthToSpace: MovingOperator, FloatOperator {
@@ -26,7 +26,7 @@ public struct DepthToSpace: MovingOperator, FloatOperator {
     let (shape, area) = (x.shape, block * block)
     guard shape.rank == 4,
       spreads ? shape[1] % area == 0 : shape[2] % block == 0 && shape[3] % block == 0
-    else { throw mismatch("input \(shape) in blocks of \(block)") }
+    else { throw mismatch("input \(shape) cannot be divided into blocks of \(block)") }
     let extents =
       spreads
       ? [shape[0], shape[1] / area, shape[2] * block, shape[3] * block]

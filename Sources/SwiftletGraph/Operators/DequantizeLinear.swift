@@ -14,7 +14,7 @@ public struct DequantizeLinear: Operator {
     blockSize = try node.blockSize()
     let number = try node.int("output_dtype", default: 0)
     guard number == 0 || DType(onnx: number) == .float32 else {
-      throw SwiftletError(.unsupported, "DequantizeLinear to ONNX type \(number)")
+      throw SwiftletError(.unsupported, "DequantizeLinear to ONNX type \(number) is not supported")
     }
   }
 
@@ -25,10 +25,11 @@ public struct DequantizeLinear: Operator {
     let isQuantized =
       [.int8, .uint8, .int16, .uint16, .int32].contains(q.dtype) || q.dtype.narrowType != nil
     guard isQuantized, scale.dtype == .float32 else {
-      throw SwiftletError(.unsupported, "DequantizeLinear of \(q.dtype) by \(scale.dtype) scales")
+      throw SwiftletError(
+        .unsupported, "DequantizeLinear of \(q.dtype) by \(scale.dtype) scales is not supported")
     }
     if let zeroPoint, zeroPoint.dtype != q.dtype {
-      throw mismatch("zero point is \(zeroPoint.dtype) for \(q.dtype) input")
+      throw mismatch("zero point is \(zeroPoint.dtype), input \(q.dtype)")
     }
     _ = try layout(q.shape, scale.shape, zeroPoint?.shape)
     return [TensorInfo(.float32, q.shape)]

@@ -26,7 +26,7 @@ public struct Dropout: FloatOperator {
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try floating(inputs, 0, "input")
     if inputs.count > 1, let ratio = inputs[1], ratio.shape.count != 1 {
-      throw mismatch("the ratio is no single number but \(ratio.shape)")
+      throw mismatch("the ratio is not a single number but \(ratio.shape)")
     }
     if inputs.count > 2, let mode = inputs[2] {
       guard mode.dtype == .bool, mode.shape.count == 1 else {
@@ -39,15 +39,16 @@ public struct Dropout: FloatOperator {
     return hasMask ? [result, TensorInfo(maskIsBool ? .bool : x.dtype, x.shape)] : [result]
   }
 
-  /// - Throws: `unsupported` unless the ratio is 0: what would be dropped is up to chance.
+  /// - Throws: `unsupported` unless the ratio is 0: the dropped elements are random.
   private func requireNothingDropped(_ ratio: TensorInfo?) throws {
     let value = try ratio.map { try reals($0, "ratio")[0] } ?? Double(attributeRatio)
     guard value == 0 else {
-      throw SwiftletError(.unsupported, "Dropout with training_mode outside of training")
+      throw SwiftletError(
+        .unsupported, "Dropout with training_mode outside training is not supported")
     }
   }
 
-  /// Outside of training nothing is dropped: the mask, if asked for, is true everywhere.
+  /// Outside training nothing is dropped: the mask, if requested, is true everywhere.
   public func forward(
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// An `LSTM` whose weights have 8 bits, and whose products quantize what they multiply by the range it
-/// has then: the whole input once, the hidden states of the batch in each step.
+/// An `LSTM` with 8-bit weights, whose products quantize their inputs by the current range: the
+/// whole input once, the hidden states of the batch in each step.
 ///
 /// | input                               | type          | shape                                |
 /// |-------------------------------------|---------------|--------------------------------------|
@@ -10,12 +10,12 @@ public import SwiftletCore
 /// | `W_zero_point`, `R_zero_point`      | as `W` and `R`| as the scales                        |
 ///
 /// with D directions, `W` of D × input × 4·hidden and `R` of D × hidden × 4·hidden. Products are
-/// computed in fp32 on the values that the codes stand for.
+/// computed in fp32 on the dequantized values.
 ///
 /// - Source: onnxruntime, "Contrib operators".
 public struct DynamicQuantizeLSTM: Operator {
   public static let opType = "DynamicQuantizeLSTM"
-  /// The operator set that it is from.
+  /// Its operator domain.
   public static let domain = DynamicQuantizeMatMul.domain
   private let lstm: LSTM
 
@@ -26,17 +26,21 @@ public struct DynamicQuantizeLSTM: Operator {
     var plain = Array(inputs.prefix(8))
     for (weights, scale, zero) in Self.weights {
       let codes = try required(inputs, weights, "weights", where: \.isByte)
-      guard codes.shape.rank == 3 else { throw mismatch("weights \(codes.shape)") }
+      guard codes.shape.rank == 3 else {
+        throw mismatch("weights \(codes.shape) do not have rank 3")
+      }
       let directions = codes.shape[0]
       let channels = codes.shape[2]
       func fits(_ info: TensorInfo) -> Bool {
         info.shape == [directions] || info.shape == [directions, channels]
       }
       let scales = try required(inputs, scale, "scale of the weights") { $0 == .float32 }
-      guard fits(scales) else { throw mismatch("scale \(scales.shape) for \(codes.shape)") }
+      guard fits(scales) else {
+        throw mismatch("scale \(scales.shape) does not match \(codes.shape)")
+      }
       if let points = zero < inputs.count ? inputs[zero] : nil {
         guard points.dtype == codes.dtype, fits(points) else {
-          throw mismatch("zero point \(points.dtype) \(points.shape) for \(codes.shape)")
+          throw mismatch("zero point \(points.dtype) \(points.shape) does not match \(codes.shape)")
         }
       }
       plain[weights] = TensorInfo(.float32, [directions, channels, codes.shape[1]])
@@ -70,10 +74,10 @@ public struct DynamicQuantizeLSTM: Operator {
     }.map(AnyTensor.init)
   }
 
-  /// Places of the weights, of their scales, and of their zero points.
+  /// Positions of the weights, of their scales, and of their zero points.
   private static let weights = [(1, 8, 9), (2, 10, 11)]
 
-  /// The weights D×O×I that codes D×I×O stand for.
+  /// The weights D×O×I decoded from codes D×I×O.
   private func restored(
     _ codes: AnyTensor, _ scales: Tensor<Float>, _ zeroPoints: AnyTensor?
   ) throws -> Tensor<Float> {

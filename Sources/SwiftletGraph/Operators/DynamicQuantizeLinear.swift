@@ -1,10 +1,10 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// Quantization of fp32 to uint8 by a scale and a zero point that follow from the range of the
-/// elements, 0 included: q = saturate(round(x / scale) + zeroPoint), ties to even.
+/// Quantization of fp32 to uint8 by a scale and a zero point derived from the range of the
+/// elements, including 0: q = saturate(round(x / scale) + zeroPoint), ties to even.
 ///
-/// scale = (max − min) / 255, or 1 where that is 0; zeroPoint = saturate(round(−min / scale)).
+/// scale = (max − min) / 255, or 1 if that is 0; zeroPoint = saturate(round(−min / scale)).
 ///
 /// - Source: ONNX `DynamicQuantizeLinear`.
 public struct DynamicQuantizeLinear: Operator {
@@ -31,7 +31,7 @@ public struct DynamicQuantizeLinear: Operator {
   }
 }
 
-/// The range of some elements and 0, and the codes it gives them.
+/// The range of some elements and 0, and the resulting codes.
 package struct DynamicRange: Sendable, Equatable {
   package private(set) var least: Float = 0
   package private(set) var greatest: Float = 0
@@ -40,7 +40,7 @@ package struct DynamicRange: Sendable, Equatable {
 
   init(of tensor: Tensor<Float>) { add(tensor.span) }
 
-  /// NaN is in no range.
+  /// NaN does not extend the range.
   package mutating func add(_ values: Span<Float>) {
     let width = SIMD8<Float>.scalarCount
     let whole = values.count / width * width

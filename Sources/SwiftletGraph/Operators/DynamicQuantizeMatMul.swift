@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The product of fp32 rows, quantized by the range they have, with 8-bit weights:
-/// y = (q − z) · (w − z_w) · (s · s_w) + bias, with q, s, z from `DynamicQuantizeLinear`.
+/// The product of fp32 rows, quantized by their current range, with 8-bit weights: y = (q − z) · (w
+/// − z_w) · (s · s_w) + bias, with q, s, z from `DynamicQuantizeLinear`.
 ///
 /// | input          | type         | shape                     |
 /// |----------------|--------------|---------------------------|
@@ -11,12 +11,12 @@ public import SwiftletCore
 /// | `b_zero_point` | as `b`       | optional; as `b_scale`    |
 /// | `bias`         | fp32         | optional; N               |
 ///
-/// Sessions put it in place of the nodes of ONNX that say the same.
+/// Sessions substitute it for the equivalent ONNX nodes.
 ///
 /// - Source: onnxruntime, "Contrib operators".
 public struct DynamicQuantizeMatMul: Operator {
   public static let opType = "DynamicQuantizeMatMul"
-  /// The operator set that it is from.
+  /// Its operator domain.
   public static let domain = "com.microsoft"
   private let product: MatMulInteger
 
@@ -27,15 +27,17 @@ public struct DynamicQuantizeMatMul: Operator {
     let b = try required(inputs, 1, "weights", where: \.isByte)
     let scale = try required(inputs, 2, "scale of the weights") { $0 == .float32 }
     guard b.shape.rank == 2, a.shape.rank > 0 else {
-      throw mismatch("\(a.shape) times \(b.shape)")
+      throw mismatch("\(a.shape) and \(b.shape) do not match")
     }
     func fits(_ shape: Shape) -> Bool {
       shape.count == 1 || (shape.rank == 1 && shape[0] == b.shape[1])
     }
-    guard fits(scale.shape) else { throw mismatch("scale \(scale.shape) for \(b.shape)") }
+    guard fits(scale.shape) else {
+      throw mismatch("scale \(scale.shape) does not match \(b.shape)")
+    }
     if let bias = inputs.count > 4 ? inputs[4] : nil {
       guard bias.dtype == .float32, bias.shape == [b.shape[1]] else {
-        throw mismatch("bias \(bias.dtype) \(bias.shape) for \(b.shape)")
+        throw mismatch("bias \(bias.dtype) \(bias.shape) does not match \(b.shape)")
       }
     }
     let codes = TensorInfo(.uint8, a.shape)

@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// Sums of products over labelled axes, in Einstein's notation.
+/// Sums of products over labelled axes, in Einstein notation.
 ///
-/// Two operands at a time become one by a product of stacks of matrices, in the order given.
+/// Contracts two operands at a time as a batched matrix product, in the given order.
 ///
 /// - Source: ONNX `Einsum`, NumPy's `einsum`.
 public struct Einsum: Operator {
@@ -17,7 +17,7 @@ public struct Einsum: Operator {
     let first = try required(inputs, 0, "first operand", where: \.isNumber)
     let operands = try inputs.indices.map { try required(inputs, $0, "operand") }
     guard operands.allSatisfy({ $0.dtype == first.dtype }) else {
-      throw mismatch("operands of \(operands.map(\.dtype))")
+      throw mismatch("the operands have different types: \(operands.map(\.dtype))")
     }
     let labels = try equation.labels(operands.map(\.shape))
     return [TensorInfo(first.dtype, try Shape(checking: labels.result.map { labels.extents[$0]! }))]
@@ -33,12 +33,12 @@ public struct Einsum: Operator {
     return [try opened(operands[0].dtype.numberType())]
   }
 
-  /// A tensor and the labels of its axes, which are all different.
+  /// A tensor and the labels of its axes, which are all distinct.
   private struct Operand<T: NumberElement> {
     var tensor: Tensor<T>
     var labels: [EinsumEquation.Label]
 
-    /// Takes equal labels together, and axes off that other operands repeat.
+    /// Merges equal labels, and removes axes that other operands repeat.
     init(_ tensor: Tensor<T>, _ labels: [EinsumEquation.Label], _ all: EinsumEquation.Labels) {
       let kept = labels.indices.filter { tensor.shape[$0] == all.extents[labels[$0]]! }
       self.tensor = tensor.reshaped(to: Shape(kept.map { tensor.shape[$0] }))
@@ -92,7 +92,7 @@ public struct Einsum: Operator {
     return try product.summed(keeping: Set(all.result)).ordered(all.result).contiguous()
   }
 
-  /// The product of two operands, summed over the labels that nobody else needs.
+  /// The product of two operands, summed over the labels that are not needed any more.
   private func contract<T: NumberElement>(
     _ a: Operand<T>, _ b: Operand<T>, needed: Set<EinsumEquation.Label>, _ pool: ThreadPool
   ) throws -> Operand<T> {

@@ -1,13 +1,13 @@
 import SwiftletCore
 
-/// The text of an `Einsum`, such as `bij,bjk->bik`: labels for the axes of each operand and of the
-/// result.
+/// The equation of an `Einsum`, such as `bij,bjk->bik`: labels for the axes of each operand and of
+/// the result.
 struct EinsumEquation: Sendable {
-  /// A letter, or for the axes that an ellipsis stands for, their place from its end: −1, −2, ….
+  /// A letter or, for the axes covered by an ellipsis, their position from its end: −1, −2, ….
   typealias Label = Int
 
   private let operands: [Term]
-  /// `nil`: the labels that come once, in order.
+  /// `nil`: the labels that occur once, in order.
   private let result: Term?
 
   /// Labels before and after an ellipsis.
@@ -26,12 +26,12 @@ struct EinsumEquation: Sendable {
       after = letters.count == 2 ? letters[1] : nil
     }
 
-    /// The labels of all axes, `hidden` of which the ellipsis stands for.
+    /// The labels of all axes, `hidden` of which are covered by the ellipsis.
     func labels(hidden: Int) -> [Label] { before + (after.map { Array(-hidden..<0) + $0 } ?? []) }
     var count: Int { before.count + (after?.count ?? 0) }
   }
 
-  /// - Throws: `badInput` if the text makes no sense.
+  /// - Throws: `badInput` if the equation is invalid.
   init(_ text: String) throws {
     let sides = text.filter { $0 != " " }.split(separator: "->", omittingEmptySubsequences: false)
     guard 1...2 ~= sides.count else {
@@ -43,7 +43,7 @@ struct EinsumEquation: Sendable {
     result = sides.count == 2 ? try Term(sides[1]) : nil
   }
 
-  /// An equation with all axes labelled.
+  /// An equation with labels for all axes.
   struct Labels {
     var operands: [[Label]]
     var result: [Label]
@@ -52,7 +52,7 @@ struct EinsumEquation: Sendable {
 
   /// The labels for operands of the given shapes.
   ///
-  /// - Throws: `badInput` if the shapes do not fit the equation or each other.
+  /// - Throws: `badInput` if the shapes do not match the equation or each other.
   func labels(_ shapes: [Shape]) throws -> Labels {
     guard shapes.count == operands.count else {
       throw SwiftletError(.badInput, "Einsum of \(operands.count) operands has \(shapes.count)")

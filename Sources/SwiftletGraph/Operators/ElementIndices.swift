@@ -1,9 +1,9 @@
 import SwiftletCore
 
-/// Where `GatherElements` and `ScatterElements` find the element that belongs to each index: at the
-/// index' own place, but for one axis, where the index says the place.
+/// The positions that `GatherElements` and `ScatterElements` address: each index's own position,
+/// except along one axis, where the index gives the position.
 ///
-/// - Throws: `badInput` for an index outside of the axis.
+/// - Throws: `badInput` for an index out of range.
 func elementPlaces(_ indices: AnyTensor, along axis: Int, in shape: Shape) throws -> [Int] {
   let along = try indices.indices(extent: shape[axis])
   var strides = shape.rowMajorStrides
@@ -20,10 +20,10 @@ func elementPlaces(_ indices: AnyTensor, along axis: Int, in shape: Shape) throw
   }
 }
 
-/// Where the blocks start that the rows (last axis) of `indices` name, after `batch` axes that both
-/// tensors share: for `GatherND` and `ScatterND`.
+/// The starts of the blocks addressed by the rows (last axis) of `indices`, after `batch` axes that
+/// both tensors share: for `GatherND` and `ScatterND`.
 ///
-/// - Throws: `badInput` for an index outside of its axis.
+/// - Throws: `badInput` for an index out of range.
 func blockPlaces(_ indices: AnyTensor, batch: Int, in shape: Shape) throws -> [Int] {
   let depth = indices.shape[indices.shape.rank - 1]
   let values = indices.integers
@@ -36,7 +36,7 @@ func blockPlaces(_ indices: AnyTensor, batch: Int, in shape: Shape) throws -> [I
     for level in 0..<depth {
       let (index, extent) = (values[row * depth + level], shape[batch + level])
       guard -extent..<extent ~= index else {
-        throw SwiftletError(.badInput, "index \(index) is outside of an axis of \(extent)")
+        throw SwiftletError(.badInput, "index \(index) is out of range for an axis of \(extent)")
       }
       place += (index < 0 ? index + extent : index) * strides[batch + level]
     }
@@ -45,21 +45,21 @@ func blockPlaces(_ indices: AnyTensor, batch: Int, in shape: Shape) throws -> [I
 }
 
 extension Operator {
-  /// Checks that indices can name elements of a tensor along `axis`: equal rank, and no extent
-  /// beyond the tensor's but along the axis.
+  /// Checks that indices can address elements of a tensor along `axis`: equal rank, and no extent
+  /// larger than the tensor's except along the axis.
   func checkElementIndices(_ indices: TensorInfo, _ shape: Shape, axis: Int) throws {
     let fits =
       indices.shape.rank == shape.rank
       && (0..<shape.rank).allSatisfy { $0 == axis || indices.shape[$0] <= shape[$0] }
-    guard fits else { throw mismatch("indices \(indices.shape) for \(shape)") }
+    guard fits else { throw mismatch("indices \(indices.shape) do not match \(shape)") }
   }
 
-  /// The shape of one block that rows of indices name.
+  /// The shape of one block addressed by a row of indices.
   func blockShape(_ indices: Shape, _ shape: Shape, batch: Int) throws -> [Int] {
     guard indices.rank > batch, shape.rank > batch, batch >= 0,
       indices.dimensions[..<batch] == shape.dimensions[..<batch],
       indices[indices.rank - 1] <= shape.rank - batch
-    else { throw mismatch("indices \(indices) for \(shape) with \(batch) batch axes") }
+    else { throw mismatch("indices \(indices) do not match \(shape) with \(batch) batch axes") }
     return Array(shape.dimensions[(batch + indices[indices.rank - 1])...])
   }
 }

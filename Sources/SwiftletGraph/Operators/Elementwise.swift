@@ -1,9 +1,9 @@
 import SwiftletCore
 
-/// Where the elements of smaller tensors lie that are repeated to fill a larger shape.
+/// The element positions of smaller tensors that are broadcast to a larger shape.
 ///
-/// Neighbouring axes that all sources repeat in the same way are joined, so that a row, along which
-/// each source either goes on or stands still, is as long as can be.
+/// Adjacent axes that all sources repeat in the same way are merged, so that a row, along which
+/// each source either advances or stays, is as long as possible.
 private struct RepeatedRows: Sendable {
   private let extents: [Int]
   /// Step of each source along each joined axis.
@@ -36,7 +36,7 @@ private struct RepeatedRows: Sendable {
     (self.extents, self.steps, length) = (extents, steps, extents[extents.count - 1])
   }
 
-  /// The elements of a source that belong to a part of a row: as many, or one for all.
+  /// The elements of a source that belong to a part of a row: the same number, or one for all.
   private func range(of source: Int, row: Int, _ columns: Range<Int>) -> Range<Int> {
     let last = extents.count - 1
     var (rest, start) = (row, 0)
@@ -48,7 +48,7 @@ private struct RepeatedRows: Sendable {
       ? start..<start + 1 : start + columns.lowerBound..<start + columns.upperBound
   }
 
-  /// Cuts `range` of the target's elements into parts of rows.
+  /// Divides `range` of the target's elements into parts of rows.
   func forEachPart(
     of range: Range<Int>, _ body: (_ part: Range<Int>, _ source: (Int) -> Range<Int>) -> Void
   ) {
@@ -64,8 +64,8 @@ private struct RepeatedRows: Sendable {
   }
 }
 
-/// Changes `full` row by row together with the matching elements of `other`, which is repeated to
-/// its shape: the body gets as many of them as of `full`, or one for all.
+/// Updates `full` row by row together with the matching elements of `other`, which is broadcast to
+/// its shape: the body gets the same number of them as of `full`, or one for all.
 func update<T, U>(
   _ full: inout Tensor<T>, with other: Tensor<U>, _ pool: ThreadPool,
   _ body: @Sendable (inout MutableSpan<T>, Span<U>) -> Void
@@ -132,7 +132,7 @@ func compute<T, U, V>(
 }
 
 extension Tensor {
-  /// This tensor if it has the shape, else its elements repeated to fill it.
+  /// This tensor if it has the shape, otherwise its elements broadcast to it.
   func filling(_ shape: Shape) -> Tensor {
     self.shape == shape ? self : broadcast(to: shape).contiguous()
   }

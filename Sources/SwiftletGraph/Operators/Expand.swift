@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The input repeated to the shape that it and the second input broadcast to.
+/// The input broadcast to the common shape of itself and the second input.
 ///
 /// - Source: ONNX `Expand`.
 public struct Expand: MovingOperator, FloatOperator {

@@ -1,9 +1,8 @@
 public import SwiftletCore
 
-/// The least, greatest, sum or mean of any number of tensors, elementwise, all repeated to one
-/// shape.
+/// The minimum, maximum, sum or mean of any number of tensors, elementwise with broadcasting.
 ///
-/// NaN in any of them is NaN in the result.
+/// NaN in any of them gives NaN in the result.
 ///
 /// - Source: ONNX `Min`, `Max`, `Sum`, `Mean`.
 public struct Extremum: AnyElementOperator {
@@ -80,7 +79,7 @@ public struct Extremum: AnyElementOperator {
       let share = kind == .mean ? slope.map { $0 / count } : slope
       return call.inputShapes.indices.map { given(back: share, $0) }
     }
-    // Of equal ones the first gets it all.
+    // On ties, the first operand gets the whole gradient.
     var left = slope
     return call.inputs.enumerated().map { index, input in
       let x = input!.filling(y.shape).contiguous()

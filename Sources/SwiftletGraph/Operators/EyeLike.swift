@@ -1,6 +1,7 @@
 public import SwiftletCore
 
-/// A matrix of the input's shape with ones on the k-th diagonal, of the type `dtype` or the input's.
+/// A matrix of the input's shape with ones on the k-th diagonal, of the type `dtype` or the
+/// input's.
 ///
 /// - Source: ONNX `EyeLike`.
 public struct EyeLike: Operator {
@@ -16,14 +17,14 @@ public struct EyeLike: Operator {
     }
     let number = try node.int("dtype", default: 0)
     guard let dtype = DType(onnx: number) else {
-      throw SwiftletError(.unsupported, "EyeLike of ONNX type \(number)")
+      throw SwiftletError(.unsupported, "EyeLike of ONNX type \(number) is not supported")
     }
     self.dtype = dtype
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
-    guard x.shape.rank == 2 else { throw mismatch("\(x.shape) is no matrix") }
+    guard x.shape.rank == 2 else { throw mismatch("\(x.shape) is not a matrix") }
     return [TensorInfo(dtype ?? x.dtype, x.shape)]
   }
 
@@ -31,7 +32,7 @@ public struct EyeLike: Operator {
     _ inputs: inout [AnyTensor?], _ context: ExecutionContext
   ) throws -> [AnyTensor] {
     let shape = inputs[0]!.shape
-    // A diagonal out of reach is none, and must not overflow.
+    // A diagonal out of reach is empty and must not overflow.
     let k = min(max(diagonal, -shape[0]), shape[1])
     var ones = Tensor<Bool>(zeros: shape)
     var values = ones.mutableSpan

@@ -1,13 +1,13 @@
 import RealModule
 public import SwiftletCore
 
-/// What a value is after it was quantized, in floating point, with a step size that can be learned:
-/// y = clamp(roundTiesToEven(x / s), low, high) · s, with s = step · exp(growth).
+/// The quantized value in floating point, with a learnable step size: y = clamp(roundTiesToEven(x /
+/// s), low, high) · s, with s = step · exp(growth).
 ///
-/// Only there while a network is trained; no file holds it. The gradient takes rounding for the
-/// identity: that of x passes where x is not clamped, and that of s is round(x / s) − x / s there, and
-/// low or high where it is. Learning the logarithm keeps s positive, and makes an optimiser's steps
-/// relative to s.
+/// Exists only while a network is trained; no file contains it. The gradient treats rounding as the
+/// identity: the gradient of x passes where x is not clamped, and that of s is round(x / s) − x / s
+/// there, and low or high where x is clamped. Learning the logarithm keeps s positive and makes an
+/// optimizer's steps relative to s.
 ///
 /// | input    | shape                                      |
 /// |----------|--------------------------------------------|
@@ -19,7 +19,7 @@ public import SwiftletCore
 ///   gradient through rounding.
 public struct FakeQuantize: FloatOperator {
   public static let opType = "FakeQuantize"
-  /// The operator set that it is from: our own.
+  /// Its operator domain: our own.
   public static let domain = "ai.swiftlet"
   public let gradientReads = GradientReads(inputs: [0, 1, 2])
   public let untrainedInputs: Set<Int> = [1]
@@ -44,12 +44,12 @@ public struct FakeQuantize: FloatOperator {
       step.shape.rank == 0
         || (step.shape.rank == 1 && 0..<x.shape.rank ~= axis && step.shape[0] == x.shape[axis])
     else {
-      throw mismatch("steps \(step.shape), growth \(growth.shape) for input \(x.shape)")
+      throw mismatch("steps \(step.shape) and growth \(growth.shape) do not match input \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }
 
-  /// Elements in a row that share a step, and how many steps there are.
+  /// The number of consecutive elements that share a step, and the number of steps.
   private func layout(_ x: Shape, _ step: Shape) -> (length: Int, channels: Int) {
     step.rank == 0 ? (x.count, 1) : (x.count(of: axis + 1..<x.rank), step[0])
   }
@@ -58,8 +58,8 @@ public struct FakeQuantize: FloatOperator {
     zip(step.elements, growth.elements).map { $0 * T.exp($1) }
   }
 
-  /// The nearest integer, ties to even, of a number below 2¹⁶: adding 1.5 · 2^(bits of the fraction)
-  /// leaves no room for one. Unlike `rounded()` it needs no call for each element.
+  /// The nearest integer, ties to even, of a number below 2¹⁶: adding 1.5 · 2^(bits of the
+  /// fraction) leaves no fraction bits. Unlike `rounded()`, it needs no call per element.
   @inline(__always)
   private func rounded<T: LayerElement>(_ value: T, _ shift: T) -> T { (value + shift) - shift }
 

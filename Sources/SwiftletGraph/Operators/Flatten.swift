@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// Joins the axes before `axis`, and those from it on, into a matrix.
+/// Merges the axes before `axis`, and those from it on, into a matrix.
 ///
 /// - Source: ONNX `Flatten`.
 public struct Flatten: MovingOperator, FloatOperator {
@@ -15,7 +15,7 @@ public struct Flatten: MovingOperator, FloatOperator {
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
     guard -x.shape.rank...x.shape.rank ~= axis else {
-      throw mismatch("axis \(axis) is outside of shape \(x.shape)")
+      throw mismatch("axis \(axis) is out of range for shape \(x.shape)")
     }
     return [TensorInfo(x.dtype, flattened(x.shape))]
   }

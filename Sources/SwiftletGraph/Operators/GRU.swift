@@ -32,7 +32,7 @@ public struct GRU: RealOperator {
     let results = try layer.run(
       inputs, as: T.self, pool,
       bias: { given, recurrent in
-        // The last third of the recurrent bias may be subject to the reset gate.
+        // The reset gate may apply to the last third of the recurrent bias.
         given.indices.map {
           resetsProduct && $0 >= given.count / 3 * 2 ? given[$0] : given[$0] + recurrent[$0]
         }
@@ -49,7 +49,7 @@ public struct GRU: RealOperator {
   private struct Cell<T: LayerElement>: RecurrentCell {
     let weights: Tensor<T>
     let functions: [ActivationFunction]
-    /// Of the product that the reset gate multiplies; `nil` if it multiplies the state.
+    /// The bias of the product that the reset gate multiplies; `nil` if it multiplies the state.
     let bias: [T]?
     let clip: T?
 

@@ -1,7 +1,7 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// Slices of the input along an axis, at the places that the second input lists.
+/// Slices of the input along an axis, at the positions listed by the second input.
 ///
 /// - Source: ONNX `Gather`.
 public struct Gather: MovingOperator, FloatOperator {
@@ -30,13 +30,13 @@ public struct Gather: MovingOperator, FloatOperator {
     let (shape, places) = (x.shape, inputs[1]!)
     let axis = try axis(axis, rank: shape.rank)
     let target = try target(shape, places.shape)
-    // Without elements there can still be very many places.
+    // Even without elements there can be very many positions.
     guard target.count > 0 else { return [Tensor(zeros: target)] }
     let length = shape.count(of: axis + 1..<shape.rank)
     return [x.gathering(try starts(shape, axis, places), length: length, shape: target)]
   }
 
-  /// Where the slices start, in row-major order of the result.
+  /// The starts of the slices, in row-major order of the result.
   private func starts(_ shape: Shape, _ axis: Int, _ places: AnyTensor) throws -> [Int] {
     let places = try places.indices(extent: shape[axis])
     let inner = shape.count(of: axis + 1..<shape.rank)

@@ -1,6 +1,7 @@
 public import SwiftletCore
 
-/// For each index the element at its own place, but for one axis, where the index says the place.
+/// For each index, the element at its own position, except along one axis, where the index gives
+/// the position.
 ///
 /// - Source: ONNX `GatherElements`.
 public struct GatherElements: MovingOperator {

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The blocks whose leading indices the rows of the second input give.
+/// The blocks addressed by the rows of the second input, which hold leading indices.
 ///
 /// - Source: ONNX `GatherND`.
 public struct GatherND: MovingOperator {

@@ -27,8 +27,8 @@ public struct Gemm: FloatOperator {
     let (m, n, k) = sizes(a.shape, b.shape)
     guard a.dtype == b.dtype, b.shape[transposeB ? 1 : 0] == k else {
       throw mismatch(
-        "\(a.dtype) \(a.shape)\(transposeA ? "ᵀ" : "") times "
-          + "\(b.dtype) \(b.shape)\(transposeB ? "ᵀ" : "")")
+        "\(a.dtype) \(a.shape)\(transposeA ? "ᵀ" : "") and "
+          + "\(b.dtype) \(b.shape)\(transposeB ? "ᵀ" : "") do not match")
     }
     let result = try Shape(checking: [m, n])
     if inputs.count > 2, let c = inputs[2] {
@@ -62,7 +62,7 @@ public struct Gemm: FloatOperator {
       Broadcast(c.shape, to: y.shape).copy(c.contiguous(), into: &y)
       addend = T(beta)
     }
-    // A sum of no products leaves the addend.
+    // An empty sum leaves the addend.
     guard k > 0 else { return [addend == 0 ? Tensor(zeros: y.shape) : y.map { $0 * addend }] }
     Self.multiply(
       a, transposeA, b, transposeB, alpha: T(alpha), beta: addend, into: &y, context.pool)
@@ -107,8 +107,8 @@ public struct Gemm: FloatOperator {
     return result
   }
 
-  /// result = alpha · op(a) · op(b) + beta · result, its rows split over the pool; a single row is
-  /// a matrix–vector product.
+  /// result = alpha · op(a) · op(b) + beta · result, with rows divided among the pool; a single row
+  /// is a matrix–vector product.
   private static func multiply<T: LayerElement>(
     _ a: Tensor<T>, _ transposeA: Bool, _ b: Tensor<T>, _ transposeB: Bool, alpha: T, beta: T = 0,
     into result: inout Tensor<T>, _ pool: ThreadPool

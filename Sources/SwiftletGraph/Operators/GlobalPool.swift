@@ -1,10 +1,10 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// One number per channel, of all its positions: their mean, their largest, or their p-norm.
-/// x N×C×… → N×C×1×….
+/// One number per channel, over all its positions: the mean, the maximum, or the p-norm. x N×C×… →
+/// N×C×1×….
 ///
-/// The gradient of the largest goes to the first position that holds it; the norm has none.
+/// The gradient of the maximum goes to the first position that holds it; the norm has no gradient.
 ///
 /// - Source: ONNX `GlobalAveragePool`, `GlobalMaxPool`, `GlobalLpPool`.
 public struct GlobalPool: FloatOperator {

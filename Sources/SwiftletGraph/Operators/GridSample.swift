@@ -1,10 +1,10 @@
 public import SwiftletCore
 
-/// Images sampled at places that a grid lists, as numbers from −1 to 1 along each axis, last axis
-/// first: X N×C×D1×…, grid N×O1×…×rank → N×C×O1×….
+/// Images sampled at the positions of a grid, given as numbers from −1 to 1 along each axis, last
+/// axis first: X N×C×D1×…, grid N×O1×…×rank → N×C×O1×….
 ///
-/// - Source: ONNX `GridSample`, with one to three spatial axes; the cubic kernel is that of Keys 1981
-///   with a = −0.75.
+/// - Source: ONNX `GridSample`, with one to three spatial axes; the cubic kernel is that of Keys
+///   1981 with a = −0.75.
 public struct GridSample: Operator {
   public static let opType = "GridSample"
   private enum Mode: String { case nearest, linear, cubic }
@@ -15,7 +15,7 @@ public struct GridSample: Operator {
 
   public init(_ node: Node, opset: Int) throws {
     let name = try node.string("mode", default: "linear")
-    // Operator sets up to 19 call the modes of two axes by other names.
+    // Operator sets up to 19 have other names for the modes of two axes.
     let modern = ["bilinear": "linear", "bicubic": "cubic"][name] ?? name
     let border = try node.string("padding_mode", default: "zeros")
     guard let mode = Mode(rawValue: modern), let padding = Padding(rawValue: border) else {
@@ -31,7 +31,7 @@ public struct GridSample: Operator {
     let rank = x.shape.rank - 2
     guard 1...3 ~= rank, grid.shape.rank == x.shape.rank, grid.shape[0] == x.shape[0],
       grid.shape[rank + 1] == rank, x.shape.count > 0 || grid.shape.count == 0
-    else { throw mismatch("a grid \(grid.shape) for images \(x.shape)") }
+    else { throw mismatch("grid \(grid.shape) does not match images \(x.shape)") }
     let extents = x.shape.dimensions[..<2] + grid.shape.dimensions[1...rank]
     return [TensorInfo(x.dtype, try Shape(checking: Array(extents)))]
   }
@@ -65,7 +65,7 @@ public struct GridSample: Operator {
       for image in rows {
         for place in 0..<places {
           let start = (image * places + place) * rank
-          // All positions under the product of the axes' taps, in order.
+          // All positions in the product of the axes' taps, in order.
           var points: Taps = [(0, 1)]
           for axis in 0..<rank {
             let taps = taps(grid.span[start + rank - 1 - axis], extent: extents[axis])
@@ -92,7 +92,7 @@ public struct GridSample: Operator {
     var place =
       alignsCorners
       ? (coordinate + 1) / 2 * (length - 1) : ((coordinate + 1) * length - 1) / 2
-    // Far outside, and for NaN, any place beyond the ends will do.
+    // For NaN and positions far outside, any position beyond the ends works.
     place = place.isNaN ? -2 : max(-1e9, min(1e9, place))
     if mode == .nearest { place = place.rounded(.toNearestOrEven) }
     if !(bounds ~= place) {
@@ -122,7 +122,7 @@ public struct GridSample: Operator {
     }
   }
 
-  /// `place` mirrored at the bounds until it lies between them.
+  /// `place` reflected at the bounds until it lies between them.
   private func reflected(_ place: Double, _ bounds: ClosedRange<Double>) -> Double {
     let span = bounds.upperBound - bounds.lowerBound
     guard span > 0, !(bounds ~= place) else {

@@ -9,7 +9,7 @@ public struct GroupNormalization: AnyElementOperator {
   public static let opType = "GroupNormalization"
   public static let opTypes = ["GroupNormalization", "InstanceNormalization"]
   private let epsilon: Double
-  /// `nil`: every channel by itself.
+  /// `nil`: each channel is a group.
   private let groups: Int?
   private let scalesGroups: Bool
   public let gradientReads = GradientReads(inputs: [0, 1])
@@ -26,7 +26,7 @@ public struct GroupNormalization: AnyElementOperator {
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try floating(inputs, 0, "input")
     guard x.shape.rank >= 2, x.shape[1] % (groups ?? 1) == 0 else {
-      throw mismatch("\(groups ?? 1) group(s) of channels in \(x.shape)")
+      throw mismatch("\(groups ?? 1) group(s) do not divide the channels of \(x.shape)")
     }
     let count = scalesGroups ? groups! : x.shape[1]
     for (index, role) in [(1, "scale"), (2, "bias")] {

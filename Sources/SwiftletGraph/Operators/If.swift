@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// The outputs of one of two inner graphs, as the condition says.
+/// The outputs of one of two subgraphs, selected by the condition.
 ///
-/// The branches read values of the graph around them by name: ``Plan`` passes those after the
+/// The branches read values of the enclosing graph by name: ``Plan`` passes those after the
 /// condition.
 ///
 /// - Source: ONNX `If`.
@@ -28,10 +28,12 @@ public struct If: Operator {
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let condition = try required(inputs, 0, "condition") { $0 == .bool }
-    guard condition.shape.count == 1 else { throw mismatch("condition \(condition.shape)") }
+    guard condition.shape.count == 1 else {
+      throw mismatch("condition \(condition.shape) is not a single element")
+    }
     let captured = inputs.dropFirst().map { $0! }
     if let value = condition.value { return try branch(value).inferInner(captured) }
-    // What is wrong with a branch matters only when it is taken.
+    // An error in a branch matters only when it is taken.
     guard let results = try? branches.then.inferInner(captured),
       let others = try? branches.otherwise.inferInner(captured), results == others
     else { throw DataDependentShape() }

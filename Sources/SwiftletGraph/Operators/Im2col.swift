@@ -1,18 +1,18 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// Lays the windows of images out as columns of a matrix, so that a convolution becomes one matrix
+/// Unfolds the windows of images into columns of a matrix, so that a convolution becomes one matrix
 /// product, and adds such a matrix back onto images.
 ///
 /// Rows are (channel, kernel position); columns are (image, output position).
 struct Im2col: Sendable {
   let place: SlidingWindow.Placement
-  /// Channels of a whole image, and the ones that take part (one group).
+  /// Channels of a whole image, and the channels of one group.
   let imageChannels: Int
   let channels: Range<Int>
 
-  /// Which output positions one column matrix covers: some rows of one image, or whole images.
-  /// Rows of a volume are counted through all its planes.
+  /// The output positions covered by one column matrix: some rows of one image, or whole images.
+  /// Rows of a volume are numbered through all its planes.
   struct Tile: Sendable {
     let images: Range<Int>
     let rows: Range<Int>
@@ -29,11 +29,11 @@ struct Im2col: Sendable {
   /// Rows of one image's output.
   private var outputRows: Int { place.depth.output * place.height.output }
 
-  /// Cuts images into tiles: one image each, several where they are small, some rows where they
-  /// are large. The column matrix stays small whatever the batch and the image size.
+  /// Divides images into tiles: one image each, several small ones, or some rows of large ones. The
+  /// column matrix stays small for every batch and image size.
   func tiles(_ images: Range<Int>) -> [Tile] {
     let area = max(1, place.outputCount)
-    // Fewer columns make the product inefficient, more elements fall out of the cache.
+    // With fewer columns the product is inefficient; more elements do not fit the cache.
     let (fewestColumns, mostElements) = (256, 1 << 18)
     if area >= fewestColumns {
       let columns = max(fewestColumns, mostElements / max(1, rowCount))
@@ -91,14 +91,14 @@ struct Im2col: Sendable {
   /// Elements of one plane of the image.
   private var planeCount: Int { place.height.input * place.width.input }
 
-  /// The plane of the image that a tap sees from plane `z` of the output.
+  /// The plane of the image that a tap reads for plane `z` of the output.
   private func plane(under z: Int, _ tap: Tap) -> Range<Int>? {
     let plane = z * place.depth.stride - place.depth.before + tap.z
     guard 0..<place.depth.input ~= plane else { return nil }
     return plane * planeCount..<(plane + 1) * planeCount
   }
 
-  /// The line of the image that a tap sees from line `y` of plane `z` of the output.
+  /// The line of the image that a tap reads for line `y` of plane `z` of the output.
   @inline(__always)
   private func line(under z: Int, _ y: Int, _ tap: Tap) -> Range<Int>? {
     let plane = z * place.depth.stride - place.depth.before + tap.z
@@ -108,15 +108,15 @@ struct Im2col: Sendable {
     return start..<start + place.width.input
   }
 
-  /// Whether every tap sees whole planes moved by some rows and columns: stride 1 and an output as
-  /// large as the input, the usual padded 3×3 convolution.
+  /// Whether every tap reads whole planes shifted by some rows and columns: stride 1 and an output
+  /// as large as the input, the usual padded 3×3 convolution.
   private func movesWholePlanes(_ tile: Tile) -> Bool {
     tile.rows.count == outputRows
       && [place.height, place.width].allSatisfy { $0.stride == 1 && $0.output == $0.input }
   }
 
-  /// out[y, x] = the element of `plane` that the tap sees from there, zero outside: one copy, and
-  /// then the columns that the copy took from the neighbouring row are cleared.
+  /// out[y, x] = the element of `plane` that the tap reads for it, zero outside: one copy, after
+  /// which the columns copied from the neighbouring row are cleared.
   private func shift<T: LayerElement>(
     _ plane: Span<T>, _ tap: Tap, into out: inout MutableSpan<T>
   ) {
@@ -135,7 +135,7 @@ struct Im2col: Sendable {
     clearEdge(&out, right)
   }
 
-  /// Adds `values` to the elements of `plane` that the tap sees from there, the transpose of
+  /// Adds `values` to the elements of `plane` that the tap reads, the transpose of
   /// ``shift(_:_:into:)``.
   private func addShifted<T: LayerElement>(
     _ values: inout MutableSpan<T>, _ tap: Tap, to plane: inout MutableSpan<T>
@@ -149,13 +149,13 @@ struct Im2col: Sendable {
     T.add(values.span.extracting(first..<end), to: &target)
   }
 
-  /// The positions of a plane that stay inside it when moved by `offset`.
+  /// The positions of a plane that stay inside it when shifted by `offset`.
   private func overlap(_ offset: Int) -> (first: Int, end: Int) {
     let first = min(max(0, -offset), planeCount)
     return (first, max(first, min(planeCount, planeCount - offset)))
   }
 
-  /// Sets the columns to zero whose neighbours `right` of them lie outside of the image.
+  /// Zeros the columns whose neighbours `right` positions away lie outside the image.
   private func clearEdge<T: LayerElement>(_ values: inout MutableSpan<T>, _ right: Int) {
     let width = place.width.input
     for column in right < 0 ? 0..<min(width, -right) : max(0, width - right)..<width {
@@ -168,8 +168,8 @@ struct Im2col: Sendable {
   }
 
   /// Adds `columns` (`rowCount` × columnCount) onto packed `images` (N×C×…): the transpose of
-  /// ``gather(_:_:into:)``. `firstImage` is the index of the first image in the span. What is in
-  /// `columns` afterwards is undefined.
+  /// ``gather(_:_:into:)``. `firstImage` is the index of the first image in the span. The contents
+  /// of `columns` are undefined afterwards.
   func scatter<T: LayerElement>(
     _ columns: inout MutableSpan<T>, _ tile: Tile, addingTo images: inout MutableSpan<T>,
     firstImage: Int
@@ -210,7 +210,7 @@ struct Im2col: Sendable {
     return start..<start + place.inputCount
   }
 
-  /// Offsets of a position of the kernel from the window's start.
+  /// Offsets of a kernel position from the window's start.
   private struct Tap {
     let z, y, x: Int
   }
@@ -235,7 +235,7 @@ struct Im2col: Sendable {
     }
   }
 
-  /// Visits the rows of a tile as planes and lines in them.
+  /// Visits the rows of a tile as planes and lines.
   @inline(__always)
   private func forEachRow(_ tile: Tile, _ body: (_ z: Int, _ y: Int) -> Void) {
     guard !tile.rows.isEmpty else { return }

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// Whether elements are NaN, or infinite: `IsInf` can be told to leave out one sign.
+/// Whether elements are NaN, or infinite: `IsInf` can ignore one sign.
 ///
 /// - Source: ONNX `IsNaN`, `IsInf`.
 public struct IsNaN: Operator {

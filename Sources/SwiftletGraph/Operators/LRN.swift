@@ -1,8 +1,8 @@
 import RealModule
 public import SwiftletCore
 
-/// y = x / (bias + alpha / size · Σ x²) ^ beta, where the sum is over `size` neighbouring channels of
-/// images N×C×….
+/// y = x / (bias + alpha / size · Σ x²) ^ beta, where the sum is over `size` neighbouring channels
+/// of images N×C×….
 ///
 /// - Source: ONNX `LRN`; Krizhevsky, Sutskever & Hinton 2012.
 public struct LRN: FloatOperator {
@@ -27,7 +27,7 @@ public struct LRN: FloatOperator {
     return [TensorInfo(x.dtype, x.shape)]
   }
 
-  /// The channels whose squares count for a channel.
+  /// The channels whose squares contribute to a channel.
   private func window(_ channel: Int, of channels: Int) -> Range<Int> {
     max(0, channel - (size - 1) / 2)..<min(channels, channel + size / 2 + 1)
   }
@@ -78,7 +78,7 @@ public struct LRN: FloatOperator {
   ) throws -> [Tensor<T>?] {
     let (x, dy) = (call.inputs[0]!.contiguous(), outputGradient.contiguous())
     let bases = bases(x, context.pool)
-    // An element changes its own result, and the base of each whose window it is in.
+    // An element affects its own result, and the base of each element whose window contains it.
     var tilts = bases
     update(&tilts, with: x, dy, context.pool) { row, x, dy in
       combine(&row, x) { $1 * T.pow($0, T(-beta - 1)) }

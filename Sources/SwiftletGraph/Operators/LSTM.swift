@@ -31,7 +31,8 @@ public struct LSTM: RealOperator {
     try compute(inputs, pool, rounding: nil)
   }
 
-  /// - Parameter rounding: What products see of the input and of the hidden states of a step.
+  /// - Parameter rounding: Applied to the inputs of products: the input, and the hidden states of a
+  ///   step.
   @inline(__always)
   func compute<T: LayerElement>(
     _ inputs: [AnyTensor?], _ pool: ThreadPool, rounding: ((Tensor<T>) -> Tensor<T>)?
@@ -50,7 +51,7 @@ public struct LSTM: RealOperator {
   private struct Cell<T: LayerElement>: RecurrentCell {
     let weights: Tensor<T>
     let functions: [ActivationFunction]
-    /// Of the gates i, o and f.
+    /// The peepholes of the gates i, o and f.
     let peepholes: Tensor<T>?
     let clip: T?
     let couplesGates: Bool

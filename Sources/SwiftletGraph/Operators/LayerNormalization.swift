@@ -2,7 +2,7 @@ public import SwiftletCore
 
 /// (x − mean) / √(variance + epsilon) over the axes from `axis` on, then scaled and shifted
 /// elementwise; means and 1 / √(variance + epsilon) are optional outputs. `RMSNormalization`
-/// divides by the root of the mean square instead and leaves the mean where it is.
+/// divides by the root of the mean square and does not subtract the mean.
 ///
 /// - Source: ONNX `LayerNormalization` and `RMSNormalization`; Ba, Kiros & Hinton 2016, Zhang &
 ///   Sennrich 2019.
@@ -21,7 +21,7 @@ public struct LayerNormalization: AnyElementOperator {
     centers = node.opType == "LayerNormalization"
     givesStatistics = centers && node.outputs.count > 1
     guard try node.int("stash_type", default: 1) == 1 else {
-      throw SwiftletError(.unsupported, "\(node.opType) with another stash_type than fp32")
+      throw SwiftletError(.unsupported, "\(node.opType) supports only fp32 as stash_type")
     }
   }
 
@@ -32,7 +32,8 @@ public struct LayerNormalization: AnyElementOperator {
     _ = try required(inputs, 1, "scale")
     for case let parameter? in inputs.dropFirst() {
       guard parameter.dtype == x.dtype, parameter.shape.broadcast(with: row) == row else {
-        throw mismatch("\(parameter.dtype) \(parameter.shape) scales or shifts \(x.dtype) \(row)")
+        throw mismatch(
+          "scales or shifts \(parameter.dtype) \(parameter.shape) do not match \(x.dtype) \(row)")
       }
     }
     let statistics = TensorInfo(x.dtype, reduced(x.shape, axis))

@@ -1,11 +1,11 @@
 import RealModule
 public import SwiftletCore
 
-/// The negative logarithm of the probability of the right class at each position, weighted by class,
-/// and summed or averaged: scores N×C×…, classes N×….
+/// The negative log-probability of the target class at each position, weighted by class, and summed
+/// or averaged: scores N×C×…, classes N×….
 ///
-/// `NegativeLogLikelihoodLoss` has logarithms of probabilities as scores; `SoftmaxCrossEntropyLoss`
-/// makes them by a softmax, and gives them as a second output.
+/// The scores of `NegativeLogLikelihoodLoss` are log-probabilities; `SoftmaxCrossEntropyLoss`
+/// computes them by a softmax and returns them as a second output.
 ///
 /// - Source: ONNX operators of these names.
 public struct LikelihoodLoss: Operator {
@@ -35,11 +35,12 @@ public struct LikelihoodLoss: Operator {
     var extents = x.shape.dimensions
     extents.remove(at: 1)
     guard classes.shape.dimensions == extents else {
-      throw mismatch("classes \(classes.shape) for scores \(x.shape)")
+      throw mismatch("classes \(classes.shape) do not match scores \(x.shape)")
     }
     if inputs.count > 2, let weights = inputs[2] {
       guard weights.dtype == x.dtype, weights.shape == [x.shape[1]] else {
-        throw mismatch("weights \(weights.dtype) \(weights.shape) of \(x.shape[1]) classes")
+        throw mismatch(
+          "weights \(weights.dtype) \(weights.shape) do not match \(x.shape[1]) classes")
       }
     }
     let loss = TensorInfo(x.dtype, reduction == .none ? classes.shape : .scalar)
@@ -70,7 +71,7 @@ public struct LikelihoodLoss: Operator {
     var losses = [T](repeating: 0, count: classes.shape.count)
     var (sum, total): (T, T) = (0, 0)
     for (position, label) in classes.integers.enumerated() where label != ignored {
-      guard 0..<count ~= label else { throw mismatch("class \(label) of \(count)") }
+      guard 0..<count ~= label else { throw mismatch("class \(label) is not in 0..<\(count)") }
       let weight = weights?[label] ?? 1
       let place = (position / area * count + label) * area + position % area
       losses[position] = -scores.span[place] * weight
@@ -86,7 +87,7 @@ public struct LikelihoodLoss: Operator {
     return givesLogarithms ? [loss, scores] : [loss]
   }
 
-  /// The logarithms of the softmax over the second axis.
+  /// The log-softmax over the second axis.
   private func logarithms<T: LayerElement>(_ x: Tensor<T>) -> Tensor<T> {
     let (count, area) = (x.shape[1], x.shape.count(of: 2..<x.shape.rank))
     var result = x

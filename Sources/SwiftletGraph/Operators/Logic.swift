@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// Logical connectives of truth values, elementwise, either side repeated to fit the other.
+/// Logical operations on booleans, elementwise with broadcasting.
 ///
 /// - Source: ONNX `And`, `Or`, `Xor`.
 public struct Logic: Operator {

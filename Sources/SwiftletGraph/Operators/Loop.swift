@@ -1,16 +1,16 @@
 public import SwiftletCore
 
-/// An inner graph run again and again, on values that it hands on to itself, until a count is reached
-/// or it says to stop; what else it gives in each round is stacked.
+/// A subgraph that runs repeatedly, on loop-carried values, until a count is reached or its
+/// condition turns false; its other outputs are stacked over the iterations.
 ///
 /// - Source: ONNX `Loop`.
 public struct Loop: Operator {
   public static let opType = "Loop"
   private let body: Plan
-  /// How many values are handed on.
+  /// The number of loop-carried values.
   private let carried: Int
 
-  /// More rounds are refused: they come from data, and may have no end.
+  /// More iterations are rejected: the count comes from data, and may be unbounded.
   private static let roundLimit = 1 << 20
 
   public init(_ node: Node, opset: Int) throws {
@@ -29,15 +29,15 @@ public struct Loop: Operator {
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     if let count = inputs[0], count.dtype != .int64 || count.shape.count != 1 {
-      throw mismatch("the count is \(count.dtype) \(count.shape)")
+      throw mismatch("the count is \(count.dtype) \(count.shape), not one int64")
     }
     if let condition = inputs[1], condition.dtype != .bool || condition.shape.count != 1 {
-      throw mismatch("the condition is \(condition.dtype) \(condition.shape)")
+      throw mismatch("the condition is \(condition.dtype) \(condition.shape), not one bool")
     }
-    let state = try (2..<carried + 2).map { try required(inputs, $0, "value handed on") }
+    let state = try (2..<carried + 2).map { try required(inputs, $0, "loop-carried value") }
     let captured = inputs[(carried + 2)...].map { $0! }
     let results = try round(state, captured)
-    // Without stacked values, all is known if the shapes stay what they are.
+    // Without stacked values, everything is known if the shapes do not change.
     guard zip(results.dropFirst(), state).allSatisfy({ $0 == $1 }) else {
       throw DataDependentShape()
     }
@@ -53,7 +53,7 @@ public struct Loop: Operator {
       + stacked.map { TensorInfo($0.dtype, try Shape(checking: [rounds] + $0.shape.dimensions)) }
   }
 
-  /// What is known of the results of any round.
+  /// What is known of the results of any iteration.
   private func round(_ state: [TensorInfo], _ captured: [TensorInfo]) throws -> [TensorInfo] {
     let own =
       [TensorInfo(.int64, .scalar), TensorInfo(.bool, .scalar)]
@@ -76,7 +76,7 @@ public struct Loop: Operator {
     var rounds = 0
     while goesOn && rounds < count {
       guard rounds < Self.roundLimit else {
-        throw SwiftletError(.unsupported, "Loop goes on after \(rounds) rounds")
+        throw SwiftletError(.unsupported, "Loop exceeds \(rounds) iterations")
       }
       let own: [AnyTensor] =
         [.int64(Tensor(.scalar, [Int64(rounds)])), .bool(Tensor(.scalar, [true]))] + state
@@ -92,7 +92,8 @@ public struct Loop: Operator {
         infos = try round(state.map(TensorInfo.init), captured.map(TensorInfo.init))
       } catch is DataDependentShape {
         throw SwiftletError(
-          .unsupported, "Loop without rounds, whose results' shapes depend on data")
+          .unsupported,
+          "a Loop without iterations whose result shapes depend on data is not supported")
       }
       return try state
         + infos.dropFirst(carried + 1).map { try TensorStack.empty($0.dtype, $0.shape) }
@@ -101,26 +102,26 @@ public struct Loop: Operator {
   }
 }
 
-/// Tensors of one type and shape, to be put together along a new axis.
+/// Tensors of one type and shape, to be stacked along a new axis.
 struct TensorStack {
   private var tensors: [AnyTensor] = []
 
-  /// - Throws: `badInput` if the tensor differs from those before it, or they are too many.
+  /// - Throws: `badInput` if the tensor differs from the previous ones, or there are too many.
   mutating func append(_ tensor: AnyTensor) throws {
     if let first = tensors.first, first.dtype != tensor.dtype || first.shape != tensor.shape {
       throw SwiftletError(
         .badInput,
-        "rounds give \(first.dtype) \(first.shape) and \(tensor.dtype) \(tensor.shape)")
+        "iterations give \(first.dtype) \(first.shape) and \(tensor.dtype) \(tensor.shape)")
     }
     tensors.append(tensor)
     let shape = try Shape(checking: [tensors.count] + tensor.shape.dimensions)
-    _ = try TensorInfo(tensor.dtype, shape).limited("results of \(tensors.count) rounds")
+    _ = try TensorInfo(tensor.dtype, shape).limited("results of \(tensors.count) iterations")
   }
 
   /// The number of axes of one of the tensors.
   var rank: Int { tensors.first?.shape.rank ?? 0 }
 
-  /// No tensors of a type and shape along the new `axis`.
+  /// Zero tensors of a type and shape, stacked along the new `axis`.
   static func empty(_ dtype: DType, _ shape: Shape, axis: Int = 0) throws -> AnyTensor {
     var extents = shape.dimensions
     extents.insert(0, at: axis)
@@ -130,9 +131,9 @@ struct TensorStack {
     return try opened(dtype.elementType)
   }
 
-  /// The tensors along the new `axis`, or from the last one back.
+  /// The tensors stacked along the new `axis`, in reverse order if `reversed`.
   ///
-  /// - Precondition: There is one.
+  /// - Precondition: There is at least one.
   func stacked(axis: Int, reversed: Bool = false) throws -> AnyTensor {
     let shape = tensors[0].shape
     func opened<T: TensorElement>(_: T.Type) throws -> AnyTensor {

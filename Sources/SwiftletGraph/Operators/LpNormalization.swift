@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The input divided by its norm along an axis, Σ|x| or √Σx²; 0 where the norm is 0.
+/// The input divided by its norm along an axis, Σ|x| or √Σx²; 0 if the norm is 0.
 ///
 /// - Source: ONNX `LpNormalization`.
 public struct LpNormalization: Operator {

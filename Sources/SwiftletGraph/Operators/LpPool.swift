@@ -1,7 +1,7 @@
 import RealModule
 public import SwiftletCore
 
-/// The p-norm (Σ|x|ᵖ)^(1/p) of each window, to which padding adds nothing: x N×C×… → N×C×….
+/// The p-norm (Σ|x|ᵖ)^(1/p) of each window, where padding counts as 0: x N×C×… → N×C×….
 ///
 /// - Source: ONNX `LpPool`.
 public struct LpPool: Operator {
@@ -59,7 +59,7 @@ struct PowerNorm: Sendable {
   init(_ node: Node) throws {
     if case .float(let value) = node.attributes["p"] {
       guard let whole = Int(exactly: value) else {
-        throw SwiftletError(.unsupported, "\(node.opType) with p = \(value)")
+        throw SwiftletError(.unsupported, "\(node.opType) with p = \(value) is not supported")
       }
       p = whole
     } else {

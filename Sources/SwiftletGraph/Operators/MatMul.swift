@@ -1,7 +1,7 @@
 import SwiftletBLAS
 public import SwiftletCore
 
-/// The product of matrices, or of all pairs of two stacks of matrices that are repeated to fit each
+/// The product of matrices, or of all pairs of two batches of matrices that broadcast to each
 /// other. A vector on the left is a row, on the right a column.
 ///
 /// - Source: ONNX `MatMul`, NumPy's `matmul`.
@@ -11,10 +11,10 @@ public struct MatMul: FloatOperator {
 
   public init(_ node: Node, opset: Int) throws {}
 
-  /// The operands' and the result's shapes as stacks of matrices.
+  /// The shapes of the operands and the result as batches of matrices.
   private struct Layout {
     let a, b: Shape
-    /// The shape of the stacks together.
+    /// The common batch shape.
     let batch: Shape
     let result: Shape
 
@@ -38,12 +38,12 @@ public struct MatMul: FloatOperator {
     let a = try required(inputs, 0, "left side", where: \.isNumber)
     let b = try required(inputs, 1, "right side")
     guard a.dtype == b.dtype, let layout = Layout(a.shape, b.shape) else {
-      throw mismatch("\(a.dtype) \(a.shape) times \(b.dtype) \(b.shape)")
+      throw mismatch("\(a.dtype) \(a.shape) and \(b.dtype) \(b.shape) do not match")
     }
     return [TensorInfo(a.dtype, layout.result)]
   }
 
-  /// The shape of the product; `nil` if the operands do not fit each other.
+  /// The shape of the product; `nil` if the operands do not match.
   static func shape(_ a: Shape, _ b: Shape) -> Shape? { Layout(a, b)?.result }
 
   public func macs(inputs: [Shape?], outputs: [Shape]) -> Int {
@@ -57,9 +57,9 @@ public struct MatMul: FloatOperator {
     [try Self.product(inputs[0].take()!, inputs[1].take()!, context.pool)]
   }
 
-  /// The product of tensors of numbers.
+  /// The product of numeric tensors.
   ///
-  /// - Precondition: Inference has found that they fit each other.
+  /// - Precondition: Inference has checked that they match.
   static func product(_ a: AnyTensor, _ b: AnyTensor, _ pool: ThreadPool) throws -> AnyTensor {
     func opened<T: IntegerElement>(_: T.Type) throws -> AnyTensor {
       AnyTensor(product(try a.require(T.self), try b.require(T.self)))
@@ -77,7 +77,7 @@ public struct MatMul: FloatOperator {
     [Self.product(inputs[0].take()!, inputs[1].take()!, context.pool)]
   }
 
-  /// The product of integers, which wraps.
+  /// The integer product, which wraps.
   @specialized(where T == Int32)
   private static func product<T: IntegerElement>(_ a: Tensor<T>, _ b: Tensor<T>) -> Tensor<T> {
     let layout = Layout(a.shape, b.shape)!
@@ -155,18 +155,18 @@ public struct MatMul: FloatOperator {
   }
 }
 
-/// Where the rows of a product of stacks of matrices find their operands.
+/// The operand positions of the rows of a batched matrix product.
 private struct BatchedProduct: Sendable {
-  /// Rows of all products together, extents of one product.
+  /// Rows of all products together, and the extents of one product.
   let rows, n, k: Int
   private let m: Int
-  /// Starts of the matrices of each pair.
+  /// The starts of the matrices of each pair.
   private let pairs: [(left: Int, right: Int)]
 
   init(_ a: Shape, _ b: Shape, batch: Shape) {
     k = a[a.rank - 1]
     n = b[b.rank - 1]
-    // A matrix on the right that all share makes one product of a stack.
+    // A shared matrix on the right turns a batch into a single product.
     let isShared = b.rank == 2
     m = isShared ? a.count(of: 0..<a.rank - 1) : a[a.rank - 2]
     if isShared {

@@ -1,10 +1,10 @@
 public import SwiftletCore
 
-/// The product of 8-bit integer matrices with exact sums: (a − zeroPoint) · (b − zeroPoint) → int32,
-/// over stacks as in `MatMul`.
+/// The product of 8-bit integer matrices with exact sums: (a − zeroPoint) · (b − zeroPoint) →
+/// int32, batched as in `MatMul`.
 ///
-/// - Source: ONNX `MatMulInteger`. Zero points are one for all, one per row of a or column of b, or
-///   that for each matrix of a stack.
+/// - Source: ONNX `MatMulInteger`. Zero points are scalar, per row of a or column of b, or per row
+///   or column of each matrix of a batch.
 public struct MatMulInteger: Operator {
   public static let opType = "MatMulInteger"
 
@@ -33,7 +33,7 @@ public struct MatMulInteger: Operator {
   }
 }
 
-/// The part that products of 8-bit integer matrices share.
+/// The part shared by products of 8-bit integer matrices.
 struct IntegerProduct {
   enum Side { case left, right }
   private let opType: String
@@ -41,15 +41,15 @@ struct IntegerProduct {
   init(_ opType: String) { self.opType = opType }
 
   func shape(_ a: Shape, _ b: Shape) throws -> Shape {
-    guard let shape = MatMul.shape(a, b) else { throw mismatch("\(a) times \(b)") }
+    guard let shape = MatMul.shape(a, b) else { throw mismatch("\(a) times \(b) do not match") }
     return shape
   }
 
-  /// The shape in which what belongs to rows of the left or columns of the right side is repeated
-  /// over all elements; `nil` if it does not fit.
+  /// The shape in which a parameter of the rows of the left or the columns of the right side
+  /// broadcasts to all elements; `nil` if it does not match.
   func repeated(_ parameter: Shape, _ matrix: Shape, _ side: Side) -> Shape? {
     if parameter.count == 1 { return .scalar }
-    // A vector is one row or one column.
+    // A vector is a single row or column.
     guard matrix.rank > 1 else { return nil }
     let shape = side == .left && parameter.rank == 1 ? [parameter[0], 1] : parameter
     let line = side == .left ? 1 : 2
@@ -59,14 +59,15 @@ struct IntegerProduct {
     return fits ? shape : nil
   }
 
-  /// - Throws: `badInput` if the zero point does not fit.
+  /// - Throws: `badInput` if the zero point does not match.
   func check(_ matrix: TensorInfo, zeroPoint: TensorInfo?, _ side: Side) throws {
     guard let zeroPoint else { return }
     guard zeroPoint.dtype == matrix.dtype,
       repeated(zeroPoint.shape, matrix.shape, side) != nil
     else {
       throw mismatch(
-        "zero point \(zeroPoint.dtype) \(zeroPoint.shape) for \(matrix.dtype) \(matrix.shape)")
+        "zero point \(zeroPoint.dtype) \(zeroPoint.shape) does not match "
+          + "\(matrix.dtype) \(matrix.shape)")
     }
   }
 

@@ -1,7 +1,7 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// The largest value of each window: x N×C×… → N×C×…. Padding never wins.
+/// The largest value of each window: x N×C×… → N×C×…. Padding is ignored.
 ///
 /// The gradient goes to the first position that holds the largest value.
 ///
@@ -24,7 +24,7 @@ public struct MaxPool: FloatOperator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     let result = try window.pooled(x)
     guard try window.place(x.shape).alwaysMeetsImage else {
-      throw mismatch("a window on input \(x.shape) sees nothing but padding")
+      throw mismatch("a window on input \(x.shape) contains only padding")
     }
     return givesIndices ? [result, TensorInfo(.int64, result.shape)] : [result]
   }
@@ -51,7 +51,8 @@ public struct MaxPool: FloatOperator {
     _ inputs: inout [Tensor<T>?], _ context: ExecutionContext
   ) throws -> [Tensor<T>] {
     guard !givesIndices else {
-      throw SwiftletError(.unsupported, "MaxPool with an output of indices in training")
+      throw SwiftletError(
+        .unsupported, "training of MaxPool with an output of indices is not supported")
     }
     return [try pool(inputs[0].take()!, context.pool)]
   }
@@ -155,7 +156,7 @@ public struct MaxPool: FloatOperator {
     _ image: Span<T>, _ place: SlidingWindow.Placement, _ z: Int, _ y: Int, _ x: Int,
     _ beats: (T, T) -> Bool
   ) -> Int {
-    // Written out because Swift 6.3 breaks down over a span captured by a closure here.
+    // Written out because Swift 6.3 fails on a span captured by a closure here.
     let (rows, columns) = (place.height.taps(y), place.width.taps(x))
     var best = -1
     for plane in place.depth.taps(z) {
@@ -168,11 +169,11 @@ public struct MaxPool: FloatOperator {
         }
       }
     }
-    precondition(best >= 0, "inference lets no window lie wholly in the padding")
+    precondition(best >= 0, "inference excludes windows entirely in the padding")
     return best
   }
 
-  /// Whether 2×2 windows tile planes: the usual case, which has a kernel.
+  /// Whether 2×2 windows tile planes: the common case, which has a kernel.
   private static func isTiling(_ place: SlidingWindow.Placement) -> Bool {
     func halves(_ axis: SlidingWindow.Axis) -> Bool {
       axis.kernel == 2 && axis.stride == 2 && axis.dilation == 1 && axis.before == 0

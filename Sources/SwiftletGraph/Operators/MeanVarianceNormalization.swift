@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// (x − mean) / (standard deviation + 1e-9) over some axes: those of images but the channels, unless
-/// others are given.
+/// (x − mean) / (standard deviation + 1e-9) over some axes: by default all image axes except the
+/// channels.
 ///
 /// - Source: ONNX `MeanVarianceNormalization`.
 public struct MeanVarianceNormalization: Operator {

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The remainder of a / b, elementwise, either side repeated to fit the other: with the sign of b,
-/// or with `fmod = 1` that of a. 0 where the integer b is 0.
+/// The remainder of a / b, elementwise with broadcasting: with the sign of b, or with `fmod = 1`
+/// that of a. 0 if the integer b is 0.
 ///
 /// - Source: ONNX `Mod`.
 public struct Mod: Operator {

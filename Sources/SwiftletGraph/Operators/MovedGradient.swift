@@ -1,13 +1,13 @@
 import SwiftletCore
 
 extension MovingOperator where Self: FloatOperator {
-  /// The gradient of an operator that takes elements of its first input to other places: each place hands its own
-  /// back to where it came from, which the operator shows by moving the places themselves.
+  /// The gradient of an operator that moves elements of its first input: each position returns its
+  /// gradient to its source, which is found by applying the operator to the positions themselves.
   func movedGradient<T: LayerElement>(
     _ call: ForwardCall<T>, _ slope: Tensor<T>
   ) throws -> [Tensor<T>?] {
     let shape = call.inputShapes[0]!
-    // From 1 on: what is filled in is 0.
+    // Starting at 1: padding is 0.
     let places = Tensor<Int64>(shape, (0..<shape.count).map { Int64($0 + 1) })
     let others = call.others.isEmpty ? call.inputShapes.map { _ in nil } : call.others
     let sources = try move(places, others)[0].contiguous()

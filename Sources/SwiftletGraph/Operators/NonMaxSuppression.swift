@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// The boxes of each image and class that are left when, from the best score down, a box is dropped
-/// if it overlaps a kept one too much: rows of image, class and box.
+/// The boxes of each image and class that remain when, in order of decreasing score, boxes that
+/// overlap a kept one too much are dropped: rows of image, class and box.
 ///
-/// - Source: ONNX `NonMaxSuppression`. Of equal scores the earlier box goes first.
+/// - Source: ONNX `NonMaxSuppression`. On equal scores the earlier box comes first.
 public struct NonMaxSuppression: Operator {
   public static let opType = "NonMaxSuppression"
   private let isCentered: Bool
@@ -17,7 +17,7 @@ public struct NonMaxSuppression: Operator {
     let scores = try required(inputs, 1, "scores") { $0 == .float32 }
     guard boxes.shape.rank == 3, scores.shape.rank == 3, boxes.shape[2] == 4,
       boxes.shape[0] == scores.shape[0], boxes.shape[1] == scores.shape[2]
-    else { throw mismatch("boxes \(boxes.shape) with scores \(scores.shape)") }
+    else { throw mismatch("boxes \(boxes.shape) and scores \(scores.shape) do not match") }
     for index in 2..<max(2, min(5, inputs.count)) {
       guard let setting = inputs[index] else { continue }
       guard setting.shape.count == 1, setting.dtype == (index == 2 ? .int64 : .float32) else {
@@ -73,7 +73,7 @@ public struct NonMaxSuppression: Operator {
   private struct Box {
     let left, right, top, bottom: Float
 
-    /// From two opposite corners, y first, or from a centre, a width and a height.
+    /// From two opposite corners, y first, or from a centre, width and height.
     init(_ numbers: ArraySlice<Float>, _ isCentered: Bool) {
       let n = Array(numbers)
       if isCentered {
@@ -87,7 +87,7 @@ public struct NonMaxSuppression: Operator {
 
     private var area: Float { (right - left) * (bottom - top) }
 
-    /// The area of what both cover, as a part of what any of them covers.
+    /// The area of the intersection divided by that of the union (IoU).
     func overlap(_ other: Box) -> Float {
       let width = min(right, other.right) - max(left, other.left)
       let height = min(bottom, other.bottom) - max(top, other.top)

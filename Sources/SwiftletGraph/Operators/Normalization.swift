@@ -1,13 +1,14 @@
 import SwiftletCore
 
-/// The part that normalizations of rows share.
+/// The part shared by row-wise normalizations.
 struct RowStatistics {
-  /// Of each row: its mean, and 1 / √(variance + epsilon).
+  /// For each row: its mean, and 1 / √(variance + epsilon).
   private let means, factors: [Double]
 
   /// - Parameters:
   ///   - x: Packed rows × length.
-  ///   - centers: Whether the mean counts; otherwise it is 0 and the variance is the mean square.
+  ///   - centers: Whether to subtract the mean; otherwise it is 0 and the variance is the mean
+  ///     square.
   init<T: LayerElement>(_ x: Tensor<T>, epsilon: Double, centers: Bool, _ pool: ThreadPool) {
     let length = x.shape[1]
     var both = Tensor<Double>(uninitialized: [x.shape[0], 2])
@@ -36,7 +37,8 @@ struct RowStatistics {
     Tensor(shape, factors.map { T($0) })
   }
 
-  /// (x − mean) · factor of each row, times and plus what `index` gives for a row and a position.
+  /// (x − mean) · factor of each row, scaled and shifted by the parameters that `index` selects for
+  /// a row and a position.
   func apply<T: LayerElement>(
     _ x: inout Tensor<T>, scale: Tensor<T>, bias: Tensor<T>?, _ pool: ThreadPool,
     index: @Sendable (_ row: Int, _ position: Int) -> Int
@@ -56,12 +58,13 @@ struct RowStatistics {
     }
   }
 
-  /// Gradients of what ``apply(_:scale:bias:_:index:)`` makes, with respect to the rows, the scale and the bias.
+  /// Gradients of the result of ``apply(_:scale:bias:_:index:)`` with respect to the rows, the
+  /// scale and the bias.
   ///
   /// - Parameters:
-  ///   - x: Packed rows × length, of which these are the statistics.
-  ///   - slope: With respect to the result, packed.
-  ///   - centers: As when the statistics were taken.
+  ///   - x: Packed rows × length, from which these statistics were computed.
+  ///   - slope: The gradient with respect to the result, packed.
+  ///   - centers: As for the statistics.
   func gradients<T: LayerElement>(
     _ x: Tensor<T>, _ slope: Tensor<T>, scale: Tensor<T>, centers: Bool,
     index: (_ row: Int, _ position: Int) -> Int

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The opposite truth values, or for `BitwiseNot` the opposite bits of integers.
+/// The logical negation, or for `BitwiseNot` the bitwise complement.
 ///
 /// - Source: ONNX `Not`, `BitwiseNot`.
 public struct Not: Operator {

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
 /// For each index a new axis of `depth` values: the second of `values` at the index, the first
-/// elsewhere, and everywhere for an index outside of −depth ..< depth.
+/// elsewhere, and everywhere for an index outside −depth ..< depth.
 ///
 /// - Source: ONNX `OneHot`.
 public struct OneHot: Operator {
@@ -15,14 +15,14 @@ public struct OneHot: Operator {
     let depth = try required(inputs, 1, "depth", where: \.isNumber)
     let values = try required(inputs, 2, "values")
     guard depth.shape.count == 1, values.shape == [2] else {
-      throw mismatch("depth \(depth.shape) and values \(values.shape)")
+      throw mismatch("depth \(depth.shape) and values \(values.shape) do not match")
     }
     guard let depth = depth.value else { throw DataDependentShape() }
     return [TensorInfo(values.dtype, try target(indices.shape, depth.integers[0]))]
   }
 
   private func target(_ shape: Shape, _ depth: Int) throws -> Shape {
-    guard depth > 0 else { throw mismatch("depth \(depth)") }
+    guard depth > 0 else { throw mismatch("depth \(depth) is not positive") }
     var extents = shape.dimensions
     extents.insert(depth, at: try axis(axis, rank: shape.rank + 1))
     return try Shape(checking: extents)

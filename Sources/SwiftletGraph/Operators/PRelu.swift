@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// y = x where x ≥ 0, slope · x elsewhere, with slopes that are repeated to the shape of x.
+/// y = x where x ≥ 0, slope · x elsewhere, with slopes broadcast to the shape of x.
 ///
 /// - Source: ONNX `PRelu`; He et al. 2015.
 public struct PRelu: FloatOperator {
@@ -13,7 +13,8 @@ public struct PRelu: FloatOperator {
     let x = try floating(inputs, 0, "input")
     let slope = try required(inputs, 1, "slope")
     guard slope.dtype == x.dtype, slope.shape.broadcast(with: x.shape) == x.shape else {
-      throw mismatch("slopes \(slope.dtype) \(slope.shape) for input \(x.dtype) \(x.shape)")
+      throw mismatch(
+        "slopes \(slope.dtype) \(slope.shape) do not match input \(x.dtype) \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

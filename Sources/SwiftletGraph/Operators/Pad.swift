@@ -1,16 +1,16 @@
 public import SwiftletCore
 
-/// The input with elements added at the ends of its axes, or, where an amount is negative, taken
-/// away. Added are a constant, or elements of the input: mirrored about the ends, the end itself
-/// again, or from the other end.
+/// The input with elements added at the ends of its axes or, for negative amounts, removed. The
+/// added elements are a constant, or elements of the input: reflected at the ends, repeating the
+/// end, or wrapping around.
 ///
 /// - Source: ONNX `Pad`, modes `constant`, `reflect`, `edge` and `wrap`. Amounts and constant are
-///   attributes up to operator set 10 (of 1, the amounts are `paddings`), inputs from 11 on, for chosen
-///   axes from 18 on.
+///   attributes up to operator set 10 (of 1, the amounts are `paddings`), inputs from 11 on, for
+///   chosen axes from 18 on.
 public struct Pad: MovingOperator, FloatOperator {
   public static let opType = "Pad"
   public let gradientReads = GradientReads()
-  /// The constant is a setting.
+  /// The constant is a setting rather than a parameter.
   public let untrainedInputs: Set<Int> = [2]
   private enum Mode: String {
     case constant, reflect, edge, wrap
@@ -29,9 +29,9 @@ public struct Pad: MovingOperator, FloatOperator {
     attributeValue = opset < 11 ? try node.float("value", default: 0) : 0
   }
 
-  /// What happens at the ends of one axis.
+  /// The padding of one axis.
   private struct Ends {
-    /// Positions of the input that stay, and how many are added before and after them.
+    /// Positions of the input that remain, and the numbers added before and after them.
     let kept: Range<Int>
     let before, after: Int
     var count: Int { before + kept.count + after }
@@ -46,7 +46,7 @@ public struct Pad: MovingOperator, FloatOperator {
       (value % divisor + divisor) % divisor
     }
 
-    /// The position of the input that each position of the result shows; −1 for the constant.
+    /// The input position of each result position; −1 for the constant.
     func sources(_ mode: Mode) -> [Int] {
       (0..<count).map { position in
         let (offset, n) = (position - before, kept.count)
@@ -73,7 +73,7 @@ public struct Pad: MovingOperator, FloatOperator {
     let ends = try ends(x.shape, pads, integers(inputs, 3, "axes"))
     for (axis, ends) in ends.enumerated() {
       guard mode == .constant || !ends.kept.isEmpty || ends.count == 0 else {
-        throw mismatch("nothing is left along axis \(axis) of \(x.shape) to pad with")
+        throw mismatch("axis \(axis) of \(x.shape) has no elements left to pad with")
       }
     }
     return [TensorInfo(x.dtype, try Shape(checking: ends.map(\.count)))]
@@ -83,13 +83,13 @@ public struct Pad: MovingOperator, FloatOperator {
     let axes = try self.axes(axes ?? Array(0..<shape.rank), rank: shape.rank)
     let limit = TensorInfo.elementLimit
     guard pads.count == 2 * axes.count, pads.allSatisfy({ -limit...limit ~= $0 }) else {
-      throw mismatch("pads \(pads) for \(axes.count) axes of \(shape)")
+      throw mismatch("pads \(pads) do not match \(axes.count) axes of \(shape)")
     }
     var result = shape.dimensions.map { Ends(extent: $0, before: 0, after: 0) }
     for (index, axis) in axes.enumerated() {
       let (before, after) = (pads[index], pads[index + axes.count])
       guard before + after >= -shape[axis] else {
-        throw mismatch("pads \(pads) leave less than nothing of \(shape)")
+        throw mismatch("pads \(pads) remove more than all of \(shape)")
       }
       result[axis] = Ends(extent: shape[axis], before: before, after: after)
     }
@@ -114,7 +114,7 @@ public struct Pad: MovingOperator, FloatOperator {
     return [result]
   }
 
-  /// Takes the positions of one axis from `sources`.
+  /// Gathers the positions of one axis from `sources`.
   private func padded<T: TensorElement>(
     _ x: Tensor<T>, _ axis: Int, _ sources: [Int], _ value: T
   ) -> Tensor<T> {

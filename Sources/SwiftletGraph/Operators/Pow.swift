@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// y = base ^ exponent, elementwise, either side repeated to fit the other; of the base's type.
+/// y = base ^ exponent, elementwise with broadcasting, in the base's type.
 ///
-/// An integer base and exponent are multiplied out and wrap; with a floating-point exponent, the
-/// power is taken in double precision and cut to an integer.
+/// An integer base and exponent are multiplied and wrap; with a floating-point exponent, the power
+/// is computed in double precision and truncated to an integer.
 ///
 /// - Source: ONNX `Pow`.
 public struct Pow: Operator {
@@ -15,7 +15,7 @@ public struct Pow: Operator {
     let base = try required(inputs, 0, "base", where: \.isNumber)
     let exponent = try required(inputs, 1, "exponent", where: \.isNumber)
     guard let shape = base.shape.broadcast(with: exponent.shape) else {
-      throw mismatch("\(base.shape) and \(exponent.shape) do not fit each other")
+      throw mismatch("\(base.shape) and \(exponent.shape) do not match")
     }
     return [TensorInfo(base.dtype, shape)]
   }

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Convolution of quantized images with quantized weights to a quantized result: exact sums, an
-/// int32 bias added, and the whole scaled by xScale · wScale / yScale.
+/// Convolution of quantized images with quantized weights to a quantized result: exact sums plus an
+/// int32 bias, scaled by xScale · wScale / yScale.
 ///
 /// q = saturate(roundTiesToEven(sum · scale) + yZeroPoint); the multiplication is in fp32.
 ///
@@ -23,15 +23,17 @@ public struct QLinearConv: Operator {
       let scale = try required(inputs, index, "scale of the \(role)")
       let counts = index == 4 ? [1, w.shape[0]] : [1]
       guard scale.dtype == .float32, counts.contains(scale.shape.count) else {
-        throw mismatch("scale of the \(role) is \(scale.dtype) \(scale.shape)")
+        throw mismatch(
+          "scale of the \(role) is \(scale.dtype) \(scale.shape), which does not match")
       }
     }
     guard zeroY.shape.count == 1 else {
-      throw mismatch("zero point of the result has the shape \(zeroY.shape)")
+      throw mismatch("zero point of the result has shape \(zeroY.shape), not one element")
     }
     if inputs.count > 8, let bias = inputs[8] {
       guard bias.dtype == .int32, bias.shape == [w.shape[0]] else {
-        throw mismatch("bias \(bias.dtype) \(bias.shape) for \(w.shape[0]) output channels")
+        throw mismatch(
+          "bias \(bias.dtype) \(bias.shape) does not match \(w.shape[0]) output channels")
       }
     }
     return [TensorInfo(zeroY.dtype, shape)]
@@ -57,7 +59,7 @@ public struct QLinearConv: Operator {
     let scaled = sums.elements.enumerated().map { position, sum in
       Float(sum) * scales[scales.count == 1 ? 0 : position / area % channels]
     }
-    // What is left is to round, shift and saturate: quantization by a scale of 1.
+    // The remaining steps, rounding, shifting and saturating, are a quantization by a scale of 1.
     var operands: [AnyTensor?] = [
       .float32(Tensor(sums.shape, scaled)), .float32(Tensor([], [1])), inputs[7],
     ]

@@ -1,12 +1,12 @@
 public import SwiftletCore
 
-/// The product of quantized matrices to a quantized result: exact sums, scaled by
-/// aScale · bScale / yScale.
+/// The product of quantized matrices to a quantized result: exact sums, scaled by aScale · bScale /
+/// yScale.
 ///
 /// q = saturate(roundTiesToEven(sum · scale) + yZeroPoint); the multiplication is in fp32.
 ///
-/// - Source: ONNX `QLinearMatMul`. Scales and zero points are one for all, one per row of a or column
-///   of b, or that for each matrix of a stack; the result's are one for all.
+/// - Source: ONNX `QLinearMatMul`. Scales and zero points are scalar, per row of a or column of b,
+///   or per row or column of each matrix of a batch; the result's are scalar.
 public struct QLinearMatMul: Operator {
   public static let opType = "QLinearMatMul"
 
@@ -21,14 +21,16 @@ public struct QLinearMatMul: Operator {
       let zeroPoint = try required(inputs, index + 1, "zero point")
       try product.check(matrix, zeroPoint: zeroPoint, side)
       guard scale.dtype == .float32, product.repeated(scale.shape, matrix.shape, side) != nil else {
-        throw mismatch("scale \(scale.dtype) \(scale.shape) for \(matrix.dtype) \(matrix.shape)")
+        throw mismatch(
+          "scale \(scale.dtype) \(scale.shape) does not match \(matrix.dtype) \(matrix.shape)")
       }
     }
     let scale = try required(inputs, 6, "scale of the result")
     let zero = try required(inputs, 7, "zero point of the result", where: \.isByte)
     guard scale.dtype == .float32, scale.shape.count == 1, zero.shape.count == 1 else {
       throw mismatch(
-        "scale \(scale.dtype) \(scale.shape) and zero point \(zero.shape) of the result")
+        "the result's scale \(scale.dtype) \(scale.shape) and zero point \(zero.shape) must be scalars"
+      )
     }
     return [TensorInfo(zero.dtype, try product.shape(a.shape, b.shape))]
   }
@@ -49,7 +51,7 @@ public struct QLinearMatMul: Operator {
     var scaled = sums.map { Float($0) }
     var rows = product.repeated(left.shape, a.shape, .left)!
     var columns = product.repeated(right.shape, b.shape, .right)!
-    // The result has no axis of columns for a vector on the right, none of rows for one on the left.
+    // The result has no column axis for a vector on the right, no row axis for one on the left.
     if b.shape.rank == 1 { rows = Shape(Array(rows.dimensions.dropLast())) }
     if a.shape.rank == 1, columns.rank > 1 {
       columns = Shape(columns.dimensions.dropLast(2) + columns.dimensions.suffix(1))
@@ -65,7 +67,7 @@ public struct QLinearMatMul: Operator {
         for i in row.indices { row[i] *= a[i * stepA] * b[i * stepB] / yScale }
       }
     }
-    // What is left is to round, shift and saturate: quantization by a scale of 1.
+    // The remaining steps, rounding, shifting and saturating, are a quantization by a scale of 1.
     var operands: [AnyTensor?] = [.float32(scaled), .float32(Tensor([], [1])), inputs[7]]
     let node = Node("QuantizeLinear", name: "", inputs: [], outputs: [])
     return try QuantizeLinear(node, opset: 13).forward(&operands, context)

@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// Which scale belongs to which elements: one for all, one per index of an axis, or one per block of
+/// The assignment of scales to elements: one for all, one per index of an axis, or one per block of
 /// indices of an axis.
 struct QuantizationLayout: Sendable {
   private enum Kind { case tensor, axis, blocks }
@@ -9,7 +9,7 @@ struct QuantizationLayout: Sendable {
   private let extent, inner: Int
   private let blockSize: Int
 
-  /// - Throws: `badInput` if the numbers of scales and zero points do not fit the axis.
+  /// - Throws: `badInput` if the numbers of scales and zero points do not match the axis.
   init(
     _ opType: String, _ shape: Shape, axis: Int, blockSize: Int, scale: Shape, _ zeroPoint: Shape?
   ) throws {
@@ -41,7 +41,7 @@ struct QuantizationLayout: Sendable {
     (kind, self.blockSize) = (.blocks, blockSize)
   }
 
-  /// Whether elements that share a scale lie together in long runs.
+  /// Whether elements that share a scale form long runs.
   var hasRuns: Bool { kind != .blocks }
 
   /// The index of the scale of the element at `position`.
@@ -66,11 +66,11 @@ struct QuantizationLayout: Sendable {
   ) {
     let shape = tensor.shape
     guard tensor.count > 0 else { return }
-    // One scale: the pool cuts the elements wherever it likes. Several: between runs.
+    // With one scale the pool divides the elements anywhere, with several only between runs.
     let length = kind == .tensor ? 1 : inner
     let channels = extent
     var rows = tensor.reshaped(to: [tensor.count / length, length])
-    // Ends the second reference, so that the elements are written in place.
+    // Drops the second reference, so that the elements are written in place.
     tensor = Tensor(uninitialized: [0])
     pool.forEachBlock(of: &rows) { range, output in
       if channels == 1 {

@@ -3,14 +3,14 @@ import SwiftletKernels
 
 /// q = saturate(round(x / scale) + zeroPoint), ties to even: fp32 → integers of 2 to 16 bits or
 /// floats of 4 or 8 bits, per tensor, per index of one axis, or per block of them. The zero point's
-/// type decides the result's, or without one the attribute `output_dtype`.
+/// type determines the result's, or without one the attribute `output_dtype`.
 ///
 /// - Source: ONNX `QuantizeLinear`.
 public struct QuantizeLinear: Operator {
   public static let opType = "QuantizeLinear"
   private let axis, blockSize: Int
   private let output: DType?
-  /// Whether 8-bit floats give their greatest number for what is beyond it.
+  /// Whether 8-bit floats saturate at their highest number.
   private let saturates: Bool
 
   public init(_ node: Node, opset: Int) throws {
@@ -20,10 +20,10 @@ public struct QuantizeLinear: Operator {
     let number = try node.int("output_dtype", default: 0)
     output = DType(onnx: number)
     guard number == 0 || output != nil else {
-      throw SwiftletError(.unsupported, "QuantizeLinear to ONNX type \(number)")
+      throw SwiftletError(.unsupported, "QuantizeLinear to ONNX type \(number) is not supported")
     }
     guard try [0, 1].contains(node.int("precision", default: 0)) else {
-      throw SwiftletError(.unsupported, "QuantizeLinear with another precision than fp32")
+      throw SwiftletError(.unsupported, "QuantizeLinear supports only fp32 precision")
     }
   }
 
@@ -32,13 +32,16 @@ public struct QuantizeLinear: Operator {
     let scale = try required(inputs, 1, "scale")
     let zeroPoint = inputs.count > 2 ? inputs[2] : nil
     guard [.float32, .int32].contains(x.dtype), scale.dtype == .float32 else {
-      throw SwiftletError(.unsupported, "QuantizeLinear of \(x.dtype) by \(scale.dtype) scales")
+      throw SwiftletError(
+        .unsupported, "QuantizeLinear of \(x.dtype) by \(scale.dtype) scales is not supported")
     }
     let dtype = zeroPoint?.dtype ?? output ?? .uint8
     guard [.int8, .uint8, .int16, .uint16].contains(dtype) || dtype.narrowType != nil else {
-      throw SwiftletError(.unsupported, "QuantizeLinear to \(dtype)")
+      throw SwiftletError(.unsupported, "QuantizeLinear to \(dtype) is not supported")
     }
-    if let output, output != dtype { throw mismatch("output_dtype \(output), zero point \(dtype)") }
+    if let output, output != dtype {
+      throw mismatch("output_dtype \(output) contradicts the zero point's type \(dtype)")
+    }
     _ = try layout(x.shape, scale.shape, zeroPoint?.shape)
     return [TensorInfo(dtype, x.shape)]
   }
@@ -119,7 +122,7 @@ public struct QuantizeLinear: Operator {
 }
 
 extension Node {
-  /// How many indices of an axis share a scale; 0 without blocks.
+  /// The number of indices of an axis that share a scale; 0 without blocks.
   func blockSize() throws -> Int {
     let size = try int("block_size", default: 0)
     guard size >= 0 else {

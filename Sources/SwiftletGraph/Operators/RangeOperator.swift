@@ -14,7 +14,7 @@ public struct RangeOperator: Operator {
       try required(inputs, $0, roles[$0], where: \.isNumber)
     }
     guard bounds.allSatisfy({ $0.dtype == bounds[0].dtype && $0.shape.count == 1 }) else {
-      throw mismatch("start, limit and delta are no three numbers of one type")
+      throw mismatch("start, limit and delta are not three numbers of the same type")
     }
     let values = try bounds.map {
       guard let value = $0.value else { throw DataDependentShape() }
@@ -28,17 +28,19 @@ public struct RangeOperator: Operator {
       let numbers = bounds.map { $0.integers[0] }
       let span = numbers[1].subtractingReportingOverflow(numbers[0])
       guard numbers[2] != 0, !span.overflow else {
-        throw mismatch("from \(numbers[0]) to \(numbers[1]) by \(numbers[2])")
+        throw mismatch("invalid range from \(numbers[0]) to \(numbers[1]) by \(numbers[2])")
       }
       guard span.partialValue != 0, (span.partialValue > 0) == (numbers[2] > 0) else { return 0 }
       let count = (span.partialValue.magnitude - 1) / numbers[2].magnitude + 1
-      guard count <= TensorInfo.elementLimit else { throw mismatch("\(count) numbers") }
+      guard count <= TensorInfo.elementLimit else {
+        throw mismatch("\(count) numbers are too many")
+      }
       return Int(count)
     }
     let numbers = bounds.map { Self.double($0) }
     let count = ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
     guard count <= Double(TensorInfo.elementLimit) else {
-      throw mismatch("from \(numbers[0]) to \(numbers[1]) by \(numbers[2])")
+      throw mismatch("invalid range from \(numbers[0]) to \(numbers[1]) by \(numbers[2])")
     }
     return Int(max(0, count))
   }

@@ -1,29 +1,29 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// What one step of a recurrent layer does to the states of a batch in one direction.
+/// One step of a recurrent layer on the states of a batch in one direction.
 protocol RecurrentCell<T> {
   associatedtype T: LayerElement
-  /// Moves the states on by one step.
+  /// Advances the states by one step.
   ///
   /// - Parameters:
-  ///   - gates: Batch × (gates · hidden): what the input gives to each gate, biases included. Its
-  ///     contents are lost.
+  ///   - gates: Batch × (gates · hidden): the input's contribution to each gate, including biases.
+  ///     Overwritten.
   ///   - hidden: Batch × hidden.
-  ///   - cell: The same; of layers without a cell state, it is left alone.
+  ///   - cell: The same shape; ignored by layers without a cell state.
   func step(_ gates: inout Tensor<T>, hidden: inout Tensor<T>, cell: inout Tensor<T>)
 }
 
-/// The part that `RNN`, `GRU` and `LSTM` share: attributes, shapes, directions, and the walk over
-/// time.
+/// The part shared by `RNN`, `GRU` and `LSTM`: attributes, shapes, directions, and the iteration
+/// over time.
 struct RecurrentLayer: Sendable {
   private let opType: String
   private let gates: Int
   private let declaredHidden: Int?
-  /// Whether each direction goes from the end to the start.
+  /// Whether each direction runs from the end to the start.
   private let reversed: [Bool]
   private let isBatchFirst: Bool
-  /// The bound of what activations of gates get.
+  /// The bound on the inputs of gate activations.
   let clip: Float?
   /// The activations of each direction.
   let functions: [[ActivationFunction]]
@@ -32,7 +32,7 @@ struct RecurrentLayer: Sendable {
     opType = node.opType
     self.gates = gates
     switch try node.string("direction", default: "forward") {
-    // The first operator set spells its default so.
+    // The first operator set has this spelling of its default.
     case "forward", "foward": reversed = [false]
     case "reverse": reversed = [true]
     case "bidirectional": reversed = [false, true]
@@ -61,7 +61,10 @@ struct RecurrentLayer: Sendable {
       ]
       kinds = try names.map { name in
         guard let kind = known.first(where: { $0.rawValue.lowercased() == name.lowercased() })
-        else { throw SwiftletError(.unsupported, "\(node.opType) with the activation '\(name)'") }
+        else {
+          throw SwiftletError(
+            .unsupported, "\(node.opType) does not support the activation '\(name)'")
+        }
         return kind
       }
     }
@@ -69,7 +72,7 @@ struct RecurrentLayer: Sendable {
       throw SwiftletError(
         .badInput, "\(node.opType) has \(kinds.count) activations, not \(usual.count)")
     }
-    // Parameters are listed for those activations only that have them.
+    // Parameters are listed only for activations that have them.
     var alphas = (try node.floats("activation_alpha") ?? [])[...]
     var betas = (try node.floats("activation_beta") ?? [])[...]
     let all = kinds.map { kind in
@@ -82,26 +85,29 @@ struct RecurrentLayer: Sendable {
 
   var directions: Int { reversed.count }
 
-  /// Extents of a call.
+  /// The extents of a call.
   struct Sizes {
     let length, batch, input, hidden: Int
   }
 
-  /// - Throws: `badInput` if the inputs do not fit each other: x, w, r, b, lengths, first states.
+  /// - Throws: `badInput` if the inputs do not match: x, w, r, b, lengths, initial states.
   func sizes(_ inputs: [TensorInfo?]) throws -> Sizes {
     func input(_ index: Int) -> TensorInfo? { index < inputs.count ? inputs[index] : nil }
     guard let x = input(0), let w = input(1), let r = input(2) else {
       throw mismatch("an input or weights are missing")
     }
-    guard x.dtype.isFloat else { throw SwiftletError(.unsupported, "\(opType) on \(x.dtype)") }
+    guard x.dtype.isFloat else {
+      throw SwiftletError(.unsupported, "\(opType) does not support \(x.dtype)")
+    }
     guard x.shape.rank == 3, r.shape.rank == 3, w.shape.rank == 3 else {
-      throw mismatch("input \(x.shape), weights \(w.shape) and \(r.shape)")
+      throw mismatch("input \(x.shape) and weights \(w.shape) and \(r.shape) must have rank 3")
     }
     let sizes = Sizes(
       length: x.shape[isBatchFirst ? 1 : 0], batch: x.shape[isBatchFirst ? 0 : 1],
       input: x.shape[2], hidden: r.shape[2])
     guard sizes.hidden > 0, declaredHidden ?? sizes.hidden == sizes.hidden else {
-      throw mismatch("hidden_size is \(declaredHidden ?? 0), recurrent weights are \(r.shape)")
+      throw mismatch(
+        "hidden_size \(declaredHidden ?? 0) does not match recurrent weights \(r.shape)")
     }
     let rows = gates * sizes.hidden
     let state = stateShape(sizes)
@@ -118,7 +124,8 @@ struct RecurrentLayer: Sendable {
     }
     if let lengths = input(4) {
       guard lengths.dtype == .int32, lengths.shape == [sizes.batch] else {
-        throw mismatch("sequence_lens is \(lengths.dtype) \(lengths.shape)")
+        throw mismatch(
+          "sequence_lens is \(lengths.dtype) \(lengths.shape), not one int32 per sequence")
       }
     }
     return sizes
@@ -129,7 +136,7 @@ struct RecurrentLayer: Sendable {
       ? [sizes.batch, directions, sizes.hidden] : [directions, sizes.batch, sizes.hidden]
   }
 
-  /// What is known of the outputs: all states, and as many last ones as the layer has.
+  /// The known shapes of the outputs: all states, and the final states of the layer.
   func infer(_ inputs: [TensorInfo?], states: Int) throws -> [TensorInfo] {
     let sizes = try sizes(inputs)
     let all =
@@ -148,13 +155,13 @@ struct RecurrentLayer: Sendable {
     return steps.overflow ? 0 : steps.partialValue * r.count(of: 0..<2) * (x[2] + r[2])
   }
 
-  /// Walks over time in all directions.
+  /// Iterates over time in all directions.
   ///
   /// - Parameters:
-  ///   - rounding: What the product with the weights sees of the input.
-  ///   - bias: What a gate gets in each step, from both halves of the bias of a direction.
+  ///   - rounding: Applied to the input before its product with the weights.
+  ///   - bias: A gate's bias in each step, from both halves of a direction's bias.
   ///   - cell: The cell of a direction, from its recurrent weights.
-  /// - Returns: All hidden states, the last hidden states, the last cell states.
+  /// - Returns: All hidden states, the final hidden states, the final cell states.
   func run<T: LayerElement>(
     _ inputs: [AnyTensor?], as _: T.Type, _ pool: ThreadPool,
     rounding: ((Tensor<T>) -> Tensor<T>)? = nil,
@@ -231,7 +238,7 @@ struct RecurrentLayer: Sendable {
   private func lengths(_ tensor: AnyTensor?, _ sizes: Sizes) throws -> [Int] {
     let lengths = tensor?.integers ?? [Int](repeating: sizes.length, count: sizes.batch)
     guard lengths.allSatisfy({ 0...sizes.length ~= $0 }) else {
-      throw mismatch("sequence_lens \(lengths) of at most \(sizes.length)")
+      throw mismatch("sequence_lens \(lengths) exceed 0...\(sizes.length)")
     }
     return lengths
   }
@@ -241,7 +248,7 @@ struct RecurrentLayer: Sendable {
   }
 }
 
-/// What cells share.
+/// Shared by all cells.
 extension RecurrentCell {
   /// sums += states · weightsᵀ, with sums in some of the columns of a wider matrix.
   @inline(__always)
@@ -258,7 +265,7 @@ extension RecurrentCell {
       transposeB: true, beta: 1, c: &part, ldc: width)
   }
 
-  /// `function` of values that are limited by `clip`.
+  /// `function` of values clipped to `clip`.
   @inline(__always)
   func activate(_ values: inout MutableSpan<T>, _ function: ActivationFunction, clip: T?) {
     if let clip {

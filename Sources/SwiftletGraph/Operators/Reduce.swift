@@ -2,14 +2,15 @@ import RealModule
 public import SwiftletCore
 import SwiftletKernels
 
-/// One number of all elements along some axes: their sum, mean, product, least or greatest, norm,
-/// or the logarithm of their sum.
+/// Reduces all elements along some axes to one number: the sum, mean, product, minimum, maximum,
+/// norm, or the logarithm of the sum.
 ///
-/// Integers wrap; their means and norms are cut towards zero. NaN in any element is NaN in the
-/// result. Of no elements, the least is +∞ and the greatest −∞ or the bounds of the integer type.
+/// Integers wrap; their means and norms are truncated towards zero. NaN in any element gives NaN in
+/// the result. Without elements, the minimum is +∞ and the maximum −∞, or the bounds of the integer
+/// type.
 ///
-/// - Source: ONNX `ReduceSum` and so on. The axes are an attribute up to operator set 17 (of
-///   `ReduceSum`: 12) and an input afterwards; without any, all axes are meant, or with
+/// - Source: ONNX `ReduceSum` and so on. The axes are an attribute up to operator set 17 (for
+///   `ReduceSum`: 12) and an input afterwards; by default all axes are reduced, or with
 ///   `noop_with_empty_axes = 1` none.
 public struct Reduce: AnyElementOperator {
   public static let opType = "Reduce"
@@ -83,7 +84,7 @@ public struct Reduce: AnyElementOperator {
   ) -> Tensor<T> {
     let target = reduced(x.shape, axes, keepsAxes: keepsAxes)
     let kept = (0..<x.shape.rank).filter { !axes.contains($0) }
-    // The reduced axes come last, so that each result is that of a row.
+    // The reduced axes come last, so that each result comes from one row.
     let rows = x.permuted(to: kept + axes).contiguous()
     let length = axes.reduce(1) { $0 * x.shape[$1] }
     let kind = kind
@@ -132,7 +133,7 @@ public struct Reduce: AnyElementOperator {
     return sum
   }
 
-  /// Of sums and means alone.
+  /// Only for sums and means.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public func gradients<T: LayerElement>(

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The same elements under another shape, which the second input gives: −1 stands for what is left,
-/// 0 for the extent of the input at that place (with `allowzero = 1`, for no elements).
+/// The same elements in another shape, given by the second input: −1 stands for the remaining
+/// extent, 0 for the input's extent at that position (with `allowzero = 1`, for an empty axis).
 ///
 /// - Source: ONNX `Reshape`. The shape is an attribute up to operator set 4 and an input from 5 on.
 public struct Reshape: MovingOperator, FloatOperator {
@@ -19,7 +19,7 @@ public struct Reshape: MovingOperator, FloatOperator {
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input")
     guard let extents = try attributeShape ?? integers(inputs, 1, "shape") else {
-      throw mismatch("there is no shape to take")
+      throw mismatch("the shape is missing")
     }
     return [TensorInfo(x.dtype, try target(x.shape, extents))]
   }
@@ -28,18 +28,24 @@ public struct Reshape: MovingOperator, FloatOperator {
     var result = extents
     if !allowsZero {
       for axis in result.indices where result[axis] == 0 {
-        guard axis < shape.rank else { throw mismatch("\(extents) keeps an axis of \(shape)") }
+        guard axis < shape.rank else {
+          throw mismatch("\(extents) keeps an axis that \(shape) lacks")
+        }
         result[axis] = shape[axis]
       }
     }
     if let open = result.firstIndex(of: -1) {
       result[open] = 1
       let rest = try Shape(checking: result).count
-      guard rest > 0, shape.count % rest == 0 else { throw mismatch("\(shape) to \(extents)") }
+      guard rest > 0, shape.count % rest == 0 else {
+        throw mismatch("\(shape) cannot be reshaped to \(extents)")
+      }
       result[open] = shape.count / rest
     }
     let target = try Shape(checking: result)
-    guard target.count == shape.count else { throw mismatch("\(shape) to \(extents)") }
+    guard target.count == shape.count else {
+      throw mismatch("\(shape) cannot be reshaped to \(extents)")
+    }
     return target
   }
 

@@ -1,10 +1,10 @@
 public import SwiftletCore
 
-/// The input with axes made longer or shorter, by factors or to given lengths: each element from the
-/// nearest one of the input, or from a linear or cubic blend of its neighbours along each axis.
+/// The input with axes resized, by factors or to given lengths: each element is the nearest one of
+/// the input, or a linear or cubic interpolation of its neighbours along each axis.
 ///
 /// - Source: ONNX `Resize` (from operator set 10) and `Upsample`; the cubic kernel is that of Keys
-///   1981. Lengths from factors, and places, are computed in fp32.
+///   1981. Lengths from factors, and positions, are computed in fp32.
 public struct Resize: AnyElementOperator {
   public static let opType = "Resize"
   public static let opTypes = ["Resize", "Upsample"]
@@ -15,7 +15,7 @@ public struct Resize: AnyElementOperator {
     case notLarger = "not_larger"
     case notSmaller = "not_smaller"
   }
-  /// Axes are not made longer: what each position is made of is listed.
+  /// The maximum resized length: the taps of each position are stored.
   private static let lengthLimit = 1 << 24
   private let sampling: ResizeSampling
   private let policy: Policy
@@ -74,7 +74,7 @@ public struct Resize: AnyElementOperator {
     return [TensorInfo(x.dtype, try Shape(checking: extents))]
   }
 
-  /// An optional input that may be there without elements.
+  /// An optional input, which may be present but empty.
   private func present(_ inputs: [TensorInfo?], _ index: Int) -> TensorInfo? {
     guard index < inputs.count, let info = inputs[index], info.shape.count > 0 else { return nil }
     return info
@@ -89,20 +89,23 @@ public struct Resize: AnyElementOperator {
     let sizes = isLegacy || present(inputs, 3) == nil ? nil : try integers(inputs, 3, "sizes")
     guard (scales == nil) != (sizes == nil), (scales?.count ?? sizes?.count) == axes.count else {
       throw mismatch(
-        "\(scales?.count ?? 0) factors and \(sizes?.count ?? 0) sizes for \(axes.count) axes")
+        "\(scales?.count ?? 0) factors and \(sizes?.count ?? 0) sizes do not match \(axes.count) axes"
+      )
     }
     func length(_ value: Double, _ axis: Int) throws -> Int {
       let isUnchanged = value == Double(shape[axis])
       guard isUnchanged || 0...Double(Self.lengthLimit) ~= value, shape[axis] > 0 || value < 1
       else {
-        throw mismatch("axis \(axis) of \(shape) would become \(value) long")
+        throw mismatch("axis \(axis) of \(shape) cannot have a length of \(value)")
       }
       return Int(value)
     }
     if let scales {
       return try axes.indices.map { index in
         let (axis, scale) = (axes[index], scales[index])
-        guard scale > 0, scale.isFinite else { throw mismatch("a factor of \(scale)") }
+        guard scale > 0, scale.isFinite else {
+          throw mismatch("the factor \(scale) is not positive and finite")
+        }
         return ResizeSampling.Extents(
           axis: axis, input: shape[axis],
           output: try length(Double((Float(scale) * Float(shape[axis])).rounded(.down)), axis),
@@ -117,7 +120,9 @@ public struct Resize: AnyElementOperator {
           scale: Float(lengths[$0]) / Float(shape[axes[$0]]), region: regions[$0])
       }
     }
-    guard axes.allSatisfy({ shape[$0] > 0 }) else { throw mismatch("the aspect of \(shape)") }
+    guard axes.allSatisfy({ shape[$0] > 0 }) else {
+      throw mismatch("\(shape) is empty and has no aspect ratio")
+    }
     let ratios = zip(lengths, axes).map { Double($0) / Double(shape[$1]) }
     let scale = (policy == .notLarger ? ratios.min() : ratios.max()) ?? 1
     return try axes.indices.map {
@@ -135,16 +140,16 @@ public struct Resize: AnyElementOperator {
     guard sampling.coordinates == .cropAndResize else {
       return Array(repeating: .whole, count: count)
     }
-    guard let info = present(inputs, 1) else { throw mismatch("there is no region to crop") }
+    guard let info = present(inputs, 1) else { throw mismatch("the region to crop is missing") }
     let bounds = try reals(info, "region")
     guard bounds.count == 2 * count, bounds.allSatisfy(\.isFinite) else {
-      throw mismatch("a region of \(bounds.count) bounds for \(count) axes")
+      throw mismatch("\(bounds.count) bounds of the region do not match \(count) axes")
     }
     return (0..<count).map { .init(start: bounds[$0], end: bounds[$0 + count]) }
   }
 
   private func axes(_ targets: [ResizeSampling.Extents]) -> [ResizeAxis] {
-    // Where a factor leaves every extent as it is, elements stay too, as in onnxruntime.
+    // If a factor leaves every extent unchanged, the elements are unchanged too, as in onnxruntime.
     if sampling.coordinates != .cropAndResize, targets.allSatisfy({ $0.input == $0.output }) {
       return []
     }

@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// How the positions of a resized axis are found in the input, and what is made of its neighbours.
+/// How positions of a resized axis map to the input, and how its neighbours are combined.
 struct ResizeSampling: Sendable {
   enum Mode: String { case nearest, linear, cubic }
   enum Coordinates: String {
@@ -16,7 +16,7 @@ struct ResizeSampling: Sendable {
     case preferFloor = "round_prefer_floor"
     case preferCeil = "round_prefer_ceil"
     case floor, ceil
-    /// That of operator sets without the attribute: up when the axis shrinks, else down.
+    /// The rule of operator sets without the attribute: up when the axis shrinks, otherwise down.
     case legacy
   }
   var mode = Mode.nearest
@@ -29,32 +29,32 @@ struct ResizeSampling: Sendable {
   /// One axis that is resized.
   struct Extents: Sendable {
     let axis, input, output: Int
-    /// What the extent is multiplied with; of lengths that are given, output / input.
+    /// The scale factor; for given lengths, output / input.
     let scale: Float
-    /// The part of the input that is shown, from 0 to 1.
+    /// The region of the input that is shown, from 0 to 1.
     let region: ClosedRegion
 
-    /// Whether every element stays what it is.
+    /// Whether every element is unchanged.
     var isIdentity: Bool {
       input == output && scale == 1 && region.start == 0 && region.end == 1
     }
   }
 
-  /// Bounds that a model gives, in any order.
+  /// Bounds given by a model, in any order.
   struct ClosedRegion: Sendable {
     let start, end: Double
     static let whole = ClosedRegion(start: 0, end: 1)
   }
 
-  /// Where the position `x` of the output lies in the input; `nil` if it shows nothing of it.
+  /// The position in the input of the output position `x`; `nil` if it lies outside.
   ///
-  /// In fp32, as onnxruntime computes it, one rounded operation after the other: places near the
-  /// middle between two elements, or near one, are on the same side there.
+  /// In fp32, as in onnxruntime, with the same order of rounded operations: positions near the
+  /// midpoint of two elements, or near an element, then fall on the same side.
   private func source(_ x: Int, _ extents: Extents) -> Double? {
     let (x, scale) = (Float(x), extents.scale)
     let (input, output) = (Float(extents.input), Float(extents.output))
     let last = input - 1
-    // Before it was rounded down, as ONNX' own tests take it.
+    // The length before rounding down, as in ONNX's own tests.
     let length = scale * input
     func halfPixel() -> Float { (x + 0.5) / scale - 0.5 }
     switch coordinates {
@@ -75,12 +75,12 @@ struct ResizeSampling: Sendable {
     }
   }
 
-  /// The positions of the input that an axis of the output is made of.
+  /// The input positions that an axis of the output is computed from.
   func axis(_ extents: Extents) -> ResizeAxis {
     var result = ResizeAxis(axis: extents.axis, input: extents.input, output: extents.output)
     guard extents.output > 0 else { return result }
     let scale = min(1, Double(extents.scale))
-    // Neighbours count from the last whole position before the place that is asked for.
+    // Neighbours are counted from the last whole position before the requested one.
     let first: Int
     switch mode {
     case .nearest: first = 0
@@ -94,7 +94,7 @@ struct ResizeSampling: Sendable {
     for x in 0..<extents.output {
       let source = source(x, extents)
       result.shows.append(source != nil)
-      // Far outside the ends are all that is seen, wherever it is.
+      // Positions far outside see only the ends.
       let place = max(bounds.lowerBound, min(bounds.upperBound, source ?? 0))
       if mode == .nearest {
         let nearest = Int(round(place.isNaN ? 0 : place, shrinks: extents.scale < 1))
@@ -122,7 +122,7 @@ struct ResizeSampling: Sendable {
     switch rounding {
     case .floor: place.rounded(.down)
     case .ceil: place.rounded(.up)
-    // What rounding has moved off the middle by no more than this counts as there.
+    // Positions within this rounding error of the midpoint count as the midpoint.
     case .preferFloor: (place - 0.5 - 1e-6).rounded(.up)
     case .preferCeil: (place + 0.5 + 1e-6).rounded(.down)
     case .legacy: shrinks ? place.rounded(.up) : place.rounded(.down)
@@ -139,13 +139,13 @@ struct ResizeSampling: Sendable {
   }
 }
 
-/// One axis of a tensor made longer or shorter: each position of it from some of the input.
+/// One resized axis of a tensor: each of its positions computed from some of the input's.
 struct ResizeAxis: Sendable {
   let axis, input, output: Int
-  /// Positions of the input for each position of the output.
+  /// The number of input positions per output position.
   var taps = 1
   var sources: [Int] = []
-  /// What they are multiplied with; empty where one is taken as it is.
+  /// Their weights; empty if a single element is copied.
   var weights: [Double] = []
   /// Whether a position shows any of the input.
   var shows: [Bool] = []
@@ -154,7 +154,7 @@ struct ResizeAxis: Sendable {
     (self.axis, self.input, self.output) = (axis, input, output)
   }
 
-  /// The elements taken as they are; `filler` where a position shows nothing.
+  /// Copies elements; `filler` where a position shows nothing.
   @specialized(where T == Float)
   @specialized(where T == UInt8)
   func picked<T: TensorElement>(_ x: Tensor<T>, filler: T) -> Tensor<T> {
@@ -178,7 +178,7 @@ struct ResizeAxis: Sendable {
     return result
   }
 
-  /// The weighted sums; `filler` where a position shows nothing.
+  /// Weighted sums; `filler` where a position shows nothing.
   @specialized(where T == Float)
   @specialized(where T == Double)
   func blended<T: LayerElement>(_ x: Tensor<T>, filler: T, _ pool: ThreadPool) -> Tensor<T> {
@@ -207,7 +207,7 @@ struct ResizeAxis: Sendable {
     return result.reshaped(to: shape)
   }
 
-  /// The gradient with respect to the input from that of the output: sums the other way round.
+  /// The gradient with respect to the input from that of the output: the transposed sums.
   @specialized(where T == Float)
   @specialized(where T == Double)
   func spread<T: LayerElement>(_ slope: Tensor<T>, _ pool: ThreadPool) -> Tensor<T> {

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Sequences of a batch with their first elements in reverse order, as many as the second input
-/// says for each.
+/// Batched sequences with their first elements reversed; the second input gives their number for
+/// each sequence.
 ///
 /// - Source: ONNX `ReverseSequence`.
 public struct ReverseSequence: MovingOperator {
@@ -21,7 +21,7 @@ public struct ReverseSequence: MovingOperator {
     let x = try required(inputs, 0, "input")
     let lengths = try required(inputs, 1, "lengths") { $0 == .int64 }
     guard x.shape.rank >= 2, lengths.shape == [x.shape[batchAxis]] else {
-      throw mismatch("lengths \(lengths.shape) for \(x.shape)")
+      throw mismatch("lengths \(lengths.shape) do not match \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }
@@ -32,7 +32,7 @@ public struct ReverseSequence: MovingOperator {
     let shape = x.shape
     let lengths = inputs[1]!.integers
     guard lengths.allSatisfy({ 0...shape[timeAxis] ~= $0 }) else {
-      throw mismatch("lengths \(lengths) of \(shape[timeAxis]) steps")
+      throw mismatch("lengths \(lengths) exceed 0...\(shape[timeAxis])")
     }
     guard shape.count > 0 else { return [x] }
     let inner = shape.count(of: 2..<shape.rank)

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// Rectangles of images, each cut into a grid of bins of which each becomes the mean or the greatest
+/// Rectangles of images, each divided into a grid of bins; each bin gives the mean or the maximum
 /// of values sampled in it: X N×C×H×W, rectangles R×4 (x1, y1, x2, y2), images R → R×C×bins.
 ///
 /// - Source: ONNX `RoiAlign`; He et al. 2017.
@@ -10,7 +10,7 @@ public struct RoiAlign: Operator {
   private let height, width, samples: Int
   private let scale: Double
 
-  /// More samples in a bin are refused: rectangles come from data.
+  /// More samples per bin are rejected: rectangles come from data.
   private static let sampleLimit = 1 << 16
 
   public init(_ node: Node, opset: Int) throws {
@@ -38,7 +38,10 @@ public struct RoiAlign: Operator {
     let boxes = try floating(inputs, 1, "rectangles", rank: 2)
     let images = try required(inputs, 2, "images") { $0 == .int64 }
     guard boxes.shape[1] == 4, images.shape == [boxes.shape[0]], x.shape[2] > 0, x.shape[3] > 0
-    else { throw mismatch("rectangles \(boxes.shape) of images \(images.shape) in \(x.shape)") }
+    else {
+      throw mismatch(
+        "rectangles \(boxes.shape) and image indices \(images.shape) do not match \(x.shape)")
+    }
     return [
       TensorInfo(x.dtype, try Shape(checking: [boxes.shape[0], x.shape[1], height, width]))
     ]
@@ -50,7 +53,7 @@ public struct RoiAlign: Operator {
     let boxes: Tensor<Double> = try inputs[1]!.converted(to: .float64).require()
     let images = inputs[2]!.integers
     guard images.allSatisfy({ 0..<inputs[0]!.shape[0] ~= $0 }) else {
-      throw mismatch("images \(images.prefix(8)) of \(inputs[0]!.shape[0])")
+      throw mismatch("image indices \(images.prefix(8)) are not in 0..<\(inputs[0]!.shape[0])")
     }
     switch inputs[0]! {
     case .float64(let x): return [.float64(try aligned(x, boxes.elements, images))]
@@ -58,7 +61,7 @@ public struct RoiAlign: Operator {
     }
   }
 
-  /// Four neighbours of a sample and their weights.
+  /// The four neighbours of a sample and their weights.
   private struct Sample {
     var positions = (0, 0, 0, 0)
     var weights = (0.0, 0.0, 0.0, 0.0)
@@ -77,7 +80,7 @@ public struct RoiAlign: Operator {
     for (box, image) in images.enumerated() {
       let corners = boxes[4 * box..<4 * box + 4].map { $0 * scale - (isHalfPixel ? 0.5 : 0) }
       guard corners.allSatisfy({ abs($0) < 1e9 }) else {
-        throw mismatch("rectangle \(box) is \(Array(boxes[4 * box..<4 * box + 4]))")
+        throw mismatch("rectangle \(box) is invalid: \(Array(boxes[4 * box..<4 * box + 4]))")
       }
       var (boxWidth, boxHeight) = (corners[2] - corners[0], corners[3] - corners[1])
       if !isHalfPixel { (boxWidth, boxHeight) = (max(boxWidth, 1), max(boxHeight, 1)) }
@@ -87,7 +90,8 @@ public struct RoiAlign: Operator {
       guard rows <= Self.sampleLimit, columns <= Self.sampleLimit,
         rows * columns <= Self.sampleLimit
       else {
-        throw SwiftletError(.unsupported, "RoiAlign with \(rows)×\(columns) samples in a bin")
+        throw SwiftletError(
+          .unsupported, "RoiAlign with \(rows)×\(columns) samples per bin is not supported")
       }
       for bin in 0..<bins {
         let top = corners[1] + Double(bin / width) * binHeight
@@ -132,7 +136,7 @@ public struct RoiAlign: Operator {
       ))
   }
 
-  /// The mean of the samples, or the greatest of all weighted neighbours.
+  /// The mean of the samples, or the maximum of all weighted neighbours.
   @inline(__always)
   private func value<T: LayerElement>(_ samples: [Sample], _ plane: Span<T>) -> Double {
     var sum = 0.0

@@ -1,20 +1,21 @@
 public import SwiftletCore
 
-/// An inner graph run on each slice of some inputs in turn, and on values that it hands on to itself;
-/// what else it gives for each slice is stacked.
+/// A subgraph that runs on each slice of some inputs in turn, and on loop-carried values; its other
+/// outputs are stacked over the slices.
 ///
 /// - Source: ONNX `Scan`, from operator set 9 on.
 public struct Scan: Operator {
   public static let opType = "Scan"
   private let body: Plan
-  /// How many values are handed on, cut into slices, and stacked.
+  /// The numbers of loop-carried values, sliced inputs, and stacked outputs.
   private let carried, scanned, stacked: Int
   private let inputAxes, outputAxes: [Int]
   private let inputReversed, outputReversed: [Bool]
 
   public init(_ node: Node, opset: Int) throws {
     guard opset >= 9 else {
-      throw SwiftletError(.unsupported, "Scan of operator set \(opset), over a batch")
+      throw SwiftletError(
+        .unsupported, "Scan of operator set \(opset), over a batch, is not supported")
     }
     let graph = try node.graph("body")
     scanned = try node.int("num_scan_inputs", default: 0)
@@ -43,7 +44,7 @@ public struct Scan: Operator {
     body = try locating("body") { try Plan(graph, captured: node.captures) }
   }
 
-  /// How many slices there are, and what is known of one of each input.
+  /// The number of slices, and what is known of one slice of each input.
   private func slices(_ inputs: [TensorInfo]) throws -> (count: Int, infos: [TensorInfo]) {
     var counts: Set<Int> = []
     let infos = try zip(inputs, inputAxes).map { info, axis in
@@ -53,7 +54,9 @@ public struct Scan: Operator {
       extents.remove(at: axis)
       return TensorInfo(info.dtype, Shape(extents))
     }
-    guard counts.count == 1 else { throw mismatch("inputs have \(counts.sorted()) slices") }
+    guard counts.count == 1 else {
+      throw mismatch("the inputs have different numbers of slices: \(counts.sorted())")
+    }
     return (counts.first!, infos)
   }
 
@@ -64,7 +67,7 @@ public struct Scan: Operator {
     let captured = inputs[(carried + scanned)...].map { $0! }
     let results = try body.inferInner(captured, inputs: state + infos)
     guard zip(results, state).allSatisfy({ $0 == $1 }) else {
-      throw mismatch("a value that is handed on changes its type or shape")
+      throw mismatch("a loop-carried value changes its type or shape")
     }
     return try state
       + zip(results[carried...], outputAxes).map { info, axis in

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// What becomes of an element that an update meets.
+/// How an update is combined with the existing element.
 struct ScatterReduction: Sendable {
   private enum Kind: String { case none, add, mul, max, min }
   private let kind: Kind
@@ -15,7 +15,7 @@ struct ScatterReduction: Sendable {
 
   func supports(_ dtype: DType) -> Bool { kind == .none || dtype.isNumber }
 
-  /// Brings blocks of `length` elements into a tensor, each from its place on; later ones win.
+  /// Writes blocks of `length` elements into a tensor, each at its start position; later ones win.
   func apply<T: TensorElement>(
     _ updates: Tensor<T>, to tensor: inout Tensor<T>, at places: [Int], length: Int
   ) throws {
@@ -53,7 +53,7 @@ struct ScatterReduction: Sendable {
 }
 
 /// A copy of the input with elements replaced by updates, or reduced with them: each at its own
-/// place, but for one axis, where the index says the place.
+/// position, except along one axis, where the index gives the position.
 ///
 /// - Source: ONNX `ScatterElements`; `Scatter`, its name before operator set 11.
 public struct ScatterElements: MovingOperator {
@@ -73,7 +73,8 @@ public struct ScatterElements: MovingOperator {
     let updates = try required(inputs, 2, "updates")
     try checkElementIndices(indices, x.shape, axis: axis(axis, rank: x.shape.rank))
     guard updates.shape == indices.shape, updates.dtype == x.dtype else {
-      throw mismatch("updates \(updates.dtype) \(updates.shape) at indices \(indices.shape)")
+      throw mismatch(
+        "updates \(updates.dtype) \(updates.shape) do not match indices \(indices.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }
@@ -89,7 +90,7 @@ public struct ScatterElements: MovingOperator {
   }
 }
 
-/// A copy of the input with blocks, whose leading indices the rows of the second input give,
+/// A copy of the input with blocks, addressed by the rows of leading indices in the second input,
 /// replaced by updates, or reduced with them.
 ///
 /// - Source: ONNX `ScatterND`.
@@ -107,7 +108,8 @@ public struct ScatterND: MovingOperator {
     guard updates.shape.dimensions == indices.shape.dimensions.dropLast() + block,
       updates.dtype == x.dtype
     else {
-      throw mismatch("updates \(updates.dtype) \(updates.shape) at indices \(indices.shape)")
+      throw mismatch(
+        "updates \(updates.dtype) \(updates.shape) do not match indices \(indices.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The extents of the input (`Shape`, from an axis `start` to before `end`), or the number of its
-/// elements (`Size`).
+/// The extents of the input (`Shape`, from axis `start` up to but excluding `end`), or the number
+/// of its elements (`Size`).
 ///
 /// - Source: ONNX `Shape`, `Size`.
 public struct ShapeOf: Operator {

@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// x + bias below −lambda, x − bias above lambda, 0 between.
+/// x + bias below −lambda, x − bias above lambda, 0 in between.
 ///
 /// - Source: ONNX `Shrink`.
 public struct Shrink: Operator {

@@ -1,8 +1,8 @@
 public import SwiftletCore
 
-/// Functions of one number of any type, elementwise: −x, |x| and the sign −1, 0 or 1.
+/// Elementwise functions of one number of any type: −x, |x| and the sign −1, 0 or 1.
 ///
-/// NaN stays NaN. The least integer is its own negative and absolute value.
+/// NaN stays NaN. The lowest integer is its own negative and absolute value.
 ///
 /// - Source: ONNX `Neg`, `Abs`, `Sign`.
 public struct Sign: AnyElementOperator {

@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// A part of the input: along each named axis from a start to before an end, by steps.
+/// A part of the input: along each named axis from a start up to but excluding an end, by steps.
 ///
-/// Negative positions count from the end of the axis, positions beyond it are moved to it, and
-/// negative steps go backwards.
+/// Negative positions count from the end of the axis, positions beyond it are clamped, and negative
+/// steps go backwards.
 ///
 /// - Source: ONNX `Slice`. Starts, ends and axes are attributes up to operator set 9, and inputs,
 ///   with steps, from 10 on.
@@ -17,7 +17,7 @@ public struct Slice: MovingOperator, FloatOperator {
     attributes = [try node.ints("starts"), try node.ints("ends"), try node.ints("axes")]
   }
 
-  /// What is taken of one axis.
+  /// The slice of one axis.
   private struct Cut {
     let axis, start, step, count: Int
   }
@@ -38,7 +38,8 @@ public struct Slice: MovingOperator, FloatOperator {
     let axes = try self.axes(inputs[2] ?? attributes[2] ?? Array(starts.indices), rank: shape.rank)
     let steps = inputs[3] ?? starts.map { _ in 1 }
     guard ends.count == starts.count, axes.count == starts.count, steps.count == starts.count else {
-      throw mismatch("\(starts.count) starts, \(ends.count) ends and \(axes.count) axes")
+      throw mismatch(
+        "\(starts.count) starts, \(ends.count) ends and \(axes.count) axes do not match")
     }
     return try axes.indices.map {
       try cut(axes[$0], extent: shape[axes[$0]], starts[$0], ends[$0], step: steps[$0])
@@ -46,8 +47,8 @@ public struct Slice: MovingOperator, FloatOperator {
   }
 
   private func cut(_ axis: Int, extent: Int, _ start: Int, _ end: Int, step: Int) throws -> Cut {
-    guard step != 0 else { throw mismatch("step 0") }
-    // Backwards, the last position before an end may be −1.
+    guard step != 0 else { throw mismatch("a step is 0") }
+    // Going backwards, the last position before an end may be −1.
     let bounds = step > 0 ? 0...extent : -1...max(-1, extent - 1)
     func position(_ index: Int) -> Int {
       min(max(index < 0 ? index + extent : index, bounds.lowerBound), bounds.upperBound)

@@ -1,6 +1,6 @@
 package import SwiftletCore
 
-/// The geometry that convolution and pooling share: a window that steps over a padded image of one
+/// The geometry shared by convolution and pooling: a window that moves over a padded image of one
 /// to three spatial axes.
 package struct SlidingWindow: Sendable, Equatable {
   package enum AutoPad: String {
@@ -10,9 +10,9 @@ package struct SlidingWindow: Sendable, Equatable {
     case sameLower = "SAME_LOWER"
   }
 
-  /// Larger strides, dilations, windows and pads are refused, so that nothing overflows.
+  /// Larger strides, dilations, windows and pads are rejected, so that nothing overflows.
   static let limit = 1 << 20
-  /// Extents of images: sums and products with the ones above stay small.
+  /// The extents of images: sums and products with the limits above stay small.
   static let extents = 1...1 << 40
 
   /// One element per spatial axis.
@@ -27,11 +27,11 @@ package struct SlidingWindow: Sendable, Equatable {
   /// - Parameter kernel: Extents of the window; `nil` reads the attribute `kernel_shape`.
   package init(_ node: Node, kernel: [Int]? = nil) throws {
     guard let kernel = try kernel ?? node.ints("kernel_shape") else {
-      throw SwiftletError(.badInput, "\(node.opType) lacks the attribute kernel_shape")
+      throw SwiftletError(.badInput, "\(node.opType) is missing the attribute kernel_shape")
     }
     guard 1...3 ~= kernel.count else {
       throw SwiftletError(
-        .unsupported, "\(node.opType) over \(kernel.count) spatial axes; there can be 1 to 3")
+        .unsupported, "\(node.opType) supports 1 to 3 spatial axes, not \(kernel.count)")
     }
     guard let autoPad = AutoPad(rawValue: try node.string("auto_pad", default: "NOTSET")) else {
       throw SwiftletError(.badInput, "unknown auto_pad of \(node.opType)")
@@ -61,7 +61,7 @@ package struct SlidingWindow: Sendable, Equatable {
     package let input, output: Int
     package let before, after: Int
 
-    /// An axis that is not there: images of fewer axes have extents of 1 in front.
+    /// A missing axis: images of fewer axes have leading extents of 1.
     static let absent = Axis(
       kernel: 1, stride: 1, dilation: 1, input: 1, output: 1, before: 0, after: 0)
 
@@ -74,7 +74,7 @@ package struct SlidingWindow: Sendable, Equatable {
       return min(first, output)..<max(min(first, output), min(end, output))
     }
 
-    /// The taps at an output position that fall inside the image, as positions in it.
+    /// The taps at an output position that fall inside the image, as image positions.
     @inline(__always)
     func taps(_ position: Int) -> StrideTo<Int> {
       let start = position * stride - before
@@ -83,8 +83,8 @@ package struct SlidingWindow: Sendable, Equatable {
       return Swift.stride(from: first, to: end, by: dilation)
     }
 
-    /// How many taps at an output position fall inside the padded image: a window that was rounded
-    /// up may reach beyond even that.
+    /// The number of taps at an output position that fall inside the padded image: a window added
+    /// by rounding up may extend even beyond that.
     func paddedTaps(_ position: Int) -> Int {
       let start = position * stride - before
       let end = min(start + (kernel - 1) * dilation + 1, input + after)
@@ -93,7 +93,7 @@ package struct SlidingWindow: Sendable, Equatable {
 
     /// Whether every window has at least one tap inside the image.
     var alwaysMeetsImage: Bool {
-      // The last tap reaches the image first, so that in this order the ranges ascend.
+      // The last tap reaches the image first, so in this order the ranges ascend.
       var covered = 0
       for tap in (0..<kernel).reversed() {
         let valid = validOutputs(offset: tap * dilation)
@@ -106,7 +106,7 @@ package struct SlidingWindow: Sendable, Equatable {
   /// The window placed on one image size.
   package struct Placement: Sendable, Equatable {
     package let depth, height, width: Axis
-    /// How many of the axes are there: the last ones.
+    /// The number of axes in use: the last ones.
     package let rank: Int
 
     init(_ axes: [Axis]) {
@@ -118,7 +118,7 @@ package struct SlidingWindow: Sendable, Equatable {
     private var axes: ArraySlice<Axis> { [depth, height, width].suffix(rank) }
     var inputCount: Int { depth.input * height.input * width.input }
     var outputCount: Int { depth.output * height.output * width.output }
-    /// Extents of the image and of the output, as the tensors have them.
+    /// Extents of the image and of the output, in tensor order.
     var input: [Int] { axes.map(\.input) }
     var output: [Int] { axes.map(\.output) }
     package var alwaysMeetsImage: Bool { axes.allSatisfy(\.alwaysMeetsImage) }
@@ -156,12 +156,12 @@ package struct SlidingWindow: Sendable, Equatable {
       shape.dimensions[2...].allSatisfy({ $0 <= Self.extents.upperBound })
     else {
       throw SwiftletError(
-        .badInput, "a window over \(kernel.count) axes does not fit to input \(shape)")
+        .badInput, "a window over \(kernel.count) axes does not match input \(shape)")
     }
     return Placement(try kernel.indices.map { try axis($0, input: shape[$0 + 2]) })
   }
 
-  /// What pooling makes of images N×C×….
+  /// The result of pooling images N×C×….
   ///
   /// - Throws: `badInput` if the window does not fit into the padded image.
   func pooled(_ x: TensorInfo) throws -> TensorInfo {
@@ -190,7 +190,7 @@ package struct SlidingWindow: Sendable, Equatable {
         .badInput, "a window of \(reach) does not fit into \(input) + \(before + after) padding")
     }
     var output = span / step + 1
-    // A rounded-up last window must still start inside the image or its leading padding.
+    // A last window added by rounding up must still start inside the image or its leading padding.
     if roundsUp, span % step != 0, output * step < input + before { output += 1 }
     return axis(output: output, before: before, after: after)
   }

@@ -2,11 +2,11 @@ import RealModule
 public import SwiftletCore
 import SwiftletKernels
 
-/// y = exp(x) / Σ exp(x) along one axis, shifted by the maximum so that it never overflows; the
-/// logarithm of that; or 1 at the first largest x and 0 elsewhere, which has no gradient.
+/// y = exp(x) / Σ exp(x) along one axis, shifted by the maximum so that it never overflows; its
+/// logarithm; or 1 at the first largest x and 0 elsewhere, which has no gradient.
 ///
-/// - Source: ONNX `Softmax`, `LogSoftmax`, `Hardmax`. Before operator set 13 the sum runs over all axes from `axis`
-///   (default 1) on; from 13 on over that one axis (default the last).
+/// - Source: ONNX `Softmax`, `LogSoftmax`, `Hardmax`. Before operator set 13 the sum runs over all
+///   axes starting at `axis` (default 1); from 13 on over that axis only (default: the last).
 public struct Softmax: FloatOperator {
   public static let opType = "Softmax"
   public static let opTypes = Kind.allCases.map(\.rawValue)
@@ -29,7 +29,7 @@ public struct Softmax: FloatOperator {
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try floating(inputs, 0, "input")
     guard -x.shape.rank..<x.shape.rank ~= axis else {
-      throw mismatch("axis \(axis) is outside of shape \(x.shape)")
+      throw mismatch("axis \(axis) is out of range for shape \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

@@ -1,10 +1,10 @@
 public import SwiftletCore
 
-/// Cuts the input along an axis into as many pieces as there are outputs.
+/// Splits the input along an axis, one piece per output.
 ///
 /// - Source: ONNX `Split`. The lengths of the pieces are an attribute up to operator set 12 and an
-///   input from 13 on (in 1 either, and the input may be of floats); without them the pieces are
-///   equally long, from 18 on but for the last.
+///   input from 13 on (in 1 either, and the input may be floats); without them all pieces have
+///   equal lengths, except, from 18 on, the last one.
 public struct Split: MovingOperator {
   public static let opType = "Split"
   private let axis: Int
@@ -34,7 +34,9 @@ public struct Split: MovingOperator {
     }
     guard given.count == pieces, given.allSatisfy({ 0...extent ~= $0 }),
       given.reduce(0, +) == extent
-    else { throw mismatch("\(extent) into \(pieces) pieces of \(given)") }
+    else {
+      throw mismatch("an extent of \(extent) cannot be split into \(pieces) pieces of \(given)")
+    }
     return given
   }
 

@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Takes axes of extent 1 out of a shape (`Squeeze`; all of them, if none are named), or puts some
-/// in (`Unsqueeze`).
+/// Removes axes of extent 1 from a shape (`Squeeze`; all of them by default), or inserts some
+/// (`Unsqueeze`).
 ///
 /// - Source: ONNX `Squeeze`, `Unsqueeze`. The axes are an attribute up to operator set 12 and an
 ///   input from 13 on.
@@ -33,7 +33,7 @@ public struct Squeeze: MovingOperator, FloatOperator {
       }
       return Shape((0..<shape.rank).filter { !gone.contains($0) }.map { shape[$0] })
     }
-    guard let axes else { throw mismatch("there are no axes to insert") }
+    guard let axes else { throw mismatch("the axes to insert are missing") }
     var result = shape.dimensions
     for axis in try self.axes(axes, rank: shape.rank + axes.count).sorted() {
       result.insert(1, at: axis)

@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// The input set side by side as often as the second input says for each axis.
+/// The input repeated along each axis as often as the second input says.
 ///
-/// - Source: ONNX `Tile`. Up to operator set 5 the second input is one number, and the third the axis
-///   that it is for; both may be floats.
+/// - Source: ONNX `Tile`. Up to operator set 5 the second input is one number, and the third is its
+///   axis; both may be floats.
 public struct Tile: MovingOperator {
   public static let opType = "Tile"
 
@@ -17,18 +17,22 @@ public struct Tile: MovingOperator {
     let repeats = try repeats(
       wholeNumbers(inputs, 1, "repeats") ?? [],
       axis: namesAxis ? wholeNumbers(inputs, 2, "axis") ?? [] : nil, x.shape)
-    // The shape with both factors of each extent apart shows whether a product would overflow.
+    // The shape with both factors of each extent separate shows whether a product would overflow.
     let tiled = try Shape(checking: zip(repeats, x.shape.dimensions).flatMap { [$0, $1] })
     return [TensorInfo(x.dtype, joined(tiled))]
   }
 
-  /// How often each axis is repeated.
+  /// The number of repeats of each axis.
   private func repeats(_ given: [Int], axis: [Int]?, _ shape: Shape) throws -> [Int] {
     guard let axis else {
-      guard given.count == shape.rank else { throw mismatch("\(given) repeats of \(shape)") }
+      guard given.count == shape.rank else {
+        throw mismatch("repeats \(given) do not match \(shape)")
+      }
       return given
     }
-    guard given.count == 1, axis.count == 1 else { throw mismatch("\(given) along \(axis)") }
+    guard given.count == 1, axis.count == 1 else {
+      throw mismatch("repeats \(given) do not match axis \(axis)")
+    }
     var result = [Int](repeating: 1, count: shape.rank)
     result[try self.axis(axis[0], rank: shape.rank)] = given[0]
     return result

@@ -1,10 +1,10 @@
 public import SwiftletCore
 
-/// The k greatest (or least) elements along an axis in order, and their indices; of equal ones, the
-/// one with the lower index comes first. NaN counts as greater than all numbers, as in NumPy.
+/// The k largest (or smallest) elements along an axis in order, and their indices; on ties the
+/// lower index comes first. NaN counts as greater than all numbers, as in NumPy.
 ///
-/// - Source: ONNX `TopK`. k is an attribute up to operator set 9. The order that `sorted = 0` leaves
-///   open is the same.
+/// - Source: ONNX `TopK`. k is an attribute up to operator set 9. The order is the same with
+///   `sorted = 0`, which leaves it open.
 public struct TopK: Operator {
   public static let opType = "TopK"
   private let axis: Int
@@ -22,7 +22,8 @@ public struct TopK: Operator {
     let axis = try axis(axis, rank: x.shape.rank)
     let k = try attributeK ?? integers(inputs, 1, "k")?.first
     guard let k, 0...x.shape[axis] ~= k else {
-      throw mismatch("k = \(k.map(String.init) ?? "nothing") of axis \(axis) of \(x.shape)")
+      throw mismatch(
+        "k = \(k.map(String.init) ?? "nothing") does not fit axis \(axis) of \(x.shape)")
     }
     let shape = x.shape.replacing(axis: axis, with: k)
     return [TensorInfo(x.dtype, shape), TensorInfo(.int64, shape)]
@@ -47,7 +48,7 @@ public struct TopK: Operator {
     return try opened(x.dtype.numberType())
   }
 
-  /// Where the elements of the result are.
+  /// The positions of the result's elements.
   @specialized(where T == Float)
   private func find<T: NumberElement>(_ x: Tensor<T>, _ axis: Int, _ k: Int) -> [Int] {
     let (length, inner) = (x.shape[axis], x.shape.count(of: axis + 1..<x.shape.rank))

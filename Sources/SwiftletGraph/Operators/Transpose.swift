@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// The axes in the order `perm`; reversed, if it is not given.
+/// The axes in the order `perm`, by default reversed.
 ///
 /// - Source: ONNX `Transpose`.
 public struct Transpose: MovingOperator, FloatOperator {

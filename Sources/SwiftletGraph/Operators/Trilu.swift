@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// The upper (or lower, with `upper = 0`) triangles of matrices, from the k-th diagonal on; zero
-/// elsewhere.
+/// The upper (or lower, with `upper = 0`) triangles of matrices, starting at the k-th diagonal;
+/// zero elsewhere.
 ///
 /// - Source: ONNX `Trilu`.
 public struct Trilu: MovingOperator {
@@ -26,7 +26,7 @@ public struct Trilu: MovingOperator {
   ) throws -> [Tensor<T>] {
     let (rows, columns) = (x.shape[x.shape.rank - 2], x.shape[x.shape.rank - 1])
     let diagonal = inputs.count > 1 ? inputs[1]?.integers[0] ?? 0 : 0
-    // Far off diagonals are all the same; near ones cannot overflow.
+    // All diagonals far off are equivalent; near ones cannot overflow.
     let k = min(max(diagonal, -rows - 1), columns + 1)
     var y = x
     var values = y.mutableSpan

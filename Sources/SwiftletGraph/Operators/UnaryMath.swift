@@ -1,9 +1,9 @@
 import RealModule
 public import SwiftletCore
 
-/// Functions of one floating-point number, elementwise.
+/// Elementwise functions of one floating-point number.
 ///
-/// - Source: ONNX operators of these names. `Round` takes halves to the even neighbour.
+/// - Source: ONNX operators of these names. `Round` rounds ties to even.
 public struct UnaryMath: AnyElementOperator {
   public static let opType = "UnaryMath"
   public static let opTypes = Function.allCases.map(\.rawValue)
@@ -91,7 +91,7 @@ public struct UnaryMath: AnyElementOperator {
     return [slope]
   }
 
-  /// The derivative; 0 of steps.
+  /// The derivative; 0 for step functions.
   private static func slope<T: LayerElement>(_ function: Function, _ x: T) -> T {
     switch function {
     case .ceil, .floor, .round: 0

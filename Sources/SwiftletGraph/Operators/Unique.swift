@@ -1,9 +1,9 @@
 public import SwiftletCore
 
-/// The different elements, or the different slices along an axis, sorted or in the order of their
-/// first appearance; where each comes first, which of them each element is, and how often each comes.
+/// The distinct elements, or the distinct slices along an axis, sorted or in order of first
+/// appearance; the first index of each, the group of each element, and the number of occurrences.
 ///
-/// - Source: ONNX `Unique`. NaN is after all numbers and different from itself.
+/// - Source: ONNX `Unique`. NaN sorts after all numbers and differs from itself.
 public struct Unique: Operator {
   public static let opType = "Unique"
   private let axis: Int?
@@ -27,7 +27,7 @@ public struct Unique: Operator {
     ]
   }
 
-  /// Equal slices, taken together.
+  /// Equal slices, grouped.
   private struct Groups {
     /// The first slice of each group, the group of each slice, the size of each group.
     var first: [Int] = []

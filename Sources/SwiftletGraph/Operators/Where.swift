@@ -1,6 +1,6 @@
 public import SwiftletCore
 
-/// x where the condition is true and y elsewhere, all three repeated to one shape.
+/// x where the condition is true and y elsewhere, with broadcasting.
 ///
 /// - Source: ONNX `Where`.
 public struct Where: AnyElementOperator {
@@ -13,7 +13,7 @@ public struct Where: AnyElementOperator {
     let condition = try required(inputs, 0, "condition") { $0 == .bool }
     let common = try broadcasting(Array(inputs.dropFirst()))
     guard let shape = common.shape.broadcast(with: condition.shape) else {
-      throw mismatch("a condition of \(condition.shape) for \(common.shape)")
+      throw mismatch("condition \(condition.shape) does not match \(common.shape)")
     }
     return [TensorInfo(common.dtype, shape)]
   }

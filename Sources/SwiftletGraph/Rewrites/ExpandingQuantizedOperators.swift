@@ -2,13 +2,13 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph with operators on 8-bit tensors as operators on fp32 ones between
-  /// `DequantizeLinear` and `QuantizeLinear`, which is the form that becomes integer layers.
+  /// The same graph with operators on 8-bit tensors replaced by operators on fp32 between
+  /// `DequantizeLinear` and `QuantizeLinear`, the form that becomes integer layers.
   ///
-  /// Known are `QLinearConv` and `QLinearMatMul` with constant weights, what moves 8-bit values
-  /// between them (`MaxPool`, `Flatten`, `Reshape`), and of onnxruntime's own operators `QLinearAdd`,
-  /// `QLinearMul`, `QLinearAveragePool`, `QLinearGlobalAveragePool`, `QLinearConcat`, `QLinearSigmoid`,
-  /// `QLinearLeakyRelu` and `QGemm`. Others stay as they are.
+  /// Supported are `QLinearConv` and `QLinearMatMul` with constant weights, operators that move
+  /// 8-bit values between them (`MaxPool`, `Flatten`, `Reshape`), and onnxruntime's `QLinearAdd`,
+  /// `QLinearMul`, `QLinearAveragePool`, `QLinearGlobalAveragePool`, `QLinearConcat`,
+  /// `QLinearSigmoid`, `QLinearLeakyRelu` and `QGemm`. Others are unchanged.
   ///
   /// - Source: onnxruntime, "Contrib operators".
   public func expandingQuantizedOperators() -> Graph {
@@ -23,7 +23,7 @@ extension Graph {
   }
 }
 
-/// A graph that is being written without operators on 8-bit tensors, node by node.
+/// A graph that is being rewritten without operators on 8-bit tensors, node by node.
 private struct QuantizedOperatorExpansion {
   fileprivate var result: Graph
   private var names: FreshNames
@@ -52,7 +52,7 @@ private struct QuantizedOperatorExpansion {
     "QLinearSigmoid": "Sigmoid", "QLinearLeakyRelu": "LeakyRelu",
   ]
 
-  /// The nodes in place of one; `nil` where it stays.
+  /// The replacement of a node; `nil` if it is unchanged.
   private mutating func expanded(_ node: Node) -> [Node]? {
     guard node.outputs.count == 1, node.captures.isEmpty else { return nil }
     let inputs = node.inputs
@@ -91,7 +91,7 @@ private struct QuantizedOperatorExpansion {
     case "QGemm" where inputs.count == 9:
       guard let transB = try? node.int("transB", default: 0) else { return nil }
       var node = node
-      // Bias in the seventh place, and none of the result's parameters before it.
+      // The bias is the seventh input, not preceded by the result's parameters.
       let bias = node.inputs.remove(at: 6)
       return layer("Gemm", node, bias: bias, axis: transB == 0 ? 1 : 0)
     default: return nil
@@ -135,8 +135,8 @@ private struct QuantizedOperatorExpansion {
       outputs: [output])
   }
 
-  /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's scale
-  /// and zero point; the bias is in units of both scales.
+  /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's
+  /// scale and zero point; the bias is in units of the product of both scales.
   private mutating func layer(
     _ opType: String, _ node: Node, bias: String, axis: Int
   ) -> [Node]? {

@@ -2,11 +2,11 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph with each `BatchNormalization` behind a `Conv`, `ConvTranspose` or `Gemm` as
-  /// part of that layer's weights and bias, where nothing else reads the layer's result.
+  /// The same graph with each `BatchNormalization` after a `Conv`, `ConvTranspose` or `Gemm` folded
+  /// into that layer's weights and bias, if nothing else reads the layer's result.
   ///
-  /// With s = scale / √(variance + epsilon), the weights of each output channel become W · s and its
-  /// bias (b − mean) · s + shift, computed in double precision.
+  /// With s = scale / √(variance + epsilon), the weights of each output channel become W · s and
+  /// its bias (b − mean) · s + shift, computed in double precision.
   ///
   /// - Source: Jacob et al. 2018, section 3.2.
   public func foldingBatchNormalization() -> Graph {
@@ -26,13 +26,13 @@ extension Graph {
   }
 }
 
-/// A graph while its normalizations are folded, from the last to the first.
+/// A graph whose normalizations are being folded, from the last to the first.
 private struct BatchNormalizationFolding {
   private var graph: Graph
   private let index: GraphIndex
   private var isFolded: [Bool]
   private var names: FreshNames
-  /// How many nodes and results of the graph read each constant by now.
+  /// The current number of readers of each constant, nodes and results.
   private var readers: [String: Int] = [:]
 
   init(_ graph: Graph) {
@@ -75,7 +75,7 @@ private struct BatchNormalizationFolding {
     isFolded[position] = true
   }
 
-  /// Gives the constant a new value, under a new name if others read the old one.
+  /// Replaces the value of a constant, under a new name if others read the old one.
   private mutating func store(
     _ tensor: Tensor<Float>, for name: String, others: Int
   ) -> String {
@@ -90,7 +90,7 @@ private struct BatchNormalizationFolding {
   }
 }
 
-/// What a `BatchNormalization` does to each channel: x · factor + shift.
+/// The effect of a `BatchNormalization` on each channel: x · factor + shift.
 package struct ChannelScaling {
   package let factors, shifts: [Double]
 

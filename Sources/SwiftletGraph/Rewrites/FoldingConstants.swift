@@ -2,11 +2,11 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph with the results of nodes that read nothing but constants as constants.
+  /// The same graph with nodes that read only constants replaced by their results.
   ///
-  /// Left alone are `DequantizeLinear`, which would undo a quantization, results of the graph, results
-  /// that are much larger than what they are made of, and what comes after results that take more
-  /// together than the graph's constants do: nodes in a row may double a value each.
+  /// Exceptions are `DequantizeLinear`, which would undo a quantization, results of the graph,
+  /// results much larger than their inputs, and everything after results that together exceed the
+  /// graph's constants: each of a series of nodes may double a value.
   public func foldingConstants() -> Graph {
     var result = self
     let kept = Set(outputs.map(\.name))
@@ -28,9 +28,9 @@ extension Graph {
     return result
   }
 
-  /// Results may always have so many bytes, whatever they are made of.
+  /// Results up to this size are always folded, whatever their inputs.
   private static let smallResult = 1 << 20
-  /// All results together may always have so many.
+  /// The total of all results may always reach this size.
   private static let smallResults = 16 << 20
 
   func constantResults(of node: Node, limit most: Int) -> [AnyTensor]? {
@@ -43,7 +43,7 @@ extension Graph {
     }
     var limit = operands.reduce(Self.smallResult) { $0 + ($1?.byteCount ?? 0) }
     for case .tensor(let value) in node.attributes.values { limit += value.byteCount }
-    // A node that does not hold together stays, and is named when the graph is planned.
+    // An invalid node stays, and is reported when the graph is planned.
     guard let op = try? OperatorRegistry.make(node, opset: opset),
       let infos = try? op.infer(operands.map { $0.map(TensorInfo.init) }),
       infos.count >= node.outputs.count,

@@ -2,13 +2,13 @@ import OrderedCollections
 package import SwiftletCore
 
 extension Graph {
-  /// The same graph with its weights as constants, whatever a file makes them of: `Constant` nodes, and nodes that
-  /// move, convert or scale constants. Factors of a Gemm (`alpha`, `beta`) are part of its weights and its bias,
-  /// and the bias has an element for each output.
+  /// The same graph with its weights as constants, however the file computes them: `Constant`
+  /// nodes, and nodes that move, convert or scale constants. The factors of a Gemm (`alpha`,
+  /// `beta`) become part of its weights and its bias, and the bias has an element for each output.
   ///
-  /// Constants of other types than fp32, such as shapes, stay as they are. So do nodes whose results would make the
-  /// file larger, because others read what they are made of. A constant that is made of one of 16 bits has them in
-  /// the file, too.
+  /// Constants of types other than fp32, such as shapes, are unchanged. So are nodes whose folding
+  /// would enlarge the file because others read their inputs. A constant derived from a 16-bit one
+  /// is stored in 16 bits in the file, too.
   public func foldingWeights() -> Graph {
     let whole = folding(Self.weightOperators)
     let folded =
@@ -16,18 +16,18 @@ extension Graph {
     return folded.foldingGemmFactors()
   }
 
-  /// Operators that hold a constant, or hand one on.
+  /// Operators that hold or pass on a constant.
   private static let holders: Set<String> = ["Constant", "Identity", "Cast"]
-  /// And those that exporters put between a weight and the layer that reads it.
+  /// Plus those that exporters insert between a weight and the layer that reads it.
   private static let weightOperators = holders.union([
     "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat", "Gather",
     "Add", "Sub", "Mul", "Div", "Neg", "Abs", "Sqrt", "Reciprocal", "Pow", "ReduceL2", "ReduceMean",
     "ReduceSum", "Shape", "Size",
   ])
-  /// Bytes that do not count.
+  /// The size that is neglected.
   private static let tolerance = 4096
 
-  /// Bytes of all constants, those in nodes too.
+  /// The size of all constants in bytes, including those in nodes.
   private var constantBytes: Int {
     nodes.reduce(weightByteCount) { sum, node in
       guard node.opType == "Constant", case .tensor(let value)? = node.attributes["value"] else {
@@ -41,7 +41,7 @@ extension Graph {
     let fixed = Set(outputs.map(\.name)).union(nodes.flatMap(\.captures))
     var result = self
     result.nodes = []
-    // With the values of constants that stay nodes.
+    // Includes the values of constants that remain nodes.
     var known = Graph(name: name, initializers: initializers, opset: opset)
     var folded: Set<String> = []
     var renaming: [String: String] = [:]
@@ -75,14 +75,14 @@ extension Graph {
       }
     }
     guard !folded.isEmpty || !renaming.isEmpty else { return self }
-    // Shapes that were computed for what is folded have no reader any more.
+    // Shapes computed for folded values have no readers left.
     let dead = Set(nodes.filter { operators.contains($0.opType) }.flatMap(\.outputs))
     result.removeUnread(dead)
     result.removeUnusedInitializers()
     return result
   }
 
-  /// Drops nodes that make nothing but values of these that nobody reads.
+  /// Removes nodes that produce only those of these values that nobody reads.
   private mutating func removeUnread(_ values: Set<String>) {
     var read = Set(outputs.map(\.name))
     var kept: [Node] = []
@@ -96,7 +96,7 @@ extension Graph {
     nodes = kept.reversed()
   }
 
-  /// Gives the constant a new value, under a new name if others read the old one.
+  /// Replaces the value of a constant, under a new name if others read the old one.
   package mutating func setConstant(_ name: String, _ tensor: Tensor<Float>) -> String {
     let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
     let own = isShared ? freshName("\(name)_folded") : name
@@ -105,8 +105,8 @@ extension Graph {
     return own
   }
 
-  /// Has a constant written with the type of 16 bits that the file has another one in; of bf16 it is rounded to
-  /// that, as the file's are.
+  /// Writes a constant with the 16-bit type that another one has in the file; bf16 constants are
+  /// rounded to it, as the file's are.
   package mutating func keepHalf(of source: String, for name: String) {
     guard source != name, let type = halves[source], case .float32(let tensor)? = initializers[name]
     else { return }
@@ -114,7 +114,7 @@ extension Graph {
     if type == 16 { initializers[name] = .float32(tensor.map(\.roundedToBFloat)) }
   }
 
-  /// A constant of bf16 numbers that loses the `Cast` which says so in a file.
+  /// A bf16 constant that loses the `Cast` which marks it in the file.
   private mutating func noteBFloats(_ name: String) {
     guard halves[name] == nil, case .float32(let tensor)? = initializers[name],
       tensor.elements.allSatisfy(\.isBFloat)
@@ -138,7 +138,7 @@ extension Graph {
       let beta = try? node.float("beta", default: 1)
     else { return }
     if alpha != 1 {
-      // A copy for this layer alone would make the file larger.
+      // A separate copy for this layer would enlarge the file.
       guard consumers(of: node.inputs[1]).count == 1 else { return }
       nodes[index].inputs[1] = setConstant(node.inputs[1], weights.map { $0 * Float(alpha) })
       nodes[index].attributes["alpha"] = nil
@@ -162,7 +162,7 @@ extension Graph {
 }
 
 extension Node {
-  /// Whether fp32 leaves as it came, with its own name.
+  /// Whether fp32 passes through unchanged.
   fileprivate var handsOnFloats: Bool {
     opType == "Identity" || opType == "Cast" && attributes["to"] == .int(1)
   }

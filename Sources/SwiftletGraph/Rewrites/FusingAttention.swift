@@ -1,8 +1,8 @@
 import SwiftletCore
 
 extension Fusion {
-  /// softmax(q·kᵀ·scale + mask)·v between the splitting of rows N×S×(heads·D) into heads and their
-  /// joining becomes `Attention` of the rows.
+  /// softmax(q·kᵀ·scale + mask)·v between splitting rows N×S×(heads·D) into heads and joining them
+  /// becomes `Attention` over the rows.
   mutating func fuseAttention() {
     for index in graph.nodes.indices where graph.nodes[index].opType == "Softmax" {
       guard let attention = attention(around: graph.nodes[index]) else { continue }
@@ -37,7 +37,7 @@ extension Fusion {
     )
   }
 
-  /// The product of queries and keys that a softmax is over, times what, and what is added.
+  /// The product of queries and keys under a softmax, its factor, and the added mask.
   private func scores(of softmax: Node) -> (product: Node, factor: Float, mask: String?)? {
     guard let shape = shape(softmax.inputs[0]), shape.rank == 4,
       infos[softmax.inputs[0]]?.dtype == .float32,
@@ -61,7 +61,7 @@ extension Fusion {
     return producer(source, "MatMul").map { ($0, factor) }
   }
 
-  /// The value that is multiplied or divided by scalars, and by what in all.
+  /// The value that scalars multiply or divide, and their total factor.
   private func withoutFactors(_ name: String) -> (source: String, factor: Float) {
     var (name, factor) = (name, Float(1))
     while let (_, node) = producer(name), ["Mul", "Div"].contains(node.opType),
@@ -73,9 +73,9 @@ extension Fusion {
     return (name, factor)
   }
 
-  /// Follows a value N×heads×S×D, or in another order of axes, back to rows N×S×(heads·D).
+  /// Traces a value N×heads×S×D, or in another order of axes, back to rows N×S×(heads·D).
   ///
-  /// - Parameter order: The axes of N×S×heads×D in the order in which the value has them.
+  /// - Parameter order: The axes of N×S×heads×D in the value's order.
   private func split(
     _ name: String, order: [Int]
   ) -> (rows: String, heads: Int, factor: Float)? {

@@ -2,14 +2,15 @@ import OrderedCollections
 import SwiftletCore
 
 extension Fusion {
-  /// Nodes that compute a known function of one value, however they spell it, become that function's
+  /// Nodes that compute a known function of one value, in any spelling, become that function's
   /// operator.
   ///
-  /// There are many ways to write `Gelu`: orders of its products, a division by √2 or a product, halves
-  /// that come first or last. So it is not the spelling that is compared but the function: the nodes
-  /// are run on numbers of all magnitudes, and must agree with the operator on each.
+  /// There are many ways to write `Gelu`: orders of its products, a division by √2 or a product,
+  /// factors of one half first or last. The comparison is therefore by function rather than by
+  /// spelling: the nodes are run on numbers of all magnitudes, and must agree with the operator on
+  /// each.
   mutating func fuseCurves() {
-    // Outer nodes first, because they may have more of the function.
+    // Outer nodes first, because they may cover more of the function.
     var taken: Set<Int> = []
     for index in graph.nodes.indices.reversed()
     where !taken.contains(index) && ["Mul", "Div"].contains(graph.nodes[index].opType) {
@@ -29,15 +30,15 @@ extension Fusion {
     "Add", "Clip", "Div", "Erf", "Exp", "HardSigmoid", "Log", "Max", "Min", "Mul", "Neg", "Pow",
     "Reciprocal", "Relu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Tanh",
   ]
-  /// One of these is in each of the known functions.
+  /// Each known function contains one of these.
   private static let bends: Set<String> = [
     "Clip", "Erf", "Exp", "HardSigmoid", "Min", "Sigmoid", "Tanh",
   ]
-  /// No known function is spelled with more nodes.
+  /// No known function has more nodes.
   private static let mostNodes = 12
 
-  /// Goes up from a node, always past what was computed last, until all that was passed depends on one
-  /// value and is a known function of it.
+  /// Walks up from a node, always past the latest computed value, until everything passed depends
+  /// on one value and is a known function of it.
   private func curve(
     endingAt end: Int
   ) -> (nodes: [Int], root: String, curve: Curve)? {
@@ -65,7 +66,7 @@ extension Fusion {
     return nil
   }
 
-  /// The inputs of a node that are no scalars, if it may be part of a curve.
+  /// The non-scalar inputs of a node, if it may be part of a curve.
   private func operands(of index: Int, rank: Int) -> Set<String>? {
     let node = graph.nodes[index]
     guard Self.parts.contains(node.opType), node.domain.isEmpty, node.outputs.count == 1 else {
@@ -75,7 +76,7 @@ extension Fusion {
     return names.contains { graph.initializers[$0] != nil } ? nil : Set(names)
   }
 
-  /// What the nodes make of the sample numbers.
+  /// The result of the nodes for the sample numbers.
   private func values(of nodes: [Int], _ root: String) -> [Float]? {
     let members = nodes.sorted().map { graph.nodes[$0] }
     var part = Graph(name: "curve")
@@ -91,7 +92,7 @@ extension Fusion {
   }
 }
 
-/// A function of one number that has an operator.
+/// A function of one number with an operator.
 private struct Curve: Sendable {
   let opType: String
   let attributes: [String: Attribute]
@@ -119,8 +120,8 @@ private struct Curve: Sendable {
     values = results![0].typed(as: Float.self)!.elements
   }
 
-  /// Rounding in other places moves results by a few units of the largest number in between, which is
-  /// near x or 1.
+  /// Different rounding changes results by a few units in the last place of the largest
+  /// intermediate number, which is near x or 1.
   func agrees(with others: [Float]) -> Bool {
     others.count == values.count
       && values.indices.allSatisfy {

@@ -2,8 +2,8 @@ import OrderedCollections
 import SwiftletCore
 
 extension Fusion {
-  /// `DynamicQuantizeLinear`, `MatMulInteger` with constant weights, `Cast` and `Mul` by both scales
-  /// become `DynamicQuantizeMatMul`. A bias stays the `Add` that it is.
+  /// `DynamicQuantizeLinear`, `MatMulInteger` with constant weights, `Cast` and `Mul` by both
+  /// scales become `DynamicQuantizeMatMul`. A bias remains a separate `Add`.
   mutating func fuseDynamicQuantization() {
     for index in graph.nodes.indices where graph.nodes[index].opType == "MatMulInteger" {
       let product = graph.nodes[index]
@@ -27,7 +27,7 @@ extension Fusion {
     }
   }
 
-  /// The constant that the scale of the rows is multiplied by.
+  /// The constant that multiplies the scale of the rows.
   private func weightScale(_ factors: String, beside rows: String, columns: Int) -> String? {
     guard let product = producer(factors, "Mul"), product.inputs.contains(rows),
       let scale = product.inputs.first(where: { $0 != rows }),

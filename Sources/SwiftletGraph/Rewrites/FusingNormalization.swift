@@ -3,7 +3,7 @@ import SwiftletCore
 
 extension Fusion {
   /// (x − mean) / √(mean((x − mean)²) + epsilon) · gamma + beta over the last axis becomes
-  /// `LayerNormalization`, as exporters wrote it before operator set 17.
+  /// `LayerNormalization`; exporters wrote this form before operator set 17.
   mutating func fuseNormalizations() {
     for index in graph.nodes.indices where graph.nodes[index].opType == "Div" {
       guard let (x, epsilon) = normalized(graph.nodes[index]),
@@ -27,7 +27,7 @@ extension Fusion {
     }
   }
 
-  /// What is normalized by a division, and the epsilon.
+  /// The value that a division normalizes, and the epsilon.
   private func normalized(_ division: Node) -> (x: String, epsilon: Float)? {
     guard division.inputs.count == 2, let x = centred(division.inputs[0]),
       infos[x]?.dtype == .float32, let rank = shape(x)?.rank,
@@ -46,7 +46,7 @@ extension Fusion {
     return centred(inputs[0]) == x ? (x, epsilon) : nil
   }
 
-  /// The value that a difference takes the mean from.
+  /// The value whose mean a difference subtracts.
   private func centred(_ name: String) -> String? {
     guard let difference = producer(name, "Sub"),
       let mean = producer(difference.inputs[1], "ReduceMean"),
@@ -56,7 +56,7 @@ extension Fusion {
     return mean.inputs[0]
   }
 
-  /// Whether the mean is over the last axis, which stays there.
+  /// Whether the mean is over the last axis and keeps it.
   private func isOverLastAxis(_ mean: Node, rank: Int) -> Bool {
     guard (try? mean.int("keepdims", default: 1)) == 1 else { return false }
     var axes = try? mean.ints("axes")
@@ -67,7 +67,7 @@ extension Fusion {
     return axes[0] == -1 || axes[0] == rank - 1
   }
 
-  /// The constant with one element for each channel that is combined with a value.
+  /// The constant with one element per channel that is combined with a value.
   private func vector(_ node: Node, beside name: String, _ channels: Int) -> String? {
     guard let other = node.inputs.first(where: { $0 != name }),
       case .float32(let tensor)? = graph.initializers[other], tensor.shape == [channels]

@@ -2,12 +2,13 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph with single operators in place of what exporters spell out: layer normalization,
-  /// attention over rows N×S×C, curves such as `Gelu` and `Swish`, products of dynamically quantized rows.
+  /// The same graph with single operators in place of the patterns that exporters write: layer
+  /// normalization, attention over rows N×S×C, curves such as `Gelu` and `Swish`, products of
+  /// dynamically quantized rows.
   ///
-  /// The operators may be newer than the graph's operator set, so that the result is to be run and not
-  /// to be written. Results differ by rounding only, but for queries whose keys are all forbidden by
-  /// −∞: `Attention` gives 0 where a `Softmax` gives NaN.
+  /// The operators may be newer than the graph's operator set, so the result is for running, not
+  /// for writing. Results differ only by rounding, except for queries whose keys are all excluded
+  /// by −∞: `Attention` gives 0 where a `Softmax` gives NaN.
   ///
   /// - Parameter infos: Types and shapes of all values.
   package func fusingPatterns(_ infos: [String: TensorInfo]) -> Graph {
@@ -19,14 +20,14 @@ extension Graph {
     return fusion.result
   }
 
-  /// The same graph with constants in place of nodes whose results follow from the shapes of the inputs:
-  /// exporters write the extents of heads, and what scores are divided by, as computations.
+  /// The same graph with nodes whose results follow from the input shapes replaced by constants:
+  /// exporters write the extents of heads, and the divisor of scores, as computations.
   private func replacingKnownValues(_ infos: [String: TensorInfo]) -> Graph {
     let fixed = Set(outputs.map(\.name))
     var result = self
     result.nodes = []
     for node in nodes {
-      // Quantized weights stay what they are.
+      // Quantized weights are unchanged.
       guard node.opType != "DequantizeLinear", fixed.isDisjoint(with: node.outputs),
         node.outputs.allSatisfy({ infos[$0]?.value != nil })
       else {
@@ -40,10 +41,10 @@ extension Graph {
   }
 }
 
-/// A graph in which nodes are replaced by others that do the work of several.
+/// A graph in which single nodes replace groups of others.
 ///
-/// A replacement stands where the last of these stood, and writes what it wrote. What nobody reads any
-/// more is dropped at the end, so that values in between may have other readers.
+/// A replacement takes the position of the last replaced node, and its outputs. Nodes without
+/// remaining readers are dropped at the end, so that intermediate values may have other readers.
 struct Fusion {
   private(set) var graph: Graph
   let infos: [String: TensorInfo]
@@ -57,7 +58,7 @@ struct Fusion {
     results = Set(graph.outputs.map(\.name))
   }
 
-  /// The graph without what has been replaced.
+  /// The graph without the replaced nodes.
   var result: Graph {
     guard hasChanged else { return graph }
     var result = graph
@@ -77,7 +78,7 @@ struct Fusion {
     index.producers[name].map { ($0, graph.nodes[$0]) }
   }
 
-  /// The node that writes a value, if it is of the given kind and of ONNX's own.
+  /// The node that writes a value, if it has the given type and ONNX's domain.
   func producer(_ name: String, _ opType: String) -> Node? {
     guard let (_, node) = producer(name), node.opType == opType, node.domain.isEmpty,
       node.outputs.count == 1
@@ -85,7 +86,7 @@ struct Fusion {
     return node
   }
 
-  /// The node that reads a value, if it does so once and no other does.
+  /// The node that reads a value, if it is the only reader and reads it once.
   func onlyReader(_ name: String) -> (index: Int, node: Node)? {
     let readers = index.consumers(of: name)
     guard !results.contains(name), readers.count == 1 else { return nil }
@@ -97,7 +98,7 @@ struct Fusion {
 
   func shape(_ name: String) -> Shape? { infos[name]?.shape }
 
-  /// A constant of one element, which does not raise the rank of what it is combined with.
+  /// A constant of one element that does not raise the rank of its partner.
   func scalar(_ name: String, rank: Int) -> Float? {
     guard case .float32(let tensor)? = graph.initializers[name], tensor.count == 1,
       tensor.shape.rank <= rank
@@ -105,7 +106,7 @@ struct Fusion {
     return tensor.elements[0]
   }
 
-  /// The inputs of a node of two operands of which one is a scalar constant.
+  /// The inputs of a binary node of which one is a scalar constant.
   func scaled(_ node: Node, commutes: Bool) -> (value: String, by: Float)? {
     guard node.inputs.count == 2, let rank = shape(node.outputs[0])?.rank else { return nil }
     if let by = scalar(node.inputs[1], rank: rank) { return (node.inputs[0], by) }

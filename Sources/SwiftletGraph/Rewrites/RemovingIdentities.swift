@@ -2,10 +2,10 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph without nodes that hand their input on: `Identity`, `Dropout` outside of training, and
-  /// `Cast` of fp32 constants to fp32, which files of 16-bit constants need.
+  /// The same graph without nodes that pass on their input: `Identity`, `Dropout` outside training,
+  /// and `Cast` of fp32 constants to fp32, which files of 16-bit constants need.
   ///
-  /// One stays where it joins names that must both be there: an input, a constant or an output of
+  /// A node stays if it connects names that must both exist: an input, a constant or an output of
   /// the graph to another output.
   public func removingIdentities() -> Graph {
     let captured = Set(nodes.flatMap(\.captures))
@@ -28,7 +28,7 @@ extension Graph {
       guard !given.contains(source), !fixed.contains(source), !captured.contains(target) else {
         return false
       }
-      // The output keeps its name: what computes the value takes it over.
+      // The output keeps its name; the node that computes the value takes it over.
       renaming[source] = target
       fixed.insert(source)
       return true

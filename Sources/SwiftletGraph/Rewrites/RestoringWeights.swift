@@ -2,13 +2,12 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph with constants behind `DequantizeLinear` in the form in which they are computed
-  /// with.
+  /// The same graph with constants after `DequantizeLinear` in the form that computations use.
   ///
-  /// Weights of a layer whose input is quantized stay integers: int8 around 0, whatever the model
-  /// stores them as, so that they can be multiplied as they are. All others become fp32: a layer with
-  /// an fp32 input computes in fp32, and would restore its weights in every run. So would graphs among
-  /// the attributes of nodes, in every one of their steps.
+  /// Weights of a layer with a quantized input stay integers: int8 around 0, whatever the stored
+  /// type, so that they can be multiplied directly. All others become fp32: a layer with an fp32
+  /// input computes in fp32 and would restore its weights in every run; subgraphs among the
+  /// attributes of nodes would do so in every step.
   public func restoringWeights() -> Graph {
     var result = self
     result.nodes = []
@@ -47,8 +46,9 @@ extension Graph {
 }
 
 extension Graph {
-  /// Products of constant 8-bit codes, cast to fp32, and constant scales: weights that are restored without a
-  /// `DequantizeLinear`. By the outputs of the nodes that make them, the products themselves by the last of these.
+  /// Products of constant 8-bit codes, cast to fp32, and constant scales: weights that are restored
+  /// without a `DequantizeLinear`. Keyed by the outputs of the nodes that compute them; the last of
+  /// these hold the products.
   private func scaledCodes(_ outputs: Set<String>) -> [String: Tensor<Float>?] {
     var casts: [String: String] = [:]
     for node in nodes where node.opType == "Cast" && node.attributes["to"] == .int(1) {
@@ -79,12 +79,12 @@ extension Graph {
   }
 }
 
-/// How the values of a graph are read, found out for all of them at once.
+/// How the values of a graph are used, determined for all of them at once.
 private struct StoredUses {
   private let graph: Graph
   /// Positions of the nodes that read a value.
   private var readers: [String: [Int]] = [:]
-  /// Values that are what quantized ones stand for, wherever these were moved to.
+  /// Values that result from dequantizing, wherever they were moved to.
   private var restored: Set<String> = []
 
   init(_ graph: Graph) {
@@ -106,7 +106,7 @@ private struct StoredUses {
     }
   }
 
-  /// Whether a node restores a matrix of 4 bits for matrix products, which decode it as they go.
+  /// Whether a node restores a 4-bit matrix for matrix products, which decode it on the fly.
   func isReadPacked(_ node: Node) -> Bool {
     guard let codes = graph.initializers[node.inputs[0]], [.int4, .uint4].contains(codes.dtype),
       codes.shape.rank == 2
@@ -119,8 +119,8 @@ private struct StoredUses {
     }
   }
 
-  /// Whether all that read a value are layers with quantized inputs, which have it as their weights
-  /// or bias.
+  /// Whether all readers of a value are layers with quantized inputs that use it as weights or
+  /// bias.
   func isReadByIntegerLayers(_ name: String) -> Bool {
     guard let readers = readers[name] else { return false }
     return readers.allSatisfy { index in
@@ -161,7 +161,7 @@ private struct StoredWeights {
       zeroPoint?.shape)
   }
 
-  /// The node, with int8 codes around 0, which are added to the graph; `nil` where they cannot be that.
+  /// The node, with int8 codes around 0 added to the graph; `nil` if that is not possible.
   func integers(in graph: inout Graph) -> Node? {
     guard let layout, layout.hasRuns else { return nil }
     let points = zeroPoint?.integers

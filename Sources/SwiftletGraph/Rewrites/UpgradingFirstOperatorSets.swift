@@ -2,17 +2,17 @@ import OrderedCollections
 import SwiftletCore
 
 extension OperatorSetUpgrade {
-  /// Attributes that said something up to operator set 6, and are not there any more.
+  /// Attributes that had a meaning up to operator set 6 and no longer exist.
   private static let obsolete = ["consumed_inputs", "is_test", "output_sequence"]
-  /// Operators whose right side could start at a given axis of the left side.
+  /// Operators whose right side could be aligned with a given axis of the left side.
   private static let aligned: Set<String> = [
     "Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "PRelu", "Sub", "Xor",
   ]
 
-  /// The node in operator set 7, and constants that it needs; nodes that must come before it are
-  /// added.
+  /// Converts the node to operator set 7, with the constants it needs; nodes that must precede it
+  /// are added.
   ///
-  /// - Throws: `unsupported` where its meaning depends on elements or ranks that are not known.
+  /// - Throws: `unsupported` if its meaning depends on unknown elements or ranks.
   mutating func modernize(_ node: inout Node) throws {
     if node.opType != "BatchNormalization" { try alignRightSide(of: &node) }
     switch node.opType {
@@ -24,7 +24,7 @@ extension OperatorSetUpgrade {
       }
     case "Cast": node.attributes["to"] = .int(try Cast.typeNumber(node))
     case "Clip" where source < 6:
-      // Later a bound that is left out is a finite number.
+      // Later, an omitted bound is a finite number.
       for (name, bound) in [("min", -Float.infinity), ("max", .infinity)]
       where node.attributes[name] == nil { node.attributes[name] = .float(bound) }
     case "Selu" where source < 6:
@@ -52,7 +52,7 @@ extension OperatorSetUpgrade {
     case "GRU" where node.attributes["direction"] == .string("foward"):
       node.attributes["direction"] = nil
     case "BatchNormalization":
-      // Says what is wrong with one that is saved in training mode.
+      // Reports what is wrong with a node that was saved in training mode.
       _ = try OperatorRegistry.make(node, opset: source)
     default: break
     }
@@ -60,7 +60,7 @@ extension OperatorSetUpgrade {
     if node.opType == "Gemm" { node.attributes["broadcast"] = nil }
   }
 
-  /// Gives the right side axes of extent 1 where it does not end with the left side.
+  /// Appends axes of extent 1 to the right side if it is not aligned with the end of the left side.
   private mutating func alignRightSide(of node: inout Node) throws {
     guard Self.aligned.contains(node.opType), node.inputs.count == 2 else { return }
     let isSlope = node.opType == "PRelu"

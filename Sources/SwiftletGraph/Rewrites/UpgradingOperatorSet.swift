@@ -2,25 +2,25 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same model in a newer operator set, as far as its operators were changed on the way.
+  /// The same model in a newer operator set, if the changes to its operators allow it.
   ///
-  /// Quantization per channel needs operator set 13, 4-bit weights 21. What became an input in
-  /// between (axes, bounds, paddings) is moved there; the graph is left alone if it is new enough.
+  /// Per-channel quantization needs operator set 13, 4-bit weights 21. Attributes that became
+  /// inputs (axes, bounds, paddings) are moved; the graph is unchanged if it is new enough.
   ///
   /// - Parameters:
-  ///   - opset: The operator set to write the nodes in, 21 at most.
-  ///   - ranks: Ranks of values where they are known, by name.
-  /// - Throws: `unsupported` naming a node whose meaning cannot be kept.
+  ///   - opset: The target operator set, 21 at most.
+  ///   - ranks: Known ranks of values, by name.
+  /// - Throws: `unsupported` naming a node whose meaning cannot be preserved.
   public func upgraded(toOpset opset: Int, ranks: [String: Int] = [:]) throws -> Graph {
     guard self.opset < opset else { return self }
-    precondition(opset <= 21, "operator set \(opset) is newer than what is known here")
+    precondition(opset <= 21, "operator set \(opset) is newer than 21")
     var upgrade = OperatorSetUpgrade(from: self.opset, to: opset, ranks, self)
     for node in nodes { try locating(node.label) { try upgrade.add(node) } }
     return upgrade.result
   }
 }
 
-/// A graph that is being written in another operator set, node by node.
+/// A graph that is being converted to another operator set, node by node.
 struct OperatorSetUpgrade {
   let source, target: Int
   let ranks: [String: Int]
@@ -33,7 +33,7 @@ struct OperatorSetUpgrade {
     result.opset = target
   }
 
-  /// Whether the operator was changed in the given operator set, on the way from one to the other.
+  /// Whether the operator changed in the given operator set, between source and target.
   private func crosses(_ version: Int) -> Bool { source < version && version <= target }
 
   mutating func add(_ node: Node) throws {
@@ -100,8 +100,8 @@ struct OperatorSetUpgrade {
 
   func unknown(_ node: Node) -> SwiftletError {
     SwiftletError(
-      .unsupported, "\(node.opType) means something else in operator set \(target) of ONNX",
-      mend: "export the model again, in operator set \(target)")
+      .unsupported, "\(node.opType) has a different meaning in ONNX operator set \(target)",
+      mend: "export the model again with operator set \(target)")
   }
 
   // MARK: Attributes that became inputs
@@ -136,7 +136,7 @@ struct OperatorSetUpgrade {
 
   // MARK: Operators that were replaced
 
-  /// `Upsample`, and `Resize` of operator set 10, sample at whole multiples.
+  /// `Upsample`, and `Resize` of operator set 10, sample at integer multiples.
   private mutating func addResize(_ node: inout Node) throws {
     if source >= 11 { throw unknown(node) }
     if node.opType == "Upsample", let scales = try node.floats("scales") {
@@ -152,7 +152,7 @@ struct OperatorSetUpgrade {
     node.attributes["nearest_mode"] = .string("floor")
   }
 
-  /// Before operator set 13 all axes from the given one on were normalized together.
+  /// Before operator set 13 all axes from the given one on were normalized jointly.
   private mutating func addSoftmax(_ node: Node) throws {
     var node = node
     let axis = try node.int("axis", default: 1)

@@ -9,11 +9,11 @@ struct Bidiagonal<T: BLASElement> {
   private(set) var superdiagonal: [T]
   private var tauQ: [T]
   private var tauP: [T]
-  /// Reflectors of Q in the columns below the diagonal, those of P in the rows behind the
+  /// Reflectors of Q in the columns below the diagonal, those of P in the rows after the
   /// superdiagonal.
   private let factored: MatrixView<T>
 
-  /// Factors a matrix in place; it must stay as it is while Q and P are in use.
+  /// Factors a matrix in place; the matrix must not change while Q and P are in use.
   init(_ a: MatrixView<T>) {
     precondition(a.rows >= a.columns, "more columns than rows")
     let n = a.columns
@@ -23,8 +23,8 @@ struct Bidiagonal<T: BLASElement> {
     tauQ = diagonal
     tauP = superdiagonal
     let size = Householder.blockSize
-    // A − V·Yᵀ − X·Uᵀ is what the reflectors so far leave of A. Rows of `left` are v₀, x₀, v₁,
-    // x₁, …; rows of `right` are y₀, u₀, y₁, u₁, …: one product serves both terms.
+    // A − V·Yᵀ − X·Uᵀ is A after the reflectors so far. Rows of `left` are v₀, x₀, v₁, x₁, …; rows
+    // of `right` are y₀, u₀, y₁, u₁, …: one product serves both terms.
     var left = Tensor<T>(zeros: [2 * size, a.rows])
     var right = Tensor<T>(zeros: [2 * size, n])
     left.withView { left in
@@ -57,7 +57,7 @@ struct Bidiagonal<T: BLASElement> {
         let y = unsafe right.base + done * n
         let u = unsafe y + n
 
-        // Column k, up to date, becomes v.
+        // The updated column k becomes v.
         for i in k..<m { unsafe v[i] = a[i, k] }
         for l in 0..<done { unsafe coefficients[l] = right[l, k] }
         unsafe kernels.gemvTransposed(done, m - k, -1, left.base + k, m, coefficients, v + k)
@@ -66,7 +66,7 @@ struct Bidiagonal<T: BLASElement> {
         for i in k..<m { unsafe a[i, k] = v[i] }
         guard k + 1 < n else { continue }
 
-        // y = τ · (what is left of A)ᵀ · v.
+        // y = τ · (remaining part of A)ᵀ · v.
         let width = n - k - 1
         unsafe clear(y + k + 1, width)
         unsafe kernels.gemvTransposed(
@@ -77,7 +77,7 @@ struct Bidiagonal<T: BLASElement> {
           done, width, -1, right.base + k + 1, n, coefficients, y + k + 1)
         for j in k + 1..<n { unsafe y[j] *= tau }
 
-        // Row k, up to date, becomes u.
+        // The updated row k becomes u.
         for j in k + 1..<n { unsafe u[j] = a[k, j] }
         for l in 0...done { unsafe coefficients[l] = left[l, k] }
         unsafe kernels.gemvTransposed(
@@ -86,7 +86,7 @@ struct Bidiagonal<T: BLASElement> {
         (tauP[k], superdiagonal[k]) = (rowTau, rowBeta)
         for j in k + 1..<n { unsafe a[k, j] = u[j] }
 
-        // x = τ · (what is left of A) · u.
+        // x = τ · (remaining part of A) · u.
         let height = m - k - 1
         unsafe clear(x + k + 1, height)
         unsafe kernels.gemv(

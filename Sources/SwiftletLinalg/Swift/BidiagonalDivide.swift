@@ -1,27 +1,28 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Singular values and vectors of an upper bidiagonal matrix by divide and conquer: a row is taken
-/// out, both halves are solved, and the row comes back as a problem that a secular equation
-/// solves. Nearly all work is matrix products, and less where vectors deflate.
+/// Singular values and vectors of an upper bidiagonal matrix by divide and conquer: one row is
+/// removed, both halves are solved, and the row is added back by solving a secular equation. Nearly
+/// all work is matrix products, and less where vectors deflate.
 ///
 /// - Source: Gu & Eisenstat, "A divide-and-conquer algorithm for the bidiagonal SVD" (1995);
 ///   LAPACK `?bdsdc`, `?lasd0` to `?lasd4`.
 struct BidiagonalDivide<T: BLASElement> {
   private let d: [T]
   private let e: [T]
-  /// Rows are vectors; both start as zeros.
+  /// The vectors, as rows; both start as zeros.
   private let left: MatrixView<T>
   private let right: MatrixView<T>
   private var values: [T]
-  /// What is this small counts as 0, whatever is beside it: rounding of the whole matrix. Halves
-  /// that hold nothing else would otherwise be solved to the last subnormal bit, and fail at it.
+  /// Values up to this magnitude count as 0, regardless of their neighbours: the rounding error of
+  /// the whole matrix. Halves that hold nothing else would otherwise iterate to the last subnormal
+  /// bit and not converge.
   private let negligible: T
   private static var leafSize: Int { 24 }
 
   /// - Parameters:
   ///   - left, right: n×n matrices of zeros, whose rows become the vectors.
-  /// - Returns: The singular values, in no order: value i belongs to rows i.
+  /// - Returns: The singular values, unordered: value i belongs to rows i.
   /// - Throws: `numerical` if an iteration stalls.
   static func solve(
     diagonal: [T], superdiagonal: [T], left: MatrixView<T>, right: MatrixView<T>
@@ -34,7 +35,7 @@ struct BidiagonalDivide<T: BLASElement> {
     return solver.values
   }
 
-  /// Solves the rows `range`, which have `extra` (0 or 1) columns more than rows.
+  /// Solves the rows `range`, which have `extra` (0 or 1) more columns than rows.
   private mutating func solve(_ range: Range<Int>, extra: Int) throws {
     let columns = range.lowerBound..<range.upperBound + extra
     if range.count <= Self.leafSize {
@@ -59,7 +60,8 @@ struct BidiagonalDivide<T: BLASElement> {
     let (alpha, beta) = (d[middle], e[middle])
     left[middle, middle] = 1
 
-    // The null vectors of both halves: one turned combination meets the row, the other stays.
+    // The null vectors of both halves: one rotated combination meets the row, the other is
+    // unaffected.
     var first = alpha * right[middle, middle]
     if extra == 1 {
       let other = beta * right[range.upperBound, middle + 1]
@@ -83,7 +85,7 @@ struct BidiagonalDivide<T: BLASElement> {
         support: isUpper ? .upper : .lower)
       guard abs(entry.z) > tolerance else { continue }
       if entries.count > 1, let last = entries.last, entry.value - last.value <= tolerance {
-        // Two equal values: turned so that only one of them meets the row.
+        // Two equal values are rotated so that only one of them meets the row.
         let length = T.length(last.z, entry.z)
         let (c, s) = (entry.z / length, -last.z / length)
         turn(left, last.row, row, c, s, range)
@@ -99,9 +101,9 @@ struct BidiagonalDivide<T: BLASElement> {
     try rotate(entries, range, columns, middle, unit: .powerOfFour(near: max(scale, tolerance)))
   }
 
-  /// Solves the secular equation of the entries and makes their vectors.
+  /// Solves the secular equation of the entries and computes their vectors.
   ///
-  /// - Parameter unit: What to measure in, so that squares stay in the range of numbers.
+  /// - Parameter unit: The unit of measurement, chosen so that squares stay in range.
   private mutating func rotate(
     _ entries: [MergeEntry<T>], _ range: Range<Int>, _ columns: Range<Int>, _ middle: Int, unit: T
   ) throws {
@@ -111,7 +113,7 @@ struct BidiagonalDivide<T: BLASElement> {
     let equation = SecularEquation(poles: poles, z: z, isSquared: true)
     let merge = RankOneMerge(entries, rows: range)
     let boundary = middle - range.lowerBound + 1
-    // Gaps, then weights of right vectors, then those of left ones, all in one matrix.
+    // Gaps, then weights of right vectors, then of left vectors, all in one matrix.
     var weights = Tensor<T>(uninitialized: [count, count])
     let roots = try weights.withView { weights in
       let roots = try equation.solve(gaps: weights)

@@ -1,7 +1,7 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Singular values of an upper bidiagonal matrix by implicit QR steps, its vectors turned along.
+/// Singular values of an upper bidiagonal matrix by implicit QR steps that also rotate its vectors.
 ///
 /// - Source: Golub & Kahan (1965); Demmel & Kahan, "Accurate singular values of bidiagonal
 ///   matrices" (1990); LAPACK `?bdsqr`, `?lasdq`.
@@ -14,13 +14,12 @@ struct BidiagonalQR<T: BLASElement> {
   private let negligible: T
 
   /// - Parameters:
-  ///   - superdiagonal: One element less than the diagonal, or as many: then there is one column
-  ///     more than there are rows.
-  ///   - left, right: Matrices whose rows are turned along, or none.
-  ///   - negligible: Elements up to this magnitude count as 0; see
-  ///     `BLASElement.negligible(_:_:)`.
-  /// - Returns: The singular values, in no order. Row i of `left` and `right` belongs to value i;
-  ///   the last row of `right` is the null vector if there is a column more.
+  ///   - superdiagonal: One element less than the diagonal, or the same number: then there is one
+  ///     more column than rows.
+  ///   - left, right: Matrices whose rows are rotated along, or none.
+  ///   - negligible: Elements up to this magnitude count as 0; see `BLASElement.negligible(_:_:)`.
+  /// - Returns: The singular values, unordered. Row i of `left` and `right` belongs to value i; the
+  ///   last row of `right` is the null vector if there is an extra column.
   /// - Throws: `numerical` if the iteration stalls.
   static func solve(
     diagonal: [T], superdiagonal: [T], left: MatrixView<T>?, right: MatrixView<T>?, negligible: T
@@ -32,7 +31,7 @@ struct BidiagonalQR<T: BLASElement> {
     return solver.d
   }
 
-  /// Turns the column too many into zeros, from the bottom up.
+  /// Zeros the extra column, from the bottom up.
   private mutating func removeLastColumn() {
     guard var fill = e.popLast() else { return }
     for k in d.indices.reversed() {
@@ -78,7 +77,7 @@ struct BidiagonalQR<T: BLASElement> {
     }
   }
 
-  /// A zero on the diagonal: rotations with the rows below clear what is beside it.
+  /// A zero on the diagonal: rotations with the rows below clear the rest of its row.
   private mutating func clearRow(_ i: Int, to end: Int) {
     var fill = e[i]
     e[i] = 0
@@ -92,7 +91,8 @@ struct BidiagonalQR<T: BLASElement> {
     }
   }
 
-  /// A zero at the end of the diagonal: rotations with the columns before clear what is above it.
+  /// A zero at the end of the diagonal: rotations with the preceding columns clear the rest of its
+  /// column.
   private mutating func clearColumn(_ end: Int, from start: Int) {
     var fill = e[end - 1]
     e[end - 1] = 0
@@ -111,7 +111,7 @@ struct BidiagonalQR<T: BLASElement> {
     let shift = Self.smallerSingularValue(d[end - 1], e[end - 1], d[end])
     let first = abs(d[start])
     let ratio = shift / first
-    // A shift this small would drown in rounding: none at all is as fast and more accurate.
+    // A shift this small would be lost in rounding: a zero shift is as fast and more accurate.
     var f = d[start]
     if ratio * ratio > T.ulpOfOne {
       f = (first - shift) * ((d[start] < 0 ? -1 : 1) + shift / d[start])
@@ -150,14 +150,14 @@ struct BidiagonalQR<T: BLASElement> {
     if f == 0 { return (0, 1, g) }
     let r = T.length(f, g)
     guard r >= T.leastNormalMagnitude / T.ulpOfOne else {
-      // The quotients of subnormal numbers would not be of length 1.
+      // The quotients of subnormal numbers would not have norm 1.
       let (c, s, scaled) = rotation(f / T.leastNormalMagnitude, g / T.leastNormalMagnitude)
       return (c, s, scaled * T.leastNormalMagnitude)
     }
     return (f / r, g / r, r)
   }
 
-  /// Of the matrix with f, g over 0, h. Source: LAPACK `?las2`.
+  /// The smaller singular value of the matrix (f, g; 0, h). Source: LAPACK `?las2`.
   private static func smallerSingularValue(_ f: T, _ g: T, _ h: T) -> T {
     let (small, large) = (min(abs(f), abs(h)), max(abs(f), abs(h)))
     guard small > 0 else { return 0 }

@@ -1,7 +1,7 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Products of elementary reflectors H = I − τ·v·vᵀ with v₀ = 1, one by one and in blocks.
+/// Products of elementary reflectors H = I − τ·v·vᵀ with v₀ = 1, one by one and blocked.
 ///
 /// - Source: LAPACK `?larfg`; Schreiber & Van Loan, "A storage-efficient WY representation" (1989).
 enum Householder {
@@ -21,7 +21,7 @@ enum Householder {
     guard tail > 0 else { return (0, first) }
     let length = T.length(first, tail)
     guard length >= T.leastNormalMagnitude / T.ulpOfOne else {
-      // Quotients of subnormal numbers would not make a reflection.
+      // Quotients of subnormal numbers would not give a reflection.
       unsafe x[0] = first
       for i in 0..<count { unsafe x[i] /= T.leastNormalMagnitude }
       let (tau, beta) = unsafe makeReflector(x, count: count)
@@ -34,7 +34,7 @@ enum Householder {
     return ((beta - first) / beta, beta)
   }
 
-  /// ‖x‖, without harm from squares that leave the range of the type.
+  /// ‖x‖, safe from squares that overflow or underflow.
   static func norm<T: BLASElement>(_ x: UnsafePointer<T>, count: Int) -> T {
     let squares = unsafe T._routines.kernels.dot(count, x, x)
     let least = T.leastNormalMagnitude / (T.ulpOfOne * T.ulpOfOne)
@@ -90,8 +90,8 @@ enum Householder {
     }
   }
 
-  /// c ← H₀·H₁·…·c for reflectors that lie in a factored matrix: reflector i in row i of
-  /// `stored`, its leading 1 at column i + `offset` and its elements to the right of that.
+  /// c ← H₀·H₁·…·c for reflectors stored in a factored matrix: reflector i in row i of `stored`,
+  /// its leading 1 at column i + `offset` and its elements to the right of that.
   static func apply<T: BLASElement>(
     rowsOf stored: MatrixView<T>, tau: [T], offset: Int, to c: MatrixView<T>
   ) {

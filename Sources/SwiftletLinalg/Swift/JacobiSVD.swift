@@ -2,21 +2,22 @@ import SwiftletBLAS
 import SwiftletCore
 
 /// The singular value decomposition by one-sided Jacobi rotations. Slower than divide and conquer,
-/// but small singular values keep their digits where other methods lose them in the rounding of the
-/// largest: A = D₁·B·D₂ with any diagonal D₁ and D₂ is as good as the well-conditioned B alone.
+/// but small singular values keep the digits that other methods lose to the rounding of the largest
+/// one: A = D₁·B·D₂ with any diagonal D₁ and D₂ is computed as accurately as the well-conditioned B
+/// alone.
 ///
-/// Rows are sorted and columns pivoted for a QR factorisation, which moves the scales into the rows
-/// of R; these are then rotated against each other until all are orthogonal. Each row carries a power
-/// of two of its own, so that neither their squares nor the products of very different ones leave the
-/// range of the type.
+/// A QR factorization with sorted rows and column pivoting moves the scales into the rows of R;
+/// these are then rotated against each other until all are orthogonal. Each row carries its own
+/// power of two, so neither squares nor products of very different rows leave the range of the
+/// type.
 ///
-/// - Source: Drmač & Veselić, "New fast and accurate Jacobi SVD algorithm" I and II (2008); Demmel &
-///   Veselić, "Jacobi's method is more accurate than QR" (1992); Cox & Higham, "Stability of
+/// - Source: Drmač & Veselić, "New fast and accurate Jacobi SVD algorithm" I and II (2008); Demmel
+///   & Veselić, "Jacobi's method is more accurate than QR" (1992); Cox & Higham, "Stability of
 ///   Householder QR factorization for weighted least squares problems" (1998); LAPACK `?gejsv`.
 enum JacobiSVD {
   /// - Returns: The thin factors.
-  /// - Throws: `numerical` if the sweeps do not end.
-  /// - Complexity: O(m·n²) for the QR factorisation and O(n³) for each of 3 to 12 sweeps.
+  /// - Throws: `numerical` if the sweeps do not converge.
+  /// - Complexity: O(m·n²) for the QR factorization and O(n³) for each of 3 to 12 sweeps.
   @specialized(where T == Float)
   @specialized(where T == Double)
   static func svd<T: BLASElement>(_ a: Tensor<T>) throws -> SwiftSVD.Factors<T> {
@@ -26,9 +27,10 @@ enum JacobiSVD {
       return (vt.transposed().contiguous(), s, u.transposed().contiguous())
     }
     var work = a.contiguous()
-    // As large as sums of the elements can bear, so that the small ones do not vanish.
+    // As large as sums of the elements allow, so that small elements do not underflow.
     let scale = ScaledMatrix.normalize(&work, to: T.greatestFiniteMagnitude.exponent - 27)
-    // Reflections spoil no small row with the rounding of a large one if the large ones come first.
+    // With the large rows first, reflections do not spoil small rows with the rounding of large
+    // ones.
     var sorted = Tensor<T>(uninitialized: [m, n])
     let rowOrder = work.withView { work in
       let largest = (0..<m).map { work.rowBlock($0..<$0 + 1).largestMagnitude }
@@ -72,7 +74,7 @@ enum JacobiSVD {
   }
 
   /// Fills the columns from `first` on so that all are orthonormal, by Gram–Schmidt on unit
-  /// vectors, done twice.
+  /// vectors, applied twice.
   private static func complete<T: BLASElement>(_ u: MatrixView<T>, from first: Int) {
     var unit = 0
     for column in first..<max(first, u.columns) {
@@ -88,7 +90,7 @@ enum JacobiSVD {
         }
         var length: T = 0
         for i in 0..<u.rows { length += u[i, column] * u[i, column] }
-        // A unit vector that lies in the span of the others leaves only rounding errors.
+        // A unit vector in the span of the others leaves only rounding errors.
         guard length > 1 / T(4 * u.rows) || unit >= u.rows else { continue }
         for i in 0..<u.rows { u[i, column] /= length.squareRoot() }
         break
@@ -97,7 +99,7 @@ enum JacobiSVD {
   }
 }
 
-/// Rows whose elements are of moderate size, each times a power of two of its own.
+/// Rows whose elements have moderate size, each with its own power of two.
 private struct ScaledRows<T: BLASElement> {
   private let rows: MatrixView<T>
   private var exponents: [Int]
@@ -117,9 +119,9 @@ private struct ScaledRows<T: BLASElement> {
     T(sign: .plus, exponent: T.Exponent(exponents[row]), significand: squares[row].squareRoot())
   }
 
-  /// The rows, the longest first.
+  /// The rows in order of decreasing length.
   var descending: [Int] {
-    // Lengths may differ by more than the type holds: the power of two counts first.
+    // Lengths may differ by more than the range of the type: compare the powers of two first.
     let keys = squares.indices.map { row in
       squares[row] > 0
         ? (exponents[row] * 2 + Int(squares[row].exponent), squares[row].significand) : (Int.min, 0)
@@ -127,12 +129,12 @@ private struct ScaledRows<T: BLASElement> {
     return keys.indices.sorted { (keys[$1].0, keys[$1].1, $0) < (keys[$0].0, keys[$0].1, $1) }
   }
 
-  /// Rotates the rows, and those of `rotations` along with them, until all are orthogonal.
+  /// Rotates the rows, and those of `rotations` with them, until all are orthogonal.
   ///
-  /// A row that depends on others shrinks to what rounding leaves of it, which is as good a row as
-  /// any, or to 0.
+  /// A row that depends on others shrinks to its rounding error, which is as good as any row, or to
+  /// 0.
   ///
-  /// - Throws: `numerical` if they do not become so.
+  /// - Throws: `numerical` if the iteration does not converge.
   mutating func orthogonalize(turningAlso rotations: MatrixView<T>) throws {
     let count = rows.rows
     let tolerance = T.ulpOfOne * max(2, T(count).squareRoot() / 2)
@@ -154,25 +156,25 @@ private struct ScaledRows<T: BLASElement> {
       for row in 0..<count { measure(row) }
     }
     throw SwiftletError(
-      .numerical, "Jacobi's sweeps did not converge", at: "\(count)×\(rows.columns)")
+      .numerical, "the Jacobi sweeps did not converge", at: "\(count)×\(rows.columns)")
   }
 
-  /// Makes two rows orthogonal by the smaller of the two angles that do.
+  /// Makes two rows orthogonal by the smaller of the two possible angles.
   ///
   /// - Parameter small: The row whose power of two is at most that of `large`.
   private mutating func rotate(
     _ large: Int, _ small: Int, _ product: T, _ rotations: MatrixView<T>
   ) {
     // With r the ratio of the powers of two, the tangent t is r·u. Only u, which is of order 1 or
-    // less, and r·t meet the elements.
+    // less, and r·t multiply the elements.
     let ratio = T(
       sign: .plus, exponent: T.Exponent(exponents[small] - exponents[large]), significand: 1)
     let zeta: T = (ratio * ratio * squares[small] - squares[large]) / (2 * product)
     let u: T = (zeta < 0 ? -1 : 1) / (abs(zeta) + (ratio * ratio + zeta * zeta).squareRoot())
     let t: T = u * ratio
     let length = (1 + t * t).squareRoot()
-    // 1 − cos: subtracting what a rotation changes keeps lengths where multiplying by a rounded
-    // cosine would let them drift, always to the same side.
+    // 1 − cos: subtracting the change of a rotation preserves lengths; multiplying by a rounded
+    // cosine would make them drift, always in the same direction.
     let rest = t * t / (length * (1 + length))
     unsafe kernels.rotateScaled(
       rows.columns, rest, u * ratio * ratio / length, u / length, address(large), address(small))
@@ -182,7 +184,7 @@ private struct ScaledRows<T: BLASElement> {
     unsafe kernels.rotateScaled(rotations.columns, rest, t / length, t / length, x, y)
     squares[large] -= u * ratio * ratio * product
     let shortened = squares[small] + u * product
-    // Where most of a row goes, what is left is measured, not computed.
+    // If a row loses most of its length, the rest is measured rather than computed.
     if shortened > squares[small] / 2 { squares[small] = shortened } else { measure(small) }
   }
 
@@ -192,8 +194,8 @@ private struct ScaledRows<T: BLASElement> {
     if !(squares[row] > 0x1p-20 && squares[row] < 0x1p40) { rescale(row) }
   }
 
-  /// Brings the largest element of a row near 1. A row below the range of the type is 0: one that
-  /// depends on others would else shrink for ever.
+  /// Scales the largest element of a row close to 1. A row below the range of the type becomes 0: a
+  /// row that depends on others would otherwise shrink forever.
   private mutating func rescale(_ row: Int) {
     let view = rows.rowBlock(row..<row + 1)
     let largest = view.largestMagnitude
@@ -218,7 +220,7 @@ private struct ScaledRows<T: BLASElement> {
 }
 
 extension [Int] {
-  /// Where each index stands in this permutation.
+  /// The position of each index in this permutation.
   fileprivate var inverted: [Int] {
     var places = self
     for (place, index) in enumerated() { places[index] = place }

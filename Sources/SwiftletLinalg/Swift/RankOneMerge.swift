@@ -1,9 +1,9 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// One singular or eigenvector of a half problem on its way into the whole one.
+/// A singular vector or eigenvector of a half problem that is merged into the whole.
 struct MergeEntry<T> {
-  /// Where its elements can be other than 0.
+  /// Where its elements can be nonzero.
   enum Support: Int { case upper, mixed, lower }
 
   /// Its row in the matrix of vectors.
@@ -13,18 +13,18 @@ struct MergeEntry<T> {
   var support: Support
 }
 
-/// Turns old vectors into new ones with a product that leaves out what is 0.
+/// Computes the new vectors from the old ones with a product that skips zeros.
 ///
-/// Rows of the old vectors are gathered by where they can be other than 0, as upper, mixed and
-/// lower ones; then each half of the columns needs two of the three groups only. New vectors take
-/// the first rows of the block, those that have deflated the rows after them.
+/// Rows of the old vectors are grouped by where they can be nonzero, as upper, mixed and lower;
+/// each half of the columns then needs only two of the three groups. New vectors take the first
+/// rows of the block, deflated ones the rows after them.
 ///
 /// - Source: LAPACK `?lasd3`, `?laed3`.
 struct RankOneMerge<T: BLASElement> {
   private let rows: Range<Int>
-  /// Rows in the gathered order: the entries' by support, then the deflated ones.
+  /// Rows in grouped order: the entries' by support, then the deflated ones.
   private let gathered: [Int]
-  /// Place in the gathered order by entry.
+  /// The position of each entry in grouped order.
   let places: [Int]
   private let count: Int
   private let upperCount: Int
@@ -46,15 +46,15 @@ struct RankOneMerge<T: BLASElement> {
     lowerCount = entries.count { $0.support == .lower }
   }
 
-  /// The values of the rows in their new order: those of the new vectors, then the deflated ones.
+  /// The values of the rows in their new order: the new vectors, then the deflated ones.
   func values(_ new: [T], _ old: [T]) -> [T] { new + gathered[count...].map { old[$0] } }
 
   /// Replaces the vectors.
   ///
   /// - Parameters:
-  ///   - weights: One row per new vector, one column per place.
-  ///   - vectors: The block of the whole problem; rows behind ``rows`` stay.
-  ///   - boundary: The first column that upper vectors leave 0.
+  ///   - weights: One row per new vector, one column per position.
+  ///   - vectors: The block of the whole problem; rows after ``rows`` are unchanged.
+  ///   - boundary: The first column in which upper vectors are 0.
   func apply(_ weights: MatrixView<T>, to vectors: MatrixView<T>, boundary: Int) {
     var old = Tensor<T>(uninitialized: [rows.count, vectors.columns])
     old.withView { old in

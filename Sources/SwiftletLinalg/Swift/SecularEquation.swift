@@ -4,9 +4,9 @@ import SwiftletCore
 /// The roots of 1 + Σ zⱼ²/(dⱼ − λ) = 0, or of 1 + Σ zⱼ²/(dⱼ² − σ²) = 0 if `isSquared`: the
 /// eigenvalues of D + z·zᵀ, or the singular values of D with z as its first row.
 ///
-/// Poles are in ascending order and well apart, no zⱼ is 0. There is one root behind every pole. A
-/// root is kept as its distance to the nearest pole, so that all differences to poles are accurate
-/// to the last bits, however close a root comes.
+/// Poles are in ascending order and well separated, and no zⱼ is 0. There is one root above every
+/// pole. A root is stored as its distance to the nearest pole, so all differences to poles are
+/// accurate to the last bits, however close a root comes.
 ///
 /// - Source: Li, "Solving secular equations stably and efficiently" (LAPACK working note 89,
 ///   1994); Gu & Eisenstat, "A divide-and-conquer algorithm for the bidiagonal SVD" (1995).
@@ -41,13 +41,13 @@ struct SecularEquation<T: BLASElement> {
     return roots
   }
 
-  /// The z for which the roots found are exact: eigenvectors made from it are orthogonal to working
-  /// precision, whatever the error of the roots.
+  /// The z for which the computed roots are exact: eigenvectors made from it are orthogonal to
+  /// working precision, regardless of the error of the roots.
   func correctedZ(_ z: [T], gaps: MatrixView<T>) -> [T] {
     let count = poles.count
     var products = [T](repeating: 1, count: count)
     for i in 0..<count {
-      // Root i belongs to pole i + 1 for the poles up to i, to pole i for those above.
+      // Root i is paired with pole i + 1 for the poles up to i, with pole i for those above.
       for j in 0..<count {
         let partner = j > i ? i : i + 1
         products[j] *= partner == count ? -gaps[i, j] : gaps[i, j] / difference(j, partner)
@@ -71,7 +71,7 @@ struct SecularEquation<T: BLASElement> {
     let count = poles.count
     let isLast = index == count - 1
     var origin = index
-    /// Puts the origin of shifts at a pole.
+    /// Moves the origin of shifts to a pole.
     func place(at pole: Int) {
       origin = pole
       for j in 0..<count {
@@ -86,18 +86,18 @@ struct SecularEquation<T: BLASElement> {
     if isLast {
       let pole = poles[index]
       high = isSquared ? total / (pole + (pole * pole + total).squareRoot()) : total
-      // The bound is reached if all of z sits at the last pole.
+      // The bound is attained if all of z is at the last pole.
       high *= 1 + 4 * T.ulpOfOne
     } else {
       high = gap[index + 1]
     }
     var shift = high / 2
-    // For the last root there is no pole above; the last two poles below take both sides' parts.
+    // The last root has no pole above it; the last two poles below take the parts of both sides.
     let split = isLast ? max(1, index) : index + 1
     var value = evaluate(gap, sum, split, shift)
     if !isLast {
       if value.total < 0 {
-        // The root is in the upper half: count from the pole above.
+        // The root is in the upper half: measure from the pole above.
         place(at: index + 1)
         (low, high) = (-gap[index].magnitude / 2, 0)
       } else {
@@ -115,7 +115,7 @@ struct SecularEquation<T: BLASElement> {
       if f < 0 { low = shift } else { high = shift }
       var next = shift + step(value, gap, sum, split, shift, isLast: isLast, origin: origin)
       if !(next > low && next < high) { next = (low + high) / 2 }
-      // No number left between the bounds: the root is as good as it gets.
+      // No number is left between the bounds: the root cannot be improved.
       if next == shift || next == low || next == high { return (origin, shift) }
       shift = next
       value = evaluate(gap, sum, split, shift)
@@ -150,18 +150,18 @@ struct SecularEquation<T: BLASElement> {
     isSquared ? (gap[j] - shift) * (sum[j] + shift) : gap[j] - shift
   }
 
-  /// The distance, in shifts, that changes λ or σ² by `change`.
+  /// The change of the shift that changes λ or σ² by `change`.
   private func shiftChange(_ change: T, from sigma: T) -> T {
     guard isSquared else { return change }
     return change / (sigma + max(0, sigma * sigma + change).squareRoot())
   }
 
-  /// Solves the equation with the two neighbouring poles, and the others as they are halfway.
+  /// Solves the equation with the two neighbouring poles, and the others fixed at the midpoint.
   private func firstGuess(
     _ index: Int, _ origin: Int, _ f: T, _ gap: [T], _ sum: [T], _ middle: T
   ) -> T {
     let (below, above) = (squares[index], squares[index + 1])
-    // `middle` is measured from the lower pole; halfway the two deltas follow from the gap.
+    // `middle` is measured from the lower pole; at the midpoint the two deltas follow from the gap.
     let half = middle
     let (lower, upper) = (poles[index], poles[index + 1])
     let center = lower + half
@@ -177,7 +177,8 @@ struct SecularEquation<T: BLASElement> {
     return shiftChange(change, from: poles[origin])
   }
 
-  /// One step of the middle way: a rational function through the values and slopes of both sides.
+  /// One step of the middle way: a rational function through the values and derivatives of both
+  /// sides.
   private func step(
     _ value: Value, _ gap: [T], _ sum: [T], _ split: Int, _ shift: T, isLast: Bool, origin: Int
   ) -> T {

@@ -1,11 +1,11 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Eigenvalues of symmetric matrices without LAPACK: tridiagonal form, divide and conquer,
-/// reflectors applied in blocks.
+/// Eigenvalues of symmetric matrices without LAPACK: tridiagonalization, divide and conquer, and
+/// blocked reflectors.
 enum SwiftEigen {
-  /// The `count` largest eigenvalues in descending order, and their vectors as rows. Only the upper
-  /// triangle is read.
+  /// The `count` largest eigenvalues in descending order, and their vectors as rows. Reads only the
+  /// upper triangle.
   ///
   /// - Throws: `numerical` if an iteration stalls.
   /// - Complexity: O(n³) time; memory: a copy of A, and 3·n² elements.

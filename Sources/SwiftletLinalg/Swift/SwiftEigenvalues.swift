@@ -2,7 +2,7 @@ import SwiftletBLAS
 import SwiftletCore
 
 extension SwiftEigen {
-  /// The eigenvalues alone, in descending order. Only the upper triangle is read.
+  /// Only the eigenvalues, in descending order. Reads only the upper triangle.
   ///
   /// - Throws: `numerical` if the iteration stalls.
   /// - Complexity: 4·n³ / 3 operations; memory: a copy of A.

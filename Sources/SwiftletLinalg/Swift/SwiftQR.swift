@@ -1,7 +1,7 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// QR factorisations by blocks of Householder reflectors.
+/// QR factorizations by blocked Householder reflectors.
 ///
 /// - Source: Golub & Van Loan, "Matrix Computations", 5.2 and 5.4; LAPACK `?geqrf`, `?geqp3`.
 enum SwiftQR {
@@ -79,7 +79,7 @@ enum SwiftQR {
     return (q, r)
   }
 
-  /// See ``LAPACK/pivotedQR(_:threads:workspace:)``. Complexity: O(m·n·r), bound by memory.
+  /// See ``LAPACK/pivotedQR(_:threads:workspace:)``. Complexity: O(m·n·r), memory-bound.
   @specialized(where T == Float)
   @specialized(where T == Double)
   static func pivotedQR<T: BLASElement>(
@@ -94,7 +94,7 @@ enum SwiftQR {
     var q = Tensor<T>(uninitialized: [m, rank])
     var r = Tensor<T>(zeros: [rank, n])
     columns.withView { columns in
-      // What is left of every column's length, and the length it was last computed from.
+      // The remaining length of every column, and the length it was last computed from.
       var norms = (0..<n).map { unsafe Householder.norm(columns.base + $0 * m, count: m) }
       var exact = norms
       var products = [T](repeating: 0, count: n)
@@ -124,7 +124,7 @@ enum SwiftQR {
         }
         unsafe x[0] = beta
         for j in i + 1..<n where norms[j] > 0 {
-          // Shortened by the row just finished; computed anew once cancellation has eaten it.
+          // Reduced by the row just finished; recomputed once cancellation has consumed it.
           let ratio = abs(columns[j, i]) / norms[j]
           let left = max(0, (1 - ratio) * (1 + ratio))
           let relative = norms[j] / exact[j]

@@ -1,8 +1,8 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// The singular value decomposition without LAPACK: QR for tall matrices, bidiagonal form, divide
-/// and conquer, reflectors applied in blocks.
+/// The singular value decomposition without LAPACK: QR for tall matrices, bidiagonalization, divide
+/// and conquer, and blocked reflectors.
 enum SwiftSVD {
   typealias Factors<T: BLASElement> = (u: Tensor<T>, s: [T], vt: Tensor<T>)
 
@@ -26,7 +26,7 @@ enum SwiftSVD {
         try vt.withView { vt in
           u.setIdentity()
           guard n > 0 else { return }
-          // For a tall matrix the triangle of its QR factorisation is cheaper to reduce.
+          // For a tall matrix the triangle of its QR factorization is cheaper to reduce.
           guard m >= n + n / 2 + 16 else {
             values = try reduce(work, u, vt)
             return
@@ -46,7 +46,7 @@ enum SwiftSVD {
     return (u, values.map { $0 / scale }, vt)
   }
 
-  /// The decomposition of a matrix that is at most slightly tall; its elements are lost.
+  /// The decomposition of a matrix that is at most slightly tall; overwrites its elements.
   ///
   /// - Parameter u: An identity, m×n or m×m.
   private static func reduce<T: BLASElement>(
@@ -64,7 +64,7 @@ enum SwiftSVD {
         let order = Array(ascending(0..<n, by: values).reversed())
         let top = u.block(0..<n, 0..<n)
         vt.copyRows(order, of: right)
-        // `left` is sorted into the place of `right`, which is no longer needed.
+        // The sorted rows of `left` go into `right`, which is no longer needed.
         right.copyRows(order, of: left)
         top.copy(right.transposed)
         bidiagonal.applyQ(to: u)
@@ -74,7 +74,7 @@ enum SwiftSVD {
     }
   }
 
-  /// Singular values alone, in descending order.
+  /// Only the singular values, in descending order.
   ///
   /// - Throws: `numerical` if the iteration stalls.
   @specialized(where T == Float)

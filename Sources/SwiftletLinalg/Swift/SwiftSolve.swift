@@ -1,7 +1,7 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Triangular factors by blocks.
+/// Blocked triangular factorizations.
 ///
 /// - Source: Golub & Van Loan, "Matrix Computations", 3.4 and 4.2; LAPACK `?getrf`, `?potrf`.
 enum SwiftSolve {
@@ -58,7 +58,7 @@ enum SwiftSolve {
         for j in start..<end {
           let pivot = (j..<n).max { abs(a[$0, j]) < abs(a[$1, j]) }!
           if pivot != j {
-            // (x, y) ← (y, −x) would change a sign: swap by hand.
+            // (x, y) ← (y, −x) would change a sign, so swap explicitly.
             for k in 0..<n {
               let kept = a[j, k]
               a[j, k] = a[pivot, k]

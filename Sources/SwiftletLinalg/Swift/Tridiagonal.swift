@@ -9,10 +9,10 @@ struct Tridiagonal<T: BLASElement> {
   private(set) var diagonal: [T]
   private(set) var offDiagonal: [T]
   private var tau: [T]
-  /// Reflectors in the rows behind the diagonal's neighbour.
+  /// Reflectors in the rows after the superdiagonal.
   private let factored: MatrixView<T>
 
-  /// Factors a matrix in place; it must stay as it is while Q is in use.
+  /// Factors a matrix in place; the matrix must not change while Q is in use.
   init(_ a: MatrixView<T>) {
     let n = a.rows
     factored = a
@@ -20,8 +20,8 @@ struct Tridiagonal<T: BLASElement> {
     offDiagonal = [T](repeating: 0, count: max(0, n - 1))
     tau = offDiagonal
     let size = Householder.blockSize
-    // A − V·Wᵀ − W·Vᵀ is what the reflectors so far leave of A. Rows of `left` are v₀, w₀, v₁, …,
-    // rows of `right` are w₀, v₀, w₁, ….
+    // A − V·Wᵀ − W·Vᵀ is A after the reflectors so far. Rows of `left` are v₀, w₀, v₁, …, rows of
+    // `right` are w₀, v₀, w₁, ….
     var left = Tensor<T>(zeros: [2 * size, n])
     var right = Tensor<T>(zeros: [2 * size, n])
     left.withView { left in
@@ -52,7 +52,7 @@ struct Tridiagonal<T: BLASElement> {
         let v = unsafe left.base + done * n
         let w = unsafe right.base + done * n
 
-        // Row k, up to date: its diagonal element, and v.
+        // The updated row k: its diagonal element, and v.
         for j in k..<n { unsafe v[j] = a[k, j] }
         for l in 0..<done { unsafe coefficients[l] = left[l, k] }
         unsafe kernels.gemvTransposed(done, n - k, -1, right.base + k, n, coefficients, v + k)
@@ -64,7 +64,7 @@ struct Tridiagonal<T: BLASElement> {
         (tau[k], offDiagonal[k]) = (factor, beta)
         for j in next..<n { unsafe a[k, j] = v[j] }
 
-        // w = τ · (what is left of A) · v, less its part along v.
+        // w = τ · (remaining part of A) · v, minus its part along v.
         unsafe w.update(repeating: 0, count: n)
         unsafe kernels.symv(
           length, 1, a.base + next * a.rowStep + next, a.rowStep, v + next, w + next)

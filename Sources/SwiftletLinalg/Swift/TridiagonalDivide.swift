@@ -1,21 +1,22 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Eigenvalues and vectors of a symmetric tridiagonal matrix by divide and conquer: it is torn in
-/// two by a change of rank one, which a secular equation undoes.
+/// Eigenvalues and vectors of a symmetric tridiagonal matrix by divide and conquer: a rank-one
+/// change splits it in two, and a secular equation merges the halves.
 ///
 /// - Source: Cuppen (1981); Gu & Eisenstat (1995); LAPACK `?stedc`, `?laed0` to `?laed4`.
 struct TridiagonalDivide<T: BLASElement> {
   private var d: [T]
   private let e: [T]
-  /// Rows are vectors; they start as zeros.
+  /// The vectors, as rows; they start as zeros.
   private let vectors: MatrixView<T>
-  /// What is this small counts as 0, whatever is beside it: rounding of the whole matrix.
+  /// Values up to this magnitude count as 0, regardless of their neighbours: the rounding error of
+  /// the whole matrix.
   private let negligible: T
   private static var leafSize: Int { 24 }
 
   /// - Parameter vectors: An n×n matrix of zeros, whose rows become the vectors.
-  /// - Returns: The eigenvalues, in no order: value i belongs to row i.
+  /// - Returns: The eigenvalues, unordered: value i belongs to row i.
   /// - Throws: `numerical` if an iteration stalls.
   static func solve(
     diagonal: [T], offDiagonal: [T], vectors: MatrixView<T>
@@ -68,7 +69,7 @@ struct TridiagonalDivide<T: BLASElement> {
         let (c, s) = (entry.z / size, -last.z / size)
         let gap = entry.value - last.value
         if abs(gap * c * s) <= tolerance {
-          // Two values so close that one of them can be turned out of the problem.
+          // Two values so close that a rotation deflates one of them.
           let part = vectors.columnBlock(range)
           unsafe T._routines.kernels.rotate(
             part.columns, c, s, part.base + last.row * part.rowStep,
@@ -87,9 +88,9 @@ struct TridiagonalDivide<T: BLASElement> {
     try rotate(entries, range, middle, unit: .powerOfFour(near: scale))
   }
 
-  /// Solves the secular equation of the entries and makes their vectors.
+  /// Solves the secular equation of the entries and computes their vectors.
   ///
-  /// - Parameter unit: What to measure in, so that squares stay in the range of numbers.
+  /// - Parameter unit: The unit of measurement, chosen so that squares stay in range.
   private mutating func rotate(
     _ entries: [MergeEntry<T>], _ range: Range<Int>, _ middle: Int, unit: T
   ) throws {

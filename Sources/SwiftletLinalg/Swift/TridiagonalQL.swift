@@ -1,16 +1,16 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Eigenvalues of a symmetric tridiagonal matrix by implicit QL steps, its vectors turned along.
+/// Eigenvalues of a symmetric tridiagonal matrix by implicit QL steps that also rotate its vectors.
 ///
 /// - Source: Bowdler, Martin, Reinsch & Wilkinson, "The QR and QL algorithms for symmetric
 ///   matrices" (1968); LAPACK `?steqr`.
 enum TridiagonalQL {
   /// - Parameters:
-  ///   - vectors: A matrix whose rows are turned along, or none.
+  ///   - vectors: A matrix whose rows are rotated along, or none.
   ///   - negligible: Off-diagonal elements up to this magnitude count as 0; see
   ///     `BLASElement.negligible(_:_:)`.
-  /// - Returns: The eigenvalues, in no order: value i belongs to row i.
+  /// - Returns: The eigenvalues, unordered: value i belongs to row i.
   /// - Throws: `numerical` if the iteration stalls.
   static func solve<T: BLASElement>(
     diagonal: [T], offDiagonal: [T], vectors: MatrixView<T>?, negligible: T
@@ -52,7 +52,7 @@ enum TridiagonalQL {
       let r = T.length(f, g)
       e[i + 1] = r
       if r == 0 {
-        // The step has split the matrix: go on with the smaller part.
+        // The step has split the matrix: continue with the smaller part.
         d[i + 1] -= moved
         e[end] = 0
         return

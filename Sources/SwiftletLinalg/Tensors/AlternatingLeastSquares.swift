@@ -2,10 +2,10 @@ import RealModule
 import SwiftletBLAS
 import SwiftletCore
 
-/// One start of ``CanonicalPolyadic``: factors I_n×R whose products of columns add up to the target.
+/// One start of ``CanonicalPolyadic``: factors I_n×R whose column products sum to the target.
 ///
-/// Between sweeps, the vectors of a component have the same length, so that a ridge weighs on all
-/// factors alike. It is there for as long as components blow each other up, and bounds them.
+/// Between sweeps, the vectors of a component have the same length, so a ridge penalizes all
+/// factors alike. It is active while components diverge, and bounds them.
 struct AlternatingLeastSquares {
   /// Of norm 1, or zero.
   let target: Tensor<Double>
@@ -18,7 +18,7 @@ struct AlternatingLeastSquares {
   private var grams: [Tensor<Double>]
   private let pool: ThreadPool
 
-  /// Whether the fit is as close to 1 as the residual can tell.
+  /// Whether the fit is as close to 1 as the residual can resolve.
   var isExact: Bool { residual < 1e-14 }
 
   init(_ target: Tensor<Double>, factors: [Tensor<Double>], pool: ThreadPool) {
@@ -27,7 +27,7 @@ struct AlternatingLeastSquares {
   }
 
   /// Random unit columns, or with `leading` the leading singular vectors of each unfolding, as far
-  /// as they go.
+  /// as they suffice.
   static func start(
     _ target: Tensor<Double>, rank: Int, leading: Bool, using generator: inout RandomGenerator
   ) throws -> [Tensor<Double>] {
@@ -48,19 +48,19 @@ struct AlternatingLeastSquares {
 
   // MARK: Sweeps
 
-  /// Sweeps until the fit stands still.
+  /// Sweeps until the fit stagnates.
   ///
-  /// Before each sweep the factors go on in the direction of the last one, by a share that nears 1
-  /// the longer that helps. A sweep that ends worse for it is undone and made again without
-  /// (restarted Nesterov momentum; Mitchell, Ye & De Sterck 2020). Plain sweeps take several times
-  /// as many, and next to collinear components they all but stand still.
+  /// Before each sweep the factors are extrapolated in the direction of the last one, by a factor
+  /// that approaches 1 as long as that helps. If a sweep gets worse, it is undone and repeated
+  /// without extrapolation (restarted Nesterov momentum; Mitchell, Ye & De Sterck 2020). Plain
+  /// sweeps take several times as many, and nearly stagnate next to collinear components.
   mutating func run(tolerance: Double, maximumIterations: Int) throws {
     var earlier = factors
     var streak = 0.0
     for sweeps in 1...maximumIterations {
       let last = self
       if streak > 0 { extrapolate(from: earlier, by: streak / (streak + 3)) }
-      // Holds degenerate components at a few times the target's norm of 1.
+      // Bounds degenerate components at a few times the target's norm of 1.
       let ridge = isDegenerate ? 1e-5 : 0
       try sweep(ridge: ridge)
       let isWorse = streak > 0 && cost(ridge: ridge) > last.cost(ridge: ridge)
@@ -75,7 +75,7 @@ struct AlternatingLeastSquares {
     }
   }
 
-  /// What a sweep makes smaller.
+  /// The objective that a sweep reduces.
   private func cost(ridge: Double) -> Double {
     guard ridge > 0 else { return residual }
     let rank = factors[0].shape[1]
@@ -108,7 +108,7 @@ struct AlternatingLeastSquares {
   }
 
   /// Whether two components, each over half as large as the target, have a cosine below −0.9. Once
-  /// they did, less suffices, lest the ridge that shrinks them come and go.
+  /// that occurred, a weaker criterion applies, so that the ridge does not switch on and off.
   ///
   /// - Parameter components: The inner products of the components, R×R.
   private func cancels(_ components: Tensor<Double>) -> Bool {
@@ -146,7 +146,7 @@ struct AlternatingLeastSquares {
   }
 
   /// products · (normal + ridge)⁺, I_n×R: the least-squares solution for one factor. Dependent
-  /// components make the matrix singular; the pseudo-inverse gives them the least norm.
+  /// components make the matrix singular; the pseudo-inverse gives them minimum norm.
   private static func solution(
     of normal: Tensor<Double>, ridge: Double, _ products: Tensor<Double>, _ pool: ThreadPool
   ) throws -> Tensor<Double> {
@@ -163,7 +163,7 @@ struct AlternatingLeastSquares {
   /// The unfolding of one mode times the Khatri–Rao product of the other factors (MTTKRP), I_n×R.
   ///
   /// That product is never formed. One matrix product contracts the last mode (for the last, the
-  /// first), which leaves the work smaller by the extent of it; the other modes are then contracted
+  /// first), which reduces the remaining work by its extent; the other modes are then contracted
   /// one by one.
   private func contracted(exceptFor mode: Int) -> Tensor<Double> {
     let extents = target.shape.dimensions
@@ -186,7 +186,7 @@ struct AlternatingLeastSquares {
   // MARK: Result
 
   /// The lengths of the components in descending order, and their unit vectors as the columns of
-  /// I_n×R. A component of length 0 has vectors all the same.
+  /// I_n×R. A component of length 0 also has vectors.
   func unitColumns() -> (lengths: [Double], factors: [Tensor<Double>]) {
     var columns = factors
     var lengths = [Double](repeating: 1, count: factors[0].shape[1])

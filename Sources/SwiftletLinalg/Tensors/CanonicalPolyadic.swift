@@ -1,42 +1,42 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// X ≈ Σ_r λ_r · a_r ⊗ b_r ⊗ …, a sum of R products of vectors: weights λ and for each mode a factor
-/// I_n×R, whose unit columns are the vectors.
+/// X ≈ Σ_r λ_r · a_r ⊗ b_r ⊗ …, a sum of R products of vectors: weights λ and for each mode a
+/// factor I_n×R whose unit columns are the vectors.
 ///
-/// Found by alternating least squares from several starts, of which the best is kept. All steps are
-/// in double precision, whatever the element type: the normal equations square the condition of the
-/// factors, and single precision has nothing to spare for that.
+/// Computed by alternating least squares from several starts, of which the best is kept. All steps
+/// use double precision, whatever the element type: the normal equations square the condition
+/// number of the factors, and single precision has no digits to spare for that.
 ///
-/// Some tensors have no best approximation of rank R: the fit can always be bettered by components
-/// that grow without bound and cancel out (De Silva & Lim 2008). Such components are held back and
-/// reported as ``isDegenerate``; a lower or a higher rank is then the better choice.
+/// Some tensors have no best approximation of rank R: components that grow without bound and cancel
+/// out can always improve the fit (De Silva & Lim 2008). Such components are bounded and reported
+/// as ``isDegenerate``; a lower or a higher rank is then the better choice.
 public struct CanonicalPolyadic<T: BLASElement>: Sendable {
-  /// λ, not negative, descending.
+  /// λ, nonnegative, descending.
   public let weights: [T]
   /// I_n×R for each mode, columns of norm 1 in the order of the weights.
   public let factors: [Tensor<T>]
   /// 1 − ‖X − X̂‖ / ‖X‖ in the Frobenius norm; 1 for a zero tensor.
   public let fit: Double
-  /// The sweeps that the best start took.
+  /// The number of sweeps of the best start.
   public let iterations: Int
-  /// Whether it ended because the fit stood still, not because the sweeps ran out.
+  /// Whether it ended because the fit stagnated, rather than at the maximum number of sweeps.
   public let hasConverged: Bool
-  /// Whether two components, each over half as large as the tensor, all but cancel out.
+  /// Whether two components, each over half as large as the tensor, nearly cancel out.
   public let isDegenerate: Bool
   private let shape: Shape
 
   /// - Parameters:
-  ///   - tensor: What is decomposed.
+  ///   - tensor: The tensor to decompose.
   ///   - rank: R, the number of components.
-  ///   - restarts: Random starts, besides the one from the HOSVD.
+  ///   - restarts: Random starts, in addition to the one from the HOSVD.
   ///   - seed: Seed of the random starts.
-  ///   - tolerance: A start has converged once a sweep changes its fit by less.
-  ///   - maximumIterations: The sweeps that a start may make.
+  ///   - tolerance: A start has converged once a sweep changes its fit by less than this.
+  ///   - maximumIterations: The maximum number of sweeps per start.
   ///   - pool: Threads for the products.
   /// - Throws: `badInput` for a tensor of less than two modes, without elements or with NaN or
-  ///   infinite ones, and unless `rank ≥ 1`, `restarts ≥ 0` and `maximumIterations ≥ 1`; `numerical`
-  ///   if an SVD stalls or a weight overflows the element type.
+  ///   infinite ones, and unless `rank ≥ 1`, `restarts ≥ 0` and `maximumIterations ≥ 1`;
+  ///   `numerical` if an SVD stalls or a weight overflows the element type.
   /// - Complexity: O(N · count · R + Σ I_n · R² + N · R³) for each sweep and start.
   /// - Source: Carroll & Chang 1970; Harshman 1970; in the notation of Kolda & Bader 2009.
   public init(
@@ -68,7 +68,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
       if attempt.isExact { break }
     }
     guard let best else {
-      throw SwiftletError(.internal, "no start of the decomposition came to an end")
+      throw SwiftletError(.internal, "no start of the decomposition finished")
     }
 
     let (lengths, columns) = best.unitColumns()
@@ -87,7 +87,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
 
   /// X̂, I₁×…×I_N.
   public func reconstructed(pool: ThreadPool = .serial) -> Tensor<T> {
-    // The scale stays outside: sums of large components that cancel out must not overflow.
+    // The scale is applied last: sums of large components that cancel out must not overflow.
     let largest = max(weights.first ?? 0, .leastNormalMagnitude)
     let model = KhatriRao.model(
       weights: weights.map { Double($0 / largest) }, factors: factors.map { $0.widened() },

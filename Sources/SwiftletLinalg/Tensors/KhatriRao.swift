@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// Products of factors column by column.
+/// Column-wise products of factors.
 enum KhatriRao {
   /// Σ_i partial[o, i, n, r] · factor[i, r] of a tensor outer×I×inner×R, as (outer·inner)×R.
   static func contracted(
@@ -22,7 +22,7 @@ enum KhatriRao {
     return result
   }
 
-  /// Σ_r weights[r] · a_r ⊗ b_r ⊗ …, of the columns a_r, b_r, … of the factors.
+  /// Σ_r weights[r] · a_r ⊗ b_r ⊗ …, for the columns a_r, b_r, … of the factors.
   static func model(
     weights: [Double], factors: [Tensor<Double>], shape: Shape, _ pool: ThreadPool
   ) -> Tensor<Double> {
@@ -34,7 +34,7 @@ enum KhatriRao {
 }
 
 extension Tensor where Element == Double {
-  /// The Khatri–Rao product of matrices m×R and n×R: (m·n)×R, rows of the second fastest.
+  /// The Khatri–Rao product of matrices m×R and n×R: (m·n)×R, with rows of the second fastest.
   fileprivate func columnProducts(with other: Tensor) -> Tensor {
     let (rows, others, rank) = (shape[0], other.shape[0], shape[1])
     var result = Tensor(uninitialized: [rows * others, rank])
@@ -57,7 +57,7 @@ extension Tensor where Element == Double {
     for i in factors.indices { values[i] *= factors[i] }
   }
 
-  /// Goes on from `earlier` through here, by a multiple of the way.
+  /// Extrapolates from `earlier` through this tensor, by a multiple of the difference.
   mutating func extrapolate(from earlier: Tensor, by factor: Double) {
     let start = earlier.span
     var values = mutableSpan
@@ -73,8 +73,8 @@ extension Tensor where Element == Double {
     }
   }
 
-  /// Makes the columns of a matrix unit vectors, and returns the lengths they had. A zero column
-  /// becomes the first unit vector.
+  /// Scales the columns of a matrix to unit vectors, and returns their previous lengths. A zero
+  /// column becomes the first unit vector.
   mutating func normaliseColumns() -> [Double] {
     let (rows, rank) = (shape[0], shape[1])
     var lengths = [Double](repeating: 0, count: rank)

@@ -2,7 +2,7 @@ import SwiftletBLAS
 import SwiftletCore
 
 // Decompositions work on a tensor divided by a power of two near its largest magnitude: squares
-// then neither overflow nor vanish, and the division rounds nothing that matters.
+// then neither overflow nor underflow, and the division is exact for all significant elements.
 
 extension Tensor where Element: BLASElement {
   /// The power of two at or below the largest magnitude; 1 for a zero tensor.
@@ -30,7 +30,7 @@ extension Tensor where Element: BLASElement {
 
   /// This tensor times a scale that was divided out of the input.
   ///
-  /// - Throws: `numerical` if that leaves the finite numbers: a norm can where elements do not.
+  /// - Throws: `numerical` if the result overflows: a norm can overflow although no element does.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
   func multiplied(by scale: Element) throws -> Tensor {

@@ -4,34 +4,35 @@ public import SwiftletCore
 /// X ≈ G ×₁ U₁ ×₂ U₂ … of a tensor I₁×…×I_N: a core G of R₁×…×R_N, and for each mode a factor U_n
 /// I_n×R_n with orthonormal columns.
 ///
-/// The start is the HOSVD: the leading left singular vectors of each unfolding. They come from an
-/// SVD of the unfolding, not from the eigenvectors of its Gram matrix, which are cheaper but lose
-/// every direction below √ε of the largest: in single precision that is an error of 3·10⁻⁴ in
-/// tensors that have the asked ranks exactly. HOOI then improves each factor in turn with the
-/// others held: the core's norm grows with every step, and with it falls the error.
+/// The initial value is the HOSVD: the leading left singular vectors of each unfolding. They are
+/// computed by an SVD of the unfolding rather than from the eigenvectors of its Gram matrix, which
+/// is cheaper but loses every direction below √ε of the largest: in single precision that is an
+/// error of 3·10⁻⁴ even if the tensor has exactly the requested ranks. HOOI then improves each
+/// factor in turn with the others fixed: the core's norm increases with every step, and the error
+/// decreases.
 public struct Tucker<T: BLASElement>: Sendable {
   public let core: Tensor<T>
-  /// U_n, I_n×R_n; `nil` for a mode left whole, whose factor is the identity.
+  /// U_n, I_n×R_n; `nil` for an unreduced mode, whose factor is the identity.
   public let factors: [Tensor<T>?]
   /// ‖X − X̂‖ / ‖X‖ in the Frobenius norm; 0 for a zero tensor.
   public let relativeError: Double
-  /// What ``relativeError`` cannot exceed, rounding apart: the root of the relative energy that
-  /// HOSVD cuts off, added up over the modes.
+  /// An upper bound of ``relativeError``, apart from rounding: the square root of the relative
+  /// energy that HOSVD truncates, summed over the modes.
   public let errorBound: Double
-  /// The HOOI sweeps that improved the fit.
+  /// The number of HOOI sweeps that improved the fit.
   public let sweeps: Int
 
   /// - Parameters:
-  ///   - tensor: What is decomposed.
-  ///   - ranks: R_n for each mode, or `nil` to leave the mode whole (partial Tucker). A rank above
-  ///     the product of the other extents of the core is cut to it, which costs nothing: the core
+  ///   - tensor: The tensor to decompose.
+  ///   - ranks: R_n for each mode, or `nil` to leave the mode unreduced (partial Tucker). A rank
+  ///     above the product of the other extents of the core is reduced to it without loss: the core
   ///     has no more independent fibres than that.
-  ///   - tolerance: HOOI stops once a sweep lowers the relative error by less.
-  ///   - maximumSweeps: The HOOI sweeps to make; 0 gives the plain HOSVD.
+  ///   - tolerance: HOOI stops once a sweep reduces the relative error by less than this.
+  ///   - maximumSweeps: The maximum number of HOOI sweeps; 0 gives the plain HOSVD.
   ///   - pool: Threads for the products.
-  /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones, and unless there
-  ///   is a rank from 1 to I_n or `nil` for each mode; `numerical` if an SVD stalls or the norm
-  ///   overflows the element type.
+  /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones, and unless
+  ///   there is a rank from 1 to I_n or `nil` for each mode; `numerical` if an SVD stalls or the
+  ///   norm overflows the element type.
   /// - Complexity: O(count · Σ I_n) for HOSVD, O(count · Σ R_n) for each sweep and mode.
   /// - Source: De Lathauwer, De Moor & Vandewalle 2000, "A multilinear singular value
   ///   decomposition" and "On the best rank-1 and rank-(R₁,…,R_N) approximation".
@@ -46,7 +47,7 @@ public struct Tucker<T: BLASElement>: Sendable {
     else {
       let given = ranks.map { $0.map(String.init) ?? "whole" }.joined(separator: ", ")
       throw SwiftletError(
-        .badInput, "ranks \(given) for a tensor of shape \(tensor.shape)",
+        .badInput, "ranks \(given) do not match a tensor of shape \(tensor.shape)",
         mend: "give one for each mode, from 1 to its extent")
     }
     let scaled = tensor.divided(by: scale)
@@ -67,7 +68,7 @@ public struct Tucker<T: BLASElement>: Sendable {
     var core = Self.projected(scaled, on: factors, pool)
     var error = Self.error(core, energy)
     var sweeps = 0
-    // With one mode only, HOSVD is the best approximation already.
+    // With a single mode, HOSVD is already the best approximation.
     while sweeps < maximumSweeps, let last = modes.last, modes.count > 1 {
       var better = factors
       var partial = core
@@ -78,7 +79,8 @@ public struct Tucker<T: BLASElement>: Sendable {
       }
       partial = partial.multiplied(along: last, by: better[last]!, transposed: true, pool)
       let gain = error - Self.error(partial, energy)
-      // Rounding can let a sweep at the optimum lose a little; what is there is then as good.
+      // Rounding can make a sweep at the optimum slightly worse; the current factors are then as
+      // good.
       guard gain > 0 else { break }
       (core, factors) = (partial, better)
       (error, sweeps) = (error - gain, sweeps + 1)
@@ -125,16 +127,16 @@ public struct Tucker<T: BLASElement>: Sendable {
     return product
   }
 
-  /// The relative error that a core's norm tells: factors are orthonormal, so that what the core
-  /// lacks in energy is what the approximation lacks.
+  /// The relative error that follows from a core's norm: factors are orthonormal, so the energy
+  /// missing from the core is the energy missing from the approximation.
   private static func error(_ core: Tensor<T>, _ energy: Double) -> Double {
     energy > 0 ? max(0, 1 - core.energy() / energy).squareRoot() : 0
   }
 }
 
-/// The Tucker decomposition of a convolution's kernel over its channels, spatial modes whole: a
-/// 1×1 convolution to R_i channels, a small one of the kernel's size, a 1×1 convolution to O
-/// channels.
+/// The Tucker decomposition of a convolution kernel over its channels, with the spatial modes
+/// unreduced: a 1×1 convolution to R_i channels, a convolution of the kernel's size, and a 1×1
+/// convolution to O channels.
 ///
 /// - Source: Kim et al. 2016, "Compression of deep convolutional neural networks for fast and low
 ///   power mobile applications".

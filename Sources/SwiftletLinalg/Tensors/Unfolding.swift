@@ -2,9 +2,9 @@ public import SwiftletBLAS
 public import SwiftletCore
 
 extension Tensor {
-  /// The mode-n unfolding: a matrix of I_n rows, whose columns run through the other modes in
-  /// their order, the last one fastest (row-major; Kolda & Bader 2009 let the first run fastest).
-  /// A view for mode 0 of a packed tensor, else a copy.
+  /// The mode-n unfolding: a matrix of I_n rows, whose columns run through the other modes in their
+  /// order, the last one fastest (row-major; in Kolda & Bader 2009 the first one runs fastest). A
+  /// view for mode 0 of a packed tensor, otherwise a copy.
   ///
   /// - Throws: `badInput` for a mode that does not exist.
   public func unfolded(mode: Int) throws -> Tensor {
@@ -42,12 +42,12 @@ extension Tensor {
 }
 
 extension Tensor where Element: BLASElement {
-  /// The tensor with every mode-n fibre multiplied by a matrix J×I_n, which makes extent n to J. If
-  /// `transposed`, the matrix is given as its transpose, I_n×J.
+  /// The tensor with every mode-n fibre multiplied by a matrix J×I_n, which changes extent n to J.
+  /// If `transposed`, the matrix is given as its transpose, I_n×J.
   ///
   /// - Throws: `badInput` unless the mode exists and the inner extents agree.
-  /// - Complexity: 2·J·count operations. The first and the last mode take one product of the
-  ///   tensor as it lies; a mode between takes one for each index of the modes before it.
+  /// - Complexity: 2·J·count operations. The first and the last mode take one product of the tensor
+  ///   in place; a mode in between takes one for each index of the modes before it.
   /// - Source: De Lathauwer, De Moor & Vandewalle 2000, definition 8.
   public func modeProduct(
     _ matrix: Tensor, mode: Int, transposed: Bool = false, pool: ThreadPool = .serial
@@ -56,13 +56,13 @@ extension Tensor where Element: BLASElement {
     guard matrix.shape.rank == 2, matrix.shape[transposed ? 0 : 1] == shape[mode] else {
       throw SwiftletError(
         .badInput,
-        "no product of a tensor of shape \(shape) at mode \(mode) and a matrix of shape "
+        "mode \(mode) of a tensor of shape \(shape) cannot be multiplied by a matrix of shape "
           + "\(matrix.shape)", mend: "the inner extents must agree")
     }
     return multiplied(along: mode, by: matrix, transposed: transposed, pool)
   }
 
-  /// As ``modeProduct(_:mode:transposed:pool:)``, for shapes that are known to fit.
+  /// As ``modeProduct(_:mode:transposed:pool:)``, for shapes known to match.
   func multiplied(
     along mode: Int, by matrix: Tensor, transposed: Bool = false, _ pool: ThreadPool
   ) -> Tensor {

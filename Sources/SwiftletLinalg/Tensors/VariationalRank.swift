@@ -2,34 +2,34 @@ import RealModule
 public import SwiftletBLAS
 import SwiftletCore
 
-/// The rank that a matrix has below its noise, estimated from its singular values alone: empirical
-/// variational Bayesian matrix factorisation (EVBMF), whose global optimum is known in closed form.
+/// The rank of a matrix without its noise, estimated from its singular values alone: empirical
+/// variational Bayesian matrix factorization (EVBMF), whose global optimum is known in closed form.
 ///
 /// The model is a low-rank matrix plus independent normal noise in every element. A component
-/// counts if its singular value stands out of what such noise makes. Where nothing does, the
-/// estimate is 0; since a rank of 0 is of no use to a caller, 1 is returned then, and said so.
+/// counts if its singular value exceeds what such noise produces. If none does, the estimate is 0;
+/// since a rank of 0 is useless to callers, the result is then 1, with ``isNoiseLike`` set.
 public struct VariationalRank: Sendable, Hashable {
-  /// From 1 to ⌈m·n / (m + n)⌉ − 1, the most that the method can tell.
+  /// From 1 to ⌈m·n / (m + n)⌉ − 1, the highest rank that the method can detect.
   public let rank: Int
   /// The standard deviation of the noise in one element.
   public let noiseDeviation: Double
-  /// The singular values of the `rank` components without the share of the noise, descending. If
-  /// ``isNoiseLike``, the largest one as it was: its estimate is 0.
+  /// The singular values of the `rank` components without the contribution of noise, descending. If
+  /// ``isNoiseLike``, the largest one unchanged: its estimate is 0.
   public let shrunkSingularValues: [Double]
-  /// Whether no component stands out of the noise, so that `rank` is 1 for want of 0.
+  /// Whether no component exceeds the noise, so that `rank` is 1 instead of 0.
   public let isNoiseLike: Bool
-  /// One line on what is unusual about the result, if anything is.
+  /// A one-line remark if the result is unusual.
   public let remark: String?
 
-  /// The square of ``noiseDeviation``. Can be 0 or infinite where the deviation is not.
+  /// The square of ``noiseDeviation``. May be 0 or infinite even if the deviation is not.
   public var noiseVariance: Double { noiseDeviation * noiseDeviation }
 
-  /// Takes all min(m, n) singular values of an m×n matrix, descending, in the precision that they were
-  /// computed in: noise below its rounding is not looked for.
+  /// Takes all min(m, n) singular values of an m×n matrix, descending, in the precision in which
+  /// they were computed: noise below its rounding error is not considered.
   ///
-  /// - Throws: `badInput` for an empty matrix, another number of values than min(m, n), and values
+  /// - Throws: `badInput` for an empty matrix, a number of values other than min(m, n), and values
   ///   that are negative, NaN, infinite or not in descending order.
-  /// - Complexity: O(min(m, n)), some thousand times.
+  /// - Complexity: O(min(m, n)), about a thousand times.
   /// - Source: Nakajima, Sugiyama, Babacan & Tomioka 2013, "Global analytic solution of
   ///   fully-observed variational Bayesian matrix factorization"; the bounds of the noise from
   ///   Nakajima, Tomioka, Sugiyama & Babacan 2015, "Condition for perfect dimensionality recovery
@@ -37,14 +37,14 @@ public struct VariationalRank: Sendable, Hashable {
   public init<T: BLASElement>(singularValues: [T], rows: Int, columns: Int) throws {
     guard singularValues.count == min(rows, columns) else {
       throw SwiftletError(
-        .badInput, "\(singularValues.count) singular values of a \(rows)×\(columns) matrix",
+        .badInput, "\(singularValues.count) singular values for a \(rows)×\(columns) matrix",
         mend: "give all \(min(rows, columns))")
     }
     guard let first = singularValues.first else {
       throw SwiftletError(.badInput, "a \(rows)×\(columns) matrix has no rank to estimate")
     }
     guard singularValues.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
-      throw SwiftletError(.badInput, "singular values that are negative, NaN or infinite")
+      throw SwiftletError(.badInput, "a singular value is negative, NaN or infinite")
     }
     guard zip(singularValues, singularValues.dropFirst()).allSatisfy({ $0 >= $1 }) else {
       throw SwiftletError(.badInput, "the singular values are not in descending order")
@@ -52,7 +52,7 @@ public struct VariationalRank: Sendable, Hashable {
     let largest = Double(first)
     guard largest > 0 else {
       (rank, noiseDeviation, shrunkSingularValues, isNoiseLike) = (1, 0, [0], true)
-      remark = "the matrix is zero; rank 1 is the least there is"
+      remark = "the matrix is zero; rank 1 is the minimum"
       return
     }
     let model = FreeEnergy(
@@ -66,7 +66,7 @@ public struct VariationalRank: Sendable, Hashable {
     if signal.isEmpty {
       shrunkSingularValues = [largest]
       remark =
-        "nothing stands out of the noise, the estimate is rank 0; rank 1 is the least there is"
+        "no component exceeds the noise, the estimate is rank 0; rank 1 is the minimum"
     } else {
       shrunkSingularValues = zip(singularValues, signal).map { value, x in
         Double(value) * (model.tau(x) / x)
@@ -76,8 +76,8 @@ public struct VariationalRank: Sendable, Hashable {
   }
 }
 
-/// The free energy of the model as a function of the noise variance σ², with everything else at its
-/// optimum, in the notation of the paper: L ≤ M, α = L / M, x_h = γ_h² / (M·σ²).
+/// The free energy of the model as a function of the noise variance σ², with all else optimal, in
+/// the notation of the paper: L ≤ M, α = L / M, x_h = γ_h² / (M·σ²).
 private struct FreeEnergy {
   /// γ_h² / M, descending, of singular values relative to the largest.
   let energies: [Double]
@@ -85,7 +85,7 @@ private struct FreeEnergy {
   let alpha: Double
   /// The x above which a component counts.
   let threshold: Double
-  /// ⌈L / (1 + α)⌉ − 1 components can count at most; the rest is noise.
+  /// At most ⌈L / (1 + α)⌉ − 1 components can count; the rest is noise.
   let most: Int
 
   init(relative: [Double], columns: Int) {
@@ -106,37 +106,37 @@ private struct FreeEnergy {
     most = (l * m + l + m - 1) / (l + m) - 1
   }
 
-  /// The larger root t of x = (1 + t)·(1 + α/t). Real for x ≥ (1 + √α)², which the threshold is
-  /// above. γ · t / x is the estimate of a component's singular value.
+  /// The larger root t of x = (1 + t)·(1 + α/t). Real for x ≥ (1 + √α)², which is below the
+  /// threshold. γ · t / x is the estimate of a component's singular value.
   func tau(_ x: Double) -> Double {
     let shifted = x - (1 + alpha)
     return (shifted + max(0, shifted * shifted - 4 * alpha).squareRoot()) / 2
   }
 
-  /// 2/M times the free energy at σ² = exp(`logVariance`), but for a constant.
+  /// 2/M times the free energy at σ² = exp(`logVariance`), up to a constant.
   func callAsFunction(_ logVariance: Double) -> Double {
     let variance = Double.exp(logVariance)
     return energies.reduce(0) { sum, energy in
       let x = energy / variance
       guard x > threshold else { return sum + x + logVariance }
       let t = tau(x)
-      // x − t, without the cancellation that large x would bring.
+      // x − t, without the cancellation that occurs for large x.
       let difference = 1 + alpha + alpha / t
       return sum + difference + logVariance + Double.log(onePlus: t)
         + alpha * Double.log(onePlus: t / alpha)
     }
   }
 
-  /// The variance of least free energy within the bounds that are known for it.
+  /// The variance of minimum free energy within its known bounds.
   ///
-  /// The function has a kink and perhaps a minimum wherever a component starts to count, but as a
-  /// function of log σ² it is smooth on the scale of 1: a grid finds the valleys, golden sections
-  /// their bottoms.
+  /// The function has a kink, and possibly a minimum, wherever a component starts to count, but as
+  /// a function of log σ² it is smooth on the scale of 1: a grid finds the valleys, golden-section
+  /// searches find their minima.
   func noiseVariance(precision: Double) -> Double {
     let count = Double(energies.count)
     let rest = energies[most...]
     let upper = energies.reduce(0, +) / count
-    // Singular values up to M·ε of the largest may be rounding: as noise, they have x ≤ 1.
+    // Singular values up to M·ε of the largest may be rounding errors: as noise, they have x ≤ 1.
     let lower = max(
       rest[most] / threshold, rest.reduce(0, +) / Double(rest.count),
       columns * precision * precision)
@@ -162,7 +162,7 @@ private struct FreeEnergy {
     var left = high - golden * (high - low)
     var right = low + golden * (high - low)
     var (atLeft, atRight) = (self(left), self(right))
-    // Each turn leaves 0.62 of the interval: below 10⁻⁸ of it, values differ by rounding alone.
+    // Each iteration leaves 0.62 of the interval: below 10⁻⁸ of it, values differ only by rounding.
     for _ in 0..<40 {
       if atLeft < atRight {
         (high, right, atRight) = (right, left, atLeft)

@@ -1,10 +1,10 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// softmax(q·kᵀ·scale + mask)·v, for each head on its own channels of the rows.
+/// softmax(q·kᵀ·scale + mask)·v, for each head on its channels of the rows.
 ///
 /// A piece of work is one head's answers to a block of queries: its keys and values are packed like
-/// weights, and neither they nor the scores leave the thread's cache.
+/// weights, and they and the scores stay in the thread's cache.
 struct AttentionLayer: Layer {
   let label: String
   let query, key, value: Int
@@ -13,7 +13,7 @@ struct AttentionLayer: Layer {
   let scale: Float
   let output: Int
 
-  /// What is added to the scores: a row of keys for all queries, or one for each.
+  /// The term added to the scores: one row of keys for all queries, or one per query.
   enum Mask: Sendable {
     case none
     case constant(AlignedMemory, rows: Int)
@@ -25,13 +25,13 @@ struct AttentionLayer: Layer {
   }
   var writes: Int? { output }
 
-  /// Queries that are answered at a time: enough that packing keys costs little beside them.
+  /// Queries per block: enough to amortize packing the keys.
   private static let block = 128
 
   func step(_ values: [Value], threads: Int) -> Step {
     let head = AttentionHead(self, values)
     let (rows, heads) = (values[query].width, heads)
-    // With few heads the queries are cut for the threads.
+    // With few heads the queries are divided among the threads.
     let shared = threads > heads ? (rows * heads + threads - 1) / threads : rows
     let block = max(1, min(Self.block, shared))
     let blocks = (rows + block - 1) / block
@@ -50,17 +50,17 @@ struct AttentionLayer: Layer {
   }
 }
 
-/// What one head does, with the places of all it reads and writes.
+/// The computation of one head, with the positions of its inputs and outputs.
 private struct AttentionHead: Sendable {
   let kernel = ProductKernel.float
   private let pointwise = PointwiseKernel.current
   private let layer: AttentionLayer
   private let query, key, value, output: ImageSteps
-  /// Keys of an image; channels of a head's queries and keys, and of its values.
+  /// Keys per image; channels of a head's queries and keys, and of its values.
   let keys, depth, width: Int
-  /// From an image's mask to the next, and from a query's to the next.
+  /// Strides between the masks of consecutive images and of consecutive queries.
   private let maskSteps: (image: Int, row: Int)
-  /// Bytes of a row of scores.
+  /// Bytes per row of scores.
   private let scoreStep: Int
   private let scores, answers: Product
   private let factors: AlignedMemory
@@ -80,7 +80,7 @@ private struct AttentionHead: Sendable {
       let mask = values[mask]
       maskSteps = (mask.steps.image, mask.height > 1 ? mask.steps.row : 0)
     }
-    // As in ``Value``, not a multiple of the distance at which rows share lines of the cache.
+    // As in ``Value``, not a multiple of the distance at which rows share cache lines.
     let length = (4 * keys).roundedUp(to: 64)
     scoreStep = length % 2048 == 0 ? length + 64 : length
     scores = Self.product(
@@ -91,7 +91,7 @@ private struct AttentionHead: Sendable {
     factors = AlignedMemory([Float](repeating: layer.scale, count: 2 * kernel.lanes))
   }
 
-  /// Each row is an image of one pixel, so that any number of them can be computed.
+  /// Each row is an image of one pixel, so any number of rows can be computed.
   private static func product(
     _ kernel: ProductKernel, depth: Int, columns: Int, from: Int, to: Int, addend: Int
   ) -> Product {
@@ -111,7 +111,7 @@ private struct AttentionHead: Sendable {
   private var keyBytes: Int { (4 * depth * kernel.paddedColumns(keys)).roundedUp(to: 64) }
   private var valueBytes: Int { (4 * keys * kernel.paddedColumns(width)).roundedUp(to: 64) }
 
-  /// Memory for a block of so many queries.
+  /// The memory for a block of queries, in bytes.
   func byteCount(_ queries: Int) -> Int { keyBytes + valueBytes + queries * scoreStep + 64 }
 
   func run(_ memory: Memory, image: Int, head: Int, rows: Range<Int>) {
@@ -145,7 +145,7 @@ private struct AttentionHead: Sendable {
       items: 0..<answers.items(images: count))
   }
 
-  /// Queries whose keys are all forbidden attend to nothing.
+  /// Queries whose keys are all masked attend to nothing.
   private func clearForbidden(
     _ mask: UnsafeRawPointer, _ table: UnsafeMutableRawPointer, rows: Int
   ) {
@@ -159,8 +159,8 @@ private struct AttentionHead: Sendable {
     }
   }
 
-  /// Calls the body with the first column, the columns that there are and those that there is room for,
-  /// for each panel of packed weights.
+  /// Calls the body with the first column, the number of columns and the padded number of columns
+  /// of each panel of packed weights.
   private func forEachPanel(
     _ columns: Int, _ body: (_ start: Int, _ count: Int, _ width: Int) -> Void
   ) {
@@ -171,7 +171,7 @@ private struct AttentionHead: Sendable {
     }
   }
 
-  /// A column for each key, times the scale.
+  /// A column for each key, multiplied by the scale.
   private func packKeys(_ source: UnsafeRawPointer, into target: UnsafeMutableRawPointer) {
     forEachPanel(keys) { start, count, width in
       let panel = unsafe target + 4 * depth * start

@@ -4,12 +4,12 @@ import SwiftletKernels
 /// A layer whose results can be computed a few rows at a time: each row needs rows of one input
 /// around it, and the same row of its other inputs.
 protocol StripedLayer: Layer {
-  /// The value that windows move over.
+  /// The value that windows slide over.
   var input: Int { get }
   /// The rows of that value that rows of the result need.
   var rows: RowWindow { get }
 
-  /// Whether it is computed in the way that rows at a time allow.
+  /// Whether it uses the algorithm that computes rows at a time.
   func isStriped(_ values: [Value]) -> Bool
 }
 
@@ -17,11 +17,11 @@ extension StripedLayer {
   func isStriped(_ values: [Value]) -> Bool { true }
 }
 
-/// Row y of a result needs the rows y · step − padding and on, `reach` of them.
+/// Row y of a result needs the `reach` rows starting at y · step − padding.
 struct RowWindow: Sendable {
   var reach = 1, step = 1, padding = 0
 
-  /// The rows that some rows of the result need, those outside of the image included.
+  /// The rows that some rows of the result need, including those outside the image.
   func needed(for rows: Range<Int>) -> Range<Int> {
     let first = rows.lowerBound * step - padding
     return first..<first + (rows.count - 1) * step + reach
@@ -37,20 +37,20 @@ extension Window {
   }
 }
 
-/// Layers one behind the other that are computed stripe by stripe, so that what lies between them
-/// stays in the cache: factored convolutions (1×1, k×k, 1×1), and blocks whose middle is wide.
+/// Consecutive layers that are computed in stripes, so that their intermediate values stay in the
+/// cache: factored convolutions (1×1, k×k, 1×1), and blocks with a wide middle.
 ///
-/// A value between two layers exists only as the rows that the next layer needs now. Rows that
-/// neighbouring stripes share are kept, not computed anew, where a thread has computed the stripe
-/// before.
+/// Between two layers only the rows that the next layer currently needs exist. Rows shared by
+/// adjacent stripes are kept rather than recomputed if the same thread computed the previous
+/// stripe.
 struct ChainLayer: Layer {
   private let parts: [any StripedLayer]
   /// Rows of the last result in a stripe.
   private let stripe: Int
 
-  /// Bytes of the values in between that stay in the second-level cache beside weights.
+  /// The size of intermediate values, in bytes, that fits the L2 cache besides the weights.
   private static let cachedBytes = 512 << 10
-  /// A value that takes less per image is no burden.
+  /// Values below this size per image, in bytes, are not worth chaining.
   private static let burden = 640 << 10
 
   var label: String { "\(parts[0].label) … \(parts.last!.label)" }
@@ -60,13 +60,13 @@ struct ChainLayer: Layer {
   }
   var writes: Int? { parts.last!.writes }
 
-  /// The layers, those that gain from it joined.
+  /// The layers, with those that benefit from it merged into chains.
   static func joining(_ layers: [any Layer], _ values: [Value]) -> [any Layer] {
     var readers: [Int: [Int]] = [:]
     for (index, layer) in layers.enumerated() {
       for value in layer.reads { readers[value, default: []].append(index) }
     }
-    /// The layer that alone reads what the given one writes, if the two are worth joining.
+    /// The only reader of the given layer's result, if the two are worth chaining.
     func next(_ layer: any StripedLayer) -> (index: Int, layer: any StripedLayer)? {
       guard let value = layer.writes, values[value].height > 1,
         values[value].byteCount(images: 1) > burden,
@@ -84,7 +84,8 @@ struct ChainLayer: Layer {
       var (last, parts) = (start, [first])
       while let (index, layer) = next(parts.last!), let chain = ChainLayer(parts + [layer], values)
       {
-        // A chain takes the place of its last layer: what the others read is there by then.
+        // A chain takes the position of its last layer: the inputs of the others are available by
+        // then.
         (joined[last], joined[index]) = (nil, chain)
         last = index
         parts.append(layer)
@@ -93,10 +94,10 @@ struct ChainLayer: Layer {
     return joined.compactMap { $0 }
   }
 
-  /// - Returns: `nil` if not even one row at a time fits the cache, or the whole image does.
+  /// - Returns: `nil` if not even one row at a time fits the cache, or if the whole image does.
   private init?(_ parts: [any StripedLayer], _ values: [Value]) {
     self.parts = parts
-    // The steps of a single pixel differ.
+    // Single-pixel steps use a different algorithm.
     guard
       parts.allSatisfy({ part in
         (part.reads + [part.writes!]).allSatisfy { values[$0].width > 1 }
@@ -114,7 +115,7 @@ struct ChainLayer: Layer {
       fitting = rows
     }
     guard fitting > 0 else { return nil }
-    // Stripes of the same height, or one less.
+    // Stripes of equal height, or one row less.
     let count = (height + fitting - 1) / fitting
     stripe = (height + count - 1) / count
   }
@@ -140,7 +141,7 @@ struct ChainLayer: Layer {
     ) { memory, _, items in
       for item in items {
         let (image, index) = (item / plans.count, item % plans.count)
-        // What is kept is this thread's own, of the stripe before.
+        // Only this thread's rows of the previous stripe can be reused.
         let isWarm = index > 0 && item > items.lowerBound
         for run in isWarm ? plans[index].warm : plans[index].cold { run.run(memory, image: image) }
       }
@@ -148,7 +149,7 @@ struct ChainLayer: Layer {
   }
 
   /// The rows of each part's result that rows of the last one need, beyond the edges of the image
-  /// where windows reach there.
+  /// if windows reach there.
   fileprivate static func ranges(
     _ parts: [any StripedLayer], for rows: Range<Int>
   ) -> [Range<Int>] {
@@ -160,28 +161,28 @@ struct ChainLayer: Layer {
 
 /// One part's work on one stripe.
 private struct StripeRun: Sendable {
-  /// `nil` where all rows are kept ones.
+  /// `nil` if all rows are kept ones.
   let step: Step?
   let places: [Place]
   /// The value between two parts that the step writes.
   let kept: Kept?
 
-  /// Where the step finds a value.
+  /// The location of a value for a step.
   struct Place: Sendable {
     let value: Int
-    /// Whether the offset is from the beginning of the thread's own memory, and not from the value's.
+    /// Whether the offset is relative to the thread's memory rather than to the value's.
     let isOwn: Bool
     let offset: Int
-    /// Bytes from image to image.
+    /// Bytes between consecutive images.
     let image: Int
   }
 
-  /// Rows that are there from the stripe before, and the halo of the whole.
+  /// Rows kept from the previous stripe, and the halo of the whole value.
   struct Kept: Sendable {
     let value: Value
-    /// Bytes from the beginning of the thread's own memory.
+    /// Offset in the thread's memory, in bytes.
     let offset: Int
-    /// Bytes to move to the front, and how far.
+    /// The bytes to move to the front, and the distance.
     let byteCount, distance: Int
   }
 
@@ -208,11 +209,11 @@ private struct StripeRun: Sendable {
   }
 }
 
-/// Makes the runs of each stripe.
+/// Builds the runs of each stripe.
 private struct StripeBuilder {
   private let parts: [any StripedLayer]
   private let values: [Value]
-  /// Where the value behind each part lies in the thread's own memory.
+  /// The offset in the thread's memory of the value after each part.
   private var offsets: [Int] = []
   private(set) var byteCount = 0
   private var steps: [[Int: Step]]
@@ -256,7 +257,7 @@ private struct StripeBuilder {
       value: value, isOwn: false, offset: row * steps.row, image: steps.image)
   }
 
-  /// A row of the value behind a part, of which a range of rows is there.
+  /// A row of the value after a part, of which only a range of rows exists.
   private func inner(_ index: Int, row: Int, of range: Range<Int>) -> StripeRun.Place {
     let value = values[parts[index].writes!]
     return StripeRun.Place(
@@ -282,7 +283,7 @@ private struct StripeBuilder {
       distance: before.map { (range.lowerBound - $0.lowerBound) * row } ?? 0)
   }
 
-  /// The part's step for so many rows of its result.
+  /// The part's step for the given number of rows of its result.
   private mutating func step(_ index: Int, rows: Int) -> Step {
     if let known = steps[index][rows] { return known }
     let part = parts[index]

@@ -1,7 +1,7 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// Adds a number for each channel, or multiplies by it, then clamps.
+/// Adds or multiplies by one number per channel, then clamps.
 struct ChannelsLayer: Layer {
   let label: String
   let input: Int

@@ -1,10 +1,10 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// A convolution in which each channel has a window of its own.
+/// A convolution with a separate window per channel.
 struct DepthwiseLayer: StripedLayer {
   let label: String
-  /// Under which the packed weights are kept.
+  /// The key of the packed weights in the cache.
   let key: String
   let input: Int
   let window: Window
@@ -88,7 +88,7 @@ struct DepthwiseLayer: StripedLayer {
   }
 }
 
-/// Cuts rows of consecutive images into the rows of each image.
+/// Divides rows of consecutive images into the rows of each image.
 func forEachImage(
   _ items: Range<Int>, rows: Int, _ body: (_ image: Int, _ rows: Range<Int>) -> Void
 ) {

@@ -2,15 +2,15 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// The ranges of the pieces of each image: what ``DynamicQuantizeLayer`` and a ``ProductLayer`` take the
-/// scale and the zero point of the whole batch from.
+/// The ranges of the pieces of each image, from which ``DynamicQuantizeLayer`` and ``ProductLayer``
+/// derive the scale and the zero point of the whole batch.
 ///
-/// Minimum and maximum do not depend on how pixels are shared among pieces.
+/// Minimum and maximum do not depend on the division of pixels into pieces.
 struct DynamicRangeLayer: Layer {
   let label: String
   let input, output: Int
 
-  /// Enough for threads that share an image.
+  /// Enough for the threads that share an image.
   private static let mostPieces = 16
 
   var reads: [Int] { [input] }
@@ -44,7 +44,7 @@ struct DynamicRangeLayer: Layer {
   }
 }
 
-/// Bytes of fp32 values, by the range of the whole batch.
+/// Quantizes fp32 values to bytes by the range of the whole batch.
 struct DynamicQuantizeLayer: Layer {
   let label: String
   let input, ranges, output: Int
@@ -76,12 +76,12 @@ struct DynamicQuantizeLayer: Layer {
 }
 
 extension Value {
-  /// Bytes from the first pixel of an image to another one, row after row.
+  /// The offset in bytes of a pixel of an image, counting row by row.
   fileprivate func offset(ofPixel pixel: Int) -> Int {
     pixel / width * steps.row + pixel % width * steps.pixel
   }
 
-  /// Of the value that ``DynamicRangeLayer`` writes: the range of all images.
+  /// The range of all images, from the value that ``DynamicRangeLayer`` writes.
   func union(_ memory: Memory, _ value: Int, images: Int) -> DynamicRange {
     var range = DynamicRange()
     for image in 0..<images {

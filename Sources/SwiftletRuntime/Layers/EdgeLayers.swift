@@ -1,11 +1,11 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// An input of the segment laid out channels-last, and quantized or rounded to bf16 on
-/// the way if asked for.
+/// Converts an input of the segment to channels-last, and quantizes or rounds it to bf16 if
+/// requested.
 struct LoadLayer: Layer {
   let input, output: Int
-  /// Whether the input has its channels last already: N×S×C, where images are N×C×H×W.
+  /// Whether the input already has its channels last: N×S×C, whereas images are N×C×H×W.
   let isRows: Bool
   var quantized: Lowering.Quantized?
 
@@ -46,7 +46,7 @@ struct LoadLayer: Layer {
   }
 }
 
-/// A value laid out as an output of the segment; bytes become what they stand for.
+/// Converts a value to an output of the segment; bytes are dequantized.
 struct StoreLayer: Layer {
   let input, output: Int
   let isRows: Bool
@@ -80,8 +80,8 @@ struct StoreLayer: Layer {
   }
 }
 
-/// 8-bit values as an output of the segment: bytes channels-first, or rows as they are; int8 shifted
-/// back.
+/// Converts 8-bit values to an output of the segment: channels-first bytes, or unchanged rows; int8
+/// is shifted back.
 struct StoreBytesLayer: Layer {
   let input, output: Int
   let isRows: Bool
@@ -94,7 +94,7 @@ struct StoreBytesLayer: Layer {
   func step(_ values: [Value], threads: Int) -> Step {
     let (input, output, value) = (input, output, values[input])
     let (steps, mask) = (value.steps, UInt8(isSigned ? 128 : 0))
-    // Bytes between what follows each other in the output, innermost last, and how many there are.
+    // Strides of the output in bytes, innermost last, and the extents.
     let axes =
       isRows
       ? [(value.height, steps.row), (value.width, steps.pixel), (value.channels, 1)]
@@ -119,19 +119,19 @@ struct StoreBytesLayer: Layer {
   }
 }
 
-/// How a value lies outside of the segment.
+/// The layout of a value outside the segment.
 private struct Edge: Sendable {
   let geometry: PlanesGeometry
-  /// Pieces of an image that can be laid out apart.
+  /// Pieces of an image that can be converted separately.
   let rows: Int
-  /// Pixel after pixel on both sides.
+  /// Both sides are contiguous sequences of pixels.
   let isPlain: Bool
 
   init(_ value: Value, isRows: Bool) {
     let size = value.elementSize
     isPlain = isRows || value.pixels == 1
     if isPlain {
-      // Between pixels there may be a gap on the inner side.
+      // The inner side may have gaps between pixels.
       geometry = PlanesGeometry(
         channels: 1, width: value.channels, height: value.pixels, x: size, y: value.steps.pixel)
       rows = value.pixels

@@ -1,7 +1,7 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// Work on each element of values of the same size, run by run of memory.
+/// Elementwise operations on values of the same size, one contiguous run at a time.
 struct ElementwiseLayer: StripedLayer {
   let label: String
   let inputs: [Int]
@@ -16,9 +16,9 @@ struct ElementwiseLayer: StripedLayer {
     case multiply(low: Float, high: Float)
     case addBytes(AddU8)
     case addBFloats(low: Float, high: Float)
-    /// fp32 rounded to bf16, and back.
+    /// fp32 rounded to bf16, and the reverse.
     case narrow, widen
-    /// Any function of bytes, by its 256 values.
+    /// Any function of bytes, as a table of 256 values.
     case lookUp(AlignedMemory)
     case quantize(Lowering.Quantized)
     case dequantize(Lowering.Quantized)
@@ -46,7 +46,7 @@ struct ElementwiseLayer: StripedLayer {
   func step(_ values: [Value], threads: Int) -> Step {
     let all = (inputs + [output]).map { values[$0] }
     let (width, height, channels) = (all[0].width, all[0].height, all[0].channels)
-    // Part of a row is one run where no pixel has a gap behind it.
+    // Part of a row is one run if pixels have no gaps after them.
     let isPacked = all.allSatisfy { $0.steps.pixel == channels * $0.elementSize }
     let parts = all[0].rowParts(threads: threads)
     let (inputs, output, operation, result) = (inputs, output, operation, values[output])
@@ -123,7 +123,7 @@ extension ElementwiseLayer.Operation {
       to: y, rows: 0..<1)
   }
 
-  /// Floats that are on the stack between one step and the other.
+  /// The number of floats on the stack between two steps.
   private static let pieceSize = 1024
 
   private static func activate(
@@ -144,7 +144,7 @@ extension ElementwiseLayer.Operation {
 }
 
 extension PlanesGeometry {
-  /// Elements that lie side by side on both sides.
+  /// Elements that are contiguous on both sides.
   static func run(_ count: Int, elementSize: Int) -> PlanesGeometry {
     PlanesGeometry(channels: 1, width: count, height: 1, x: elementSize, y: count * elementSize)
   }

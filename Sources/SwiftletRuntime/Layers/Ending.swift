@@ -1,33 +1,34 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// What becomes of the sums of a convolution or matrix product, and where it goes.
+/// The final steps for the sums of a convolution or matrix product, and the destination of the
+/// result.
 struct Ending: Sendable {
-  /// What is added to each output channel, and for integers what it is multiplied by.
+  /// The term added to each output channel and, for integers, its factor.
   enum Bias: Sendable {
     case float([Float])
     case integer([Int32], scale: [Float])
-    /// Sums of the weights of each channel, and their scale. Zero point and scale of the inputs follow
-    /// in each run from the ranges that ``DynamicRangeLayer`` writes.
+    /// Sums of the weights of each channel, and their scale. The zero point and the scale of the
+    /// inputs are derived in each run from the ranges that ``DynamicRangeLayer`` writes.
     case dynamic(sums: [Int32], scale: [Float], ranges: Int)
   }
 
   var bias: Bias
-  /// Limits of the result; of bytes in steps from the zero point.
+  /// Limits of the result; for bytes, in steps from the zero point.
   var low = -Float.infinity
   var high = Float.infinity
-  /// Of the result, if it is to be bytes.
+  /// The zero point of the result if it is stored as bytes.
   var zeroPoint: Int32?
   /// A value that is added to fp32 sums; bf16 only if the products are.
   var addend: Int?
-  /// Whether the largest of 2×2 neighbours takes their place. All that follows a sum keeps its order,
-  /// so that this may come first. Not along with an addend.
+  /// Whether the largest of 2×2 neighbours replaces them. All subsequent operations on a sum are
+  /// monotonic, so this may come first. Not combined with an addend.
   var isPooled = false
   var output = -1
 }
 
 extension Ending {
-  /// The size of the results before they are pooled, as far as they are needed.
+  /// The size of the results before pooling, as far as they are needed.
   func results(_ values: [Value]) -> Value {
     let result = values[output]
     guard isPooled else { return result }

@@ -1,13 +1,13 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// A fully connected layer or matrix product with 4-bit weights that are decoded as they are used.
+/// A fully connected layer or matrix product with 4-bit weights that are decoded on the fly.
 struct GroupwiseLayer: Layer {
   let label: String
-  /// Under which the packed weights are kept.
+  /// The key of the packed weights in the cache.
   let key: String
   let input: Int
-  /// What the input's bytes stand for; `nil` if it is fp32.
+  /// The quantization of the input's bytes; `nil` if it is fp32.
   let quantized: Lowering.Quantized?
   let weights: GroupwiseWeights
   let bias: [Float]
@@ -31,7 +31,7 @@ struct GroupwiseLayer: Layer {
     let (input, output, pixels) = (input, ending.output, image.pixels)
     let macs = pixels * weights.columns * weights.depth
     guard pixels > 1 else {
-      // Vectors: a row is an image.
+      // For vectors, each row is an image.
       let items: @Sendable (Int) -> Int = { product.items(rows: $0) }
       return Step(label: label, kernel: kernel.name, macs: macs, items: items) {
         memory, images, items in

@@ -2,7 +2,7 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// The largest or the mean of the values under a window, clipped at the edge of the image.
+/// The maximum or mean of the values under a window, clipped at the edge of the image.
 struct PoolLayer: Layer {
   let label: String
   let input, output: Int

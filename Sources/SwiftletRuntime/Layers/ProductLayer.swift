@@ -2,15 +2,15 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// A convolution or fully connected layer: windows of an image times weights, then bias, addend and
-/// clamp in fp32, or scale and rounding of exact integer sums.
+/// A convolution or fully connected layer: windows of an image times weights, followed by bias,
+/// addend and clamp in fp32, or by scaling and rounding of exact integer sums.
 struct ProductLayer: StripedLayer {
   let label: String
-  /// Under which the packed weights are kept.
+  /// The key of the packed weights in the cache.
   let key: String
   let input: Int
   let window: Window
-  /// Output channels, and the groups of channels that do not mix.
+  /// Output channels, and the number of independent groups of channels.
   let columns, groups: Int
   let weights: Weights
   let ending: Ending
@@ -25,7 +25,7 @@ struct ProductLayer: StripedLayer {
     ranges == nil && WinogradLayer(self, values) == nil
   }
 
-  /// The value that the inputs' range is in, if it is found anew in each run.
+  /// The value that holds the inputs' range, if it is determined in each run.
   private var ranges: Int? {
     if case .dynamic(_, _, let ranges) = ending.bias { ranges } else { nil }
   }
@@ -46,7 +46,7 @@ struct ProductLayer: StripedLayer {
     let channels = image.channels / groups
     let stored = image.storedChannels / groups
     let share = columns / groups
-    // Where a row of the window is one run of memory, it is one segment.
+    // If a row of the window is contiguous in memory, it is one segment.
     let merges =
       groups == 1 && window.dilationX == 1 && from.pixel == stored * image.elementSize
     let inner = merges ? 1 : window.width
@@ -61,7 +61,7 @@ struct ProductLayer: StripedLayer {
       innerStep: window.dilationX * from.pixel, isPooled: ending.isPooled)
     let products = (0..<groups).map { group in
       let ending = ending(of: group, kernel, values)
-      // The same matrix behind images of another height and width is packed in other segments.
+      // The same matrix after images of another height and width is packed in other segments.
       let layout = "\(window.height)×\(inner)×\(segment)"
       let packed = cache.packed("\(key) \(group) \(layout) \(kernel.name)") {
         pack(
@@ -82,7 +82,7 @@ struct ProductLayer: StripedLayer {
       macs: ending.results(values).pixels * columns * channels * window.height * window.width,
       scratch: ranges == nil ? 0 : products[0].factorBytes, items: items
     ) { memory, images, items in
-      // There is one group then.
+      // There is only one group in that case.
       let factors = unsafe ranges.map { ranges in
         let range = values[ranges].union(memory, ranges, images: images)
         unsafe products[0].setFactors(
@@ -115,7 +115,8 @@ struct ProductLayer: StripedLayer {
     let stored = length * segments / area
     for segment in 0..<segments {
       for element in 0..<length {
-        // Elements are in the order row, column, channel; weights in the order channel, row, column.
+        // Elements are in the order row, column, channel; weights in the order channel, row,
+        // column.
         let position = segment * length + element
         let (pixel, channel) = (position / stored, position % stored)
         guard channel < channels else { continue }

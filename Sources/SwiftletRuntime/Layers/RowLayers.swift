@@ -1,7 +1,7 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// Work on all channels of each pixel together.
+/// Operations on all channels of each pixel together.
 struct RowLayer: Layer {
   let label: String
   let input, output: Int
@@ -49,7 +49,7 @@ struct RowLayer: Layer {
   }
 }
 
-/// Values side by side along their channels.
+/// The concatenation of values along their channels.
 struct ConcatLayer: Layer {
   let label: String
   let inputs: [Int]

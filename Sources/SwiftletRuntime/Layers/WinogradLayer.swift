@@ -2,29 +2,29 @@ import Glibc
 import SwiftletCore
 import SwiftletKernels
 
-/// A 3×3 convolution with stride 1 in fp32 by Winograd's minimal filtering, where that is expected
-/// to be faster than the direct way.
+/// A 3×3 convolution with stride 1 in fp32 by Winograd's minimal filtering, where it is expected to
+/// be faster than direct convolution.
 ///
-/// Works through blocks of tiles: their coefficients, one matrix product for each coefficient, and
-/// results, all of which stays in the cache. Rounding errors are larger than the direct way's: about
-/// 1e-6 of the largest result with m = 2, and several times that with m = 4. A value that is not
-/// finite spoils the whole tiles it is in.
+/// Processes blocks of tiles: their coefficients, one matrix product per coefficient, and the
+/// results, all of which stay in the cache. Rounding errors are larger than those of direct
+/// convolution: about 1e-6 of the largest result with m = 2, and several times that with m = 4. A
+/// non-finite value contaminates all tiles that contain it.
 ///
 /// - Source: Lavin and Gray 2016.
 struct WinogradLayer {
   private let layer: ProductLayer
   private let m: Int
   private let image, result: Value
-  /// Before they are pooled.
+  /// The results before pooling.
   private let results: Value
   private let tilesX, tilesY: Int
   private let addendSteps: ImageSteps
 
-  /// Off with `SWIFTLET_WINOGRAD=0`.
+  /// Disabled by `SWIFTLET_WINOGRAD=0`.
   static let isAllowed =
     unsafe getenv("SWIFTLET_WINOGRAD").map { unsafe String(cString: $0) } != "0"
 
-  /// Whether the layer is of the kind, whatever its size.
+  /// Whether the layer is of the supported kind, regardless of its size.
   static func fits(_ window: Window, groups: Int, _ weights: Weights) -> Bool {
     guard case .float = weights, isAllowed else { return false }
     return groups == 1 && (window.height, window.width) == (3, 3)
@@ -32,7 +32,7 @@ struct WinogradLayer {
       && (window.dilationY, window.dilationX) == (1, 1)
   }
 
-  /// The halo for tiles of four, which reach past the result where it ends inside of one.
+  /// The halo for tiles of four, which extend past the result if it ends inside one.
   static func halo(_ window: Window, _ image: Value, for result: Value) -> Value.Halo {
     let halo = window.halo(image, for: result)
     func rest(_ extent: Int) -> Int { extent.roundedUp(to: 4) - extent }
@@ -41,7 +41,7 @@ struct WinogradLayer {
       right: halo.right + rest(result.width))
   }
 
-  /// - Returns: `nil` if the direct way is expected to be faster.
+  /// - Returns: `nil` if direct convolution is expected to be faster.
   init?(_ layer: ProductLayer, _ values: [Value]) {
     guard Self.fits(layer.window, groups: layer.groups, layer.weights) else { return nil }
     let image = values[layer.input]
@@ -56,7 +56,7 @@ struct WinogradLayer {
     (tilesX, tilesY) = ((results.width + m - 1) / m, (results.height + m - 1) / m)
   }
 
-  /// Whether one of the ways is expected to be faster than the direct one in bf16.
+  /// Whether one of the tile sizes is expected to be faster than direct convolution in bf16.
   static func isFaster(
     _ window: Window, groups: Int, _ weights: Weights, _ image: Value, _ result: Value
   ) -> Bool {
@@ -64,12 +64,12 @@ struct WinogradLayer {
       && [2, 4].contains { Cost(m: $0, image, result).total < Cost(m: 0, image, result).total / 2 }
   }
 
-  /// What a layer is expected to cost for one image, in units of one multiply–add of the kernels.
+  /// The expected cost of a layer for one image, in units of one multiply–add of the kernels.
   ///
-  /// Weights come from far away where there are many, and there are more of them the larger the
-  /// tiles; that, and the work on coefficients, is weighed against the products saved. The figures
-  /// are fitted to measurements and not taken at run time, and the batch does not count, so that a
-  /// model gives the same bits on every run, whatever an image is computed along with.
+  /// Large sets of weights are read from memory, and they grow with the tile size; this, and the
+  /// work on coefficients, is weighed against the saved products. The parameters are fitted to
+  /// measurements rather than measured at run time, and the batch has no influence, so a model
+  /// gives the same bits in every run and an image the same bits in every batch.
   private struct Cost {
     let total: Double
 
@@ -90,7 +90,7 @@ struct WinogradLayer {
         )
         work = rows * (m == 2 ? 60 * own + 45 * others : 250 * own + 175 * others)
       }
-      // Fewer than four rows do not keep the multipliers busy.
+      // Fewer than four rows do not saturate the multipliers.
       let products = max(rows, 4) * taps * inputs * outputs * (1 + 8 / depth)
       let bytes = 4 * taps * inputs * outputs
       let distance = bytes < 768e3 ? 0.1 : bytes < 16e6 ? 0.5 : 1.7
@@ -101,7 +101,7 @@ struct WinogradLayer {
   func step(threads: Int) -> Step {
     guard case .float(let tensor) = layer.weights, case .float(let biases) = layer.ending.bias
     else {
-      preconditionFailure("Winograd's filtering of integers")
+      preconditionFailure("Winograd convolution of integers")
     }
     let (kernel, transform) = (ProductKernel.float, WinogradKernel.current)
     let coefficients = (m + 2) * (m + 2)
@@ -164,7 +164,7 @@ struct WinogradLayer {
     }
   }
 
-  /// Threads that share an image with few tiles take a part of the columns each.
+  /// Threads that share an image with few tiles each take some of the columns.
   private func columnParts(
     _ threads: Int, _ kernel: ProductKernel, _ plan: Blocks
   ) -> [Range<Int>] {
@@ -202,7 +202,7 @@ struct WinogradLayer {
     let packed = AlignedMemory(byteCount: coefficients * size)
     let offsets = Array(0..<Int32(channels))
     let weights = weights.contiguous()
-    // Panel by panel, so that few coefficients are there twice.
+    // Panel by panel, so that few coefficients are duplicated.
     let panel = 2 * kernel.lanes
     layer.cache.pool.forEachRange((columns + panel - 1) / panel, minimumLength: 1) { panels in
       for start in panels {
@@ -219,15 +219,15 @@ struct WinogradLayer {
     return packed
   }
 
-  /// How many tiles are worked on at a time, and where their coefficients lie.
+  /// The number of tiles processed at a time, and the positions of their coefficients.
   private struct Blocks: Sendable {
     let tiles, inputPitch, outputPitch, byteCount: Int
 
-    /// Coefficients that stay in the second-level cache.
+    /// The size of coefficients that fits the L2 cache, in bytes.
     private static let cachedBytes = 448 << 10
 
     init(_ kernel: ProductKernel, coefficients: Int, channels: Int, columns: Int) {
-      // Off multiples of 4 KiB, which would meet in the same lines of the cache.
+      // Avoids multiples of 4 KiB, which would map to the same cache lines.
       func pitch(_ count: Int) -> Int {
         let bytes = (4 * count).roundedUp(to: 64)
         return bytes % 4096 == 0 ? bytes + 64 : bytes

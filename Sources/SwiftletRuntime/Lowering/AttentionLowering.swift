@@ -2,7 +2,7 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// `Attention` over rows N×S×(heads·D) without a past, all heads with keys of their own.
+/// `Attention` over rows N×S×(heads·D) without a past, in which every head has its own keys.
 enum AttentionLowering: LoweredOperator {
   static let opTypes = ["Attention"]
 
@@ -21,7 +21,7 @@ enum AttentionLowering: LoweredOperator {
     }
   }
 
-  /// How many, if attention is of the kind that there is a layer for.
+  /// The number of heads, if this kind of attention has a layer.
   private static func heads(_ node: Node) -> Int? {
     guard let heads = try? node.int("q_num_heads", default: 0), heads > 0,
       (try? node.int("kv_num_heads", default: 0)) == heads,
@@ -32,12 +32,12 @@ enum AttentionLowering: LoweredOperator {
     return heads
   }
 
-  /// What is added to the scores.
+  /// The term added to the scores.
   private enum Mask {
     case none
-    /// One row of keys for all queries, or one for each.
+    /// One row of keys for all queries, or one per query.
     case constant(Tensor<Float>)
-    /// Keys up to the query's own, with a constant besides.
+    /// Keys up to the query's position, plus an optional constant.
     case causal(Tensor<Float>?)
     /// N×1×1×T or N×1×S×T.
     case value(String)
@@ -65,7 +65,7 @@ enum AttentionLowering: LoweredOperator {
     return causal != 0 ? .causal(constant) : constant.map(Mask.constant) ?? Mask.none
   }
 
-  /// What a query may see up to its own position, and −∞.
+  /// Zeros up to the query's position, and −∞ after it.
   private static func causal(_ queries: Int, _ keys: Int, _ constant: Tensor<Float>?) -> [Float] {
     let rows = constant?.elements
     var all = [Float](repeating: 0, count: queries * keys)

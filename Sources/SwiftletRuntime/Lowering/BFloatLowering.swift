@@ -1,18 +1,18 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Which values are kept as bf16.
+/// Chooses the values that are stored as bf16.
 ///
-/// In bf16 sessions a value is bf16 where all that read it would rather have it so: products, and layers
-/// that hand it on to such. It is fp32 otherwise, and products round what they read. Either way rounding
+/// In bf16 sessions a value is bf16 if all of its readers prefer that: products, and layers that
+/// pass it on to such. Otherwise it is fp32, and products round their input. Either way rounding
 /// happens once between two layers.
 ///
-/// In other sessions a model says by `Cast` what it wants rounded (``CastLowering``), and a value is bf16
-/// where nothing but such a `Cast` reads it, or what comes to the same before rounding and after it.
+/// In other sessions the model requests rounding by `Cast` (``CastLowering``), and a value is bf16
+/// if only such a `Cast` reads it, or an operator that commutes with the rounding.
 extension Lowering {
-  /// The names of values that are better bf16, of what the nodes read and write.
+  /// Determines which values, among those the nodes read and write, should be bf16.
   ///
-  /// Readers are looked at before what they read, so that no chain of them is followed twice.
+  /// Readers come before what they read, so that no chain of them is followed twice.
   mutating func findBFloats(_ nodes: [Int]) {
     for index in nodes.reversed() {
       for name in facts.graph.nodes[index].outputs where !name.isEmpty { considerBFloat(name) }
@@ -36,24 +36,24 @@ extension Lowering {
     if areWilling { bfloats.insert(name) }
   }
 
-  /// Operators whose result is the same whether values are rounded before or after them. The limits of a
-  /// clamp are numbers that the layer before it takes in, and rounds with the rest.
+  /// Operators whose result is the same whether values are rounded before or after them. The
+  /// preceding layer absorbs the limits of a clamp, and rounds them with the rest.
   private static let commuting: Set<String> = [
     "Cast", "Relu", "Clip", "MaxPool", "Flatten", "Reshape", "Concat",
   ]
 
-  /// Whether a value is better bf16 than fp32.
+  /// Whether a value should be bf16 rather than fp32.
   func prefersBFloat(_ name: String) -> Bool { bfloats.contains(name) }
 
-  /// The type of a value that a layer writes as fp32 or as bf16.
+  /// The type of a value that a layer writes as fp32 or bf16.
   func floatKind(_ name: String) -> Value.Kind { prefersBFloat(name) ? .bfloat : .float }
 
-  /// What a name stands for once a layer has written a value of either type.
+  /// The binding of a name after a layer has written a value of either type.
   func floatBinding(_ value: Int) -> Binding {
     values[value].kind == .bfloat ? .bfloat(value) : .float(value)
   }
 
-  /// The bf16 value of the name, computed now if need be.
+  /// The bf16 value of the name, computed if necessary.
   mutating func bfloat(_ name: String) -> Int {
     switch binding(name) {
     case .bfloat(let value): return value
@@ -67,12 +67,12 @@ extension Lowering {
     }
   }
 
-  /// The value of the name as it is, or fp32.
+  /// The value of the name in its current type, or fp32.
   mutating func anyFloat(_ name: String) -> Int {
     if case .bfloat(let value) = binding(name) { value } else { float(name) }
   }
 
-  /// A copy of a value in the other type, made when it is first asked for.
+  /// A copy of a value in the other type, created on first use.
   mutating func converted(
     _ source: Int, to kind: Value.Kind, _ operation: ElementwiseLayer.Operation, _ name: String
   ) -> Int {
@@ -94,8 +94,8 @@ extension Lowering {
         operation: .addBFloats(low: low, high: high)))
   }
 
-  /// Whether a convolution or matrix product with such weights multiplies bf16. It does not where
-  /// fp32 is expected to be faster, and where groups would share words.
+  /// Whether a convolution or matrix product with such weights multiplies in bf16. It does not if
+  /// fp32 is expected to be faster, or if groups would share words.
   func multipliesBFloats(
     _ window: Window, groups: Int, _ weights: Weights, _ image: Value, _ result: Value
   ) -> Bool {
@@ -105,8 +105,8 @@ extension Lowering {
     return !WinogradLayer.isFaster(window, groups: groups, weights, image, result)
   }
 
-  /// Whether a layer's factors are to be bf16: those of all layers of a bf16 session are, and those that
-  /// are bf16 numbers already.
+  /// Whether a layer's factors should be bf16: those of all layers of a bf16 session, and those
+  /// that are already bf16 numbers.
   func hasBFloatFactors(_ input: String, _ weights: Tensor<Float>) -> Bool {
     if facts.precision == .bf16 { return true }
     guard case .bfloat = binding(input) else { return false }
@@ -115,7 +115,7 @@ extension Lowering {
 }
 
 extension GraphFacts {
-  /// Channels of an image, vector or row.
+  /// The channels of an image, vector or row.
   func channels(of name: String) -> Int {
     let shape = shape(name)
     switch shape.rank {

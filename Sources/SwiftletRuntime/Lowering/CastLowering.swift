@@ -1,10 +1,10 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// `Cast` of fp32 to bf16, which rounds it, and back, which leaves it as it is.
+/// `Cast` of fp32 to bf16, which rounds, and back, which changes nothing.
 ///
-/// A pair of them in front of a layer says that the layer reads bf16. Its products are then those of bf16
-/// kernels if its weights are such numbers too: both factors are what the model says, sums are fp32.
+/// A pair of them before a layer means that the layer reads bf16. Its products use the bf16 kernels
+/// if its weights are bf16 numbers too: both factors are those of the model, and sums are fp32.
 enum CastLowering: LoweredOperator {
   static let opTypes = ["Cast"]
 

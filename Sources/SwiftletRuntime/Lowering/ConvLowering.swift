@@ -52,7 +52,7 @@ enum ConvLowering: LoweredOperator {
 
 /// `Gemm` and `MatMul` with a constant matrix.
 ///
-/// A matrix behind a flattened image is a convolution with a window as large as the image.
+/// A matrix after a flattened image is a convolution with a window as large as the image.
 enum GemmLowering: LoweredOperator {
   static let opTypes = ["Gemm", "MatMul"]
 
@@ -85,7 +85,7 @@ enum GemmLowering: LoweredOperator {
     let facts = lowering.facts
     let image = lowering.size(of: node.inputs[0])
     let isFlattened = facts.shape(node.inputs[0]).rank == 2
-    // Groups follow the elements of a flattened image, which lie in another order here.
+    // Groups follow the elements of a flattened image, which have a different order here.
     if !isFlattened || image.pixels == 1,
       let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node))
     {
@@ -101,18 +101,18 @@ enum GemmLowering: LoweredOperator {
   }
 }
 
-/// Constant weights and bias of a `Conv` or `Gemm`, as a product wants them: rows of weights, one for
-/// each output channel. A transposed matrix stays a view until it is packed.
+/// Constant weights and bias of a `Conv` or `Gemm` in the form that a product needs: one row of
+/// weights per output channel. A transposed matrix stays a view until it is packed.
 struct ProductWeights {
   private let values: Values
-  /// The scale of each output channel, of integer weights.
+  /// The scale of each output channel, for integer weights.
   private let scales: [Float]
   let bias: [Float]
 
   private enum Values {
     case float(Tensor<Float>)
     case integer(Tensor<Int8>)
-    /// Any other constant behind a `DequantizeLinear`; computed when asked for.
+    /// Any other constant after a `DequantizeLinear`; computed on demand.
     case dequantized(Dequantized)
   }
 
@@ -142,7 +142,7 @@ struct ProductWeights {
     }
   }
 
-  /// Constant int8 weights behind a `DequantizeLinear` with zero points of 0.
+  /// Constant int8 weights after a `DequantizeLinear` with zero points of 0.
   private static func integers(
     _ node: Node, _ facts: GraphFacts, _ transposed: Bool, _ columns: Int
   ) -> (values: Tensor<Int8>, scales: [Float])? {
@@ -199,9 +199,9 @@ struct ProductWeights {
     }
   }
 
-  /// Weights, the bias in units of the sums, and what turns a sum into fp32.
+  /// Weights, the bias in units of the sums, and the factor that converts a sum to fp32.
   ///
-  /// The zero point z of the inputs is taken off at the end: Σ (x − z) · w = Σ x · w − z · Σ w.
+  /// The zero point z of the inputs is subtracted at the end: Σ (x − z) · w = Σ x · w − z · Σ w.
   func integers(
     input: Lowering.Quantized
   ) -> (weights: Tensor<Int8>, bias: [Int32], scale: [Float])? {
@@ -212,7 +212,7 @@ struct ProductWeights {
       let units = (Double(bias[column]) / (Double(input.scale) * Double(scales[column]))).rounded(
         .toNearestOrEven)
       let total = units - Double(Int(weightSums[column]) * Int(input.zeroPoint))
-      // What the sums leave of int32.
+      // The range of int32 that the sums leave.
       guard abs(total) < Double(1 << 30) else { return nil }
       sums.append(Int32(total))
     }
@@ -221,8 +221,8 @@ struct ProductWeights {
 }
 
 extension Lowering {
-  /// A convolution or matrix product, with the addition, the clamps and the quantization that follow
-  /// it.
+  /// A convolution or matrix product, with the addition, the clamps and the quantization that
+  /// follow it.
   mutating func addProduct(
     _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
   ) {
@@ -286,7 +286,7 @@ extension Lowering {
     if case .integer(let bias, let scale) = ending.bias {
       ending.bias = .integer(bias, scale: scale.map { $0 / by.scale })
     }
-    // Kernels round before or after they limit, so that limits are whole numbers.
+    // Kernels round before or after they clamp, so the limits are whole numbers.
     ending.low = min(max(ending.low / by.scale, by.low), by.high).rounded(.toNearestOrEven)
     ending.high = max(min(ending.high / by.scale, by.high), by.low).rounded(.toNearestOrEven)
     ending.zeroPoint = Int32(by.zeroPoint)
@@ -303,7 +303,7 @@ extension Lowering {
     groups > 1 && groups == inputs && groups == outputs
   }
 
-  /// - Returns: The input, which is bf16 where it has been written so and the result is to be.
+  /// - Returns: The input, as bf16 if it was written so and the result is to be bf16.
   private mutating func finishDepthwise(
     _ ending: inout Ending, of input: String, after name: String
   ) -> Int {
@@ -334,7 +334,7 @@ extension Lowering {
     bind(last, floatBinding(ending.output))
   }
 
-  /// Takes in a constant for each column that is added behind a matrix product.
+  /// Absorbs a constant per column that is added after a matrix product.
   ///
   /// - Returns: The name of the sum.
   private mutating func takeBias(_ ending: inout Ending, after name: String) -> String {
@@ -349,7 +349,7 @@ extension Lowering {
     return node.outputs[0]
   }
 
-  /// Takes in a pool, and the clamps behind it.
+  /// Absorbs a pool, and the clamps after it.
   private mutating func takePool(_ ending: inout Ending, after name: inout String) {
     guard let (index, node) = onlyReader(of: name), PoolLowering.halves(node, facts) else { return }
     markDone(index)
@@ -357,7 +357,7 @@ extension Lowering {
     name = takeClamps(after: node.outputs[0], low: &ending.low, high: &ending.high)
   }
 
-  /// Takes in a pool of what 8-bit values stand for.
+  /// Absorbs a pool of dequantized 8-bit values.
   ///
   /// - Returns: The name of its result.
   private mutating func takeQuantizedPool(after name: String, _ by: Quantized) -> String? {
@@ -370,7 +370,7 @@ extension Lowering {
     return pool.outputs[0]
   }
 
-  /// An addition of a value of the same shape that is there already.
+  /// An addition of an existing value of the same shape.
   private func addition(after name: String) -> (index: Int, sum: String, other: String)? {
     guard let (index, node) = onlyReader(of: name), node.opType == "Add" else { return nil }
     let other = node.inputs[0] == name ? node.inputs[1] : node.inputs[0]

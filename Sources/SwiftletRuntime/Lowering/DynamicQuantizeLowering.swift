@@ -41,13 +41,13 @@ enum DynamicQuantizeLowering: LoweredOperator {
 }
 
 extension Lowering {
-  /// Bytes of an fp32 value and the ranges they follow from, once for all that read it.
+  /// The bytes of an fp32 value and the ranges they are derived from, shared by all readers.
   fileprivate mutating func dynamicallyQuantized(_ name: String) -> DynamicBytes {
     if let known = dynamicBytes[name] { return known }
     let input = float(name)
     let ranges = add(DynamicRangeLayer.ranges(of: values[input]))
     add(DynamicRangeLayer(label: name, input: input, output: ranges))
-    // Nothing lies around them, so that no byte has to stand for zero.
+    // Nothing surrounds them, so no byte has to represent zero.
     let bytes = add(Value(like: values[input], .byte(zeroPoint: 0)))
     add(DynamicQuantizeLayer(label: name, input: input, ranges: ranges, output: bytes))
     dynamicBytes[name] = (bytes, ranges)
@@ -55,7 +55,7 @@ extension Lowering {
   }
 }
 
-/// Constant int8 weights K×N with a scale for each column, as rows for each column.
+/// Constant int8 weights K×N with a scale for each column, stored as one row per column.
 private struct DynamicWeights {
   /// N×K, a view until it is packed.
   let rows: Tensor<Int8>

@@ -3,9 +3,10 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// Functions of one number: `Relu` and `Clip` that no layer before them has taken in, and curves.
+/// Functions of one number: `Relu` and `Clip` that no preceding layer absorbed, and activation
+/// curves.
 ///
-/// Between 8-bit values they are a table.
+/// Between 8-bit values they are a lookup table.
 enum ActivationLowering: LoweredOperator {
   static let opTypes = [
     "Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Gelu", "Erf", "Exp",
@@ -42,7 +43,7 @@ enum ActivationLowering: LoweredOperator {
     }
   }
 
-  /// Clamps become part of the layer before them.
+  /// Clamps become part of the preceding layer.
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
     lowering.facts.clamp(node) != nil && lowering.facts.consumers(name).count == 1
       && lowering.prefersBFloat(node.outputs[0])
@@ -78,7 +79,7 @@ enum ActivationLowering: LoweredOperator {
 }
 
 extension Lowering.Quantized {
-  /// The codes that stand for what the function makes of each of these.
+  /// The codes of the function's results for each input code.
   func table(_ target: Lowering.Quantized, _ activation: ElementFunction) -> AlignedMemory {
     let numbers = AlignedMemory((0..<256).map { Float($0 - Int(zeroPoint)) * scale })
     let codes = AlignedMemory(byteCount: 256)
@@ -91,8 +92,8 @@ extension Lowering.Quantized {
   }
 }
 
-/// `Add` and `Mul` of values of the same shape, or of a value and a number for each channel, and the
-/// clamps and quantization behind it.
+/// `Add` and `Mul` of values of the same shape, or of a value and one number per channel, and the
+/// clamps and quantization after it.
 enum SumLowering: LoweredOperator {
   static let opTypes = ["Add", "Mul"]
 
@@ -131,7 +132,7 @@ enum SumLowering: LoweredOperator {
     if tensor.count == 1 && tensor.shape.rank <= result.rank {
       return .constant(value, [Float](repeating: tensor.elements[0], count: channels))
     }
-    // Its one extent that is not 1 must be at the place of the channels.
+    // Its only extent other than 1 must be that of the channels.
     let axis = result.rank == 4 ? 3 : 1
     guard tensor.count == channels, tensor.shape.rank >= axis, tensor.shape.rank <= result.rank,
       tensor.shape[tensor.shape.rank - axis] == channels
@@ -182,7 +183,7 @@ enum SumLowering: LoweredOperator {
     return lowering.prefersBFloat(node.outputs[0])
   }
 
-  /// A sum of 8-bit values that becomes one again.
+  /// A sum of 8-bit values whose result is 8-bit too.
   private static func addBytes(_ node: Node, _ lowering: inout Lowering) -> Bool {
     guard let first = lowering.dequantized(node.inputs[0]),
       let second = lowering.dequantized(node.inputs[1])
@@ -206,7 +207,7 @@ enum SumLowering: LoweredOperator {
   }
 }
 
-/// `BatchNormalization` that is part of no layer before it: a factor and an addend for each channel.
+/// `BatchNormalization` that no preceding layer absorbed: a factor and an addend per channel.
 enum BatchNormalizationLowering: LoweredOperator {
   static let opTypes = ["BatchNormalization"]
 
@@ -236,11 +237,11 @@ enum BatchNormalizationLowering: LoweredOperator {
   }
 }
 
-/// `Flatten`, and `Reshape` that does the same: another name for the value.
+/// `Flatten`, and an equivalent `Reshape`: an alias of the value.
 ///
-/// Elements of an image lie in another order than those of the flattened one, so that only what
-/// knows this may read it: a fully connected layer. One that is quantized dynamically could too, but would make
-/// one chunk of the whole batch of images; see ``Program``.
+/// The elements of an image are in a different order than those of the flattened one, so only
+/// layers that account for this may read it: fully connected ones. A dynamically quantized one
+/// could too, but would force the whole batch into one chunk; see ``Program``.
 enum FlattenLowering: LoweredOperator {
   static let opTypes = ["Flatten", "Reshape"]
 

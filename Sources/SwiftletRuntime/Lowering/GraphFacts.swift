@@ -2,16 +2,16 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// What lowering needs to know of a graph whose shapes are known.
+/// The information about a graph with known shapes that lowering needs.
 struct GraphFacts {
   let graph: Graph
-  /// Images of the batch: the leading extent of every value of a segment.
+  /// Images per batch: the leading extent of every value of a segment.
   let images: Int
   let precision: Precision
   private let index: GraphIndex
   private let infos: [String: TensorInfo]
   private let results: Set<String>
-  /// Which nodes become layers.
+  /// The nodes that become layers.
   private var lowered: [Bool]
 
   init(
@@ -30,7 +30,7 @@ struct GraphFacts {
   /// Leaves a node to the reference.
   mutating func exclude(_ node: Int) { lowered[node] = false }
 
-  /// The inputs that a node which becomes a layer reads as values.
+  /// The inputs that a node that becomes a layer reads as values.
   func data(_ index: Int) -> [String] {
     LoweringRegistry.operators[graph.nodes[index].opType]!.data(graph.nodes[index], self)
   }
@@ -50,7 +50,7 @@ struct GraphFacts {
 
   // MARK: Constants
 
-  /// A constant, if the input is there and is one.
+  /// A constant, if the input is present and constant.
   func constant(_ node: Node, _ index: Int) -> AnyTensor? {
     index < node.inputs.count ? graph.initializers[node.inputs[index]] : nil
   }
@@ -63,7 +63,7 @@ struct GraphFacts {
     constant(node, index)?.typed(as: Float.self)?.contiguous()
   }
 
-  /// Whether int8 zero points are left out, or constant zeros.
+  /// Whether int8 zero points are omitted or constant zeros.
   func isCentred(_ node: Node, zeroPoint index: Int) -> Bool {
     guard has(node, index) else { return true }
     guard case .int8(let points)? = constant(node, index) else { return false }
@@ -72,8 +72,8 @@ struct GraphFacts {
 
   // MARK: Values
 
-  /// Whether a value can be part of a segment: a batch of images N×C×H×W, of vectors N×C, or of rows
-  /// N×S×C.
+  /// Whether a value can be part of a segment: a batch of images N×C×H×W, of vectors N×C, or of
+  /// rows N×S×C.
   func isImages(_ name: String, _ dtypes: Set<DType> = [.float32], ranks: ClosedRange<Int> = 2...4)
     -> Bool
   {
@@ -88,7 +88,7 @@ struct GraphFacts {
 
   // MARK: Patterns
 
-  /// The bounds of a clamp with constant bounds.
+  /// The bounds of a clamp, if constant.
   func clamp(_ node: Node) -> (low: Float, high: Float)? {
     switch node.opType {
     case "Relu": return (0, .infinity)
@@ -109,12 +109,12 @@ struct GraphFacts {
     }
   }
 
-  /// Scale and zero point of a node that quantizes or dequantizes a whole tensor.
+  /// The scale and zero point of a node that quantizes or dequantizes a whole tensor.
   func quantization(_ node: Node) -> Lowering.Quantized? {
     guard has(node, 1), (try? node.int("block_size", default: 0)) == 0 else { return nil }
     let zeroPoint = constant(node, 2)
     guard zeroPoint != nil || !has(node, 2) else { return nil }
-    // One that is left out is zero, of the type that the bytes have.
+    // An omitted zero point is zero, of the type of the bytes.
     let bytes = node.opType == "QuantizeLinear" ? node.outputs[0] : node.inputs[0]
     let zero: AnyTensor? = dtype(bytes) == .int8 ? .int8(Tensor(zeros: [])) : nil
     return Lowering.Quantized(scale: constant(node, 1), zeroPoint: zeroPoint ?? zero)
@@ -143,15 +143,16 @@ enum LoweringRegistry {
 protocol LoweredOperator: Sendable {
   static var opTypes: [String] { get }
 
-  /// Whether the node can be computed in a segment. Shapes are known and fit each other.
+  /// Whether the node can be computed in a segment. Shapes are known and match.
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool
 
-  /// The inputs that are read as values; others are constants that lowering takes in.
+  /// The inputs that are read as values; the others are constants that lowering absorbs.
   static func data(_ node: Node, _ facts: GraphFacts) -> [String]
 
   static func lower(_ node: Node, into lowering: inout Lowering)
 
-  /// Whether the node would rather read one of its inputs as bf16; see ``Lowering/prefersBFloat(_:)``.
+  /// Whether the node prefers to read one of its inputs as bf16; see
+  /// ``Lowering/prefersBFloat(_:)``.
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool
 }
 

@@ -2,14 +2,14 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// Constant 4-bit weights of a `Gemm` or `MatMul` behind a `DequantizeLinear`, where a scale belongs
-/// to all of the depth or to blocks of it.
+/// Constant 4-bit weights of a `Gemm` or `MatMul` after a `DequantizeLinear`, with one scale for
+/// the whole depth or per block of it.
 struct GroupwiseWeights: Sendable {
   let depth, group, columns: Int
   private let codes: AnyTensor
   private let scales: [Float]
   private let zeroPoints: AnyTensor?
-  /// Elements between terms and between columns, of codes and of scales.
+  /// Strides between terms and between columns, of codes and of scales, in elements.
   private let codeSteps, scaleSteps: (row: Int, column: Int)
 
   /// - Parameter transposed: Whether the matrix is K×N, not N×K.
@@ -26,7 +26,7 @@ struct GroupwiseWeights: Sendable {
     (depth, columns) = (codes.shape[depthAxis], codes.shape[1 - depthAxis])
     codeSteps = transposed ? (columns, 1) : (1, depth)
     if scales.count == 1 && scales.shape.rank <= 1 {
-      // The axis means nothing, and may be any number.
+      // The axis is ignored and may be any number.
       (group, scaleSteps) = (depth, (0, 0))
     } else if blockSize == 0 {
       guard (axis + 2) % 2 != depthAxis else { return nil }
@@ -41,7 +41,7 @@ struct GroupwiseWeights: Sendable {
     (self.codes, self.scales) = (codes, scales.elements)
   }
 
-  /// The weights as the kernel reads them; scales are multiplied by that of bytes.
+  /// The weights in the kernel's order; scales are multiplied by that of the bytes.
   func packed(_ kernel: GroupwiseKernel, _ input: Lowering.Quantized?) -> AlignedMemory {
     let factor = input?.scale ?? 1
     var source = GroupwiseKernel.Source(
@@ -53,13 +53,13 @@ struct GroupwiseWeights: Sendable {
     return kernel.packed(source, depth: depth, group: group, columns: columns)
   }
 
-  /// The zero point of all groups and columns, if there is but one.
+  /// The zero point of all groups and columns, if there is only one.
   var commonZero: UInt8? {
     guard let points = zeroPoints.map(Self.unsigned) else { return middle }
     return points.allSatisfy { $0 == points[0] } ? points[0] : nil
   }
 
-  /// The code that stands for zero where no zero point is given.
+  /// The code of zero if no zero point is given.
   private var middle: UInt8 { codes.dtype == .int4 ? 8 : 0 }
 
   /// Codes 0…15; those of int4 are shifted by 8.
@@ -72,7 +72,7 @@ struct GroupwiseWeights: Sendable {
   }
 }
 
-/// Constant weights behind a `DequantizeLinear` that no kernel takes as they are.
+/// Constant weights after a `DequantizeLinear` that no kernel accepts directly.
 struct Dequantized {
   private let operands: [AnyTensor?]
   private let dequantize: any Operator
@@ -92,10 +92,10 @@ struct Dequantized {
     (self.operands, self.dequantize, self.transposed) = (operands, dequantize, transposed)
   }
 
-  /// Rows of weights, one for each output channel.
+  /// Rows of weights, one per output channel.
   var floats: Tensor<Float> {
     var operands = operands
-    // Inference has checked all that the operator may refuse.
+    // Inference has checked everything that the operator may reject.
     let result = try! dequantize.forward(&operands, ExecutionContext())[0]
     let tensor = result.typed(as: Float.self)!
     return transposed ? tensor.permuted(to: [1, 0]) : tensor
@@ -103,7 +103,7 @@ struct Dequantized {
 }
 
 extension Lowering {
-  /// A matrix product with 4-bit weights, and the clamps that follow it.
+  /// A matrix product with 4-bit weights, and the clamps after it.
   mutating func addGroupwise(_ node: Node, _ weights: GroupwiseWeights, bias: [Float]) {
     var quantized: Quantized?
     let input: Int

@@ -3,42 +3,41 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// Turns the nodes of a segment into layers, several nodes into one where that pays.
+/// Turns the nodes of a segment into layers, fusing several nodes where that is faster.
 ///
-/// Nodes are taken in order. Each is asked for by its operator's file in Lowering/, which looks ahead
-/// for nodes that can be computed along with it (activations, additions, quantization) and marks
-/// them as done. What a name stands for is kept as a ``Binding``; conversions are put off until
-/// someone needs them.
+/// Nodes are processed in order. The file of each operator in Lowering/ looks ahead for nodes that
+/// can be computed together with it (activations, additions, quantization) and marks them as done.
+/// A ``Binding`` records what a name refers to; conversions are deferred until they are needed.
 struct Lowering {
   let facts: GraphFacts
   let cache: PackedWeights
   private(set) var values: [Value] = []
   private(set) var layers: [any Layer] = []
   private var bindings: [String: Binding] = [:]
-  /// Names of values that are better bf16; see BFloatLowering.swift.
+  /// Names of values that should be bf16; see BFloatLowering.swift.
   var bfloats: Set<String> = []
-  /// fp32 values that there is a bf16 copy of, and the other way round.
+  /// fp32 values with a bf16 copy, and the reverse.
   var copies: [Int: Int] = [:]
-  /// Bytes of fp32 values, by name; see DynamicQuantizeLowering.swift.
+  /// The bytes of fp32 values, by name; see DynamicQuantizeLowering.swift.
   var dynamicBytes: [String: DynamicBytes] = [:]
   private var done: Set<Int> = []
-  /// Names and places of the segment's inputs and outputs.
+  /// Names and positions of the segment's inputs and outputs.
   let inputs: [String: Int]
   let outputs: OrderedSet<String>
 
-  /// What a name stands for.
+  /// What a name refers to.
   enum Binding {
-    /// An input of the segment that nobody has asked for yet.
+    /// An input of the segment that has not been requested yet.
     case external(Int, Shape)
     case float(Int)
     case bfloat(Int)
     /// 8-bit values.
     case quantized(Int, Quantized)
-    /// The fp32 values that 8-bit ones stand for; not computed yet.
+    /// Dequantized fp32 values that have not been computed yet.
     case dequantized(Int, Quantized)
   }
 
-  /// Values of bytes, and of the ranges that their scale and zero point follow from in each run.
+  /// Values of bytes, and of the ranges from which each run derives their scale and zero point.
   typealias DynamicBytes = (bytes: Int, ranges: Int)
 
   /// (q − zeroPoint) · scale, with int8 shifted to bytes.
@@ -47,7 +46,7 @@ struct Lowering {
     let zeroPoint: UInt8
     let isSigned: Bool
 
-    /// - Parameter zeroPoint: As the model has it.
+    /// - Parameter zeroPoint: As stored in the model.
     init?(scale: AnyTensor?, zeroPoint: AnyTensor?) {
       guard case .float32(let scales)? = scale, scales.count == 1 else { return nil }
       let value = scales.elements[0]
@@ -107,7 +106,7 @@ struct Lowering {
 
   mutating func add(_ layer: some Layer) { layers.append(layer) }
 
-  /// A new value for the result of a node, of the shape that inference found.
+  /// A new value for the result of a node, of the inferred shape.
   mutating func newValue(for name: String, _ kind: Value.Kind) -> Int {
     add(Value(shape: facts.shape(name), kind))
   }
@@ -118,7 +117,7 @@ struct Lowering {
 
   mutating func bind(_ name: String, _ binding: Binding) { bindings[name] = binding }
 
-  /// The value and its quantization, if the name stands for what 8-bit values stand for.
+  /// The value and its quantization, if the name refers to dequantized 8-bit values.
   func dequantized(_ name: String) -> (value: Int, by: Quantized)? {
     if case .dequantized(let value, let by)? = bindings[name] { (value, by) } else { nil }
   }
@@ -127,7 +126,7 @@ struct Lowering {
     if case .quantized(let value, let by)? = bindings[name] { (value, by) } else { nil }
   }
 
-  /// The fp32 value of the name, computed now if need be.
+  /// The fp32 value of the name, computed if necessary.
   mutating func float(_ name: String) -> Int {
     switch binding(name) {
     case .float(let value): return value
@@ -147,7 +146,7 @@ struct Lowering {
     }
   }
 
-  /// Channels and extents of the value that the name stands for.
+  /// The channels and extents of the value that the name refers to.
   func size(of name: String) -> Value {
     switch binding(name) {
     case .external(_, let shape): Value(shape: shape, .float)
@@ -157,14 +156,14 @@ struct Lowering {
     }
   }
 
-  /// Whether the name has a value already, so that a layer that is added now can read it.
+  /// Whether the name already has a value, so that a layer added now can read it.
   func isReady(_ name: String) -> Bool { bindings[name] != nil || inputs[name] != nil }
 
   func binding(_ name: String) -> Binding {
     bindings[name] ?? .external(inputs[name]!, facts.shape(name))
   }
 
-  /// Lets another name stand for what a name stands for.
+  /// Makes another name refer to what a name refers to.
   mutating func rename(_ name: String, to other: String) {
     var known = binding(name)
     if case .external = known {
@@ -192,7 +191,7 @@ struct Lowering {
 
   mutating func markDone(_ index: Int) { done.insert(index) }
 
-  /// The only reader of a value, if it is in the segment and the value is read nowhere else.
+  /// The only reader of a value, if it is in the segment and there are no others.
   func onlyReader(of name: String) -> (index: Int, node: Node)? {
     let readers = facts.consumers(name)
     guard !outputs.contains(name), !facts.isOutput(name), readers.count == 1,
@@ -202,9 +201,9 @@ struct Lowering {
     return node.reads.count { $0 == name } == 1 ? (readers[0], node) : nil
   }
 
-  /// The clamps (`Relu`, `Clip`) that follow a value and nothing else reads before them.
+  /// The clamps (`Relu`, `Clip`) that follow a value and are its only readers in turn.
   ///
-  /// - Returns: Their positions, and the name of the last of their results.
+  /// - Returns: Their positions, and the name of the last result.
   private func clamps(
     after name: String, _ low: inout Float, _ high: inout Float
   ) -> (nodes: [Int], last: String) {
@@ -219,9 +218,9 @@ struct Lowering {
     return (nodes, name)
   }
 
-  /// Takes in the clamps that follow a value.
+  /// Absorbs the clamps that follow a value.
   ///
-  /// - Returns: The name of the last of their results.
+  /// - Returns: The name of the last result.
   mutating func takeClamps(
     after name: String, low: inout Float, high: inout Float
   ) -> String {
@@ -230,7 +229,8 @@ struct Lowering {
     return last
   }
 
-  /// The quantization behind a value and its clamps, and the nodes to mark as done if it is taken in.
+  /// The quantization after a value and its clamps, and the nodes to mark as done if it is
+  /// absorbed.
   func quantizedResult(
     of name: String, _ low: inout Float, _ high: inout Float
   ) -> (nodes: [Int], name: String, by: Quantized)? {
@@ -239,7 +239,7 @@ struct Lowering {
     return (nodes + [index], name, by)
   }
 
-  /// Takes in the quantization of a value that nothing else reads.
+  /// Absorbs the quantization of a value that has no other readers.
   mutating func takeQuantization(after name: String) -> (name: String, by: Quantized)? {
     guard let (index, name, by) = quantization(after: name) else { return nil }
     markDone(index)

@@ -20,7 +20,8 @@ enum PoolLowering: LoweredOperator {
     return try? SlidingWindow(node).place(shape)
   }
 
-  /// Whether it takes the largest of 2×2 neighbours without overlap, as the layer before it can do.
+  /// Whether it takes the largest of non-overlapping 2×2 neighbours, which the preceding layer can
+  /// do.
   static func halves(_ node: Node, _ facts: GraphFacts) -> Bool {
     guard node.opType == "MaxPool", let place = place(node, facts) else { return false }
     let (input, output) = (facts.shape(node.inputs[0]), facts.shape(node.outputs[0]))
@@ -36,7 +37,7 @@ enum PoolLowering: LoweredOperator {
     if node.opType == "MaxPool" {
       // The largest code is that of the largest value.
       let source = lowering.dequantized(name)
-      // Behind an odd number of bf16 channels is a zero, which pools do not write.
+      // After an odd number of bf16 channels there is a zero, which pools do not write.
       let isEven = lowering.facts.channels(of: name) % 2 == 0
       let input = source?.value ?? (isEven ? lowering.anyFloat(name) : lowering.float(name))
       let output = lowering.newValue(for: node.outputs[0], lowering.values[input].kind)

@@ -33,17 +33,17 @@ enum QuantizeLowering: LoweredOperator {
   }
 }
 
-/// `DequantizeLinear` of a whole tensor of 8 bits: computed only where somebody needs fp32.
+/// `DequantizeLinear` of a whole tensor of 8 bits: computed only if fp32 is needed.
 enum DequantizeLowering: LoweredOperator {
   static let opTypes = ["DequantizeLinear"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    // An input that the segment does not compute would have to be laid out as bytes.
+    // An input that the segment does not compute would have to be converted to bytes.
     guard facts.isImages(node.inputs[0], [.uint8, .int8]),
       let source = facts.producer(node.inputs[0]), source.opType == "QuantizeLinear",
       QuantizeLowering.accepts(source, facts), let by = facts.quantization(node)
     else { return false }
-    // What lies around the image stands for zero in all of its readers.
+    // The padding around the image represents zero for all of its readers.
     return facts.quantization(source)!.zeroPoint == by.zeroPoint
   }
 

@@ -8,7 +8,8 @@ enum RowLowering: LoweredOperator {
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
     guard facts.isImages(node.inputs[0], ranks: 2...3) else { return false }
     let rank = facts.shape(node.inputs[0]).rank
-    // Before operator set 13 the default axis of Softmax was 1, and all axes from there on were one.
+    // Before operator set 13 the default axis of Softmax was 1, and all axes from there on were
+    // treated as one.
     let isOld = node.opType == "Softmax" && facts.graph.opset < 13
     guard let axis = try? node.int("axis", default: isOld ? 1 : -1),
       (axis + rank) % rank == rank - 1

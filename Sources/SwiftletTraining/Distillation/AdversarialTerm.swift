@@ -3,31 +3,31 @@ import RealModule
 public import SwiftletCore
 import SwiftletGraph
 
-/// A trained discriminator tells the teacher's values from the student's; the student learns to be
-/// taken for the teacher.
+/// A trained discriminator distinguishes the teacher's values from the student's; the student
+/// learns to be taken for the teacher.
 ///
-/// The discriminator sees logits (less their mean), or features averaged over their positions, and
-/// has one hidden layer. It descends along binary cross-entropy, the teacher's values being real and
-/// the student's not; the student along −log D(student), which does not fade while it is found out.
-/// Both take turns batch by batch: the student's step goes by the discriminator as it is, whose own
-/// step then learns from what the student gave in the same batch.
+/// The discriminator reads logits (minus their mean), or features averaged over their positions,
+/// and has one hidden layer. It minimizes binary cross-entropy with the teacher's values as real
+/// and the student's as fake; the student minimizes −log D(student), whose gradient does not vanish
+/// while the discriminator is right. Both alternate batch by batch: the student's step uses the
+/// current discriminator, whose own step then uses the student's values of the same batch.
 ///
 /// - Source: Goodfellow et al. 2014, arXiv:1406.2661; for distillation Xu, Hsu & Huang 2018,
 ///   arXiv:1709.00513.
 public struct AdversarialTerm: DistillationTerm {
   private let weight: Double
-  /// `nil`: the logits.
+  /// `nil` for the logits.
   private let pair: FeaturePair?
   private let tape: GradientTape<Float>
   public let parameters: OrderedDictionary<String, Tensor<Float>>
   private static let hiddenUnits = 64
 
   /// - Parameters:
-  ///   - weight: Of the term in the loss.
+  ///   - weight: The weight of the term in the loss.
   ///   - pair: Features of equal shape, or `nil` for the logits.
-  ///   - channels: Channels of these features, or classes.
-  ///   - rank: Of the values: 2, or 4 for features of images.
-  ///   - seed: Of the discriminator's first weights.
+  ///   - channels: The number of channels of these features, or of classes.
+  ///   - rank: The rank of the values: 2, or 4 for features of images.
+  ///   - seed: The seed of the discriminator's initial weights.
   public init(weight: Double, _ pair: FeaturePair?, channels: Int, rank: Int, seed: UInt64) throws {
     self.weight = weight
     self.pair = pair
@@ -111,7 +111,7 @@ public struct AdversarialTerm: DistillationTerm {
     return result
   }
 
-  /// Mean binary cross-entropy of the discriminator's verdicts, and its gradients.
+  /// The mean binary cross-entropy of the discriminator's predictions, and its gradients.
   private func judge(
     _ values: Tensor<Float>, asReal isReal: Bool, _ part: ObjectiveInput
   ) throws -> GradientTape<Float>.Result {
@@ -134,7 +134,7 @@ public struct AdversarialTerm: DistillationTerm {
 }
 
 extension Tensor where Element == Float {
-  /// A matrix less the mean of each row: logits that differ by a constant say the same.
+  /// A matrix minus the mean of each row: logits that differ by a constant are equivalent.
   fileprivate func centred() -> Tensor {
     var result = contiguous()
     let columns = shape[1]
@@ -150,7 +150,7 @@ extension Tensor where Element == Float {
   }
 }
 
-/// Weights that fall from 1 to 0 along half a cosine.
+/// Weights that decay from 1 to 0 along half a cosine.
 enum CosineFade {
   static func factor(_ progress: Double) -> Double { 0.5 * (1 + Double.cos(.pi * progress)) }
 }

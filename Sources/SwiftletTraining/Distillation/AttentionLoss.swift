@@ -1,10 +1,10 @@
 public import SwiftletCore
 public import SwiftletGraph
 
-/// How far a student looks elsewhere than its teacher: the distance of their attention maps.
+/// The distance between the attention maps of a student and its teacher.
 ///
-/// A map is the sum of squares over the channels at each position, as a unit vector. Channels may
-/// differ in number, so no adapter is needed.
+/// A map is the sum of squares over the channels at each position, as a unit vector. The numbers of
+/// channels may differ, so no adapter is needed.
 ///
 /// loss = mean over images of ½ ‖map(student)/‖map(student)‖ − map(teacher)/‖map(teacher)‖‖².
 ///
@@ -12,11 +12,11 @@ public import SwiftletGraph
 public struct AttentionLoss: Sendable {
   public init() {}
 
-  /// Loss and its gradient with respect to the student's features.
+  /// The loss and its gradient with respect to the student's features.
   ///
   /// - Parameters:
   ///   - student: N×C×positions… of convolutions, or N×positions×C (rank 3) of sequences.
-  ///   - teacher: As `student`, with as many positions.
+  ///   - teacher: As `student`, with the same number of positions.
   public func callAsFunction<T: LayerElement>(
     _ student: Tensor<T>, teacher: Tensor<T>
   ) -> (value: Double, gradient: Tensor<T>) {
@@ -36,7 +36,7 @@ public struct AttentionLoss: Sendable {
         total += 0.5 * Double(difference * difference) / Double(own.images)
         along += difference * map[p]
       }
-      // The gradient of x/‖x‖ takes the part along the map itself away; that of a square is 2x.
+      // The gradient of x/‖x‖ removes the component along the map itself; that of a square is 2x.
       let scale = norm > 0 ? 2 / (norm * T(own.images)) : 0
       let slope = map.indices.map { scale * (map[$0] - target[$0] - along * map[$0]) }
       for channel in 0..<own.channels {
@@ -50,7 +50,7 @@ public struct AttentionLoss: Sendable {
     return (total, Tensor(student.shape, values))
   }
 
-  /// Where channels and positions lie in a packed tensor.
+  /// The layout of channels and positions in a packed tensor.
   private struct Layout {
     let images, channels, positions: Int
     let channelStride, positionStride: Int

@@ -9,7 +9,7 @@ public import SwiftletGraph
 /// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531.
 public struct DistillationLoss: Sendable {
   public let temperature: Double
-  /// Weight of the teacher; the labels get the rest.
+  /// The weight of the teacher; the labels get the rest.
   public let alpha: Double
   private let crossEntropy: CrossEntropy
 
@@ -19,10 +19,10 @@ public struct DistillationLoss: Sendable {
     crossEntropy = CrossEntropy(labelSmoothing: labelSmoothing)
   }
 
-  /// Loss and its gradient with respect to the student's logits (N×classes).
+  /// The loss and its gradient with respect to the student's logits (N×classes).
   ///
-  /// `isLabelled` says which rows' labels may be looked at; `nil` for all. The others follow the
-  /// teacher alone, with weight 1.
+  /// `isLabelled` marks the rows whose labels may be used; `nil` for all. The others follow only
+  /// the teacher, with weight 1.
   public func callAsFunction<T: LayerElement>(
     _ student: Tensor<T>, teacher: Tensor<T>, _ labels: [Int], isLabelled: [Bool]? = nil
   ) -> (value: Double, gradient: Tensor<T>) {

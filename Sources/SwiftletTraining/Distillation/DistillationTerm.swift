@@ -1,18 +1,18 @@
 public import OrderedCollections
 public import SwiftletCore
 
-/// One reason for a student to become like its teacher: a loss between values of both.
+/// One term of a distillation objective: a loss between values of student and teacher.
 public protocol DistillationTerm: Sendable {
-  /// Names of the student's values that are looked at, besides its logits.
+  /// Names of the student's values that it reads, besides the logits.
   var studentValues: [String] { get }
-  /// The same of the teacher.
+  /// The same for the teacher.
   var teacherValues: [String] { get }
-  /// First values of parameters of the term's own; see ``TrainingObjective/parameters``.
+  /// Initial values of the term's parameters; see ``TrainingObjective/parameters``.
   var parameters: OrderedDictionary<String, Tensor<Float>> { get }
-  /// What tells terms of the same kind apart: their settings, for checkpoints.
+  /// The settings that distinguish terms of the same kind, for checkpoints.
   var summary: String { get }
 
-  /// The loss, weighted, and its gradients.
+  /// The weighted loss and its gradients.
   func evaluate(_ part: ObjectiveInput, _ teacher: TeacherOutputs.Part) throws -> ObjectiveResult
 }
 
@@ -22,7 +22,7 @@ extension DistillationTerm {
   public var parameters: OrderedDictionary<String, Tensor<Float>> { [:] }
 }
 
-/// A value of the student and the one of the teacher that it is to be like.
+/// A value of the student and the value of the teacher that it should match.
 public struct FeaturePair: Sendable, Codable, Equatable {
   public let student: String
   public let teacher: String
@@ -38,7 +38,7 @@ public struct LogitTerm: DistillationTerm {
   private let loss: DistillationLoss
   private let labelled: Int?
 
-  /// The first `labelled` of the training images have labels; `nil`: all.
+  /// Only the first `labelled` training images have labels; `nil` for all.
   public init(_ loss: DistillationLoss, labelled: Int? = nil) {
     self.loss = loss
     self.labelled = labelled
@@ -55,7 +55,7 @@ public struct LogitTerm: DistillationTerm {
       throw SwiftletError(
         .badInput,
         "the teacher answers with \(teacher.logits.shape), the student with \(part.logits.shape)",
-        mend: "both must know the same classes")
+        mend: "both must have the same classes")
     }
     let (value, gradient) = loss(
       part.logits, teacher: teacher.logits, part.labels,
@@ -64,11 +64,11 @@ public struct LogitTerm: DistillationTerm {
   }
 }
 
-/// Features inside of both networks: by ``HintLoss`` or ``AttentionLoss``.
+/// Internal features of both networks: by ``HintLoss`` or ``AttentionLoss``.
 ///
-/// Where channels differ, hints are taken behind the student's adapter; see ``FeatureAdapters``.
-/// They help to start, and stand in the way of the student's own solution in the end: their weight
-/// falls to 0 along half a cosine over the run.
+/// If the numbers of channels differ, hints are taken after the student's adapter; see
+/// ``FeatureAdapters``. They help at the start, but later keep the student from finding its own
+/// solution: their weight decays to 0 along half a cosine over the run.
 public struct FeatureTerm: DistillationTerm {
   public enum Kind: String, Sendable, Codable {
     case hints
@@ -102,7 +102,7 @@ public struct FeatureTerm: DistillationTerm {
         Self.fits(student.shape, target.shape, kind)
       else {
         throw SwiftletError(
-          .badInput, "the features do not fit each other", at: "\(pair.student):\(pair.teacher)")
+          .badInput, "the features do not match", at: "\(pair.student):\(pair.teacher)")
       }
       let (value, gradient) =
         switch kind {

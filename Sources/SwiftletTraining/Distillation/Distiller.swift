@@ -1,14 +1,14 @@
 public import OrderedCollections
 public import SwiftletCore
 
-/// Lets a student learn from a teacher: the sum of some terms, as the objective of a ``Trainer``.
+/// Distillation: the sum of some terms, as the objective of a ``Trainer``.
 public struct Distiller: TrainingObjective {
   private let teacher: TeacherOutputs
   private let terms: [any DistillationTerm]
   public let watched: [String]
   public let parameters: OrderedDictionary<String, Tensor<Float>>
 
-  /// The teacher answers with all that the terms look at; see ``teacherValues(_:)``.
+  /// The teacher must provide all values that the terms read; see ``teacherValues(_:)``.
   public init(_ teacher: TeacherOutputs, _ terms: [any DistillationTerm]) {
     self.teacher = teacher
     self.terms = terms
@@ -16,7 +16,7 @@ public struct Distiller: TrainingObjective {
     parameters = terms.reduce(into: [:]) { $0.merge($1.parameters) { first, _ in first } }
   }
 
-  /// The teacher's values that the terms look at, once each.
+  /// The teacher's values that the terms read, without duplicates.
   public static func teacherValues(_ terms: [any DistillationTerm]) -> [String] {
     Array(OrderedSet(terms.flatMap(\.teacherValues)))
   }

@@ -2,23 +2,23 @@ import OrderedCollections
 import SwiftletCore
 public import SwiftletGraph
 
-/// Trained layers that carry a student's features to as many channels as the teacher's have: 1×1
+/// Trained layers that map a student's features to the teacher's number of channels: 1×1
 /// convolutions for images, matrix products for rows and sequences.
 ///
-/// They are nodes of the student's graph while it is trained, beside those that lead to its output,
-/// so that they are differentiated, updated and kept in checkpoints with the rest; afterwards they
-/// are dropped.
+/// During training they are nodes of the student's graph, next to those that lead to its output, so
+/// they are differentiated, updated and saved in checkpoints with the rest; afterwards they are
+/// dropped.
 ///
 /// - Source: Romero et al. 2015, arXiv:1412.6550 (the regressor).
 public struct FeatureAdapters: Sendable {
   /// The student with its adapters.
   public private(set) var graph: Graph
-  /// The pairs, with the adapted value in the student's place where there is an adapter.
+  /// The pairs, with the adapted value in place of the student's where there is an adapter.
   public private(set) var pairs: [FeaturePair] = []
   private let studentNodes: [Node]
   private let studentTensors: Set<String>
 
-  /// `channels` are those of each pair's values: the student's, the teacher's, and the rank of both.
+  /// `channels` are the student's and the teacher's channels of each pair, and the rank of both.
   public init(
     _ student: Graph, _ pairs: [FeaturePair],
     channels: [(student: Int, teacher: Int, rank: Int)], seed: UInt64

@@ -1,8 +1,8 @@
 public import SwiftletCore
 public import SwiftletGraph
 
-/// How far a student's features are from a teacher's: the squared distance relative to the
-/// teacher's square, halved, as a mean over the images.
+/// The distance between a student's and a teacher's features: half the squared distance relative to
+/// the teacher's squared norm, averaged over the images.
 ///
 /// loss = mean over images of ½ ‖student − teacher‖² / ‖teacher‖².
 ///
@@ -12,9 +12,9 @@ public import SwiftletGraph
 public struct HintLoss: Sendable {
   public init() {}
 
-  /// Loss and its gradient with respect to the student's features.
+  /// The loss and its gradient with respect to the student's features.
   ///
-  /// - Precondition: Both have one shape; the first axis counts images.
+  /// - Precondition: Both have the same shape; the first axis counts images.
   public func callAsFunction<T: LayerElement>(
     _ student: Tensor<T>, teacher: Tensor<T>
   ) -> (value: Double, gradient: Tensor<T>) {
@@ -34,7 +34,7 @@ public struct HintLoss: Sendable {
         square += target[i] * target[i]
         distance += difference * difference
       }
-      // Features that are all zero give no scale: the distance itself is taken.
+      // Features that are all zero have no scale: the absolute distance is used.
       let share = 1 / ((square > 0 ? Double(square) : 1) * Double(images))
       total += 0.5 * Double(distance) * share
       let factor = T(share)

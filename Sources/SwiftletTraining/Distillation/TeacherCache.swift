@@ -6,11 +6,12 @@ public import SwiftletGraph
 
 /// A teacher's answers to all training images, in a file.
 ///
-/// Named by hashes of teacher, images, preprocessing and the values asked for: what was computed for
-/// something else is never read. Of no use while images are augmented, for then none comes twice.
+/// Named by hashes of the teacher, the images, the preprocessing and the requested values, so
+/// answers computed for anything else are never read. Useless for augmented images, which never
+/// repeat.
 public struct TeacherCache: Sendable {
   private let folder: String
-  /// More bytes than this are not kept: they are held in memory while training.
+  /// Larger answers are not stored: the answers are held in memory during training. In bytes.
   private let limit: Int
   private static let keyName = "swiftlet.teacher"
   private static let probeSize = 256
@@ -20,14 +21,15 @@ public struct TeacherCache: Sendable {
     self.limit = limit
   }
 
-  /// Lets the teacher answer from the file: an older one, or a new one if making it pays.
+  /// Lets the teacher answer from the file: an existing one, or a new one if creating it saves
+  /// time.
   ///
-  /// It pays if running the teacher once, writing the answers and looking them up in every epoch
-  /// takes less time than running the teacher in every epoch, as measured with some images.
+  /// It does if running the teacher once, writing the answers and looking them up in every epoch
+  /// takes less time than running the teacher in every epoch, as measured on some images.
   ///
-  /// - Returns: What was decided and why, for a person.
-  /// - Throws: `io` if the folder cannot be written; what the teacher throws. A damaged file is made
-  ///   anew.
+  /// - Returns: The decision and its reason, for display.
+  /// - Throws: `io` if the folder cannot be written; errors of the teacher. A damaged file is
+  ///   recreated.
   public func serve(
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, epochs: Int,
     threads: ThreadPool, progress: Progress.Handler? = nil
@@ -36,7 +38,7 @@ public struct TeacherCache: Sendable {
     let (key, path) = (entry.key, entry.path)
     if let rows = Self.read(path, key, outputs.names, data.count) {
       outputs.use(rows)
-      return "answers of the teacher read from \(path)"
+      return "the teacher's answers were read from \(path)"
     }
     func batch(_ range: Range<Int>) throws -> [Tensor<Float>] {
       try outputs.run(entry.preprocessing.batch(data, Array(range), pool: threads))
@@ -53,16 +55,16 @@ public struct TeacherCache: Sendable {
     unsafe unlink("\(path).probe")
     let look = Self.seconds { _ = sample.map { $0.rows(Array(probe)) } }
     guard run + write + Double(epochs) * look < Double(epochs) * run else {
-      return "the teacher runs in every epoch: \(epochs) epoch(s) do not pay for a file"
+      return "the teacher runs in every epoch: a file does not pay off in \(epochs) epoch(s)"
     }
     try Self.fill(entry, &outputs, data, threads: threads, progress: progress)
     return
-      "answers of the teacher kept in \(path): \(bytes >> 10) kB, \(Int(run / max(look, 1e-9)))"
-      + " times as fast as running it"
+      "the teacher's answers are cached in \(path): \(bytes >> 10) kB, "
+      + "\(Int(run / max(look, 1e-9))) times as fast as running it"
   }
 
-  /// Computes the answers to all images, whether that pays or not, keeps them, and lets the teacher
-  /// answer by them.
+  /// Computes and stores the answers to all images unconditionally, and lets the teacher answer
+  /// from them.
   ///
   /// - Returns: The file.
   package func keep(
@@ -131,7 +133,8 @@ public struct TeacherCache: Sendable {
     try Safetensors(tensors: tensors, metadata: [keyName: key]).write(to: path)
   }
 
-  /// The stored answers; `nil` if there are none, or the file is damaged or of something else.
+  /// The stored answers; `nil` if there are none, or the file is damaged or belongs to something
+  /// else.
   private static func read(
     _ path: String, _ key: String, _ names: [String], _ count: Int
   ) -> [Tensor<Float>]? {

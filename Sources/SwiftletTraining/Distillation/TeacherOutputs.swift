@@ -2,13 +2,13 @@ public import SwiftletCore
 public import SwiftletGraph
 import SwiftletRuntime
 
-/// What a teacher says to the images that a student learns from: run anew each time, or looked up.
+/// A teacher's answers to a student's training images: computed each time, or looked up.
 public struct TeacherOutputs: Sendable {
   /// The answers to a part of a batch.
   public struct Part: Sendable {
     /// N×classes.
     public let logits: Tensor<Float>
-    /// Values inside of the teacher, by name.
+    /// Internal values of the teacher, by name.
     public let values: [String: Tensor<Float>]
 
     public init(logits: Tensor<Float>, values: [String: Tensor<Float>] = [:]) {
@@ -18,26 +18,26 @@ public struct TeacherOutputs: Sendable {
   }
 
   private let runner: BatchRunner
-  /// The logits' name, then those of the values that were asked for.
+  /// The name of the logits, followed by those of the requested values.
   let names: [String]
-  /// The answers to all training images, in the order of `names`, if they were looked up.
+  /// The answers to all training images, in the order of `names`, if they are looked up.
   private(set) var rows: [Tensor<Float>]?
 
-  /// `values` are the names of what is wanted besides the logits.
+  /// `values` are the names of the requested values besides the logits.
   ///
   /// - Throws: `unsupported` or `badInput` if the teacher cannot be run, or does not compute them.
   public init(_ teacher: Graph, values: [String], threads: ThreadPool) throws {
     guard teacher.dataInputs.count == 1, let output = teacher.withLogitsOutput().outputs.first
     else {
       throw SwiftletError(
-        .unsupported, "a teacher takes one batch of images and answers with logits")
+        .unsupported, "a teacher must take one batch of images and return logits")
     }
     let graph = try teacher.showing(values)
     runner = try BatchRunner(Session(graph, threads: threads))
     names = [output.name] + values.filter { $0 != output.name }
   }
 
-  /// Answers by these rows from now on: one for each training image.
+  /// Answers from these rows from now on: one per training image.
   mutating func use(_ rows: [Tensor<Float>]) { self.rows = rows }
 
   func run(_ input: Tensor<Float>) throws -> [Tensor<Float>] {

@@ -2,7 +2,7 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Puts together a graph layer by layer, with seeded initial weights.
+/// Builds a graph layer by layer, with seeded initial weights.
 struct GraphBuilder {
   private var graph: Graph
   private var generator: RandomGenerator

@@ -5,10 +5,11 @@ public import SwiftletGraph
 /// connected layers. Input 3×32×32.
 public enum SeedCNN {
   /// - Parameters:
-  ///   - classes: How many there are.
+  ///   - classes: The number of classes.
   ///   - width: Scales the numbers of channels and hidden units: 1 is the full network
-  ///     (3→32→64→128→128, 512), less a narrower one for distillation.
-  ///   - seed: Of the initial weights: uniform within ±1/√fanIn (Kaiming uniform with a = √5).
+  ///     (3→32→64→128→128, 512), less is a narrower one for distillation.
+  ///   - seed: The seed of the initial weights: uniform within ±1/√fanIn (Kaiming uniform with a =
+  ///     √5).
   public static func make(classes: Int, width: Double = 1, seed: UInt64) -> Graph {
     func scaled(_ units: Int) -> Int { max(4, Int((Double(units) * width).rounded())) }
     var builder = GraphBuilder(name: "seed-cnn", seed: seed)

@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// Decision trees, checked so that each walk from a root ends at a leaf.
+/// Decision trees, validated so that each path from a root ends at a leaf.
 struct DecisionForest: Sendable {
   /// How a feature is compared with a node's value.
   enum Mode: Int, Sendable {
@@ -17,11 +17,11 @@ struct DecisionForest: Sendable {
     var feature = 0
     var mode = Mode.lessOrEqual
     var value = 0.0
-    /// Of ``Mode/member``.
+    /// The members of ``Mode/member``.
     var members: [Double] = []
-    /// Whether NaN goes where a comparison that holds does.
+    /// Whether NaN takes the branch of a true comparison.
     var takesMissing = false
-    /// The places of branches, or −1 − the place of a leaf.
+    /// The indices of branches, or −1 − the index of a leaf.
     var whenTrue = 0
     var whenFalse = 0
 
@@ -42,7 +42,7 @@ struct DecisionForest: Sendable {
     }
   }
 
-  /// What a leaf adds to the scores.
+  /// The contribution of a leaf to the scores.
   struct Weight: Sendable {
     let target: Int
     let value: Double
@@ -50,16 +50,17 @@ struct DecisionForest: Sendable {
 
   private let branches: [Branch]
   private let leaves: [[Weight]]
-  /// The places of branches or leaves that trees start at.
+  /// The indices of branches or leaves at which trees start.
   private let roots: [Int]
-  /// The features that rows must have.
+  /// The number of features that rows must have.
   let width: Int
   let targets: Int
 
   /// - Parameters:
   ///   - name: The operator, for messages.
   ///   - isComplete: Whether every branch must be reached.
-  /// - Throws: `badInput` if a child, a feature or a target is not there, or a node is reached twice.
+  /// - Throws: `badInput` if a child, a feature or a target does not exist, or a node is reached
+  ///   twice.
   init(
     _ name: String, branches: [Branch], leaves: [[Weight]], roots: [Int], targets: Int,
     isComplete: Bool
@@ -71,12 +72,12 @@ struct DecisionForest: Sendable {
       while let place = open.popLast() {
         guard place >= 0 else {
           guard leaves.indices.contains(-1 - place) else {
-            throw damaged("a tree leads to a leaf that is not there")
+            throw damaged("a tree refers to a missing leaf")
           }
           continue
         }
         guard branches.indices.contains(place) else {
-          throw damaged("a tree leads to a node that is not there")
+          throw damaged("a tree refers to a missing node")
         }
         guard !isSeen[place] else { throw damaged("a node of a tree is reached twice") }
         isSeen[place] = true
@@ -84,19 +85,19 @@ struct DecisionForest: Sendable {
       }
     }
     guard !isComplete || isSeen.allSatisfy({ $0 }) else {
-      throw damaged("the nodes of a tree go round in a circle, or are in none")
+      throw damaged("the nodes of a tree form a cycle, or belong to no tree")
     }
     guard branches.allSatisfy({ 0..<1 << 40 ~= $0.feature }) else {
-      throw damaged("a node asks for a negative feature")
+      throw damaged("a node tests a negative feature")
     }
     guard leaves.allSatisfy({ $0.allSatisfy { 0..<targets ~= $0.target } }) else {
-      throw damaged("a leaf adds to none of the \(targets) scores")
+      throw damaged("a leaf does not refer to any of the \(targets) scores")
     }
     (self.branches, self.leaves, self.roots, self.targets) = (branches, leaves, roots, targets)
     width = branches.reduce(0) { max($0, $1.feature + 1) }
   }
 
-  /// How the trees' weights become one score.
+  /// The aggregation of the trees' weights into one score.
   enum Aggregation: Int, Sendable {
     case average, sum, least, greatest
 
@@ -107,7 +108,7 @@ struct DecisionForest: Sendable {
     }
   }
 
-  /// The scores of a row; `nil` for those that no leaf adds to.
+  /// The scores of a row; `nil` for those without a contributing leaf.
   @inline(__always)
   func scores<T: LayerElement>(_ row: Span<T>, _ aggregation: Aggregation) -> [T?] {
     var result = [T?](repeating: nil, count: targets)
@@ -129,11 +130,11 @@ struct DecisionForest: Sendable {
 }
 
 extension DecisionForest {
-  /// The trees of the operators that name nodes by tree and number.
+  /// The trees of the operators that identify nodes by tree and number.
   ///
   /// - Parameters:
-  ///   - role: `class` or `target`: how the attributes of weights begin.
-  ///   - ids: Which score each weight is for.
+  ///   - role: `class` or `target`: the prefix of the weight attributes.
+  ///   - ids: The score that each weight contributes to.
   init(listedBy node: Node, role: String, targets: Int) throws {
     func damaged(_ what: String) -> SwiftletError {
       SwiftletError(.badInput, "\(node.opType): \(what)")
@@ -150,15 +151,15 @@ extension DecisionForest {
     guard count > 0,
       [trees, features, trueIDs, falseIDs].allSatisfy({ $0.count == count }),
       modes.count == count, values.count == count, missing.isEmpty || missing.count == count
-    else { throw damaged("its lists of nodes are not equally long") }
+    else { throw damaged("its node lists have different lengths") }
     var places: [NodeID: Int] = [:]
     for index in 0..<count {
       let id = NodeID(tree: trees[index], number: numbers[index])
       guard places.updateValue(index, forKey: id) == nil else {
-        throw damaged("node \(id.number) of tree \(id.tree) is there twice")
+        throw damaged("node \(id.number) of tree \(id.tree) occurs twice")
       }
     }
-    // Leaves are nodes too: those that are none of these get a place among the branches.
+    // Leaves are nodes too: all other nodes get an index among the branches.
     var branchPlaces: [Int?] = []
     var leafCount = 0
     for mode in modes {
@@ -196,7 +197,7 @@ extension DecisionForest {
       guard let index = places[id], branchPlaces[index] == nil else { return nil }
       return leafPlaces[index]
     }
-    // One root for each tree, in the order in which the file has them.
+    // One root for each tree, in file order.
     var rooted: Set<Int> = []
     var roots: [Int] = []
     for index in 0..<count where !isChild[index] {
@@ -205,7 +206,7 @@ extension DecisionForest {
       }
       roots.append(place(index))
     }
-    guard rooted == Set(trees) else { throw damaged("the nodes of a tree go round in a circle") }
+    guard rooted == Set(trees) else { throw damaged("the nodes of a tree form a cycle") }
     try self.init(
       node.opType, branches: branches, leaves: leaves, roots: roots, targets: targets,
       isComplete: true)
@@ -224,10 +225,10 @@ extension DecisionForest {
     let weights = try node.reals("\(role)_weights")
     guard [trees.count, targets.count, weights.count].allSatisfy({ $0 == numbers.count }) else {
       throw SwiftletError(
-        .badInput, "\(node.opType): its lists of weights are not equally long")
+        .badInput, "\(node.opType): its weight lists have different lengths")
     }
     for index in numbers.indices {
-      // Weights of branches say nothing.
+      // Weights of branches are ignored.
       guard let leaf = place(NodeID(tree: trees[index], number: numbers[index])) else { continue }
       leaves[leaf].append(Weight(target: targets[index], value: weights[index]))
     }
@@ -235,12 +236,12 @@ extension DecisionForest {
 }
 
 extension Node {
-  /// Numbers in a list of floats, or in a tensor whose attribute ends in `_as_tensor`.
+  /// Numbers in a list of floats, or in a tensor attribute with the suffix `_as_tensor`.
   func reals(_ name: String) throws -> [Double] {
     if let values = try floats(name) { return values.map(Double.init) }
     guard let attribute = attributes["\(name)_as_tensor"] else { return [] }
     guard case .tensor(let tensor) = attribute, tensor.dtype.isFloat else {
-      throw SwiftletError(.badInput, "attribute '\(name)_as_tensor' of \(opType) holds no floats")
+      throw SwiftletError(.badInput, "attribute '\(name)_as_tensor' of \(opType) has no floats")
     }
     return try tensor.converted(to: .float64).require(Double.self).elements
   }

@@ -1,7 +1,7 @@
 import SwiftletCore
 
-/// Rows with each feature moved and scaled (`Scaler`), compared with a threshold (`Binarizer`), or
-/// divided by the norm of the row (`Normalizer`).
+/// Rows with each feature shifted and scaled (`Scaler`), compared with a threshold (`Binarizer`),
+/// or divided by the norm of the row (`Normalizer`).
 ///
 /// | operator     | result                                    | type                  |
 /// |--------------|-------------------------------------------|-----------------------|
@@ -9,9 +9,10 @@ import SwiftletCore
 /// | `Binarizer`  | 1 where x > threshold, else 0             | as x                  |
 /// | `Normalizer` | x / max(x), x / Σ|x| or x / √Σx²          | fp32                  |
 ///
-/// A row whose norm is 0 stays as it is.
+/// A row whose norm is 0 is unchanged.
 ///
-/// - Source: ONNX `ai.onnx.ml`; onnxruntime takes the greatest element for `MAX`, not its magnitude.
+/// - Source: ONNX `ai.onnx.ml`; like onnxruntime, `MAX` uses the largest element, not its
+///   magnitude.
 struct FeatureScaling: Operator {
   static let opType = "Scaler"
   static let opTypes = ["Scaler", "Binarizer", "Normalizer"]
@@ -42,11 +43,12 @@ struct FeatureScaling: Operator {
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "input", where: \.isNumber)
-    guard x.shape.rank > 0 else { throw mismatch("\(name) of a number") }
+    guard x.shape.rank > 0 else { throw mismatch("\(name) does not accept a scalar") }
     if case .scale(let offset, let factor) = kind {
       let width = x.shape[x.shape.rank - 1]
       guard [offset.count, factor.count].allSatisfy({ $0 == 1 || $0 == width }) else {
-        throw mismatch("\(offset.count) offsets and \(factor.count) scales of \(width) features")
+        throw mismatch(
+          "\(offset.count) offsets and \(factor.count) scales do not match \(width) features")
       }
     }
     if case .threshold = kind { return [TensorInfo(x.dtype, x.shape)] }

@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// Features at given places of the last axis: x …×F, indices K → …×K; of one row F, 1×K.
+/// Features at given positions of the last axis: x …×F, indices K → …×K; for a single row F, 1×K.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `ArrayFeatureExtractor`.
 struct ArrayFeatureExtractor: Operator {
@@ -12,7 +12,7 @@ struct ArrayFeatureExtractor: Operator {
     let x = try required(inputs, 0, "input")
     let indices = try required(inputs, 1, "indices") { $0 == .int64 }
     guard x.shape.rank > 0, indices.shape.count > 0 else {
-      throw mismatch("\(indices.shape) indices of \(x.shape)")
+      throw mismatch("indices \(indices.shape) do not match \(x.shape)")
     }
     return [TensorInfo(x.dtype, target(x.shape, indices.shape.count))]
   }
@@ -26,7 +26,7 @@ struct ArrayFeatureExtractor: Operator {
     let width = x.shape[x.shape.rank - 1]
     let indices = inputs[1]!.integers
     guard indices.allSatisfy({ 0..<width ~= $0 }) else {
-      throw mismatch("an index is outside of \(width) features")
+      throw mismatch("an index is out of range for \(width) features")
     }
     let rows = width > 0 ? x.shape.count / width : 0
     let places = (0..<rows).flatMap { row in indices.map { row * width + $0 } }
@@ -38,7 +38,7 @@ struct ArrayFeatureExtractor: Operator {
   }
 }
 
-/// Several inputs side by side as fp32 features: N×F₁, N×F₂, … → N×(F₁ + F₂ + …).
+/// The concatenation of several inputs as fp32 features: N×F₁, N×F₂, … → N×(F₁ + F₂ + …).
 ///
 /// - Source: ONNX `ai.onnx.ml`, `FeatureVectorizer`.
 struct FeatureVectorizer: Operator {
@@ -53,7 +53,10 @@ struct FeatureVectorizer: Operator {
       let part = try self.rows([try required(inputs, index, "input")])
       guard index == 0 || part.count == rows, widths.map({ $0.count == inputs.count }) ?? true,
         widths.map({ $0[index] == part.width }) ?? true
-      else { throw mismatch("\(part.count) rows of \(part.width) features in input \(index)") }
+      else {
+        throw mismatch(
+          "input \(index) has \(part.count) rows of \(part.width) features, which do not match")
+      }
       (rows, width) = (part.count, width + part.width)
     }
     guard !inputs.isEmpty else { throw mismatch("there are no inputs") }
@@ -73,7 +76,7 @@ struct FeatureVectorizer: Operator {
   }
 }
 
-/// Scores of classes N×C as they are: the maps from labels to scores that ONNX means have no place in
+/// The class scores N×C unchanged: ONNX's maps from labels to scores cannot be represented as
 /// tensors. Column c belongs to label c.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `ZipMap`.
@@ -88,7 +91,9 @@ struct ZipMap: Operator {
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let x = try required(inputs, 0, "scores") { $0 == .float32 }
-    guard try rows(inputs).width == count else { throw mismatch("\(count) labels of \(x.shape)") }
+    guard try rows(inputs).width == count else {
+      throw mismatch("\(count) labels do not match \(x.shape)")
+    }
     return [TensorInfo(.float32, [try rows(inputs).count, count])]
   }
 

@@ -1,8 +1,9 @@
 import SwiftletCore
 
-/// Elements that stand for a missing value replaced by the value of their feature.
+/// Replaces missing values by the value of their feature.
 ///
-/// Missing is NaN where the attribute `replaced_value_float` is NaN. Features lie along the last axis.
+/// NaN counts as missing if the attribute `replaced_value_float` is NaN. Features are along the
+/// last axis.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `Imputer`.
 struct Imputer: Operator {
@@ -26,7 +27,7 @@ struct Imputer: Operator {
     let x = try required(inputs, 0, "input") { $0 == (floats.isEmpty ? .int64 : .float32) }
     let count = max(floats.count, integers.count)
     guard x.shape.rank > 0, count == 1 || count == x.shape[x.shape.rank - 1] else {
-      throw mismatch("\(count) values for features of \(x.shape)")
+      throw mismatch("\(count) values do not match the features of \(x.shape)")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

@@ -1,9 +1,9 @@
 import SwiftletCore
 
-/// Each element replaced by the value that stands beside it in a list of keys, or by a default.
+/// Each element replaced by the value that belongs to it in a list of keys, or by a default.
 ///
-/// Keys and values are integers or floats; texts have become integers when the file was read. NaN
-/// as a key finds NaN.
+/// Keys and values are integers or floats; strings became integers when the file was read. A NaN
+/// key matches NaN.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `LabelEncoder`, versions 1 to 4.
 struct LabelEncoder: Operator {
@@ -16,7 +16,7 @@ struct LabelEncoder: Operator {
 
   init(_ node: Node, opset: Int) throws {
     if let classes = try node.ints("classes_strings") {
-      // Version 1: places become classes.
+      // Version 1: indices become classes.
       let keys = classes.indices.map(Int64.init)
       places = Dictionary(uniqueKeysWithValues: zip(keys, classes.indices))
       (floatPlaces, notANumber) = ([:], nil)
@@ -62,7 +62,7 @@ struct LabelEncoder: Operator {
     }
   }
 
-  /// The keys or values, as one of the attributes lists them.
+  /// The keys or values, as listed by one of the attributes.
   private static func list(_ node: Node, _ role: String) throws -> AnyTensor {
     if let values = try node.ints("\(role)_int64s") {
       return .int64(Tensor([values.count], values.map(Int64.init)))
@@ -80,7 +80,7 @@ struct LabelEncoder: Operator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     let takesFloats = places.isEmpty
     guard takesFloats == x.dtype.isFloat else {
-      throw mismatch("keys of another type than \(x.dtype)")
+      throw mismatch("the keys are not of type \(x.dtype)")
     }
     return [TensorInfo(values.dtype, x.shape)]
   }

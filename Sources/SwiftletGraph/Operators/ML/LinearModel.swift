@@ -1,10 +1,10 @@
 import SwiftletBLAS
 import SwiftletCore
 
-/// Scores x·coefficientsᵀ + intercepts of rows N×F (`LinearRegressor`), and the label of the greatest
-/// (`LinearClassifier`): outputs N labels and N×C scores.
+/// Scores x·coefficientsᵀ + intercepts of rows N×F (`LinearRegressor`), and the label of the
+/// highest one (`LinearClassifier`): outputs N labels and N×C scores.
 ///
-/// One score of two labels is that of the second; then the first one's is 1 − score.
+/// A single score with two labels is that of the second; the first one's is 1 − score.
 ///
 /// - Source: ONNX `ai.onnx.ml`.
 struct LinearModel: Operator {
@@ -39,14 +39,14 @@ struct LinearModel: Operator {
   }
 
   private var width: Int { coefficients.count / targets }
-  /// Whether one score stands for two labels.
+  /// Whether one score represents two labels.
   private var addsSecond: Bool { targets == 1 && labels?.values.count == 2 }
   private var columns: Int { addsSecond ? 2 : targets }
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width == width else {
-      throw mismatch("\(rows.width) features, where there are coefficients for \(width)")
+      throw mismatch("\(rows.width) features, but coefficients for \(width)")
     }
     let scores = TensorInfo(.float32, try Shape(checking: [rows.count, columns]))
     return labels == nil ? [scores] : [TensorInfo(.int64, [rows.count]), scores]

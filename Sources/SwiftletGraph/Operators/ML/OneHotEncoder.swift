@@ -1,9 +1,10 @@
 import SwiftletCore
 
-/// For each element a new last axis with 1 at the place of its category and 0 elsewhere, in fp32.
+/// For each element a new last axis with 1 at the position of its category and 0 elsewhere, in
+/// fp32.
 ///
-/// - Source: ONNX `ai.onnx.ml`, `OneHotEncoder`. An element of no category gives zeros, or with
-///   `zeros = 0` is refused.
+/// - Source: ONNX `ai.onnx.ml`, `OneHotEncoder`. An element of an unknown category gives zeros, or
+///   is rejected with `zeros = 0`.
 struct OneHotEncoder: Operator {
   static let opType = "OneHotEncoder"
   private let places: [Int64: Int]
@@ -32,7 +33,7 @@ struct OneHotEncoder: Operator {
     var values = y.mutableSpan
     for (index, element) in x.integers.enumerated() {
       guard let place = places[Int64(element)] else {
-        guard allowsOthers else { throw mismatch("\(element) is none of the categories") }
+        guard allowsOthers else { throw mismatch("\(element) is not a category") }
         continue
       }
       values[index * count + place] = 1

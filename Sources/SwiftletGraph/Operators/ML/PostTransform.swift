@@ -1,10 +1,10 @@
 import RealModule
 import SwiftletCore
 
-/// What an operator of classical machine learning makes of the scores of a row at the end.
+/// The final transformation of a row's scores in a classical machine learning operator.
 ///
-/// - Source: ONNX `ai.onnx.ml`, attribute `post_transform`; Winitzki 2008 for the probit's inverse error
-///   function.
+/// - Source: ONNX `ai.onnx.ml`, attribute `post_transform`; Winitzki 2008 for the inverse error
+///   function of the probit.
 enum PostTransform: String, Sendable {
   case none = "NONE"
   case softmax = "SOFTMAX"
@@ -20,7 +20,7 @@ enum PostTransform: String, Sendable {
     self = known
   }
 
-  /// By the numbers that newer operators have for them.
+  /// From the numbers used by newer operators.
   init(number: Int, _ node: Node) throws {
     let all: [PostTransform] = [.none, .softmax, .logistic, .softmaxZero, .probit]
     guard all.indices.contains(number) else {
@@ -67,24 +67,24 @@ enum PostTransform: String, Sendable {
   }
 }
 
-/// What the operators of `ai.onnx.ml` share.
+/// Shared by the operators of `ai.onnx.ml`.
 extension Operator {
   /// A batch of rows of numbers of any type: N×F, or F as one row.
   ///
   /// - Throws: `badInput` for other ranks and for rows without elements.
   func rows(_ inputs: [TensorInfo?]) throws -> (count: Int, width: Int) {
     let x = try required(inputs, 0, "input", where: \.isNumber)
-    guard 1...2 ~= x.shape.rank else { throw mismatch("rows of shape \(x.shape)") }
+    guard 1...2 ~= x.shape.rank else { throw mismatch("\(x.shape) is not a batch of rows") }
     return x.shape.rank == 1 ? (1, x.shape[0]) : (x.shape[0], x.shape[1])
   }
 
-  /// The elements as fp32, or fp64 where they are so.
+  /// The elements as fp32, or as fp64 if they have that type.
   func reals(_ x: AnyTensor) -> AnyTensor {
     x.dtype == .float64 ? x : x.converted(to: .float32)
   }
 }
 
-/// The labels of a classifier: texts have numbers by now.
+/// The labels of a classifier: strings are already numbers here.
 struct ClassLabels: Sendable {
   let values: [Int64]
 

@@ -2,10 +2,10 @@ import RealModule
 import SwiftletCore
 
 /// The label that most pairs of classes vote for, and scores: rows N×F → N labels, and N×C
-/// probabilities, or N×P values of the P = C(C − 1)/2 pairs where the machine has none.
+/// probabilities, or N×P values of the P = C(C − 1)/2 pairs if the model has none.
 ///
-/// Of two classes without probabilities, the scores are −value and value. Without support vectors the
-/// coefficients are weights of the features for each class, and the label is that of the greatest.
+/// For two classes without probabilities, the scores are −value and value. Without support vectors
+/// the coefficients are feature weights for each class, and the label is that of the highest score.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `SVMClassifier`; Wu, Lin & Weng 2004 (probabilities from pairs).
 struct SupportVectorClassifier: Operator {
@@ -56,7 +56,7 @@ struct SupportVectorClassifier: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width == vectors.width else {
-      throw mismatch("\(rows.width) features, where the vectors have \(vectors.width)")
+      throw mismatch("\(rows.width) features, but vectors of \(vectors.width)")
     }
     return [
       TensorInfo(.int64, [rows.count]),
@@ -72,7 +72,7 @@ struct SupportVectorClassifier: Operator {
     let x = try inputs[0]!.converted(to: .float32).require(Float.self).contiguous()
     let (width, columns) = (vectors.width, columns)
     let count = x.count / width
-    // The label's place in front of the scores.
+    // The index of the label comes before the scores.
     var results = Tensor<Float>(uninitialized: [count, 1 + columns])
     context.pool.forEachBlock(of: &results, minimumWork: 1) { rows, output in
       for row in rows {
@@ -89,7 +89,7 @@ struct SupportVectorClassifier: Operator {
     ]
   }
 
-  /// The place of the label, and the scores.
+  /// The index of the label, and the scores.
   private func classify(_ row: [Float]) -> (label: Int, scores: [Float]) {
     guard vectors.count > 0 else {
       var scores = (0..<classes).map {
@@ -108,7 +108,7 @@ struct SupportVectorClassifier: Operator {
         pair += 1
       }
     }
-    // The first of those with the most votes.
+    // The first of the classes with the most votes.
     let label = votes.indices.reduce(0) { votes[$1] > votes[$0] ? $1 : $0 }
     var scores = hasProbabilities ? probabilities(values) : values
     guard classes == 2, !hasProbabilities else {
@@ -120,7 +120,7 @@ struct SupportVectorClassifier: Operator {
     return (label, scores)
   }
 
-  /// The value of each pair of classes, positive for the first.
+  /// The value of each pair of classes, positive for the first one.
   private func pairs(_ kernels: [Float]) -> [Float] {
     var starts = [0]
     for count in perClass { starts.append(starts.last! + count) }
@@ -140,8 +140,8 @@ struct SupportVectorClassifier: Operator {
     return result
   }
 
-  /// Probabilities of classes from those of pairs: the minimum of Σ (r_ji·p_i − r_ij·p_j)², by
-  /// coordinates in turn.
+  /// Class probabilities from pairwise ones: the minimum of Σ (r_ji·p_i − r_ij·p_j)², by coordinate
+  /// descent.
   private func probabilities(_ values: [Float]) -> [Float] {
     let n = classes
     var r = [[Double]](repeating: [Double](repeating: 0, count: n), count: n)

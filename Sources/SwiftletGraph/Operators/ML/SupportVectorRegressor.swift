@@ -1,8 +1,8 @@
 import SwiftletCore
 
-/// Σ coefficient · kernel(row, vector) + rho for rows N×F, or with `one_class` its sign: N×1.
+/// Σ coefficient · kernel(row, vector) + rho for rows N×F, or its sign with `one_class`: N×1.
 ///
-/// Without support vectors the coefficients are weights of the features.
+/// Without support vectors the coefficients are feature weights.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `SVMRegressor`.
 struct SupportVectorRegressor: Operator {
@@ -29,7 +29,7 @@ struct SupportVectorRegressor: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width == vectors.width else {
-      throw mismatch("\(rows.width) features, where the vectors have \(vectors.width)")
+      throw mismatch("\(rows.width) features, but vectors of \(vectors.width)")
     }
     return [TensorInfo(.float32, [rows.count, 1])]
   }

@@ -1,9 +1,10 @@
 import RealModule
 import SwiftletCore
 
-/// The kernel of a support vector machine, and its vectors.
+/// The kernel and the vectors of a support vector machine.
 ///
-/// - Source: ONNX `ai.onnx.ml`, attributes `kernel_type` and `kernel_params` (gamma, coef0, degree).
+/// - Source: ONNX `ai.onnx.ml`, attributes `kernel_type` and `kernel_params` (gamma, coef0,
+///   degree).
 struct SupportVectors: Sendable {
   private enum Kind: String, Sendable {
     case linear = "LINEAR"
@@ -16,8 +17,8 @@ struct SupportVectors: Sendable {
   private let vectors: [Float]
   let count, width: Int
 
-  /// - Parameter count: How many vectors there are; without any, `coefficients` are weights of
-  ///   features, so many for each of `scores`.
+  /// - Parameter count: The number of vectors; if there are none, `coefficients` are feature
+  ///   weights, divided evenly among `scores`.
   init(_ node: Node, count: Int, coefficients: Int, scores: Int) throws {
     let name = try node.string("kernel_type", default: "LINEAR")
     guard let kind = Kind(rawValue: name) else {

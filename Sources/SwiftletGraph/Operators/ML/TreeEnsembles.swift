@@ -1,6 +1,6 @@
 import SwiftletCore
 
-/// The scores that decision trees give rows N×F: N×T, in fp32.
+/// The scores of decision trees for rows N×F: N×T, in fp32.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `TreeEnsembleRegressor` and, with results of the input's type,
 ///   `TreeEnsemble`.
@@ -27,7 +27,7 @@ struct TreeEnsemble: Operator {
         let known = DecisionForest.Aggregation(
           rawValue: try node.int("aggregate_function", default: 1))
       else {
-        throw SwiftletError(.badInput, "TreeEnsemble has another aggregate_function than 0 to 3")
+        throw SwiftletError(.badInput, "the aggregate_function of TreeEnsemble is not in 0 to 3")
       }
       aggregation = known
       return
@@ -46,7 +46,7 @@ struct TreeEnsemble: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width >= forest.width else {
-      throw mismatch("\(rows.width) features, where the trees ask for \(forest.width)")
+      throw mismatch("\(rows.width) features, but the trees need \(forest.width)")
     }
     let dtype = keepsType && inputs[0]!.dtype == .float64 ? DType.float64 : .float32
     return [TensorInfo(dtype, try Shape(checking: [rows.count, forest.targets]))]
@@ -87,10 +87,10 @@ struct TreeEnsemble: Operator {
   }
 }
 
-/// The label that decision trees give rows N×F, and the scores of the classes: N, N×C.
+/// The label that decision trees assign to rows N×F, and the scores of the classes: N, N×C.
 ///
-/// Where all weights are for the first class of two, their sum is the score of the second: the first
-/// one's is 1 − score if no weight is negative, and −score else.
+/// If all weights belong to the first class of two, their sum is the score of the second; the first
+/// one's is 1 − score if no weight is negative, and −score otherwise.
 ///
 /// - Source: ONNX `ai.onnx.ml`, `TreeEnsembleClassifier`.
 struct TreeEnsembleClassifier: Operator {
@@ -99,7 +99,7 @@ struct TreeEnsembleClassifier: Operator {
   private let base: [Double]
   private let labels: ClassLabels
   private let transform: PostTransform
-  /// Whether there are weights for one class only, of two.
+  /// Whether only one of two classes has weights.
   private let isBinary: Bool
   private let binaryTarget: Int
   private let isPositive: Bool
@@ -128,7 +128,7 @@ struct TreeEnsembleClassifier: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width >= forest.width else {
-      throw mismatch("\(rows.width) features, where the trees ask for \(forest.width)")
+      throw mismatch("\(rows.width) features, but the trees need \(forest.width)")
     }
     return [
       TensorInfo(.int64, [rows.count]),
@@ -153,7 +153,7 @@ struct TreeEnsembleClassifier: Operator {
     ]
   }
 
-  /// The place of the label in front of the scores.
+  /// The index of the label, followed by the scores.
   @specialized(where T == Float)
   @specialized(where T == Double)
   private func compute<T: LayerElement>(
@@ -182,7 +182,7 @@ struct TreeEnsembleClassifier: Operator {
       transform.apply(&scores)
       return (label, scores)
     }
-    // Of two base values, the second is the one that counts.
+    // Of two base values, the second one applies.
     let score = (given[binaryTarget] ?? 0) + T(base.last ?? 0)
     let label = score > (isPositive ? 0.5 : 0) ? 1 : 0
     if binaryTarget == 1 {
@@ -201,7 +201,7 @@ struct TreeEnsembleClassifier: Operator {
 }
 
 extension DecisionForest {
-  /// The trees of the operator that links nodes by their places.
+  /// The trees of the operator that links nodes by index.
   init(linkedBy node: Node, targets: Int) throws {
     func damaged(_ what: String) -> SwiftletError {
       SwiftletError(.badInput, "TreeEnsemble: \(what)")
@@ -209,7 +209,7 @@ extension DecisionForest {
     func tensor(_ name: String) throws -> [Double] {
       guard let attribute = node.attributes[name] else { return [] }
       guard case .tensor(let tensor) = attribute, tensor.dtype.isNumber else {
-        throw damaged("attribute '\(name)' holds no numbers")
+        throw damaged("attribute '\(name)' has no numbers")
       }
       return try tensor.converted(to: .float64).require(Double.self).elements
     }
@@ -224,11 +224,11 @@ extension DecisionForest {
     let count = features.count
     guard modes.count == count, splits.count == count, links.allSatisfy({ $0.count == count }),
       missing.isEmpty || missing.count == count
-    else { throw damaged("its lists of nodes are not equally long") }
+    else { throw damaged("its node lists have different lengths") }
     var sets = try tensor("membership_values").split(
       omittingEmptySubsequences: false, whereSeparator: \.isNaN)[...]
     func link(_ place: Int, isLeaf: Bool) throws -> Int {
-      guard 0..<1 << 40 ~= place else { throw damaged("a node leads to place \(place)") }
+      guard 0..<1 << 40 ~= place else { throw damaged("a node refers to index \(place)") }
       return isLeaf ? -1 - place : place
     }
     var branches: [Branch] = []
@@ -249,14 +249,14 @@ extension DecisionForest {
     }
     let (ids, weights) = (try node.ints("leaf_targetids") ?? [], try tensor("leaf_weights"))
     guard ids.count == weights.count else {
-      throw damaged("its lists of leaves are not equally long")
+      throw damaged("its leaf lists have different lengths")
     }
     let leaves = zip(ids, weights).map { [Weight(target: $0, value: $1)] }
     var roots = try node.ints("tree_roots") ?? []
     guard roots.allSatisfy({ branches.indices.contains($0) }) else {
       throw damaged("a tree has no root")
     }
-    // A tree of a leaf alone is a node both of whose sides are that leaf.
+    // A tree consisting of a single leaf is a node whose branches are both that leaf.
     roots = roots.map {
       branches[$0].whenTrue == branches[$0].whenFalse && branches[$0].whenTrue < 0
         ? branches[$0].whenTrue : $0

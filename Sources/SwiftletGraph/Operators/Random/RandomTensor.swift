@@ -1,7 +1,8 @@
 import RealModule
 import SwiftletCore
 
-/// Random numbers, the same in each run: from the attribute `seed`, or the node's place where there is none.
+/// Random numbers, the same in each run: seeded by the attribute `seed`, or else by the node's
+/// identity.
 ///
 /// | operator                            | result                                              |
 /// |-------------------------------------|-----------------------------------------------------|
@@ -10,7 +11,7 @@ import SwiftletCore
 /// | `Bernoulli`                         | 1 with the probability that the input gives, else 0 |
 /// | `Multinomial`                       | N×samples classes from logarithms of weights N×C     |
 ///
-/// The numbers are those of ``RandomGenerator``, and none that another runtime gives.
+/// The numbers come from ``RandomGenerator`` and differ from those of other runtimes.
 ///
 /// - Source: ONNX.
 struct RandomTensor: Operator {
@@ -62,10 +63,10 @@ struct RandomTensor: Operator {
     if case .multinomial = kind { fallback = 6 }
     let type = try node.int("dtype", default: fallback)
     guard type == 0 || DType(onnx: type)?.isNumber ?? false || type == 9 else {
-      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(type)")
+      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(type) is not supported")
     }
     target = type == 0 ? nil : DType(onnx: type)
-    // What has no seed is told apart by what it writes.
+    // Nodes without a seed are distinguished by their outputs.
     if node.attributes["seed"] != nil {
       seed = UInt64(try node.float("seed", default: 0).bitPattern)
     } else {
@@ -87,7 +88,9 @@ struct RandomTensor: Operator {
     default: break
     }
     let type = target ?? x.dtype
-    guard type.isNumber || type == .bool else { throw mismatch("numbers of \(type)") }
+    guard type.isNumber || type == .bool else {
+      throw mismatch("numbers of type \(type) are not supported")
+    }
     return [TensorInfo(type, x.shape)]
   }
 
@@ -120,7 +123,7 @@ struct RandomTensor: Operator {
     }
   }
 
-  /// A place, in proportion to weights.
+  /// An index, with probability proportional to the weights.
   private static func pick(_ weights: [Double], _ generator: inout RandomGenerator) -> Int {
     var rest = generator.uniform() * weights.reduce(0, +)
     for (place, weight) in weights.enumerated() {

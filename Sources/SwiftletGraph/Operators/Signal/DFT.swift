@@ -2,14 +2,15 @@ import SwiftletCore
 
 /// The discrete Fourier transform along an axis: x …×1 (real) or …×2 (complex) → …×2.
 ///
-/// The signal is cut or padded with zeros to the length that the second input gives. `onesided` keeps
-/// the first ⌊n/2⌋ + 1 frequencies of a real signal; the inverse of such makes a real signal of them.
+/// The signal is truncated or zero-padded to the length that the second input gives. `onesided`
+/// keeps the first ⌊n/2⌋ + 1 frequencies of a real signal; the inverse of such a spectrum is a real
+/// signal.
 ///
-/// - Source: ONNX `DFT`. The axis is an attribute (by default 1) up to operator set 19, and an input (by
-///   default −2) from 20 on.
+/// - Source: ONNX `DFT`. The axis is an attribute (by default 1) up to operator set 19, and an
+///   input (by default −2) from 20 on.
 struct DFT: Operator {
   static let opType = "DFT"
-  /// Longer transforms are refused: tables for them would be larger than any signal.
+  /// Longer transforms are rejected: their tables would be larger than any signal.
   static let lengthLimit = 1 << 22
   private let attributeAxis: Int
   private let takesAxis: Bool
@@ -34,15 +35,18 @@ struct DFT: Operator {
     let given = try (takesAxis ? integers(inputs, 2, "axis")?.first : nil) ?? attributeAxis
     let axis = try axis(given, rank: rank)
     guard rank >= 2, axis < rank - 1, 1...2 ~= x.shape[rank - 1] else {
-      throw mismatch("axis \(given) of a signal \(x.shape), whose last axis holds 1 or 2 numbers")
+      throw mismatch(
+        "axis \(given) does not fit signal \(x.shape), whose last axis has 1 or 2 numbers")
     }
     let isComplex = x.shape[rank - 1] == 2
     var length = x.shape[axis]
     if isInverse, isOneSided { length = max(1, 2 * (length - 1)) }
     if let asked = try integers(inputs, 1, "length")?.first { length = asked }
-    guard 1...Self.lengthLimit ~= length else { throw mismatch("a transform of length \(length)") }
+    guard 1...Self.lengthLimit ~= length else {
+      throw mismatch("transform length \(length) is not in 1...\(Self.lengthLimit)")
+    }
     guard !isOneSided || isComplex == isInverse else {
-      throw mismatch("one side of a \(isComplex ? "complex" : "real") signal")
+      throw mismatch("onesided does not apply to a \(isComplex ? "complex" : "real") signal")
     }
     let output = isOneSided && !isInverse ? length / 2 + 1 : length
     var extents = x.shape.dimensions
@@ -80,7 +84,7 @@ struct DFT: Operator {
           if layout.isComplex { signal.imaginary[k] = values.span[place + 1] }
         }
         if isOneSided, isInverse {
-          // The other side mirrors the one that is given.
+          // The other side mirrors the given one.
           for k in 1..<max(1, (layout.length + 1) / 2) {
             (signal.real[layout.length - k], signal.imaginary[layout.length - k]) = (
               signal.real[k], -signal.imaginary[k]
@@ -95,7 +99,7 @@ struct DFT: Operator {
         }
       }
     }
-    // Lines lie one after the other; back to where their axis was.
+    // Lines are consecutive; move their axis back to its position.
     let shape = layout.result
     let apart = [outer, inner, layout.output, results]
     let placed = y.reshaped(to: Shape(apart)).permuted(to: [0, 2, 1, 3]).contiguous()

@@ -1,7 +1,7 @@
 import RealModule
 
-/// Transforms of complex numbers of one length: by powers of two where it is one, else as a convolution
-/// with a chirp of a length that is.
+/// Transforms of complex numbers of one length: radix 2 for powers of two, otherwise as a
+/// convolution with a chirp whose length is one.
 ///
 /// - Source: Cooley & Tukey 1965; Bluestein 1970.
 /// - Complexity: O(n log n).
@@ -10,7 +10,7 @@ struct DiscreteFourier {
   let count: Int
   private let padded: Int
   private let chirp: Numbers
-  /// The transform of the chirp's conjugate, laid round.
+  /// The transform of the chirp's conjugate, wrapped around.
   private let kernel: Numbers
   private let roots: Numbers
 

@@ -1,10 +1,10 @@
 import SwiftletCore
 
 /// Discrete Fourier transforms of frames of a signal N×L or N×L×1 (real) or N×L×2 (complex), each
-/// multiplied with a window: N×frames×frequencies×2.
+/// multiplied by a window: N×frames×frequencies×2.
 ///
-/// A frame starts every `frame_step` elements; there are as many as lie wholly in the signal. By default
-/// only the first ⌊n/2⌋ + 1 frequencies are given.
+/// A frame starts every `frame_step` elements; only frames entirely inside the signal count. By
+/// default only the first ⌊n/2⌋ + 1 frequencies are returned.
 ///
 /// - Source: ONNX `STFT`.
 struct STFT: Operator {
@@ -21,23 +21,26 @@ struct STFT: Operator {
   private func layout(_ inputs: [TensorInfo?]) throws -> Layout {
     let x = try floating(inputs, 0, "signal")
     guard 2...3 ~= x.shape.rank, x.shape.rank == 2 || 1...2 ~= x.shape[2] else {
-      throw mismatch("a signal \(x.shape)")
+      throw mismatch("signal \(x.shape) is not N×L, N×L×1 or N×L×2")
     }
     let isComplex = x.shape.rank == 3 && x.shape[2] == 2
     _ = try required(inputs, 1, "frame_step")
     let step = try integers(inputs, 1, "frame_step")?.first ?? 0
     let window = inputs.count > 2 ? inputs[2] : nil
     if let window, window.shape.rank != 1 || window.dtype != x.dtype {
-      throw mismatch("a window \(window.dtype) \(window.shape) for \(x.dtype)")
+      throw mismatch("window \(window.dtype) \(window.shape) does not match a \(x.dtype) signal")
     }
     let asked = try integers(inputs, 3, "frame_length")?.first
     guard let length = asked ?? window?.shape[0], 1...DFT.lengthLimit ~= length,
       window.map({ $0.shape[0] == length }) ?? true, step > 0, length <= x.shape[1]
     else {
       throw mismatch(
-        "frames of \(asked ?? window?.shape[0] ?? 0) in steps of \(step) of a signal \(x.shape)")
+        "frames of \(asked ?? window?.shape[0] ?? 0) in steps of \(step) do not fit signal \(x.shape)"
+      )
     }
-    guard !(isOneSided && isComplex) else { throw mismatch("one side of a complex signal") }
+    guard !(isOneSided && isComplex) else {
+      throw mismatch("onesided does not apply to a complex signal")
+    }
     return Layout(
       step: step, length: length, frames: (x.shape[1] - length) / step + 1,
       output: isOneSided ? length / 2 + 1 : length, isComplex: isComplex)

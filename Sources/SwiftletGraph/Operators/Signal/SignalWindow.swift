@@ -1,8 +1,8 @@
 import RealModule
 import SwiftletCore
 
-/// A window a₀ − a₁·cos(2πk/N) + a₂·cos(4πk/N) of the length that the input gives; N is that length, or
-/// with `periodic = 0` one less.
+/// A window a₀ − a₁·cos(2πk/N) + a₂·cos(4πk/N) of the length that the input gives; N is that
+/// length, or one less with `periodic = 0`.
 ///
 /// - Source: ONNX `HannWindow`, `HammingWindow`, `BlackmanWindow`.
 struct SignalWindow: Operator {
@@ -21,7 +21,7 @@ struct SignalWindow: Operator {
     isPeriodic = try node.int("periodic", default: 1) != 0
     let number = try node.int("output_datatype", default: 1)
     guard let target = DType(onnx: number), target.isNumber else {
-      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(number)")
+      throw SwiftletError(.unsupported, "\(node.opType) of ONNX type \(number) is not supported")
     }
     self.target = target
   }
@@ -30,7 +30,7 @@ struct SignalWindow: Operator {
     let size = try required(inputs, 0, "size")
     guard let count = try integers(inputs, 0, "size")?.first, size.shape.count == 1, count >= 0
     else {
-      throw mismatch("there is no length")
+      throw mismatch("the length is missing")
     }
     return [TensorInfo(target, try Shape(checking: [count]))]
   }

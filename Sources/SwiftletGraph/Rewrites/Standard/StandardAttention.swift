@@ -1,8 +1,8 @@
 import SwiftletCore
 
 extension StandardExpansion {
-  /// `Attention` and `MultiHeadAttention` of onnxruntime, spelled out as exporters do, which is what
-  /// sessions look for.
+  /// onnxruntime's `Attention` and `MultiHeadAttention`, decomposed in the form that exporters
+  /// write and sessions recognize.
   mutating func expandAttention(_ node: Node) throws -> Bool {
     switch node.opType {
     case "Attention": try expandSelfAttention(node)
@@ -48,7 +48,7 @@ extension StandardExpansion {
     )
   }
 
-  /// Queries, keys and values are products of one input with constant weights side by side.
+  /// Queries, keys and values are products of one input with adjacent constant weights.
   private mutating func expandSelfAttention(_ node: Node) throws -> Bool {
     guard let (heads, scale, maskValue, isCausal) = try settings(node), !has(node, 6),
       case .float32(let weights)? = constant(node, 1), weights.shape.rank == 2
@@ -76,7 +76,7 @@ extension StandardExpansion {
       let own = bias.slice(axis: 0, range: range).contiguous()
       return emit("Add", [product, constant(.float32(own), "\(node.inputs[2]).\(role)")])
     }
-    // Keys and values of before lie one behind the other along a first axis.
+    // Past keys and values are consecutive along a first axis.
     var past: (String, String)?
     if has(node, 4) {
       let parts = (0..<2).map { emit("Gather", [input(node, 4), integer($0)], ["axis": .int(0)]) }
@@ -190,12 +190,12 @@ extension StandardExpansion {
     return true
   }
 
-  /// What is added to scores so that only keys count that the mask names.
+  /// The term added to scores that excludes all keys except those of the mask.
   private mutating func mask(_ call: Attention, _ k: String) -> String? {
     let allowed: String
     switch rank(call.mask) ?? 2 {
     case 1:
-      // Lengths: the positions of keys that are less.
+      // Lengths: include the keys at lower positions.
       let positions = emit("Range", [integer(0), keyCount(k), integer(1)])
       let lengths = emit("Cast", [unsqueeze(call.mask, [1])], ["to": .int(7)])
       allowed = unsqueeze(emit("Less", [positions, lengths]), [1, 2])

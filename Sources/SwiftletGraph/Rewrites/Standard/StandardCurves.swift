@@ -1,7 +1,7 @@
 import SwiftletCore
 
 extension StandardExpansion {
-  /// `Gelu`, `BiasGelu`, `FastGelu` and `QuickGelu` of onnxruntime.
+  /// onnxruntime's `Gelu`, `BiasGelu`, `FastGelu` and `QuickGelu`.
   mutating func expandCurve(_ node: Node) throws -> Bool {
     switch node.opType {
     case "Gelu": gelu(input(node, 0), to: node.outputs[0])
@@ -44,9 +44,9 @@ extension StandardExpansion {
     emit("Mul", [emit("Mul", [x, sum]), number(0.5)], to: output)
   }
 
-  /// The activation that a fused layer names, of a value.
+  /// The activation that a fused layer names, applied to a value.
   ///
-  /// - Returns: `false` if it is none that is known.
+  /// - Returns: `false` if it is unknown.
   mutating func activation(
     _ name: String, _ parameters: [Float], of x: String, to output: String
   ) -> Bool {
@@ -76,7 +76,7 @@ extension StandardExpansion {
     return true
   }
 
-  /// Operators that ONNX had on trial in its first operator sets.
+  /// Experimental operators of ONNX's first operator sets.
   static let experimental: Set<String> = [
     "Affine", "Crop", "ImageScaler", "ParametricSoftplus", "Scale", "ScaledTanh",
   ]
@@ -104,7 +104,7 @@ extension StandardExpansion {
       let addend = constant(.float32(Tensor([bias.count, 1, 1], bias)), "\(y).bias")
       emit("Add", [scaled, addend], to: y)
     case "Crop":
-      // Left, top, right and bottom borders; a scale is a height and a width from there.
+      // Left, top, right and bottom borders; a scale is a height and a width relative to them.
       guard let border = try node.ints("border"), border.count == 4 else { return false }
       let scale = try node.ints("scale")
       guard border.allSatisfy({ 0...1 << 30 ~= $0 }), scale.map({ $0.count == 2 }) ?? true else {

@@ -1,13 +1,13 @@
 import SwiftletCore
 
 extension StandardExpansion {
-  /// Sums that are normalized (`SkipLayerNormalization`), without their mean too, and those of
+  /// Normalized sums (`SkipLayerNormalization`), also without subtracting the mean, and those of
   /// embeddings.
   mutating func expandNormalization(_ node: Node) throws -> Bool {
     let epsilon = try node.float("epsilon", default: 1e-12)
     switch node.opType {
     case "SkipLayerNormalization", "SkipSimplifiedLayerNormalization":
-      // Means and deviations are there for training.
+      // Means and deviations are outputs for training.
       guard output(node, 1) == nil, output(node, 2) == nil else { return false }
       let isCentred = node.opType == "SkipLayerNormalization"
       let bias = input(node, isCentred ? 4 : 3)
@@ -31,7 +31,7 @@ extension StandardExpansion {
     return true
   }
 
-  /// `LayerNormalization` over the last axis, spelled out before operator set 17.
+  /// `LayerNormalization` over the last axis, decomposed before operator set 17.
   private mutating func normalize(
     _ x: String, _ scale: String, _ shift: String, _ epsilon: Float, to output: String
   ) {
@@ -58,7 +58,7 @@ extension StandardExpansion {
     emit("Mul", [emit("Div", [x, root]), scale], to: output)
   }
 
-  /// The sum of embeddings of words, positions and segments, normalized.
+  /// The normalized sum of word, position and segment embeddings.
   private mutating func embed(_ node: Node, _ epsilon: Float) -> Bool {
     guard result.opset >= 11, has(node, 0), has(node, 2), has(node, 3) else { return false }
     let (ids, segments) = (input(node, 0), input(node, 1))
@@ -67,7 +67,7 @@ extension StandardExpansion {
     if has(node, 8) {
       position = emit("Gather", [input(node, 3), input(node, 8)])
     } else {
-      // The first rows, as many as there are words.
+      // The first rows, one per word.
       let length = emit("Gather", [emit("Shape", [ids]), list([1])])
       position = emit("Slice", [input(node, 3), list([0]), length, list([0])])
     }
@@ -79,7 +79,7 @@ extension StandardExpansion {
     }
     normalize(sum, input(node, 5), input(node, 6), epsilon, to: node.outputs[0])
     if let lengths = output(node, 1) {
-      // How many words of each text count: all zeros say nothing of it.
+      // The number of words in each text; all zeros do not determine it.
       let counted = emit("Cast", [has(node, 7) ? input(node, 7) : ids], ["to": .int(7)])
       let masked = has(node, 7) ? counted : emit("Mul", [counted, integer(0)])
       emit("Cast", [self.sum(masked, axis: 1, to: nil)], ["to": .int(6)], to: lengths)

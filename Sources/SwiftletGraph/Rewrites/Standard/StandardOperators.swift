@@ -2,18 +2,18 @@ import OrderedCollections
 import SwiftletCore
 
 extension Graph {
-  /// The same graph with operators that onnxruntime's tools write as those of ONNX that say the same,
-  /// and sequences whose length is known as the values in them.
+  /// The same graph with operators written by onnxruntime's tools replaced by equivalent ONNX
+  /// operators, and sequences of known length by their values.
   ///
-  /// So everything that knows ONNX's operators (sessions, training, compression) knows these too.
-  /// A node stays as it is where its meaning depends on what only a run knows.
+  /// Everything that handles ONNX's operators (sessions, training, compression) then supports these
+  /// too. A node is unchanged if its meaning depends on run-time values.
   ///
-  /// - Parameter ranks: Ranks of values where the file gives them, by name.
+  /// - Parameter ranks: The ranks of values that the file specifies, by name.
   /// - Source: onnxruntime, "Contrib operators".
   package func inStandardOperators(ranks: [String: Int] = [:]) -> Graph {
     guard hasExpandableNodes else { return self }
     var graph = self
-    // Weights in blocks of few bits are there from operator set 21 on.
+    // Blocked weights of a few bits exist from operator set 21 on.
     if nodes.contains(where: { $0.opType == "MatMulNBits" }),
       let newer = try? upgraded(toOpset: 21, ranks: ranks)
     {
@@ -35,16 +35,16 @@ extension Graph {
   }
 }
 
-/// A graph that is being written in ONNX's own operators, node by node.
+/// A graph that is being rewritten in ONNX's own operators, node by node.
 struct StandardExpansion {
   var result: Graph
   private var names: FreshNames
   private var ranks: [String: Int]
-  /// Names of constants that were made, by what they are.
+  /// Names of created constants, by their content.
   private var constants: [String: String] = [:]
   /// The values of sequences, by the sequence's name.
   var sequences: [String: [String]] = [:]
-  /// The node that is being written, and what it has become so far.
+  /// The node being rewritten, and its replacement so far.
   private var owner = Node("", name: "", inputs: [], outputs: [])
   private var written: [Node] = []
 
@@ -60,7 +60,7 @@ struct StandardExpansion {
     for (name, value) in graph.initializers { self.ranks[name] = value.shape.rank }
   }
 
-  /// Whether there may be something to write in place of a node.
+  /// Whether a node may have a replacement.
   static func knows(_ node: Node) -> Bool {
     node.domain == "com.microsoft" || experimental.contains(node.opType)
       || sequenceOperators.contains(node.opType)
@@ -79,7 +79,7 @@ struct StandardExpansion {
     if Self.knows(node), expand(node) {
       result.nodes += written
     } else {
-      // Constants of an attempt that came to nothing.
+      // Constants of an attempt that failed.
       while result.initializers.count > before { result.initializers.removeLast() }
       constants = constants.filter { result.initializers[$0.value] != nil }
       note(node)
@@ -87,9 +87,9 @@ struct StandardExpansion {
     }
   }
 
-  /// Writes what stands for a node.
+  /// Writes the replacement of a node.
   ///
-  /// - Returns: `false` if it must stay as it is.
+  /// - Returns: `false` if it must stay unchanged.
   private mutating func expand(_ node: Node) -> Bool {
     do {
       if Self.sequenceOperators.contains(node.opType) { return try expandSequence(node) }
@@ -98,14 +98,14 @@ struct StandardExpansion {
         || expandAttention(node) || expandGroupedAttention(node) || expandRotary(node)
         || expandQuantized(node) || expandMoved(node)
     } catch {
-      // What is wrong with its attributes is said where the node is made.
+      // Errors in its attributes are reported when the node is built.
       return false
     }
   }
 
   // MARK: Writing
 
-  /// Adds a node of ONNX, and gives the name of its result: the given one, or a new one.
+  /// Adds an ONNX node, and returns the name of its result: the given one, or a new one.
   @discardableResult
   mutating func emit(
     _ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:],
@@ -122,7 +122,7 @@ struct StandardExpansion {
   ) -> [String] {
     var inputs = inputs
     while inputs.last == "" { inputs.removeLast() }
-    // The node that writes the result has the name of the one that all stand for.
+    // The node that writes the result has the name of the replaced node.
     let isLast = outputs[0] == owner.outputs.first && !owner.name.isEmpty
     let name = isLast ? owner.name : names.next("\(outputs[0]).node")
     let node = Node(opType, name: name, inputs: inputs, outputs: outputs, attributes: attributes)
@@ -199,9 +199,9 @@ struct StandardExpansion {
     }
   }
 
-  // MARK: What is known
+  // MARK: Known properties
 
-  /// Whether an optional input is there.
+  /// Whether an optional input is present.
   func has(_ node: Node, _ index: Int) -> Bool {
     index < node.inputs.count && !node.inputs[index].isEmpty
   }
@@ -228,7 +228,7 @@ struct StandardExpansion {
     "Add", "Div", "MatMul", "Mul", "Pow", "Sub", "Where",
   ]
 
-  /// Notes the rank of what a node writes, where its operator says it.
+  /// Records the rank of a node's outputs if its operator determines it.
   private mutating func note(_ node: Node) {
     guard let output = node.outputs.first, ranks[output] == nil else { return }
     let own = node.inputs.map { ranks[$0] }

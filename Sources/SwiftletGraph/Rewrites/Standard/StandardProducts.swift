@@ -1,7 +1,8 @@
 import SwiftletCore
 
 extension StandardExpansion {
-  /// Products and convolutions with what follows them, and products with weights of a few bits.
+  /// Products and convolutions with the operators fused into them, and products with weights of a
+  /// few bits.
   mutating func expandProduct(_ node: Node) throws -> Bool {
     let output = node.outputs[0]
     switch node.opType {
@@ -40,7 +41,7 @@ extension StandardExpansion {
     }
   }
 
-  /// The value with its last two axes exchanged.
+  /// The value with its last two axes swapped.
   private mutating func transposed(_ x: String) -> String {
     guard let rank = rank(x), rank >= 2 else {
       return emit("Einsum", [x], ["equation": .string("...ij->...ji")])
@@ -49,9 +50,9 @@ extension StandardExpansion {
     return emit("Transpose", [x], ["perm": .ints(order)])
   }
 
-  /// A product with constant weights of 2, 4 or 8 bits, in blocks along their depth: the weights become
-  /// a constant K×N and its `DequantizeLinear`. Where the members of a block are listed (`g_idx`), the
-  /// columns of the left side are gathered in that order.
+  /// A product with constant weights of 2, 4 or 8 bits, in blocks along their depth: the weights
+  /// become a constant K×N and its `DequantizeLinear`. If the members of a block are listed
+  /// (`g_idx`), the columns of the left side are gathered in that order.
   private mutating func expandNarrowProduct(_ node: Node) throws -> Bool {
     let (depth, columns) = (try node.int("K", default: 0), try node.int("N", default: 0))
     let (bits, block) = (try node.int("bits", default: 4), try node.int("block_size", default: 0))
@@ -107,9 +108,9 @@ extension StandardExpansion {
     return true
   }
 
-  /// The positions along the depth, those of a block together.
+  /// The positions along the depth, grouped by block.
   ///
-  /// - Returns: `nil` if a block has more or fewer members than it should.
+  /// - Returns: `nil` if a block has the wrong number of members.
   private func order(_ node: Node, depth: Int, block: Int) -> [Int]? {
     guard has(node, 4) else { return Array(0..<depth) }
     guard let blocks = constant(node, 4)?.integers, blocks.count >= depth else { return nil }

@@ -1,7 +1,7 @@
 import SwiftletCore
 
 extension StandardExpansion {
-  /// Operators on quantized values that ONNX has, or has the parts of.
+  /// Operators on quantized values that ONNX has, or that its operators can express.
   mutating func expandQuantized(_ node: Node) throws -> Bool {
     let output = node.outputs[0]
     switch node.opType {
@@ -41,7 +41,7 @@ extension StandardExpansion {
     return true
   }
 
-  /// The axis of a softmax, if it is that one axis in the graph's operator set too.
+  /// The axis of a softmax, if it is a single axis in the graph's operator set too.
   private func softmaxAxis(_ node: Node) throws -> Int? {
     let axis = try node.int("axis", default: -1)
     if try node.int("opset", default: 13) >= 13 {
@@ -51,7 +51,7 @@ extension StandardExpansion {
       ? axis : nil
   }
 
-  /// Constant weights K×N and the constants that restore them, multiplied out.
+  /// Constant weights K×N, dequantized by the constants that restore them.
   private func constantFloats(_ node: Node, _ index: Int, scale: Int, zero: Int) -> Tensor<Float>? {
     guard let codes = constant(node, index), let scales = constant(node, scale) else { return nil }
     var operands: [AnyTensor?] = [codes, scales, constant(node, zero)]

@@ -8,8 +8,8 @@ extension StandardExpansion {
     "SplitToSequence",
   ]
 
-  /// Follows the values of sequences whose length and places are known: nothing is left of them but
-  /// names.
+  /// Follows the values of sequences whose length and positions are known; only names remain of
+  /// them.
   mutating func expandSequence(_ node: Node) throws -> Bool {
     let output = node.outputs[0]
     let known = has(node, 0) ? sequences[node.inputs[0]] : nil
@@ -58,7 +58,7 @@ extension StandardExpansion {
         emit("Identity", [node.inputs[0]], to: output)
       }
     case "OptionalHasElement":
-      // What is no input is left out; what is a tensor or a sequence is there.
+      // A missing input is absent; a tensor or a sequence is present.
       let isThere = constant(.bool(Tensor([], [has(node, 0)])), "\(output).isThere")
       emit("Identity", [isThere], to: output)
     default: return false
@@ -66,7 +66,7 @@ extension StandardExpansion {
     return true
   }
 
-  /// A constant place in a sequence; of an input that is left out, its end.
+  /// A constant position in a sequence; for an omitted input, its end.
   private func place(_ node: Node, _ index: Int, count: Int, isEnd: Bool) -> Int? {
     guard isEnd || count > 0 else { return nil }
     guard has(node, index) else { return isEnd ? count : count - 1 }
