@@ -84,10 +84,12 @@ let package = Package(
       name: "CSwiftletGate", path: "CShims/CSwiftletGate",
       cSettings: [.treatAllWarnings(as: .error)]),
 
-    // MARK: Floor 1: tensors
+    // MARK: Floor 1: tensors; pictures and numbers as text
     target("SwiftletCore", [logging, realModule]),
+    target("SwiftletCharts", []),
 
-    // MARK: Floor 2: the only importers of C numerics
+    // MARK: Floor 2: files; the only importers of C numerics
+    target("SwiftletFiles", ["SwiftletCore", "CCrypto"]),
     target("SwiftletKernels", ["SwiftletCore", "CSwiftletKernels", realModule]),
     target("SwiftletDense", ["SwiftletCore"]),
     // Links to the sources of SwiftletDense, for processors with AVX2 and FMA.
@@ -116,32 +118,36 @@ let package = Package(
     target(
       "SwiftletFormats",
       [
-        "SwiftletCore", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", "CCrypto", protobuf,
+        "SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", protobuf,
         ordered,
       ]),
+    target(
+      "SwiftletData",
+      ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletFormats", ordered]),
     target("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
     target(
       "SwiftletTraining",
       [
-        "SwiftletCore", "SwiftletKernels", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime",
-        ordered, realModule, logging,
+        "SwiftletCore", "SwiftletCharts", "SwiftletFiles", "SwiftletKernels", "SwiftletGraph",
+        "SwiftletFormats", "SwiftletData", "SwiftletRuntime", ordered, realModule, logging,
       ]),
 
     // MARK: Floor 5: compression
     target(
       "SwiftletCompress",
       [
-        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletGraph",
-        "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining", "CLibYAML", ordered, realModule,
-        logging,
+        "SwiftletCore", "SwiftletCharts", "SwiftletFiles", "SwiftletBLAS", "SwiftletKernels",
+        "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData", "SwiftletRuntime",
+        "SwiftletTraining", "CLibYAML", ordered, realModule, logging,
       ]),
 
     // MARK: Floor 6: umbrella
     target(
       "Swiftlet",
       [
-        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletGraph",
-        "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining", "SwiftletCompress",
+        "SwiftletCore", "SwiftletCharts", "SwiftletFiles", "SwiftletBLAS", "SwiftletKernels",
+        "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData", "SwiftletRuntime",
+        "SwiftletTraining", "SwiftletCompress",
       ]),
 
     // MARK: Floor 7: products
@@ -152,8 +158,9 @@ let package = Package(
     .target(
       name: "SwiftletC",
       dependencies: [
-        "CSwiftletABI", "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg",
-        "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletCompress", logging,
+        "CSwiftletABI", "SwiftletCore", "SwiftletFiles", "SwiftletBLAS", "SwiftletKernels",
+        "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData", "SwiftletRuntime",
+        "SwiftletCompress", logging,
       ], exclude: ["exports.map"], swiftSettings: settings),
 
     // MARK: Examples
@@ -180,35 +187,41 @@ let package = Package(
 
     // MARK: Tests
     .target(
-      name: "_SwiftletTestSupport", dependencies: ["SwiftletCore"],
+      name: "_SwiftletTestSupport", dependencies: ["SwiftletCore", "CZlib"],
       path: "Tests/_SwiftletTestSupport", swiftSettings: settings),
     tests("SwiftletCore", []),
+    tests("SwiftletCharts", []),
+    tests("SwiftletFiles", ["SwiftletCore"]),
     tests("SwiftletBLAS", ["SwiftletCore"]),
     tests("SwiftletKernels", ["SwiftletCore"]),
     tests("SwiftletLinalg", ["SwiftletCore"]),
     tests("SwiftletGraph", ["SwiftletCore", ordered]),
-    tests("SwiftletFormats", ["SwiftletCore", "SwiftletGraph", "CZlib", ordered]),
+    tests("SwiftletFormats", ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", ordered]),
+    tests("SwiftletData", ["SwiftletCore", "SwiftletFiles", "SwiftletFormats", ordered]),
     tests("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
     tests(
       "SwiftletTraining",
-      ["SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", ordered]),
+      [
+        "SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletFormats", "SwiftletData",
+        "SwiftletRuntime", ordered,
+      ]),
     tests(
       "SwiftletCompress",
       [
-        "SwiftletCore", "SwiftletGraph", "SwiftletFormats", "SwiftletRuntime", "SwiftletTraining",
-        "SwiftletLinalg", ordered, realModule,
+        "SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletFormats", "SwiftletData",
+        "SwiftletRuntime", "SwiftletTraining", "SwiftletLinalg", ordered, realModule,
       ]),
     // Calls C throughout: every line of it would be marked unsafe.
     .testTarget(
       name: "SwiftletCTests",
       dependencies: [
-        "SwiftletC", "CSwiftletABI", "SwiftletCore", "SwiftletFormats", "SwiftletGraph",
-        "SwiftletRuntime", "SwiftletTraining", "_SwiftletTestSupport", ordered,
+        "SwiftletC", "CSwiftletABI", "SwiftletCore", "SwiftletFiles", "SwiftletFormats",
+        "SwiftletGraph", "SwiftletRuntime", "SwiftletTraining", "_SwiftletTestSupport", ordered,
       ], swiftSettings: Array(settings.dropFirst())),
     tests(
       "SwiftletCLI",
       [
-        "SwiftletCore", "SwiftletBLAS", "SwiftletCompress", "SwiftletFormats", "SwiftletGraph",
+        "SwiftletCore", "SwiftletFiles", "SwiftletBLAS", "SwiftletCompress", "SwiftletFormats", "SwiftletGraph",
         "SwiftletTraining", ordered,
       ]),
   ],

@@ -4,6 +4,8 @@
 public import CSwiftletABI
 import SwiftletCompress
 import SwiftletCore
+import SwiftletData
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
 

@@ -2,6 +2,8 @@ import FoundationEssentials
 import Glibc
 import OrderedCollections
 import SwiftletCore
+import SwiftletData
+import SwiftletFiles
 import SwiftletFormats
 
 /// All state that changes while a model is trained.

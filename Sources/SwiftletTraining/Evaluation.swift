@@ -1,5 +1,5 @@
 public import SwiftletCore
-public import SwiftletFormats
+public import SwiftletData
 public import SwiftletGraph
 public import SwiftletRuntime
 

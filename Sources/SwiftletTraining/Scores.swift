@@ -1,5 +1,5 @@
 import SwiftletCore
-public import SwiftletFormats
+public import SwiftletData
 public import SwiftletGraph
 
 extension Evaluation {

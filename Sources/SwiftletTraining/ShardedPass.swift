@@ -1,5 +1,5 @@
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
 import SwiftletGraph
 
 /// One pass of a batch forward and back.

@@ -1,7 +1,7 @@
 import Logging
 import OrderedCollections
 public import SwiftletCore
-public import SwiftletFormats
+public import SwiftletData
 public import SwiftletGraph
 
 /// Trains a graph on images.

@@ -1,5 +1,5 @@
 import FoundationEssentials
-package import SwiftletFormats
+package import SwiftletCharts
 
 /// The results of each epoch of a training run.
 public struct TrainingHistory: Sendable, Codable, Equatable {

@@ -1,5 +1,7 @@
-/// All settings that determine how a model is trained. Together with the data, the model and the
-/// number of threads they determine the result bit for bit.
+public import SwiftletData
+
+/// Everything that decides how a model is trained. Together with the data, the model and the number
+/// of threads it decides the result bit for bit.
 public struct TrainingSettings: Sendable, Codable, Equatable {
   public var epochs: Int
   public var batch: Int

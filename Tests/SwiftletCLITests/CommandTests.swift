@@ -1,5 +1,6 @@
 import Foundation
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining

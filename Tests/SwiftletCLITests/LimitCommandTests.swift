@@ -1,6 +1,7 @@
 import Foundation
 import OrderedCollections
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
 import Testing

@@ -1,6 +1,7 @@
 import Foundation
 import SwiftletBLAS
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import Testing
 import _SwiftletTestSupport

@@ -1,5 +1,6 @@
 import CSwiftletABI
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletTraining
 import Testing

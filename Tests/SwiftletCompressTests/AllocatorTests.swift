@@ -1,6 +1,6 @@
 import SwiftletCompress
 import SwiftletCore
-import SwiftletFormats
+import SwiftletFiles
 import Testing
 import _SwiftletTestSupport
 

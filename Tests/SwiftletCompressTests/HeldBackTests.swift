@@ -1,6 +1,7 @@
 import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
 import Testing

@@ -2,6 +2,8 @@ import FoundationEssentials
 import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
+import SwiftletData
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining

@@ -1,6 +1,7 @@
 import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
+import SwiftletData
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletRuntime

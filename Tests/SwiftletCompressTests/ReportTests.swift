@@ -1,7 +1,7 @@
 import Foundation
 import SwiftletCompress
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
 import SwiftletGraph
 import SwiftletTraining
 import Testing

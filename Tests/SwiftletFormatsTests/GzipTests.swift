@@ -1,6 +1,7 @@
 import SwiftletCore
 import SwiftletFormats
 import Testing
+import _SwiftletTestSupport
 
 @Suite struct GzipTests {
   @Test(arguments: [0, 1, 1000, 256 << 10, (256 << 10) + 1, 1_000_000])

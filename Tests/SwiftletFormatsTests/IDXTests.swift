@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import Testing
 import _SwiftletTestSupport

@@ -1,6 +1,7 @@
 import SwiftletCore
 import SwiftletFormats
 import Testing
+import _SwiftletTestSupport
 
 struct NPYTests {
   private static let tensors: [AnyTensor] = [

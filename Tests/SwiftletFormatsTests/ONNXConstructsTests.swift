@@ -3,6 +3,7 @@ import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
 import Testing
+import _SwiftletTestSupport
 
 /// Functions of a model, sparse constants, texts, and outputs that are no tensors.
 struct ONNXConstructsTests {

@@ -2,6 +2,7 @@ import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
 import Testing
+import _SwiftletTestSupport
 
 /// Models that contradict themselves.
 struct ONNXLieTests {

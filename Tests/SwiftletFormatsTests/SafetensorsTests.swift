@@ -1,5 +1,6 @@
 import OrderedCollections
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import Testing
 import _SwiftletTestSupport

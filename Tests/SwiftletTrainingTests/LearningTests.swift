@@ -1,6 +1,7 @@
 import Foundation
 import OrderedCollections
 import SwiftletCore
+import SwiftletData
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining

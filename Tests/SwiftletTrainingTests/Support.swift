@@ -1,6 +1,6 @@
 import OrderedCollections
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
 import SwiftletGraph
 import SwiftletTraining
 import _SwiftletTestSupport

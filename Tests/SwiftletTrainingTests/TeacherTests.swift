@@ -1,6 +1,7 @@
 import OrderedCollections
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
+import SwiftletFiles
 import SwiftletGraph
 import SwiftletTraining
 import Testing

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import SwiftletCore
-import SwiftletFormats
+import SwiftletFiles
 import SwiftletKernels
 import Synchronization
 

@@ -1,6 +1,6 @@
 import Logging
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
 package import SwiftletGraph
 import SwiftletTraining
 

@@ -1,5 +1,5 @@
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
 public import SwiftletTraining
 
 /// Settings of the technique `distill`: who learns from the teacher, from what, and how.

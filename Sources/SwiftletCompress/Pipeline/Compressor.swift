@@ -1,6 +1,6 @@
 import Logging
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
 public import SwiftletGraph
 import SwiftletRuntime
 public import SwiftletTraining

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Glibc
-import SwiftletFormats
+import SwiftletData
 
 extension Manifest {
   /// With the paths as seen from the folder of a manifest that is to be written.

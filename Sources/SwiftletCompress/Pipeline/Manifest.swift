@@ -1,10 +1,11 @@
 import FoundationEssentials
 import SwiftletBLAS
 import SwiftletCore
-public import SwiftletFormats
+public import SwiftletData
+import SwiftletFiles
 import SwiftletGraph
 import SwiftletKernels
-public import SwiftletTraining
+import SwiftletTraining
 
 /// How a compressed model came to be: everything that decides its bytes, and everything that was
 /// measured on the way. With it the model can be checked, and made again.

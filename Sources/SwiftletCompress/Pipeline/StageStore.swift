@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import OrderedCollections
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining

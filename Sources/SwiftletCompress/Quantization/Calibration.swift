@@ -1,5 +1,6 @@
 import FoundationEssentials
 import SwiftletCore
+import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletRuntime

@@ -1,5 +1,5 @@
 import SwiftletCore
-import SwiftletFormats
+import SwiftletFiles
 
 /// What to do to a model, in order.
 ///

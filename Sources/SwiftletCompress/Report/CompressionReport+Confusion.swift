@@ -1,4 +1,4 @@
-import SwiftletFormats
+import SwiftletCharts
 
 extension CompressionReport {
   /// Which classes suffer, and what they are taken for.

@@ -1,4 +1,4 @@
-import SwiftletFormats
+import SwiftletCharts
 import SwiftletTraining
 
 extension CompressionReport {

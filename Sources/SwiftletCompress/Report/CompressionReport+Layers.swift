@@ -1,4 +1,4 @@
-import SwiftletFormats
+import SwiftletCharts
 
 extension CompressionReport {
   /// What became of each layer, what that costs and gains, and what else there was.

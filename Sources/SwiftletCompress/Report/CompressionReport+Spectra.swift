@@ -1,4 +1,4 @@
-import SwiftletFormats
+import SwiftletCharts
 
 extension CompressionReport {
   /// How much each direction of a layer carries, and which ones were kept.

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import SwiftletFormats
+import SwiftletCharts
 
 extension CompressionReport {
   /// What was gained and lost, in figures.

@@ -1,4 +1,4 @@
-public import SwiftletFormats
+public import SwiftletData
 import SwiftletTraining
 
 /// What a compression did, as one document for scripts and one page for people.

@@ -1,4 +1,4 @@
-import SwiftletFormats
+import SwiftletCharts
 
 /// A page that needs nothing but itself: no scripts, no fonts, no pictures from elsewhere. Its own
 /// policy forbids the browser to load any.

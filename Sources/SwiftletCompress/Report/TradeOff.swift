@@ -1,4 +1,4 @@
-import SwiftletFormats
+import SwiftletCharts
 
 /// The picture of what models cost in time and bytes, and how often they are right.
 struct TradeOff {

@@ -1,5 +1,6 @@
 public import SwiftletCore
-public import SwiftletFormats
+public import SwiftletData
+import SwiftletFiles
 public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining

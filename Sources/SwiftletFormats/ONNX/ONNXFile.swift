@@ -1,5 +1,6 @@
 import SwiftProtobuf
 import SwiftletCore
+import SwiftletFiles
 public import SwiftletGraph
 import SwiftletONNXSchema
 

@@ -1,7 +1,9 @@
 import Glibc
 import OrderedCollections
 public import SwiftletCore
-public import SwiftletFormats
+public import SwiftletData
+import SwiftletFiles
+import SwiftletFormats
 public import SwiftletGraph
 
 /// A teacher's answers to all training images, in a file.

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 import SwiftletCore
-import SwiftletFormats
+import SwiftletFiles
 import Testing
 import _SwiftletTestSupport
 

@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletData
 import SwiftletFormats
 import Testing
 import _SwiftletTestSupport

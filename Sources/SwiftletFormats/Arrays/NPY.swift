@@ -1,4 +1,5 @@
 public import SwiftletCore
+import SwiftletFiles
 
 /// Single arrays in NumPy's npy format.
 ///

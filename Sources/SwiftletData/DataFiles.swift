@@ -1,3 +1,6 @@
+import SwiftletFiles
+import SwiftletFormats
+
 /// The files that data are read from.
 package enum DataFiles {
   /// Paths that a text for `--data` may mean, of all parts, whether they exist or not: what must not be

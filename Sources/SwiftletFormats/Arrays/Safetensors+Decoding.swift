@@ -1,5 +1,6 @@
 import OrderedCollections
 import SwiftletCore
+import SwiftletFiles
 
 extension Safetensors {
   /// The header entry of one tensor.

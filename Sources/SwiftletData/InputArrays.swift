@@ -1,5 +1,6 @@
 import OrderedCollections
 public import SwiftletCore
+import SwiftletFormats
 
 /// Arrays for a model's inputs, as named on the command line: `inputs:FILE.npz[SLICE…]`.
 ///

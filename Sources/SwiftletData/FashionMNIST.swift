@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletFiles
 
 #if canImport(Glibc)
   import Glibc

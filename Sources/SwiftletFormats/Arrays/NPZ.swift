@@ -1,5 +1,6 @@
 public import OrderedCollections
 public import SwiftletCore
+import SwiftletFiles
 
 /// Named arrays in NumPy's npz format: a zip file of npy files.
 ///

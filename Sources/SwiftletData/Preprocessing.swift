@@ -1,7 +1,6 @@
 import FoundationEssentials
 import OrderedCollections
 public import SwiftletCore
-public import SwiftletFormats
 public import SwiftletGraph
 
 /// The conversion of pixels to a model's input. Stored in the model's metadata, so that later users
@@ -277,7 +276,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
 
 extension ImageDataset {
   /// Channels, height and width of every image.
-  var imageExtents: (channels: Int, height: Int, width: Int) {
+  package var imageExtents: (channels: Int, height: Int, width: Int) {
     (images.shape[1], images.shape[2], images.shape[3])
   }
 }

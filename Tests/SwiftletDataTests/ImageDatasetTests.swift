@@ -1,6 +1,7 @@
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
 import Testing
+import _SwiftletTestSupport
 
 @Suite struct ImageDatasetTests {
   /// Images whose first pixel is their number and whose label is that modulo 3.

@@ -1,4 +1,5 @@
 import SwiftletCore
+import SwiftletFormats
 
 /// Labelled images as named on the command line: `SOURCE[:train|:test][SLICE…]`.
 ///

@@ -5,18 +5,20 @@ import SwiftletCore
 @safe package struct Digest {
   private let context: OpaquePointer
 
-  private init() {
+  /// Begins a digest of bytes that are added piece by piece; ``finish()`` must follow, once.
+  package init() {
     unsafe context = EVP_MD_CTX_new()
     precondition(unsafe EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1, "SHA-256 is missing")
   }
 
-  private func add(_ bytes: Span<UInt8>) {
+  package func add(_ bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBufferPointer {
       _ = unsafe EVP_DigestUpdate(context, $0.baseAddress, $0.count)
     }
   }
 
-  private func finish() -> String {
+  /// The digest of what was added, in hexadecimal.
+  package func finish() -> String {
     var bytes = [UInt8](repeating: 0, count: 32)
     unsafe bytes.withUnsafeMutableBufferPointer {
       _ = unsafe EVP_DigestFinal_ex(context, $0.baseAddress, nil)
@@ -34,16 +36,4 @@ import SwiftletCore
   }
 
   package static func sha256(_ text: String) -> String { sha256(Array(text.utf8)) }
-
-  /// The digest of images and labels: the name of the data set does not matter.
-  package static func sha256(_ images: ImageDataset) -> String {
-    // A named variable, because spans of temporaries crash the compiler without optimization (Swift
-    // 6.3.1).
-    let pixels = images.images.contiguous()
-    let labels = images.labels.flatMap { label in (0..<8).map { UInt8(label >> ($0 * 8) & 255) } }
-    let digest = Digest()
-    digest.add(pixels.span)
-    digest.add(labels.span)
-    return digest.finish()
-  }
 }

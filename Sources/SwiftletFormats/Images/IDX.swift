@@ -1,4 +1,5 @@
 public import SwiftletCore
+import SwiftletFiles
 
 /// The idx format of MNIST and similar data sets: a magic number, the extents as big-endian 32-bit
 /// integers, then the elements. Element type `u8`, ranks 1 to 4.

@@ -1,5 +1,6 @@
 import SwiftletCore
-import SwiftletFormats
+import SwiftletData
+import SwiftletFiles
 import Testing
 import _SwiftletTestSupport
 

@@ -1,5 +1,6 @@
 internal import CZlib
 import SwiftletCore
+import SwiftletFiles
 
 /// The entries of a zip file, with the strictness that a file of arrays allows: every byte belongs
 /// to at most one entry, and local headers agree with the directory.

@@ -1,5 +1,6 @@
 public import OrderedCollections
 public import SwiftletCore
+import SwiftletFiles
 
 /// Files of named arrays: `.npy` (one array, named like the file), `.npz` and `.safetensors`.
 public enum ArrayFile {

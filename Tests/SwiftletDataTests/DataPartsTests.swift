@@ -1,4 +1,6 @@
 import SwiftletCore
+import SwiftletData
+import SwiftletFiles
 import SwiftletFormats
 import Testing
 import _SwiftletTestSupport

@@ -1,4 +1,6 @@
 import SwiftletCore
+import SwiftletFiles
+import SwiftletFormats
 
 /// A folder with the four files of MNIST and similar data sets, plain or `.gz`:
 /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with `t10k-` or `test-`.

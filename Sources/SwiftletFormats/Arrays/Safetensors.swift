@@ -1,5 +1,6 @@
 public import OrderedCollections
 public import SwiftletCore
+import SwiftletFiles
 
 /// Named tensors in a safetensors file: a length, a JSON header, then the elements.
 ///

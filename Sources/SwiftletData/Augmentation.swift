@@ -1,4 +1,4 @@
-import SwiftletCore
+package import SwiftletCore
 
 /// Random changes to training images that do not change their class.
 public struct Augmentation: Sendable, Codable, Equatable {
@@ -30,8 +30,8 @@ public struct Augmentation: Sendable, Codable, Equatable {
     public static let none = Move(down: 0, right: 0, isFlipped: false)
   }
 
-  /// Draws one move per image; `nil` if the augmentation changes nothing.
-  func moves(count: Int, using generator: inout RandomGenerator) -> [Move]? {
+  /// Draws one move per image; `nil` if nothing is ever changed.
+  package func moves(count: Int, using generator: inout RandomGenerator) -> [Move]? {
     guard self != .none else { return nil }
     return (0..<count).map { _ in
       Move(

@@ -1,5 +1,5 @@
 import Foundation
-import SwiftletFormats
+import SwiftletCharts
 import Testing
 
 struct LineChartTests {

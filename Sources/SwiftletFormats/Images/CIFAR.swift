@@ -3,14 +3,14 @@ public import SwiftletCore
 /// The binary versions of CIFAR-10 and CIFAR-100: files of records, each with the label bytes
 /// followed by a 3×32×32 image (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html).
 public struct CIFAR: Sendable {
-  let name: String
-  /// The folder in the published archive.
-  let archiveFolder: String
-  let trainingFiles: [String]
-  let testFiles: [String]
-  /// The number of classes of each label byte of a record; the last byte is the label.
+  package let name: String
+  /// The folder that the published archive unpacks to.
+  package let archiveFolder: String
+  package let trainingFiles: [String]
+  package let testFiles: [String]
+  /// How many classes each label byte of a record can name; the last one is the label.
   let labelCounts: [Int]
-  let classNamesFile: String
+  package let classNamesFile: String
 
   public static let cifar10 = CIFAR(
     name: "cifar10", archiveFolder: "cifar-10-batches-bin",
@@ -26,29 +26,21 @@ public struct CIFAR: Sendable {
   private static let pixelCount = 3 * 32 * 32
 
   private var recordLength: Int { labelCounts.count + Self.pixelCount }
-  private var classCount: Int { labelCounts[labelCounts.count - 1] }
+  package var classCount: Int { labelCounts[labelCounts.count - 1] }
 
-  /// One part of the data set, from the folder that holds the files or its parent.
+  /// The images, N×3×32×32, and labels in the bytes of some files, in their order.
   ///
-  /// - Throws: `io` naming the missing file; `badInput` naming file and record if a length or a
-  ///   label is wrong.
-  public func load(_ folder: String, part: DataSpec.Part) throws -> ImageDataset {
-    let names = part == .train ? trainingFiles : testFiles
-    let folder = try locate(names[0], in: folder)
-    let files = try names.map { name in
-      let path = InputFile.join(folder, name)
-      return (path: path, bytes: try InputFile.read(path))
-    }
+  /// - Throws: `badInput` naming file and record if a length or a label is wrong.
+  package func decode(
+    _ files: [(path: String, bytes: [UInt8])]
+  ) throws -> (images: Tensor<UInt8>, labels: [Int]) {
     for file in files { try checkLength(file.bytes.count, of: file.path) }
-
     let count = files.reduce(0) { $0 + $1.bytes.count / recordLength }
     var images = Tensor<UInt8>(uninitialized: [count, 3, 32, 32])
     var labels: [Int] = []
     labels.reserveCapacity(count)
     for file in files { try appendRecords(of: file, to: &images, &labels) }
-    return try ImageDataset(
-      name: name, images: images, labels: labels, classCount: classCount,
-      classNames: try classNames(in: folder))
+    return (images, labels)
   }
 
   /// The bytes of a file with these images and labels; for CIFAR-100, `coarseLabels` are the first
@@ -79,23 +71,6 @@ public struct CIFAR: Sendable {
     return bytes
   }
 
-  /// Names of the files of both parts.
-  var fileNames: [String] { trainingFiles + testFiles + [classNamesFile] }
-
-  /// Where the files may be.
-  func folders(_ folder: String) -> [String] { [folder, InputFile.join(folder, archiveFolder)] }
-
-  private func locate(_ file: String, in folder: String) throws -> String {
-    guard
-      let found = folders(folder).first(where: { InputFile.exists(InputFile.join($0, file)) })
-    else {
-      throw SwiftletError(
-        .io, "\(file) is missing", at: folder,
-        mend: "unpack the binary version of the data set, \(archiveFolder), there")
-    }
-    return found
-  }
-
   private func checkLength(_ length: Int, of path: String) throws {
     guard length > 0, length.isMultiple(of: recordLength) else {
       throw SwiftletError(
@@ -122,19 +97,5 @@ public struct CIFAR: Sendable {
       target.copy(image, to: labels.count * Self.pixelCount)
       labels.append(Int(source[pixels - 1]))
     }
-  }
-
-  /// The lines of the file with the class names, if it exists.
-  private func classNames(in folder: String) throws -> [String]? {
-    let path = InputFile.join(folder, classNamesFile)
-    guard InputFile.exists(path) else { return nil }
-    let text = String(decoding: try InputFile.read(path, limit: 1 << 16), as: UTF8.self)
-    let names = text.split(whereSeparator: \.isNewline).map(String.init)
-    guard names.count == classCount else {
-      throw SwiftletError(
-        .badInput, "there are \(names.count) class names for \(classCount) classes", at: path,
-        mend: "fix or remove the file")
-    }
-    return names
   }
 }

@@ -1,5 +1,7 @@
 import OrderedCollections
 import SwiftletCore
+import SwiftletData
+import SwiftletFiles
 import SwiftletFormats
 import Testing
 import _SwiftletTestSupport
