@@ -21,6 +21,8 @@ TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
 ASAN := --sanitize=address --scratch-path .build/asan
 ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
+# Users of the library do not resolve the benchmarks: they are a package of their own.
+BENCHMARKS := $(BUILD) --package-path Benchmarks --scratch-path .build/benchmarks
 # The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
 # Reports are looked at in a browser; nothing else needs one.
@@ -31,7 +33,7 @@ INTERFACE_MODEL = $(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-
 PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev pkg-config \
   dataset-fashion-mnist
 
-.PHONY: help deps deps-browser build test test-report test-tsan demo bench bench-peers \
+.PHONY: help deps deps-browser deps-lint build test test-report test-tsan demo bench bench-peers \
   bench-peers-inference bench-peers-training check-peers bench-kernels bench-linalg \
   bench-linalg-peers bench-interface bench-distillation conformance real-models fuzz damage format \
   lint library install package try-package test-interface api-changes test-faults test-swift-package \
@@ -41,10 +43,14 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 deps: ## Install the missing Debian packages
-	@examples/install-packages.sh $(PACKAGES)
+	@scripts/install-packages.sh $(PACKAGES)
 
 deps-browser: ## Install the browser that reports are tested in, if it is missing
-	@examples/install-packages.sh $(BROWSER)
+	@scripts/install-packages.sh $(BROWSER)
+
+deps-lint: ## Install what checks the sources besides Swift's own tools: clang-format and ruff, in a venv
+	@scripts/install-packages.sh python3 python3-venv
+	@SWIFT="$(SWIFT)" scripts/lint.sh --tools
 
 build: deps ## Build the command and the libraries
 	$(BUILD) --product swiftlet
@@ -89,28 +95,28 @@ check-peers: build ## Check the demo's models in onnxruntime: same logits, same 
 	@$(PEERS) answers $(OUT)
 
 bench-kernels: deps ## Time the product kernels beside their peaks and OpenBLAS
-	$(BUILD) --product KernelBenchmark
+	$(BENCHMARKS) --product KernelBenchmark
 	@mkdir -p $(OUT)
-	"$$($(BUILD) --show-bin-path)/KernelBenchmark" --json $(OUT)/kernels.json
+	"$$($(BENCHMARKS) --show-bin-path)/KernelBenchmark" --json $(OUT)/kernels.json
 
 bench-linalg: deps ## Time products and factorisations against LAPACKE; JSON and a picture
-	$(BUILD) --product LinalgBenchmark
+	$(BENCHMARKS) --product LinalgBenchmark
 	@mkdir -p $(OUT)
-	"$$($(BUILD) --show-bin-path)/LinalgBenchmark" --json $(OUT)/linalg.json \
+	"$$($(BENCHMARKS) --show-bin-path)/LinalgBenchmark" --json $(OUT)/linalg.json \
 	  --svg $(OUT)/linalg.svg
 
 bench-linalg-peers: deps ## Compare products and factorisations with numpy, scipy and torch
-	$(BUILD) --product LinalgBenchmark
+	$(BENCHMARKS) --product LinalgBenchmark
 	@mkdir -p $(OUT)
-	@Benchmarks/peers/linalg.sh "$$($(BUILD) --show-bin-path)/LinalgBenchmark" $(OUT)
+	@Benchmarks/peers/linalg.sh "$$($(BENCHMARKS) --show-bin-path)/LinalgBenchmark" $(OUT)
 
 bench-interface: library ## What calls from C and Python cost, beside numpy and `swiftlet bench`; sizes
-	@examples/install-packages.sh gcc python3 python3-numpy
+	@scripts/install-packages.sh gcc python3 python3-numpy
 	$(INTERFACE_MODEL)
 	@Benchmarks/interface/run.sh $(OUT)/linked $(OUT)/interface.onnx $(PARTS)
 
 bench-distillation: build ## Teach a small student in five ways, 3 seeds (hours; ARGS=--help): OUT/distillation
-	@examples/install-packages.sh dataset-fashion-mnist python3
+	@scripts/install-packages.sh dataset-fashion-mnist python3
 	@python3 -B Benchmarks/distillation/study.py --out $(OUT)/distillation \
 	  --swiftlet "$$($(BUILD) --show-bin-path)/swiftlet" $(ARGS)
 
@@ -134,11 +140,12 @@ damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
 docs: build ## Make the Swift modules' documentation (DocC): OUT/docs; dead links fail
 	SWIFT="$(SWIFT)" docs/docc.sh "$$($(BUILD) --show-bin-path)" $(OUT)/docs
 
-format: ## Format the Swift sources
-	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
+format: deps-lint ## Format the Swift and C sources
+	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks examples
+	git ls-files '*.c' '*.h' '*.cpp' | xargs scripts/.venv/bin/clang-format -i
 
-lint: ## Check the format of the Swift sources
-	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
+lint: deps-lint ## Check formats, line lengths, comments and licences of the sources
+	@SWIFT="$(SWIFT)" scripts/lint.sh
 
 library: build ## Link the command and libswiftlet.so so that they need no Swift: OUT/linked
 	$(BUILD) --product SwiftletC
@@ -151,11 +158,11 @@ package: library ## Make a Debian package that needs no Swift: OUT/swiftlet_VERS
 	@Packaging/deb.sh $(OUT)/linked $(OUT)
 
 try-package: package ## Install the package in a minimal Debian of its own and use it there (as root)
-	@examples/install-packages.sh debootstrap
+	@scripts/install-packages.sh debootstrap
 	Packaging/try-deb.sh $(OUT)/swiftlet_*.deb
 
 test-interface: library ## Install into a temporary folder; C, C++ and Python programs use it
-	@examples/install-packages.sh gcc g++ cmake valgrind python3 python3-numpy \
+	@scripts/install-packages.sh gcc g++ cmake valgrind python3 python3-numpy \
 	  python3-venv python3-setuptools python3-wheel
 	$(INTERFACE_MODEL)
 	Tests/Interface/interface.sh $(OUT)/linked $(OUT)/interface.onnx
@@ -174,7 +181,7 @@ test-swift-package: ## Build and run a package that depends on this one by its p
 	$(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
 
 test-onnx-backend: library ## Let ONNX's own backend tests drive the Python package (makes a venv)
-	@examples/install-packages.sh python3-venv
+	@scripts/install-packages.sh python3-venv
 	@Tests/Conformance/run.sh --venv
 	SWIFTLET_LIBRARY=$(OUT)/linked/libswiftlet.so PYTHONPATH=python \
 	  Tests/Conformance/.venv/bin/python Tests/Interface/onnx_backend.py

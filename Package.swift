@@ -171,20 +171,6 @@ let package = Package(
       name: "LinalgExample", dependencies: ["Swiftlet"], path: "examples/Linalg",
       swiftSettings: settings),
 
-    // MARK: Benchmarks
-    .executableTarget(
-      name: "LinalgBenchmark",
-      dependencies: [
-        "Swiftlet", .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
-      ], path: "Benchmarks/Linalg", swiftSettings: settings),
-
-    .executableTarget(
-      name: "KernelBenchmark",
-      dependencies: [
-        "SwiftletCore", "SwiftletBLAS", "SwiftletKernels", "SwiftletLinalg", "SwiftletRuntime",
-      ],
-      path: "Benchmarks/Kernels", swiftSettings: settings),
-
     // MARK: Tests
     .target(
       name: "_SwiftletTestSupport", dependencies: ["SwiftletCore", "CZlib"],

@@ -1,7 +1,4 @@
-import SwiftletBLAS
-import SwiftletCore
-import SwiftletKernels
-import SwiftletLinalg
+import Swiftlet
 
 /// A convolution of one image with stride 1, or, with windows of one pixel, a matrix product of
 /// pixels × channels × columns.

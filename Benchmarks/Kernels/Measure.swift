@@ -1,6 +1,5 @@
 import FoundationEssentials
-import SwiftletKernels
-import SwiftletRuntime
+import Swiftlet
 
 struct Row: Encodable {
   let shape, kernel: String

@@ -1,15 +1,13 @@
-// Times the product kernels on one core: matrix products of 1024³ and the layers of the seed CNN and
-// of ResNet-18, each beside the peak that the same kernel reaches on operands in the first-level
-// cache, and fp32 beside OpenBLAS. All candidates take turns in one run; times are medians.
+// Times the product kernels on one core: matrix products of 1024³ and the layers of the seed CNN
+// and of ResNet-18, each beside the peak that the same kernel reaches on operands in the
+// first-level cache, and fp32 beside OpenBLAS. All candidates take turns in one run; times are
+// medians.
 //
 //   KernelBenchmark [--seconds 1] [--json FILE]
 
 import FoundationEssentials
 import Glibc
-import SwiftletBLAS
-import SwiftletCore
-import SwiftletKernels
-import SwiftletRuntime
+import Swiftlet
 
 var options: [String: String] = [:]
 var arguments = CommandLine.arguments.dropFirst()

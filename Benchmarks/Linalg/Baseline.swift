@@ -1,21 +1,13 @@
 import Swiftlet
 
-#if !PureSwift
+#if OpenBLAS
   import COpenBLAS
 #endif
 
 /// Calls of LAPACKE and CBLAS as a C program would make them: the memory is ready, only the call
 /// is timed.
 enum Baseline {
-  #if PureSwift
-    static let isInstalled = false
-    static func gesdd(_: Tensor<Double>) -> Double { .nan }
-    static func gesdd(_: Tensor<Float>) -> Double { .nan }
-    static func syevd(_: Tensor<Double>) -> Double { .nan }
-    static func geqrf(_: Tensor<Double>) -> Double { .nan }
-    static func gemm(_: Tensor<Double>) -> Double { .nan }
-    static func gemm(_: Tensor<Float>) -> Double { .nan }
-  #else
+  #if OpenBLAS
     static let isInstalled = true
 
     static func gesdd(_ a: Tensor<Double>) -> Double {
@@ -86,6 +78,14 @@ enum Baseline {
           CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, x, n, x, n, 0, &c, n)
       }
     }
+  #else
+    static let isInstalled = false
+    static func gesdd(_: Tensor<Double>) -> Double { .nan }
+    static func gesdd(_: Tensor<Float>) -> Double { .nan }
+    static func syevd(_: Tensor<Double>) -> Double { .nan }
+    static func geqrf(_: Tensor<Double>) -> Double { .nan }
+    static func gemm(_: Tensor<Double>) -> Double { .nan }
+    static func gemm(_: Tensor<Float>) -> Double { .nan }
   #endif
 }
 

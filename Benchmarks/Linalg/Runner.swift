@@ -1,8 +1,6 @@
 import FoundationEssentials
 import Glibc
 import Swiftlet
-import SwiftletBLAS
-import SwiftletCore
 
 /// One way to compute something. `run` does its own timing and returns seconds.
 struct Candidate {
@@ -36,8 +34,8 @@ final class Runner {
     self.only = only
     self.secondsPerCase = secondsPerCase
     print(
-      "\(CPU.model), \(Backend.configuration), core \(Backend.core), \(ISA.current.rawValue), 1 thread"
-    )
+      "\(CPU.model), \(Backend.configuration), core \(Backend.core), "
+        + "\(ISA.current.rawValue), 1 thread")
   }
 
   // MARK: Cases
@@ -168,8 +166,8 @@ final class Runner {
     }
     let cost = try TruncatedSVD(random(m, n, Float.self), rank: rank).prediction!
     print(
-      "predicted: full \(milliseconds(cost.fullSeconds)), sampling \(milliseconds(cost.randomizedSeconds))"
-    )
+      "predicted: full \(milliseconds(cost.fullSeconds)), "
+        + "sampling \(milliseconds(cost.randomizedSeconds))")
   }
 
   // MARK: Measuring

@@ -1,6 +1,7 @@
 /* Runs a model with one fp32 input on zeros; prints the output and the time of each layer.
  *
- *     cc run_model.c $(pkg-config --cflags --libs swiftlet) -o run_model && ./run_model MODEL.onnx */
+ *     cc run_model.c $(pkg-config --cflags --libs swiftlet) -o run_model && ./run_model MODEL.onnx
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <swiftlet.h>
