@@ -215,20 +215,6 @@ func table(_ rows: [[String]]) -> String {
   }.joined(separator: "\n")
 }
 
-/// A number with a fixed count of decimals.
-func fixed(_ value: Double, _ decimals: Int) -> String {
-  guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
-  var scale = 1
-  for _ in 0..<decimals { scale *= 10 }
-  guard abs(value) * Double(scale) < 9e18 else { return "\(value)" }
-  let scaled = Int((abs(value) * Double(scale)).rounded())
-  let sign = value < 0 && scaled > 0 ? "-" : ""
-  guard decimals > 0 else { return "\(sign)\(scaled)" }
-  let fraction = String(scaled % scale)
-  return "\(sign)\(scaled / scale)." + String(repeating: "0", count: decimals - fraction.count)
-    + fraction
-}
-
 /// A number with four significant digits, as in 1.234e-05.
 func scientific(_ value: Double) -> String {
   guard value != 0, value.isFinite else { return "\(value)" }

@@ -70,9 +70,8 @@ extension LineChart {
 
   /// At most four decimals, without trailing zeros.
   static func number(_ value: Double) -> String {
-    let scaled = (value * 1e4).rounded() / 1e4
-    if scaled == 0 && value != 0 { return significant(value) }
-    return scaled == scaled.rounded() && abs(scaled) < 1e15 ? "\(Int(scaled))" : "\(scaled)"
+    let text = trimmed(value, 4)
+    return text == "0" && value != 0 ? significant(value) : text
   }
 
   /// Three significant digits, for axes that span powers of ten: `0.02`, `500`, `2k`, `1.5M`,
@@ -83,10 +82,7 @@ extension LineChart {
     }
     let exponent = Int(floor(log10(value * (1 + 1e-12))))
     let digits = (value / pow(10, Double(exponent)) * 100).rounded() / 100
-    func short(_ value: Double) -> String {
-      let value = (value * 1e4).rounded() / 1e4
-      return value == value.rounded() ? "\(Int(value))" : "\(value)"
-    }
+    func short(_ value: Double) -> String { trimmed(value, 4) }
     switch exponent {
     case -3...2: return short(digits * pow(10, Double(exponent)))
     case 3...5: return short(digits * pow(10, Double(exponent - 3))) + "k"

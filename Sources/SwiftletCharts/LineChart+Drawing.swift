@@ -257,8 +257,7 @@ extension LineChart {
     /// A coordinate.
     private func number(_ value: Double) -> String {
       guard value.isFinite, abs(value) < 1e9 else { return "0" }
-      let scaled = (value * 100).rounded() / 100
-      return scaled == scaled.rounded() ? "\(Int(scaled))" : "\(scaled)"
+      return trimmed(value, 2)
     }
   }
 }

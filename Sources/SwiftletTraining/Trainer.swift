@@ -1,5 +1,6 @@
 import Logging
 import OrderedCollections
+import SwiftletCharts
 public import SwiftletCore
 public import SwiftletData
 public import SwiftletGraph
@@ -130,7 +131,7 @@ public struct Trainer: Sendable {
     if let fixed, tape.mixesBatch {
       throw SwiftletError(
         .unsupported,
-        "the model takes exactly \(fixed) image(s) at once, too few for batch normalization to learn",
+        "the model takes exactly \(fixed) image(s) at once, too few to train batch normalization",
         mend: "export it with an open batch (dynamic_axes of torch.onnx.export)")
     }
     return (tape, fixed)
@@ -152,7 +153,7 @@ public struct Trainer: Sendable {
           Progress(
             "epoch \(state.epoch + 1)/\(settings.epochs)",
             completed: min(state.batch * settings.batch, training.count), total: training.count,
-            remark: "loss \(short(state.lossSum / Double(state.seen))), "
+            remark: "loss \(fixed(state.lossSum / Double(state.seen), 4)), "
               + "\(Int(Double(seen) / (start.duration(to: clock.now) / .seconds(1)))) images/s"))
       } catch {
         try save()
@@ -216,8 +217,9 @@ public struct Trainer: Sendable {
     log.notice(
       """
       epoch \(state.epoch + 1)/\(settings.epochs): training loss \
-      \(short(state.lossSum / Double(state.seen))), validation loss \(short(evaluation.loss)), \
-      top-1 \(short(evaluation.top1)), \(Int(imagesPerSecond)) images/s
+      \(fixed(state.lossSum / Double(state.seen), 4)), \
+      validation loss \(fixed(evaluation.loss, 4)), \
+      top-1 \(fixed(evaluation.top1, 4)), \(Int(imagesPerSecond)) images/s
       """)
     state.beginNextEpoch()
     try save()
@@ -233,8 +235,6 @@ public struct Trainer: Sendable {
     preprocessing.store(in: &result)
     return result
   }
-
-  private func short(_ value: Double) -> String { "\((value * 1e4).rounded() / 1e4)" }
 
   /// Names of the random streams.
   private enum Stream {

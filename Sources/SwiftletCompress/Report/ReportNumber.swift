@@ -1,4 +1,5 @@
 import RealModule
+import SwiftletCharts
 
 /// Numbers for people: three significant digits, thousands apart, units that fit.
 package enum ReportNumber {
@@ -58,18 +59,11 @@ package enum ReportNumber {
     return (digits(), exponent)
   }
 
-  /// A fixed count of decimals; an empty string of digits is no number.
+  /// A fixed count of decimals; a dash for what has none.
   package static func fixed(_ value: Double, _ decimals: Int) -> String {
     guard value.isFinite, abs(value) < 1e9 else { return "–" }
-    let scale = Double.pow(10, decimals)
-    let scaled = (abs(value) * scale).rounded()
-    guard scaled < 1e18 else { return "–" }
-    let sign = value < 0 && scaled > 0 ? minus : ""
-    let whole = (scaled / scale).rounded(.down)
-    guard decimals > 0 else { return sign + String(Int(whole)) }
-    let fraction = String(Int(scaled - whole * scale))
-    return sign + "\(Int(whole))."
-      + String(repeating: "0", count: max(0, decimals - fraction.count)) + fraction
+    let text = SwiftletCharts.fixed(value, decimals)
+    return text.hasPrefix("-") ? minus + text.dropFirst() : text
   }
 
   /// A fraction in percent with two decimals: `90.68 %`.
