@@ -36,8 +36,8 @@ sh "$here/manual.sh" "$linked/swiftlet" | gzip -9n > "$root/share/man/man1/swift
 "$linked/swiftlet" --generate-completion-script fish \
   > "$root/share/fish/vendor_completions.d/swiftlet.fish"
 
-# The loader finds libraries by a cache, which is the machine's: a package being made leaves it alone, and it does
-# not help in a folder that the loader does not search.
+# The loader finds libraries by a cache, which is the machine's: a package being made leaves it
+# alone, and it does not help in a folder that the loader does not search.
 PATH=$PATH:/sbin:/usr/sbin
 if [ -z "$DESTDIR" ] && command -v ldconfig >/dev/null; then
   folder=$(realpath "$LIBDIR")

@@ -3,7 +3,8 @@
 # the results run on machines without Swift. SwiftPM supports that only for executables, and includes all
 # of Foundation where FoundationEssentials is enough.
 #
-# usage: link.sh BUILD-FOLDER OUTPUT-FOLDER   makes OUTPUT-FOLDER/swiftlet and OUTPUT-FOLDER/libswiftlet.so.N
+# usage: link.sh BUILD-FOLDER OUTPUT-FOLDER
+# makes OUTPUT-FOLDER/swiftlet and OUTPUT-FOLDER/libswiftlet.so.N
 set -eu
 build=$1 output=$2
 here=$(cd "$(dirname "$0")" && pwd)

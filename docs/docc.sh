@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the documentation of the modules that have a catalogue, with DocC. Warnings, such as links to
-# what is not there, are errors.
+# Makes the documentation of the modules that have a catalogue, with DocC. Warnings, such as links
+# to what is not there, are errors.
 #
 # usage: docc.sh BUILD-FOLDER OUTPUT-FOLDER   after a build
 set -eu

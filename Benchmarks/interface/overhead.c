@@ -1,5 +1,5 @@
-/* What a call costs: a run of one Identity of one element through a prepared request, the same with a
- * bound output, and a call that only looks a handle up. Medians of rounds. */
+/* What a call costs: a run of one Identity of one element through a prepared request, the same with
+ * a bound output, and a call that only looks a handle up. Medians of rounds. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -33,7 +33,7 @@ def set_threads(count):
 def turns(calls, seconds=2.0):
     """Median times of calls that take turns, so that what the machine does meanwhile meets all."""
     times = [[] for _ in calls]
-    for call, own in zip(calls, times):
+    for call in calls:
         call()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times[0]) < 5:

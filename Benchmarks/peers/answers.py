@@ -8,9 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy
-
 import engines
+import numpy
 from inputs import SIDES, images
 
 COUNTS = {"seed": 512, "resnet18": 32, "mobilenetv2": 32}

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import onnx
 import torch
+from inputs import SIDES, images
+from networks import NETWORKS
 from onnx import numpy_helper
 from onnxruntime import quantization
 from torch import nn
 from torch.ao import quantization as ao
-
-from inputs import SIDES, images
-from networks import NETWORKS
 
 CALIBRATION_IMAGES = {32: 256, 224: 16}
 CALIBRATION_BATCH = 8

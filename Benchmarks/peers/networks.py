@@ -3,6 +3,7 @@ for layer as in torchvision (whose parameters fit in the same order), without ne
 
 import torch
 from torch import nn
+
 # Adds as `+` does, and can be told to add 8-bit values.
 from torch.ao.nn.quantized import FloatFunctional
 

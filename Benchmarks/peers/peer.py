@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy
-
 from inputs import SIDES, images
 
 # Runs the model; gives its logits after a run, which is not timed.

@@ -47,7 +47,8 @@ def likeness(expected: numpy.ndarray, found: numpy.ndarray) -> dict:
     noise = numpy.square(expected - found, dtype=numpy.float64).sum()
     signal = numpy.square(expected, dtype=numpy.float64).sum()
     same = expected.argmax(-1) == found.argmax(-1)
-    # A few samples near the edge of what a network knows may make most of the noise: the median too.
+    # A few samples near the edge of what a network knows may make most of the noise: the median
+    # too.
     axes = tuple(range(1, expected.ndim))
     each = 10 * numpy.log10(
         numpy.square(expected).sum(axes)

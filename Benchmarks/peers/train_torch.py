@@ -12,9 +12,8 @@ import tempfile
 import time
 
 import torch
-from torch import nn
-
 from networks import seed_cnn
+from torch import nn
 
 BATCH, STEPS, ROUNDS = 128, 60, 3
 

@@ -49,7 +49,8 @@ bool swl_gate_has_room(int buffers) {
   /* 128 MB for a buffer, plus a thread's stack and malloc arena. Most of it is never touched:
    * the limit is address space. */
   size_t size = (size_t)buffers * (256UL << 20);
-  void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *start =
+      mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) return false;
   munmap(start, size);
   return true;

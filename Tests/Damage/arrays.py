@@ -8,9 +8,8 @@ import struct
 import zlib
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
-
 from harness import ACCEPTED, EITHER, REFUSED, Case
+from onnx import TensorProto, helper, numpy_helper
 
 LIMIT = ["--max-memory", "256M"]
 

@@ -38,7 +38,7 @@ static int fails(char kind, int error) {
 typedef void (*handler_t)(int);
 handler_t signal(int number, handler_t handler) {
   static handler_t (*real)(int, handler_t);
-  if (!real) real = (handler_t(*)(int, handler_t))dlsym(RTLD_NEXT, "signal");
+  if (!real) real = (handler_t (*)(int, handler_t))dlsym(RTLD_NEXT, "signal");
   handler_t before = real(number, handler);
   if (number == SIGFPE) is_armed = 1;
   return before;
@@ -55,13 +55,13 @@ void *aligned_alloc(size_t alignment, size_t size) {
 ssize_t read(int file, void *buffer, size_t count) {
   if (file > 2 && fails('r', EIO)) return -1;
   if (file > 2 && is_short && count > 7) count = 7;
-  return ((ssize_t(*)(int, void *, size_t))next("read"))(file, buffer, count);
+  return ((ssize_t (*)(int, void *, size_t))next("read"))(file, buffer, count);
 }
 
 ssize_t write(int file, const void *buffer, size_t count) {
   if (file > 2 && fails('w', ENOSPC)) return -1;
   if (file > 2 && is_short && count > 7) count = 7;
-  return ((ssize_t(*)(int, const void *, size_t))next("write"))(file, buffer, count);
+  return ((ssize_t (*)(int, const void *, size_t))next("write"))(file, buffer, count);
 }
 
 int fsync(int file) {
@@ -76,6 +76,6 @@ int renameat(int from, const char *old, int to, const char *new) {
 
 void *mmap(void *start, size_t count, int protection, int flags, int file, off_t offset) {
   if (file > 2 && fails('p', ENOMEM)) return MAP_FAILED;
-  return ((void *(*)(void *, size_t, int, int, int, off_t))next("mmap"))(
-      start, count, protection, flags, file, offset);
+  return ((void *(*)(void *, size_t, int, int, int, off_t))next("mmap"))(start, count, protection,
+                                                                         flags, file, offset);
 }

@@ -3,9 +3,8 @@
 import os
 
 import numpy as np
+from harness import ACCEPTED, EITHER, REFUSED, Case
 from onnx import TensorProto, helper, numpy_helper
-
-from harness import ACCEPTED, EITHER, REFUSED, SECRET, Case
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 RUN = ["run", "m.onnx", "--output-dir", "out", "--max-memory", "256M"]
@@ -207,7 +206,6 @@ def sizes():
     for op in ["Concat", "Add", "Mul"]:
         for count in [26, 40, 62, 200]:
             settings = {"axis": 0} if op == "Concat" else {}
-            inputs = [f"v{count}"] * 2
             nodes = [node(op, [f"v{i}"] * 2, [f"v{i + 1}"], **settings) for i in range(count)]
             nodes.append(node("Identity", [f"v{count}"], ["y"]))
             yield case(f"{count} times {op}", model(nodes, [("v0", np.ones(16, "f4"))]),

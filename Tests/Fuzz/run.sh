@@ -20,7 +20,8 @@ fuzzer=$($swift build $flags --show-bin-path)/SwiftletFuzz
 mkdir -p "$folder/findings"
 "$python" "$here/seeds.py" "$folder/seeds" || exit 1
 
-# The symbolizer hangs on Swift's binaries; leaks are not looked for: Swift's runtime keeps metadata.
+# The symbolizer hangs on Swift's binaries; leaks are not looked for: Swift's runtime keeps
+# metadata.
 export ASAN_OPTIONS=symbolize=0:detect_leaks=0:allocator_may_return_null=1
 if [ -n "${RUNS:-}" ]; then effort="-runs=$RUNS"; else effort="-max_total_time=${SECONDS_EACH:-60}"; fi
 status=0

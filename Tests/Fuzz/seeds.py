@@ -11,7 +11,6 @@ import struct
 import sys
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 DTYPES = "f4 f8 i1 u1 i2 u2 i4 u4 i8 u8 ?".split()

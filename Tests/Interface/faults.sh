@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compresses through the library while reads, writes, syncs, renames, maps or allocations fail, one
-# after the other. The output must stay as it was or be complete; a status says what happened, and only
-# failing allocations may end the process.
+# after the other. The output must stay as it was or be complete; a status says what happened, and
+# only failing allocations may end the process.
 #
 # usage: faults.sh COMPRESS MODEL.onnx DATA   COMPRESS is examples/C/compress.c
 set -eu

@@ -1,5 +1,6 @@
 /* A child of a process that has used the library goes on with it; one that was forked while another
- * thread was inside of a call is told so. Neither hangs, nor does the parent, whatever it was computing.
+ * thread was inside of a call is told so. Neither hangs, nor does the parent, whatever it was
+ * computing.
  *
  * usage: fork MODEL.onnx [SMALL.onnx DATA]   which compresses the model, too */
 #include <pthread.h>
@@ -90,10 +91,16 @@ static swiftlet_status gemm32(struct memory *m) {
 static const struct kind {
   const char *name;
   swiftlet_status (*run)(struct memory *);
-} kinds[] = {{"svd_f64", svd64},     {"svd_f32", svd32},   {"values of svd_f64", values64},
-             {"eigh_f64", eigh64},   {"eigh_f32", eigh32}, {"qr_f64", qr64},
-             {"qr_f32", qr32},       {"randomized_svd_f64", sampled},
-             {"gemm_f64", gemm64},   {"gemm_f32", gemm32}};
+} kinds[] = {{"svd_f64", svd64},
+             {"svd_f32", svd32},
+             {"values of svd_f64", values64},
+             {"eigh_f64", eigh64},
+             {"eigh_f32", eigh32},
+             {"qr_f64", qr64},
+             {"qr_f32", qr32},
+             {"randomized_svd_f64", sampled},
+             {"gemm_f64", gemm64},
+             {"gemm_f32", gemm32}};
 
 static void *compute(void *argument) {
   const struct kind *kind = argument;
@@ -152,8 +159,8 @@ static char **files;
 
 static void *compress(void *unused) {
   swiftlet_compress_options options = {.struct_size = sizeof options, .threads = 2};
-  check(swiftlet_compress(files[1], "steps: [{technique: svd, ratio: 0.5}]", files[3], &options, NULL, NULL,
-                          files[2], NULL));
+  check(swiftlet_compress(files[1], "steps: [{technique: svd, ratio: 0.5}]", files[3], &options,
+                          NULL, NULL, files[2], NULL));
   stop = 1;
   return unused;
 }

@@ -12,7 +12,6 @@ import sys
 import threading
 
 import numpy as np
-
 from swiftlet import _library as library
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -78,7 +77,8 @@ class Call:
         return max(1, columns) + (0 if kind < 0.5 else int(self.random.integers(-1, 4)))
 
     def threads(self):
-        # Not 1024, which is allowed: threads once made stay, and each later call in parallel wakes all.
+        # Not 1024, which is allowed: threads once made stay, and each later call in parallel wakes
+        # all.
         return int(self.random.choice([0, 1, 2, 3, 8, -1, 1025, 2**31 - 1],
                                       p=[.2, .4, .2, .1, .01, .03, .03, .03]))
 

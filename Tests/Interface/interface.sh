@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs into a folder of its own, and tests what is there as others use it: programs in C, C++ and
-# Python, the list of symbols, and the documentation against the header.
+# Installs into a folder of its own, and tests what is there as others use it: programs in C, C++
+# and Python, the list of symbols, and the documentation against the header.
 #
 # usage: interface.sh LINKED-FOLDER MODEL.onnx
 set -euo pipefail

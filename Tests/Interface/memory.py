@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import numpy as np
-
 import swiftlet
 
 RANDOM = np.random.default_rng(1)

@@ -11,6 +11,7 @@ import onnx.backend.test
 import swiftlet
 import swiftlet.backend
 
+
 class Representation:
     """A model whose run may turn out to be unsupported."""
 

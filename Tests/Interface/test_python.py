@@ -9,7 +9,6 @@ import threading
 import unittest
 
 import numpy as np
-
 import swiftlet
 
 RANDOM = np.random.default_rng(1)
@@ -170,7 +169,7 @@ class Package(unittest.TestCase):
         """Everything public says what it takes and returns, for the py.typed that is installed."""
         functions = []
         for module in (swiftlet, swiftlet._session, swiftlet._linalg, swiftlet._compress):
-            for name, value in vars(module).items():
+            for value in vars(module).values():
                 if isinstance(value, type) and value.__module__.startswith("swiftlet"):
                     functions += [one for key, one in vars(value).items()
                                   if inspect.isfunction(one) and not key.startswith("_")]

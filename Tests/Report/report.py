@@ -100,7 +100,10 @@ def put_pictures(folder):
                 for x in range(12):
                     inside = (y // 6, x // 6) == (shown // 2, shown % 2)
                     images.append(min(255, generator.randint(0, 70) + (bright if inside else 30)))
-        header = lambda *sizes: bytes([0, 0, 8, len(sizes)]) + b"".join(s.to_bytes(4, "big") for s in sizes)
+
+        def header(*sizes):
+            return bytes([0, 0, 8, len(sizes)]) + b"".join(s.to_bytes(4, "big") for s in sizes)
+
         with open(f"{folder}/{part}-images-idx3-ubyte", "wb") as file:
             file.write(header(count, 12, 12) + images)
         with open(f"{folder}/{part}-labels-idx1-ubyte", "wb") as file:

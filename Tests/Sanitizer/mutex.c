@@ -1,9 +1,9 @@
 /* What the thread sanitizer does not see of Swift's Mutex.
  *
- * A lock that is free is taken by atomics, which are inlined where they are instrumented. One that has to be
- * waited for is taken and given back in libswiftSynchronization, by the kernel's futexes, which is not
- * instrumented: to the sanitizer it looks as if it were not held (Swift 6.3.1). These functions stand before
- * the library's own, call them, and tell the sanitizer.
+ * A lock that is free is taken by atomics, which are inlined where they are instrumented. One that
+ * has to be waited for is taken and given back in libswiftSynchronization, by the kernel's futexes,
+ * which is not instrumented: to the sanitizer it looks as if it were not held (Swift 6.3.1). These
+ * functions stand before the library's own, call them, and tell the sanitizer.
  *
  * They are linked into what runs under the sanitizer; see `make test-tsan` and mutex.sh. */
 #define _GNU_SOURCE

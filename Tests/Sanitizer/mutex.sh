@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compiles mutex.c for the thread sanitizer, and checks that it hides no race: a program that holds the lock is
-# silent, one that does not is reported.
+# Compiles mutex.c for the thread sanitizer, and checks that it hides no race: a program that holds
+# the lock is silent, one that does not is reported.
 #
 # usage: mutex.sh OBJECT.o
 set -eu

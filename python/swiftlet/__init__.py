@@ -12,7 +12,7 @@ from ._version import VERSION as __version__
 
 __all__ = ["Error", "OutOfMemory", "Request", "Session", "Value", "compress", "conv2d", "eigh",
            "eigvalsh", "gemm", "library_version", "qr", "randomized_svd", "set_max_memory",
-           "set_max_steps", "svd"]
+           "set_max_steps", "svd", "__version__"]
 
 
 def library_version() -> str:

@@ -56,7 +56,7 @@ typedef enum {
   /* The call needs more memory than swiftlet_set_max_memory() allows, or than the machine has.
    * Nothing was computed. */
   SWIFTLET_OUT_OF_MEMORY = 6,
-  /* A mistake of the calling program: a null pointer, a closed handle, a negative or wrong length. */
+  /* A mistake of the calling program: a null pointer, a closed handle, a wrong length. */
   SWIFTLET_USAGE = 64,
   /* A defect of Swiftlet or of a library below it. */
   SWIFTLET_INTERNAL = 70
@@ -90,7 +90,7 @@ typedef enum {
   SWIFTLET_INT2 = 26
 } swiftlet_dtype;
 
-/* ---- Library ---------------------------------------------------------------------------------- */
+/* ---- Library ------------------------------------------------------------------------- */
 
 /* The version of the loaded library, in the form of SWIFTLET_VERSION. Static. */
 const char *swiftlet_version(void);
@@ -120,7 +120,7 @@ swiftlet_status swiftlet_set_max_memory(uint64_t bytes);
  * setting is process-wide; 0 restores the default (500000). */
 swiftlet_status swiftlet_set_max_steps(uint64_t steps);
 
-/* ---- Sessions --------------------------------------------------------------------------------- */
+/* ---- Sessions ------------------------------------------------------------------------ */
 
 /* A model that is ready to run. */
 typedef struct swiftlet_session swiftlet_session;
@@ -235,7 +235,7 @@ swiftlet_status swiftlet_request_output(swiftlet_request *request, size_t index,
  * Free it with swiftlet_string_free(). */
 swiftlet_status swiftlet_request_profile(swiftlet_request *request, int32_t runs, char **json);
 
-/* ---- Linear algebra --------------------------------------------------------------------------- */
+/* ---- Linear algebra ------------------------------------------------------------------ */
 
 /* C = alpha op(A) op(B) + beta C, with C m x n, op(A) m x k and op(B) k x n. A nonzero flag
  * means that op transposes: A is then stored k x m, B n x k. With beta 0 the previous contents
@@ -251,9 +251,9 @@ swiftlet_status swiftlet_gemm_f64(int32_t transpose_a, int32_t transpose_b, int6
 
 /* C = A B for unsigned by signed bytes, exact in int32 on every processor: A m x k, B k x n.
  * SWIFTLET_UNSUPPORTED if k exceeds 65793, where sums could overflow. */
-swiftlet_status swiftlet_gemm_u8s8s32(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda,
-                                      const int8_t *b, int64_t ldb, int32_t *c, int64_t ldc,
-                                      int32_t threads);
+swiftlet_status swiftlet_gemm_u8s8s32(int64_t m, int64_t n, int64_t k, const uint8_t *a,
+                                      int64_t lda, const int8_t *b, int64_t ldb, int32_t *c,
+                                      int64_t ldc, int32_t threads);
 
 /* A = U diag(s) Vt for an m x n matrix, with r = min(m, n): U m x r with orthonormal columns, Vt
  * r x n with orthonormal rows, s r values in descending order. With `u` and `vt` both NULL, only
@@ -322,7 +322,7 @@ swiftlet_status swiftlet_conv2d_f32(const swiftlet_conv2d *sizes, const float *x
                                     const float *weights, const float *bias, float *y,
                                     size_t y_count, int32_t threads);
 
-/* ---- Compression ------------------------------------------------------------------------------ */
+/* ---- Compression --------------------------------------------------------------------- */
 
 /* Receives the progress of a long task, on the thread that does the work. `task` and `remark`
  * (NULL if there is none) are valid during the call; `total` is 0 if unknown. A nonzero result
