@@ -18,6 +18,7 @@ public struct Backend: Sendable {
   /// Why products do not use OpenBLAS; `nil` if they do.
   public let replacementReason: String?
 
+  /// The one that this process uses, determined at the first use.
   public static let current = Backend()
 
   private init() {

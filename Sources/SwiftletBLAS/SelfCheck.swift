@@ -5,12 +5,16 @@ package import SwiftletCore
 /// Old OpenBLAS builds compute wrong results on some processors. Products are compared with plain
 /// loops, factorizations by how accurately they reconstruct the matrix (LAPACK's test ratios).
 public enum SelfCheck {
+  /// What is checked: products, singular values and eigenvalues, in fp32 and fp64.
   public enum Routine: String, Sendable, CaseIterable {
     case sgemm, dgemm, sgesdd, dgesdd, ssyevd, dsyevd
   }
 
+  /// What was found about one routine.
   public struct Verdict: Sendable {
+    /// The routine.
     public let routine: Routine
+    /// Whether it is used.
     public let passed: Bool
     /// The largest error found, relative to the expected rounding error.
     public let ratio: Double

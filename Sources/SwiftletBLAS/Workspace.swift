@@ -8,6 +8,7 @@ public struct Workspace<T: BLASElement>: ~Copyable {
   private var elements = Tensor<T>(zeros: [0])
   private var integers: [Int32] = []
 
+  /// No memory yet: the first factorisation allocates it.
   public init() {}
 
   /// The current size in elements.

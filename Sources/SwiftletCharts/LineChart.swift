@@ -2,6 +2,7 @@ import Glibc
 
 /// Charts as SVG: lines and marked points in coordinate systems with labelled axes.
 public enum LineChart {
+  /// Points that are joined in their order.
   public struct Line: Sendable {
     let name: String
     let x: [Double]
@@ -70,6 +71,7 @@ public enum LineChart {
     /// A vertical line, and its label.
     package var cut: (x: Double, label: String)?
 
+    /// A coordinate system that is as large as its lines need.
     public init(
       title: String, xScale: Scale = .linear, yScale: Scale = .linear, lines: [Line]
     ) {

@@ -21,8 +21,10 @@ public enum AnyTensor: Sendable {
   case float8e5m2fnuz(Tensor<Float8E5M2FNUZ>)
   case float4e2m1(Tensor<Float4E2M1>)
 
+  /// The tensor with its element type as a case; elements are shared, not copied.
   public init<Element>(_ tensor: Tensor<Element>) { self = Element.erase(tensor) }
 
+  /// The type of the elements.
   public var dtype: DType {
     switch self {
     case .float32: .float32
@@ -48,6 +50,7 @@ public enum AnyTensor: Sendable {
     }
   }
 
+  /// The extents, outermost first.
   public var shape: Shape {
     switch self {
     case .float32(let t): t.shape

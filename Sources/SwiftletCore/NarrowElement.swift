@@ -42,6 +42,7 @@ extension NarrowInteger {
   }
 }
 
+/// A signed integer of 4 bits, −8…7 in two's complement.
 public struct Int4: NarrowInteger {
   public static let bitWidth = 4
   public static let isSigned = true
@@ -55,6 +56,7 @@ public struct Int4: NarrowInteger {
   }
 }
 
+/// An unsigned integer of 4 bits, 0…15.
 public struct UInt4: NarrowInteger {
   public static let bitWidth = 4
   public static let isSigned = false
@@ -68,6 +70,7 @@ public struct UInt4: NarrowInteger {
   }
 }
 
+/// A signed integer of 2 bits, −2…1 in two's complement.
 public struct Int2: NarrowInteger {
   public static let bitWidth = 2
   public static let isSigned = true
@@ -81,6 +84,7 @@ public struct Int2: NarrowInteger {
   }
 }
 
+/// An unsigned integer of 2 bits, 0…3.
 public struct UInt2: NarrowInteger {
   public static let bitWidth = 2
   public static let isSigned = false
@@ -191,6 +195,7 @@ extension NarrowFloat {
   }
 }
 
+/// ONNX's `FLOAT8E4M3FN`: up to 448, NaN, no infinities.
 public struct Float8E4M3FN: NarrowFloat {
   public static let layout = NarrowFloatLayout(
     exponentBits: 4, mantissaBits: 3, bias: 7, specials: .nan)
@@ -204,6 +209,7 @@ public struct Float8E4M3FN: NarrowFloat {
   }
 }
 
+/// ONNX's `FLOAT8E4M3FNUZ`: up to 240, NaN in the place of −0, no infinities.
 public struct Float8E4M3FNUZ: NarrowFloat {
   public static let layout = NarrowFloatLayout(
     exponentBits: 4, mantissaBits: 3, bias: 8, specials: .nanForNegativeZero)
@@ -219,6 +225,7 @@ public struct Float8E4M3FNUZ: NarrowFloat {
   }
 }
 
+/// ONNX's `FLOAT8E5M2`: up to 57344, with NaN and infinities, as in IEEE 754.
 public struct Float8E5M2: NarrowFloat {
   public static let layout = NarrowFloatLayout(
     exponentBits: 5, mantissaBits: 2, bias: 15, specials: .infinities)
@@ -232,6 +239,7 @@ public struct Float8E5M2: NarrowFloat {
   }
 }
 
+/// ONNX's `FLOAT8E5M2FNUZ`: up to 57344, NaN in the place of −0, no infinities.
 public struct Float8E5M2FNUZ: NarrowFloat {
   public static let layout = NarrowFloatLayout(
     exponentBits: 5, mantissaBits: 2, bias: 16, specials: .nanForNegativeZero)
@@ -247,6 +255,7 @@ public struct Float8E5M2FNUZ: NarrowFloat {
   }
 }
 
+/// ONNX's `FLOAT4E2M1`: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives; neither NaN nor infinities.
 public struct Float4E2M1: NarrowFloat {
   public static let layout = NarrowFloatLayout(
     exponentBits: 2, mantissaBits: 1, bias: 1, specials: .none)

@@ -4,10 +4,12 @@ public struct Progress: Sendable {
   public let task: String
   /// Completed units and, if known, the total.
   public let completed: Int
+  /// Units in all; `nil` where that is not known.
   public let total: Int?
   /// A short remark on the current state: `loss 0.412`.
   public let remark: String?
 
+  /// A report of `completed` units out of `total`.
   public init(_ task: String, completed: Int, total: Int? = nil, remark: String? = nil) {
     self.task = task
     self.completed = completed

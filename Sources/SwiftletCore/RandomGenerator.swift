@@ -5,8 +5,10 @@ import RealModule
 /// The same seed gives the same numbers on every machine. The state is a single public word, so
 /// checkpoints can store it. Not for cryptography.
 public struct RandomGenerator: RandomNumberGenerator, Sendable, Hashable {
+  /// All that the next number depends on: `RandomGenerator(seed: state)` goes on from here.
   public private(set) var state: UInt64
 
+  /// A generator whose numbers follow from the seed alone.
   public init(seed: UInt64) { state = seed }
 
   /// An independent generator for one purpose, identified by numbers such as epoch and step:
@@ -16,6 +18,7 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Hashable {
     for word in stream { state = next() ^ (word &* 0xD1B5_4A32_D192_ED03) }
   }
 
+  /// The next 64 bits, uniformly distributed.
   public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state

@@ -1,5 +1,6 @@
 /// The extents of a tensor, outermost first. A scalar has rank 0 and one element.
 public struct Shape: Sendable, Hashable {
+  /// The extents, none of them negative.
   public let dimensions: [Int]
   /// The number of elements: the product of the extents.
   public let count: Int
@@ -50,10 +51,15 @@ public struct Shape: Sendable, Hashable {
     return dimensions.contains(0) ? 0 : product
   }
 
+  /// The shape of a scalar: rank 0, one element.
   public static let scalar = Shape([])
 
+  /// The number of axes.
   public var rank: Int { dimensions.count }
 
+  /// The extent of an axis.
+  ///
+  /// - Precondition: `axis` is in `0..<rank`.
   @inlinable public subscript(axis: Int) -> Int { dimensions[axis] }
 
   /// The step, in elements, between neighbours along each axis of a packed row-major tensor.

@@ -37,6 +37,7 @@ public struct SwiftletError: Error, Sendable, Hashable {
     }
   }
 
+  /// The kind of failure; it decides the command's exit code.
   public let code: Code
   /// What is wrong, in one clause, including the numbers.
   public let what: String
@@ -45,6 +46,7 @@ public struct SwiftletError: Error, Sendable, Hashable {
   /// How the user can fix it.
   public let mend: String?
 
+  /// An error in one line, `what (location): mend`.
   public init(_ code: Code, _ what: String, at location: String? = nil, mend: String? = nil) {
     self.code = code
     self.what = what

@@ -5,6 +5,7 @@
 /// ``contiguous()`` packs a view. Elements are accessed through ``span`` and ``mutableSpan``, which
 /// are bounds-checked and cannot outlive the tensor.
 public struct Tensor<Element: TensorElement>: Sendable {
+  /// The extents, outermost first.
   public let shape: Shape
   /// The distance, in elements of the storage, between consecutive indices of each axis.
   public let strides: [Int]
@@ -34,6 +35,7 @@ public struct Tensor<Element: TensorElement>: Sendable {
     unsafe storage.base.initialize(repeating: value, count: shape.count)
   }
 
+  /// A tensor of zeros, packed and row-major.
   public init(zeros shape: Shape) { self.init(shape, repeating: .zero) }
 
   /// A tensor with the given elements in row-major order.
@@ -49,6 +51,7 @@ public struct Tensor<Element: TensorElement>: Sendable {
     }
   }
 
+  /// The number of elements.
   public var count: Int { shape.count }
 
   private static func isPacked(_ shape: Shape, _ strides: [Int]) -> Bool {

@@ -8,25 +8,32 @@ public struct Augmentation: Sendable, Codable, Equatable {
   /// Whether half of the images are mirrored left to right.
   public var flips: Bool
 
+  /// Moves by up to `crop` pixels, mirrors if `flips`.
   public init(crop: Int = 0, flips: Bool = false) {
     self.crop = crop
     self.flips = flips
   }
 
+  /// Images stay as they are.
   public static let none = Augmentation()
 
   /// The change applied to one image.
   public struct Move: Sendable, Equatable {
+    /// Pixels that the image moves down; up if negative.
     public let down: Int
+    /// Pixels that the image moves to the right; to the left if negative.
     public let right: Int
+    /// Whether it is mirrored, left to right, before it moves.
     public let isFlipped: Bool
 
+    /// A move by pixels, after mirroring.
     public init(down: Int, right: Int, isFlipped: Bool) {
       self.down = down
       self.right = right
       self.isFlipped = isFlipped
     }
 
+    /// The image stays as it is.
     public static let none = Move(down: 0, right: 0, isFlipped: false)
   }
 

@@ -13,7 +13,9 @@ import SwiftletCore
 ///
 /// Images are split after shuffling by the seed; at least one is kept for evaluation.
 public struct DataParts: Sendable {
+  /// Images to train and calibrate with.
   public let training: ImageDataset
+  /// Images to judge on.
   public let validation: ImageDataset
   /// How the images were split, for display; `nil` if the data set's own parts were used.
   public let remark: String?

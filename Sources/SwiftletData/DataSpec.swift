@@ -14,6 +14,7 @@ import SwiftletFormats
 /// the result of the previous one. `DIR` may contain colons: only a trailing `:train` or `:test` is
 /// parsed as a part.
 public struct DataSpec: Sendable, Hashable {
+  /// Where the images are.
   public enum Source: Sendable, Hashable {
     case fashionMNIST
     case cifar10(folder: String)
@@ -21,29 +22,36 @@ public struct DataSpec: Sendable, Hashable {
     case idx(folder: String)
   }
 
+  /// The two parts that data sets are published in.
   public enum Part: String, Sendable, Hashable, CaseIterable {
     case train, test
   }
 
   /// A range of images, with bounds in images or percent.
   public struct Slice: Sendable, Hashable {
+    /// One end of a slice.
     public enum Bound: Sendable, Hashable {
       case index(Int)
       /// 0 to 100: the index at that percentage of all images, rounded down.
       case percent(Int)
     }
+    /// The first image.
     public let lower: Bound
+    /// The image after the last.
     public let upper: Bound
 
+    /// The images from one bound up to another.
     public init(from lower: Bound, to upper: Bound) {
       self.lower = lower
       self.upper = upper
     }
   }
 
+  /// Where the images are.
   public let source: Source
   /// The named part, if any.
   public let part: Part?
+  /// Ranges that apply one after the other.
   public let slices: [Slice]
 
   static let grammar =

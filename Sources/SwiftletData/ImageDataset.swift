@@ -10,6 +10,7 @@ public struct ImageDataset: Sendable {
   public let labels: [Int]
   /// The largest label; -1 without images.
   package let largestLabel: Int
+  /// The number of classes; some of them may have no image.
   public let classCount: Int
   /// The names of the classes, if the data set has them.
   public let classNames: [String]?

@@ -14,12 +14,17 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     case resize
   }
 
+  /// Channels of the input: those of the images, or any number for grey ones.
   public let channels: Int
+  /// Height of the input, in pixels.
   public let height: Int
+  /// Width of the input, in pixels.
   public let width: Int
+  /// How images of another size are fitted.
   public let fit: Fit
   /// Per channel: input = (pixel / 255 − mean) / deviation.
   public let mean: [Float]
+  /// Per channel, as ``mean``; not 0.
   public let deviation: [Float]
 
   /// The scaling of pixels, by name.

@@ -19,7 +19,9 @@ public struct Graph: Sendable, Equatable {
   }
   /// Constant tensors (weights) by value name, in file order.
   public var initializers: OrderedDictionary<String, AnyTensor>
+  /// What the graph takes. Older models list their initializers here too; ``dataInputs`` does not.
   public var inputs: [ValueInfo]
+  /// What the graph gives, in the model's order.
   public var outputs: [ValueInfo]
   /// The ONNX operator set version of the nodes.
   public var opset: Int
@@ -40,6 +42,7 @@ public struct Graph: Sendable, Equatable {
   /// The operator set of models built here.
   public static let defaultOpset = 17
 
+  /// A graph of these parts; none of them is checked before a plan is made of it.
   public init(
     name: String, nodes: [Node] = [], initializers: OrderedDictionary<String, AnyTensor> = [:],
     inputs: [ValueInfo] = [], outputs: [ValueInfo] = [], opset: Int = Graph.defaultOpset,

@@ -7,11 +7,14 @@ public struct Node: Sendable, Equatable {
   public var domain: String
   /// Names of the inputs; an empty name stands for an omitted optional input.
   public var inputs: [String]
+  /// Names of the outputs; an empty name stands for an optional output that is not wanted.
   public var outputs: [String]
+  /// The attributes that are given, by name; operators have defaults for the others.
   public var attributes: [String: Attribute]
   /// Other content of the file about the node, in its encoded form; written back with the node.
   package var unread: [UInt8] = []
 
+  /// A node; what it says is checked when a plan is made of its graph.
   public init(
     _ opType: String, name: String, domain: String = "", inputs: [String], outputs: [String],
     attributes: [String: Attribute] = [:]

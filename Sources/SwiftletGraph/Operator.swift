@@ -46,12 +46,14 @@ public struct DataDependentShape: Error {}
 
 /// The resources and settings of an operator's run.
 public struct ExecutionContext: Sendable {
+  /// The threads to use.
   public let pool: ThreadPool
   /// Whether BatchNormalization and Dropout behave as in training.
   public let isTraining: Bool
   /// Seeds random choices in training (Dropout); differs for each step and node.
   public let seed: UInt64
 
+  /// What an operator may use; by default one thread, as in inference.
   public init(pool: ThreadPool = .serial, isTraining: Bool = false, seed: UInt64 = 0) {
     self.pool = pool
     self.isTraining = isTraining
@@ -95,9 +97,12 @@ public protocol FloatOperator: Operator {
 
 /// The tensors of a forward call that its gradient reads, by position.
 public struct GradientReads: Sendable {
+  /// Positions of inputs.
   public let inputs: Set<Int>
+  /// Positions of outputs.
   public let outputs: Set<Int>
 
+  /// These positions are kept; by default none.
   public init(inputs: Set<Int> = [], outputs: Set<Int> = []) {
     self.inputs = inputs
     self.outputs = outputs
@@ -106,12 +111,14 @@ public struct GradientReads: Sendable {
 
 /// The results of a forward call in training.
 public struct TrainingResult<T: LayerElement>: Sendable {
+  /// The outputs, in the operator's order.
   public var outputs: [Tensor<T>]
   /// Intermediate results for the gradient.
   public var saved: [Tensor<T>]
   /// New values for constant inputs, by position: running statistics.
   public var updates: [Int: Tensor<T>]
 
+  /// Outputs, and what else is left; by default nothing.
   public init(_ outputs: [Tensor<T>], saved: [Tensor<T>] = [], updates: [Int: Tensor<T>] = [:]) {
     self.outputs = outputs
     self.saved = saved
@@ -121,17 +128,20 @@ public struct TrainingResult<T: LayerElement>: Sendable {
 
 /// A forward call as seen by its gradient.
 public struct ForwardCall<T: LayerElement>: Sendable {
+  /// Shapes of all inputs, by position; `nil` for those that are left out.
   public let inputShapes: [Shape?]
   /// The inputs that ``FloatOperator/gradientReads`` names.
   public let inputs: [Tensor<T>?]
   /// The outputs that ``FloatOperator/gradientReads`` names.
   public let outputs: [Tensor<T>?]
+  /// What the forward call left in ``TrainingResult/saved``.
   public let saved: [Tensor<T>]
   /// The inputs for which a gradient is needed.
   public let wanted: [Bool]
   /// The inputs of other element types: shapes, axes, indices.
   public let others: [AnyTensor?]
 
+  /// A call, as it was recorded.
   public init(
     inputShapes: [Shape?], inputs: [Tensor<T>?], outputs: [Tensor<T>?], saved: [Tensor<T>],
     wanted: [Bool], others: [AnyTensor?] = []

@@ -125,6 +125,7 @@ public enum OperatorRegistry {
   /// Names of all known operators, sorted.
   public static var names: [String] { (Array(operators.keys) + learning.keys).sorted() }
 
+  /// Whether there is an operator for the node's type and domain.
   public static func supports(_ node: Node) -> Bool {
     type(of: node) != nil
   }

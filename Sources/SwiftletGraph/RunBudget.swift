@@ -56,9 +56,11 @@ final class RunBudget: Sendable {
 ///
 /// The setting is process-wide. A step of a small operator takes a microsecond or two.
 public enum StepLimit {
+  /// The limit until it is set.
   public static let standard = 500_000
   private static let chosen = Atomic(standard)
 
+  /// The limit in force; read at the start of each run.
   public static var steps: Int {
     get { chosen.load(ordering: .relaxed) }
     set { chosen.store(newValue, ordering: .relaxed) }

@@ -18,6 +18,7 @@ public enum Dimension: Sendable, Hashable, CustomStringConvertible {
 public struct ValueInfo: Sendable, Hashable {
   public var name: String
   public var dtype: DType
+  /// Extents, outermost first: numbers, or names of what is open.
   public var dimensions: [Dimension]
   /// Other content of the file about the value, in its encoded form; written back with the value.
   package var unread: [UInt8] = []
@@ -26,6 +27,7 @@ public struct ValueInfo: Sendable, Hashable {
   /// Whether the file specifies the number of axes; otherwise inputs of any shape are accepted.
   package var isShaped = true
 
+  /// A value of this type and these extents.
   public init(_ name: String, _ dtype: DType, _ dimensions: [Dimension]) {
     self.name = name
     self.dtype = dtype
@@ -75,10 +77,12 @@ public struct ValueInfo: Sendable, Hashable {
 /// hashing ignore ``value``.
 public struct TensorInfo: Sendable {
   public var dtype: DType
+  /// The extents, outermost first.
   public var shape: Shape
   /// The tensor, if it is already known.
   public var value: AnyTensor?
 
+  /// A tensor whose elements are not known.
   public init(_ dtype: DType, _ shape: Shape) {
     self.dtype = dtype
     self.shape = shape

@@ -30,24 +30,36 @@ public enum Quantization {
   /// The name of the kernel in use.
   public static var kernelName: String { kernel.name }
 
+  /// q = clamp(round(x / scale) + zeroPoint, 0…255), ties to even.
+  ///
+  /// - Precondition: `q` has as many elements as `x`; the scale is positive.
   public static func quantize(
     _ x: Span<Float>, scale: Float, zeroPoint: UInt8, into q: inout MutableSpan<UInt8>
   ) {
     kernel.quantize(x, scale: scale, zeroPoint: zeroPoint, into: &q)
   }
 
+  /// q = clamp(round(x / scale) + zeroPoint, −128…127), ties to even.
+  ///
+  /// - Precondition: `q` has as many elements as `x`; the scale is positive.
   public static func quantize(
     _ x: Span<Float>, scale: Float, zeroPoint: Int8, into q: inout MutableSpan<Int8>
   ) {
     kernel.quantize(x, scale: scale, zeroPoint: zeroPoint, into: &q)
   }
 
+  /// x = (q − zeroPoint) · scale.
+  ///
+  /// - Precondition: `x` has as many elements as `q`.
   public static func dequantize(
     _ q: Span<UInt8>, scale: Float, zeroPoint: UInt8, into x: inout MutableSpan<Float>
   ) {
     kernel.dequantize(q, scale: scale, zeroPoint: zeroPoint, into: &x)
   }
 
+  /// x = (q − zeroPoint) · scale.
+  ///
+  /// - Precondition: `x` has as many elements as `q`.
   public static func dequantize(
     _ q: Span<Int8>, scale: Float, zeroPoint: Int8, into x: inout MutableSpan<Float>
   ) {

@@ -3,19 +3,24 @@ import SwiftletGraph
 
 /// The durations of a model's runs.
 public struct BenchmarkResult: Sendable, Codable {
+  /// Samples in one run.
   public let batch: Int
+  /// Threads of the session.
   public let threads: Int
   /// The number of timed runs.
   public let runs: Int
+  /// Samples per second, at the median time.
   public let imagesPerSecond: Double
   /// Median and 99th percentile of one run of the whole batch, in milliseconds.
   public let p50ms: Double
+  /// The 99th percentile of one run of the whole batch, milliseconds.
   public let p99ms: Double
   /// The time to compile the model for this batch, in milliseconds; less if another batch has
   /// already packed its weights.
   public let compileMs: Double
   /// The sizes of the packed weights and of the values of a run, in bytes.
   public let weightBytes: Int
+  /// Bytes of the values of a run.
   public let valueBytes: Int
 }
 
@@ -24,7 +29,9 @@ public enum Benchmark {
   /// One candidate: a session and its input batch. A model that takes a fixed number of samples at
   /// once runs as often as the batch needs.
   public struct Candidate: Sendable {
+    /// Samples in one run.
     public let batch: Int
+    /// Threads of the session.
     public let threads: Int
     private let runs: Int
     private let session: Session

@@ -5,6 +5,7 @@ import SwiftletGraph
 public struct LayerProfile: Sendable, Codable {
   /// The node, and the kernel that computes it.
   public let layer: String
+  /// The kernel that computes it.
   public let kernel: String
   /// Median time of one run of the whole batch on one thread, in milliseconds.
   public let milliseconds: Double

@@ -23,7 +23,9 @@ public struct Session: Sendable {
     core = try Core(graph, threads, precision)
   }
 
+  /// What has to be given, with open extents by name.
   public var inputs: [ValueInfo] { core.reference.inputs.map(\.info) }
+  /// Names of the results, in the model's order.
   public var outputNames: [String] { core.reference.outputs.map(\.name) }
 
   /// Computes all outputs from all inputs, by name.

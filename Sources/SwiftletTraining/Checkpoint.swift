@@ -44,10 +44,12 @@ struct TrainingState: Sendable {
 
 /// A safetensors file from which a training run can continue.
 public struct CheckpointFile: Sendable {
+  /// The file, which is replaced at every saving.
   public let path: String
   /// The number of batches between checkpoints. One is also written after every epoch.
   public let interval: Int
 
+  /// A checkpoint at `path`, saved every `interval` batches.
   public init(path: String, interval: Int = 200) {
     self.path = path
     self.interval = interval

@@ -7,10 +7,13 @@ public import SwiftletRuntime
 public struct Evaluation: Sendable, Codable, Equatable {
   /// Fractions of the images whose class is the model's top prediction, or among its top five.
   public let top1: Double
+  /// The fraction of the images whose class is among the model's first five choices.
   public let top5: Double
   /// Mean cross-entropy.
   public let loss: Double
+  /// The number of images.
   public let images: Int
+  /// Images by the time of running the model, without preprocessing.
   public let imagesPerSecond: Double
 
   /// Runs the model over all images.

@@ -17,6 +17,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
 
   /// The result of one pass forward and back.
   public struct Result: Sendable {
+    /// The loss of the batch.
     public var loss: Double
     /// The first output of the graph.
     public let output: Tensor<T>
@@ -72,8 +73,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
       at: step.label,
       mend: isQuantized
         ? "train the model as it was before it was quantized"
-        : "svd, lowrank, eigen, prune and quantize without --qat-epochs compress it without training"
-    )
+        : "svd, lowrank, eigen, prune and quantize without --qat-epochs need no training")
   }
 
   private static func trainableSlots(_ plan: Plan, _ infos: [String: TensorInfo]) -> Set<Int> {

@@ -2,6 +2,7 @@ import RealModule
 
 /// The learning rate over a training run.
 public struct LearningRateSchedule: Sendable, Codable, Equatable {
+  /// The shape of the curve.
   public enum Kind: String, Sendable, Codable, CaseIterable {
     case constant
     /// Multiplied by ``decay`` every ``period`` epochs.
@@ -11,6 +12,7 @@ public struct LearningRateSchedule: Sendable, Codable, Equatable {
     case cosine
   }
 
+  /// The shape of the curve.
   public var kind: Kind
   /// The highest rate.
   public var rate: Double
@@ -25,6 +27,9 @@ public struct LearningRateSchedule: Sendable, Codable, Equatable {
   /// The ratio of the length of each cosine cycle to the previous one.
   public var stretch: Double
 
+  /// A schedule with the highest rate `rate`; `floor` is a fraction of it, `warmup` and `period`
+  /// count
+  /// epochs.
   public init(
     _ kind: Kind, rate: Double, floor: Double = 0, warmup: Double = 0, period: Double? = nil,
     decay: Double = 0.1, stretch: Double = 1

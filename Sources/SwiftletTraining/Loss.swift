@@ -7,8 +7,10 @@ public import SwiftletGraph
 /// With label smoothing ε the target puts 1 − ε + ε/classes on the true class and ε/classes on
 /// every other (Szegedy et al. 2016).
 public struct CrossEntropy: Sendable {
+  /// ε, from 0 to below 1.
   public let labelSmoothing: Double
 
+  /// A loss with smoothed labels; by default with the labels themselves.
   public init(labelSmoothing: Double = 0) { self.labelSmoothing = labelSmoothing }
 
   /// The loss and its gradient with respect to the logits (N×classes).

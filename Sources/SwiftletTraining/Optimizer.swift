@@ -15,13 +15,20 @@ public enum OptimizerKind: String, Sendable, Codable, CaseIterable {
 
 /// Settings of an update rule. The defaults are those of the papers.
 public struct OptimizerSettings: Sendable, Codable, Equatable {
+  /// The update rule.
   public var kind: OptimizerKind
+  /// Of `sgd`: the part of the last step that the next one keeps.
   public var momentum: Double
+  /// Of Adam's kind: the decay of the mean of gradients.
   public var beta1: Double
+  /// Of Adam's kind: the decay of the mean of their squares.
   public var beta2: Double
+  /// Of Adam's kind: what is added to the root of that mean.
   public var epsilon: Double
+  /// How strongly parameters are drawn to 0, relative to the learning rate.
   public var weightDecay: Double
 
+  /// Settings of a rule. Without `weightDecay` it is 0.01 for `adamw` and 0 for the others.
   public init(
     _ kind: OptimizerKind, momentum: Double = 0.9, beta1: Double = 0.9, beta2: Double = 0.999,
     epsilon: Double = 1e-8, weightDecay: Double? = nil
@@ -37,6 +44,7 @@ public struct OptimizerSettings: Sendable, Codable, Equatable {
 
 /// An update rule and its running averages.
 public struct Optimizer: Sendable {
+  /// The rule and its settings.
   public let settings: OptimizerSettings
   /// Number of updates made.
   public package(set) var step = 0
@@ -45,6 +53,7 @@ public struct Optimizer: Sendable {
   /// Product of Nadam's momentum factors so far.
   package var momentumProduct = 1.0
 
+  /// An optimizer that has made no update yet.
   public init(_ settings: OptimizerSettings) { self.settings = settings }
 
   /// Moves the parameters against their gradients.

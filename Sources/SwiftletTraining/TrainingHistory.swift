@@ -3,20 +3,30 @@ package import SwiftletCharts
 
 /// The results of each epoch of a training run.
 public struct TrainingHistory: Sendable, Codable, Equatable {
+  /// What one epoch reached.
   public struct Epoch: Sendable, Codable, Equatable {
+    /// Its number, from 1.
     public let epoch: Int
+    /// Mean loss over the training images, as seen while training.
     public let trainingLoss: Double
     /// The fraction of training images classified correctly during training.
     public let trainingTop1: Double
+    /// Mean loss over the validation images after the epoch.
     public let validationLoss: Double
+    /// Fraction of validation images classified rightly after the epoch.
     public let validationTop1: Double
+    /// The rate of the last update.
     public let learningRate: Double
+    /// Seconds of training, without the validation; since the run was resumed, if in this epoch.
     public let seconds: Double
+    /// Training images per second, in ``seconds``.
     public let imagesPerSecond: Double
   }
 
+  /// The epochs, in their order.
   public var epochs: [Epoch] = []
 
+  /// A history without epochs.
   public init() {}
 
   /// This history as JSON text.

@@ -31,6 +31,7 @@ public struct ObjectiveInput: Sendable {
   public let logits: Tensor<Float>
   /// The watched values, by name.
   public let values: [String: Tensor<Float>]
+  /// The class of each image.
   public let labels: [Int]
   /// The indices of these training images.
   public let indices: [Int]
@@ -41,6 +42,7 @@ public struct ObjectiveInput: Sendable {
   /// The current values of everything that is trained, including the objective's parameters.
   public let parameters: [String: Tensor<Float>]
 
+  /// A part of a batch; without watched values and parameters unless they are given.
   public init(
     logits: Tensor<Float>, values: [String: Tensor<Float>] = [:], labels: [Int], indices: [Int],
     input: Tensor<Float>, progress: Double = 0, parameters: [String: Tensor<Float>] = [:]
@@ -57,6 +59,7 @@ public struct ObjectiveInput: Sendable {
 
 /// A loss and its gradients.
 public struct ObjectiveResult: Sendable {
+  /// The mean loss of the images.
   public var value: Double
   /// With respect to the logits; `nil` stands for zeros.
   public var logits: Tensor<Float>?
@@ -66,6 +69,7 @@ public struct ObjectiveResult: Sendable {
   /// that works against it, of another.
   public var parameters: [String: Tensor<Float>] = [:]
 
+  /// A loss with a gradient for the logits alone.
   public init(value: Double = 0, logits: Tensor<Float>? = nil) {
     self.value = value
     self.logits = logits
@@ -100,6 +104,7 @@ public struct ObjectiveResult: Sendable {
 public struct LabelObjective: TrainingObjective {
   private let crossEntropy: CrossEntropy
 
+  /// Cross-entropy with smoothed labels; by default with the labels themselves.
   public init(labelSmoothing: Double = 0) {
     crossEntropy = CrossEntropy(labelSmoothing: labelSmoothing)
   }

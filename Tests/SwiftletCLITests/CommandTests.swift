@@ -281,8 +281,8 @@ import _SwiftletTestSupport
     return try names(in: stages).count { $0.hasSuffix(".onnx") }
   }
 
-  /// Interrupting a compression keeps the steps that were finished, and writes no model; the same command
-  /// again ends as if nothing had happened.
+  /// Interrupting a compression keeps the steps that were finished, and writes no model; the same
+  /// command again ends as if nothing had happened.
   @Test func interruptedCompressionGoesOn() throws {
     try withTemporaryFolder { folder in
       try putPictures(folder)

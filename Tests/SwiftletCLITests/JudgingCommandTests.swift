@@ -135,7 +135,8 @@ struct JudgingCommandTests {
     }
   }
 
-  /// A model of raw pixels: the mean where each class is bright, less what only bright pixels reach.
+  /// A model of raw pixels: the mean where each class is bright, less what only bright pixels
+  /// reach.
   private func rawModel(_ path: String) throws {
     var graph = Graph(name: "raw")
     graph.inputs = [ValueInfo("x", .float32, [.symbolic("N"), .fixed(1), .fixed(12), .fixed(12)])]

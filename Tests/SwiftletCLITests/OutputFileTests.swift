@@ -20,7 +20,8 @@ struct OutputFileTests {
         try swiftlet(
           ["compress", model, "--technique", "svd", "--data", "idx:\(folder)", "-o", output] + more)
       }
-      // The same file by another path; a report in the place of a model, of the output, of the manifest.
+      // The same file by another path; a report in the place of a model, of the output, of the
+      // manifest.
       let refused: [(String, [String])] = [
         (model, []), ("\(folder)/../\(folder.split(separator: "/").last!)/m.onnx", []),
         ("\(folder)/n.onnx", ["--report", model]),

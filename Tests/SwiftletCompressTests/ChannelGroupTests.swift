@@ -58,8 +58,8 @@ struct ChannelGroupTests {
 
   // MARK: Properties
 
-  /// Of two channels or more the groups stay what they were. A depthwise convolution of one channel is a plain
-  /// one, which reads one group and makes another.
+  /// Of two channels or more the groups stay what they were. A depthwise convolution of one channel
+  /// is a plain one, which reads one group and makes another.
   @Test(arguments: 0..<40, [1, 2])
   func whatNobodyReadsCanGo(seed: Int, least: Int) throws {
     let graph = RandomNetwork.make(seed: UInt64(seed))
@@ -197,7 +197,8 @@ struct ChannelGroupTests {
 
   // MARK: Refusals
 
-  /// A convolution whose six channels the given nodes read, by a name of what must be in the reason.
+  /// A convolution whose six channels the given nodes read, by a name of what must be in the
+  /// reason.
   private static let pins: [(reason: String, build: @Sendable (inout ModelBuilder) -> Void)] = [
     ("Softmax", { $0.node("Softmax", ["a"], "y", ["axis": .int(1)]) }),
     (

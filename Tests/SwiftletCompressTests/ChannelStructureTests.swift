@@ -31,7 +31,8 @@ struct ChannelStructureTests {
     return graph
   }
 
-  /// Prunes whatever can be pruned to some of its channels, and compares answers with those of the masked model.
+  /// Prunes whatever can be pruned to some of its channels, and compares answers with those of the
+  /// masked model.
   ///
   /// - Returns: The groups, and the pruned graph.
   @discardableResult
@@ -304,7 +305,8 @@ struct ChannelStructureTests {
     try check(finish(&model, "out", 6))
   }
 
-  /// As torch exports `interpolate(x, size=y.shape[2:])`: sizes begin with the batch and the channels of x.
+  /// As torch exports `interpolate(x, size=y.shape[2:])`: sizes begin with the batch and the
+  /// channels of x.
   @Test func resizesToSizesThatAreComputed() throws {
     var model = ModelBuilder(seed: 14, input: [3, 4, 4])
     model.conv("x", "a", (3, 6))

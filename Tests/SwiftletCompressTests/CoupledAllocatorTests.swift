@@ -5,8 +5,8 @@ import Testing
 
 /// Choosing where costs are shared. Nothing is timed: costs are given.
 @Suite struct CoupledAllocatorTests {
-  /// A chain of layers between groups of 8 channels each, of which a group keeps 8 − option: a layer
-  /// costs what it reads times what it makes.
+  /// A chain of layers between groups of 8 channels each, of which a group keeps 8 − option: a
+  /// layer costs what it reads times what it makes.
   private struct Network {
     let damages: [[Double]]
     let sizes: [Double]
@@ -63,8 +63,8 @@ import Testing
     #expect(damage <= 1.15 * best, "\(damage) against \(best)")
   }
 
-  /// A group whose layers take channels in one block is not worth a single channel; the other one is
-  /// cut, in spite of the damage.
+  /// A group whose layers take channels in one block is not worth a single channel; the other one
+  /// is cut, in spite of the damage.
   @Test func whatSavesNothingStaysWhole() throws {
     let damages = [[0, 0.001, 0.01], [0, 0.2, 0.5]]
     var allocator = CoupledAllocator(damages: damages, parts: [[0], [0, 1], [1]]) { part, options in
@@ -76,8 +76,8 @@ import Testing
     #expect(try allocator.exchanging(budget: 1) == [0, 2])
   }
 
-  /// What removes a channel can make factors needless: they are taken back where the layer in one piece
-  /// is cheaper then, and never combined with channels that they do not go with.
+  /// What removes a channel can make factors needless: they are taken back where the layer in one
+  /// piece is cheaper then, and never combined with channels that they do not go with.
   @Test func movesSeeWhatEarlierOnesDid() throws {
     // Unit 0: channels; unit 1: factors. Whole 10, factored 7; narrow 3, narrow and factored 4.
     let costs = [[10.0, 7], [3, 4]]

@@ -84,8 +84,8 @@ import Testing
     return zip(a.elements, b.elements).reduce(0) { max($0, abs($1.0 - $1.1)) } / scale
   }
 
-  /// A chain computes what one layer with the product of its stages as weights computes, whatever the
-  /// layer's strides, pads and dilations; and the error that is told is that of its responses.
+  /// A chain computes what one layer with the product of its stages as weights computes, whatever
+  /// the layer's strides, pads and dilations; and the error that is told is that of its responses.
   @Test(arguments: cases, DecompositionMethod.allCases)
   func chainsAreTheirProduct(item: Case, method: DecompositionMethod) throws {
     let (graph, layer) = try layer(item)
@@ -148,7 +148,8 @@ import Testing
     #expect(fitted.error.isFinite && fitted.product(.serial).isFinite)
   }
 
-  /// Behind a layer that has been cut the next one makes up for it; behind a ReLU, for what passes it.
+  /// Behind a layer that has been cut the next one makes up for it; behind a ReLU, for what passes
+  /// it.
   @Test(arguments: [false, true])
   func reconstructionFollowsTheOriginal(isRectified: Bool) throws {
     let (graph, layer) = try layer(Self.cases[0])
@@ -203,7 +204,8 @@ import Testing
     #expect(chained.nodes.map(\.opType) == ["MatMul", "MatMul", "Add"])
     let input = Tensor<Float>([3, 5, 64], normalUsing: &generator)
     let product = fitted.product(.serial).converted(to: Float.self)
-    let wanted = matrixProduct(input.reshaped(to: [15, 64]), product, transposeB: true).map { $0 + 2 }
+    let rows = input.reshaped(to: [15, 64])
+    let wanted = matrixProduct(rows, product, transposeB: true).map { $0 + 2 }
     #expect(largest(wanted, try Session(chained).run(input)) < 1e-5)
   }
 }

@@ -21,8 +21,8 @@ struct DistillPassTests {
 
   /// Conv 1→8, conv 8→16, fc 144→4, with a pool behind each convolution.
   ///
-  /// So small that its products never take several threads: other tests change how many OpenBLAS has,
-  /// and sums are compared bit for bit here.
+  /// So small that its products never take several threads: other tests change how many OpenBLAS
+  /// has, and sums are compared bit for bit here.
   private static func network(seed: UInt64) -> Graph {
     var generator = RandomGenerator(seed: seed)
     var graph = Graph(name: "net")

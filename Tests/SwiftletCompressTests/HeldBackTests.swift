@@ -7,7 +7,8 @@ import SwiftletGraph
 import Testing
 import _SwiftletTestSupport
 
-/// Answers are judged on samples that nothing was calibrated with, and by figures that mean something.
+/// Answers are judged on samples that nothing was calibrated with, and by figures that mean
+/// something.
 struct HeldBackTests {
   private func samples(_ count: Int, _ graph: Graph) throws -> [String: AnyTensor] {
     var generator = RandomGenerator(seed: 6)

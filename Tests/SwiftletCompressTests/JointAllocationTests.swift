@@ -127,7 +127,8 @@ struct JointAllocationTests {
     #expect(try decibels(graph, result.graph) > 3)
   }
 
-  /// The quantize step behind makes integers of those layers that were chosen for it, and of no other.
+  /// The quantize step behind makes integers of those layers that were chosen for it, and of no
+  /// other.
   @Test(arguments: [0.9, 0.3], [["int8", "fp32"], ["bf16", "int8"], ["fp32", "bf16"]])
   func precisionsAreHandedOn(ratio: Double, names: [String]) throws {
     let graph = wide()

@@ -6,8 +6,8 @@ import SwiftletRuntime
 import Testing
 
 /// What a quantized model computes is the same in fp32 (the reference, which runs QuantizeLinear,
-/// DequantizeLinear and the operators between them as ONNX defines them) and in integers (sessions),
-/// on every instruction set: `make test` runs these tests on each tier.
+/// DequantizeLinear and the operators between them as ONNX defines them) and in integers
+/// (sessions), on every instruction set: `make test` runs these tests on each tier.
 ///
 /// With scales that are powers of two fp32 is exact, so both must agree bit for bit. With other
 /// scales fp32 rounds, and a value may lie on the other side of a tie.

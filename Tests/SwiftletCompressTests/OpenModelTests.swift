@@ -188,7 +188,8 @@ struct OpenModelTests {
     #expect(one.inputs[0].dimensions == fixed(1))
   }
 
-  /// Where a node needs the number, images go in shards of it, and with batch normalization not at all.
+  /// Where a node needs the number, images go in shards of it, and with batch normalization not at
+  /// all.
   @Test func batchesThatCannotBeOpened() throws {
     func rigid(isNormalized: Bool) -> Graph {
       var graph = network(fixed(2), isNormalized: isNormalized)

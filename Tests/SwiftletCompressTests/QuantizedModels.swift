@@ -74,7 +74,8 @@ struct ModelBuilder {
     return model.graph
   }
 
-  /// Tokens × channels: two layers of MatMul with an activation that has no 8-bit form between them.
+  /// Tokens × channels: two layers of MatMul with an activation that has no 8-bit form between
+  /// them.
   static func encoder(seed: UInt64) -> Graph {
     var model = ModelBuilder(seed: seed, input: [6, 16])
     model.graph.initializers["gamma"] = .float32(

@@ -107,8 +107,8 @@ struct RangeBalancingTests {
     #expect(corrected < 0.5 * plain)
   }
 
-  /// As in a post-LN encoder: what is normalized goes on to a sum too. The normalization is one operator, or a product
-  /// and a sum with constants.
+  /// As in a post-LN encoder: what is normalized goes on to a sum too. The normalization is one
+  /// operator, or a product and a sum with constants.
   private func postNormalized(isOneOperator: Bool, sums: Bool) -> Graph {
     var model = ModelBuilder(seed: 5, input: [6, 16])
     model.graph.initializers["gamma"] = .float32(

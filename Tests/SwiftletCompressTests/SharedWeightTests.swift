@@ -53,7 +53,8 @@ struct SharedWeightTests {
     #expect(try decibels(graph, result, arrays) > 30)
   }
 
-  /// Errors of all users count: the one whose inputs vary in two directions alone gains, wherever it stands.
+  /// Errors of all users count: the one whose inputs vary in two directions alone gains, wherever
+  /// it stands.
   @Test(arguments: [0, 1]) func momentsOfAllUsersAddUp(plain: Int) throws {
     var graph = Graph(name: "two")
     let names = ["a", "b"]
@@ -112,8 +113,8 @@ struct SharedWeightTests {
 
   // MARK: Weights of other operators
 
-  /// An embedding, a GRU of two directions, a transposed convolution, and layers in both branches of an If, one of
-  /// which reads weights from outside.
+  /// An embedding, a GRU of two directions, a transposed convolution, and layers in both branches
+  /// of an If, one of which reads weights from outside.
   private func odd() -> Graph {
     var graph = Graph(name: "odd")
     graph.inputs = [ValueInfo("i", .int64, [.symbolic("N"), .fixed(8)])]

@@ -58,8 +58,8 @@ struct StaticQuantizationTests {
   @Test func integersReachFromInputToLogits() throws {
     let result = try quantize(ModelBuilder.residual(seed: 4)).graph
     let quantized = result.nodes.filter { $0.opType == "QuantizeLinear" }.map { $0.inputs[0] }
-    // Not a and d: their clamps are taken in. Not j to m: a curve, and what pools its results. Not y: nothing
-    // reads it.
+    // Not a and d: their clamps are taken in. Not j to m: a curve, and what pools its results. Not
+    // y: nothing reads it.
     #expect(Set(quantized) == ["x", "b", "c", "e", "g", "h", "i", "n"])
     // Nothing but QuantizeLinear, clamps, the curve and what follows it reads an fp32 value.
     let readers: Set<String> = [

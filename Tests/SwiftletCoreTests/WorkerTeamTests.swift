@@ -4,8 +4,8 @@ import Synchronization
 import Testing
 import _SwiftletTestSupport
 
-/// Threads that work together: on more threads than there are cores, nested, from several threads at
-/// once. Everything here runs under the thread sanitizer too; see `make test-tsan`.
+/// Threads that work together: on more threads than there are cores, nested, from several threads
+/// at once. Everything here runs under the thread sanitizer too; see `make test-tsan`.
 struct WorkerTeamTests {
   /// One plain number for each thread: what one thread writes, others read behind a barrier.
   @safe
@@ -72,7 +72,8 @@ struct WorkerTeamTests {
     for thread in 0..<3 { #expect(board[thread] == 60) }
   }
 
-  /// Workers that a call does not need may miss its rounds, asleep or awake, and are there for the next one.
+  /// Workers that a call does not need may miss its rounds, asleep or awake, and are there for the
+  /// next one.
   @Test func callsOfAllSizesFollowEachOther() {
     let board = Board(40)
     var expected = [Int](repeating: 0, count: 40)

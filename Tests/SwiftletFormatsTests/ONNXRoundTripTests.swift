@@ -208,8 +208,8 @@ struct ONNXRoundTripTests {
     }
   }
 
-  /// float16 models come back with float16 inputs, outputs and weights, and compute in fp32 between: what other
-  /// nodes read has a `Cast`.
+  /// float16 models come back with float16 inputs, outputs and weights, and compute in fp32
+  /// between: what other nodes read has a `Cast`.
   @Test func halvesStayHalves() throws {
     let numbers = (0..<64).map { Float($0) / 4 }
     let bits = numbers.flatMap { number -> [UInt8] in

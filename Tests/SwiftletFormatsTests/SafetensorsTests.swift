@@ -98,10 +98,13 @@ import _SwiftletTestSupport
   static let accepted = [
     #" {"#, #"{"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#,
     #"{ "x" : { "data_offsets" : [ 0 , 2 ] , "shape" : [ 2 ] , "dtype" : "U8" } }   "#,
-    #"{"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2],"more":[1.5e-3,-0,true,false,null,{"a":"b"}]}}"#,
+    #"{"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2],"#
+      + #""more":[1.5e-3,-0,true,false,null,{"a":"b"}]}}"#,
     #"{"\u0078":{"dtype":"U8","shape":[1,2,1],"data_offsets":[0,2]},"__metadata__":{}}"#,
-    #"{"y":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#,
-    #"{"y":{"dtype":"F64","shape":[0,9],"data_offsets":[2,2]},"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#,
+    #"{"y":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"#
+      + #""x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#,
+    #"{"y":{"dtype":"F64","shape":[0,9],"data_offsets":[2,2]},"#
+      + #""x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#,
   ].dropFirst()
 
   @Test(arguments: accepted)

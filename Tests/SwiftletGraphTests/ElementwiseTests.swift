@@ -104,7 +104,8 @@ struct ElementwiseTests {
       "Cast", [bools([2], [true, false])], ["to": .int(1)], gives: floats([2], [1, 0])),
     OperatorCase("Cast", [list(3)], ["to": .int(10)], gives: floats([1], [3])),
     OperatorCase(
-      "Cast", [.uint64(Tensor([1], [.max]))], ["to": .int(13)], gives: .uint64(Tensor([1], [.max]))),
+      "Cast", [.uint64(Tensor([1], [.max]))], ["to": .int(13)],
+      gives: .uint64(Tensor([1], [.max]))),
     OperatorCase("CastLike", [list(3), floats([], [0])], gives: floats([1], [3])),
   ]
 

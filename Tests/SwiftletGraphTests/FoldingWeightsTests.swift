@@ -102,7 +102,8 @@ import Testing
     #expect(model.foldingWeights() == model)
   }
 
-  /// Nothing is folded that is an answer, random, or read by an inner graph; and constants of other types stay.
+  /// Nothing is folded that is an answer, random, or read by an inner graph; and constants of other
+  /// types stay.
   @Test func othersStay() {
     let w = AnyTensor.float32(normal([6, 4]))
     let answered = graph([

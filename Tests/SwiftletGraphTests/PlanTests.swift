@@ -110,7 +110,8 @@ struct PlanTests {
     #expect(residual.freshName("h") == "h_2")
   }
 
-  /// Unknown operators, known ones with attributes that are not supported, and those of inner graphs.
+  /// Unknown operators, known ones with attributes that are not supported, and those of inner
+  /// graphs.
   @Test func everyNodeThatCannotBeRunIsNamedAtOnce() throws {
     let branch = Attribute.graph(
       Graph(

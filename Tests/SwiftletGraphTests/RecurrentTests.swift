@@ -159,8 +159,8 @@ struct RecurrentTests {
     }
   }
 
-  /// The whole input and the states of each step are rounded as `DynamicQuantizeLinear` rounds them:
-  /// steps of an `LSTM`, one by one, on such inputs.
+  /// The whole input and the states of each step are rounded as `DynamicQuantizeLinear` rounds
+  /// them: steps of an `LSTM`, one by one, on such inputs.
   @Test(arguments: [false, true])
   func quantizedLSTMRoundsInputsAndStates(isPerChannel: Bool) throws {
     var generator = RandomGenerator(seed: 11)

@@ -81,7 +81,8 @@ struct RestoringWeightsTests {
     #expect(shared.restoringWeights().initializers["v"]?.dtype == .float32)
   }
 
-  /// What stands for bytes may have come a long way, by more paths than could be followed one by one.
+  /// What stands for bytes may have come a long way, by more paths than could be followed one by
+  /// one.
   @Test func bytesAreFollowedThroughManyNodes() {
     var old = graph(Self.int4, zero: nil, isQuantized: true)
     let layer = old.nodes.removeLast()

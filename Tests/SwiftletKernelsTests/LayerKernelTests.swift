@@ -2,7 +2,8 @@ import SwiftletCore
 import SwiftletKernels
 import Testing
 
-/// Every tier against the plain loops that `Double` uses, bit for bit: the inputs are exact in both.
+/// Every tier against the plain loops that `Double` uses, bit for bit: the inputs are exact in
+/// both.
 struct LayerKernelTests {
   private static let names = LayerKernel.supported.map(\.name)
 

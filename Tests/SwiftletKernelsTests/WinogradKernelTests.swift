@@ -98,8 +98,8 @@ struct WinogradKernelTests {
     #expect(pooled == expected)
   }
 
-  /// The result N×H×W×O, or half as high and wide if it is pooled; what is outside of it must stay as
-  /// it was.
+  /// The result N×H×W×O, or half as high and wide if it is pooled; what is outside of it must stay
+  /// as it was.
   private func run(
     _ kernel: WinogradKernel, _ test: WinogradCase, _ pixels: [Float], _ weights: Tensor<Float>,
     _ bias: [Float], _ addend: [Float]?, isPooled: Bool = false, low: Float, high: Float

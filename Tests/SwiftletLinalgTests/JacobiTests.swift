@@ -69,8 +69,8 @@ struct JacobiTests {
     #expect(abs(values.reduce(0) { $0 + log(Double($1)) } - expected) < 1e-3)
   }
 
-  /// Rotations by rounded cosines lengthen all vectors a little each time: at 1024 columns that made
-  /// errors of 10⁻⁴ in single precision.
+  /// Rotations by rounded cosines lengthen all vectors a little each time: at 1024 columns that
+  /// made errors of 10⁻⁴ in single precision.
   @Test func manySmallRotationsKeepLengths() {
     for kernels in Float._routines.kernelTiers {
       let n = 40

@@ -3,8 +3,8 @@ import SwiftletCore
 import SwiftletLinalg
 import Testing
 
-/// Computations with more than any machine has are refused before they begin: the matrix here is one
-/// element, repeated.
+/// Computations with more than any machine has are refused before they begin: the matrix here is
+/// one element, repeated.
 struct MemoryTests {
   static let backends = SymmetricEigenTests.backends
   private let huge = Tensor<Float>([1, 1], [1]).broadcast(to: [1 << 21, 1 << 21])

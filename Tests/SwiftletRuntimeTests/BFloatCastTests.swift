@@ -30,8 +30,8 @@ struct BFloatCastTests {
     return result
   }
 
-  /// The last bit of a sum decides to which side a value is rounded, 2⁻⁸ of it: what that comes to is told by
-  /// the same model in fp32.
+  /// The last bit of a sum decides to which side a value is rounded, 2⁻⁸ of it: what that comes to
+  /// is told by the same model in fp32.
   @Test(arguments: 0..<160)
   func sessionsDoWhatTheReferenceDoes(seed: Int) throws {
     let plain = RandomGraph.make(seed: UInt64(4000 + seed), onlyLowered: false)
@@ -88,7 +88,8 @@ struct BFloatCastTests {
     #expect(try difference(Session(graph).run(x)["y"]!, expected) < 1e-6)
   }
 
-  /// Pools of rounded values, of an even and an odd number of channels, in memory that was used before.
+  /// Pools of rounded values, of an even and an odd number of channels, in memory that was used
+  /// before.
   @Test(arguments: [1, 3, 4])
   func roundedValuesArePooled(channels: Int) throws {
     let halves = floats([8, channels, 1, 1], seed: 2).typed(as: Float.self)!
@@ -115,7 +116,8 @@ struct BFloatCastTests {
     }
   }
 
-  /// A layer of fp32 stays one if only its input is rounded, or only its weights; so does a sum whose result is.
+  /// A layer of fp32 stays one if only its input is rounded, or only its weights; so does a sum
+  /// whose result is.
   @Test func halfRoundedLayersAreFloats() throws {
     let weights = floats([16, 16])
     let graph = model(

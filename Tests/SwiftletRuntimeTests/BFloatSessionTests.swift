@@ -6,7 +6,8 @@ import Testing
 
 /// Sessions in bf16 give what the reference gives in fp32, within what bf16 can tell apart.
 struct BFloatSessionTests {
-  /// The graph with weights that bf16 holds: how much its results move says how much rounding may do.
+  /// The graph with weights that bf16 holds: how much its results move says how much rounding may
+  /// do.
   private static func rounded(_ graph: Graph) -> Graph {
     var graph = graph
     for (name, tensor) in graph.initializers {
@@ -17,8 +18,8 @@ struct BFloatSessionTests {
     return graph
   }
 
-  /// Several layers' errors add up, each below 2⁻⁷ of its terms; where these cancel, weights that are
-  /// rounded change the reference's results as well.
+  /// Several layers' errors add up, each below 2⁻⁷ of its terms; where these cancel, weights that
+  /// are rounded change the reference's results as well.
   @Test(arguments: 0..<320)
   func isNearTheReference(seed: Int) throws {
     let graph = RandomGraph.make(seed: UInt64(seed), onlyLowered: false)
@@ -52,8 +53,8 @@ struct BFloatSessionTests {
     try checkBatchesAndThreadsDoNotMatter(graph, .bf16, batches: [1, 2, 5])
   }
 
-  /// One layer, two factors rounded by 2⁻⁸ at most: |error| ≤ (2⁻⁷ + 2⁻¹⁶ + (k+2) · 2⁻²³) · Σ|a·b|, and
-  /// the reference's own error.
+  /// One layer, two factors rounded by 2⁻⁸ at most: |error| ≤ (2⁻⁷ + 2⁻¹⁶ + (k+2) · 2⁻²³) · Σ|a·b|,
+  /// and the reference's own error.
   @Test(arguments: 0..<60)
   func oneLayerKeepsTheBound(seed: Int) throws {
     var numbers = RandomGenerator(seed: UInt64(seed))

@@ -4,8 +4,8 @@ import SwiftletGraph
 import SwiftletRuntime
 import Testing
 
-/// Products whose inputs are quantized by the range that they have in each run: sessions compute them on the
-/// integer kernels, and come to the bits of the reference.
+/// Products whose inputs are quantized by the range that they have in each run: sessions compute
+/// them on the integer kernels, and come to the bits of the reference.
 struct DynamicQuantizationTests {
   private let depth = 37, columns = 21
 

@@ -208,7 +208,8 @@ struct FusionTests {
     #expect(kernels.count { $0.hasPrefix("activate") } == 1 && kernels.count == 5, "\(kernels)")
   }
 
-  /// Other functions stay what they are: a swish that is twice as steep, a Gelu of twice the number.
+  /// Other functions stay what they are: a swish that is twice as steep, a Gelu of twice the
+  /// number.
   @Test(arguments: [
     ["Add a a b", "Sigmoid b c", "Mul a c f"],
     ["Add a a b", "Div b r c", "Erf c d", "Add d 1 e", "Mul a e g", "Mul g h f"],

@@ -229,8 +229,8 @@ private struct IntegerLayer {
   }
 }
 
-/// Quantized layers give exactly roundTiesToEven(Float(Σ + bias) · (scaleX · scaleW / scaleY)) + zero
-/// point, on every instruction set.
+/// Quantized layers give exactly roundTiesToEven(Float(Σ + bias) · (scaleX · scaleW / scaleY)) +
+/// zero point, on every instruction set.
 struct IntegerLayerTests {
   private func check(_ kind: IntegerLayer.Kind, _ seed: Int) throws {
     let layer = IntegerLayer(kind, seed: UInt64(seed))

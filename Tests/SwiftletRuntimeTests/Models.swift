@@ -34,8 +34,8 @@ func bytes(_ shape: Shape, seed: UInt64 = 1) -> AnyTensor {
 
 func scalar(_ value: Float) -> AnyTensor { .float32(Tensor([], [value])) }
 
-/// Convolution, pooling, residual, pooling of all pixels and a fully connected layer: takes images of
-/// any size.
+/// Convolution, pooling, residual, pooling of all pixels and a fully connected layer: takes images
+/// of any size.
 func anySizeModel() -> Graph {
   let pads: Attribute = .ints([1, 1, 1, 1])
   return model(

@@ -2,8 +2,8 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Puts a graph's values and weights through 8 bits, as quantizers do: pairs of `QuantizeLinear` and
-/// `DequantizeLinear`, int8 weights, int32 biases.
+/// Puts a graph's values and weights through 8 bits, as quantizers do: pairs of `QuantizeLinear`
+/// and `DequantizeLinear`, int8 weights, int32 biases.
 struct QuantizedGraph {
   private let source: Graph
   private var result: Graph

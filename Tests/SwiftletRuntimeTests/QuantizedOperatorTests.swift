@@ -4,8 +4,8 @@ import SwiftletGraph
 import SwiftletRuntime
 import Testing
 
-/// Models whose operators are on 8-bit tensors, as onnxruntime's quantizer writes them too, run on the
-/// integer kernels.
+/// Models whose operators are on 8-bit tensors, as onnxruntime's quantizer writes them too, run on
+/// the integer kernels.
 struct QuantizedOperatorTests {
   private var generator = RandomGenerator(seed: 8)
   private var graph = Graph(name: "operators")

@@ -18,8 +18,9 @@ struct QuantizedSessionTests {
     var other = 0
   }
 
-  /// fp32 rounds where sums are exact in integers, so that a value near the middle between two codes
-  /// may get the other one: a step in rare places, which can be a few where a finer scale follows.
+  /// fp32 rounds where sums are exact in integers, so that a value near the middle between two
+  /// codes may get the other one: a step in rare places, which can be a few where a finer scale
+  /// follows.
   private func complaint(
     _ result: AnyTensor, _ expected: AnyTensor, step: Float?, _ tally: inout Tally
   ) -> String? {

@@ -18,6 +18,7 @@ public struct Safetensors: Sendable {
   static let rankLimit = 64
   static let metadataKey = "__metadata__"
 
+  /// A file with these arrays, in this order, and metadata.
   public init(tensors: OrderedDictionary<String, AnyTensor>, metadata: [String: String] = [:]) {
     self.tensors = tensors
     self.metadata = metadata

@@ -12,6 +12,7 @@ public struct CIFAR: Sendable {
   let labelCounts: [Int]
   package let classNamesFile: String
 
+  /// CIFAR-10: ten classes.
   public static let cifar10 = CIFAR(
     name: "cifar10", archiveFolder: "cifar-10-batches-bin",
     trainingFiles: (1...5).map { "data_batch_\($0).bin" }, testFiles: ["test_batch.bin"],

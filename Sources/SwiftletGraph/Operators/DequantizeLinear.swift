@@ -1,8 +1,8 @@
 public import SwiftletCore
 import SwiftletKernels
 
-/// x = (q − zeroPoint) · scale: integers of 2 to 32 bits or floats of 4 or 8 bits → fp32, per tensor,
-/// per index of one axis, or per block of them.
+/// x = (q − zeroPoint) · scale: integers of 2 to 32 bits or floats of 4 or 8 bits → fp32, per
+/// tensor, per index of one axis, or per block of them.
 ///
 /// - Source: ONNX `DequantizeLinear`.
 public struct DequantizeLinear: Operator {

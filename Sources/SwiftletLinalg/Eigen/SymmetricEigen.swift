@@ -3,6 +3,7 @@ public import SwiftletCore
 
 /// A = V · diag(values) · Vᵀ of a symmetric n×n matrix, or its largest part; values descending.
 public struct SymmetricEigen<T: BLASElement>: Sendable {
+  /// The eigenvalues in descending order: n, or as many as were asked for.
   public let values: [T]
   /// Orthonormal eigenvectors as **columns**, in the order of the values.
   public let vectors: Tensor<T>

@@ -4,7 +4,9 @@ public import SwiftletCore
 /// The thin factorization A = Q · R of an m×n matrix, r = min(m, n): Q m×r with orthonormal
 /// columns, R r×n upper triangular.
 public struct QR<T: BLASElement>: Sendable {
+  /// m×r, with orthonormal columns.
   public let q: Tensor<T>
+  /// r×n, upper triangular.
   public let r: Tensor<T>
 
   /// - Throws: `badInput` for NaN or infinite elements, `outOfMemory`, `unsupported` for LAPACK in
@@ -36,8 +38,11 @@ public struct QR<T: BLASElement>: Sendable {
 /// The rank-revealing factorization A · P = Q · R of an m×n matrix: column `permutation[j]` of A is
 /// column j of Q · R, and the magnitudes on R's diagonal do not increase.
 public struct PivotedQR<T: BLASElement>: Sendable {
+  /// m×r, with orthonormal columns; r = min(m, n).
   public let q: Tensor<T>
+  /// r×n, upper triangular.
   public let r: Tensor<T>
+  /// The column of A that each column of Q · R is: a permutation of `0..<n`.
   public let permutation: [Int]
 
   /// - Throws: As ``QR/init(_:backend:threads:)``.

@@ -5,8 +5,11 @@ public import SwiftletCore
 /// A = U · diag(s) · Vᵀ of an m×n matrix: U m×r and V n×r with orthonormal columns, s descending, r
 /// = min(m, n) or the truncated rank.
 public struct SVD<T: BLASElement>: Sendable {
+  /// m×r; its columns are the left singular vectors.
   public let u: Tensor<T>
+  /// r values, descending, none negative.
   public let singularValues: [T]
+  /// r×n; its **rows** are the right singular vectors.
   public let vt: Tensor<T>
   /// The method that computed it.
   public let method: Method

@@ -13,7 +13,9 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
     case randomized
   }
 
+  /// The largest singular values and their vectors.
   public let svd: SVD<T>
+  /// What computed it.
   public let method: Method
   /// The basis of the choice; `nil` if the caller made it.
   public let prediction: SVDCost?
@@ -62,7 +64,9 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
 ///
 /// The weights come from `make bench-linalg`; see `docs/linear-algebra.md`.
 public struct SVDCost: Sendable {
+  /// Of the whole decomposition, cut afterwards.
   public let fullSeconds: Double
+  /// Of sampling.
   public let randomizedSeconds: Double
 
   /// Sampling must promise to be twice as fast to be chosen, because it is less accurate.

@@ -3,6 +3,7 @@ public import SwiftletCore
 
 /// A = L · Lᵀ of a symmetric positive definite matrix, L lower triangular.
 public struct Cholesky<T: BLASElement>: Sendable {
+  /// n×n, lower triangular, with a positive diagonal; zeros above it.
   public let l: Tensor<T>
 
   /// Reads only the lower triangle: elements above the diagonal may be NaN.
@@ -64,6 +65,9 @@ public struct LU<T: BLASElement>: Sendable {
   /// The upper triangle.
   public var u: Tensor<T> { factors.triangle { $0 <= $1 ? nil : 0 } }
 
+  /// The determinant of A; infinite or 0 where it is out of the range of `T`.
+  ///
+  /// - Complexity: O(n).
   public var determinant: T {
     (0..<permutation.count).reduce(isOdd ? -1 : 1) { $0 * factors[$1, $1] }
   }

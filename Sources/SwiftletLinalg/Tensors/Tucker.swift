@@ -11,6 +11,7 @@ public import SwiftletCore
 /// factor in turn with the others fixed: the core's norm increases with every step, and the error
 /// decreases.
 public struct Tucker<T: BLASElement>: Sendable {
+  /// The core, R_1×R_2×…; I_n instead of R_n for a mode left whole.
   public let core: Tensor<T>
   /// U_n, I_n×R_n; `nil` for an unreduced mode, whose factor is the identity.
   public let factors: [Tensor<T>?]

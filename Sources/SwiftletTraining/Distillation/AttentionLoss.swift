@@ -10,6 +10,7 @@ public import SwiftletGraph
 ///
 /// - Source: Zagoruyko & Komodakis 2017, arXiv:1612.03928 (activation-based, p = 2).
 public struct AttentionLoss: Sendable {
+  /// A loss without settings.
   public init() {}
 
   /// The loss and its gradient with respect to the student's features.

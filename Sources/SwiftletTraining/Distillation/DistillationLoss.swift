@@ -8,11 +8,13 @@ public import SwiftletGraph
 ///
 /// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531.
 public struct DistillationLoss: Sendable {
+  /// What both networks' logits are divided by before the softmax; above 0.
   public let temperature: Double
   /// The weight of the teacher; the labels get the rest.
   public let alpha: Double
   private let crossEntropy: CrossEntropy
 
+  /// `alpha` from 0 to 1 is the weight of the teacher; labels are smoothed as by ``CrossEntropy``.
   public init(temperature: Double = 4, alpha: Double = 0.7, labelSmoothing: Double = 0) {
     self.temperature = temperature
     self.alpha = alpha

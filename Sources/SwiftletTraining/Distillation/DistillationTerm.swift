@@ -24,9 +24,12 @@ extension DistillationTerm {
 
 /// A value of the student and the value of the teacher that it should match.
 public struct FeaturePair: Sendable, Codable, Equatable {
+  /// The name of a value in the student's graph.
   public let student: String
+  /// The name of a value in the teacher's graph.
   public let teacher: String
 
+  /// A pair of names.
   public init(student: String, teacher: String) {
     self.student = student
     self.teacher = teacher
@@ -70,6 +73,7 @@ public struct LogitTerm: DistillationTerm {
 /// ``FeatureAdapters``. They help at the start, but later keep the student from finding its own
 /// solution: their weight decays to 0 along half a cosine over the run.
 public struct FeatureTerm: DistillationTerm {
+  /// How features are compared.
   public enum Kind: String, Sendable, Codable {
     case hints
     case attention
@@ -79,6 +83,7 @@ public struct FeatureTerm: DistillationTerm {
   private let weight: Double
   private let pairs: [FeaturePair]
 
+  /// The sum of the losses of all pairs, times `weight`.
   public init(_ kind: Kind, weight: Double, _ pairs: [FeaturePair]) {
     self.kind = kind
     self.weight = weight

@@ -10,6 +10,7 @@ public import SwiftletGraph
 ///
 /// - Source: Romero et al. 2015, arXiv:1412.6550.
 public struct HintLoss: Sendable {
+  /// A loss without settings.
   public init() {}
 
   /// The loss and its gradient with respect to the student's features.

@@ -18,6 +18,7 @@ public struct TeacherCache: Sendable {
   private static let keyName = "swiftlet.teacher"
   private static let probeSize = 256
 
+  /// Files in `folder`, which is made where it is missing, of at most `limit` bytes each.
   public init(folder: String, limit: Int = 1 << 30) {
     self.folder = folder
     self.limit = limit

@@ -11,6 +11,7 @@ public struct TeacherOutputs: Sendable {
     /// Internal values of the teacher, by name.
     public let values: [String: Tensor<Float>]
 
+    /// Logits, N×classes, and values inside of the teacher.
     public init(logits: Tensor<Float>, values: [String: Tensor<Float>] = [:]) {
       self.logits = logits
       self.values = values

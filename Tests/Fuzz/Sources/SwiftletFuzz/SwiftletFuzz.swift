@@ -1,8 +1,8 @@
 import Foundation
 import Swiftlet
 
-/// Gives each input to one parser, which the variable `SWIFTLET_FUZZ` names. Refusals are fine; what
-/// is found ends the process.
+/// Gives each input to one parser, which the variable `SWIFTLET_FUZZ` names. Refusals are fine;
+/// what is found ends the process.
 private enum Target: String {
   case onnx, safetensors, npy, npz, idx
 
