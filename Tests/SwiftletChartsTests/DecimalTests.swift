@@ -5,7 +5,7 @@ struct DecimalTests {
   @Test(arguments: [
     (1.5, 2, "1.50"), (0.005, 2, "0.01"), (-0.004, 2, "0.00"), (-1.25, 1, "-1.3"), (2.5, 0, "3"),
     (999.9996, 3, "1000.000"), (0, 3, "0.000"), (1e14, 4, "100000000000000.0000"),
-    (1e15, 1, "1e+15"), (-.infinity, 2, "-inf"), (.nan, 2, "nan"),
+    (1e16, 1, "1e+16"), (-.infinity, 2, "-inf"), (.nan, 2, "nan"),
   ])
   func fixedKeepsAllDecimals(value: Double, decimals: Int, text: String) {
     #expect(fixed(value, decimals) == text)
