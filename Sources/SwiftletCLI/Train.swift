@@ -183,7 +183,7 @@ struct Train: ParsableCommand {
       throw SwiftletError(
         .unsupported, "--classes changes the built-in model only", mend: "leave it out")
     }
-    return try open.read(model)
+    return try open.read(model).foldingWeights()
   }
 
   private func report(_ history: TrainingHistory, curves: String) throws {
