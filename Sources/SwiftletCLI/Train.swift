@@ -159,7 +159,7 @@ struct Train: ParsableCommand {
     if let last = history.epochs.last {
       let guesses = GuessTest(
         top1: last.validationTop1, images: validation.count, classes: validation.classCount)
-      if let warning = guesses.warning { Console.warn(warning) }
+      if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     }
     try report(history, curves: stem)
   }

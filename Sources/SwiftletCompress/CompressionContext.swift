@@ -101,7 +101,7 @@ public struct CompressionContext: Sendable {
     guard case .images(let training, let validation) = data else {
       throw SwiftletError(
         .unsupported, "this needs images with labels; there are inputs alone",
-        mend: "leave distill, QAT and --max-drop out, or give labelled images")
+        mend: "give labelled images")
     }
     return (training, validation)
   }
@@ -132,7 +132,13 @@ public struct CompressionContext: Sendable {
           mend: "leave that extent to the arrays")
       }
     }
-    guard recipe.steps.contains(where: \.needsLabels) else { return }
+    guard let step = recipe.steps.first(where: { $0.whyLabels != nil }) else { return }
+    guard case .images = data else {
+      throw SwiftletError(
+        .unsupported, "\(step.whyLabels ?? ""); there are inputs alone",
+        at: "technique \(step.technique.rawValue)",
+        mend: "give images with labels, or choose steps that need none")
+    }
     let training = try images().training
     for step in recipe.steps where step.technique == .distill {
       if let labels = step.distillation.labels, labels > training.count {
@@ -233,9 +239,12 @@ extension CompressionStep {
     technique == .distill || technique == .quantize && quantization.qatEpochs > 0
   }
 
-  /// Whether the step trains, or judges by labels.
-  fileprivate var needsLabels: Bool {
-    trains || technique == .quantize && quantization.mixedDrop != nil
+  /// What the step needs labels for; `nil` for nothing.
+  fileprivate var whyLabels: String? {
+    if technique == .distill { return "distillation learns from images with labels" }
+    if trains { return "quantization-aware training learns from images with labels" }
+    guard technique == .quantize, quantization.mixedDrop != nil else { return nil }
+    return "mixed precision is chosen by the accuracy on images with labels"
   }
 
   /// Whether the step looks at samples.

@@ -65,7 +65,7 @@ public struct Trainer: Sendable {
     guard settings.augmentation.crop < side else {
       throw SwiftletError(
         .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of sight",
-        mend: "use 2 to \(max(2, side / 8))")
+        mend: side < 2 ? "leave it out" : "use at most \(max(1, side / 8)), or leave it out")
     }
     (tape, fixedBatch) = try Self.tape(graph.scored(by: output, on: training), objective)
     inputName = graph.dataInputs[0].name

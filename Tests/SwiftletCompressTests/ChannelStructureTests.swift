@@ -302,6 +302,43 @@ struct ChannelStructureTests {
     #expect(try pruned(graph, CompressionStep(.prune), [3, 4, 4]).contains { $0.changed })
   }
 
+  /// Layers that share their weights lose the same channels, and go on sharing them.
+  @Test func sharedWeightsStayShared() throws {
+    var model = ModelBuilder(seed: 17, input: [3, 6, 6])
+    model.conv("x", "a", (3, 12))
+    model.weights("w", [12, 12, 3, 3])
+    var value = "a"
+    for index in 0..<3 {
+      vector(&model, "bias\(index)", 12, seed: UInt64(index))
+      model.node(
+        "Conv", [value, "w", "bias\(index)"], "c\(index)", ["pads": .ints([1, 1, 1, 1])])
+      model.node("Relu", ["c\(index)"], "r\(index)")
+      value = "r\(index)"
+    }
+    let graph = finish(&model, value, 12)
+    let (groups, last) = try check(graph)
+    #expect(groups.groups[0].channels == 12 && groups.groups[0].producers.count == 4)
+    let readers = last.nodes.filter { $0.opType == "Conv" }.dropFirst()
+    #expect(Set(readers.map { $0.inputs[1] }).count == 1)
+    #expect(try pruned(graph, CompressionStep(.prune), [3, 6, 6]).contains { $0.changed })
+  }
+
+  /// A layer whose weights are needed whole elsewhere keeps its channels, and says why.
+  @Test func weightsThatAreNeededWholeStay() throws {
+    var model = ModelBuilder(seed: 18, input: [12, 6, 6])
+    model.weights("w", [12, 12, 3, 3])
+    model.node("Conv", ["x", "w"], "a", ["pads": .ints([1, 1, 1, 1])])
+    model.conv("a", "b", (12, 12))
+    model.node("Conv", ["b", "w"], "c", ["pads": .ints([1, 1, 1, 1])])
+    model.conv("c", "d", (12, 12))
+    let groups = try ChannelGroups(finish(&model, "d", 12)).groups
+    // The image has all of its channels, so what the second one reads stays; what both make goes together.
+    let read = try #require(groups.first { $0.producers == ["Conv b"] })
+    #expect(read.pinned?.contains("Conv 'Conv a'") == true)
+    let made = try #require(groups.first { $0.producers.contains("Conv a") })
+    #expect(made.producers == ["Conv a", "Conv c"] && made.pinned == nil)
+  }
+
   /// Reports of a step on random images.
   private func pruned(
     _ graph: Graph, _ step: CompressionStep, _ shape: [Int]

@@ -11,12 +11,15 @@ extension ChannelTrace {
       return false
     }
     let input = values[node.inputs[0]]
-    guard let weights = graph.initializers[node.inputs[1]], weights.dtype == .float32,
-      values[node.inputs[1]] == nil
-    else {
-      for name in node.inputs {
-        pin(name, "the weights of \(node.label) are computed, or not fp32")
-      }
+    guard let weights = graph.initializers[node.inputs[1]], weights.dtype == .float32 else {
+      let reason = refusal(of: node)
+      refusals.append(reason)
+      for name in node.inputs { pin(name, reason) }
+      return true
+    }
+    guard values[node.inputs[1]] == nil else {
+      let reason = "the weights of \(node.label) are computed"
+      for name in node.inputs { pin(name, reason) }
       return true
     }
     let shape = weights.shape
@@ -48,6 +51,17 @@ extension ChannelTrace {
     addLayer(index, outputs: outputs, inputs: read)
     addBias(node, index, outputs)
     return true
+  }
+
+  /// Why a node's weights cannot be cut.
+  private func refusal(of node: Node) -> String {
+    if let weights = graph.initializers[node.inputs[1]] {
+      return "the weights of \(node.label) are \(weights.dtype), not fp32"
+    }
+    if graph.initializers[node.inputs[0]] != nil {
+      return "\(node.label) has its weights on the left, and mixes what is no channels"
+    }
+    return "the weights of \(node.label) are computed"
   }
 
   private mutating func convolve(
