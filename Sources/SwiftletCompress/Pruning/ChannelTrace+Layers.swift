@@ -59,7 +59,7 @@ extension ChannelTrace {
       return "the weights of \(node.label) are \(weights.dtype), not fp32"
     }
     if graph.initializers[node.inputs[0]] != nil {
-      return "\(node.label) has its weights on the left, and mixes what is no channels"
+      return "\(node.label) has its weights on the left: it sums over places, not over channels"
     }
     return "the weights of \(node.label) are computed"
   }
