@@ -102,7 +102,9 @@ struct Compare: ParsableCommand {
       models, on: images, threads: common.pool, batches: batch.values, seconds: seconds,
       machine: Machine.summary, output: judgedOutput, progress: Console.progress)
     for model in comparison.models {
-      if let warning = model.warning { Console.warn("\(model.name): \(warning)") }
+      if let warning = model.warning {
+        Console.warn("\(model.name): \(warning)\(PreprocessOptions.advice)")
+      }
     }
     if let report { try AtomicFile.write(comparison.html, to: report) }
     if common.json { return try Console.json(comparison) }

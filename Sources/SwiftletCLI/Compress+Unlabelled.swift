@@ -90,7 +90,8 @@ extension UnlabelledReport {
   private var likeness: String {
     guard let agreement else { return "answers: not compared, there are no samples" }
     var division = SampleOptions.division(
-      judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack)
+      judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
+      repeated: repeated ?? 0)
     if leftOut > 0 {
       division +=
         " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "

@@ -53,7 +53,7 @@ struct Evaluate: ParsableCommand {
     let guesses = GuessTest(
       hits: hits.count { $0 }, choices: choices, labels: images.labels,
       classes: images.classCount)
-    if let warning = guesses.warning { Console.warn(warning) }
+    if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     if common.json { return try Console.json(result) }
     Console.endProgress()
     print(

@@ -61,6 +61,9 @@ struct PreprocessOptions: ParsableArguments {
       valueName: "way"))
   var preprocess: Preprocessing.Scaling?
 
+  /// What follows a warning that a model only guesses.
+  static let advice = "; --preprocess changes how pixels are scaled"
+
   /// Writes the way into the model, or says what is guessed.
   ///
   /// - Parameter overrides: Whether what the model itself says counts less.

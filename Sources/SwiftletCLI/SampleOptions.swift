@@ -18,13 +18,22 @@ struct SampleOptions: ParsableArguments {
   var judgedOutput: [String] = []
 
   /// How many samples judge answers, and how many were calibrated with, for a person.
-  static func division(judging: Int, calibrating: Int, isHeldBack: Bool) -> String {
+  ///
+  /// `repeated` of those that judge are the same as some that were calibrated with.
+  static func division(
+    judging: Int, calibrating: Int, isHeldBack: Bool, repeated: Int = 0
+  ) -> String {
     func count(_ number: Int) -> String { "\(number) sample\(number == 1 ? "" : "s")" }
     if !isHeldBack {
       return "on \(count(judging)) that it was calibrated with: give more to see how it does on "
         + "others"
     }
     guard calibrating > 0 else { return "on \(count(judging))" }
+    guard repeated == 0 else {
+      return
+        "on \(count(judging)), of which \(repeated) repeat some of the \(calibrating) that it was "
+        + "calibrated with"
+    }
     return "on \(count(judging)) that nothing was calibrated with, after calibration with "
       + (calibrating == 1 ? "another one" : "\(calibrating) others")
   }

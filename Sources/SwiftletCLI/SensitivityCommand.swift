@@ -77,13 +77,13 @@ struct SensitivityCommand: ParsableCommand {
     }
     if common.json { return try Console.json(result) }
     Console.endProgress()
-    Console.print(text(result))
+    Console.print(text(result, repeated: split.repeated))
   }
 
   /// Answers that are not finite have no decibels.
   private func decibels(_ value: Double) -> String { value.isFinite ? fixed(value, 1) : "NaN" }
 
-  private func text(_ result: Sensitivity) -> String {
+  private func text(_ result: Sensitivity, repeated: Int) -> String {
     let rows = result.layers.map { layer in
       [
         layer.layer, layer.op, decibels(layer.answersByWeights), decibels(layer.answersByInput),
@@ -98,7 +98,7 @@ struct SensitivityCommand: ParsableCommand {
     let whole = result.answers.text(
       SampleOptions.division(
         judging: result.answers.samples, calibrating: result.calibrationSamples,
-        isHeldBack: result.isHeldBack) + ", all layers quantized")
+        isHeldBack: result.isHeldBack, repeated: repeated) + ", all layers quantized")
     return ([table([header] + rows)] + refusals + ["", whole]).joined(separator: "\n")
   }
 }

@@ -162,7 +162,7 @@ struct Train: ParsableCommand {
     if let last = history.epochs.last {
       let guesses = GuessTest(
         top1: last.validationTop1, images: validation.count, classes: validation.classCount)
-      if let warning = guesses.warning { Console.warn(warning) }
+      if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     }
     try report(history, curves: stem)
   }
@@ -186,7 +186,7 @@ struct Train: ParsableCommand {
       throw SwiftletError(
         .unsupported, "--classes changes the built-in model only", mend: "leave it out")
     }
-    return try open.read(model)
+    return try open.read(model).foldingWeights()
   }
 
   private func report(_ history: TrainingHistory, curves: String) throws {

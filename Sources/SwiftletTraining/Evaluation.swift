@@ -110,7 +110,10 @@ extension ImageDataset {
       throw SwiftletError(
         .badInput,
         "the model's output is \(logits.shape) for \(images) images of \(classCount) classes",
-        at: name, mend: "train it for this data set, or give --classes")
+        at: name,
+        mend:
+          "take a model with at least \(max(classCount, largestLabel + 1)) scores per image, or other images"
+      )
     }
   }
 }

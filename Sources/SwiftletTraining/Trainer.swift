@@ -44,6 +44,13 @@ public struct Trainer: Sendable {
         .badInput,
         "\(settings.epochs) epochs in batches of \(settings.batch) over \(training.count) images")
     }
+    guard graph.scaledCodes.isEmpty else {
+      throw SwiftletError(
+        .unsupported, "the model's weights are codes of 8 bits, which cannot be trained",
+        mend: "train the model as it was before it was quantized")
+    }
+    // What is trained are constants, whatever a file makes them of.
+    let graph = graph.foldingWeights()
     self.graph = graph
     self.training = training
     self.validation = validation
@@ -58,7 +65,7 @@ public struct Trainer: Sendable {
     guard settings.augmentation.crop < side else {
       throw SwiftletError(
         .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of view",
-        mend: "use 2 to \(max(2, side / 8))")
+        mend: side < 2 ? "leave it out" : "use at most \(max(1, side / 8)), or leave it out")
     }
     (tape, fixedBatch) = try Self.tape(graph.scored(by: output, on: training), objective)
     inputName = graph.dataInputs[0].name
@@ -124,7 +131,7 @@ public struct Trainer: Sendable {
   private static func tape(
     _ graph: Graph, _ objective: any TrainingObjective
   ) throws -> (tape: GradientTape<Float>, fixedBatch: Int?) {
-    let shown = try graph.showing(objective.watched).withSlicesForSplits()
+    let shown = try graph.showing(objective.watched).withSlicesForSplits().withoutFloatCasts()
     let open = shown.withOpenBatch()
     let tape = try GradientTape<Float>(try Plan(open ?? shown))
     let fixed = open == nil ? shown.dataInputs.first?.fixedBatch : nil
@@ -230,7 +237,10 @@ public struct Trainer: Sendable {
   private func trainedGraph() -> Graph {
     var result = graph
     for name in graph.initializers.keys {
-      if let tensor = state.values[name] { result.initializers[name] = .float32(tensor) }
+      guard let tensor = state.values[name] else { continue }
+      // What a file has in bf16 is judged as it is written.
+      result.initializers[name] = .float32(
+        graph.halves[name] == 16 ? tensor.map(\.roundedToBFloat) : tensor)
     }
     preprocessing.store(in: &result)
     return result

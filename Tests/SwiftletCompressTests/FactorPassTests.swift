@@ -85,8 +85,12 @@ import Testing
   func quantizedModelsAreRefused(technique: Technique) throws {
     let dense = graph(
       [product("a", "x", "w", "y")], ["w": .float32(normal([96, 96], seed: 1))])
-    for (mode, bits) in [(QuantizationMode.static, 8), (.weightOnly, 4), (.weightOnly, 8)] {
-      let (quantized, _) = try compressed(dense, .quantize { ($0.mode, $0.bits) = (mode, bits) })
+    for (mode, bits, plain) in [
+      (QuantizationMode.static, 8, false), (.weightOnly, 4, false), (.weightOnly, 8, false),
+      (.weightOnly, 8, true),
+    ] {
+      let (quantized, _) = try compressed(
+        dense, .quantize { ($0.mode, $0.bits, $0.plainWeights) = (mode, bits, plain) })
       expectError(.unsupported, "quantized already") { try compressed(quantized, technique) }
     }
   }
@@ -159,5 +163,117 @@ import Testing
     #expect(half.changed && most.changed)
     #expect(try #require(half.damage) <= 0.7 + 1e-9 && #require(most.damage) <= 0.4 + 1e-9)
     #expect(half.remark != most.remark)
+  }
+
+  /// W · x with constant W becomes U · (V · x), whatever its input's rank.
+  @Test(arguments: [Technique.svd, .eigen], [2, 3])
+  func productsFromTheLeftAreFactored(technique: Technique, rank: Int) throws {
+    let swap = Attribute.ints(rank == 2 ? [1, 0] : [0, 2, 1])
+    var left = graph(
+      [
+        Node(
+          "Transpose", name: "t", inputs: ["x"], outputs: ["xt"], attributes: ["perm": swap]),
+        product("m", "w", "xt", "z"),
+        Node(
+          "Transpose", name: "u", inputs: ["z"], outputs: ["y"], attributes: ["perm": swap]),
+      ], ["w": .float32(lowRank(96, 96, rank: 4, seed: 1))])
+    if rank == 3 {
+      left.inputs[0].dimensions.insert(.fixed(5), at: 1)
+      left.outputs[0].dimensions.insert(.fixed(5), at: 1)
+    }
+    let (result, layers) = try compressed(left, technique) {
+      $0.decomposition.allocation = .evbmf
+    }
+    #expect(layers.count == 1 && layers[0].layer == "m" && layers[0].rank == 4)
+    let products = result.nodes.filter { $0.opType == "MatMul" }
+    #expect(products.count == 2 && result.nodes.count { $0.opType == "Transpose" } == 2)
+    #expect(products.allSatisfy { result.initializers[$0.inputs[0]] != nil })
+    #expect(result.initializers[products[0].inputs[0]]?.shape == [4, 96])
+    #expect(result.initializers[products[1].inputs[0]]?.shape == [96, 4])
+    #expect(result.initializers["w"] == nil)
+    let x = AnyTensor.float32(normal(try left.inputs[0].shape(batch: 7), seed: 4))
+    func answers(_ graph: Graph) throws -> [Float] {
+      try #require(
+        Plan(graph).run(["x": x], ExecutionContext())["y"]?.typed(as: Float.self)
+      ).elements
+    }
+    let (before, after) = (try answers(left), try answers(result))
+    let scale = before.reduce(0) { max($0, abs($1)) }
+    #expect(before.count == after.count && scale > 1)
+    #expect(zip(before, after).allSatisfy { abs($0 - $1) < 1e-3 * scale })
+  }
+
+  /// What is not worth factoring, and weights that others read, stay as they were.
+  @Test func otherProductsFromTheLeftStay() throws {
+    let swap: [String: Attribute] = ["perm": .ints([1, 0])]
+    let turn = Node("Transpose", name: "t", inputs: ["x"], outputs: ["xt"], attributes: swap)
+    let back = Node("Transpose", name: "u", inputs: ["z"], outputs: ["y"], attributes: swap)
+    let thin = graph(
+      [turn, product("m", "w", "xt", "z"), back], ["w": .float32(normal([96, 32], seed: 1))],
+      inputs: 32)
+    let kept = try compressed(thin)
+    #expect(kept.graph.nodes == thin.nodes && kept.graph.initializers == thin.initializers)
+    #expect(kept.layers[0].remark.contains("32 products"))
+    let shared = graph(
+      [turn, product("m", "w", "xt", "a"), product("n", "w", "a", "z"), back],
+      ["w": .float32(normal([96, 96], seed: 1))])
+    let other = try compressed(shared)
+    #expect(other.graph.nodes == shared.nodes && other.layers.allSatisfy { !$0.changed })
+    #expect(other.layers[0].remark.contains("read by others"))
+  }
+
+  @Test func pruningSaysWhyNothingCanGo() throws {
+    let swap: [String: Attribute] = ["perm": .ints([1, 0])]
+    let left = graph(
+      [
+        Node("Transpose", name: "t", inputs: ["x"], outputs: ["xt"], attributes: swap),
+        product("m", "w", "xt", "z"),
+        Node("Transpose", name: "u", inputs: ["z"], outputs: ["y"], attributes: swap),
+      ], ["w": .float32(normal([96, 96], seed: 1))])
+    expectError(.unsupported, "MatMul 'm' has its weights on the left") {
+      try compressed(left, .prune)
+    }
+    var double = graph(
+      [product("m", "x", "w", "y")],
+      ["w": .float64(normal([96, 96], seed: 1).converted(to: Double.self))])
+    double.inputs[0] = ValueInfo("x", .float64, [.symbolic("N"), .fixed(96)])
+    double.outputs[0] = ValueInfo("y", .float64, [.symbolic("N"), .fixed(96)])
+    var random = RandomGenerator(seed: 2)
+    let samples = AnyTensor.float64(Tensor([8, 96], normalUsing: &random))
+    let context = CompressionContext(original: double, samples: ["x": samples], threads: .serial)
+    expectError(.unsupported, "the weights of MatMul 'm' are float64") {
+      try Compressor(context).apply(Recipe([CompressionStep(.prune)]))
+    }
+  }
+
+  /// Exact ranks are found, with data and without: what is below the rounding of fp32 is no noise.
+  @Test(arguments: [false, true], [1, 4, 20])
+  func exactRanksAreFound(dataAware: Bool, rank: Int) throws {
+    let dense = graph(
+      [product("a", "x", "w", "y")], ["w": .float32(lowRank(96, 96, rank: rank, seed: 3))])
+    let (_, layers) = try compressed(dense) {
+      $0.decomposition.allocation = .evbmf
+      $0.decomposition.dataAware = dataAware
+    }
+    #expect(layers.map(\.rank) == [rank])
+  }
+
+  @Test(arguments: [DecompositionMethod.channel, .tucker], [false, true])
+  func exactRanksOfConvolutionsAreFound(method: DecompositionMethod, dataAware: Bool) throws {
+    var model = ModelBuilder(seed: 4, input: [48, 6, 6])
+    model.conv("x", "a", (48, 48))
+    model.graph.initializers["a.w"] = .float32(
+      lowRank(48, 48 * 9, rank: 4, seed: 5).reshaped(to: [48, 48, 3, 3]))
+    model.output("a", [48, 6, 6])
+    var step = CompressionStep(.lowrank)
+    step.decomposition.methods = [method]
+    step.decomposition.allocation = .evbmf
+    step.decomposition.dataAware = dataAware
+    let samples = AnyTensor.float32(normal([96, 48, 6, 6], seed: 6))
+    let context = CompressionContext(
+      original: model.graph, samples: ["x": samples], threads: .serial)
+    let layers = try Compressor(context).apply(Recipe([step])).layers
+    // 4 rows of 48 × 9 weights span 36 directions of the input channels at most.
+    #expect(layers[0].remark == (method == .channel ? "channel, 4" : "tucker, 36×4"))
   }
 }

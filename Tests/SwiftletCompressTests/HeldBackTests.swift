@@ -167,4 +167,28 @@ struct HeldBackTests {
       #expect(read.samples == manifest.samples && read.report == nil)
     }
   }
+
+  /// Samples that are there twice are told: what judges is no longer what nothing was calibrated with.
+  @Test(arguments: [0, 1, 3])
+  func repeatedSamplesAreCounted(repeated: Int) throws {
+    let graph = wide()
+    let name = graph.inputs[0].name
+    var elements = try #require(samples(12, graph)[name]?.typed(as: Float.self)).elements
+    let size = elements.count / 12
+    // The last ones judge, and repeat the first one.
+    for sample in 12 - repeated..<12 {
+      for place in 0..<size { elements[sample * size + place] = elements[place] }
+    }
+    let source = try CalibrationSource([name: .float32(Tensor([12, size], elements))], for: graph)
+    let split = try SampleSplit(source, wanted: 512)
+    #expect(split.judging == 9..<12 && split.repeated == repeated)
+    #expect(split.isHeldBack == (repeated < 3))
+    let context = CompressionContext(
+      original: graph, samples: [name: .float32(Tensor([12, size], elements))], threads: .serial)
+    let result = try Compressor(context).runUnlabelled(
+      Recipe([CompressionStep(.quantize)]), times: false)
+    #expect(result.repeated == repeated && result.isHeldBack == (repeated < 3))
+    let report = UnlabelledReport(result, model: "m", output: "o", threads: 1)
+    #expect(report.repeated == (repeated == 0 ? nil : repeated))
+  }
 }

@@ -51,8 +51,16 @@ struct PresetChoiceTests {
     #expect(try verdict(decibels: -.infinity).text.contains("not finite"))
     #expect(try verdict(decibels: nil, drop: 2.5).concerns == [.inaccurate])
     #expect(try verdict(speedup: nil, decibels: nil, drop: -0.4).concerns == [])
-    let all = try verdict(changed: false, (1, 2), speedup: 0.5, decibels: 3)
-    #expect(all.concerns == [.unchanged, .slower, .larger, .inaccurate])
+    let all = try verdict((1, 2), speedup: 0.5, decibels: 3)
+    #expect(all.concerns == [.slower, .larger, .inaccurate])
     #expect(all.text.contains("0.5 times its speed") && !all.text.contains("\n"))
+  }
+
+  /// The same model is no faster, slower or larger than itself, however it was timed and written.
+  @Test(arguments: [0.01, 0.9, 1, 1.4], [(100, 108), (100, 100), (100, 90)])
+  func unchangedModelsAreNothingElse(speedup: Double, bytes: (Int, Int)) throws {
+    let same = try verdict(changed: false, bytes, speedup: speedup, decibels: 200)
+    #expect(same.concerns == [.unchanged])
+    #expect(same.text == "nothing was changed; 200.0 dB")
   }
 }

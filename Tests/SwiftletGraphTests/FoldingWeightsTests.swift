@@ -132,4 +132,35 @@ import Testing
       #expect(abs(a - b) < Float(1e-5))
     }
   }
+
+  /// Codes of 8 bits stay codes, with a zero point or without: they are weights only once the model runs.
+  @Test(arguments: ["Mul", "Div"], [false, true])
+  func codesStay(last: String, hasZero: Bool) throws {
+    var generator = RandomGenerator(seed: 3)
+    let codes = Tensor<Int8>([6, 4], (0..<24).map { _ in Int8(generator.below(200)) &- 100 })
+    let steps =
+      [
+        Node("Cast", name: "", inputs: ["q"], outputs: ["c"], attributes: ["to": .int(1)]),
+        Node("Sub", name: "", inputs: ["c", "z"], outputs: ["d"]),
+      ].prefix(hasZero ? 2 : 1)
+      + [Node(last, name: "", inputs: [hasZero ? "d" : "c", "s"], outputs: ["w"])]
+    let before = graph(
+      steps + [Node("MatMul", name: "", inputs: ["x", "w"], outputs: ["y"])],
+      [
+        "q": .int8(codes), "z": .float32(Tensor([1, 4], [3, -2, 0, 1])),
+        "s": .float32(Tensor([1, 4], [0.5, 2, 0.25, 4])),
+      ])
+    #expect(before.scaledCodes.map(\.nodes) == [Array(steps)])
+    #expect(before.foldingWeights() == before)
+    let restored = before.restoringWeights()
+    #expect(restored.nodes.map(\.opType) == ["MatMul"])
+    let x = normal([3, 6], seed: 2)
+    #expect(try answers(restored, x) == answers(before, x))
+    let zeros: [Float] = hasZero ? [3, -2, 0, 1] : [0, 0, 0, 0]
+    let scales: [Float] = last == "Mul" ? [0.5, 2, 0.25, 4] : [2, 0.5, 4, 0.25]
+    let weights: Tensor<Float> = try restored.weight(restored.nodes[0].inputs[1])
+    for (place, code) in codes.elements.enumerated() {
+      #expect(weights.elements[place] == (Float(code) - zeros[place % 4]) * scales[place % 4])
+    }
+  }
 }

@@ -29,7 +29,16 @@ struct FactorPass: CompressionPass {
   func apply(to graph: Graph, _ context: CompressionContext) throws -> (
     graph: Graph, layers: [LayerReport]
   ) {
-    let reference = graph.foldingBatchNormalization()
+    let folded = graph.foldingBatchNormalization()
+    guard operators.contains("MatMul") else { return try factored(folded, context) }
+    let products = LeftProducts(folded)
+    let result = try factored(products.graph, context)
+    return (products.restored(result.graph), result.layers)
+  }
+
+  private func factored(_ reference: Graph, _ context: CompressionContext) throws -> (
+    graph: Graph, layers: [LayerReport]
+  ) {
     if settings.isJoint { return try jointly(reference, context) }
     let (layers, kept) = try findLayers(in: reference)
     let source =

@@ -95,12 +95,15 @@ struct LayerFactoring {
     switch strategy {
     case .evbmf:
       guard !prepared.spectra.isEmpty else { return nil }
-      return try prepared.spectra.map { spectrum in
+      // Weights are fp32: what is below their rounding is no noise to go by.
+      let ranks = try prepared.spectra.map { spectrum in
         try VariationalRank(
-          singularValues: spectrum.energies.map { $0.squareRoot() },
+          singularValues: spectrum.energies.map { Float($0.squareRoot()) },
           rows: min(spectrum.rows, spectrum.columns), columns: max(spectrum.rows, spectrum.columns)
         ).rank
       }
+      guard let exact = try prepared.exactRanks() else { return ranks }
+      return zip(ranks, exact).map(min)
     case .energy: return try prepared.ranks(keeping: settings.energy ?? 0.9)
     default:
       let ranks = prepared.ranks(cost: settings.ratio)

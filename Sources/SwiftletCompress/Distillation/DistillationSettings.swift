@@ -138,6 +138,7 @@ public struct DistillationSettings: StepSettings {
   }
 
   package var trains: Bool { true }
+  package var labelUse: String? { "distillation learns from images with labels" }
 
   package mutating func settle(_ given: GivenSettings) throws {
     if given.has("student"), given.isOwn("width") {

@@ -43,7 +43,7 @@ struct StudentModel {
   private static func prepared(
     _ student: Graph, like teacher: Graph, _ context: CompressionContext
   ) throws -> Graph {
-    var student = student
+    var student = student.foldingWeights()
     let images = try context.training
     let wanted = try Preprocessing.stored(in: teacher, images: images)
     if student.metadata[Preprocessing.metadataKey] == nil { wanted.store(in: &student) }

@@ -29,7 +29,10 @@ package struct WeightedLayer {
   package static func find(_ node: Node, in graph: Graph) throws -> Finding? {
     guard operators.contains(node.opType) else { return nil }
     guard let tensor = graph.initializers[node.inputs[1]] else {
-      return .refusal("its weights are computed, not constant")
+      return .refusal(
+        graph.initializers[node.inputs[0]] == nil
+          ? "its weights are computed, not constant"
+          : "its first input is the constant one, and is read by others, too, or no fp32 matrix")
     }
     guard let stored: Tensor<Float> = tensor.typed() else {
       return .refusal("its weights are \(tensor.dtype)")

@@ -102,7 +102,7 @@ public struct CompressionContext: Sendable {
     guard case .images(let training, let validation) = data else {
       throw SwiftletError(
         .unsupported, "this needs images with labels; there are inputs alone",
-        mend: "leave distill, QAT and --max-drop out, or give labelled images")
+        mend: "give labelled images")
     }
     return (training, validation)
   }
@@ -133,7 +133,13 @@ public struct CompressionContext: Sendable {
           mend: "leave that extent to the arrays")
       }
     }
-    guard recipe.steps.contains(where: \.settings.needsLabels) else { return }
+    guard let step = recipe.steps.first(where: { $0.settings.labelUse != nil }) else { return }
+    guard case .images = data else {
+      throw SwiftletError(
+        .unsupported, "\(step.settings.labelUse ?? ""); there are inputs alone",
+        at: "technique \(step.technique.rawValue)",
+        mend: "give images with labels, or choose steps that need none")
+    }
     let training = try images().training
     for step in recipe.steps { try step.settings.check(trainingImages: training.count) }
   }

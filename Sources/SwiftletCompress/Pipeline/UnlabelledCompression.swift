@@ -16,6 +16,8 @@ public struct UnlabelledResult: Sendable {
   public let calibrationSamples: Int
   /// Whether the answers are to samples that nothing was calibrated with.
   public let isHeldBack: Bool
+  /// How many of the samples that judge are the same as some that were calibrated with.
+  public let repeated: Int
   /// Samples that fill no batch of the model's.
   public let leftOut: Int
   /// The models that a preset has tried; `nil` without one.
@@ -153,7 +155,8 @@ extension Compressor {
       after: side(best.graph, best.fileBytes, speeds.last, latencies.last),
       agreement: try agreement(of: best.graph, made: best.recipe),
       calibrationSamples: held?.split.calibrating ?? 0,
-      isHeldBack: held?.split.isHeldBack ?? false, leftOut: held?.judging.leftOut ?? 0,
+      isHeldBack: held?.split.isHeldBack ?? false, repeated: held?.split.repeated ?? 0,
+      leftOut: held?.judging.leftOut ?? 0,
       candidates: candidates)
   }
 

@@ -80,25 +80,30 @@ package struct ChannelPruning {
     }
   }
 
-  /// The weights of a layer, outputs × inputs × positions of the kernel.
+  /// The weights of a layer, outputs × inputs × positions of the kernel; of a grouped one the inputs are those of a
+  /// group, and the outputs those of all.
   private func weights(of index: Int) -> Tensor<Float>? {
     let node = groups.graph.nodes[index]
     guard let stored: Tensor<Float> = groups.graph.initializers[node.inputs[1]]?.typed() else {
       return nil
     }
-    if node.opType == "ConvTranspose" {
-      let outputs = stored.permuted(to: [1, 0] + Array(2..<stored.shape.rank)).contiguous()
-      return outputs.reshaped(
-        to: [outputs.shape[0], outputs.shape[1], outputs.shape.count(of: 2..<outputs.shape.rank)])
-    }
-    if node.opType == "Conv" {
+    let shape = stored.shape
+    switch node.opType {
+    case "ConvTranspose":
+      // Stored as inputs of all groups × outputs of one.
+      let count = max(1, (try? node.int("group", default: 1)) ?? 1)
+      let area = shape.count(of: 2..<shape.rank)
+      return stored.contiguous().reshaped(to: [count, shape[0] / count, shape[1], area])
+        .permuted(to: [0, 2, 1, 3]).contiguous()
+        .reshaped(to: [count * shape[1], shape[0] / count, area])
+    case "Conv":
       return stored.contiguous().reshaped(
-        to: [stored.shape[0], stored.shape[1], stored.shape.count(of: 2..<stored.shape.rank)])
+        to: [shape[0], shape[1], shape.count(of: 2..<shape.rank)])
+    default:
+      let isTransposed = node.opType == "MatMul" || !node.readsTransposed
+      let matrix = (isTransposed ? stored.transposed() : stored).contiguous()
+      return matrix.reshaped(to: [matrix.shape[0], matrix.shape[1], 1])
     }
-    let isTransposed =
-      node.opType == "MatMul" || (try? node.int("transB", default: 0)) == 0
-    let matrix = (isTransposed ? stored.transposed() : stored).contiguous()
-    return matrix.reshaped(to: [matrix.shape[0], matrix.shape[1], 1])
   }
 
   /// The channels of each group by the norms of the weights that make them.

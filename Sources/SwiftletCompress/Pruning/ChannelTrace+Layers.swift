@@ -11,12 +11,15 @@ extension ChannelTrace {
       return false
     }
     let input = values[node.inputs[0]]
-    guard let weights = graph.initializers[node.inputs[1]], weights.dtype == .float32,
-      values[node.inputs[1]] == nil
-    else {
-      for name in node.inputs {
-        pin(name, "the weights of \(node.label) are computed, or not fp32")
-      }
+    guard let weights = graph.initializers[node.inputs[1]], weights.dtype == .float32 else {
+      let reason = refusal(of: node)
+      refusals.append(reason)
+      for name in node.inputs { pin(name, reason) }
+      return true
+    }
+    guard values[node.inputs[1]] == nil else {
+      let reason = "the weights of \(node.label) are computed"
+      for name in node.inputs { pin(name, reason) }
       return true
     }
     let shape = weights.shape
@@ -50,6 +53,17 @@ extension ChannelTrace {
     return true
   }
 
+  /// Why a node's weights cannot be cut.
+  private func refusal(of node: Node) -> String {
+    if let weights = graph.initializers[node.inputs[1]] {
+      return "the weights of \(node.label) are \(weights.dtype), not fp32"
+    }
+    if graph.initializers[node.inputs[0]] != nil {
+      return "\(node.label) has its weights on the left: it sums over places, not over channels"
+    }
+    return "the weights of \(node.label) are computed"
+  }
+
   private mutating func convolve(
     _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
   ) throws -> Bool {
@@ -63,7 +77,7 @@ extension ChannelTrace {
         adjust(index, .groups)
         addBias(node, index, made)
       } else {
-        convolveGroups(node, index, input, shape, groups)
+        convolveGroups(node, index, input, shape, groups, outputs: outputs)
       }
       return true
     }
@@ -76,31 +90,37 @@ extension ChannelTrace {
     return true
   }
 
-  /// A convolution of several groups of several channels. Groups stay equally large: either whole ones go, with what
-  /// they read and what they make, or of all of them the channels at the same places; whichever leaves more choice.
+  /// A convolution of several groups of several channels, or a transposed one. Groups stay equally large: either whole
+  /// ones go, with what they read and what they make, or of all of them the channels at the same places; whichever
+  /// leaves more choice.
   private mutating func convolveGroups(
-    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape, _ groups: Int
+    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape, _ groups: Int,
+    outputs: Int
   ) {
-    let (read, written) = (shape[1], shape[0] / groups)
-    let made = newChannels(shape[0])
+    let isTransposed = node.opType == "ConvTranspose"
+    let (read, written) = (isTransposed ? shape[0] / groups : shape[1], outputs / groups)
+    let made = newChannels(outputs)
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
-    addUse(index, 1, 0, made)
     addBias(node, index, made)
     // What it reads is no matrix of all channels: readers of that kind are neither ranked by nor refit.
     addLayer(index, outputs: made, inputs: nil)
-    guard let input else {
-      uniteColumns(made, rows: groups)
-      return
-    }
-    guard input.axis == 1 else {
+    let follows = input?.axis == 1
+    if let input, !follows {
       pin(input.channels, "\(node.label) reads them along another axis")
-      uniteColumns(made, rows: groups)
-      return
     }
-    if min(read, written) >= groups {
+    let cutsColumns = !follows || min(read, written) >= groups
+    if cutsColumns { uniteColumns(made, rows: groups) }
+    let ofOneGroup = Array(made[..<written])
+    if !isTransposed {
+      addUse(index, 1, 0, made)
+    } else if cutsColumns {
+      addUse(index, 1, 1, ofOneGroup)
+    }
+    guard let input, follows else { return }
+    if isTransposed { addUse(index, 1, 0, input.channels) }
+    if cutsColumns {
       uniteColumns(input.channels, rows: groups)
-      uniteColumns(made, rows: groups)
-      addUse(index, 1, 1, Array(input.channels[..<read]))
+      if !isTransposed { addUse(index, 1, 1, Array(input.channels[..<read])) }
     } else {
       for group in 0..<groups {
         let members =
@@ -127,11 +147,7 @@ extension ChannelTrace {
     let groups = try node.int("group", default: 1)
     guard groups == 1 else {
       guard let input, input.axis == 1, input.channels.count == groups else {
-        pin(node.inputs[0], "\(node.label) is grouped")
-        let made = newChannels(shape[1] * groups)
-        pin(made, "\(node.label) is grouped")
-        addLayer(index, outputs: made, inputs: nil)
-        set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
+        convolveGroups(node, index, input, shape, groups, outputs: shape[1] * groups)
         return true
       }
       let made = input.channels.flatMap { [Int](repeating: $0, count: shape[1]) }

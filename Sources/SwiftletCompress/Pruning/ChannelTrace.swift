@@ -21,6 +21,8 @@ package struct ChannelTrace: Sendable {
   private(set) var adjustments: [Int: Adjustment] = [:]
   /// The layers: nodes that make new channels, or sum over channels.
   package private(set) var layers: [Layer] = []
+  /// Why layers cannot be cut whose weights are no fp32 constants.
+  var refusals: [String] = []
 
   /// A constant input with a place for each channel along an axis.
   package struct Use: Sendable {
@@ -71,6 +73,7 @@ package struct ChannelTrace: Sendable {
       (infos, batch) = (try plan.infer(plan.inputShapes(batch: 1)), 1)
     }
     for index in graph.nodes.indices { try follow(index) }
+    joinSharedWeights()
     for output in graph.outputs {
       pin(output.name, "they are the model's output '\(output.name)'")
     }
@@ -153,6 +156,41 @@ package struct ChannelTrace: Sendable {
 
   mutating func addLayer(_ index: Int, outputs: [Int], inputs: [Int]?) {
     layers.append(Layer(index: index, outputs: outputs, inputs: inputs))
+  }
+
+  /// Layers that share their weights lose the same channels, so that these stay one constant; where one of them, or
+  /// what else reads them, needs all, none go.
+  private mutating func joinSharedWeights() {
+    let names = Set(layers.map { graph.nodes[$0.index].inputs[1] })
+    for name in names.sorted() {
+      let readers = graph.consumers(of: name)
+      let reads = readers.reduce(0) { sum, index in
+        sum + graph.nodes[index].reads.count { $0 == name }
+      }
+      let isAnswer = graph.outputs.contains { $0.name == name }
+      guard reads > 1 || isAnswer else { continue }
+      let cuts = uses.filter { graph.nodes[$0.node].inputs[$0.input] == name }
+      for (_, sharing) in Dictionary(grouping: cuts, by: \.axis.axis).sorted(by: { $0.key < $1.key }
+      ) {
+        let first = sharing[0].axis.channels
+        let isCommon =
+          !isAnswer && sharing.count == reads
+          && sharing.allSatisfy { $0.axis.channels.count == first.count }
+        for use in sharing {
+          if isCommon {
+            for (one, other) in zip(first, use.axis.channels) { unite(one, other) }
+          } else {
+            let others = readers.filter { $0 != use.node }.map { graph.nodes[$0].label }
+            pin(
+              use.axis.channels,
+              "the weights of \(graph.nodes[use.node].label) are "
+                + (others.isEmpty
+                  ? "read otherwise, too" : "those of \(others[0]), too, which needs all")
+            )
+          }
+        }
+      }
+    }
   }
 
   // MARK: Groups

@@ -17,12 +17,13 @@ struct PrunePass: CompressionPass {
     let pruning = try pruning(graph, context)
     let groups = pruning.groups.groups
     guard groups.contains(where: { $0.pinned == nil }) else {
-      let reason = groups.compactMap { group in
-        group.pinned.map { ": of \(group.producers.first ?? "the first layer"), \($0)" }
-      }
+      let reasons =
+        groups.compactMap { group in
+          group.pinned.map { ": of \(group.producers.first ?? "the first layer"), \($0)" }
+        } + pruning.groups.trace.refusals.map { ": \($0)" }
       throw SwiftletError(
-        .unsupported, "the model has no channels that can be removed\(reason.first ?? "")",
-        mend: "prune before quantizing, or use another technique")
+        .unsupported, "the model has no channels that can be removed\(reasons.first ?? "")",
+        mend: "use another technique, or quantize it alone")
     }
     let rankings = try rankings(pruning)
     guard settings.ratio != nil else {

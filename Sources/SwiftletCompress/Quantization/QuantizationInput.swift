@@ -48,7 +48,9 @@ extension Graph {
       mend: "start from the fp32 model, and do this before quantizing")
   }
 
+  /// The first node that shows it, weights that a `Cast` and a `Mul` restore included.
   private var firstQuantized: Node? {
+    if let codes = scaledCodes.first { return codes.nodes.first }
     for node in nodes {
       if Self.integerOperators.contains(node.opType) || node.opType.hasPrefix("QLinear") {
         return node

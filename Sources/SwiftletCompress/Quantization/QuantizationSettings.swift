@@ -211,7 +211,11 @@ public struct QuantizationSettings: StepSettings {
   }
 
   package var trains: Bool { qatEpochs > 0 }
-  package var needsLabels: Bool { trains || mixedDrop != nil }
+  package var labelUse: String? {
+    if trains { return "quantization-aware training learns from images with labels" }
+    return mixedDrop == nil
+      ? nil : "mixed precision is chosen by the accuracy on images with labels"
+  }
   package var integerBits: Int? { bits }
   package var confidence: Double? { mixedConfidence }
 

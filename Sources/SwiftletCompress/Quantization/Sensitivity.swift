@@ -83,7 +83,7 @@ public struct Sensitivity: Sendable, Codable {
     try settings.validate()
     try settings.check(for: [graph])
     let prepared = try QuantizationInput(
-      graph, opset: settings.opset, source, threads)
+      graph.foldingWeights(), opset: settings.opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
     try plan.requireLayers()
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)

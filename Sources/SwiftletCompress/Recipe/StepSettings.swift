@@ -16,8 +16,8 @@ package protocol StepSettings: TechniqueSettings {
   /// Whether samples are looked at.
   var needsSamples: Bool { get }
   var trains: Bool { get }
-  /// Whether it trains, or judges by labels.
-  var needsLabels: Bool { get }
+  /// What it needs labels for, as a sentence; `nil` if it needs none.
+  var labelUse: String? { get }
   /// Whether models that already compute with integers can be changed.
   var takesIntegers: Bool { get }
   /// The bits of the integers that it makes; `nil`: none.
@@ -97,7 +97,8 @@ extension StepSettings {
   package func varied(to ratio: Double) -> Self { self }
   package var needsSamples: Bool { true }
   package var trains: Bool { false }
-  package var needsLabels: Bool { trains }
+  package var labelUse: String? { nil }
+  package var needsLabels: Bool { labelUse != nil }
   package var takesIntegers: Bool { true }
   package var integerBits: Int? { nil }
   package var confidence: Double? { nil }

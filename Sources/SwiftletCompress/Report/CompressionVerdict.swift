@@ -23,6 +23,9 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
   /// Times that differ by less, as a fraction, are the same.
   private static let noise = 0.03
 
+  /// Whether a model with this speedup takes longer than the original, beyond what timings differ by.
+  static func isSlower(_ speedup: Double) -> Bool { speedup < 1 - noise }
+
   /// - Parameters:
   ///   - layers: What became of the layers.
   ///   - bytes: Of the files before and after.
@@ -40,23 +43,24 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
       // −0 is written as 0.
       "\((value * digits).rounded() / digits + 0)"
     }
-    if !layers.contains(where: \.changed) {
+    let isChanged = layers.contains(where: \.changed)
+    if !isChanged {
       concerns.append(.unchanged)
       bad.append("nothing was changed")
     }
-    if let speedup {
-      let isSlower = speedup < 1 - Self.noise
-      if isSlower {
+    // The same model is neither faster nor slower; what differs is how it was timed and written.
+    if isChanged, let speedup {
+      if Self.isSlower(speedup) {
         concerns.append(.slower)
         bad.append("slower than the original (\(short(speedup)) times its speed)")
       } else {
         good.append("\(short(speedup)) times as fast")
       }
     }
-    if bytes.after > bytes.before {
+    if isChanged, bytes.after > bytes.before {
       concerns.append(.larger)
       bad.append("a larger file (\(bytes.before) to \(bytes.after) bytes)")
-    } else {
+    } else if isChanged {
       good.append("\(short(Double(bytes.after) / Double(max(1, bytes.before)))) of the size")
     }
     if let decibels {

@@ -6,22 +6,28 @@ public struct SampleSplit: Sendable, Equatable {
   public let calibrating: Int
   /// Those that judge.
   public let judging: Range<Int>
-  /// Whether nothing is calibrated with those that judge.
+  /// Whether nothing is calibrated with those that judge, or at least not with all of them.
   public let isHeldBack: Bool
+  /// How many of those that judge are the same, element by element, as samples that are calibrated with.
+  public let repeated: Int
 
   /// A quarter of the samples is held back at least, rounded up, and never all of them: of 2 samples one judges,
   /// of 5 two do. A single sample, or the single batch of a model that takes a fixed number at once, has to serve
   /// for both. Where nobody looks at samples all of them judge.
   ///
+  /// Samples that occur more than once may be on both sides: ``repeated`` says how many.
+  ///
   /// `wanted` is how many would be calibrated with; `nil` where nobody looks at them. `share`, if given, is how
   /// many of the samples are calibrated with at most. At most `most` judge.
   ///
-  /// - Throws: `badInput` if a share leaves a part empty.
+  /// - Throws: `badInput` if a share leaves a part empty; what reading the samples throws.
+  /// - Complexity: O(elements of the samples).
   public init(
     _ source: CalibrationSource, wanted: Int?, share: Double? = nil, most: Int = .max
   ) throws {
     guard let wanted else {
       (calibrating, judging, isHeldBack) = (0, 0..<min(most, source.count), true)
+      repeated = 0
       return
     }
     let unit = source.fixedBatch ?? 1
@@ -38,13 +44,17 @@ public struct SampleSplit: Sendable, Equatable {
       used = max(1, min(wanted / unit, most))
     }
     calibrating = used * unit
-    isHeldBack = units > 1
-    let first = isHeldBack ? calibrating : 0
+    let isDivided = units > 1
+    let first = isDivided ? calibrating : 0
     judging = first..<first + max(unit, min(most / unit * unit, source.count - first))
+    repeated =
+      isDivided
+      ? try source.part(0..<calibrating).shared(with: source.part(judging)) : judging.count
+    isHeldBack = repeated < judging.count
   }
 
   /// Judged on other samples altogether.
   init(calibrating: Int, judgingOthers count: Int) {
-    (self.calibrating, judging, isHeldBack) = (calibrating, 0..<count, true)
+    (self.calibrating, judging, isHeldBack, repeated) = (calibrating, 0..<count, true, 0)
   }
 }

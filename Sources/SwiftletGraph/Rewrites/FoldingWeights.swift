@@ -39,6 +39,8 @@ extension Graph {
 
   private func folding(_ operators: Set<String>) -> Graph {
     let fixed = Set(outputs.map(\.name)).union(nodes.flatMap(\.captures))
+    // Codes of 8 bits are as good as quantized weights: as fp32 they would have four times their size.
+    let codes = Set(scaledCodes.flatMap(\.nodes).flatMap(\.outputs))
     var result = self
     result.nodes = []
     // Includes the values of constants that remain nodes.
@@ -48,6 +50,7 @@ extension Graph {
     for var node in nodes {
       node.rename(reads: renaming)
       guard operators.contains(node.opType), fixed.isDisjoint(with: node.outputs),
+        codes.isDisjoint(with: node.outputs),
         let values = known.constantResults(of: node, limit: .max)
       else {
         result.nodes.append(node)

@@ -13,7 +13,13 @@ extension Graph {
     result.nodes = []
     let outputs = Set(outputs.map(\.name))
     let uses = StoredUses(self)
-    let scaled = scaledCodes(outputs)
+    // By the outputs of the nodes that make them: the last makes the weights, the others what only it reads.
+    var scaled: [String: Tensor<Float>?] = [:]
+    for codes in scaledCodes {
+      guard let values = codes.restored(in: self) else { continue }
+      for node in codes.nodes { scaled[node.outputs[0]] = .some(nil) }
+      scaled[codes.weights] = values
+    }
     for var node in nodes {
       for (key, attribute) in node.attributes {
         if case .graph(let inner) = attribute {
@@ -45,41 +51,7 @@ extension Graph {
   }
 }
 
-extension Graph {
-  /// Products of constant 8-bit codes, cast to fp32, and constant scales: weights that are restored
-  /// without a `DequantizeLinear`. Keyed by the outputs of the nodes that compute them; the last of
-  /// these hold the products.
-  private func scaledCodes(_ outputs: Set<String>) -> [String: Tensor<Float>?] {
-    var casts: [String: String] = [:]
-    for node in nodes where node.opType == "Cast" && node.attributes["to"] == .int(1) {
-      guard [.int8, .uint8].contains(initializers[node.inputs[0]]?.dtype) else { continue }
-      casts[node.outputs[0]] = node.inputs[0]
-    }
-    guard !casts.isEmpty else { return [:] }
-    var readers: [String: Int] = [:]
-    for node in nodes {
-      for name in node.reads where casts[name] != nil { readers[name, default: 0] += 1 }
-    }
-    var result: [String: Tensor<Float>?] = [:]
-    for node in nodes where node.opType == "Mul" && !outputs.contains(node.outputs[0]) {
-      guard let wide = node.inputs.first(where: { casts[$0] != nil }), readers[wide] == 1,
-        !outputs.contains(wide), let scale = node.inputs.first(where: { $0 != wide }),
-        case .float32? = initializers[scale],
-        let codes = initializers[casts[wide]!]?.converted(to: .float32),
-        let op = try? OperatorRegistry.make(node, opset: opset)
-      else { continue }
-      var operands: [AnyTensor?] = node.inputs.map { $0 == wide ? codes : initializers[$0] }
-      guard (try? op.infer(operands.map { $0.map(TensorInfo.init) }))?.first?.shape == codes.shape,
-        case .float32(let product)? = try? op.forward(&operands, ExecutionContext()).first
-      else { continue }
-      result[wide] = .some(nil)
-      result[node.outputs[0]] = product
-    }
-    return result
-  }
-}
-
-/// How the values of a graph are used, determined for all of them at once.
+/// How the values of a graph are read, determined for all of them at once.
 private struct StoredUses {
   private let graph: Graph
   /// Positions of the nodes that read a value.
