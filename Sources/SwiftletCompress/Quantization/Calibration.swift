@@ -1,4 +1,6 @@
 import FoundationEssentials
+import Logging
+import OrderedCollections
 import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
@@ -27,16 +29,18 @@ struct Calibration: Sendable, Codable {
     self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
   }
 
-  /// Runs the samples that it has not seen yet through the model.
+  /// Runs the samples that it has not seen yet through the model. Elements that are NaN or infinite, as masked rows
+  /// are, are left out, with a warning.
   ///
   /// - Parameter path: Where what was seen is kept now and then, and when the run is stopped.
-  /// - Throws: `numerical` naming a value that is not finite.
+  /// - Throws: `numerical` naming a value of which nothing is finite.
   mutating func run(
     _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool, saving path: String? = nil,
     progress: Progress.Handler? = nil
   ) throws {
     let session = try Session(graph.observing(values.keys), threads: threads)
     var unsaved = 0
+    var odd = OddSamples()
     do {
       try source.forEachBatch(from: samples) { inputs, range in
         var seen: [(String, Tensor<Float>)] = []
@@ -44,6 +48,9 @@ struct Calibration: Sendable, Codable {
           if values[name] != nil, let tensor: Tensor<Float> = value.typed() {
             seen.append((name, tensor))
           }
+        }
+        for (name, tensor) in seen.sorted(by: { $0.0 < $1.0 }) where !tensor.isFinite {
+          odd.add(tensor, of: name, range)
         }
         try add(seen, threads)
         if path != nil { data = try source.digest(range, after: data) }
@@ -60,15 +67,16 @@ struct Calibration: Sendable, Codable {
       throw error
     }
     if let path { try save(to: path) }
+    for name in odd.names where values[name]!.count == 0 { throw odd.refusal(name) }
+    if let warning = odd.warning(of: source.count) { Logger.swiftlet("compress").warning("\(warning)") }
   }
 
   private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: ThreadPool) throws {
     let (before, channelsBefore) = (values, channels)
     let added = try threads.map(seen.count) { index in
       let (name, tensor) = seen[index]
-      try tensor.requireFinite(name)
       var histogram = before[name]!
-      histogram.add(tensor)
+      histogram.add(tensor.isFinite ? tensor : tensor.finiteElements)
       var statistics = channelsBefore[name]
       statistics?.add(tensor)
       return (histogram, statistics)
