@@ -335,14 +335,17 @@ public struct Compressor: Sendable {
   ) throws -> StageResult {
     var context = context
     context.checkpoint = checkpoint
+    var step = step
     if step.technique == .quantize {
-      try step.quantization.validate(for: [context.original, before.graph])
+      let graphs = [context.original, before.graph]
+      try step.quantization.validate(for: graphs)
+      step.quantization = step.quantization.naming(layersOf: graphs)
     }
     // Codes and scales are no weights that could be cut, and what runs as integers would no longer.
     if [.svd, .lowrank, .eigen, .prune].contains(step.technique) {
       try before.graph.requireFloats()
     }
-    let step = step.keeping(to: before.notes.layers)
+    step = step.keeping(to: before.notes.layers)
     var notes = before.notes
     let graph: Graph
     if let pass = step.technique.pass(step) as? any TrainingPass {

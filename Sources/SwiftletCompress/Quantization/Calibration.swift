@@ -1,6 +1,5 @@
 import FoundationEssentials
 import Logging
-import OrderedCollections
 import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
@@ -49,9 +48,7 @@ struct Calibration: Sendable, Codable {
             seen.append((name, tensor))
           }
         }
-        for (name, tensor) in seen.sorted(by: { $0.0 < $1.0 }) where !tensor.isFinite {
-          odd.add(tensor, of: name, range)
-        }
+        for (name, tensor) in seen where !tensor.isFinite { odd.add(tensor, of: name, range) }
         try add(seen, threads)
         if path != nil { data = try source.digest(range, after: data) }
         samples = range.upperBound
@@ -67,7 +64,10 @@ struct Calibration: Sendable, Codable {
       throw error
     }
     if let path { try save(to: path) }
-    for name in odd.names where values[name]!.count == 0 { throw odd.refusal(name) }
+    let order = graph.dataInputs.map(\.name) + graph.nodes.flatMap(\.outputs)
+    if let empty = order.first(where: { values[$0]?.count == 0 && odd.names.contains($0) }) {
+      throw odd.refusal(empty)
+    }
     if let warning = odd.warning(of: source.count) { Logger.swiftlet("compress").warning("\(warning)") }
   }
 

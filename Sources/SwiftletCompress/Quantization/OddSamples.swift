@@ -1,12 +1,11 @@
-import OrderedCollections
 import SwiftletCore
 
 /// Samples that make values NaN or infinite, somewhere.
 struct OddSamples {
-  private var samples: OrderedDictionary<String, (count: Int, first: Int)> = [:]
+  private var samples: [String: (count: Int, first: Int)] = [:]
 
-  /// The values, those first that are computed first.
-  var names: [String] { Array(samples.keys) }
+  /// The values.
+  var names: Set<String> { Set(samples.keys) }
 
   /// Counts the samples of a range in which a value has elements that are not finite.
   mutating func add(_ value: Tensor<Float>, of name: String, _ range: Range<Int>) {
@@ -19,7 +18,7 @@ struct OddSamples {
   /// One line about all of them; `nil` if there are none.
   func warning(of total: Int) -> String? {
     guard !samples.isEmpty else { return nil }
-    let shown = samples.prefix(3).map { name, odd in
+    let shown = samples.sorted { $0.key < $1.key }.prefix(3).map { name, odd in
       "'\(name)' in \(odd.count) of \(total), sample \(odd.first) the first"
     }
     let rest = samples.count > 3 ? "; and \(samples.count - 3) more values" : ""

@@ -82,6 +82,7 @@ public struct Sensitivity: Sendable, Codable {
     let judges = judging ?? source
     try settings.validate()
     try settings.validate(for: [graph])
+    let settings = settings.naming(layersOf: [graph])
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
