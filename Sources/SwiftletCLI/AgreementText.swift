@@ -7,12 +7,23 @@ extension Agreement {
     if outputs.count == 1 {
       lines = ["answers: \(outputs[0].text) \(samples)"]
     } else {
-      let all = decibels.isFinite ? "\(fixed(decibels, 1)) dB at worst" : "not finite"
-      lines = ["answers: \(all), \(samples)"]
+      lines = ["answers: \(likeness) at worst, \(samples)"]
       lines += outputs.map { "  \($0.name): \($0.text)" }
     }
     if let brokenBy { lines.append("  first made by \(brokenBy)") }
     return lines.joined(separator: "\n")
+  }
+}
+
+extension Agreement {
+  /// `42.1 dB`, or of integers `97.92 % equal`.
+  var likeness: String { Self.likeness(decibels, equals: equal != nil) }
+
+  /// A ratio in dB for a person; where answers are integers it is one of elements that differ.
+  static func likeness(_ decibels: Double, equals: Bool) -> String {
+    guard decibels.isFinite else { return "not finite" }
+    guard equals else { return "\(fixed(decibels, 1)) dB" }
+    return "\(fixed(100 * (1 - SignalToNoise.noiseToSignal(decibels)), 2)) % equal"
   }
 }
 

@@ -164,7 +164,7 @@ struct Compare: ParsableCommand {
       }
       return [
         report.techniques.map(\.rawValue).joined(separator: ","),
-        report.agreement.map { $0.decibels.isFinite ? fixed($0.decibels, 1) : "NaN" } ?? "",
+        report.agreement?.likeness ?? "",
         report.agreement?.top1.map { fixed($0, 4) } ?? "",
         report.agreement.map { "\($0.samples)\(report.isHeldBack ? "" : "*")" } ?? "",
         "\(report.after.fileBytes)", report.after.macs.map(String.init) ?? "",
@@ -172,7 +172,7 @@ struct Compare: ParsableCommand {
       ]
     }
     let header = [
-      "technique", "dB at worst", "same first choice", "samples", "file bytes", "MACs",
+      "technique", "answers at worst", "same first choice", "samples", "file bytes", "MACs",
       "samples/s dense", "compressed", "ratio",
     ]
     let first = reports[0].before

@@ -81,7 +81,7 @@ extension UnlabelledReport {
     if let speed = before.samplesPerSecond, let then = after.samplesPerSecond {
       rows.append(["samples/s", fixed(speed, 1), fixed(then, 1)])
     }
-    let tried = candidates.map { ["tried"] + $0.map { "  \($0.text)" } + [""] } ?? []
+    let tried = candidates.map { ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""] } ?? []
     return
       (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
       + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
@@ -103,10 +103,10 @@ extension UnlabelledReport {
 
 extension UnlabelledResult.Candidate {
   /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
-  fileprivate var text: String {
+  fileprivate func text(equals: Bool) -> String {
     let name = techniques.map(\.rawValue).joined(separator: ", ")
     let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
-    let accuracy = decibels.map { "\(fixed($0, 1)) dB" } ?? "not finite"
+    let accuracy = decibels.map { Agreement.likeness($0, equals: equals) } ?? "not finite"
     return "\(name): \(accuracy)\(speed)\(chosen ? ", taken" : "")"
   }
 }

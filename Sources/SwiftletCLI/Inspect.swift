@@ -42,6 +42,7 @@ private struct ModelReport: Encodable {
   }
 
   struct Layer: Encodable {
+    /// Of a node without a name, that of its first result, by which options name it.
     let name, op: String
     let outputShape: String?
     let parameters: Int
@@ -100,7 +101,7 @@ private struct ModelReport: Encodable {
     note = reason
     nodes = graph.nodes.enumerated().map { index, node in
       Layer(
-        name: node.name, op: node.opType,
+        name: node.name.isEmpty ? node.outputs.first ?? "" : node.name, op: node.opType,
         outputShape: node.outputs.first.flatMap { infos?[$0] }.map { "\($0.shape)" },
         parameters: node.inputs.reduce(0) { $0 + (graph.initializers[$1]?.shape.count ?? 0) },
         macs: costs?[index])

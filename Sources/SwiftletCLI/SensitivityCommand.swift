@@ -20,7 +20,7 @@ struct SensitivityCommand: ParsableCommand {
     discussion: """
       Quantizes one layer at a time, its weights alone, its input alone and both, and compares the \
       model's answers with those in fp32: decibels of signal to noise, more is better. 40 dB is hardly \
-      noticed, below 20 dB classes change. Answers are those to samples that are held back: a quarter \
+      noticed, below 20 dB classes change. Of answers that are integers, the share that is equal is shown. Answers are those to samples that are held back: a quarter \
       at least, unless there is just one.
 
       For each layer it names the cause and what mends it:
@@ -80,19 +80,20 @@ struct SensitivityCommand: ParsableCommand {
     Console.print(text(result, repeated: split.repeated))
   }
 
-  /// Answers that are not finite have no decibels.
-  private func decibels(_ value: Double) -> String { value.isFinite ? fixed(value, 1) : "NaN" }
-
   private func text(_ result: Sensitivity, repeated: Int) -> String {
+    /// Integers have no decibels, nor do answers that are not finite.
+    func likeness(_ value: Double) -> String {
+      Agreement.likeness(value, equals: result.answers.equal != nil)
+    }
     let rows = result.layers.map { layer in
       [
-        layer.layer, layer.op, decibels(layer.answersByWeights), decibels(layer.answersByInput),
-        decibels(layer.answers), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
+        layer.layer, layer.op, likeness(layer.answersByWeights), likeness(layer.answersByInput),
+        likeness(layer.answers), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
         layer.cause.rawValue, layer.mend,
       ]
     }
     let header = [
-      "layer", "op", "weights dB", "input dB", "both dB", "clipped %", "outliers ×", "cause", "try",
+      "layer", "op", "weights", "input", "both", "clipped %", "outliers ×", "cause", "try",
     ]
     let refusals = result.refusals.map { "\($0.layer): not quantized: \($0.remark)" }
     let whole = result.answers.text(

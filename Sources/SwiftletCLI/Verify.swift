@@ -84,8 +84,8 @@ struct Verify: ParsableCommand {
           of: graph(manifest.output, manifest), made: manifest.recipe)
         check(
           "answers", agreement == manifest.answers?.agreement,
-          "\(fixed(agreement?.decibels ?? 0, 1)) dB, stated "
-            + fixed(manifest.answers?.agreement?.decibels ?? 0, 1))
+          "\(agreement?.likeness ?? "none"), stated "
+            + (manifest.answers?.agreement?.likeness ?? "none"))
       }
     }
     if rerun { checks.append(try again(manifest, context)) }

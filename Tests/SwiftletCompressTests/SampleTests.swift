@@ -70,6 +70,54 @@ struct SampleTests {
     #expect(lengths.source.count == 24)
   }
 
+  /// States that have the axis of the samples: one for all of them, one for each, or without that axis.
+  @Test(arguments: [0, 1]) func fixedStatesFollowTheSamples(axis: Int) throws {
+    func dimensions() -> [Dimension] {
+      var result: [Dimension] = [.fixed(5), .fixed(3)]
+      result.insert(.symbolic("batch"), at: axis)
+      return result
+    }
+    func shape(_ samples: Int) -> Shape {
+      var result = [5, 3]
+      result.insert(samples, at: axis)
+      return Shape(result)
+    }
+    var graph = Graph(name: "state")
+    graph.inputs = ["x", "h"].map { ValueInfo($0, .float32, dimensions()) }
+    graph.outputs = [ValueInfo("y", .float32, dimensions())]
+    graph.nodes = [Node("Add", name: "add", inputs: ["x", "h"], outputs: ["y"])]
+    let x = normal(shape(24))
+    for state in [normal(shape(1)), normal([5, 3])] {
+      let result = try batches(graph, ["x": x], fixed: ["h": .array(state)])
+      let seen: Tensor<Float> = try result.seen[0]["h"]!.require()
+      #expect(result.source.count == 24 && seen.shape == shape(24))
+      for sample in [0, 7, 23] {
+        let own = seen.slice(axis: axis, range: sample..<sample + 1)
+        #expect(try own.elements == state.require(Float.self).elements)
+      }
+    }
+    let each = normal(shape(24))
+    let divided = try batches(graph, ["x": x], fixed: ["h": .array(each)])
+    #expect(divided.seen[0]["h"] == each)
+    // A part of the samples has its part of the states.
+    let part = try CalibrationSource(["x": x], for: graph, fixed: ["h": .array(each)]).part(6..<9)
+    var states: [AnyTensor] = []
+    try part.forEachBatch { inputs, _ in states.append(inputs["h"]!) }
+    let wanted = try each.require(Float.self).slice(axis: axis, range: 6..<9).elements
+    #expect(try states.flatMap { try $0.require(Float.self).elements } == wanted)
+    // As many numbers as one state has.
+    let listed = try batches(
+      graph, ["x": x], fixed: ["h": .numbers((0..<15).map(Double.init))])
+    #expect(listed.seen[0]["h"]!.shape == shape(24))
+    let (one, all) = (axis == 0 ? "1×5×3" : "5×1×3", axis == 0 ? "24×5×3" : "5×24×3")
+    expectError(.badInput, "give \(one) for all samples alike, or \(all), as there are 24") {
+      try CalibrationSource(["x": x], for: graph, fixed: ["h": .array(normal(shape(18)))])
+    }
+    expectError(.badInput, "give \(one)") {
+      try CalibrationSource(["x": x], for: graph, fixed: ["h": .array(normal([7]))])
+    }
+  }
+
   @Test func samplesAreAlongTheAxisThatTheModelNames() throws {
     var graph = Graph(name: "state")
     graph.inputs = [

@@ -24,9 +24,11 @@ struct ValueReader: Sendable {
 
   /// The values for some inputs, by name.
   ///
-  /// - Throws: `numerical` naming a value with NaN or infinite elements; `unsupported` if one is not
-  ///   fp32.
-  func read(_ inputs: [String: AnyTensor]) throws -> [String: Tensor<Float>] {
+  /// - Throws: `numerical` naming a value with NaN or infinite elements, if they are to be finite; `unsupported` if
+  ///   one is not fp32.
+  func read(
+    _ inputs: [String: AnyTensor], finite isFinite: Bool = true
+  ) throws -> [String: Tensor<Float>] {
     var results = inputs.filter { passed.contains($0.key) }
     if let session {
       // Inputs that the shorter model does not read are not given to it.
@@ -36,7 +38,7 @@ struct ValueReader: Sendable {
     return try Dictionary(
       uniqueKeysWithValues: results.map { name, value in
         let tensor: Tensor<Float> = try locating("value '\(name)'") { try value.require() }
-        try tensor.requireFinite(name)
+        if isFinite { try tensor.requireFinite(name) }
         return (name, tensor)
       })
   }

@@ -7,11 +7,14 @@ import SwiftletRuntime
 public struct Agreement: Sendable, Codable, Equatable {
   /// Signal to noise of the worst output, in dB, from −200 to 200; −∞ (`null` in JSON) where numbers that are
   /// finite in the first model's answers are not in the other's. If all outputs are integers, the fraction of
-  /// elements that differ counts as noise over signal.
+  /// elements that differ counts as noise over signal, so that models can be ranked; see ``equal``.
   @FiniteOrNull public private(set) var decibels: Double
   /// Fraction of the samples with the same largest score, of the worst output that holds scores (samples ×
   /// classes); `nil` if none does.
   public let top1: Double?
+  /// Fraction of the elements that are equal, of the worst output, if all are integers or truth values, which have no
+  /// decibels; else `nil`.
+  public let equal: Double?
   /// Samples compared.
   public let samples: Int
   /// Each output by itself, the worst first.
@@ -26,7 +29,8 @@ public struct Agreement: Sendable, Codable, Equatable {
     @FiniteOrNull public private(set) var decibels: Double
     /// Of those elements that are finite in both models' answers.
     @FiniteOrNull public private(set) var finiteDecibels: Double
-    /// Fraction of the samples with the same largest score; `nil` where the output is not samples × classes.
+    /// Fraction of the samples with the same largest score; `nil` where the output is not samples × classes of finite
+    /// numbers, or all rows are in descending order, as those of the largest elements are.
     public let top1: Double?
     /// Of integers and truth values: the fraction of elements that are equal.
     public let equal: Double?
@@ -99,9 +103,9 @@ public struct Agreement: Sendable, Codable, Equatable {
     self.brokenBy = brokenBy
     top1 = outputs.compactMap(\.top1).min()
     let measured = outputs.filter(\.isMeasured).map(\.decibels)
+    equal = measured.isEmpty ? outputs.compactMap(\.equal).min() : nil
     decibels =
-      measured.min()
-      ?? outputs.compactMap(\.equal).min().map { SignalToNoise(signal: 1, noise: 1 - $0).decibels }
+      measured.min() ?? equal.map { SignalToNoise(signal: 1, noise: 1 - $0).decibels }
       ?? -.infinity
   }
 }
@@ -117,6 +121,8 @@ private struct OutputSums {
   /// Rows of scores, those that can be told, and those with the same largest element.
   private var (rows, same) = (0, 0)
   private var holdsScores = true
+  /// Steps from one score to the next one in a row, and those that do not go up.
+  private var (steps, descending) = (0, 0)
 
   init(name: String) { self.name = name }
 
@@ -155,7 +161,7 @@ private struct OutputSums {
     elements += ratio.count - before
   }
 
-  /// Compares the largest scores of each row. A row whose scores are not all numbers in the first answers is left
+  /// Compares the largest scores of each row. A row whose scores are not all finite in the first answers is left
   /// out; one that has such in the others alone has no first choice.
   private mutating func addScores<T: FloatElement>(_ answers: Tensor<T>, _ others: Tensor<T>) {
     guard answers.shape.rank == 2, answers.shape[1] > 1, holdsScores else {
@@ -168,15 +174,20 @@ private struct OutputSums {
       let range = row * width..<(row + 1) * width
       guard let best = Self.largest(x.span.extracting(range)) else { continue }
       rows += 1
+      steps += width - 1
+      descending += range.dropLast().count { x.span[$0] >= x.span[$0 + 1] }
       if Self.largest(y.span.extracting(range)) == best { same += 1 }
     }
   }
 
-  /// The position of the largest element, the first of several; `nil` if there is NaN.
+  /// Whether rows are sorted, so many that it is no chance: their first element is the largest by definition.
+  private var areSorted: Bool { steps == descending && steps >= 8 }
+
+  /// The position of the largest element, the first of several; `nil` if one is NaN or infinite.
   private static func largest<T: FloatElement>(_ scores: Span<T>) -> Int? {
     var best = 0
     for i in scores.indices {
-      if scores[i].isNaN { return nil }
+      if !scores[i].isFinite { return nil }
       if scores[i] > scores[best] { best = i }
     }
     return best
@@ -186,20 +197,21 @@ private struct OutputSums {
     Agreement.Output(
       name: name, decibels: isFloat && elements > 0 ? ratio.decibels : -.infinity,
       finiteDecibels: isFloat && elements > 0 ? ratio.finiteDecibels : -.infinity,
-      top1: holdsScores && rows > 0 ? Double(same) / Double(rows) : nil,
+      top1: holdsScores && rows > 0 && !areSorted ? Double(same) / Double(rows) : nil,
       equal: isFloat ? nil : Double(equal) / Double(max(1, elements)), elements: elements,
       undefined: ratio.undefined, broken: ratio.broken, reshaped: reshaped)
   }
 }
 
 extension Agreement {
-  private enum CodingKeys: String, CodingKey { case decibels, top1, samples, outputs, brokenBy }
+  private enum CodingKeys: String, CodingKey { case decibels, top1, equal, samples, outputs, brokenBy }
 
   // What is not known is null, not missing.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(_decibels, forKey: .decibels)
     try container.encode(top1, forKey: .top1)
+    try container.encode(equal, forKey: .equal)
     try container.encode(samples, forKey: .samples)
     try container.encode(outputs, forKey: .outputs)
     try container.encode(brokenBy, forKey: .brokenBy)

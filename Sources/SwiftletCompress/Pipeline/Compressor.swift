@@ -335,10 +335,10 @@ public struct Compressor: Sendable {
   ) throws -> StageResult {
     var context = context
     context.checkpoint = checkpoint
-    try step.settings.check(for: [context.original, before.graph])
+    var step = step
+    try step.update { try $0.resolve(for: [context.original, before.graph]) }
     // Codes and scales are no weights that could be cut, and what runs as integers would no longer.
     if !step.settings.takesIntegers { try before.graph.requireFloats() }
-    var step = step
     step.update { $0.follow(before.notes.layers) }
     let pass = step.pass
     var notes = before.notes

@@ -24,7 +24,7 @@ struct BFloatLayers {
         && !names.isDisjoint(with: [$0.name, $0.outputs[0]])
     }
     guard !chosen.isEmpty else { return (graph, reports) }
-    var writer = Writer(graph)
+    var writer = Writer(graph, chosen)
     let made = chosen.map { node in
       let reason = writer.round(node)
       return LayerReport(
@@ -42,10 +42,13 @@ struct BFloatLayers {
     private var replacements: [String: [Node]] = [:]
     /// What became of values and of weights.
     private var rounded: [String: String] = [:]
+    /// The outputs of all layers that are to become bf16.
+    private let chosen: Set<String>
 
-    init(_ graph: Graph) {
+    init(_ graph: Graph, _ layers: [Node]) {
       self.graph = graph
       names = FreshNames(graph)
+      chosen = Set(layers.map { $0.outputs[0] })
     }
 
     /// - Returns: Why the layer stays as it is, if it does.
@@ -54,6 +57,12 @@ struct BFloatLayers {
         return "its weights are no fp32 constant, and cannot be bf16"
       }
       guard graph.initializers[node.inputs[0]] == nil else { return "its input is constant" }
+      let others = graph.consumers(of: node.inputs[1]).filter {
+        !chosen.contains(graph.nodes[$0].outputs[0])
+      }
+      guard others.isEmpty, !graph.outputs.contains(where: { $0.name == node.inputs[1] }) else {
+        return "others read its weights in fp32: bf16 would be a second copy"
+      }
       let halves = weights.map(\.roundedToBFloat)
       guard halves.isFinite else { return "its weights are not finite in bf16" }
       var (layer, before) = (node, [Node]())

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Logging
 import SwiftletCore
 import SwiftletFiles
 import SwiftletFormats
@@ -28,16 +29,18 @@ struct Calibration: Sendable, Codable {
     self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
   }
 
-  /// Runs the samples that it has not seen yet through the model.
+  /// Runs the samples that it has not seen yet through the model. Elements that are NaN or infinite, as masked rows
+  /// are, are left out, with a warning.
   ///
   /// - Parameter path: Where what was seen is kept now and then, and when the run is stopped.
-  /// - Throws: `numerical` naming a value that is not finite.
+  /// - Throws: `numerical` naming a value of which nothing is finite.
   mutating func run(
     _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool, saving path: String? = nil,
     progress: Progress.Handler? = nil
   ) throws {
     let session = try Session(graph.observing(values.keys), threads: threads)
     var unsaved = 0
+    var odd = OddSamples()
     do {
       try source.forEachBatch(from: samples) { inputs, range in
         var seen: [(String, Tensor<Float>)] = []
@@ -46,6 +49,7 @@ struct Calibration: Sendable, Codable {
             seen.append((name, tensor))
           }
         }
+        for (name, tensor) in seen where !tensor.isFinite { odd.add(tensor, of: name, range) }
         try add(seen, threads)
         if path != nil { data = try source.digest(range, after: data) }
         samples = range.upperBound
@@ -61,15 +65,19 @@ struct Calibration: Sendable, Codable {
       throw error
     }
     if let path { try save(to: path) }
+    let order = graph.dataInputs.map(\.name) + graph.nodes.flatMap(\.outputs)
+    if let empty = order.first(where: { values[$0]?.count == 0 && odd.names.contains($0) }) {
+      throw odd.refusal(empty)
+    }
+    if let warning = odd.warning(of: source.count) { Logger.swiftlet("compress").warning("\(warning)") }
   }
 
   private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: ThreadPool) throws {
     let (before, channelsBefore) = (values, channels)
     let added = try threads.map(seen.count) { index in
       let (name, tensor) = seen[index]
-      try tensor.requireFinite(name)
       var histogram = before[name]!
-      histogram.add(tensor)
+      histogram.add(tensor.isFinite ? tensor : tensor.finiteElements)
       var statistics = channelsBefore[name]
       statistics?.add(tensor)
       return (histogram, statistics)

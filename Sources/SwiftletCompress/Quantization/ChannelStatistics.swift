@@ -6,13 +6,17 @@ struct ChannelStatistics: Sendable, Codable {
   private(set) var count = 0
   private(set) var sums: [Double] = []
   private(set) var largest: [Float] = []
+  /// Values of each channel that are not finite, and counted in ``count`` alone; `nil`: none.
+  private var missing: [Int]?
   /// Whether channels are along the last axis, and not along the second.
   let isLast: Bool
 
   init(isLast: Bool) { self.isLast = isLast }
 
   /// Each channel's mean.
-  var means: [Double] { sums.map { $0 / Double(max(1, count)) } }
+  var means: [Double] {
+    sums.indices.map { sums[$0] / Double(max(1, count - (missing?[$0] ?? 0))) }
+  }
 
   mutating func add(_ tensor: Tensor<Float>) {
     let shape = tensor.shape
@@ -24,7 +28,7 @@ struct ChannelStatistics: Sendable, Codable {
       largest = Array(repeating: 0, count: channels)
     }
     guard sums.count == channels else { return }
-    let packed = tensor.contiguous()
+    let packed = tensor.isFinite ? tensor.contiguous() : withoutOdd(tensor, axis)
     let inner = shape.count(of: axis + 1..<shape.rank)
     for outer in 0..<shape.count / (channels * inner) {
       for channel in 0..<channels {
@@ -40,5 +44,16 @@ struct ChannelStatistics: Sendable, Codable {
       }
     }
     count += shape.count / channels
+  }
+
+  /// The tensor with 0 for elements that are not finite, which are counted.
+  private mutating func withoutOdd(_ tensor: Tensor<Float>, _ axis: Int) -> Tensor<Float> {
+    let (channels, inner) = (tensor.shape[axis], tensor.shape.count(of: axis + 1..<tensor.shape.rank))
+    var missing = missing ?? Array(repeating: 0, count: channels)
+    for (position, element) in tensor.elements.enumerated() where !element.isFinite {
+      missing[position / inner % channels] += 1
+    }
+    self.missing = missing
+    return tensor.map { $0.isFinite ? $0 : 0 }
   }
 }

@@ -42,10 +42,7 @@ public struct DynamicQuantization: Sendable {
         $0.node, .quantize, changed: true,
         "int8 weights per channel, inputs quantized in every run")
     }
-    let known = Set(storage.reports.map(\.layer))
-    let refusals = plan.refusals.filter { !known.contains($0.node.reportName) }
-      .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
-    reports = refusals + reports + storage.reports
+    reports = plan.reports(besides: storage.reports) + reports + storage.reports
     return (result, reports)
   }
 
@@ -55,10 +52,9 @@ public struct DynamicQuantization: Sendable {
     private var names: FreshNames
     private let grid: WeightGrid
     private var replacements: [Int: [Node]] = [:]
+    private var hasTurnedWeights = false
     /// Codes of matrices, inputs × outputs, by the weights' names.
     private(set) var stored: [String: StoredCodes] = [:]
-    /// As ``stored``, by name and axis of the outputs: layers that share weights share their codes.
-    private var matrices: [String: StoredCodes] = [:]
 
     init(_ graph: Graph, bits: Int) {
       (self.graph, grid) = (graph, WeightGrid(bits: bits))
@@ -72,9 +68,8 @@ public struct DynamicQuantization: Sendable {
     }
 
     private mutating func codes(of layer: QuantizationPlan.Layer) -> StoredCodes {
-      let base = layer.node.inputs[1]
-      let key = "\(layer.axis) \(base)"
-      if let known = matrices[key] { return known }
+      let base = layer.source
+      if let known = stored[base] { return known }
       // Inputs × outputs, whichever way the layer has them.
       let matrix = layer.matrix.transposed().contiguous()
       let layout = WeightLayout(matrix.shape, axis: 1)
@@ -82,9 +77,8 @@ public struct DynamicQuantization: Sendable {
       let made = StoredCodes(
         codes: constant("\(base).quantized", weights.codes),
         scales: constant("\(base).scale", .float32(weights.scales)), axis: 1,
-        isTransposed: layer.axis == 0)
-      matrices[key] = made
-      if stored[base] == nil { stored[base] = made }
+        isTransposed: layer.sourceAxis == 0)
+      stored[base] = made
       return made
     }
 
@@ -98,6 +92,7 @@ public struct DynamicQuantization: Sendable {
     }
 
     mutating func replace(_ layer: QuantizationPlan.Layer) {
+      hasTurnedWeights = hasTurnedWeights || layer.isTurned
       let weights = codes(of: layer)
       let output = layer.node.outputs[0]
       var nodes: [Node] = []
@@ -120,6 +115,8 @@ public struct DynamicQuantization: Sendable {
     func result() -> Graph {
       var result = graph
       result.nodes = graph.nodes.enumerated().flatMap { replacements[$0] ?? [$1] }
+      // Nothing reads the weights that were transposed as floats.
+      if hasTurnedWeights { result.removeUnusedNodes() }
       result.removeUnusedInitializers()
       return result
     }

@@ -12,7 +12,7 @@ enum InputMoments {
   /// Deeper layers would take too long, and more memory than models do.
   static let depthLimit = 4096
 
-  /// Runs the samples through the graph.
+  /// Runs the samples through the graph. Rows that hold NaN or infinite elements are left out.
   ///
   /// - Parameter key: What layers with the same weights have in common.
   /// - Returns: The moments by key, but for grouped and for very deep layers.
@@ -32,9 +32,9 @@ enum InputMoments {
     }
     let reader = try ValueReader(graph, Array(readers.keys), threads: threads)
     try source.forEachBatch { inputs, range in
-      let values = try reader.read(inputs)
+      let values = try reader.read(inputs, finite: false)
       for (name, layers) in readers {
-        for layer in layers { moments[layer.key]!.add(try layer.rows.inputs(values[name]!)) }
+        for layer in layers { moments[layer.key]!.add(try layer.rows.inputs(values[name]!).finiteRows) }
       }
       try progress?(Progress("collect", completed: range.upperBound, total: source.count))
     }

@@ -12,8 +12,10 @@ struct QDQWriter {
   private var replacements: [Int: [Int: String]] = [:]
   /// Names of constants by what they were to be called.
   private var written: [String: String] = [:]
-  /// What the nodes read in place of a value.
+  /// What the nodes read in place of a value, and positions of nodes that read the value itself all the same.
   private var restored: [String: String] = [:]
+  private var unrounded: [String: Set<Int>] = [:]
+  private var hasTurnedWeights = false
 
   /// Whether layers with the same weights read the same restored ones.
   private let sharesRestoredWeights: Bool
@@ -42,8 +44,11 @@ struct QDQWriter {
     return name
   }
 
-  /// Lets all nodes, or the one at a position, read the 8-bit copy of a value.
-  mutating func quantize(_ value: String, _ grid: ActivationGrid, for reader: Int? = nil) {
+  /// Lets all nodes but some, or the one at a position alone, read the 8-bit copy of a value.
+  mutating func quantize(
+    _ value: String, _ grid: ActivationGrid, for reader: Int? = nil, except others: Set<Int> = []
+  ) {
+    unrounded[value] = others
     let parameters = [
       constant("\(value).scale", .float32(Tensor(.scalar, [grid.scale]))),
       constant("\(value).zero", grid.zero),
@@ -66,18 +71,17 @@ struct QDQWriter {
   mutating func replaceWeights(of layer: QuantizationPlan.Layer, with weights: QuantizedWeights) {
     var attributes: [String: Attribute] = ["axis": .int(weights.axis)]
     if let blockSize = weights.blockSize { attributes["block_size"] = .int(blockSize) }
+    let base = layer.source
+    let stored = layer.isTurned ? weights.turned : weights
     // A zero point that is left out is 0.
     replace(
-      layer, input: 1, name: layer.node.inputs[1], codes: weights.codes, scales: weights.scales,
+      layer, input: 1, name: base, codes: stored.codes, scales: stored.scales,
       zero: weights.blockSize == nil && weights.codes.dtype == .int8
         ? .int8(Tensor(zeros: weights.scales.shape)) : nil,
       attributes)
-    let base = layer.node.inputs[1]
-    if weights.blockSize == nil, let codes = written["\(base).quantized"],
-      let scales = written["\(base).scale"]
-    {
-      stored[base] = StoredCodes(codes: codes, scales: scales, axis: weights.axis)
-    }
+    self.stored[base] = StoredCodes(
+      codes: written["\(base).quantized"]!, scales: written["\(base).scale"]!, axis: stored.axis,
+      blockSize: stored.blockSize, dtype: stored.codes.dtype)
   }
 
   /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums of
@@ -121,11 +125,37 @@ struct QDQWriter {
     }
     let output = names.next("\(name).dequantized")
     restoredWeights[key] = output
-    before[layer.index, default: []].append(
+    var nodes = [
       Node(
         "DequantizeLinear", name: names.next("\(name).DequantizeLinear"), inputs: inputs,
-        outputs: [output], attributes: attributes))
+        outputs: [output], attributes: attributes)
+    ]
+    if input == 1 && layer.isTurned { turn(&nodes, name) }
+    before[layer.index, default: []] += nodes
     replacements[layer.index, default: [:]][input] = output
+  }
+
+  /// Transposes codes before they are restored; those of groups and of 4 bits afterwards.
+  private mutating func turn(_ nodes: inout [Node], _ name: String) {
+    hasTurnedWeights = true
+    let perm: [String: Attribute] = ["perm": .ints([1, 0])]
+    let turned = names.next("\(name).turned")
+    let transpose = names.next("\(name).Transpose")
+    let codes = nodes[0].inputs[0]
+    if graph.initializers[codes]?.dtype == .int8, nodes[0].attributes["block_size"] == nil {
+      nodes[0].inputs[0] = turned
+      nodes.insert(
+        Node("Transpose", name: transpose, inputs: [codes], outputs: [turned], attributes: perm),
+        at: 0)
+    } else {
+      let result = nodes[0].outputs
+      nodes[0].outputs = [turned]
+      if case .int(let axis)? = nodes[0].attributes["axis"] {
+        nodes[0].attributes["axis"] = .int(1 - axis)
+      }
+      nodes.append(
+        Node("Transpose", name: transpose, inputs: [turned], outputs: result, attributes: perm))
+    }
   }
 
   /// The graph with all that was asked for.
@@ -134,13 +164,17 @@ struct QDQWriter {
     result.nodes = behind[-1] ?? []
     for (index, node) in graph.nodes.enumerated() {
       var node = node
-      node.inputs = node.inputs.map { restored[$0] ?? $0 }
+      node.inputs = node.inputs.map {
+        unrounded[$0]?.contains(index) == true ? $0 : restored[$0] ?? $0
+      }
       for (input, name) in replacements[index] ?? [:] {
         while node.inputs.count <= input { node.inputs.append("") }
         node.inputs[input] = name
       }
       result.nodes += (before[index] ?? []) + [node] + (behind[index] ?? [])
     }
+    // Nothing reads the weights that were transposed as floats.
+    if hasTurnedWeights { result.removeUnusedNodes() }
     result.removeUnusedInitializers()
     return result
   }

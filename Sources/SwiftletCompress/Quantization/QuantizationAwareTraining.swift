@@ -23,7 +23,7 @@ struct QuantizationAwareTraining {
     let quantization = StaticQuantization(
       settings: settings, threads: context.threads, progress: context.progress)
     let draft = try quantization.draft(of: graph, source)
-    let network = try FakeQuantizedNetwork(draft, settings)
+    let network = try FakeQuantizedNetwork(draft, draft.plan.narrowed(settings))
     var training = TrainingSettings()
     training.epochs = settings.qatEpochs
     training.seed = context.seed
@@ -123,7 +123,7 @@ private struct FakeQuantizedNetwork {
       let step = try steps(draft.plan.representative(of: value), trained)[0]
       result.grids[value] = draft.grids[value]!.with(scale: step)
     }
-    let (quantized, layers) = try result.written(remark: ", trained") { layer in
+    let (quantized, layers) = try result.written(settings, remark: ", trained") { layer in
       let layout = WeightLayout(layer.weights.shape, axis: layer.axis)
       let weights = try WeightGrid(settings, layer.node).rounded(
         layer.weights, layout, scales: steps(layer.node.inputs[1], trained))

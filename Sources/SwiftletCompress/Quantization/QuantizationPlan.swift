@@ -19,9 +19,15 @@ struct QuantizationPlan {
     /// The axis of the weights whose indices are output channels.
     let axis: Int
     let bias: Tensor<Float>?
+    /// The constant that has the weights.
+    let source: String
+    /// Whether a `Transpose` of that constant is what the layer reads.
+    let isTurned: Bool
 
     var input: String { node.inputs[0] }
     var outputs: Int { weights.shape[axis] }
+    /// ``axis``, in the constant.
+    var sourceAxis: Int { isTurned ? 1 - axis : axis }
   }
 
   private(set) var layers: [Layer] = []
@@ -32,6 +38,13 @@ struct QuantizationPlan {
   /// The values that share one scale, by each of them: where only positions change, and where
   /// several are put side by side.
   private var groups: [String: String] = [:]
+  /// Positions of the nodes that read 8-bit copies: layers, and what hands integers on to them.
+  private(set) var readers: Set<Int> = []
+  /// Positions of layers whose weights have their scales along the other axis: runtimes would take those for scales
+  /// of outputs next to an 8-bit input.
+  private var splitLayers: Set<Int> = []
+  /// Values that integers make: no float is there unless it is asked for.
+  private(set) var integral: Set<String> = []
 
   private let graph: Graph
   private let infos: [String: TensorInfo]
@@ -53,8 +66,9 @@ struct QuantizationPlan {
   ///   - keeping: Layers that no integers come to, by name or output.
   init(_ graph: Graph, _ infos: [String: TensorInfo], keeping: Set<String> = []) throws {
     (self.graph, self.infos, self.keeping) = (graph, infos, keeping)
+    let turned = graph.turnedConstants
     for (index, node) in graph.nodes.enumerated() where Self.operators.contains(node.opType) {
-      switch try Self.layer(node, at: index, graph, infos) {
+      switch try Self.layer(node, at: index, graph, infos, turned) {
       case .success(let layer):
         if !keeping.isDisjoint(with: [node.name, node.outputs[0]]) {
           refusals.append((node, "it was chosen to keep its floats"))
@@ -64,6 +78,7 @@ struct QuantizationPlan {
       case .failure(let refusal): refusals.append((node, refusal.reason))
       }
     }
+    share()
     let wanted = wantedValues()
     let order = graph.dataInputs.map(\.name) + graph.nodes.flatMap(\.outputs)
     values = order.filter(wanted.contains)
@@ -73,14 +88,23 @@ struct QuantizationPlan {
   private struct Refusal: Error { let reason: String }
 
   private static func layer(
-    _ node: Node, at index: Int, _ graph: Graph, _ infos: [String: TensorInfo]
+    _ node: Node, at index: Int, _ graph: Graph, _ infos: [String: TensorInfo],
+    _ turned: [String: String]
   ) throws -> Result<Layer, Refusal> {
-    guard let constant = graph.initializers[node.inputs[1]] else {
-      return .failure(Refusal(reason: "its weights are computed, not constant"))
+    let source = turned[node.inputs[1]] ?? node.inputs[1]
+    guard let constant = graph.initializers[source] else {
+      let isLeft = graph.initializers[node.inputs[0]] != nil
+      return .failure(
+        Refusal(
+          reason: isLeft
+            ? "its constant is the left operand: integers are for weights on the right"
+            : "its weights are computed, not constant"))
     }
-    guard let weights: Tensor<Float> = constant.typed() else {
+    guard let stored: Tensor<Float> = constant.typed() else {
       return .failure(Refusal(reason: "its weights are \(constant.dtype)"))
     }
+    let isTurned = source != node.inputs[1]
+    let weights = isTurned ? stored.transposed() : stored
     guard weights.isFinite else {
       return .failure(Refusal(reason: "its weights have NaN or infinite elements"))
     }
@@ -108,7 +132,66 @@ struct QuantizationPlan {
       bias = values
     }
     return .success(
-      Layer(index: index, node: node, weights: weights.contiguous(), axis: axis, bias: bias))
+      Layer(
+        index: index, node: node, weights: weights.contiguous(), axis: axis, bias: bias,
+        source: source, isTurned: isTurned))
+  }
+
+  /// Leaves one quantization for each constant: what reads it otherwise gets it restored, or keeps all its readers
+  /// from integers.
+  private mutating func share() {
+    let pinned = WeightUse.pinned(in: graph, keeping)
+    var votes: [String: [Int]] = [:]
+    for layer in layers { votes[layer.source, default: [0, 0]][min(layer.sourceAxis, 1)] += 1 }
+    var chosen: [String: (axis: Int, layer: String)] = [:]
+    for layer in layers where chosen[layer.source] == nil {
+      let counts = votes[layer.source]!
+      let isEven = counts[0] == counts[1]
+      let axis = isEven ? layer.sourceAxis : counts[0] > counts[1] ? 0 : 1
+      guard axis == layer.sourceAxis else { continue }
+      chosen[layer.source] = (axis, layer.node.reportName)
+    }
+    layers = layers.filter { layer in
+      if let reason = pinned[layer.source] {
+        refusals.append((layer.node, reason))
+        return false
+      }
+      let own = chosen[layer.source]!
+      if own.axis == layer.sourceAxis { return true }
+      splitLayers.insert(layer.index)
+      refusals.append(
+        (
+          layer.node,
+          "its weights are those of '\(own.layer)', which has a scale for each index of the other axis"
+        ))
+      return false
+    }
+  }
+
+  /// The layers that are kept as they are, but those that others tell of.
+  func reports(besides others: [LayerReport]) -> [LayerReport] {
+    let known = Set(others.map(\.layer))
+    return refusals.filter { !known.contains($0.node.reportName) }
+      .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+  }
+
+  /// Positions of the nodes that read a value itself where it has an 8-bit copy: those that compute with floats,
+  /// unless integers make the value, and the float would have to be made for them.
+  func floatReaders(of value: String) -> Set<Int> {
+    let others = graph.consumers(of: value).filter { !readers.contains($0) }
+    let isThere = !integral.contains(value) || graph.dataInputs.contains { $0.name == value }
+    return Set(isThere ? others : others.filter(splitLayers.contains))
+  }
+
+  /// The settings, with 4 bits for all layers that share weights with one that is to have them.
+  func narrowed(_ settings: QuantizationSettings) -> QuantizationSettings {
+    guard !settings.narrow.isEmpty else { return settings }
+    let narrow = Set(layers.filter { settings.bits(of: $0.node) == 4 }.map(\.source))
+    var result = settings
+    result.narrow += layers.filter {
+      narrow.contains($0.source) && settings.bits(of: $0.node) != 4
+    }.map { $0.node.outputs[0] }
+    return result
   }
 
   /// - Parameter changes: What has been done to other layers.
@@ -116,8 +199,19 @@ struct QuantizationPlan {
   func requireLayers(orAny changes: [LayerReport] = []) throws {
     guard layers.isEmpty, keeping.isEmpty, !changes.contains(where: \.changed) else { return }
     let reason = refusals.first.map { ": of \($0.node.label), \($0.reason)" } ?? ""
+    let others = WeightStorage.found(in: graph)
+    guard changes.isEmpty, let first = others.first else {
+      throw SwiftletError(
+        .unsupported, "the model has no weights to quantize\(reason)")
+    }
+    let which =
+      reason.isEmpty
+      ? ": the weights are in \(first.label)"
+        + (others.count > 1 ? " and \(others.count - 1) more" : "") : reason
     throw SwiftletError(
-      .unsupported, "the model has no Conv, Gemm or MatMul to quantize\(reason)")
+      .unsupported,
+      "the model has no Conv, Gemm or MatMul that static quantization is for\(which)",
+      mend: "use --weight-only or --dynamic, which store the weights of other layers as int8 too")
   }
 
   /// The value whose scale this value has; itself, unless it shares one.
@@ -129,9 +223,10 @@ struct QuantizationPlan {
 
   // MARK: Placement
 
-  private func wantedValues() -> Set<String> {
+  private mutating func wantedValues() -> Set<String> {
     let quantized = Set(layers.map(\.index))
-    let integral = integralValues(quantized)
+    integral = integralValues(quantized)
+    readers = quantized
     var wanted: Set<String> = []
     // Sums and layers whose clamp's result is wanted.
     var clamped: Set<String> = []
@@ -143,6 +238,7 @@ struct QuantizationPlan {
       guard let output = node.outputs.first,
         wanted.contains(output) || clamped.contains(output)
       else { continue }
+      readers.insert(index)
       if Self.clamps.contains(node.opType) {
         let isTakenIn = belongsToProducer(node)
         if isTakenIn { clamped.insert(node.inputs[0]) } else { want(node.inputs[0], &wanted) }

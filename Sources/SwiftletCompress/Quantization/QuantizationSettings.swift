@@ -184,17 +184,6 @@ public struct QuantizationSettings: StepSettings {
   /// Layers that no integers come to.
   var unquantized: Set<String> { Set(keep).union(bf16) }
 
-  /// - Throws: `badInput` for a layer that is named and in none of the graphs.
-  package func check(for graphs: [Graph]) throws {
-    let nodes = graphs.flatMap(\.nodes)
-    let known = Set(nodes.map(\.name) + nodes.flatMap(\.outputs))
-    for name in keep + narrow + bf16 where !known.contains(name) {
-      throw SwiftletError(
-        .badInput, "the model has no layer '\(name)'", at: "quantize",
-        mend: "`swiftlet inspect` lists its layers")
-    }
-  }
-
   /// The bits of a layer's weights.
   func bits(of layer: Node) -> Int {
     Set(narrow).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4

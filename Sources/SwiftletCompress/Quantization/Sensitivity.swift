@@ -81,7 +81,8 @@ public struct Sensitivity: Sendable, Codable {
   ) throws -> Sensitivity {
     let judges = judging ?? source
     try settings.validate()
-    try settings.check(for: [graph])
+    var settings = settings
+    try settings.resolve(for: [graph])
     let prepared = try QuantizationInput(
       graph.foldingWeights(), opset: settings.opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)

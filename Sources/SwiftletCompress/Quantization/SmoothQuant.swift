@@ -39,7 +39,9 @@ struct SmoothQuant {
     let outputs = Set(graph.outputs.map(\.name))
     var found: OrderedDictionary<String, [QuantizationPlan.Layer]> = [:]
     for layer in plan.layers
-    where layer.node.opType != "Conv" && readers[layer.node.inputs[1]]?.count == 1 {
+    where layer.node.opType != "Conv" && !layer.isTurned
+      && readers[layer.node.inputs[1]]?.count == 1
+    {
       found[layer.input, default: []].append(layer)
     }
     func isOwn(_ name: String) -> Bool {

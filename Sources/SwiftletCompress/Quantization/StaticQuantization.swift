@@ -32,8 +32,8 @@ public struct StaticQuantization: Sendable {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let draft = try draft(of: graph, source)
     let rounder = try WeightRounder(
-      settings, draft.graph, draft.plan, source, threads, progress)
-    return try draft.written { layer in
+      draft.plan.narrowed(settings), draft.graph, draft.plan, source, threads, progress)
+    return try draft.written(settings) { layer in
       let weights = try rounder.quantized(
         layer, WeightLayout(layer.weights.shape, axis: layer.axis))
       return (weights, try corrected(layer, weights, draft.calibration) ?? layer.bias)
@@ -167,16 +167,14 @@ struct QuantizationDraft {
   ///
   /// - Parameter weights: A layer's weights and bias.
   func written(
-    remark: String = "",
+    _ settings: QuantizationSettings, remark: String = "",
     _ weights: (QuantizationPlan.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     var writer = QDQWriter(graph)
-    for value in plan.values { writer.quantize(value, grids[value]!) }
-    var reports = plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
-    let known = Set((plan.layers.map(\.node) + plan.refusals.map(\.node)).map(\.reportName))
-    reports += WeightStorage.kept(
-      in: graph, besides: known,
-      "its weights stay floats in static quantization; --weight-only or --dynamic shrinks them")
+    for value in plan.values {
+      writer.quantize(value, grids[value]!, except: plan.floatReaders(of: value))
+    }
+    var reports: [LayerReport] = []
     for layer in plan.layers {
       let (codes, bias) = try weights(layer)
       let input = grids[layer.input]!
@@ -189,6 +187,15 @@ struct QuantizationDraft {
           "\(codes.codes.dtype) weights per channel, \(input.type) input in "
             + "\(input.lowest * input.scale)…\(input.highest * input.scale)\(remark)"))
     }
-    return (writer.result(), reports)
+    var storage = WeightStorage(settings, storesOthers: false)
+    let result = storage.apply(
+      to: writer.result(), stored: writer.stored,
+      excluding: Set(plan.layers.map { $0.node.outputs[0] }))
+    let refusals = plan.reports(besides: storage.reports)
+    let known = Set((reports + refusals + storage.reports).map(\.layer))
+    let kept = WeightStorage.kept(
+      in: graph, besides: known,
+      "its weights stay floats in static quantization; --weight-only or --dynamic shrinks them")
+    return (result, refusals + storage.reports + kept + reports)
   }
 }

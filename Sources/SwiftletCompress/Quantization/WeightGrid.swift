@@ -11,6 +11,20 @@ struct QuantizedWeights: Sendable {
   /// How many indices of ``axis`` share a scale; `nil` where each has its own.
   let blockSize: Int?
 
+  /// Those of the transposed matrix.
+  var turned: QuantizedWeights {
+    let turnedCodes: AnyTensor =
+      if let codes: Tensor<Int8> = codes.typed() {
+        .int8(codes.transposed().contiguous())
+      } else {
+        .int4(codes.typed(as: Int4.self)!.transposed().contiguous())
+      }
+    return QuantizedWeights(
+      codes: turnedCodes,
+      scales: blockSize == nil ? scales : scales.transposed().contiguous(), axis: 1 - axis,
+      blockSize: blockSize)
+  }
+
   /// The weights that the codes stand for.
   var restored: Tensor<Float> {
     let layout = WeightLayout(codes.shape, axis: axis, blockSize: blockSize)

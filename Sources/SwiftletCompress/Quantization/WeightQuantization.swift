@@ -28,7 +28,8 @@ public struct WeightQuantization: Sendable {
     let opset = max(settings.opset, groupSize > 0 ? 21 : 13)
     let prepared = try QuantizationInput(graph, opset: opset, source, threads)
     let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    let rounder = try WeightRounder(settings, prepared.graph, plan, source, threads, progress)
+    let own = plan.narrowed(settings)
+    let rounder = try WeightRounder(own, prepared.graph, plan, source, threads, progress)
     var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
     var reports: [LayerReport] = []
     for layer in plan.layers {
@@ -38,17 +39,14 @@ public struct WeightQuantization: Sendable {
       reports.append(
         LayerReport(
           layer.node, .quantize, changed: true,
-          "int\(settings.bits(of: layer.node)) weights, "
+          "int\(own.bits(of: layer.node)) weights, "
             + (layout.blockSize.map { "groups of \($0)" } ?? "a scale per channel")))
     }
     var storage = WeightStorage(settings)
     let stored = storage.apply(
       to: writer.result(), stored: writer.stored,
       excluding: Set(plan.layers.map { $0.node.outputs[0] }))
-    let known = Set(storage.reports.map(\.layer))
-    let refusals = plan.refusals.filter { !known.contains($0.node.reportName) }
-      .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
-    reports = refusals + reports + storage.reports
+    reports = plan.reports(besides: storage.reports) + reports + storage.reports
     try plan.requireLayers(orAny: storage.reports)
     return (settings.plainWeights ? stored.restoringPlainly() : stored, reports)
   }

@@ -7,7 +7,7 @@ final class WeightRounder {
   private let threads: ThreadPool
   /// Second moments of the inputs of all layers with the same weights, where the way needs them.
   private let moments: [Key: Moments]
-  /// What has been rounded already: layers that share weights share their codes.
+  /// What has been rounded already, as the constants lie: layers that share weights share their codes.
   private var rounded: [Key: QuantizedWeights] = [:]
 
   /// Weights, and what they are to become.
@@ -18,7 +18,7 @@ final class WeightRounder {
 
     init(_ layer: QuantizationPlan.Layer, _ settings: QuantizationSettings, _ blockSize: Int? = nil)
     {
-      (weights, axis) = (layer.node.inputs[1], layer.axis)
+      (weights, axis) = (layer.source, layer.sourceAxis)
       (bits, self.blockSize) = (settings.bits(of: layer.node), blockSize)
     }
   }
@@ -42,9 +42,9 @@ final class WeightRounder {
     _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
     let key = Key(layer, settings, layout.blockSize)
-    if let known = rounded[key] { return known }
+    if let known = rounded[key] { return layer.isTurned ? known.turned : known }
     let made = try round(layer, layout)
-    rounded[key] = made
+    rounded[key] = layer.isTurned ? made.turned : made
     return made
   }
 

@@ -31,8 +31,10 @@ package protocol StepSettings: TechniqueSettings {
   mutating func settle(_ given: GivenSettings) throws
   /// - Throws: `badInput` naming settings that do not go together.
   func check(_ spelling: SettingSpelling, of technique: Technique) throws
-  /// - Throws: `badInput` for what does not fit the model, before or after the earlier steps.
-  func check(for graphs: [Graph]) throws
+  /// Resolves names of layers, in the model before or after the earlier steps.
+  ///
+  /// - Throws: `badInput` for a name that is no layer's in any of the graphs.
+  mutating func resolve(for graphs: [Graph]) throws
   /// - Throws: `badInput` for what does not fit the training images.
   func check(trainingImages: Int) throws
 
@@ -104,7 +106,7 @@ extension StepSettings {
   package var confidence: Double? { nil }
   package mutating func settle(_ given: GivenSettings) throws {}
   package func check(_ spelling: SettingSpelling, of technique: Technique) throws {}
-  package func check(for graphs: [Graph]) throws {}
+  package mutating func resolve(for graphs: [Graph]) throws {}
   package func check(trainingImages: Int) throws {}
   package mutating func expect(integerBits: Int?) {}
   package mutating func follow(_ layers: [LayerReport]) {}

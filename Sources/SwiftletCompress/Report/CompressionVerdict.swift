@@ -31,10 +31,11 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
   ///   - bytes: Of the files before and after.
   ///   - speedup: The original's time over the new one; `nil`: not measured.
   ///   - decibels: Signal to noise of the answers; `nil`: not measured.
+  ///   - equal: Of answers that are integers, the fraction that is equal: it is told in place of decibels.
   ///   - drop: Points of accuracy lost, in percent; `nil` without labels.
   public init(
     layers: [LayerReport], bytes: (before: Int, after: Int), speedup: Double?, decibels: Double?,
-    drop: Double?
+    equal: Double? = nil, drop: Double?
   ) {
     var concerns: [Concern] = []
     var good: [String] = []
@@ -64,7 +65,9 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
       good.append("\(short(Double(bytes.after) / Double(max(1, bytes.before)))) of the size")
     }
     if let decibels {
-      let text = decibels.isFinite ? "\(short(decibels, 10)) dB" : "answers that are not finite"
+      let text =
+        equal.map { "\(short($0 * 100)) % of the answers equal" }
+        ?? (decibels.isFinite ? "\(short(decibels, 10)) dB" : "answers that are not finite")
       if decibels < Self.leastDecibels {
         concerns.append(.inaccurate)
         bad.append(decibels.isFinite ? "poor answers (\(text))" : text)

@@ -45,6 +45,6 @@ public struct UnlabelledReport: Sendable, Codable {
     }
     verdict = CompressionVerdict(
       layers: layers, bytes: (before.fileBytes, after.fileBytes), speedup: speedup,
-      decibels: agreement?.decibels, drop: nil)
+      decibels: agreement?.decibels, equal: agreement?.equal, drop: nil)
   }
 }

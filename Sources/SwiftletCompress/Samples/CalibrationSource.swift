@@ -199,7 +199,8 @@ extension Tensor<Float> {
   func requireFinite(_ name: String) throws {
     guard isFinite else {
       throw SwiftletError(
-        .numerical, "the calibration samples give NaN or infinite values", at: "value '\(name)'")
+        .numerical, "the calibration samples give NaN or infinite values", at: "value '\(name)'",
+        mend: "leave out the samples that do; quantize alone goes on without them")
     }
   }
 }

@@ -32,15 +32,19 @@ struct SampleArrays: Sendable {
       [:], [:], []
     )
     var sampled: [ValueInfo] = []
+    var constants: [ValueInfo] = []
     for input in inputs {
       switch fixed[input.name] {
-      case .array(let array)?: arrays[input.name] = try Self.constant(array, input)
+      case .array(let array)?:
+        arrays[input.name] = try array.fitting(input)
+        constants.append(input)
       case .numbers(let values)?:
         if values.count == 1, !input.dimensions.allSatisfy(\.isFixed) {
           numbers[input.name] = values[0]
           filled.append(input)
         } else {
           arrays[input.name] = try Self.constant(values, input)
+          constants.append(input)
         }
       case nil:
         guard let array = given[input.name] else {
@@ -55,8 +59,15 @@ struct SampleArrays: Sendable {
       }
     }
     let layout = try SampleLayout(arrays, sampled)
-    (self.arrays, self.numbers, self.filled) = (arrays, numbers, filled)
-    places = Dictionary(uniqueKeysWithValues: layout.places.map { ($0.key, $0.value) })
+    var places = Dictionary(uniqueKeysWithValues: layout.places.map { ($0.key, $0.value) })
+    let hasSamples = places.values.contains { $0 != .constant }
+    for input in constants {
+      let fixed = FixedArray(
+        input, arrays[input.name]!, symbol: symbol, samples: hasSamples ? layout.count : nil,
+        batch: layout.batch)
+      (arrays[input.name], places[input.name]) = try fixed.placed
+    }
+    (self.arrays, self.numbers, self.filled, self.places) = (arrays, numbers, filled, places)
     (count, batch) = (layout.count, layout.batch)
     var elements = 0
     for input in sampled where layout.places[input.name] != .constant {
@@ -64,18 +75,6 @@ struct SampleArrays: Sendable {
     }
     self.elements = elements
     for input in filled { _ = try shape(of: input, samples: 1) }
-  }
-
-  /// - Throws: `badInput` if the array is not what the input takes.
-  private static func constant(_ array: AnyTensor, _ input: ValueInfo) throws -> AnyTensor {
-    let array = try array.fitting(input)
-    guard input.accepts(array.shape) else {
-      throw SwiftletError(
-        .badInput,
-        "the fixed array '\(input.name)' is \(array.shape); the model takes \(input.shapeDescription)"
-      )
-    }
-    return array
   }
 
   /// One number everywhere, or one for each element.
@@ -114,6 +113,8 @@ struct SampleArrays: Sendable {
       switch place {
       case .along(let axis): result[name] = arrays[name]!.indices(samples, along: axis)
       case .each: result[name] = arrays[name]!.element(samples.lowerBound)
+      case .repeated(let axis):
+        result[name] = arrays[name]!.repeated(samples.count, along: axis)
       case .constant: break
       }
     }

@@ -19,6 +19,8 @@ struct SampleLayout {
     case each
     /// The array is the input, for all samples alike.
     case constant
+    /// The array has one index on this axis, which all samples have in common.
+    case repeated(Int)
   }
 
   private(set) var places: OrderedDictionary<String, Place> = [:]
@@ -45,7 +47,7 @@ struct SampleLayout {
       case .along(let axis)?:
         (places[input.name], counts[input.name]) = (.along(axis), shape[axis])
         if case .fixed(let extent) = input.dimension(axis) { batches.append((input.name, extent)) }
-      case .constant?: places[input.name] = .constant
+      case let place?: places[input.name] = place
       }
     }
     let extent = batches.first?.extent ?? (counts.isEmpty ? undecided.first?.firstExtent : nil)

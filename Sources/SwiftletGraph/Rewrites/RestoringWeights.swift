@@ -8,7 +8,9 @@ extension Graph {
   /// type, so that they can be multiplied directly. All others become fp32: a layer with an fp32
   /// input computes in fp32 and would restore its weights in every run; subgraphs among the
   /// attributes of nodes would do so in every step.
-  public func restoringWeights() -> Graph {
+  public func restoringWeights() -> Graph { transposingCodes().restoringStoredWeights() }
+
+  private func restoringStoredWeights() -> Graph {
     var result = self
     result.nodes = []
     let outputs = Set(outputs.map(\.name))
@@ -47,6 +49,26 @@ extension Graph {
       }
     }
     if result.nodes != nodes { result.removeUnusedInitializers() }
+    return result
+  }
+}
+
+extension Graph {
+  /// The graph with codes that a `Transpose` turns before they are restored as constants: of weights that a table and
+  /// a layer share.
+  private func transposingCodes() -> Graph {
+    let restored = Set(nodes.filter { $0.opType == "DequantizeLinear" }.compactMap(\.inputs.first))
+    let outputs = Set(outputs.map(\.name))
+    var result = self
+    result.nodes = nodes.filter { node in
+      guard node.opType == "Transpose", let codes = node.inputs.first.flatMap({ initializers[$0] }),
+        [.int8, .uint8].contains(codes.dtype), restored.contains(node.outputs[0]),
+        !outputs.contains(node.outputs[0]),
+        let turned = constantResults(of: node, limit: codes.byteCount)?.first
+      else { return true }
+      result.initializers[node.outputs[0]] = turned
+      return false
+    }
     return result
   }
 }

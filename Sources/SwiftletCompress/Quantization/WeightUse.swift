@@ -1,0 +1,116 @@
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// Constant weights that a node reads and that can be stored as integers, whatever computes with them: recurrent
+/// layers, tables, transposed convolutions, and layers of all kinds that integers do not come to.
+struct WeightUse {
+  let node: Node
+  /// The name of the constant.
+  let weights: String
+  /// The axis of the weights whose indices have a scale each.
+  let axis: Int
+
+  /// Smaller tables are not worth it: they may be what positions are computed from.
+  private static let fewestElements = 1024
+
+  /// `turned`: As ``Graph/turnedConstants``.
+  ///
+  /// - Returns: The weights that the node itself reads; none for a node that has no weights.
+  static func find(
+    _ node: Node, turned: [String: String] = [:], constant: (String) -> AnyTensor?
+  ) -> [WeightUse] {
+    func use(_ input: Int, axis: (Shape) -> Int) -> WeightUse? {
+      guard node.inputs.indices.contains(input) else { return nil }
+      let name = node.inputs[input]
+      let source = turned[name] ?? name
+      guard let tensor = constant(source), case .float32 = tensor, tensor.shape.rank > 1,
+        tensor.shape.count > 0
+      else { return nil }
+      let own = axis(tensor.shape)
+      return WeightUse(node: node, weights: source, axis: source == name ? own : 1 - own)
+    }
+    guard node.domain.isEmpty || node.domain == "ai.onnx" else { return [] }
+    switch node.opType {
+    case "LSTM", "GRU", "RNN": return [use(1) { _ in 1 }, use(2) { _ in 1 }].compactMap { $0 }
+    case "ConvTranspose": return [use(1) { _ in 1 }].compactMap { $0 }
+    case "Conv": return [use(1) { _ in 0 }].compactMap { $0 }
+    case "Gather":
+      let table = use(0) { _ in 0 }
+      return [table].compactMap { $0 }.filter {
+        constant($0.weights)!.shape.count >= fewestElements && constant(node.inputs[1]) == nil
+      }
+    case "Gemm":
+      // Weights may be on either side, as those of MatMul.
+      let isTransposed = ["transA", "transB"].map { (try? node.int($0, default: 0)) != 0 }
+      let uses = [use(0) { _ in isTransposed[0] ? 1 : 0 }, use(1) { _ in isTransposed[1] ? 0 : 1 }]
+        .compactMap { $0 }
+      return uses.count == 1 ? uses : []
+    case "Einsum":
+      let uses = node.inputs.indices.compactMap { input in
+        use(input) { Self.einsumAxis(node, input, rank: $0.rank) }
+      }
+      return uses.count < node.inputs.count ? uses : []
+    case "MatMul":
+      // Weights may be on either side; products of constants are no layers.
+      let uses = [use(0) { $0.rank - 2 }, use(1) { $0.rank - 1 }].compactMap { $0 }
+      return uses.count == 1 ? uses : []
+    default: return []
+    }
+  }
+
+  /// The last axis of an operand that the result has too: it is not summed over.
+  private static func einsumAxis(_ node: Node, _ input: Int, rank: Int) -> Int {
+    guard case .string(let equation)? = node.attributes["equation"] else { return rank - 1 }
+    let sides = equation.filter { $0 != " " }.split(separator: ">", omittingEmptySubsequences: false)
+    let terms = sides[0].filter { $0 != "-" }.split(separator: ",", omittingEmptySubsequences: false)
+    guard terms.indices.contains(input) else { return rank - 1 }
+    let letters = sides[0].filter(\.isLetter)
+    let result =
+      sides.count > 1
+      ? Set(sides[1]) : Set(letters.filter { letter in letters.count { $0 == letter } == 1 })
+    // Counted from the end: an ellipsis stands for any number of axes.
+    let last = terms[input].reversed().enumerated().first { $1.isLetter && result.contains($1) }
+    return last.map { max(0, rank - 1 - $0.offset) } ?? rank - 1
+  }
+
+  /// Constants that have to stay floats, and why: outputs, and what a layer reads that was chosen to keep them.
+  static func pinned(in graph: Graph, _ keeping: Set<String>) -> [String: String] {
+    var result = Dictionary(
+      graph.outputs.map { ($0.name, "its weights are an output of the model") }
+    ) { first, _ in first }
+    guard !keeping.isEmpty else { return result }
+    let turned = graph.turnedConstants
+    func visit(_ nodes: [Node], hiding own: Set<String>) {
+      for node in nodes {
+        if !keeping.isDisjoint(with: [node.name, node.outputs.first ?? ""]) {
+          let uses = find(
+            node, turned: turned, constant: { own.contains($0) ? nil : graph.initializers[$0] })
+          for use in uses {
+            result[use.weights] =
+              "it shares its weights with '\(node.reportName)', which was chosen to keep its floats"
+          }
+        }
+        for case .graph(let inner) in node.attributes.values {
+          visit(inner.nodes, hiding: own.union(inner.initializers.keys))
+        }
+      }
+    }
+    visit(graph.nodes, hiding: [])
+    return result
+  }
+}
+
+extension Graph {
+  /// Matrices among the constants that a `Transpose` turns, by the names of its results.
+  var turnedConstants: [String: String] {
+    var result: [String: String] = [:]
+    for node in nodes where node.opType == "Transpose" && node.domain.isEmpty {
+      guard let tensor = initializers[node.inputs[0]], case .float32 = tensor,
+        tensor.shape.rank == 2, [nil, .ints([1, 0])].contains(node.attributes["perm"])
+      else { continue }
+      result[node.outputs[0]] = node.inputs[0]
+    }
+    return result
+  }
+}
