@@ -211,8 +211,7 @@ struct JudgingCommandTests {
       #expect(unsure.code == 0, "\(unsure.errors)")
       #expect(try unsure.json()["confidence"] as? Double == 0.5)
       let steps = (try unsure.json()["recipe"] as? [String: Any])?["steps"] as? [[String: Any]]
-      let settings = try #require(steps?[0]["quantization"] as? [String: Any])
-      #expect(settings["mixedConfidence"] as? Double == 0.5)
+      #expect(steps?[0]["mixedConfidence"] as? Double == 0.5)
       expectFailure(
         try compress(model, data, "--max-drop", "5", "--confidence", "99.999%"), 3,
         "with 99.999 % confidence")

@@ -258,7 +258,7 @@ struct QuantizationCommandTests {
       expectFailure(
         try swiftlet(
           "compress", model, "--technique", "quantize", "--plain-weights", "--data", data, "-o",
-          "\(folder)/x.onnx"), 2, "plain weights")
+          "\(folder)/x.onnx"), 2, "--plain-weights is for")
     }
   }
 }

@@ -208,7 +208,8 @@ public struct QuantizationSettings: StepSettings {
   package var integerBits: Int? { bits }
   package var confidence: Double? { mixedConfidence }
 
-  package var untrained: QuantizationSettings? {
+  /// Training is for what the earlier steps lost.
+  package var alone: QuantizationSettings {
     var settings = self
     settings.qatEpochs = 0
     return settings

@@ -65,14 +65,16 @@ public struct CompressionStep: Sendable, Equatable {
     return step
   }
 
-  /// The step without training; `nil` if nothing would be left.
-  var untrained: CompressionStep? { changed { $0.untrained } }
+  /// The step as it is tried without the earlier ones.
+  var alone: CompressionStep {
+    var step = self
+    step.update { $0 = $0.alone }
+    return step
+  }
 
   /// The step without all that takes long or looks at answers; `nil` if nothing would be left.
-  func hasty(samples: Int) -> CompressionStep? { changed { $0.hasty(samples: samples) } }
-
-  private func changed(_ change: (any StepSettings) -> (any StepSettings)?) -> CompressionStep? {
-    guard let settings = change(settings) else { return nil }
+  func hasty(samples: Int) -> CompressionStep? {
+    guard let settings = settings.hasty(samples: samples) else { return nil }
     var step = self
     step.update { $0 = settings }
     return step

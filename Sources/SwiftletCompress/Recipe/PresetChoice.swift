@@ -83,7 +83,7 @@ extension Compressor {
       taken.append(step)
       parts.insert(RecipePart(Recipe(taken), made), at: 0)
     }
-    if taken.count > 1, let last = taken.last?.untrained {
+    if taken.count > 1, let last = taken.last?.alone {
       if let alone = try tries(last, after: []) {
         parts.insert(RecipePart(Recipe([last]), alone), at: 1)
       }

@@ -42,8 +42,8 @@ package protocol StepSettings: TechniqueSettings {
   mutating func expect(integerBits: Int?)
   /// Follows what earlier steps chose for layers.
   mutating func follow(_ layers: [LayerReport])
-  /// The same without training; `nil` if nothing would be left.
-  var untrained: Self? { get }
+  /// The step as it is tried without the earlier ones, to see what those are good for.
+  var alone: Self { get }
   /// The same without all that takes long or looks at answers, for plans; `nil` if nothing would be left.
   func hasty(samples: Int) -> Self?
   /// Digests of what decides the result besides the settings: the content of files, for example.
@@ -110,6 +110,6 @@ extension StepSettings {
   package func check(trainingImages: Int) throws {}
   package mutating func expect(integerBits: Int?) {}
   package mutating func follow(_ layers: [LayerReport]) {}
-  package var untrained: Self? { trains ? nil : self }
+  package var alone: Self { self }
   package func dependencies() throws -> [String] { [] }
 }

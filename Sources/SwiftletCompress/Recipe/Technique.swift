@@ -4,7 +4,9 @@ import SwiftletCore
 ///
 /// What there is to a technique stands in its folder: a `TechniqueDefinition` with settings and a pass, and its
 /// constant. ``allCases`` is the registry, which recipes, options, help and reports follow.
-public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIterable {
+public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIterable,
+  CustomStringConvertible
+{
   /// The name, as in recipes, options and reports.
   public let rawValue: String
   package let definition: any TechniqueDefinition.Type
@@ -34,6 +36,8 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
     }
     self = known
   }
+
+  public var description: String { rawValue }
 
   /// What it does, in one line.
   public var summary: String { definition.summary }
