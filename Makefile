@@ -140,7 +140,8 @@ damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
 docs: build ## Make the Swift modules' documentation (DocC): OUT/docs; dead links fail
 	SWIFT="$(SWIFT)" docs/docc.sh "$$($(BUILD) --show-bin-path)" $(OUT)/docs
 
-format: deps-lint ## Format the Swift and C sources
+format: deps-lint ## Format the Swift and C sources, and wrap comments
+	git ls-files '*.swift' '*.sh' | xargs scripts/wrap.py
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks examples
 	git ls-files '*.c' '*.h' '*.cpp' | xargs scripts/.venv/bin/clang-format -i
 

@@ -208,8 +208,8 @@ let package = Package(
     tests(
       "SwiftletCLI",
       [
-        "SwiftletCore", "SwiftletFiles", "SwiftletBLAS", "SwiftletCompress", "SwiftletFormats", "SwiftletGraph",
-        "SwiftletTraining", ordered,
+        "SwiftletCore", "SwiftletFiles", "SwiftletBLAS", "SwiftletCompress", "SwiftletFormats",
+        "SwiftletGraph", "SwiftletTraining", ordered,
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Relinks the objects of a release build statically with the parts of the Swift runtime that they need:
-# the results run on machines without Swift. SwiftPM supports that only for executables, and includes all
-# of Foundation where FoundationEssentials is enough.
+# Relinks the objects of a release build statically with the parts of the Swift runtime that they
+# need: the results run on machines without Swift. SwiftPM supports that only for executables, and
+# includes all of Foundation where FoundationEssentials is enough.
 #
 # usage: link.sh BUILD-FOLDER OUTPUT-FOLDER
 # makes OUTPUT-FOLDER/swiftlet and OUTPUT-FOLDER/libswiftlet.so.N

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes the manual page of the command to standard output: what --help says, of all its commands and topics.
+# Writes the manual page of the command to standard output: what --help says, of all its commands
+# and topics.
 #
 # usage: manual.sh SWIFTLET
 set -eu

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The whole workflow on real images: trains the seed CNN on Fashion-MNIST, compresses it with each of
-# the five techniques and with two chains of them, and prints one table. Models, curves and reports stay
-# in the given folder; comparison.html there compares all of them, evaluated and timed in one run.
+# The whole workflow on real images: trains the seed CNN on Fashion-MNIST, compresses it with each
+# of the five techniques and with two chains of them, and prints one table. Models, curves and
+# reports stay in the given folder; comparison.html there compares all of them, evaluated and timed
+# in one run.
 set -eu
 
 out=${1:-out}
@@ -45,4 +46,4 @@ run compare "$out/seed.onnx" "$out/svd.onnx" "$out/lowrank.onnx" "$out/eigen.onn
   --data $data --report "$out/comparison.html" --json > "$out/comparison.json.part"
 mv "$out/comparison.json.part" "$out/comparison.json"
 echo
-echo "open $out/comparison.html; models, curves (SVG), reports (HTML) and JSON are in the same folder"
+echo "open $out/comparison.html; models, curves (SVG), reports (HTML) and JSON are in that folder"

@@ -59,7 +59,8 @@ struct PlanCommand: ParsableCommand {
       ]
     }
     let header = [
-      "", "file bytes", "MACs", "ms, batch 1", "images/s, batch \(plan.batch)", "ratio", "layers changed",
+      "", "file bytes", "MACs", "ms, batch 1", "images/s, batch \(plan.batch)", "ratio",
+      "layers changed",
     ]
     let remarks = plan.rows.compactMap { row in row.remark.map { "\(row.name): \($0)" } }
     let taken = plan.extents.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }

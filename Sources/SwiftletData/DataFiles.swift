@@ -3,8 +3,8 @@ import SwiftletFormats
 
 /// The files that data are read from.
 package enum DataFiles {
-  /// Paths that a text for `--data` may mean, of all parts, whether they exist or not: what must not be
-  /// replaced by what is made of them. None of a text that cannot be understood.
+  /// Paths that a text for `--data` may mean, of all parts, whether they exist or not: what must
+  /// not be replaced by what is made of them. None of a text that cannot be understood.
   package static func paths(of text: String, dataDirectory: String? = nil) -> [String] {
     if let path = InputArrays.path(in: text) { return [path] }
     guard let spec = try? DataSpec(parsing: text) else { return [] }

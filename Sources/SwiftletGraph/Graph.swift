@@ -69,8 +69,8 @@ public struct Graph: Sendable, Equatable {
   /// The size of all initializers in bytes.
   public var weightByteCount: Int { initializers.values.reduce(0) { $0 + $1.byteCount } }
 
-  /// Which node writes each value, and which nodes read it. Built when first asked for after a change of
-  /// the nodes, in one pass over them.
+  /// Which node writes each value, and which nodes read it. Built when first asked for after a
+  /// change of the nodes, in one pass over them.
   package var index: GraphIndex { readersAndWriters.index(of: nodes) }
 
   /// Positions of the nodes that read the value, each of them once, in the order they run.

@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Which node writes each value of a graph, and which nodes read it, as the nodes were at one moment.
+/// Which node writes each value of a graph, and which nodes read it, as the nodes were at one
+/// moment.
 package struct GraphIndex: Sendable {
   /// The position of the node that writes the value; none for inputs and initializers.
   package let producers: [String: Int]

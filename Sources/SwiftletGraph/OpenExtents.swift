@@ -139,7 +139,8 @@ extension Graph {
     return Array(names)
   }
 
-  /// The one of `openExtentNames` that a name means: itself, or that of the axis which `x[2]` names.
+  /// The one of `openExtentNames` that a name means: itself, or that of the axis which `x[2]`
+  /// names.
   package func openExtentName(_ name: String) -> String? {
     for input in dataInputs {
       for (axis, dimension) in input.dimensions.enumerated() {

@@ -1,6 +1,7 @@
 """Arguments as careless and hostile programs pass them, at random: each call returns a status.
 
-What a length says must be there, and no more: arrays end where a page begins that cannot be touched, and
+What a length says must be there, and no more: arrays end where a page begins that cannot be
+touched, and
 what lies before them must stay as it was. A crash ends the process, which is the finding.
 
 usage: hostile.py MODEL.onnx [CALLS [SEED]]

@@ -11,8 +11,15 @@ block() { # LANGUAGE NUMBER
     /^```/ { inside = 0 }
     inside && number == wanted' "$root/README.md"
 }
-block c 1 | diff - "$root/examples/C/linalg.c"
-block python 1 | diff - "$root/examples/Python/compress_matrix.py"
+shown=$(mktemp)
+trap 'rm -f "$shown"' EXIT
+program() { # FILE, without the licence in its head
+  sed -e '1{/SPDX-License-Identifier/{N;s/^[^\n]*\n//;/^$/d}}' "$root/examples/$1"
+}
+block c 1 >"$shown"
+program C/linalg.c | diff "$shown" -
+block python 1 >"$shown"
+program Python/compress_matrix.py | diff "$shown" -
 # Those in Swift are the lines of examples that have arguments besides.
 for example in 'Compress 1' 'Linalg 2'; do
   set -- "$root" "$2" $example
@@ -30,7 +37,7 @@ done
 # The commands are run as they stand, on fewer images and for less time.
 swiftlet=$(realpath "$2")
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" "$shown"' EXIT
 cd "$work"
 "${PYTHON:-/usr/bin/python3}" - <<'ARRAYS'
 import numpy as np

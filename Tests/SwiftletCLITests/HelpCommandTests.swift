@@ -56,8 +56,8 @@ struct HelpCommandTests {
     }
   }
 
-  /// Every option is taken in all of its spellings: what is missed is the model, which is read later. Some do
-  /// nothing alone, and that is said of them.
+  /// Every option is taken in all of its spellings: what is missed is the model, which is read
+  /// later. Some do nothing alone, and that is said of them.
   @Test(arguments: Technique.allCases)
   func everySpellingIsTaken(technique: Technique) throws {
     for setting in technique.settings {

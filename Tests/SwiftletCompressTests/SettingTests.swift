@@ -6,7 +6,8 @@ import Testing
 
 /// What follows from the declarations of settings: keys, options, ranges, errors and the reference.
 struct SettingTests {
-  /// Every declared key is taken by its techniques, and refused by all others, which say whose it is.
+  /// Every declared key is taken by its techniques, and refused by all others, which say whose it
+  /// is.
   @Test(arguments: Technique.allCases)
   func aTechniqueTakesItsOwnSettings(technique: Technique) throws {
     let own = Set(technique.settings.map(\.name))

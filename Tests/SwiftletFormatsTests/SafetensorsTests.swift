@@ -191,7 +191,8 @@ import _SwiftletTestSupport
     text(#"{"__metadata__":{},"__metadata__":{}}"#, "twice"),
     text(#"{"__metadata__":{"a":"1","\u0061":"2"}}"#, "'a' occurs twice"),
     text(
-      #"{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
+      #"{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"#
+        + #""x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
       "'x' occurs twice"),
     text(#"{"x":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#, "twice"),
     text(#"{"x":{"more":{"a":1,"a":1}}}"#, "twice"),

@@ -258,8 +258,8 @@ swiftlet_status swiftlet_gemm_u8s8s32(int64_t m, int64_t n, int64_t k, const uin
 /* A = U diag(s) Vt for an m x n matrix, with r = min(m, n): U m x r with orthonormal columns, Vt
  * r x n with orthonormal rows, s r values in descending order. With `u` and `vt` both NULL, only
  * s is computed, in a fraction of the time. SWIFTLET_BAD_INPUT for NaN or infinite elements. */
-swiftlet_status swiftlet_svd_f32(int64_t m, int64_t n, const float *a, int64_t lda, float *s, float *u,
-                                 int64_t ldu, float *vt, int64_t ldvt, int32_t threads);
+swiftlet_status swiftlet_svd_f32(int64_t m, int64_t n, const float *a, int64_t lda, float *s,
+                                 float *u, int64_t ldu, float *vt, int64_t ldvt, int32_t threads);
 swiftlet_status swiftlet_svd_f64(int64_t m, int64_t n, const double *a, int64_t lda, double *s,
                                  double *u, int64_t ldu, double *vt, int64_t ldvt, int32_t threads);
 

@@ -45,7 +45,8 @@ struct JointAllocation {
     let groups = try rankings.map { rankings in
       try open.enumerated().map { index, group in
         try context.progress?(
-          Progress("rank groups", completed: index, total: open.count, remark: group.producers.first))
+          Progress(
+            "rank groups", completed: index, total: open.count, remark: group.producers.first))
         return try ChannelCandidates(
           group, rankings[group.id], pruning, measuring: settings.dataAware)
       }

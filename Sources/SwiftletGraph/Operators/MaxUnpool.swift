@@ -1,7 +1,7 @@
 public import SwiftletCore
 
-/// Puts the values that a `MaxPool` took back where they came from, among zeros: x and the positions
-/// that were given with it, N×C×… → N×C×….
+/// Puts the values that a `MaxPool` took back where they came from, among zeros: x and the
+/// positions that were given with it, N×C×… → N×C×….
 ///
 /// - Source: ONNX `MaxUnpool`.
 public struct MaxUnpool: Operator {

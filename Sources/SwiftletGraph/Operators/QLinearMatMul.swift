@@ -29,8 +29,8 @@ public struct QLinearMatMul: Operator {
     let zero = try required(inputs, 7, "zero point of the result", where: \.isByte)
     guard scale.dtype == .float32, scale.shape.count == 1, zero.shape.count == 1 else {
       throw mismatch(
-        "the result's scale \(scale.dtype) \(scale.shape) and zero point \(zero.shape) must be scalars"
-      )
+        "the result's scale \(scale.dtype) \(scale.shape) and zero point \(zero.shape) "
+          + "must be scalars")
     }
     return [TensorInfo(zero.dtype, try product.shape(a.shape, b.shape))]
   }

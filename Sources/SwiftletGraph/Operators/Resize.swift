@@ -89,8 +89,8 @@ public struct Resize: AnyElementOperator {
     let sizes = isLegacy || present(inputs, 3) == nil ? nil : try integers(inputs, 3, "sizes")
     guard (scales == nil) != (sizes == nil), (scales?.count ?? sizes?.count) == axes.count else {
       throw mismatch(
-        "\(scales?.count ?? 0) factors and \(sizes?.count ?? 0) sizes do not match \(axes.count) axes"
-      )
+        "\(scales?.count ?? 0) factors and \(sizes?.count ?? 0) sizes "
+          + "do not match \(axes.count) axes")
     }
     func length(_ value: Double, _ axis: Int) throws -> Int {
       let isUnchanged = value == Double(shape[axis])

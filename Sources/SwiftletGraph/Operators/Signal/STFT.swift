@@ -35,8 +35,8 @@ struct STFT: Operator {
       window.map({ $0.shape[0] == length }) ?? true, step > 0, length <= x.shape[1]
     else {
       throw mismatch(
-        "frames of \(asked ?? window?.shape[0] ?? 0) in steps of \(step) do not fit signal \(x.shape)"
-      )
+        "frames of \(asked ?? window?.shape[0] ?? 0) in steps of \(step) "
+          + "do not fit signal \(x.shape)")
     }
     guard !(isOneSided && isComplex) else {
       throw mismatch("onesided does not apply to a complex signal")

@@ -1,10 +1,11 @@
 import SwiftletCore
 
 extension StandardExpansion {
-  /// `GroupQueryAttention` of onnxruntime: causal attention in which several heads of queries share one
-  /// of keys and values, which are turned by their positions and kept for the next call.
+  /// `GroupQueryAttention` of onnxruntime: causal attention in which several heads of queries share
+  /// one of keys and values, which are turned by their positions and kept for the next call.
   ///
-  /// All samples are taken to be as long as each other: padding at the end is seen by none but padding.
+  /// All samples are taken to be as long as each other: padding at the end is seen by none but
+  /// padding.
   mutating func expandGroupedAttention(_ node: Node) throws -> Bool {
     guard node.opType == "GroupQueryAttention", result.opset >= 13 else { return false }
     let (heads, keyHeads) = (

@@ -29,7 +29,8 @@ extension StandardExpansion {
         guard let pads = constant(node, 2)?.integers else { return false }
         attributes["pads"] = .ints(pads)
       }
-      emit("ConvTranspose", [input(node, 0), input(node, 1), input(node, 3)], attributes, to: output)
+      emit(
+        "ConvTranspose", [input(node, 0), input(node, 1), input(node, 3)], attributes, to: output)
     case "CDist":
       let metric = try node.string("metric", default: "sqeuclidean")
       guard ["sqeuclidean", "euclidean"].contains(metric) else { return false }

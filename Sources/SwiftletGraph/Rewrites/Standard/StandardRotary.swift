@@ -34,7 +34,8 @@ extension StandardExpansion {
       x = emit("Reshape", [x, list(heads > 0 ? [0, 0, heads, -1] : [0, 0, -1, rotation.width])])
     }
     let (headAxis, positionAxis) = rank == 3 ? (2, 1) : (1, 2)
-    // A row for each position, of which heads and, where all samples have the same, the batch are one.
+    // A row for each position, of which heads and, where all samples have the same, the batch are
+    // one.
     var rows = rotation.cosines
     var others = rotation.sines
     if !positions.isEmpty {
