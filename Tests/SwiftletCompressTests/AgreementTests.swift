@@ -3,6 +3,7 @@ import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
 import SwiftletGraph
+import SwiftletRuntime
 import Testing
 
 struct AgreementTests {
@@ -110,6 +111,60 @@ struct AgreementTests {
       ValueInfo("image", .float32, [.symbolic("N"), .fixed(4), .fixed(2)]),
     ]
     return model.graph
+  }
+
+  /// The indices, or the largest three, of the products of x with two matrices that differ.
+  private func ranked(_ node: Node, _ outputs: [ValueInfo], _ seed: UInt64) -> Graph {
+    var model = ModelBuilder(seed: 11, input: [16])
+    model.weights("w", [16, 8])
+    var other = ModelBuilder(seed: seed, input: [16])
+    other.weights("v", [16, 8], size: 0.05)
+    model.graph.initializers["v"] = other.graph.initializers["v"]
+    model.graph.initializers["k"] = .int64(Tensor([1], [3]))
+    model.node("Add", ["w", "v"], "sum")
+    model.node("MatMul", ["x", "sum"], "s")
+    model.graph.nodes.append(node)
+    model.graph.outputs = outputs
+    model.graph.removeUnusedInitializers()
+    return model.graph
+  }
+
+  /// Answers that are integers alone have no decibels: the share that is equal is told.
+  @Test func integersAreEqualOrNot() throws {
+    let node = Node(
+      "ArgMax", name: "label", inputs: ["s"], outputs: ["y"], attributes: ["axis": .int(1)])
+    let output = ValueInfo("y", .int64, [.symbolic("N"), .fixed(1)])
+    let (one, two) = (ranked(node, [output], 1), ranked(node, [output], 2))
+    var generator = RandomGenerator(seed: 3)
+    let x = Tensor<Float>([200, 16], normalUsing: &generator)
+    let source = try CalibrationSource(["x": .float32(x)], for: one)
+    let agreement = try Agreement.measure(one, two, source)
+    let labels = try [one, two].map { graph in
+      try Session(graph).run(["x": .float32(x)])["y"]!.require(Int64.self).elements
+    }
+    let equal = Double(zip(labels[0], labels[1]).count { $0 == $1 }) / 200
+    #expect(equal < 1 && agreement.equal == equal && agreement.top1 == nil)
+    #expect(try Agreement.measure(one, one, source).equal == 1)
+    let verdict = CompressionVerdict(
+      layers: [], bytes: (10, 5), speedup: nil, decibels: agreement.decibels,
+      equal: agreement.equal, drop: nil)
+    #expect(verdict.text.contains("% of the answers equal") && !verdict.text.contains("dB"))
+  }
+
+  /// The first of sorted values is the largest by definition; its position says nothing.
+  @Test func sortedValuesHaveNoFirstChoice() throws {
+    let node = Node("TopK", name: "top", inputs: ["s", "k"], outputs: ["y", "i"])
+    let outputs = [
+      ValueInfo("y", .float32, [.symbolic("N"), .fixed(3)]),
+      ValueInfo("i", .int64, [.symbolic("N"), .fixed(3)]),
+    ]
+    let (one, two) = (ranked(node, outputs, 1), ranked(node, outputs, 2))
+    var generator = RandomGenerator(seed: 3)
+    let source = try CalibrationSource(
+      ["x": .float32(Tensor([32, 16], normalUsing: &generator))], for: one)
+    let agreement = try Agreement.measure(one, two, source)
+    #expect(agreement.top1 == nil && agreement.outputs.allSatisfy { $0.top1 == nil })
+    #expect(agreement.equal == nil && agreement.decibels.isFinite)
   }
 
   @Test func everyOutputIsJudgedTheWorstFirst() throws {

@@ -63,7 +63,7 @@ struct LayerNameTests {
     let source = try Self.source(graph)
     for list in [\QuantizationSettings.keep, \.narrow, \.bf16] {
       for name in ["c", "f", "p"] {
-        expectError(.badInput, "'\(name)' is no layer that can be quantized") {
+        expectError(.badInput, "'\(name)' is not a layer that can be quantized") {
           try Sensitivity.measure(graph, Self.settings(list, name), source)
         }
       }
@@ -91,7 +91,7 @@ struct LayerNameTests {
       ["x": .int64(Tensor([12], (0..<12).map { Int64($0 * 5) }))], for: graph)
     _ = try Sensitivity.measure(graph, Self.settings(\.keep, "g"), source)
     for list in [\QuantizationSettings.narrow, \.bf16] {
-      expectError(.badInput, "'g' is no layer") {
+      expectError(.badInput, "'g' is not a layer") {
         try Sensitivity.measure(graph, Self.settings(list, "g"), source)
       }
     }

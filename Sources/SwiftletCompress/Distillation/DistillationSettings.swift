@@ -1,5 +1,6 @@
 import SwiftletCore
 import SwiftletData
+import SwiftletFormats
 public import SwiftletTraining
 
 /// Settings of the technique `distill`: who learns from the teacher, from what, and how.

@@ -1,6 +1,6 @@
 import OrderedCollections
 import SwiftletCore
-import SwiftletGraph
+package import SwiftletGraph
 
 /// What the layers of a graph are called: by their own name, by that of their result, and by those of the nodes after
 /// them that simplification makes a part of them.
@@ -62,33 +62,13 @@ struct LayerNames {
   func nearest(to name: String) -> String {
     let position = graph.nodes.firstIndex { $0.name == name || $0.outputs.contains(name) }
     func distance(_ layer: Node) -> Int {
-      guard let position else { return layer.reportName.edits(to: name) }
+      guard let position else { return Nearest.edits(layer.reportName, name) }
       let own = graph.nodes.firstIndex { $0.outputs == layer.outputs }
       return own.map { abs($0 - position) } ?? graph.nodes.count
     }
     let ranked = layers.map { ($0.reportName, distance($0)) }.enumerated()
       .sorted { ($0.element.1, $0.offset) < ($1.element.1, $1.offset) }
     return ranked.prefix(Self.suggestions).map { "'\($0.element.0)'" }.joined(separator: ", ")
-  }
-}
-
-extension String {
-  /// Characters to insert, remove or replace until one is the other.
-  ///
-  /// - Complexity: The product of the lengths.
-  fileprivate func edits(to other: String) -> Int {
-    let (first, second) = (Array(utf8), Array(other.utf8))
-    var row = Array(0...second.count)
-    for (i, a) in first.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, b) in second.enumerated() {
-        let next = Swift.min(row[j] + 1, row[j + 1] + 1, diagonal + (a == b ? 0 : 1))
-        diagonal = row[j + 1]
-        row[j + 1] = next
-      }
-    }
-    return row[second.count]
   }
 }
 

@@ -9,7 +9,7 @@ enum Nearest {
   }
 
   /// The least number of letters to insert, delete or replace (Levenshtein 1966): O(m·n) time, O(n) memory.
-  private static func edits(_ a: String, _ b: String) -> Int {
+  static func edits(_ a: String, _ b: String) -> Int {
     let b = Array(b)
     var row = Array(0...b.count)
     for (i, letter) in a.enumerated() {
