@@ -6,7 +6,8 @@ import Testing
 
 /// Pruning of transposed convolutions of several groups, and of layers that share their weights.
 extension ChannelStructureTests {
-  /// Transposed convolutions of several groups, and depthwise ones, whose weights have the outputs of one group alone.
+  /// Transposed convolutions of several groups, and depthwise ones, whose weights have the outputs
+  /// of one group alone.
   @Test(arguments: [
     [4, 64, 48], [2, 32, 32], [8, 16, 16], [4, 8, 24], [32, 32, 32], [32, 32, 64],
   ])
@@ -77,7 +78,8 @@ extension ChannelStructureTests {
     model.node("Conv", ["b", "w"], "c", ["pads": .ints([1, 1, 1, 1])])
     model.conv("c", "d", (12, 12))
     let groups = try ChannelGroups(finish(&model, "d", 12)).groups
-    // The image has all of its channels, so what the second one reads stays; what both make goes together.
+    // The image has all of its channels, so what the second one reads stays; what both make goes
+    // together.
     let read = try #require(groups.first { $0.producers == ["Conv b"] })
     #expect(read.pinned?.contains("Conv 'Conv a'") == true)
     let made = try #require(groups.first { $0.producers.contains("Conv a") })
