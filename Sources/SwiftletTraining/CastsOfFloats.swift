@@ -2,9 +2,9 @@ import SwiftletCore
 package import SwiftletGraph
 
 extension Graph {
-  /// The graph with an Identity for each `Cast` from fp32 to fp32, or to a float of 16 bits, that files of such
-  /// floats have at their edges and between layers: all are fp32 here, and gradients flow through the rounding
-  /// as if it were none.
+  /// The graph with an Identity for each `Cast` from fp32 to fp32, or to a float of 16 bits, that
+  /// files of such floats have at their edges and between layers: all are fp32 here, and gradients
+  /// flow through the rounding as if it were none.
   ///
   /// - Source: Bengio, Léonard & Courville 2013, arXiv:1308.3432 (straight-through).
   package func withoutFloatCasts() -> Graph {

@@ -168,7 +168,8 @@ struct HeldBackTests {
     }
   }
 
-  /// Samples that are there twice are told: what judges is no longer what nothing was calibrated with.
+  /// Samples that are there twice are told: what judges is no longer what nothing was calibrated
+  /// with.
   @Test(arguments: [0, 1, 3])
   func repeatedSamplesAreCounted(repeated: Int) throws {
     let graph = wide()

@@ -133,7 +133,8 @@ import Testing
     }
   }
 
-  /// Codes of 8 bits stay codes, with a zero point or without: they are weights only once the model runs.
+  /// Codes of 8 bits stay codes, with a zero point or without: they are weights only once the model
+  /// runs.
   @Test(arguments: ["Mul", "Div"], [false, true])
   func codesStay(last: String, hasZero: Bool) throws {
     var generator = RandomGenerator(seed: 3)

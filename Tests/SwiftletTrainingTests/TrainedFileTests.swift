@@ -38,7 +38,8 @@ struct TrainedFileTests {
     }
   }
 
-  /// A file of 16-bit floats is trained, written, read, and trained again; its Casts are no obstacle, wherever they are.
+  /// A file of 16-bit floats is trained, written, read, and trained again; its Casts are no
+  /// obstacle, wherever they are.
   @Test(arguments: [10, 16], [false, true])
   func filesOfHalvesAreTrainedAgain(type: Int, betweenLayers: Bool) throws {
     var graph = smallNetwork()

@@ -2,10 +2,11 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Products with constant weights on the left, W · x, as (xᵀ · Wᵀ)ᵀ while layers are factored: what works on rows of
-/// inputs then works on their columns.
+/// Products with constant weights on the left, W · x, as (xᵀ · Wᵀ)ᵀ while layers are factored: what
+/// works on rows of inputs then works on their columns.
 struct LeftProducts {
-  /// The graph with a MatMul that has its weights on the right, between two Transposes, for each such product.
+  /// The graph with a MatMul that has its weights on the right, between two Transposes, for each
+  /// such product.
   private(set) var graph: Graph
   private var turned: [Turned] = []
   /// The constants' names, in their order.
@@ -17,7 +18,8 @@ struct LeftProducts {
     let weights, input, output: String
   }
 
-  /// Weights that others read too would be there twice, and without the rank of the input nothing can be turned.
+  /// Weights that others read too would be there twice, and without the rank of the input nothing
+  /// can be turned.
   init(_ original: Graph) {
     graph = original
     order = Array(original.initializers.keys)

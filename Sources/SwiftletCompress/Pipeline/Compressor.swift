@@ -373,8 +373,8 @@ public struct Compressor: Sendable {
   }
 
   /// Times both models in turns, so that a busy machine slows both alike; the largest batch on all
-  /// threads comes last. If the second seems slower there, both are timed once more and for longer, and the better
-  /// time of each counts.
+  /// threads comes last. If the second seems slower there, both are timed once more and for longer,
+  /// and the better time of each counts.
   private func measure(
     _ before: Graph, _ after: Graph, progress: Progress.Handler?
   ) throws -> [SpeedRow] {

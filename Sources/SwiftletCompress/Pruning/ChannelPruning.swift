@@ -80,8 +80,8 @@ package struct ChannelPruning {
     }
   }
 
-  /// The weights of a layer, outputs × inputs × positions of the kernel; of a grouped one the inputs are those of a
-  /// group, and the outputs those of all.
+  /// The weights of a layer, outputs × inputs × positions of the kernel; of a grouped one the
+  /// inputs are those of a group, and the outputs those of all.
   private func weights(of index: Int) -> Tensor<Float>? {
     let node = groups.graph.nodes[index]
     guard let stored: Tensor<Float> = groups.graph.initializers[node.inputs[1]]?.typed() else {

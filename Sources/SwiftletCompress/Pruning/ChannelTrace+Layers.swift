@@ -90,9 +90,9 @@ extension ChannelTrace {
     return true
   }
 
-  /// A convolution of several groups of several channels, or a transposed one. Groups stay equally large: either whole
-  /// ones go, with what they read and what they make, or of all of them the channels at the same places; whichever
-  /// leaves more choice.
+  /// A convolution of several groups of several channels, or a transposed one. Groups stay equally
+  /// large: either whole ones go, with what they read and what they make, or of all of them the
+  /// channels at the same places; whichever leaves more choice.
   private mutating func convolveGroups(
     _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape, _ groups: Int,
     outputs: Int

@@ -158,8 +158,8 @@ package struct ChannelTrace: Sendable {
     layers.append(Layer(index: index, outputs: outputs, inputs: inputs))
   }
 
-  /// Layers that share their weights lose the same channels, so that these stay one constant; where one of them, or
-  /// what else reads them, needs all, none go.
+  /// Layers that share their weights lose the same channels, so that these stay one constant; where
+  /// one of them, or what else reads them, needs all, none go.
   private mutating func joinSharedWeights() {
     let names = Set(layers.map { graph.nodes[$0.index].inputs[1] })
     for name in names.sorted() {

@@ -23,7 +23,8 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
   /// Times that differ by less, as a fraction, are the same.
   private static let noise = 0.03
 
-  /// Whether a model with this speedup takes longer than the original, beyond what timings differ by.
+  /// Whether a model with this speedup takes longer than the original, beyond what timings differ
+  /// by.
   static func isSlower(_ speedup: Double) -> Bool { speedup < 1 - noise }
 
   /// - Parameters:

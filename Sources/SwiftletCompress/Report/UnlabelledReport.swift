@@ -10,7 +10,8 @@ public struct UnlabelledReport: Sendable, Codable {
   public let agreement: Agreement?
   /// Whether the answers are to samples that nothing was calibrated with.
   public let isHeldBack: Bool
-  /// How many of the samples that judge are the same as some that were calibrated with; `nil` for none.
+  /// How many of the samples that judge are the same as some that were calibrated with; `nil` for
+  /// none.
   public let repeated: Int?
   /// Samples that fill no batch of the model's.
   public let leftOut: Int

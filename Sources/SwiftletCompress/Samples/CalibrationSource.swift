@@ -115,9 +115,9 @@ public struct CalibrationSource: Sendable {
     }
   }
 
-  /// Samples per second of several models, timed in turns over the first batch. Where one seems slower than the first
-  /// of them, they are timed once more and for longer, and the better time of each counts: what else a machine does
-  /// only makes a model slower.
+  /// Samples per second of several models, timed in turns over the first batch. Where one seems
+  /// slower than the first of them, they are timed once more and for longer, and the better time of
+  /// each counts: what else a machine does only makes a model slower.
   public func speeds(of graphs: [Graph], threads: ThreadPool = .available) throws -> [Double] {
     let inputs = try sample()
     let sessions = try graphs.map { try Session($0, threads: threads) }

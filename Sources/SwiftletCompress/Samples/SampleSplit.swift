@@ -8,7 +8,8 @@ public struct SampleSplit: Sendable, Equatable {
   public let judging: Range<Int>
   /// Whether nothing is calibrated with those that judge, or at least not with all of them.
   public let isHeldBack: Bool
-  /// How many of those that judge are the same, element by element, as samples that are calibrated with.
+  /// How many of those that judge are the same, element by element, as samples that are calibrated
+  /// with.
   public let repeated: Int
 
   /// A quarter of the samples is held back at least, rounded up, and never all of them: of 2 samples one judges,

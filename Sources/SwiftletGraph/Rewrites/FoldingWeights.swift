@@ -39,7 +39,8 @@ extension Graph {
 
   private func folding(_ operators: Set<String>) -> Graph {
     let fixed = Set(outputs.map(\.name)).union(nodes.flatMap(\.captures))
-    // Codes of 8 bits are as good as quantized weights: as fp32 they would have four times their size.
+    // Codes of 8 bits are as good as quantized weights: as fp32 they would have four times their
+    // size.
     let codes = Set(scaledCodes.flatMap(\.nodes).flatMap(\.outputs))
     var result = self
     result.nodes = []

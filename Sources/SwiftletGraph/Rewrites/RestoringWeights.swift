@@ -15,7 +15,8 @@ extension Graph {
     result.nodes = []
     let outputs = Set(outputs.map(\.name))
     let uses = StoredUses(self)
-    // By the outputs of the nodes that make them: the last makes the weights, the others what only it reads.
+    // By the outputs of the nodes that make them: the last makes the weights, the others what only
+    // it reads.
     var scaled: [String: Tensor<Float>?] = [:]
     for codes in scaledCodes {
       guard let values = codes.restored(in: self) else { continue }

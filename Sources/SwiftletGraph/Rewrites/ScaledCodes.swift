@@ -1,8 +1,8 @@
 import OrderedCollections
 import SwiftletCore
 
-/// Constant 8-bit codes that nodes make weights of without a `DequantizeLinear`: cast to fp32, less a constant zero
-/// point if there is one, times constant scales or over them.
+/// Constant 8-bit codes that nodes make weights of without a `DequantizeLinear`: cast to fp32, less
+/// a constant zero point if there is one, times constant scales or over them.
 package struct ScaledCodes {
   /// The `Cast`, the `Sub` if there is one, and the `Mul` or `Div`.
   package let nodes: [Node]
@@ -10,7 +10,8 @@ package struct ScaledCodes {
   /// What the last of the nodes makes.
   package var weights: String { nodes[nodes.count - 1].outputs[0] }
 
-  /// The weights in fp32; `nil` where the nodes do not hold together, or give another shape than the codes'.
+  /// The weights in fp32; `nil` where the nodes do not hold together, or give another shape than
+  /// the codes'.
   func restored(in graph: Graph) -> Tensor<Float>? {
     var known: [String: AnyTensor] = [:]
     for node in nodes {
