@@ -12,6 +12,7 @@ package struct FreshNames {
   private mutating func use(_ graph: Graph) {
     used.formUnion(graph.initializers.keys)
     used.formUnion(graph.inputs.map(\.name))
+    used.formUnion(graph.outputs.map(\.name))
     for node in graph.nodes {
       used.insert(node.name)
       // What a graph reads from the one around it is no name of its own, but taken.
