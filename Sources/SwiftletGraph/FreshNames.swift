@@ -1,14 +1,24 @@
 import OrderedCollections
 
-/// Generates names for values and nodes that are unused in a graph, each of them once.
+/// Names for values and nodes that a graph and those within it do not use, none of them twice.
 package struct FreshNames {
   private var used: Set<String>
 
   package init(_ graph: Graph) {
-    used = Set(graph.initializers.keys).union(graph.inputs.map(\.name))
+    used = []
+    use(graph)
+  }
+
+  private mutating func use(_ graph: Graph) {
+    used.formUnion(graph.initializers.keys)
+    used.formUnion(graph.inputs.map(\.name))
+    used.formUnion(graph.outputs.map(\.name))
     for node in graph.nodes {
       used.insert(node.name)
+      // What a graph reads from the one around it is no name of its own, but taken.
+      used.formUnion(node.inputs)
       used.formUnion(node.outputs)
+      for case .graph(let inner) in node.attributes.values { use(inner) }
     }
   }
 

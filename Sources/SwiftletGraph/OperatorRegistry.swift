@@ -154,8 +154,7 @@ public enum OperatorRegistry {
   /// - Throws: `unsupported` for an unknown operator, `badInput` for invalid attributes.
   public static func make(_ node: Node, opset: Int) throws -> any Operator {
     guard let type = type(of: node) else {
-      let domain = isStandard(node.domain) ? "" : "\(node.domain)."
-      throw SwiftletError(.unsupported, "operator \(domain)\(node.opType) is not supported")
+      throw StandardExpansion.refusal(of: node)
     }
     let `operator` = try type.init(node, opset: opset)
     return try AxisAligned.wrapping(`operator`, node, opset: opset)
@@ -166,6 +165,7 @@ public enum OperatorRegistry {
     case (FakeQuantize.domain, FakeQuantize.opType): FakeQuantize.self
     case (DynamicQuantizeMatMul.domain, DynamicQuantizeMatMul.opType): DynamicQuantizeMatMul.self
     case (DynamicQuantizeLSTM.domain, DynamicQuantizeLSTM.opType): DynamicQuantizeLSTM.self
+    case (Inverse.domain, Inverse.opType): Inverse.self
     case ("ai.onnx.ml", _): learning[node.opType]
     default: isStandard(node.domain) ? operators[node.opType] : nil
     }

@@ -135,8 +135,9 @@ public struct Plan: Sendable {
     guard let first = refusals.first else { return }
     if refusals.count == 1 { throw first.error }
     throw SwiftletError(
-      .unsupported, "\(refusals.count) nodes have operators that are not supported",
-      at: refusals.map(\.node).joined(separator: ", "))
+      .unsupported,
+      "\(refusals.count) nodes have operators that are not supported, the first: \(first.error.what)",
+      at: refusals.map(\.node).joined(separator: ", "), mend: first.error.mend)
   }
 
   /// Names of the inputs to bind, in the graph's order.
@@ -232,23 +233,27 @@ public struct Plan: Sendable {
     }
   }
 
-  /// As ``check(_:_:)``, with the elements of small results that do not depend on data: shape
-  /// arithmetic.
   private func infer(_ step: Step, _ operands: [TensorInfo?]) throws -> [TensorInfo] {
     var results = try check(step, operands)
-    var known = step.operator.knownResults(operands)
-    if known == nil, operands.allSatisfy({ $0 == nil || $0!.value != nil }),
-      results.allSatisfy({ $0.shape.count <= TensorInfo.knownLimit })
-    {
-      var values = operands.map { $0?.value }
-      known = try locating(step.label) { try step.operator.forward(&values, ExecutionContext()) }
-    }
+    let known = try locating(step.label) { try Self.known(step.operator, operands, results) }
     for (index, value) in zip(results.indices, known ?? []) { results[index].value = value }
     return results
   }
 
-  /// The shapes of the inputs for `batch` samples; other open extents as in
-  /// ``openExtents(batch:given:)``.
+  /// The elements of small results that need no data, from what is known of the operands: shape arithmetic.
+  static func known(
+    _ operator: any Operator, _ operands: [TensorInfo?], _ results: [TensorInfo]
+  ) throws -> [AnyTensor]? {
+    if let known = `operator`.knownResults(operands) { return known }
+    guard operands.allSatisfy({ $0 == nil || $0!.value != nil }),
+      results.allSatisfy({ $0.shape.count <= TensorInfo.knownLimit })
+    else { return nil }
+    var values = operands.map { $0?.value }
+    return try `operator`.forward(&values, ExecutionContext())
+  }
+
+  /// The shapes of the inputs for `batch` samples; other open extents are as ``openExtents(batch:given:)`` takes
+  /// them.
   public func inputShapes(batch: Int) throws -> [String: Shape] {
     try inputShapes(openExtents(batch: batch))
   }

@@ -43,6 +43,16 @@ struct ONNXConstructsTests {
     return try Plan(graph).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
   }
 
+  /// Sequences pass between nodes alone, and the refusal says so.
+  @Test func sequencesAreNoOutputs() {
+    let element = field(1, [0x08, 1] + field(2, field(1, [0x08, 4])))
+    let sequence = field(1, "s") + field(2, field(4, field(1, element)))
+    let bytes = model([node("SequenceConstruct", ["x"], ["s"])], output: sequence)
+    let error = #expect(throws: SwiftletError.self) { try ONNXFile.parse(bytes) }
+    #expect(error?.code == .unsupported)
+    #expect(error?.what.contains("'s' is a sequence") == true)
+  }
+
   // MARK: Functions
 
   /// `Scaled(a) = LeakyRelu(a + a, alpha)`, and `Twice(a) = Scaled(Scaled(a))`.

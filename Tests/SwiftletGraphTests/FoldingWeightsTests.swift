@@ -102,8 +102,114 @@ import Testing
     #expect(model.foldingWeights() == model)
   }
 
-  /// Nothing is folded that is an answer, random, or read by an inner graph; and constants of other
-  /// types stay.
+  /// x through the given nodes, twice, in a loop; they read `s` and write `t`.
+  private func loop(
+    _ nodes: [Node], _ inner: OrderedDictionary<String, AnyTensor> = [:], before: [Node] = [],
+    _ initializers: OrderedDictionary<String, AnyTensor> = [:]
+  ) -> Graph {
+    let rows = [Dimension.symbolic("N"), .fixed(6)]
+    let body = Graph(
+      name: "body", nodes: nodes + [Node("Identity", name: "", inputs: ["c"], outputs: ["d"])],
+      initializers: inner,
+      inputs: [
+        ValueInfo("i", .int64, []), ValueInfo("c", .bool, []), ValueInfo("s", .float32, rows),
+      ], outputs: [ValueInfo("d", .bool, []), ValueInfo("t", .float32, rows)])
+    var outer = initializers
+    outer["n"] = .int64(Tensor([], [2]))
+    var result = graph(
+      before + [
+        Node(
+          "Loop", name: "", inputs: ["n", "", "x"], outputs: ["y"],
+          attributes: ["body": .graph(body)])
+      ], outer)
+    result.outputs = [ValueInfo("y", .float32, rows)]
+    return result
+  }
+
+  private func body(_ graph: Graph) throws -> Graph {
+    guard case .graph(let body)? = try #require(graph.nodes.last).attributes["body"] else {
+      throw SwiftletError(.badInput, "there is no body")
+    }
+    return body
+  }
+
+  /// Weights that are made inside a body, of constants there or of those around it.
+  @Test(arguments: ["constant", "transposed", "around", "captured", "handed on", "named twice"])
+  func weightsOfInnerGraphs(way: String) throws {
+    let w = normal([6, 6])
+    let product = Node("MatMul", name: "", inputs: ["s", "w"], outputs: ["t"])
+    let turn = Node("Transpose", name: "", inputs: ["v"], outputs: ["w"])
+    let before: Graph
+    switch way {
+    case "transposed": before = loop([constant("v", .float32(w)), turn, product])
+    case "around": before = loop([turn, product], before: [], ["v": .float32(w)])
+    case "captured": before = loop([product], before: [constant("w", .float32(w))])
+    case "handed on":
+      before = loop(
+        [product], before: [Node("Identity", name: "", inputs: ["v"], outputs: ["w"])],
+        ["v": .float32(w)])
+    case "named twice":
+      // The body has a value of its own that is called as the constant around it.
+      before = loop(
+        [
+          Node("MatMul", name: "", inputs: ["s", "w"], outputs: ["v"]),
+          Node("Tanh", name: "", inputs: ["v"], outputs: ["t"]),
+        ], before: [Node("Identity", name: "", inputs: ["v"], outputs: ["w"])],
+        ["v": .float32(w)])
+    default: before = loop([constant("w", .float32(w)), product])
+    }
+    let after = before.foldingWeights()
+    let inner = try body(after)
+    let layer = try #require(inner.nodes.first { $0.opType == "MatMul" })
+    let weights = inner.initializers[layer.inputs[1]] ?? after.initializers[layer.inputs[1]]
+    #expect(weights?.shape == [6, 6])
+    #expect(inner.nodes.count == (way == "named twice" ? 3 : 2))
+    #expect(after.nodes.count == 1)
+    // Once only, there or here.
+    #expect(inner.weightByteCount + after.weightByteCount == 4 * 36 + 8)
+    let x = normal([3, 6], seed: 2)
+    #expect(try answers(after, x) == answers(before, x))
+    #expect(after.foldingWeights() == after)
+  }
+
+  /// A constant that a value of the body hides is another one.
+  @Test func hiddenConstantsAreNotFolded() throws {
+    let before = loop(
+      [
+        Node("Tanh", name: "", inputs: ["s"], outputs: ["v"]),
+        Node("Transpose", name: "", inputs: ["v"], outputs: ["u"]),
+        Node("MatMul", name: "", inputs: ["s", "u"], outputs: ["q"]),
+        Node("MatMul", name: "", inputs: ["q", "v"], outputs: ["t"]),
+      ], before: [Node("MatMul", name: "", inputs: ["x", "v"], outputs: ["other"])],
+      ["v": .float32(normal([6, 6]))])
+    #expect(before.foldingWeights() == before)
+  }
+
+  /// Factors of layers in a body are part of their weights, whose new names are none of those around it.
+  @Test func factorsOfInnerGemm() throws {
+    let gemm = { (bias: String, output: String) in
+      Node(
+        "Gemm", name: "", inputs: ["s", "w", bias], outputs: [output],
+        attributes: ["beta": .float(0.5)])
+    }
+    let before = loop(
+      [
+        gemm("b", "p"), gemm("b", "q"),
+        Node("Add", name: "", inputs: ["p", "q"], outputs: ["r"]),
+        Node("Add", name: "", inputs: ["r", "b_folded"], outputs: ["t"]),
+      ], ["w": .float32(normal([6, 6])), "b": .float32(normal([6], seed: 3))],
+      ["b_folded": .float32(normal([6], seed: 4))])
+    let after = before.foldingWeights()
+    let inner = try body(after)
+    #expect(inner.nodes.allSatisfy { $0.attributes["beta"] == nil })
+    #expect(inner.initializers["b_folded"] == nil)
+    let x = normal([3, 6], seed: 2)
+    for (a, b) in zip(try answers(before, x), try answers(after, x)) {
+      #expect(abs(a - b) < Float(1e-5) * max(1, abs(b)))
+    }
+  }
+
+  /// Nothing is folded that is an answer or random; and constants of other types stay.
   @Test func othersStay() {
     let w = AnyTensor.float32(normal([6, 4]))
     let answered = graph([

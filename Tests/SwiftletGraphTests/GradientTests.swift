@@ -212,6 +212,36 @@ struct GradientTests {
     ]
   }
 
+  private static let powers: [Case] = [
+    Case("Pow", [[2, 3], [2, 3]], spacing: 1e-3, offset: 1.5),
+    Case("Pow", [[2, 3, 4], [4]], spacing: 1e-3, offset: 1.5),
+    Case("Pow", [[3], [2, 3]], spacing: 1e-3, offset: 1.5),
+    Case("Pow", [[], [4]], spacing: 1e-3, offset: 1.5),
+  ]
+
+  private static let reductions: [Case] =
+    [
+      "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp", "ReduceMax", "ReduceMin",
+    ].flatMap {
+      [
+        Case($0, [[2, 3, 4]], ["axes": .ints([1])], spacing: 1e-3),
+        Case($0, [[3, 4]], ["axes": .ints([0, 1]), "keepdims": .int(0)], spacing: 1e-3),
+      ]
+    } + [Case("ReduceLogSum", [[3, 5]], ["axes": .ints([1])], spacing: 1e-3, offset: 1.5)]
+
+  private static let sums: [Case] = [
+    ("bij,bjk->bik", [[2, 3, 4], [2, 4, 5]]), ("ij,kj", [[2, 3], [4, 3]]),
+    ("...ij,jk->...ik", [[2, 1, 3, 4], [4, 2]]), ("ij->i", [[3, 4]]), ("ij->ji", [[3, 4]]),
+    ("ij,jk,kl->il", [[2, 3], [3, 4], [4, 2]]), ("bij,ij->b", [[2, 3, 4], [1, 4]]),
+    ("ij,kl->ik", [[2, 3], [2, 4]]),
+  ].map { Case("Einsum", $1, ["equation": .string($0)]) }
+
+  private static let norms: [Case] = [
+    Case("LpNormalization", [[3, 5]], spacing: 1e-3),
+    Case("LpNormalization", [[2, 4, 3]], ["axis": .int(1)], spacing: 1e-3),
+    Case("LpNormalization", [[3, 5]], ["p": .int(1)], spacing: 1e-3),
+  ]
+
   private static let normalizations: [Case] = [
     Case("LayerNormalization", [[4, 6], [6], [6]]),
     Case("LayerNormalization", [[2, 3, 5], [5]], ["epsilon": .float(0.1)]),
@@ -226,7 +256,7 @@ struct GradientTests {
 
   @Test(
     arguments: moving + functions + extrema + normalizations + convolutions + moreConvolutions
-      + activations + resampling + morePools + others,
+      + activations + resampling + morePools + powers + reductions + sums + norms + others,
     [1, 3])
   func agreesWithCentralDifferences(test: Case, threads: Int) throws {
     let op = try #require(
@@ -281,5 +311,25 @@ struct GradientTests {
     for index in inputs.indices where !test.wanted.contains(index) && index < gradients.count {
       #expect(test.node.opType != "Conv" || gradients[index] == nil)
     }
+  }
+
+  /// Where a number is told by an input of integers, and at the edges of powers.
+  @Test func powersAndTilesOfGivenNumbers() throws {
+    func gradient(
+      _ opType: String, _ x: [Float], _ shape: Shape, _ other: AnyTensor, _ slope: Tensor<Float>
+    ) throws -> [Float]? {
+      let node = Node(opType, name: "", inputs: ["x", "n"], outputs: ["y"])
+      let op = try #require(try OperatorRegistry.make(node, opset: 17) as? any FloatOperator)
+      let call = ForwardCall<Float>(
+        inputShapes: [shape, other.shape], inputs: [Tensor(shape, x), nil], outputs: [], saved: [],
+        wanted: [true, false], others: [nil, other])
+      return try op.gradients(call, slope, ExecutionContext())[0]?.elements
+    }
+    let ones = Tensor<Float>([4], [1, 1, 1, 1])
+    #expect(try gradient("Pow", [-2, 0, 1, 3], [4], ints([], [3]), ones) == [12, 0, 3, 27])
+    #expect(try gradient("Pow", [-2, 0, 1, 3], [4], ints([], [0]), ones) == [0, 0, 0, 0])
+    #expect(try gradient("Pow", [-2, 0, 1, 3], [4], ints([], [1]), ones) == [1, 1, 1, 1])
+    let slope = Tensor<Float>([2, 4], [1, 2, 3, 4, 5, 6, 7, 8])
+    #expect(try gradient("Tile", [0, 0], [1, 2], list(2, 2), slope) == [16, 20])
   }
 }

@@ -127,6 +127,19 @@ struct LearningOperatorTests {
       gives: list(4, 6), floats([2, 2], [-2.099_998, 2.099_998, 0.899_995, -0.899_995]))
   }
 
+  /// Without vectors there are weights of features, whatever kernel is named: x · w + rho.
+  @Test(arguments: ["LINEAR", "POLY", "RBF", "SIGMOID"])
+  func weightsOfFeaturesAreLinear(kernel: String) throws {
+    let attributes: [String: Attribute] = [
+      "kernel_type": .string(kernel), "kernel_params": .floats([0.5, 1, 3]),
+      "coefficients": .floats([2, -1]), "rho": .floats([0.5]), "n_supports": .int(0),
+    ]
+    try check(
+      "SVMRegressor", [floats([2, 2], [3, 4, 0, 1])], attributes,
+      gives: floats([2, 1], [2.5, -0.5])
+    )
+  }
+
   /// Two trees: x₀ ≤ 0.5 and then x₁ < 1; and x₁ > 0, where NaN counts as more.
   private static let trees: [String: Attribute] = [
     "nodes_treeids": .ints([0, 0, 0, 0, 0, 1, 1, 1]),

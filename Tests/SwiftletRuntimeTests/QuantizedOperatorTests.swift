@@ -112,6 +112,43 @@ struct QuantizedOperatorTests {
     #expect(try run(graph).session == session)
   }
 
+  /// A product of bytes whose result is of floats, with a factor that is the bias' too, which may spread
+  /// over rows: α·sa·sb·((a − za)(b − zb) + c).
+  @Test(arguments: [1, 3], [nil, [3], [1, 3], [2, 1], []] as [Shape?])
+  func productsOfBytesGiveFloats(scales: Int, bias: Shape?) throws {
+    let a: [UInt8] = [1, 2, 3, 4, 5, 250]
+    let b: [Int8] = [1, -2, 3, 4, 5, -6, 7, -8, 9]
+    let c = (0..<(bias?.count ?? 0)).map { Int32($0 * 100 - 50) }
+    var graph = Graph(name: "product")
+    graph.inputs = [ValueInfo("a", .uint8, [.fixed(2), .fixed(3)])]
+    graph.outputs = [ValueInfo("y", .float32, [.fixed(2), .fixed(3)])]
+    let units: [Float] = Array([0.25, 0.5, 2].prefix(scales))
+    graph.initializers = [
+      "s": .float32(Tensor([], [0.5])), "z": .uint8(Tensor([], [2])),
+      "b": .int8(Tensor([3, 3], b)),
+      "t": .float32(Tensor(scales == 1 ? [] : [scales], units)),
+      "u": .int8(Tensor(zeros: scales == 1 ? [] : [scales])),
+    ]
+    if let bias { graph.initializers["c"] = .int32(Tensor(bias, c)) }
+    graph.nodes = [
+      Node(
+        "QGemm", name: "q", domain: "com.microsoft",
+        inputs: ["a", "s", "z", "b", "t", "u"] + (bias == nil ? [] : ["c"]), outputs: ["y"],
+        attributes: ["alpha": .float(0.5)])
+    ]
+    let found = try Session(graph).run(["a": .uint8(Tensor([2, 3], a))])["y"]!
+      .require(Float.self).elements
+    let addend = bias.map { Tensor($0, c.map(Float.init)).broadcast(to: [2, 3]).elements }
+    for place in 0..<6 {
+      let (row, column) = (place / 3, place % 3)
+      let sum = (0..<3).reduce(Float(0)) {
+        $0 + (Float(a[row * 3 + $1]) - 2) * Float(b[$1 * 3 + column])
+      }
+      let unit = 0.25 * units[scales == 1 ? 0 : column]
+      #expect(abs(found[place] - unit * (sum + (addend?[place] ?? 0))) < 1e-3)
+    }
+  }
+
   @Test func otherModelsAreLeftAlone() {
     var graph = Graph(name: "plain")
     graph.nodes = [Node("Relu", name: "r", inputs: ["x"], outputs: ["y"])]

@@ -294,6 +294,12 @@ extension ValueInfo {
 
   init(_ proto: ONNX_ValueInfoProto) throws {
     let type = proto.type.tensorType
+    if case .sequenceType? = proto.type.value {
+      throw SwiftletError(
+        .unsupported,
+        "'\(proto.name)' is a sequence, which inputs, outputs and loops cannot hand on",
+        mend: "export it as a tensor, for instance with ConcatFromSequence")
+    }
     guard case .tensorType? = proto.type.value, let dtype = DType(onnx: Int(type.elemType)) else {
       throw SwiftletError(
         .unsupported,

@@ -5,12 +5,14 @@ public import SwiftletCore
 /// Contracts two operands at a time as a batched matrix product, in the given order.
 ///
 /// - Source: ONNX `Einsum`, NumPy's `einsum`.
-public struct Einsum: Operator {
+public struct Einsum: AnyElementOperator {
   public static let opType = "Einsum"
+  public let gradientReads: GradientReads
   private let equation: EinsumEquation
 
   public init(_ node: Node, opset: Int) throws {
     equation = try EinsumEquation(node.string("equation", default: ""))
+    gradientReads = GradientReads(inputs: Set(node.inputs.indices))
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
@@ -81,7 +83,12 @@ public struct Einsum: Operator {
   private func compute<T: NumberElement>(
     _ tensors: [Tensor<T>], _ pool: ThreadPool
   ) throws -> Tensor<T> {
-    let all = try equation.labels(tensors.map(\.shape))
+    try compute(tensors, equation.labels(tensors.map(\.shape)), pool)
+  }
+
+  private func compute<T: NumberElement>(
+    _ tensors: [Tensor<T>], _ all: EinsumEquation.Labels, _ pool: ThreadPool
+  ) throws -> Tensor<T> {
     let operands = zip(tensors, all.operands).map { Operand($0, $1, all) }
     var product = operands[0]
     for next in 1..<operands.count {
@@ -114,5 +121,48 @@ public struct Einsum: Operator {
     let right = b.ordered(batch + inner + columns).reshaped(to: [stack, depth, count(b, columns)])
     let product = try MatMul.product(AnyTensor(left), AnyTensor(right), pool)
     return Operand(try product.require(T.self).reshaped(to: shape), batch + rows + columns)
+  }
+
+  /// The gradient for an operand is the sum of products of the result's with the other operands, over all
+  /// labels but its own.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let dy = outputGradient.contiguous()
+    let all = try equation.labels(call.inputShapes.map { $0! })
+    return try call.inputShapes.indices.map { index in
+      guard call.wanted[index], let shape = call.inputShapes[index] else { return nil }
+      return try slope(dy, index, shape, all, call, context.pool)
+    }
+  }
+
+  private func slope<T: LayerElement>(
+    _ dy: Tensor<T>, _ index: Int, _ shape: Shape, _ all: EinsumEquation.Labels,
+    _ call: ForwardCall<T>, _ pool: ThreadPool
+  ) throws -> Tensor<T> {
+    let own = all.operands[index]
+    guard Set(own).count == own.count else {
+      throw SwiftletError(
+        .unsupported,
+        "there is no gradient for a diagonal in Einsum, so the model cannot be trained here")
+    }
+    let others = call.inputs.indices.filter { $0 != index }
+    var labels = all
+    labels.operands = [all.result] + others.map { all.operands[$0] }
+    let known = Set(labels.operands.flatMap { $0 })
+    // Not those that this operand alone has, or that it is repeated along.
+    labels.result = zip(own, shape.dimensions).compactMap { label, extent in
+      known.contains(label) && extent == all.extents[label] ? label : nil
+    }
+    let operands = ([dy] + others.map { call.inputs[$0]! }).map(AnyTensor.init)
+    func opened<N: NumberElement>(_: N.Type) throws -> AnyTensor {
+      AnyTensor(try compute(operands.map { try $0.require(N.self) }, labels, pool))
+    }
+    let sums = try opened(T.dtype.numberType()).require(T.self)
+    let kept = Shape(
+      zip(own, shape.dimensions).map { labels.result.contains($0) ? $1 : 1 })
+    return sums.reshaped(to: kept).filling(shape).contiguous()
   }
 }

@@ -3,8 +3,9 @@ public import SwiftletCore
 /// The input divided by its norm along an axis, Σ|x| or √Σx²; 0 if the norm is 0.
 ///
 /// - Source: ONNX `LpNormalization`.
-public struct LpNormalization: Operator {
+public struct LpNormalization: AnyElementOperator {
   public static let opType = "LpNormalization"
+  public let gradientReads = GradientReads(inputs: [0], outputs: [0])
   private let axis, power: Int
 
   public init(_ node: Node, opset: Int) throws {
@@ -52,5 +53,37 @@ public struct LpNormalization: Operator {
       }
     }
     return y
+  }
+
+  /// (dy − d · Σ dy · y) / norm, where d is the slope of the norm: y, or with p = 1 the sign of x.
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    let (x, y) = (call.inputs[0]!.contiguous(), call.outputs[0]!.contiguous())
+    let axis = try axis(axis, rank: x.shape.rank)
+    var slope = outputGradient.contiguous()
+    let (extent, inner) = (x.shape[axis], x.shape.count(of: axis + 1..<x.shape.rank))
+    var values = slope.mutableSpan
+    for outer in 0..<x.shape.count(of: 0..<axis) {
+      for column in 0..<inner {
+        let start = outer * extent * inner + column
+        var (sum, product): (T, T) = (0, 0)
+        for i in 0..<extent {
+          let place = start + i * inner
+          sum += power == 1 ? abs(x.span[place]) : x.span[place] * x.span[place]
+          product += values[place] * y.span[place]
+        }
+        let norm = power == 1 ? sum : sum.squareRoot()
+        for i in 0..<extent {
+          let place = start + i * inner
+          let sign: T = x.span[place] < 0 ? -1 : x.span[place] > 0 ? 1 : 0
+          let direction = power == 1 ? sign : y.span[place]
+          values[place] = norm == 0 ? 0 : (values[place] - direction * product) / norm
+        }
+      }
+    }
+    return [slope]
   }
 }

@@ -15,7 +15,6 @@ import SwiftletKernels
 public struct Reduce: AnyElementOperator {
   public static let opType = "Reduce"
   public static let opTypes = Kind.allCases.map { "Reduce\($0.rawValue)" }
-  public let gradientReads = GradientReads()
   public let untrainedInputs: Set<Int> = [1]
   private enum Kind: String, CaseIterable {
     case sum = "Sum"
@@ -30,6 +29,9 @@ public struct Reduce: AnyElementOperator {
     case logSumExp = "LogSumExp"
   }
   private let kind: Kind
+  public var gradientReads: GradientReads {
+    kind == .sum || kind == .mean ? GradientReads() : GradientReads(inputs: [0], outputs: [0])
+  }
   private let attributeAxes: [Int]?
   private let keepsAxes: Bool
   private let ignoresNoAxes: Bool
@@ -133,21 +135,50 @@ public struct Reduce: AnyElementOperator {
     return sum
   }
 
-  /// Only for sums and means.
+  /// Of several elements that are the least or the greatest, each has its part.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public func gradients<T: LayerElement>(
     _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
   ) throws -> [Tensor<T>?] {
     let shape = call.inputShapes[0]!
-    guard kind == .sum || kind == .mean else {
-      throw SwiftletError(.unsupported, "Reduce\(kind.rawValue) has no gradient")
-    }
     let axes = try axes(shape, call.others.count > 1 ? call.others[1]?.integers : nil)
     let kept = reduced(shape, axes, keepsAxes: true)
-    let slope = outputGradient.reshaped(to: kept).filling(shape)
-    guard kind == .mean else { return [slope] }
-    let count = T(axes.reduce(1) { $0 * shape[$1] })
-    return [slope.map { $0 / count }]
+    var slope = outputGradient.reshaped(to: kept).filling(shape).contiguous()
+    switch kind {
+    case .sum: return [slope]
+    case .mean:
+      let count = T(axes.reduce(1) { $0 * shape[$1] })
+      return [slope.map { $0 / count }]
+    case .product:
+      throw SwiftletError(
+        .unsupported, "there is no gradient for ReduceProd, so the model cannot be trained here")
+    default: break
+    }
+    let x = call.inputs[0]!.contiguous()
+    let y = call.outputs[0]!.reshaped(to: kept).filling(shape).contiguous()
+    if kind == .least || kind == .greatest {
+      var ones = Tensor<T>(zeros: shape)
+      var marks = ones.mutableSpan
+      for i in marks.indices where x.span[i] == y.span[i] { marks[i] = 1 }
+      let counts = Broadcast(kept, to: shape).sum(ones).filling(shape).contiguous()
+      var values = slope.mutableSpan
+      for i in values.indices {
+        values[i] = ones.span[i] == 0 ? 0 : values[i] / counts.span[i]
+      }
+      return [slope]
+    }
+    var values = slope.mutableSpan
+    for i in values.indices {
+      let (x, y) = (x.span[i], y.span[i])
+      switch kind {
+      case .absolute: values[i] *= x < 0 ? -1 : x > 0 ? 1 : 0
+      case .norm: values[i] = y == 0 ? 0 : values[i] * x / y
+      case .squares: values[i] *= 2 * x
+      case .logSum: values[i] /= T.exp(y)
+      default: values[i] *= T.exp(x - y)
+      }
+    }
+    return [slope]
   }
 }

@@ -70,7 +70,7 @@ struct ResizeSampling: Sendable {
       let (start, end) = (Float(extents.region.start), Float(extents.region.end))
       let place =
         extents.output > 1
-        ? start * last + x * (end - start) * last / (length - 1) : (start + end) / 2 * last
+        ? start * last + x * (end - start) * last / (output - 1) : (start + end) / 2 * last
       return 0...last ~= place ? Double(place) : nil
     }
   }

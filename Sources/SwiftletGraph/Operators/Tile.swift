@@ -2,10 +2,12 @@ public import SwiftletCore
 
 /// The input repeated along each axis as often as the second input says.
 ///
-/// - Source: ONNX `Tile`. Up to operator set 5 the second input is one number, and the third is its
-///   axis; both may be floats.
-public struct Tile: MovingOperator {
+/// - Source: ONNX `Tile`. Up to operator set 5 the second input is one number, and the third the axis
+///   that it is for; both may be floats.
+public struct Tile: MovingOperator, FloatOperator {
   public static let opType = "Tile"
+  public let gradientReads = GradientReads(inputs: [1, 2])
+  public let untrainedInputs: Set<Int> = [1, 2]
 
   private let namesAxis: Bool
 
@@ -51,5 +53,21 @@ public struct Tile: MovingOperator {
     let tiled = Shape(zip(repeats, extents).flatMap { [$0, $1] })
     let apart = x.reshaped(to: Shape(extents.flatMap { [1, $0] }))
     return [apart.broadcast(to: tiled).reshaped(to: joined(tiled))]
+  }
+
+  @specialized(where T == Float)
+  @specialized(where T == Double)
+  public func gradients<T: LayerElement>(
+    _ call: ForwardCall<T>, _ outputGradient: consuming Tensor<T>, _ context: ExecutionContext
+  ) throws -> [Tensor<T>?] {
+    // Repeats that are floats come as such.
+    let others = call.inputShapes.indices.map { index in
+      (index < call.others.count ? call.others[index] : nil)
+        ?? call.inputs[index].map(AnyTensor.init)
+    }
+    let places = ForwardCall<T>(
+      inputShapes: call.inputShapes, inputs: [], outputs: [], saved: [], wanted: call.wanted,
+      others: others)
+    return try movedGradient(places, outputGradient)
   }
 }

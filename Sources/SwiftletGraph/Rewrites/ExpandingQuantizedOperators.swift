@@ -88,12 +88,15 @@ private struct QuantizedOperatorExpansion {
         (inputs[$0], Array(inputs[$0 + 1...$0 + 2]))
       }
       return operation("Concat", node, parts, result: Array(inputs[0...1]))
-    case "QGemm" where inputs.count == 9:
-      guard let transB = try? node.int("transB", default: 0) else { return nil }
+    case "QGemm" where 6...9 ~= inputs.count:
+      guard let transB = try? node.int("transB", default: 0),
+        let alpha = try? node.float("alpha", default: 1)
+      else { return nil }
       var node = node
-      // The bias is the seventh input, not preceded by the result's parameters.
+      node.inputs += [String](repeating: "", count: 9 - inputs.count)
+      // Bias in the seventh place, and none of the result's parameters before it.
       let bias = node.inputs.remove(at: 6)
-      return layer("Gemm", node, bias: bias, axis: transB == 0 ? 1 : 0)
+      return layer("Gemm", node, bias: bias, biasScale: alpha, axis: transB == 0 ? 1 : 0)
     default: return nil
     }
   }
@@ -135,10 +138,10 @@ private struct QuantizedOperatorExpansion {
       outputs: [output])
   }
 
-  /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's
-  /// scale and zero point; the bias is in units of the product of both scales.
+  /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's scale
+  /// and zero point; the bias is in units of both scales, times one of its own.
   private mutating func layer(
-    _ opType: String, _ node: Node, bias: String, axis: Int
+    _ opType: String, _ node: Node, bias: String, biasScale: Float = 1, axis: Int
   ) -> [Node]? {
     let inputs = node.inputs
     guard let inputScale = floats(inputs[1]), let scales = floats(inputs[4]),
@@ -151,11 +154,10 @@ private struct QuantizedOperatorExpansion {
         inputs[3], Array(inputs[4...5]), axis: scales.count == 1 ? nil : axis, &nodes))
     if !bias.isEmpty {
       let units = names.next("\(bias).units")
+      let values = scales.map { $0 * inputScale[0] * biasScale }
       result.initializers[units] = .float32(
-        Tensor(
-          scales.count == 1 ? .scalar : [scales.count], scales.map { $0 * inputScale[0] }))
-      operands.append(
-        dequantize(bias, [units], axis: scales.count == 1 ? nil : 0, &nodes))
+        Tensor(values.count == 1 ? .scalar : [values.count], values))
+      operands.append(restore(bias, units, count: values.count, &nodes))
     }
     let output = node.outputs[0]
     let isQuantized = inputs.count > 7 && !inputs[6].isEmpty
@@ -166,6 +168,23 @@ private struct QuantizedOperatorExpansion {
         attributes: node.attributes))
     if isQuantized { nodes.append(quantize(exact, Array(inputs[6...7]), to: output)) }
     return nodes
+  }
+
+  /// A bias in its units: one for all, or one for each of its columns, over which it may spread.
+  private mutating func restore(
+    _ bias: String, _ units: String, count: Int, _ nodes: inout [Node]
+  ) -> String {
+    let isSpread = count > 1 && result.initializers[bias].map { $0.shape != [count] } ?? false
+    guard isSpread else { return dequantize(bias, [units], axis: count == 1 ? nil : 0, &nodes) }
+    let (numbers, output) = (names.next("\(bias).numbers"), names.next("\(bias).restored"))
+    nodes.append(
+      Node(
+        "Cast", name: names.next("\(numbers).Cast"), inputs: [bias], outputs: [numbers],
+        attributes: ["to": .int(1)]))
+    nodes.append(
+      Node(
+        "Mul", name: names.next("\(output).Mul"), inputs: [numbers, units], outputs: [output]))
+    return output
   }
 
   private func floats(_ name: String) -> [Float]? {

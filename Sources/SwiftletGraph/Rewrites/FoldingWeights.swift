@@ -6,9 +6,9 @@ extension Graph {
   /// nodes, and nodes that move, convert or scale constants. The factors of a Gemm (`alpha`,
   /// `beta`) become part of its weights and its bias, and the bias has an element for each output.
   ///
-  /// Constants of types other than fp32, such as shapes, are unchanged. So are nodes whose folding
-  /// would enlarge the file because others read their inputs. A constant derived from a 16-bit one
-  /// is stored in 16 bits in the file, too.
+  /// Constants of other types than fp32, such as shapes, stay as they are. So do nodes whose results would make the
+  /// file larger, because others read what they are made of. A constant that is made of one of 16 bits has them in
+  /// the file, too. The graphs in `If`, `Loop` and `Scan` nodes get theirs as well, also of constants around them.
   public func foldingWeights() -> Graph {
     let whole = folding(Self.weightOperators)
     let folded =
@@ -27,29 +27,47 @@ extension Graph {
   /// The size that is neglected.
   private static let tolerance = 4096
 
-  /// The size of all constants in bytes, including those in nodes.
+  /// Bytes of all constants, those in nodes and in their graphs too.
   private var constantBytes: Int {
     nodes.reduce(weightByteCount) { sum, node in
-      guard node.opType == "Constant", case .tensor(let value)? = node.attributes["value"] else {
-        return sum
+      var sum = sum
+      if node.opType == "Constant", case .tensor(let value)? = node.attributes["value"] {
+        sum += value.byteCount
       }
-      return sum + value.byteCount
+      for case .graph(let inner) in node.attributes.values { sum += inner.constantBytes }
+      return sum
     }
   }
 
-  private func folding(_ operators: Set<String>) -> Graph {
-    let fixed = Set(outputs.map(\.name)).union(nodes.flatMap(\.captures))
+  /// - Parameter outer: The constants of the graphs around this one, and the types of 16 bits of some.
+  private func folding(_ operators: Set<String>, in outer: Graph = Graph(name: "")) -> Graph {
+    let fixed = Set(outputs.map(\.name))
+    let inner = innerNames
     // Codes of 8 bits are as good as quantized weights: as fp32 they would have four times their
     // size.
     let codes = Set(scaledCodes.flatMap(\.nodes).flatMap(\.outputs))
     var result = self
     result.nodes = []
-    // Includes the values of constants that remain nodes.
-    var known = Graph(name: name, initializers: initializers, opset: opset)
+    // With the values of constants that stay nodes, and of those around this graph that it can see.
+    var known = Graph(name: name, initializers: outer.initializers, opset: opset)
+    if !known.initializers.isEmpty {
+      for name in inputs.map(\.name) + nodes.flatMap(\.outputs) { known.initializers[name] = nil }
+    }
+    known.initializers.merge(initializers) { $1 }
+    known.halves = outer.halves.filter { known.initializers[$0.key] != nil }
+    known.halves.merge(halves) { $1 }
     var folded: Set<String> = []
     var renaming: [String: String] = [:]
+    var isChanged = false
     for var node in nodes {
       node.rename(reads: renaming)
+      for (key, attribute) in node.attributes {
+        guard case .graph(let graph) = attribute else { continue }
+        let changed = graph.folding(operators, in: known)
+        guard changed != graph else { continue }
+        node.attributes[key] = .graph(changed)
+        isChanged = true
+      }
       guard operators.contains(node.opType), fixed.isDisjoint(with: node.outputs),
         codes.isDisjoint(with: node.outputs),
         let values = known.constantResults(of: node, limit: .max)
@@ -65,8 +83,9 @@ extension Graph {
         continue
       }
       let source = node.inputs.first ?? ""
-      if let name = node.outputs.first, node.handsOnFloats,
-        result.initializers[source]?.dtype == .float32
+      // A name that a graph within has of its own would be another value there.
+      if let name = node.outputs.first, node.handsOnFloats, !inner.contains(source),
+        known.initializers[source]?.dtype == .float32
       {
         renaming[name] = source
         if node.opType == "Cast" { result.noteBFloats(source) }
@@ -74,19 +93,39 @@ extension Graph {
       }
       for (name, value) in zip(node.outputs, values) where !name.isEmpty {
         result.initializers[name] = value
-        if result.halves[name] == nil { result.keepHalf(of: source, for: name) }
+        if result.halves[name] == nil {
+          result.keepHalf(known.halves[source], for: name)
+          known.halves[name] = result.halves[name]
+        }
         folded.insert(name)
       }
     }
-    guard !folded.isEmpty || !renaming.isEmpty else { return self }
-    // Shapes computed for folded values have no readers left.
+    guard isChanged || !folded.isEmpty || !renaming.isEmpty else { return self }
+    // Shapes that were computed for what is folded have no reader any more.
     let dead = Set(nodes.filter { operators.contains($0.opType) }.flatMap(\.outputs))
     result.removeUnread(dead)
     result.removeUnusedInitializers()
     return result
   }
 
-  /// Removes nodes that produce only those of these values that nobody reads.
+  /// Names that the graphs within have of their own.
+  private var innerNames: Set<String> {
+    var names: Set<String> = []
+    for node in nodes {
+      for case .graph(let graph) in node.attributes.values {
+        names.formUnion(graph.ownNames)
+      }
+    }
+    return names
+  }
+
+  /// Names of all values of this graph and of those within it.
+  private var ownNames: Set<String> {
+    Set(initializers.keys).union(inputs.map(\.name)).union(nodes.flatMap(\.outputs))
+      .union(innerNames)
+  }
+
+  /// Drops nodes that make nothing but values of these that nobody reads.
   private mutating func removeUnread(_ values: Set<String>) {
     var read = Set(outputs.map(\.name))
     var kept: [Node] = []
@@ -100,10 +139,22 @@ extension Graph {
     nodes = kept.reversed()
   }
 
-  /// Replaces the value of a constant, under a new name if others read the old one.
-  package mutating func setConstant(_ name: String, _ tensor: Tensor<Float>) -> String {
+  /// Gives the constant a new value, under a new name if others read the old one.
+  ///
+  /// - Parameters:
+  ///   - name: The constant.
+  ///   - tensor: Its new value.
+  ///   - taken: Names besides the graph's own that a new one must not be.
+  /// - Returns: The name of the constant with the new value.
+  package mutating func setConstant(
+    _ name: String, _ tensor: Tensor<Float>, avoiding taken: Set<String> = []
+  ) -> String {
     let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
-    let own = isShared ? freshName("\(name)_folded") : name
+    var own = name
+    if isShared {
+      var names = FreshNames(self)
+      repeat { own = names.next("\(name)_folded") } while taken.contains(own)
+    }
     initializers[own] = .float32(tensor)
     keepHalf(of: name, for: own)
     return own
@@ -112,8 +163,11 @@ extension Graph {
   /// Writes a constant with the 16-bit type that another one has in the file; bf16 constants are
   /// rounded to it, as the file's are.
   package mutating func keepHalf(of source: String, for name: String) {
-    guard source != name, let type = halves[source], case .float32(let tensor)? = initializers[name]
-    else { return }
+    if source != name { keepHalf(halves[source], for: name) }
+  }
+
+  private mutating func keepHalf(_ type: Int?, for name: String) {
+    guard let type, case .float32(let tensor)? = initializers[name] else { return }
     halves[name] = type
     if type == 16 { initializers[name] = .float32(tensor.map(\.roundedToBFloat)) }
   }
@@ -126,15 +180,21 @@ extension Graph {
     halves[name] = 16
   }
 
-  private func foldingGemmFactors() -> Graph {
+  /// - Parameter outer: Names of the graphs around this one, which new constants do not take.
+  private func foldingGemmFactors(outer: Set<String> = []) -> Graph {
     var result = self
-    for index in nodes.indices where nodes[index].opType == "Gemm" {
-      result.foldGemmFactors(index)
+    for index in nodes.indices {
+      if nodes[index].opType == "Gemm" { result.foldGemmFactors(index, outer) }
+      for (key, attribute) in nodes[index].attributes {
+        guard case .graph(let graph) = attribute else { continue }
+        let folded = graph.foldingGemmFactors(outer: outer.union(ownNames))
+        if folded != graph { result.nodes[index].attributes[key] = .graph(folded) }
+      }
     }
     return result
   }
 
-  private mutating func foldGemmFactors(_ index: Int) {
+  private mutating func foldGemmFactors(_ index: Int, _ outer: Set<String>) {
     let node = nodes[index]
     guard node.inputs.count > 1, case .float32(let weights)? = initializers[node.inputs[1]],
       weights.shape.rank == 2, let transB = try? node.int("transB", default: 0),
@@ -144,7 +204,8 @@ extension Graph {
     if alpha != 1 {
       // A separate copy for this layer would enlarge the file.
       guard consumers(of: node.inputs[1]).count == 1 else { return }
-      nodes[index].inputs[1] = setConstant(node.inputs[1], weights.map { $0 * Float(alpha) })
+      nodes[index].inputs[1] = setConstant(
+        node.inputs[1], weights.map { $0 * Float(alpha) }, avoiding: outer)
       nodes[index].attributes["alpha"] = nil
     }
     guard node.inputs.count > 2, !node.inputs[2].isEmpty else {
@@ -160,7 +221,7 @@ extension Graph {
     let bias = Tensor(
       [outputs],
       elements.count == outputs ? elements : [Float](repeating: elements[0], count: outputs))
-    nodes[index].inputs[2] = setConstant(node.inputs[2], bias)
+    nodes[index].inputs[2] = setConstant(node.inputs[2], bias, avoiding: outer)
     nodes[index].attributes["beta"] = nil
   }
 }

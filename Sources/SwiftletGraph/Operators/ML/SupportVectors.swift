@@ -28,7 +28,8 @@ struct SupportVectors: Sendable {
     guard parameters.isEmpty || parameters.count == 3 else {
       throw SwiftletError(.badInput, "\(node.opType) has \(parameters.count) kernel_params")
     }
-    self.kind = kind
+    // Weights of features make a linear machine, whatever kernel is named, as in onnxruntime.
+    self.kind = count == 0 ? .linear : kind
     (gamma, offset, degree) =
       parameters.isEmpty ? (0, 0, 0) : (parameters[0], parameters[1], parameters[2])
     vectors = try node.floats("support_vectors") ?? []

@@ -19,6 +19,14 @@ extension StandardExpansion {
     case "ExpandDims":
       guard let axes = constant(node, 1)?.integers, axes.count == 1 else { return false }
       _ = unsqueeze(input(node, 0), axes, to: output)
+    case "GatherND" where result.opset >= 11:
+      let places = emit("Cast", [input(node, 1)], ["to": .int(7)])
+      emit("GatherND", [input(node, 0), places], to: output)
+    case "Unique" where result.opset >= 11:
+      // ONNX has where each comes first in the second place.
+      let names = [fresh("first"), self.output(node, 1) ?? "", self.output(node, 2) ?? ""]
+      let outputs = [output] + (names[1].isEmpty && names[2].isEmpty ? [] : names)
+      emit("Unique", [input(node, 0)], ["sorted": .int(0)], outputs: outputs)
     case "NhwcMaxPool" where result.opset >= 12:
       let first = emit("Transpose", [input(node, 0)], ["perm": .ints([0, 3, 1, 2])])
       let pooled = emit("MaxPool", [first], node.attributes)
@@ -29,8 +37,8 @@ extension StandardExpansion {
         guard let pads = constant(node, 2)?.integers else { return false }
         attributes["pads"] = .ints(pads)
       }
-      emit(
-        "ConvTranspose", [input(node, 0), input(node, 1), input(node, 3)], attributes, to: output)
+      let inputs = [input(node, 0), input(node, 1), input(node, 3)]
+      emit("ConvTranspose", inputs, attributes, to: output)
     case "CDist":
       let metric = try node.string("metric", default: "sqeuclidean")
       guard ["sqeuclidean", "euclidean"].contains(metric) else { return false }

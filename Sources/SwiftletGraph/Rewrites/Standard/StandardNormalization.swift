@@ -7,54 +7,72 @@ extension StandardExpansion {
     let epsilon = try node.float("epsilon", default: 1e-12)
     switch node.opType {
     case "SkipLayerNormalization", "SkipSimplifiedLayerNormalization":
-      // Means and deviations are outputs for training.
-      guard output(node, 1) == nil, output(node, 2) == nil else { return false }
       let isCentred = node.opType == "SkipLayerNormalization"
+      // Without centring there is no mean to give.
+      guard isCentred || output(node, 1) == nil else { return false }
       let bias = input(node, isCentred ? 4 : 3)
       let total = output(node, 3)
       let inputs = [input(node, 0), input(node, 1)]
       let sum = emit("Add", inputs, to: bias.isEmpty ? total : nil)
       let x = bias.isEmpty ? sum : emit("Add", [sum, bias], to: total)
       if isCentred {
-        normalize(x, input(node, 2), input(node, 3), epsilon, to: node.outputs[0])
+        normalize(
+          x, input(node, 2), input(node, 3), epsilon, to: node.outputs[0], mean: output(node, 1),
+          factor: output(node, 2))
       } else {
-        normalizeByRoot(x, input(node, 2), epsilon, to: node.outputs[0])
+        normalizeByRoot(
+          x, input(node, 2), epsilon, axes: [-1], to: node.outputs[0], factor: output(node, 2))
       }
     case "SimplifiedLayerNormalization":
-      guard try node.int("axis", default: -1) == -1, node.outputs.count == 1 else { return false }
+      let first = try node.int("axis", default: -1)
+      guard let end = first < 0 ? 0 : rank(input(node, 0)), first < end, end - first <= 64 else {
+        return false
+      }
       normalizeByRoot(
         input(node, 0), input(node, 1), try node.float("epsilon", default: 1e-5),
-        to: node.outputs[0])
+        axes: Array(first..<end), to: node.outputs[0], factor: output(node, 1))
     case "EmbedLayerNormalization": return embed(node, epsilon)
     default: return false
     }
     return true
   }
 
-  /// `LayerNormalization` over the last axis, decomposed before operator set 17.
+  /// `LayerNormalization` over the last axis, spelled out before operator set 17.
+  ///
+  /// - Parameters:
+  ///   - mean: The name of the means, if they are asked for.
+  ///   - factor: And of 1 / √(variance + epsilon).
   private mutating func normalize(
-    _ x: String, _ scale: String, _ shift: String, _ epsilon: Float, to output: String
+    _ x: String, _ scale: String, _ shift: String, _ epsilon: Float, to output: String,
+    mean: String? = nil, factor: String? = nil
   ) {
     if result.opset >= 17 {
+      var outputs = [output, mean ?? "", factor ?? ""]
+      while outputs.last == "" { outputs.removeLast() }
       emit(
         "LayerNormalization", [x, scale, shift], ["axis": .int(-1), "epsilon": .float(epsilon)],
-        to: output)
+        outputs: outputs)
       return
     }
-    let centred = emit("Sub", [x, mean(x, axis: -1)])
-    let variance = mean(emit("Mul", [centred, centred]), axis: -1)
+    let centred = emit("Sub", [x, self.mean(x, axes: [-1], to: mean)])
+    let variance = self.mean(emit("Mul", [centred, centred]), axes: [-1])
     let deviation = emit("Sqrt", [emit("Add", [variance, number(epsilon)])])
+    if let factor { emit("Reciprocal", [deviation], to: factor) }
     let quotient = emit("Div", [centred, deviation])
     let scaled = emit("Mul", [quotient, scale], to: shift.isEmpty ? output : nil)
     if !shift.isEmpty { emit("Add", [scaled, shift], to: output) }
   }
 
   /// x / √(mean(x²) + epsilon) · scale.
+  ///
+  /// - Parameter factor: The name of 1 / √(mean(x²) + epsilon), if it is asked for.
   private mutating func normalizeByRoot(
-    _ x: String, _ scale: String, _ epsilon: Float, to output: String
+    _ x: String, _ scale: String, _ epsilon: Float, axes: [Int], to output: String,
+    factor: String? = nil
   ) {
-    let square = mean(emit("Mul", [x, x]), axis: -1)
+    let square = mean(emit("Mul", [x, x]), axes: axes)
     let root = emit("Sqrt", [emit("Add", [square, number(epsilon)])])
+    if let factor { emit("Reciprocal", [root], to: factor) }
     emit("Mul", [emit("Div", [x, root]), scale], to: output)
   }
 

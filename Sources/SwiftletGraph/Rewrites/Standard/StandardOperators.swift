@@ -13,19 +13,22 @@ extension Graph {
   package func inStandardOperators(ranks: [String: Int] = [:]) -> Graph {
     guard hasExpandableNodes else { return self }
     var graph = self
-    // Blocked weights of a few bits exist from operator set 21 on.
-    if nodes.contains(where: { $0.opType == "MatMulNBits" }),
-      let newer = try? upgraded(toOpset: 21, ranks: ranks)
-    {
-      graph = newer
-    }
-    var expansion = StandardExpansion(graph, ranks)
-    for node in graph.nodes { expansion.add(node) }
-    expansion.result.removeUnusedInitializers()
-    return expansion.result
+    if hasBlocksOfFewBits, let newer = try? upgraded(toOpset: 21, ranks: ranks) { graph = newer }
+    var expansion = StandardExpansion(graph, KnownShapes(ranks), FreshNames(graph))
+    return expansion.expanded(graph)
   }
 
-  private var hasExpandableNodes: Bool {
+  /// Weights in blocks of few bits are there from operator set 21 on.
+  private var hasBlocksOfFewBits: Bool {
+    nodes.contains { node in
+      ["MatMulNBits", "GatherBlockQuantized"].contains(node.opType)
+        || node.attributes.values.contains {
+          if case .graph(let inner) = $0 { inner.hasBlocksOfFewBits } else { false }
+        }
+    }
+  }
+
+  fileprivate var hasExpandableNodes: Bool {
     nodes.contains { node in
       StandardExpansion.knows(node)
         || node.attributes.values.contains {
@@ -39,8 +42,8 @@ extension Graph {
 struct StandardExpansion {
   var result: Graph
   private var names: FreshNames
-  private var ranks: [String: Int]
-  /// Names of created constants, by their content.
+  private(set) var shapes: KnownShapes
+  /// Names of constants that were made, by what they are.
   private var constants: [String: String] = [:]
   /// The values of sequences, by the sequence's name.
   var sequences: [String: [String]] = [:]
@@ -48,16 +51,30 @@ struct StandardExpansion {
   private var owner = Node("", name: "", inputs: [], outputs: [])
   private var written: [Node] = []
 
-  init(_ graph: Graph, _ ranks: [String: Int]) {
+  /// - Parameters:
+  ///   - shapes: What is known of values around the graph, or of its own.
+  ///   - names: New names, for this graph and those around it.
+  fileprivate init(_ graph: Graph, _ shapes: KnownShapes, _ names: FreshNames) {
     result = graph
     result.nodes = []
-    names = FreshNames(graph)
-    for name in graph.captures { _ = names.next(name) }
-    self.ranks = ranks
-    for input in graph.inputs where input.isTyped && !input.dimensions.isEmpty {
-      self.ranks[input.name] = input.dimensions.count
-    }
-    for (name, value) in graph.initializers { self.ranks[name] = value.shape.rank }
+    (self.shapes, self.names) = (shapes, names)
+    self.shapes.enter(graph)
+  }
+
+  fileprivate mutating func expanded(_ graph: Graph) -> Graph {
+    for node in graph.nodes { add(node) }
+    result.removeUnusedInitializers()
+    return result
+  }
+
+  /// A graph of an attribute, which sees what the graph around it has.
+  mutating func inner(_ graph: Graph) -> Graph {
+    guard graph.hasExpandableNodes || !sequences.isEmpty else { return graph }
+    var expansion = StandardExpansion(graph, shapes, names)
+    expansion.sequences = sequences
+    for name in graph.inputs.map(\.name) { expansion.sequences[name] = nil }
+    defer { names = expansion.names }
+    return expansion.expanded(graph)
   }
 
   /// Whether a node may have a replacement.
@@ -71,18 +88,19 @@ struct StandardExpansion {
     var node = given
     for (name, attribute) in node.attributes {
       if case .graph(let inner) = attribute {
-        node.attributes[name] = .graph(inner.inStandardOperators(ranks: ranks))
+        node.attributes[name] = .graph(self.inner(inner))
       }
     }
     (owner, written) = (node, [])
     let before = result.initializers.count
-    if Self.knows(node), expand(node) {
+    let isSequence = node.opType == "Identity" && sequences[input(node, 0)] != nil
+    if Self.knows(node) || isSequence, expand(node) {
       result.nodes += written
     } else {
       // Constants of an attempt that failed.
       while result.initializers.count > before { result.initializers.removeLast() }
       constants = constants.filter { result.initializers[$0.value] != nil }
-      note(node)
+      shapes.note(node, opset: result.opset)
       result.nodes.append(node)
     }
   }
@@ -92,11 +110,13 @@ struct StandardExpansion {
   /// - Returns: `false` if it must stay unchanged.
   private mutating func expand(_ node: Node) -> Bool {
     do {
-      if Self.sequenceOperators.contains(node.opType) { return try expandSequence(node) }
+      if Self.sequenceOperators.contains(node.opType) || node.opType == "Identity" {
+        return try expandSequence(node)
+      }
       if Self.experimental.contains(node.opType) { return try expandExperimental(node) }
       return try expandCurve(node) || expandProduct(node) || expandNormalization(node)
         || expandAttention(node) || expandGroupedAttention(node) || expandRotary(node)
-        || expandQuantized(node) || expandMoved(node)
+        || expandQuantized(node) || expandBlockGather(node) || expandMoved(node)
     } catch {
       // Errors in its attributes are reported when the node is built.
       return false
@@ -126,7 +146,7 @@ struct StandardExpansion {
     let isLast = outputs[0] == owner.outputs.first && !owner.name.isEmpty
     let name = isLast ? owner.name : names.next("\(outputs[0]).node")
     let node = Node(opType, name: name, inputs: inputs, outputs: outputs, attributes: attributes)
-    note(node)
+    shapes.note(node, opset: result.opset)
     written.append(node)
     return outputs
   }
@@ -136,7 +156,7 @@ struct StandardExpansion {
   mutating func constant(_ value: AnyTensor, _ base: String) -> String {
     let name = names.next(base)
     result.initializers[name] = value
-    ranks[name] = value.shape.rank
+    shapes.note(name, value)
     return name
   }
 
@@ -162,6 +182,24 @@ struct StandardExpansion {
     return name
   }
 
+  /// Writes the nodes of a graph with the given values in place of its inputs, all else under new names.
+  ///
+  /// - Returns: The names of its outputs.
+  mutating func inline(_ graph: Graph, _ inputs: [String]) -> [String] {
+    var renaming = Dictionary(
+      zip(graph.inputs.map(\.name), inputs), uniquingKeysWith: { first, _ in first })
+    for (name, value) in graph.initializers { renaming[name] = constant(value, name) }
+    for var node in graph.nodes {
+      for name in node.outputs where !name.isEmpty { renaming[name] = names.next(name) }
+      node.rename(reads: renaming)
+      node.outputs = node.outputs.map { renaming[$0] ?? $0 }
+      node.name = names.next(node.name.isEmpty ? "\(node.outputs[0]).node" : node.name)
+      shapes.note(node, opset: result.opset)
+      written.append(node)
+    }
+    return graph.outputs.map { renaming[$0.name] ?? $0.name }
+  }
+
   // MARK: Operators that were changed between operator sets
 
   mutating func unsqueeze(_ x: String, _ axes: [Int], to output: String? = nil) -> String {
@@ -172,8 +210,8 @@ struct StandardExpansion {
     emitWithAxes("Squeeze", x, axes, since: 13, to: output)
   }
 
-  mutating func mean(_ x: String, axis: Int) -> String {
-    emitWithAxes("ReduceMean", x, [axis], since: 18, to: nil)
+  mutating func mean(_ x: String, axes: [Int], to output: String? = nil) -> String {
+    emitWithAxes("ReduceMean", x, axes, since: 18, to: output)
   }
 
   mutating func sum(_ x: String, axis: Int, to output: String?) -> String {
@@ -192,14 +230,25 @@ struct StandardExpansion {
 
   /// The pieces of given lengths along an axis.
   mutating func split(_ x: String, axis: Int, _ lengths: [Int], to outputs: [String]) {
-    if result.opset >= 13 {
+    if outputs.count == 1 {
+      emit("Identity", [x], to: outputs[0])
+    } else if result.opset >= 13 {
       emit("Split", [x, list(lengths)], ["axis": .int(axis)], outputs: outputs)
     } else {
       emit("Split", [x], ["axis": .int(axis), "split": .ints(lengths)], outputs: outputs)
     }
   }
 
-  // MARK: Known properties
+  /// As many pieces of one length along an axis as there are outputs.
+  mutating func split(_ x: String, axis: Int, to outputs: [String]) {
+    let isCounted = result.opset >= 18
+    emit(
+      "Split", [x],
+      ["axis": .int(axis)].merging(isCounted ? ["num_outputs": .int(outputs.count)] : [:]) { $1 },
+      outputs: outputs)
+  }
+
+  // MARK: What is known
 
   /// Whether an optional input is present.
   func has(_ node: Node, _ index: Int) -> Bool {
@@ -212,38 +261,12 @@ struct StandardExpansion {
     index < node.outputs.count && !node.outputs[index].isEmpty ? node.outputs[index] : nil
   }
 
-  /// A constant input.
+  /// A constant input, or one that follows from constants and shapes alone.
   func constant(_ node: Node, _ index: Int) -> AnyTensor? {
-    has(node, index) ? result.initializers[node.inputs[index]] : nil
+    guard has(node, index) else { return nil }
+    let name = node.inputs[index]
+    return result.initializers[name] ?? shapes.value(name)
   }
 
-  func rank(_ name: String) -> Int? { ranks[name] }
-
-  private static let rankKeepers: Set<String> = [
-    "Cast", "Clip", "Conv", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp", "Gelu", "Identity",
-    "LayerNormalization", "LeakyRelu", "Log", "Neg", "Pad", "QuantizeLinear", "Relu", "Sigmoid",
-    "Slice", "Softmax", "Sqrt", "Tanh", "Transpose",
-  ]
-  private static let rankJoiners: Set<String> = [
-    "Add", "Div", "MatMul", "Mul", "Pow", "Sub", "Where",
-  ]
-
-  /// Records the rank of a node's outputs if its operator determines it.
-  private mutating func note(_ node: Node) {
-    guard let output = node.outputs.first, ranks[output] == nil else { return }
-    let own = node.inputs.map { ranks[$0] }
-    var rank: Int?
-    switch node.opType {
-    case let name where Self.rankKeepers.contains(name): rank = own.first ?? nil
-    case let name where Self.rankJoiners.contains(name):
-      rank = own.contains(nil) ? nil : own.compactMap { $0 }.max()
-    case "Gemm", "Flatten": rank = 2
-    case "Gather":
-      if own.count == 2, let data = own[0], let indices = own[1] { rank = data + indices - 1 }
-    case "Reshape" where node.inputs.count > 1:
-      rank = result.initializers[node.inputs[1]]?.shape.count
-    default: break
-    }
-    ranks[output] = rank
-  }
+  func rank(_ name: String) -> Int? { shapes.rank(name) }
 }

@@ -26,9 +26,21 @@ extension StandardExpansion {
       ]
       return try expandAttention(attention)
     case "QLinearSoftmax":
-      guard let axis = try softmaxAxis(node) else { return false }
       let x = emit("DequantizeLinear", (0..<3).map { input(node, $0) })
-      let y = emit("Softmax", [x], ["axis": .int(axis)])
+      guard let y = try softmax(node, x) else { return false }
+      emit("QuantizeLinear", [y, input(node, 3), input(node, 4)], to: output)
+    case "QLinearAveragePool", "QLinearGlobalAveragePool":
+      // With the channels first, sessions have integer kernels for them.
+      guard try node.int("channels_last", default: 0) != 0,
+        let rank = try node.ints("kernel_shape").map({ $0.count + 2 }) ?? rank(input(node, 0)),
+        rank >= 3
+      else { return false }
+      let x = emit("DequantizeLinear", (0..<3).map { input(node, $0) })
+      let first = emit("Transpose", [x], ["perm": .ints([0, rank - 1] + Array(1..<rank - 1))])
+      var attributes = node.attributes
+      attributes["channels_last"] = nil
+      let pooled = emit(String(node.opType.dropFirst("QLinear".count)), [first], attributes)
+      let y = emit("Transpose", [pooled], ["perm": .ints([0] + Array(2..<rank) + [1])])
       emit("QuantizeLinear", [y, input(node, 3), input(node, 4)], to: output)
     case "QLinearWhere":
       let sides = [1, 4].map { first in
@@ -41,14 +53,23 @@ extension StandardExpansion {
     return true
   }
 
-  /// The axis of a softmax, if it is a single axis in the graph's operator set too.
-  private func softmaxAxis(_ node: Node) throws -> Int? {
+  /// The softmax along one axis, or before operator set 13, of all axes from one on together.
+  private mutating func softmax(_ node: Node, _ x: String) throws -> String? {
     let axis = try node.int("axis", default: -1)
-    if try node.int("opset", default: 13) >= 13 {
-      return result.opset >= 13 || axis == -1 ? axis : nil
+    let isAlongOne = try node.int("opset", default: 13) >= 13
+    if axis == -1 || isAlongOne == (result.opset >= 13) {
+      return emit("Softmax", [x], ["axis": .int(axis)])
     }
-    return result.opset < 13 || axis == -1 || rank(node.inputs[0]).map { axis == $0 - 1 } ?? false
-      ? axis : nil
+    if !isAlongOne {
+      let rows = emit("Softmax", [emit("Flatten", [x], ["axis": .int(axis)])], ["axis": .int(-1)])
+      return emit("Reshape", [rows, emit("Shape", [x])])
+    }
+    guard let rank = rank(x), -rank..<rank ~= axis else { return nil }
+    var order = Array(0..<rank)
+    order.swapAt(axis < 0 ? axis + rank : axis, rank - 1)
+    let turned = emit("Transpose", [x], ["perm": .ints(order)])
+    let rows = emit("Softmax", [turned], ["axis": .int(rank - 1)])
+    return emit("Transpose", [rows], ["perm": .ints(order)])
   }
 
   /// Constant weights K×N, dequantized by the constants that restore them.

@@ -5,7 +5,7 @@ extension StandardExpansion {
   static let sequenceOperators: Set<String> = [
     "ConcatFromSequence", "Optional", "OptionalGetElement", "OptionalHasElement", "SequenceAt",
     "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength",
-    "SplitToSequence",
+    "SequenceMap", "SplitToSequence",
   ]
 
   /// Follows the values of sequences whose length and positions are known; only names remain of
@@ -43,6 +43,10 @@ extension StandardExpansion {
       let parts = isNew ? values.map { unsqueeze($0, [axis]) } : values
       emit("Concat", parts, ["axis": .int(axis)], to: output)
     case "SplitToSequence": return try split(node)
+    case "SequenceMap": return try map(node)
+    case "Identity":
+      guard let known else { return false }
+      sequences[output] = known
     case "Optional":
       guard has(node, 0) else { return false }
       if let known {
@@ -76,16 +80,45 @@ extension StandardExpansion {
     return 0..<(isEnd ? count + 1 : count) ~= place ? place : nil
   }
 
-  /// Pieces of constant lengths.
+  /// Pieces of constant lengths; of one length, the last of which may be shorter; or, without any, of
+  /// length 1, whose axis need not be kept.
   private mutating func split(_ node: Node) throws -> Bool {
-    guard let value = constant(node, 1), value.shape.rank == 1, 1...1 << 12 ~= value.shape.count
-    else {
-      return false
+    let axis = try node.int("axis", default: 0)
+    let lengths: [Int]
+    if let value = constant(node, 1), value.shape.rank == 1 {
+      lengths = value.integers
+    } else {
+      guard let extent = shapes.extent(input(node, 0), axis) else { return false }
+      var length = 1
+      if has(node, 1) {
+        guard let value = constant(node, 1), value.shape.rank == 0 else { return false }
+        length = value.integers[0]
+      }
+      guard length > 0 else { return false }
+      lengths = stride(from: 0, to: extent, by: length).map { min(length, extent - $0) }
     }
-    let lengths = value.integers
+    guard 1...1 << 12 ~= lengths.count else { return false }
     let names = lengths.indices.map { fresh("\($0)") }
-    split(input(node, 0), axis: try node.int("axis", default: 0), lengths, to: names)
-    sequences[node.outputs[0]] = names
+    split(input(node, 0), axis: axis, lengths, to: names)
+    let keepsAxis = try has(node, 1) || node.int("keepdims", default: 1) != 0
+    sequences[node.outputs[0]] = keepsAxis ? names : names.map { squeeze($0, [axis]) }
+    return true
+  }
+
+  /// The body once for each element of the first sequence; other inputs are sequences too, or the same
+  /// tensor for all.
+  private mutating func map(_ node: Node) throws -> Bool {
+    let body = try node.graph("body")
+    guard let count = sequences[input(node, 0)]?.count, body.inputs.count == node.inputs.count,
+      body.outputs.count == node.outputs.count, count * max(1, body.nodes.count) <= 1 << 14,
+      node.inputs.allSatisfy({ sequences[$0].map { $0.count == count } ?? true })
+    else { return false }
+    var results = node.outputs.map { _ in [String]() }
+    for place in 0..<count {
+      let made = inline(body, node.inputs.map { sequences[$0]?[place] ?? $0 })
+      for (index, name) in made.enumerated() { results[index].append(name) }
+    }
+    for (output, values) in zip(node.outputs, results) { sequences[output] = values }
     return true
   }
 }
