@@ -98,8 +98,11 @@ struct KnownShapes {
       node.reads.allSatisfy { $0.isEmpty || guess[$0] != nil }
     }
     // What a node makes of an unknown value is unknown, and what graphs within it make is left to a run.
-    let hasGraphs = node.attributes.values.contains { if case .graph = $0 { true } else { false } }
-    guard isKnown, !hasGraphs, let `operator` = try? OperatorRegistry.make(node, opset: opset) else { return }
+    let hasGraphs = node.attributes.values.contains {
+      if case .graph = $0 { true } else { false }
+    }
+    guard isKnown, !hasGraphs, let `operator` = try? OperatorRegistry.make(node, opset: opset)
+    else { return }
     for guess in guesses.indices {
       let operands = node.reads.map { $0.isEmpty ? nil : guesses[guess][$0] }
       guard let infos = try? `operator`.infer(operands),
