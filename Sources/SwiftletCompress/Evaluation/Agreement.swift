@@ -204,7 +204,9 @@ private struct OutputSums {
 }
 
 extension Agreement {
-  private enum CodingKeys: String, CodingKey { case decibels, top1, equal, samples, outputs, brokenBy }
+  private enum CodingKeys: String, CodingKey {
+    case decibels, top1, equal, samples, outputs, brokenBy
+  }
 
   // What is not known is null, not missing.
   public func encode(to encoder: any Encoder) throws {

@@ -69,7 +69,9 @@ struct Calibration: Sendable, Codable {
     if let empty = order.first(where: { values[$0]?.count == 0 && odd.names.contains($0) }) {
       throw odd.refusal(empty)
     }
-    if let warning = odd.warning(of: source.count) { Logger.swiftlet("compress").warning("\(warning)") }
+    if let warning = odd.warning(of: source.count) {
+      Logger.swiftlet("compress").warning("\(warning)")
+    }
   }
 
   private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: ThreadPool) throws {

@@ -48,7 +48,9 @@ struct ChannelStatistics: Sendable, Codable {
 
   /// The tensor with 0 for elements that are not finite, which are counted.
   private mutating func withoutOdd(_ tensor: Tensor<Float>, _ axis: Int) -> Tensor<Float> {
-    let (channels, inner) = (tensor.shape[axis], tensor.shape.count(of: axis + 1..<tensor.shape.rank))
+    let (channels, inner) = (
+      tensor.shape[axis], tensor.shape.count(of: axis + 1..<tensor.shape.rank)
+    )
     var missing = missing ?? Array(repeating: 0, count: channels)
     for (position, element) in tensor.elements.enumerated() where !element.isFinite {
       missing[position / inner % channels] += 1

@@ -51,7 +51,8 @@ struct FixedArray {
         input.dimensions.enumerated().map { $0 == axis ? "\(extent)" : $1.description }
           .joined(separator: "×")
       }
-      mend = "give \(shape(1)) for all samples alike"
+      mend =
+        "give \(shape(1)) for all samples alike"
         + (samples > 1 ? ", or \(shape(samples)), as there are \(samples) samples" : "")
     }
     return SwiftletError(

@@ -34,7 +34,9 @@ enum InputMoments {
     try source.forEachBatch { inputs, range in
       let values = try reader.read(inputs, finite: false)
       for (name, layers) in readers {
-        for layer in layers { moments[layer.key]!.add(try layer.rows.inputs(values[name]!).finiteRows) }
+        for layer in layers {
+          moments[layer.key]!.add(try layer.rows.inputs(values[name]!).finiteRows)
+        }
       }
       try progress?(Progress("collect", completed: range.upperBound, total: source.count))
     }

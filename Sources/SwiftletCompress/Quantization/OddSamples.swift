@@ -32,7 +32,8 @@ struct OddSamples {
       .numerical,
       "no calibration sample gives a finite number, from sample \(samples[name]?.first ?? 0) on",
       at: "value '\(name)'",
-      mend: "look at that sample of the data; if the value is not finite by design, name the layers "
+      mend:
+        "look at that sample of the data; if the value is not finite by design, name the layers "
         + "that read it with --keep")
   }
 }

@@ -1,6 +1,6 @@
 import SwiftletCore
-import SwiftletFormats
-package import SwiftletGraph
+import SwiftletFiles
+import SwiftletGraph
 
 /// What the technique `quantize` turns into integers.
 public enum QuantizationMode: String, Sendable, Codable, CaseIterable {

@@ -62,8 +62,10 @@ struct WeightUse {
   /// The last axis of an operand that the result has too: it is not summed over.
   private static func einsumAxis(_ node: Node, _ input: Int, rank: Int) -> Int {
     guard case .string(let equation)? = node.attributes["equation"] else { return rank - 1 }
-    let sides = equation.filter { $0 != " " }.split(separator: ">", omittingEmptySubsequences: false)
-    let terms = sides[0].filter { $0 != "-" }.split(separator: ",", omittingEmptySubsequences: false)
+    let sides = equation.filter { $0 != " " }.split(
+      separator: ">", omittingEmptySubsequences: false)
+    let terms = sides[0].filter { $0 != "-" }.split(
+      separator: ",", omittingEmptySubsequences: false)
     guard terms.indices.contains(input) else { return rank - 1 }
     let letters = sides[0].filter(\.isLetter)
     let result =
