@@ -181,9 +181,7 @@ import Testing
       left.inputs[0].dimensions.insert(.fixed(5), at: 1)
       left.outputs[0].dimensions.insert(.fixed(5), at: 1)
     }
-    let (result, layers) = try compressed(left, technique) {
-      $0.decomposition.allocation = .evbmf
-    }
+    let (result, layers) = try compressed(left, technique) { $0.allocation = .evbmf }
     #expect(layers.count == 1 && layers[0].layer == "m" && layers[0].rank == 4)
     let products = result.nodes.filter { $0.opType == "MatMul" }
     #expect(products.count == 2 && result.nodes.count { $0.opType == "Transpose" } == 2)
@@ -252,23 +250,22 @@ import Testing
     let dense = graph(
       [product("a", "x", "w", "y")], ["w": .float32(lowRank(96, 96, rank: rank, seed: 3))])
     let (_, layers) = try compressed(dense) {
-      $0.decomposition.allocation = .evbmf
-      $0.decomposition.dataAware = dataAware
+      $0.allocation = .evbmf
+      $0.dataAware = dataAware
     }
     #expect(layers.map(\.rank) == [rank])
   }
 
-  @Test(arguments: [DecompositionMethod.channel, .tucker], [false, true])
-  func exactRanksOfConvolutionsAreFound(method: DecompositionMethod, dataAware: Bool) throws {
+  @Test(arguments: [FactorMethod.channel, .tucker], [false, true])
+  func exactRanksOfConvolutionsAreFound(method: FactorMethod, dataAware: Bool) throws {
     var model = ModelBuilder(seed: 4, input: [48, 6, 6])
     model.conv("x", "a", (48, 48))
     model.graph.initializers["a.w"] = .float32(
       lowRank(48, 48 * 9, rank: 4, seed: 5).reshaped(to: [48, 48, 3, 3]))
     model.output("a", [48, 6, 6])
-    var step = CompressionStep(.lowrank)
-    step.decomposition.methods = [method]
-    step.decomposition.allocation = .evbmf
-    step.decomposition.dataAware = dataAware
+    let step = CompressionStep.lowrank {
+      ($0.methods, $0.allocation, $0.dataAware) = ([method], .evbmf, dataAware)
+    }
     let samples = AnyTensor.float32(normal([96, 48, 6, 6], seed: 6))
     let context = CompressionContext(
       original: model.graph, samples: ["x": samples], threads: .serial)

@@ -26,8 +26,7 @@ extension ChannelStructureTests {
     let graph = finish(&model, "e", 16)
     try check(graph)
     for dataAware in [false, true] {
-      var step = CompressionStep(.prune)
-      step.decomposition.dataAware = dataAware
+      let step = CompressionStep.prune { $0.dataAware = dataAware }
       let layers = try pruned(graph, step, [3, 4, 4])
       #expect(layers.contains { $0.layer == "Conv e" && $0.changed })
     }
