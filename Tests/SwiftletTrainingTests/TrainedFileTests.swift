@@ -1,5 +1,6 @@
 import OrderedCollections
 import SwiftletCore
+import SwiftletData
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining
