@@ -150,15 +150,22 @@ struct Compress: ParsableCommand {
     "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
   }
 
-  func run() throws {
-    let written: [OutputFiles.File] =
-      [(output, "--output"), (manifest, "the manifest")] + (report.map { [($0, "--report")] } ?? [])
-    let read: [OutputFiles.File] =
-      [(model, "the model")] + (self.recipe.map { [($0, "--recipe")] } ?? [])
-      + (distillation.student.map { [($0, "--student")] } ?? [])
-      + OutputFiles.files(of: data, judging, samples)
+  /// Nothing that is read may be replaced.
+  private func checkFiles(_ recipe: Recipe) throws {
+    var written: [OutputFiles.File] = [(output, "--output"), (manifest, "the manifest")]
+    if let report { written.append((report, "--report")) }
+    var read: [OutputFiles.File] = [(model, "the model")]
+    if let path = self.recipe { read.append((path, "--recipe")) }
+    for step in recipe.steps {
+      read += step.paths.map { setting, path in (path, setting.option) }
+    }
+    read += OutputFiles.files(of: data, judging, samples)
     try OutputFiles(written: written, read: read).check(force: force.force)
+  }
+
+  func run() throws {
     let recipe = try makeRecipe()
+    try checkFiles(recipe)
     var graph = try open.read(model)
     guard data.data != nil else { return try compress(graph, recipe, nil) }
     if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }

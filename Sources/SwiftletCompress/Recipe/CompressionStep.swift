@@ -80,12 +80,17 @@ public struct CompressionStep: Sendable, Equatable {
     return step
   }
 
+  /// The files and folders among the settings.
+  package var paths: [(setting: SettingDescription, path: String)] {
+    technique.settings.filter { $0.kind == .path }.compactMap { setting in
+      guard case .text(let path)? = settings.values[setting.name] else { return nil }
+      return (setting, path)
+    }
+  }
+
   /// Changes the paths of files and folders among the settings.
   mutating func changePaths(_ change: (String) -> String) {
-    for setting in technique.settings where setting.kind == .path {
-      guard case .text(let path)? = settings.values[setting.name] else { continue }
-      _ = settings.set(setting.name, .text(change(path)))
-    }
+    for (setting, path) in paths { _ = settings.set(setting.name, .text(change(path))) }
   }
 }
 
