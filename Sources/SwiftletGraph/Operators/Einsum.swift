@@ -151,7 +151,11 @@ public struct Einsum: AnyElementOperator {
     let others = call.inputs.indices.filter { $0 != index }
     var labels = all
     labels.operands = [all.result] + others.map { all.operands[$0] }
-    let known = Set(labels.operands.flatMap { $0 })
+    var known = Set(all.result)
+    for other in others {
+      for (label, extent) in zip(all.operands[other], call.inputShapes[other]!.dimensions)
+      where extent == all.extents[label] { known.insert(label) }
+    }
     // Not those that this operand alone has, or that it is repeated along.
     labels.result = zip(own, shape.dimensions).compactMap { label, extent in
       known.contains(label) && extent == all.extents[label] ? label : nil
