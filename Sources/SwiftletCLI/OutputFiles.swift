@@ -39,14 +39,14 @@ struct OutputFiles {
 
   /// The files that samples to calibrate, train and judge with come from.
   static func files(
-    of data: DataOptions, _ judging: JudgingOptions, _ samples: SampleOptions = SampleOptions()
+    of data: DataOptions, _ judging: JudgingOptions, fixed: [FixedArgument] = []
   ) -> [File] {
     func named(_ text: String?, _ name: String) -> [File] {
       guard let text else { return [] }
       return DataFiles.paths(of: text, dataDirectory: data.dataDir).map { ($0, name) }
     }
     return named(data.data, "a file of --data") + named(judging.judge, "a file of --judge")
-      + samples.fixed.compactMap { argument in argument.file.map { ($0, "a file of --fixed") } }
+      + fixed.compactMap { argument in argument.file.map { ($0, "a file of --fixed") } }
   }
 }
 

@@ -51,7 +51,7 @@ struct JudgingCommandTests {
       #expect(test.code == 0 && test.errors.contains("40 of the 50 images"), "\(test.errors)")
       let report = try test.json()
       #expect(report["images"] as? Int == 10 && report["trainingImages"] as? Int == 40)
-      #expect((report["division"] as? String)?.contains("the other 10 judge") == true)
+      #expect((report["division"] as? String)?.contains("the other 10 for evaluation") == true)
       let whole = try compress(model, "\(data):train[0..<50]", "--json")
       #expect(try whole.json()["images"] as? Int == 80, "\(whole.errors)")
       let half = try compress(model, "\(data):test", "--split", "0.5", "--json")
@@ -61,7 +61,7 @@ struct JudgingCommandTests {
       #expect(try other.json()["images"] as? Int == 20, "\(other.errors)")
       expectFailure(
         try compress(model, "\(data):test[0..<40]", "--judge", "\(data):test[30..<60]"), 2,
-        "10 of the 30 images", "--split")
+        "10 of the 30 evaluation images", "--split")
       expectFailure(
         try compress(model, data, "--judge", "\(data):test", "--split", "0.5"), 64, "--judge")
       func train(_ options: String...) throws -> Outcome {
@@ -182,7 +182,7 @@ struct JudgingCommandTests {
       let compressed = try compress(model, data, "--json")
       #expect((try compressed.json()["warnings"] as? [String])?.count == 1)
       #expect((try compressed.json()["preprocessing"] as? String)?.contains("guessed") == true)
-      #expect(try compress(model, data).output.contains("warning: the model answers"))
+      #expect(try compress(model, data).output.contains("warning: the model predicts"))
       let small = "\(folder)/raw.small.onnx"
       let right = try compress(model, data, "--preprocess", "raw", "--json")
       #expect(try right.json()["warnings"] == nil, "\(right.errors)")
@@ -196,7 +196,7 @@ struct JudgingCommandTests {
       #expect(verified.code == 0, "\(verified.output) \(verified.errors)")
       let compared = try swiftlet(
         "compare", model, "--data", data, "--batch", "1", "--seconds", "0.01", "--json")
-      #expect(compared.errors.contains("warning: raw: the model answers"))
+      #expect(compared.errors.contains("warning: raw: the model predicts"))
       expectFailure(
         try swiftlet("evaluate", model, "--data", data, "--preprocess", "caffe"), 64, "caffe")
     }

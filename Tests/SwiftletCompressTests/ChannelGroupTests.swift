@@ -202,13 +202,6 @@ struct ChannelGroupTests {
   private static let pins: [(reason: String, build: @Sendable (inout ModelBuilder) -> Void)] = [
     ("Softmax", { $0.node("Softmax", ["a"], "y", ["axis": .int(1)]) }),
     (
-      "ConvTranspose",
-      {
-        $0.weights("w", [6, 2, 1, 1])
-        $0.node("ConvTranspose", ["a", "w"], "y", ["group": .int(2)])
-      }
-    ),
-    (
       "computed",
       {
         $0.node("GlobalAveragePool", ["x"], "g")

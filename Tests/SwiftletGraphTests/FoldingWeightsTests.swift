@@ -244,7 +244,7 @@ import Testing
   @Test(arguments: ["Mul", "Div"], [false, true])
   func codesStay(last: String, hasZero: Bool) throws {
     var generator = RandomGenerator(seed: 3)
-    let codes = Tensor<Int8>([6, 4], (0..<24).map { _ in Int8(generator.below(200)) &- 100 })
+    let codes = Tensor<Int8>([6, 4], (0..<24).map { _ in Int8(generator.below(200) - 100) })
     let steps =
       [
         Node("Cast", name: "", inputs: ["q"], outputs: ["c"], attributes: ["to": .int(1)]),
