@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
 // The benchmarks in Swift; `make bench-kernels` and `make bench-linalg` in the folder above build

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Times the demo's models side by side, and training. Needs the models of `make demo`.
 set -eu
 

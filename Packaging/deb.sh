@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Packs the command and the library as a Debian package that needs no Swift.
 #
 # usage: deb.sh LINKED-FOLDER OUTPUT-FOLDER

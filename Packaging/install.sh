@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs the command, the library with its header, and the files for pkg-config and CMake.
 #
 # usage: install.sh LINKED-FOLDER   with PREFIX, LIBDIR and DESTDIR in the environment

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Relinks the objects of a release build statically with the parts of the Swift runtime that they
 # need: the results run on machines without Swift. SwiftPM supports that only for executables, and
 # includes all of Foundation where FoundationEssentials is enough.

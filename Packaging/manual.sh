@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Writes the manual page of the command to standard output: what --help says, of all its commands
 # and topics.
 #

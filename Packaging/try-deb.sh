@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs the Debian package in a fresh minimal Debian without Swift, and runs the command and a
 # program that uses the library there. Needs root and debootstrap.
 #

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Makes the documentation of the modules that have a catalogue, with DocC. Warnings, such as links
 # to what is not there, are errors.
 #

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The whole workflow on real images: trains the seed CNN on Fashion-MNIST, compresses it with each
 # of the five techniques and with two chains of them, and prints one table. Models, curves and
 # reports stay in the given folder; comparison.html there compares all of them, evaluated and timed

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs the missing ones of the named Debian packages, and reports what it installs.
 set -eu
 

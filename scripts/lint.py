@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks what no formatter does, in the files that git knows: lines of at most 100 columns, a
 licence in the head of each file, and a comment on each public declaration in Swift.
 

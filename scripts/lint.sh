@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Checks the sources: formats of Swift and C, Python by ruff, and what scripts/lint.py counts. Tools
 # come from the Swift toolchain, and from a Python venv that `lint.sh --tools` makes; where there is
 # none, its checks are left out, and a line says so.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Wraps comments in Swift and shell that have a line of over 100 columns; `make format` runs it.
 
 Paragraphs and items of lists are wrapped as a whole. Tables, headings and code in comments stay.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Swiftlet
 
 /// A convolution of one image with stride 1, or, with windows of one pixel, a matrix product of

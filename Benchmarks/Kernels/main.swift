@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Times the product kernels on one core: matrix products of 1024³ and the layers of the seed CNN
 // and of ResNet-18, each beside the peak that the same kernel reaches on operands in the
 // first-level cache, and fp32 beside OpenBLAS. All candidates take turns in one run; times are

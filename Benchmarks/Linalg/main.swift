@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Times matrix products and factorisations: LAPACKE and CBLAS called directly, Swiftlet on LAPACK,
 // and Swiftlet's own algorithms. All candidates of a case take turns, so that a busy machine slows
 // all of them alike; times are medians. Every result is checked before it is timed.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the study compares, and the settings that were tried for it."""
 
 # The seed CNN, trained on the 50 000 images that --choose does not judge with.

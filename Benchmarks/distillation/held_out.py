@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fashion-MNIST with the last 10 000 training images in place of the test images."""
 
 import gzip

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The study as numbers and as a Markdown page."""
 
 from statistics import mean, stdev

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Where distillation pays: one small student, alone and taught in several ways, on Fashion-MNIST.
 
 All runs of one table have the same student, initial weights by seed, images seen, steps and learning

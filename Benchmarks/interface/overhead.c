@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What a call costs: a run of one Identity of one element through a prepared request, the same with
  * a bound output, and a call that only looks a handle up. Medians of rounds. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What calling the library from Python costs: products and SVD beside numpy on the same OpenBLAS, and
 sessions beside the command's `bench`.
 

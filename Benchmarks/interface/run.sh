@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Measures what using the library from C and Python costs, and how large it is.
 #
 # usage: run.sh LINKED-FOLDER MODEL.onnx [size|calls|linalg|sessions]…   all of them by default

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares the engines' logits with onnxruntime's on the same images; prints JSON.
 
 usage: answers.py FOLDER THREADS PRECISION,... MODEL...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks one of our ONNX files against onnx and onnxruntime.
 
 onnx's full check must pass, our logits for test images must be onnxruntime's, and so must the

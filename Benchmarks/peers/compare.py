@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares Swiftlet's inference with onnxruntime, OpenVINO and torch: the same models, images and
 threads, in turns, in one run. Called by `make bench-peers-inference`.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the engines, each turn in a process of its own. Standard library only: a child's peak memory
 counts what its parent had when it forked, so the parent stays small."""
 

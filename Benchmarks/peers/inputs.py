@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seeded images: noise of several coarsenesses, so that they differ as pictures do, not only as noise."""
 
 import numpy

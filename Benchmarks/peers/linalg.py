@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Times numpy, scipy and torch beside Swiftlet's LinalgBenchmark: one thread, the same sizes, in
 turns. Called by `make bench-linalg-peers`; prints a Markdown table and writes JSON.
 

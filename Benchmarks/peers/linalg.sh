@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Compares products and factorisations with numpy, scipy and torch, in a venv of its own.
 set -eu
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the models that all engines run: NAME-fp32.onnx, NAME-int8.onnx, NAME-int7.onnx (weights of 7 bits), NAME.pt
 (torch's weights) and NAME-int8.pt (the network quantized by torch itself, which cannot run the QDQ file).
 

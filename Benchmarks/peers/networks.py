@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The networks that are compared, in torch. ResNet-18 and MobileNetV2 are those of their papers, layer
 for layer as in torchvision (whose parameters fit in the same order), without needing torchvision."""
 

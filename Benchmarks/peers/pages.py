@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes seeded pages of text, turned by 0, 90, 180 and 270 degrees, as inputs of a model.
 
 usage: pages.py OUT.npz NAME COUNT HEIGHT WIDTH    N x 3 x HEIGHT x WIDTH, of ImageNet's mean and spread

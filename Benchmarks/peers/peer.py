@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One turn of one peer, in a process of its own: its threads and memory are gone before the next turn.
 
 usage: peer.py idle ENGINE                                    imports the engine and ends

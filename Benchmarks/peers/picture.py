@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The comparison as a picture: a row for each model, thread count and batch, a dot for each peer."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares our quantization after training with onnxruntime's own, on the same calibration inputs.
 
 Both start from the same fp32 model and see the same samples. Judged on other samples: how well each

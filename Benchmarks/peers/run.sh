@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Compares Swiftlet with its peers, in a venv of its own (SWIFTLET_VENV, or .venv beside this file).
 #
 # usage: run.sh inference OUT [--quick] [--models ...]   speed, answers and memory; --help says more

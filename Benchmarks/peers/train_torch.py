@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training throughput of the seed CNN: ours and torch's, in turns, in one run.
 
 Prints images per second of each round, the medians and their ratio.

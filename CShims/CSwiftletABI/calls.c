@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "swiftlet_calls.h"
 
 #include <pthread.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 @_exported public import SwiftletBLAS
 @_exported public import SwiftletCharts
 @_exported public import SwiftletCompress

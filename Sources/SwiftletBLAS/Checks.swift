@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 
 /// The triangle of a square matrix that is read: the diagonal and one side of it.

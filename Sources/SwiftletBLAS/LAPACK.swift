@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Factorizations by LAPACK, through LAPACKE. In a build with the trait `PureSwift` all of them

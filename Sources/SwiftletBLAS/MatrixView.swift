@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A matrix in borrowed memory, with any strides between rows and columns, so that transposes and

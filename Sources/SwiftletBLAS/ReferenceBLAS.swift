@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// BLAS operations as plain loops: the oracle of the self-check and the tests.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 
 /// Tests the installed BLAS and LAPACK on small matrices before they are used.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Scratch memory that factorizations of similar size can share, so that a loop of them allocates

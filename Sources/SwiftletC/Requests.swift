@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Functions have their names in C.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 

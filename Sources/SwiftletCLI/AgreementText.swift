@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Swiftlet
 
 extension Agreement {
-  /// What a person reads about answers: the worst output first, and each by itself if there are several.
+  /// What a person reads about answers: the worst output first, and each by itself if there are
+  /// several.
   func text(_ samples: String) -> String {
     var lines: [String]
     if outputs.count == 1 {

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import ArgumentParser
 import Swiftlet
 
 extension Compress {
-  /// Compresses without labels, or without any data: nothing can be trained, and no accuracy be told. The answers
-  /// are compared with the original's.
+  /// Compresses without labels, or without any data: nothing can be trained, and no accuracy be
+  /// told. The answers are compared with the original's.
   func compress(
     _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]?
   ) throws {
@@ -81,7 +83,10 @@ extension UnlabelledReport {
     if let speed = before.samplesPerSecond, let then = after.samplesPerSecond {
       rows.append(["samples/s", fixed(speed, 1), fixed(then, 1)])
     }
-    let tried = candidates.map { ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""] } ?? []
+    let tried =
+      candidates.map {
+        ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
+      } ?? []
     return
       (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
       + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")

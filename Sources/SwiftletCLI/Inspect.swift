@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import ArgumentParser
 import OrderedCollections
 import Swiftlet
@@ -116,8 +118,8 @@ private struct ModelReport: Encodable {
     metadata = Dictionary(uniqueKeysWithValues: graph.metadata.map { ($0.key, $0.value) })
   }
 
-  /// Whether inputs have extents besides the batch that the model leaves open: one number for all of
-  /// them may make no sense.
+  /// Whether inputs have extents besides the batch that the model leaves open: one number for all
+  /// of them may make no sense.
   private static func isOpen(_ graph: Graph) -> Bool {
     graph.dataInputs.contains { input in
       input.dimensions.dropFirst().contains {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import ArgumentParser
 import Glibc
 import Logging
@@ -44,7 +46,8 @@ enum Main {
     }
   }
 
-  /// `--learning-rate -1` as `--learning-rate=-1`: what begins with a dash would be taken for another option, and the value for missing.
+  /// `--learning-rate -1` as `--learning-rate=-1`: what begins with a dash would be taken for
+  /// another option, and the value for missing.
   private static func joiningNegativeNumbers(_ arguments: [String]) -> [String] {
     var result: [String] = []
     for argument in arguments {

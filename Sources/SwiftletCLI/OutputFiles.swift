@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import ArgumentParser
 import Swiftlet
 
-/// The files that a command is about to write: checked before the work begins, so that it can neither
-/// be lost nor take the place of what it was made from.
+/// The files that a command is about to write: checked before the work begins, so that it can
+/// neither be lost nor take the place of what it was made from.
 struct OutputFiles {
   /// A path, and what the user calls it.
   typealias File = (path: String, name: String)
@@ -12,8 +14,8 @@ struct OutputFiles {
 
   /// - Parameter force: Whether files that are read may be replaced; `nil` for a command without
   ///   `--force`.
-  /// - Throws: `io` for a file that cannot be written; `badInput` for one that is written twice, or is
-  ///   read as well.
+  /// - Throws: `io` for a file that cannot be written; `badInput` for one that is written twice, or
+  ///   is read as well.
   func check(force: Bool? = nil) throws {
     for (index, file) in written.enumerated() {
       try AtomicFile.checkWritable(file.path)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Swiftlet
 
 /// Runs candidates in turns until each has had its share of time.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import ArgumentParser
 import Swiftlet
 
@@ -221,7 +223,8 @@ struct SVDCommand: ParsableCommand {
       /// Empty for methods that find a part only.
       var reconstructionRatio: Double?
       var orthogonalityRatio: Double?
-      /// Of the singular values to those of the first method that has some, relative to the largest.
+      /// Of the singular values to those of the first method that has some, relative to the
+      /// largest.
       var largestDifference: Double?
     }
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import ArgumentParser
 import Swiftlet
 
@@ -9,10 +11,11 @@ protocol SettingScope: Sendable {
   static var isListed: Bool { get }
 }
 
-/// Options made from the settings that techniques declare: one for each name, whichever techniques have it.
+/// Options made from the settings that techniques declare: one for each name, whichever techniques
+/// have it.
 ///
-/// ArgumentParser learns of options by reflection, so that a mirror can declare them as well as properties do;
-/// parsing, help and completions follow.
+/// ArgumentParser learns of options by reflection, so that a mirror can declare them as well as
+/// properties do; parsing, help and completions follow.
 struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable {
   /// What was given, by the names of settings.
   private(set) var values: [String: SettingValue] = [:]
@@ -163,8 +166,8 @@ extension SettingDescription {
   }
 }
 
-/// Whether help is asked for. It leaves many options to `swiftlet help techniques`; what completes options or
-/// tells which one was meant knows them all.
+/// Whether help is asked for. It leaves many options to `swiftlet help techniques`; what completes
+/// options or tells which one was meant knows them all.
 private enum Help {
   static let isWanted =
     CommandLine.arguments.dropFirst().first == "help"

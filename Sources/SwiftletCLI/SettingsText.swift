@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Swiftlet
 
 /// The settings of techniques as text for a terminal, from their declarations.

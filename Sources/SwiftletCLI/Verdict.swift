@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Swiftlet
 
 /// What `svd` and `eig` say of results that are not what they should be.

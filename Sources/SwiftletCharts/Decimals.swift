@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A number with a fixed count of decimals, `1.50`; as Swift writes it where it has no such digits:
 /// not finite, or of 1e15 and more.
 package func fixed(_ value: Double, _ decimals: Int) -> String {

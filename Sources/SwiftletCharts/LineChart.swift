@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// Charts as SVG: lines and marked points in coordinate systems with labelled axes.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Untrusted text inside HTML and SVG.
 package enum Markup {
   /// The text with all characters escaped that have a meaning in markup.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Untyped memory, aligned for SIMD: packed weights, and the values of a running model.
 ///
 /// `@unchecked Sendable`: the owner that shares it must prevent concurrent writes.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A tensor whose element type is known only at run time.
 public enum AnyTensor: Sendable {
   case float32(Tensor<Float>)

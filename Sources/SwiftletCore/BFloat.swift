@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// bf16: the upper half of an fp32 number, with eight bits of precision. It has no Swift type;
 /// values are fp32 numbers that fit in bf16.
 extension Float {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The inner loops of dense linear algebra in Swift, for one element type and one instruction set.
 ///
 /// Kernels take raw pointers and sizes in elements, allocate nothing and never read out of bounds.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An element type of at most eight bits that is stored, moved and converted, but not used in
 /// computations: the small integers and floats of quantized models.
 ///

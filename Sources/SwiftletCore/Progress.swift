@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The progress of a long task.
 public struct Progress: Sendable {
   /// The current activity, for display: `epoch 2/3`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 
 /// A seeded, reproducible source of random numbers (SplitMix64, Steele et al. 2014).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The release of Swiftlet.
 public enum Release {
   /// The semantic version; `swiftlet.h` and the command report the same.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The extents of a tensor, outermost first. A scalar has rank 0 and one element.
 public struct Shape: Sendable, Hashable {
   /// The extents, none of them negative.

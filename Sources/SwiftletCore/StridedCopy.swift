@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Packs the elements of a view, by runs along its innermost axis.
 ///
 /// Moves bytes regardless of their meaning, so the same code serves all element types.

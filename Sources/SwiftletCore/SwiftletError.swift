@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An error: what is wrong, where, and how to fix it.
 ///
 /// The whole package uses this error type. Its ``description`` is the line that the command prints:

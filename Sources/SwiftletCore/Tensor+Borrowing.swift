@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Tensors over memory owned by a caller in another language.
 
 extension Tensor {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // File formats store elements little-endian, like every CPU that Swiftlet runs on: converting
 // between elements and bytes is a single memory copy.
 

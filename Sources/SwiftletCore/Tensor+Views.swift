@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Tensor {
   /// This tensor if it is packed, otherwise a packed copy.
   public func contiguous() -> Tensor { isContiguous ? self : packedCopy() }

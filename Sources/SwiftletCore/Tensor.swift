@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A dense, row-major, n-dimensional array with value semantics.
 ///
 /// Copies share memory until one of them is written to. Views (``slice(axis:range:)``,

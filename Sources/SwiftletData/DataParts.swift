@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The images that a model is trained and calibrated with, and the images that it is evaluated on:

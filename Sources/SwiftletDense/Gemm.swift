@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Goto blocking: panels of B that stay in the last-level cache, blocks of A that stay in the L2
 // cache, and a tile of C in registers. Both are packed first, which makes all layouts of A and B
 // equivalent. Source: Goto & van de Geijn, "Anatomy of high-performance matrix multiplication"

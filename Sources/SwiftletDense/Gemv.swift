@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Matrix–vector products are memory-bound: four rows share every load of the vectors.
 
 @inline(__always)

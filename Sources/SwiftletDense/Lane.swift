@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // This folder is compiled twice, for every x86-64 processor and for those with AVX2 and FMA;
 // SwiftletDenseAVX2 holds links to these files. Code compiled for AVX2 must not run on other
 // processors, not even through the linker's choice between identical copies of a generic function:

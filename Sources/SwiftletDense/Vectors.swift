@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 @inline(__always)
 func dot<T: Lane>(_ n: Int, _ x: UnsafePointer<T>, _ y: UnsafePointer<T>) -> T {
   typealias V = T.Vector

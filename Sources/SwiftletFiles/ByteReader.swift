@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 
 /// A bounds-checked cursor over the bytes of a file.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A differentiable operator that computes on several element types: its behaviour on arbitrary

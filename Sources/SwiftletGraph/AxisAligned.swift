@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// An elementwise operator whose right side is aligned with a given axis of the left side, as nodes

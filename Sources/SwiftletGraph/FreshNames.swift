@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 
 /// Names for values and nodes that a graph and those within it do not use, none of them twice.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Synchronization
 
 /// Which node writes each value of a graph, and which nodes read it, as the nodes were at one

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One application of an operator: named values in, named values out.
 public struct Node: Sendable, Equatable {
   public var name: String

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The complete definition of one operator: attributes, shapes, result, gradient, cost.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 public import SwiftletCore
 
@@ -240,7 +242,8 @@ public struct Plan: Sendable {
     return results
   }
 
-  /// The elements of small results that need no data, from what is known of the operands: shape arithmetic.
+  /// The elements of small results that need no data, from what is known of the operands: shape
+  /// arithmetic.
   static func known(
     _ operator: any Operator, _ operands: [TensorInfo?], _ results: [TensorInfo]
   ) throws -> [AnyTensor]? {
@@ -252,8 +255,8 @@ public struct Plan: Sendable {
     return try `operator`.forward(&values, ExecutionContext())
   }
 
-  /// The shapes of the inputs for `batch` samples; other open extents are as ``openExtents(batch:given:)`` takes
-  /// them.
+  /// The shapes of the inputs for `batch` samples; other open extents are as
+  /// ``openExtents(batch:given:)`` takes them.
   public func inputShapes(batch: Int) throws -> [String: Shape] {
     try inputShapes(openExtents(batch: batch))
   }

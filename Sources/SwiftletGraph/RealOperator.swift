@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// An operator without gradient on fp32 or fp64 inputs, in the type of the first input.

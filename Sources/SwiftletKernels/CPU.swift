@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 internal import CSwiftletKernels
 import Glibc
 import SwiftletCore

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 internal import CSwiftletKernels
 
 /// Sums of u8: v = Float(a − zeroA) · scaleA + Float(b − zeroB) · scaleB, where the scales are

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 internal import CSwiftletKernels
 
 /// Conversion between fp32 and 8-bit integers, by ONNX's formulas.

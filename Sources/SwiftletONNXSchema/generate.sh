@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Regenerates onnx.pb.swift from onnx.proto. Needs protoc (apt: protobuf-compiler) and
 # protoc-gen-swift (swift build -c release --product protoc-gen-swift in a checkout of
 # swift-protobuf) on the PATH.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 import SwiftletGraph
 
@@ -84,10 +86,10 @@ public enum Benchmark {
     }
   }
 
-  /// Times all candidates in turn, round after round, so that what the machine does meanwhile
-  /// meets all of them alike: ratios can be trusted where absolute figures move. After one warm-up run,
-  /// each candidate runs for `seconds` and at least five times, or three where a run takes longer than
-  /// `seconds`.
+  /// Times all candidates in turn, round after round, so that what the machine does meanwhile meets
+  /// all of them alike: ratios can be trusted where absolute figures move. After one warm-up run,
+  /// each candidate runs for `seconds` and at least five times, or three where a run takes longer
+  /// than `seconds`.
   public static func run(
     _ candidates: [Candidate], seconds: Double = 1, progress: Progress.Handler? = nil
   ) throws -> [BenchmarkResult] {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The precision in which a session multiplies fp32 numbers.
 public enum Precision: String, Sendable, CaseIterable {
   case fp32

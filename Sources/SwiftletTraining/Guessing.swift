@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 
 /// Tests whether a classifier is better than guessing: one that is not usually gets wrong inputs.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletData
 
 /// Everything that decides how a model is trained. Together with the data, the model and the number

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs ONNX's backend tests (operators, and the sets simple, pytorch-operator and
 pytorch-converted) through `swiftlet run` and counts per operator what passed, what failed and what
 was refused as unsupported (exit code 3). Writes a Markdown table; the last line printed is

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs the ONNX project's own backend tests through `swiftlet run`, in a venv of its own.
 #   run.sh SWIFTLET OUT.md [OPERATOR…]
 #   run.sh --venv                   only makes the venv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hand-made files of arrays that lie: npy, npz, safetensors, idx and CIFAR."""
 
 import gzip

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Damaged files against the command: hand-made lies, and valid files with random damage.
 
 Every case runs with 4 GiB of address space, 10 s and 512 MB of memory. Counted are crashes, hangs,

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 // Loaded in front of the C library: lets the call number SWIFTLET_FAULT of the kinds that
 // SWIFTLET_FAULT_CALLS names (m: malloc, r: read, w: write, s: fsync, n: rename, p: mmap) fail.
 // Reads and writes before it are short, a few bytes each, if SWIFTLET_FAULT_SHORT is set.

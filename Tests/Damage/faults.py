@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lets the system fail under the command, at one call after the other: no memory, failing reads,
 writes, syncs, renames and maps. Each run must end with an exit code of the contract, and leave the
 output as it was or complete.

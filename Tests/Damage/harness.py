@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the command on one damaged file after the other, within limits, and judges how it ends."""
 
 import collections

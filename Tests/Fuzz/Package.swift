@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
 // Fuzzing of the parsers with libFuzzer; `make fuzz` in the folder above builds and runs it. A

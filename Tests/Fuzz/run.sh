@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Builds the fuzzers with AddressSanitizer (and UndefinedBehaviorSanitizer for our C) and runs each
 # from seeds that seeds.py makes. Inputs that crash, hang or take too much memory are kept in
 # FOLDER/findings, and the exit code is 1.

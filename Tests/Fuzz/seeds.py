@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the seeds of the fuzzers, small valid files of every format, into FOLDER/TARGET.
 
 usage: seeds.py FOLDER

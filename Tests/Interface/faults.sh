@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Compresses through the library while reads, writes, syncs, renames, maps or allocations fail, one
 # after the other. The output must stay as it was or be complete; a status says what happened, and
 # only failing allocations may end the process.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* A child of a process that has used the library goes on with it; one that was forked while another
  * thread was inside of a call is told so. Neither hangs, nor does the parent, whatever it was
  * computing.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The number of threads that the program around the library gave OpenBLAS is the same after every
  * call: after those that work, those that fail, and those of several threads at once. */
 #include <pthread.h>

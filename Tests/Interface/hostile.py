@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arguments as careless and hostile programs pass them, at random: each call returns a status.
 
 What a length says must be there, and no more: arrays end where a page begins that cannot be

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs into a folder of its own, and tests what is there as others use it: programs in C, C++
 # and Python, the list of symbols, and the documentation against the header.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What needs more memory than is allowed, or than there is, raises OutOfMemory, which is a MemoryError; and the
 process goes on. Where a limit of the system is tried, in processes of their own.
 

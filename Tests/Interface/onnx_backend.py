@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ONNX's own runner of backend tests, driving `swiftlet.backend`: the node tests with data.
 
 A test that asks for what Swiftlet says it does not support counts as unsupported, all others must

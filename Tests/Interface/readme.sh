@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Checks that the README's programs are those in examples/, which are compiled and run, and runs the
 # commands it shows.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Python package against numpy: results, strides, lifetimes, errors, threads."""
 
 import gc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the ONNX files that Python packages ship through `swiftlet run` and onnxruntime on the same
 seeded inputs, and compares all outputs: the largest difference, relative to the largest magnitude of
 the output, must stay below 1e-3. Prints a table; the last line is

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs models that others exported, as Python packages ship them, through `swiftlet run` and
 # onnxruntime, in a venv of its own.
 #   run.sh SWIFTLET [NAME…]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Headless Chromium, driven over DevTools' pipe with Python's standard library alone."""
 
 import base64

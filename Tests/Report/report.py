@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opens reports in headless Chromium: readable, whole, quiet, offline.
 
     report.py SWIFTLET [FOLDER]

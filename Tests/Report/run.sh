@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Makes reports of small compressions and opens them in headless Chromium.
 #   run.sh SWIFTLET [FOLDER]   keeps models, pages and screenshots in FOLDER
 set -eu

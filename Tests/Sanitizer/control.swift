@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Whether the thread sanitizer, with mutex.c, sees what is guarded and what is not: threads that
 // fight for one lock, and with the argument "race" write beside it too.
 import Glibc

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What the thread sanitizer does not see of Swift's Mutex.
  *
  * A lock that is free is taken by atomics, which are inlined where they are instrumented. One that

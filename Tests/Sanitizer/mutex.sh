@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Compiles mutex.c for the thread sanitizer, and checks that it hides no race: a program that holds
 # the lock is silent, one that does not is reported.
 #

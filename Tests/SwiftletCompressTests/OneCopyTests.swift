@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
@@ -138,7 +140,8 @@ struct OneCopyTests {
     let isNarrow = mode == 4
     #expect(copies == [isNarrow ? .int4 : .int8], "\(copies)")
     #expect(result.layers.contains { $0.changed })
-    // What reads codes that others have stored is not told to keep floats; weights that are a sum are no constants.
+    // What reads codes that others have stored is not told to keep floats; weights that are a sum
+    // are no constants.
     #expect(
       result.layers.allSatisfy { $0.changed || name == "sum" && $0.remark.contains("computed") },
       "\(result.layers.map(\.remark))")

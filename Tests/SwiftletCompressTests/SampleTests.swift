@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
@@ -70,7 +72,8 @@ struct SampleTests {
     #expect(lengths.source.count == 24)
   }
 
-  /// States that have the axis of the samples: one for all of them, one for each, or without that axis.
+  /// States that have the axis of the samples: one for all of them, one for each, or without that
+  /// axis.
   @Test(arguments: [0, 1]) func fixedStatesFollowTheSamples(axis: Int) throws {
     func dimensions() -> [Dimension] {
       var result: [Dimension] = [.fixed(5), .fixed(3)]

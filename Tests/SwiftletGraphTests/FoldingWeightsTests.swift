@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -185,7 +187,8 @@ import Testing
     #expect(before.foldingWeights() == before)
   }
 
-  /// Factors of layers in a body are part of their weights, whose new names are none of those around it.
+  /// Factors of layers in a body are part of their weights, whose new names are none of those
+  /// around it.
   @Test func factorsOfInnerGemm() throws {
     let gemm = { (bias: String, output: String) in
       Node(

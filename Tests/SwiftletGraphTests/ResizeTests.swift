@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 import Testing
@@ -47,7 +49,8 @@ struct ResizeTests {
       row, sizes: [1, 3], region: [0, 0.5, 1, 1.5],
       mode("linear", "tf_crop_and_resize").merging(["extrapolation_value": .float(7)]) { $1 },
       gives: floats([1, 3], [15, 30, 7])),
-    // Of a factor that gives no whole length, the length that there is counts: steps of 0.5 · 4 / 4.
+    // Of a factor that gives no whole length, the length that there is counts: steps of 0.5 · 4 /
+    // 4.
     OperatorCase(
       "Resize", [count([5]), floats([2], [0.25, 0.75]), floats([1], [1.1])],
       mode("linear", "tf_crop_and_resize"), gives: floats([5], [1, 1.5, 2, 2.5, 3])),

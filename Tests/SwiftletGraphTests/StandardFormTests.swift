@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -113,7 +115,8 @@ struct StandardFormTests {
     try expect(constants, values(wanted))
   }
 
-  /// Keys and values that come as heads, with a bias for queries alone; and values of another width.
+  /// Keys and values that come as heads, with a bias for queries alone; and values of another
+  /// width.
   @Test(arguments: [false, true])
   func formsOfMultiHeadAttention(isConstant: Bool) throws {
     let (q, k, v) = (normal([2, 5, 4], 1), normal([2, 3, 4], 2), normal([2, 3, 4], 3))
@@ -275,7 +278,8 @@ struct StandardFormTests {
 
   // MARK: Quantized values
 
-  /// A softmax of all axes from one on, in a graph of either kind of operator set, and the other way round.
+  /// A softmax of all axes from one on, in a graph of either kind of operator set, and the other
+  /// way round.
   @Test(arguments: [12, 17], [12, 13])
   func softmaxOfEitherKind(opset: Int, own: Int) throws {
     let codes: [UInt8] = [0, 10, 20, 30, 40, 50, 60, 70]

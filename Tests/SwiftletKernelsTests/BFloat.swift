@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// bf16 as it is defined: the upper half of an fp32 number.
 extension Float {
   init(bfloat bits: UInt16) { self.init(bitPattern: UInt32(bits) << 16) }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// Memory between two pages that nobody may touch: a kernel that reads or writes beyond either end

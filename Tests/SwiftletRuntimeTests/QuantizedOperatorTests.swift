@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -112,8 +114,8 @@ struct QuantizedOperatorTests {
     #expect(try run(graph).session == session)
   }
 
-  /// A product of bytes whose result is of floats, with a factor that is the bias' too, which may spread
-  /// over rows: α·sa·sb·((a − za)(b − zb) + c).
+  /// A product of bytes whose result is of floats, with a factor that is the bias' too, which may
+  /// spread over rows: α·sa·sb·((a − za)(b − zb) + c).
   @Test(arguments: [1, 3], [nil, [3], [1, 3], [2, 1], []] as [Shape?])
   func productsOfBytesGiveFloats(scales: Int, bias: Shape?) throws {
     let a: [UInt8] = [1, 2, 3, 4, 5, 250]

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Small labelled pictures that a network can learn: class c is a bright square in place c.

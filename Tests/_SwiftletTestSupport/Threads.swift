@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// Runs `body` with 0 ..< count, each on a thread of its own, and waits for all of them.

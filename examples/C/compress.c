@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Compresses a model and prints the progress. Ctrl-C stops it and leaves no files.
  *
  *     compress MODEL.onnx SMALL.onnx fashion-mnist */

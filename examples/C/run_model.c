@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Runs a model with one fp32 input on zeros; prints the output and the time of each layer.
  *
  *     cc run_model.c $(pkg-config --cflags --libs swiftlet) -o run_model && ./run_model MODEL.onnx

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 // A matrix product, with a thin wrapper that throws on errors.
 #include <swiftlet.h>
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The README's example: factors the convolutions of a trained model and prints the cost.
 // swift run -c release CompressExample out/seed.onnx small.onnx
 import Glibc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a model with one fp32 input on zeros. usage: run_model.py MODEL.onnx"""
 
 import sys

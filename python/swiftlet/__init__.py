@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small, fast neural networks on ordinary CPUs.
 
 Requires libswiftlet.so, which `make install` or Swiftlet's Debian package installs; set

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads libswiftlet.so and declares the functions of swiftlet.h."""
 
 from __future__ import annotations

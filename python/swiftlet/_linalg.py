@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Linear algebra on arrays, which are read and written in place."""
 
 from __future__ import annotations

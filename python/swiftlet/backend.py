@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Swiftlet as an ONNX backend, for `onnx.backend.test` and similar tools.
 
     onnx.backend.test.BackendTest(swiftlet.backend, __name__)

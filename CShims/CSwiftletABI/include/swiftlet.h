@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Swiftlet's interface for C and every language that calls C.
  *
  *   - Errors: functions return a status; on failure swiftlet_last_error() returns a one-line

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The parts of the Swift implementation that are in C: thread-local memory, and the threads
  * inside a call when the process forks. Not installed. */
 #pragma once

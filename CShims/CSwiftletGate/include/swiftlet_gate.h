@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The gate to OpenBLAS, which all threads of the process share with its other users. Not
  * installed.
  *

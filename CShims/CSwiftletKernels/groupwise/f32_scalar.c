@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "groupwise.h"
 
 #include "lanes4.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Packed weights are one stream for each vector of columns, group after group:
  *     scales    lanes x fp32
  *     zeros     lanes x u8

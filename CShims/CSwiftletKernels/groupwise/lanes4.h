@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Four fp32 numbers in plain C, with the names of lanes/scalar.h: with one at a time, packing and
  * decoding would be one at a time, too. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "groupwise.h"
 
 static const swl_groupwise_kernel *const kernels[] = {

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Products of rows of fp32 or u8 with matrices of 4-bit codes that share a scale and a zero
  * point by groups of the depth:
  *     out[m][n] = clamp(bias[n] + sum over groups g of scale[g][n] .

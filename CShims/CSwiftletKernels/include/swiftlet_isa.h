@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Instruction set tiers and CPU features. */
 #pragma once
 #include <stdbool.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* SIMD kernels that BLAS lacks, and CPU detection.
  *
  * Kernels take raw pointers and sizes in elements, do not know tensors, allocate nothing and never

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Layers of a channels-last runtime that work element by element or pixel by pixel, and
  * conversion to and from channels-last.
  *

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Products of channels-last images with packed weights: convolutions, fully connected layers and
  * matrix products are all of this form.
  *

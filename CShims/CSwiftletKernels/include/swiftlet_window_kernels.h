@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Windows that slide over channels-last images: depthwise convolution and pooling.
  *
  * A pixel's channels are contiguous; everything else is a stride in bytes, so that an image may

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Convolutions with 3x3 windows, stride 1, by Winograd's minimal filtering F(m x m, 3 x 3), m =
  * 2 or 4: tiles of m x m results cost (m+2)^2 instead of 9 m^2 products for each pair of
  * channels.

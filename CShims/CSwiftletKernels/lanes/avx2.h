@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Eight channels at a time; lanes/scalar.h documents the names. */
 #pragma once
 #include <immintrin.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Sixteen channels at a time; lanes/scalar.h documents the names. SWL_VNNI adds the dot
  * products of bytes, SWL_AVX512BF16 both them and the rounding to bf16. */
 #pragma once

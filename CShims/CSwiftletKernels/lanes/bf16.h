@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* fp32 rounded to bf16, its upper half: to the nearest, ties to even. NaN stays NaN, quiet, with its
  * sign and the upper half of its payload; numbers below 2^-126 become zeros of their sign. These are
  * the results of vcvtneps2bf16, on every instruction set. */

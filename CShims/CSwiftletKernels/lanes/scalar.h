@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* One channel at a time. Every lanes/ header defines the same names; family bodies are written once
  * in terms of them. `n` is the number of active lanes: LANES or more means all of them. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "layers.h"
 
 static const swl_layer_kernel kernels[] = {

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "pointwise.h"
 
 static const swl_pointwise_kernel *const kernels[] = {

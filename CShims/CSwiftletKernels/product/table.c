@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "product.h"
 
 static const swl_product_kernel *const kernels[] = {

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "quantize.h"
 
 static const swl_quantize_kernel kernels[] = {

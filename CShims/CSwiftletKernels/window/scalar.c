@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "window.h"
 
 #define SWL_VARIANT scalar

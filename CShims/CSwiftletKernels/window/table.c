@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "window.h"
 
 static const swl_window_kernel kernels[] = {

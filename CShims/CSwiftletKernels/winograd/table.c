@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "winograd.h"
 
 static const swl_winograd_kernel kernels[] = {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
@@ -67,8 +69,8 @@ struct Allocation {
   /// The candidates that were not taken: of each method the one that comes closest.
   ///
   /// - Parameters:
-  ///   - chosen: 0 for the layer itself, otherwise 1 + the position of the candidate; costs and times
-  ///     are in this order.
+  ///   - chosen: 0 for the layer itself, otherwise 1 + the position of the candidate; costs and
+  ///     times are in this order.
   static func alternatives(
     _ candidates: [LayerCandidates.Candidate], _ chosen: Int, _ costs: [Double], _ times: [Double]
   ) -> [LayerReport.Alternative] {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// How the ranks of all layers are chosen.
@@ -71,9 +73,9 @@ package protocol AllocationSettings: StepSettings {
   var timingBatch: Int? { get set }
   /// The precision in which layers are timed.
   var timingPrecision: LayerPrecision { get set }
-  /// Precisions to choose among for each layer, within the same budget, which is a share of what the widest of
-  /// them costs. A later `quantize` step keeps to the choice. `nil`: all layers are taken to have
-  /// ``timingPrecision``.
+  /// Precisions to choose among for each layer, within the same budget, which is a share of what
+  /// the widest of them costs. A later `quantize` step keeps to the choice. `nil`: all layers are
+  /// taken to have ``timingPrecision``.
   var precisions: [LayerPrecision]? { get set }
   /// Bits of the int8 weights that a later step makes, which decide about their kernels; `nil`: 8.
   var laterBits: Int? { get set }

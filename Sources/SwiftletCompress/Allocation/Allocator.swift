@@ -1,5 +1,7 @@
-/// Chooses one option for each layer, where each layer's cost is its own affair; ``CoupledAllocator`` is for
-/// the others.
+// SPDX-License-Identifier: Apache-2.0
+
+/// Chooses one option for each layer, where each layer's cost is its own affair;
+/// ``CoupledAllocator`` is for the others.
 package struct Allocator {
   /// What a layer could become, and what that costs and does.
   package struct Option {
@@ -18,9 +20,9 @@ package struct Allocator {
   /// What the layers cost as they are.
   package var cost: Double { layers.reduce(0) { $0 + $1[0].cost } }
 
-  /// The least damage whose cost is within the budget: a multiple-choice knapsack, solved by dynamic
-  /// programming over the cost in ``steps`` steps, each option's rounded up. If nothing is within the
-  /// budget, the cheapest option of each layer.
+  /// The least damage whose cost is within the budget: a multiple-choice knapsack, solved by
+  /// dynamic programming over the cost in ``steps`` steps, each option's rounded up. If nothing is
+  /// within the budget, the cheapest option of each layer.
   ///
   /// - Complexity: options · steps.
   package func knapsack(budget: Double) -> [Int] {

@@ -1,12 +1,14 @@
-/// Chooses one option for each unit where costs are shared: what a part costs depends on the choices of
-/// several units, as a layer's time depends on the channels that it reads, on those that it makes, and
-/// on how it is cut.
+// SPDX-License-Identifier: Apache-2.0
+
+/// Chooses one option for each unit where costs are shared: what a part costs depends on the
+/// choices of several units, as a layer's time depends on the channels that it reads, on those that
+/// it makes, and on how it is cut.
 ///
-/// It goes by moves from the units as they are. A knapsack (``Allocator/knapsack(budget:)``) needs to
-/// know what an option costs whatever else is chosen, and here there is no such number; a dynamic
-/// program along the network would keep a state for every choice that is still read later, and channels
-/// of residual branches are read all along. Moves need the costs next to the present choice alone, so
-/// that few of all combinations are ever measured, and each of them once.
+/// It goes by moves from the units as they are. A knapsack (``Allocator/knapsack(budget:)``) needs
+/// to know what an option costs whatever else is chosen, and here there is no such number; a
+/// dynamic program along the network would keep a state for every choice that is still read later,
+/// and channels of residual branches are read all along. Moves need the costs next to the present
+/// choice alone, so that few of all combinations are ever measured, and each of them once.
 package struct CoupledAllocator {
   /// Of each unit the damage of its options: noise in the model's answers, as a fraction of their
   /// power. The first option is to leave the unit as it is.
@@ -32,8 +34,8 @@ package struct CoupledAllocator {
     let cost, damage: Double
   }
 
-  /// - Parameter measure: What a part costs with these options of its units, in their order; infinity
-  ///   where they do not go together. Asked once for each of them.
+  /// - Parameter measure: What a part costs with these options of its units, in their order;
+  ///   infinity where they do not go together. Asked once for each of them.
   package init(
     damages: [[Double]], parts: [[Int]],
     measure: @escaping (_ part: Int, _ options: [Int]) throws -> Double
@@ -93,8 +95,8 @@ package struct CoupledAllocator {
     return result
   }
 
-  /// From the units as they are, step by step: the move that saves most for the damage that it adds,
-  /// until the cost is within the budget or nothing saves any more.
+  /// From the units as they are, step by step: the move that saves most for the damage that it
+  /// adds, until the cost is within the budget or nothing saves any more.
   ///
   /// - Complexity: At most one pass over all options for each move; each lowers the cost.
   package mutating func greedy(budget: Double) throws -> [Int] {
@@ -125,12 +127,13 @@ package struct CoupledAllocator {
     return chosen
   }
 
-  /// ``greedy(budget:)``, and then exchanges as long as there are any: one unit gets a milder option,
-  /// and if that is too dear another one a harsher one, so that together they do less damage within the
-  /// budget. This takes back what the last move saved too much, and what later moves made needless.
+  /// ``greedy(budget:)``, and then exchanges as long as there are any: one unit gets a milder
+  /// option, and if that is too dear another one a harsher one, so that together they do less
+  /// damage within the budget. This takes back what the last move saved too much, and what later
+  /// moves made needless.
   ///
-  /// - Complexity: options² for each exchange, of which costs that are not known yet are measured only
-  ///   where the sum of both moves promises to do.
+  /// - Complexity: options² for each exchange, of which costs that are not known yet are measured
+  ///   only where the sum of both moves promises to do.
   package mutating func exchanging(budget: Double) throws -> [Int] {
     var chosen = try greedy(budget: budget)
     let limit = max(budget, try cost(chosen))

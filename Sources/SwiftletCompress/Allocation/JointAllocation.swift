@@ -1,14 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
-/// How many channels each group keeps, what becomes of each layer, and in what it is computed, chosen
-/// over all of them at once.
+/// How many channels each group keeps, what becomes of each layer, and in what it is computed,
+/// chosen over all of them at once.
 ///
-/// The damage of all choices together is taken for the sum of what each does alone. That of a group is
-/// what its ranking foretells, that of factors their error in the layer with all of its channels; both
-/// times how much of it arrives at the answers, measured once for each group and layer. That of a
-/// precision is measured at the answers. Costs are those of each layer with the channels that it is
-/// left, of its factors there, in its precision (``CoupledAllocator``).
+/// The damage of all choices together is taken for the sum of what each does alone. That of a group
+/// is what its ranking foretells, that of factors their error in the layer with all of its
+/// channels; both times how much of it arrives at the answers, measured once for each group and
+/// layer. That of a precision is measured at the answers. Costs are those of each layer with the
+/// channels that it is left, of its factors there, in its precision (``CoupledAllocator``).
 struct JointAllocation {
   /// How many channels groups keep, by group; absent: all.
   private(set) var counts: [Int: Int] = [:]
@@ -23,8 +25,8 @@ struct JointAllocation {
   /// By the layer's name in reports, where it was open.
   private(set) var precisions: [String: LayerPrecision] = [:]
   private var rejectedPrecisions: [String: [LayerReport.Alternative]] = [:]
-  /// Milliseconds of layers as they are, and with the channels and the precision that were chosen, by
-  /// their position.
+  /// Milliseconds of layers as they are, and with the channels and the precision that were chosen,
+  /// by their position.
   private(set) var times: [Int: (before: Double, after: Double)] = [:]
 
   private let problem: JointProblem
@@ -172,8 +174,8 @@ struct JointAllocation {
     }.rejected
   }
 
-  /// Says in the last report of each layer what it is to be computed in. Layers without a report, such
-  /// as depthwise ones, get one.
+  /// Says in the last report of each layer what it is to be computed in. Layers without a report,
+  /// such as depthwise ones, get one.
   func addPrecisions(to reports: inout [LayerReport], _ technique: Technique) {
     for part in problem.parts {
       let name = part.whole.node.reportName

@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
 /// What groups of channels and layers could become, and what the layers cost then.
 ///
-/// Units, what is decided, are the groups, behind them the layers that could be factored, and behind
-/// those the layers whose precision is open; parts, what costs, are all layers that any of it changes.
+/// Units, what is decided, are the groups, behind them the layers that could be factored, and
+/// behind those the layers whose precision is open; parts, what costs, are all layers that any of
+/// it changes.
 struct JointProblem {
   let groups: [ChannelCandidates]
   let layers: [LayerCandidates]
@@ -47,8 +50,8 @@ struct JointProblem {
     (parts, units) = (found.map(\.0), found.map(\.1))
   }
 
-  /// The candidates that cost less than the layer, and than all others that err less: when channels go,
-  /// each of them has to be timed once more.
+  /// The candidates that cost less than the layer, and than all others that err less: when channels
+  /// go, each of them has to be timed once more.
   private static func efficient(
     _ layer: LayerCandidates, _ timer: LayerTimer
   ) throws -> [LayerCandidates.Candidate] {
@@ -124,8 +127,8 @@ struct JointProblem {
       ?? .infinity
   }
 
-  /// The part with the channels that are left to it and in its precision, but in one piece; all of the
-  /// units' options are given.
+  /// The part with the channels that are left to it and in its precision, but in one piece; all of
+  /// the units' options are given.
   func dense(
     _ part: Int, _ chosen: [Int]
   ) throws -> (layer: WeightedLayer, precision: LayerPrecision?) {

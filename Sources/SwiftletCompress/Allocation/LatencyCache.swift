@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FoundationEssentials
 import SwiftletCore
 import SwiftletFiles
@@ -6,8 +8,8 @@ import Synchronization
 
 /// Measured times by what was measured, kept in a file from run to run where there is one.
 ///
-/// Times of another processor, of other kernels or of another release are never taken for this one's:
-/// they are part of the key.
+/// Times of another processor, of other kernels or of another release are never taken for this
+/// one's: they are part of the key.
 public final class LatencyCache: Sendable {
   private let path: String?
   private let machine: String

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
@@ -62,8 +64,8 @@ struct LayerCandidates {
     weight = try Self.damage(middle, layer, graph, source, context) / middle.error
   }
 
-  /// Without those that take more weights than another one of the same method and err no less: of one
-  /// method they are not faster either.
+  /// Without those that take more weights than another one of the same method and err no less: of
+  /// one method they are not faster either.
   private static func worthTiming(_ candidates: [Candidate]) -> [Candidate] {
     candidates.filter { own in
       !candidates.contains { other in
@@ -74,7 +76,8 @@ struct LayerCandidates {
     }
   }
 
-  /// Noise over signal of the model's answers with the layer's weights replaced by those of a chain.
+  /// Noise over signal of the model's answers with the layer's weights replaced by those of a
+  /// chain.
   private static func damage(
     _ chain: FittedChain, _ layer: WeightedLayer, _ graph: Graph, _ source: CalibrationSource,
     _ context: CompressionContext

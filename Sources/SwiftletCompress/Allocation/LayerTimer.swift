@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 import OrderedCollections
 import SwiftletCore
@@ -6,8 +8,8 @@ import SwiftletRuntime
 import Synchronization
 
 /// Times layers, and chains in place of them, with the runtime's own kernels: alone, but with the
-/// clamp and pool behind them, which the kernels take in, and in front of a layer that reads what they
-/// write as a model would.
+/// clamp and pool behind them, which the kernels take in, and in front of a layer that reads what
+/// they write as a model would.
 ///
 /// Weights are irrelevant to the time, shapes are not: results are kept by shape.
 struct LayerTimer: Sendable {

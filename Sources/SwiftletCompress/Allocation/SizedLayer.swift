@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -8,15 +10,16 @@ struct SizedLayer {
   let whole: WeightedLayer
   /// The layer's position in the graph.
   let index: Int
-  /// The channel at each place that it reads; `nil` if it reads what is no channels, such as an image.
+  /// The channel at each place that it reads; `nil` if it reads what is no channels, such as an
+  /// image.
   private let inputs: [(group: Int, index: Int)]?
   private let outputs: [(group: Int, index: Int)]
 
   /// The groups whose channels it reads or writes.
   var groups: [Int] { Set(((inputs ?? []) + outputs).map(\.group)).sorted() }
 
-  /// The layers that could get smaller: Conv, Gemm and MatMul, depthwise convolutions too. Sums, pools
-  /// and the like between them are not counted.
+  /// The layers that could get smaller: Conv, Gemm and MatMul, depthwise convolutions too. Sums,
+  /// pools and the like between them are not counted.
   static func find(in groups: ChannelGroups) throws -> [SizedLayer] {
     func members(_ channels: [Int]) -> [(group: Int, index: Int)] {
       channels.map { groups.members[$0] }

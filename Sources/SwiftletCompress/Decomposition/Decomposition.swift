@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
@@ -33,10 +35,11 @@ package protocol Decomposition {
   func ranks(cost: Double) -> [Int]
   /// Ranks to choose among, from small to large.
   var grid: [[Int]] { get }
-  /// Ranks at which the chain computes what the layer does, whatever the data: more of them are of no use.
-  /// `nil` where the method cannot tell.
+  /// Ranks at which the chain computes what the layer does, whatever the data: more of them are of
+  /// no use. `nil` where the method cannot tell.
   func exactRanks() throws -> [Int]?
-  /// The least ranks that keep a fraction of the energy; `nil` if there are none that cost less than the layer.
+  /// The least ranks that keep a fraction of the energy; `nil` if there are none that cost less
+  /// than the layer.
   func ranks(keeping energy: Double) throws -> [Int]?
   /// The chain with ranks, its last stage by regression, and the error of the responses, as a
   /// fraction of their variance.
@@ -99,7 +102,8 @@ extension DecompositionMethod {
     self != .tucker || ranks[0] <= TuckerDecomposition.mostInputs(inputs)
   }
 
-  /// A rank at about `fraction` of the most, at which kernels run well: they take channels in blocks.
+  /// A rank at about `fraction` of the most, at which kernels run well: they take channels in
+  /// blocks.
   static func rank(_ fraction: Double, of most: Int) -> Int {
     let wanted = fraction * Double(most)
     let block = most >= 64 ? 16.0 : most >= 16 ? 8 : 1

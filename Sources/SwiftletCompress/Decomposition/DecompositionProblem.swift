@@ -1,16 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 import SwiftletLinalg
 
 /// A layer to decompose, and how its inputs are distributed.
 ///
 /// All methods have the same shape: the first stages of a chain compute features of a window,
-/// linearly, f = P·x, and the last stage maps these to the layer's responses, L·f. Methods differ in
-/// P. Given P the best L is a regression, whatever the method: with M the covariance of the windows,
+/// linearly, f = P·x, and the last stage maps these to the layer's responses, L·f. Methods differ
+/// in P. Given P the best L is a regression, whatever the method: with M the covariance of the
+/// windows,
 ///
 ///     L = W·M·Pᵀ · (P·M·Pᵀ)⁺
 ///
-/// has the least Σ ‖W·x − L·P·x‖². With M the identity this is the best approximation of the weights
-/// themselves: the plain form of a method is the same arithmetic without data.
+/// has the least Σ ‖W·x − L·P·x‖². With M the identity this is the best approximation of the
+/// weights themselves: the plain form of a method is the same arithmetic without data.
 package struct DecompositionProblem {
   let layer: WeightedLayer
   /// Outputs × depth.
@@ -65,7 +68,8 @@ package struct DecompositionProblem {
     return result
   }
 
-  /// The root of the covariance of parts of windows, and its inverse on the directions that there are.
+  /// The root of the covariance of parts of windows, and its inverse on the directions that there
+  /// are.
   func roots(
     of parts: [[Int]]
   ) throws -> (root: Tensor<Double>, inverse: Tensor<Double>) {
@@ -91,7 +95,8 @@ package struct DecompositionProblem {
 
   /// Squared singular values of this fraction of the largest one are rounding of fp32.
   private static let roundingEnergy = 1e-12
-  /// Chains whose weights differ by less from the layer's, squared and as a fraction, compute the same.
+  /// Chains whose weights differ by less from the layer's, squared and as a fraction, compute the
+  /// same.
   private static let exactError = 1e-10
 
   /// Whether a chain computes what the layer does, not to these data alone.

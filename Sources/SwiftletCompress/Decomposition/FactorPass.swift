@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
-/// Layers become chains of smaller ones: the techniques `svd` (Gemm and MatMul), `lowrank` (Conv) and
-/// `eigen` (all, by the principal components of their responses).
+/// Layers become chains of smaller ones: the techniques `svd` (Gemm and MatMul), `lowrank` (Conv)
+/// and `eigen` (all, by the principal components of their responses).
 ///
-/// Layers are taken in the order of the model. Each is fitted to what it sees behind the layers that
-/// are compressed already, and to what it answered before. Grouped convolutions are left alone.
+/// Layers are taken in the order of the model. Each is fitted to what it sees behind the layers
+/// that are compressed already, and to what it answered before. Grouped convolutions are left
+/// alone.
 struct FactorPass: CompressionPass {
   private let technique: Technique
   private let settings: FactorSettings
@@ -58,8 +61,8 @@ struct FactorPass: CompressionPass {
     return try factored(reference, layers, kept, choice, source, context)
   }
 
-  /// Chooses channels, ranks and precisions together, removes the channels, and then factors what is
-  /// left as it would any other model: what layers see and answer is looked at once more.
+  /// Chooses channels, ranks and precisions together, removes the channels, and then factors what
+  /// is left as it would any other model: what layers see and answer is looked at once more.
   private func jointly(_ graph: Graph, _ context: CompressionContext) throws -> (
     graph: Graph, layers: [LayerReport]
   ) {
@@ -179,7 +182,8 @@ struct FactorPass: CompressionPass {
 
 extension WeightedLayer {
   /// Why the layer is not worth factoring, if so: thin ones lose much and gain little. The first
-  /// convolution sees few products per output, a classifier has few outputs, and all of them matter.
+  /// convolution sees few products per output, a classifier has few outputs, and all of them
+  /// matter.
   var tooThin: String? {
     if depth < 64 { return "only \(depth) products per output: too thin to factor" }
     if outputs < 16 { return "only \(outputs) outputs: too thin to factor" }
@@ -188,7 +192,8 @@ extension WeightedLayer {
 }
 
 extension Graph {
-  /// Why the layer is not factored, if others read its weights: those would have to stay, beside its factors.
+  /// Why the layer is not factored, if others read its weights: those would have to stay, beside
+  /// its factors.
   fileprivate func sharing(of layer: WeightedLayer) -> String? {
     let name = layer.node.inputs[1]
     let others = consumers(of: name).map { nodes[$0].label }.filter { $0 != layer.node.label }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// What layers are cut into (`svd`, `lowrank`, `eigen`).
@@ -17,7 +19,8 @@ extension FactorMethod: SettingChoice {}
 public struct FactorSettings: AllocationSettings {
   /// What factored layers may cost as a fraction of now, together or each, as ``allocation`` says.
   public var ratio = 0.5
-  /// Fraction of the squared singular values, or of the variance, that each layer keeps; `nil`: ``ratio`` counts.
+  /// Fraction of the squared singular values, or of the variance, that each layer keeps; `nil`:
+  /// ``ratio`` counts.
   public var energy: Double?
   /// The most samples to calibrate with.
   public var calibrationImages = 512
@@ -89,7 +92,8 @@ public struct FactorSettings: AllocationSettings {
 
   package var takesIntegers: Bool { false }
 
-  /// Methods given to several techniques are for those that choose: `svd` makes two factors of each matrix.
+  /// Methods given to several techniques are for those that choose: `svd` makes two factors of each
+  /// matrix.
   package mutating func settle(_ given: GivenSettings) throws {
     if given.has("ratio"), given.has("energy") {
       throw SwiftletError(

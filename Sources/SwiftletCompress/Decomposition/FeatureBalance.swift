@@ -1,30 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 package import SwiftletCore
 import SwiftletLinalg
 
 /// Balances the channels between two layers with nothing but a product in between.
 ///
-/// Channels z that B·z reads may be replaced by T·z if B becomes B·T⁻¹, for any invertible T: the model
-/// computes the same. What factoring leaves there are directions of falling energy, and one scale of 8
-/// bits for all of them leaves nothing of the weak ones. With the second moment C of z the directions V
-/// are the eigenvectors of C^½·Bᵀ·B·C^½, and σ² their eigenvalues. Then
+/// Channels z that B·z reads may be replaced by T·z if B becomes B·T⁻¹, for any invertible T: the
+/// model computes the same. What factoring leaves there are directions of falling energy, and one
+/// scale of 8 bits for all of them leaves nothing of the weak ones. With the second moment C of z
+/// the directions V are the eigenvectors of C^½·Bᵀ·B·C^½, and σ² their eigenvalues. Then
 ///
 ///     T = H · diag(σ)^½ · Vᵀ · C^-½
 ///
-/// splits the energy of each direction evenly between z and B, and spreads it over all channels: H is
-/// orthogonal, with elements of about the same size. All channels have the same range then, and so do all
-/// columns of B. For steps that are a fixed fraction of the ranges the noise behind B is Σσ·Σσ/n, and
-/// that is never more than the Σσ² of channels of equal energy.
+/// splits the energy of each direction evenly between z and B, and spreads it over all channels: H
+/// is orthogonal, with elements of about the same size. All channels have the same range then, and
+/// so do all columns of B. For steps that are a fixed fraction of the ranges the noise behind B is
+/// Σσ·Σσ/n, and that is never more than the Σσ² of channels of equal energy.
 ///
-/// - Source: Moore 1981, doi:10.1109/TAC.1981.1102568 (balanced realizations); Ashkboos et al. 2024,
-///   arXiv:2404.00456 (rotations against outliers).
+/// - Source: Moore 1981, doi:10.1109/TAC.1981.1102568 (balanced realizations); Ashkboos et al.
+///   2024, arXiv:2404.00456 (rotations against outliers).
 package struct FeatureBalance {
   /// Of the directions in what the second layer answers, σ², descending.
   let energies: [Double]
   private let into, back: Tensor<Double>
 
-  /// Added to the variance of each channel, as a fraction of all of it: what samples do not show must
-  /// stay.
+  /// Added to the variance of each channel, as a fraction of all of it: what samples do not show
+  /// must stay.
   private static let damping = 2e-9
   /// Weaker directions, as a fraction of the strongest one, count as that strong.
   private static let weakest = 1e-6
@@ -74,8 +76,8 @@ package struct FeatureBalance {
     return (matrixProduct(spread, into), matrixProduct(back, spread, transposeB: true))
   }
 
-  /// An orthogonal matrix with elements of about the same size: Hadamard's of the largest power of two,
-  /// times Hartley's of the odd part, over neighbours.
+  /// An orthogonal matrix with elements of about the same size: Hadamard's of the largest power of
+  /// two, times Hartley's of the odd part, over neighbours.
   package static func spread(_ count: Int) -> Tensor<Double> {
     let power = count & -count
     let odd = count / max(1, power)
@@ -93,8 +95,8 @@ package struct FeatureBalance {
 }
 
 extension FactorChain {
-  /// Balances the channels behind a stage. Depthwise stages keep their channels apart: these are scaled
-  /// alone.
+  /// Balances the channels behind a stage. Depthwise stages keep their channels apart: these are
+  /// scaled alone.
   ///
   /// - Parameters:
   ///   - index: Of the stage, not the last one.
@@ -122,8 +124,8 @@ extension FactorChain {
     stages[index + 1] = Stage(weights: reader, steps: second.steps, groups: second.groups)
   }
 
-  /// What each channel is multiplied by. Weights of a depthwise stage have a scale for each channel, so
-  /// that it costs nothing to give all that it reads the same range.
+  /// What each channel is multiplied by. Weights of a depthwise stage have a scale for each
+  /// channel, so that it costs nothing to give all that it reads the same range.
   private static func factors(
     _ first: Stage, _ second: Stage, _ secondMoment: Tensor<Double>
   ) -> [Double] {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletBLAS
 package import SwiftletCore
 import SwiftletLinalg
@@ -44,8 +46,8 @@ package struct Moments {
     symmetric(centre: [Double](repeating: 0, count: width))
   }
 
-  /// ``secondMoment``, moved towards that of equal and independent elements of the same power, the more
-  /// the fewer rows there are: directions that few rows do not show are there all the same.
+  /// ``secondMoment``, moved towards that of equal and independent elements of the same power, the
+  /// more the fewer rows there are: directions that few rows do not show are there all the same.
   package var shrunkSecondMoment: Tensor<Double> {
     var result = secondMoment
     guard width > 0 else { return result }
@@ -81,7 +83,8 @@ struct SymmetricPowers {
   /// Eigenvectors as columns, n × rank.
   private let vectors: Tensor<Double>
 
-  /// Factors are stored in fp32: what is 10⁹ times as weak as the strongest direction is noise to it.
+  /// Factors are stored in fp32: what is 10⁹ times as weak as the strongest direction is noise to
+  /// it.
   static let cut = 1e-9
 
   /// - Throws: `numerical` if the iteration stalls.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import RealModule
 package import SwiftletCore
@@ -6,15 +8,16 @@ import SwiftletLinalg
 
 /// Shrinks the ranks of factored layers along a cosine, while they are trained.
 ///
-/// A rank is the number of channels between two layers with nothing but a product in between. From time to
-/// time the directions that contribute least to what the second layer answers are taken out, over all
-/// pairs together: those with the least energy for what they cost. Training has little to mend after each
-/// of many small cuts, where one large cut can lose what it does not find again.
+/// A rank is the number of channels between two layers with nothing but a product in between. From
+/// time to time the directions that contribute least to what the second layer answers are taken
+/// out, over all pairs together: those with the least energy for what they cost. Training has
+/// little to mend after each of many small cuts, where one large cut can lose what it does not find
+/// again.
 ///
 /// With the second moment C of the channels and the second layer's weights B, the energies are the
 /// eigenvalues of C^½·Bᵀ·B·C^½, and the directions its eigenvectors. Those that stay are balanced
-/// (`FeatureBalance`), so that both layers learn at the same pace. Over a window of the second layer its
-/// positions count as independent.
+/// (`FeatureBalance`), so that both layers learn at the same pace. Over a window of the second
+/// layer its positions count as independent.
 ///
 /// - Source: Zhang et al. 2015, arXiv:1505.06798, section 2 (responses); Loshchilov & Hutter 2017,
 ///   arXiv:1608.03983 (the cosine).
@@ -61,8 +64,8 @@ package struct RankAnnealing {
     total = pairs.reduce(0) { $0 + Double($1.rank) * $1.cost }
   }
 
-  /// What the ranks may cost in an epoch: half a cosine from 1 to the end, which is reached when a quarter
-  /// of the epochs is left, and at the latest in the last one.
+  /// What the ranks may cost in an epoch: half a cosine from 1 to the end, which is reached when a
+  /// quarter of the epochs is left, and at the latest in the last one.
   package func share(epoch: Int, of epochs: Int) -> Double {
     let steps = max(1, (3 * epochs + 3) / 4)
     let progress = min(1, Double(epoch + 1) / Double(steps))

@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 import SwiftletLinalg
 
 /// Fits the last stage of a chain to what the layer answered in the model before it was compressed.
 ///
 /// The regression is asymmetric: it maps the features of windows as the compressed model has them,
-/// with the errors of the layers before, to the responses of the original one. Where a ReLU follows,
-/// only what it lets through counts: responses z that are free below 0 are found in turns with the
-/// map itself,
+/// with the errors of the layers before, to the responses of the original one. Where a ReLU
+/// follows, only what it lets through counts: responses z that are free below 0 are found in turns
+/// with the map itself,
 ///
 ///     min Σ (relu(y) − relu(z))² + λ · (z − L·f − b)²
 ///

@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
 /// Conv k×k → k×1 with r outputs, then 1×k.
 ///
-/// Written as a matrix T of (channel, row) × (column, output), the weights are cut to rank r where it
-/// costs the responses least: with C the covariance of the windows' columns, C^½·T ≈ Q·Qᵀ·C^½·T, so
-/// that Qᵀ·C^−½ becomes the k×1 convolution. With C = 1 this is the SVD.
+/// Written as a matrix T of (channel, row) × (column, output), the weights are cut to rank r where
+/// it costs the responses least: with C the covariance of the windows' columns, C^½·T ≈ Q·Qᵀ·C^½·T,
+/// so that Qᵀ·C^−½ becomes the k×1 convolution. With C = 1 this is the SVD.
 ///
 /// - Source: Jaderberg, Vedaldi & Zisserman 2014, arXiv:1405.3866, scheme 2; Tai et al. 2016.
 package struct SpatialDecomposition: Decomposition {

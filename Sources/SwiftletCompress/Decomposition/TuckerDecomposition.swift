@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
@@ -5,9 +7,9 @@ import SwiftletLinalg
 /// Conv k×k → 1×1 to r₁ channels, k×k to r₂ channels, 1×1.
 ///
 /// The first stage keeps the directions of the input channels that matter most to the responses
-/// (whitened by the channels' covariance); the k×k convolution from these is a regression, cut to r₂
-/// principal components of what it responds, which the last stage restores. With covariances of 1
-/// this is the HOSVD over both channel axes.
+/// (whitened by the channels' covariance); the k×k convolution from these is a regression, cut to
+/// r₂ principal components of what it responds, which the last stage restores. With covariances of
+/// 1 this is the HOSVD over both channel axes.
 ///
 /// - Source: Kim et al. 2016, arXiv:1511.06530.
 package struct TuckerDecomposition: Decomposition {

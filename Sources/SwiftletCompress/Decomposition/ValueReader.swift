@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
@@ -24,8 +26,8 @@ struct ValueReader: Sendable {
 
   /// The values for some inputs, by name.
   ///
-  /// - Throws: `numerical` naming a value with NaN or infinite elements, if they are to be finite; `unsupported` if
-  ///   one is not fp32.
+  /// - Throws: `numerical` naming a value with NaN or infinite elements, if they are to be finite;
+  ///   `unsupported` if one is not fp32.
   func read(
     _ inputs: [String: AnyTensor], finite isFinite: Bool = true
   ) throws -> [String: Tensor<Float>] {
@@ -48,7 +50,8 @@ extension Graph {
   /// The graph as far as some values, which are its outputs; what they do not need is left out.
   func ending(at values: [String]) throws -> Graph {
     let plan = try Plan(self)
-    // Extents that a model leaves open may make no sense as 1: shapes are whatever they turn out to be.
+    // Extents that a model leaves open may make no sense as 1: shapes are whatever they turn out to
+    // be.
     let infos = (try? plan.infer(plan.inputShapes(batch: 1))) ?? [:]
     var result = self
     result.outputs = values.map { name in

@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 package import SwiftletGraph
 
 /// What the outputs of a layer are products with, as rows: windows of its input (Conv), or the rows
-/// of its input themselves (Gemm, MatMul). A few of each sample are taken: neighbours hardly differ.
+/// of its input themselves (Gemm, MatMul). A few of each sample are taken: neighbours hardly
+/// differ.
 package struct WindowRows {
   private let node: Node
   /// Extents of the window; empty for Gemm and MatMul.

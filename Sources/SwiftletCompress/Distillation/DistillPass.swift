@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Logging
 import SwiftletCore
 import SwiftletData
@@ -6,10 +8,11 @@ import SwiftletTraining
 
 /// Trains a student to give the teacher's answers.
 ///
-/// The teacher is the model before any compression. The student is a narrower or shallower copy of it,
-/// a network of the user's, or, after other techniques, what they have made: then distillation recovers
-/// what they have lost. With `alpha` 0 and no other term there is no teacher: the student learns from
-/// the labels alone, in as many steps, which is what distillation has to be better than.
+/// The teacher is the model before any compression. The student is a narrower or shallower copy of
+/// it, a network of the user's, or, after other techniques, what they have made: then distillation
+/// recovers what they have lost. With `alpha` 0 and no other term there is no teacher: the student
+/// learns from the labels alone, in as many steps, which is what distillation has to be better
+/// than.
 ///
 /// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; the other terms name theirs.
 package struct DistillPass: TrainingPass {
@@ -63,8 +66,8 @@ package struct DistillPass: TrainingPass {
       settings.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0
         || settings.adversarial > 0
     else {
-      // Nobody labels the other images. Those that have labels come the more often, so that a student
-      // alone takes as many steps as one that is taught: what is compared costs the same.
+      // Nobody labels the other images. Those that have labels come the more often, so that a
+      // student alone takes as many steps as one that is taught: what is compared costs the same.
       var trainer = try context.trainer(
         student, on: labelled.map { images.repeating($0) } ?? images, training, output: scores,
         changesShapes: annealing != nil)
@@ -99,7 +102,8 @@ extension ImageDataset {
   }
 }
 
-/// What a student is taught by: the terms that the settings ask for, and the adapters that they need.
+/// What a student is taught by: the terms that the settings ask for, and the adapters that they
+/// need.
 private struct Lesson {
   let adapters: FeatureAdapters
   private(set) var terms: [any DistillationTerm]

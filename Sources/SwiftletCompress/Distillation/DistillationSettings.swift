@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletData
 import SwiftletFormats
@@ -13,10 +15,11 @@ public struct DistillationSettings: StepSettings {
   public var depth = 1.0
   /// Whether a copy of the teacher begins with random weights instead of the teacher's.
   public var fresh = false
-  /// Softens the teacher's probabilities; `nil`: 4, or 1 if the student has none of the teacher's weights.
+  /// Softens the teacher's probabilities; `nil`: 4, or 1 if the student has none of the teacher's
+  /// weights.
   public var temperature: Double?
-  /// Weight of the teacher's probabilities; the labels get the rest. `nil`: 0.7, or 0.9 if the student has none
-  /// of the teacher's weights.
+  /// Weight of the teacher's probabilities; the labels get the rest. `nil`: 0.7, or 0.9 if the
+  /// student has none of the teacher's weights.
   public var alpha: Double?
   /// Weight of hints: of the distance between features (`HintLoss`).
   public var hints = 0.0
@@ -24,14 +27,14 @@ public struct DistillationSettings: StepSettings {
   public var attention = 0.0
   /// Weight of the verdict of a discriminator (`AdversarialTerm`).
   public var adversarial = 0.0
-  /// What hints and attention compare, as `STUDENT:TEACHER` or one name for both, of values or nodes;
-  /// empty: the last values of each size that both networks have.
+  /// What hints and attention compare, as `STUDENT:TEACHER` or one name for both, of values or
+  /// nodes; empty: the last values of each size that both networks have.
   public var layers: [String] = []
   /// How many of the training images, from the first, have labels; `nil`: all. The teacher labels
   /// the others.
   public var labels: Int?
-  /// Ranks of factored layers shrink along a cosine until they cost this fraction (`RankAnnealing`);
-  /// `nil`: they stay.
+  /// Ranks of factored layers shrink along a cosine until they cost this fraction
+  /// (`RankAnnealing`); `nil`: they stay.
   public var annealRanks: Double?
   /// Passes over the training images.
   public var epochs = 1
@@ -201,7 +204,8 @@ public struct DistillationSettings: StepSettings {
 
   package func hasty(samples: Int) -> DistillationSettings? { nil }
 
-  /// Of the user's student. Answers in a teacher's cache are named by what they are of, and need none.
+  /// Of the user's student. Answers in a teacher's cache are named by what they are of, and need
+  /// none.
   package func dependencies() throws -> [String] {
     try student.map { path in [try locating(path) { try ONNXFile.read(path).digest() }] } ?? []
   }
@@ -218,10 +222,10 @@ public struct DistillationSettings: StepSettings {
 
   /// How the student is taught by logits, where nothing was said.
   ///
-  /// A student with random weights is first of all to find the right class: high temperatures ask for
-  /// all logits at once, which it learns slowly or, being small, never. One that begins with the
-  /// teacher's weights knows the class already, and learns the rest from softened probabilities.
-  /// docs/distillation.md has the figures.
+  /// A student with random weights is first of all to find the right class: high temperatures ask
+  /// for all logits at once, which it learns slowly or, being small, never. One that begins with
+  /// the teacher's weights knows the class already, and learns the rest from softened
+  /// probabilities. docs/distillation.md has the figures.
   package var teaching: (temperature: Double, alpha: Double) {
     (temperature ?? (startsFromNothing ? 1 : 4), alpha ?? (startsFromNothing ? 0.9 : 0.7))
   }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 import SwiftletTraining
@@ -20,7 +22,8 @@ struct FeatureMatching {
   private let teacher: Graph
   private let studentInfos: [String: TensorInfo]
   private let teacherInfos: [String: TensorInfo]
-  /// Pairs that are chosen by themselves, at most, the last ones: more would cost time and add little.
+  /// Pairs that are chosen by themselves, at most, the last ones: more would cost time and add
+  /// little.
   private static let limit = 3
 
   init(student: Graph, teacher: Graph) throws {

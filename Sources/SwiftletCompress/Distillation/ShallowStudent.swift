@@ -1,13 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// A copy of a graph with fewer layers: of the blocks that give what they take in shape, some are left
-/// out, evenly over the network.
+/// A copy of a graph with fewer layers: of the blocks that give what they take in shape, some are
+/// left out, evenly over the network.
 ///
-/// A block begins and ends where everything behind depends on one value alone, so that its input can
-/// stand for its output: a residual block, or a layer of as many outputs as inputs, each with the
-/// elementwise nodes behind it.
+/// A block begins and ends where everything behind depends on one value alone, so that its input
+/// can stand for its output: a residual block, or a layer of as many outputs as inputs, each with
+/// the elementwise nodes behind it.
 ///
 /// - Source: leaving blocks out as in Sanh et al. 2019, arXiv:1910.01108 (DistilBERT).
 struct ShallowStudent {
@@ -69,8 +71,8 @@ struct ShallowStudent {
     return blocks
   }
 
-  /// Positions between nodes at which one single value is all that the nodes behind read of what was
-  /// computed before.
+  /// Positions between nodes at which one single value is all that the nodes behind read of what
+  /// was computed before.
   private static func cuts(of graph: Graph) -> [(position: Int, value: String)] {
     var lastRead: [String: Int] = [:]
     for (index, node) in graph.nodes.enumerated() {

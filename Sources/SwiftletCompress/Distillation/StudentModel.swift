@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletData
@@ -12,8 +14,8 @@ struct StudentModel {
   let remark: String
 
   /// - Parameter graph: What the steps before have made of the teacher.
-  /// - Throws: `unsupported` if the teacher cannot be scaled; `badInput` if the user's student cannot
-  ///   be read, or takes other images than the teacher.
+  /// - Throws: `unsupported` if the teacher cannot be scaled; `badInput` if the user's student
+  ///   cannot be read, or takes other images than the teacher.
   init(_ settings: DistillationSettings, from graph: Graph, _ context: CompressionContext) throws {
     let teacher = context.original
     if let path = settings.student {
@@ -58,8 +60,8 @@ struct StudentModel {
 }
 
 extension Graph {
-  /// The graph with new weights: uniform within ±1/√fan-in (He et al. 2015 with a = √5), biases too.
-  /// Normalization begins as the identity.
+  /// The graph with new weights: uniform within ±1/√fan-in (He et al. 2015 with a = √5), biases
+  /// too. Normalization begins as the identity.
   ///
   /// - Throws: `unsupported` if there are layers whose weights are no fp32 constants.
   func reinitialized(seed: UInt64) throws -> Graph {

@@ -1,25 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 public import SwiftletGraph
 import SwiftletRuntime
 
-/// How much a model's answers resemble another's, where no labels say which ones are right. The first
-/// model's answers are the signal.
+/// How much a model's answers resemble another's, where no labels say which ones are right. The
+/// first model's answers are the signal.
 public struct Agreement: Sendable, Codable, Equatable {
-  /// Signal to noise of the worst output, in dB, from −200 to 200; −∞ (`null` in JSON) where numbers that are
-  /// finite in the first model's answers are not in the other's. If all outputs are integers, the fraction of
-  /// elements that differ counts as noise over signal, so that models can be ranked; see ``equal``.
+  /// Signal to noise of the worst output, in dB, from −200 to 200; −∞ (`null` in JSON) where
+  /// numbers that are finite in the first model's answers are not in the other's. If all outputs
+  /// are integers, the fraction of elements that differ counts as noise over signal, so that models
+  /// can be ranked; see ``equal``.
   @FiniteOrNull public private(set) var decibels: Double
-  /// Fraction of the samples with the same largest score, of the worst output that holds scores (samples ×
-  /// classes); `nil` if none does.
+  /// Fraction of the samples with the same largest score, of the worst output that holds scores
+  /// (samples × classes); `nil` if none does.
   public let top1: Double?
-  /// Fraction of the elements that are equal, of the worst output, if all are integers or truth values, which have no
-  /// decibels; else `nil`.
+  /// Fraction of the elements that are equal, of the worst output, if all are integers or truth
+  /// values, which have no decibels; else `nil`.
   public let equal: Double?
   /// Samples compared.
   public let samples: Int
   /// Each output by itself, the worst first.
   public let outputs: [Output]
-  /// The first layer of the other model that makes NaN or infinite values of finite ones, if its answers have such.
+  /// The first layer of the other model that makes NaN or infinite values of finite ones, if its
+  /// answers have such.
   public let brokenBy: String?
 
   /// One output.
@@ -29,8 +33,9 @@ public struct Agreement: Sendable, Codable, Equatable {
     @FiniteOrNull public private(set) var decibels: Double
     /// Of those elements that are finite in both models' answers.
     @FiniteOrNull public private(set) var finiteDecibels: Double
-    /// Fraction of the samples with the same largest score; `nil` where the output is not samples × classes of finite
-    /// numbers, or all rows are in descending order, as those of the largest elements are.
+    /// Fraction of the samples with the same largest score; `nil` where the output is not samples ×
+    /// classes of finite numbers, or all rows are in descending order, as those of the largest
+    /// elements are.
     public let top1: Double?
     /// Of integers and truth values: the fraction of elements that are equal.
     public let equal: Double?
@@ -46,12 +51,13 @@ public struct Agreement: Sendable, Codable, Equatable {
     var isMeasured: Bool { equal == nil && elements > 0 && (undefined < elements || broken > 0) }
   }
 
-  /// ``decibels`` as a ratio: power of the differences over that of the first model's answers. Finite, and largest
-  /// where answers are not.
+  /// ``decibels`` as a ratio: power of the differences over that of the first model's answers.
+  /// Finite, and largest where answers are not.
   package var noiseToSignal: Double { SignalToNoise.noiseToSignal(decibels) }
 
-  /// Runs both models over all samples, and compares the outputs that the source names. Distances are those of the
-  /// samples in `judging`, by default of all; that answers are finite is asked of all.
+  /// Runs both models over all samples, and compares the outputs that the source names. Distances
+  /// are those of the samples in `judging`, by default of all; that answers are finite is asked of
+  /// all.
   ///
   /// - Throws: `badInput` for an output that is not there; what running a session throws.
   public static func measure(
@@ -161,8 +167,8 @@ private struct OutputSums {
     elements += ratio.count - before
   }
 
-  /// Compares the largest scores of each row. A row whose scores are not all finite in the first answers is left
-  /// out; one that has such in the others alone has no first choice.
+  /// Compares the largest scores of each row. A row whose scores are not all finite in the first
+  /// answers is left out; one that has such in the others alone has no first choice.
   private mutating func addScores<T: FloatElement>(_ answers: Tensor<T>, _ others: Tensor<T>) {
     guard answers.shape.rank == 2, answers.shape[1] > 1, holdsScores else {
       holdsScores = false
@@ -180,7 +186,8 @@ private struct OutputSums {
     }
   }
 
-  /// Whether rows are sorted, so many that it is no chance: their first element is the largest by definition.
+  /// Whether rows are sorted, so many that it is no chance: their first element is the largest by
+  /// definition.
   private var areSorted: Bool { steps == descending && steps >= 8 }
 
   /// The position of the largest element, the first of several; `nil` if one is NaN or infinite.

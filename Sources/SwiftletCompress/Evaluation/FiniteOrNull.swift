@@ -1,5 +1,7 @@
-/// A number of decibels that is −∞ where there is none, because answers are NaN or infinite: worse than any
-/// number in every comparison. Files have `null` for it, as JSON knows no other word.
+// SPDX-License-Identifier: Apache-2.0
+
+/// A number of decibels that is −∞ where there is none, because answers are NaN or infinite: worse
+/// than any number in every comparison. Files have `null` for it, as JSON knows no other word.
 @propertyWrapper
 public struct FiniteOrNull: Sendable, Codable, Equatable {
   public var wrappedValue: Double

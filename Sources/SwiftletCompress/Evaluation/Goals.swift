@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletFormats
 public import SwiftletGraph
@@ -21,7 +23,8 @@ public struct Goals: Sendable {
 
   /// Points of top-1 accuracy that may be lost, in percent.
   public var maxDrop: Double?
-  /// How sure that must be, above 0.5 and below 1, by a paired test; `nil`: as counted on the images.
+  /// How sure that must be, above 0.5 and below 1, by a paired test; `nil`: as counted on the
+  /// images.
   public var confidence: Double?
   /// Bytes of the file.
   public var size: Bound?
@@ -85,8 +88,9 @@ public struct ModelCost: Sendable, Codable, Equatable {
     (self.fileBytes, self.parameters, self.macs) = (fileBytes, parameters, macs)
   }
 
-  /// `fileBytes` are those of the file that the graph is from, by default of the one that it would be written as;
-  /// `extents` are for what the model leaves open, by default what that seems to mean.
+  /// `fileBytes` are those of the file that the graph is from, by default of the one that it would
+  /// be written as; `extents` are for what the model leaves open, by default what that seems to
+  /// mean.
   public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {
     self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
     parameters = graph.parameterCount

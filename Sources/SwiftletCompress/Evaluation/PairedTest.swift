@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 
 /// Whether one classifier is worse than another on the same images.
@@ -11,8 +13,8 @@ public struct PairedTest: Sendable, Codable, Equatable {
   public let won: Int
   /// Points of accuracy that the second lacks, in percent.
   public let drop: Double
-  /// The drop is below this with ``confidence``: drop + 1.645 · its standard error, in percent, and 100 at
-  /// most, which no drop exceeds.
+  /// The drop is below this with ``confidence``: drop + 1.645 · its standard error, in percent, and
+  /// 100 at most, which no drop exceeds.
   public let upperBound: Double
   /// How likely it is that two equally good classifiers differ as much: McNemar's exact test, two
   /// sides.

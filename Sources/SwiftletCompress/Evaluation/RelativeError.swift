@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Squared errors of responses as fractions of what the responses are.
 package enum RelativeError {
-  /// Variance below this fraction of the power is rounding: the responses are as good as constant, as those
-  /// to a single sample are.
+  /// Variance below this fraction of the power is rounding: the responses are as good as constant,
+  /// as those to a single sample are.
   private static let constant = 1e-9
   /// Fractions are told up to this: beyond it the responses are lost, however much.
   package static let limit = 10.0
@@ -11,8 +13,8 @@ package enum RelativeError {
     variance > constant * power
   }
 
-  /// The error as a fraction of the variance; of the power, where the responses do not vary; 1 where there
-  /// are none, but an error. Finite, and ``limit`` at most.
+  /// The error as a fraction of the variance; of the power, where the responses do not vary; 1
+  /// where there are none, but an error. Finite, and ``limit`` at most.
   ///
   /// - Parameters:
   ///   - noise: Squared error.

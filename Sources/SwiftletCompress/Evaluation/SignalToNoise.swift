@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 package import SwiftletCore
 
 /// How far numbers are from others: powers that add up over tensors.
 ///
-/// Numbers that are not finite have no distance. Where the first ones are NaN or infinite themselves, nothing
-/// is compared and the rest counts; where only the others are, no distance says how bad that is: the ratio
-/// is −∞ dB, below all others.
+/// Numbers that are not finite have no distance. Where the first ones are NaN or infinite
+/// themselves, nothing is compared and the rest counts; where only the others are, no distance says
+/// how bad that is: the ratio is −∞ dB, below all others.
 package struct SignalToNoise {
   private var signal: Double
   private var noise: Double

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Bisection over recipes of which milder ones lose less and cost more.
 struct StrengthSearch {
   /// The strongest first.

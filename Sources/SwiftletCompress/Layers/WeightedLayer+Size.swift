@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
 /// Layers of other sizes, to be timed: what their weights are makes no difference to that.
 extension WeightedLayer {
-  /// A convolution of groups of channels, such as a depthwise one; `depth` is the number of products per output.
+  /// A convolution of groups of channels, such as a depthwise one; `depth` is the number of
+  /// products per output.
   ///
   /// - Returns: `nil` if its weights are computed, or not fp32.
   init?(grouped node: Node, in graph: Graph) {
@@ -30,8 +33,8 @@ extension WeightedLayer {
 
   /// The layer with other numbers of channels, all of its weights alike.
   ///
-  /// Of a convolution of groups, each output still reads as many channels and there are fewer groups, unless groups
-  /// are kept.
+  /// Of a convolution of groups, each output still reads as many channels and there are fewer
+  /// groups, unless groups are kept.
   func resized(inputs: Int, outputs: Int) -> WeightedLayer {
     if inputs == self.inputs && outputs == self.outputs { return self }
     var node = node
@@ -58,8 +61,8 @@ extension WeightedLayer {
 }
 
 extension FactorChain {
-  /// The chain for a layer with other numbers of channels: the first stage reads all of them, the last
-  /// one makes all of them, and what lies between are ranks, which stay.
+  /// The chain for a layer with other numbers of channels: the first stage reads all of them, the
+  /// last one makes all of them, and what lies between are ranks, which stay.
   func resized(inputs: Int, outputs: Int) -> FactorChain {
     var result = self
     result.resize(0, axis: 1, to: inputs)

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 package import SwiftletCore
 package import SwiftletGraph
 import SwiftletLinalg
 
-/// A Conv, Gemm or MatMul with constant weights, seen as a matrix of outputs × depth, where depth is the
-/// number of products per output.
+/// A Conv, Gemm or MatMul with constant weights, seen as a matrix of outputs × depth, where depth
+/// is the number of products per output.
 package struct WeightedLayer {
   package let node: Node
   package let weight: Tensor<Float>

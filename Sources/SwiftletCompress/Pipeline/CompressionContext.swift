@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 public import SwiftletData
 import SwiftletFiles
@@ -13,8 +15,8 @@ public struct CompressionContext: Sendable {
   /// What has been timed on this machine.
   public let latencies: LatencyCache
   public let progress: Progress.Handler?
-  /// Outputs by which models are judged; none: all of them. With labels the first one holds the scores; none: the
-  /// one that can.
+  /// Outputs by which models are judged; none: all of them. With labels the first one holds the
+  /// scores; none: the one that can.
   public let outputs: [String]
   /// Bytes of the files that the original is from; `nil`: of the one that it would be written as.
   public var fileBytes: Int?
@@ -51,9 +53,10 @@ public struct CompressionContext: Sendable {
       outputs, progress)
   }
 
-  /// Without labels: enough for all that does not train. The samples are arrays for all inputs of the model, as
-  /// ``CalibrationSource`` takes them, but for those that are fixed. Answers are judged on `judging`, or else on a
-  /// part of the samples that is held back: all but `share` of them, by default a quarter at least.
+  /// Without labels: enough for all that does not train. The samples are arrays for all inputs of
+  /// the model, as ``CalibrationSource`` takes them, but for those that are fixed. Answers are
+  /// judged on `judging`, or else on a part of the samples that is held back: all but `share` of
+  /// them, by default a quarter at least.
   public init(
     original: Graph, samples: [String: AnyTensor], fixed: [String: FixedInput] = [:],
     judging: [String: AnyTensor]? = nil, share: Double? = nil,
@@ -80,7 +83,8 @@ public struct CompressionContext: Sendable {
   ) {
     (self.data, self.threads, self.seed) = (data, threads, seed)
     (self.latencies, self.outputs, self.progress) = (latencies, outputs, progress)
-    // Extents that the model leaves open are the data's. Data that do not fit say none: calibration refuses them.
+    // Extents that the model leaves open are the data's. Data that do not fit say none: calibration
+    // refuses them.
     let source = try? Self.source(data, original, limit: 1, threads)
     // Techniques find weights among the constants alone.
     var original = original.foldingWeights()
@@ -107,7 +111,8 @@ public struct CompressionContext: Sendable {
     return (training, validation)
   }
 
-  /// The output with the scores that labels are compared with; `nil` of a model that has one output.
+  /// The output with the scores that labels are compared with; `nil` of a model that has one
+  /// output.
   ///
   /// - Throws: `badInput` if several could be meant, or none; as ``training`` without labels.
   var scores: String? {
@@ -121,8 +126,8 @@ public struct CompressionContext: Sendable {
   /// Whether there is anything to calibrate with.
   var hasSamples: Bool { if case .none = data { false } else { true } }
 
-  /// - Throws: `unsupported` if a step needs labels and there are none, `badInput` if arrays have other extents than
-  ///   the graph's: before any step is taken.
+  /// - Throws: `unsupported` if a step needs labels and there are none, `badInput` if arrays have
+  ///   other extents than the graph's: before any step is taken.
   func check(_ recipe: Recipe) throws {
     if hasSamples {
       let own = try calibration(for: original, limit: 1).extents(of: original)
@@ -190,8 +195,8 @@ public struct CompressionContext: Sendable {
     }
   }
 
-  /// Samples to judge a model on that was compressed without labels, and a context that does not calibrate with
-  /// them, as far as that goes.
+  /// Samples to judge a model on that was compressed without labels, and a context that does not
+  /// calibrate with them, as far as that goes.
   ///
   /// - Returns: `nil` without samples.
   /// - Throws: `badInput` if they do not fit the model, or a share leaves a part of them empty.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 public import SwiftletCore
 import SwiftletFormats
@@ -27,7 +29,8 @@ public struct CompressionPlan: Sendable, Codable {
   public let rows: [Row]
   /// What extents that the model leaves open were taken for, but for the batch.
   public let extents: [String: Int]
-  /// The images that are run at once for `imagesPerSecond`: 32, or fewer where these would take long.
+  /// The images that are run at once for `imagesPerSecond`: 32, or fewer where these would take
+  /// long.
   public let batch: Int
 
   /// Without a recipe of one's own.
@@ -39,15 +42,16 @@ public struct CompressionPlan: Sendable, Codable {
     ] + Preset.allCases.map { ($0.rawValue, $0.recipe) }
   }
 
-  /// Of several recipes, seconds for each of them: what takes longer is said, and left to be asked for alone.
+  /// Of several recipes, seconds for each of them: what takes longer is said, and left to be asked
+  /// for alone.
   private static let patience = 10
 
   private struct TooLong: Error {}
 
   /// `extents` are those that the model leaves open, by name; others are what they seem to mean.
   ///
-  /// - Throws: `badInput` if the model cannot be read at all; what only one recipe fails at is in its
-  ///   row, and so is what the runtime does not support.
+  /// - Throws: `badInput` if the model cannot be read at all; what only one recipe fails at is in
+  ///   its row, and so is what the runtime does not support.
   public init(
     _ graph: Graph, _ recipes: [(name: String, recipe: Recipe)], threads: ThreadPool = .available,
     latencies: LatencyCache = LatencyCache(), extents given: [String: Int] = [:],

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Logging
 import SwiftletCore
 import SwiftletData
@@ -103,9 +105,10 @@ public struct Compressor: Sendable {
       progress: found.wasInterrupted ? nil : context.progress)
   }
 
-  /// Compresses as a preset's recipe says, or by some of its steps where that is better (``PresetChoice``): the
-  /// result is neither slower than the model nor than its last step alone, and within 2 points of its accuracy
-  /// if anything is. With goals these decide, as in ``run(_:)``.
+  /// Compresses as a preset's recipe says, or by some of its steps where that is better
+  /// (``PresetChoice``): the result is neither slower than the model nor than its last step alone,
+  /// and within 2 points of its accuracy if anything is. With goals these decide, as in
+  /// ``run(_:)``.
   public func run(preset recipe: Recipe) throws -> CompressionResult {
     guard goals.isEmpty else { return try run(recipe) }
     let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
@@ -164,7 +167,8 @@ public struct Compressor: Sendable {
     return doubts
   }
 
-  /// What a trial misses of the goals, and whether that is a target, which a stronger compression would reach.
+  /// What a trial misses of the goals, and whether that is a target, which a stronger compression
+  /// would reach.
   typealias Miss = (reason: String, isTarget: Bool)
 
   /// Tries a recipe, or where there are goals its strengths, by bisection.

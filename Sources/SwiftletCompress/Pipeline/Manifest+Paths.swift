@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FoundationEssentials
 import Glibc
 import SwiftletData
@@ -17,8 +19,9 @@ extension Manifest {
     }
   }
 
-  /// With the paths as seen from here, of a manifest that was read. Those of older versions are as seen from where
-  /// the model was compressed: what is not there from the manifest's folder may be from here.
+  /// With the paths as seen from here, of a manifest that was read. Those of older versions are as
+  /// seen from where the model was compressed: what is not there from the manifest's folder may be
+  /// from here.
   func relocated(from path: String) -> Manifest {
     let folder = Self.folder(of: path)
     return relocated { path in

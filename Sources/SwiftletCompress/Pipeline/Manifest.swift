@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FoundationEssentials
 import SwiftletBLAS
 import SwiftletCore
@@ -73,7 +75,8 @@ public struct Manifest: Sendable, Codable {
     /// The data as they were named; those to judge on, if they were named; `nil` without data.
     public var data: String?
     public var judge: String?
-    /// The fraction that was trained or calibrated with, if one was given or one part had to serve for both.
+    /// The fraction that was trained or calibrated with, if one was given or one part had to serve
+    /// for both.
     public var split: Double?
     /// What is done to images, where that was given.
     public var preprocessing: Preprocessing?
@@ -95,7 +98,8 @@ public struct Manifest: Sendable, Codable {
   public internal(set) var model: File
   /// As ``Use/data``; empty without data.
   public internal(set) var data: String
-  /// `nil` in manifests of versions that judged on the test part, or on the part that was named, and nothing else.
+  /// `nil` in manifests of versions that judged on the test part, or on the part that was named,
+  /// and nothing else.
   public internal(set) var use: Use?
   /// Of labelled images.
   public let training: Images?
@@ -123,7 +127,8 @@ public struct Manifest: Sendable, Codable {
       latencies, output, report.recipe, report, nil)
   }
 
-  /// Of a compression without labels; `samples` are `nil` without data, `judges` if they are among the samples.
+  /// Of a compression without labels; `samples` are `nil` without data, `judges` if they are among
+  /// the samples.
   public init(
     version: String, threads: Int, seed: UInt64, model: File, use: Use, samples: Samples?,
     judges: Samples?, latencies: LatencyCache, output: File, answers: UnlabelledReport
@@ -153,9 +158,9 @@ public struct Manifest: Sendable, Codable {
     (self.report, self.answers) = (report, answers)
   }
 
-  /// Names all that decides what a step makes, but for the steps themselves: the model with all its tensors,
-  /// wherever they are stored, the data, and how both are looked at. `data` is the digest of what is trained and
-  /// calibrated with.
+  /// Names all that decides what a step makes, but for the steps themselves: the model with all its
+  /// tensors, wherever they are stored, the data, and how both are looked at. `data` is the digest
+  /// of what is trained and calibrated with.
   ///
   /// - Throws: As `ONNXFile.serialized`.
   public static func origin(

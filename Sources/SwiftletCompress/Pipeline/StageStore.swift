@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FoundationEssentials
 import Glibc
 import OrderedCollections
@@ -7,11 +9,11 @@ import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining
 
-/// Keeps the result of each finished step of a recipe in a folder, so that an interrupted run goes on
-/// where it was.
+/// Keeps the result of each finished step of a recipe in a folder, so that an interrupted run goes
+/// on where it was.
 ///
-/// A result is found again by all that it depends on: model, data, the steps up to it, seed, threads.
-/// Whatever else lies in the folder is never taken for it.
+/// A result is found again by all that it depends on: model, data, the steps up to it, seed,
+/// threads. Whatever else lies in the folder is never taken for it.
 public struct StageStore: Sendable {
   private let folder: String
   private let origin: String
@@ -24,7 +26,8 @@ public struct StageStore: Sendable {
     self.origin = origin
   }
 
-  /// What the result of some steps is found by: the steps, and what else decides it, such as the content of files.
+  /// What the result of some steps is found by: the steps, and what else decides it, such as the
+  /// content of files.
   ///
   /// - Throws: As reading the files does, naming them.
   func key(_ steps: ArraySlice<CompressionStep>) throws -> String {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletFormats
 public import SwiftletGraph
@@ -62,10 +64,12 @@ extension Compressor {
     context: CompressionContext, judging: CalibrationSource, split: SampleSplit
   )
 
-  /// Compresses a model for which there are no labels, or no data at all: nothing can be trained, and no accuracy
-  /// be told. The answers are compared with the original's, on samples that are held back; see ``SampleSplit``.
+  /// Compresses a model for which there are no labels, or no data at all: nothing can be trained,
+  /// and no accuracy be told. The answers are compared with the original's, on samples that are
+  /// held back; see ``SampleSplit``.
   ///
-  /// Targets are reached as by ``run(_:)``. Without `times` nothing is timed but what a target asks for.
+  /// Targets are reached as by ``run(_:)``. Without `times` nothing is timed but what a target asks
+  /// for.
   ///
   /// - Throws: `unsupported` if a step needs labels, or no strength reaches the targets.
   public func runUnlabelled(_ recipe: Recipe, times: Bool = true) throws -> UnlabelledResult {
@@ -86,8 +90,9 @@ extension Compressor {
     return try result(found.best, held, times: times)
   }
 
-  /// As ``runUnlabelled(_:times:)``, or by some of a preset's steps where that is better (``PresetChoice``). With
-  /// goals these decide; without samples nothing is compared, and all steps are taken.
+  /// As ``runUnlabelled(_:times:)``, or by some of a preset's steps where that is better
+  /// (``PresetChoice``). With goals these decide; without samples nothing is compared, and all
+  /// steps are taken.
   public func runUnlabelled(preset recipe: Recipe, times: Bool = true) throws -> UnlabelledResult {
     guard goals.isEmpty, let held = try context.holdingBack(for: recipe) else {
       return try runUnlabelled(recipe, times: times)
@@ -160,8 +165,8 @@ extension Compressor {
       candidates: candidates)
   }
 
-  /// How the answers of a model that a recipe has made compare with the original's, on samples that the recipe did
-  /// not see; `nil` without samples.
+  /// How the answers of a model that a recipe has made compare with the original's, on samples that
+  /// the recipe did not see; `nil` without samples.
   ///
   /// - Throws: `badInput` if the samples do not fit; what running a session throws.
   public func agreement(of graph: Graph, made recipe: Recipe) throws -> Agreement? {

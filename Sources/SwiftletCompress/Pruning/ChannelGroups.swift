@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
 
-/// Channels that stand for each other's removal: channel i of every producer, and what all consumers
-/// read of it, stay or go together.
+/// Channels that stand for each other's removal: channel i of every producer, and what all
+/// consumers read of it, stay or go together.
 package struct ChannelGroup: Sendable, Equatable {
   /// The group's place among the graph's groups, from the first layer on.
   package let id: Int
@@ -19,10 +21,10 @@ package struct ChannelGroup: Sendable, Equatable {
 
 /// Which channels of a graph depend on each other, and the graph without some of them.
 ///
-/// Every channel of every value is followed from the layer that makes it to those that read it. Where
-/// values meet (sums, products, a depthwise convolution behind an expansion), their channels are
-/// united; a concatenation puts them side by side; a flattened image has each channel at many places.
-/// An operator that is not known to treat channels one by one pins what it reads.
+/// Every channel of every value is followed from the layer that makes it to those that read it.
+/// Where values meet (sums, products, a depthwise convolution behind an expansion), their channels
+/// are united; a concatenation puts them side by side; a flattened image has each channel at many
+/// places. An operator that is not known to treat channels one by one pins what it reads.
 package struct ChannelGroups: Sendable {
   /// The graph that the groups are of: the given one with its constants computed.
   package let graph: Graph
@@ -38,7 +40,8 @@ package struct ChannelGroups: Sendable {
     (groups, members) = trace.groups()
   }
 
-  /// The values that carry channels, by name: which axis they lie along, and of each place its channel.
+  /// The values that carry channels, by name: which axis they lie along, and of each place its
+  /// channel.
   var values: [String: ChannelAxis] { trace.values }
 
   /// Of each channel, whether it stays.
@@ -58,8 +61,8 @@ package struct ChannelGroups: Sendable {
   ///
   /// Weights are cut, nothing else about them changes. Where all channels stay, so does the graph.
   ///
-  /// - Throws: `badInput` if a group does not exist, has other channels, is pinned, or would have no
-  ///   channel left.
+  /// - Throws: `badInput` if a group does not exist, has other channels, is pinned, or would have
+  ///   no channel left.
   package func pruned(keeping: [Int: [Int]]) throws -> Graph {
     var cut: [Int: [Int]] = [:]
     for (id, indices) in keeping {
@@ -84,7 +87,8 @@ package struct ChannelGroups: Sendable {
     }
     guard !cut.isEmpty else { return graph }
     let result = try ChannelSlicing(self, stays(cut)).result()
-    // What the trace does not understand it pins; if it were wrong all the same, shapes would clash.
+    // What the trace does not understand it pins; if it were wrong all the same, shapes would
+    // clash.
     let plan = try Plan(result)
     _ = try plan.infer(plan.inputShapes(batch: trace.batch))
     return result

@@ -1,16 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 package import SwiftletCore
 package import SwiftletGraph
 
 /// Removes channels from a graph, chosen and made up for by calibration data.
 ///
-/// ``rankings()`` says which channels each group should keep first, and what the layers that read them
-/// are expected to lose. ``pruned(keeping:)`` removes the rest, and then refits the layers that read
-/// fewer channels, one after the other in the order in which they run: by least squares, from what they
-/// read in the pruned model to what they answered in the original.
+/// ``rankings()`` says which channels each group should keep first, and what the layers that read
+/// them are expected to lose. ``pruned(keeping:)`` removes the rest, and then refits the layers
+/// that read fewer channels, one after the other in the order in which they run: by least squares,
+/// from what they read in the pruned model to what they answered in the original.
 ///
-/// - Source: He, Zhang & Sun 2017, arXiv:1707.06168, section 3.1 (reconstruction) and 3.2 (from layer
-///   to layer).
+/// - Source: He, Zhang & Sun 2017, arXiv:1707.06168, section 3.1 (reconstruction) and 3.2 (from
+///   layer to layer).
 package struct ChannelPruning {
   package let groups: ChannelGroups
   /// What the channels are judged by.
@@ -128,8 +130,8 @@ package struct ChannelPruning {
 
   /// How much of what the readers of a group lose arrives at the model's answers: noise over signal
   /// there, with some of the group's channels gone and the readers refit, over the damage that the
-  /// ranking foretells. Measured once, for the one of the counts with a damage next to 0.05; 1 where no
-  /// count does any.
+  /// ranking foretells. Measured once, for the one of the counts with a damage next to 0.05; 1
+  /// where no count does any.
   func arriving(_ id: Int, _ ranking: ChannelRanking, among counts: [Int]) throws -> Double {
     let middle = counts.filter { ranking.damage[$0] > 1e-4 }
       .min { abs(ranking.damage[$0] - 0.05) < abs(ranking.damage[$1] - 0.05) }
@@ -143,7 +145,8 @@ package struct ChannelPruning {
 
   /// The graph with the given channels of some groups, its layers refit.
   ///
-  /// - Throws: As ``ChannelGroups/pruned(keeping:)``, and `numerical` naming a value that is not finite.
+  /// - Throws: As ``ChannelGroups/pruned(keeping:)``, and `numerical` naming a value that is not
+  ///   finite.
   package func pruned(keeping: [Int: [Int]]) throws -> Graph {
     var result = try groups.pruned(keeping: keeping)
     let stays = groups.stays(keeping)
@@ -186,8 +189,8 @@ package struct ChannelPruning {
     return max(128, wanted / places)
   }
 
-  /// What each layer that reads fewer channels loses: the squared error of its responses in the pruned
-  /// graph, as a fraction of their variance in the original. By position of the layer.
+  /// What each layer that reads fewer channels loses: the squared error of its responses in the
+  /// pruned graph, as a fraction of their variance in the original. By position of the layer.
   package func damage(of pruned: Graph, keeping: [Int: [Int]]) throws -> [Int: Double] {
     let stays = groups.stays(keeping)
     var errors: [Int: ResponseError] = [:]

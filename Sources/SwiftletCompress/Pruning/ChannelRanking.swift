@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletBLAS
 import SwiftletCore
 import SwiftletGraph
@@ -6,8 +8,8 @@ import SwiftletLinalg
 /// The channels of a group from the one to keep first to the one to give up first.
 package struct ChannelRanking: Sendable, Equatable {
   package let order: [Int]
-  /// What is expected to be lost of the consumers' responses, as a fraction of their variance, where
-  /// the first k of the order are kept, for k = 0 … channels.
+  /// What is expected to be lost of the consumers' responses, as a fraction of their variance,
+  /// where the first k of the order are kept, for k = 0 … channels.
   package let damage: [Double]
 
   /// The first channels of the order, sorted.
@@ -23,8 +25,8 @@ struct ChannelMoments {
   /// The value that carries the channels.
   let value: String
   private let axis: Int
-  /// Of each tap, the place of each channel along the axis: a flattened image has the channels at many
-  /// places.
+  /// Of each tap, the place of each channel along the axis: a flattened image has the channels at
+  /// many places.
   private let taps: [[Int]]
   private let channels: Int
   private var count = 0
@@ -133,7 +135,8 @@ struct ChannelMoments {
     return sum
   }
 
-  /// The problem of choosing channels for this layer, scaled so that the layer's responses vary by 1.
+  /// The problem of choosing channels for this layer, scaled so that the layer's responses vary by
+  /// 1.
   func choice(_ weights: Tensor<Float>) -> ChannelChoice? {
     ChannelChoice(covariance: covariance, weights: weightProducts(weights))
   }
@@ -141,9 +144,9 @@ struct ChannelMoments {
 
 /// Greedy choice of the channels from whose linear combinations a layer's responses follow best.
 ///
-/// With the covariance R of what the chosen channels do not explain yet, and H = Σ w·wᵀ, the rest is
-/// tr(H·R), and channel c would take (R·H·R)cc / Rcc from it: a pivoted Cholesky factorisation whose
-/// pivots are chosen by what they are good for.
+/// With the covariance R of what the chosen channels do not explain yet, and H = Σ w·wᵀ, the rest
+/// is tr(H·R), and channel c would take (R·H·R)cc / Rcc from it: a pivoted Cholesky factorisation
+/// whose pivots are chosen by what they are good for.
 struct ChannelChoice {
   private var rest: Tensor<Double>
   private let weights: Tensor<Double>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -102,7 +104,8 @@ extension ChannelTrace {
     let made = newChannels(outputs)
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
     addBias(node, index, made)
-    // What it reads is no matrix of all channels: readers of that kind are neither ranked by nor refit.
+    // What it reads is no matrix of all channels: readers of that kind are neither ranked by nor
+    // refit.
     addLayer(index, outputs: made, inputs: nil)
     let follows = input?.axis == 1
     if let input, !follows {

@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
 /// Operators that take channels apart: Split, Slice, normalization by groups.
 extension ChannelTrace {
-  /// Makes channels one so that parts of these lengths, one behind the other, all keep some whichever go.
+  /// Makes channels one so that parts of these lengths, one behind the other, all keep some
+  /// whichever go.
   ///
   /// - Returns: `false` if the parts have no common divisor to make as many units of each.
   private mutating func tie(_ channels: [Int], parts: [Int]) -> Bool {

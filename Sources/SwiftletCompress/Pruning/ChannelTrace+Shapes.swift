@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -35,8 +37,9 @@ extension ChannelTrace {
       && graph.dataInputs.allSatisfy { $0.dimensions.dropFirst().allSatisfy(\.isFixed) }
   }
 
-  /// Where channels lie after a change of shape: an axis of them that is cut into several keeps the longest of
-  /// these, along which channels are made one; one that is joined with others has each channel at several places.
+  /// Where channels lie after a change of shape: an axis of them that is cut into several keeps the
+  /// longest of these, along which channels are made one; one that is joined with others has each
+  /// channel at several places.
   private mutating func rearranged(_ from: Shape, _ to: Shape, _ input: ChannelAxis) -> ChannelAxis?
   {
     let (axis, extent) = (input.axis, from[input.axis])
@@ -68,7 +71,8 @@ extension ChannelTrace {
     return nil
   }
 
-  /// An axis of channels that becomes several, from `first` on, or of which the first alone is left of channels.
+  /// An axis of channels that becomes several, from `first` on, or of which the first alone is left
+  /// of channels.
   private mutating func cut(_ input: ChannelAxis, _ to: Shape, _ first: Int) -> ChannelAxis? {
     let extent = input.channels.count
     var (end, product) = (first, 1)
@@ -76,7 +80,8 @@ extension ChannelTrace {
       product *= to[end]
       end += 1
     }
-    // Channels and positions in one axis, such as the groups of a normalization: only the first counts.
+    // Channels and positions in one axis, such as the groups of a normalization: only the first
+    // counts.
     let own = product == extent ? first..<end : first..<first + 1
     let place = own.max { (to[$0], -$0) < (to[$1], -$1) } ?? first
     let inner = extent / to.count(of: first..<place + 1)
@@ -135,7 +140,8 @@ extension ChannelTrace {
     if elements.contains(where: { $0 != nil }) { counts[name] = elements }
   }
 
-  /// The elements of a vector of extents that a node picks or puts together; `nil` if it computes others.
+  /// The elements of a vector of extents that a node picks or puts together; `nil` if it computes
+  /// others.
   private func moved(_ node: Node) throws -> [[Int]?]? {
     let own = counts[node.inputs[0]]
     switch node.opType {

@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
 /// Follows channels through a graph.
 ///
 /// A channel is a number; which numbers stand for the same channel is found by union-find. Channels
-/// of one layer belong to one component, as do the channels of layers whose values are added: a second
-/// union-find. ``ChannelGroups`` are these components.
+/// of one layer belong to one component, as do the channels of layers whose values are added: a
+/// second union-find. ``ChannelGroups`` are these components.
 package struct ChannelTrace: Sendable {
   let graph: Graph
   let infos: [String: TensorInfo]
@@ -15,7 +17,8 @@ package struct ChannelTrace: Sendable {
   private(set) var values: [String: ChannelAxis] = [:]
   /// Constants with a place per channel.
   package private(set) var uses: [Use] = []
-  /// Of values that hold extents, as shapes are computed from, the channels that an element is the number of.
+  /// Of values that hold extents, as shapes are computed from, the channels that an element is the
+  /// number of.
   var counts: [String: [[Int]?]] = [:]
   /// Nodes whose settings count channels.
   private(set) var adjustments: [Int: Adjustment] = [:]

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
 /// Removes channels, from all layers and branches that share them, and refits what reads the rest.
 ///
-/// See ``ChannelGroups`` and ``ChannelPruning``; ``JointAllocation`` chooses how many of each group where
-/// not all groups are cut alike.
+/// See ``ChannelGroups`` and ``ChannelPruning``; ``JointAllocation`` chooses how many of each group
+/// where not all groups are cut alike.
 struct PrunePass: CompressionPass {
   private let settings: PruneSettings
 
@@ -110,8 +112,8 @@ struct PrunePass: CompressionPass {
     return report
   }
 
-  /// How many of a group's channels to keep. Kernels compute 32 (AVX-512) or 16 (AVX2) channels at a
-  /// time, and read them in vectors of 16 or 8, so that counts in between would not be faster.
+  /// How many of a group's channels to keep. Kernels compute 32 (AVX-512) or 16 (AVX2) channels at
+  /// a time, and read them in vectors of 16 or 8, so that counts in between would not be faster.
   static func count(of channels: Int, width: Double) -> Int {
     let step = channels >= 128 ? 16 : channels >= 32 ? 8 : 1
     let wanted = Double(channels) * width / Double(step)

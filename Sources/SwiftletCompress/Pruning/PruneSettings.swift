@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Settings of the technique `prune`.
 public struct PruneSettings: AllocationSettings {
-  /// What the layers may cost together as a fraction of now, by channels chosen for each group; `nil`: all groups
-  /// are cut to ``width``.
+  /// What the layers may cost together as a fraction of now, by channels chosen for each group;
+  /// `nil`: all groups are cut to ``width``.
   public var ratio: Double?
   /// Channels kept of each group, as a fraction of all.
   public var width = 0.5

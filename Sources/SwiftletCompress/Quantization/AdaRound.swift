@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 import SwiftletCore
 import SwiftletLinalg
@@ -5,9 +7,9 @@ import SwiftletLinalg
 /// Rounding up or down, each weight as suits the layer's responses.
 ///
 /// Weights become s · (⌊w/s⌋ + h(v)) with h(v) = clip(1.2 · σ(v) − 0.1, 0, 1), and v is found by
-/// gradient descent (Adam) on the squared error of the layer's responses plus a term that drives h to
-/// 0 or 1. The error comes from the inputs' second moments instead of single samples. Of an output
-/// channel for which nearest rounding has less error, that is taken.
+/// gradient descent (Adam) on the squared error of the layer's responses plus a term that drives h
+/// to 0 or 1. The error comes from the inputs' second moments instead of single samples. Of an
+/// output channel for which nearest rounding has less error, that is taken.
 ///
 /// - Source: Nagel et al. 2020, arXiv:2004.10568.
 struct AdaRound {

@@ -1,12 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
 /// Layers that read their input and have their weights in bf16.
 ///
-/// In a file these are weights of half the size, with a `Cast` to fp32 behind them, and a pair of `Cast` in front of
-/// the layer that rounds its input to bf16. Every runtime computes the same of that, up to the order of sums; ours
-/// takes bf16 kernels for it where they are expected to be faster.
+/// In a file these are weights of half the size, with a `Cast` to fp32 behind them, and a pair of
+/// `Cast` in front of the layer that rounds its input to bf16. Every runtime computes the same of
+/// that, up to the order of sums; ours takes bf16 kernels for it where they are expected to be
+/// faster.
 ///
 /// - Source: Kalamkar et al. 2019, arXiv:1905.12322, for products of bf16 with sums in fp32.
 struct BFloatLayers {
@@ -15,7 +18,8 @@ struct BFloatLayers {
 
   init(_ names: some Sequence<String>) { self.names = Set(names) }
 
-  /// - Parameter reports: What is known of the graph's layers; those of layers that become bf16 are replaced.
+  /// - Parameter reports: What is known of the graph's layers; those of layers that become bf16 are
+  ///   replaced.
   func apply(
     to graph: Graph, _ reports: [LayerReport] = []
   ) throws -> (graph: Graph, layers: [LayerReport]) {

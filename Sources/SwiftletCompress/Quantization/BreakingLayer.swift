@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
 /// Where values of a changed model stop being finite.
 enum BreakingLayer {
-  /// The first node, as the model runs, that makes NaN or infinite values of finite ones, where the original model
-  /// has none: `Div 'y'`.
+  /// The first node, as the model runs, that makes NaN or infinite values of finite ones, where the
+  /// original model has none: `Div 'y'`.
   ///
   /// - Returns: `nil` if there is none, or a model cannot be run step by step.
   static func find(

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FoundationEssentials
 import Logging
 import SwiftletCore
@@ -8,10 +10,11 @@ import SwiftletRuntime
 
 /// What calibration has seen of a model's values: one histogram each.
 ///
-/// Memory depends on the model alone, not on the number of samples. A calibration that was saved goes
-/// on where it ended.
+/// Memory depends on the model alone, not on the number of samples. A calibration that was saved
+/// goes on where it ended.
 struct Calibration: Sendable, Codable {
-  /// Digest of the model that it is of, as it is calibrated: with what settings have made of it before.
+  /// Digest of the model that it is of, as it is calibrated: with what settings have made of it
+  /// before.
   let model: String
   /// Samples seen so far, and the digest of them.
   private(set) var samples = 0
@@ -29,8 +32,8 @@ struct Calibration: Sendable, Codable {
     self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
   }
 
-  /// Runs the samples that it has not seen yet through the model. Elements that are NaN or infinite, as masked rows
-  /// are, are left out, with a warning.
+  /// Runs the samples that it has not seen yet through the model. Elements that are NaN or
+  /// infinite, as masked rows are, are left out, with a warning.
   ///
   /// - Parameter path: Where what was seen is kept now and then, and when the run is stopped.
   /// - Throws: `numerical` naming a value of which nothing is finite.
@@ -105,7 +108,8 @@ struct Calibration: Sendable, Codable {
 
   /// What was saved, if the file is there.
   ///
-  /// - Throws: `badInput` if it is damaged, or of another model, other values of it or other samples.
+  /// - Throws: `badInput` if it is damaged, or of another model, other values of it or other
+  ///   samples.
   static func load(
     _ path: String, fitting fresh: Calibration, _ source: CalibrationSource
   ) throws -> Calibration? {

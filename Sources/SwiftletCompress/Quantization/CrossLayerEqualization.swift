@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
@@ -6,8 +8,8 @@ package import SwiftletGraph
 ///
 /// What a channel of the first layer's weights is divided by, the second layer's weights for that
 /// channel are multiplied by; `Relu` and pools let positive factors through, so that the network
-/// computes the same. With sᵢ = √(r₁ᵢ / r₂ᵢ), where r are the largest weights of channel i, both have
-/// the same range, and no channel is lost in the steps of a larger one.
+/// computes the same. With sᵢ = √(r₁ᵢ / r₂ᵢ), where r are the largest weights of channel i, both
+/// have the same range, and no channel is lost in the steps of a larger one.
 ///
 /// - Source: Nagel et al. 2019, arXiv:1906.04721, section 4.1.
 package struct CrossLayerEqualization {

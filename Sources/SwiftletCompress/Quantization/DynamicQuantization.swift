@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 
-/// int8 weights of Gemm and MatMul, and inputs that every run quantizes by the range they have then.
+/// int8 weights of Gemm and MatMul, and inputs that every run quantizes by the range they have
+/// then.
 ///
 /// y = Cast(MatMulInteger(q, w)) · (s · s_w) + b, with q, s from DynamicQuantizeLinear. Needs no
 /// calibration; suits encoders, whose inputs vary in range.

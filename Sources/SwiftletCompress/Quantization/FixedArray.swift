@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
@@ -11,15 +13,16 @@ struct FixedArray {
   private let samples: Int?
   private let batch: Int?
 
-  /// `symbol` stands for samples among the model's extents; `batch` is how many the model takes at once, if that is
-  /// one number.
+  /// `symbol` stands for samples among the model's extents; `batch` is how many the model takes at
+  /// once, if that is one number.
   init(_ input: ValueInfo, _ array: AnyTensor, symbol: String?, samples: Int?, batch: Int?) {
     (self.input, self.array, self.samples, self.batch) = (input, array, samples, batch)
     axis = symbol.flatMap { input.dimensions.firstIndex(of: .symbolic($0)) }
   }
 
-  /// The array, and how the samples get their part of it: one index on their axis serves all, as many as there are
-  /// samples are one for each, and an array without that axis is the same for all.
+  /// The array, and how the samples get their part of it: one index on their axis serves all, as
+  /// many as there are samples are one for each, and an array without that axis is the same for
+  /// all.
   ///
   /// - Throws: `badInput` if the array is not what the input takes.
   var placed: (AnyTensor, SampleLayout.Place) {

@@ -1,14 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletBLAS
 import SwiftletCore
 import SwiftletLinalg
 
 /// Rounding column by column; the columns that are left make up for the error.
 ///
-/// With H = Σ x·xᵀ, rounding column j by δ changes the best values of the later ones by
-/// −δ · U[j, k] / U[j, j], where UᵀU = H⁻¹ and U is upper triangular. H has something added to its diagonal, so that
-/// it is positive definite whatever the samples.
+/// With H = Σ x·xᵀ, rounding column j by δ changes the best values of the later ones by −δ · U[j,
+/// k] / U[j, j], where UᵀU = H⁻¹ and U is upper triangular. H has something added to its diagonal,
+/// so that it is positive definite whatever the samples.
 ///
-/// - Source: Frantar et al. 2022, arXiv:2210.17323: the factor of the inverse, and updates by blocks.
+/// - Source: Frantar et al. 2022, arXiv:2210.17323: the factor of the inverse, and updates by
+///   blocks.
 struct GPTQ {
   let grid: WeightGrid
   let threads: ThreadPool
@@ -90,7 +93,8 @@ struct GPTQ {
 
   /// The upper triangular U with UᵀU = H⁻¹.
   ///
-  /// Of H = R·Rᵀ with an upper R, which is the Cholesky factor of H with its indices reversed, it is R⁻¹.
+  /// Of H = R·Rᵀ with an upper R, which is the Cholesky factor of H with its indices reversed, it
+  /// is R⁻¹.
   private func inverseFactor(_ matrix: Tensor<Double>) throws -> Tensor<Double> {
     let n = matrix.shape[0]
     let diagonal = (0..<n).reduce(0) { $0 + matrix[$1, $1] } / Double(max(1, n))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -5,9 +7,9 @@ import SwiftletGraph
 /// The second moments Σ x·xᵀ of what a layer's outputs are products with: windows of its input, or
 /// rows.
 ///
-/// They say all about the squared error that changed weights make in the layer's responses,
-/// Σ ‖ΔW·x‖² = tr(ΔW · Σ x·xᵀ · ΔWᵀ), in memory that does not grow with the samples. Those of layers that share
-/// weights add up.
+/// They say all about the squared error that changed weights make in the layer's responses, Σ
+/// ‖ΔW·x‖² = tr(ΔW · Σ x·xᵀ · ΔWᵀ), in memory that does not grow with the samples. Those of layers
+/// that share weights add up.
 enum InputMoments {
   /// Deeper layers would take too long, and more memory than models do.
   static let depthLimit = 4096

@@ -1,14 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
 
-/// What the layers of a graph are called: by their own name, by that of their result, and by those of the nodes after
-/// them that simplification makes a part of them.
+/// What the layers of a graph are called: by their own name, by that of their result, and by those
+/// of the nodes after them that simplification makes a part of them.
 struct LayerNames {
   private let graph: Graph
   private let layers: [Node]
 
-  /// Nodes after a layer that it takes in, such as a normalization; what they read besides is constant.
+  /// Nodes after a layer that it takes in, such as a normalization; what they read besides is
+  /// constant.
   private static let absorbed: Set<String> = [
     "BatchNormalization", "Add", "Sub", "Mul", "Div", "Identity", "Dropout",
   ]
@@ -84,8 +87,8 @@ extension QuantizationSettings {
     self = naming(layersOf: graphs)
   }
 
-  /// The settings with all names of the layers that they name, as far as these are in one of the graphs: a layer
-  /// is called otherwise once a normalization is a part of it.
+  /// The settings with all names of the layers that they name, as far as these are in one of the
+  /// graphs: a layer is called otherwise once a normalization is a part of it.
   func naming(layersOf graphs: [Graph]) -> QuantizationSettings {
     var result = self
     for (list, products) in Self.lists where !self[keyPath: list].isEmpty {

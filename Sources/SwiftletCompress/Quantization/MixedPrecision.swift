@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Logging
 import SwiftletCore
 import SwiftletGraph
@@ -7,15 +9,15 @@ import SwiftletTraining
 /// Chooses for each layer between fp32, bf16, int8 and int4 weights.
 ///
 /// Two things are measured: the damage to the model's answers of each layer alone, and its
-/// milliseconds in fp32, bf16 and int8. Starting from int8 everywhere, layers go back to floats in the
-/// order of damage per millisecond saved, as few of them as keep the loss of accuracy within the limit:
-/// to bf16 where that is the faster one, or all to fp32 if bf16 loses too much. Then layers go on to int4 in
-/// the order of damage per byte saved, as many as the limit allows. Each number is found by bisection, and
-/// each candidate is judged by a ``PairedTest`` on the evaluation images: its upper bound, with the
-/// confidence that is wanted, must stay within the limit.
+/// milliseconds in fp32, bf16 and int8. Starting from int8 everywhere, layers go back to floats in
+/// the order of damage per millisecond saved, as few of them as keep the loss of accuracy within
+/// the limit: to bf16 where that is the faster one, or all to fp32 if bf16 loses too much. Then
+/// layers go on to int4 in the order of damage per byte saved, as many as the limit allows. Each
+/// number is found by bisection, and each candidate is judged by a ``PairedTest`` on the evaluation
+/// images: its upper bound, with the confidence that is wanted, must stay within the limit.
 ///
-/// - Source: Wang et al. 2019, arXiv:1811.08886, for latency measured and not modelled; Wu et al. 2020,
-///   arXiv:2004.09602, section 6, for leaving out the most sensitive layers.
+/// - Source: Wang et al. 2019, arXiv:1811.08886, for latency measured and not modelled; Wu et al.
+///   2020, arXiv:2004.09602, section 6, for leaving out the most sensitive layers.
 struct MixedPrecision {
   private var settings: QuantizationSettings
   /// Points of top-1 accuracy that may be lost, in percent.
@@ -144,7 +146,8 @@ struct MixedPrecision {
 
   // MARK: Bisection
 
-  /// The shortest prefix whose trial is within the limit, by bisection; `none` is that of no layers.
+  /// The shortest prefix whose trial is within the limit, by bisection; `none` is that of no
+  /// layers.
   private func fewest(
     of candidates: [Candidate], _ none: Trial, _ attempt: (Floats) throws -> Trial
   ) throws -> (Floats, Trial) {

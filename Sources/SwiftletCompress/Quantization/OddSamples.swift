@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Samples that make values NaN or infinite, somewhere.
@@ -56,8 +58,9 @@ extension Tensor<Float> {
     return Tensor([rows.count, width], Array(rows.joined()))
   }
 
-  /// Which of so many samples have elements that are not finite. They are along the first axis of that extent, or
-  /// of several rows each along the first one; else they cannot be told apart, and all count.
+  /// Which of so many samples have elements that are not finite. They are along the first axis of
+  /// that extent, or of several rows each along the first one; else they cannot be told apart, and
+  /// all count.
   func oddSamples(of count: Int) -> Set<Int> {
     guard count > 0 else { return [] }
     let axis = shape.dimensions.firstIndex(of: count) ?? 0

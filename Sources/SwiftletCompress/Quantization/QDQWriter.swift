@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -12,7 +14,8 @@ struct QDQWriter {
   private var replacements: [Int: [Int: String]] = [:]
   /// Names of constants by what they were to be called.
   private var written: [String: String] = [:]
-  /// What the nodes read in place of a value, and positions of nodes that read the value itself all the same.
+  /// What the nodes read in place of a value, and positions of nodes that read the value itself all
+  /// the same.
   private var restored: [String: String] = [:]
   private var unrounded: [String: Set<Int>] = [:]
   private var hasTurnedWeights = false
@@ -84,8 +87,8 @@ struct QDQWriter {
       blockSize: stored.blockSize, dtype: stored.codes.dtype)
   }
 
-  /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums of
-  /// integers are in; or of fp32, where it does not fit these.
+  /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums
+  /// of integers are in; or of fp32, where it does not fit these.
   mutating func replaceBias(
     of layer: QuantizationPlan.Layer, with bias: Tensor<Float>?, inputScale: Float,
     weightScales: [Float]

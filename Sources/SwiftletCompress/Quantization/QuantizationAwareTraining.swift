@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import RealModule
 import SwiftletCore
@@ -7,8 +9,8 @@ import SwiftletTraining
 /// Training with quantization in the loop.
 ///
 /// Starts from post-training quantization: its steps, and weights with batch normalization folded
-/// into them. Values and weights then go through ``FakeQuantize``, whose gradient takes rounding for
-/// the identity, and weights, biases and step sizes are trained together, by Adam with a cosine
+/// into them. Values and weights then go through ``FakeQuantize``, whose gradient takes rounding
+/// for the identity, and weights, biases and step sizes are trained together, by Adam with a cosine
 /// schedule. What comes out is quantized as after any calibration.
 ///
 /// - Source: Jacob et al. 2018; Esser et al. 2020, arXiv:1902.08153.

@@ -1,15 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
 
-/// A graph made ready for quantization: simplified, in an operator set that can express it, with the
-/// types and shapes of its values for a sample.
+/// A graph made ready for quantization: simplified, in an operator set that can express it, with
+/// the types and shapes of its values for a sample.
 struct QuantizationInput {
   let graph: Graph
   /// Without samples, as far as they follow from the model.
   let infos: [String: TensorInfo]
 
-  /// - Throws: `unsupported` if the graph is quantized already, or cannot be written in the operator set.
+  /// - Throws: `unsupported` if the graph is quantized already, or cannot be written in the
+  ///   operator set.
   init(_ original: Graph, opset: Int, _ source: CalibrationSource?, _ threads: ThreadPool) throws {
     try original.requireFloats()
     let simple = try original.simplifiedForFile()
@@ -64,8 +67,8 @@ extension Graph {
 }
 
 extension Graph {
-  /// The graph with fewer nodes, but no larger as a file: constants that are large once computed stay
-  /// to be computed.
+  /// The graph with fewer nodes, but no larger as a file: constants that are large once computed
+  /// stay to be computed.
   fileprivate func simplifiedForFile() throws -> Graph {
     let (plain, simple) = (removingIdentities(), simplified())
     let (before, after) = (

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -5,10 +7,11 @@ import SwiftletGraph
 /// Which layers of a graph are computed with integers, and which values become 8-bit integers for
 /// that.
 ///
-/// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on to
-/// them (sums, pools, concatenations) ask in turn where their own could be integers, so that a network
-/// stays in integers from its first layer to its last, and values that nobody wants as integers stay as
-/// they are. A clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only its result is quantized.
+/// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on
+/// to them (sums, pools, concatenations) ask in turn where their own could be integers, so that a
+/// network stays in integers from its first layer to its last, and values that nobody wants as
+/// integers stay as they are. A clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only
+/// its result is quantized.
 struct QuantizationPlan {
   /// A layer with constant weights.
   struct Layer {
@@ -40,8 +43,8 @@ struct QuantizationPlan {
   private var groups: [String: String] = [:]
   /// Positions of the nodes that read 8-bit copies: layers, and what hands integers on to them.
   private(set) var readers: Set<Int> = []
-  /// Positions of layers whose weights have their scales along the other axis: runtimes would take those for scales
-  /// of outputs next to an 8-bit input.
+  /// Positions of layers whose weights have their scales along the other axis: runtimes would take
+  /// those for scales of outputs next to an 8-bit input.
   private var splitLayers: Set<Int> = []
   /// Values that integers make: no float is there unless it is asked for.
   private(set) var integral: Set<String> = []
@@ -56,8 +59,9 @@ struct QuantizationPlan {
   private static let movers: Set<String> = [
     "MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze",
   ]
-  /// Operators of one input whose result has a scale of its own. Curves (HardSwish, Gelu) are none of
-  /// them: their input would be rounded once more, which networks that are full of them do not bear.
+  /// Operators of one input whose result has a scale of its own. Curves (HardSwish, Gelu) are none
+  /// of them: their input would be rounded once more, which networks that are full of them do not
+  /// bear.
   private static let functions: Set<String> = ["AveragePool", "GlobalAveragePool"]
   private static let clamps: Set<String> = ["Relu", "Clip"]
 
@@ -137,8 +141,8 @@ struct QuantizationPlan {
         source: source, isTurned: isTurned))
   }
 
-  /// Leaves one quantization for each constant: what reads it otherwise gets it restored, or keeps all its readers
-  /// from integers.
+  /// Leaves one quantization for each constant: what reads it otherwise gets it restored, or keeps
+  /// all its readers from integers.
   private mutating func share() {
     let pinned = WeightUse.pinned(in: graph, keeping)
     var votes: [String: [Int]] = [:]
@@ -175,8 +179,8 @@ struct QuantizationPlan {
       .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
   }
 
-  /// Positions of the nodes that read a value itself where it has an 8-bit copy: those that compute with floats,
-  /// unless integers make the value, and the float would have to be made for them.
+  /// Positions of the nodes that read a value itself where it has an 8-bit copy: those that compute
+  /// with floats, unless integers make the value, and the float would have to be made for them.
   func floatReaders(of value: String) -> Set<Int> {
     let others = graph.consumers(of: value).filter { !readers.contains($0) }
     let isThere = !integral.contains(value) || graph.dataInputs.contains { $0.name == value }
@@ -195,7 +199,8 @@ struct QuantizationPlan {
   }
 
   /// - Parameter changes: What has been done to other layers.
-  /// - Throws: `unsupported` if there is nothing to quantize, and not because it was chosen to stay.
+  /// - Throws: `unsupported` if there is nothing to quantize, and not because it was chosen to
+  ///   stay.
   func requireLayers(orAny changes: [LayerReport] = []) throws {
     guard layers.isEmpty, keeping.isEmpty, !changes.contains(where: \.changed) else { return }
     let reason = refusals.first.map { ": of \($0.node.label), \($0.reason)" } ?? ""
@@ -251,8 +256,9 @@ struct QuantizationPlan {
     return wanted
   }
 
-  /// Values that come from integers: inputs, results of layers and sums, and what pools or moves these. All others
-  /// are floats up to where integers are asked for: attention is between a product and a transposition.
+  /// Values that come from integers: inputs, results of layers and sums, and what pools or moves
+  /// these. All others are floats up to where integers are asked for: attention is between a
+  /// product and a transposition.
   private func integralValues(_ quantized: Set<Int>) -> Set<String> {
     var integral = Set(graph.dataInputs.map(\.name))
     for (index, node) in graph.nodes.enumerated() where !node.outputs.isEmpty {

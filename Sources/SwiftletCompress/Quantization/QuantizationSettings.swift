@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletFiles
 import SwiftletGraph
@@ -26,18 +28,19 @@ public enum WeightRounding: String, Sendable, Codable, CaseIterable {
 /// Settings of the technique `quantize`.
 public struct QuantizationSettings: StepSettings {
   public var mode = QuantizationMode.static
-  /// Bits of the weights: 8, 7 or 4. Those of 7 are stored as int8, and multiplied faster by CPUs without VNNI:
-  /// two products of them fit 16 bits.
+  /// Bits of the weights: 8, 7 or 4. Those of 7 are stored as int8, and multiplied faster by CPUs
+  /// without VNNI: two products of them fit 16 bits.
   public var bits = 8
   public var observer = RangeObserver.percentile
   /// Percent of the values that the observer `percentile` keeps.
   public var percentile = 99.999
   public var activations = ActivationType.u8
-  /// Whether scales are powers of two (`static`): fp32 then holds all that is computed exactly, so that
-  /// every runtime, integers or not, comes to the same bits. Costs up to one bit of resolution.
+  /// Whether scales are powers of two (`static`): fp32 then holds all that is computed exactly, so
+  /// that every runtime, integers or not, comes to the same bits. Costs up to one bit of
+  /// resolution.
   public var powerOfTwo = false
-  /// Consecutive weights that share a scale (`weightOnly`); 0: all of an output channel do. `nil`: 32
-  /// of 4 bits, all of 8.
+  /// Consecutive weights that share a scale (`weightOnly`); 0: all of an output channel do. `nil`:
+  /// 32 of 4 bits, all of 8.
   public var groupSize: Int?
   public var rounding = WeightRounding.nearest
   /// Evens out the ranges of channels between layers first.
@@ -56,12 +59,14 @@ public struct QuantizationSettings: StepSettings {
   public var narrow: [String] = []
   /// Layers that multiply bf16, by name.
   public var bf16: [String] = []
-  /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by layer.
+  /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by
+  /// layer.
   public var mixedDrop: Double?
   /// How sure that must be, above 0.5 and below 1; `nil`: 0.95.
   public var mixedConfidence: Double?
-  /// Whether a `Cast` and a `Mul` restore weights (`weightOnly`), which runtimes compute once, and not a
-  /// `DequantizeLinear`, which onnxruntime fuses with products into operators that round their inputs too.
+  /// Whether a `Cast` and a `Mul` restore weights (`weightOnly`), which runtimes compute once, and
+  /// not a `DequantizeLinear`, which onnxruntime fuses with products into operators that round
+  /// their inputs too.
   public var plainWeights: Bool = false
   /// A file where calibration is kept while it runs, and continued from.
   public var calibrationState: String?
@@ -224,8 +229,8 @@ public struct QuantizationSettings: StepSettings {
     return settings
   }
 
-  /// Keeps to the precisions that earlier steps chose for layers, and names layers that were factored by the names
-  /// of their parts.
+  /// Keeps to the precisions that earlier steps chose for layers, and names layers that were
+  /// factored by the names of their parts.
   package mutating func follow(_ layers: [LayerReport]) {
     let given = self
     for layer in layers {

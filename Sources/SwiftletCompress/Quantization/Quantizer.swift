@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 public import SwiftletGraph
 
@@ -14,10 +16,12 @@ public struct Quantizer: Sendable {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// The source is `nil` without samples, which weights alone do not need if they are rounded to nearest.
+  /// The source is `nil` without samples, which weights alone do not need if they are rounded to
+  /// nearest.
   ///
-  /// - Throws: `badInput` for settings that make no sense or need samples, `unsupported` if the graph has nothing to
-  ///   quantize or is quantized already, `numerical` if the samples give values that are not finite.
+  /// - Throws: `badInput` for settings that make no sense or need samples, `unsupported` if the
+  ///   graph has nothing to quantize or is quantized already, `numerical` if the samples give
+  ///   values that are not finite.
   public func apply(
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {

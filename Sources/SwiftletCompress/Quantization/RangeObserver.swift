@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 
-/// How the range of a value is chosen from what calibration saw of it. What lies outside is clipped.
+/// How the range of a value is chosen from what calibration saw of it. What lies outside is
+/// clipped.
 public enum RangeObserver: String, Sendable, Codable, CaseIterable {
   /// From the smallest to the largest value: nothing is clipped.
   case minmax
@@ -49,13 +52,14 @@ extension RangeObserver {
     package var isWidened = false
   }
 
-  /// What is left of values must be as good as this, in dB, or not much worse than with the whole range.
+  /// What is left of values must be as good as this, in dB, or not much worse than with the whole
+  /// range.
   private static let (enough, tolerated) = (30.0, 10.0)
   /// Whoever asks for a smaller percentile wants values clipped.
   private static let guardedPercentile = 99.9
 
-  /// As ``range(_:percentile:type:)``, but the whole range where that of the observer destroys values: noise from
-  /// clipping is measured, and compared with that of coarser steps.
+  /// As ``range(_:percentile:type:)``, but the whole range where that of the observer destroys
+  /// values: noise from clipping is measured, and compared with that of coarser steps.
   package func guardedRange(
     _ histogram: ValueHistogram, percentile: Double, type: ActivationType
   ) -> GuardedRange {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 public import SwiftletGraph
 
@@ -18,8 +20,8 @@ public struct Sensitivity: Sendable, Codable {
     /// The input spreads over too many steps.
     case activations
 
-    /// What to try where weights were measured with so many bits, and with labels, by which the model could be
-    /// trained.
+    /// What to try where weights were measured with so many bits, and with labels, by which the
+    /// model could be trained.
     public func mend(bits: Int, hasLabels: Bool) -> String {
       switch self {
       case .none: ""
@@ -32,8 +34,9 @@ public struct Sensitivity: Sendable, Codable {
     }
   }
 
-  /// One layer that can be quantized. Ratios are in dB, signal to noise, from −200 to 200; those of answers are −∞
-  /// (`null` in JSON) where the layer makes answers NaN or infinite that are finite without.
+  /// One layer that can be quantized. Ratios are in dB, signal to noise, from −200 to 200; those of
+  /// answers are −∞ (`null` in JSON) where the layer makes answers NaN or infinite that are finite
+  /// without.
   public struct Layer: Sendable, Codable {
     public let layer: String
     public let op: String
@@ -42,7 +45,8 @@ public struct Sensitivity: Sendable, Codable {
     /// Of the weights, and of the layer's input, for themselves.
     @FiniteOrNull public private(set) var weightDecibels: Double
     @FiniteOrNull public private(set) var inputDecibels: Double
-    /// Of the worst of the model's outputs with only this layer's weights, only its input, and both quantized.
+    /// Of the worst of the model's outputs with only this layer's weights, only its input, and both
+    /// quantized.
     @FiniteOrNull public private(set) var answersByWeights: Double
     @FiniteOrNull public private(set) var answersByInput: Double
     @FiniteOrNull public private(set) var answers: Double
@@ -70,8 +74,8 @@ public struct Sensitivity: Sendable, Codable {
   /// Whether the answers are to other samples than those.
   public let isHeldBack: Bool
 
-  /// The settings say how layers are quantized; the mode is static. Answers are those to the samples of `judging`,
-  /// by default to those that were calibrated with.
+  /// The settings say how layers are quantized; the mode is static. Answers are those to the
+  /// samples of `judging`, by default to those that were calibrated with.
   ///
   /// - Throws: As ``Quantizer/apply(to:_:)``.
   public static func measure(

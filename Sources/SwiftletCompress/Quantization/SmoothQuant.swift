@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import RealModule
 import SwiftletCore
@@ -5,18 +7,20 @@ import SwiftletGraph
 
 /// Moves the range of activations' channels into the weights that multiply them.
 ///
-/// Encoders have a few channels that are far larger than the others, and one scale must hold them all.
-/// With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the layers that read it are
-/// multiplied by sⱼ: the model computes the same. The division goes into the factors that make the value, of
-/// LayerNormalization or of a Mul and an Add with constants, where only such layers read it; else (a residual sum
-/// reads it too, or something else makes it) it is a Mul before the layers.
+/// Encoders have a few channels that are far larger than the others, and one scale must hold them
+/// all. With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the
+/// layers that read it are multiplied by sⱼ: the model computes the same. The division goes into
+/// the factors that make the value, of LayerNormalization or of a Mul and an Add with constants,
+/// where only such layers read it; else (a residual sum reads it too, or something else makes it)
+/// it is a Mul before the layers.
 ///
 /// - Source: Xiao et al. 2022, arXiv:2211.10438.
 struct SmoothQuant {
   /// α: how much of the activations' range moves, 0 to 1.
   let share: Double
 
-  /// A Mul takes time in every run: it is for values whose largest channel exceeds the median one by this factor.
+  /// A Mul takes time in every run: it is for values whose largest channel exceeds the median one
+  /// by this factor.
   private static let worthwhile: Float = 6
 
   /// A value that layers read, and how it can be smoothed.
@@ -91,7 +95,8 @@ struct SmoothQuant {
   }
 
   /// - Parameter ranges: The largest magnitude of each channel of the candidates.
-  /// - Returns: The graph, and how many values were smoothed by factors that were there and by a Mul.
+  /// - Returns: The graph, and how many values were smoothed by factors that were there and by a
+  ///   Mul.
   func apply(
     to graph: Graph, _ plan: QuantizationPlan, ranges: [String: [Float]]
   ) -> (graph: Graph, folded: Int, inserted: Int) {

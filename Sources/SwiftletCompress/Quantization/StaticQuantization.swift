@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Logging
 public import SwiftletCore
 import SwiftletFormats
@@ -5,10 +7,10 @@ public import SwiftletGraph
 
 /// Post-training quantization of weights and activations.
 ///
-/// Weights: int8 (or int4), symmetric, one scale per output channel. Activations: 8 bits, from ranges
-/// that an observer chooses from what calibration has seen. Biases: int32 in units of the product of
-/// both scales. The result is ordinary ONNX: QuantizeLinear and DequantizeLinear around the values
-/// and behind the weights, which runtimes turn into integer layers.
+/// Weights: int8 (or int4), symmetric, one scale per output channel. Activations: 8 bits, from
+/// ranges that an observer chooses from what calibration has seen. Biases: int32 in units of the
+/// product of both scales. The result is ordinary ONNX: QuantizeLinear and DequantizeLinear around
+/// the values and behind the weights, which runtimes turn into integer layers.
 ///
 /// - Source: Krishnamoorthi 2018, arXiv:1806.08342; Jacob et al. 2018; Nagel et al. 2021,
 ///   arXiv:2106.08295.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 
 /// How often values of each size occur, in bounded memory, however many values there are.

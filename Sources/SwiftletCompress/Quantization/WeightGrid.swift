@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
-/// Constant weights as integers of 8 or 4 bits, symmetric around 0, and the scales that restore them.
+/// Constant weights as integers of 8 or 4 bits, symmetric around 0, and the scales that restore
+/// them.
 struct QuantizedWeights: Sendable {
   /// int8 in −127…127 or int4 in −7…7.
   let codes: AnyTensor

@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 
-/// Quantization of weights alone: int8 or int4 in groups that share a scale. They are restored before
-/// they are used, so that what shrinks is the file.
+/// Quantization of weights alone: int8 or int4 in groups that share a scale. They are restored
+/// before they are used, so that what shrinks is the file.
 ///
-/// A group is some consecutive weights of an output channel: input channels of a convolution, rows of
-/// a matrix. DequantizeLinear with a `block_size` restores them (operator set 21).
+/// A group is some consecutive weights of an output channel: input channels of a convolution, rows
+/// of a matrix. DequantizeLinear with a `block_size` restores them (operator set 21).
 ///
 /// - Source: ONNX `DequantizeLinear`; Frantar et al. 2022, arXiv:2210.17323, for groups.
 public struct WeightQuantization: Sendable {
@@ -66,8 +68,8 @@ public struct WeightQuantization: Sendable {
 }
 
 extension Graph {
-  /// The graph with a `Cast` and a `Mul` in place of each `DequantizeLinear` of constants with a scale per channel,
-  /// in the graphs among the attributes too.
+  /// The graph with a `Cast` and a `Mul` in place of each `DequantizeLinear` of constants with a
+  /// scale per channel, in the graphs among the attributes too.
   fileprivate func restoringPlainly() -> Graph {
     var result = self
     var names = FreshNames(self)

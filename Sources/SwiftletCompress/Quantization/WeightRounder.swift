@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletGraph
 
@@ -7,7 +9,8 @@ final class WeightRounder {
   private let threads: ThreadPool
   /// Second moments of the inputs of all layers with the same weights, where the way needs them.
   private let moments: [Key: Moments]
-  /// What has been rounded already, as the constants lie: layers that share weights share their codes.
+  /// What has been rounded already, as the constants lie: layers that share weights share their
+  /// codes.
   private var rounded: [Key: QuantizedWeights] = [:]
 
   /// Weights, and what they are to become.
@@ -23,7 +26,8 @@ final class WeightRounder {
     }
   }
 
-  /// - Throws: `badInput` without samples, if they are needed; `numerical` if these give values that are not finite.
+  /// - Throws: `badInput` without samples, if they are needed; `numerical` if these give values
+  ///   that are not finite.
   init(
     _ settings: QuantizationSettings, _ graph: Graph, _ plan: QuantizationPlan,
     _ source: CalibrationSource?, _ threads: ThreadPool, _ progress: Progress.Handler?

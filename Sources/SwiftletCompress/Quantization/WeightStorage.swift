@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -18,14 +20,15 @@ struct StoredCodes {
   }
 }
 
-/// Stores weights as int8 and restores them where the graph begins, for all that reads them: one copy, whatever
-/// uses it. Graphs among the attributes of nodes have their own weights stored in them.
+/// Stores weights as int8 and restores them where the graph begins, for all that reads them: one
+/// copy, whatever uses it. Graphs among the attributes of nodes have their own weights stored in
+/// them.
 struct WeightStorage {
   private let keeping: Set<String>
   /// Whether weights that no layer has stored become integers too.
   private let storesOthers: Bool
-  /// Always 8 bits: few steps with one scale for a row of a recurrent layer or table lose too much, and codes of 7
-  /// bits take as many bytes.
+  /// Always 8 bits: few steps with one scale for a row of a recurrent layer or table lose too much,
+  /// and codes of 7 bits take as many bytes.
   private let grid = WeightGrid(bits: 8)
   /// What has been done, in the order of the nodes.
   private(set) var reports: [LayerReport] = []

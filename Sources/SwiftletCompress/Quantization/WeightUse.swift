@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Constant weights that a node reads and that can be stored as integers, whatever computes with them: recurrent
-/// layers, tables, transposed convolutions, and layers of all kinds that integers do not come to.
+/// Constant weights that a node reads and that can be stored as integers, whatever computes with
+/// them: recurrent layers, tables, transposed convolutions, and layers of all kinds that integers
+/// do not come to.
 struct WeightUse {
   let node: Node
   /// The name of the constant.
@@ -76,7 +79,8 @@ struct WeightUse {
     return last.map { max(0, rank - 1 - $0.offset) } ?? rank - 1
   }
 
-  /// Constants that have to stay floats, and why: outputs, and what a layer reads that was chosen to keep them.
+  /// Constants that have to stay floats, and why: outputs, and what a layer reads that was chosen
+  /// to keep them.
   static func pinned(in graph: Graph, _ keeping: Set<String>) -> [String: String] {
     var result = Dictionary(
       graph.outputs.map { ($0.name, "its weights are an output of the model") }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// One technique and its settings: `CompressionStep(.lowrank)`, or `.lowrank { $0.ratio = 0.3 }`.
@@ -22,8 +24,8 @@ public struct CompressionStep: Sendable, Equatable {
     self[Settings.self] = own
   }
 
-  /// The settings as those of some technique, such as ``QuantizationSettings``; `nil` if the step is of another
-  /// one. What is set for another one is ignored.
+  /// The settings as those of some technique, such as ``QuantizationSettings``; `nil` if the step
+  /// is of another one. What is set for another one is ignored.
   public subscript<Settings: TechniqueSettings>(_ type: Settings.Type) -> Settings? {
     get { settings as? Settings }
     set {
@@ -178,8 +180,9 @@ extension CompressionStep: Codable {
 
   private static let formerGroups = ["decomposition", "distillation", "quantization"]
 
-  /// The technique beside its settings, by name. Settings that are not named have their defaults; names that the
-  /// technique does not know are passed over. Steps of earlier versions had the settings of all techniques.
+  /// The technique beside its settings, by name. Settings that are not named have their defaults;
+  /// names that the technique does not know are passed over. Steps of earlier versions had the
+  /// settings of all techniques.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: Key.self)
     self.init(try container.decode(Technique.self, forKey: Key("technique")))

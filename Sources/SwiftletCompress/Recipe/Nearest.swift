@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Which of some words was probably meant.
 enum Nearest {
   /// The word with the fewest edits, if they are at most a third of its letters.
@@ -8,7 +10,8 @@ enum Nearest {
     return found.word
   }
 
-  /// The least number of letters to insert, delete or replace (Levenshtein 1966): O(m·n) time, O(n) memory.
+  /// The least number of letters to insert, delete or replace (Levenshtein 1966): O(m·n) time, O(n)
+  /// memory.
   static func edits(_ a: String, _ b: String) -> Int {
     let b = Array(b)
     var row = Array(0...b.count)

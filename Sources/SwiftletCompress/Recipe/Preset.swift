@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Recipes for those who do not want to choose.
 public enum Preset: String, Sendable, Codable, CaseIterable {
   /// Without training: low-rank convolutions where they save time here, then int8. Seconds, and no
   /// labels needed.
   case fast
-  /// Less than half of the channels, what is left learns from the whole model, then int8 with quantization in
-  /// the loop. Minutes.
+  /// Less than half of the channels, what is left learns from the whole model, then int8 with
+  /// quantization in the loop. Minutes.
   case balanced
   /// A third of the channels, a longer lesson, int8.
   case smallest
@@ -36,8 +38,8 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
     return recipe
   }
 
-  /// Weights of 7 bits: whatever runs the model computes the same then, onnxruntime's kernels for CPUs without VNNI
-  /// too, which saturate with 8; and ours for such CPUs are faster.
+  /// Weights of 7 bits: whatever runs the model computes the same then, onnxruntime's kernels for
+  /// CPUs without VNNI too, which saturate with 8; and ours for such CPUs are faster.
   private static func integers(qatEpochs: Int = 0) -> CompressionStep {
     .quantize {
       $0.bits = 7

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 public import SwiftletGraph
 
@@ -16,8 +18,9 @@ public struct RecipePart: Sendable {
 
 /// Which of the models that a preset's parts make is taken.
 ///
-/// What helps one model hurts another: factors that are fast in fp32 may be slower than the layer in int8, and
-/// two errors that are small alone may be too much together. So a preset measures its parts as well.
+/// What helps one model hurts another: factors that are fast in fp32 may be slower than the layer
+/// in int8, and two errors that are small alone may be too much together. So a preset measures its
+/// parts as well.
 public struct PresetChoice: Sendable {
   /// What was measured of one of them.
   public struct Option: Sendable {
@@ -36,8 +39,9 @@ public struct PresetChoice: Sendable {
   /// Times that differ by less, as a fraction, are the same.
   private static let noise = 0.03
 
-  /// Of the options that are accurate and not slower than the original the fastest one, and of those that are
-  /// about as fast the most accurate one. If none is accurate, the most accurate one that is not slower.
+  /// Of the options that are accurate and not slower than the original the fastest one, and of
+  /// those that are about as fast the most accurate one. If none is accurate, the most accurate one
+  /// that is not slower.
   ///
   /// - Returns: `nil` if all are slower: the original is the fastest model then.
   public static func index(_ options: [Option]) -> Int? {
@@ -55,8 +59,8 @@ public struct PresetChoice: Sendable {
 }
 
 extension Compressor {
-  /// What a recipe makes, what its last step makes alone, and what its first steps make: the whole first. Steps
-  /// that the model has nothing for are left out.
+  /// What a recipe makes, what its last step makes alone, and what its first steps make: the whole
+  /// first. Steps that the model has nothing for are left out.
   ///
   /// - Throws: As ``apply(_:)``; `unsupported` if no step can be taken.
   public func parts(of recipe: Recipe) throws -> [RecipePart] {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 import SwiftletFiles
 
@@ -38,12 +40,13 @@ public struct Recipe: Sendable, Codable, Equatable {
     }
   }
 
-  /// Techniques that share settings, as options of the command give them: each takes those that it has.
+  /// Techniques that share settings, as options of the command give them: each takes those that it
+  /// has.
   ///
   /// `given` are settings by name.
   ///
-  /// - Throws: `badInput` naming a setting that none of the techniques has, that does nothing, or whose value will
-  ///   not do.
+  /// - Throws: `badInput` naming a setting that none of the techniques has, that does nothing, or
+  ///   whose value will not do.
   public init(
     _ techniques: [Technique], sharing given: [String: SettingValue],
     spelling: SettingSpelling = .options
@@ -64,7 +67,8 @@ public struct Recipe: Sendable, Codable, Equatable {
     try validate(spelling)
   }
 
-  /// The steps, which know by which kernels the weights will be multiplied that a later `quantize` step makes.
+  /// The steps, which know by which kernels the weights will be multiplied that a later `quantize`
+  /// step makes.
   var timedSteps: [CompressionStep] {
     var (steps, bits) = (steps, Int?.none)
     for index in steps.indices.reversed() {

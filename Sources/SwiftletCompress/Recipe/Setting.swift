@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
-/// Settings of a technique, each declared once: recipes, options of the command, validation, manifests, help
-/// and docs/settings.md all follow from ``settings``.
+/// Settings of a technique, each declared once: recipes, options of the command, validation,
+/// manifests, help and docs/settings.md all follow from ``settings``.
 public protocol TechniqueSettings: Sendable, Equatable {
   /// The defaults.
   init()

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// A value given for a setting by a recipe, an option of the command or a manifest.
@@ -8,7 +10,8 @@ public enum SettingValue: Sendable, Equatable {
   case text(String)
   case names([String])
 
-  /// A value of a YAML document; `nil` for what is never a setting's value: nothing, mappings and mixed lists.
+  /// A value of a YAML document; `nil` for what is never a setting's value: nothing, mappings and
+  /// mixed lists.
   init?(yaml value: Any) {
     switch value {
     case let truth as Bool: self = .truth(truth)

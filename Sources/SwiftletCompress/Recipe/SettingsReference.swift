@@ -1,4 +1,7 @@
-/// All settings of all techniques, as declared: what `swiftlet help techniques` and docs/settings.md show.
+// SPDX-License-Identifier: Apache-2.0
+
+/// All settings of all techniques, as declared: what `swiftlet help techniques` and
+/// docs/settings.md show.
 public enum SettingsReference {
   /// Techniques with the same settings, in the order of the registry.
   public static var groups: [(techniques: [Technique], settings: [SettingDescription])] {

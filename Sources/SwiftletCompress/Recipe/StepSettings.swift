@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 package import SwiftletGraph
 
@@ -44,7 +46,8 @@ package protocol StepSettings: TechniqueSettings {
   mutating func follow(_ layers: [LayerReport])
   /// The step as it is tried without the earlier ones, to see what those are good for.
   var alone: Self { get }
-  /// The same without all that takes long or looks at answers, for plans; `nil` if nothing would be left.
+  /// The same without all that takes long or looks at answers, for plans; `nil` if nothing would be
+  /// left.
   func hasty(samples: Int) -> Self?
   /// Digests of what decides the result besides the settings: the content of files, for example.
   ///
@@ -79,7 +82,8 @@ package struct GivenSettings {
   }
 }
 
-/// Settings of an earlier manifest, where every step had those of all techniques, most of them in three groups.
+/// Settings of an earlier manifest, where every step had those of all techniques, most of them in
+/// three groups.
 package struct FormerSettings {
   package var common: [String: SettingValue]
   package let groups: [String: [String: SettingValue]]

@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// A way to make a model smaller, by its name.
 ///
-/// What there is to a technique stands in its folder: a `TechniqueDefinition` with settings and a pass, and its
-/// constant. ``allCases`` is the registry, which recipes, options, help and reports follow.
+/// What there is to a technique stands in its folder: a `TechniqueDefinition` with settings and a
+/// pass, and its constant. ``allCases`` is the registry, which recipes, options, help and reports
+/// follow.
 public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIterable,
   CustomStringConvertible
 {

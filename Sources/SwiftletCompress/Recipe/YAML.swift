@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 internal import CLibYAML
 import SwiftletCore
 
-/// Reads YAML with libyaml: one document of mappings, sequences and scalars. Anchors, aliases and tags
-/// are refused, and so is what nests deeper than recipes could need.
+/// Reads YAML with libyaml: one document of mappings, sequences and scalars. Anchors, aliases and
+/// tags are refused, and so is what nests deeper than recipes could need.
 ///
-/// The package Yams is not used because it needs all of Foundation, for regular expressions and dates.
-/// Linked statically, as programs in C get it, that is 58.5 MB (stripped; Swift 6.3.1, x86-64) where
-/// FoundationEssentials, which protobuf needs, is 13.6 MB; libyaml has 0.1 MB.
+/// The package Yams is not used because it needs all of Foundation, for regular expressions and
+/// dates. Linked statically, as programs in C get it, that is 58.5 MB (stripped; Swift 6.3.1,
+/// x86-64) where FoundationEssentials, which protobuf needs, is 13.6 MB; libyaml has 0.1 MB.
 package enum YAML {
   /// A scalar that is empty or `null`.
   package struct Null {}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension ComparisonReport {
   /// One page that needs nothing else.
   public var html: String {

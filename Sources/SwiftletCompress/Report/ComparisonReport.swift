@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 public import SwiftletData
 public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// Several models beside the first one: how often they are right, what they weigh, how fast they are.
+/// Several models beside the first one: how often they are right, what they weigh, how fast they
+/// are.
 public struct ComparisonReport: Sendable, Codable {
   public struct Speed: Sendable, Codable, Equatable {
     public let threads: Int

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension CompressionReport {
   /// The models that were tried, among them the original and the one that was taken.
   var tradeOffSection: ReportPage.Section {

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletData
 import SwiftletTraining
 
 /// What a compression did, as one document for scripts and one page for people.
 ///
-/// What is optional is missing where nothing of the kind was measured, and in reports of versions that
-/// did not state it; the page leaves those parts out.
+/// What is optional is missing where nothing of the kind was measured, and in reports of versions
+/// that did not state it; the page leaves those parts out.
 public struct CompressionReport: Sendable, Codable {
   public struct Side: Sendable, Codable {
     public let top1: Double

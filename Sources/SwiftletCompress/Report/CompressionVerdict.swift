@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a compression came to, and what there is to worry about before the model is used.
 public struct CompressionVerdict: Sendable, Codable, Equatable {
   /// What one would not want of a compressed model.
@@ -8,7 +10,8 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
     case slower
     /// The file is larger.
     case larger
-    /// Less than 20 dB of signal to noise, more than 2 points of accuracy lost, or numbers that are not finite.
+    /// Less than 20 dB of signal to noise, more than 2 points of accuracy lost, or numbers that are
+    /// not finite.
     case inaccurate
   }
 
@@ -32,7 +35,8 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
   ///   - bytes: Of the files before and after.
   ///   - speedup: The original's time over the new one; `nil`: not measured.
   ///   - decibels: Signal to noise of the answers; `nil`: not measured.
-  ///   - equal: Of answers that are integers, the fraction that is equal: it is told in place of decibels.
+  ///   - equal: Of answers that are integers, the fraction that is equal: it is told in place of
+  ///     decibels.
   ///   - drop: Points of accuracy lost, in percent; `nil` without labels.
   public init(
     layers: [LayerReport], bytes: (before: Int, after: Int), speedup: Double?, decibels: Double?,

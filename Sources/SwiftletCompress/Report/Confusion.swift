@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// How two models' answers to the same images differ, class by class.
 public struct Confusion: Sendable, Codable, Equatable {
   public struct Class: Sendable, Codable, Equatable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletGraph
 
 /// What became of one layer, and why.
@@ -6,8 +8,8 @@ public struct LayerReport: Sendable, Codable, Equatable {
   public struct Alternative: Sendable, Codable, Equatable {
     /// Such as `tucker 24×32`, `channel 16`, `48 channels`, `int8` or `keep`.
     public let choice: String
-    /// Milliseconds of the layer for one batch, measured alone on this machine; of numbers of channels,
-    /// of all layers together that write or read them.
+    /// Milliseconds of the layer for one batch, measured alone on this machine; of numbers of
+    /// channels, of all layers together that write or read them.
     public let milliseconds: Double
     /// As ``LayerReport/damage``; of a precision, noise over signal of the model's answers.
     public let damage: Double
@@ -39,8 +41,8 @@ public struct LayerReport: Sendable, Codable, Equatable {
   public var millisecondsBefore: Double?
   public var millisecondsAfter: Double?
   public var rejected: [Alternative] = []
-  /// What the layer is to be computed in, if that was chosen for each layer: a `quantize` step behind
-  /// keeps to it.
+  /// What the layer is to be computed in, if that was chosen for each layer: a `quantize` step
+  /// behind keeps to it.
   public var precision: LayerPrecision?
   /// The names of the layers that took its place, if any did.
   public var parts: [String]?

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCharts
 
 /// A page that needs nothing but itself: no scripts, no fonts, no pictures from elsewhere. Its own

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletTraining
 
 /// The training that one step of a compression did.

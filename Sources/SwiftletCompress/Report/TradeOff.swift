@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCharts
 
 /// The picture of what models cost in time and bytes, and how often they are right.

@@ -1,4 +1,7 @@
-/// What a compression without labels did, for scripts. ``CompressionReport`` is for labelled images.
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a compression without labels did, for scripts. ``CompressionReport`` is for labelled
+/// images.
 public struct UnlabelledReport: Sendable, Codable {
   public let model: String
   public let output: String

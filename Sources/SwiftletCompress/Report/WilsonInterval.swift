@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Where an accuracy lies that was measured on some images.
 public struct WilsonInterval: Sendable, Equatable {
   public let low: Double
@@ -18,7 +20,8 @@ public struct WilsonInterval: Sendable, Equatable {
     (low, high) = (max(0, min(p, centre - half)), min(1, max(p, centre + half)))
   }
 
-  /// As ``init(hits:of:)`` for a fraction; `nil` if it is none, or the images are none or absurdly many.
+  /// As ``init(hits:of:)`` for a fraction; `nil` if it is none, or the images are none or absurdly
+  /// many.
   init?(top1: Double, images: Int) {
     guard 1...1_000_000_000_000 ~= images, 0...1 ~= top1 else { return nil }
     self.init(hits: Int((top1 * Double(images)).rounded()), of: images)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 public import SwiftletData
 import SwiftletFiles
@@ -5,12 +7,13 @@ public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// Inputs that show a model what it will meet, a batch at a time: memory does not grow with them. And which of
-/// the model's answers to them count.
+/// Inputs that show a model what it will meet, a batch at a time: memory does not grow with them.
+/// And which of the model's answers to them count.
 public struct CalibrationSource: Sendable {
   /// How many samples there are; of a model that takes a fixed number at once, a multiple of that.
   public private(set) var count: Int
-  /// Samples at the end that fill no batch of the fixed size that the model takes: they are left out.
+  /// Samples at the end that fill no batch of the fixed size that the model takes: they are left
+  /// out.
   public private(set) var leftOut = 0
   /// Outputs by which models are judged; none: all of them.
   public var outputs: [String] = []
@@ -42,11 +45,12 @@ public struct CalibrationSource: Sendable {
     hasLabels = true
   }
 
-  /// Arrays for all inputs of a model. Samples are along the axis that the model's symbols say, else along the
-  /// first; arrays for inputs without such an axis are the same for all samples, and so is what is fixed.
+  /// Arrays for all inputs of a model. Samples are along the axis that the model's symbols say,
+  /// else along the first; arrays for inputs without such an axis are the same for all samples, and
+  /// so is what is fixed.
   ///
-  /// - Throws: `badInput` if an array is missing or does not fit its input, or arrays have different numbers of
-  ///   samples.
+  /// - Throws: `badInput` if an array is missing or does not fit its input, or arrays have
+  ///   different numbers of samples.
   public init(
     _ arrays: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput] = [:],
     limit: Int = .max
@@ -180,7 +184,8 @@ public struct CalibrationSource: Sendable {
     return try (0..<other.count).count { known.contains(try other.digest($0..<$0 + 1)) }
   }
 
-  /// A digest that samples add to, one after the other: it does not depend on how they are cut into batches.
+  /// A digest that samples add to, one after the other: it does not depend on how they are cut into
+  /// batches.
   package func digest(_ samples: Range<Int>, after digest: String = "") throws -> String {
     try samples.reduce(digest) { digest, sample in
       let inputs = try make(sample..<sample + 1)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
@@ -17,7 +19,8 @@ struct SampleArrays: Sendable {
   /// Elements of one sample, of all inputs together.
   let elements: Int
 
-  /// - Throws: `badInput` for an array that is missing or does not fit, or different numbers of samples.
+  /// - Throws: `badInput` for an array that is missing or does not fit, or different numbers of
+  ///   samples.
   init(
     _ given: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput]
   ) throws {
@@ -133,8 +136,8 @@ extension Dimension {
 }
 
 extension AnyTensor {
-  /// The array in the element type of an input, where that holds its numbers: whole numbers as floats and the
-  /// other way, and fp64 rounded to fp32.
+  /// The array in the element type of an input, where that holds its numbers: whole numbers as
+  /// floats and the other way, and fp64 rounded to fp32.
   ///
   /// - Throws: `badInput` if numbers would change.
   fileprivate func fitting(_ input: ValueInfo) throws -> AnyTensor {

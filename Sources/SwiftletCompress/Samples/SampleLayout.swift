@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 public import SwiftletCore
 import SwiftletGraph
@@ -35,7 +37,8 @@ struct SampleLayout {
     let symbol = OpenExtents.batchSymbol(inputs)
     var counts: OrderedDictionary<String, Int> = [:]
     var batches: [(name: String, extent: Int)] = []
-    // Arrays that fit as they are, of a model that takes a fixed number of samples: decided when that is known.
+    // Arrays that fit as they are, of a model that takes a fixed number of samples: decided when
+    // that is known.
     var undecided: [ValueInfo] = []
     for input in inputs {
       let shape = arrays[input.name]!.shape
@@ -119,7 +122,8 @@ struct SampleLayout {
     return symbol == nil ? nil : .constant
   }
 
-  /// Whether a symbol is met on another axis than the first: it stands for a length then, not for samples.
+  /// Whether a symbol is met on another axis than the first: it stands for a length then, not for
+  /// samples.
   private static func isElsewhere(_ symbol: String, _ inputs: [ValueInfo]) -> Bool {
     guard !symbol.isEmpty, symbol != "?" else { return false }
     return inputs.contains { $0.dimensions.dropFirst().contains(.symbolic(symbol)) }

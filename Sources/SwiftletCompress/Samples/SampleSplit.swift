@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Which samples a model is calibrated with, and which ones judge it.
@@ -12,14 +14,14 @@ public struct SampleSplit: Sendable, Equatable {
   /// with.
   public let repeated: Int
 
-  /// A quarter of the samples is held back at least, rounded up, and never all of them: of 2 samples one judges,
-  /// of 5 two do. A single sample, or the single batch of a model that takes a fixed number at once, has to serve
-  /// for both. Where nobody looks at samples all of them judge.
+  /// A quarter of the samples is held back at least, rounded up, and never all of them: of 2
+  /// samples one judges, of 5 two do. A single sample, or the single batch of a model that takes a
+  /// fixed number at once, has to serve for both. Where nobody looks at samples all of them judge.
   ///
   /// Samples that occur more than once may be on both sides: ``repeated`` says how many.
   ///
-  /// `wanted` is how many would be calibrated with; `nil` where nobody looks at them. `share`, if given, is how
-  /// many of the samples are calibrated with at most. At most `most` judge.
+  /// `wanted` is how many would be calibrated with; `nil` where nobody looks at them. `share`, if
+  /// given, is how many of the samples are calibrated with at most. At most `most` judge.
   ///
   /// - Throws: `badInput` if a share leaves a part empty; what reading the samples throws.
   /// - Complexity: O(elements of the samples).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Reads strict JSON (RFC 8259) incrementally, in place, without building a tree.

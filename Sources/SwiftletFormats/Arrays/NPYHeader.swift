@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The dictionary at the start of an npy file: a Python literal with exactly the keys `descr`,

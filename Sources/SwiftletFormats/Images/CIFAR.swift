@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The binary versions of CIFAR-10 and CIFAR-100: files of records, each with the label bytes

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Bitwise operations and shifts of integers, elementwise with broadcasting. Bits shifted out are

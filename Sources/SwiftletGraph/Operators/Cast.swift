@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The elements converted to another type: named by an attribute in `Cast`, given by the second

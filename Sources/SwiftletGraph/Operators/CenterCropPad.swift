@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The input with axes changed to given lengths, evenly at both ends: cropped if they are longer,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// y = min(max(x, low), high), elementwise, on numbers of any type. NaN stays NaN; if the bounds

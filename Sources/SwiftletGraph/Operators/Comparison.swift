@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// a = b, a < b, a ≤ b, a > b or a ≥ b, elementwise with broadcasting. NaN equals nothing, and is

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The slices along an axis (or, without an axis, the elements) where the condition is true.

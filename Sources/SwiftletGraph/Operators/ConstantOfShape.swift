@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A tensor of the shape that the input lists, filled with one value: zero in fp32 by default.

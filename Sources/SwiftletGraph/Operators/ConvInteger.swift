@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Convolution of 8-bit integers with exact sums: (x − zeroPoint) ∗ (w − zeroPoint) → int32.

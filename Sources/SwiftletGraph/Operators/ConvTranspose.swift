@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The transpose of a convolution over one to three axes: x N×C×…, weights C×(O/groups)×…, bias O →

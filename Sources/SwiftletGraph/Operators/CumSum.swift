@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Cumulative sums along an axis: including the current element, unless `exclusive = 1`, and from

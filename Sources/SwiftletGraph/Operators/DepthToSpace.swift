@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Rearranges blocks of channels into blocks of positions, or the reverse, of images N×C×H×W.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// In training, sets each element to zero with probability `ratio` and scales the others by

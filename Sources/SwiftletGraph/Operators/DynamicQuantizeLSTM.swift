@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// An `LSTM` with 8-bit weights, whose products quantize their inputs by the current range: the

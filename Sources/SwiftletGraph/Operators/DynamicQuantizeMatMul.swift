@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The product of fp32 rows, quantized by their current range, with 8-bit weights: y = (q − z) · (w

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Sums of products over labelled axes, in Einstein notation.
@@ -123,8 +125,8 @@ public struct Einsum: AnyElementOperator {
     return Operand(try product.require(T.self).reshaped(to: shape), batch + rows + columns)
   }
 
-  /// The gradient for an operand is the sum of products of the result's with the other operands, over all
-  /// labels but its own.
+  /// The gradient for an operand is the sum of products of the result's with the other operands,
+  /// over all labels but its own.
   @specialized(where T == Float)
   @specialized(where T == Double)
   public func gradients<T: LayerElement>(

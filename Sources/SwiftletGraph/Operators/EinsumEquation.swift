@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The equation of an `Einsum`, such as `bij,bjk->bik`: labels for the axes of each operand and of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The positions that `GatherElements` and `ScatterElements` address: each index's own position,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The element positions of smaller tensors that are broadcast to a larger shape.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The minimum, maximum, sum or mean of any number of tensors, elementwise with broadcasting.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A matrix of the input's shape with ones on the k-th diagonal, of the type `dtype` or the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Images sampled at the positions of a grid, given as numbers from −1 to 1 along each axis, last

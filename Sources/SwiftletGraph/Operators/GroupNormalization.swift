@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// (x − mean) / √(variance + epsilon) over all positions of a group of channels, then scaled and

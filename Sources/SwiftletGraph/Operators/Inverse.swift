@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
-/// The inverses of square matrices, which are the last two axes; of singular ones infinities or NaN.
+/// The inverses of square matrices, which are the last two axes; of singular ones infinities or
+/// NaN.
 ///
 /// By Gauss–Jordan elimination with row exchanges, in fp64: n³ operations for each matrix.
 ///
@@ -40,7 +43,8 @@ public struct Inverse: RealOperator {
   }
 
   private static func inverse(_ matrix: [Double], _ n: Int) -> [Double] {
-    // The matrix and the identity side by side: what makes one the identity makes the other the inverse.
+    // The matrix and the identity side by side: what makes one the identity makes the other the
+    // inverse.
     let width = 2 * n
     var rows = [Double](repeating: 0, count: n * width)
     for row in 0..<n {

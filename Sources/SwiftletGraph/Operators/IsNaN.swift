@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Whether elements are NaN, or infinite: `IsInf` can ignore one sign.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A layer of long short-term memory cells over a sequence, in one direction or both:

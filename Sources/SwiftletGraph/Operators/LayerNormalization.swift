@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// (x − mean) / √(variance + epsilon) over the axes from `axis` on, then scaled and shifted

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A subgraph that runs repeatedly, on loop-carried values, until a count is reached or its

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The input divided by its norm along an axis, Σ|x| or √Σx²; 0 if the norm is 0.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The product of 8-bit integer matrices with exact sums: (a − zeroPoint) · (b − zeroPoint) →

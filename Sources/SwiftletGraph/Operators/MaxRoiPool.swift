@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Rectangles of images, each cut into a grid of bins of which each becomes its greatest value:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Puts the values that a `MaxPool` took back where they came from, among zeros: x and the

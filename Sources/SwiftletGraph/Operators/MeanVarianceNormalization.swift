@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// (x − mean) / (standard deviation + 1e-9) over some axes: by default all image axes except the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The remainder of a / b, elementwise with broadcasting: with the sign of b, or with `fmod = 1`

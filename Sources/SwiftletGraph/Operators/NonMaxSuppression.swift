@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The boxes of each image and class that remain when, in order of decreasing score, boxes that

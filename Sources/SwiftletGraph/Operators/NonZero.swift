@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The indices of all elements that are not zero: a row per axis, a column per element in row-major

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// For each index a new axis of `depth` values: the second of `values` at the index, the first

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// y = x where x ≥ 0, slope · x elsewhere, with slopes broadcast to the shape of x.

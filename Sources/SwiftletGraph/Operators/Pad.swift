@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The input with elements added at the ends of its axes or, for negative amounts, removed. The

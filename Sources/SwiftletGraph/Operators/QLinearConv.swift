@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Convolution of quantized images with quantized weights to a quantized result: exact sums plus an

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The product of quantized matrices to a quantized result: exact sums, scaled by aScale · bScale /

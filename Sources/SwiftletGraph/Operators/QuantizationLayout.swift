@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The assignment of scales to elements: one for all, one per index of an axis, or one per block of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A simple recurrent layer over a sequence, in one direction or both: h ← tanh(x·W + h·R + b).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The same elements in another shape, given by the second input: −1 stands for the remaining

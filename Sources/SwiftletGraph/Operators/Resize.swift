@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The input with axes resized, by factors or to given lengths: each element is the nearest one of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// How positions of a resized axis map to the input, and how its neighbours are combined.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Rectangles of images, each divided into a grid of bins; each bin gives the mean or the maximum

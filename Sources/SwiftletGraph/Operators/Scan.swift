@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A subgraph that runs on each slice of some inputs in turn, and on loop-carried values; its other

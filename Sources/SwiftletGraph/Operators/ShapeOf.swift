@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The extents of the input (`Shape`, from axis `start` up to but excluding `end`), or the number

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// x + bias below −lambda, x − bias above lambda, 0 in between.

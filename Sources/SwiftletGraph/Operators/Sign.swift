@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Elementwise functions of one number of any type: −x, |x| and the sign −1, 0 or 1.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// A part of the input: along each named axis from a start up to but excluding an end, by steps.

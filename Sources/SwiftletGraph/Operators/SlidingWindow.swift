@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import SwiftletCore
 
 /// The geometry shared by convolution and pooling: a window that moves over a padded image of one

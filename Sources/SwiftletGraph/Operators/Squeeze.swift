@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// Removes axes of extent 1 from a shape (`Squeeze`; all of them by default), or inserts some

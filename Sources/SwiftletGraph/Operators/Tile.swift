@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The input repeated along each axis as often as the second input says.
 ///
-/// - Source: ONNX `Tile`. Up to operator set 5 the second input is one number, and the third the axis
-///   that it is for; both may be floats.
+/// - Source: ONNX `Tile`. Up to operator set 5 the second input is one number, and the third the
+///   axis that it is for; both may be floats.
 public struct Tile: MovingOperator, FloatOperator {
   public static let opType = "Tile"
   public let gradientReads = GradientReads(inputs: [1, 2])

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The k largest (or smallest) elements along an axis in order, and their indices; on ties the

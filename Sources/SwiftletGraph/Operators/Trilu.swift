@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The upper (or lower, with `upper = 0`) triangles of matrices, starting at the k-th diagonal;

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import SwiftletCore
 
 /// The distinct elements, or the distinct slices along an axis, sorted or in order of first

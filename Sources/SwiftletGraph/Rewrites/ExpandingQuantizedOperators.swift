@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 
@@ -138,8 +140,8 @@ private struct QuantizedOperatorExpansion {
       outputs: [output])
   }
 
-  /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's scale
-  /// and zero point; the bias is in units of both scales, times one of its own.
+  /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's
+  /// scale and zero point; the bias is in units of both scales, times one of its own.
   private mutating func layer(
     _ opType: String, _ node: Node, bias: String, biasScale: Float = 1, axis: Int
   ) -> [Node]? {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 package import SwiftletCore
 
@@ -6,9 +8,10 @@ extension Graph {
   /// nodes, and nodes that move, convert or scale constants. The factors of a Gemm (`alpha`,
   /// `beta`) become part of its weights and its bias, and the bias has an element for each output.
   ///
-  /// Constants of other types than fp32, such as shapes, stay as they are. So do nodes whose results would make the
-  /// file larger, because others read what they are made of. A constant that is made of one of 16 bits has them in
-  /// the file, too. The graphs in `If`, `Loop` and `Scan` nodes get theirs as well, also of constants around them.
+  /// Constants of other types than fp32, such as shapes, stay as they are. So do nodes whose
+  /// results would make the file larger, because others read what they are made of. A constant that
+  /// is made of one of 16 bits has them in the file, too. The graphs in `If`, `Loop` and `Scan`
+  /// nodes get theirs as well, also of constants around them.
   public func foldingWeights() -> Graph {
     let whole = folding(Self.weightOperators)
     let folded =
@@ -39,7 +42,8 @@ extension Graph {
     }
   }
 
-  /// - Parameter outer: The constants of the graphs around this one, and the types of 16 bits of some.
+  /// - Parameter outer: The constants of the graphs around this one, and the types of 16 bits of
+  ///   some.
   private func folding(_ operators: Set<String>, in outer: Graph = Graph(name: "")) -> Graph {
     let fixed = Set(outputs.map(\.name))
     let inner = innerNames

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 
@@ -55,8 +57,8 @@ extension Graph {
 }
 
 extension Graph {
-  /// The graph with codes that a `Transpose` turns before they are restored as constants: of weights that a table and
-  /// a layer share.
+  /// The graph with codes that a `Transpose` turns before they are restored as constants: of
+  /// weights that a table and a layer share.
   private func transposingCodes() -> Graph {
     let restored = Set(nodes.filter { $0.opType == "DequantizeLinear" }.compactMap(\.inputs.first))
     let outputs = Set(outputs.map(\.name))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Graph {
   /// The same model with fewer nodes: constants computed, stored weights restored if used in fp32,
   /// nodes without effect removed, `BatchNormalization` folded into the preceding layer.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Rows with each feature shifted and scaled (`Scaler`), compared with a threshold (`Binarizer`),

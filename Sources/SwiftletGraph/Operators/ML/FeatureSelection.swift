@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Features at given positions of the last axis: x …×F, indices K → …×K; for a single row F, 1×K.

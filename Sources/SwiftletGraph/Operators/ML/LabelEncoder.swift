@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Each element replaced by the value that belongs to it in a list of keys, or by a default.

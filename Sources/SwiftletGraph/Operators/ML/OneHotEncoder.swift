@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// For each element a new last axis with 1 at the position of its category and 0 elsewhere, in

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Σ coefficient · kernel(row, vector) + rho for rows N×F, or its sign with `one_class`: N×1.

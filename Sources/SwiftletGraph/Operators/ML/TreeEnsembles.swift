@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The scores of decision trees for rows N×F: N×T, in fp32.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// The discrete Fourier transform along an axis: x …×1 (real) or …×2 (complex) → …×2.

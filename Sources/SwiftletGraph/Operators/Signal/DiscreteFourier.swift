@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import RealModule
 
 /// Transforms of complex numbers of one length: radix 2 for powers of two, otherwise as a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 /// Discrete Fourier transforms of frames of a signal N×L or N×L×1 (real) or N×L×2 (complex), each

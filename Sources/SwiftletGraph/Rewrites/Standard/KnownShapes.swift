@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 
 /// What is known of the shapes of a graph's values before it runs, from its inputs on.
 ///
-/// Extents that inputs leave open are guessed, twice: what both guesses agree on does not depend on them.
+/// Extents that inputs leave open are guessed, twice: what both guesses agree on does not depend on
+/// them.
 struct KnownShapes {
   /// Types and shapes by name, for each of the guesses.
   private var guesses: [[String: TensorInfo]] = [[:], [:]]
@@ -18,7 +21,8 @@ struct KnownShapes {
 
   init(_ ranks: [String: Int]) { self.ranks = ranks }
 
-  /// Notes the inputs and constants of a graph, in place of those around it that have the same names.
+  /// Notes the inputs and constants of a graph, in place of those around it that have the same
+  /// names.
   mutating func enter(_ graph: Graph) {
     for input in graph.inputs {
       forget(input.name)
@@ -97,7 +101,8 @@ struct KnownShapes {
     let isKnown = guesses.allSatisfy { guess in
       node.reads.allSatisfy { $0.isEmpty || guess[$0] != nil }
     }
-    // What a node makes of an unknown value is unknown, and what graphs within it make is left to a run.
+    // What a node makes of an unknown value is unknown, and what graphs within it make is left to a
+    // run.
     let hasGraphs = node.attributes.values.contains {
       if case .graph = $0 { true } else { false }
     }

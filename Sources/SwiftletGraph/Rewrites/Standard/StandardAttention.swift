@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 extension StandardExpansion {
@@ -24,7 +26,8 @@ extension StandardExpansion {
     let isCausal: Bool
     /// Keys that a query sees at most, its own the last of them.
     var window: Int?
-    /// Which keys count: whole numbers, as lengths N, ends and starts 2N, or 1 or 0 for each key, N×T or N×S×T.
+    /// Which keys count: whole numbers, as lengths N, ends and starts 2N, or 1 or 0 for each key,
+    /// N×T or N×S×T.
     var mask = ""
     /// What is added to the scores.
     var bias = ""
@@ -88,7 +91,8 @@ extension StandardExpansion {
     return true
   }
 
-  /// Rows of queries, keys and values: products with parts of constant weights, else parts of the product.
+  /// Rows of queries, keys and values: products with parts of constant weights, else parts of the
+  /// product.
   ///
   /// - Parameter sizes: Their widths; without, all have the same.
   private mutating func projections(_ node: Node, _ sizes: [Int]?) -> [String]? {
@@ -150,7 +154,8 @@ extension StandardExpansion {
         bias: input(node, 5), past: past, present: present), to: node.outputs[0])
   }
 
-  /// The parts of a bias, which lie one after the other, for queries, keys and values, or for queries alone.
+  /// The parts of a bias, which lie one after the other, for queries, keys and values, or for
+  /// queries alone.
   ///
   /// - Returns: `nil` if it does not have their widths.
   private mutating func addends(
@@ -258,8 +263,8 @@ extension StandardExpansion {
     return emit("Where", [allowed, number(0), number(call.maskValue)])
   }
 
-  /// Whether positions of keys, N×T, are before the ends of their texts, and from their starts on: the mask
-  /// has N ends; N ends and N starts; or N lengths and 2N + 2 sums of them.
+  /// Whether positions of keys, N×T, are before the ends of their texts, and from their starts on:
+  /// the mask has N ends; N ends and N starts; or N lengths and 2N + 2 sums of them.
   private mutating func insideOfLengths(_ call: Attention, _ k: String) -> String? {
     let (samples, counts) = (shapes.extents(call.q, 0), shapes.extents(call.mask, 0))
     let isKnown = shapes.extent(call.q, 0) != nil && shapes.extent(call.mask, 0) != nil

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 extension StandardExpansion {
-  /// `GatherBlockQuantized` of onnxruntime: rows of a constant table of 4 or 8 bits in blocks with a
-  /// scale each, gathered and then restored. The codes become whole bytes, which ONNX can gather.
+  /// `GatherBlockQuantized` of onnxruntime: rows of a constant table of 4 or 8 bits in blocks with
+  /// a scale each, gathered and then restored. The codes become whole bytes, which ONNX can gather.
   mutating func expandBlockGather(_ node: Node) throws -> Bool {
     guard node.opType == "GatherBlockQuantized", result.opset >= 21, has(node, 2),
       let table = constant(node, 0)
@@ -46,7 +48,8 @@ extension StandardExpansion {
     -rank..<rank ~= axis ? (axis < 0 ? axis + rank : axis) : nil
   }
 
-  /// Codes of a byte each, from bytes that hold several along the last axis or from types of 4 bits.
+  /// Codes of a byte each, from bytes that hold several along the last axis or from types of 4
+  /// bits.
   ///
   /// - Parameter count: The shape of the codes, if the last byte of a row may not be full.
   private func bytes(_ packed: AnyTensor, _ bits: Int, count: Shape? = nil) -> AnyTensor? {

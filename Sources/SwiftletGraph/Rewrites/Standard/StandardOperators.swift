@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OrderedCollections
 import SwiftletCore
 
@@ -182,7 +184,8 @@ struct StandardExpansion {
     return name
   }
 
-  /// Writes the nodes of a graph with the given values in place of its inputs, all else under new names.
+  /// Writes the nodes of a graph with the given values in place of its inputs, all else under new
+  /// names.
   ///
   /// - Returns: The names of its outputs.
   mutating func inline(_ graph: Graph, _ inputs: [String]) -> [String] {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 extension StandardExpansion {
@@ -58,11 +60,11 @@ extension StandardExpansion {
     return emit("Transpose", [x], ["perm": .ints(order)])
   }
 
-  /// A product with constant weights of 2, 4 or 8 bits, in blocks along their depth: the weights become
-  /// a constant K×N and its `DequantizeLinear`. Where the members of a block are listed (`g_idx`), the
-  /// columns of the left side are gathered in that order. Zero points that are no whole numbers are
-  /// rounded, and what that leaves is a product with sums over blocks: Σ x·(q − z)·s = Σ x·(q − ⌊z⌉)·s −
-  /// Σ x·(z − ⌊z⌉)·s.
+  /// A product with constant weights of 2, 4 or 8 bits, in blocks along their depth: the weights
+  /// become a constant K×N and its `DequantizeLinear`. Where the members of a block are listed
+  /// (`g_idx`), the columns of the left side are gathered in that order. Zero points that are no
+  /// whole numbers are rounded, and what that leaves is a product with sums over blocks: Σ x·(q −
+  /// z)·s = Σ x·(q − ⌊z⌉)·s − Σ x·(z − ⌊z⌉)·s.
   private mutating func expandNarrowProduct(_ node: Node) throws -> Bool {
     let (depth, columns) = (try node.int("K", default: 0), try node.int("N", default: 0))
     let (bits, block) = (try node.int("bits", default: 4), try node.int("block_size", default: 0))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import SwiftletCore
 
 extension StandardExpansion {
@@ -80,8 +82,8 @@ extension StandardExpansion {
     return 0..<(isEnd ? count + 1 : count) ~= place ? place : nil
   }
 
-  /// Pieces of constant lengths; of one length, the last of which may be shorter; or, without any, of
-  /// length 1, whose axis need not be kept.
+  /// Pieces of constant lengths; of one length, the last of which may be shorter; or, without any,
+  /// of length 1, whose axis need not be kept.
   private mutating func split(_ node: Node) throws -> Bool {
     let axis = try node.int("axis", default: 0)
     let lengths: [Int]
@@ -105,8 +107,8 @@ extension StandardExpansion {
     return true
   }
 
-  /// The body once for each element of the first sequence; other inputs are sequences too, or the same
-  /// tensor for all.
+  /// The body once for each element of the first sequence; other inputs are sequences too, or the
+  /// same tensor for all.
   private mutating func map(_ node: Node) throws -> Bool {
     let body = try node.graph("body")
     guard let count = sequences[input(node, 0)]?.count, body.inputs.count == node.inputs.count,

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include <stddef.h>
 #include <stdint.h>
 #include "fuzz_main.h"

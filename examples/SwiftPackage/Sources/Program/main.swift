@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Swiftlet
 
 let matrix = Tensor<Double>([3, 2], [2, 0, 0, 3, 4, 0])
