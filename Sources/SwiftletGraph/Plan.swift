@@ -138,7 +138,8 @@ public struct Plan: Sendable {
     if refusals.count == 1 { throw first.error }
     throw SwiftletError(
       .unsupported,
-      "\(refusals.count) nodes have operators that are not supported, the first: \(first.error.what)",
+      "\(refusals.count) nodes have operators that are not supported, the first: "
+        + first.error.what,
       at: refusals.map(\.node).joined(separator: ", "), mend: first.error.mend)
   }
 
