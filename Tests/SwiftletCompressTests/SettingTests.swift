@@ -102,6 +102,22 @@ struct SettingTests {
     ("{technique: quantize, qatLearningRate: 1e-4}", "'qatLearningRate' does nothing", ""),
     ("{technique: distill, student: a.onnx, width: 0.5}", "'width' does nothing", ""),
     ("{technique: svd, methods: [tucker]}", "methods does nothing in svd", ""),
+    (
+      "{technique: svd, allocation: evbmf, ratio: 0.5}",
+      "'ratio' does nothing with allocation evbmf", ""
+    ),
+    (
+      "{technique: quantize, mode: weightOnly, calibrationImages: 8}",
+      "'calibrationImages' does nothing in weight-only", "nothing to calibrate"
+    ),
+    (
+      "{technique: quantize, mode: dynamic, biasCorrection: true}",
+      "'biasCorrection' does nothing in dynamic", ""
+    ),
+    (
+      "{technique: distill, alpha: 0, temperature: 3}", "'temperature' does nothing with alpha 0",
+      ""
+    ),
     ("{technique: lowrank, methods: []}", "methods is empty", "channel, spatial, tucker, cp"),
     ("{technique: eigen, ratio: 0.5, energy: 0.5}", "ratio and energy both say", ""),
     (

@@ -101,6 +101,11 @@ public struct FactorSettings: AllocationSettings {
         "\(given.spelling("ratio")) and \(given.spelling("energy")) both say what is kept",
         at: given.technique.rawValue, mend: "give one of them")
     }
+    if given.has("ratio"), given.has("allocation"), [.energy, .evbmf].contains(allocation) {
+      throw given.idle(
+        "ratio", "with \(given.spelling("allocation")) \(allocation.rawValue)",
+        "leave one of them out")
+    }
     if given.has("energy") {
       guard !given.has("allocation") || !allocation.spansLayers else {
         throw given.idle(
@@ -138,11 +143,11 @@ public struct FactorSettings: AllocationSettings {
     try checkAllocation(isJoint: isJoint, spelling)
   }
 
-  package func hasty(samples: Int) -> FactorSettings? {
+  package func hasty(samples: Int, of technique: Technique) -> FactorSettings? {
     var settings = self
     settings.dataAware = false
     // The method that takes no time to prepare; the others are chosen where they are faster.
-    settings.methods = [.channel]
+    if technique != .svd { settings.methods = [.channel] }
     settings.precisions = nil
     settings.calibrationImages = samples
     return settings

@@ -145,6 +145,10 @@ public struct DistillationSettings: StepSettings {
   package var labelUse: String? { "distillation learns from images with labels" }
 
   package mutating func settle(_ given: GivenSettings) throws {
+    if given.has("temperature"), alpha == 0 {
+      throw given.idle(
+        "temperature", "with \(given.spelling("alpha")) 0", "leave it out, or give a larger alpha")
+    }
     if given.has("student"), given.isOwn("width") {
       throw given.idle(
         "width", "with a student of one's own", "leave it out, as the student is trained as it is")
@@ -202,7 +206,7 @@ public struct DistillationSettings: StepSettings {
       at: Technique.distill.rawValue, mend: "leave labels out to use them all")
   }
 
-  package func hasty(samples: Int) -> DistillationSettings? { nil }
+  package func hasty(samples: Int, of technique: Technique) -> DistillationSettings? { nil }
 
   /// Of the user's student. Answers in a teacher's cache are named by what they are of, and need
   /// none.

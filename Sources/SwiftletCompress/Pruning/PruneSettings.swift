@@ -97,7 +97,7 @@ public struct PruneSettings: AllocationSettings {
     try checkAllocation(isJoint: ratio != nil || precisions != nil, spelling)
   }
 
-  package func hasty(samples: Int) -> PruneSettings? {
+  package func hasty(samples: Int, of technique: Technique) -> PruneSettings? {
     var settings = self
     settings.dataAware = false
     settings.precisions = nil

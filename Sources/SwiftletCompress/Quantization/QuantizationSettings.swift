@@ -220,7 +220,7 @@ public struct QuantizationSettings: StepSettings {
     return settings
   }
 
-  package func hasty(samples: Int) -> QuantizationSettings? {
+  package func hasty(samples: Int, of technique: Technique) -> QuantizationSettings? {
     var settings = self
     settings.calibrationImages = samples
     settings.qatEpochs = 0
@@ -263,6 +263,14 @@ public struct QuantizationSettings: StepSettings {
     guard !given.has("qatLearningRate") || given.has("qatEpochs") else {
       throw given.idle(
         "qatLearningRate", "without training", "add \(given.spelling("qatEpochs")), 1 or 2")
+    }
+    let idle = [
+      ("calibrationImages", needsSamples || labelUse != nil, "there is nothing to calibrate"),
+      ("biasCorrection", mode == .static, "only static quantization corrects biases"),
+    ]
+    for (name, isRead, reason) in idle where !isRead && given.isOwn(name) {
+      let kind = mode == .dynamic ? "dynamic" : "weight-only"
+      throw given.idle(name, "in \(kind) quantization", "leave it out, as \(reason)")
     }
   }
 

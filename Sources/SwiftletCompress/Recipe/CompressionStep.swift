@@ -76,7 +76,7 @@ public struct CompressionStep: Sendable, Equatable {
 
   /// The step without all that takes long or looks at answers; `nil` if nothing would be left.
   func hasty(samples: Int) -> CompressionStep? {
-    guard let settings = settings.hasty(samples: samples) else { return nil }
+    guard let settings = settings.hasty(samples: samples, of: technique) else { return nil }
     var step = self
     step.update { $0 = settings }
     return step

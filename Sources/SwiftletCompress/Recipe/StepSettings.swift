@@ -48,7 +48,7 @@ package protocol StepSettings: TechniqueSettings {
   var alone: Self { get }
   /// The same without all that takes long or looks at answers, for plans; `nil` if nothing would be
   /// left.
-  func hasty(samples: Int) -> Self?
+  func hasty(samples: Int, of technique: Technique) -> Self?
   /// Digests of what decides the result besides the settings: the content of files, for example.
   ///
   /// - Throws: As reading the files does, naming them.
