@@ -101,7 +101,7 @@ public struct FactorSettings: AllocationSettings {
         "\(given.spelling("ratio")) and \(given.spelling("energy")) both say what is kept",
         at: given.technique.rawValue, mend: "give one of them")
     }
-    if given.has("ratio"), given.has("allocation"), [.energy, .evbmf].contains(allocation) {
+    if given.isOwn("ratio"), given.has("allocation"), [.energy, .evbmf].contains(allocation) {
       throw given.idle(
         "ratio", "with \(given.spelling("allocation")) \(allocation.rawValue)",
         "leave one of them out")
