@@ -266,7 +266,10 @@ public struct QuantizationSettings: StepSettings {
     }
     let idle = [
       ("calibrationImages", needsSamples || labelUse != nil, "there is nothing to calibrate"),
-      ("biasCorrection", mode == .static || !biasCorrection, "only static quantization corrects biases"),
+      (
+        "biasCorrection", mode == .static || !biasCorrection,
+        "only static quantization corrects biases"
+      ),
     ]
     for (name, isRead, reason) in idle where !isRead && given.isOwn(name) {
       let kind = mode == .dynamic ? "dynamic" : "weight-only"
