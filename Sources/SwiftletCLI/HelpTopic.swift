@@ -65,7 +65,7 @@ enum HelpTopic: String, CaseIterable {
         idx:DIR               files in the format of MNIST
         inputs:FILE.npz       arrays named after the model's inputs, without labels
 
-      Then, for images, :train or :test, and a slice: [0..<1000], [500...] or [80%].
+      Then, for images, :train or :test, and a slice: [0..<1000], [80%] or [20%..<80%].
 
         --split 0.8           train and calibrate with 80 % of the data, judge on the rest
         --judge SPEC          judge on other data; without :train, on their test part

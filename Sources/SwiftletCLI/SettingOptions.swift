@@ -90,19 +90,10 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
 
   // MARK: Reading
 
-  private struct Key: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-
-    init(_ name: String) { stringValue = name }
-    init?(stringValue: String) { self.init(stringValue) }
-    init?(intValue: Int) { nil }
-  }
-
   init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: Key.self)
+    let container = try decoder.container(keyedBy: SettingKey.self)
     for setting in Self.settings {
-      let key = Key(setting.name)
+      let key = SettingKey(setting.name)
       switch setting.kind {
       case .truth:
         let given = try container.decode(Flag<Bool?>.self, forKey: key).wrappedValue
@@ -121,7 +112,7 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
         take(value, for: setting)
       }
       for shorthand in setting.shorthands
-      where try container.decode(Flag<Bool>.self, forKey: Key(shorthand.name)).wrappedValue {
+      where try container.decode(Flag<Bool>.self, forKey: SettingKey(shorthand.name)).wrappedValue {
         take(shorthand.value, for: setting)
       }
     }
@@ -148,10 +139,13 @@ extension SettingDescription {
     }
     return switch value {
     case .truth(true): option
-    case .truth(false): "--no-\(option.dropFirst(2))"
+    case .truth(false): negation
     default: "\(option) \(value.text)"
     }
   }
+
+  /// The option that switches it off: `--no-flip`.
+  var negation: String { "--no-\(option.dropFirst(2))" }
 
   /// What stands for its values in help.
   var valueName: String {

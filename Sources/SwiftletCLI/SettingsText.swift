@@ -55,7 +55,7 @@ enum SettingsText {
   private static func details(_ setting: SettingDescription) -> String {
     let synopsis =
       setting.kind == .truth
-      ? "\(setting.option), --no-\(setting.option.dropFirst(2))"
+      ? "\(setting.option), \(setting.negation)"
       : "\(setting.option) <\(setting.valueName)>"
     let facts =
       (setting.kind == .truth ? [] : [setting.domain])
@@ -66,7 +66,7 @@ enum SettingsText {
         let value = setting.kind == .truth ? "" : " for \(setting.option) \(shorthand.value.text)"
         let isOff = shorthand.value == .truth(false)
         return SettingDescription.option(shorthand.name)
-          + (isOff ? " for --no-\(setting.option.dropFirst(2))" : value)
+          + (isOff ? " for \(setting.negation)" : value)
       }
     let also = others.isEmpty ? [] : ["also \(others.joined(separator: ", "))"]
     let notes = (facts + also).joined(separator: "; ")

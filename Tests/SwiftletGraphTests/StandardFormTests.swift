@@ -22,15 +22,6 @@ struct StandardFormTests {
     return graph
   }
 
-  private func node(
-    _ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:],
-    outputs: [String] = ["y"], domain: String = "com.microsoft"
-  ) -> Node {
-    Node(
-      opType, name: opType, domain: domain, inputs: inputs, outputs: outputs,
-      attributes: attributes)
-  }
-
   /// What a node becomes gives.
   private func results(
     _ nodes: [Node], _ inputs: [String: AnyTensor], _ constants: [String: AnyTensor] = [:],
@@ -71,7 +62,7 @@ struct StandardFormTests {
     arguments: [[4, 5, 1, 0], [3, 5], [3, 5, 0, 3, 8, 0, 3, 8]] as [[Int32]], [false, true])
   func masksOfPositions(mask: [Int32], isOpen: Bool) throws {
     let (x, w) = (normal([2, 5, 4], 1), normal([4, 12], 2))
-    let attention = node("Attention", ["x", "w", "", "m"], ["num_heads": .int(2)])
+    let attention = contribNode("Attention", ["x", "w", "", "m"], ["num_heads": .int(2)])
     // With open extents nothing tells lengths and sums from ends and starts.
     guard !isOpen || mask.count < 8 else { return }
     let found = try results(
@@ -84,12 +75,12 @@ struct StandardFormTests {
     let wanted = try results(
       [attention], ["x": x, "m": .int32(Tensor([2, 5], seen))], ["w": w])[0]
     try expect(found, values(wanted))
-    let unmasked = node("Attention", ["x", "w"], ["num_heads": .int(2)])
+    let unmasked = contribNode("Attention", ["x", "w"], ["num_heads": .int(2)])
     #expect(try values(wanted) != values(results([unmasked], ["x": x], ["w": w])[0]))
   }
 
   @Test func masksOfOtherLengthsAreRefused() throws {
-    let attention = node("Attention", ["x", "w", "", "m"], ["num_heads": .int(2)])
+    let attention = contribNode("Attention", ["x", "w", "", "m"], ["num_heads": .int(2)])
     let given = graph(
       [attention], ["x": normal([2, 5, 4], 1), "m": narrow([1, 2, 3])], ["w": normal([4, 12], 2)],
       opset: 17)
@@ -107,7 +98,7 @@ struct StandardFormTests {
     let (x, w, b) = (normal([2, 3, 4], 1), normal([4, width], 2), normal([width], 3))
     var attributes: [String: Attribute] = ["num_heads": .int(2)]
     if !sizes.isEmpty { attributes["qkv_hidden_sizes"] = .ints(sizes) }
-    let attention = node("Attention", ["x", "w", "b"], attributes)
+    let attention = contribNode("Attention", ["x", "w", "b"], attributes)
     let wanted = try results([attention], ["x": x], ["w": w, "b": b], opset: opset)[0]
     let computed = try results([attention], ["x": x, "w": w, "b": b], opset: opset)[0]
     try expect(computed, values(wanted))
@@ -125,7 +116,7 @@ struct StandardFormTests {
       _ inputs: [String], _ given: [String: AnyTensor], _ constants: [String: AnyTensor] = [:]
     ) throws -> AnyTensor {
       try results(
-        [node("MultiHeadAttention", inputs, ["num_heads": .int(2)])],
+        [contribNode("MultiHeadAttention", inputs, ["num_heads": .int(2)])],
         isConstant ? given : given.merging(constants) { $1 }, isConstant ? constants : [:])[0]
     }
     func heads(_ rows: AnyTensor) throws -> AnyTensor {
@@ -166,7 +157,7 @@ struct StandardFormTests {
       if form & 1 != 0 { x = try compute("Transpose", [x], ["perm": .ints([0, 1, 3, 2])])[0] }
       return form & 2 == 0 ? x : try compute("Transpose", [x], ["perm": .ints([2, 0, 1, 3])])[0]
     }
-    let product = node(
+    let product = contribNode(
       "FusedMatMul", ["a", "b"],
       [
         "transA": .int(left & 1), "transBatchA": .int(left >> 1), "transB": .int(right & 1),
@@ -188,7 +179,7 @@ struct StandardFormTests {
     let x = normal([2, depth], 2)
     let found = try results(
       [
-        node(
+        contribNode(
           "MatMulNBits", ["x", "w", "s", "z", "", "b"],
           ["K": .int(depth), "N": .int(columns), "bits": .int(4), "block_size": .int(block)])
       ], ["x": x],
@@ -216,7 +207,8 @@ struct StandardFormTests {
       _ constants: [String: AnyTensor], _ inputs: [String], _ attributes: [String: Attribute]
     ) throws -> AnyTensor {
       try results(
-        [node("GatherBlockQuantized", inputs, attributes)], ["i": ints([1, 2], [1, -1])], constants,
+        [contribNode("GatherBlockQuantized", inputs, attributes)], ["i": ints([1, 2], [1, -1])],
+        constants,
         opset: 21)[0]
     }
     let packed = AnyTensor.uint8(Tensor([3, 2], [0x10, 0x32, 0x54, 0x76, 0x98, 0xBA]))
@@ -257,7 +249,8 @@ struct StandardFormTests {
     ]
     let names = ["y", "m", "f"]
     let found = try results(
-      [node("SkipLayerNormalization", ["x", "s", "g", "b"], outputs: names)], ["x": x], constants,
+      [contribNode("SkipLayerNormalization", ["x", "s", "g", "b"], outputs: names)], ["x": x],
+      constants,
       outputs: names, opset: opset)
     try expect(found[0], [-1, 1, -1, 1])
     try expect(found[1], [2, 2])
@@ -266,7 +259,7 @@ struct StandardFormTests {
     // Without means: √(mean of squares), over both axes.
     let root = try results(
       [
-        node(
+        contribNode(
           "SimplifiedLayerNormalization", ["x", "w"], ["axis": .int(0), "epsilon": .float(0)],
           outputs: ["y", "f"], domain: "")
       ], ["x": floats([2, 2], [1, 1, 5, 3])], ["w": floats([2, 2], [1, 2, 3, 4])],
@@ -286,7 +279,7 @@ struct StandardFormTests {
     let (scale, zero) = (floats([], [0.1]), AnyTensor.uint8(Tensor([], [0])))
     let found = try results(
       [
-        node(
+        contribNode(
           "QLinearSoftmax", ["x", "s", "z", "t", "z"], ["axis": .int(1), "opset": .int(own)])
       ], ["x": .uint8(Tensor([2, 2, 2], codes))],
       ["s": scale, "z": zero, "t": floats([], [1 / 256])], types: ["y": .uint8],
@@ -304,13 +297,14 @@ struct StandardFormTests {
     ]
     let inputs = ["x", "s", "z", "t", "z"]
     let all = try results(
-      [node("QLinearGlobalAveragePool", inputs, ["channels_last": .int(1)])], ["x": x], constants,
+      [contribNode("QLinearGlobalAveragePool", inputs, ["channels_last": .int(1)])], ["x": x],
+      constants,
       types: ["y": .uint8])[0]
     #expect(all.shape == [1, 1, 1, 2])
     #expect(try values(all) == [6, 206])
     let pooled = try results(
       [
-        node(
+        contribNode(
           "QLinearAveragePool", inputs,
           ["channels_last": .int(1), "kernel_shape": .ints([1, 2])])
       ], ["x": x], constants,
@@ -323,17 +317,19 @@ struct StandardFormTests {
 
   @Test func inversesAndPlaces() throws {
     let x = floats([2, 2, 2], [1, 2, 3, 4, 0, 1, 1, 0])
-    try expect(results([node("Inverse", ["x"])], ["x": x])[0], [-2, 1, 1.5, -0.5, 0, 1, 1, 0])
+    try expect(
+      results([contribNode("Inverse", ["x"])], ["x": x])[0], [-2, 1, 1.5, -0.5, 0, 1, 1, 0])
     let singular = try values(
-      results([node("Inverse", ["x"])], ["x": floats([2, 2], [1, 2, 2, 4])])[0])
+      results([contribNode("Inverse", ["x"])], ["x": floats([2, 2], [1, 2, 2, 4])])[0])
     #expect(singular.allSatisfy { !$0.isFinite })
-    let wide = graph([node("Inverse", ["x"])], ["x": floats([1, 2], [1, 2])], [:], opset: 17)
+    let wide = graph(
+      [contribNode("Inverse", ["x"])], ["x": floats([1, 2], [1, 2])], [:], opset: 17)
     #expect(throws: SwiftletError.self) { try Plan(wide).infer(["x": [1, 2]]) }
-    let picked = node("GatherND", ["x", "i"])
+    let picked = contribNode("GatherND", ["x", "i"])
     let places = AnyTensor.int32(Tensor([2, 2], [0, 1, 1, 0]))
     try expect(
       results([picked], ["x": floats([2, 2], [1, 2, 3, 4]), "i": places])[0], [2, 3])
-    let unique = node("Unique", ["x"], outputs: ["y", "i", "c"])
+    let unique = contribNode("Unique", ["x"], outputs: ["y", "i", "c"])
     let found = try results(
       [unique], ["x": floats([5], [3, 2, 1, 3, 2])], outputs: ["y", "i", "c"],
       types: ["i": .int64, "c": .int64])
@@ -349,26 +345,27 @@ struct StandardFormTests {
       -> AnyTensor
     {
       try results(
-        [split, node("SequenceAt", ["s", "i"], domain: "")], ["x": x],
+        [split, contribNode("SequenceAt", ["s", "i"], domain: "")], ["x": x],
         constants.merging(["i": ints([], [place])]) { $1 })[0]
     }
-    let single = node(
+    let single = contribNode(
       "SplitToSequence", ["x"], ["axis": .int(1), "keepdims": .int(0)], outputs: ["s"], domain: "")
     #expect(try at(3, single) == floats([2], [3, 8]))
-    let kept = node("SplitToSequence", ["x"], ["axis": .int(-1)], outputs: ["s"], domain: "")
+    let kept = contribNode("SplitToSequence", ["x"], ["axis": .int(-1)], outputs: ["s"], domain: "")
     #expect(try at(-1, kept) == floats([2, 1], [4, 9]))
-    let pairs = node("SplitToSequence", ["x", "n"], ["axis": .int(1)], outputs: ["s"], domain: "")
+    let pairs = contribNode(
+      "SplitToSequence", ["x", "n"], ["axis": .int(1)], outputs: ["s"], domain: "")
     #expect(try at(1, pairs, ["n": ints([], [2])]) == floats([2, 2], [2, 3, 7, 8]))
     #expect(try at(2, pairs, ["n": ints([], [2])]) == floats([2, 1], [4, 9]))
     let length = try results(
-      [pairs, node("SequenceLength", ["s"], domain: "")], ["x": x], ["n": ints([], [2])],
+      [pairs, contribNode("SequenceLength", ["s"], domain: "")], ["x": x], ["n": ints([], [2])],
       types: ["y": .int64])[0]
     #expect(length == ints([], [3]))
     // The axis of samples is open: how many there are only a run knows.
     let open = graph(
       [
-        node("SplitToSequence", ["x"], outputs: ["s"], domain: ""),
-        node("SequenceAt", ["s", "i"], domain: ""),
+        contribNode("SplitToSequence", ["x"], outputs: ["s"], domain: ""),
+        contribNode("SequenceAt", ["s", "i"], domain: ""),
       ], ["x": x], ["i": ints([], [0])], opset: 17, open: true)
     let error = #expect(throws: SwiftletError.self) { try Plan(open.inStandardOperators()) }
     #expect(error?.code == .unsupported)
@@ -380,17 +377,18 @@ struct StandardFormTests {
     let body = Graph(
       name: "body",
       nodes: [
-        node("Mul", ["e", "two"], outputs: ["f"], domain: ""),
-        node("Add", ["f", "o"], outputs: ["g"], domain: ""),
-        node("Neg", ["f"], outputs: ["h"], domain: ""),
+        contribNode("Mul", ["e", "two"], outputs: ["f"], domain: ""),
+        contribNode("Add", ["f", "o"], outputs: ["g"], domain: ""),
+        contribNode("Neg", ["f"], outputs: ["h"], domain: ""),
       ], initializers: ["two": floats([], [2])],
       inputs: [ValueInfo("e", .float32, []), ValueInfo("o", .float32, [])],
       outputs: [ValueInfo("g", .float32, []), ValueInfo("h", .float32, [])])
     let nodes = [
-      node("SequenceConstruct", ["x", "z"], outputs: ["s"], domain: ""),
-      node("SequenceMap", ["s", "x"], ["body": .graph(body)], outputs: ["t", "u"], domain: ""),
-      node("ConcatFromSequence", ["t"], ["axis": .int(0)], domain: ""),
-      node("ConcatFromSequence", ["u"], ["axis": .int(0)], outputs: ["w"], domain: ""),
+      contribNode("SequenceConstruct", ["x", "z"], outputs: ["s"], domain: ""),
+      contribNode(
+        "SequenceMap", ["s", "x"], ["body": .graph(body)], outputs: ["t", "u"], domain: ""),
+      contribNode("ConcatFromSequence", ["t"], ["axis": .int(0)], domain: ""),
+      contribNode("ConcatFromSequence", ["u"], ["axis": .int(0)], outputs: ["w"], domain: ""),
     ]
     let found = try results(
       nodes, ["x": floats([2], [1, 2]), "z": floats([2], [5, 7])], outputs: ["y", "w"])

@@ -22,15 +22,6 @@ struct StandardOperatorTests {
     return graph
   }
 
-  private func node(
-    _ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:],
-    outputs: [String] = ["y"], domain: String = "com.microsoft"
-  ) -> Node {
-    Node(
-      opType, name: opType, domain: domain, inputs: inputs, outputs: outputs,
-      attributes: attributes)
-  }
-
   private func run(_ graph: Graph, _ inputs: [String: AnyTensor]) throws -> [Float] {
     try Plan(graph).run(inputs, ExecutionContext())["y"]!.require(Float.self).elements
   }
@@ -70,7 +61,7 @@ struct StandardOperatorTests {
       ("FastGelu", ["x"], values.map(fast)), ("FastGelu", ["x", "b"], shifted.map(fast)),
       ("QuickGelu", ["x"], values.map { $0 / (1 + Float.exp(-1.702 * $0)) }),
     ] {
-      let found = try result([node(opType, inputs)], ["x": x], ["b": bias], opset: opset)
+      let found = try result([contribNode(opType, inputs)], ["x": x], ["b": bias], opset: opset)
       #expect(isClose(found, expected), "\(opType)")
     }
   }
@@ -80,27 +71,27 @@ struct StandardOperatorTests {
     let weights = floats([1, 1, 1, 1], [2])
     #expect(
       try result(
-        [node("FusedConv", ["x", "w", "b", "z"], ["activation": .string("Relu")])],
+        [contribNode("FusedConv", ["x", "w", "b", "z"], ["activation": .string("Relu")])],
         ["x": x, "z": floats([1, 1, 2, 2], [0, 10, 0, 0])], ["w": weights, "b": floats([1], [1])])
         == [3, 7, 7, 0])
     #expect(
       try result(
         [
-          node(
+          contribNode(
             "FusedConv", ["x", "w"],
             ["activation": .string("Clip"), "activation_params": .floats([-1, 3])])
         ], ["x": x], ["w": weights]) == [2, -1, 3, -1])
     #expect(
       try result(
         [
-          node(
+          contribNode(
             "FusedGemm", ["x", "w"],
             ["activation": .string("LeakyRelu"), "activation_alpha": .float(0.5)])
         ], ["x": floats([1, 2], [1, -2])], ["w": floats([2, 2], [1, 0, 0, 1])]) == [1, -1])
     #expect(
       try result(
         [
-          node(
+          contribNode(
             "FusedMatMul", ["x", "z"],
             ["transA": .int(1), "transB": .int(1), "alpha": .float(0.5)])
         ], ["x": floats([2, 2], [1, 2, 3, 4]), "z": floats([2, 2], [1, 0, 0, 2])])
@@ -113,10 +104,10 @@ struct StandardOperatorTests {
     let (scale, shift) = (normal([4], seed: 3), normal([4], seed: 4))
     let found = try result(
       [
-        node(
+        contribNode(
           "SkipLayerNormalization", ["x", "z", "g", "b"], ["epsilon": .float(1e-5)],
           outputs: ["n", "", "", "s"]),
-        node("Add", ["n", "s"], domain: ""),
+        contribNode("Add", ["n", "s"], domain: ""),
       ], ["x": x, "z": skip], ["g": scale, "b": shift], opset: opset)
     let sum = try compute("Add", [x, skip])[0]
     let normalized = try compute(
@@ -134,7 +125,7 @@ struct StandardOperatorTests {
     let mask: [Int32] = [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]
     let found = try result(
       [
-        node(
+        contribNode(
           "MultiHeadAttention", ["x", "z", "v", "", "m"],
           ["num_heads": .int(2), "unidirectional": .int(isCausal ? 1 : 0)])
       ], ["x": q, "z": k, "v": v, "m": .int32(Tensor([2, 5], mask))], opset: opset)
@@ -150,7 +141,7 @@ struct StandardOperatorTests {
     let x = normal([1, 3, 4], seed: 1)
     let (weights, bias) = (normal([4, 12], seed: 2), normal([12], seed: 3))
     let found = try result(
-      [node("Attention", ["x", "w", "b"], ["num_heads": .int(2)])], ["x": x],
+      [contribNode("Attention", ["x", "w", "b"], ["num_heads": .int(2)])], ["x": x],
       ["w": weights, "b": bias])
     let rows = try compute("Add", [compute("MatMul", [x, weights])[0], bias])[0]
     let parts = try compute("Split", [rows], ["axis": .int(2)], outputs: 3)
@@ -175,7 +166,7 @@ struct StandardOperatorTests {
     let x = normal([2, depth], seed: 2)
     let found = try result(
       [
-        node(
+        contribNode(
           "MatMulNBits", ["x", "w", "s"] + (hasZeros ? ["p"] : []),
           ["K": .int(depth), "N": .int(columns), "bits": .int(4), "block_size": .int(block)])
       ], ["x": x], constants, opset: opset)
@@ -203,7 +194,7 @@ struct StandardOperatorTests {
     let scales = (0..<columns * blocks).map { Float($0 + 1) / 8 }
     let members = (0..<depth).map { $0 * 5 % depth / block }
     let x = normal([2, depth], seed: 2)
-    let product = node(
+    let product = contribNode(
       "MatMulNBits", ["x", "w", "s", "", "g"],
       ["K": .int(depth), "N": .int(columns), "bits": .int(bits), "block_size": .int(block)])
     func constants(_ members: [Int]) -> [String: AnyTensor] {
@@ -233,10 +224,10 @@ struct StandardOperatorTests {
   @Test func sequencesOfKnownLength() throws {
     let x = floats([1, 4], [1, 2, 3, 4])
     let nodes = [
-      node("SplitToSequence", ["x", "l"], ["axis": .int(1)], outputs: ["s"], domain: ""),
-      node("SequenceErase", ["s", "i"], outputs: ["t"], domain: ""),
-      node("SequenceInsert", ["t", "x"], outputs: ["u"], domain: ""),
-      node("ConcatFromSequence", ["u"], ["axis": .int(1)], domain: ""),
+      contribNode("SplitToSequence", ["x", "l"], ["axis": .int(1)], outputs: ["s"], domain: ""),
+      contribNode("SequenceErase", ["s", "i"], outputs: ["t"], domain: ""),
+      contribNode("SequenceInsert", ["t", "x"], outputs: ["u"], domain: ""),
+      contribNode("ConcatFromSequence", ["u"], ["axis": .int(1)], domain: ""),
     ]
     let constants = ["l": list(1, 2, 1), "i": ints([], [-2])]
     #expect(try result(nodes, ["x": x], constants) == [1, 4, 1, 2, 3, 4])
@@ -245,28 +236,28 @@ struct StandardOperatorTests {
   @Test(arguments: [17, 20])
   func operatorsWithOtherLayouts(opset: Int) throws {
     let image = floats([1, 2, 2, 1], [1, 2, 3, 4])
-    let pooled = node("NhwcMaxPool", ["x"], ["kernel_shape": .ints([2, 2])])
+    let pooled = contribNode("NhwcMaxPool", ["x"], ["kernel_shape": .ints([2, 2])])
     #expect(try result([pooled], ["x": image], opset: opset) == [4])
     let points = ["x": floats([1, 2], [0, 0]), "z": floats([2, 2], [3, 4, 1, 0])]
-    #expect(try result([node("CDist", ["x", "z"])], points, opset: opset) == [25, 1])
-    let euclidean = node("CDist", ["x", "z"], ["metric": .string("euclidean")])
+    #expect(try result([contribNode("CDist", ["x", "z"])], points, opset: opset) == [25, 1])
+    let euclidean = contribNode("CDist", ["x", "z"], ["metric": .string("euclidean")])
     #expect(try result([euclidean], points, opset: opset) == [5, 1])
     let x = floats([1, 1, 2, 2], [1, 2, 3, 4])
-    let sampled = node(
+    let sampled = contribNode(
       "GridSample", ["x", "g"], ["mode": .string("bilinear"), "align_corners": .int(1)])
     let grid = floats([1, 1, 2, 2], [0, 0, 1, 1])
     #expect(try result([sampled], ["x": x, "g": grid], opset: opset) == [2.5, 4])
-    let widened = node("ConvTransposeWithDynamicPads", ["x", "w", "p"])
+    let widened = contribNode("ConvTransposeWithDynamicPads", ["x", "w", "p"])
     let constants = ["w": floats([1, 1, 2, 2], [1, 1, 1, 1]), "p": ints([4], [1, 1, 1, 1])]
     #expect(try result([widened], ["x": x], constants, opset: opset) == [10])
-    let upper = node("Trilu", ["m"])
+    let upper = contribNode("Trilu", ["m"])
     #expect(
       try result([upper], ["m": floats([2, 2], [1, 2, 3, 4])], opset: opset) == [1, 2, 0, 4])
-    let padded = node("Pad", ["v", "p"])
+    let padded = contribNode("Pad", ["v", "p"])
     #expect(
       try result([padded], ["v": floats([1], [5])], ["p": ints([2], [1, 1])], opset: opset)
         == [0, 5, 0])
-    let deeper = node("ExpandDims", ["v", "a"])
+    let deeper = contribNode("ExpandDims", ["v", "a"])
     #expect(
       try result([deeper], ["v": floats([2], [5, 6])], ["a": ints([1], [0])], opset: opset)
         == [5, 6])
@@ -283,7 +274,7 @@ struct StandardOperatorTests {
     ] as [(String, [String: Attribute])])
   func othersStay(opType: String, attributes: [String: Attribute]) {
     let given = graph(
-      [node(opType, ["x", "w", "b"], attributes)],
+      [contribNode(opType, ["x", "w", "b"], attributes)],
       ["w": floats([4, 4], [Float](repeating: 1, count: 16)), "b": floats([4], [1, 1, 1, 1])],
       inputs: ["x": floats([1, 2, 4], [Float](repeating: 1, count: 8))], opset: 21)
     let standard = given.inStandardOperators()
@@ -294,8 +285,8 @@ struct StandardOperatorTests {
 
   @Test func placesOutsideOfSequencesStay() {
     let nodes = [
-      node("SequenceEmpty", [], outputs: ["s"], domain: ""),
-      node("SequenceAt", ["s", "i"], outputs: ["y"], domain: ""),
+      contribNode("SequenceEmpty", [], outputs: ["s"], domain: ""),
+      contribNode("SequenceAt", ["s", "i"], outputs: ["y"], domain: ""),
     ]
     let given = graph(nodes, ["i": ints([], [0])], inputs: [:])
     #expect(given.inStandardOperators().nodes.map(\.opType) == ["SequenceAt"])

@@ -90,3 +90,12 @@ func list(_ values: Int64...) -> AnyTensor { ints([values.count], values) }
 func count(_ shape: Shape) -> AnyTensor {
   floats(shape, (0..<shape.count).map(Float.init))
 }
+
+/// A node of onnxruntime's own operators, by default.
+func contribNode(
+  _ opType: String, _ inputs: [String], _ attributes: [String: Attribute] = [:],
+  outputs: [String] = ["y"], domain: String = "com.microsoft"
+) -> Node {
+  Node(
+    opType, name: opType, domain: domain, inputs: inputs, outputs: outputs, attributes: attributes)
+}

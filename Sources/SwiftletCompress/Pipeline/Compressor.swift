@@ -383,9 +383,7 @@ public struct Compressor: Sendable {
     _ before: Graph, _ after: Graph, progress: Progress.Handler?
   ) throws -> [SpeedRow] {
     let rows = try measure(before, after, seconds: 0.3, progress)
-    guard let last = rows.last,
-      CompressionVerdict.isSlower(last.millisecondsBefore / last.millisecondsAfter)
-    else { return rows }
+    guard let last = rows.last, CompressionVerdict.isSlower(last.ratio) else { return rows }
     return zip(rows, try measure(before, after, seconds: 1, progress)).map { first, second in
       SpeedRow(
         threads: first.threads, batch: first.batch,

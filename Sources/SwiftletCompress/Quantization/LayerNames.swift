@@ -76,26 +76,27 @@ struct LayerNames {
 }
 
 extension QuantizationSettings {
+  /// Adds the other names of the layers that are named: a layer is called otherwise once a
+  /// normalization is a part of it.
+  ///
   /// - Throws: `badInput` for a name that is none of a layer in any of the graphs.
   package mutating func resolve(for graphs: [Graph]) throws {
-    for (list, products) in Self.lists where !self[keyPath: list].isEmpty {
-      let known = graphs.map { LayerNames($0, products: products) }
-      for name in self[keyPath: list] where known.allSatisfy({ $0.all(of: name) == nil }) {
-        throw unknown(name, known)
-      }
-    }
-    self = naming(layersOf: graphs)
+    self = try naming(layersOf: graphs) { throw unknown($0, $1) }
   }
 
-  /// The settings with all names of the layers that they name, as far as these are in one of the
-  /// graphs: a layer is called otherwise once a normalization is a part of it.
-  func naming(layersOf graphs: [Graph]) -> QuantizationSettings {
+  /// The settings with all names of the layers that they name.
+  ///
+  /// - Parameter missing: Called for a name that is in none of the graphs.
+  func naming(
+    layersOf graphs: [Graph], orElse missing: (_ name: String, _ known: [LayerNames]) throws -> Void
+  ) rethrows -> QuantizationSettings {
     var result = self
     for (list, products) in Self.lists where !self[keyPath: list].isEmpty {
       let known = graphs.map { LayerNames($0, products: products) }
       for name in self[keyPath: list] {
-        for other in known.flatMap({ $0.all(of: name) ?? [] })
-        where !result[keyPath: list].contains(other) {
+        let found = known.compactMap { $0.all(of: name) }
+        if found.isEmpty { try missing(name, known) }
+        for other in found.joined() where !result[keyPath: list].contains(other) {
           result[keyPath: list].append(other)
         }
       }

@@ -26,7 +26,7 @@ public struct Quantizer: Sendable {
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     try settings.validate()
-    let settings = settings.naming(layersOf: [graph])
+    let settings = settings.naming(layersOf: [graph]) { _, _ in }
     let (quantized, layers) =
       switch settings.mode {
       case .static:

@@ -169,34 +169,25 @@ extension CompressionStep {
 // MARK: Manifests
 
 extension CompressionStep: Codable {
-  private struct Key: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-
-    init(_ name: String) { stringValue = name }
-    init?(stringValue: String) { self.init(stringValue) }
-    init?(intValue: Int) { nil }
-  }
-
   private static let formerGroups = ["decomposition", "distillation", "quantization"]
 
   /// The technique beside its settings, by name. Settings that are not named have their defaults;
   /// names that the technique does not know are passed over. Steps of earlier versions had the
   /// settings of all techniques.
   public init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: Key.self)
-    self.init(try container.decode(Technique.self, forKey: Key("technique")))
+    let container = try decoder.container(keyedBy: SettingKey.self)
+    self.init(try container.decode(Technique.self, forKey: SettingKey("technique")))
     var values: [String: SettingValue] = [:]
     for key in container.allKeys
     where key.stringValue != "technique" && !Self.formerGroups.contains(key.stringValue) {
       values[key.stringValue] = try container.decodeIfPresent(SettingValue.self, forKey: key)
     }
-    if container.contains(Key(Self.formerGroups[0])) {
+    if container.contains(SettingKey(Self.formerGroups[0])) {
       var former = FormerSettings(
         common: values,
         groups: try Self.formerGroups.reduce(into: [:]) { groups, name in
           groups[name] = try container.decodeIfPresent(
-            [String: SettingValue].self, forKey: Key(name))
+            [String: SettingValue].self, forKey: SettingKey(name))
         })
       type(of: settings).upgrade(&former)
       values = former.common
@@ -205,14 +196,14 @@ extension CompressionStep: Codable {
       guard technique.settings.contains(where: { $0.name == name }) else { continue }
       guard settings.set(name, value) else {
         throw DecodingError.dataCorruptedError(
-          forKey: Key(name), in: container, debugDescription: "not a value of \(name)")
+          forKey: SettingKey(name), in: container, debugDescription: "not a value of \(name)")
       }
     }
   }
 
   public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    try container.encode(technique, forKey: Key("technique"))
-    for (name, value) in settings.values { try container.encode(value, forKey: Key(name)) }
+    var container = encoder.container(keyedBy: SettingKey.self)
+    try container.encode(technique, forKey: SettingKey("technique"))
+    for (name, value) in settings.values { try container.encode(value, forKey: SettingKey(name)) }
   }
 }

@@ -86,7 +86,7 @@ public struct Arithmetic: AnyElementOperator {
     return (0..<2).map { side in
       guard call.wanted[side], let shape = call.inputShapes[side] else { return nil }
       let slope = slope(dy, side, call, context.pool)
-      return shape == dy.shape ? slope : Broadcast(shape, to: dy.shape).sum(slope)
+      return slope.summed(to: shape)
     }
   }
 

@@ -95,3 +95,11 @@ struct Broadcast: Sendable {
     return result
   }
 }
+
+extension Tensor where Element: LayerElement {
+  /// The gradient of an operand of this shape that was repeated to a packed result's: the sum over
+  /// the axes along which it was.
+  func summed(to shape: Shape) -> Tensor {
+    shape == self.shape ? self : Broadcast(shape, to: self.shape).sum(self)
+  }
+}

@@ -75,7 +75,7 @@ public struct Extremum: AnyElementOperator {
     let count = T(call.inputShapes.count)
     func given(back gradient: Tensor<T>, _ index: Int) -> Tensor<T>? {
       guard call.wanted[index], let shape = call.inputShapes[index] else { return nil }
-      return shape == gradient.shape ? gradient : Broadcast(shape, to: gradient.shape).sum(gradient)
+      return gradient.summed(to: shape)
     }
     guard let y = call.outputs.first??.contiguous() else {
       let share = kind == .mean ? slope.map { $0 / count } : slope

@@ -80,7 +80,7 @@ public struct Pow: AnyElementOperator {
           values[i] *= b == 0 ? 0 : power.span[i] * T.log(b)
         }
       }
-      return shape == dy.shape ? slope : Broadcast(shape, to: dy.shape).sum(slope)
+      return slope.summed(to: shape)
     }
   }
 }

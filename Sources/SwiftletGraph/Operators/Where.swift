@@ -60,7 +60,7 @@ public struct Where: AnyElementOperator {
         AnyTensor(index == 1 ? nothing : slope),
       ]
       let own: Tensor<T> = try forward(&operands, context)[0].require()
-      return shape == own.shape ? own : Broadcast(shape, to: own.shape).sum(own)
+      return own.summed(to: shape)
     }
   }
 }

@@ -79,17 +79,12 @@ extension Graph {
 /// How the values of a graph are read, determined for all of them at once.
 private struct StoredUses {
   private let graph: Graph
-  /// Positions of the nodes that read a value.
-  private var readers: [String: [Int]] = [:]
   /// Values that result from dequantizing, wherever they were moved to.
   private var restored: Set<String> = []
 
   init(_ graph: Graph) {
     self.graph = graph
-    for (index, node) in graph.nodes.enumerated() {
-      for name in Set(node.reads) { readers[name, default: []].append(index) }
-      if isRestored(by: node) { restored.formUnion(node.outputs) }
-    }
+    for node in graph.nodes where isRestored(by: node) { restored.formUnion(node.outputs) }
   }
 
   private func isRestored(by node: Node) -> Bool {
@@ -109,7 +104,7 @@ private struct StoredUses {
       codes.shape.rank == 2
     else { return false }
     let name = node.outputs[0]
-    return (readers[name] ?? []).allSatisfy { index in
+    return graph.consumers(of: name).allSatisfy { index in
       let reader = graph.nodes[index]
       return ["Gemm", "MatMul"].contains(reader.opType)
         && reader.inputs.indices.filter { reader.inputs[$0] == name } == [1]
@@ -119,7 +114,8 @@ private struct StoredUses {
   /// Whether all readers of a value are layers with quantized inputs that use it as weights or
   /// bias.
   func isReadByIntegerLayers(_ name: String) -> Bool {
-    guard let readers = readers[name] else { return false }
+    let readers = graph.consumers(of: name)
+    guard !readers.isEmpty else { return false }
     return readers.allSatisfy { index in
       let node = graph.nodes[index]
       return ["Conv", "Gemm", "MatMul"].contains(node.opType) && node.inputs.count > 1

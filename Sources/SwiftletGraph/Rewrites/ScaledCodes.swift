@@ -42,17 +42,13 @@ extension Graph {
     }
     guard !open.isEmpty else { return [] }
     let outputs = Set(outputs.map(\.name))
-    var readers: [String: Int] = [:]
-    for node in nodes {
-      for name in node.reads { readers[name, default: 0] += 1 }
-    }
     func isFloat(_ name: String) -> Bool { initializers[name]?.dtype == .float32 }
     var result: [ScaledCodes] = []
     for node in nodes where node.inputs.count == 2 && node.outputs.count == 1 {
       let (first, second) = (node.inputs[0], node.inputs[1])
       let codes = open[first] == nil && node.opType == "Mul" ? second : first
       guard let steps = open[codes], isFloat(codes == first ? second : first),
-        readers[codes] == 1, !outputs.contains(codes)
+        consumers(of: codes).count == 1, !outputs.contains(codes)
       else { continue }
       switch node.opType {
       case "Sub" where steps.count == 1: open[node.outputs[0]] = steps + [node]

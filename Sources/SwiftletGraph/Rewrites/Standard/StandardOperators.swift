@@ -218,17 +218,15 @@ struct StandardExpansion {
   }
 
   mutating func sum(_ x: String, axis: Int, to output: String?) -> String {
-    if result.opset >= 13 {
-      return emit("ReduceSum", [x, list([axis])], ["keepdims": .int(0)], to: output)
-    }
-    return emit("ReduceSum", [x], ["axes": .ints([axis]), "keepdims": .int(0)], to: output)
+    emitWithAxes("ReduceSum", x, [axis], ["keepdims": .int(0)], since: 13, to: output)
   }
 
   private mutating func emitWithAxes(
-    _ opType: String, _ x: String, _ axes: [Int], since opset: Int, to output: String?
+    _ opType: String, _ x: String, _ axes: [Int], _ attributes: [String: Attribute] = [:],
+    since opset: Int, to output: String?
   ) -> String {
-    if result.opset >= opset { return emit(opType, [x, list(axes)], to: output) }
-    return emit(opType, [x], ["axes": .ints(axes)], to: output)
+    if result.opset >= opset { return emit(opType, [x, list(axes)], attributes, to: output) }
+    return emit(opType, [x], attributes.merging(["axes": .ints(axes)]) { $1 }, to: output)
   }
 
   /// The pieces of given lengths along an axis.

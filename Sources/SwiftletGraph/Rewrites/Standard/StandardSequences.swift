@@ -49,14 +49,7 @@ extension StandardExpansion {
     case "Identity":
       guard let known else { return false }
       sequences[output] = known
-    case "Optional":
-      guard has(node, 0) else { return false }
-      if let known {
-        sequences[output] = known
-      } else {
-        emit("Identity", [node.inputs[0]], to: output)
-      }
-    case "OptionalGetElement":
+    case "Optional", "OptionalGetElement":
       guard has(node, 0) else { return false }
       if let known {
         sequences[output] = known
