@@ -17,7 +17,7 @@ PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletC
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN_MUTEX := $(abspath $(OUT))/tsan-mutex.o
 TSAN := --sanitize=thread --scratch-path .build/tsan -Xlinker $(TSAN_MUTEX)
-TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
+TSAN_TESTS := WorkerTeamTests|ThreadsTests|ConcurrencyTests
 ASAN := --sanitize=address --scratch-path .build/asan
 ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
