@@ -63,7 +63,8 @@ struct FixedArray {
     }
     return SwiftletError(
       .badInput,
-      "the array for input '\(input.name)' has shape \(array.shape); the model expects \(input.shapeDescription)",
+      "the array for input '\(input.name)' has shape \(array.shape); the model expects "
+        + "\(input.shapeDescription)",
       mend: mend)
   }
 }

@@ -32,7 +32,8 @@ struct OddSamples {
   func refusal(_ name: String) -> SwiftletError {
     SwiftletError(
       .numerical,
-      "no calibration sample produces a finite element, starting with sample \(samples[name]?.first ?? 0)",
+      "no calibration sample produces a finite element, starting with sample "
+        + "\(samples[name]?.first ?? 0)",
       at: "value '\(name)'",
       mend:
         "check that sample; if the value is not finite by design, list the layers "

@@ -88,9 +88,9 @@ public struct QuantizationSettings: StepSettings {
     Setting(
       "mode", \.mode,
       help:
-        "static: weights and activations, with ranges from calibration; dynamic: weights, and inputs "
-        + "of Gemm and MatMul with ranges computed at run time; weightOnly: weights, restored before "
-        + "use",
+        "static: weights and activations, with ranges from calibration; dynamic: weights, and "
+        + "inputs of Gemm and MatMul with ranges computed at run time; weightOnly: weights, "
+        + "restored before use",
       shorthands: [
         SettingDescription.Shorthand("weightOnly", .text("weightOnly")),
         SettingDescription.Shorthand("dynamic", .text("dynamic")),
@@ -148,8 +148,8 @@ public struct QuantizationSettings: StepSettings {
     Setting(
       "mixedDrop", \.mixedDrop, 0...100,
       help:
-        "accepted drop in top-1 accuracy, in percentage points: chooses fp32, bf16, int8 or int4 for "
-        + "each layer by measured damage and time",
+        "accepted drop in top-1 accuracy, in percentage points: chooses fp32, bf16, int8 or int4 "
+        + "for each layer by measured damage and time",
       unset: "all layers alike", aliases: ["mixed"]),
     Setting(
       "mixedConfidence", \.mixedConfidence, 0.5..<1,
@@ -157,8 +157,8 @@ public struct QuantizationSettings: StepSettings {
     Setting(
       "plainWeights", \.plainWeights,
       help:
-        "restore weights of weightOnly by Cast and Mul, which onnxruntime computes once, instead of "
-        + "DequantizeLinear, which it fuses into products that also round activations"),
+        "restore weights of weightOnly by Cast and Mul, which onnxruntime computes once, instead "
+        + "of DequantizeLinear, which it fuses into products that also round activations"),
     Setting(
       "calibrationState", \.calibrationState,
       help: "file that calibration saves its state to and resumes from", unset: "none"),
@@ -329,7 +329,8 @@ public struct QuantizationSettings: StepSettings {
     }
     if plainWeights && (self.mode != .weightOnly || self.bits == 4 || groupSize ?? 0 > 0) {
       throw refuse(
-        "\(spelling("plainWeights")) requires \(mode) weightOnly with 8 bits and a scale per channel",
+        "\(spelling("plainWeights")) requires \(mode) weightOnly with 8 bits and a scale per "
+          + "channel",
         "leave \(spelling("plainWeights")) out, or \(bits) and \(spelling("groupSize"))")
     }
     if self.mode == .dynamic && self.bits == 4 {

@@ -149,9 +149,9 @@ public struct StaticQuantization: Sendable {
       let lost = ranges[scheme.representative(of: first)]!
       log.notice(
         """
-        \(settings.observer.rawValue) would clip too much of \(widened.count) of \(scheme.values.count) values, \
-        which keep their whole range (minmax): '\(first)' would have \(rounded(lost.own)) dB instead of \
-        \(rounded(lost.whole))
+        \(settings.observer.rawValue) would clip too much of \(widened.count) of \
+        \(scheme.values.count) values, which keep their whole range (minmax): '\(first)' would \
+        have \(rounded(lost.own)) dB instead of \(rounded(lost.whole))
         """)
     }
     let grids = ranges.mapValues {

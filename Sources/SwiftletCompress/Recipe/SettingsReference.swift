@@ -21,11 +21,12 @@ public enum SettingsReference {
 
       <!-- Written by `swiftlet help settings > docs/settings.md`; a test compares it with the code. -->
 
-      Each setting has one name: `learningRate` in recipes is `--learning-rate` on the command line,
-      where it applies to every given technique that has it. True and false are `--flip` and
-      `--no-flip`. Lists are `[a, b]` in recipes; on the command line, names of layers repeat the option
-      (`--keep a --keep b`), and other lists are separated by commas (`--precisions fp32,int8`). Names
-      from earlier versions still work. A setting that no given technique has is an error.
+      Each setting has one name: `learningRate` in recipes is `--learning-rate` on the command
+      line, where it applies to every given technique that has it. True and false are `--flip` and
+      `--no-flip`. Lists are `[a, b]` in recipes; on the command line, names of layers repeat the
+      option (`--keep a --keep b`), and other lists are separated by commas
+      (`--precisions fp32,int8`). Names from earlier versions still work. A setting that no given
+      technique has is an error.
 
       """
     let summaries = Technique.allCases.map { "- `\($0.rawValue)` \($0.summary)" }

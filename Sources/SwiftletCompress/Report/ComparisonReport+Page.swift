@@ -89,8 +89,8 @@ extension ComparisonReport {
         ? "All models were timed in alternation, so ratios are reliable. Factors are speeds "
           + "relative to the first model."
         : "Each model was timed in alternation with its dense original, but separately from the "
-          + "other models: ignore small differences between rows. Factors are speeds relative to the "
-          + "dense model of the first report.",
+          + "other models: ignore small differences between rows. Factors are speeds relative to "
+          + "the dense model of the first report.",
       content: ReportPart.table(
         [.init("№"), .init("model", style: "left")]
           + first.map { .init("batch \($0.batch)", small: threads($0)) }, rows, isWide: true))
