@@ -226,9 +226,9 @@ public struct QuantizationSettings: StepSettings {
 
   package var trains: Bool { qatEpochs > 0 }
   package var labelUse: String? {
-    if trains { return "quantization-aware training learns from images with labels" }
+    if trains { return "quantization-aware training needs images with labels" }
     return mixedDrop == nil
-      ? nil : "mixed precision is chosen by the accuracy on images with labels"
+      ? nil : "mixed precision needs images with labels"
   }
   package var integerBits: Int? { bits }
   package var confidence: Double? { mixedConfidence }

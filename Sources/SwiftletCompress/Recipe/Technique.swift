@@ -97,9 +97,9 @@ extension Technique {
     guard owners.isEmpty else {
       return SwiftletError(
         .badInput,
-        (techniques.count == 1 ? "\(takers) has no " : "none of \(takers) has ")
+        (techniques.count == 1 ? "\(takers) takes no " : "none of \(takers) takes ")
           + "'\(spelling(name))' (a setting of \(owners.map(\.rawValue).joined(separator: ", ")))",
-        mend: "leave it out, or add a technique that has it")
+        mend: "leave it out, or add a technique that takes it")
     }
     let own = techniques.flatMap { $0.settings.map(\.name) }
     if let near = Nearest.word(to: name, among: own) {
