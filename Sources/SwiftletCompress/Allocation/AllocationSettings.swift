@@ -148,7 +148,7 @@ extension AllocationSettings {
       guard dataAware else {
         throw SwiftletError(
           .badInput, "\(spelling("precisions")) needs data to measure the damage of each precision",
-          mend: "omit \(spelling("dataAware")) or \(spelling("precisions"))")
+          mend: "leave \(spelling("dataAware")) or \(spelling("precisions")) out")
       }
     }
     guard !isJoint || allocation.spansLayers else {

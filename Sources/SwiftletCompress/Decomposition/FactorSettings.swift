@@ -108,13 +108,13 @@ public struct FactorSettings: AllocationSettings {
     if given.isOwn("ratio"), given.has("allocation"), [.energy, .evbmf].contains(allocation) {
       throw given.idle(
         "ratio", "with \(given.spelling("allocation")) \(allocation.rawValue)",
-        "omit one of them")
+        "leave one of them out")
     }
     if given.has("energy") {
       guard !given.has("allocation") || !allocation.spansLayers else {
         throw given.idle(
           "energy", "with \(given.spelling("allocation")) \(allocation.rawValue)",
-          "omit \(given.spelling("allocation")), or use \(given.spelling("ratio"))")
+          "leave \(given.spelling("allocation")) out, or use \(given.spelling("ratio"))")
       }
       if !given.has("allocation") { allocation = .energy }
     }
@@ -130,7 +130,7 @@ public struct FactorSettings: AllocationSettings {
       guard !methods.isEmpty else {
         throw SwiftletError(
           .badInput, "\(spelling("methods")) is empty",
-          mend: "omit it, or name at least one of \(others)")
+          mend: "leave it out, or name at least one of \(others)")
       }
       guard methods != [.prune] else {
         throw SwiftletError(
@@ -141,7 +141,7 @@ public struct FactorSettings: AllocationSettings {
         throw SwiftletError(
           .badInput,
           "\(spelling("methods")) does nothing in svd, which makes two factors of each matrix",
-          mend: "omit \(spelling("methods")), or add prune to them")
+          mend: "leave \(spelling("methods")) out, or add prune to them")
       }
     }
     try checkAllocation(isJoint: isJoint, spelling)
