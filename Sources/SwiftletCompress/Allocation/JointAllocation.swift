@@ -53,7 +53,7 @@ struct JointAllocation {
       try open.enumerated().map { index, group in
         try context.progress?(
           Progress(
-            "rank groups", completed: index, total: open.count, remark: group.producers.first))
+            "rank channels", completed: index, total: open.count, remark: group.producers.first))
         return try ChannelCandidates(
           group, rankings[group.id], pruning, measuring: settings.dataAware)
       }
@@ -111,7 +111,7 @@ struct JointAllocation {
       } else {
         saves = saves || cost < now
         reason =
-          cost < now ? LayerReport.Alternative.moreDamage : "no cheaper than the choice"
+          cost < now ? LayerReport.Alternative.moreDamage : "no cheaper than the chosen option"
       }
       result.append(
         LayerReport.Alternative(

@@ -128,9 +128,8 @@ struct JointProblem {
       ?? .infinity
   }
 
-  /// The part with its remaining channels and its precision, but not factored.
-  ///
-  /// - Parameter chosen: The option of every unit.
+  /// The part with its remaining channels and its precision, but not factored; `chosen` has the
+  /// option of every unit.
   func dense(
     _ part: Int, _ chosen: [Int]
   ) throws -> (layer: WeightedLayer, precision: LayerPrecision?) {

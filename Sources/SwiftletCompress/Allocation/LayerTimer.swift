@@ -148,7 +148,8 @@ struct LayerTimer: Sendable {
     var generator = RandomGenerator(seed: 1)
     let input = AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
     let inputs = [model.inputs[0].name: input]
-    // The chain ends in the probe, which is not part of the layer: leave out only the probe.
+    // A fused chain that ends in the probe computes the layer too: leave out only rows of the probe
+    // alone.
     let probe = model.nodes.last!.label
     var model = model
     if let quantization = precision.quantization(bits: settings.laterBits ?? 8) {

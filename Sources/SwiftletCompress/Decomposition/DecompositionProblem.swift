@@ -5,9 +5,9 @@ import SwiftletLinalg
 
 /// A layer to decompose, and the distribution of its inputs.
 ///
-/// All methods share one form: the first stages of a chain compute linear features of a window, f =
-/// P·x, and the last stage maps them to the layer's responses, L·f. Methods differ only in P. For a
-/// given P, the best L is a regression: with M the covariance of the windows,
+/// All methods share one form: the first stages of a chain compute linear features f = P·x of a
+/// window x, and the last stage maps them to the layer's responses, L·f. Methods differ only in P.
+/// For a given P, the best L is a regression: with M the covariance of the windows,
 ///
 ///     L = W·M·Pᵀ · (P·M·Pᵀ)⁺
 ///

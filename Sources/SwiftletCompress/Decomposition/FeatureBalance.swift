@@ -55,7 +55,7 @@ package struct FeatureBalance {
     back = matrixProduct(powers.root, eigen.vectors)
   }
 
-  /// The map to the strongest directions, rank × channels, and its inverse, channels × rank.
+  /// The map to the strongest directions, rank × channels, and the map back, channels × rank.
   ///
   /// - Complexity: O(rank² · channels).
   package func maps(rank: Int) -> (into: Tensor<Double>, back: Tensor<Double>) {

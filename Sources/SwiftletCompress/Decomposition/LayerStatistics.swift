@@ -65,7 +65,7 @@ package struct LayerStatistics {
         responses: try rows.responses(before.read(inputs)[output]!))
       try context.progress?(
         Progress(
-          "look", completed: range.upperBound, total: source.count, remark: layer.node.name))
+          "collect", completed: range.upperBound, total: source.count, remark: layer.node.name))
     }
     return result
   }

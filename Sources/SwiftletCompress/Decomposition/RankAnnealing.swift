@@ -189,9 +189,8 @@ private struct Spectrum {
 }
 
 extension Graph {
-  /// Replaces the weights of a node, in its own layout.
-  ///
-  /// - Parameter weights: Outputs first, as in ``WeightedLayer``.
+  /// Replaces the weights of a node, given with the outputs first as in ``WeightedLayer``, in the
+  /// node's own layout.
   fileprivate mutating func setWeights(_ index: Int, _ weights: Tensor<Float>) {
     let node = nodes[index]
     let isStored = node.opType == "Conv" || node.readsTransposed

@@ -90,9 +90,8 @@ package struct ResponseReconstruction {
       return values
     }
 
-    /// The next map and bias: the regression of the residual on the features.
-    ///
-    /// - Parameter penalty: λ; `nil`: without ReLU, the target is the original responses.
+    /// The next map and bias: the regression of the residual on the features. `penalty` is λ,
+    /// or `nil` without a ReLU, where the target is the original responses.
     func step(
       _ last: Tensor<Double>, _ bias: [Double], penalty: Float?
     ) -> (Tensor<Double>, [Double]) {

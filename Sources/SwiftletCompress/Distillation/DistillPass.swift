@@ -85,7 +85,7 @@ package struct DistillPass: TrainingPass {
         ? try TeacherCache(folder: folder).serve(
           &teacher, original, images, epochs: settings.epochs, threads: context.threads,
           progress: context.progress)
-        : "the teacher runs in every epoch: images are augmented"
+        : "the teacher runs in every epoch because images are augmented"
       log.notice("\(decision)")
     }
     var trainer = try context.trainer(

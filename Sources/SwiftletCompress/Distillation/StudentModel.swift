@@ -44,8 +44,8 @@ struct StudentModel {
     if settings.fresh { student = try student.reinitialized(seed: context.seed) }
     self.graph = student
     remark =
-      "width \(settings.width)" + (settings.depth < 1 ? ", depth \(settings.depth)" : "")
-      + " of the teacher"
+      "copy of the teacher, width \(settings.width)"
+      + (settings.depth < 1 ? ", depth \(settings.depth)" : "")
   }
 
   /// The user's student, prepared to take the images as the teacher does.

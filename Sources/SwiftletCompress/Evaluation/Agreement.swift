@@ -68,7 +68,7 @@ public struct Agreement: Sendable, Codable, Equatable {
   ///   - source: The samples, and the outputs to compare.
   ///   - judging: Indices of the samples to compare; `nil`: all.
   ///   - threads: The threads of both models.
-  ///   - progress: Called after each batch.
+  ///   - progress: Called after each batch that is compared.
   /// - Throws: `badInput` if an output does not exist in both models, and the errors of running a
   ///   session.
   public static func measure(

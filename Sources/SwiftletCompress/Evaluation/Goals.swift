@@ -76,7 +76,7 @@ public struct Goals: Sendable {
     let bound = test.upperBound(confidence: confidence)
     guard bound > maxDrop else { return nil }
     return "top-1 drops by \(short(test.drop)) points, below \(short(bound)) with "
-      + "\(short(confidence * 100)) % confidence on \(test.images) images, allowed are \(maxDrop)"
+      + "\(short(confidence * 100)) % confidence on \(test.images) images; the limit is \(maxDrop)"
   }
 }
 

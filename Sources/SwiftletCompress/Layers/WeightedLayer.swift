@@ -31,7 +31,7 @@ package struct WeightedLayer {
   package enum Finding {
     /// A layer with constant fp32 weights.
     case layer(WeightedLayer)
-    /// Why the node cannot be changed, about "it": `its weights are computed, not constant`.
+    /// The reason why the node cannot be changed, such as `its weights are computed, not constant`.
     case refusal(String)
   }
 

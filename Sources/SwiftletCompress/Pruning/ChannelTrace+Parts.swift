@@ -79,10 +79,9 @@ extension ChannelTrace {
     return true
   }
 
-  /// Follows the channels through a normalization.
+  /// Follows the channels through a normalization over `groups` groups of channels, or over each
+  /// channel on its own (`nil`).
   ///
-  /// - Parameter groups: Number of groups of channels that are normalized together; `nil`: each
-  ///   channel on its own.
   /// - Returns: `false` if it cannot be traced.
   mutating func normalize(
     _ node: Node, _ index: Int, _ input: ChannelAxis, groups: Int?
