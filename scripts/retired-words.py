@@ -6,8 +6,8 @@
 usage: scripts/retired-words.py [FILE…]
 default: the tracked files of the project, except the changelog and the tests
 
-Prints FILE:LINE: 'WORD', write INSTEAD: TEXT. Of source files, only comments and string literals are
-checked.
+Prints FILE:LINE: 'WORD', write INSTEAD: TEXT. Of source files, only comments and string literals
+are checked.
 """
 
 import pathlib
