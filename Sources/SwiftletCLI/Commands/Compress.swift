@@ -35,7 +35,7 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Techniques to apply in this order, separated by commas.", valueName: "names"),
+      "Techniques to apply, in order, separated by commas.", valueName: "names"),
     completion: .list(Technique.allCases.map(\.rawValue)))
   var technique: String?
 

@@ -38,7 +38,7 @@ struct Train: ParsableCommand {
     name: [.customLong("learning-rate"), .customLong("lr")], help: "Peak learning rate.")
   var learningRate = 1e-3
 
-  @Option(help: "Learning rate schedule: cosine, constant or step.")
+  @Option(help: "Schedule of the learning rate: cosine, constant or step.")
   var schedule = LearningRateSchedule.Kind.cosine
 
   @Option(help: "Number of epochs of linear warm-up.")
@@ -46,10 +46,13 @@ struct Train: ParsableCommand {
 
   @Option(
     name: [.customLong("period"), .customLong("restarts")],
-    help: "Epochs of the first cosine cycle (warm restarts), or between the decays of step.")
+    help: """
+      Number of epochs of the first cosine cycle, after which the rate restarts, or between decays \
+      of step.
+      """)
   var period: Double?
 
-  @Option(help: "Ratio of each cosine cycle's length to the previous one's. Default: 1.")
+  @Option(help: "Length of each cosine cycle relative to the previous one. Default: 1.")
   var stretch: Double?
 
   @Option(help: "Momentum of sgd. Default: 0.9.")

@@ -179,7 +179,6 @@ struct QuantizationDraft {
   ///   - remark: Appended to each layer's report.
   ///   - weights: Returns a layer's weights and bias.
   /// - Returns: The graph, and a report for each layer with weights.
-  ///
   func written(
     _ settings: QuantizationSettings, remark: String = "",
     _ weights: (QuantizationScheme.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)

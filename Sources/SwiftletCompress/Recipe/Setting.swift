@@ -30,7 +30,7 @@ public struct Setting<Settings: TechniqueSettings>: Sendable {
   ///   - help: What it does, as a phrase without a full stop and without the default.
   ///   - unset: What happens if it is `nil` or an empty list, for the help.
   ///   - aliases: Other names in recipes and options.
-  ///   - keyAliases: Other names in recipes alone.
+  ///   - keyAliases: Other names in recipes only.
   ///   - shorthands: Options without a value that stand for a value.
   package init<Value: SettingType>(
     _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable,
@@ -56,7 +56,7 @@ public struct Setting<Settings: TechniqueSettings>: Sendable {
 public struct SettingDescription: Sendable, Equatable {
   /// An option without a value, such as `--plain` for `--no-data-aware`.
   public struct Shorthand: Sendable, Equatable {
-    /// The name of the option, without dashes.
+    /// The name in camel case: `weightOnly` is the option `--weight-only`.
     public let name: String
     /// The value it stands for.
     public let value: SettingValue
@@ -70,7 +70,7 @@ public struct SettingDescription: Sendable, Equatable {
   public let name: String
   /// Other names in recipes and options.
   public let aliases: [String]
-  /// Other names in recipes alone.
+  /// Other names in recipes only.
   let keyAliases: [String]
   /// Options without a value that stand for a value.
   public let shorthands: [Shorthand]
