@@ -17,7 +17,7 @@ PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletC
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN_MUTEX := $(abspath $(OUT))/tsan-mutex.o
 TSAN := --sanitize=thread --scratch-path .build/tsan -Xlinker $(TSAN_MUTEX)
-TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
+TSAN_TESTS := WorkerTeamTests|ThreadsTests|ConcurrencyTests
 ASAN := --sanitize=address --scratch-path .build/asan
 ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
@@ -140,6 +140,7 @@ damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
 	  "$$($(BUILD) --show-bin-path)/swiftlet"
 
 docs: build ## Make the documentation (DocC): modules, essays, tutorials in OUT/docs; dead links fail
+	@scripts/install-packages.sh python3
 	SWIFT="$(SWIFT)" docs/docc.sh "$$($(BUILD) --show-bin-path)" $(OUT)/docs
 
 format: deps-lint ## Format the Swift and C sources, and wrap comments

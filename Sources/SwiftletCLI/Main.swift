@@ -24,10 +24,9 @@ struct SwiftletCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Evaluate.self, Run.self, Compress.self, PlanCommand.self, SensitivityCommand.self,
-      Compare.self,
-      Verify.self,
-      Bench.self, Inspect.self, Convert.self, SVDCommand.self, EigCommand.self, Doctor.self,
+      Train.self, Evaluate.self, Run.self, Compress.self, Plan.self, Sensitivity.self,
+      Compare.self, Verify.self, Bench.self, Inspect.self, Convert.self,
+      SVD.self, Eig.self, Doctor.self,
     ])
 }
 

@@ -25,12 +25,12 @@ extension Session {
       _ = try core.reference.run(inputs, core.context)
       return []
     }
-    guard let plan = try core.compiled(for: tensors.map(\.shape)).plan else {
+    guard let interpreter = try core.compiled(for: tensors.map(\.shape)).interpreter else {
       throw SwiftletError(
         .unsupported, "the model's shapes depend on data", mend: "it can be run, but not profiled")
     }
     var rounds: [[Timing]] = []
-    for _ in 0..<max(1, runs) { rounds.append(try Self.timings(plan, tensors)) }
+    for _ in 0..<max(1, runs) { rounds.append(try Self.timings(interpreter, tensors)) }
     return rounds[0].indices.map { index in
       let times = rounds.map { $0[index].seconds }.sorted()
       let (timing, median) = (rounds[0][index], times[times.count / 2])
@@ -46,12 +46,12 @@ extension Session {
   }
 
   /// One run, step by step.
-  private static func timings(_ plan: Plan, _ inputs: [AnyTensor]) throws -> [Timing] {
-    var values = plan.constants
-    for (input, tensor) in zip(plan.inputs, inputs) { values[input.slot] = tensor }
+  private static func timings(_ interpreter: Interpreter, _ inputs: [AnyTensor]) throws -> [Timing] {
+    var values = interpreter.constants
+    for (input, tensor) in zip(interpreter.inputs, inputs) { values[input.slot] = tensor }
     let clock = ContinuousClock()
     var timings: [Timing] = []
-    for step in plan.steps {
+    for step in interpreter.steps {
       var operands = step.inputs.map { $0.flatMap { values[$0] } }
       for slot in step.releases { values[slot] = nil }
       let results: [AnyTensor]

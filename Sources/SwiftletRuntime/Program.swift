@@ -15,7 +15,7 @@ struct Program: Sendable {
   private let images: Int
   /// The number of chunks of images.
   private let chunks: Int
-  private let pool: ThreadPool
+  private let threads: Threads
   private let sharesLayers: Bool
   /// The size of one chunk's values, in bytes.
   private let byteCount: Int
@@ -25,8 +25,9 @@ struct Program: Sendable {
   /// The part of the L2 cache that a chunk's values may use, in bytes.
   private static let cachedBytes = 512 << 10
 
-  init(_ layers: [any Layer], _ values: [Value], images: Int, pool: ThreadPool) {
-    let threads = pool.count
+  init(_ layers: [any Instruction], _ values: [Value], images: Int, threads: Threads) {
+    self.threads = threads
+    let threads = threads.count
     let isWhole = layers.contains(where: \.readsAllImages)
     sharesLayers =
       threads > 1
@@ -48,7 +49,7 @@ struct Program: Sendable {
     scratch = (steps.map(\.scratch).max() ?? 0).roundedUp(to: 64)
     let (offsets, byteCount) = arena.offsets(images: (images + chunks - 1) / max(1, chunks))
     origins = zip(offsets, values).map { $0 + $1.origin }
-    (self.steps, self.images, self.pool) = (steps, images, pool)
+    (self.steps, self.images) = (steps, images)
     self.byteCount = byteCount
   }
 
@@ -62,7 +63,7 @@ struct Program: Sendable {
   /// The size of all chunks that are computed at the same time, in bytes.
   var peakBytes: Int {
     sharesLayers
-      ? byteCount + pool.count * scratch : min(pool.count, chunks) * (byteCount + scratch)
+      ? byteCount + threads.count * scratch : min(threads.count, chunks) * (byteCount + scratch)
   }
 
   /// Larger chunks come first, so that threads that take them in turn finish together.
@@ -103,7 +104,7 @@ struct Program: Sendable {
         }
       }
     }
-    if pool.count > 1 && images > 0 && (sharesLayers ? runSharing(ends) : runChunks(ends)) {
+    if threads.count > 1 && images > 0 && (sharesLayers ? runSharing(ends) : runChunks(ends)) {
       return
     }
     forEachChunk(ends) { memory, images in
@@ -123,9 +124,9 @@ struct Program: Sendable {
   /// in the cache of its core.
   private func runChunks(_ ends: Ends) -> Bool {
     let next = Atomic(0)
-    let threads = min(pool.count, chunks)
-    let arena = AlignedMemory(byteCount: threads * (byteCount + scratch))
-    return ThreadPool(count: threads).together { thread in
+    let threads = Threads(count: min(threads.count, chunks))
+    let arena = AlignedMemory(byteCount: threads.count * (byteCount + scratch))
+    return threads.together { thread in
       let place = thread * (byteCount + scratch)
       while true {
         let index = next.add(1, ordering: .relaxed).oldValue
@@ -140,16 +141,16 @@ struct Program: Sendable {
 
   /// Threads share each layer, and wait for each other between layers.
   private func runSharing(_ ends: Ends) -> Bool {
-    let threads = pool.count
-    let arena = AlignedMemory(byteCount: byteCount + threads * scratch)
-    let barrier = SpinBarrier(count: threads)
-    return pool.together { thread in
+    let count = threads.count
+    let arena = AlignedMemory(byteCount: byteCount + count * scratch)
+    let barrier = SpinBarrier(count: count)
+    return threads.together { thread in
       for images in (0..<chunks).lazy.map(chunk) {
         let memory = ends.memory(
           arena, scratch: byteCount + thread * scratch, origins, from: images.lowerBound)
         for step in steps {
           let items = step.items(images.count)
-          let own = items * thread / threads..<items * (thread + 1) / threads
+          let own = items * thread / count..<items * (thread + 1) / count
           if !own.isEmpty { step.run(memory, images.count, own) }
           // A border and the layer that fills its inside do not overlap.
           if !step.isBorder { barrier.wait() }
@@ -165,7 +166,7 @@ private struct Arena {
   /// The first and the last layer that touch each value.
   private let lifetimes: [ClosedRange<Int>?]
 
-  init(_ layers: [any Layer], _ values: [Value]) {
+  init(_ layers: [any Instruction], _ values: [Value]) {
     var lifetimes = [ClosedRange<Int>?](repeating: nil, count: values.count)
     for (index, layer) in layers.enumerated() {
       for value in layer.reads + (layer.writes.map { [$0] } ?? []) {

@@ -16,7 +16,7 @@ struct Segments {
   private var names: FreshNames
 
   init(
-    _ given: GraphFacts, _ infos: [String: TensorInfo], pool: ThreadPool, cache: PackedWeights
+    _ given: GraphFacts, _ infos: [String: TensorInfo], threads: Threads, cache: PackedWeights
   ) {
     var facts = given
     let graph = facts.graph
@@ -35,7 +35,7 @@ struct Segments {
       if phase % 2 != 0 {
         self.graph.nodes += members.map { graph.nodes[$0] }
       } else {
-        add(Array(members), facts, infos, pool, cache)
+        add(Array(members), facts, infos, threads, cache)
       }
     }
     // This includes weights that a segment has absorbed.
@@ -44,7 +44,7 @@ struct Segments {
   }
 
   private mutating func add(
-    _ members: [Int], _ facts: GraphFacts, _ infos: [String: TensorInfo], _ pool: ThreadPool,
+    _ members: [Int], _ facts: GraphFacts, _ infos: [String: TensorInfo], _ threads: Threads,
     _ cache: PackedWeights
   ) {
     let inside = Set(members)
@@ -59,8 +59,8 @@ struct Segments {
     lowering.lower(members)
     segments[name] = Segment(
       Program(
-        ChainLayer.joining(lowering.layers, lowering.values), lowering.values,
-        images: facts.images, pool: pool),
+        ChainInstruction.joining(lowering.layers, lowering.values), lowering.values,
+        images: facts.images, threads: threads),
       results: outputs.map { infos[$0]! })
     graph.nodes.append(
       Node(

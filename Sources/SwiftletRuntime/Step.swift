@@ -39,7 +39,7 @@ struct Memory {
 }
 
 /// A layer whose computation and values are known, but not yet their locations.
-protocol Layer: Sendable {
+protocol Instruction: Sendable {
   var label: String { get }
   var reads: [Int] { get }
   var writes: Int? { get }
@@ -50,6 +50,6 @@ protocol Layer: Sendable {
   func step(_ values: [Value], threads: Int) -> Step
 }
 
-extension Layer {
+extension Instruction {
   var readsAllImages: Bool { false }
 }

@@ -66,7 +66,7 @@ extension Graph {
     // Shapes for two images, to distinguish an axis of images from one of length 1.
     let infos = input.flatMap { input in
       dataInputs.first.flatMap { first in
-        try? Plan(self).infer([first.name: input.shape(batch: 2)])
+        try? Interpreter(self).infer([first.name: input.shape(batch: 2)])
       }
     }
     var widths: [String: Int?] = [:]

@@ -59,7 +59,7 @@ struct QuantizationCommandTests {
   @Test func layersThatAreNotThereAreNamed() throws {
     try withTemporaryFolder { folder in
       let (model, data) = try put(folder)
-      for option in ["--keep", "--narrow", "--bf16"] {
+      for option in ["--keep", "--int4", "--bf16"] {
         let outcome = try swiftlet(
           "compress", model, "--technique", "quantize", "--data", data, option, "third", "-o",
           "\(folder)/x.onnx")

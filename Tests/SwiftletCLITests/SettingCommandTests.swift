@@ -20,8 +20,8 @@ import _SwiftletTestSupport
     ),
     (["--technique", "svd", "--bits", "4"], 2, ["svd takes no '--bits' (a setting of quantize)"]),
     (
-      ["--technique", "quantize", "--keep", "fc1", "--narrow", "fc1"], 2,
-      ["'fc1' is named by both '--keep' and '--narrow'"]
+      ["--technique", "quantize", "--keep", "fc1", "--int4", "fc1"], 2,
+      ["'fc1' is named by both '--keep' and '--int4'"]
     ),
     (
       ["--technique", "quantize", "--calibration-size", "0"], 2,

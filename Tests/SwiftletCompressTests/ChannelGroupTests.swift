@@ -8,8 +8,8 @@ import Testing
 
 struct ChannelGroupTests {
   private func run(_ graph: Graph, _ input: Tensor<Float>) throws -> [Float] {
-    let plan = try Plan(graph)
-    let result = try plan.run([plan.inputNames[0]: .float32(input)], ExecutionContext())
+    let interpreter = try Interpreter(graph)
+    let result = try interpreter.run([interpreter.inputNames[0]: .float32(input)], ExecutionContext())
     return try #require(result[graph.outputs[0].name]?.typed(as: Float.self)).elements
   }
 

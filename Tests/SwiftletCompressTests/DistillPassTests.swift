@@ -12,7 +12,7 @@ import _SwiftletTestSupport
 
 /// Who learns from what: the paths through `distill`, with teachers that were never trained.
 struct DistillPassTests {
-  private let threads = ThreadPool(count: 2)
+  private let threads = Threads(count: 2)
   private let teacher = network(seed: 7)
 
   private func pictures(_ count: Int, channels: Int = 1, size: Int = 12) throws -> ImageDataset {

@@ -194,7 +194,7 @@ import Testing
     let x = AnyTensor.float32(normal(try left.inputs[0].shape(batch: 7), seed: 4))
     func answers(_ graph: Graph) throws -> [Float] {
       try #require(
-        Plan(graph).run(["x": x], ExecutionContext())["y"]?.typed(as: Float.self)
+        Interpreter(graph).run(["x": x], ExecutionContext())["y"]?.typed(as: Float.self)
       ).elements
     }
     let (before, after) = (try answers(left), try answers(result))

@@ -111,7 +111,7 @@ struct OneArithmeticTests {
       ValueInfo(code, dtype, [.symbolic("N")] + graph.outputs[0].dimensions.dropFirst())
     ]
     quantized.outputs[0].dimensions[1] = .symbolic("C")
-    let simulated = try Plan(quantized).run(given, ExecutionContext())
+    let simulated = try Interpreter(quantized).run(given, ExecutionContext())
     let session = try Session(quantized)
     let deployed = try session.run(given)
     // Nothing of the operation is left to fp32.

@@ -91,7 +91,7 @@ struct PassTests {
   private func logits(_ graph: Graph) throws -> [Float] {
     let (_, _, test) = try Self.trained.get()
     let input = try Preprocessing.stored(in: graph, images: test)
-      .batch(test, Array(0..<50), pool: .serial)
+      .batch(test, Array(0..<50), threads: .serial)
     return try Session(graph).run(input).elements
   }
 

@@ -50,7 +50,7 @@ struct ReportTests {
 
   @Test func speedsAreThoseOfAllCells() throws {
     let report = try Self.result.get().report
-    let threads = ThreadPool.available.count
+    let threads = Threads.available.count
     let speeds = try #require(report.speeds)
     #expect(
       speeds.map { [$0.threads, $0.batch] }

@@ -32,11 +32,11 @@ struct SampleTests {
   ) throws -> (source: CalibrationSource, seen: [[String: AnyTensor]]) {
     let source = try CalibrationSource(arrays, for: graph, fixed: fixed, limit: limit)
     var seen: [[String: AnyTensor]] = []
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     try source.forEachBatch { inputs, range in
       seen.append(inputs)
       // What is fed fits the model.
-      _ = try plan.run(inputs, ExecutionContext())
+      _ = try interpreter.run(inputs, ExecutionContext())
       #expect(inputs["x"]!.shape.dimensions.contains(range.count))
     }
     return (source, seen)

@@ -137,8 +137,8 @@ struct SettingTests {
       "mixedConfidence 1 is not between 0.5 and below 1", ""
     ),
     ("{technique: quantize, mixedConfidence: 0.9}", "mixedConfidence does nothing without", ""),
-    ("{technique: quantize, keep: [a], narrow: [b, a]}", "both 'keep' and 'narrow'", ""),
-    ("{technique: quantize, bf16: [a], narrow: [a]}", "both 'narrow' and 'bf16'", ""),
+    ("{technique: quantize, keep: [a], int4: [b, a]}", "both 'keep' and 'int4'", ""),
+    ("{technique: quantize, bf16: [a], int4: [a]}", "both 'int4' and 'bf16'", ""),
     ("{technique: svd, ratio: half}", "'ratio' is 'half', not a number", ""),
     ("{technique: svd, ratio: .nan}", "ratio nan is not between", ""),
     ("{technique: distill, epochs: 1.5}", "'epochs' is 1.5, not a whole number", ""),

@@ -42,7 +42,7 @@ struct ONNXConstructsTests {
   private func run(_ bytes: [UInt8]) throws -> [Float] {
     let x = AnyTensor.float32(Tensor([4], [1, -2, 3, -4]))
     let graph = try ONNXFile.parse(bytes)
-    return try Plan(graph).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
+    return try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
   }
 
   /// Sequences pass between nodes alone, and the refusal says so.
@@ -94,7 +94,7 @@ struct ONNXConstructsTests {
       + field(10, "own")
     let graph = try ONNXFile.parse(
       model([node("F", ["x"], ["y"], domain: "own")], others: field(25, own)))
-    expectError(.unsupported, "own.F") { try Plan(graph) }
+    expectError(.unsupported, "own.F") { try Interpreter(graph) }
     // Each level calls the next one twice.
     let levels = (0..<30).flatMap { level -> [UInt8] in
       let name = "L\(level + 1)"
@@ -163,7 +163,7 @@ struct ONNXConstructsTests {
     #expect(graph.metadata["swiftlet.texts"] == #"["cat","dog"]"#)
     #expect(graph.outputs[0].dtype == .int64)
     let x = AnyTensor.float32(Tensor([4], [1, 2, 0, 0]))
-    let result = try Plan(graph).run(["x": x], ExecutionContext())["y"]
+    let result = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]
     #expect(result == .int64(Tensor([1], [1])))
     // What is written has numbers from the start.
     let again = try ONNXFile.parse(ONNXFile.serialized(graph))
@@ -203,7 +203,7 @@ struct ONNXConstructsTests {
     #expect(graph.outputs[0].dtype == .float32)
     #expect(graph.outputs[0].dimensions.count == 2)
     let x = AnyTensor.float32(Tensor([4], [1, -2, 3, -4]))
-    let result = try Plan(graph).run(["x": x], ExecutionContext())["y"]
+    let result = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]
     #expect(result == .float32(Tensor([1, 4], [1, -2, 3, -4])))
   }
 
@@ -214,13 +214,13 @@ struct ONNXConstructsTests {
     let open = field(1, "x") + field(2, field(1, [0x08, 1]))
     let graph = field(1, node("Relu", ["x"], ["y"])) + field(11, open) + field(12, value("y"))
     let read = try ONNXFile.parse([0x08, 8] + field(7, graph) + field(8, [0x10, 13]))
-    let plan = try Plan(read)
+    let interpreter = try Interpreter(read)
     for shape in [[], [2], [2, 3]] as [Shape] {
       let x = AnyTensor.float32(Tensor(shape, repeating: -1))
-      let y = try plan.run(["x": x], ExecutionContext())["y"]
+      let y = try interpreter.run(["x": x], ExecutionContext())["y"]
       #expect(y == .float32(Tensor(zeros: shape)))
     }
-    expectError(.unsupported, "the rank of 'x'") { try plan.inputShapes(batch: 1) }
+    expectError(.unsupported, "the rank of 'x'") { try interpreter.inputShapes(batch: 1) }
     #expect(read.inputs[0].shapeDescription == "of any shape")
     #expect(try ONNXFile.parse(ONNXFile.serialized(read)).inputs == read.inputs)
   }

@@ -242,7 +242,7 @@ struct ONNXRoundTripTests {
     // Nothing grows from one time to the next.
     #expect(try ONNXFile.serialized(again) == written)
     let x = Tensor<Float>([64], numbers.map { $0 - 3 })
-    let results = try Plan(again).run(["x": .float32(x)], ExecutionContext())
+    let results = try Interpreter(again).run(["x": .float32(x)], ExecutionContext())
     #expect(results["y"] == .float32(Tensor([64], numbers.map { max(0, 2 * $0 - 3) })))
     // Changed weights are rounded, unless that loses them.
     var changed = graph

@@ -108,8 +108,8 @@ struct ONNXTests {
       for _ in 0...generator.below(4) {
         damaged[generator.below(bytes.count)] = UInt8(generator.below(256))
       }
-      guard let graph = try? ONNXFile.parse(damaged), let plan = try? Plan(graph) else { continue }
-      _ = try? plan.infer(plan.inputShapes(batch: 2))
+      guard let graph = try? ONNXFile.parse(damaged), let interpreter = try? Interpreter(graph) else { continue }
+      _ = try? interpreter.infer(interpreter.inputShapes(batch: 2))
     }
   }
 
@@ -125,7 +125,7 @@ struct ONNXTests {
   /// Two elements of four bits share a byte.
   @Test func narrowElementsArePackedAndComeBack() throws {
     var narrow = graph
-    for dtype in DType.allCases where dtype.narrowType != nil {
+    for dtype in DType.allCases where dtype.compactType != nil {
       let numbers = AnyTensor(Tensor<Float>([3], [1, 0, -1]))
       narrow.initializers["n_\(dtype)"] = numbers.converted(to: dtype)
     }

@@ -25,9 +25,9 @@ struct BFloatSessionTests {
   @Test(arguments: 0..<320)
   func isNearTheReference(seed: Int) throws {
     let graph = RandomGraph.make(seed: UInt64(seed), onlyLowered: false)
-    let (reference, rounded) = (try Plan(graph), try Plan(Self.rounded(graph)))
+    let (reference, rounded) = (try Interpreter(graph), try Interpreter(Self.rounded(graph)))
     let sessions = try [1, 2].map {
-      try Session(graph, threads: ThreadPool(count: $0), precision: .bf16)
+      try Session(graph, threads: Threads(count: $0), precision: .bf16)
     }
     var wrong: [String] = []
     for batch in [1, 3, 8] {
@@ -79,7 +79,7 @@ struct BFloatSessionTests {
     var sizes = graph
     for name in ["w", "b"] { sizes.initializers[name] = size(graph.initializers[name]) }
     func reference(_ graph: Graph, _ x: AnyTensor) throws -> [Float] {
-      try Plan(graph).run(["x": x], ExecutionContext())["y"]!.typed(as: Float.self)!.elements
+      try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!.typed(as: Float.self)!.elements
     }
     let exact = try reference(graph, .float32(x))
     let magnitudes = try reference(sizes, size(.float32(x)))
@@ -128,7 +128,7 @@ struct BFloatSessionTests {
     #expect(names.count { $0.hasPrefix("narrow") } == 1, "\(names)")
     #expect(names.count { $0.hasPrefix("bf16") } == 5, "\(names)")
     #expect(names.contains { $0.hasPrefix("depthwise bf16") }, "\(names)")
-    let expected = try Plan(graph).run(["x": x], ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!
     #expect(try difference(Session(graph, precision: .bf16).run(["x": x])["y"]!, expected) < 0.02)
   }
 
@@ -150,7 +150,7 @@ struct BFloatSessionTests {
     #expect(names.count { $0.hasPrefix("narrow") } == 2, "\(names)")
     #expect(!names.contains { $0.hasPrefix("widen") }, "\(names)")
     let results = try Session(graph, precision: .bf16).run(["x": x])
-    for (name, expected) in try Plan(graph).run(["x": x], ExecutionContext()) {
+    for (name, expected) in try Interpreter(graph).run(["x": x], ExecutionContext()) {
       #expect(difference(results[name]!, expected) < 0.02)
     }
   }

@@ -47,10 +47,10 @@ struct ChainTests {
   func equalsTheReference(seed: Int) throws {
     let graph = Self.graph(seed: seed)
     let x = try randomInput(graph, batch: 2)
-    let expected = try Plan(graph).run(["x": x], ExecutionContext())
+    let expected = try Interpreter(graph).run(["x": x], ExecutionContext())
     var first: [String: AnyTensor]?
     for threads in [1, 2, 3] {
-      let session = try Session(graph, threads: ThreadPool(count: threads))
+      let session = try Session(graph, threads: Threads(count: threads))
       let results = try session.run(["x": x])
       #expect(difference(results["y"]!, expected["y"]!) <= 1e-5, "\(graph.listing)")
       // One image, shared by the threads, goes through other stripes first.
@@ -68,9 +68,9 @@ struct ChainTests {
     let graph = Self.graph(seed: 100 + seed, size: 118)
     let x = try randomInput(graph, batch: 2)
     let quantized = try QuantizedGraph(graph, seed: UInt64(seed), sample: x)
-    let expected = try Plan(quantized.graph).run(["x": x], ExecutionContext())
+    let expected = try Interpreter(quantized.graph).run(["x": x], ExecutionContext())
     for threads in [1, 3] {
-      let session = try Session(quantized.graph, threads: ThreadPool(count: threads))
+      let session = try Session(quantized.graph, threads: Threads(count: threads))
       let results = try session.run(["x": x])
       let chains = try session.profile(["x": x], runs: 1).filter { $0.kernel.contains("→") }
       #expect(!chains.isEmpty, "\(quantized.graph.listing)")

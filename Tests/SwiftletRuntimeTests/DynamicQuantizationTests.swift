@@ -119,7 +119,7 @@ struct DynamicQuantizationTests {
     let spelled = model(
       rows("x"), product("x", "y", hasBias: hasBias), constants(perColumn: true), outputs: rows("y")
     )
-    let expected = try Plan(spelled).run(["x": input], ExecutionContext())
+    let expected = try Interpreter(spelled).run(["x": input], ExecutionContext())
     #expect(try Session(graph).run(["x": input])["y"] == expected["y"])
   }
 
@@ -142,7 +142,7 @@ struct DynamicQuantizationTests {
     }
     let graph = model(rows("x"), nodes, constants, outputs: outputs)
     let inputs = ["x": floats([2, 5, depth])]
-    let expected = try Plan(graph).run(inputs, ExecutionContext())
+    let expected = try Interpreter(graph).run(inputs, ExecutionContext())
     let results = try Session(graph).run(inputs)
     for (name, tensor) in expected { #expect(results[name] == tensor) }
   }

@@ -105,8 +105,8 @@ struct GroupwiseLayerTests {
     for images in [[Dimension.symbolic("N")], [.symbolic("N"), .fixed(5)]] {
       if images.count > 1 && weights.opType == "Gemm" { continue }
       let graph = weights.graph(images)
-      let reference = try Plan(graph)
-      let sessions = try [1, 2].map { try Session(graph, threads: ThreadPool(count: $0)) }
+      let reference = try Interpreter(graph)
+      let sessions = try [1, 2].map { try Session(graph, threads: Threads(count: $0)) }
       var first: AnyTensor?
       for batch in [1, 2, 7, 16] {
         var generator = RandomGenerator(seed: 3)
@@ -137,7 +137,7 @@ struct GroupwiseLayerTests {
     graph.nodes.insert(node("Flatten", ["c"], "x"), at: 0)
     graph.nodes.insert(node("Conv", ["i", "k"], "c"), at: 0)
     let x = floats([2, 3, 6, 6])
-    let expected = try Plan(graph).run(["i": x], ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(["i": x], ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(["i": x])["y"]!, expected) <= 1e-5)
   }
 
@@ -146,7 +146,7 @@ struct GroupwiseLayerTests {
     var graph = Weights(block: 0, byTensor: true).graph([.symbolic("N")])
     graph.nodes[0].attributes["axis"] = .int(axis)
     let x = floats([2, 40])
-    let expected = try Plan(graph).run(["x": x], ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(["x": x])["y"]!, expected) <= 1e-5)
   }
 
@@ -159,7 +159,7 @@ struct GroupwiseLayerTests {
       "x": floats([2, 40]),
       "z": .int4(Tensor([3, 19], (0..<57).map { Int4(bits: UInt8($0 % 16)) })),
     ]
-    let expected = try Plan(graph).run(x, ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(x, ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(x)["y"]!, expected) <= 1e-5)
   }
 }

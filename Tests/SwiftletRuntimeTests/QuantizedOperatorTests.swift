@@ -61,7 +61,7 @@ struct QuantizedOperatorTests {
     #expect(!kernels.contains("reference"), "\(kernels)")
     let name = graph.outputs[0].name
     return (
-      try? Plan(graph).run(["x": x], ExecutionContext())[name], try session.run(["x": x])[name]!
+      try? Interpreter(graph).run(["x": x], ExecutionContext())[name], try session.run(["x": x])[name]!
     )
   }
 

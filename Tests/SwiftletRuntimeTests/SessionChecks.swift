@@ -20,9 +20,9 @@ func kernelsOfSessions(
   agree: (_ result: AnyTensor, _ expected: AnyTensor) -> Bool,
   sourceLocation: SourceLocation
 ) throws -> [[String]] {
-  let expected = try Plan(graph).run(inputs, ExecutionContext())
+  let expected = try Interpreter(graph).run(inputs, ExecutionContext())
   return try [1, 2, 7].map { threads in
-    let session = try Session(graph, threads: ThreadPool(count: threads))
+    let session = try Session(graph, threads: Threads(count: threads))
     let results = try session.run(inputs)
     for (name, tensor) in expected {
       #expect(
@@ -39,7 +39,7 @@ func checkBatchesAndThreadsDoNotMatter(
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
   let sessions = try [1, 2, 3].map {
-    try Session(graph, threads: ThreadPool(count: $0), precision: precision)
+    try Session(graph, threads: Threads(count: $0), precision: precision)
   }
   var wrong: [String] = []
   for batch in batches {

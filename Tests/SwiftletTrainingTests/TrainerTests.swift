@@ -38,7 +38,7 @@ struct TrainerTests {
     func train() throws -> [UInt8] {
       var trainer = try Trainer(
         smallNetwork(dropout: 0.2), training: try pictures(100), validation: try pictures(20),
-        settings: settings(), threads: ThreadPool(count: 2))
+        settings: settings(), threads: Threads(count: 2))
       return try ONNXFile.serialized(try trainer.run().graph)
     }
     #expect(try train() == train())
@@ -52,7 +52,7 @@ struct TrainerTests {
     func trainer(_ checkpoint: CheckpointFile?, resumes: Bool) throws -> Trainer {
       try Trainer(
         graph, training: training, validation: validation, settings: settings(2, .nadam),
-        threads: ThreadPool(count: 2), checkpoint: checkpoint, resumes: resumes)
+        threads: Threads(count: 2), checkpoint: checkpoint, resumes: resumes)
     }
     var uninterrupted = try trainer(nil, resumes: false)
     let expected = try ONNXFile.serialized(try uninterrupted.run().graph)

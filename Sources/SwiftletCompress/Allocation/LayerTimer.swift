@@ -21,17 +21,17 @@ struct LayerTimer: Sendable {
 
   /// - Throws: If the graph's shapes cannot be inferred.
   init(_ graph: Graph, _ settings: any AllocationSettings, cache: LatencyCache) throws {
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     self.graph = graph
     self.settings = settings
     self.cache = cache
-    batch = try settings.timingBatch ?? Self.batch(plan)
-    infos = try plan.infer(plan.inputShapes(batch: batch))
+    batch = try settings.timingBatch ?? Self.batch(interpreter)
+    infos = try interpreter.infer(interpreter.inputShapes(batch: batch))
   }
 
   /// 32 images, fewer of large ones: their layers fill the kernels all the same.
-  private static func batch(_ plan: Plan) throws -> Int {
-    let elements = try plan.inputShapes(batch: 1).values.reduce(0) { $0 + $1.count }
+  private static func batch(_ interpreter: Interpreter) throws -> Int {
+    let elements = try interpreter.inputShapes(batch: 1).values.reduce(0) { $0 + $1.count }
     return max(1, min(32, (1 << 20) / max(1, elements)))
   }
 
@@ -59,7 +59,7 @@ struct LayerTimer: Sendable {
   func macs(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
     var model = model(layer, try inputShape(layer))
     try chain?.write(layer, to: &model)
-    return try Double(Plan(model).macs(batch: batch).dropLast().reduce(0, +))
+    return try Double(Interpreter(model).macs(batch: batch).dropLast().reduce(0, +))
   }
 
   /// What the settings want to have less of.

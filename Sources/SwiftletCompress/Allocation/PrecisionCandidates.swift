@@ -23,9 +23,9 @@ struct PrecisionCandidates {
   ) throws -> [PrecisionCandidates] {
     let input = try QuantizationInput(
       graph, opset: QuantizationSettings().opset, source, context.threads)
-    let plan = try QuantizationPlan(input.graph, input.infos)
-    try plan.requireLayers()
-    let layers = plan.layers.map(\.node.reportName)
+    let scheme = try QuantizationScheme(input.graph, input.infos)
+    try scheme.requireLayers()
+    let layers = scheme.layers.map(\.node.reportName)
     let ordered = precisions.sorted()
     let damages = try ordered.map { precision in
       switch precision {

@@ -36,7 +36,7 @@ package struct CPDecomposition: Decomposition {
     inverseRoot = inverse
     let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
       .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let product = matrixProduct(root, unfolded, pool: problem.threads)
+    let product = matrixProduct(root, unfolded, threads: problem.threads)
     whitened = product.reshaped(to: [channels, outputs, taps])
   }
 
@@ -72,9 +72,9 @@ package struct CPDecomposition: Decomposition {
     let (channels, taps) = (problem.channels, problem.taps)
     let sum = try CanonicalPolyadic(
       whitened, rank: rank, restarts: 0, tolerance: 1e-5, maximumIterations: Self.sweeps,
-      pool: problem.threads)
+      threads: problem.threads)
     // Channels × rank, back from the whitened ones.
-    let inputs = matrixProduct(inverseRoot, sum.factors[0], pool: problem.threads)
+    let inputs = matrixProduct(inverseRoot, sum.factors[0], threads: problem.threads)
     let windows = sum.factors[2]
     var features = Tensor<Double>(zeros: [rank, channels * taps])
     var centre = features

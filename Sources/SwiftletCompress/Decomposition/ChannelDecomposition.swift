@@ -19,7 +19,7 @@ package struct ChannelDecomposition: Decomposition {
   package init(_ problem: DecompositionProblem) throws {
     self.problem = problem
     let eigen = try SymmetricEigen(
-      problem.responseCovariance(), threads: problem.threads.count)
+      problem.responseCovariance(), threads: problem.threads)
     // Behind the rank that the layer has at most there is only noise.
     let rank = min(problem.layer.outputs, problem.layer.depth)
     basis = eigen.vectors
@@ -50,7 +50,7 @@ package struct ChannelDecomposition: Decomposition {
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (layer, rank) = (problem.layer, ranks[0])
     let leading = basis.slice(axis: 1, range: 0..<rank).contiguous()
-    let features = matrixProduct(leading, problem.weights, transposeA: true, pool: problem.threads)
+    let features = matrixProduct(leading, problem.weights, transposeA: true, threads: problem.threads)
     let window = layer.isConv ? Array(layer.weight.shape.dimensions[1...]) : [layer.depth]
     let inner = FactorChain.Stage(
       weights: features.converted(to: Float.self).reshaped(to: Shape([rank] + window)), steps: .all)

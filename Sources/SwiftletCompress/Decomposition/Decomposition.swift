@@ -64,8 +64,8 @@ package struct FittedChain {
   package let error: Double
 
   /// The weights of one layer that would compute the same, outputs × depth.
-  package func product(_ threads: ThreadPool) -> Tensor<Double> {
-    matrixProduct(last, features, pool: threads)
+  package func product(_ threads: Threads) -> Tensor<Double> {
+    matrixProduct(last, features, threads: threads)
   }
 
   package func chain(bias: Tensor<Float>?) -> FactorChain {

@@ -20,9 +20,9 @@ package struct DecompositionProblem {
   package let weights: Tensor<Double>
   /// Covariance of the layer's windows, depth × depth; `nil`: the identity.
   let covariance: Tensor<Double>?
-  let threads: ThreadPool
+  let threads: Threads
 
-  package init(_ layer: WeightedLayer, covariance: Tensor<Double>?, threads: ThreadPool) {
+  package init(_ layer: WeightedLayer, covariance: Tensor<Double>?, threads: Threads) {
     self.layer = layer
     weights = layer.matrix.converted()
     self.covariance = covariance
@@ -36,12 +36,12 @@ package struct DecompositionProblem {
 
   /// rows · M.
   func weighted(_ rows: Tensor<Double>) -> Tensor<Double> {
-    covariance.map { matrixProduct(rows, $0, pool: threads) } ?? rows
+    covariance.map { matrixProduct(rows, $0, threads: threads) } ?? rows
   }
 
   /// W · M · Wᵀ, outputs × outputs: the covariance of the responses.
   func responseCovariance() -> Tensor<Double> {
-    matrixProduct(weighted(weights), weights, transposeB: true, pool: threads)
+    matrixProduct(weighted(weights), weights, transposeB: true, threads: threads)
   }
 
   /// The covariance of parts of windows, averaged over the places where they lie.
@@ -77,7 +77,7 @@ package struct DecompositionProblem {
       let identity = covariance(of: [parts[0]])
       return (identity, identity)
     }
-    let powers = try SymmetricPowers(covariance(of: parts), threads: threads.count)
+    let powers = try SymmetricPowers(covariance(of: parts), threads: threads)
     return (powers.root, powers.inverseRoot)
   }
 
@@ -87,8 +87,8 @@ package struct DecompositionProblem {
   func rank(of matrix: Tensor<Double>) throws -> Int {
     let isWide = matrix.shape[0] < matrix.shape[1]
     let gram = matrixProduct(
-      matrix, matrix, transposeA: !isWide, transposeB: isWide, pool: threads)
-    let values = try SymmetricEigen.values(of: gram, threads: threads.count)
+      matrix, matrix, transposeA: !isWide, transposeB: isWide, threads: threads)
+    let values = try SymmetricEigen.values(of: gram, threads: threads)
     let limit = (values.first ?? 0) * Self.roundingEnergy
     return max(1, values.count { $0 > limit })
   }
@@ -127,7 +127,7 @@ struct FeatureRegression {
   let power: Double
   /// Of P·M·Pᵀ, whose leading part is that of the leading features; `nil` where it has none.
   private let triangle: Tensor<Double>?
-  private let threads: ThreadPool
+  private let threads: Threads
 
   /// Added to the features' variances, as a fraction of their mean: what is below it is noise.
   private static let damping = 1e-9
@@ -136,15 +136,15 @@ struct FeatureRegression {
     self.features = features
     threads = problem.threads
     let weighted = problem.weighted(features)
-    gram = matrixProduct(weighted, features, transposeB: true, pool: problem.threads)
-    cross = matrixProduct(problem.weights, weighted, transposeB: true, pool: problem.threads)
+    gram = matrixProduct(weighted, features, transposeB: true, threads: problem.threads)
+    cross = matrixProduct(problem.weights, weighted, transposeB: true, threads: problem.threads)
     power = problem.power(problem.weights)
     let count = gram.shape[0]
     var damped = gram
     var trace = 0.0
     for i in 0..<count { trace += gram[i, i] }
     for i in 0..<count { damped[i, i] += trace / Double(max(1, count)) * Self.damping }
-    triangle = try? Cholesky(damped, threads: problem.threads.count).l
+    triangle = try? Cholesky(damped, threads: problem.threads).l
   }
 
   /// The leading features' own part of P·M·Pᵀ.
@@ -169,8 +169,8 @@ struct FeatureRegression {
       leading.solveTriangular(isLower: true, transposed: true, &solution)
       last = solution.transposed().contiguous()
     } else {
-      let inverse = try SymmetricPowers(gram(count), threads: threads.count).pseudoInverse
-      last = matrixProduct(cross, inverse, pool: threads)
+      let inverse = try SymmetricPowers(gram(count), threads: threads).pseudoInverse
+      last = matrixProduct(cross, inverse, threads: threads)
     }
     return (last, power > 0 ? min(1, max(0, 1 - last.dot(cross) / power)) : 0)
   }

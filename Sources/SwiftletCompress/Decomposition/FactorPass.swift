@@ -75,15 +75,15 @@ struct FactorPass: CompressionPass {
       try candidates(of: $0, in: whole, source, context)
     }
     let allocation = try JointAllocation(pruning, rankings, examined, settings, context)
-    var (narrow, reports) = (whole, [LayerReport]())
+    var (pruned, reports) = (whole, [LayerReport]())
     if let rankings {
-      (narrow, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
+      (pruned, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
     }
-    let (layers, kept) = try findLayers(in: narrow)
+    let (layers, kept) = try findLayers(in: pruned)
     let choice = Choice(
       decisions: allocation.decisions, rejected: allocation.rejected,
       precisions: allocation.precisions)
-    let result = try factored(narrow, layers, kept, choice, source, context)
+    let result = try factored(pruned, layers, kept, choice, source, context)
     reports += result.layers
     allocation.addPrecisions(to: &reports, technique)
     return (result.graph, reports)

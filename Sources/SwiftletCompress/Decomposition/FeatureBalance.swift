@@ -36,7 +36,7 @@ package struct FeatureBalance {
   ///   - rows: The second layer's weights, anything × channels.
   ///   - threads: For the eigenvalues.
   /// - Throws: `numerical` if the eigenvalue iteration stalls.
-  package init(secondMoment: Tensor<Double>, rows: Tensor<Double>, threads: Int) throws {
+  package init(secondMoment: Tensor<Double>, rows: Tensor<Double>, threads: Threads) throws {
     let count = secondMoment.shape[0]
     var damped = secondMoment.contiguous()
     let trace = (0..<count).reduce(0) { $0 + damped[$1, $1] }
@@ -103,7 +103,7 @@ extension FactorChain {
   ///   - secondMoment: Of what it makes.
   ///   - threads: For the eigenvalues.
   mutating func balance(
-    behind index: Int, secondMoment: Tensor<Double>, threads: Int
+    behind index: Int, secondMoment: Tensor<Double>, threads: Threads
   ) throws {
     let (first, second) = (stages[index], stages[index + 1])
     let (into, back): (Tensor<Double>, Tensor<Double>)
@@ -154,15 +154,15 @@ extension FittedChain {
   ///   - threads: For products and eigenvalues.
   /// - Throws: `numerical` if the eigenvalue iteration stalls.
   package func balanced(
-    bias: Tensor<Float>?, secondMoment: Tensor<Double>?, threads: ThreadPool
+    bias: Tensor<Float>?, secondMoment: Tensor<Double>?, threads: Threads
   ) throws -> FactorChain {
     var chain = chain(bias: bias)
     for (index, map) in maps.enumerated() {
-      let weighted = secondMoment.map { matrixProduct(map, $0, pool: threads) } ?? map
+      let weighted = secondMoment.map { matrixProduct(map, $0, threads: threads) } ?? map
       try chain.balance(
         behind: index,
-        secondMoment: matrixProduct(weighted, map, transposeB: true, pool: threads),
-        threads: threads.count)
+        secondMoment: matrixProduct(weighted, map, transposeB: true, threads: threads),
+        threads: threads)
     }
     return chain
   }

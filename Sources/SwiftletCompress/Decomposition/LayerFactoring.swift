@@ -14,7 +14,7 @@ struct LayerFactoring {
   let isRectified: Bool
   let technique: Technique
   let settings: FactorSettings
-  let threads: ThreadPool
+  let threads: Threads
 
   /// What came out: no chain if the layer is kept.
   struct Result {

@@ -26,8 +26,8 @@ struct LeftProducts {
     graph = original
     order = Array(original.initializers.keys)
     let left = Set(original.nodes.indices.filter { Self.isLeft(original.nodes[$0], in: original) })
-    guard !left.isEmpty, let plan = try? Plan(original),
-      let infos = try? plan.infer(plan.inputShapes(batch: 2))
+    guard !left.isEmpty, let interpreter = try? Interpreter(original),
+      let infos = try? interpreter.infer(interpreter.inputShapes(batch: 2))
     else { return }
     var names = FreshNames(original)
     graph.nodes = []

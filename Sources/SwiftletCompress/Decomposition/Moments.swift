@@ -89,7 +89,7 @@ struct SymmetricPowers {
 
   /// - Throws: `numerical` if the iteration stalls.
   /// - Source: LAPACK `dsyevd`.
-  init(_ matrix: Tensor<Double>, threads: Int) throws {
+  init(_ matrix: Tensor<Double>, threads: Threads) throws {
     let eigen = try SymmetricEigen(matrix, threads: threads)
     let limit = max(0, (eigen.values.first ?? 0) * Self.cut)
     let rank = eigen.values.count { $0 > limit }

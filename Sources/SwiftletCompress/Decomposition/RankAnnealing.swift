@@ -40,7 +40,7 @@ package struct RankAnnealing {
   /// - Throws: `unsupported` if the graph has no factored layers.
   package init(_ graph: Graph, end: Double) throws {
     self.end = end
-    let macs = try Plan(graph).macs(batch: 1)
+    let macs = try Interpreter(graph).macs(batch: 1)
     var pairs: [Pair] = []
     for (second, node) in graph.nodes.enumerated()
     where WeightedLayer.operators.contains(node.opType) {
@@ -76,7 +76,7 @@ package struct RankAnnealing {
   ///
   /// - Throws: `numerical` if values are not finite.
   package func shrunk(
-    _ graph: Graph, to share: Double, _ source: CalibrationSource, threads: ThreadPool
+    _ graph: Graph, to share: Double, _ source: CalibrationSource, threads: Threads
   ) throws -> Graph {
     let spectra = try spectra(graph, source, threads)
     var result = graph
@@ -98,7 +98,7 @@ package struct RankAnnealing {
   }
 
   private func spectra(
-    _ graph: Graph, _ source: CalibrationSource, _ threads: ThreadPool
+    _ graph: Graph, _ source: CalibrationSource, _ threads: Threads
   ) throws -> [Spectrum] {
     let layers = try pairs.map { pair -> (WeightedLayer, WeightedLayer) in
       guard case .layer(let first)? = try WeightedLayer.find(graph.nodes[pair.first], in: graph),
@@ -123,7 +123,7 @@ package struct RankAnnealing {
           channelsLast.contiguous().reshaped(to: [value.count / width, width]))
       }
     }
-    return try zip(layers, moments).map { try Spectrum($0.0, $0.1, $1, threads: threads.count) }
+    return try zip(layers, moments).map { try Spectrum($0.0, $0.1, $1, threads: threads) }
   }
 
   /// Directions are kept by their energy for what they cost, at least one of each pair.
@@ -150,7 +150,7 @@ private struct Spectrum {
   private let first, second: WeightedLayer
   private let balance: FeatureBalance
 
-  init(_ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Int) throws {
+  init(_ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Threads) throws {
     (self.first, self.second) = (first, second)
     balance = try FeatureBalance(
       secondMoment: moments.secondMoment, rows: second.weight.channelRows, threads: threads)

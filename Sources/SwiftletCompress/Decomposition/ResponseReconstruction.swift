@@ -31,7 +31,7 @@ package struct ResponseReconstruction {
   ///   - isRectified: Whether a ReLU follows the layer.
   /// - Throws: `numerical` if the eigenvalue iteration stalls.
   package init(
-    _ fitted: FittedChain, _ statistics: LayerStatistics, isRectified: Bool, threads: ThreadPool
+    _ fitted: FittedChain, _ statistics: LayerStatistics, isRectified: Bool, threads: Threads
   ) throws {
     last = fitted.last
     let start = matrixProduct(
@@ -39,11 +39,11 @@ package struct ResponseReconstruction {
     bias = zip(statistics.responses.mean, start.elements).map { $0 - $1 }
     let map = fitted.features.converted(to: Float.self)
     let features = statistics.samples.map {
-      matrixProduct($0.windows, map, transposeB: true, pool: threads)
+      matrixProduct($0.windows, map, transposeB: true, threads: threads)
     }
     var moments = Moments(width: map.shape[0])
     for rows in features { moments.add(rows) }
-    let inverse = try SymmetricPowers(moments.covariance, threads: threads.count)
+    let inverse = try SymmetricPowers(moments.covariance, threads: threads)
       .inverse(damping: Self.damping)
     let regression = Regression(
       features: features, responses: statistics.samples.map(\.responses), mean: moments.mean,
@@ -69,13 +69,13 @@ package struct ResponseReconstruction {
     let mean: [Double]
     let count: Int
     let inverse: Tensor<Double>
-    let threads: ThreadPool
+    let threads: Threads
 
     /// L·f + b of one batch, rows × outputs.
     private func answers(
       _ batch: Int, _ last: Tensor<Float>, _ bias: [Double]
     ) -> Tensor<Float> {
-      var values = matrixProduct(features[batch], last, transposeB: true, pool: threads)
+      var values = matrixProduct(features[batch], last, transposeB: true, threads: threads)
       let rows = features[batch].shape[0]
       let (outputs, shift) = (bias.count, bias.map(Float.init))
       var span = values.mutableSpan
@@ -92,11 +92,11 @@ package struct ResponseReconstruction {
       _ last: Tensor<Double>, _ bias: [Double], penalty: Float?
     ) -> (Tensor<Double>, [Double]) {
       let outputs = bias.count
-      let narrow = last.converted(to: Float.self)
+      let last32 = last.converted(to: Float.self)
       var cross = Tensor<Double>(zeros: last.shape)
       var missing = [Double](repeating: 0, count: outputs)
       for batch in features.indices {
-        var rest = answers(batch, narrow, bias)
+        var rest = answers(batch, last32, bias)
         let wanted = responses[batch].contiguous()
         let source = wanted.span
         let rows = rest.shape[0]
@@ -109,7 +109,7 @@ package struct ResponseReconstruction {
         for row in 0..<rows {
           for i in 0..<outputs { missing[i] += Double(span[row * outputs + i]) }
         }
-        let part = matrixProduct(rest, features[batch], transposeA: true, pool: threads)
+        let part = matrixProduct(rest, features[batch], transposeA: true, threads: threads)
         cross = cross.adding(part)
       }
       let share = 1 / Double(max(1, count))
@@ -122,7 +122,7 @@ package struct ResponseReconstruction {
           values[i * width + j] = values[i * width + j] * share - missing[i] * mean[j]
         }
       }
-      let change = matrixProduct(covariance, inverse, pool: threads)
+      let change = matrixProduct(covariance, inverse, threads: threads)
       let shift = matrixProduct(change, Tensor([width, 1], mean)).elements
       return (
         last.adding(change), (0..<outputs).map { bias[$0] + missing[$0] - shift[$0] }
@@ -143,9 +143,9 @@ package struct ResponseReconstruction {
 
     /// Σ of squared errors behind the ReLU.
     func rectifiedError(_ last: Tensor<Double>, _ bias: [Double]) -> Double {
-      let narrow = last.converted(to: Float.self)
+      let last32 = last.converted(to: Float.self)
       return features.indices.reduce(0) { sum, batch in
-        let values = answers(batch, narrow, bias)
+        let values = answers(batch, last32, bias)
         let wanted = responses[batch].contiguous()
         var error = 0.0
         for i in values.span.indices {

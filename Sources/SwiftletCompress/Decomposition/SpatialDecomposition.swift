@@ -34,10 +34,10 @@ package struct SpatialDecomposition: Decomposition {
     }
     let (root, inverse) = try problem.roots(of: parts)
     // (channel, row) × (output, column).
-    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), threads: problem.threads)
     let eigen = try SymmetricEigen(
-      matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
-      threads: problem.threads.count)
+      matrixProduct(whitened, whitened, transposeB: true, threads: problem.threads),
+      threads: problem.threads)
     let rank = min(whitened.shape[0], whitened.shape[1])
     spectra = [
       LayerSpectrum(
@@ -46,7 +46,7 @@ package struct SpatialDecomposition: Decomposition {
     ]
     let most = max(1, min(rank, Int(Self.breakEven(problem, columnSteps))))
     let leading = eigen.vectors.slice(axis: 1, range: 0..<most).contiguous()
-    first = matrixProduct(leading, inverse, transposeA: true, pool: problem.threads)
+    first = matrixProduct(leading, inverse, transposeA: true, threads: problem.threads)
     regression = FeatureRegression(problem, features: Self.features(first, problem))
   }
 

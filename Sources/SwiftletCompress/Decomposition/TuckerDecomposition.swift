@@ -29,19 +29,19 @@ package struct TuckerDecomposition: Decomposition {
     let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
     let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
     let (root, inverse) = try problem.roots(of: parts)
-    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), threads: problem.threads)
     let eigen = try SymmetricEigen(
-      matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
-      threads: problem.threads.count)
+      matrixProduct(whitened, whitened, transposeB: true, threads: problem.threads),
+      threads: problem.threads)
     let responses = try SymmetricEigen(
-      problem.responseCovariance(), threads: problem.threads.count)
+      problem.responseCovariance(), threads: problem.threads)
     spectra = [
       LayerSpectrum(
         energies: eigen.values.map { max(0, $0) }, rows: channels, columns: outputs * taps),
       LayerSpectrum(
         energies: responses.values.map { max(0, $0) }, rows: outputs, columns: channels * taps),
     ]
-    first = matrixProduct(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
+    first = matrixProduct(eigen.vectors, inverse, transposeA: true, threads: problem.threads)
     let most = first.slice(axis: 0, range: 0..<Self.mostInputs(channels)).contiguous()
     regression = FeatureRegression(problem, features: Self.features(most, taps))
   }
@@ -128,13 +128,13 @@ package struct TuckerDecomposition: Decomposition {
     let gram = regression.gram(inputs * taps)
     let eigen = try SymmetricEigen(
       matrixProduct(
-        matrixProduct(whole, gram, pool: threads), whole, transposeB: true, pool: threads),
-      threads: threads.count)
+        matrixProduct(whole, gram, threads: threads), whole, transposeB: true, threads: threads),
+      threads: threads)
     let basis = eigen.vectors.slice(axis: 1, range: 0..<outputs).contiguous()
-    let core = matrixProduct(basis, whole, transposeA: true, pool: threads)
+    let core = matrixProduct(basis, whole, transposeA: true, threads: threads)
     let kept = eigen.values[..<outputs].reduce(0) { $0 + max(0, $1) }
     let source = regression.features.slice(axis: 0, range: 0..<inputs * taps).contiguous()
-    let features = matrixProduct(core, source, pool: threads)
+    let features = matrixProduct(core, source, threads: threads)
     let ones = problem.kernel.map { _ in 1 }
     return FittedChain(
       inner: [

@@ -10,7 +10,7 @@ struct ValueReader: Sendable {
   private let passed: [String]
 
   /// - Throws: As ``Session/init(_:threads:precision:)``.
-  init(_ graph: Graph, _ values: [String], threads: ThreadPool) throws {
+  init(_ graph: Graph, _ values: [String], threads: Threads) throws {
     let inputs = Set(graph.inputs.map(\.name))
     passed = values.filter(inputs.contains)
     var wanted: [String] = []
@@ -49,10 +49,10 @@ struct ValueReader: Sendable {
 extension Graph {
   /// The graph as far as some values, which are its outputs; what they do not need is left out.
   func ending(at values: [String]) throws -> Graph {
-    let plan = try Plan(self)
+    let interpreter = try Interpreter(self)
     // Extents that a model leaves open may make no sense as 1: shapes are whatever they turn out to
     // be.
-    let infos = (try? plan.infer(plan.inputShapes(batch: 1))) ?? [:]
+    let infos = (try? interpreter.infer(interpreter.inputShapes(batch: 1))) ?? [:]
     var result = self
     result.outputs = values.map { name in
       let rank = infos[name]?.shape.rank ?? 0

@@ -30,8 +30,8 @@ struct FeatureMatching {
     self.student = student.withLogitsOutput()
     self.teacher = teacher.withLogitsOutput()
     func infos(_ graph: Graph) throws -> [String: TensorInfo] {
-      let plan = try Plan(graph.withOpenBatch() ?? graph)
-      return try plan.infer(plan.inputShapes(batch: 2))
+      let interpreter = try Interpreter(graph.withOpenBatch() ?? graph)
+      return try interpreter.infer(interpreter.inputShapes(batch: 2))
     }
     (studentInfos, teacherInfos) = (try infos(self.student), try infos(self.teacher))
   }
@@ -141,9 +141,9 @@ extension FeatureMatching {
   /// How many classes a classifier tells apart.
   static func classes(of graph: Graph) throws -> Int {
     let graph = graph.withLogitsOutput()
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     let shape = try graph.outputs.first.flatMap {
-      try plan.infer(plan.inputShapes(batch: 2))[$0.name]?.shape
+      try interpreter.infer(interpreter.inputShapes(batch: 2))[$0.name]?.shape
     }
     guard let shape, shape.rank == 2 else {
       throw SwiftletError(.unsupported, "the model's output is not one row of scores per image")

@@ -47,8 +47,8 @@ struct ShallowStudent {
 
   /// The blocks that may be left out, without overlap.
   static func blocks(of graph: Graph) throws -> [Block] {
-    let plan = try Plan(graph)
-    let infos = try plan.infer(plan.inputShapes(batch: 2))
+    let interpreter = try Interpreter(graph)
+    let infos = try interpreter.infer(interpreter.inputShapes(batch: 2))
     let outputs = Set(graph.outputs.map(\.name))
     let cuts = self.cuts(of: graph)
     var blocks: [Block] = []

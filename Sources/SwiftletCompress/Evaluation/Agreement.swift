@@ -62,7 +62,7 @@ public struct Agreement: Sendable, Codable, Equatable {
   /// - Throws: `badInput` for an output that is not there; what running a session throws.
   public static func measure(
     _ original: Graph, _ other: Graph, _ source: CalibrationSource, judging: Range<Int>? = nil,
-    threads: ThreadPool = .available, progress: Progress.Handler? = nil
+    threads: Threads = .available, progress: Progress.Handler? = nil
   ) throws -> Agreement {
     let names = try source.judgedOutputs(of: original)
     let sessions = try [original, other].map { try Session($0, threads: threads) }

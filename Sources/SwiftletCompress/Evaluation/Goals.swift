@@ -94,7 +94,7 @@ public struct ModelCost: Sendable, Codable, Equatable {
   public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {
     self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
     parameters = graph.parameterCount
-    let sum = try Plan(graph).macs(extents: extents).reduce(0, +)
+    let sum = try Interpreter(graph).macs(extents: extents).reduce(0, +)
     macs = sum / max(1, graph.fixedBatch ?? 1)
   }
 }

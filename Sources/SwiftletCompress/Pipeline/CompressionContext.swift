@@ -10,7 +10,7 @@ import SwiftletTraining
 public struct CompressionContext: Sendable {
   /// The model before any compression, its weights folded (`Graph.foldingWeights()`): the teacher.
   public let original: Graph
-  public let threads: ThreadPool
+  public let threads: Threads
   public let seed: UInt64
   /// What has been timed on this machine.
   public let latencies: LatencyCache
@@ -45,7 +45,7 @@ public struct CompressionContext: Sendable {
   /// With labels: training images to calibrate and learn with, validation images to judge with.
   public init(
     original: Graph, training: ImageDataset, validation: ImageDataset,
-    threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
+    threads: Threads = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
     outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
     self.init(
@@ -60,7 +60,7 @@ public struct CompressionContext: Sendable {
   public init(
     original: Graph, samples: [String: AnyTensor], fixed: [String: FixedInput] = [:],
     judging: [String: AnyTensor]? = nil, share: Double? = nil,
-    threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
+    threads: Threads = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
     outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
     self.init(
@@ -71,14 +71,14 @@ public struct CompressionContext: Sendable {
 
   /// Without any data: enough for what changes weights alone.
   public init(
-    original: Graph, threads: ThreadPool = .available, seed: UInt64 = 0,
+    original: Graph, threads: Threads = .available, seed: UInt64 = 0,
     progress: Progress.Handler? = nil
   ) {
     self.init(original, .none, threads, seed, LatencyCache(), [], progress)
   }
 
   private init(
-    _ original: Graph, _ data: Data, _ threads: ThreadPool, _ seed: UInt64,
+    _ original: Graph, _ data: Data, _ threads: Threads, _ seed: UInt64,
     _ latencies: LatencyCache, _ outputs: [String], _ progress: Progress.Handler?
   ) {
     (self.data, self.threads, self.seed) = (data, threads, seed)
@@ -159,7 +159,7 @@ public struct CompressionContext: Sendable {
   }
 
   private static func source(
-    _ data: Data, _ graph: Graph, limit: Int, _ threads: ThreadPool
+    _ data: Data, _ graph: Graph, limit: Int, _ threads: Threads
   ) throws -> CalibrationSource {
     switch data {
     case .images(let training, _):

@@ -53,7 +53,7 @@ public struct CompressionPlan: Sendable, Codable {
   /// - Throws: `badInput` if the model cannot be read at all; what only one recipe fails at is in
   ///   its row, and so is what the runtime does not support.
   public init(
-    _ graph: Graph, _ recipes: [(name: String, recipe: Recipe)], threads: ThreadPool = .available,
+    _ graph: Graph, _ recipes: [(name: String, recipe: Recipe)], threads: Threads = .available,
     latencies: LatencyCache = LatencyCache(), extents given: [String: Int] = [:],
     progress: Progress.Handler? = nil
   ) throws {
@@ -62,7 +62,7 @@ public struct CompressionPlan: Sendable, Codable {
     var graphs: [Graph] = []
     var open = OpenExtents(graph.dataInputs, batch: 1, given: given)
     do {
-      open = try Plan(graph).openExtents(batch: 1, given: given)
+      open = try Interpreter(graph).openExtents(batch: 1, given: given)
       now = try Self.row("now", graph, open, changed: nil)
       graphs.append(graph)
     } catch let error as SwiftletError where error.code == .unsupported {
@@ -153,7 +153,7 @@ public struct CompressionPlan: Sendable, Codable {
   private static let (largestBatch, longestRun) = (32, 0.3)
 
   private static func timed(
-    _ rows: [Row], _ graphs: [Graph], _ extents: [String: Int], _ threads: ThreadPool,
+    _ rows: [Row], _ graphs: [Graph], _ extents: [String: Int], _ threads: Threads,
     _ progress: Progress.Handler?
   ) throws -> (rows: [Row], batch: Int) {
     func candidates(_ sessions: [Session], _ batch: Int) throws -> [Benchmark.Candidate] {

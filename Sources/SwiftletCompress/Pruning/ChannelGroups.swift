@@ -89,8 +89,8 @@ package struct ChannelGroups: Sendable {
     let result = try ChannelSlicing(self, stays(cut)).result()
     // What the trace does not understand it pins; if it were wrong all the same, shapes would
     // clash.
-    let plan = try Plan(result)
-    _ = try plan.infer(plan.inputShapes(batch: trace.batch))
+    let interpreter = try Interpreter(result)
+    _ = try interpreter.infer(interpreter.inputShapes(batch: trace.batch))
     return result
   }
 }

@@ -17,7 +17,7 @@ package struct ChannelPruning {
   package let groups: ChannelGroups
   /// What the channels are judged by.
   let source: CalibrationSource
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
 
   /// More images say little more about a layer's channels.
@@ -30,7 +30,7 @@ package struct ChannelPruning {
 
   /// - Throws: As ``ChannelGroups/init(_:)``.
   package init(
-    _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool = .available,
+    _ graph: Graph, _ source: CalibrationSource, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) throws {
     groups = try ChannelGroups(graph)
@@ -177,7 +177,7 @@ package struct ChannelPruning {
         wanted: try before.read(inputs)[output]!, kept: kept, firstImage: range.lowerBound)
       try report(range, source)
     }
-    guard let found = try refit.solution(threads: threads.count) else { return }
+    guard let found = try refit.solution(threads: threads) else { return }
     layer.add(found.change, shift: found.shift, at: index, in: &graph)
   }
 

@@ -172,10 +172,10 @@ struct ChannelSlicing {
     let base =
       inputs[input].isEmpty ? "\(graph.nodes[index].reportName).\(attribute)" : inputs[input]
     let name = names.next("\(base)_pruned")
-    let isNarrow = groups.graph.initializers[inputs[input]]?.dtype == .int32
-    let wide = Tensor([list.count], list.map(Int64.init))
+    let isInt32 = groups.graph.initializers[inputs[input]]?.dtype == .int32
+    let indices = Tensor([list.count], list.map(Int64.init))
     graph.initializers[name] =
-      isNarrow ? AnyTensor.int64(wide).converted(to: .int32) : .int64(wide)
+      isInt32 ? AnyTensor.int64(indices).converted(to: .int32) : .int64(indices)
     inputs[input] = name
     graph.nodes[index].inputs = inputs
   }

@@ -66,14 +66,14 @@ package struct ChannelTrace: Sendable {
 
   init(_ graph: Graph) throws {
     self.graph = graph
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     let hasOpenBatch = graph.dataInputs.contains { info in
       info.dimensions.contains { if case .symbolic = $0 { true } else { false } }
     }
-    if hasOpenBatch, let infos = try? plan.infer(plan.inputShapes(batch: 2)) {
+    if hasOpenBatch, let infos = try? interpreter.infer(interpreter.inputShapes(batch: 2)) {
       (self.infos, batch) = (infos, 2)
     } else {
-      (infos, batch) = (try plan.infer(plan.inputShapes(batch: 1)), 1)
+      (infos, batch) = (try interpreter.infer(interpreter.inputShapes(batch: 1)), 1)
     }
     for index in graph.nodes.indices { try follow(index) }
     joinSharedWeights()

@@ -108,7 +108,7 @@ struct ResponseRefit {
 
   /// The change that the held-out images like best; `nil` if none is better than no change.
   consuming func solution(
-    threads: Int
+    threads: Threads
   ) throws -> (change: Tensor<Double>?, shift: [Double])? {
     guard seen.count > 0 else { return nil }
     heldOut.mirror()

@@ -20,7 +20,7 @@ struct AdaRound {
   private static let pull: Float = 0.3
 
   func quantized(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout, scales: [Float],
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout, scales: [Float],
     _ moments: Moments
   ) -> QuantizedWeights {
     let (rows, depth) = (layer.outputs, layer.depth)

@@ -24,7 +24,7 @@ struct BFloatLayers {
     to graph: Graph, _ reports: [LayerReport] = []
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let chosen = graph.nodes.filter {
-      QuantizationPlan.operators.contains($0.opType)
+      QuantizationScheme.operators.contains($0.opType)
         && !names.isDisjoint(with: [$0.name, $0.outputs[0]])
     }
     guard !chosen.isEmpty else { return (graph, reports) }
@@ -85,11 +85,11 @@ struct BFloatLayers {
     /// The value rounded; by the nodes of the first layer that reads it so.
     private mutating func pair(_ value: String, _ nodes: inout [Node]) -> String {
       if let known = rounded[value] { return known }
-      let narrow = cast(value, to: 16, "\(value).bf16")
-      let wide = cast(narrow.outputs[0], to: 1, "\(value).rounded")
-      nodes += [narrow, wide]
-      rounded[value] = wide.outputs[0]
-      return wide.outputs[0]
+      let rounded = cast(value, to: 16, "\(value).bf16")
+      let restored = cast(rounded.outputs[0], to: 1, "\(value).rounded")
+      nodes += [rounded, restored]
+      rounded[value] = restored.outputs[0]
+      return restored.outputs[0]
     }
 
     /// Constants that nothing but a `Cast` to fp32 reads are bf16 in a file.
@@ -99,10 +99,10 @@ struct BFloatLayers {
       if let known = rounded[name] { return known }
       let constant = names.next("\(name).bf16")
       graph.initializers[constant] = .float32(weights)
-      let wide = cast(constant, to: 1, "\(name).rounded")
-      nodes.append(wide)
-      rounded[name] = wide.outputs[0]
-      return wide.outputs[0]
+      let restored = cast(constant, to: 1, "\(name).rounded")
+      nodes.append(restored)
+      rounded[name] = restored.outputs[0]
+      return restored.outputs[0]
     }
 
     func result() -> Graph {

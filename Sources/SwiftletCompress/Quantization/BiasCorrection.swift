@@ -15,7 +15,7 @@ struct BiasCorrection {
 
   /// The bias with the error taken off; `nil` for a layer that this does not know.
   func corrected(
-    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights
+    _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights
   ) throws -> Tensor<Float>? {
     let groups = try layer.node.int("group", default: 1)
     let hasOther = layer.bias == nil && layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty

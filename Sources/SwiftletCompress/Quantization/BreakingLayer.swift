@@ -10,7 +10,7 @@ enum BreakingLayer {
   ///
   /// - Returns: `nil` if there is none, or a model cannot be run step by step.
   static func find(
-    _ original: Graph, _ other: Graph, _ inputs: [String: AnyTensor], _ threads: ThreadPool
+    _ original: Graph, _ other: Graph, _ inputs: [String: AnyTensor], _ threads: Threads
   ) -> String? {
     guard let before = try? brokenValues(of: original, inputs, threads),
       let after = try? brokenValues(of: other, inputs, threads)
@@ -29,11 +29,11 @@ enum BreakingLayer {
 
   /// Which elements are NaN or infinite, of the values that have such.
   private static func brokenValues(
-    of graph: Graph, _ inputs: [String: AnyTensor], _ threads: ThreadPool
+    of graph: Graph, _ inputs: [String: AnyTensor], _ threads: Threads
   ) throws -> [String: [Bool]] {
     var values: [String: [Bool]] = [:]
-    let plan = try Plan(graph.expandingQuantizedOperators())
-    _ = try plan.run(inputs, ExecutionContext(pool: threads)) { name, value in
+    let interpreter = try Interpreter(graph.expandingQuantizedOperators())
+    _ = try interpreter.run(inputs, ExecutionContext(threads: threads)) { name, value in
       switch value {
       case .float32(let tensor) where !tensor.isFinite:
         values[name] = tensor.elements.map { !$0.isFinite }

@@ -38,7 +38,7 @@ struct Calibration: Sendable, Codable {
   /// - Parameter path: Where what was seen is kept now and then, and when the run is stopped.
   /// - Throws: `numerical` naming a value of which nothing is finite.
   mutating func run(
-    _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool, saving path: String? = nil,
+    _ graph: Graph, _ source: CalibrationSource, threads: Threads, saving path: String? = nil,
     progress: Progress.Handler? = nil
   ) throws {
     let session = try Session(graph.observing(values.keys), threads: threads)
@@ -77,7 +77,7 @@ struct Calibration: Sendable, Codable {
     }
   }
 
-  private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: ThreadPool) throws {
+  private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: Threads) throws {
     let (before, channelsBefore) = (values, channels)
     let added = try threads.map(seen.count) { index in
       let (name, tensor) = seen[index]

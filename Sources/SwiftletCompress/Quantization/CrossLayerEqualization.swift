@@ -29,9 +29,9 @@ package struct CrossLayerEqualization {
     var pairs = 0
     // A layer is the second of one pair and the first of the next: a few rounds settle all.
     for round in 0..<Self.rounds {
-      let plan = try QuantizationPlan(result, infos)
-      for layer in plan.layers {
-        guard let next = follower(of: layer, plan, result) else { continue }
+      let scheme = try QuantizationScheme(result, infos)
+      for layer in scheme.layers {
+        guard let next = follower(of: layer, scheme, result) else { continue }
         if equalize(layer.index, next, &result, infos) && round == 0 { pairs += 1 }
       }
     }
@@ -40,7 +40,7 @@ package struct CrossLayerEqualization {
 
   /// The position of the layer that alone reads a layer's channels.
   private func follower(
-    of layer: QuantizationPlan.Layer, _ plan: QuantizationPlan, _ graph: Graph
+    of layer: QuantizationScheme.Layer, _ scheme: QuantizationScheme, _ graph: Graph
   ) -> Int? {
     var value = layer.node.outputs[0]
     while true {
@@ -49,7 +49,7 @@ package struct CrossLayerEqualization {
         return nil
       }
       let reader = graph.nodes[readers[0]]
-      if plan.layers.contains(where: { $0.index == readers[0] }) {
+      if scheme.layers.contains(where: { $0.index == readers[0] }) {
         return reader.inputs[0] == value ? readers[0] : nil
       }
       guard Self.transparent.contains(reader.opType) else { return nil }

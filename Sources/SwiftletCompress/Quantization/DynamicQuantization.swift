@@ -13,9 +13,9 @@ public import SwiftletGraph
 /// - Source: ONNX `DynamicQuantizeLinear`, `MatMulInteger`.
 public struct DynamicQuantization: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
 
-  public init(settings: QuantizationSettings, threads: ThreadPool = .available) {
+  public init(settings: QuantizationSettings, threads: Threads = .available) {
     (self.settings, self.threads) = (settings, threads)
   }
 
@@ -26,9 +26,9 @@ public struct DynamicQuantization: Sendable {
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let prepared = try QuantizationInput(graph, opset: 13, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let scheme = try QuantizationScheme(prepared.graph, prepared.infos, keeping: settings.unquantized)
     var writer = Writer(prepared.graph, bits: settings.bits)
-    let products = plan.layers.filter { $0.node.opType != "Conv" }
+    let products = scheme.layers.filter { $0.node.opType != "Conv" }
     for layer in products.reversed() { writer.replace(layer) }
     var storage = WeightStorage(settings)
     let result = storage.apply(to: writer.result(), stored: writer.stored)
@@ -45,7 +45,7 @@ public struct DynamicQuantization: Sendable {
         $0.node, .quantize, changed: true,
         "int8 weights per channel, inputs quantized in every run")
     }
-    reports = plan.reports(besides: storage.reports) + reports + storage.reports
+    reports = scheme.reports(besides: storage.reports) + reports + storage.reports
     return (result, reports)
   }
 
@@ -70,7 +70,7 @@ public struct DynamicQuantization: Sendable {
       return name
     }
 
-    private mutating func codes(of layer: QuantizationPlan.Layer) -> StoredCodes {
+    private mutating func codes(of layer: QuantizationScheme.Layer) -> StoredCodes {
       let base = layer.source
       if let known = stored[base] { return known }
       // Inputs × outputs, whichever way the layer has them.
@@ -94,7 +94,7 @@ public struct DynamicQuantization: Sendable {
         attributes: attributes)
     }
 
-    mutating func replace(_ layer: QuantizationPlan.Layer) {
+    mutating func replace(_ layer: QuantizationScheme.Layer) {
       hasTurnedWeights = hasTurnedWeights || layer.isTurned
       let weights = codes(of: layer)
       let output = layer.node.outputs[0]

@@ -14,7 +14,7 @@ import SwiftletLinalg
 ///   blocks.
 struct GPTQ {
   let grid: WeightGrid
-  let threads: ThreadPool
+  let threads: Threads
   /// Added to the diagonal, as a fraction of its mean.
   private static let damping = 0.01
   /// Columns whose errors reach all later ones together.
@@ -23,7 +23,7 @@ struct GPTQ {
   /// - Complexity: depth³ and outputs · depth² operations.
   /// - Throws: `numerical` if the moments are not finite.
   func quantized(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout, scales: [Float],
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout, scales: [Float],
     _ moments: Moments
   ) throws -> QuantizedWeights {
     let (rows, depth) = (layer.outputs, layer.depth)
@@ -102,7 +102,7 @@ struct GPTQ {
     let added = diagonal > 0 ? Self.damping * diagonal : 1
     var reversed = matrix.reversed
     for i in 0..<n { reversed[i, i] += added }
-    let upper = try Cholesky(reversed, threads: threads.count).l.reversed
+    let upper = try Cholesky(reversed, threads: threads).l.reversed
     let blocks = Array(stride(from: 0, to: n, by: Self.block))
     // The last columns take most of the work.
     let parts = try threads.map(blocks.count) { index in

@@ -19,8 +19,8 @@ enum InputMoments {
   /// - Parameter key: What layers with the same weights have in common.
   /// - Returns: The moments by key, but for grouped and for very deep layers.
   static func collect<Key: Hashable>(
-    _ graph: Graph, _ layers: [QuantizationPlan.Layer], _ source: CalibrationSource,
-    _ threads: ThreadPool, _ progress: Progress.Handler?, by key: (QuantizationPlan.Layer) -> Key
+    _ graph: Graph, _ layers: [QuantizationScheme.Layer], _ source: CalibrationSource,
+    _ threads: Threads, _ progress: Progress.Handler?, by key: (QuantizationScheme.Layer) -> Key
   ) throws -> [Key: Moments] {
     var moments: [Key: Moments] = [:]
     var readers: OrderedDictionary<String, [(rows: WindowRows, key: Key)]> = [:]
@@ -46,7 +46,7 @@ enum InputMoments {
   }
 }
 
-extension QuantizationPlan.Layer {
+extension QuantizationScheme.Layer {
   /// Products per output.
   var depth: Int { weights.count / outputs }
 

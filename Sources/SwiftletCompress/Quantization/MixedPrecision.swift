@@ -72,7 +72,7 @@ struct MixedPrecision {
       var own = settings
       own.keep += floats.fp32
       own.bf16 += floats.bf16
-      own.narrow += int4
+      own.int4 += int4
       let result = try Quantizer(own, threads: context.threads).apply(to: graph, source)
       let test = PairedTest(hits, try self.hits(result.graph))
       log.notice(
@@ -106,13 +106,13 @@ struct MixedPrecision {
   // MARK: Measuring
 
   private func measured(_ graph: Graph, _ source: CalibrationSource) throws -> [Candidate] {
-    var narrow = settings
-    narrow.bits = 4
-    let (wide, few) = (
+    var int4 = settings
+    int4.bits = 4
+    let (int8Damages, int4Damages) = (
       try Sensitivity.measure(
         graph, settings, source, threads: context.threads, progress: context.progress),
       try Sensitivity.measure(
-        graph, narrow, source, threads: context.threads, progress: context.progress)
+        graph, int4, source, threads: context.threads, progress: context.progress)
     )
     let simple = graph.simplified()
     let halves = try BFloatLayers(wide.layers.map(\.layer)).apply(to: simple).graph
@@ -121,11 +121,11 @@ struct MixedPrecision {
       try milliseconds(simple, source), try milliseconds(halves, source),
       try milliseconds(whole, source)
     )
-    return zip(wide.layers, few.layers).map { layer, narrow in
+    return zip(int8Damages.layers, int4Damages.layers).map { layer, coarse in
       let name = layer.layer
       let (full, half) = (fp32[name] ?? 0, bf16[name] ?? .infinity)
       return Candidate(
-        name: name, damage8: layer.noiseToSignal, damage4: narrow.noiseToSignal,
+        name: name, damage8: layer.noiseToSignal, damage4: coarse.noiseToSignal,
         prefersBFloat: half < full, saved: min(full, half) - (int8[name] ?? 0),
         bytes: Double(layer.weights) / 2)
     }

@@ -71,7 +71,7 @@ struct QDQWriter {
   }
 
   /// Lets a node read constant codes, restored, as its weights.
-  mutating func replaceWeights(of layer: QuantizationPlan.Layer, with weights: QuantizedWeights) {
+  mutating func replaceWeights(of layer: QuantizationScheme.Layer, with weights: QuantizedWeights) {
     var attributes: [String: Attribute] = ["axis": .int(weights.axis)]
     if let blockSize = weights.blockSize { attributes["block_size"] = .int(blockSize) }
     let base = layer.source
@@ -90,7 +90,7 @@ struct QDQWriter {
   /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums
   /// of integers are in; or of fp32, where it does not fit these.
   mutating func replaceBias(
-    of layer: QuantizationPlan.Layer, with bias: Tensor<Float>?, inputScale: Float,
+    of layer: QuantizationScheme.Layer, with bias: Tensor<Float>?, inputScale: Float,
     weightScales: [Float]
   ) {
     guard let bias else { return }
@@ -108,12 +108,12 @@ struct QDQWriter {
   }
 
   /// The name of a layer's bias; one that it would have, if it has none.
-  private func biasName(_ layer: QuantizationPlan.Layer) -> String {
+  private func biasName(_ layer: QuantizationScheme.Layer) -> String {
     layer.bias == nil ? "\(layer.node.outputs[0]).bias" : layer.node.inputs[2]
   }
 
   private mutating func replace(
-    _ layer: QuantizationPlan.Layer, input: Int, name: String, codes: AnyTensor,
+    _ layer: QuantizationScheme.Layer, input: Int, name: String, codes: AnyTensor,
     scales: Tensor<Float>,
     zero: AnyTensor?, _ attributes: [String: Attribute]
   ) {

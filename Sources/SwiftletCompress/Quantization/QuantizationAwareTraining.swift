@@ -25,7 +25,7 @@ struct QuantizationAwareTraining {
     let quantization = StaticQuantization(
       settings: settings, threads: context.threads, progress: context.progress)
     let draft = try quantization.draft(of: graph, source)
-    let network = try FakeQuantizedNetwork(draft, draft.plan.narrowed(settings))
+    let network = try FakeQuantizedNetwork(draft, draft.scheme.sharing4Bits(settings))
     var training = TrainingSettings()
     training.epochs = settings.qatEpochs
     training.seed = context.seed
@@ -50,15 +50,15 @@ private struct FakeQuantizedNetwork {
     (self.draft, self.settings, graph) = (draft, settings, draft.graph)
     graph.nodes = []
     var readers: [String: String] = [:]
-    let values = Set(draft.plan.values)
+    let values = Set(draft.scheme.values)
     func quantize(_ name: String) {
       guard values.contains(name), let grid = draft.grids[name] else { return }
       readers[name] = fakeQuantize(
-        name, sharing: draft.plan.representative(of: name), Tensor(.scalar, [grid.scale]),
+        name, sharing: draft.scheme.representative(of: name), Tensor(.scalar, [grid.scale]),
         ["low": .int(Int(grid.lowest)), "high": .int(Int(grid.highest))])
     }
     for input in draft.graph.dataInputs { quantize(input.name) }
-    let layers = Dictionary(uniqueKeysWithValues: draft.plan.layers.map { ($0.index, $0) })
+    let layers = Dictionary(uniqueKeysWithValues: draft.scheme.layers.map { ($0.index, $0) })
     var weights: [String: String] = [:]
     for (index, node) in draft.graph.nodes.enumerated() {
       var node = node
@@ -119,10 +119,10 @@ private struct FakeQuantizedNetwork {
       result.graph.initializers[name] = trained.initializers[name]
     }
     result.graph.metadata = trained.metadata
-    result.plan = try QuantizationPlan(
+    result.scheme = try QuantizationScheme(
       result.graph, draft.infos, keeping: settings.unquantized)
-    for value in draft.plan.values {
-      let step = try steps(draft.plan.representative(of: value), trained)[0]
+    for value in draft.scheme.values {
+      let step = try steps(draft.scheme.representative(of: value), trained)[0]
       result.grids[value] = draft.grids[value]!.with(scale: step)
     }
     let (quantized, layers) = try result.written(settings, remark: ", trained") { layer in

@@ -13,7 +13,7 @@ struct QuantizationInput {
 
   /// - Throws: `unsupported` if the graph is quantized already, or cannot be written in the
   ///   operator set.
-  init(_ original: Graph, opset: Int, _ source: CalibrationSource?, _ threads: ThreadPool) throws {
+  init(_ original: Graph, opset: Int, _ source: CalibrationSource?, _ threads: Threads) throws {
     try original.requireFloats()
     let simple = try original.simplifiedForFile()
     var infos: [String: TensorInfo] = [:]
@@ -23,10 +23,10 @@ struct QuantizationInput {
       }
       let inputs = try source.sample()
       for (name, value) in inputs { observe(name, value) }
-      _ = try Plan(simple).run(inputs, ExecutionContext(pool: threads)) { observe($0, $1) }
+      _ = try Interpreter(simple).run(inputs, ExecutionContext(threads: threads)) { observe($0, $1) }
     } else {
-      let plan = try Plan(simple)
-      infos = (try? plan.infer(plan.inputShapes(batch: 1))) ?? [:]
+      let interpreter = try Interpreter(simple)
+      infos = (try? interpreter.infer(interpreter.inputShapes(batch: 1))) ?? [:]
     }
     self.infos = infos
     // Scales per channel need operator set 13, 4 bits and groups need 21.

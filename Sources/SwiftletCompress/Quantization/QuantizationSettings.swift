@@ -56,7 +56,7 @@ public struct QuantizationSettings: StepSettings {
   /// Layers that stay as they are, by name.
   public var keep: [String] = []
   /// Layers whose weights get 4 bits, by name (`static`).
-  public var narrow: [String] = []
+  public var int4: [String] = []
   /// Layers that multiply bf16, by name.
   public var bf16: [String] = []
   /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by
@@ -128,7 +128,8 @@ public struct QuantizationSettings: StepSettings {
       "qatLearningRate", \.qatLearningRate, 1e-9...10,
       help: "highest learning rate of that training", aliases: ["qatLr"]),
     Setting("keep", \.keep, help: "layers that stay fp32"),
-    Setting("narrow", \.narrow, help: "layers whose weights get 4 bits"),
+    Setting(
+      "int4", \.int4, help: "layers whose weights get 4 bits", aliases: ["narrow"]),
     Setting("bf16", \.bf16, help: "layers that store and multiply bf16"),
     Setting(
       "mixedDrop", \.mixedDrop, 0...100,
@@ -176,7 +177,7 @@ public struct QuantizationSettings: StepSettings {
       note(
         rounding != .nearest && mode == .dynamic, "rounding",
         "dynamic quantization rounds to the nearest"),
-      note(!narrow.isEmpty && mode == .dynamic, "narrow", "dynamic quantization has 8 or 7 bits"),
+      note(!int4.isEmpty && mode == .dynamic, "int4", "dynamic quantization has 8 or 7 bits"),
       note(equalize && !isStatic, "equalize", "it is for static quantization"),
       note(smoothing != nil && !isStatic, "smoothing", "it is for static quantization"),
       note(
@@ -191,11 +192,11 @@ public struct QuantizationSettings: StepSettings {
 
   /// The bits of a layer's weights.
   func bits(of layer: Node) -> Int {
-    Set(narrow).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4
+    Set(int4).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4
   }
 
   /// The operator set that the weights need: 21 for 4 bits, 13 for scales per channel.
-  var opset: Int { bits == 4 || !narrow.isEmpty ? 21 : 13 }
+  var opset: Int { bits == 4 || !int4.isEmpty ? 21 : 13 }
 
   /// `int8 static, mse, 512 images`.
   package func summary(_ samples: String) -> String {
@@ -234,7 +235,7 @@ public struct QuantizationSettings: StepSettings {
   package mutating func follow(_ layers: [LayerReport]) {
     let given = self
     for layer in layers {
-      for names in [\QuantizationSettings.keep, \.narrow, \.bf16]
+      for names in [\QuantizationSettings.keep, \.int4, \.bf16]
       where given[keyPath: names].contains(layer.layer) {
         self[keyPath: names] += layer.parts ?? []
       }
@@ -243,7 +244,7 @@ public struct QuantizationSettings: StepSettings {
       let names = layer.parts ?? [layer.layer]
       if layer.precision == .fp32 { keep += names }
       if layer.precision == .bf16 { bf16 += names }
-      if layer.precision == .int4, mode == .static { narrow += names }
+      if layer.precision == .int4, mode == .static { int4 += names }
     }
   }
 
@@ -284,7 +285,7 @@ public struct QuantizationSettings: StepSettings {
     func refuse(_ what: String, _ fix: String) -> SwiftletError {
       SwiftletError(.badInput, what, mend: fix)
     }
-    let choices = [("keep", keep), ("narrow", narrow), ("bf16", bf16)]
+    let choices = [("keep", keep), ("int4", int4), ("bf16", bf16)]
     for (index, (name, layers)) in choices.enumerated() {
       for (other, others) in choices[(index + 1)...] {
         guard let both = layers.first(where: others.contains) else { continue }

@@ -6,11 +6,11 @@ public import SwiftletGraph
 /// Quantization of a model after training, in whichever mode the settings name.
 public struct Quantizer: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
 
   public init(
-    _ settings: QuantizationSettings, threads: ThreadPool = .available,
+    _ settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)

@@ -80,7 +80,7 @@ public struct Sensitivity: Sendable, Codable {
   /// - Throws: As ``Quantizer/apply(to:_:)``.
   public static func measure(
     _ graph: Graph, _ settings: QuantizationSettings, _ source: CalibrationSource,
-    judging: CalibrationSource? = nil, threads: ThreadPool = .available,
+    judging: CalibrationSource? = nil, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) throws -> Sensitivity {
     let judges = judging ?? source
@@ -89,15 +89,15 @@ public struct Sensitivity: Sendable, Codable {
     try settings.resolve(for: [graph])
     let prepared = try QuantizationInput(
       graph.foldingWeights(), opset: settings.opset, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    try plan.requireLayers()
+    let scheme = try QuantizationScheme(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    try scheme.requireLayers()
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)
-    let calibration = try quantization.calibrate(prepared.graph, plan, source)
-    let grids = quantization.activationGrids(plan, calibration)
+    let calibration = try quantization.calibrate(prepared.graph, scheme, source)
+    let grids = quantization.activationGrids(scheme, calibration)
     var layers: [Layer] = []
-    for layer in plan.layers {
+    for layer in scheme.layers {
       try progress?(
-        Progress("measure", completed: layers.count, total: plan.layers.count))
+        Progress("measure", completed: layers.count, total: scheme.layers.count))
       let weights = WeightGrid(settings, layer.node).nearest(layer)
       func answers(_ quantizesWeights: Bool, _ quantizesInput: Bool) throws -> Double {
         var writer = QDQWriter(prepared.graph)
@@ -117,7 +117,7 @@ public struct Sensitivity: Sendable, Codable {
       .apply(to: graph, source).graph
     return Sensitivity(
       layers: layers,
-      refusals: plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) },
+      refusals: scheme.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) },
       answers: try Agreement.measure(graph, whole, judges, threads: threads),
       calibrationSamples: source.count, isHeldBack: judging != nil)
   }
@@ -131,7 +131,7 @@ private struct Damage {
   private static let enough = 35.0
 
   init(
-    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ grid: ActivationGrid,
+    _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights, _ grid: ActivationGrid,
     _ calibration: Calibration, byWeights: Double, byInput: Double, byBoth: Double,
     mend: (Sensitivity.Cause) -> String
   ) {
@@ -172,7 +172,7 @@ private struct Damage {
 
   /// The largest over the median weight of input channels: a scale per output channel has to hold
   /// them all.
-  private static func unevenness(_ layer: QuantizationPlan.Layer) -> Double {
+  private static func unevenness(_ layer: QuantizationScheme.Layer) -> Double {
     let channels = layer.node.opType == "Conv" ? layer.weights.shape[1] : layer.depth
     var largest = [Float](repeating: 0, count: channels)
     for output in 0..<layer.outputs {

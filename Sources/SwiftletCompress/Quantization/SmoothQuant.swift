@@ -27,13 +27,13 @@ struct SmoothQuant {
   struct Candidate {
     let value: String
     /// The Gemm and MatMul layers that read it.
-    let layers: [QuantizationPlan.Layer]
+    let layers: [QuantizationScheme.Layer]
     /// Constants of the nodes that make it, one number per channel each; `nil` if it takes a Mul.
     let factors: [String]?
   }
 
   /// The values that Gemm and MatMul layers with weights of their own read.
-  static func candidates(_ graph: Graph, _ plan: QuantizationPlan) -> [Candidate] {
+  static func candidates(_ graph: Graph, _ scheme: QuantizationScheme) -> [Candidate] {
     var readers: [String: [Int]] = [:]
     var producers: [String: Int] = [:]
     for (index, node) in graph.nodes.enumerated() {
@@ -41,8 +41,8 @@ struct SmoothQuant {
       for name in node.outputs { producers[name] = index }
     }
     let outputs = Set(graph.outputs.map(\.name))
-    var found: OrderedDictionary<String, [QuantizationPlan.Layer]> = [:]
-    for layer in plan.layers
+    var found: OrderedDictionary<String, [QuantizationScheme.Layer]> = [:]
+    for layer in scheme.layers
     where layer.node.opType != "Conv" && !layer.isTurned
       && readers[layer.node.inputs[1]]?.count == 1
     {
@@ -98,12 +98,12 @@ struct SmoothQuant {
   /// - Returns: The graph, and how many values were smoothed by factors that were there and by a
   ///   Mul.
   func apply(
-    to graph: Graph, _ plan: QuantizationPlan, ranges: [String: [Float]]
+    to graph: Graph, _ scheme: QuantizationScheme, ranges: [String: [Float]]
   ) -> (graph: Graph, folded: Int, inserted: Int) {
     var result = graph
     var (folded, products) = (0, OrderedDictionary<String, (Node, Set<Int>)>())
     var names = FreshNames(graph)
-    for candidate in Self.candidates(graph, plan) {
+    for candidate in Self.candidates(graph, scheme) {
       guard let range = ranges[candidate.value], range.count == candidate.layers[0].depth else {
         continue
       }
@@ -133,7 +133,7 @@ struct SmoothQuant {
     return (result, folded, products.count)
   }
 
-  private func factors(_ range: [Float], _ layers: [QuantizationPlan.Layer]) -> [Float] {
+  private func factors(_ range: [Float], _ layers: [QuantizationScheme.Layer]) -> [Float] {
     var largest = [Float](repeating: 0, count: range.count)
     for layer in layers {
       for position in 0..<layer.weights.count {

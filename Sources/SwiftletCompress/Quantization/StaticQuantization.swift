@@ -16,12 +16,12 @@ public import SwiftletGraph
 ///   arXiv:2106.08295.
 public struct StaticQuantization: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
   private let log = Logger.swiftlet("compress")
 
   public init(
-    settings: QuantizationSettings, threads: ThreadPool = .available,
+    settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
@@ -34,7 +34,7 @@ public struct StaticQuantization: Sendable {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let draft = try draft(of: graph, source)
     let rounder = try WeightRounder(
-      draft.plan.narrowed(settings), draft.graph, draft.plan, source, threads, progress)
+      draft.scheme.sharing4Bits(settings), draft.graph, draft.scheme, source, threads, progress)
     return try draft.written(settings) { layer in
       let weights = try rounder.quantized(
         layer, WeightLayout(layer.weights.shape, axis: layer.axis))
@@ -60,20 +60,20 @@ public struct StaticQuantization: Sendable {
           """)
       }
     }
-    let plan = try QuantizationPlan(graph, infos, keeping: settings.unquantized)
-    try plan.requireLayers()
-    let calibration = try calibrate(graph, plan, source)
+    let scheme = try QuantizationScheme(graph, infos, keeping: settings.unquantized)
+    try scheme.requireLayers()
+    let calibration = try calibrate(graph, scheme, source)
     return QuantizationDraft(
-      graph: graph, infos: infos, plan: plan, calibration: calibration,
-      grids: activationGrids(plan, calibration))
+      graph: graph, infos: infos, scheme: scheme, calibration: calibration,
+      grids: activationGrids(scheme, calibration))
   }
 
   func calibrate(
-    _ graph: Graph, _ plan: QuantizationPlan, _ source: CalibrationSource
+    _ graph: Graph, _ scheme: QuantizationScheme, _ source: CalibrationSource
   ) throws -> Calibration {
-    let inputs = plan.layers.map { ($0.input, $0.node.opType != "Conv") }
+    let inputs = scheme.layers.map { ($0.input, $0.node.opType != "Conv") }
     var calibration = try Calibration(
-      graph, values: plan.values, channels: Dictionary(inputs) { first, _ in first })
+      graph, values: scheme.values, channels: Dictionary(inputs) { first, _ in first })
     if let path = settings.calibrationState,
       let stored = try Calibration.load(path, fitting: calibration, source)
     {
@@ -91,8 +91,8 @@ public struct StaticQuantization: Sendable {
     _ graph: Graph, _ infos: inout [String: TensorInfo], _ share: Double,
     _ source: CalibrationSource
   ) throws -> Graph {
-    let plan = try QuantizationPlan(graph, infos, keeping: settings.unquantized)
-    let candidates = SmoothQuant.candidates(graph, plan)
+    let scheme = try QuantizationScheme(graph, infos, keeping: settings.unquantized)
+    let candidates = SmoothQuant.candidates(graph, scheme)
     let names = candidates.map(\.value)
     guard !names.isEmpty else {
       log.notice("smoothing changed nothing: no Gemm or MatMul has weights of its own")
@@ -102,7 +102,7 @@ public struct StaticQuantization: Sendable {
       graph, values: names, channels: Dictionary(uniqueKeysWithValues: names.map { ($0, true) }))
     try calibration.run(graph, source, threads: threads, progress: progress)
     let result = SmoothQuant(share: share).apply(
-      to: graph, plan, ranges: calibration.channels.mapValues(\.largest))
+      to: graph, scheme, ranges: calibration.channels.mapValues(\.largest))
     for node in result.graph.nodes where infos[node.outputs[0]] == nil {
       infos[node.outputs[0]] = infos[node.inputs[0]]
     }
@@ -115,7 +115,7 @@ public struct StaticQuantization: Sendable {
   }
 
   private func corrected(
-    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
+    _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
   ) throws -> Tensor<Float>? {
     guard settings.biasCorrection, let statistics = calibration.channels[layer.input],
       statistics.isLast == (layer.node.opType != "Conv")
@@ -125,23 +125,23 @@ public struct StaticQuantization: Sendable {
 
   /// The grid of each value; those of a group have one from all that was seen of them.
   func activationGrids(
-    _ plan: QuantizationPlan, _ calibration: Calibration
+    _ scheme: QuantizationScheme, _ calibration: Calibration
   ) -> [String: ActivationGrid] {
     var merged: [String: ValueHistogram] = [:]
-    for value in plan.values {
-      merged[plan.representative(of: value), default: ValueHistogram()]
+    for value in scheme.values {
+      merged[scheme.representative(of: value), default: ValueHistogram()]
         .merge(calibration.values[value]!)
     }
     let ranges = merged.mapValues {
       settings.observer.guardedRange(
         $0, percentile: settings.percentile, type: settings.activations)
     }
-    let widened = plan.values.filter { ranges[plan.representative(of: $0)]!.isWidened }
+    let widened = scheme.values.filter { ranges[scheme.representative(of: $0)]!.isWidened }
     if let first = widened.first {
-      let lost = ranges[plan.representative(of: first)]!
+      let lost = ranges[scheme.representative(of: first)]!
       log.notice(
         """
-        \(settings.observer.rawValue) would clip too much of \(widened.count) of \(plan.values.count) values, \
+        \(settings.observer.rawValue) would clip too much of \(widened.count) of \(scheme.values.count) values, \
         which have their whole range (minmax): '\(first)' would keep \(rounded(lost.own)) dB instead of \
         \(rounded(lost.whole))
         """)
@@ -150,7 +150,7 @@ public struct StaticQuantization: Sendable {
       ActivationGrid($0.range, settings.activations, isPowerOfTwo: settings.powerOfTwo)
     }
     return Dictionary(
-      uniqueKeysWithValues: plan.values.map { ($0, grids[plan.representative(of: $0)]!) })
+      uniqueKeysWithValues: scheme.values.map { ($0, grids[scheme.representative(of: $0)]!) })
   }
 
   private func rounded(_ decibels: Double) -> Double { (decibels * 10).rounded() / 10 }
@@ -160,7 +160,7 @@ public struct StaticQuantization: Sendable {
 struct QuantizationDraft {
   var graph: Graph
   let infos: [String: TensorInfo]
-  var plan: QuantizationPlan
+  var scheme: QuantizationScheme
   let calibration: Calibration
   /// The grid of each value that is to be quantized.
   var grids: [String: ActivationGrid]
@@ -170,14 +170,14 @@ struct QuantizationDraft {
   /// - Parameter weights: A layer's weights and bias.
   func written(
     _ settings: QuantizationSettings, remark: String = "",
-    _ weights: (QuantizationPlan.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
+    _ weights: (QuantizationScheme.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     var writer = QDQWriter(graph)
-    for value in plan.values {
-      writer.quantize(value, grids[value]!, except: plan.floatReaders(of: value))
+    for value in scheme.values {
+      writer.quantize(value, grids[value]!, except: scheme.floatReaders(of: value))
     }
     var reports: [LayerReport] = []
-    for layer in plan.layers {
+    for layer in scheme.layers {
       let (codes, bias) = try weights(layer)
       let input = grids[layer.input]!
       writer.replaceWeights(of: layer, with: codes)
@@ -192,8 +192,8 @@ struct QuantizationDraft {
     var storage = WeightStorage(settings, storesOthers: false)
     let result = storage.apply(
       to: writer.result(), stored: writer.stored,
-      excluding: Set(plan.layers.map { $0.node.outputs[0] }))
-    let refusals = plan.reports(besides: storage.reports)
+      excluding: Set(scheme.layers.map { $0.node.outputs[0] }))
+    let refusals = scheme.reports(besides: storage.reports)
     let known = Set((reports + refusals + storage.reports).map(\.layer))
     let kept = WeightStorage.kept(
       in: graph, besides: known,

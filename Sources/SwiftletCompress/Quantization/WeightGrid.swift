@@ -136,7 +136,7 @@ struct WeightGrid: Sendable {
   }
 
   /// A layer's weights as the nearest codes, with a scale per output channel.
-  func nearest(_ layer: QuantizationPlan.Layer) -> QuantizedWeights {
+  func nearest(_ layer: QuantizationScheme.Layer) -> QuantizedWeights {
     let layout = WeightLayout(layer.weights.shape, axis: layer.axis)
     return rounded(layer.weights, layout, scales: chosenScales(layer.weights, layout))
   }

@@ -13,11 +13,11 @@ public import SwiftletGraph
 /// - Source: ONNX `DequantizeLinear`; Frantar et al. 2022, arXiv:2210.17323, for groups.
 public struct WeightQuantization: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
 
   public init(
-    settings: QuantizationSettings, threads: ThreadPool = .available,
+    settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
@@ -29,12 +29,12 @@ public struct WeightQuantization: Sendable {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let opset = max(settings.opset, groupSize > 0 ? 21 : 13)
     let prepared = try QuantizationInput(graph, opset: opset, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    let own = plan.narrowed(settings)
-    let rounder = try WeightRounder(own, prepared.graph, plan, source, threads, progress)
+    let scheme = try QuantizationScheme(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let own = scheme.sharing4Bits(settings)
+    let rounder = try WeightRounder(own, prepared.graph, scheme, source, threads, progress)
     var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
     var reports: [LayerReport] = []
-    for layer in plan.layers {
+    for layer in scheme.layers {
       let layout = layout(layer)
       let weights = try rounder.quantized(layer, layout)
       writer.replaceWeights(of: layer, with: weights)
@@ -47,9 +47,9 @@ public struct WeightQuantization: Sendable {
     var storage = WeightStorage(settings)
     let stored = storage.apply(
       to: writer.result(), stored: writer.stored,
-      excluding: Set(plan.layers.map { $0.node.outputs[0] }))
-    reports = plan.reports(besides: storage.reports) + reports + storage.reports
-    try plan.requireLayers(orAny: storage.reports)
+      excluding: Set(scheme.layers.map { $0.node.outputs[0] }))
+    reports = scheme.reports(besides: storage.reports) + reports + storage.reports
+    try scheme.requireLayers(orAny: storage.reports)
     return (settings.plainWeights ? stored.restoringPlainly() : stored, reports)
   }
 
@@ -57,7 +57,7 @@ public struct WeightQuantization: Sendable {
 
   /// Groups run along the axis of the inputs. Layers with fewer inputs than a group holds have one
   /// scale per channel.
-  private func layout(_ layer: QuantizationPlan.Layer) -> WeightLayout {
+  private func layout(_ layer: QuantizationScheme.Layer) -> WeightLayout {
     let inputs = layer.weights.shape.rank == 2 ? 1 - layer.axis : 1
     let extent = layer.weights.shape[inputs]
     guard groupSize > 0, extent >= groupSize else {

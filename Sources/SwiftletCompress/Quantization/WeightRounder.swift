@@ -6,7 +6,7 @@ import SwiftletGraph
 /// Turns the weights of layers into integers, in the way that the settings ask for.
 final class WeightRounder {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
   /// Second moments of the inputs of all layers with the same weights, where the way needs them.
   private let moments: [Key: Moments]
   /// What has been rounded already, as the constants lie: layers that share weights share their
@@ -19,7 +19,7 @@ final class WeightRounder {
     let axis, bits: Int
     let blockSize: Int?
 
-    init(_ layer: QuantizationPlan.Layer, _ settings: QuantizationSettings, _ blockSize: Int? = nil)
+    init(_ layer: QuantizationScheme.Layer, _ settings: QuantizationSettings, _ blockSize: Int? = nil)
     {
       (weights, axis) = (layer.source, layer.sourceAxis)
       (bits, self.blockSize) = (settings.bits(of: layer.node), blockSize)
@@ -29,8 +29,8 @@ final class WeightRounder {
   /// - Throws: `badInput` without samples, if they are needed; `numerical` if these give values
   ///   that are not finite.
   init(
-    _ settings: QuantizationSettings, _ graph: Graph, _ plan: QuantizationPlan,
-    _ source: CalibrationSource?, _ threads: ThreadPool, _ progress: Progress.Handler?
+    _ settings: QuantizationSettings, _ graph: Graph, _ scheme: QuantizationScheme,
+    _ source: CalibrationSource?, _ threads: Threads, _ progress: Progress.Handler?
   ) throws {
     (self.settings, self.threads) = (settings, threads)
     guard settings.rounding != .nearest else {
@@ -38,12 +38,12 @@ final class WeightRounder {
       return
     }
     moments = try InputMoments.collect(
-      graph, plan.layers, source.required, threads, progress
+      graph, scheme.layers, source.required, threads, progress
     ) { Key($0, settings) }
   }
 
   func quantized(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
     let key = Key(layer, settings, layout.blockSize)
     if let known = rounded[key] { return layer.isTurned ? known.turned : known }
@@ -53,7 +53,7 @@ final class WeightRounder {
   }
 
   private func round(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
     let (grid, weights) = (WeightGrid(settings, layer.node), layer.weights)
     let scales = grid.chosenScales(weights, layout)

@@ -19,8 +19,8 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
         $0.timingPrecision = .int8
       }
       return Recipe([factors, Self.integers()])
-    case .balanced: return Self.narrowed(width: 0.43, epochs: 6)
-    case .smallest: return Self.narrowed(width: 0.33, epochs: 10)
+    case .balanced: return Self.thinned(width: 0.43, epochs: 6)
+    case .smallest: return Self.thinned(width: 0.33, epochs: 10)
     }
   }
 
@@ -47,7 +47,7 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  private static func narrowed(width: Double, epochs: Int) -> Recipe {
+  private static func thinned(width: Double, epochs: Int) -> Recipe {
     Recipe([
       .prune { $0.width = width },
       .distill {

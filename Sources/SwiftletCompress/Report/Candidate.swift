@@ -67,7 +67,7 @@ struct CandidateLog {
 
   /// The time of a batch of 32 as a multiple of the original's, both in turns.
   static func relativeTime(
-    of graph: Graph, to original: Graph, threads: ThreadPool, progress: Progress.Handler?
+    of graph: Graph, to original: Graph, threads: Threads, progress: Progress.Handler?
   ) throws -> Double {
     let results = try SpeedCells.measure(
       [original, graph], threads: [threads.count], batches: [32], seconds: 0.2, progress: progress)

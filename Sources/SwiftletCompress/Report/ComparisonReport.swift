@@ -94,7 +94,7 @@ public struct ComparisonReport: Sendable, Codable {
   /// - Precondition: At least one model.
   public static func measure(
     _ models: [(path: String, graph: Graph)], on data: ImageDataset,
-    threads: ThreadPool = .available, batches: [Int] = [1, 32], seconds: Double = 0.5,
+    threads: Threads = .available, batches: [Int] = [1, 32], seconds: Double = 0.5,
     machine: String? = nil, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> ComparisonReport {
     precondition(!models.isEmpty, "there is no model to compare with")

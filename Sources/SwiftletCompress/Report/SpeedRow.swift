@@ -39,7 +39,7 @@ enum SpeedCells {
   ) throws -> [[BenchmarkResult]] {
     let candidates = try graphs.flatMap { graph in
       try threads.flatMap { count in
-        let session = try Session(graph, threads: ThreadPool(count: count))
+        let session = try Session(graph, threads: Threads(count: count))
         return try batches.map {
           try Benchmark.Candidate(session, batch: $0, threads: count)
         }

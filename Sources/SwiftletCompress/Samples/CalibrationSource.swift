@@ -29,7 +29,7 @@ public struct CalibrationSource: Sendable {
   ///
   /// - Throws: `badInput` or `unsupported` if the model does not take such images.
   public init(
-    _ images: ImageDataset, for graph: Graph, limit: Int = .max, threads: ThreadPool = .available
+    _ images: ImageDataset, for graph: Graph, limit: Int = .max, threads: Threads = .available
   ) throws {
     let preprocessing = try Preprocessing.stored(in: graph, images: images)
     guard let input = graph.dataInputs.first, let leading = input.dimensions.first else {
@@ -41,7 +41,7 @@ public struct CalibrationSource: Sendable {
     try self.init(
       samples: min(limit, images.count), fixed: fixed,
       elements: preprocessing.shape(batch: 1).count, available: images.count
-    ) { [name: AnyTensor(preprocessing.batch(own, Array($0), pool: threads))] }
+    ) { [name: AnyTensor(preprocessing.batch(own, Array($0), threads: threads))] }
     hasLabels = true
   }
 
@@ -122,7 +122,7 @@ public struct CalibrationSource: Sendable {
   /// Samples per second of several models, timed in turns over the first batch. Where one seems
   /// slower than the first of them, they are timed once more and for longer, and the better time of
   /// each counts: what else a machine does only makes a model slower.
-  public func speeds(of graphs: [Graph], threads: ThreadPool = .available) throws -> [Double] {
+  public func speeds(of graphs: [Graph], threads: Threads = .available) throws -> [Double] {
     let inputs = try sample()
     let sessions = try graphs.map { try Session($0, threads: threads) }
     for session in sessions { _ = try session.run(inputs) }

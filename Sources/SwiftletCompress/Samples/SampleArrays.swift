@@ -146,8 +146,8 @@ extension AnyTensor {
     let fitting = converted(to: target)
     let isKept: Bool =
       switch (self, fitting) {
-      case (.float64(let wide), .float32(let narrow)):
-        zip(wide.elements, narrow.elements).allSatisfy { $1.isFinite || !$0.isFinite }
+      case (.float64(let double), .float32(let single)):
+        zip(double.elements, single.elements).allSatisfy { $1.isFinite || !$0.isFinite }
       case (.bool, _), (_, .bool): false
       default: fitting.converted(to: dtype).holdsSameNumbers(as: self)
       }

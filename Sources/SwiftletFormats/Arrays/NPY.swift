@@ -6,7 +6,7 @@ import SwiftletFiles
 /// Single arrays in NumPy's npy format.
 ///
 /// Little-endian arrays, row-major or column-major, of the element types that tensors support.
-/// 16-bit floats become fp32. Narrow types, which NumPy lacks, are written as int8, uint8 or fp32.
+/// 16-bit floats become fp32. Compact types, which NumPy lacks, are written as int8, uint8 or fp32.
 /// Pickled objects are rejected: reading them would execute code.
 ///
 /// - Source: numpy.lib.format, versions 1.0 to 3.0.

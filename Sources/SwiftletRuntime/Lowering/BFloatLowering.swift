@@ -61,7 +61,7 @@ extension Lowering {
     case .bfloat(let value): return value
     case .external(let place, let shape) where prefersBFloat(name):
       let value = add(Value(shape: shape, .bfloat))
-      add(LoadLayer(input: place, output: value, isRows: shape.rank == 3))
+      add(LoadInstruction(input: place, output: value, isRows: shape.rank == 3))
       bind(name, .bfloat(value))
       return value
     default:
@@ -76,11 +76,11 @@ extension Lowering {
 
   /// A copy of a value in the other type, created on first use.
   mutating func converted(
-    _ source: Int, to kind: Value.Kind, _ operation: ElementwiseLayer.Operation, _ name: String
+    _ source: Int, to kind: Value.Kind, _ operation: ElementwiseInstruction.Operation, _ name: String
   ) -> Int {
     if let copy = copies[source] { return copy }
     let copy = add(Value(like: values[source], kind))
-    add(ElementwiseLayer(label: name, inputs: [source], output: copy, operation: operation))
+    add(ElementwiseInstruction(label: name, inputs: [source], output: copy, operation: operation))
     copies[source] = copy
     return copy
   }
@@ -91,7 +91,7 @@ extension Lowering {
     let output = add(Value(like: values[inputs[0]], .bfloat))
     bind(result, .bfloat(output))
     add(
-      ElementwiseLayer(
+      ElementwiseInstruction(
         label: node.label, inputs: inputs, output: output,
         operation: .addBFloats(low: low, high: high)))
   }
@@ -104,7 +104,7 @@ extension Lowering {
     guard case .float = weights,
       groups == 1 || image.channels / groups % 2 == 0 && result.channels / groups % 2 == 0
     else { return false }
-    return !WinogradLayer.isFaster(window, groups: groups, weights, image, result)
+    return !WinogradInstruction.isFaster(window, groups: groups, weights, image, result)
   }
 
   /// Whether a layer's factors should be bf16: those of all layers of a bf16 session, and those

@@ -257,19 +257,19 @@ extension Lowering {
     }
     let results = ending.results(values)
     let tiles =
-      values[input].kind == .float && WinogradLayer.fits(window, groups: groups, constants)
+      values[input].kind == .float && WinogradInstruction.fits(window, groups: groups, constants)
     require(
-      tiles ? WinogradLayer.halo(window, image, for: results) : window.halo(image, for: results),
+      tiles ? WinogradInstruction.halo(window, image, for: results) : window.halo(image, for: results),
       on: input)
     if isDepthwise {
       add(
-        DepthwiseLayer(
+        DepthwiseInstruction(
           label: node.label, key: name, input: input, window: window, weights: constants,
           ending: ending, cache: cache))
     } else {
       let shape = facts.shape(name)
       add(
-        ProductLayer(
+        ProductInstruction(
           label: node.label, key: name, input: input, window: window,
           columns: shape.rank == 4 ? shape[1] : shape[shape.rank - 1], groups: groups,
           weights: constants, ending: ending, cache: cache))

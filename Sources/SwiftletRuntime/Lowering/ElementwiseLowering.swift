@@ -59,13 +59,13 @@ enum ActivationLowering: LoweredOperator {
       let output = lowering.add(Value(like: lowering.values[input], to.kind))
       lowering.bind(name, .quantized(output, to))
       return lowering.add(
-        ElementwiseLayer(
+        ElementwiseInstruction(
           label: node.label, inputs: [input], output: output,
           operation: .lookUp(from.table(to, activation))))
     }
     let input = lowering.float(node.inputs[0])
     let output: Int
-    let operation: ElementwiseLayer.Operation
+    let operation: ElementwiseInstruction.Operation
     if let (name, to) = lowering.takeQuantization(after: node.outputs[0]) {
       output = lowering.add(Value(like: lowering.values[input], to.kind))
       lowering.bind(name, .quantized(output, to))
@@ -76,7 +76,7 @@ enum ActivationLowering: LoweredOperator {
       operation = .activate(activation)
     }
     lowering.add(
-      ElementwiseLayer(label: node.label, inputs: [input], output: output, operation: operation))
+      ElementwiseInstruction(label: node.label, inputs: [input], output: output, operation: operation))
   }
 }
 
@@ -158,14 +158,14 @@ enum SumLowering: LoweredOperator {
       return output
     }
     let value: String
-    let numbers: ChannelsLayer.Operand
+    let numbers: ChannelsInstruction.Operand
     switch operands {
     case .same:
       let inputs = node.inputs.map { lowering.float($0) }
-      let operation: ElementwiseLayer.Operation =
+      let operation: ElementwiseInstruction.Operation =
         isSum ? .add(low: low, high: high) : .multiply(low: low, high: high)
       return lowering.add(
-        ElementwiseLayer(
+        ElementwiseInstruction(
           label: node.label, inputs: inputs, output: output(like: inputs[0], &lowering),
           operation: operation))
     case .channels(let name, let other):
@@ -175,7 +175,7 @@ enum SumLowering: LoweredOperator {
     }
     let input = lowering.float(value)
     lowering.add(
-      ChannelsLayer(
+      ChannelsInstruction(
         label: node.label, input: input, operand: numbers,
         output: output(like: input, &lowering), isSum: isSum, low: low, high: high))
   }
@@ -202,7 +202,7 @@ enum SumLowering: LoweredOperator {
     let output = lowering.add(Value(like: lowering.values[first.value], by.kind))
     lowering.bind(name, .quantized(output, by))
     lowering.add(
-      ElementwiseLayer(
+      ElementwiseInstruction(
         label: node.label, inputs: [first.value, second.value], output: output,
         operation: .addBytes(sum)))
     return true
@@ -227,12 +227,12 @@ enum BatchNormalizationLowering: LoweredOperator {
     let output = lowering.add(Value(like: lowering.values[input], .float))
     lowering.bind(last, .float(output))
     lowering.add(
-      ChannelsLayer(
+      ChannelsInstruction(
         label: node.label, input: input,
         operand: .constant(AlignedMemory(scaling.factors.map(Float.init))), output: scaled,
         isSum: false, low: -.infinity, high: .infinity))
     lowering.add(
-      ChannelsLayer(
+      ChannelsInstruction(
         label: node.label, input: scaled,
         operand: .constant(AlignedMemory(scaling.shifts.map(Float.init))), output: output,
         isSum: true, low: low, high: high))

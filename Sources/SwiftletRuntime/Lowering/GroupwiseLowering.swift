@@ -119,7 +119,7 @@ extension Lowering {
     ending.output = newValue(for: last, .float)
     bind(last, .float(ending.output))
     add(
-      GroupwiseLayer(
+      GroupwiseInstruction(
         label: node.label, key: node.outputs[0], input: input, quantized: quantized,
         weights: weights, bias: bias, ending: ending, cache: cache))
   }

@@ -14,7 +14,7 @@ struct Lowering {
   let facts: GraphFacts
   let cache: PackedWeights
   private(set) var values: [Value] = []
-  private(set) var layers: [any Layer] = []
+  private(set) var layers: [any Instruction] = []
   private var bindings: [String: Binding] = [:]
   /// Names of values that should be bf16; see BFloatLowering.swift.
   var bfloats: Set<String> = []
@@ -106,7 +106,7 @@ struct Lowering {
     return values.count - 1
   }
 
-  mutating func add(_ layer: some Layer) { layers.append(layer) }
+  mutating func add(_ layer: some Instruction) { layers.append(layer) }
 
   /// A new value for the result of a node, of the inferred shape.
   mutating func newValue(for name: String, _ kind: Value.Kind) -> Int {
@@ -135,13 +135,13 @@ struct Lowering {
     case .bfloat(let value): return converted(value, to: .float, .widen, name)
     case .external(let place, let shape):
       let value = add(Value(shape: shape, .float))
-      layers.append(LoadLayer(input: place, output: value, isRows: shape.rank == 3))
+      layers.append(LoadInstruction(input: place, output: value, isRows: shape.rank == 3))
       bindings[name] = .float(value)
       return value
     case .dequantized(let source, let by), .quantized(let source, let by):
       let value = add(Value(like: values[source], .float))
       layers.append(
-        ElementwiseLayer(
+        ElementwiseInstruction(
           label: name, inputs: [source], output: value, operation: .dequantize(by)))
       bindings[name] = .float(value)
       return value
@@ -180,12 +180,12 @@ struct Lowering {
     switch binding(name) {
     case .quantized(let value, let by):
       layers.append(
-        StoreBytesLayer(input: value, output: place, isRows: isRows, isSigned: by.isSigned))
+        StoreBytesInstruction(input: value, output: place, isRows: isRows, isSigned: by.isSigned))
     case .dequantized(let value, let by):
       layers.append(
-        StoreLayer(input: value, output: place, isRows: isRows, dequantized: by))
+        StoreInstruction(input: value, output: place, isRows: isRows, dequantized: by))
     case .float, .bfloat, .external:
-      layers.append(StoreLayer(input: float(name), output: place, isRows: isRows))
+      layers.append(StoreInstruction(input: float(name), output: place, isRows: isRows))
     }
   }
 

@@ -47,7 +47,7 @@ enum PoolLowering: LoweredOperator {
         node.outputs[0],
         source.map { .dequantized(output, $0.by) } ?? lowering.floatBinding(output))
       return lowering.add(
-        PoolLayer(
+        PoolInstruction(
           label: node.label, input: input, output: output, place: place, operation: .max))
     }
     let includesPadding = (try? node.int("count_include_pad", default: 0)) == 1
@@ -57,7 +57,7 @@ enum PoolLowering: LoweredOperator {
       let output = lowering.newValue(for: quantized, target.kind)
       lowering.bind(quantized, .quantized(output, target))
       return lowering.add(
-        PoolLayer(
+        PoolInstruction(
           label: node.label, input: input, output: output, place: place,
           operation: .averageBytes(
             AverageU8(
@@ -68,7 +68,7 @@ enum PoolLowering: LoweredOperator {
     let output = lowering.newValue(for: node.outputs[0], .float)
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
-      PoolLayer(
+      PoolInstruction(
         label: node.label, input: input, output: output, place: place,
         operation: .average(includesPadding: includesPadding)))
   }

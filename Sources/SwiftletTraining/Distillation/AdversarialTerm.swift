@@ -73,7 +73,7 @@ public struct AdversarialTerm: DistillationTerm {
       Node("Gemm", name: "verdict", inputs: ["a", "\(prefix).w2", "\(prefix).b2"], outputs: ["y"]),
     ]
     graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(1)])]
-    tape = try GradientTape(Plan(graph), inputs: ["x"])
+    tape = try GradientTape(Interpreter(graph), inputs: ["x"])
   }
 
   public var studentValues: [String] { pair.map { [$0.student] } ?? [] }
@@ -118,7 +118,7 @@ public struct AdversarialTerm: DistillationTerm {
     _ values: Tensor<Float>, asReal isReal: Bool, _ part: ObjectiveInput
   ) throws -> GradientTape<Float>.Result {
     try tape.run(
-      ["x": AnyTensor(values)], parameters: part.parameters, pool: .serial, seed: 0
+      ["x": AnyTensor(values)], parameters: part.parameters, threads: .serial, seed: 0
     ) { outputs in
       let scores = outputs[0].contiguous()
       let target: Float = isReal ? 1 : 0

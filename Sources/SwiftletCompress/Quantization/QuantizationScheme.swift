@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import OrderedCollections
+import SwiftletCore
+import SwiftletGraph
+
+/// Which layers of a graph are computed with integers, and which values become 8-bit integers for
+/// that.
+///
+/// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on
+/// to them (sums, pools, concatenations) ask in turn where their own could be integers, so that a
+/// network stays in integers from its first layer to its last, and values that nobody wants as
+/// integers stay as they are. A clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only
+/// its result is quantized.
+struct QuantizationScheme {
+  /// A layer with constant weights.
+  struct Layer {
+    /// Its position among the graph's nodes.
+    let index: Int
+    let node: Node
+    let weights: Tensor<Float>
+    /// The axis of the weights whose indices are output channels.
+    let axis: Int
+    let bias: Tensor<Float>?
+    /// The constant that has the weights.
+    let source: String
+    /// Whether a `Transpose` of that constant is what the layer reads.
+    let isTurned: Bool
+
+    var input: String { node.inputs[0] }
+    var outputs: Int { weights.shape[axis] }
+    /// ``axis``, in the constant.
+    var sourceAxis: Int { isTurned ? 1 - axis : axis }
+  }
+
+  private(set) var layers: [Layer] = []
+  /// Layers that are kept as they are, and why.
+  private(set) var refusals: [(node: Node, reason: String)] = []
+  /// The values to quantize, in the order in which they are computed.
+  private(set) var values: [String] = []
+  /// The values that share one scale, by each of them: where only positions change, and where
+  /// several are put side by side.
+  private var groups: [String: String] = [:]
+  /// Positions of the nodes that read 8-bit copies: layers, and what hands integers on to them.
+  private(set) var readers: Set<Int> = []
+  /// Positions of layers whose weights have their scales along the other axis: runtimes would take
+  /// those for scales of outputs next to an 8-bit input.
+  private var splitLayers: Set<Int> = []
+  /// Values that integers make: no float is there unless it is asked for.
+  private(set) var integral: Set<String> = []
+
+  private let graph: Graph
+  private let infos: [String: TensorInfo]
+  private let keeping: Set<String>
+
+  /// The operators that can be such layers.
+  static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]
+  /// Operators that move values without changing them: the result has the scale of the input.
+  private static let movers: Set<String> = [
+    "MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze",
+  ]
+  /// Operators of one input whose result has a scale of its own. Curves (HardSwish, Gelu) are none
+  /// of them: their input would be rounded once more, which networks that are full of them do not
+  /// bear.
+  private static let functions: Set<String> = ["AveragePool", "GlobalAveragePool"]
+  private static let clamps: Set<String> = ["Relu", "Clip"]
+
+  /// - Parameters:
+  ///   - infos: Types and shapes of the values, by name.
+  ///   - keeping: Layers that no integers come to, by name or output.
+  init(_ graph: Graph, _ infos: [String: TensorInfo], keeping: Set<String> = []) throws {
+    (self.graph, self.infos, self.keeping) = (graph, infos, keeping)
+    let turned = graph.turnedConstants
+    for (index, node) in graph.nodes.enumerated() where Self.operators.contains(node.opType) {
+      switch try Self.layer(node, at: index, graph, infos, turned) {
+      case .success(let layer):
+        if !keeping.isDisjoint(with: [node.name, node.outputs[0]]) {
+          refusals.append((node, "it was chosen to keep its floats"))
+        } else {
+          layers.append(layer)
+        }
+      case .failure(let refusal): refusals.append((node, refusal.reason))
+      }
+    }
+    share()
+    let wanted = wantedValues()
+    let order = graph.dataInputs.map(\.name) + graph.nodes.flatMap(\.outputs)
+    values = order.filter(wanted.contains)
+    for node in graph.nodes { unite(node, wanted) }
+  }
+
+  private struct Refusal: Error { let reason: String }
+
+  private static func layer(
+    _ node: Node, at index: Int, _ graph: Graph, _ infos: [String: TensorInfo],
+    _ turned: [String: String]
+  ) throws -> Result<Layer, Refusal> {
+    let source = turned[node.inputs[1]] ?? node.inputs[1]
+    guard let constant = graph.initializers[source] else {
+      let isLeft = graph.initializers[node.inputs[0]] != nil
+      return .failure(
+        Refusal(
+          reason: isLeft
+            ? "its constant is the left operand: integers are for weights on the right"
+            : "its weights are computed, not constant"))
+    }
+    guard let stored: Tensor<Float> = constant.typed() else {
+      return .failure(Refusal(reason: "its weights are \(constant.dtype)"))
+    }
+    let isTurned = source != node.inputs[1]
+    let weights = isTurned ? stored.transposed() : stored
+    guard weights.isFinite else {
+      return .failure(Refusal(reason: "its weights have NaN or infinite elements"))
+    }
+    // Without samples types may be unknown; what is multiplied by fp32 weights is fp32.
+    guard graph.initializers[node.inputs[0]] == nil,
+      infos[node.inputs[0]]?.dtype ?? .float32 == .float32
+    else {
+      return .failure(Refusal(reason: "its input is no fp32 value that depends on the model's"))
+    }
+    guard weights.count > 0, node.opType == "Conv" || weights.shape.rank == 2 else {
+      return .failure(Refusal(reason: "its weights have the shape \(weights.shape)"))
+    }
+    var axis = node.opType == "Conv" ? 0 : 1
+    if node.opType == "Gemm" {
+      guard try node.int("transA", default: 0) == 0, try node.float("alpha", default: 1) == 1,
+        try node.float("beta", default: 1) == 1
+      else { return .failure(Refusal(reason: "it transposes or scales its input")) }
+      if try node.int("transB", default: 0) != 0 { axis = 0 }
+    }
+    var bias: Tensor<Float>?
+    if node.inputs.count > 2,
+      let values: Tensor<Float> = graph.initializers[node.inputs[2]]?.typed(),
+      values.shape == [weights.shape[axis]]
+    {
+      bias = values
+    }
+    return .success(
+      Layer(
+        index: index, node: node, weights: weights.contiguous(), axis: axis, bias: bias,
+        source: source, isTurned: isTurned))
+  }
+
+  /// Leaves one quantization for each constant: what reads it otherwise gets it restored, or keeps
+  /// all its readers from integers.
+  private mutating func share() {
+    let pinned = WeightUse.pinned(in: graph, keeping)
+    var votes: [String: [Int]] = [:]
+    for layer in layers { votes[layer.source, default: [0, 0]][min(layer.sourceAxis, 1)] += 1 }
+    var chosen: [String: (axis: Int, layer: String)] = [:]
+    for layer in layers where chosen[layer.source] == nil {
+      let counts = votes[layer.source]!
+      let isEven = counts[0] == counts[1]
+      let axis = isEven ? layer.sourceAxis : counts[0] > counts[1] ? 0 : 1
+      guard axis == layer.sourceAxis else { continue }
+      chosen[layer.source] = (axis, layer.node.reportName)
+    }
+    layers = layers.filter { layer in
+      if let reason = pinned[layer.source] {
+        refusals.append((layer.node, reason))
+        return false
+      }
+      let own = chosen[layer.source]!
+      if own.axis == layer.sourceAxis { return true }
+      splitLayers.insert(layer.index)
+      refusals.append(
+        (
+          layer.node,
+          "its weights are those of '\(own.layer)', which has a scale for each index of the other axis"
+        ))
+      return false
+    }
+  }
+
+  /// The layers that are kept as they are, but those that others tell of.
+  func reports(besides others: [LayerReport]) -> [LayerReport] {
+    let known = Set(others.map(\.layer))
+    return refusals.filter { !known.contains($0.node.reportName) }
+      .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
+  }
+
+  /// Positions of the nodes that read a value itself where it has an 8-bit copy: those that compute
+  /// with floats, unless integers make the value, and the float would have to be made for them.
+  func floatReaders(of value: String) -> Set<Int> {
+    let others = graph.consumers(of: value).filter { !readers.contains($0) }
+    let isThere = !integral.contains(value) || graph.dataInputs.contains { $0.name == value }
+    return Set(isThere ? others : others.filter(splitLayers.contains))
+  }
+
+  /// The settings, with 4 bits for all layers that share weights with one that is to have them.
+  func sharing4Bits(_ settings: QuantizationSettings) -> QuantizationSettings {
+    guard !settings.int4.isEmpty else { return settings }
+    let four = Set(layers.filter { settings.bits(of: $0.node) == 4 }.map(\.source))
+    var result = settings
+    result.int4 += layers.filter {
+      four.contains($0.source) && settings.bits(of: $0.node) != 4
+    }.map { $0.node.outputs[0] }
+    return result
+  }
+
+  /// - Parameter changes: What has been done to other layers.
+  /// - Throws: `unsupported` if there is nothing to quantize, and not because it was chosen to
+  ///   stay.
+  func requireLayers(orAny changes: [LayerReport] = []) throws {
+    guard layers.isEmpty, keeping.isEmpty, !changes.contains(where: \.changed) else { return }
+    let reason = refusals.first.map { ": of \($0.node.label), \($0.reason)" } ?? ""
+    let others = WeightStorage.found(in: graph)
+    guard changes.isEmpty, let first = others.first else {
+      throw SwiftletError(
+        .unsupported, "the model has no weights to quantize\(reason)")
+    }
+    let which =
+      reason.isEmpty
+      ? ": the weights are in \(first.label)"
+        + (others.count > 1 ? " and \(others.count - 1) more" : "") : reason
+    throw SwiftletError(
+      .unsupported,
+      "the model has no Conv, Gemm or MatMul that static quantization is for\(which)",
+      mend: "use --weight-only or --dynamic, which store the weights of other layers as int8 too")
+  }
+
+  /// The value whose scale this value has; itself, unless it shares one.
+  func representative(of value: String) -> String {
+    var name = value
+    while let next = groups[name] { name = next }
+    return name
+  }
+
+  // MARK: Placement
+
+  private mutating func wantedValues() -> Set<String> {
+    let quantized = Set(layers.map(\.index))
+    integral = integralValues(quantized)
+    readers = quantized
+    var wanted: Set<String> = []
+    // Sums and layers whose clamp's result is wanted.
+    var clamped: Set<String> = []
+    for (index, node) in graph.nodes.enumerated().reversed() {
+      if quantized.contains(index) {
+        wanted.insert(node.inputs[0])
+        continue
+      }
+      guard let output = node.outputs.first,
+        wanted.contains(output) || clamped.contains(output)
+      else { continue }
+      readers.insert(index)
+      if Self.clamps.contains(node.opType) {
+        let isTakenIn = belongsToProducer(node)
+        if isTakenIn { clamped.insert(node.inputs[0]) } else { want(node.inputs[0], &wanted) }
+      } else if Self.functions.contains(node.opType) || Self.movers.contains(node.opType) {
+        if integral.contains(node.inputs[0]) { want(node.inputs[0], &wanted) }
+      } else if isJoin(node) {
+        for name in node.inputs { want(name, &wanted) }
+      }
+    }
+    return wanted
+  }
+
+  /// Values that come from integers: inputs, results of layers and sums, and what pools or moves
+  /// these. All others are floats up to where integers are asked for: attention is between a
+  /// product and a transposition.
+  private func integralValues(_ quantized: Set<Int>) -> Set<String> {
+    var integral = Set(graph.dataInputs.map(\.name))
+    for (index, node) in graph.nodes.enumerated() where !node.outputs.isEmpty {
+      let passesOn =
+        [Self.clamps, Self.functions, Self.movers].contains { $0.contains(node.opType) }
+      if quantized.contains(index) || passesOn && integral.contains(node.inputs[0])
+        || isJoin(node) && !integral.isDisjoint(with: node.inputs)
+      {
+        integral.insert(node.outputs[0])
+      }
+    }
+    return integral
+  }
+
+  private func want(_ name: String, _ wanted: inout Set<String>) {
+    if graph.initializers[name] == nil, infos[name]?.dtype == .float32 { wanted.insert(name) }
+  }
+
+  /// Whether a clamp is the only reader of a layer or sum, which takes it in; of integers or not.
+  private func belongsToProducer(_ clamp: Node) -> Bool {
+    let value = clamp.inputs[0]
+    guard let producer = graph.producer(of: value), graph.consumers(of: value).count == 1,
+      !graph.outputs.contains(where: { $0.name == value })
+    else { return false }
+    return Self.operators.contains(graph.nodes[producer].opType) || isJoin(graph.nodes[producer])
+  }
+
+  /// Whether a node joins several computed values: a sum of two of the same shape, or a
+  /// concatenation.
+  private func isJoin(_ node: Node) -> Bool {
+    guard node.inputs.allSatisfy({ graph.initializers[$0] == nil && infos[$0]?.dtype == .float32 })
+    else { return false }
+    switch node.opType {
+    case "Add":
+      return node.inputs.count == 2 && infos[node.inputs[0]]?.shape == infos[node.inputs[1]]?.shape
+    case "Concat": return true
+    default: return false
+    }
+  }
+
+  /// Gives the values of a node one scale, where it needs that.
+  private mutating func unite(_ node: Node, _ wanted: Set<String>) {
+    guard Self.movers.contains(node.opType) || node.opType == "Concat",
+      let output = node.outputs.first, wanted.contains(output)
+    else { return }
+    for input in node.inputs where wanted.contains(input) {
+      let (first, second) = (representative(of: input), representative(of: output))
+      if first != second { groups[second] = first }
+    }
+  }
+}
