@@ -92,7 +92,7 @@ public struct ModelCost: Sendable, Codable, Equatable {
   /// be written as; `extents` are for what the model leaves open, by default what that seems to
   /// mean.
   public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {
-    self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
+    self.fileBytes = try fileBytes ?? ONNXFile.encode(graph).count
     parameters = graph.parameterCount
     let sum = try Interpreter(graph).macs(extents: extents).reduce(0, +)
     macs = sum / max(1, graph.fixedBatch ?? 1)
