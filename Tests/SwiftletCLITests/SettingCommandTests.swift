@@ -52,7 +52,7 @@ import _SwiftletTestSupport
     (["--technique", "distill", "--crop", "500"], 2, ["crop 500", "32 pixels"]),
     (
       ["--technique", "distill", "--labels", "999999"], 2,
-      ["labels 999999 is more than the 160 training images"]
+      ["labels 999999 exceeds the 160 training images"]
     ),
     (["--preset", "fast", "--bits", "4"], 64, ["belong in the recipe", "--bits"]),
   ]

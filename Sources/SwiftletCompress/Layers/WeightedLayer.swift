@@ -8,33 +8,47 @@ import SwiftletLinalg
 /// A Conv, Gemm or MatMul with constant weights, seen as a matrix of outputs × depth, where depth
 /// is the number of products per output.
 package struct WeightedLayer {
+  /// The node in the graph.
   package let node: Node
+  /// The weights with the outputs first: outputs × channels × window for Conv, outputs × depth for
+  /// Gemm and MatMul.
   package let weight: Tensor<Float>
+  /// The bias, one element per output; `nil`: none.
   package let bias: Tensor<Float>?
+  /// Number of outputs.
   let outputs: Int
+  /// Number of products per output.
   package let depth: Int
-  /// Of a grouped convolution, whether it has as many groups with other numbers of channels.
+  /// Whether a grouped convolution keeps its number of groups when the number of channels changes.
   var keepsGroups = false
 
-  /// The operators that can be such layers.
+  /// Operators that can be such layers.
   static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]
 
   var isConv: Bool { node.opType == "Conv" }
 
-  /// The layer, or why there is none to work on.
+  /// The layer, or the reason why it cannot be changed.
   package enum Finding {
+    /// A layer with constant fp32 weights.
     case layer(WeightedLayer)
+    /// The reason why the node cannot be changed, such as `its weights are computed, not constant`.
     case refusal(String)
   }
 
-  /// - Returns: `nil` if the node is none of them.
+  /// Reads a node.
+  ///
+  /// - Parameters:
+  ///   - node: The node.
+  ///   - graph: The graph that contains its constants.
+  /// - Returns: `nil` if the node is not one of ``operators``.
+  /// - Throws: `badInput` if an attribute has the wrong type.
   package static func find(_ node: Node, in graph: Graph) throws -> Finding? {
     guard operators.contains(node.opType) else { return nil }
     guard let tensor = graph.initializers[node.inputs[1]] else {
       return .refusal(
         graph.initializers[node.inputs[0]] == nil
           ? "its weights are computed, not constant"
-          : "its first input is the constant one, and is read by others, too, or no fp32 matrix")
+          : "its weights are on the left, and are shared or not an fp32 matrix")
     }
     guard let stored: Tensor<Float> = tensor.typed() else {
       return .refusal("its weights are \(tensor.dtype)")
@@ -49,7 +63,7 @@ package struct WeightedLayer {
     }
     if node.opType == "Conv" {
       guard try node.int("group", default: 1) == 1 else {
-        return .refusal("it is grouped: each group is small already")
+        return .refusal("it is a grouped convolution, whose groups are small already")
       }
       return .layer(
         WeightedLayer(
@@ -57,7 +71,7 @@ package struct WeightedLayer {
           depth: stored.shape.count(of: 1..<stored.shape.rank)))
     }
     if node.opType == "MatMul" {
-      guard stored.shape.rank == 2 else { return .refusal("its weights are no matrix") }
+      guard stored.shape.rank == 2 else { return .refusal("its weights are not a matrix") }
       let weight = stored.transposed().contiguous()
       return .layer(
         WeightedLayer(
@@ -68,7 +82,7 @@ package struct WeightedLayer {
     else { return .refusal("it transposes or scales its input") }
     let weight = node.readsTransposed ? stored : stored.transposed().contiguous()
     guard bias == nil || bias!.count == weight.shape[0] else {
-      return .refusal("its addend is no bias per output")
+      return .refusal("its third input is not one bias per output")
     }
     return .layer(
       WeightedLayer(
@@ -83,6 +97,6 @@ package struct WeightedLayer {
 }
 
 extension Node {
-  /// Whether a Gemm has its weights as outputs × depth.
+  /// Whether a Gemm stores its weights as outputs × depth.
   var readsTransposed: Bool { ((try? int("transB", default: 0)) ?? 0) != 0 }
 }

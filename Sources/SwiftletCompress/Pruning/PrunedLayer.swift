@@ -4,20 +4,23 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// A layer that reads fewer channels than it did: where its weights and its bias are.
+/// A layer that reads fewer channels than before, with its weights and bias.
 struct PrunedLayer {
   let node: Node
   private let weights: Tensor<Float>
   /// Products per output.
   let depth: Int
   let outputs: Int
-  /// Whether the weights are stored depth × outputs.
+  /// Whether the weights are stored as depth × outputs.
   private let isTransposed: Bool
   private let bias: Tensor<Float>?
   /// Whether a constant can be added to each output.
   let canShift: Bool
 
-  /// - Returns: `nil` if its weights cannot change alone.
+  /// Reads a layer.
+  ///
+  /// - Returns: `nil` if its weights are not fp32 constants, not finite, shared, or scaled by the
+  ///   node.
   init?(_ node: Node, in graph: Graph) throws {
     guard let weights: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed(),
       weights.isFinite, graph.consumers(of: node.inputs[1]).count == 1,
@@ -40,9 +43,16 @@ struct PrunedLayer {
     canShift = stored?.count == outputs && graph.consumers(of: node.inputs[2]).count == 1
   }
 
+  /// Spatial extents of a convolution's weights.
   var kernel: [Int] { Array(weights.shape.dimensions[2...]) }
 
-  /// Adds to the weights, depth × outputs, and to the bias.
+  /// Adds a change to the weights and to the bias.
+  ///
+  /// - Parameters:
+  ///   - change: Change of the weights, depth × outputs; `nil`: none.
+  ///   - shift: Change of the bias, one element per output.
+  ///   - index: Position of the node.
+  ///   - graph: The graph to modify.
   func add(_ change: Tensor<Double>?, shift: [Double], at index: Int, in graph: inout Graph) {
     if let change {
       var elements = weights.elements

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CSwiftletKernels
 import RealModule
 public import SwiftletCore
 
-/// An element type with kernels for memory-bound layers: SIMD for `Float`, plain loops, which are
-/// also the oracle, for others.
+/// An element type with kernels for memory-bound operations: SIMD for `Float`, plain loops, which
+/// are also the oracle, for others.
 public protocol KernelElement: FloatElement {
   /// y += x.
   static func add(_ x: Span<Self>, to y: inout MutableSpan<Self>)
@@ -102,12 +101,12 @@ extension Double: KernelElement {}
 
 extension Float: KernelElement {
   public static func add(_ x: Span<Float>, to y: inout MutableSpan<Float>) {
-    LayerKernel.current.add(x, to: &y)
+    TrainingKernel.current.add(x, to: &y)
   }
 
-  public static func sum(_ x: Span<Float>) -> Float { LayerKernel.current.sum(x) }
+  public static func sum(_ x: Span<Float>) -> Float { TrainingKernel.current.sum(x) }
 
-  public static func relu(_ x: inout MutableSpan<Float>) { LayerKernel.current.relu(&x) }
+  public static func relu(_ x: inout MutableSpan<Float>) { TrainingKernel.current.relu(&x) }
 
   public static func softmax(_ x: inout MutableSpan<Float>, width: Int) {
     let rows = width > 0 ? x.count / width : 0
@@ -120,96 +119,19 @@ extension Float: KernelElement {
   }
 
   public static func reluGradient(_ y: Span<Float>, _ slope: inout MutableSpan<Float>) {
-    LayerKernel.current.reluGradient(y, &slope)
+    TrainingKernel.current.reluGradient(y, &slope)
   }
 
   public static func maxPool2(
     _ x: Span<Float>, height: Int, width: Int, into y: inout MutableSpan<Float>
   ) {
-    LayerKernel.current.maxPool2(x, height: height, width: width, into: &y)
+    TrainingKernel.current.maxPool2(x, height: height, width: width, into: &y)
   }
 
   public static func maxPool2Gradient(
     _ x: Span<Float>, _ slope: Span<Float>, height: Int, width: Int,
     into dx: inout MutableSpan<Float>
   ) {
-    LayerKernel.current.maxPool2Gradient(x, slope, height: height, width: width, into: &dx)
-  }
-}
-
-/// The kernels of one tier. `@unchecked Sendable`: a table of constant function pointers.
-@safe
-public struct LayerKernel: @unchecked Sendable {
-  public let name: String
-  package let isa: ISA
-  private let table: swl_layer_kernel
-
-  private init(_ table: swl_layer_kernel) {
-    unsafe name = String(cString: table.name)
-    unsafe isa = ISA(table.isa)
-    unsafe self.table = table
-  }
-
-  /// All kernels this CPU can run, best first.
-  package static let supported: [LayerKernel] = (0..<swl_layer_kernel_count())
-    .map { unsafe LayerKernel(swl_layer_kernel_at($0).pointee) }
-    .filter { $0.isa <= ISA.supported }
-
-  /// The kernel in use.
-  public static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
-
-  package func add(_ x: Span<Float>, to y: inout MutableSpan<Float>) {
-    precondition(x.count == y.count, "add: \(x.count) to \(y.count) elements")
-    unsafe x.withUnsafeBufferPointer { x in
-      unsafe y.withUnsafeMutableBufferPointer { y in
-        unsafe table.add(x.count, x.baseAddress, y.baseAddress)
-      }
-    }
-  }
-
-  package func sum(_ x: Span<Float>) -> Float {
-    unsafe x.withUnsafeBufferPointer { unsafe table.sum($0.count, $0.baseAddress) }
-  }
-
-  package func relu(_ x: inout MutableSpan<Float>) {
-    unsafe x.withUnsafeMutableBufferPointer { unsafe table.relu($0.count, $0.baseAddress) }
-  }
-
-  package func reluGradient(_ y: Span<Float>, _ slope: inout MutableSpan<Float>) {
-    precondition(y.count == slope.count, "relu: \(slope.count) slopes for \(y.count) outputs")
-    unsafe y.withUnsafeBufferPointer { y in
-      unsafe slope.withUnsafeMutableBufferPointer { slope in
-        unsafe table.relu_gradient(y.count, y.baseAddress, slope.baseAddress)
-      }
-    }
-  }
-
-  package func maxPool2(
-    _ x: Span<Float>, height: Int, width: Int, into y: inout MutableSpan<Float>
-  ) {
-    precondition(
-      x.count == 4 * y.count && y.count == height * width, "maxPool2: \(x.count) into \(y.count)")
-    unsafe x.withUnsafeBufferPointer { x in
-      unsafe y.withUnsafeMutableBufferPointer { y in
-        unsafe table.max_pool2(height, width, x.baseAddress, y.baseAddress)
-      }
-    }
-  }
-
-  package func maxPool2Gradient(
-    _ x: Span<Float>, _ slope: Span<Float>, height: Int, width: Int,
-    into dx: inout MutableSpan<Float>
-  ) {
-    precondition(
-      x.count == 4 * slope.count && dx.count == x.count && slope.count == height * width,
-      "maxPool2Gradient: \(slope.count) slopes for \(x.count) elements")
-    unsafe x.withUnsafeBufferPointer { x in
-      unsafe slope.withUnsafeBufferPointer { slope in
-        unsafe dx.withUnsafeMutableBufferPointer { dx in
-          unsafe table.max_pool2_gradient(
-            height, width, x.baseAddress, slope.baseAddress, dx.baseAddress)
-        }
-      }
-    }
+    TrainingKernel.current.maxPool2Gradient(x, slope, height: height, width: width, into: &dx)
   }
 }

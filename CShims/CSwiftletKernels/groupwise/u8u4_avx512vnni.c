@@ -3,7 +3,7 @@
 #include "groupwise.h"
 
 #if defined(__x86_64__)
-#define SWL_VNNI 1
+#define SWL_AVX512VNNI 1
 #include "../lanes/avx512.h"
 
 typedef __m512i swl_sums, swl_codes;
@@ -28,7 +28,7 @@ LANE_FN swl_sums dot(swl_sums sums, uint32_t inputs, swl_codes factors) {
   return _mm512_dpbusd_epi32(sums, _mm512_set1_epi32((int32_t)inputs), factors);
 }
 
-#include "tile_u8.inc"
+#include "tile_u8u4.inc"
 
 SWL_TILE(1, 1)
 SWL_TILE(1, 2)
@@ -50,7 +50,7 @@ SWL_TILE(12, 2)
    {NULL}, {tile_any_4x1, tile_any_4x2}, {NULL}, {tile_any_6x1, tile_any_6x2}, {NULL},     \
    {tile_any_8x1, tile_any_8x2}, {NULL}, {NULL}, {NULL}, {tile_any_12x1, tile_any_12x2}}
 
-const swl_groupwise_kernel swl_groupwise_u8_avx512vnni = {
-    "u8u4 avx512vnni", SWL_ISA_VNNI, SWL_GROUPWISE_U8, LANES, {TILES, TILES}};
+const swl_groupwise_kernel swl_groupwise_u8u4__avx512vnni = {
+    SWL_TYPED_HEAD(u8u4, avx512vnni), SWL_GROUPWISE_U8U4, LANES, {TILES, TILES}};
 
 #endif

@@ -31,7 +31,7 @@ LANE_FN swl_sums dot(swl_sums sums, uint32_t inputs, swl_codes factors) {
   return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-#include "tile_u8.inc"
+#include "tile_u8u4.inc"
 
 SWL_TILE(1, 1)
 SWL_TILE(1, 2)
@@ -42,7 +42,7 @@ SWL_TILE(4, 1)
 #define TILES \
   {{tile_any_1x1, tile_any_1x2}, {tile_any_2x1, tile_any_2x2}, {NULL}, {tile_any_4x1}}
 
-const swl_groupwise_kernel swl_groupwise_u8_avx2 = {
-    "u8u4 avx2", SWL_ISA_AVX2, SWL_GROUPWISE_U8, LANES, {TILES, TILES}};
+const swl_groupwise_kernel swl_groupwise_u8u4__avx2 = {
+    SWL_TYPED_HEAD(u8u4, avx2), SWL_GROUPWISE_U8U4, LANES, {TILES, TILES}};
 
 #endif

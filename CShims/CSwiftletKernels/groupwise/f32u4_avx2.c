@@ -19,7 +19,7 @@ LANE_FN vf decoded(swl_codes codes, int i, vf zero) {
   return _mm256_cvtepi32_ps(_mm256_and_si256(places, _mm256_set1_epi32(15))) - zero;
 }
 
-#include "tile_f32.inc"
+#include "tile_f32u4.inc"
 
 SWL_TILE(1, 1)
 SWL_TILE(1, 2)
@@ -31,7 +31,7 @@ SWL_TILE(4, 1)
   {{tile_##zeros##_1x1, tile_##zeros##_1x2}, {tile_##zeros##_2x1, tile_##zeros##_2x2}, {NULL}, \
    {tile_##zeros##_4x1}}
 
-const swl_groupwise_kernel swl_groupwise_f32_avx2 = {
-    "f32u4 avx2", SWL_ISA_AVX2, SWL_GROUPWISE_F32, LANES, {TILES(own), TILES(common)}};
+const swl_groupwise_kernel swl_groupwise_f32u4__avx2 = {
+    SWL_TYPED_HEAD(f32u4, avx2), SWL_GROUPWISE_F32U4, LANES, {TILES(own), TILES(common)}};
 
 #endif

@@ -19,11 +19,11 @@ LANE_FN vf decoded(swl_codes codes, int i, vf zero) {
   return __builtin_convertvector(codes >> (uint32_t)(4 * i) & 15, vf) - zero;
 }
 
-#include "tile_f32.inc"
+#include "tile_f32u4.inc"
 
 SWL_TILE(1, 1)
 SWL_TILE(2, 1)
 
-const swl_groupwise_kernel swl_groupwise_f32_scalar = {
-    "f32u4 scalar", SWL_ISA_SCALAR, SWL_GROUPWISE_F32, LANES,
+const swl_groupwise_kernel swl_groupwise_f32u4__scalar = {
+    SWL_TYPED_HEAD(f32u4, scalar), SWL_GROUPWISE_F32U4, LANES,
     {{{tile_own_1x1}, {tile_own_2x1}}, {{tile_common_1x1}, {tile_common_2x1}}}};

@@ -19,7 +19,7 @@ LANE_FN vf decoded(swl_codes codes, int i, vf numbers) {
   return _mm512_permutexvar_ps(_mm512_srli_epi32(codes, (unsigned)(4 * i)), numbers);
 }
 
-#include "tile_f32.inc"
+#include "tile_f32u4.inc"
 
 SWL_TILE(1, 1)
 SWL_TILE(1, 2)
@@ -45,7 +45,7 @@ SWL_TILE(12, 2)
   {ROWS_OF_FOUR(zeros, 1), ROWS_OF_FOUR(zeros, 2), {NULL}, ROWS(zeros, 4), {NULL},     \
    ROWS(zeros, 6), {NULL}, ROWS(zeros, 8), {NULL}, ROWS(zeros, 10), {NULL}, ROWS(zeros, 12)}
 
-const swl_groupwise_kernel swl_groupwise_f32_avx512 = {
-    "f32u4 avx512", SWL_ISA_AVX512, SWL_GROUPWISE_F32, LANES, {TILES(own), TILES(common)}};
+const swl_groupwise_kernel swl_groupwise_f32u4__avx512 = {
+    SWL_TYPED_HEAD(f32u4, avx512), SWL_GROUPWISE_F32U4, LANES, {TILES(own), TILES(common)}};
 
 #endif

@@ -6,11 +6,11 @@ import Testing
 
 /// Every tier against the plain loops that `Double` uses, bit for bit: the inputs are exact in
 /// both.
-struct LayerKernelTests {
-  private static let names = LayerKernel.supported.map(\.name)
+struct TrainingKernelTests {
+  private static let names = TrainingKernel.supported.map(\.name)
 
-  private func kernel(_ name: String) throws -> LayerKernel {
-    try #require(LayerKernel.supported.first { $0.name == name })
+  private func kernel(_ name: String) throws -> TrainingKernel {
+    try #require(TrainingKernel.supported.first { $0.name == name })
   }
 
   /// Small integers, so that sums are exact, with ties and zeros of both signs.
@@ -39,7 +39,7 @@ struct LayerKernelTests {
   func sumsRoundAlike(name: String) throws {
     var generator = RandomGenerator(seed: 12)
     let x = (0..<1003).map { _ in Float(generator.normal()) }
-    let scalar = try #require(LayerKernel.supported.last)
+    let scalar = try #require(TrainingKernel.supported.last)
     #expect(try kernel(name).sum(x.span) == scalar.sum(x.span))
   }
 

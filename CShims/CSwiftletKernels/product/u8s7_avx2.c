@@ -20,7 +20,7 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 
 SWL_UP_TO_4
 
-const swl_product_kernel swl_product_u8s8_avx2_narrow = {
-    "u8s8 avx2 narrow", SWL_ISA_AVX2, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_4, true};
+const swl_product_kernel swl_product_u8s7__avx2 = {
+    SWL_TYPED_HEAD(u8s7, avx2), SWL_PRODUCT_U8S7, SWL_LANES, SWL_TABLE_4};
 
 #endif

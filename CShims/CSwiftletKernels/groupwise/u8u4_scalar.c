@@ -37,12 +37,12 @@ LANE_FN swl_sums dot(swl_sums sums, uint32_t inputs, swl_codes factors) {
   return sums;
 }
 
-#include "tile_u8.inc"
+#include "tile_u8u4.inc"
 
 SWL_TILE(1, 1)
 SWL_TILE(2, 1)
 
 #define TILES {{tile_any_1x1}, {tile_any_2x1}}
 
-const swl_groupwise_kernel swl_groupwise_u8_scalar = {
-    "u8u4 scalar", SWL_ISA_SCALAR, SWL_GROUPWISE_U8, LANES, {TILES, TILES}};
+const swl_groupwise_kernel swl_groupwise_u8u4__scalar = {
+    SWL_TYPED_HEAD(u8u4, scalar), SWL_GROUPWISE_U8U4, LANES, {TILES, TILES}};
