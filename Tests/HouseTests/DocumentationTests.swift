@@ -53,4 +53,23 @@ struct DocumentationTests {
     #expect(steps.count > 1 && shown.map { String($0.output.2) } == steps)
     #expect(shown.allSatisfy { $0.output.1 == name })
   }
+
+  /// docs/architecture.md promises that `grep -rl '"ReduceMean"'` finds an operator: names are
+  /// literals. Those of the conformance tests are in the operators, or in what reading converts.
+  @Test func operatorsAreFoundByTheirNames() throws {
+    var sources = ""
+    for folder in ["Operators", "Rewrites"] {
+      let path = Self.root.appending(path: "Sources/SwiftletGraph/\(folder)")
+      let files = try #require(
+        FileManager.default.enumerator(at: path, includingPropertiesForKeys: nil))
+      for case let file as URL in files where file.pathExtension == "swift" {
+        sources += try String(contentsOf: file, encoding: .utf8)
+      }
+    }
+    let rows = try ArchitectureTests.text("docs/conformance.md").matches(
+      of: #/(?m)^\| (\w+) \| (\d+) \|/#)
+    let passing = rows.filter { $0.output.2 != "0" }.map { String($0.output.1) }
+    #expect(passing.count > 100)
+    for name in passing { #expect(sources.contains("\"\(name)\""), "\(name)") }
+  }
 }
