@@ -41,7 +41,8 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
   public static func requested() throws -> ISA? {
     guard let value = unsafe getenv("SWIFTLET_ISA") else { return nil }
     let name = unsafe String(cString: value)
-    guard let tier = ISA(rawValue: name) else {
+    // "vnni" is the name that 0.1 had.
+    guard let tier = ISA(rawValue: name == "vnni" ? "avx512vnni" : name) else {
       throw SwiftletError(
         .badInput, "unknown instruction set '\(name)'", at: "SWIFTLET_ISA",
         mend: "use one of " + allCases.map(\.rawValue).joined(separator: ", "))

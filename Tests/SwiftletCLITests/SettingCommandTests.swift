@@ -126,7 +126,7 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
       let array = AnyTensor.float32(Tensor([3, 3, 32, 32], repeating: 0))
-      try AtomicFile.write(NPZ.serialized(["pixels": array, "age": array]), to: "\(folder)/a.npz")
+      try AtomicFile.write(NPZ.encode(["pixels": array, "age": array]), to: "\(folder)/a.npz")
       let outcome = try swiftlet(
         "compress", "\(folder)/m.onnx", "--technique", "quantize", "--data",
         "inputs:\(folder)/a.npz[0..<2]", "-o", "\(folder)/s.onnx")

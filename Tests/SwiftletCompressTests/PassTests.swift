@@ -372,7 +372,7 @@ struct PassTests {
 
   @Test func sameInputSameModel() throws {
     func run() throws -> [UInt8] {
-      try ONNXFile.serialized(
+      try ONNXFile.encode(
         compress([factors(.eigen), CompressionStep(.prune), CompressionStep(.quantize)]).graph)
     }
     #expect(try run() == run())

@@ -115,7 +115,7 @@ struct Verify: ParsableCommand {
       graph = try compressor.run(manifest.recipe).graph
     }
     let same =
-      try ONNXFile.serialized(graph) == InputFile.read(manifest.output.path, limit: .max)
+      try ONNXFile.encode(graph) == InputFile.read(manifest.output.path, limit: .max)
     let place =
       here == manifest.machine
       ? "" : "; the model was made on another machine, \(manifest.machine.cpu)"

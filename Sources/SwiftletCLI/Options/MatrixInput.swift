@@ -31,7 +31,7 @@ struct MatrixOptions: ParsableArguments {
   enum ElementType: String, ExpressibleByArgument, CaseIterable { case f32, f64 }
 
   /// Loads or generates the matrix, converted to the element type asked for.
-  func load() throws -> AnyTensor {
+  func read() throws -> AnyTensor {
     if let size {
       var generator = RandomGenerator(seed: seed)
       let shape: Shape = [size.rows, size.columns]

@@ -102,7 +102,7 @@ public struct ModelCost: Sendable, Codable, Equatable {
   ///   - extents: Sizes for open dimensions; `nil`: those that their names suggest.
   /// - Throws: The errors of serializing the graph and of inferring its shapes.
   public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {
-    self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
+    self.fileBytes = try fileBytes ?? ONNXFile.encode(graph).count
     parameters = graph.parameterCount
     let sum = try Interpreter(graph).macs(extents: extents).reduce(0, +)
     macs = sum / max(1, graph.fixedBatch ?? 1)

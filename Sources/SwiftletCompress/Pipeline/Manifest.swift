@@ -193,7 +193,7 @@ public struct Manifest: Sendable, Codable {
   /// themselves: the model with all its tensors, wherever they are stored, the data, and how they
   /// are used. `data` is the digest of the data for training and calibration.
   ///
-  /// - Throws: The errors of `ONNXFile.serialized`.
+  /// - Throws: The errors of `ONNXFile.encode`.
   public static func origin(
     _ context: CompressionContext, data: String, use: Use, version: String
   ) throws -> String {

@@ -102,7 +102,7 @@ struct StageNotes: Codable {
 extension Graph {
   /// A digest of the whole graph including its tensors, wherever the file stores them.
   ///
-  /// - Throws: As `ONNXFile.serialized`.
+  /// - Throws: As `ONNXFile.encode`.
   func digest() throws -> String {
     var skeleton = self
     skeleton.initializers = [:]
@@ -112,6 +112,6 @@ extension Graph {
       return "\(name) \(tensor.dtype) \(tensor.shape) \(Digest.sha256(bytes))"
     }
     return Digest.sha256(
-      Digest.sha256(try ONNXFile.serialized(skeleton)) + tensors.joined(separator: "\n"))
+      Digest.sha256(try ONNXFile.encode(skeleton)) + tensors.joined(separator: "\n"))
   }
 }

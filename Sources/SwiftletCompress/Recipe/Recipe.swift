@@ -20,7 +20,7 @@ public struct Recipe: Sendable, Codable, Equatable {
   /// Reads a recipe from a YAML file.
   ///
   /// - Throws: `badInput` naming the file, step and setting that is wrong.
-  public init(yaml path: String) throws {
+  public init(reading path: String) throws {
     self = try locating(path) {
       let bytes = try InputFile.read(path, limit: 1 << 20)
       return try Recipe(parsing: String(decoding: bytes, as: UTF8.self))
