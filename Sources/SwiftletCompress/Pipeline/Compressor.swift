@@ -31,7 +31,7 @@ public struct CompressionResult: Sendable {
   public let speedAfter: Speed
   /// Times for single images and batches of 32, on one thread and on all.
   public let speeds: [SpeedRow]
-  /// How answers changed per class; `nil` without classes to compare.
+  /// How answers changed per class.
   public let confusion: Confusion?
   /// The models that were tried; empty if there was only one.
   public let candidates: [Candidate]

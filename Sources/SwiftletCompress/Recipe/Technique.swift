@@ -21,7 +21,7 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
     self.definition = definition
   }
 
-  /// - Returns: `nil` if there is none of that name.
+  /// The technique of the given name; `nil` if there is none.
   public init?(rawValue: String) {
     guard let known = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
     self = known

@@ -29,9 +29,9 @@ public struct LayerReport: Sendable, Codable, Equatable {
   public let changed: Bool
   /// How the layer was changed, or why it was kept.
   public let remark: String
-  /// The rank kept, if the layer was factored or could be.
+  /// The rank kept, or for pruning the number of channels kept; `nil` if there is none.
   public var rank: Int?
-  /// The full rank.
+  /// The full rank, or for pruning the number of all channels.
   public var fullRank: Int?
   /// Fraction of the energy (squared singular values, or variance) within the rank.
   public var energy: Double?
