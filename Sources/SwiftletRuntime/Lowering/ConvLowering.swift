@@ -2,6 +2,7 @@
 
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 
 /// `Conv` over two axes with constant weights, fp32 or quantized.
 enum ConvLowering: LoweredOperator {
@@ -39,16 +40,15 @@ enum ConvLowering: LoweredOperator {
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
     let facts = lowering.facts
     guard name == node.inputs[0], !node.inputs.dropFirst().contains(name),
-      let weights = facts.floats(node, 1), let place = place(node, facts)
+      facts.floats(node, 1) != nil, let place = place(node, facts)
     else { return false }
     let (image, result) = (facts.shape(name), facts.shape(node.outputs[0]))
     let groups = (try? node.int("group", default: 1)) ?? 1
-    if Lowering.isDepthwise(groups: groups, image[1], result[1]) {
-      return lowering.prefersBFloat(node.outputs[0])
-    }
-    return lowering.multipliesBFloats(
-      window(place), groups: groups, .float(weights), Value(shape: image, .float),
-      Value(shape: result, .float))
+    let selection = Selection(
+      window(place), groups: groups, inputs: image[1], outputs: result[1])
+    return selection.isDepthwise
+      ? lowering.prefersBFloat(node.outputs[0])
+      : selection.prefersBFloat(height: result[2], width: result[3])
   }
 }
 
@@ -87,13 +87,13 @@ enum GemmLowering: LoweredOperator {
     let facts = lowering.facts
     let image = lowering.size(of: node.inputs[0])
     let isFlattened = facts.shape(node.inputs[0]).rank == 2
-    // Groups follow the elements of a flattened image, which have a different order here.
-    if !isFlattened || image.pixels == 1,
-      let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node))
-    {
-      return lowering.addGroupwise(node, groupwise, bias: weights(node, facts)!.bias)
-    }
     let window = isFlattened ? Window(height: image.height, width: image.width) : Window()
+    if let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node)),
+      let operands = Selection.groupwise(
+        window, group: groupwise.group, readsBytes: lowering.dequantized(node.inputs[0]) != nil)
+    {
+      return lowering.addGroupwise(node, groupwise, operands, bias: weights(node, facts)!.bias)
+    }
     lowering.addProduct(node, weights(node, facts)!, window, groups: 1)
   }
 
@@ -230,49 +230,66 @@ extension Lowering {
   ) {
     let name = node.outputs[0]
     let (image, result) = (size(of: node.inputs[0]), Value(shape: facts.shape(name), .float))
-    let isDepthwise = Self.isDepthwise(groups: groups, image.channels, result.channels)
+    let selection = Selection(
+      window, groups: groups, inputs: image.channels, outputs: result.channels)
+    let operands: ProductKernel.Operands
     let input: Int
     let constants: Weights
     var ending: Ending
     if let (value, by) = dequantized(node.inputs[0]), let integers = weights.integers(input: by) {
-      input = value
+      (input, operands) = (value, .integer)
       constants = .integer(integers.weights)
       ending = Ending(bias: .integer(integers.bias, scale: integers.scale))
-      finishIntegers(&ending, after: name, takesPool: !isDepthwise)
+      finishIntegers(&ending, after: name, takesPool: !selection.isDepthwise)
     } else {
       let (tensor, bias) = weights.floats
       constants = .float(tensor)
       ending = Ending(bias: .float(bias))
-      if isDepthwise {
+      if selection.isDepthwise {
         input = finishDepthwise(&ending, of: node.inputs[0], after: name)
-      } else if hasBFloatFactors(node.inputs[0], tensor),
-        multipliesBFloats(window, groups: groups, constants, image, result)
+        operands = values[input].kind == .bfloat ? .bfloat : .float
+      } else if mayRoundFactors(node.inputs[0], tensor),
+        selection.prefersBFloat(height: result.height, width: result.width)
       {
-        input = bfloat(node.inputs[0])
+        (input, operands) = (bfloat(node.inputs[0]), .bfloat)
         finishFloats(&ending, after: name, areBFloats: true)
       } else {
-        input = float(node.inputs[0])
+        (input, operands) = (float(node.inputs[0]), .float)
         finishFloats(&ending, after: name, areBFloats: false)
       }
     }
+    // After a pool only an even number of rows and columns is needed.
     let results = ending.results(values)
-    let tiles =
-      values[input].kind == .float && WinogradInstruction.fits(window, groups: groups, constants)
-    require(
-      tiles ? WinogradInstruction.halo(window, image, for: results) : window.halo(image, for: results),
-      on: input)
-    if isDepthwise {
+    let algorithm = selection.algorithm(operands, height: results.height, width: results.width)
+    require(algorithm.halo(window, image, for: results), on: input)
+    addInstruction(
+      algorithm, node, selection, input: input, constants, ending)
+  }
+
+  /// The instruction of the chosen algorithm.
+  private mutating func addInstruction(
+    _ algorithm: Algorithm, _ node: Node, _ selection: Selection, input: Int, _ weights: Weights,
+    _ ending: Ending
+  ) {
+    let (key, window) = (node.outputs[0], selection.window)
+    switch (algorithm, weights, ending.bias) {
+    case (.winograd(let m), .float(let tensor), .float(let bias)):
+      add(
+        WinogradInstruction(
+          label: node.label, key: key, input: input, window: window, m: m, weights: tensor,
+          bias: bias, ending: ending, cache: cache))
+    case (.depthwise(let operands), _, _):
       add(
         DepthwiseInstruction(
-          label: node.label, key: name, input: input, window: window, weights: constants,
-          ending: ending, cache: cache))
-    } else {
-      let shape = facts.shape(name)
+          label: node.label, key: key, input: input, window: window, weights: weights,
+          operands: operands, ending: ending, cache: cache))
+    case (.product(let operands), _, _):
       add(
         ProductInstruction(
-          label: node.label, key: name, input: input, window: window,
-          columns: shape.rank == 4 ? shape[1] : shape[shape.rank - 1], groups: groups,
-          weights: constants, ending: ending, cache: cache))
+          label: node.label, key: key, input: input, window: window, columns: selection.outputs,
+          groups: selection.groups, weights: weights,
+          kernel: Selection.kernel(operands, weights), ending: ending, cache: cache))
+    default: preconditionFailure("\(algorithm) for such weights")
     }
   }
 
@@ -299,10 +316,6 @@ extension Lowering {
     }
     ending.output = newValue(for: quantized, by.kind)
     bind(quantized, .quantized(ending.output, by))
-  }
-
-  static func isDepthwise(groups: Int, _ inputs: Int, _ outputs: Int) -> Bool {
-    groups > 1 && groups == inputs && groups == outputs
   }
 
   /// - Returns: The input, as bf16 if it was written so and the result is to be bf16.
