@@ -30,7 +30,7 @@ package struct Computation: Sendable, Hashable, CustomStringConvertible {
   /// Whether the largest of 2×2 neighbouring results replaces them.
   package let isPooled: Bool
 
-  init(_ kind: Kind, _ kernel: String? = nil, isPooled: Bool = false) {
+  package init(_ kind: Kind, _ kernel: String? = nil, isPooled: Bool = false) {
     (self.kind, self.kernel, self.isPooled) = (kind, kernel, isPooled)
   }
 
