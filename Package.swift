@@ -197,7 +197,8 @@ let package = Package(
       "SwiftletCompress",
       [
         "SwiftletCore", "SwiftletFiles", "SwiftletKernels", "SwiftletGraph", "SwiftletFormats",
-        "SwiftletData", "SwiftletRuntime", "SwiftletTraining", "SwiftletLinalg", ordered, realModule,
+        "SwiftletData", "SwiftletRuntime", "SwiftletTraining", "SwiftletLinalg", ordered,
+        realModule,
       ]),
     // Calls C throughout: every line of it would be marked unsafe.
     .testTarget(

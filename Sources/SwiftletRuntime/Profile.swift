@@ -58,7 +58,8 @@ extension Session {
   }
 
   /// One run, step by step.
-  private static func timings(_ interpreter: Interpreter, _ inputs: [AnyTensor]) throws -> [Timing] {
+  private static func timings(_ interpreter: Interpreter, _ inputs: [AnyTensor]) throws -> [Timing]
+  {
     var values = interpreter.constants
     for (input, tensor) in zip(interpreter.inputs, inputs) { values[input.slot] = tensor }
     let clock = ContinuousClock()

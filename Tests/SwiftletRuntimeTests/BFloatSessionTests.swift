@@ -7,7 +7,7 @@ import SwiftletKernels
 import SwiftletRuntime
 import Testing
 
-/// Sessions in bf16 give what the reference gives in fp32, within what bf16 can tell apart.
+/// Sessions in bf16 give what the reference gives in fp32, within what bf16 can distinguish.
 struct BFloatSessionTests {
   /// The graph with weights that bf16 holds: how much its results move says how much rounding may
   /// do.

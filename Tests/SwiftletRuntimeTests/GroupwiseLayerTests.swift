@@ -7,7 +7,7 @@ import SwiftletKernels
 import SwiftletRuntime
 import Testing
 
-/// Matrices of 4 bits behind `DequantizeLinear`.
+/// Matrices of 4 bits after `DequantizeLinear`.
 struct GroupwiseLayerTests {
   private struct Weights: Sendable, CustomTestStringConvertible {
     var opType = "MatMul"

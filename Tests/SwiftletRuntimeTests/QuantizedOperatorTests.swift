@@ -61,7 +61,8 @@ struct QuantizedOperatorTests {
     #expect(!kinds.contains(.reference), "\(kinds)")
     let name = graph.outputs[0].name
     return (
-      try? Interpreter(graph).run(["x": x], ExecutionContext())[name], try session.run(["x": x])[name]!
+      try? Interpreter(graph).run(["x": x], ExecutionContext())[name],
+      try session.run(["x": x])[name]!
     )
   }
 

@@ -114,7 +114,7 @@ struct SelectionTests {
     #expect(operands(Window(), 32, false) == .float)
     #expect(operands(Window(), 32, true) == .bytes)
     #expect(operands(Window(), 1 << 18, true) == .bytes)
-    // A sum of so many products does not fit int32.
+    // The sum of one group may not fit int32.
     #expect(operands(Window(), 1 << 18 + 8, true) == .float)
     // After a flattened image.
     #expect(operands(Window(height: 1, width: 2), 32, true) == nil)

@@ -70,7 +70,9 @@ private struct AttentionHead: Sendable {
 
   init(_ instruction: AttentionInstruction, _ values: [Value]) {
     self.instruction = instruction
-    let (query, key, value) = (values[instruction.query], values[instruction.key], values[instruction.value])
+    let (query, key, value) = (
+      values[instruction.query], values[instruction.key], values[instruction.value]
+    )
     let output = values[instruction.output]
     (self.query, self.key, self.value) = (query.steps, key.steps, value.steps)
     self.output = output.steps

@@ -3,8 +3,8 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// An instruction whose results can be computed a few rows at a time: each row needs rows of one input
-/// around it, and the same row of its other inputs.
+/// An instruction whose results can be computed a few rows at a time: each row needs rows of one
+/// input around it, and the same row of its other inputs.
 protocol StripedInstruction: Instruction {
   /// The value that windows slide over.
   var input: Int { get }
@@ -39,8 +39,8 @@ extension Window {
   }
 }
 
-/// Consecutive instructions that are computed in stripes, so that their intermediate values stay in the
-/// cache: factored convolutions (1×1, k×k, 1×1), and blocks with a wide middle.
+/// Consecutive instructions that are computed in stripes, so that their intermediate values stay in
+/// the cache: factored convolutions (1×1, k×k, 1×1), and blocks with a wide middle.
 ///
 /// Between two instructions only the rows that the second one currently needs exist. Rows shared by
 /// adjacent stripes are kept rather than recomputed if the same thread computed the previous

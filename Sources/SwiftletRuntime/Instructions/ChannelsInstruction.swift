@@ -35,7 +35,8 @@ struct ChannelsInstruction: Instruction {
       operandStep = 0
     }
     return Step(
-      label: label, computations: [Computation(isSum ? .addChannels : .multiplyChannels, kernel.name)],
+      label: label,
+      computations: [Computation(isSum ? .addChannels : .multiplyChannels, kernel.name)],
       items: Step.perImage(from.height * parts)
     ) { memory, _, items in
       for item in items {

@@ -39,7 +39,7 @@ extension Lowering {
   }
 
   /// Operators whose result is the same whether values are rounded before or after them. The
-  /// preceding layer absorbs the limits of a clamp, and rounds them with the rest.
+  /// preceding instruction absorbs the limits of a clamp, and rounds them with the rest.
   private static let commuting: Set<String> = [
     "Cast", "Relu", "Clip", "MaxPool", "Flatten", "Reshape", "Concat",
   ]
