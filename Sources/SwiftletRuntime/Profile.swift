@@ -14,7 +14,7 @@ public struct LayerProfile: Sendable, Codable {
   /// Operations per second, two per multiply–accumulate, in billions; 0 for layers without.
   /// Operations that a kernel saves (Winograd) are included.
   public let gigaOperationsPerSecond: Double
-  /// What ``kernel`` shows: several if layers are computed in stripes. Not part of the encoded form.
+  /// What ``kernel`` shows: several if layers are computed in stripes. Not encoded.
   package private(set) var computations: [Computation] = []
 
   private enum CodingKeys: String, CodingKey {

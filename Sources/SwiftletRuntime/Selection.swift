@@ -47,7 +47,7 @@ package struct Selection: Sendable {
   /// The algorithm for weights in fp32 or int8, once it is known which numbers are multiplied.
   ///
   /// - Parameters:
-  ///   - height: Rows of the results that are needed: if 2×2 pooling follows, twice the pooled ones.
+  ///   - height: Rows of the results that are needed: twice the pooled ones if 2×2 pooling follows.
   ///   - width: Columns of these results.
   package func algorithm(
     _ operands: ProductKernel.Operands, height: Int, width: Int

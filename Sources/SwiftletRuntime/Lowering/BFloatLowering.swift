@@ -97,8 +97,8 @@ extension Lowering {
         operation: .addBFloats(low: low, high: high)))
   }
 
-  /// Whether a layer's factors may be bf16: those of all layers of a bf16 session, and those that are
-  /// already bf16 numbers.
+  /// Whether a layer's factors may be bf16: those of all layers of a bf16 session, and those that
+  /// are already bf16 numbers.
   func mayRoundFactors(_ input: String, _ weights: Tensor<Float>) -> Bool {
     if facts.precision == .bf16 { return true }
     guard case .bfloat = binding(input) else { return false }

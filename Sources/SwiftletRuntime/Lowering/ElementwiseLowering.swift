@@ -5,8 +5,8 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// Functions of one number: `Relu` and `Clip` that no preceding instruction absorbed, and activation
-/// curves.
+/// Functions of one number: `Relu` and `Clip` that no preceding instruction absorbed, and
+/// activation curves.
 ///
 /// Between 8-bit values they are a lookup table.
 enum ActivationLowering: LoweredOperator {
