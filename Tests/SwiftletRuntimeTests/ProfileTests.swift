@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
@@ -51,7 +52,7 @@ struct ProfileTests {
     let decoded = try JSONDecoder().decode([LayerProfile].self, from: data)
     #expect(decoded.map(\.layer) == rows.map(\.layer))
     #expect(decoded.map(\.kernel) == rows.map { "\($0.computations[0])" })
-    #expect(decoded.allSatisfy(\.computations.isEmpty))
+    #expect(decoded.allSatisfy { $0.computations.isEmpty })
   }
 
   /// Speeds are compared with the peak for the numbers that the kernel multiplies.
