@@ -72,7 +72,7 @@ struct OneArithmeticTests {
     ]
   }()
 
-  /// The operation, and a layer behind it that wants its result in 8 bits.
+  /// The operation, and a layer after it that wants its result in 8 bits.
   private func graph(_ operation: Operation, seed: UInt64) -> Graph {
     var model = ModelBuilder(seed: seed, input: operation.input)
     operation.build(&model)
