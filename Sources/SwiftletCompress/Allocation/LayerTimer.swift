@@ -80,7 +80,7 @@ struct LayerTimer: Sendable {
     guard let shape = infos[layer.node.inputs[0]]?.shape else {
       throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
     }
-    return shape.replacing(axis: layer.isConv ? 1 : shape.rank - 1, with: layer.inputs)
+    return shape.replacing(axis: layer.linear.channelAxis(rank: shape.rank), with: layer.inputs)
   }
 
   /// Clamps and pools behind the layer that nothing else reads.
@@ -109,7 +109,7 @@ struct LayerTimer: Sendable {
     var model = Graph(name: "layer", opset: graph.opset)
     model.inputs = [ValueInfo(layer.node.inputs[0], .float32, shape.dimensions.map { .fixed($0) })]
     model.nodes = [layer.node] + tail
-    model.initializers[layer.node.inputs[1]] = .float32(layer.stored)
+    model.initializers[layer.linear.weights] = .float32(layer.stored)
     if let bias = layer.bias { model.initializers[layer.node.inputs[2]] = .float32(bias) }
     let value = model.nodes.last!.outputs[0]
     let output = "\(value).\(Self.probe)"

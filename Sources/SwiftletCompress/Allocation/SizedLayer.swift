@@ -37,7 +37,7 @@ struct SizedLayer {
     }
     for (index, node) in groups.graph.nodes.enumerated() where node.isGrouped {
       guard let input = groups.values[node.inputs[0]], let output = groups.values[node.outputs[0]],
-        var found = WeightedLayer(grouped: node, in: groups.graph)
+        var found = try WeightedLayer(grouped: node, in: groups.graph)
       else { continue }
       // Either whole groups go, or some channels of each.
       found.keepsGroups = groups.trace.adjustments[index] == nil
@@ -61,7 +61,7 @@ struct SizedLayer {
 extension Node {
   /// Whether it is a convolution of several groups of channels.
   fileprivate var isGrouped: Bool {
-    guard opType == "Conv", case .int(let groups)? = attributes["group"] else { return false }
-    return groups > 1
+    guard let layer = try? LinearLayer(self), layer.kind == .conv else { return false }
+    return layer.groups > 1
   }
 }

@@ -195,7 +195,7 @@ extension Graph {
   /// Why the layer is not factored, if others read its weights: those would have to stay, beside
   /// its factors.
   fileprivate func sharing(of layer: WeightedLayer) -> String? {
-    let name = layer.node.inputs[1]
+    let name = layer.linear.weights
     let others = consumers(of: name).map { nodes[$0].label }.filter { $0 != layer.node.label }
     if outputs.contains(where: { $0.name == name }) { return "its weights are an output, too" }
     guard consumers(of: name).count > 1 || layer.node.inputs.count(where: { $0 == name }) > 1 else {

@@ -150,7 +150,8 @@ private struct Spectrum {
   private let first, second: WeightedLayer
   private let balance: FeatureBalance
 
-  init(_ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Threads) throws {
+  init(_ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Threads) throws
+  {
     (self.first, self.second) = (first, second)
     balance = try FeatureBalance(
       secondMoment: moments.secondMoment, rows: second.weight.channelRows, threads: threads)
@@ -162,24 +163,17 @@ private struct Spectrum {
   func cut(to rank: Int, _ source: Int, _ reader: Int, in graph: inout Graph) throws {
     guard rank < energies.count else { return }
     let (into, back) = balance.maps(rank: rank)
-    graph.setWeights(source, first.weight.mixingOutputs(into))
+    graph.setInput(1, of: source, first.linear.stored(first.weight.mixingOutputs(into)))
     if let bias = first.bias {
       let moved = matrixProduct(
         into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
       graph.setInput(2, of: source, moved.converted(to: Float.self).reshaped(to: [rank]))
     }
-    graph.setWeights(reader, second.weight.mixingInputs(back))
+    graph.setInput(1, of: reader, second.linear.stored(second.weight.mixingInputs(back)))
   }
 }
 
 extension Graph {
-  /// - Parameter weights: Outputs first, as ``WeightedLayer`` has them.
-  fileprivate mutating func setWeights(_ index: Int, _ weights: Tensor<Float>) {
-    let node = nodes[index]
-    let isStored = node.opType == "Conv" || node.readsTransposed
-    setInput(1, of: index, isStored ? weights : weights.transposed().contiguous())
-  }
-
   /// Gives an input of a node another constant.
   fileprivate mutating func setInput(_ input: Int, of index: Int, _ tensor: Tensor<Float>) {
     nodes[index].inputs[input] = setConstant(nodes[index].inputs[input], tensor)

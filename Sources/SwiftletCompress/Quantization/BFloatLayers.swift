@@ -24,7 +24,7 @@ struct BFloatLayers {
     to graph: Graph, _ reports: [LayerReport] = []
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let chosen = graph.nodes.filter {
-      QuantizationScheme.operators.contains($0.opType)
+      WeightedLayer.operators.contains($0.opType)
         && !names.isDisjoint(with: [$0.name, $0.outputs[0]])
     }
     guard !chosen.isEmpty else { return (graph, reports) }

@@ -85,51 +85,35 @@ package struct CrossLayerEqualization {
 
 /// A layer whose channels can be scaled.
 private struct ScaledLayer {
-  private let node: Node
+  private let linear: LinearLayer
   private let weights: Tensor<Float>
+  private let layout: LinearLayer.Layout
   private let bias: Tensor<Float>?
-  private let groups: Int
-  private let isTransposed: Bool
-  let isMatrix: Bool
-  let outputs, inputs: Int
+
+  var isMatrix: Bool { !linear.isConvolution }
+  var outputs: Int { layout.outputs }
+  var inputs: Int { layout.inputs }
 
   init?(_ node: Node, _ graph: Graph) {
-    guard let weights: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed(),
-      let groups = try? node.int("group", default: 1), groups > 0
+    guard let linear = try? LinearLayer(node),
+      let weights: Tensor<Float> = graph.initializers[linear.weights]?.typed(),
+      let layout = linear.layout(weights.shape)
     else { return nil }
-    self.node = node
+    (self.linear, self.layout) = (linear, layout)
     self.weights = weights.contiguous()
-    self.groups = groups
-    isMatrix = node.opType != "Conv"
-    isTransposed =
-      node.opType == "MatMul"
-      || (node.opType == "Gemm" && (try? node.int("transB", default: 0)) == 0)
-    let shape = weights.shape
-    outputs = shape[isTransposed ? 1 : 0]
-    inputs = isTransposed ? shape[0] : shape[1] * groups
-    guard node.inputs.count > 2, !node.inputs[2].isEmpty else {
+    guard let name = linear.bias else {
       bias = nil
       return
     }
-    guard let bias: Tensor<Float> = graph.initializers[node.inputs[2]]?.typed(),
-      bias.shape == [outputs]
+    guard let bias: Tensor<Float> = graph.initializers[name]?.typed(),
+      bias.shape == [layout.outputs]
     else { return nil }
     self.bias = bias
   }
 
   /// Whether no other node reads the weights.
   func isPrivate(in graph: Graph) -> Bool {
-    node.inputs.dropFirst().allSatisfy { $0.isEmpty || graph.consumers(of: $0).count == 1 }
-  }
-
-  /// The output and the input channel of a weight.
-  private func channels(_ position: Int) -> (output: Int, input: Int) {
-    let shape = weights.shape
-    if isTransposed { return (position % outputs, position / outputs) }
-    let area = shape.count(of: 2..<shape.rank)
-    let output = position / (shape[1] * area)
-    let group = output / (outputs / groups)
-    return (output, group * shape[1] + position / area % shape[1])
+    linear.node.inputs.dropFirst().allSatisfy { $0.isEmpty || graph.consumers(of: $0).count == 1 }
   }
 
   var outputRanges: [Float] { ranges(outputs) { $0.output } }
@@ -140,7 +124,7 @@ private struct ScaledLayer {
   ) -> [Float] {
     var largest = [Float](repeating: 0, count: count)
     for position in 0..<weights.count {
-      let index = channel(channels(position))
+      let index = channel(layout.channels(at: position))
       largest[index] = max(largest[index], abs(weights.span[position]))
     }
     return largest
@@ -148,8 +132,8 @@ private struct ScaledLayer {
 
   func scaleOutputs(_ factors: [Float], in graph: inout Graph) {
     store(in: &graph) { factors[$0.output] }
-    if let bias {
-      graph.initializers[node.inputs[2]] = .float32(
+    if let bias, let name = linear.bias {
+      graph.initializers[name] = .float32(
         Tensor(bias.shape, zip(bias.elements, factors).map { $0 * $1 }))
     }
   }
@@ -161,7 +145,7 @@ private struct ScaledLayer {
   private func store(
     in graph: inout Graph, _ factor: ((output: Int, input: Int)) -> Float
   ) {
-    let elements = weights.elements.enumerated().map { $1 * factor(channels($0)) }
-    graph.initializers[node.inputs[1]] = .float32(Tensor(weights.shape, elements))
+    let elements = weights.elements.enumerated().map { $1 * factor(layout.channels(at: $0)) }
+    graph.initializers[linear.weights] = .float32(Tensor(weights.shape, elements))
   }
 }

@@ -26,9 +26,10 @@ public struct DynamicQuantization: Sendable {
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let prepared = try QuantizationInput(graph, opset: 13, source, threads)
-    let scheme = try QuantizationScheme(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let scheme = try QuantizationScheme(
+      prepared.graph, prepared.infos, keeping: settings.unquantized)
     var writer = Writer(prepared.graph, bits: settings.bits)
-    let products = scheme.layers.filter { $0.node.opType != "Conv" }
+    let products = scheme.layers.filter { !$0.isConv }
     for layer in products.reversed() { writer.replace(layer) }
     var storage = WeightStorage(settings)
     let result = storage.apply(to: writer.result(), stored: writer.stored)

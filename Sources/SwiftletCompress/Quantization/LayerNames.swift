@@ -21,7 +21,7 @@ struct LayerNames {
   /// `products`: Whether layers are Conv, Gemm and MatMul alone, and not all nodes with weights.
   init(_ graph: Graph, products: Bool) {
     self.graph = graph
-    let main = graph.nodes.filter { QuantizationScheme.operators.contains($0.opType) }
+    let main = graph.nodes.filter { WeightedLayer.operators.contains($0.opType) }
     let known = Set(main.map(\.reportName))
     let others = products ? [] : WeightStorage.found(in: graph)
     layers = main + others.filter { !known.contains($0.reportName) }

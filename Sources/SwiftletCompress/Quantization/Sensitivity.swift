@@ -89,7 +89,8 @@ public struct Sensitivity: Sendable, Codable {
     try settings.resolve(for: [graph])
     let prepared = try QuantizationInput(
       graph.foldingWeights(), opset: settings.opset, source, threads)
-    let scheme = try QuantizationScheme(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let scheme = try QuantizationScheme(
+      prepared.graph, prepared.infos, keeping: settings.unquantized)
     try scheme.requireLayers()
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)
     let calibration = try quantization.calibrate(prepared.graph, scheme, source)
@@ -173,14 +174,12 @@ private struct Damage {
   /// The largest over the median weight of input channels: a scale per output channel has to hold
   /// them all.
   private static func unevenness(_ layer: QuantizationScheme.Layer) -> Double {
-    let channels = layer.node.opType == "Conv" ? layer.weights.shape[1] : layer.depth
+    // Of several groups, the channels at the same places count as one.
+    let channels = layer.layout.inputsPerGroup
     var largest = [Float](repeating: 0, count: channels)
-    for output in 0..<layer.outputs {
-      for product in 0..<layer.depth {
-        let channel = product / (layer.depth / channels)
-        largest[channel] = max(
-          largest[channel], abs(layer.weights.span[layer.position(output, product)]))
-      }
+    for (position, weight) in layer.weights.elements.enumerated() {
+      let channel = layer.layout.channels(at: position).input % channels
+      largest[channel] = max(largest[channel], abs(weight))
     }
     return Outliers(largest).ratio
   }

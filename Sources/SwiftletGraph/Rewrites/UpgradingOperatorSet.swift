@@ -46,7 +46,7 @@ struct OperatorSetUpgrade {
           try graph.upgraded(toOpset: target, ranks: ranks))
       }
     }
-    guard node.domain.isEmpty || node.domain == "ai.onnx" else { return result.nodes.append(node) }
+    guard node.isStandard else { return result.nodes.append(node) }
     if crosses(7) { try modernize(&node) }
     switch node.opType {
     case "Clip" where crosses(11):

@@ -32,7 +32,7 @@ enum ConvLowering: LoweredOperator {
     let window = window(place(node, facts)!)
     let weights = ProductWeights(
       node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])!
-    let groups = (try? node.int("group", default: 1)) ?? 1
+    let groups = (try? LinearLayer(node))?.groups ?? 1
     lowering.addProduct(node, weights, window, groups: groups)
   }
 
@@ -42,7 +42,7 @@ enum ConvLowering: LoweredOperator {
       let weights = facts.floats(node, 1), let place = place(node, facts)
     else { return false }
     let (image, result) = (facts.shape(name), facts.shape(node.outputs[0]))
-    let groups = (try? node.int("group", default: 1)) ?? 1
+    let groups = (try? LinearLayer(node))?.groups ?? 1
     if Lowering.isDepthwise(groups: groups, image[1], result[1]) {
       return lowering.prefersBFloat(node.outputs[0])
     }
@@ -59,16 +59,11 @@ enum GemmLowering: LoweredOperator {
   static let opTypes = ["Gemm", "MatMul"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    let isGemm = node.opType == "Gemm"
-    guard facts.isImages(node.inputs[0], ranks: 2...(isGemm ? 2 : 3)),
+    guard let layer = try? LinearLayer(node), layer.isPlain,
+      facts.isImages(node.inputs[0], ranks: 2...(layer.kind == .gemm ? 2 : 3)),
       facts.isImages(node.outputs[0], ranks: 2...3),
       facts.shape(node.inputs[1]).rank == 2
     else { return false }
-    if isGemm {
-      guard (try? node.float("alpha", default: 1)) == 1, (try? node.float("beta", default: 1)) == 1,
-        (try? node.int("transA", default: 0)) == 0
-      else { return false }
-    }
     return weights(node, facts) != nil
   }
 
@@ -80,7 +75,7 @@ enum GemmLowering: LoweredOperator {
 
   /// Whether the matrix is K×N.
   private static func isTransposed(_ node: Node) -> Bool {
-    node.opType == "MatMul" || (try? node.int("transB", default: 0)) ?? 0 == 0
+    (try? LinearLayer(node))?.isOutputMajor != true
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
