@@ -186,7 +186,7 @@ struct OneCopyTests {
       ], Self.rows)
     var shared = graph
     shared.initializers = ["w": .float32(Self.normal([64, 64], seed: 3))]
-    let result = try Self.quantize(shared) { $0.narrow = ["y"] }
+    let result = try Self.quantize(shared) { $0.int4 = ["y"] }
     #expect(Self.copies(result.graph) == [.int4])
     #expect(result.layers.allSatisfy { $0.remark.hasPrefix("int4") })
   }

@@ -85,9 +85,9 @@ struct BFloatLayers {
     /// The value rounded; by the nodes of the first layer that reads it so.
     private mutating func pair(_ value: String, _ nodes: inout [Node]) -> String {
       if let known = rounded[value] { return known }
-      let rounded = cast(value, to: 16, "\(value).bf16")
-      let restored = cast(rounded.outputs[0], to: 1, "\(value).rounded")
-      nodes += [rounded, restored]
+      let bf16 = cast(value, to: 16, "\(value).bf16")
+      let restored = cast(bf16.outputs[0], to: 1, "\(value).rounded")
+      nodes += [bf16, restored]
       rounded[value] = restored.outputs[0]
       return restored.outputs[0]
     }

@@ -115,7 +115,7 @@ struct MixedPrecision {
         graph, int4, source, threads: context.threads, progress: context.progress)
     )
     let simple = graph.simplified()
-    let halves = try BFloatLayers(wide.layers.map(\.layer)).apply(to: simple).graph
+    let halves = try BFloatLayers(int8Damages.layers.map(\.layer)).apply(to: simple).graph
     let whole = try Quantizer(settings, threads: context.threads).apply(to: graph, source).graph
     let (fp32, bf16, int8) = (
       try milliseconds(simple, source), try milliseconds(halves, source),
