@@ -86,14 +86,13 @@ struct LayerTimer: Sendable {
   /// Clamps and pools behind the layer that nothing else reads.
   private func tail(of value: String) -> [Node] {
     var (value, nodes) = (value, [Node]())
-    while true {
-      let readers = graph.consumers(of: value)
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }),
-        ["Relu", "MaxPool"].contains(graph.nodes[readers[0]].opType)
-      else { return nodes }
-      nodes.append(graph.nodes[readers[0]])
-      value = graph.nodes[readers[0]].outputs[0]
+    while let reader = graph.onlyReader(of: value),
+      ["Relu", "MaxPool"].contains(graph.nodes[reader].opType)
+    {
+      nodes.append(graph.nodes[reader])
+      value = graph.nodes[reader].outputs[0]
     }
+    return nodes
   }
 
   private static let probe = "probe"

@@ -197,7 +197,7 @@ extension Graph {
   fileprivate func sharing(of layer: WeightedLayer) -> String? {
     let name = layer.linear.weights
     let others = consumers(of: name).map { nodes[$0].label }.filter { $0 != layer.node.label }
-    if outputs.contains(where: { $0.name == name }) { return "its weights are an output, too" }
+    if isOutput(name) { return "its weights are an output, too" }
     guard consumers(of: name).count > 1 || layer.node.inputs.count(where: { $0 == name }) > 1 else {
       return nil
     }
@@ -209,6 +209,6 @@ extension Graph {
   fileprivate func isRectified(_ value: String) -> Bool {
     let readers = consumers(of: value)
     return !readers.isEmpty && readers.allSatisfy { nodes[$0].opType == "Relu" }
-      && !outputs.contains { $0.name == value }
+      && !isOutput(value)
   }
 }

@@ -66,8 +66,7 @@ struct LeftProducts {
       let weights = graph.initializers[layer.weights], weights.dtype == .float32,
       layer.layout(weights.shape) != nil
     else { return false }
-    return graph.consumers(of: layer.weights).count == 1
-      && !graph.outputs.contains { $0.name == layer.weights }
+    return graph.onlyReader(of: layer.weights) != nil
   }
 
   /// What was made of ``graph``, with all weights on the left again.

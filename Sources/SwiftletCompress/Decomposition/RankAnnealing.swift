@@ -45,8 +45,7 @@ package struct RankAnnealing {
     for (second, node) in graph.nodes.enumerated()
     where WeightedLayer.operators.contains(node.opType) {
       let value = node.inputs[0]
-      guard let first = graph.producer(of: value), graph.consumers(of: value) == [second],
-        !graph.outputs.contains(where: { $0.name == value }),
+      guard let first = graph.producer(of: value), graph.onlyReader(of: value) == second,
         case .layer(let source)? = try WeightedLayer.find(graph.nodes[first], in: graph),
         case .layer(let reader)? = try WeightedLayer.find(node, in: graph),
         reader.isConv == source.isConv

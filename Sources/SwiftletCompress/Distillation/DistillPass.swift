@@ -60,7 +60,7 @@ package struct DistillPass: TrainingPass {
     let labelled = settings.labels.map { min($0, images.count) }
     // A student of the user's may call its outputs otherwise.
     let scores = try context.scores.flatMap { name in
-      student.outputs.contains { $0.name == name } ? name : nil
+      student.isOutput(name) ? name : nil
     }
     guard
       settings.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0

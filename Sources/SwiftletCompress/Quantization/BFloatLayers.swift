@@ -64,7 +64,7 @@ struct BFloatLayers {
       let others = graph.consumers(of: node.inputs[1]).filter {
         !chosen.contains(graph.nodes[$0].outputs[0])
       }
-      guard others.isEmpty, !graph.outputs.contains(where: { $0.name == node.inputs[1] }) else {
+      guard others.isEmpty, !graph.isOutput(node.inputs[1]) else {
         return "others read its weights in fp32: bf16 would be a second copy"
       }
       let halves = weights.map(\.roundedToBFloat)

@@ -43,18 +43,15 @@ package struct CrossLayerEqualization {
     of layer: QuantizationScheme.Layer, _ scheme: QuantizationScheme, _ graph: Graph
   ) -> Int? {
     var value = layer.node.outputs[0]
-    while true {
-      let readers = graph.consumers(of: value)
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }) else {
-        return nil
-      }
-      let reader = graph.nodes[readers[0]]
-      if scheme.layers.contains(where: { $0.index == readers[0] }) {
-        return reader.inputs[0] == value ? readers[0] : nil
+    while let index = graph.onlyReader(of: value) {
+      let reader = graph.nodes[index]
+      if scheme.layers.contains(where: { $0.index == index }) {
+        return reader.inputs[0] == value ? index : nil
       }
       guard Self.transparent.contains(reader.opType) else { return nil }
       value = reader.outputs[0]
     }
+    return nil
   }
 
   private func equalize(

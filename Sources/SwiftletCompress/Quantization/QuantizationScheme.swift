@@ -280,9 +280,9 @@ struct QuantizationScheme {
   /// Whether a clamp is the only reader of a layer or sum, which takes it in; of integers or not.
   private func belongsToProducer(_ clamp: Node) -> Bool {
     let value = clamp.inputs[0]
-    guard let producer = graph.producer(of: value), graph.consumers(of: value).count == 1,
-      !graph.outputs.contains(where: { $0.name == value })
-    else { return false }
+    guard let producer = graph.producer(of: value), graph.onlyReader(of: value) != nil else {
+      return false
+    }
     return WeightedLayer.operators.contains(graph.nodes[producer].opType)
       || isJoin(graph.nodes[producer])
   }

@@ -34,7 +34,6 @@ struct SmoothQuant {
 
   /// The values that Gemm and MatMul layers with weights of their own read.
   static func candidates(_ graph: Graph, _ scheme: QuantizationScheme) -> [Candidate] {
-    let outputs = Set(graph.outputs.map(\.name))
     var found: OrderedDictionary<String, [QuantizationScheme.Layer]> = [:]
     for layer in scheme.layers
     where !layer.isConv && !layer.isTurned
@@ -48,10 +47,10 @@ struct SmoothQuant {
     return found.compactMap { value, layers in
       let depth = layers[0].depth
       guard layers.allSatisfy({ $0.depth == depth }) else { return nil }
-      let areAll = graph.consumers(of: value).count == layers.count && !outputs.contains(value)
+      let areAll = graph.consumers(of: value).count == layers.count && !graph.isOutput(value)
       var factors: [String]?
       if areAll, let producer = graph.producer(of: value) {
-        factors = makers(graph, producer, depth, outputs, isOwn)
+        factors = makers(graph, producer, depth, isOwn)
       }
       return Candidate(value: value, layers: layers, factors: factors)
     }
@@ -59,8 +58,7 @@ struct SmoothQuant {
 
   /// The constants that scale the channels of what a node makes, if it has such.
   private static func makers(
-    _ graph: Graph, _ index: Int, _ depth: Int, _ outputs: Set<String>,
-    _ isOwn: (String) -> Bool
+    _ graph: Graph, _ index: Int, _ depth: Int, _ isOwn: (String) -> Bool
   ) -> [String]? {
     let node = graph.nodes[index]
     /// The constant of a sum or product of a value and one number per channel, and the value.
@@ -80,8 +78,8 @@ struct SmoothQuant {
     case "Mul": return parts(node).map { [$0.constant] }
     case "Add":
       guard let sum = parts(node), let first = graph.producer(of: sum.value),
-        graph.nodes[first].opType == "Mul", graph.consumers(of: sum.value).count == 1,
-        !outputs.contains(sum.value), let product = parts(graph.nodes[first])
+        graph.nodes[first].opType == "Mul", graph.onlyReader(of: sum.value) != nil,
+        let product = parts(graph.nodes[first])
       else { return nil }
       return [product.constant, sum.constant]
     default: return nil

@@ -153,7 +153,7 @@ extension Graph {
   package mutating func setConstant(
     _ name: String, _ tensor: Tensor<Float>, avoiding taken: Set<String> = []
   ) -> String {
-    let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
+    let isShared = consumers(of: name).count > 1 || isOutput(name)
     var own = name
     if isShared {
       var names = FreshNames(self)
