@@ -103,8 +103,7 @@ public struct DynamicQuantization: Sendable {
       let parts = ["codes", "scale", "zero", "sums", "units", "factors", "product"].map {
         names.next("\(output).\($0)")
       }
-      let hasBias = layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty
-      let product = hasBias ? parts[6] : output
+      let product = layer.linear.bias == nil ? output : parts[6]
       nodes += [
         node("DynamicQuantizeLinear", [layer.input], Array(parts[0...2])),
         node("MatMulInteger", [parts[0], weights.codes, parts[2]], [parts[3]]),
@@ -112,7 +111,7 @@ public struct DynamicQuantization: Sendable {
         node("Mul", [parts[1], weights.scales], [parts[5]]),
         node("Mul", [parts[4], parts[5]], [product]),
       ]
-      if hasBias { nodes.append(node("Add", [product, layer.node.inputs[2]], [output])) }
+      if let bias = layer.linear.bias { nodes.append(node("Add", [product, bias], [output])) }
       replacements[layer.index] = nodes
     }
 

@@ -29,7 +29,8 @@ public struct WeightQuantization: Sendable {
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let opset = max(settings.opset, groupSize > 0 ? 21 : 13)
     let prepared = try QuantizationInput(graph, opset: opset, source, threads)
-    let scheme = try QuantizationScheme(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let scheme = try QuantizationScheme(
+      prepared.graph, prepared.infos, keeping: settings.unquantized)
     let own = scheme.sharing4Bits(settings)
     let rounder = try WeightRounder(own, prepared.graph, scheme, source, threads, progress)
     var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
@@ -58,7 +59,7 @@ public struct WeightQuantization: Sendable {
   /// Groups run along the axis of the inputs. Layers with fewer inputs than a group holds have one
   /// scale per channel.
   private func layout(_ layer: QuantizationScheme.Layer) -> WeightLayout {
-    let inputs = layer.weights.shape.rank == 2 ? 1 - layer.axis : 1
+    let inputs = layer.linear.inputAxis(rank: layer.weights.shape.rank)
     let extent = layer.weights.shape[inputs]
     guard groupSize > 0, extent >= groupSize else {
       return WeightLayout(layer.weights.shape, axis: layer.axis)
