@@ -37,6 +37,7 @@ enum Main {
     Console.bootstrapLogging()
     let arguments = Array(CommandLine.arguments.dropFirst())
     if let topic = HelpTopic(arguments: arguments) { return print(topic.text, terminator: "") }
+    if let script = CompletionScript.asked(by: arguments) { return print(script) }
     do {
       var command = try SwiftletCommand.parseAsRoot(joiningNegativeNumbers(arguments))
       try command.run()

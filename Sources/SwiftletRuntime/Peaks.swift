@@ -17,7 +17,7 @@ public struct Peaks: Sendable, Codable {
   /// Takes about a tenth of a second.
   public static func measure() -> Peaks {
     Peaks(
-      float: products(.float), bfloat: products(.bfloat), integer: products(.narrowInteger),
+      float: products(.float), bfloat: products(.bfloat), integer: products(.sevenBitInteger),
       memory: reading())
   }
 

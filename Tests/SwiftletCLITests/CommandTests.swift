@@ -69,7 +69,7 @@ import _SwiftletTestSupport
       #expect((inspect["nodes"] as? [Any])?.count == 16)
 
       let input = Tensor<Float>(zeros: [3, 3, 32, 32])
-      try AtomicFile.write(NPY.serialized(.float32(input)), to: "\(folder)/x.npy")
+      try AtomicFile.write(NPY.encode(.float32(input)), to: "\(folder)/x.npy")
       let run = try swiftlet(
         "run", model, "--input", "input=\(folder)/x.npy", "--output-dir", "\(folder)/results/new")
       #expect(run.code == 0, "\(run.errors)")
@@ -188,7 +188,7 @@ import _SwiftletTestSupport
         "bad.onnx")
       expectFailure(
         try swiftlet("compare", model, "--data", data, "--report", "\(folder)/no/c.html"), 2, "no")
-      let wrong = NPY.serialized(.float32(Tensor(zeros: [1, 3, 8, 8])))
+      let wrong = NPY.encode(.float32(Tensor(zeros: [1, 3, 8, 8])))
       try AtomicFile.write(wrong, to: "\(folder)/x.npy")
       expectFailure(
         try swiftlet(

@@ -47,7 +47,7 @@ struct OutputFileTests {
       #expect(try compress(model, "--force").code == 0)
       #expect(try InputFile.read(model) != before)
       try AtomicFile.write(
-        NPY.serialized(AnyTensor(Tensor<Float>([2, 2], [1, 2, 3, 4]))), to: "\(folder)/u.npy")
+        NPY.encode(AnyTensor(Tensor<Float>([2, 2], [1, 2, 3, 4]))), to: "\(folder)/u.npy")
       for more in [["-o", folder], ["--plot", "\(folder)/u.npy"]] {
         expectFailure(try swiftlet(["svd", "\(folder)/u.npy"] + more), 2, "u.npy")
       }

@@ -174,7 +174,7 @@ struct QuantizationCommandTests {
       let both = try compress("--fixed", "rate=2")
       let agreement = try #require(try both.json()["agreement"] as? [String: Any])
       #expect((agreement["outputs"] as? [Any])?.count == 2)
-      try AtomicFile.write(NPY.serialized(.float32(Tensor(.scalar, [0]))), to: "\(folder)/zero.npy")
+      try AtomicFile.write(NPY.encode(.float32(Tensor(.scalar, [0]))), to: "\(folder)/zero.npy")
       let chosen = try compress("--fixed", "rate=\(folder)/zero.npy", "--judged-output", "z")
       let zero = try #require(try chosen.json()["agreement"] as? [String: Any])
       #expect((zero["outputs"] as? [Any])?.count == 1 && zero["decibels"] as? Double == 200)

@@ -52,7 +52,7 @@ import _SwiftletTestSupport
     (["--technique", "distill", "--crop", "500"], 2, ["crop 500", "32 pixels"]),
     (
       ["--technique", "distill", "--labels", "999999"], 2,
-      ["labels 999999 is more than the 160 training images"]
+      ["labels 999999 exceeds the 160 training images"]
     ),
     (["--preset", "fast", "--bits", "4"], 64, ["belong in the recipe", "--bits"]),
   ]
@@ -126,7 +126,7 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
       let array = AnyTensor.float32(Tensor([3, 3, 32, 32], repeating: 0))
-      try AtomicFile.write(NPZ.serialized(["pixels": array, "age": array]), to: "\(folder)/a.npz")
+      try AtomicFile.write(NPZ.encode(["pixels": array, "age": array]), to: "\(folder)/a.npz")
       let outcome = try swiftlet(
         "compress", "\(folder)/m.onnx", "--technique", "quantize", "--data",
         "inputs:\(folder)/a.npz[0..<2]", "-o", "\(folder)/s.onnx")

@@ -49,15 +49,15 @@ struct BFloatLayerTests {
     let graph = ModelBuilder.residual(seed: 4)
     let result = try quantize(graph) { $0.bf16 = names(graph) }
     #expect(result.layers.allSatisfy { $0.changed })
-    let bytes = try ONNXFile.serialized(result.graph)
+    let bytes = try ONNXFile.encode(result.graph)
     let weights = names(graph).reduce(0) { sum, name in
       sum + graph.initializers[graph.nodes.first { $0.name == name }!.inputs[1]]!.byteCount
     }
     // A few nodes more.
-    let before = try ONNXFile.serialized(graph).count
+    let before = try ONNXFile.encode(graph).count
     #expect(bytes.count < before - weights / 2 + 4000)
-    let back = try ONNXFile.parse(bytes)
-    #expect(try ONNXFile.serialized(back) == bytes)
+    let back = try ONNXFile.decode(bytes)
+    #expect(try ONNXFile.encode(back) == bytes)
     var generator = RandomGenerator(seed: 3)
     let x = [
       "x": AnyTensor(Tensor<Float>(try graph.inputs[0].shape(batch: 4), normalUsing: &generator))
@@ -72,7 +72,7 @@ struct BFloatLayerTests {
   @Test func theyCanBecomeIntegersLater() throws {
     let graph = ModelBuilder.residual(seed: 4)
     let rounded = try quantize(graph) { $0.bf16 = names(graph) }.graph
-    let again = try quantize(ONNXFile.parse(ONNXFile.serialized(rounded))) { _ in }
+    let again = try quantize(ONNXFile.decode(ONNXFile.encode(rounded))) { _ in }
     #expect(again.layers.map(\.layer).sorted() == names(graph).sorted())
     #expect(again.layers.allSatisfy { $0.changed })
   }

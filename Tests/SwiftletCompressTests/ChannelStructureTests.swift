@@ -376,7 +376,7 @@ struct ChannelStructureTests {
     model.node("Cast", ["count"], "number", ["to": .int(1)])
     model.node("Div", ["a", "number"], "b")
     let groups = try ChannelGroups(finish(&model, "b", 6))
-    #expect(groups.groups[0].pinned?.contains("computes with their number") == true)
+    #expect(groups.groups[0].pinned?.contains("computes with the number of channels") == true)
   }
 
   /// Of 7 and 5 channels no common units can be made.

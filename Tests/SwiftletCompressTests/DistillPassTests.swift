@@ -69,7 +69,7 @@ struct DistillPassTests {
   }
 
   private func bytes(_ result: TrainedResult) throws -> [UInt8] {
-    try ONNXFile.serialized(result.graph)
+    try ONNXFile.encode(result.graph)
   }
 
   struct Form: Sendable, CustomTestStringConvertible {

@@ -219,7 +219,7 @@ import Testing
       ["w": .float32(normal([96, 96], seed: 1))])
     let other = try compressed(shared)
     #expect(other.graph.nodes == shared.nodes && other.layers.allSatisfy { !$0.changed })
-    #expect(other.layers[0].remark.contains("read by others"))
+    #expect(other.layers[0].remark.contains("weights are on the left, and are shared"))
   }
 
   @Test func pruningSaysWhyNothingCanGo() throws {

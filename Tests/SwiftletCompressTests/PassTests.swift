@@ -270,7 +270,7 @@ struct PassTests {
     #expect(result.layers.map(\.layer) == ["conv1", "conv2", "fc1", "fc2"])
     #expect(result.layers.allSatisfy { $0.changed })
     #expect(result.layers.map(\.rank) == [4, 8, 16, 4])
-    #expect(result.layers[0].damage == nil && result.layers[3].remark == "reads 16 of 32 channels")
+    #expect(result.layers[0].damage == nil && result.layers[3].remark == "16 of 32 inputs")
     for layer in result.layers[1...] {
       let (damage, plain) = (try #require(layer.damage), try #require(layer.plainDamage))
       #expect(damage < plain, "\(layer.layer)")
@@ -372,7 +372,7 @@ struct PassTests {
 
   @Test func sameInputSameModel() throws {
     func run() throws -> [UInt8] {
-      try ONNXFile.serialized(
+      try ONNXFile.encode(
         compress([factors(.eigen), CompressionStep(.prune), CompressionStep(.quantize)]).graph)
     }
     #expect(try run() == run())

@@ -81,7 +81,7 @@ struct RecipeTests {
   private func parse(_ text: String) throws -> Recipe {
     try withTemporaryFolder { folder in
       try AtomicFile.write(text, to: "\(folder)/recipe.yaml")
-      return try Recipe(yaml: "\(folder)/recipe.yaml")
+      return try Recipe(reading: "\(folder)/recipe.yaml")
     }
   }
 

@@ -151,7 +151,7 @@ struct SampleTests {
     let (source, seen) = try batches(graph, ["x": normal([24, 4]), "k": two])
     #expect(source.count == 20 && source.leftOut == 4 && seen.count == 4)
     #expect(try batches(graph, ["x": normal([24, 4]), "k": two], limit: 12).source.count == 10)
-    expectError(.badInput, "takes 5 samples at once, there are 4") {
+    expectError(.badInput, "takes 5 samples at once, but there are only 4") {
       _ = try CalibrationSource(["x": normal([4, 4]), "k": two], for: graph)
     }
   }
@@ -184,10 +184,10 @@ struct SampleTests {
     let seven = AnyTensor.int64(Tensor(.scalar, [7]))
     #expect(try k(.int32(Tensor(.scalar, [7]))) == seven)
     #expect(try k(.float32(Tensor(.scalar, [7]))) == seven)
-    expectError(.badInput, "int64, which the model takes") {
+    expectError(.badInput, "the model's int64 cannot hold") {
       _ = try k(.float32(Tensor(.scalar, [7.5])))
     }
-    expectError(.badInput, "float32, which the model takes") {
+    expectError(.badInput, "the model's float32 cannot hold") {
       _ = try CalibrationSource(
         ["x": .float64(Tensor([1, 4], repeating: 1e300)), "k": seven], for: graph)
     }

@@ -119,7 +119,7 @@ struct SettingTests {
       ""
     ),
     ("{technique: lowrank, methods: []}", "methods is empty", "channel, spatial, tucker, cp"),
-    ("{technique: eigen, ratio: 0.5, energy: 0.5}", "ratio and energy both say", ""),
+    ("{technique: eigen, ratio: 0.5, energy: 0.5}", "ratio and energy exclude each other", ""),
     (
       "{technique: eigen, energy: 0.5, allocation: greedy}",
       "'energy' does nothing with allocation greedy", "leave allocation out"
@@ -244,9 +244,9 @@ struct SettingTests {
     ),
     ([.prune, .distill], ["depth": .number(0.5)], "'--depth' does nothing in distill after prune"),
     ([.prune, .quantize], ["cost": .text("macs")], "'--cost' does nothing in prune"),
-    ([.prune], ["ratio": .number(0.3), "width": .number(0.4)], "--ratio and --width both say"),
+    ([.prune], ["ratio": .number(0.3), "width": .number(0.4)], "--ratio and --width exclude"),
     (
-      [.prune], ["ratio": .number(0.3), "allocation": .text("ratio")], "--allocation 'ratio' choos"
+      [.prune], ["ratio": .number(0.3), "allocation": .text("ratio")], "--allocation 'ratio' can on"
     ),
     ([.quantize], ["qatLearningRate": .number(1)], "'--qat-learning-rate' does nothing"),
     ([.svd, .quantize], ["methods": .names(["cp"])], "--methods does nothing in svd"),

@@ -99,7 +99,7 @@ struct BFloatSessionTests {
   }
 
   /// Between convolutions, through pools, sums and depthwise convolutions, values stay bf16.
-  @Test func valuesStayNarrow() throws {
+  @Test func valuesStayBF16() throws {
     let pads: Attribute = .ints([1, 1, 1, 1])
     let graph = model(
       [value("x", .float32, .symbolic("N"), .fixed(3), .fixed(12), .fixed(12))],
@@ -125,7 +125,7 @@ struct BFloatSessionTests {
     let x = floats([3, 3, 12, 12])
     let names = try kernels(graph, x)
     // The means are fp32.
-    #expect(names.count { $0.hasPrefix("narrow") } == 1, "\(names)")
+    #expect(names.count { $0.hasPrefix("convert f32 to bf16") } == 1, "\(names)")
     #expect(names.count { $0.hasPrefix("bf16") } == 5, "\(names)")
     #expect(names.contains { $0.hasPrefix("depthwise bf16") }, "\(names)")
     let expected = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!
@@ -147,8 +147,8 @@ struct BFloatSessionTests {
       ])
     let x = floats([2, 4])
     let names = try kernels(graph, x)
-    #expect(names.count { $0.hasPrefix("narrow") } == 2, "\(names)")
-    #expect(!names.contains { $0.hasPrefix("widen") }, "\(names)")
+    #expect(names.count { $0.hasPrefix("convert f32 to bf16") } == 2, "\(names)")
+    #expect(!names.contains { $0.hasPrefix("convert bf16 to f32") }, "\(names)")
     let results = try Session(graph, precision: .bf16).run(["x": x])
     for (name, expected) in try Interpreter(graph).run(["x": x], ExecutionContext()) {
       #expect(difference(results[name]!, expected) < 0.02)

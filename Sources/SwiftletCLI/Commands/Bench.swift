@@ -136,7 +136,7 @@ struct Bench: ParsableCommand {
   }
 
   private func peak(of kernel: String, _ peaks: Peaks) -> Double {
-    if kernel.contains("u8s8") { return peaks.integer }
+    if kernel.contains("u8s8") || kernel.contains("u8s7") { return peaks.integer }
     return kernel.hasPrefix("bf16") ? peaks.bfloat : peaks.float
   }
 

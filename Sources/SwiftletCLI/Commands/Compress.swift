@@ -239,7 +239,7 @@ struct Compress: ParsableCommand {
   }
 
   private func makeRecipe() throws -> Recipe {
-    if let recipe { return try Recipe(yaml: recipe) }
+    if let recipe { return try Recipe(reading: recipe) }
     if let preset {
       return try preset.recipe(settings.values["calibrationImages"])
     }

@@ -56,7 +56,7 @@ struct Eig: ParsableCommand {
 
   func run() throws {
     try matrix.checkOutputs(plot: plot, folder: outputDir, files: ["values", "vectors"])
-    let input = try matrix.load()
+    let input = try matrix.read()
     try locating(matrix.label) {
       guard input.shape[0] == input.shape[1] else {
         throw SwiftletError(.badInput, "a \(input.shape) matrix is not square")
@@ -155,7 +155,7 @@ struct Eig: ParsableCommand {
     let values = Tensor<T>([eigen.values.count], eigen.values)
     return try [("values", values), ("vectors", eigen.vectors)].map { name, tensor in
       let path = "\(outputDir)/\(name).npy"
-      try AtomicFile.write(NPY.serialized(AnyTensor(tensor)), to: path)
+      try AtomicFile.write(NPY.encode(AnyTensor(tensor)), to: path)
       return path
     }
   }

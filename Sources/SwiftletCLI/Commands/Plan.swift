@@ -36,7 +36,7 @@ struct Plan: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let recipes = try recipe.map { [(name: $0, recipe: try Recipe(yaml: $0))] }
+    let recipes = try recipe.map { [(name: $0, recipe: try Recipe(reading: $0))] }
     let graph = try ONNXFile.read(model)
     let plan = try locating(model) {
       try CompressionPlan(

@@ -74,7 +74,7 @@ struct Run: ParsableCommand {
       let path = output ?? file(name)
       if output == nil {
         try AtomicFile.write(
-          NPY.serialized(tensor, asHalf: halves.contains(name)), to: path)
+          NPY.encode(tensor, asHalf: halves.contains(name)), to: path)
       }
       return Output(
         name: name, file: path, dtype: halves.contains(name) ? "float16" : tensor.dtype.rawValue,

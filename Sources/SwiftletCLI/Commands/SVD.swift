@@ -82,7 +82,7 @@ struct SVD: ParsableCommand {
 
   func run() throws {
     try matrix.checkOutputs(plot: plot, folder: outputDir, files: ["u", "s", "vt"])
-    let input = try matrix.load()
+    let input = try matrix.read()
     try locating(matrix.label) {
       if let rank, rank > min(input.shape[0], input.shape[1]) {
         throw SwiftletError(
@@ -165,7 +165,7 @@ struct SVD: ParsableCommand {
     let s = Tensor<T>([svd.singularValues.count], svd.singularValues)
     return try [("u", svd.u), ("s", s), ("vt", svd.vt)].map { name, tensor in
       let path = "\(outputDir)/\(name).npy"
-      try AtomicFile.write(NPY.serialized(AnyTensor(tensor)), to: path)
+      try AtomicFile.write(NPY.encode(AnyTensor(tensor)), to: path)
       return path
     }
   }

@@ -114,7 +114,7 @@ struct Verify: ParsableCommand {
       graph = try compressor.run(manifest.recipe).graph
     }
     let same =
-      try ONNXFile.serialized(graph) == InputFile.read(manifest.output.path, limit: .max)
+      try ONNXFile.encode(graph) == InputFile.read(manifest.output.path, limit: .max)
     let place =
       here == manifest.machine ? "" : "; it was made elsewhere, on \(manifest.machine.cpu)"
     return Check(

@@ -30,7 +30,7 @@ struct MatrixOptions: ParsableArguments {
   enum ElementType: String, ExpressibleByArgument, CaseIterable { case f32, f64 }
 
   /// The matrix, in the type asked for.
-  func load() throws -> AnyTensor {
+  func read() throws -> AnyTensor {
     if let size {
       var generator = RandomGenerator(seed: seed)
       let shape: Shape = [size.rows, size.columns]

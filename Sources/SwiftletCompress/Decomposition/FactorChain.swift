@@ -4,7 +4,7 @@ import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
 
-/// What takes a layer's place: a few smaller layers, one behind the other.
+/// A sequence of smaller layers that replaces a layer.
 package struct FactorChain {
   /// One of the smaller layers.
   struct Stage {
@@ -14,8 +14,8 @@ package struct FactorChain {
     var groups = 1
   }
 
-  /// Over which axes of the image a stage moves the layer's window: there it has the layer's
-  /// strides, pads and dilations.
+  /// The axes along which a stage moves the layer's window, with the strides, pads and dilations of
+  /// the layer.
   enum Steps {
     case none
     case first
@@ -26,12 +26,13 @@ package struct FactorChain {
   var stages: [Stage]
   var bias: Tensor<Float>?
 
-  /// Weights of all stages together.
+  /// Total number of weights in all stages.
   var weightCount: Int { stages.reduce(0) { $0 + $1.weights.count } }
 
-  /// Replaces the layer's node in a graph.
+  /// Replaces the node of the layer in a graph.
   ///
-  /// - Returns: The names of the stages.
+  /// - Returns: The names of the new nodes.
+  /// - Throws: `internal` if the graph does not contain the node.
   @discardableResult
   package func write(_ layer: WeightedLayer, to graph: inout Graph) throws -> [String] {
     guard let index = graph.producer(of: layer.linear.output), graph.nodes[index] == layer.node
@@ -93,7 +94,7 @@ package struct FactorChain {
     if window.autoPad == .explicit {
       result["pads"] = along(window.pads, 0)
     } else {
-      // Along an axis where the window has one tap and stride 1 nothing is padded.
+      // Automatic padding adds nothing along an axis with one tap and stride 1.
       result["auto_pad"] = .string(window.autoPad.rawValue)
     }
     return result

@@ -3,33 +3,38 @@
 package import SwiftletCore
 import SwiftletLinalg
 
-/// Fits the last stage of a chain to what the layer answered in the model before it was compressed.
+/// Fits the last stage of a chain to the responses of the layer in the original model.
 ///
-/// The regression is asymmetric: it maps the features of windows as the compressed model has them,
-/// with the errors of the layers before, to the responses of the original one. Where a ReLU
-/// follows, only what it lets through counts: responses z that are free below 0 are found in turns
-/// with the map itself,
+/// The regression is asymmetric: it maps features of windows in the compressed model, including the
+/// errors of earlier layers, to the responses in the original one. Before a ReLU, only what passes
+/// it counts: auxiliary responses z, which are free below 0, and the map are optimized in turns,
 ///
 ///     min Σ (relu(y) − relu(z))² + λ · (z − L·f − b)²
 ///
-/// with λ growing from 0.01 to 1.
+/// where λ grows from 0.01 to 1.
 ///
 /// - Source: Zhang, Zou, He & Sun 2015, arXiv:1505.06798, sections 2.2 and 2.3.
 package struct ResponseReconstruction {
-  /// Outputs × features.
+  /// The fitted last stage, outputs × features.
   package private(set) var last: Tensor<Double>
+  /// The fitted bias, one element per output.
   package private(set) var bias: [Double]
 
-  /// Rounds for each λ; more change nothing that can be measured.
+  /// Rounds for each λ; more make no measurable difference.
   private static let rounds = 8
   private static let penalties: [Float] = [0.01, 0.1, 1]
-  /// Added to the features' variances, as a fraction of their mean: keeps the map where samples say
-  /// nothing.
+  /// Added to the variances of the features, as a fraction of their mean: keeps the map unchanged
+  /// in directions without samples.
   private static let damping = 1e-5
 
+  /// Fits the last stage and the bias.
+  ///
   /// - Parameters:
+  ///   - fitted: The chain.
+  ///   - statistics: The layer's inputs and target responses.
   ///   - isRectified: Whether a ReLU follows the layer.
-  /// - Throws: `numerical` if the eigenvalue iteration stalls.
+  ///   - threads: For products and eigenvalues.
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   package init(
     _ fitted: FittedChain, _ statistics: LayerStatistics, isRectified: Bool, threads: Threads
   ) throws {
@@ -85,9 +90,8 @@ package struct ResponseReconstruction {
       return values
     }
 
-    /// The next map and bias: the regression of what is still missing on the features.
-    ///
-    /// - Parameter penalty: λ; `nil` without ReLU, where the responses themselves are the target.
+    /// The next map and bias: the regression of the residual on the features. `penalty` is λ,
+    /// or `nil` without a ReLU, where the target is the original responses.
     func step(
       _ last: Tensor<Double>, _ bias: [Double], penalty: Float?
     ) -> (Tensor<Double>, [Double]) {
@@ -129,7 +133,7 @@ package struct ResponseReconstruction {
       )
     }
 
-    /// The response that costs least, given what the layer should and what it does answer.
+    /// The z with the least cost, given the target response and the current one.
     private static func free(_ wanted: Float, _ answer: Float, _ penalty: Float) -> Float {
       let rectified = max(0, wanted)
       let below = min(0, answer)
@@ -141,7 +145,7 @@ package struct ResponseReconstruction {
       return cost(below) < cost(above) ? below : above
     }
 
-    /// Σ of squared errors behind the ReLU.
+    /// Sum of squared errors after the ReLU.
     func rectifiedError(_ last: Tensor<Double>, _ bias: [Double]) -> Double {
       let last32 = last.converted(to: Float.self)
       return features.indices.reduce(0) { sum, batch in

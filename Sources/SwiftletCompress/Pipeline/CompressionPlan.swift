@@ -69,7 +69,7 @@ public struct CompressionPlan: Sendable, Codable {
       (extents, batch) = (open.numbers, 1)
       rows = [
         Row(
-          name: "now", fileBytes: try ONNXFile.serialized(graph).count,
+          name: "now", fileBytes: try ONNXFile.encode(graph).count,
           parameters: graph.parameterCount, macs: nil, latencyMs: nil, imagesPerSecond: nil,
           changed: nil, remark: "cannot be run here: \(error.what)")
       ]

@@ -162,7 +162,7 @@ public struct Manifest: Sendable, Codable {
   /// tensors, wherever they are stored, the data, and how both are looked at. `data` is the digest
   /// of what is trained and calibrated with.
   ///
-  /// - Throws: As `ONNXFile.serialized`.
+  /// - Throws: As `ONNXFile.encode`.
   public static func origin(
     _ context: CompressionContext, data: String, use: Use, version: String
   ) throws -> String {

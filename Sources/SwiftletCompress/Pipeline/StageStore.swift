@@ -99,7 +99,7 @@ struct StageNotes: Codable {
 extension Graph {
   /// A digest of all that the graph says, its tensors among it, wherever the file has them.
   ///
-  /// - Throws: As `ONNXFile.serialized`.
+  /// - Throws: As `ONNXFile.encode`.
   func digest() throws -> String {
     var skeleton = self
     skeleton.initializers = [:]
@@ -109,6 +109,6 @@ extension Graph {
       return "\(name) \(tensor.dtype) \(tensor.shape) \(Digest.sha256(bytes))"
     }
     return Digest.sha256(
-      Digest.sha256(try ONNXFile.serialized(skeleton)) + tensors.joined(separator: "\n"))
+      Digest.sha256(try ONNXFile.encode(skeleton)) + tensors.joined(separator: "\n"))
   }
 }

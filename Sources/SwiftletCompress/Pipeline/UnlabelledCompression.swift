@@ -56,7 +56,7 @@ extension Compressor {
 
     init(_ recipe: Recipe, _ graph: Graph, _ layers: [LayerReport]) throws {
       (self.recipe, self.graph, self.layers) = (recipe, graph, layers)
-      fileBytes = try ONNXFile.serialized(graph).count
+      fileBytes = try ONNXFile.encode(graph).count
     }
   }
 
@@ -130,7 +130,7 @@ extension Compressor {
   }
 
   private func originalBytes() throws -> Int {
-    try context.fileBytes ?? ONNXFile.serialized(context.original).count
+    try context.fileBytes ?? ONNXFile.encode(context.original).count
   }
 
   /// `speeds`: Of the original and the best, where they are known already.

@@ -4,8 +4,10 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Layers make channels, and sum over those that they read.
+/// Tracing through layers, which create channels and sum over their input channels.
 extension ChannelTrace {
+  /// Follows the channels through a layer.
+  ///
   /// - Returns: Whether the node is a layer, plain or grouped.
   mutating func followLayer(_ node: Node, _ index: Int) throws -> Bool {
     guard let layer = try LinearLayer(node, in: graph) else { return false }
@@ -38,7 +40,7 @@ extension ChannelTrace {
       return true
     }
     guard shape.rank == 2, let rank = self.shape(node.inputs[0])?.rank, rank >= 2 else {
-      pin(node.inputs[0], "the weights of \(node.label) are no matrix")
+      pin(node.inputs[0], "the weights of \(node.label) are not a matrix")
       return true
     }
     let (depth, across) = (layer.inputAxis(rank: 2), layer.outputAxis(rank: 2))
@@ -49,7 +51,7 @@ extension ChannelTrace {
       if input.axis == rank - 1 {
         addUse(index, 1, depth, input.channels)
       } else {
-        pin(input.channels, "\(node.label) reads them along another axis")
+        pin(input.channels, "\(node.label) reads the channels along another axis")
       }
     }
     let read = input?.axis == rank - 1 ? input?.channels : nil
@@ -58,11 +60,11 @@ extension ChannelTrace {
     return true
   }
 
-  /// Why a node's weights cannot be cut.
+  /// Why the weights of a layer cannot be sliced.
   private func refusal(of layer: LinearLayer) -> String {
     let node = layer.node
     if layer.isOnLeft {
-      return "\(node.label) has its weights on the left: it sums over places, not over channels"
+      return "\(node.label) has its weights on the left: it sums over positions, not over channels"
     }
     if let weights = graph.initializers[layer.weights] {
       return "the weights of \(node.label) are \(weights.dtype), not fp32"
@@ -95,9 +97,9 @@ extension ChannelTrace {
     addBias(node, index, made)
   }
 
-  /// A convolution of several groups of several channels, or a transposed one. Groups stay equally
-  /// large: either whole ones go, with what they read and what they make, or of all of them the
-  /// channels at the same places; whichever leaves more choice.
+  /// A convolution with several channels per group, possibly transposed. All groups stay equally
+  /// large: either whole groups are removed, with their inputs and outputs, or the channels at the
+  /// same positions of all groups, whichever leaves more choice.
   private mutating func convolveGroups(
     _ layer: LinearLayer, _ index: Int, _ input: ChannelAxis?, _ shape: Shape, outputs: Int
   ) {
@@ -106,12 +108,12 @@ extension ChannelTrace {
     let made = newChannels(outputs)
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
     addBias(node, index, made)
-    // What it reads is no matrix of all channels: readers of that kind are neither ranked by nor
-    // refit.
+    // Its weights are not a matrix over all channels: such layers are neither used for ranking nor
+    // refitted.
     addLayer(index, outputs: made, inputs: nil)
     let follows = input?.axis == 1
     if let input, !follows {
-      pin(input.channels, "\(node.label) reads them along another axis")
+      pin(input.channels, "\(node.label) reads the channels along another axis")
     }
     let cutsColumns = !follows || min(read, written) >= groups
     if cutsColumns { uniteColumns(made, rows: groups) }
@@ -137,7 +139,7 @@ extension ChannelTrace {
     }
   }
 
-  /// Makes the channels at the same place of each of several equally long rows one.
+  /// Merges the channels at the same position of several rows of equal length.
   mutating func uniteColumns(_ channels: [Int], rows: Int) {
     let length = channels.count / max(1, rows)
     for place in length..<max(length, channels.count) {
@@ -170,11 +172,11 @@ extension ChannelTrace {
     addBias(node, index, made)
   }
 
-  /// The channels that the weights read along one of their axes.
+  /// Records the channels that the weights read along one of their axes.
   private mutating func addReads(_ node: Node, _ index: Int, axis: Int, _ input: ChannelAxis?) {
     guard let input else { return }
     guard input.axis == 1 else {
-      pin(input.channels, "\(node.label) reads them along another axis")
+      pin(input.channels, "\(node.label) reads the channels along another axis")
       return
     }
     addUse(index, 1, axis, input.channels)
@@ -183,8 +185,8 @@ extension ChannelTrace {
   private mutating func addBias(_ node: Node, _ index: Int, _ outputs: [Int]) {
     guard node.inputs.count > 2, !node.inputs[2].isEmpty else { return }
     guard let bias = graph.initializers[node.inputs[2]], bias.shape.rank <= 2 else {
-      pin(outputs, "the addend of \(node.label) is computed")
-      pin(node.inputs[2], "\(node.label) adds them to its outputs")
+      pin(outputs, "the bias of \(node.label) is computed")
+      pin(node.inputs[2], "\(node.label) adds the channels to its outputs")
       return
     }
     guard let extent = bias.shape.dimensions.last, extent > 1 || outputs.count == 1 else { return }

@@ -4,16 +4,20 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// A layer that reads fewer channels than it did: where its weights and its bias are.
+/// A layer that reads fewer channels than before, with its weights and bias.
 struct PrunedLayer {
   private let linear: LinearLayer
   private let weights: Tensor<Float>
+  /// Where the stored weights have which channels.
   let layout: LinearLayer.Layout
   private let bias: Tensor<Float>?
   /// Whether a constant can be added to each output.
   let canShift: Bool
 
-  /// - Returns: `nil` if its weights cannot change alone.
+  /// Reads a layer.
+  ///
+  /// - Returns: `nil` if its weights are not fp32 constants, not finite, shared, or scaled by the
+  ///   node.
   init?(_ node: Node, in graph: Graph) throws {
     guard let linear = try LinearLayer(node), linear.isPlain,
       let weights: Tensor<Float> = graph.initializers[linear.weights]?.typed(),
@@ -32,10 +36,17 @@ struct PrunedLayer {
     canShift = stored?.count == layout.outputs && graph.consumers(of: name).count == 1
   }
 
+  /// Products per output.
   var depth: Int { layout.depth }
   var outputs: Int { layout.outputs }
 
-  /// Adds to the weights, depth × outputs, and to the bias.
+  /// Adds a change to the weights and to the bias.
+  ///
+  /// - Parameters:
+  ///   - change: Change of the weights, depth × outputs; `nil`: none.
+  ///   - shift: Change of the bias, one element per output.
+  ///   - index: Position of the node.
+  ///   - graph: The graph to modify.
   func add(_ change: Tensor<Double>?, shift: [Double], at index: Int, in graph: inout Graph) {
     if let change {
       var elements = weights.elements

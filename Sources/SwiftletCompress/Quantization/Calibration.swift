@@ -27,7 +27,7 @@ struct Calibration: Sendable, Codable {
   ///   - names: The values to look at.
   ///   - channels: Those of them whose channels matter; true where these are along the last axis.
   init(_ graph: Graph, values names: some Sequence<String>, channels: [String: Bool]) throws {
-    model = Digest.sha256(try ONNXFile.serialized(graph))
+    model = Digest.sha256(try ONNXFile.encode(graph))
     values = Dictionary(uniqueKeysWithValues: names.map { ($0, ValueHistogram()) })
     self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
   }

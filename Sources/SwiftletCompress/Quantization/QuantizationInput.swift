@@ -72,7 +72,7 @@ extension Graph {
   fileprivate func simplifiedForFile() throws -> Graph {
     let (plain, simple) = (removingIdentities(), simplified())
     let (before, after) = (
-      try ONNXFile.serialized(plain).count, try ONNXFile.serialized(simple).count
+      try ONNXFile.encode(plain).count, try ONNXFile.encode(simple).count
     )
     return after <= before + before / 20 ? simple : plain.foldingBatchNormalization()
   }

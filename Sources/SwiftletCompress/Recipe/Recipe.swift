@@ -16,7 +16,7 @@ public struct Recipe: Sendable, Codable, Equatable {
   public init(_ steps: [CompressionStep]) { self.steps = steps }
 
   /// - Throws: `badInput` naming file, step and setting for anything that is not understood.
-  public init(yaml path: String) throws {
+  public init(reading path: String) throws {
     self = try locating(path) {
       let bytes = try InputFile.read(path, limit: 1 << 20)
       return try Recipe(parsing: String(decoding: bytes, as: UTF8.self))

@@ -33,7 +33,7 @@ struct LoadInstruction: Instruction {
             to: pixels, rows: rows)
         } else if value.kind == .bfloat {
           if edge.isPlain {
-            unsafe kernel.narrowed(
+            unsafe kernel.f32ToBF16(
               rows: rows.count, channels: value.channels,
               planes + 4 * value.channels * rows.lowerBound, strideX: 4 * value.channels,
               to: pixels + steps.pixel * rows.lowerBound, strideY: steps.pixel)

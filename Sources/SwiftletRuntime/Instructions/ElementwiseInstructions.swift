@@ -19,7 +19,7 @@ struct ElementwiseInstruction: StripedInstruction {
     case addBytes(AddU8)
     case addBFloats(low: Float, high: Float)
     /// fp32 rounded to bf16, and the reverse.
-    case narrow, widen
+    case f32ToBF16, bf16ToF32
     /// Any function of bytes, as a table of 256 values.
     case lookUp(AlignedMemory)
     case quantize(Lowering.Quantized)
@@ -30,8 +30,8 @@ struct ElementwiseInstruction: StripedInstruction {
       case .activate, .activateBytes: "activate"
       case .add, .addBytes: "add"
       case .addBFloats: "add bf16"
-      case .narrow: "narrow"
-      case .widen: "widen"
+      case .f32ToBF16: "convert f32 to bf16"
+      case .bf16ToF32: "convert bf16 to f32"
       case .multiply: "multiply"
       case .lookUp: "look up"
       case .quantize: "quantize"
@@ -99,10 +99,10 @@ extension ElementwiseInstruction.Operation {
       unsafe kernel.addF32(count: count, a, b, low: low, high: high, to: y)
     case .addBFloats(let low, let high):
       unsafe kernel.addBF16(count: count, a, b, low: low, high: high, to: y)
-    case .narrow:
-      unsafe kernel.narrowed(rows: 1, channels: count, a, strideX: 0, to: y, strideY: 0)
-    case .widen:
-      unsafe kernel.widened(rows: 1, channels: count, a, strideX: 0, to: y, strideY: 0)
+    case .f32ToBF16:
+      unsafe kernel.f32ToBF16(rows: 1, channels: count, a, strideX: 0, to: y, strideY: 0)
+    case .bf16ToF32:
+      unsafe kernel.bf16ToF32(rows: 1, channels: count, a, strideX: 0, to: y, strideY: 0)
     case .addBytes(let sum):
       unsafe kernel.addU8(count: count, a, b, sum, to: y)
     case .quantize(let by):

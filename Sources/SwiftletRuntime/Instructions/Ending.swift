@@ -58,10 +58,10 @@ extension Tensor<Int8> {
   }
 
   /// Whether two products of an element and a byte fit 16 bits.
-  var isNarrow: Bool {
+  var fitsSevenBits: Bool {
     let packed = contiguous()
     let span = packed.span
-    return span.indices.allSatisfy { ProductKernel.narrowWeights ~= span[$0] }
+    return span.indices.allSatisfy { ProductKernel.sevenBitWeights ~= span[$0] }
   }
 }
 

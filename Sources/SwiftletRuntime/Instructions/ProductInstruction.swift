@@ -35,7 +35,7 @@ struct ProductInstruction: StripedInstruction {
   private func kernel(_ image: Value) -> ProductKernel {
     switch weights {
     case .float: image.kind == .bfloat ? .bfloat : .float
-    case .integer(let tensor): tensor.isNarrow ? .narrowInteger : .integer
+    case .integer(let tensor): tensor.fitsSevenBits ? .sevenBitInteger : .integer
     }
   }
 

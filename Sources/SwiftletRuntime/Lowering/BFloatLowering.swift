@@ -65,7 +65,7 @@ extension Lowering {
       bind(name, .bfloat(value))
       return value
     default:
-      return converted(float(name), to: .bfloat, .narrow, name)
+      return converted(float(name), to: .bfloat, .f32ToBF16, name)
     }
   }
 

@@ -132,7 +132,7 @@ struct Lowering {
   mutating func float(_ name: String) -> Int {
     switch binding(name) {
     case .float(let value): return value
-    case .bfloat(let value): return converted(value, to: .float, .widen, name)
+    case .bfloat(let value): return converted(value, to: .float, .bf16ToF32, name)
     case .external(let place, let shape):
       let value = add(Value(shape: shape, .float))
       layers.append(LoadInstruction(input: place, output: value, isRows: shape.rank == 3))

@@ -91,7 +91,7 @@ public struct TeacherCache: Sendable {
     ) throws {
       preprocessing = try Preprocessing.stored(in: teacher, images: data)
       key = Digest.sha256(
-        "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
+        "\(Digest.sha256(try ONNXFile.encode(teacher))) \(Digest.sha256(data)) "
           + "\(preprocessing) \(names)")
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }
@@ -143,7 +143,7 @@ public struct TeacherCache: Sendable {
   private static func read(
     _ path: String, _ key: String, _ names: [String], _ count: Int
   ) -> [Tensor<Float>]? {
-    guard InputFile.exists(path), let file = try? Safetensors(contentsOf: path),
+    guard InputFile.exists(path), let file = try? Safetensors(reading: path),
       file.metadata[keyName] == key
     else { return nil }
     let rows = names.compactMap { name -> Tensor<Float>? in

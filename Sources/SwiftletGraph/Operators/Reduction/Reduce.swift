@@ -16,19 +16,19 @@ import SwiftletKernels
 ///   `noop_with_empty_axes = 1` none.
 public struct Reduce: AnyElementOperator {
   public static let opType = "Reduce"
-  public static let opTypes = Kind.allCases.map { "Reduce\($0.rawValue)" }
+  public static let opTypes = Kind.allCases.map(\.rawValue)
   public let untrainedInputs: Set<Int> = [1]
   private enum Kind: String, CaseIterable {
-    case sum = "Sum"
-    case mean = "Mean"
-    case product = "Prod"
-    case least = "Min"
-    case greatest = "Max"
-    case absolute = "L1"
-    case norm = "L2"
-    case squares = "SumSquare"
-    case logSum = "LogSum"
-    case logSumExp = "LogSumExp"
+    case sum = "ReduceSum"
+    case mean = "ReduceMean"
+    case product = "ReduceProd"
+    case least = "ReduceMin"
+    case greatest = "ReduceMax"
+    case absolute = "ReduceL1"
+    case norm = "ReduceL2"
+    case squares = "ReduceSumSquare"
+    case logSum = "ReduceLogSum"
+    case logSumExp = "ReduceLogSumExp"
   }
   private let kind: Kind
   public var gradientReads: GradientReads {
@@ -39,7 +39,7 @@ public struct Reduce: AnyElementOperator {
   private let ignoresNoAxes: Bool
 
   public init(_ node: Node, opset: Int) throws {
-    kind = Kind(rawValue: String(node.opType.dropFirst("Reduce".count)))!
+    kind = Kind(rawValue: node.opType)!
     attributeAxes = try node.ints("axes")
     keepsAxes = try node.int("keepdims", default: 1) != 0
     ignoresNoAxes = try node.int("noop_with_empty_axes", default: 0) != 0

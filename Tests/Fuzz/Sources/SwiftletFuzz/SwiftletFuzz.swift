@@ -27,18 +27,18 @@ private enum Target: String {
       let again = try Safetensors(decoding: file.encoded(), file: "fuzz")
       precondition(again.tensors.keys.sorted() == file.tensors.keys.sorted())
     case .npy:
-      let array = try NPY.parse(bytes)
-      let again = try NPY.parse(NPY.serialized(array))
+      let array = try NPY.decode(bytes)
+      let again = try NPY.decode(NPY.encode(array))
       precondition(again.shape == array.shape)
-    case .npz: _ = try NPZ.parse(bytes)
+    case .npz: _ = try NPZ.decode(bytes)
     case .idx: _ = try IDX.decode(bytes, file: "fuzz")
     }
   }
 
   /// Parses a model, writes it, plans it, and runs it if that is little work.
   private func runModel(_ bytes: [UInt8]) throws {
-    let graph = try ONNXFile.parse(bytes)
-    _ = try ONNXFile.parse(ONNXFile.serialized(graph))
+    let graph = try ONNXFile.decode(bytes)
+    _ = try ONNXFile.decode(ONNXFile.encode(graph))
     _ = graph.simplified()
     let interpreter = try Interpreter(graph)
     let shapes = try interpreter.inputShapes(batch: 2)
