@@ -78,6 +78,16 @@ public struct Graph: Sendable, Equatable {
   /// Positions of the nodes that read the value, each of them once, in the order they run.
   public func consumers(of value: String) -> [Int] { index.consumers(of: value) }
 
+  /// The position of the node that alone reads the value; `nil` if there are several or none, or
+  /// if the value is an output.
+  package func onlyReader(of value: String) -> Int? {
+    let readers = index.consumers(of: value)
+    return readers.count == 1 && !isOutput(value) ? readers[0] : nil
+  }
+
+  /// Whether the graph gives the value to its caller.
+  package func isOutput(_ value: String) -> Bool { outputs.contains { $0.name == value } }
+
   /// Names of values that the nodes read but the graph does not define: a subgraph gets them from
   /// the enclosing graph.
   package var captures: Set<String> {

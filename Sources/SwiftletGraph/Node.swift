@@ -40,6 +40,9 @@ public struct Node: Sendable, Equatable {
     return names.sorted()
   }
 
+  /// Whether the operator is one of ONNX's own, not of another domain.
+  package var isStandard: Bool { domain.isEmpty || domain == "ai.onnx" }
+
   /// `Conv 'layer1'`, for messages.
   public var label: String { name.isEmpty ? opType : "\(opType) '\(name)'" }
 }

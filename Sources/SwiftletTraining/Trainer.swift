@@ -267,7 +267,7 @@ extension Graph {
       guard graph.producer(of: name) != nil else {
         throw SwiftletError(.badInput, "the model does not compute a value '\(name)'")
       }
-      if !graph.outputs.contains(where: { $0.name == name }) {
+      if !graph.isOutput(name) {
         // Its shape is determined at run time.
         graph.outputs.append(ValueInfo(name, .float32, []))
       }

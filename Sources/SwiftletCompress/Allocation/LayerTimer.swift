@@ -82,20 +82,19 @@ struct LayerTimer: Sendable {
     guard let shape = infos[layer.node.inputs[0]]?.shape else {
       throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
     }
-    return shape.replacing(axis: layer.isConv ? 1 : shape.rank - 1, with: layer.inputs)
+    return shape.replacing(axis: layer.linear.channelAxis(rank: shape.rank), with: layer.inputs)
   }
 
   /// The activations and pools after the layer, as long as each has a single consumer.
   private func tail(of value: String) -> [Node] {
     var (value, nodes) = (value, [Node]())
-    while true {
-      let readers = graph.consumers(of: value)
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }),
-        ["Relu", "MaxPool"].contains(graph.nodes[readers[0]].opType)
-      else { return nodes }
-      nodes.append(graph.nodes[readers[0]])
-      value = graph.nodes[readers[0]].outputs[0]
+    while let reader = graph.onlyReader(of: value),
+      ["Relu", "MaxPool"].contains(graph.nodes[reader].opType)
+    {
+      nodes.append(graph.nodes[reader])
+      value = graph.nodes[reader].outputs[0]
     }
+    return nodes
   }
 
   private static let probe = "probe"
@@ -111,7 +110,7 @@ struct LayerTimer: Sendable {
     var model = Graph(name: "layer", opset: graph.opset)
     model.inputs = [ValueInfo(layer.node.inputs[0], .float32, shape.dimensions.map { .fixed($0) })]
     model.nodes = [layer.node] + tail
-    model.initializers[layer.node.inputs[1]] = .float32(layer.stored)
+    model.initializers[layer.linear.weights] = .float32(layer.stored)
     if let bias = layer.bias { model.initializers[layer.node.inputs[2]] = .float32(bias) }
     let value = model.nodes.last!.outputs[0]
     let output = "\(value).\(Self.probe)"

@@ -38,7 +38,7 @@ struct SizedLayer {
     }
     for (index, node) in groups.graph.nodes.enumerated() where node.isGrouped {
       guard let input = groups.values[node.inputs[0]], let output = groups.values[node.outputs[0]],
-        var found = WeightedLayer(grouped: node, in: groups.graph)
+        var found = try WeightedLayer(grouped: node, in: groups.graph)
       else { continue }
       // Either whole groups are removed, or some channels of each.
       found.keepsGroups = groups.trace.adjustments[index] == nil
@@ -64,7 +64,7 @@ struct SizedLayer {
 extension Node {
   /// Whether the node is a convolution with more than one group.
   fileprivate var isGrouped: Bool {
-    guard opType == "Conv", case .int(let groups)? = attributes["group"] else { return false }
-    return groups > 1
+    guard let layer = try? LinearLayer(self), layer.kind == .conv else { return false }
+    return layer.groups > 1
   }
 }

@@ -35,7 +35,8 @@ package struct FactorChain {
   /// - Throws: `internal` if the graph does not contain the node.
   @discardableResult
   package func write(_ layer: WeightedLayer, to graph: inout Graph) throws -> [String] {
-    guard let index = graph.nodes.firstIndex(of: layer.node) else {
+    guard let index = graph.producer(of: layer.linear.output), graph.nodes[index] == layer.node
+    else {
       throw SwiftletError(.internal, "the layer is not in the graph", at: layer.node.label)
     }
     var names = FreshNames(graph)
@@ -45,20 +46,20 @@ package struct FactorChain {
     for (position, stage) in stages.enumerated() {
       let isLast = position == stages.count - 1
       let weightName = names.next("\(base).\(position + 1).weight")
-      let addsLater = isLast && bias != nil && layer.node.opType == "MatMul"
+      let addsLater = isLast && bias != nil && layer.linear.kind == .matMul
       let output =
         isLast && !addsLater ? layer.node.outputs[0] : names.next("\(base).\(position + 1).out")
       var node = Node(
         layer.node.opType, name: names.next("\(base).\(position + 1)"),
         inputs: [value, weightName], outputs: [output])
-      switch layer.node.opType {
-      case "Conv": node.attributes = try attributes(stage, layer.node)
-      case "Gemm": node.attributes = ["transB": .int(1)]
+      switch layer.linear.kind {
+      case .conv: node.attributes = try attributes(stage, layer.node)
+      case .gemm: node.attributes = ["transB": .int(1)]
       default: break
       }
       graph.initializers[weightName] = .float32(
-        layer.node.opType == "MatMul" ? stage.weights.transposed().contiguous() : stage.weights)
-      graph.keepHalf(of: layer.node.inputs[1], for: weightName)
+        layer.linear.kind == .matMul ? stage.weights.transposed().contiguous() : stage.weights)
+      graph.keepHalf(of: layer.linear.weights, for: weightName)
       if isLast, let bias {
         let biasName = names.next("\(base).bias")
         graph.initializers[biasName] = .float32(bias)

@@ -200,9 +200,9 @@ extension Graph {
   /// Why a layer with shared weights is not factored, if so: the weights would have to be stored in
   /// addition to its factors.
   fileprivate func sharing(of layer: WeightedLayer) -> String? {
-    let name = layer.node.inputs[1]
+    let name = layer.linear.weights
     let others = consumers(of: name).map { nodes[$0].label }.filter { $0 != layer.node.label }
-    if outputs.contains(where: { $0.name == name }) { return "its weights are also an output" }
+    if isOutput(name) { return "its weights are also an output" }
     guard consumers(of: name).count > 1 || layer.node.inputs.count(where: { $0 == name }) > 1 else {
       return nil
     }
@@ -215,6 +215,6 @@ extension Graph {
   fileprivate func isRectified(_ value: String) -> Bool {
     let readers = consumers(of: value)
     return !readers.isEmpty && readers.allSatisfy { nodes[$0].opType == "Relu" }
-      && !outputs.contains { $0.name == value }
+      && !isOutput(value)
   }
 }

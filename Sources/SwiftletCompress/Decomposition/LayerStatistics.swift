@@ -53,7 +53,7 @@ package struct LayerStatistics {
   ) throws -> LayerStatistics {
     let perSample = max(1, (rows(for: layer.depth) + source.count - 1) / source.count)
     let rows = WindowRows(
-      layer.node, kernel: layer.isConv ? Array(layer.weight.shape.dimensions[2...]) : [],
+      layer.node, kernel: Array(layer.weight.shape.dimensions[2...]),
       depth: layer.depth, perSample: perSample)
     let (input, output) = (layer.node.inputs[0], layer.node.outputs[0])
     let before = try ValueReader(reference, [output], threads: context.threads)

@@ -62,12 +62,11 @@ struct LeftProducts {
   }
 
   private static func isLeft(_ node: Node, in graph: Graph) -> Bool {
-    guard node.opType == "MatMul", node.inputs.count == 2,
-      let weights = graph.initializers[node.inputs[0]], weights.dtype == .float32,
-      weights.shape.rank == 2, graph.initializers[node.inputs[1]] == nil
+    guard let layer = try? LinearLayer(node, in: graph), layer.kind == .matMul, layer.isOnLeft,
+      let weights = graph.initializers[layer.weights], weights.dtype == .float32,
+      layer.layout(weights.shape) != nil
     else { return false }
-    return graph.consumers(of: node.inputs[0]).count == 1
-      && !graph.outputs.contains { $0.name == node.inputs[0] }
+    return graph.onlyReader(of: layer.weights) != nil
   }
 
   /// A graph derived from ``graph``, with all weights on the left again.

@@ -49,8 +49,7 @@ package struct RankAnnealing {
     for (second, node) in graph.nodes.enumerated()
     where WeightedLayer.operators.contains(node.opType) {
       let value = node.inputs[0]
-      guard let first = graph.producer(of: value), graph.consumers(of: value) == [second],
-        !graph.outputs.contains(where: { $0.name == value }),
+      guard let first = graph.producer(of: value), graph.onlyReader(of: value) == second,
         case .layer(let source)? = try WeightedLayer.find(graph.nodes[first], in: graph),
         case .layer(let reader)? = try WeightedLayer.find(node, in: graph),
         reader.isConv == source.isConv
@@ -178,25 +177,17 @@ private struct Spectrum {
   func cut(to rank: Int, _ source: Int, _ reader: Int, in graph: inout Graph) throws {
     guard rank < energies.count else { return }
     let (into, back) = balance.maps(rank: rank)
-    graph.setWeights(source, first.weight.mixingOutputs(into))
+    graph.setInput(1, of: source, first.linear.stored(first.weight.mixingOutputs(into)))
     if let bias = first.bias {
       let moved = matrixProduct(
         into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
       graph.setInput(2, of: source, moved.converted(to: Float.self).reshaped(to: [rank]))
     }
-    graph.setWeights(reader, second.weight.mixingInputs(back))
+    graph.setInput(1, of: reader, second.linear.stored(second.weight.mixingInputs(back)))
   }
 }
 
 extension Graph {
-  /// Replaces the weights of a node, given with the outputs first as in ``WeightedLayer``, in the
-  /// node's own layout.
-  fileprivate mutating func setWeights(_ index: Int, _ weights: Tensor<Float>) {
-    let node = nodes[index]
-    let isStored = node.opType == "Conv" || node.readsTransposed
-    setInput(1, of: index, isStored ? weights : weights.transposed().contiguous())
-  }
-
   /// Replaces the constant of an input.
   fileprivate mutating func setInput(_ input: Int, of index: Int, _ tensor: Tensor<Float>) {
     nodes[index].inputs[input] = setConstant(nodes[index].inputs[input], tensor)

@@ -25,7 +25,7 @@ package struct WindowRows {
     (self.node, self.kernel, self.depth, self.perSample) = (node, kernel, depth, perSample)
   }
 
-  private var isConv: Bool { node.opType == "Conv" }
+  private var isConv: Bool { !kernel.isEmpty }
 
   /// Rows × depth, from the layer's input.
   ///

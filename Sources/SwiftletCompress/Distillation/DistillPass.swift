@@ -61,7 +61,7 @@ package struct DistillPass: TrainingPass {
     let labelled = settings.labels.map { min($0, images.count) }
     // A student supplied by the user may name its outputs differently.
     let scores = try context.scores.flatMap { name in
-      student.outputs.contains { $0.name == name } ? name : nil
+      student.isOutput(name) ? name : nil
     }
     guard
       settings.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0

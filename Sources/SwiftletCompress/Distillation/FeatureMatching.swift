@@ -130,9 +130,8 @@ struct FeatureMatching {
     _ graph: Graph, _ infos: [String: TensorInfo]
   ) -> String? {
     guard
-      let last = graph.nodes.last(where: {
-        WeightedLayer.operators.contains($0.opType) || $0.opType == "MatMul"
-      }), let input = last.inputs.first, graph.producer(of: input) != nil,
+      let last = graph.nodes.last(where: { WeightedLayer.operators.contains($0.opType) }),
+      let input = last.inputs.first, graph.producer(of: input) != nil,
       infos[input]?.shape.rank == 2
     else { return nil }
     return input

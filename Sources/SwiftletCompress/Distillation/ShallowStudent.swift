@@ -62,9 +62,7 @@ struct ShallowStudent {
         !outputs.contains(output)
       else { continue }
       let nodes = graph.nodes[from.position..<to.position]
-      if nodes.contains(where: {
-        WeightedLayer.operators.contains($0.opType) || $0.opType == "MatMul"
-      }) {
+      if nodes.contains(where: { WeightedLayer.operators.contains($0.opType) }) {
         blocks.append(Block(first: from.position, end: to.position, input: input, output: output))
       } else if let last = blocks.last, last.end == from.position {
         // Nodes without weights after a block belong to it.

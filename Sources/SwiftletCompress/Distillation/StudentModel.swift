@@ -83,10 +83,10 @@ extension Graph {
       switch node.opType {
       case "MatMul" where initializers[node.inputs[1]] == nil: break
       case "Conv", "Gemm", "MatMul":
-        let shape = try weight(node.inputs[1]).shape
-        let isTransposed = try node.int("transB", default: 0) != 0
-        let readsRows = node.opType != "Conv" && !isTransposed
-        let fanIn = readsRows ? shape[shape.rank - 2] : shape.count(of: 1..<shape.rank)
+        guard let layer = try LinearLayer(node) else { continue }
+        let shape = try weight(layer.weights).shape
+        // Of a stack of matrices the extent before the last; of a vector its only one.
+        let fanIn = layer.layout(shape)?.depth ?? shape.dimensions.suffix(2).first ?? 1
         let bound = 1 / Double(max(1, fanIn)).squareRoot()
         for position in [1, 2] {
           try fill(position) { Tensor($0, uniformIn: -bound...bound, using: &generator) }

@@ -10,26 +10,16 @@ extension WeightedLayer {
   /// output.
   ///
   /// - Returns: `nil` if its weights are computed, or not fp32.
-  init?(grouped node: Node, in graph: Graph) {
-    guard let weight: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed() else {
-      return nil
-    }
-    self.node = node
-    self.weight = weight
-    bias =
-      node.inputs.count > 2 && !node.inputs[2].isEmpty
-      ? graph.initializers[node.inputs[2]]?.typed() : nil
-    outputs = weight.shape[0]
-    depth = weight.shape.count(of: 1..<weight.shape.rank)
-  }
-
-  /// Number of groups of a convolution.
-  private var groups: Int {
-    if case .int(let groups)? = node.attributes["group"] { groups } else { 1 }
+  init?(grouped node: Node, in graph: Graph) throws {
+    guard let linear = try LinearLayer(node), linear.kind == .conv,
+      let weight: Tensor<Float> = graph.initializers[linear.weights]?.typed()
+    else { return nil }
+    self.init(
+      linear: linear, weight: weight, bias: linear.bias.flatMap { graph.initializers[$0]?.typed() })
   }
 
   /// Number of input channels; for Gemm and MatMul elements per row.
-  var inputs: Int { isConv ? weight.shape[1] * groups : depth }
+  var inputs: Int { weight.shape[1] * linear.groups }
 
   /// The layer with other numbers of channels and arbitrary weights.
   ///
@@ -37,27 +27,23 @@ extension WeightedLayer {
   /// groups, unless ``keepsGroups`` is set.
   func resized(inputs: Int, outputs: Int) -> WeightedLayer {
     if inputs == self.inputs && outputs == self.outputs { return self }
-    var node = node
+    var linear = linear
     var read = inputs
-    if groups > 1 {
-      read = keepsGroups ? inputs / groups : weight.shape[1]
-      node.attributes["group"] = .int(inputs / max(1, read))
+    if linear.groups > 1 {
+      read = keepsGroups ? inputs / linear.groups : weight.shape[1]
+      linear = linear.regrouped(max(1, inputs / max(1, read)))
     }
-    let window = isConv ? Array(weight.shape.dimensions[2...]) : []
-    let shape = Shape([outputs, read] + window)
+    let window = weight.shape.dimensions[2...]
     return WeightedLayer(
-      node: node, weight: Tensor(shape, repeating: Self.filling),
-      bias: bias.map { _ in Tensor([outputs], repeating: Self.filling) }, outputs: outputs,
-      depth: shape.count / max(1, outputs), keepsGroups: keepsGroups)
+      linear: linear, weight: Tensor(Shape([outputs, read] + window), repeating: Self.filling),
+      bias: bias.map { _ in Tensor([outputs], repeating: Self.filling) }, keepsGroups: keepsGroups)
   }
 
   /// Not zero, for which int8 has no scale.
   private static let filling: Float = 0.01
 
   /// The weights in the node's own layout: depth × outputs for MatMul and most Gemm.
-  var stored: Tensor<Float> {
-    isConv || node.readsTransposed ? weight : weight.transposed().contiguous()
-  }
+  var stored: Tensor<Float> { linear.stored(weight) }
 }
 
 extension FactorChain {

@@ -95,27 +95,12 @@ package struct ChannelPruning {
   /// The weights of a layer, outputs × inputs × positions of the kernel, with the inputs of one
   /// group and the outputs of all groups.
   private func weights(of index: Int) -> Tensor<Float>? {
-    let node = groups.graph.nodes[index]
-    guard let stored: Tensor<Float> = groups.graph.initializers[node.inputs[1]]?.typed() else {
-      return nil
-    }
-    let shape = stored.shape
-    switch node.opType {
-    case "ConvTranspose":
-      // Stored as inputs of all groups × outputs of one group.
-      let count = max(1, (try? node.int("group", default: 1)) ?? 1)
-      let area = shape.count(of: 2..<shape.rank)
-      return stored.contiguous().reshaped(to: [count, shape[0] / count, shape[1], area])
-        .permuted(to: [0, 2, 1, 3]).contiguous()
-        .reshaped(to: [count * shape[1], shape[0] / count, area])
-    case "Conv":
-      return stored.contiguous().reshaped(
-        to: [shape[0], shape[1], shape.count(of: 2..<shape.rank)])
-    default:
-      let isTransposed = node.opType == "MatMul" || !node.readsTransposed
-      let matrix = (isTransposed ? stored.transposed() : stored).contiguous()
-      return matrix.reshaped(to: [matrix.shape[0], matrix.shape[1], 1])
-    }
+    guard let layer = try? LinearLayer(groups.graph.nodes[index]),
+      let stored: Tensor<Float> = groups.graph.initializers[layer.weights]?.typed(),
+      let layout = layer.layout(stored.shape)
+    else { return nil }
+    return layer.outputsFirst(stored).contiguous().reshaped(
+      to: [layout.outputs, layout.inputsPerGroup, layout.taps])
   }
 
   /// The ranking of each group by the norms of the weights that compute its channels.
@@ -182,7 +167,7 @@ package struct ChannelPruning {
     let kept = groups.places(of: groups.values[output], stays)
     let source = source.prefix(imagesNeeded(layer, groups.trace.infos[output]?.shape))
     let rows = WindowRows(
-      node, kernel: layer.kernel, depth: layer.depth, perSample: Self.samplesPerImage)
+      node, kernel: layer.layout.kernel, depth: layer.depth, perSample: Self.samplesPerImage)
     let before = try ValueReader(groups.graph, [output], threads: threads)
     let now = try ValueReader(graph, [input, output], threads: threads)
     var refit = ResponseRefit(layer)

@@ -86,7 +86,7 @@ struct ChannelSlicing {
   /// Whether the whole constant is needed too.
   private func isReadWhole(_ name: String) -> Bool {
     let original = groups.graph
-    if original.outputs.contains(where: { $0.name == name }) { return true }
+    if original.isOutput(name) { return true }
     return original.consumers(of: name).contains { index in
       let node = original.nodes[index]
       let cuts = cuts(index)

@@ -10,37 +10,40 @@ extension ChannelTrace {
   ///
   /// - Returns: Whether the node is a layer, plain or grouped.
   mutating func followLayer(_ node: Node, _ index: Int) throws -> Bool {
-    guard ["Conv", "ConvTranspose", "Gemm", "MatMul"].contains(node.opType), node.inputs.count >= 2
-    else {
-      return false
-    }
+    guard let layer = try LinearLayer(node, in: graph) else { return false }
     let input = values[node.inputs[0]]
-    guard let weights = graph.initializers[node.inputs[1]], weights.dtype == .float32 else {
-      let reason = refusal(of: node)
+    guard !layer.isOnLeft, let weights = graph.initializers[layer.weights],
+      weights.dtype == .float32
+    else {
+      let reason = refusal(of: layer)
       refusals.append(reason)
       for name in node.inputs { pin(name, reason) }
       return true
     }
-    guard values[node.inputs[1]] == nil else {
+    guard values[layer.weights] == nil else {
       let reason = "the weights of \(node.label) are computed"
       for name in node.inputs { pin(name, reason) }
       return true
     }
     let shape = weights.shape
-    if node.opType == "Conv" { return try convolve(node, index, input, shape) }
-    if node.opType == "ConvTranspose" { return try spread(node, index, input, shape) }
-    var (depth, across) = (0, 1)
-    if node.opType == "Gemm" {
-      if try node.int("transB", default: 0) != 0 { (depth, across) = (1, 0) }
-      guard try node.int("transA", default: 0) == 0 else {
-        pin(node.inputs[0], "\(node.label) transposes its input")
-        return true
-      }
+    switch layer.kind {
+    case .conv:
+      convolve(layer, index, input, shape)
+      return true
+    case .convTranspose:
+      spread(layer, index, input, shape)
+      return true
+    case .gemm, .matMul: break
+    }
+    guard !layer.transposesData else {
+      pin(layer.data, "\(node.label) transposes its input")
+      return true
     }
     guard shape.rank == 2, let rank = self.shape(node.inputs[0])?.rank, rank >= 2 else {
       pin(node.inputs[0], "the weights of \(node.label) are not a matrix")
       return true
     }
+    let (depth, across) = (layer.inputAxis(rank: 2), layer.outputAxis(rank: 2))
     let outputs = newChannels(shape[across])
     set(node.outputs[0], ChannelAxis(axis: rank - 1, channels: outputs))
     addUse(index, 1, across, outputs)
@@ -57,21 +60,22 @@ extension ChannelTrace {
     return true
   }
 
-  /// Why the weights of a node cannot be sliced.
-  private func refusal(of node: Node) -> String {
-    if let weights = graph.initializers[node.inputs[1]] {
-      return "the weights of \(node.label) are \(weights.dtype), not fp32"
-    }
-    if graph.initializers[node.inputs[0]] != nil {
+  /// Why the weights of a layer cannot be sliced.
+  private func refusal(of layer: LinearLayer) -> String {
+    let node = layer.node
+    if layer.isOnLeft {
       return "\(node.label) has its weights on the left: it sums over positions, not over channels"
+    }
+    if let weights = graph.initializers[layer.weights] {
+      return "the weights of \(node.label) are \(weights.dtype), not fp32"
     }
     return "the weights of \(node.label) are computed"
   }
 
   private mutating func convolve(
-    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
-  ) throws -> Bool {
-    let groups = try node.int("group", default: 1)
+    _ layer: LinearLayer, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
+  ) {
+    let (node, groups) = (layer.node, layer.groups)
     let outputs = shape[0]
     if groups > 1 {
       if let input, input.axis == 1, input.channels.count == groups {
@@ -81,9 +85,9 @@ extension ChannelTrace {
         adjust(index, .groups)
         addBias(node, index, made)
       } else {
-        convolveGroups(node, index, input, shape, groups, outputs: outputs)
+        convolveGroups(layer, index, input, shape, outputs: outputs)
       }
-      return true
+      return
     }
     let made = newChannels(outputs)
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
@@ -91,17 +95,15 @@ extension ChannelTrace {
     addLayer(index, outputs: made, inputs: input?.axis == 1 ? input?.channels : nil)
     addReads(node, index, axis: 1, input)
     addBias(node, index, made)
-    return true
   }
 
   /// A convolution with several channels per group, possibly transposed. All groups stay equally
   /// large: either whole groups are removed, with their inputs and outputs, or the channels at the
   /// same positions of all groups, whichever leaves more choice.
   private mutating func convolveGroups(
-    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape, _ groups: Int,
-    outputs: Int
+    _ layer: LinearLayer, _ index: Int, _ input: ChannelAxis?, _ shape: Shape, outputs: Int
   ) {
-    let isTransposed = node.opType == "ConvTranspose"
+    let (node, groups, isTransposed) = (layer.node, layer.groups, !layer.isOutputMajor)
     let (read, written) = (isTransposed ? shape[0] / groups : shape[1], outputs / groups)
     let made = newChannels(outputs)
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
@@ -147,20 +149,20 @@ extension ChannelTrace {
 
   /// A transposed convolution, whose weights are inputs × outputs.
   private mutating func spread(
-    _ node: Node, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
-  ) throws -> Bool {
-    let groups = try node.int("group", default: 1)
+    _ layer: LinearLayer, _ index: Int, _ input: ChannelAxis?, _ shape: Shape
+  ) {
+    let (node, groups) = (layer.node, layer.groups)
     guard groups == 1 else {
       guard let input, input.axis == 1, input.channels.count == groups else {
-        convolveGroups(node, index, input, shape, groups, outputs: shape[1] * groups)
-        return true
+        convolveGroups(layer, index, input, shape, outputs: shape[1] * groups)
+        return
       }
       let made = input.channels.flatMap { [Int](repeating: $0, count: shape[1]) }
       set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
       addUse(index, 1, 0, input.channels)
       adjust(index, .groups)
       addBias(node, index, made)
-      return true
+      return
     }
     let made = newChannels(shape[1])
     set(node.outputs[0], ChannelAxis(axis: 1, channels: made))
@@ -168,7 +170,6 @@ extension ChannelTrace {
     addLayer(index, outputs: made, inputs: nil)
     addReads(node, index, axis: 0, input)
     addBias(node, index, made)
-    return true
   }
 
   /// Records the channels that the weights read along one of their axes.

@@ -181,7 +181,7 @@ package struct ChannelTrace: Sendable {
       let reads = readers.reduce(0) { sum, index in
         sum + graph.nodes[index].reads.count { $0 == name }
       }
-      let isAnswer = graph.outputs.contains { $0.name == name }
+      let isAnswer = graph.isOutput(name)
       guard reads > 1 || isAnswer else { continue }
       let cuts = uses.filter { graph.nodes[$0.node].inputs[$0.input] == name }
       for (_, sharing) in Dictionary(grouping: cuts, by: \.axis.axis).sorted(by: { $0.key < $1.key }

@@ -2,6 +2,7 @@
 
 import RealModule
 import SwiftletCore
+import SwiftletGraph
 import SwiftletLinalg
 
 /// Adaptive rounding: rounds each weight up or down so as to minimize the error of the layer's
@@ -30,7 +31,7 @@ struct AdaRound {
     let (rows, depth) = (layer.outputs, layer.depth)
     let weights = layer.matrix
     let steps = (0..<rows * depth).map {
-      scales[layout.scale(of: layer.position($0 / depth, $0 % depth))]
+      scales[layout.scale(of: layer.layout.position($0 / depth, $0 % depth))]
     }
     let hessian: Tensor<Float> = moments.secondMoment.converted()
     let nearest = weights.elements.enumerated().map { grid.code($1, steps[$0]) }
@@ -40,7 +41,7 @@ struct AdaRound {
     var codes = [Int8](repeating: 0, count: rows * depth)
     for row in 0..<rows {
       let better = after[row] < before[row] ? learned : nearest
-      for i in 0..<depth { codes[layer.position(row, i)] = Int8(better[row * depth + i]) }
+      for i in 0..<depth { codes[layer.layout.position(row, i)] = Int8(better[row * depth + i]) }
     }
     return grid.quantized(codes, layout, scales)
   }

@@ -26,7 +26,7 @@ struct BFloatLayers {
     to graph: Graph, _ reports: [LayerReport] = []
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let chosen = graph.nodes.filter {
-      QuantizationScheme.operators.contains($0.opType)
+      WeightedLayer.operators.contains($0.opType)
         && !names.isDisjoint(with: [$0.name, $0.outputs[0]])
     }
     guard !chosen.isEmpty else { return (graph, reports) }
@@ -66,7 +66,7 @@ struct BFloatLayers {
       let others = graph.consumers(of: node.inputs[1]).filter {
         !chosen.contains(graph.nodes[$0].outputs[0])
       }
-      guard others.isEmpty, !graph.outputs.contains(where: { $0.name == node.inputs[1] }) else {
+      guard others.isEmpty, !graph.isOutput(node.inputs[1]) else {
         return "other nodes read its weights as fp32, so bf16 would store a second copy"
       }
       let halves = weights.map(\.roundedToBFloat)

@@ -18,25 +18,19 @@ struct BiasCorrection {
   /// constant, and inputs with another number of channels.
   func corrected(
     _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights
-  ) throws -> Tensor<Float>? {
-    let groups = try layer.node.int("group", default: 1)
-    let hasOther = layer.bias == nil && layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty
-    let isConv = layer.node.opType == "Conv"
-    let channels = isConv ? layer.weights.shape[1] : layer.depth
-    guard means.count == channels * groups, layer.node.opType != "MatMul", !hasOther else {
-      return nil
-    }
-    let area = layer.depth / channels
+  ) -> Tensor<Float>? {
+    let (linear, layout) = (layer.linear, layer.layout)
+    let hasOther = layer.bias == nil && linear.bias != nil
+    guard means.count == layout.inputs, linear.kind != .matMul, !hasOther else { return nil }
     let (original, restored) = (layer.weights, weights.restored)
     var bias = layer.bias?.elements ?? [Float](repeating: 0, count: layer.outputs)
     for output in bias.indices {
-      let first = output / (layer.outputs / groups) * channels
       var error = 0.0
-      for product in 0..<layer.depth {
-        let position = layer.position(output, product)
+      for product in 0..<layout.depth {
+        let position = layout.position(output, product)
         error +=
           Double(restored.span[position] - original.span[position])
-          * means[first + product / area]
+          * means[layout.channels(at: position).input]
       }
       bias[output] -= Float(error)
     }

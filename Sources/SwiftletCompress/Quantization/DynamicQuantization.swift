@@ -32,7 +32,7 @@ public struct DynamicQuantization: Sendable {
     let scheme = try QuantizationScheme(
       prepared.graph, prepared.infos, keeping: settings.unquantized)
     var writer = Writer(prepared.graph, bits: settings.bits)
-    let products = scheme.layers.filter { $0.node.opType != "Conv" }
+    let products = scheme.layers.filter { !$0.isConv }
     for layer in products.reversed() { writer.replace(layer) }
     var storage = WeightStorage(settings)
     let result = storage.apply(to: writer.result(), stored: writer.stored)
@@ -106,8 +106,7 @@ public struct DynamicQuantization: Sendable {
       let parts = ["codes", "scale", "zero", "sums", "units", "factors", "product"].map {
         names.next("\(output).\($0)")
       }
-      let hasBias = layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty
-      let product = hasBias ? parts[6] : output
+      let product = layer.linear.bias == nil ? output : parts[6]
       nodes += [
         node("DynamicQuantizeLinear", [layer.input], Array(parts[0...2])),
         node("MatMulInteger", [parts[0], weights.codes, parts[2]], [parts[3]]),
@@ -115,7 +114,7 @@ public struct DynamicQuantization: Sendable {
         node("Mul", [parts[1], weights.scales], [parts[5]]),
         node("Mul", [parts[4], parts[5]], [product]),
       ]
-      if hasBias { nodes.append(node("Add", [product, layer.node.inputs[2]], [output])) }
+      if let bias = layer.linear.bias { nodes.append(node("Add", [product, bias], [output])) }
       replacements[layer.index] = nodes
     }
 

@@ -2,6 +2,7 @@
 
 import SwiftletBLAS
 import SwiftletCore
+import SwiftletGraph
 import SwiftletLinalg
 
 /// Rounds weights column by column and adjusts the remaining columns to compensate for the error.
@@ -37,7 +38,7 @@ struct GPTQ {
       let end = min(start + Self.block, depth)
       var errors = Tensor<Double>(uninitialized: [end - start, rows])
       round(start..<end, &columns, &errors, factor) { row, column, weight in
-        let position = layer.position(row, column)
+        let position = layer.layout.position(row, column)
         let scale = scales[layout.scale(of: position)]
         let code = grid.code(Float(weight), scale)
         codes[position] = Int8(code)

@@ -25,11 +25,9 @@ enum InputMoments {
   ) throws -> [Key: Moments] {
     var moments: [Key: Moments] = [:]
     var readers: OrderedDictionary<String, [(rows: WindowRows, key: Key)]> = [:]
-    for layer in layers where try layer.isPlain && layer.depth <= depthLimit {
-      let isConv = layer.node.opType == "Conv"
-      let rows = WindowRows(
-        layer.node, kernel: isConv ? Array(layer.weights.shape.dimensions[2...]) : [],
-        depth: layer.depth)
+    // Of several groups, no output sees all inputs.
+    for layer in layers where layer.linear.groups == 1 && layer.depth <= depthLimit {
+      let rows = WindowRows(layer.node, kernel: layer.layout.kernel, depth: layer.depth)
       moments[key(layer)] = Moments(width: layer.depth)
       readers[layer.input, default: []].append((rows, key(layer)))
     }
@@ -48,22 +46,6 @@ enum InputMoments {
 }
 
 extension QuantizationScheme.Layer {
-  /// Number of products per output.
-  var depth: Int { weights.count / outputs }
-
-  /// Whether every output depends on every input: not a grouped convolution.
-  var isPlain: Bool {
-    get throws { try node.int("group", default: 1) == 1 }
-  }
-
-  /// The position of a weight in the tensor, by output and product.
-  func position(_ output: Int, _ product: Int) -> Int {
-    axis == 0 ? output * depth + product : product * outputs + output
-  }
-
   /// The weights as a matrix, outputs × depth.
-  var matrix: Tensor<Float> {
-    axis == 0
-      ? weights.reshaped(to: [outputs, depth]) : weights.transposed().contiguous()
-  }
+  var matrix: Tensor<Float> { linear.outputsFirst(weights).reshaped(to: [outputs, depth]) }
 }

@@ -22,7 +22,7 @@ struct LayerNames {
   ///   weights.
   init(_ graph: Graph, products: Bool) {
     self.graph = graph
-    let main = graph.nodes.filter { QuantizationScheme.operators.contains($0.opType) }
+    let main = graph.nodes.filter { WeightedLayer.operators.contains($0.opType) }
     let known = Set(main.map(\.reportName))
     let others = products ? [] : WeightStorage.found(in: graph)
     layers = main + others.filter { !known.contains($0.reportName) }
@@ -44,18 +44,15 @@ struct LayerNames {
   private func absorbedNodes(after layer: Node) -> [Node] {
     var result: [Node] = []
     var value = layer.outputs[0]
-    while true {
-      let readers = graph.consumers(of: value)
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }) else {
-        return result
-      }
-      let reader = graph.nodes[readers[0]]
+    while let index = graph.onlyReader(of: value) {
+      let reader = graph.nodes[index]
       guard Self.absorbed.contains(reader.opType),
         reader.inputs.allSatisfy({ $0 == value || $0.isEmpty || graph.initializers[$0] != nil })
       else { return result }
       result.append(reader)
       value = reader.outputs[0]
     }
+    return result
   }
 
   /// Whether the graph has a node, or an output of a node, with the given name.
@@ -69,8 +66,7 @@ struct LayerNames {
     let position = graph.nodes.firstIndex { $0.name == name || $0.outputs.contains(name) }
     func distance(_ layer: Node) -> Int {
       guard let position else { return Nearest.edits(layer.reportName, name) }
-      let own = graph.nodes.firstIndex { $0.outputs == layer.outputs }
-      return own.map { abs($0 - position) } ?? graph.nodes.count
+      return graph.producer(of: layer.outputs[0]).map { abs($0 - position) } ?? graph.nodes.count
     }
     let ranked = layers.map { ($0.reportName, distance($0)) }.enumerated()
       .sorted { ($0.element.1, $0.offset) < ($1.element.1, $1.offset) }

@@ -45,12 +45,14 @@ private struct FakeQuantizedNetwork {
   private(set) var graph: Graph
   private let draft: QuantizationDraft
   private let settings: QuantizationSettings
+  private var names: FreshNames
   /// Names of the initial scales and of the trained logarithms of their growth, by the value or
   /// weights they belong to.
   private var parameters: [String: (step: String, growth: String)] = [:]
 
   init(_ draft: QuantizationDraft, _ settings: QuantizationSettings) throws {
     (self.draft, self.settings, graph) = (draft, settings, draft.graph)
+    names = FreshNames(graph)
     graph.nodes = []
     var readers: [String: String] = [:]
     let values = Set(draft.scheme.values)
@@ -91,18 +93,18 @@ private struct FakeQuantizedNetwork {
   private mutating func fakeQuantize(
     _ name: String, sharing owner: String, _ step: Tensor<Float>, _ attributes: [String: Attribute]
   ) -> String {
-    let names =
+    let own =
       parameters[owner]
-      ?? (graph.freshName("\(owner).step"), graph.freshName("\(owner).growth"))
-    if parameters.updateValue(names, forKey: owner) == nil {
-      graph.initializers[names.step] = .float32(step)
-      graph.initializers[names.growth] = .float32(Tensor(zeros: step.shape))
+      ?? (names.next("\(owner).step"), names.next("\(owner).growth"))
+    if parameters.updateValue(own, forKey: owner) == nil {
+      graph.initializers[own.step] = .float32(step)
+      graph.initializers[own.growth] = .float32(Tensor(zeros: step.shape))
     }
-    let output = graph.freshName("\(name).faked")
+    let output = names.next("\(name).faked")
     graph.nodes.append(
       Node(
-        FakeQuantize.opType, name: graph.freshName("\(name).FakeQuantize"),
-        domain: FakeQuantize.domain, inputs: [name, names.step, names.growth], outputs: [output],
+        FakeQuantize.opType, name: names.next("\(name).FakeQuantize"),
+        domain: FakeQuantize.domain, inputs: [name, own.step, own.growth], outputs: [output],
         attributes: attributes))
     return output
   }

@@ -16,20 +16,27 @@ struct QuantizationScheme {
   struct Layer {
     /// The position of its node in the graph.
     let index: Int
-    let node: Node
+    /// The reading of its node, and where its weights have which channels.
+    let linear: LinearLayer
+    let layout: LinearLayer.Layout
+    /// The weights as the node reads them.
     let weights: Tensor<Float>
-    /// The output-channel axis of the weights.
-    let axis: Int
     let bias: Tensor<Float>?
     /// The name of the constant that holds the weights.
     let source: String
     /// Whether the layer reads that constant through a `Transpose`.
     let isTurned: Bool
 
+    var node: Node { linear.node }
+    var isConv: Bool { linear.isConvolution }
     /// The name of the input value.
-    var input: String { node.inputs[0] }
+    var input: String { linear.data }
+    /// The output-channel axis of the weights.
+    var axis: Int { layout.outputAxis }
     /// The number of output channels.
-    var outputs: Int { weights.shape[axis] }
+    var outputs: Int { layout.outputs }
+    /// Number of products per output.
+    var depth: Int { layout.depth }
     /// The output-channel axis in the constant.
     var sourceAxis: Int { isTurned ? 1 - axis : axis }
   }
@@ -57,8 +64,6 @@ struct QuantizationScheme {
   private let infos: [String: TensorInfo]
   private let keeping: Set<String>
 
-  /// Operators that can become integer layers.
-  static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]
   /// Operators that move elements without changing them: their result has the scale of the input.
   private static let movers: Set<String> = [
     "MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze",
@@ -75,8 +80,10 @@ struct QuantizationScheme {
   init(_ graph: Graph, _ infos: [String: TensorInfo], keeping: Set<String> = []) throws {
     (self.graph, self.infos, self.keeping) = (graph, infos, keeping)
     let turned = graph.turnedConstants
-    for (index, node) in graph.nodes.enumerated() where Self.operators.contains(node.opType) {
-      switch try Self.layer(node, at: index, graph, infos, turned) {
+    for (index, node) in graph.nodes.enumerated()
+    where WeightedLayer.operators.contains(node.opType) {
+      guard let linear = try LinearLayer(node, in: graph) else { continue }
+      switch Self.layer(linear, at: index, graph, infos, turned) {
       case .success(let layer):
         if !keeping.isDisjoint(with: [node.name, node.outputs[0]]) {
           refusals.append((node, "it was chosen to keep its floats"))
@@ -97,52 +104,47 @@ struct QuantizationScheme {
   private struct Refusal: Error { let reason: String }
 
   private static func layer(
-    _ node: Node, at index: Int, _ graph: Graph, _ infos: [String: TensorInfo],
+    _ linear: LinearLayer, at index: Int, _ graph: Graph, _ infos: [String: TensorInfo],
     _ turned: [String: String]
-  ) throws -> Result<Layer, Refusal> {
-    let source = turned[node.inputs[1]] ?? node.inputs[1]
+  ) -> Result<Layer, Refusal> {
+    let weightInput = linear.node.inputs[1]
+    let source = turned[weightInput] ?? weightInput
     guard let constant = graph.initializers[source] else {
-      let isLeft = graph.initializers[node.inputs[0]] != nil
       return .failure(
         Refusal(
-          reason: isLeft
+          reason: linear.isOnLeft
             ? "its weights are the left operand; only weights on the right can be quantized"
             : "its weights are computed, not constant"))
     }
     guard let stored: Tensor<Float> = constant.typed() else {
       return .failure(Refusal(reason: "its weights are \(constant.dtype)"))
     }
-    let isTurned = source != node.inputs[1]
+    let isTurned = source != weightInput
     let weights = isTurned ? stored.transposed() : stored
     guard weights.isFinite else {
       return .failure(Refusal(reason: "its weights have NaN or infinite elements"))
     }
     // Without samples, types may be unknown; but an input multiplied by fp32 weights is fp32.
-    guard graph.initializers[node.inputs[0]] == nil,
-      infos[node.inputs[0]]?.dtype ?? .float32 == .float32
+    guard graph.initializers[linear.node.inputs[0]] == nil,
+      infos[linear.node.inputs[0]]?.dtype ?? .float32 == .float32
     else {
       return .failure(Refusal(reason: "its input is constant or not fp32"))
     }
-    guard weights.count > 0, node.opType == "Conv" || weights.shape.rank == 2 else {
+    guard weights.count > 0, let layout = linear.layout(weights.shape) else {
       return .failure(Refusal(reason: "its weights have the shape \(weights.shape)"))
     }
-    var axis = node.opType == "Conv" ? 0 : 1
-    if node.opType == "Gemm" {
-      guard try node.int("transA", default: 0) == 0, try node.float("alpha", default: 1) == 1,
-        try node.float("beta", default: 1) == 1
-      else { return .failure(Refusal(reason: "it transposes or scales its input")) }
-      if try node.int("transB", default: 0) != 0 { axis = 0 }
+    guard linear.isPlain else {
+      return .failure(Refusal(reason: "it transposes or scales its input"))
     }
     var bias: Tensor<Float>?
-    if node.inputs.count > 2,
-      let values: Tensor<Float> = graph.initializers[node.inputs[2]]?.typed(),
-      values.shape == [weights.shape[axis]]
+    if let name = linear.bias, let values: Tensor<Float> = graph.initializers[name]?.typed(),
+      values.shape == [layout.outputs]
     {
       bias = values
     }
     return .success(
       Layer(
-        index: index, node: node, weights: weights.contiguous(), axis: axis, bias: bias,
+        index: index, linear: linear, layout: layout, weights: weights.contiguous(), bias: bias,
         source: source, isTurned: isTurned))
   }
 
@@ -288,10 +290,11 @@ struct QuantizationScheme {
   /// with it.
   private func belongsToProducer(_ clamp: Node) -> Bool {
     let value = clamp.inputs[0]
-    guard let producer = graph.producer(of: value), graph.consumers(of: value).count == 1,
-      !graph.outputs.contains(where: { $0.name == value })
-    else { return false }
-    return Self.operators.contains(graph.nodes[producer].opType) || isJoin(graph.nodes[producer])
+    guard let producer = graph.producer(of: value), graph.onlyReader(of: value) != nil else {
+      return false
+    }
+    return WeightedLayer.operators.contains(graph.nodes[producer].opType)
+      || isJoin(graph.nodes[producer])
   }
 
   /// Whether a node joins computed fp32 values: a sum of two values of the same shape, or a

@@ -190,14 +190,12 @@ private struct Damage {
   /// Ratio of the largest to the median input channel's weights, which share a scale per output
   /// channel.
   private static func unevenness(_ layer: QuantizationScheme.Layer) -> Double {
-    let channels = layer.node.opType == "Conv" ? layer.weights.shape[1] : layer.depth
+    // Of several groups, the channels at the same places count as one.
+    let channels = layer.layout.inputsPerGroup
     var largest = [Float](repeating: 0, count: channels)
-    for output in 0..<layer.outputs {
-      for product in 0..<layer.depth {
-        let channel = product / (layer.depth / channels)
-        largest[channel] = max(
-          largest[channel], abs(layer.weights.span[layer.position(output, product)]))
-      }
+    for (position, weight) in layer.weights.elements.enumerated() {
+      let channel = layer.layout.channels(at: position).input % channels
+      largest[channel] = max(largest[channel], abs(weight))
     }
     return Outliers(largest).ratio
   }

@@ -35,30 +35,23 @@ struct SmoothQuant {
 
   /// The values read by Gemm and MatMul layers whose weights nothing else reads.
   static func candidates(_ graph: Graph, _ scheme: QuantizationScheme) -> [Candidate] {
-    var readers: [String: [Int]] = [:]
-    var producers: [String: Int] = [:]
-    for (index, node) in graph.nodes.enumerated() {
-      for name in Set(node.reads) { readers[name, default: []].append(index) }
-      for name in node.outputs { producers[name] = index }
-    }
-    let outputs = Set(graph.outputs.map(\.name))
     var found: OrderedDictionary<String, [QuantizationScheme.Layer]> = [:]
     for layer in scheme.layers
-    where layer.node.opType != "Conv" && !layer.isTurned
-      && readers[layer.node.inputs[1]]?.count == 1
+    where !layer.isConv && !layer.isTurned
+      && graph.consumers(of: layer.linear.weights).count == 1
     {
       found[layer.input, default: []].append(layer)
     }
     func isOwn(_ name: String) -> Bool {
-      graph.initializers[name]?.dtype == .float32 && readers[name]?.count == 1
+      graph.initializers[name]?.dtype == .float32 && graph.consumers(of: name).count == 1
     }
     return found.compactMap { value, layers in
       let depth = layers[0].depth
       guard layers.allSatisfy({ $0.depth == depth }) else { return nil }
-      let areAll = readers[value]?.count == layers.count && !outputs.contains(value)
+      let areAll = graph.consumers(of: value).count == layers.count && !graph.isOutput(value)
       var factors: [String]?
-      if areAll, let producer = producers[value] {
-        factors = makers(graph, producer, depth, readers, producers, outputs, isOwn)
+      if areAll, let producer = graph.producer(of: value) {
+        factors = makers(graph, producer, depth, isOwn)
       }
       return Candidate(value: value, layers: layers, factors: factors)
     }
@@ -66,8 +59,7 @@ struct SmoothQuant {
 
   /// The constants that scale the channels of a node's output, if there are any.
   private static func makers(
-    _ graph: Graph, _ index: Int, _ depth: Int, _ readers: [String: [Int]],
-    _ producers: [String: Int], _ outputs: Set<String>, _ isOwn: (String) -> Bool
+    _ graph: Graph, _ index: Int, _ depth: Int, _ isOwn: (String) -> Bool
   ) -> [String]? {
     let node = graph.nodes[index]
     /// The operands of a sum or product of a value and a constant with one number per channel.
@@ -86,9 +78,9 @@ struct SmoothQuant {
       return constants.allSatisfy(isOwn) ? Array(constants) : nil
     case "Mul": return parts(node).map { [$0.constant] }
     case "Add":
-      guard let sum = parts(node), let first = producers[sum.value],
-        graph.nodes[first].opType == "Mul", readers[sum.value]?.count == 1,
-        !outputs.contains(sum.value), let product = parts(graph.nodes[first])
+      guard let sum = parts(node), let first = graph.producer(of: sum.value),
+        graph.nodes[first].opType == "Mul", graph.onlyReader(of: sum.value) != nil,
+        let product = parts(graph.nodes[first])
       else { return nil }
       return [product.constant, sum.constant]
     default: return nil
@@ -122,9 +114,7 @@ struct SmoothQuant {
         products[candidate.value] = (node, Set(candidate.layers.map(\.index)))
       }
       for layer in candidate.layers {
-        result.scale(layer.node.inputs[1], by: factors) {
-          layer.axis == 0 ? $0 % layer.depth : $0 / layer.outputs
-        }
+        result.scale(layer.linear.weights, by: factors) { layer.layout.channels(at: $0).input }
       }
     }
     for (product, layers) in products.values {
@@ -138,7 +128,7 @@ struct SmoothQuant {
     var largest = [Float](repeating: 0, count: range.count)
     for layer in layers {
       for position in 0..<layer.weights.count {
-        let channel = layer.axis == 0 ? position % layer.depth : position / layer.outputs
+        let channel = layer.layout.channels(at: position).input
         largest[channel] = max(largest[channel], abs(layer.weights.span[position]))
       }
     }

@@ -79,7 +79,7 @@ public struct StaticQuantization: Sendable {
   func calibrate(
     _ graph: Graph, _ scheme: QuantizationScheme, _ source: CalibrationSource
   ) throws -> Calibration {
-    let inputs = scheme.layers.map { ($0.input, $0.node.opType != "Conv") }
+    let inputs = scheme.layers.map { ($0.input, !$0.isConv) }
     var calibration = try Calibration(
       graph, values: scheme.values, channels: Dictionary(inputs) { first, _ in first })
     if let path = settings.calibrationState,
@@ -126,9 +126,9 @@ public struct StaticQuantization: Sendable {
     _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
   ) throws -> Tensor<Float>? {
     guard settings.biasCorrection, let statistics = calibration.channels[layer.input],
-      statistics.isLast == (layer.node.opType != "Conv")
+      statistics.isLast == !layer.isConv
     else { return nil }
-    return try BiasCorrection(means: statistics.means).corrected(layer, weights)
+    return BiasCorrection(means: statistics.means).corrected(layer, weights)
   }
 
   /// The grid of each value; values that share a scale get one from their merged histograms.

@@ -67,7 +67,7 @@ public struct WeightQuantization: Sendable {
   /// Groups run along the input axis. Layers with fewer inputs than a group have one scale per
   /// channel.
   private func layout(_ layer: QuantizationScheme.Layer) -> WeightLayout {
-    let inputs = layer.weights.shape.rank == 2 ? 1 - layer.axis : 1
+    let inputs = layer.linear.inputAxis(rank: layer.weights.shape.rank)
     let extent = layer.weights.shape[inputs]
     guard groupSize > 0, extent >= groupSize else {
       return WeightLayout(layer.weights.shape, axis: layer.axis)

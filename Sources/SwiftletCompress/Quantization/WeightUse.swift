@@ -26,42 +26,41 @@ struct WeightUse {
   static func find(
     _ node: Node, turned: [String: String] = [:], constant: (String) -> AnyTensor?
   ) -> [WeightUse] {
+    /// The constant that an input is, or is turned from, if it can be weights.
+    func weights(_ name: String) -> AnyTensor? {
+      guard let tensor = constant(turned[name] ?? name), case .float32 = tensor,
+        tensor.shape.rank > 1, tensor.shape.count > 0
+      else { return nil }
+      return tensor
+    }
     func use(_ input: Int, axis: (Shape) -> Int) -> WeightUse? {
-      guard node.inputs.indices.contains(input) else { return nil }
+      guard node.inputs.indices.contains(input), let tensor = weights(node.inputs[input]) else {
+        return nil
+      }
       let name = node.inputs[input]
       let source = turned[name] ?? name
-      guard let tensor = constant(source), case .float32 = tensor, tensor.shape.rank > 1,
-        tensor.shape.count > 0
-      else { return nil }
       let own = axis(tensor.shape)
       return WeightUse(node: node, weights: source, axis: source == name ? own : 1 - own)
     }
-    guard node.domain.isEmpty || node.domain == "ai.onnx" else { return [] }
+    guard node.isStandard else { return [] }
     switch node.opType {
     case "LSTM", "GRU", "RNN": return [use(1) { _ in 1 }, use(2) { _ in 1 }].compactMap { $0 }
-    case "ConvTranspose": return [use(1) { _ in 1 }].compactMap { $0 }
-    case "Conv": return [use(1) { _ in 0 }].compactMap { $0 }
     case "Gather":
       let table = use(0) { _ in 0 }
       return [table].compactMap { $0 }.filter {
         constant($0.weights)!.shape.count >= fewestElements && constant(node.inputs[1]) == nil
       }
-    case "Gemm":
-      // Weights may be on either side, as in MatMul.
-      let isTransposed = ["transA", "transB"].map { (try? node.int($0, default: 0)) != 0 }
-      let uses = [use(0) { _ in isTransposed[0] ? 1 : 0 }, use(1) { _ in isTransposed[1] ? 0 : 1 }]
-        .compactMap { $0 }
-      return uses.count == 1 ? uses : []
     case "Einsum":
       let uses = node.inputs.indices.compactMap { input in
         use(input) { Self.einsumAxis(node, input, rank: $0.rank) }
       }
       return uses.count < node.inputs.count ? uses : []
-    case "MatMul":
-      // Weights may be on either side; a product of two constants is not a layer.
-      let uses = [use(0) { $0.rank - 2 }, use(1) { $0.rank - 1 }].compactMap { $0 }
-      return uses.count == 1 ? uses : []
-    default: return []
+    default:
+      guard let layer = try? LinearLayer(node, isConstant: { weights($0) != nil }),
+        // A product of two constants is not a layer.
+        layer.isConvolution || weights(layer.data) == nil
+      else { return [] }
+      return [use(layer.weightInput) { layer.outputAxis(rank: $0.rank) }].compactMap { $0 }
     }
   }
 

@@ -169,9 +169,7 @@ public enum OperatorRegistry {
     case (DynamicQuantizeLSTM.domain, DynamicQuantizeLSTM.opType): DynamicQuantizeLSTM.self
     case (Inverse.domain, Inverse.opType): Inverse.self
     case ("ai.onnx.ml", _): learning[node.opType]
-    default: isStandard(node.domain) ? operators[node.opType] : nil
+    default: node.isStandard ? operators[node.opType] : nil
     }
   }
-
-  private static func isStandard(_ domain: String) -> Bool { domain.isEmpty || domain == "ai.onnx" }
 }

@@ -32,7 +32,7 @@ enum ConvLowering: LoweredOperator {
     let window = window(place(node, facts)!)
     let weights = ProductWeights(
       node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])!
-    let groups = (try? node.int("group", default: 1)) ?? 1
+    let groups = (try? LinearLayer(node))?.groups ?? 1
     lowering.addProduct(node, weights, window, groups: groups)
   }
 
@@ -42,7 +42,7 @@ enum ConvLowering: LoweredOperator {
       facts.floats(node, 1) != nil, let place = place(node, facts)
     else { return false }
     let (image, result) = (facts.shape(name), facts.shape(node.outputs[0]))
-    let groups = (try? node.int("group", default: 1)) ?? 1
+    let groups = (try? LinearLayer(node))?.groups ?? 1
     let selection = Selection(
       window(place), groups: groups, inputs: image[1], outputs: result[1])
     return selection.isDepthwise
@@ -58,16 +58,11 @@ enum GemmLowering: LoweredOperator {
   static let opTypes = ["Gemm", "MatMul"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    let isGemm = node.opType == "Gemm"
-    guard facts.isImages(node.inputs[0], ranks: 2...(isGemm ? 2 : 3)),
+    guard let layer = try? LinearLayer(node), layer.isPlain,
+      facts.isImages(node.inputs[0], ranks: 2...(layer.kind == .gemm ? 2 : 3)),
       facts.isImages(node.outputs[0], ranks: 2...3),
       facts.shape(node.inputs[1]).rank == 2
     else { return false }
-    if isGemm {
-      guard (try? node.float("alpha", default: 1)) == 1, (try? node.float("beta", default: 1)) == 1,
-        (try? node.int("transA", default: 0)) == 0
-      else { return false }
-    }
     return weights(node, facts) != nil
   }
 
@@ -79,7 +74,7 @@ enum GemmLowering: LoweredOperator {
 
   /// Whether the matrix is K×N.
   private static func isTransposed(_ node: Node) -> Bool {
-    node.opType == "MatMul" || (try? node.int("transB", default: 0)) ?? 0 == 0
+    (try? LinearLayer(node))?.isOutputMajor != true
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
