@@ -31,10 +31,10 @@ public struct Manifest: Sendable, Codable {
     public let count: Int
     public let sha256: String
 
-    public init(_ images: ImageDataset) {
+    public init(_ images: ImageDataset) throws {
       name = images.name
       count = images.count
-      sha256 = Digest.sha256(images)
+      sha256 = try Digest.sha256(images)
     }
 
     /// Whether both are the same images with the same labels, whatever they are called.
@@ -121,9 +121,10 @@ public struct Manifest: Sendable, Codable {
     version: String, threads: Int, seed: UInt64, model: File, use: Use,
     training: ImageDataset, validation: ImageDataset, latencies: LatencyCache, output: File,
     report: CompressionReport
-  ) {
+  ) throws {
     self.init(
-      version, threads, seed, model, use, (Images(training), Images(validation)), (nil, nil),
+      version, threads, seed, model, use, (try Images(training), try Images(validation)),
+      (nil, nil),
       latencies, output, report.recipe, report, nil)
   }
 
