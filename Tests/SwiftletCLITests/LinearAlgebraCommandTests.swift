@@ -184,7 +184,7 @@ struct LinearAlgebraCommandTests {
         return path
       }
       let cube = try put("cube", AnyTensor(Tensor<Float>(zeros: [2, 2, 2])))
-      expectFailure(try swiftlet("svd", cube), 2, "cube.npy", "no matrix")
+      expectFailure(try swiftlet("svd", cube), 2, "cube.npy", "not a matrix")
       let integers = try put("integers", AnyTensor(Tensor<Int32>(zeros: [2, 2])))
       expectFailure(try swiftlet("svd", integers), 3, "integers.npy", "int32")
       let nan = try put("nan", AnyTensor(Tensor<Float>([1, 2], [1, .nan])))

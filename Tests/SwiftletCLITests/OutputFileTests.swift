@@ -127,7 +127,7 @@ struct OutputFileTests {
       let json = try swiftlet("inspect", model, "--json", "--extent", "input[0]=3").json()
       #expect(json["macs"] as? Int != nil)
       expectFailure(
-        try swiftlet("inspect", model, "--extent", "input[1]=3"), 2, "input[1]", "open are")
+        try swiftlet("inspect", model, "--extent", "input[1]=3"), 2, "input[1]", "use one of")
     }
   }
 }

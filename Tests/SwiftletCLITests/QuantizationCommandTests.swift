@@ -52,7 +52,7 @@ struct QuantizationCommandTests {
       let again = try swiftlet(
         "compress", "\(folder)/int8.onnx", "--technique", "quantize", "--data", data, "-o",
         "\(folder)/twice.onnx")
-      expectFailure(again, 3, "quantized already")
+      expectFailure(again, 3, "already quantized")
     }
   }
 

@@ -21,7 +21,7 @@ import _SwiftletTestSupport
     (["--technique", "svd", "--bits", "4"], 2, ["svd takes no '--bits' (a setting of quantize)"]),
     (
       ["--technique", "quantize", "--keep", "fc1", "--int4", "fc1"], 2,
-      ["'fc1' is named by both '--keep' and '--int4'"]
+      ["'fc1' is listed in both '--keep' and '--int4'"]
     ),
     (
       ["--technique", "quantize", "--calibration-size", "0"], 2,
@@ -54,7 +54,7 @@ import _SwiftletTestSupport
       ["--technique", "distill", "--labels", "999999"], 2,
       ["labels 999999 exceeds the 160 training images"]
     ),
-    (["--preset", "fast", "--bits", "4"], 64, ["belong in the recipe", "--bits"]),
+    (["--preset", "fast", "--bits", "4"], 64, ["settings cannot be options", "--bits"]),
   ]
 
   @Test func settingsWithoutEffectAreRefused() throws {
@@ -102,7 +102,7 @@ import _SwiftletTestSupport
     (["--learning-rate", "-1"], 64, "--learning-rate -1 is not between"),
     (["--epochs", "-3"], 64, "--epochs -3 is not between"),
     (["--crop", "500"], 2, "crop 500 moves images of 32 pixels out of view"),
-    (["--momentum", "0.5"], 64, "--momentum does nothing in adam"),
+    (["--momentum", "0.5"], 64, "--momentum does nothing with adam"),
     (["--period", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--restarts", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--stretch", "2"], 64, "--stretch does nothing"),
@@ -148,7 +148,7 @@ import _SwiftletTestSupport
         guard FileManager.default.fileExists(atPath: stages) else { return false }
         return try names(in: stages).contains { $0.hasSuffix(".checkpoint") }
       }
-      expectFailure(first, 130, "interrupted", "goes on where it stopped")
+      expectFailure(first, 130, "interrupted", "repeat the command to resume")
       #expect(try names(in: stages).contains { $0.hasSuffix(".checkpoint") })
       let second = try swiftlet(arguments)
       #expect(second.code == 0, "\(second.errors)")

@@ -101,6 +101,6 @@ struct BFloatLayerTests {
       ValueInfo("positive", .float32, [.fixed(8), .fixed(3), .fixed(3), .fixed(3)]))
     let result = try quantize(graph) { $0.bf16 = [name] }
     let report = try #require(result.layers.first { $0.layer == name })
-    #expect(!report.changed && report.remark.contains("no fp32 constant"))
+    #expect(!report.changed && report.remark.contains("not an fp32 constant"))
   }
 }

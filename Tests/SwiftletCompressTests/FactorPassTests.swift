@@ -93,7 +93,7 @@ import Testing
     ] {
       let (quantized, _) = try compressed(
         dense, .quantize { ($0.mode, $0.bits, $0.plainWeights) = (mode, bits, plain) })
-      expectError(.unsupported, "quantized already") { try compressed(quantized, technique) }
+      expectError(.unsupported, "already quantized") { try compressed(quantized, technique) }
     }
   }
 

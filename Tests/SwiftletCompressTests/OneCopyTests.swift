@@ -275,7 +275,7 @@ struct OneCopyTests {
     var inner = Self.graphs["body and MatMul"]!
     inner.nodes[2].outputs = ["y"]
     inner.nodes.removeLast()
-    expectError(.unsupported, "static quantization is for: the weights are in MatMul") {
+    expectError(.unsupported, "to quantize statically: the weights are in MatMul") {
       try Self.quantize(inner) { _ in }
     }
     var layers = try Self.quantize(inner) { $0.mode = .weightOnly }.layers
@@ -287,7 +287,7 @@ struct OneCopyTests {
     both.initializers["v"] = .float32(Self.normal([64, 64], seed: 4))
     layers = try Self.quantize(both) { _ in }.layers
     #expect(layers.map(\.changed) == [false, true])
-    #expect(layers[0].remark.contains("stay floats in static quantization"))
+    #expect(layers[0].remark.contains("static quantization keeps its weights as floats"))
   }
 
   /// Floats that are there anyway are read by what computes with floats.

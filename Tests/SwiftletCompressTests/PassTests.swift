@@ -295,7 +295,7 @@ struct PassTests {
     let error = #expect(throws: SwiftletError.self) {
       try compress([CompressionStep(.quantize), mild])
     }
-    #expect(error?.code == .unsupported && error?.description.contains("quantizing") == true)
+    #expect(error?.code == .unsupported && error?.description.contains("quantize last") == true)
   }
 
   @Test func widthsFollowFromGoals() throws {

@@ -113,7 +113,7 @@ struct SampleTests {
       graph, ["x": x], fixed: ["h": .numbers((0..<15).map(Double.init))])
     #expect(listed.seen[0]["h"]!.shape == shape(24))
     let (one, all) = (axis == 0 ? "1×5×3" : "5×1×3", axis == 0 ? "24×5×3" : "5×24×3")
-    expectError(.badInput, "give \(one) for all samples alike, or \(all), as there are 24") {
+    expectError(.badInput, "give \(one) for all samples, or \(all) for the 24 samples") {
       try CalibrationSource(["x": x], for: graph, fixed: ["h": .array(normal(shape(18)))])
     }
     expectError(.badInput, "give \(one)") {

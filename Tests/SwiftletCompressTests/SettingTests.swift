@@ -92,10 +92,13 @@ struct SettingTests {
     ("{technique: svd, bit: 4}", "unknown setting 'bit'", "'bits', a setting of quantize"),
     ("{technique: distill, learningrate: 1}", "unknown setting", "did you mean 'learningRate'?"),
     ("{technique: distill, epoch: 1}", "unknown setting 'epoch'", "did you mean 'epochs'?"),
-    ("{technique: prune, speed: 1}", "unknown setting 'speed'", "prune takes ratio, width, "),
+    (
+      "{technique: prune, speed: 1}", "unknown setting 'speed'",
+      "the settings of prune are ratio, width, "
+    ),
     ("{technique: quantise}", "unknown technique 'quantise'", "did you mean 'quantize'?"),
     ("{technique: 3}", "unknown technique '3'", "use one of svd, lowrank, eigen, prune"),
-    ("{ratio: 3}", "the step names no technique", "technique: NAME"),
+    ("{ratio: 3}", "the step has no technique", "technique: NAME"),
     ("{technique: distill, lr: 1, learningRate: 2}", "'learningRate' is given twice", ""),
     ("{technique: lowrank, batch: 1, timingBatch: 2}", "'timingBatch' is given twice", ""),
     ("{technique: prune, cost: macs}", "'cost' does nothing in prune", "give ratio"),

@@ -64,14 +64,14 @@ import _SwiftletTestSupport
     "fashion-mnist[٣%]", "fashion-mnist[80%]x", "[80%]",
   ])
   func refuses(text: String) {
-    expectError(.badInput, "data '\(text)'", "use fashion-mnist, cifar10:DIR") {
+    expectError(.badInput, "data '\(text)'", "use images:DIR, list:FILE.csv, fashion-mnist") {
       try DataSpec(parsing: text)
     }
   }
 
-  @Test(arguments: ["npz:a.npz", "images:dir", "npz:a.npz:test", "images"])
+  @Test(arguments: ["npz:a.npz", "npz:a.npz:test"])
   func namesWhatComesLater(text: String) {
-    expectError(.unsupported, "does not read", "use fashion-mnist") {
+    expectError(.unsupported, "does not read", "use images:DIR") {
       try DataSpec(parsing: text)
     }
   }

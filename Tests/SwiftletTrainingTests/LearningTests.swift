@@ -164,10 +164,10 @@ struct LearningTests {
       let batch = try preprocessing.batch(data, [0], moves: [move], threads: .serial)
       return batch.elements.indices.filter { batch.elements[$0] > 0 }
     }
-    #expect(dot(.none) == [4])
-    #expect(dot(.init(down: 1, right: 2, isFlipped: false)) == [10])
-    #expect(dot(.init(down: 0, right: 0, isFlipped: true)) == [7])
-    #expect(dot(.init(down: -2, right: 0, isFlipped: false)) == [])
+    #expect(try dot(.none) == [4])
+    #expect(try dot(.init(down: 1, right: 2, isFlipped: false)) == [10])
+    #expect(try dot(.init(down: 0, right: 0, isFlipped: true)) == [7])
+    #expect(try dot(.init(down: -2, right: 0, isFlipped: false)) == [])
   }
 
   @Test func largeDifferencesInSizeAreInterpolated() throws {

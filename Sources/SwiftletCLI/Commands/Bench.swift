@@ -3,35 +3,37 @@
 import ArgumentParser
 import Swiftlet
 
+/// `swiftlet bench`.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Time models against each other.",
+    abstract: "Compare the speed of models.",
     discussion: """
-      All models, batches and thread counts take turns, so that a busy machine slows all of them \
-      alike. Times are medians after a warm-up.
+      Models, batch sizes and numbers of threads are timed in alternation, so that a busy machine \
+      slows all of them alike. Times are medians after a warm-up.
 
         swiftlet bench seed.onnx small.onnx --batch 1,32,256 --threads 1,2
         swiftlet bench seed.onnx --batch 32 --profile
         swiftlet bench encoder.onnx --batch 1 --extent sequence=128
 
-      A profile times each layer on one thread, and compares with what a core of this machine can do \
-      at most. Winograd's filtering counts the products it saves as done, so it may exceed 100 %.
+      --profile times each layer on one thread, and compares it with the measured peak of one \
+      core. Winograd convolution is credited with the multiplications it saves, so it may exceed \
+      100 %.
       """)
 
-  @Argument(help: "ONNX files; fp32 inputs are fed with random numbers, others with ones.")
+  @Argument(help: "ONNX files. Random numbers are fed to fp32 inputs, ones to all others.")
   var models: [String]
 
-  @Option(help: "Images per run, separated by commas.")
+  @Option(help: "Batch sizes, separated by commas.")
   var batch = NumberList([1, 32, 256])
 
   @Option(
     help: """
-      An extent that the model leaves open, as NAME=NUMBER; for several, more than once. All others are \
-      the batch, or what they seem to mean: 224 pixels, 128 tokens, 16 000 samples of sound.
+      Size of an open dimension, as NAME=NUMBER; may be repeated. Others are the batch size, or \
+      guessed from their names: 224 pixels, 128 tokens, 16 000 samples of sound.
       """)
   var extent: [NamedExtent] = []
 
-  @Option(help: "Threads to use, separated by commas; default: 1 and one per processor.")
+  @Option(help: "Numbers of threads, separated by commas. Default: 1 and one per processor.")
   var threads: NumberList?
 
   @Option(help: "Seconds to spend on each combination.")
@@ -39,7 +41,7 @@ struct Bench: ParsableCommand {
 
   @OptionGroup var precision: PrecisionOptions
 
-  @Flag(help: "Show the time of each layer too.")
+  @Flag(help: "Also show the time of each layer.")
   var profile = false
 
   @OptionGroup var limits: LimitOptions
@@ -48,7 +50,7 @@ struct Bench: ParsableCommand {
 
   func validate() throws { try check("--seconds", seconds, 0.01...3600) }
 
-  /// One combination and its figures.
+  /// The figures of one combination.
   private struct Row: Encodable {
     let model: String
     let batch, threads, runs: Int
@@ -56,13 +58,14 @@ struct Bench: ParsableCommand {
     let weightBytes, valueBytes: Int
   }
 
-  /// The layers of one model at one batch.
+  /// The layer times of one model at one batch size.
   private struct Profile: Encodable {
     let model: String
     let batch: Int
     let layers: [LayerProfile]
   }
 
+  /// The JSON result.
   private struct Report: Encodable {
     let rows: [Row]
     let cpu, blas, isa: String
@@ -94,8 +97,8 @@ struct Bench: ParsableCommand {
     }
     if let name = unknown.min() {
       throw SwiftletError(
-        .badInput, "no input has an extent '\(name)'", at: "--extent",
-        mend: "`swiftlet inspect` shows the inputs and their open extents")
+        .badInput, "no input has an open extent '\(name)'", at: "--extent",
+        mend: "'swiftlet inspect' lists the inputs and their open extents")
     }
     let results = try Benchmark.run(candidates, seconds: seconds, progress: Console.progress)
     let rows = zip(labels, results).map { model, result in

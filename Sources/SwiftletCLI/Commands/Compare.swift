@@ -4,20 +4,21 @@ import ArgumentParser
 import FoundationEssentials
 import Swiftlet
 
+/// `swiftlet compare`.
 struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Put several models, or the reports of several compressions, side by side.",
+    abstract: "Compare several models, or the reports of several compressions.",
     discussion: """
-      With --data, judges ONNX models on the same images, image by image against the first one, and \
-      times all of them in turns in one run, on one thread and on all:
+      With --data, evaluates ONNX models on the same images, compares them with the first one, and \
+      times all of them in alternation, on one thread and on all:
         swiftlet compare seed.onnx svd.onnx int8.onnx --data fashion-mnist --report compared.html
 
-      Without, reads what 'swiftlet compress --json' printed. Speeds of one row were measured in \
-      turns, so their ratio can be trusted; those of different rows were not:
+      Without --data, reads the output of 'swiftlet compress --json'. The ratio in a row is \
+      reliable, as both speeds were measured in alternation; those of different rows were not:
         swiftlet compare svd.json quantize.json
 
-      --report writes a page with a picture of the trade-off; of a single JSON report, the page that \
-      'compress --report' writes.
+      --report writes an HTML page with charts of the trade-off; for a single JSON report, the \
+      page that 'compress --report' writes.
       """)
 
   @Argument(help: "ONNX models (with --data), or JSON reports.")
@@ -25,13 +26,13 @@ struct Compare: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Images to judge the models on, as for evaluate; without :train the test part.",
+      "Images to evaluate the models on; without :train, the test part. See 'swiftlet help data'.",
       valueName: "spec"))
   var data: String?
 
   @Option(
     help: ArgumentHelp(
-      "Where to look for fashion-mnist first; then $SWIFTLET_DATA, then Debian's package.",
+      "Where to look for fashion-mnist first, before $SWIFTLET_DATA and Debian's package.",
       valueName: "dir"))
   var dataDir: String?
 
@@ -39,19 +40,19 @@ struct Compare: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The output with the scores, of all models; default: the only one that can hold them.",
+      "Output with the class scores, for all models. Default: the only one that fits the classes.",
       valueName: "output"))
   var judgedOutput: String?
 
   @OptionGroup var preprocess: PreprocessOptions
 
-  @Option(help: "Images per timed run, separated by commas.")
+  @Option(help: "Batch sizes to time, separated by commas.")
   var batch = NumberList([1, 32])
 
-  @Option(help: "Seconds to spend on each model, batch and number of threads.")
+  @Option(help: "Seconds to spend on each model, batch size and number of threads.")
   var seconds = 0.5
 
-  @Option(help: ArgumentHelp("Also write a report for people, as HTML.", valueName: "file"))
+  @Option(help: ArgumentHelp("Also write an HTML report.", valueName: "file"))
   var report: String?
 
   @OptionGroup var limits: LimitOptions
@@ -61,7 +62,7 @@ struct Compare: ParsableCommand {
   func validate() throws {
     try check("--seconds", seconds, 0.01...3600)
     if data == nil && (judgedOutput != nil || preprocess.preprocess != nil) {
-      throw ValidationError("--judged-output and --preprocess are for models, with --data")
+      throw ValidationError("--judged-output and --preprocess need --data")
     }
   }
 
@@ -78,7 +79,7 @@ struct Compare: ParsableCommand {
     if let report {
       guard unlabelled.isEmpty else {
         throw SwiftletError(
-          .unsupported, "there is no page of compressions without labels", at: report,
+          .unsupported, "there is no HTML report for compressions without labels", at: report,
           mend: "leave --report out")
       }
       let html = labelled.count == 1 ? labelled[0].html : ComparisonReport(labelled).html
@@ -130,8 +131,8 @@ struct Compare: ParsableCommand {
         ]
     }
     return table([header] + rows) + "\n"
-      + "on \(comparison.images) images; milliseconds of a run by batch (b) and threads (t), all "
-      + "models in turns; ratio of the last column"
+      + "on \(comparison.images) images; milliseconds per batch, by batch size (b) and threads "
+      + "(t), measured in alternation; the ratio is that of the last column"
   }
 
   // MARK: Reports
@@ -174,7 +175,7 @@ struct Compare: ParsableCommand {
       ]
     }
     let header = [
-      "technique", "answers at worst", "same first choice", "samples", "file bytes", "MACs",
+      "technique", "worst answers", "same top-1", "samples", "file bytes", "MACs",
       "samples/s dense", "compressed", "ratio",
     ]
     let first = reports[0].before
@@ -183,12 +184,12 @@ struct Compare: ParsableCommand {
     ]
     let star = reports.contains { !$0.isHeldBack && $0.agreement != nil }
     return table([header, dense] + rows) + "\n"
-      + "answers against the original's, without labels, on \(reports[0].threads) thread(s)"
-      + (star ? "; * on samples that were calibrated with" : "")
+      + "answers compared with the original's, without labels, on \(reports[0].threads) thread(s)"
+      + (star ? "; * on samples also used for calibration" : "")
   }
 }
 
-/// What 'swiftlet compress --json' printed, with labels or without.
+/// The output of 'swiftlet compress --json', with or without labels.
 private enum AnyReport: Encodable {
   case labelled(CompressionReport)
   case unlabelled(UnlabelledReport)
@@ -211,8 +212,8 @@ private enum AnyReport: Encodable {
         return .unlabelled(report)
       }
       throw SwiftletError(
-        .badInput, "this is no report of a compression",
-        mend: "give what 'swiftlet compress --json' printed, or --data to compare models")
+        .badInput, "not a compression report",
+        mend: "give the output of 'swiftlet compress --json', or --data to compare models")
     }
   }
 
@@ -224,7 +225,7 @@ private enum AnyReport: Encodable {
   }
 }
 
-/// What models run on.
+/// The machine that models run on.
 enum Machine {
   static var summary: String {
     "\(CPU.model), \(ISA.current.rawValue) kernels, \(Backend.current.name) \(Backend.core)"

@@ -4,15 +4,16 @@ import ArgumentParser
 import Swiftlet
 
 extension Compress {
-  /// Compresses without labels, or without any data: nothing can be trained, and no accuracy be
-  /// told. The answers are compared with the original's.
+  /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
+  /// cannot be measured. The answers are compared with the original's.
   func compress(
     _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]?
   ) throws {
     guard maxDrop == nil, report == nil, preprocess.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop, --report and --preprocess are for labelled images",
-        at: data.spec, mend: "leave them out; --target-size, -macs and -latency need no labels")
+        .unsupported, "--max-drop, --report and --preprocess need labelled images",
+        at: data.spec,
+        mend: "leave them out; --target-size, --target-macs and --target-latency need no labels")
     }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
@@ -39,9 +40,9 @@ extension Compress {
         guard shared == 0 else {
           throw SwiftletError(
             .badInput,
-            "\(shared) of the \(others.count) samples to judge on are also calibrated with",
+            "\(shared) of the \(others.count) samples to judge on are also used for calibration",
             at: judging.judge,
-            mend: "give --judge others than --data, or --split to divide those of --data")
+            mend: "give --judge other samples than --data, or split those of --data with --split")
         }
       }
     } else {
@@ -93,14 +94,14 @@ extension UnlabelledReport {
   }
 
   private var likeness: String {
-    guard let agreement else { return "answers: not compared, there are no samples" }
+    guard let agreement else { return "answers: not compared, as there are no samples" }
     var division = SampleOptions.division(
       judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
       repeated: repeated ?? 0)
     if leftOut > 0 {
       division +=
         " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "
-        + "are left out: they fill no batch of the model's)"
+        + "left out, as they do not fill a batch of the model)"
     }
     return agreement.text(division)
   }
@@ -112,6 +113,6 @@ extension UnlabelledResult.Candidate {
     let name = techniques.map(\.rawValue).joined(separator: ", ")
     let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
     let accuracy = decibels.map { Agreement.likeness($0, equals: equals) } ?? "not finite"
-    return "\(name): \(accuracy)\(speed)\(chosen ? ", taken" : "")"
+    return "\(name): \(accuracy)\(speed)\(chosen ? ", chosen" : "")"
   }
 }

@@ -4,16 +4,17 @@ import ArgumentParser
 import FoundationEssentials
 import Swiftlet
 
-/// The settings of all techniques; `--help` only lists their names.
+/// The settings of all techniques, of which `--help` only lists the names.
 enum AllSettings: SettingScope {
   static var techniques: [Technique] { Technique.allCases }
   static var isListed: Bool { false }
   static func has(_ setting: SettingDescription) -> Bool { true }
 }
 
+/// `swiftlet compress`.
 struct Compress: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make a model smaller, and measure what that costs and gains.",
+    abstract: "Make a model smaller and faster, and measure what that costs.",
     discussion: """
         swiftlet compress seed.onnx --technique eigen --max-drop 0.5 \\
           --data fashion-mnist -o small.onnx
@@ -25,20 +26,22 @@ struct Compress: ParsableCommand {
       SETTINGS OF TECHNIQUES (explained by swiftlet help techniques)
       \(SettingsText.options)
 
-      The same command continues an interrupted run. 'swiftlet verify' checks OUTPUT.manifest.json. \
-      More help: swiftlet help techniques, goals or data.
+      Repeat a command to resume an interrupted run. 'swiftlet verify' checks \
+      OUTPUT.manifest.json. More help: swiftlet help techniques, goals or data.
       """)
 
   @Argument(help: "The ONNX file.")
   var model: String
 
   @Option(
-    help: ArgumentHelp("Techniques, separated by commas, in the order given.", valueName: "names"),
+    help: ArgumentHelp(
+      "Techniques to apply, in order, separated by commas.", valueName: "names"),
     completion: .list(Technique.allCases.map(\.rawValue)))
   var technique: String?
 
   @Option(
-    help: ArgumentHelp("YAML file with the steps to take.", valueName: "file"), completion: .file())
+    help: ArgumentHelp("YAML file with the steps to apply.", valueName: "file"), completion: .file()
+  )
   var recipe: String?
 
   @Option(
@@ -61,7 +64,8 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Largest loss of top-1 accuracy, in percentage points; for quantize alone, as --mixed-drop.",
+      "Largest drop in top-1 accuracy, in percentage points; for quantize alone, same as "
+        + "--mixed-drop.",
       valueName: "points"))
   var maxDrop: Double?
 
@@ -70,7 +74,7 @@ struct Compress: ParsableCommand {
       "Confidence level for --max-drop or --mixed-drop, such as 95%.", valueName: "percent"))
   var confidence: Bound?
 
-  @Option(help: ArgumentHelp("Largest file, in bytes or percent.", valueName: "size"))
+  @Option(help: ArgumentHelp("Largest file size, in bytes or percent.", valueName: "size"))
   var targetSize: Bound?
 
   @Option(
@@ -83,7 +87,7 @@ struct Compress: ParsableCommand {
       "Longest time per image at batch size 1, in milliseconds or percent.", valueName: "time"))
   var targetLatency: Bound?
 
-  @Option(help: "Seed for all random numbers.")
+  @Option(help: "Seed of all random choices.")
   var seed: UInt64 = 0
 
   @Option(name: .shortAndLong, help: "The ONNX file to write.")
@@ -94,7 +98,7 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var force: ForceOptions
 
-  @Flag(help: "Do not time the models; only without labels.")
+  @Flag(help: "Do not measure speeds (only without labels).")
   var noTiming = false
 
   @OptionGroup var limits: LimitOptions
@@ -112,11 +116,11 @@ struct Compress: ParsableCommand {
       })
     {
       throw ValidationError(
-        "settings of techniques belong in the recipe: \(SettingDescription.option(name))")
+        "with --recipe or --preset, settings cannot be options: \(SettingDescription.option(name))")
     }
     if data.data == nil {
       if preset != nil { try data.require() }
-      // What is wrong with a recipe is said where it is made.
+      // Errors in the recipe are reported when it is made.
       if let techniques, (try? steps(techniques))?.steps.contains(where: \.needsData) ?? true {
         try data.require()
       }
@@ -132,7 +136,7 @@ struct Compress: ParsableCommand {
     }
   }
 
-  /// - Throws: A usage error naming what is not a technique.
+  /// - Throws: A usage error naming an unknown technique.
   private func techniques() throws -> [Technique]? {
     try technique.map { list in
       try list.split(separator: ",", omittingEmptySubsequences: false).map { name in
@@ -147,12 +151,12 @@ struct Compress: ParsableCommand {
     if case .fraction(let value)? = confidence?.value { value } else { nil }
   }
 
-  /// Where the manifest is written.
+  /// The path of the manifest.
   var manifest: String {
     "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
   }
 
-  /// Nothing that is read may be replaced.
+  /// Checks that no input file would be overwritten.
   private func checkFiles(_ recipe: Recipe) throws {
     var written: [OutputFiles.File] = [(output, "--output"), (manifest, "the manifest")]
     if let report { written.append((report, "--report")) }
@@ -174,7 +178,7 @@ struct Compress: ParsableCommand {
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
         .unsupported,
-        "--no-timing, --fixed and several of --judged-output are for models without labels",
+        "--no-timing, --fixed and several --judged-output need unlabelled data",
         at: data.spec, mend: "leave them out, or give --data inputs:FILE.npz")
     }
     let origin = try Manifest.File(model)
@@ -214,14 +218,14 @@ struct Compress: ParsableCommand {
     print(text(report))
   }
 
-  /// What is wanted of the model.
+  /// The goals given as options.
   var goals: Goals {
     Goals(
       maxDrop: maxDrop, confidence: maxDrop == nil ? nil : share, size: targetSize?.value,
       macs: targetMacs?.value, latency: targetLatency?.value)
   }
 
-  /// Where finished steps are kept; `data` is the digest of what is trained and calibrated with.
+  /// The store of finished steps; `data` is the digest of the data for training and calibration.
   func stages(
     _ context: CompressionContext, _ use: Manifest.Use, data: String
   ) throws -> StageStore {
@@ -234,7 +238,7 @@ struct Compress: ParsableCommand {
     do { return try locating(model, body) } catch is CancellationError {
       throw SwiftletError(
         .interrupted, "interrupted", at: output,
-        mend: "the same command goes on where it stopped")
+        mend: "repeat the command to resume")
     }
   }
 
@@ -250,7 +254,7 @@ struct Compress: ParsableCommand {
     var recipe = try Recipe(techniques, sharing: settings.values)
     for index in recipe.steps.indices {
       guard var quantization = recipe.steps[index][QuantizationSettings.self] else { continue }
-      // A bound on the loss of int8 alone is what mixed precision is for.
+      // For int8 alone, mixed precision is the way to stay within a drop.
       if techniques == [.quantize] && quantization.canMix {
         quantization.mixedDrop = quantization.mixedDrop ?? maxDrop
       }
@@ -278,7 +282,7 @@ struct Compress: ParsableCommand {
     if let others = report.agreement {
       meaning += "\n" + others.text("on \(others.samples) of these images, all outputs")
     }
-    // Once more where they are read: what was said at first may have scrolled away.
+    // Repeated here, as the first warning may have scrolled away.
     for warning in report.warnings ?? [] { meaning += "\nwarning: \(warning)" }
     let tried = report.candidates.map { ["tried: \($0.map(\.line).joined(separator: "; "))", ""] }
     let verdict = report.verdict.map { ["verdict: \($0.text)"] } ?? []
@@ -290,25 +294,25 @@ struct Compress: ParsableCommand {
 }
 
 extension Candidate {
-  /// `quantize, top-1 0.9012, taken`.
+  /// `quantize, top-1 0.9012, chosen`.
   fileprivate var line: String {
-    "\(label)" + (top1.map { ", top-1 \(fixed($0, 4))" } ?? "") + (chosen ? ", taken" : "")
+    "\(label)" + (top1.map { ", top-1 \(fixed($0, 4))" } ?? "") + (chosen ? ", chosen" : "")
   }
 }
 
 extension LayerReport {
-  /// A relative error, which is told up to a bound.
+  /// A relative error in percent, capped.
   private static func percent(_ error: Double) -> String {
     error < RelativeError.limit
       ? "\(fixed(error * 100, 2)) %" : "over \(fixed(RelativeError.limit * 100, 0)) %"
   }
 
-  /// `conv2: spatial, 32, rank 32 of 96, error 0.11 % (by weights alone 1.55 %)`.
+  /// `conv2: spatial, 32, rank 32 of 96, error 0.11 % (weights only 1.55 %)`.
   var line: String {
     var line = "\(layer): \(changed ? "" : "kept: ")\(summary)"
     if let damage, changed {
       line += ", error \(Self.percent(damage))"
-      if let plainDamage { line += " (by weights alone \(Self.percent(plainDamage)))" }
+      if let plainDamage { line += " (weights only \(Self.percent(plainDamage)))" }
     }
     if let precision { line += ", for \(precision.rawValue)" }
     return line
@@ -330,9 +334,10 @@ struct Bound: ExpressibleByArgument {
   }
 }
 
-/// Files that are kept from run to run, and can be made again.
+/// Files that are kept between runs and can be recreated.
 enum Cache {
-  /// Of times; in `$XDG_CACHE_HOME/swiftlet` or `~/.cache/swiftlet`. `nil` without a home.
+  /// The path of layer timings, in `$XDG_CACHE_HOME/swiftlet` or `~/.cache/swiftlet`; `nil` without
+  /// a home directory.
   static var latencies: String? {
     let environment = ProcessInfo.processInfo.environment
     let base = environment["XDG_CACHE_HOME"] ?? environment["HOME"].map { "\($0)/.cache" }

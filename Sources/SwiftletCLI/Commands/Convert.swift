@@ -4,17 +4,19 @@ import ArgumentParser
 import OrderedCollections
 import Swiftlet
 
+/// `swiftlet convert`.
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write a model or an array in another form.",
+    abstract: "Convert a model or arrays to another format.",
     discussion: """
-      What comes out follows from the extension of OUT. Models stay models: .onnx to .onnx, with \
-      everything in the file that Swiftlet does not understand. With --fold, the model computes \
-      the same with fewer nodes: constants are computed, BatchNormalization becomes part of the \
-      layer before it, Identity and Dropout go. With --external-data, weights go to OUT.data.
+      The extension of the output decides the format. Models are converted from .onnx to .onnx, \
+      keeping everything in the file that Swiftlet does not understand. --fold simplifies the \
+      model without changing its results: it computes constants, folds BatchNormalization into the \
+      layer before it, and removes Identity and Dropout. --external-data stores weights in \
+      OUTPUT.data.
 
-      Arrays go between .npy, .npz and .safetensors; from .onnx to one of these the weights are \
-      written.
+      Arrays are converted between .npy, .npz and .safetensors; from .onnx to one of these, the \
+      model's weights are written.
 
         swiftlet convert model.onnx deploy.onnx --fold
         swiftlet convert model.onnx weights.safetensors
@@ -29,7 +31,7 @@ struct Convert: ParsableCommand {
   @Flag(help: "Compute constants and fold BatchNormalization into layers (.onnx only).")
   var fold = false
 
-  @Flag(help: "Keep larger weights in a file beside the model (.onnx only).")
+  @Flag(help: "Store large weights in a separate file (.onnx only).")
   var externalData = false
 
   @OptionGroup var force: ForceOptions
@@ -38,9 +40,10 @@ struct Convert: ParsableCommand {
 
   @OptionGroup var options: OutputOptions
 
+  /// The JSON result.
   private struct Summary: Encodable {
     let output: String
-    /// Nodes of a model before and after.
+    /// Numbers of nodes before and after; `nil` for arrays.
     let nodes: [Int]?
     let tensors, bytes: Int
   }
@@ -56,7 +59,7 @@ struct Convert: ParsableCommand {
 
   private func convertModel() throws -> Summary {
     guard input.hasSuffix(".onnx") else {
-      throw SwiftletError(.badInput, "a model cannot be made of arrays", at: input)
+      throw SwiftletError(.badInput, "cannot convert arrays to a model", at: input)
     }
     let graph = try ONNXFile.read(input)
     let result = fold ? graph.simplified() : graph
@@ -68,7 +71,8 @@ struct Convert: ParsableCommand {
 
   private func convertArrays() throws -> Summary {
     guard !fold, !externalData else {
-      throw SwiftletError(.badInput, "--fold and --external-data are for models", at: output)
+      throw SwiftletError(
+        .badInput, "--fold and --external-data need a model as output", at: output)
     }
     let tensors =
       try input.hasSuffix(".onnx")

@@ -3,24 +3,27 @@
 import ArgumentParser
 import Swiftlet
 
+/// `swiftlet doctor`.
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check the processor, the kernels and the numerical library.",
     discussion: """
-      Tries the installed BLAS and LAPACK against plain loops. A routine that fails is not used, \
-      our own takes its place; the exit code is then 70.
+      Checks the installed BLAS and LAPACK against plain loops. A routine that fails is replaced \
+      by Swiftlet's own, and the exit code is 70.
       """)
 
-  @Flag(help: "Measure what one core can do at most.")
+  @Flag(help: "Measure the peak speed of one core.")
   var peaks = false
 
   @Flag(
-    help: "Delete the times of layers that earlier runs kept, so that compress takes them again.")
+    help: "Delete stored layer timings, so that compress measures them again.")
   var forgetTimings = false
 
   @OptionGroup var common: CommonOptions
 
+  /// The JSON result.
   private struct Report: Encodable {
+    /// The self-check of one routine.
     struct Check: Encodable {
       let routine: String
       let passed: Bool
@@ -28,6 +31,7 @@ struct Doctor: ParsableCommand {
       let remark: String
     }
 
+    /// The BLAS library.
     struct BLAS: Encodable {
       let uses, configuration, core: String
       let replacementReason: String?
@@ -41,7 +45,7 @@ struct Doctor: ParsableCommand {
     let kernels: [String: String]
     let blas: BLAS
     let peaks: Peaks?
-    /// Times of layers that were deleted.
+    /// Number of layer timings that were deleted.
     let forgottenTimings: Int?
   }
 
@@ -74,7 +78,8 @@ struct Doctor: ParsableCommand {
 
   private func text(_ report: Report) -> String {
     let checks = report.blas.selfCheck.map {
-      "  \($0.routine)  \($0.passed ? "ok" : "FAILED")  ratio \(fixed($0.ratio, 2)) of 30, \($0.remark)"
+      "  \($0.routine)  \($0.passed ? "ok" : "FAILED")  ratio \(fixed($0.ratio, 2)) of 30, "
+        + $0.remark
     }
     let peaks = report.peaks.map {
       """
@@ -84,7 +89,7 @@ struct Doctor: ParsableCommand {
       """
     }
     let forgotten =
-      report.forgottenTimings.map { "\nforgot \($0) times of layers" } ?? ""
+      report.forgottenTimings.map { "\ndeleted \($0) layer timings" } ?? ""
     let reason = report.blas.replacementReason.map { " (\($0))" } ?? ""
     return """
       swiftlet \(report.version)
@@ -93,7 +98,7 @@ struct Doctor: ParsableCommand {
       kernels  \(report.isa) of \(report.supportedISA); quantize: \(report.kernels["quantize"]!), \
       linear algebra in Swift: \(report.kernels["dense"]!)
       BLAS     \(report.blas.configuration), core \(report.blas.core), \
-      one thread inside our own pool
+      one thread within our own pool
       products by \(report.blas.uses)\(reason)
       self-check:
       \(checks.joined(separator: "\n"))\(peaks ?? "")\(forgotten)

@@ -3,43 +3,45 @@
 import ArgumentParser
 import Swiftlet
 
+/// `swiftlet eig`.
 struct Eig: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "eig",
-    abstract: "Find the eigenvalues and vectors of a symmetric matrix, or compare the ways to.",
+    abstract: "Compute eigenvalues and eigenvectors of a symmetric matrix, or compare methods.",
     discussion: """
-      Only the upper triangle of the matrix is read; with --size it is a random symmetric one.
+      Only the upper triangle of the matrix is read; --size makes a random symmetric matrix.
 
         swiftlet eig covariance.npy --largest 10 -o factors/
         swiftlet eig --size 500 --compare
 
-      Test ratios are LAPACK's: errors in units of what rounding explains, at most 30 for a correct \
-      result. A larger one is marked with !, and the exit code is 2.
+      Test ratios are LAPACK's: errors relative to the expected rounding error, at most 30 for a \
+      correct result. A larger one is marked with !, and the exit code is 2.
       """)
 
+  /// A LAPACK routine or Swiftlet's own implementation.
   enum Method: String, ExpressibleByArgument, CaseIterable { case syevd, swift }
 
   @OptionGroup var matrix: MatrixOptions
 
-  @Option(help: "How to compute them; default: syevd where LAPACK is trusted, else swift.")
+  @Option(help: "Method. Default: syevd if LAPACK passes its self-check, else swift.")
   var method: Method?
 
-  @Option(help: "Find so many of the largest eigenvalues only.")
+  @Option(help: "Number of eigenvalues to compute, largest first. Default: all.")
   var largest: Int?
 
-  @Flag(help: "Time all methods in turns and check their results.")
+  @Flag(help: "Time all methods in alternation, and check their results.")
   var compare = false
 
-  @Option(help: "With --compare: seconds for each method.")
+  @Option(help: "Seconds to spend on each method with --compare.")
   var seconds = 2.0
 
-  @Option(help: ArgumentHelp("Draw the eigenvalues as an SVG picture.", valueName: "file"))
+  @Option(help: ArgumentHelp("Write an SVG chart of the eigenvalues.", valueName: "file"))
   var plot: String?
 
   @Option(
     name: [.short, .long],
     help: ArgumentHelp(
-      "Write values.npy and vectors.npy (in columns) into this folder.", valueName: "dir"))
+      "Folder to write values.npy and vectors.npy (in columns) to.", valueName: "dir"))
   var outputDir: String?
 
   @OptionGroup var limits: LimitOptions
@@ -63,7 +65,7 @@ struct Eig: ParsableCommand {
       }
       if let largest, largest > input.shape[0] {
         throw SwiftletError(
-          .badInput, "\(largest) eigenvalues of a \(input.shape) matrix",
+          .badInput, "--largest \(largest) for a \(input.shape) matrix",
           mend: "use at most \(input.shape[0])")
       }
       switch input {
@@ -74,7 +76,7 @@ struct Eig: ParsableCommand {
     }
   }
 
-  /// The matrix whose upper triangle is given.
+  /// The symmetric matrix with the given upper triangle.
   private func symmetric<T>(_ a: Tensor<T>) -> Tensor<T> {
     var result = a
     let n = a.shape[0]
@@ -95,6 +97,7 @@ struct Eig: ParsableCommand {
     try SymmetricEigen(a, largest: largest, backend: backend, threads: common.threads)
   }
 
+  /// The JSON result.
   private struct Report: Encodable {
     let order: Int
     let dtype, method: String
@@ -174,17 +177,20 @@ struct Eig: ParsableCommand {
     try AtomicFile.write(svg, to: plot)
   }
 
-  // MARK: All methods in turns
+  // MARK: Comparing methods
 
+  /// The JSON result of `--compare`.
   private struct Comparison: Encodable {
+    /// The result of one method.
     struct Row: Encodable {
       let method: String
-      /// Why there is no result; the rest is empty then.
+      /// Why the method failed; the other properties are then `nil`.
       var failure: String?
       var time: Race.Result?
       var reconstructionRatio: Double?
       var orthogonalityRatio: Double?
-      /// Of the eigenvalues to those of the first method that has some, relative to the largest.
+      /// Largest difference of eigenvalues from those of the first method that succeeded, relative
+      /// to the largest.
       var largestDifference: Double?
     }
 

@@ -3,13 +3,14 @@
 import ArgumentParser
 import Swiftlet
 
+/// `swiftlet evaluate`.
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure a classifier's accuracy.",
     discussion: """
-      Images are prepared as the model's metadata say, or as --preprocess does, or else as its input \
-      suggests, which is said. Without :train in the data the test part is used. Of several outputs \
-      the one counts that can hold scores of all classes.
+      Images are preprocessed according to --preprocess or the model's metadata; without either, a \
+      guess is made and reported. Without :train in the data, the test part is used. If the model \
+      has several outputs, the one that fits the classes holds the scores.
 
         swiftlet evaluate seed.onnx --data fashion-mnist
       """)
@@ -21,7 +22,7 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var open: ExtentOptions
 
-  @Option(help: "Images per run.")
+  @Option(help: "Batch size.")
   var batch = 250
 
   @OptionGroup var preprocess: PreprocessOptions
@@ -34,7 +35,8 @@ struct Evaluate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The output with the scores; default: the only one that can hold them.", valueName: "output")
+      "Output with the class scores. Default: the only one that fits the classes.",
+      valueName: "output")
   )
   var judgedOutput: String?
 

@@ -4,19 +4,20 @@ import ArgumentParser
 import OrderedCollections
 import Swiftlet
 
+/// `swiftlet inspect`.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show a model's operators, shapes, parameters, operations and memory.",
     discussion: """
-      The batch, if it is open, is set to --batch, and other open extents to what is given by --extent, \
-      or to what they seem to mean:
+      If the batch size is open, it is set by --batch. Other open extents are set by --extent, or \
+      guessed from their names:
         swiftlet inspect detector.onnx --extent H=640 --extent W=640
       """)
 
   @Argument(help: "The ONNX file.")
   var model: String
 
-  @Option(help: "Samples in a batch.")
+  @Option(help: "Batch size.")
   var batch = 1
 
   @OptionGroup var open: ExtentOptions
@@ -37,14 +38,16 @@ struct Inspect: ParsableCommand {
   }
 }
 
-/// What `inspect` says about a model.
+/// The JSON result: a description of a model.
 private struct ModelReport: Encodable {
+  /// An input or output.
   struct Value: Encodable {
     let name, dtype, shape: String
   }
 
+  /// A node.
   struct Layer: Encodable {
-    /// Of a node without a name, that of its first result, by which options name it.
+    /// The name of the node, or of its first output if it has none, as options refer to it.
     let name, op: String
     let outputShape: String?
     let parameters: Int
@@ -55,17 +58,17 @@ private struct ModelReport: Encodable {
   let opset: Int
   let inputs, outputs: [Value]
   let operators: [String: Int]
-  /// Nodes that cannot be run; shapes and operations are unknown then.
+  /// Nodes that are not supported; shapes and operations are then unknown.
   let unsupported: [String]
-  /// Why shapes and operations are unknown although all nodes can be run.
+  /// Why shapes and operations are unknown although all nodes are supported.
   let note: String?
-  /// What open extents were taken for, but for the batch.
+  /// Values assumed for open extents, except for the batch.
   let extents: [String: Int]
   let nodes: [Layer]
   let parameters: Int
   let weightBytes: Int
   let macs: Int?
-  /// Bytes of the largest set of values alive at once besides weights.
+  /// Peak bytes of values alive at the same time, without weights.
   let activationBytes: Int?
   let metadata: [String: String]
   private let openText: String?
@@ -118,8 +121,8 @@ private struct ModelReport: Encodable {
     metadata = Dictionary(uniqueKeysWithValues: graph.metadata.map { ($0.key, $0.value) })
   }
 
-  /// Whether inputs have extents besides the batch that the model leaves open: one number for all
-  /// of them may make no sense.
+  /// Whether inputs have open extents besides the batch, so that guessed values may not fit
+  /// together.
   private static func isOpen(_ graph: Graph) -> Bool {
     graph.dataInputs.contains { input in
       input.dimensions.dropFirst().contains {
@@ -132,7 +135,7 @@ private struct ModelReport: Encodable {
     var lines = ["\(name), opset \(opset)"]
     lines += inputs.map { "input   \($0.name): \($0.dtype) \($0.shape)" }
     lines += outputs.map { "output  \($0.name): \($0.dtype) \($0.shape)" }
-    if let openText { lines.append("taken   \(openText)") }
+    if let openText { lines.append("assumed \(openText)") }
     lines.append("")
     lines.append(
       table(

@@ -3,17 +3,18 @@
 import ArgumentParser
 import Swiftlet
 
+/// `swiftlet plan`.
 struct Plan: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
-    abstract: "Say what compress would make of a model, in seconds, without doing it.",
+    abstract: "Predict size and speed after compression, within seconds.",
     discussion: """
-      Models of the sizes and shapes that compress would make are built, without data and without \
-      training, and timed on this machine. What they would answer is not known before compress has \
-      been run: it measures the accuracy.
+      Builds models of the sizes and shapes that 'swiftlet compress' would produce, without data \
+      or training, and times them on this machine. Accuracy cannot be predicted: compress measures \
+      it.
 
-      Extents that the model leaves open are what they seem to mean, unless --extent gives them; that is \
-      said. Of several recipes, one that takes longer than 10 seconds is left out, and said.
+      Open extents of the model are set by --extent, or guessed from their names and reported. If \
+      there are several recipes, those that take longer than 10 seconds are skipped and reported.
 
         swiftlet plan model.onnx
         swiftlet plan detector.onnx --extent H=640 --extent W=640
@@ -25,7 +26,7 @@ struct Plan: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "YAML file with the steps to look at; default: the usual techniques and the presets.",
+      "YAML file with the steps to plan. Default: svd, lowrank, quantize and all presets.",
       valueName: "file"))
   var recipe: String?
 

@@ -4,13 +4,14 @@ import ArgumentParser
 import OrderedCollections
 import Swiftlet
 
+/// `swiftlet run`.
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a model on arrays.",
     discussion: """
-      Reads the inputs from npy files, or from npz or safetensors files whose arrays have their \
-      names. Writes every output to DIR/NAME.npy, with '/' in names replaced by '_', or all of \
-      them into one npz or safetensors file.
+      Reads inputs from npy files, or from npz or safetensors files with arrays named after them. \
+      Writes each output to DIR/NAME.npy, with '/' in names replaced by '_', or all outputs to one \
+      npz or safetensors file.
 
         swiftlet run seed.onnx --input input=images.npy --output-dir results
         swiftlet run seed.onnx --input inputs.npz --output results.npz
@@ -22,11 +23,12 @@ struct Run: ParsableCommand {
   @Option(
     name: .customLong("input"),
     help: ArgumentHelp(
-      "An input's name and its npy file, or a file of named inputs; may be given several times.",
+      "Name of an input and its npy file, or an npz or safetensors file of named inputs; may be "
+        + "repeated.",
       valueName: "name=file"))
   var inputs: [NamedFile] = []
 
-  @Option(help: ArgumentHelp("The folder to write the outputs to.", valueName: "dir"))
+  @Option(help: ArgumentHelp("Folder to write the outputs to.", valueName: "dir"))
   var outputDir: String?
 
   @Option(
@@ -40,6 +42,7 @@ struct Run: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
+  /// One output in the JSON result.
   private struct Output: Encodable {
     let name, file, dtype, shape: String
   }
@@ -59,7 +62,7 @@ struct Run: ParsableCommand {
     let session = try locating(model) {
       try Session(graph, threads: common.threads, precision: precision.precision)
     }
-    // What the model answers in float16 is computed in fp32, and written as the model says.
+    // Outputs that are float16 in the model are computed in fp32 and written as float16.
     let halves = Set(session.outputNames.filter { graph.halves[$0] == 10 })
     if output == nil { try checkNames(session) }
     if let outputDir { try OutputFolder.create(outputDir) }
@@ -89,12 +92,12 @@ struct Run: ParsableCommand {
     for output in outputs { Console.print("\(output.file): \(output.dtype) \(output.shape)") }
   }
 
-  /// The file of an output in the folder.
+  /// The path of an output's file.
   private func file(_ name: String) -> String {
     "\(outputDir!)/\(name.replacing("/", with: "_")).npy"
   }
 
-  /// Checks, before the work is done, that every output has a file of its own.
+  /// Checks before the run that each output has its own file.
   private func checkNames(_ session: Session) throws {
     var files: Set<String> = []
     for name in session.outputNames {
@@ -105,13 +108,13 @@ struct Run: ParsableCommand {
       }
       guard name.utf8.count <= 250, !name.utf8.contains(0) else {
         throw SwiftletError(
-          .badInput, "output '\(name.prefix(80))' cannot be a file name",
+          .badInput, "the name of output '\(name.prefix(80))' cannot be a file name",
           mend: "use --output FILE.npz")
       }
     }
   }
 
-  /// Arrays for inputs of compact types, which no npy file has, as those types.
+  /// Converts arrays for inputs of compact types, which npy files cannot hold.
   private func compacted(
     _ tensors: [String: AnyTensor], _ inputs: [ValueInfo]
   ) throws -> [String: AnyTensor] {
@@ -121,7 +124,9 @@ struct Run: ParsableCommand {
       let compact = wide.converted(to: input.dtype)
       guard compact.converted(to: wide.dtype).holdsSameNumbers(as: wide) else {
         throw SwiftletError(
-          .badInput, "the array for input '\(input.name)' has elements that no \(input.dtype) is")
+          .badInput,
+          "the array for input '\(input.name)' has elements that \(input.dtype) cannot "
+            + "represent")
       }
       tensors[input.name] = compact
     }
@@ -141,7 +146,7 @@ struct Run: ParsableCommand {
   }
 }
 
-/// A name and a file, as in `--input images=batch.npy`, or a file that holds names too.
+/// An argument of `--input`: `images=batch.npy`, or a file of named arrays.
 struct NamedFile: ExpressibleByArgument {
   let name: String?
   let path: String

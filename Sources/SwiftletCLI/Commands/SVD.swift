@@ -3,55 +3,60 @@
 import ArgumentParser
 import Swiftlet
 
+/// `swiftlet svd`.
 struct SVD: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "svd",
-    abstract: "Decompose a matrix into singular values and vectors, or compare the ways to do it.",
+    abstract: "Compute the singular value decomposition of a matrix, or compare methods.",
     discussion: """
-      With --rank the largest part is found by whatever is expected to be faster here, all or \
-      random samples; the output says which and why. With --compare every method runs in turns:
+      With --rank, uses a full decomposition or random sampling, whichever is predicted to be \
+      faster here; the output says which and why. --compare times all methods:
 
         swiftlet svd weights.npy --rank 32 -o factors/
         swiftlet svd weights.npy --tolerance 0.01 --plot spectrum.svg
         swiftlet svd --size 1000x400 --compare
 
-      Test ratios are LAPACK's: errors in units of what rounding explains, at most 30 for a correct \
-      result. A larger one is marked with !, and the exit code is 2.
+      Test ratios are LAPACK's: errors relative to the expected rounding error, at most 30 for a \
+      correct result. A larger one is marked with !, and the exit code is 2.
       """)
 
+  /// A LAPACK routine or one of Swiftlet's own methods.
   enum Method: String, ExpressibleByArgument, CaseIterable {
     case gesdd, gesvd, swift, jacobi, gram, randomized
   }
 
   @OptionGroup var matrix: MatrixOptions
 
-  @Option(help: "How to compute it; default: gesdd where LAPACK is trusted, else swift.")
+  @Option(
+    help:
+      "Method. Default: gesdd if LAPACK passes its self-check, else swift; with --rank, the faster."
+  )
   var method: Method?
 
-  @Option(help: "Keep so many of the largest singular values.")
+  @Option(help: "Number of singular values to keep, largest first. Default: all.")
   var rank: Int?
 
-  @Option(help: "Keep what it takes for a relative error of at most this, by random samples.")
+  @Option(help: "Largest relative error; random sampling finds the rank it takes.")
   var tolerance: Double?
 
-  @Option(help: "Random samples beyond the rank.")
+  @Option(help: "Number of random samples beyond the rank.")
   var oversampling = 10
 
-  @Option(help: "Rounds through the matrix that sharpen random samples.")
+  @Option(help: "Number of power iterations, which make random sampling more accurate.")
   var powerIterations = 2
 
-  @Flag(help: "Time all methods in turns and check their results.")
+  @Flag(help: "Time all methods in alternation, and check their results.")
   var compare = false
 
-  @Option(help: "With --compare: seconds for each method.")
+  @Option(help: "Seconds to spend on each method with --compare.")
   var seconds = 2.0
 
-  @Option(help: ArgumentHelp("Draw the spectrum as an SVG picture.", valueName: "file"))
+  @Option(help: ArgumentHelp("Write an SVG chart of the spectrum.", valueName: "file"))
   var plot: String?
 
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("Write u.npy, s.npy and vt.npy into this folder.", valueName: "dir"))
+    help: ArgumentHelp("Folder to write u.npy, s.npy and vt.npy to.", valueName: "dir"))
   var outputDir: String?
 
   @OptionGroup var limits: LimitOptions
@@ -65,7 +70,8 @@ struct SVD: ParsableCommand {
     try check("--power-iterations", powerIterations, 0...100)
     try check("--seconds", seconds, 0.01...3600)
     if tolerance != nil && (rank != nil || compare || method ?? .randomized != .randomized) {
-      throw ValidationError("--tolerance goes with random samples alone, without --rank")
+      throw ValidationError(
+        "--tolerance is for random sampling, and cannot be combined with --rank or --compare")
     }
     if compare && (outputDir != nil || method != nil) {
       throw ValidationError("--compare runs all methods and writes no factors")
@@ -86,7 +92,7 @@ struct SVD: ParsableCommand {
     try locating(matrix.label) {
       if let rank, rank > min(input.shape[0], input.shape[1]) {
         throw SwiftletError(
-          .badInput, "rank \(rank) of a \(input.shape) matrix",
+          .badInput, "--rank \(rank) for a \(input.shape) matrix",
           mend: "use at most \(min(input.shape[0], input.shape[1]))")
       }
       if tolerance != nil && input.shape.count == 0 {
@@ -102,12 +108,13 @@ struct SVD: ParsableCommand {
 
   // MARK: One decomposition
 
+  /// The JSON result.
   private struct Report: Encodable {
     let rows, columns, rank: Int
     let dtype, method, backend: String
     let seconds: Double
     let singularValues: [Double]
-    /// Relative to the matrix, in the Frobenius norm.
+    /// Norm of the error relative to that of the matrix (Frobenius).
     let relativeError: Double
     let reconstructionRatio: Double?
     let orthogonalityRatio: Double
@@ -117,7 +124,8 @@ struct SVD: ParsableCommand {
 
   private func decompose<T: BLASElement>(_ a: Tensor<T>) throws {
     let (m, n) = (a.shape[0], a.shape[1])
-    var outcome: (svd: SwiftletLinalg.SVD<T>, error: Double?, prediction: SVDCost?, isSampled: Bool)?
+    var outcome:
+      (svd: SwiftletLinalg.SVD<T>, error: Double?, prediction: SVDCost?, isSampled: Bool)?
     let elapsed = try ContinuousClock().measure { outcome = try compute(a) }.components
     let (svd, error, prediction, isSampled) = outcome!
     let isWhole = svd.singularValues.count == min(m, n) && !isSampled
@@ -154,7 +162,8 @@ struct SVD: ParsableCommand {
       return (cut.svd, cut.relativeError, cut.prediction, cut.method == .randomized)
     }
     let whole = try SwiftletLinalg.SVD(
-      a, method: method.flatMap { SwiftletLinalg.SVD<T>.Method(rawValue: $0.rawValue) } ?? .automatic,
+      a,
+      method: method.flatMap { SwiftletLinalg.SVD<T>.Method(rawValue: $0.rawValue) } ?? .automatic,
       threads: common.threads)
     return (try rank.map(whole.truncated(to:)) ?? whole, nil, nil, false)
   }
@@ -178,8 +187,8 @@ struct SVD: ParsableCommand {
     ]
     if let full = report.predictedFullSeconds, let sampled = report.predictedRandomizedSeconds {
       lines.append(
-        "chosen by expected time: all \(fixed(full * 1e3, 1)) ms, "
-          + "samples \(fixed(sampled * 1e3, 1)) ms")
+        "chosen by predicted time: full \(fixed(full * 1e3, 1)) ms, "
+          + "sampling \(fixed(sampled * 1e3, 1)) ms")
     }
     let shown = report.singularValues.prefix(10).map { scientific($0) }
     lines.append(
@@ -211,20 +220,22 @@ struct SVD: ParsableCommand {
     try AtomicFile.write(svg, to: plot)
   }
 
-  // MARK: All methods in turns
+  // MARK: Comparing methods
 
+  /// The JSON result of `--compare`.
   private struct Comparison: Encodable {
+    /// The result of one method.
     struct Row: Encodable {
       let method: String
-      /// Why there is no result; the rest is empty then.
+      /// Why the method failed; the other properties are then `nil`.
       var failure: String?
       var rank: Int?
       var time: Race.Result?
-      /// Empty for methods that find a part only.
+      /// `nil` for methods that compute only a part of the spectrum.
       var reconstructionRatio: Double?
       var orthogonalityRatio: Double?
-      /// Of the singular values to those of the first method that has some, relative to the
-      /// largest.
+      /// Largest difference of singular values from those of the first method that succeeded,
+      /// relative to the largest.
       var largestDifference: Double?
     }
 
@@ -276,7 +287,7 @@ struct SVD: ParsableCommand {
       rows: m, columns: n, dtype: a.dtypeName, cpu: CPU.model,
       blas: "\(Backend.current.name) \(Backend.core)", threads: threads.count, methods: rows)
     if common.json { try Console.json(comparison) } else { show(comparison) }
-    // Half of the digits is all that the eigenvalues of AᵀA promise.
+    // The eigenvalues of AᵀA give only half of the digits, so `gram` is not checked.
     try Verdict.check(
       rows.map { row in
         let promised =

@@ -3,7 +3,7 @@
 import ArgumentParser
 import Swiftlet
 
-/// The settings of `quantize` that sensitivity looks at.
+/// The settings of `quantize` that affect sensitivity.
 enum SensitivitySettings: SettingScope {
   private static let others: Set<String> = [
     "mode", "groupSize", "plainWeights", "qatEpochs", "qatLearningRate", "mixedDrop",
@@ -15,22 +15,24 @@ enum SensitivitySettings: SettingScope {
   static func has(_ setting: SettingDescription) -> Bool { !others.contains(setting.name) }
 }
 
+/// `swiftlet sensitivity`.
 struct Sensitivity: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sensitivity",
-    abstract: "Find out which layers suffer from quantization, and why.",
+    abstract: "Show which layers suffer from quantization, and why.",
     discussion: """
-      Quantizes one layer at a time, its weights alone, its input alone and both, and compares the \
-      model's answers with those in fp32: decibels of signal to noise, more is better. 40 dB is hardly \
-      noticed, below 20 dB classes change. Of answers that are integers, the share that is equal is shown. Answers are those to samples that are held back: a quarter \
-      at least, unless there is just one.
+      Quantizes one layer at a time (weights only, input only, and both) and compares the model's \
+      answers with those in fp32 by their signal-to-noise ratio: higher is better. 40 dB is hardly \
+      noticeable; below 20 dB predicted classes change. For integer answers, the percentage of \
+      equal ones is shown. Answers are compared on samples that are held back from calibration: at \
+      least a quarter, unless there is only one.
 
-      For each layer it names the cause and what mends it:
-        weights          too coarse: --rounding adaround, more bits
+      For each layer, it shows the cause of the loss and the options to try:
+        weights          too few bits: --rounding adaround, more --bits
         unevenWeights    channels differ too much: --equalize
         outlierChannels  few channels need the whole range: --smoothing, --equalize
-        clipping         the observer cut off too much: --observer minmax
-        activations      the input needs more than 8 bits: --keep the layer, or with labels --qat-epochs
+        clipping         the observer clips too much: --observer minmax
+        activations      8 bits are too few for the input: --keep; with labels, --qat-epochs
 
         swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-images 128
         swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json
@@ -45,7 +47,7 @@ struct Sensitivity: ParsableCommand {
 
   @Option(
     name: [.customLong("calibration-images"), .customLong("calibration-size")],
-    help: "Number of samples to calibrate with, and the most to compare on.")
+    help: "Maximum number of samples to calibrate with, and to compare on.")
   var calibrationImages = 128
 
   @OptionGroup var samples: SampleOptions
@@ -65,7 +67,7 @@ struct Sensitivity: ParsableCommand {
     let recipe = try Recipe([.quantize], sharing: settings.values)
     let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
     var graph = try open.read(model)
-    // With as many more as the quarter that judges.
+    // Adds the quarter that is held back for judging.
     let source = try data.calibrationSource(
       for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
       threads: common.threads)
@@ -83,7 +85,7 @@ struct Sensitivity: ParsableCommand {
   }
 
   private func text(_ result: SwiftletCompress.Sensitivity, repeated: Int) -> String {
-    /// Integers have no decibels, nor do answers that are not finite.
+    /// Signal-to-noise ratio, or the percentage of equal integers.
     func likeness(_ value: Double) -> String {
       Agreement.likeness(value, equals: result.answers.equal != nil)
     }

@@ -3,73 +3,77 @@
 import ArgumentParser
 import Swiftlet
 
+/// `swiftlet train`.
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a model on images.",
     discussion: """
-      Writes the model, and beside it what each epoch reached: NAME.curves.json and NAME.curves.svg. \
-      Progress is kept in NAME.checkpoint until the run is done; --resume continues there as if \
-      nothing had happened. Validation uses the test part of the data, with --split a part of \
-      the training data, or with --judge other data. Of several outputs the one is trained that can \
-      hold scores of all classes, or --judged-output.
+      Writes the model to NAME.onnx, and loss and accuracy after each epoch to NAME.curves.json \
+      and NAME.curves.svg. NAME.checkpoint saves the progress until training is complete; --resume \
+      continues an interrupted run with the same result. Validation uses the test part of the \
+      data, a part of the training data (--split), or other data (--judge). If the model has \
+      several outputs, the one that fits the classes is trained, or --judged-output.
 
         swiftlet train --data fashion-mnist --epochs 3 -o seed.onnx
         swiftlet train --data 'cifar100:DIR:train[0..<1000]' --split 0.8 -o small.onnx
       """)
 
-  @Option(help: "seed-cnn, or an ONNX file to go on from.")
+  @Option(help: "Model to train: an ONNX file, or seed-cnn, a small built-in network.")
   var model = "seed-cnn"
 
   @OptionGroup var data: DataOptions
 
   @OptionGroup var open: ExtentOptions
 
-  @Option(help: "Passes over the training images.")
+  @Option(help: "Number of passes over the training images.")
   var epochs = 3
 
-  @Option(help: "Images per update.")
+  @Option(help: "Number of images per update.")
   var batch = 128
 
   @Option(help: "Update rule: adam, adamw, nadam or sgd.")
   var optimizer = OptimizerKind.adam
 
   @Option(
-    name: [.customLong("learning-rate"), .customLong("lr")], help: "Highest learning rate.")
+    name: [.customLong("learning-rate"), .customLong("lr")], help: "Peak learning rate.")
   var learningRate = 1e-3
 
-  @Option(help: "Course of the learning rate: cosine, constant or step.")
+  @Option(help: "Schedule of the learning rate: cosine, constant or step.")
   var schedule = LearningRateSchedule.Kind.cosine
 
-  @Option(help: "Epochs of linear warm-up.")
+  @Option(help: "Number of epochs of linear warm-up.")
   var warmup = 0.0
 
   @Option(
     name: [.customLong("period"), .customLong("restarts")],
-    help: "Epochs of the first cosine cycle (warm restarts), or between the decays of step.")
+    help: """
+      Number of epochs of the first cosine cycle, after which the rate restarts, or between decays \
+      of step.
+      """)
   var period: Double?
 
-  @Option(help: "Factor by which each cosine cycle outlasts the last; default: 1.")
+  @Option(help: "Length of each cosine cycle relative to the previous one. Default: 1.")
   var stretch: Double?
 
-  @Option(help: "Momentum of sgd; default 0.9.")
+  @Option(help: "Momentum of sgd. Default: 0.9.")
   var momentum: Double?
 
-  @Option(help: "Weight decay; default: 0.01 for adamw, else 0.")
+  @Option(help: "Weight decay. Default: 0.01 for adamw, else 0.")
   var weightDecay: Double?
 
-  @Option(help: "Share of the target spread over all classes, 0 to below 1.")
+  @Option(help: "Fraction of the target spread over all classes, 0 to below 1.")
   var labelSmoothing = 0.0
 
-  @Option(help: "Largest shift of training images, in pixels.")
+  @Option(help: "Largest random shift of training images, in pixels.")
   var crop = 0
 
   @Flag(help: "Mirror training images at random.")
   var flip = false
 
-  @Option(help: "Seed for all random numbers.")
+  @Option(help: "Seed of all random choices.")
   var seed: UInt64 = 0
 
-  @Option(help: "Classes of seed-cnn; default: as many as the data have.")
+  @Option(help: "Number of classes of seed-cnn. Default: from the data.")
   var classes: Int?
 
   @OptionGroup var judging: JudgingOptions
@@ -78,7 +82,7 @@ struct Train: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The output that is trained, with the scores; default: the only one that can hold them.",
+      "Output to train, with the class scores. Default: the only one that fits the classes.",
       valueName: "output"))
   var judgedOutput: String?
 
@@ -87,7 +91,7 @@ struct Train: ParsableCommand {
 
   @OptionGroup var force: ForceOptions
 
-  @Option(help: "Batches between two checkpoints.")
+  @Option(help: "Number of batches between checkpoints.")
   var checkpointEvery = 200
 
   @Option(name: .shortAndLong, help: "The ONNX file to write.")
@@ -115,13 +119,13 @@ struct Train: ParsableCommand {
       throw ValidationError("--warmup \(plain(warmup)) is longer than all \(epochs) epoch(s)")
     }
     if period != nil, schedule == .constant {
-      throw ValidationError("--period does nothing in --schedule constant")
+      throw ValidationError("--period does nothing with --schedule constant")
     }
     if stretch != nil, period == nil || schedule != .cosine {
-      throw ValidationError("--stretch does nothing without --period of --schedule cosine")
+      throw ValidationError("--stretch does nothing without --period and --schedule cosine")
     }
     if momentum != nil, optimizer != .sgd {
-      throw ValidationError("--momentum does nothing in \(optimizer.rawValue): it is for sgd")
+      throw ValidationError("--momentum does nothing with \(optimizer.rawValue): it is for sgd")
     }
   }
 
@@ -150,7 +154,8 @@ struct Train: ParsableCommand {
         mend: "continue that run with --resume, or discard it with --force")
     }
     var trainer = try Trainer(
-      graph, training: training, validation: validation, settings: settings, threads: common.threads,
+      graph, training: training, validation: validation, settings: settings,
+      threads: common.threads,
       checkpoint: checkpoint, resumes: resume, output: judgedOutput)
     Console.say(
       "training \(graph.name), \(graph.parameterCount) parameters, on \(training.count) images of "
@@ -186,20 +191,22 @@ struct Train: ParsableCommand {
     }
     guard classes == nil else {
       throw SwiftletError(
-        .unsupported, "--classes changes the built-in model only", mend: "leave it out")
+        .unsupported, "--classes is only for the built-in model", mend: "leave it out")
     }
     return try open.read(model).foldingWeights()
   }
 
   private func report(_ history: TrainingHistory, curves: String) throws {
     guard let last = history.epochs.last else { return }
+
+    /// The JSON result.
     struct Result: Encodable {
       let model: String
       let top1, loss, imagesPerSecond: Double
       let epochs: [TrainingHistory.Epoch]
       let threads, peakMemoryBytes: Int
     }
-    // The median is what a long run would see: the first epoch warms up.
+    // The median is representative of a long run: the first epoch warms up.
     let speeds = history.epochs.map(\.imagesPerSecond).sorted()
     let speed = speeds[speeds.count / 2]
     if common.json {
@@ -215,11 +222,12 @@ struct Train: ParsableCommand {
   }
 }
 
-/// Checks that an option's value lies in its range.
+/// Checks that the value of an option is in its range.
 func check<T: Comparable>(_ option: String, _ value: T, _ range: ClosedRange<T>) throws {
   guard range ~= value else {
     throw ValidationError(
-      "\(option) \(plain(value)) is not between \(plain(range.lowerBound)) and \(plain(range.upperBound))"
+      "\(option) \(plain(value)) is not between \(plain(range.lowerBound)) and "
+        + "\(plain(range.upperBound))"
     )
   }
 }

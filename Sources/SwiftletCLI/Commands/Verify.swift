@@ -4,14 +4,15 @@ import ArgumentParser
 import FoundationEssentials
 import Swiftlet
 
+/// `swiftlet verify`.
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check a compressed model against its manifest.",
     discussion: """
-      'swiftlet compress' writes a manifest beside the model. This checks that the original, the data \
-      and the compressed model are still the ones it names, and that the compressed model's accuracy \
-      is what it says. With --rerun it makes the model again, with the times that were measured then, \
-      and compares the bytes.
+      'swiftlet compress' writes a manifest next to the model. This command checks that the \
+      original, the data and the compressed model have not changed since, and that the compressed \
+      model has the recorded accuracy. --rerun repeats the compression with the recorded layer \
+      timings, and checks that the result has the same bytes.
 
         swiftlet verify small.manifest.json
         swiftlet verify small.manifest.json --rerun
@@ -20,7 +21,7 @@ struct Verify: ParsableCommand {
   @Argument(help: "The manifest.")
   var manifest: String
 
-  @Flag(help: "Make the model again, and compare.")
+  @Flag(help: "Repeat the compression, and compare the bytes.")
   var rerun = false
 
   @Option(help: ArgumentHelp("Where to look for fashion-mnist first.", valueName: "dir"))
@@ -28,7 +29,7 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var output: OutputOptions
 
-  /// One thing that was checked.
+  /// The result of one check.
   struct Check: Encodable {
     let name: String
     let passed: Bool
@@ -60,7 +61,7 @@ struct Verify: ParsableCommand {
         "\(validation.name): \(validation.count) images")
       var compressed = try graph(manifest.output, manifest)
       var original = try graph(manifest.model, manifest)
-      // What was given and is not kept in the file.
+      // Options that the file does not store.
       if let preprocessing = manifest.use?.preprocessing {
         preprocessing.store(in: &original)
         if !Preprocessing.isStored(in: compressed) { preprocessing.store(in: &compressed) }
@@ -70,7 +71,7 @@ struct Verify: ParsableCommand {
         progress: Console.progress)
       check(
         "accuracy", evaluation.top1 == report.after.top1,
-        "top-1 \(evaluation.top1), stated \(report.after.top1)")
+        "top-1 \(evaluation.top1), recorded \(report.after.top1)")
       context = CompressionContext(
         original: original, training: training, validation: validation, threads: threads,
         seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
@@ -86,7 +87,7 @@ struct Verify: ParsableCommand {
           of: graph(manifest.output, manifest), made: manifest.recipe)
         check(
           "answers", agreement == manifest.answers?.agreement,
-          "\(agreement?.likeness ?? "none"), stated "
+          "\(agreement?.likeness ?? "none"), recorded "
             + (manifest.answers?.agreement?.likeness ?? "none"))
       }
     }
@@ -94,7 +95,7 @@ struct Verify: ParsableCommand {
     try show(checks)
   }
 
-  /// A model with the extents that it was compressed with.
+  /// Reads a model with the extents it was compressed with.
   private func graph(_ file: Manifest.File, _ manifest: Manifest) throws -> Graph {
     var graph = try ONNXFile.read(file.path)
     graph.extents = manifest.use?.extents ?? [:]
@@ -116,7 +117,8 @@ struct Verify: ParsableCommand {
     let same =
       try ONNXFile.encode(graph) == InputFile.read(manifest.output.path, limit: .max)
     let place =
-      here == manifest.machine ? "" : "; it was made elsewhere, on \(manifest.machine.cpu)"
+      here == manifest.machine
+      ? "" : "; the model was made on another machine, \(manifest.machine.cpu)"
     return Check(
       name: "made again", passed: same, remark: (same ? "the same bytes" : "other bytes") + place)
   }
@@ -132,20 +134,20 @@ struct Verify: ParsableCommand {
     }
     guard let failed = checks.first(where: { !$0.passed }) else { return }
     throw SwiftletError(
-      .badInput, "\(failed.name): \(failed.remark): not what the manifest says", at: manifest,
-      mend: "compress again, or restore what has changed")
+      .badInput, "\(failed.name): \(failed.remark): differs from the manifest", at: manifest,
+      mend: "compress again, or restore the files that have changed")
   }
 }
 
 extension Manifest {
-  /// The times that decisions rested on, wherever they were measured.
+  /// The recorded layer timings, valid for the machine where they were measured.
   fileprivate var measured: LatencyCache {
     LatencyCache(
       latencies,
       of: LatencyCache.machine(cpu: machine.cpu, isa: machine.isa, version: version))
   }
 
-  /// The images, divided as they were then.
+  /// The images, split as recorded.
   fileprivate func parts(
     dataDirectory: String?
   ) throws -> (training: ImageDataset, validation: ImageDataset) {
@@ -162,7 +164,7 @@ extension Manifest {
     return (parts.training, parts.validation)
   }
 
-  /// What a compression without labels had to work with.
+  /// The context of a compression without labels, as recorded.
   fileprivate func unlabelledContext(_ threads: Threads) throws -> CompressionContext {
     var original = try ONNXFile.read(model.path)
     original.extents = use?.extents ?? [:]

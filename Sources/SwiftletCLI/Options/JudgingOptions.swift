@@ -3,17 +3,18 @@
 public import ArgumentParser
 public import Swiftlet
 
-/// What a model is judged on that was trained or calibrated with other data.
+/// Options for the data to judge a model on after training or calibration.
 struct JudgingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Train and calibrate with this fraction of the data, chosen at random, and judge on the rest. Default: judge on the test part.",
+      "Train and calibrate with this fraction of the data, chosen at random, and judge on the "
+        + "rest. Default: judge on the test part.",
       valueName: "fraction"))
   var split: Double?
 
   @Option(
     help: ArgumentHelp(
-      "Other data to judge on; without :train, their test part.",
+      "Other data to judge on; by default, its test part.",
       valueName: "spec"))
   var judge: String?
 
@@ -21,14 +22,14 @@ struct JudgingOptions: ParsableArguments {
     if split != nil && judge != nil { throw ValidationError("give either --split or --judge") }
   }
 
-  /// Labelled images divided, which is said where it was not asked for.
+  /// Loads labelled images, split into parts; prints a remark if the split was not asked for.
   ///
-  /// - Parameter judgesWhole: As of ``DataParts``.
+  /// - Parameter judgesWhole: See ``DataParts``.
   func parts(_ data: DataOptions, seed: UInt64, judgesWhole: Bool = false) throws -> DataParts {
     let judge = try judge.map { text in
       guard !text.hasPrefix("inputs:") else {
         throw SwiftletError(
-          .badInput, "there are labels in --data, and none in --judge", at: text,
+          .badInput, "--data has labels, but --judge has none", at: text,
           mend: "give labelled images, or --data inputs:FILE.npz")
       }
       return try DataSpec(parsing: text)
@@ -41,34 +42,35 @@ struct JudgingOptions: ParsableArguments {
     return parts
   }
 
-  /// Inputs without labels to judge on; `nil`: some of the data.
+  /// Unlabelled inputs to judge on; `nil`: a part of the data.
   func unlabelledInputs() throws -> [String: AnyTensor]? {
     guard let judge else { return nil }
     var options = DataOptions()
     options.data = judge
     guard let inputs = try options.unlabelledInputs() else {
       throw SwiftletError(
-        .badInput, "there are no labels in --data, and --judge is of labelled images", at: judge,
+        .badInput, "--data has no labels, but --judge has", at: judge,
         mend: "give inputs:FILE.npz")
     }
     return inputs
   }
 }
 
-/// How images become what a model takes.
+/// Options for image preprocessing.
 struct PreprocessOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "How pixels are scaled: imagenet, half (-1...1), unit (0...1) or raw (0...255). Default: as the model's metadata say, else a guess.",
-      valueName: "way"))
+      "Pixel scaling: imagenet, half (-1...1), unit (0...1) or raw (0...255). Default: from the "
+        + "model's metadata, else a guess.",
+      valueName: "scaling"))
   var preprocess: Preprocessing.Scaling?
 
-  /// What follows a warning that a model only guesses.
+  /// Advice appended to the warning that a model is no better than guessing.
   static let advice = "; --preprocess changes how pixels are scaled"
 
-  /// Writes the way into the model, or says what is guessed.
+  /// Stores the preprocessing in the model, or prints what is guessed.
   ///
-  /// - Parameter overrides: Whether what the model itself says counts less.
+  /// - Parameter overrides: Whether the option takes precedence over the model's own metadata.
   func prepare(_ graph: inout Graph, for images: ImageDataset, overrides: Bool = true) throws {
     let isStored = Preprocessing.isStored(in: graph)
     if let preprocess, overrides || !isStored {
@@ -76,7 +78,7 @@ struct PreprocessOptions: ParsableArguments {
     } else if !isStored {
       let summary = try Preprocessing.stored(in: graph, images: images).summary
       Console.say(
-        "images become \(summary): a guess, the model does not say; --preprocess changes it")
+        "guessed preprocessing, as the model has none: \(summary); --preprocess changes it")
     }
   }
 }

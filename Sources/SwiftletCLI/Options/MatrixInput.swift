@@ -3,22 +3,22 @@
 import ArgumentParser
 import Swiftlet
 
-/// A matrix from a file, or a random one.
+/// Options for a matrix from a file, or a random one.
 struct MatrixOptions: ParsableArguments {
-  @Argument(help: "A matrix in an .npy file, float32 or float64.")
+  @Argument(help: "Matrix in an .npy file, float32 or float64.")
   var file: String?
 
   @Option(
     help: ArgumentHelp(
-      "A random matrix instead of a file, such as 1000x200 or 500.", valueName: "MxN"))
+      "Size of a random matrix instead of a file, such as 1000x200 or 500.", valueName: "MxN"))
   var size: MatrixSize?
 
   @Option(
     help: ArgumentHelp(
-      "Element type: f32 or f64; default: the file's, else f64.", valueName: "type"))
+      "Element type: f32 or f64. Default: the file's, else f64.", valueName: "type"))
   var dtype: ElementType?
 
-  @Option(help: "Seed of the random matrix and of random samples.")
+  @Option(help: "Seed of the random matrix and of random sampling.")
   var seed: UInt64 = 0
 
   func validate() throws {
@@ -27,9 +27,10 @@ struct MatrixOptions: ParsableArguments {
     }
   }
 
+  /// An element type.
   enum ElementType: String, ExpressibleByArgument, CaseIterable { case f32, f64 }
 
-  /// The matrix, in the type asked for.
+  /// Loads or generates the matrix, converted to the element type asked for.
   func read() throws -> AnyTensor {
     if let size {
       var generator = RandomGenerator(seed: seed)
@@ -43,7 +44,7 @@ struct MatrixOptions: ParsableArguments {
     let array = try NPY.read(file!)
     guard array.shape.rank == 2 else {
       throw SwiftletError(
-        .badInput, "an array of shape \(array.shape) is no matrix", at: file!,
+        .badInput, "an array of shape \(array.shape) is not a matrix", at: file!,
         mend: "reshape it to two axes")
     }
     switch (array, dtype) {
@@ -52,26 +53,28 @@ struct MatrixOptions: ParsableArguments {
     case (.float32, _), (.float64, _): return array
     default:
       throw SwiftletError(
-        .unsupported, "a matrix of \(array.dtype)", at: file!, mend: "save it as float32 or float64"
+        .unsupported, "matrices of \(array.dtype) are not supported", at: file!,
+        mend: "save it as float32 or float64"
       )
     }
   }
 
-  /// Checks that neither the plot nor the factors, NAME.npy in the folder, replace the matrix.
+  /// Checks that neither the plot nor the factors NAME.npy in the folder would overwrite the
+  /// matrix.
   func checkOutputs(plot: String?, folder: String?, files names: [String]) throws {
     var written: [OutputFiles.File] = plot.map { [($0, "--plot")] } ?? []
-    // A folder that is not there yet holds nothing that could be replaced.
+    // A folder that does not exist yet has no files to overwrite.
     if let folder, OutputFolder.exists(folder) {
       written += names.map { ("\(folder)/\($0).npy", "\($0).npy") }
     }
     try OutputFiles(written: written, read: file.map { [($0, "the matrix")] } ?? []).check()
   }
 
-  /// What to call the matrix in errors.
+  /// The name of the matrix in errors.
   var label: String { file ?? "random matrix" }
 }
 
-/// Extents of a matrix, as in `--size 1000x200`.
+/// The size of a matrix, as in `--size 1000x200`.
 struct MatrixSize: ExpressibleByArgument {
   let rows, columns: Int
 

@@ -5,12 +5,12 @@ import Glibc
 import OrderedCollections
 public import Swiftlet
 
-/// How results and remarks are shown.
+/// Options for the form of results and messages.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print the result as one JSON document on standard output.")
   var json = false
 
-  @Flag(help: "Print no progress and no remarks.")
+  @Flag(help: "Print no progress and no messages.")
   var quiet = false
 
   func validate() throws {
@@ -18,17 +18,17 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
-/// What models and arrays may ask of the machine.
+/// Options that limit memory and steps.
 struct LimitOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Memory limit for values, such as 512M or 16G; default: 8G, or what the machine has.",
+      "Memory limit for values, such as 512M or 16G. Default: 8G, or the machine's memory if less.",
       valueName: "size"))
   var maxMemory: ByteCount?
 
   @Option(
     help: ArgumentHelp(
-      "Step limit for loops and branches of a model in one run.", valueName: "n"))
+      "Limit on the steps of a model's loops and branches per run.", valueName: "n"))
   var maxSteps = StepLimit.standard
 
   func validate() throws {
@@ -38,7 +38,7 @@ struct LimitOptions: ParsableArguments {
   }
 }
 
-/// A number of bytes, as in 1048576, 512M or 16G: K, M and G are powers of 1024.
+/// A number of bytes, such as 1048576, 512M or 16G, where K, M and G are powers of 1024.
 struct ByteCount: ExpressibleByArgument {
   let value: Int
 
@@ -52,22 +52,22 @@ struct ByteCount: ExpressibleByArgument {
   }
 }
 
-/// In what models are computed.
+/// The option for the arithmetic of fp32 layers.
 struct PrecisionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "What fp32 layers multiply in: fp32 or bf16, which is faster and less exact.",
+      "Arithmetic of fp32 layers: fp32, or bf16, which is faster and less exact.",
       valueName: "name"))
   var precision = Precision.fp32
 }
 
-/// The options that every command has; `bench` takes several numbers of threads instead of one.
+/// Options common to all commands; `bench` takes several numbers of threads instead of one.
 struct CommonOptions: ParsableArguments {
   @OptionGroup var output: OutputOptions
 
   @Option(
     name: .customLong("threads"),
-    help: ArgumentHelp("Threads to use; default: one per processor.", valueName: "threads"))
+    help: ArgumentHelp("Number of threads. Default: one per processor.", valueName: "threads"))
   var threadCount: Int?
 
   func validate() throws { try check("--threads", threadCount ?? 1, 1...1024) }
@@ -77,11 +77,12 @@ struct CommonOptions: ParsableArguments {
   var threads: Threads { threadCount.map(Threads.init(count:)) ?? .available }
 }
 
-/// Which images to use.
+/// Options for the data to use.
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images, such as fashion-mnist, cifar10:DIR or idx:DIR:train[0..<1000], or for compress and sensitivity inputs:FILE.npz; see 'swiftlet help data'.",
+      "Images, such as images:DIR, list:FILE.csv, fashion-mnist or cifar10:DIR:train[0..<1000]; or, "
+        + "for compress and sensitivity, inputs:FILE.npz. See 'swiftlet help data'.",
       valueName: "spec"))
   var data: String?
 
@@ -91,20 +92,20 @@ struct DataOptions: ParsableArguments {
       valueName: "dir"))
   var dataDir: String?
 
-  /// - Throws: A usage error without data.
+  /// - Throws: A usage error if there is no `--data`.
   func require() throws {
     if data == nil { throw ValidationError("Missing expected argument '--data <spec>'") }
   }
 
-  /// What was given; commands that need data have checked that.
+  /// The value of `--data`; empty if there is none.
   var spec: String { data ?? "" }
 
-  /// Arrays by input name, of `inputs:FILE.npz`: what a model takes, without labels.
+  /// Arrays by input name from `inputs:FILE.npz`; `nil` if `--data` names images.
   func unlabelledInputs() throws -> [String: AnyTensor]? {
     InputArrays.areNamed(by: spec) ? try InputArrays.read(spec) : nil
   }
 
-  /// Samples to calibrate with: unlabelled inputs, or training images.
+  /// Calibration samples: unlabelled inputs, or training images.
   func calibrationSource(
     for graph: Graph, limit: Int, _ samples: SampleOptions, threads: Threads
   ) throws -> CalibrationSource {
@@ -119,12 +120,13 @@ struct DataOptions: ParsableArguments {
     return source
   }
 
+  /// Loads the images of the given part, unless `--data` names another one.
   func load(_ part: DataSpec.Part) throws -> ImageDataset {
     try DataSpec(parsing: spec).load(defaultPart: part, dataDirectory: dataDir)
   }
 }
 
-/// Numbers separated by commas, as in `--batch 1,32,256`.
+/// Numbers separated by commas, such as `--batch 1,32,256`.
 struct NumberList: ExpressibleByArgument {
   let values: [Int]
 
@@ -140,7 +142,7 @@ struct NumberList: ExpressibleByArgument {
   var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
 }
 
-/// `sequence=128`.
+/// An extent with its name: `sequence=128`.
 struct NamedExtent: ExpressibleByArgument {
   let name: String
   let extent: Int
@@ -153,16 +155,19 @@ struct NamedExtent: ExpressibleByArgument {
   }
 }
 
-/// What is taken for extents that a model leaves open.
+/// Options for the symbolic extents of a model.
 struct ExtentOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "Size of an open dimension, by its symbol or as INPUT[AXIS]; may be repeated. Default: as in the data, else a guess.",
+      "Size of an open dimension, named by its symbol or as INPUT[AXIS]; may be repeated. Default: "
+        + "from the data, else a guess.",
       valueName: "name=number"))
   var extent: [NamedExtent] = []
 
-  /// - Throws: `badInput` naming an extent that the model does not leave open.
+  /// The given extents, by the model's names.
+  ///
+  /// - Throws: `badInput` for an extent that the model does not leave open.
   func extents(for graph: Graph) throws -> [String: Int] {
     let named = try extent.map { extent in
       guard let name = graph.openExtentName(extent.name) else {
@@ -170,16 +175,17 @@ struct ExtentOptions: ParsableArguments {
         throw SwiftletError(
           .badInput, "no input has an open extent '\(extent.name)'", at: "--extent",
           mend: known.isEmpty
-            ? "the model leaves none open" : "open are " + known.joined(separator: ", "))
+            ? "the model has no open extents" : "use one of " + known.joined(separator: ", "))
       }
       return (name, extent.extent)
     }
     return Dictionary(named) { $1 }
   }
 
-  /// The model, with the extents that were given.
+  /// Reads a model and sets the given extents.
   ///
-  /// - Throws: As `ONNXFile.read`; `badInput` naming an extent that the model does not leave open.
+  /// - Throws: The errors of `ONNXFile.read`; `badInput` for an extent that the model does not
+  ///   leave open.
   func read(_ model: String) throws -> Graph {
     var graph = try ONNXFile.read(model)
     graph.extents = try locating(model) { try extents(for: graph) }
@@ -199,14 +205,14 @@ extension OptimizerKind: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 extension LearningRateSchedule.Kind: ExpressibleByArgument {}
 
-/// The largest memory this process has used so far, in bytes.
+/// The peak memory use of this process, in bytes.
 func peakMemory() -> Int {
   var usage = rusage()
   unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
   return usage.ru_maxrss * 1024
 }
 
-/// Prints rows as columns of equal width: the first to the left, the others to the right.
+/// Formats rows as a table: the first column aligned left, the others right.
 func table(_ rows: [[String]]) -> String {
   let widths = (0..<(rows.first?.count ?? 0)).map { column in
     rows.map { $0[column].count }.max() ?? 0
@@ -219,7 +225,7 @@ func table(_ rows: [[String]]) -> String {
   }.joined(separator: "\n")
 }
 
-/// A number with four significant digits, as in 1.234e-05.
+/// A number with four significant digits, such as 1.234e-05.
 func scientific(_ value: Double) -> String {
   guard value != 0, value.isFinite else { return "\(value)" }
   let (digits, exponent) = ReportNumber.decimal(value, decimals: 3)

@@ -3,43 +3,44 @@
 import ArgumentParser
 import Swiftlet
 
-/// The files that a command is about to write: checked before the work begins, so that it can
-/// neither be lost nor take the place of what it was made from.
+/// The files that a command will write. They are checked before the work begins, so that results
+/// are not lost and inputs are not overwritten.
 struct OutputFiles {
-  /// A path, and what the user calls it.
+  /// A path, and its name in errors.
   typealias File = (path: String, name: String)
 
   let written: [File]
   let read: [File]
 
-  /// - Parameter force: Whether files that are read may be replaced; `nil` for a command without
-  ///   `--force`.
-  /// - Throws: `io` for a file that cannot be written; `badInput` for one that is written twice, or
-  ///   is read as well.
+  /// Checks that files can be written.
+  ///
+  /// - Parameter force: Whether input files may be replaced; `nil` for a command without `--force`.
+  /// - Throws: `io` for a file that cannot be written; `badInput` for a file that is written twice
+  ///   or also read.
   func check(force: Bool? = nil) throws {
     for (index, file) in written.enumerated() {
       try AtomicFile.checkWritable(file.path)
       for other in written[..<index] where try AtomicFile.areSame(file.path, other.path) {
         throw SwiftletError(
           .badInput, "\(file.name) is the same file as \(other.name)", at: file.path,
-          mend: "give it a name of its own")
+          mend: "choose another name")
       }
       guard force != true else { continue }
       for other in read where try isSame(file.path, other.path) {
         throw SwiftletError(
           .badInput, "\(file.name) would replace \(other.name)", at: file.path,
-          mend: "give it a name of its own" + (force == nil ? "" : ", or use --force"))
+          mend: "choose another name" + (force == nil ? "" : ", or use --force"))
       }
     }
   }
 
-  /// What is read may be a name of something else than a file, such as seed-cnn.
+  /// Inputs may be names of other things than files, such as seed-cnn.
   private func isSame(_ output: String, _ input: String) throws -> Bool {
     guard InputFile.exists(input) else { return false }
     return try AtomicFile.replaces(output, input)
   }
 
-  /// The files that samples to calibrate, train and judge with come from.
+  /// The files that the data for calibration, training and judging comes from.
   static func files(
     of data: DataOptions, _ judging: JudgingOptions, fixed: [FixedArgument] = []
   ) -> [File] {
@@ -52,7 +53,8 @@ struct OutputFiles {
   }
 }
 
+/// The option `--force`.
 struct ForceOptions: ParsableArguments {
-  @Flag(help: "Replace files that the command reads, and the checkpoint of an earlier run.")
+  @Flag(help: "Overwrite input files, and discard the checkpoint of an earlier run.")
   var force = false
 }

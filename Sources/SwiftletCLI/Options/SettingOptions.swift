@@ -3,28 +3,30 @@
 import ArgumentParser
 import Swiftlet
 
-/// Which settings of techniques a command has as options.
+/// Selects the settings of techniques that a command has as options.
 protocol SettingScope: Sendable {
+  /// The techniques whose settings are options.
   static var techniques: [Technique] { get }
+  /// Whether a setting is an option.
   static func has(_ setting: SettingDescription) -> Bool
   /// Whether `--help` lists them.
   static var isListed: Bool { get }
 }
 
-/// Options made from the settings that techniques declare: one for each name, whichever techniques
-/// have it.
+/// Options generated from the settings that techniques declare: one for each name, even if several
+/// techniques have it.
 ///
-/// ArgumentParser learns of options by reflection, so that a mirror can declare them as well as
-/// properties do; parsing, help and completions follow.
+/// ArgumentParser finds options by reflection, so a mirror can declare them like properties;
+/// parsing, help and completions follow.
 struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable {
-  /// What was given, by the names of settings.
+  /// The values given, by the names of settings.
   private(set) var values: [String: SettingValue] = [:]
-  /// What is wrong with what was given.
+  /// The first error in the values given.
   private var mistake: String?
 
   init() {}
 
-  /// Each name once.
+  /// The settings, each name once.
   private static var settings: [SettingDescription] {
     Scope.techniques.flatMap(\.settings).reduce(into: []) { settings, setting in
       guard Scope.has(setting), !settings.contains(where: { $0.name == setting.name }) else {
@@ -34,7 +36,7 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
     }
   }
 
-  /// The techniques that have a setting of the name, unless it is all that there are.
+  /// The techniques that have the setting, as a prefix for help; empty if all have it.
   private static func owners(_ name: String) -> String {
     let owners = Scope.techniques.filter { $0.settings.contains { $0.name == name } }
     return owners.count == Scope.techniques.count
@@ -132,7 +134,7 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
 }
 
 extension SettingDescription {
-  /// `--bits 4`, `--no-data-aware`, or the shorthand for it.
+  /// The option with a value, or its shorthand: `--bits 4`, `--no-data-aware`.
   fileprivate func spelled(_ value: SettingValue) -> String {
     if let shorthand = shorthands.first(where: { $0.value == value }), kind != .truth {
       return Self.option(shorthand.name)
@@ -144,10 +146,10 @@ extension SettingDescription {
     }
   }
 
-  /// The option that switches it off: `--no-flip`.
+  /// The option that turns it off: `--no-flip`.
   var negation: String { "--no-\(option.dropFirst(2))" }
 
-  /// What stands for its values in help.
+  /// The placeholder for values in help.
   var valueName: String {
     switch kind {
     case .truth, .number: "number"
@@ -160,8 +162,8 @@ extension SettingDescription {
   }
 }
 
-/// Whether help is asked for. It leaves many options to `swiftlet help techniques`; what completes
-/// options or tells which one was meant knows them all.
+/// Whether help was requested. Help leaves many options to `swiftlet help techniques`, but
+/// completions and suggestions need all of them.
 private enum Help {
   static let isWanted =
     CommandLine.arguments.dropFirst().first == "help"

@@ -3,17 +3,19 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Takes back the mean error that rounded weights make in each output channel, in the bias.
+/// Corrects the mean error that rounded weights cause in each output channel, by adjusting the
+/// bias.
 ///
-/// With the means E[x] of the input's channels, the error is Σ (W̃ − W) · E[x]. Padding counts as
-/// values, which is right but for the edges.
+/// With E[x] the means of the input channels, the error is Σ (W̃ − W) · E[x]. Padding is treated
+/// like any other input, which is inexact only at the borders.
 ///
-/// - Source: Nagel et al. 2019, arXiv:1906.04721, section 4.2, with means that were measured.
+/// - Source: Nagel et al. 2019, arXiv:1906.04721, section 4.2, with measured means.
 struct BiasCorrection {
-  /// Means of the layer's input channels.
+  /// Mean of each input channel of the layer.
   let means: [Double]
 
-  /// The bias with the error taken off; `nil` for a layer that this does not know.
+  /// The corrected bias, one number per output channel; `nil` for MatMul, layers whose bias is not
+  /// constant, and inputs with another number of channels.
   func corrected(
     _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights
   ) throws -> Tensor<Float>? {

@@ -4,30 +4,35 @@ import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
 
-/// Evens out the ranges of channels between layers that follow each other.
+/// Equalizes the weight ranges of the channels between consecutive layers.
 ///
-/// What a channel of the first layer's weights is divided by, the second layer's weights for that
-/// channel are multiplied by; `Relu` and pools let positive factors through, so that the network
-/// computes the same. With sᵢ = √(r₁ᵢ / r₂ᵢ), where r are the largest weights of channel i, both
-/// have the same range, and no channel is lost in the steps of a larger one.
+/// The weights of each output channel of the first layer are divided by a factor, and the second
+/// layer's weights for that channel are multiplied by it. `Relu` and pooling commute with positive
+/// factors, so the network computes the same function. With sᵢ = √(r₁ᵢ / r₂ᵢ), where r is the
+/// largest weight of channel i, both layers have the same range, and a quantization step chosen for
+/// a large channel does not swallow a small one.
 ///
 /// - Source: Nagel et al. 2019, arXiv:1906.04721, section 4.1.
 package struct CrossLayerEqualization {
-  /// Operators that let a positive factor of each channel through.
+  /// Operators that commute with a positive factor per channel.
   private static let transparent: Set<String> = [
     "Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Flatten",
   ]
   private static let rounds = 3
 
-  /// The same model with other weights, and how many pairs of layers were evened out.
   package init() {}
 
+  /// Equalizes all pairs of consecutive layers.
+  ///
+  /// - Parameter infos: Types and shapes of the graph's values.
+  /// - Returns: An equivalent model with other weights, and the number of pairs equalized.
   package func apply(to graph: Graph, _ infos: [String: TensorInfo]) throws -> (
     graph: Graph, pairs: Int
   ) {
     var result = graph
     var pairs = 0
-    // A layer is the second of one pair and the first of the next: a few rounds settle all.
+    // A layer is the second of one pair and the first of the next, so it takes a few rounds to
+    // converge.
     for round in 0..<Self.rounds {
       let scheme = try QuantizationScheme(result, infos)
       for layer in scheme.layers {
@@ -38,7 +43,8 @@ package struct CrossLayerEqualization {
     return (result, pairs)
   }
 
-  /// The position of the layer that alone reads a layer's channels.
+  /// The position of the only layer that reads a layer's channels, directly or through transparent
+  /// operators; `nil` if there is none.
   private func follower(
     of layer: QuantizationScheme.Layer, _ scheme: QuantizationScheme, _ graph: Graph
   ) -> Int? {
@@ -65,7 +71,7 @@ package struct CrossLayerEqualization {
       before.isPrivate(in: graph), after.isPrivate(in: graph)
     else { return false }
     let channels = before.outputs
-    // A flattened image gives each channel several neighbours in a matrix.
+    // After Flatten, each channel is several adjacent inputs of a matrix.
     guard channels > 0, after.inputs % channels == 0,
       after.isMatrix || after.inputs == channels
     else { return false }
@@ -83,7 +89,7 @@ package struct CrossLayerEqualization {
   }
 }
 
-/// A layer whose channels can be scaled.
+/// A layer whose channels can be scaled in place.
 private struct ScaledLayer {
   private let node: Node
   private let weights: Tensor<Float>
@@ -122,7 +128,7 @@ private struct ScaledLayer {
     node.inputs.dropFirst().allSatisfy { $0.isEmpty || graph.consumers(of: $0).count == 1 }
   }
 
-  /// The output and the input channel of a weight.
+  /// The output and input channel of the weight at a position.
   private func channels(_ position: Int) -> (output: Int, input: Int) {
     let shape = weights.shape
     if isTransposed { return (position % outputs, position / outputs) }

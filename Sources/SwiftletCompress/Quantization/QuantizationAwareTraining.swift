@@ -6,19 +6,21 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletTraining
 
-/// Training with quantization in the loop.
+/// Quantization-aware training.
 ///
-/// Starts from post-training quantization: its steps, and weights with batch normalization folded
-/// into them. Values and weights then go through ``FakeQuantize``, whose gradient takes rounding
-/// for the identity, and weights, biases and step sizes are trained together, by Adam with a cosine
-/// schedule. What comes out is quantized as after any calibration.
+/// Starts from the scales of post-training quantization, with batch normalization folded into the
+/// weights. Values and weights pass through ``FakeQuantize``, whose gradient treats rounding as the
+/// identity; weights, biases and scales are trained together by Adam with a cosine schedule. The
+/// trained network is quantized with the trained scales.
 ///
 /// - Source: Jacob et al. 2018; Esser et al. 2020, arXiv:1902.08153.
 struct QuantizationAwareTraining {
   let settings: QuantizationSettings
   let context: CompressionContext
 
-  /// - Throws: As ``StaticQuantization`` and ``Trainer``.
+  /// Trains and quantizes the graph.
+  ///
+  /// - Throws: The errors of ``StaticQuantization`` and ``Trainer``.
   func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> TrainedResult {
@@ -38,12 +40,13 @@ struct QuantizationAwareTraining {
   }
 }
 
-/// A network with ``FakeQuantize`` wherever it will be quantized.
+/// A network with ``FakeQuantize`` wherever values and weights will be quantized.
 private struct FakeQuantizedNetwork {
   private(set) var graph: Graph
   private let draft: QuantizationDraft
   private let settings: QuantizationSettings
-  /// Names of the steps and their growth, by the value or weights that they belong to.
+  /// Names of the initial scales and of the trained logarithms of their growth, by the value or
+  /// weights they belong to.
   private var parameters: [String: (step: String, growth: String)] = [:]
 
   init(_ draft: QuantizationDraft, _ settings: QuantizationSettings) throws {
@@ -84,7 +87,7 @@ private struct FakeQuantizedNetwork {
     }
   }
 
-  /// Adds the node; returns the name of its result.
+  /// Adds a node; returns the name of its output.
   private mutating func fakeQuantize(
     _ name: String, sharing owner: String, _ step: Tensor<Float>, _ attributes: [String: Attribute]
   ) -> String {
@@ -104,7 +107,7 @@ private struct FakeQuantizedNetwork {
     return output
   }
 
-  /// The steps that training has arrived at.
+  /// The trained scales of a value or of weights.
   private func steps(_ owner: String, _ trained: Graph) throws -> [Float] {
     let names = parameters[owner]!
     return try zip(

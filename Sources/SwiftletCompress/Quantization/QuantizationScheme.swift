@@ -4,70 +4,74 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Which layers of a graph are computed with integers, and which values become 8-bit integers for
-/// that.
+/// Decides which layers of a graph compute with integers, and which values become 8-bit integers.
 ///
-/// Conv, Gemm and MatMul with constant weights ask for 8-bit inputs. Operators that hand values on
-/// to them (sums, pools, concatenations) ask in turn where their own could be integers, so that a
-/// network stays in integers from its first layer to its last, and values that nobody wants as
-/// integers stay as they are. A clamp (`Relu`, `Clip`) behind a layer or a sum belongs to it: only
-/// its result is quantized.
+/// Conv, Gemm and MatMul with constant weights request 8-bit inputs. Operators that pass values on
+/// to them (sums, pools, concatenations) request 8-bit inputs in turn where those come from integer
+/// layers, so that a network stays in integers from its first layer to its last. Values that no
+/// node requests stay floats. A clamp (`Relu`, `Clip`) after a layer or a sum is fused with it:
+/// only its result is quantized.
 struct QuantizationScheme {
   /// A layer with constant weights.
   struct Layer {
-    /// Its position among the graph's nodes.
+    /// The position of its node in the graph.
     let index: Int
     let node: Node
     let weights: Tensor<Float>
-    /// The axis of the weights whose indices are output channels.
+    /// The output-channel axis of the weights.
     let axis: Int
     let bias: Tensor<Float>?
-    /// The constant that has the weights.
+    /// The name of the constant that holds the weights.
     let source: String
-    /// Whether a `Transpose` of that constant is what the layer reads.
+    /// Whether the layer reads that constant through a `Transpose`.
     let isTurned: Bool
 
+    /// The name of the input value.
     var input: String { node.inputs[0] }
+    /// The number of output channels.
     var outputs: Int { weights.shape[axis] }
-    /// ``axis``, in the constant.
+    /// The output-channel axis in the constant.
     var sourceAxis: Int { isTurned ? 1 - axis : axis }
   }
 
+  /// The layers to quantize, in the order of the graph.
   private(set) var layers: [Layer] = []
-  /// Layers that are kept as they are, and why.
+  /// Layers that stay unchanged, and why.
   private(set) var refusals: [(node: Node, reason: String)] = []
-  /// The values to quantize, in the order in which they are computed.
+  /// The values to quantize, in order of computation.
   private(set) var values: [String] = []
-  /// The values that share one scale, by each of them: where only positions change, and where
-  /// several are put side by side.
+  /// Links between values that share one scale: inputs and outputs of operators that only move
+  /// elements, and parts of a concatenation. The last value of a chain represents the group.
   private var groups: [String: String] = [:]
-  /// Positions of the nodes that read 8-bit copies: layers, and what hands integers on to them.
+  /// Positions of the nodes that read 8-bit copies: layers, and operators that pass integers on to
+  /// them.
   private(set) var readers: Set<Int> = []
-  /// Positions of layers whose weights have their scales along the other axis: runtimes would take
-  /// those for scales of outputs next to an 8-bit input.
+  /// Positions of layers that share weights with a layer whose scales are along the other axis.
+  /// They must read floats: next to an 8-bit input, runtimes would take those scales for per-output
+  /// scales.
   private var splitLayers: Set<Int> = []
-  /// Values that integers make: no float is there unless it is asked for.
+  /// Values computed by integer operators: they exist as floats only if some node requests it.
   private(set) var integral: Set<String> = []
 
   private let graph: Graph
   private let infos: [String: TensorInfo]
   private let keeping: Set<String>
 
-  /// The operators that can be such layers.
+  /// Operators that can become integer layers.
   static let operators: Set<String> = ["Conv", "Gemm", "MatMul"]
-  /// Operators that move values without changing them: the result has the scale of the input.
+  /// Operators that move elements without changing them: their result has the scale of the input.
   private static let movers: Set<String> = [
     "MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze",
   ]
-  /// Operators of one input whose result has a scale of its own. Curves (HardSwish, Gelu) are none
-  /// of them: their input would be rounded once more, which networks that are full of them do not
-  /// bear.
+  /// Operators with one input whose result has its own scale. Activation functions such as
+  /// HardSwish and Gelu are excluded: they would round their input a second time, which costs too
+  /// much accuracy in networks that use them throughout.
   private static let functions: Set<String> = ["AveragePool", "GlobalAveragePool"]
   private static let clamps: Set<String> = ["Relu", "Clip"]
 
   /// - Parameters:
   ///   - infos: Types and shapes of the values, by name.
-  ///   - keeping: Layers that no integers come to, by name or output.
+  ///   - keeping: Layers that stay floats, by node name or output name.
   init(_ graph: Graph, _ infos: [String: TensorInfo], keeping: Set<String> = []) throws {
     (self.graph, self.infos, self.keeping) = (graph, infos, keeping)
     let turned = graph.turnedConstants
@@ -89,6 +93,7 @@ struct QuantizationScheme {
     for node in graph.nodes { unite(node, wanted) }
   }
 
+  /// The reason why a layer cannot be quantized.
   private struct Refusal: Error { let reason: String }
 
   private static func layer(
@@ -101,7 +106,7 @@ struct QuantizationScheme {
       return .failure(
         Refusal(
           reason: isLeft
-            ? "its constant is the left operand: integers are for weights on the right"
+            ? "its weights are the left operand; only weights on the right can be quantized"
             : "its weights are computed, not constant"))
     }
     guard let stored: Tensor<Float> = constant.typed() else {
@@ -112,11 +117,11 @@ struct QuantizationScheme {
     guard weights.isFinite else {
       return .failure(Refusal(reason: "its weights have NaN or infinite elements"))
     }
-    // Without samples types may be unknown; what is multiplied by fp32 weights is fp32.
+    // Without samples, types may be unknown; but an input multiplied by fp32 weights is fp32.
     guard graph.initializers[node.inputs[0]] == nil,
       infos[node.inputs[0]]?.dtype ?? .float32 == .float32
     else {
-      return .failure(Refusal(reason: "its input is no fp32 value that depends on the model's"))
+      return .failure(Refusal(reason: "its input is constant or not fp32"))
     }
     guard weights.count > 0, node.opType == "Conv" || weights.shape.rank == 2 else {
       return .failure(Refusal(reason: "its weights have the shape \(weights.shape)"))
@@ -141,8 +146,9 @@ struct QuantizationScheme {
         source: source, isTurned: isTurned))
   }
 
-  /// Leaves one quantization for each constant: what reads it otherwise gets it restored, or keeps
-  /// all its readers from integers.
+  /// Ensures that each constant is quantized in one way only: along the axis that most of its
+  /// layers use. Other layers read it restored; if a reader must keep floats, no layer with that
+  /// constant is quantized.
   private mutating func share() {
     let pinned = WeightUse.pinned(in: graph, keeping)
     var votes: [String: [Int]] = [:]
@@ -166,28 +172,29 @@ struct QuantizationScheme {
       refusals.append(
         (
           layer.node,
-          "its weights are those of '\(own.layer)', which has a scale for each index of the other axis"
+          "it shares its weights with '\(own.layer)', whose scales are along the other axis"
         ))
       return false
     }
   }
 
-  /// The layers that are kept as they are, but those that others tell of.
+  /// Reports of the layers that stay unchanged, without those already covered by other reports.
   func reports(besides others: [LayerReport]) -> [LayerReport] {
     let known = Set(others.map(\.layer))
     return refusals.filter { !known.contains($0.node.reportName) }
       .map { LayerReport($0.node, .quantize, changed: false, $0.reason) }
   }
 
-  /// Positions of the nodes that read a value itself where it has an 8-bit copy: those that compute
-  /// with floats, unless integers make the value, and the float would have to be made for them.
+  /// Positions of the nodes that read the fp32 value although it has an 8-bit copy: nodes that
+  /// compute with floats, unless the value is computed by integer operators and would have to be
+  /// converted to float for them.
   func floatReaders(of value: String) -> Set<Int> {
     let others = graph.consumers(of: value).filter { !readers.contains($0) }
     let isThere = !integral.contains(value) || graph.dataInputs.contains { $0.name == value }
     return Set(isThere ? others : others.filter(splitLayers.contains))
   }
 
-  /// The settings, with 4 bits for all layers that share weights with one that is to have them.
+  /// The settings with 4 bits for every layer that shares weights with a 4-bit layer.
   func sharing4Bits(_ settings: QuantizationSettings) -> QuantizationSettings {
     guard !settings.int4.isEmpty else { return settings }
     let four = Set(layers.filter { settings.bits(of: $0.node) == 4 }.map(\.source))
@@ -198,12 +205,12 @@ struct QuantizationScheme {
     return result
   }
 
-  /// - Parameter changes: What has been done to other layers.
-  /// - Throws: `unsupported` if there is nothing to quantize, and not because it was chosen to
-  ///   stay.
+  /// - Parameter changes: Reports of other layers.
+  /// - Throws: `unsupported` if there is nothing to quantize, unless the settings list layers to
+  ///   keep or other layers were changed.
   func requireLayers(orAny changes: [LayerReport] = []) throws {
     guard layers.isEmpty, keeping.isEmpty, !changes.contains(where: \.changed) else { return }
-    let reason = refusals.first.map { ": of \($0.node.label), \($0.reason)" } ?? ""
+    let reason = refusals.first.map { ": \($0.node.label): \($0.reason)" } ?? ""
     let others = WeightStorage.found(in: graph)
     guard changes.isEmpty, let first = others.first else {
       throw SwiftletError(
@@ -215,11 +222,11 @@ struct QuantizationScheme {
         + (others.count > 1 ? " and \(others.count - 1) more" : "") : reason
     throw SwiftletError(
       .unsupported,
-      "the model has no Conv, Gemm or MatMul that static quantization is for\(which)",
-      mend: "use --weight-only or --dynamic, which store the weights of other layers as int8 too")
+      "the model has no Conv, Gemm or MatMul to quantize statically\(which)",
+      mend: "use --weight-only or --dynamic, which also store the weights of other layers as int8")
   }
 
-  /// The value whose scale this value has; itself, unless it shares one.
+  /// The value whose scale this value shares; itself if it shares none.
   func representative(of value: String) -> String {
     var name = value
     while let next = groups[name] { name = next }
@@ -233,7 +240,7 @@ struct QuantizationScheme {
     integral = integralValues(quantized)
     readers = quantized
     var wanted: Set<String> = []
-    // Sums and layers whose clamp's result is wanted.
+    // Outputs of sums and layers whose clamped result is wanted.
     var clamped: Set<String> = []
     for (index, node) in graph.nodes.enumerated().reversed() {
       if quantized.contains(index) {
@@ -256,9 +263,9 @@ struct QuantizationScheme {
     return wanted
   }
 
-  /// Values that come from integers: inputs, results of layers and sums, and what pools or moves
-  /// these. All others are floats up to where integers are asked for: attention is between a
-  /// product and a transposition.
+  /// Values that can be computed with integers: inputs, results of layers and sums, and these after
+  /// pooling or moving. All others stay floats until a layer requests integers, for example the
+  /// attention between a product and a transposition.
   private func integralValues(_ quantized: Set<Int>) -> Set<String> {
     var integral = Set(graph.dataInputs.map(\.name))
     for (index, node) in graph.nodes.enumerated() where !node.outputs.isEmpty {
@@ -277,7 +284,8 @@ struct QuantizationScheme {
     if graph.initializers[name] == nil, infos[name]?.dtype == .float32 { wanted.insert(name) }
   }
 
-  /// Whether a clamp is the only reader of a layer or sum, which takes it in; of integers or not.
+  /// Whether a clamp is the only reader of a layer or sum, quantized or not, so that it is fused
+  /// with it.
   private func belongsToProducer(_ clamp: Node) -> Bool {
     let value = clamp.inputs[0]
     guard let producer = graph.producer(of: value), graph.consumers(of: value).count == 1,
@@ -286,7 +294,7 @@ struct QuantizationScheme {
     return Self.operators.contains(graph.nodes[producer].opType) || isJoin(graph.nodes[producer])
   }
 
-  /// Whether a node joins several computed values: a sum of two of the same shape, or a
+  /// Whether a node joins computed fp32 values: a sum of two values of the same shape, or a
   /// concatenation.
   private func isJoin(_ node: Node) -> Bool {
     guard node.inputs.allSatisfy({ graph.initializers[$0] == nil && infos[$0]?.dtype == .float32 })
@@ -299,7 +307,7 @@ struct QuantizationScheme {
     }
   }
 
-  /// Gives the values of a node one scale, where it needs that.
+  /// Makes the inputs and the output of a node share one scale if the operator requires it.
   private mutating func unite(_ node: Node, _ wanted: Set<String>) {
     guard Self.movers.contains(node.opType) || node.opType == "Concat",
       let output = node.outputs.first, wanted.contains(output)

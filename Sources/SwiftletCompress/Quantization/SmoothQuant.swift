@@ -7,32 +7,33 @@ import SwiftletGraph
 
 /// Moves the range of activations' channels into the weights that multiply them.
 ///
-/// Encoders have a few channels that are far larger than the others, and one scale must hold them
-/// all. With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the
-/// layers that read it are multiplied by sⱼ: the model computes the same. The division goes into
-/// the factors that make the value, of LayerNormalization or of a Mul and an Add with constants,
-/// where only such layers read it; else (a residual sum reads it too, or something else makes it)
-/// it is a Mul before the layers.
+/// Transformer encoders have a few channels that are far larger than the others, yet all share one
+/// scale. With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the
+/// layers that read it are multiplied by sⱼ, so the model computes the same function. If only such
+/// layers read the value, the division is folded into the constants that produce it: those of
+/// LayerNormalization, or of a Mul and an Add. Otherwise (for example, a residual sum reads the
+/// value too) a Mul is inserted before the layers.
 ///
 /// - Source: Xiao et al. 2022, arXiv:2211.10438.
 struct SmoothQuant {
-  /// α: how much of the activations' range moves, 0 to 1.
+  /// α: how much of the activations' range moves into the weights, 0 to 1.
   let share: Double
 
-  /// A Mul takes time in every run: it is for values whose largest channel exceeds the median one
-  /// by this factor.
+  /// A Mul costs time in every run, so one is inserted only if the largest channel exceeds the
+  /// median by this factor.
   private static let worthwhile: Float = 6
 
-  /// A value that layers read, and how it can be smoothed.
+  /// A value read by layers, and how to smooth it.
   struct Candidate {
     let value: String
     /// The Gemm and MatMul layers that read it.
     let layers: [QuantizationScheme.Layer]
-    /// Constants of the nodes that make it, one number per channel each; `nil` if it takes a Mul.
+    /// Constants of the nodes that produce it, each with one number per channel; `nil` if a Mul
+    /// must be inserted.
     let factors: [String]?
   }
 
-  /// The values that Gemm and MatMul layers with weights of their own read.
+  /// The values read by Gemm and MatMul layers whose weights nothing else reads.
   static func candidates(_ graph: Graph, _ scheme: QuantizationScheme) -> [Candidate] {
     var readers: [String: [Int]] = [:]
     var producers: [String: Int] = [:]
@@ -63,13 +64,13 @@ struct SmoothQuant {
     }
   }
 
-  /// The constants that scale the channels of what a node makes, if it has such.
+  /// The constants that scale the channels of a node's output, if there are any.
   private static func makers(
     _ graph: Graph, _ index: Int, _ depth: Int, _ readers: [String: [Int]],
     _ producers: [String: Int], _ outputs: Set<String>, _ isOwn: (String) -> Bool
   ) -> [String]? {
     let node = graph.nodes[index]
-    /// The constant of a sum or product of a value and one number per channel, and the value.
+    /// The operands of a sum or product of a value and a constant with one number per channel.
     func parts(_ node: Node) -> (value: String, constant: String)? {
       guard node.inputs.count == 2,
         let constant = node.inputs.first(where: { name in
@@ -94,9 +95,9 @@ struct SmoothQuant {
     }
   }
 
-  /// - Parameter ranges: The largest magnitude of each channel of the candidates.
-  /// - Returns: The graph, and how many values were smoothed by factors that were there and by a
-  ///   Mul.
+  /// - Parameter ranges: The largest magnitude in each channel, by the candidates' values.
+  /// - Returns: The graph, and the number of values smoothed by existing constants and by an
+  ///   inserted Mul.
   func apply(
     to graph: Graph, _ scheme: QuantizationScheme, ranges: [String: [Float]]
   ) -> (graph: Graph, folded: Int, inserted: Int) {
@@ -148,7 +149,7 @@ struct SmoothQuant {
     }
   }
 
-  /// The largest channel over the median one.
+  /// Ratio of the largest channel to the median.
   private static func unevenness(_ range: [Float]) -> Float {
     let sorted = range.sorted()
     guard let largest = sorted.last, largest > 0 else { return 1 }
@@ -166,7 +167,8 @@ extension Graph {
       Tensor(tensor.shape, tensor.elements.enumerated().map { $1 * factors[channel($0)] }))
   }
 
-  /// Puts nodes right after those that make the values that they are given for; of inputs, first.
+  /// Inserts each node after the node that produces its value, or at the start for inputs of the
+  /// graph.
   fileprivate mutating func insert(_ products: OrderedDictionary<String, Node>) {
     let given = Set(inputs.map(\.name))
     var result = products.filter { given.contains($0.key) }.map(\.value)

@@ -7,10 +7,10 @@ public import SwiftletGraph
 
 /// Post-training quantization of weights and activations.
 ///
-/// Weights: int8 (or int4), symmetric, one scale per output channel. Activations: 8 bits, from
-/// ranges that an observer chooses from what calibration has seen. Biases: int32 in units of the
-/// product of both scales. The result is ordinary ONNX: QuantizeLinear and DequantizeLinear around
-/// the values and behind the weights, which runtimes turn into integer layers.
+/// Weights become int8 or int4, symmetric, with one scale per output channel; activations 8 bits,
+/// with ranges chosen by an observer from calibration; biases int32, in units of the product of
+/// both scales. The result is standard ONNX: QuantizeLinear and DequantizeLinear around values and
+/// DequantizeLinear after weights, which runtimes fuse into integer layers.
 ///
 /// - Source: Krishnamoorthi 2018, arXiv:1806.08342; Jacob et al. 2018; Nagel et al. 2021,
 ///   arXiv:2106.08295.
@@ -20,6 +20,7 @@ public struct StaticQuantization: Sendable {
   private let progress: Progress.Handler?
   private let log = Logger.swiftlet("compress")
 
+  /// Creates the pass. The progress handler is called during calibration and learned rounding.
   public init(
     settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
@@ -27,8 +28,14 @@ public struct StaticQuantization: Sendable {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// - Throws: `unsupported` if the graph has no layer to quantize, or is quantized already;
-  ///   `numerical` if calibration meets values that are not finite.
+  /// Quantizes a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: A model in fp32.
+  ///   - source: Calibration samples.
+  /// - Returns: The quantized graph, and a report for each layer with weights.
+  /// - Throws: `unsupported` if the graph has no layer to quantize or is already quantized;
+  ///   `numerical` if a value has no finite elements.
   public func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
@@ -42,7 +49,8 @@ public struct StaticQuantization: Sendable {
     }
   }
 
-  /// All but the weights: the graph with its ranges balanced, what is to be quantized, and how.
+  /// Everything except the weights: the graph after smoothing and equalization, the layers and
+  /// values to quantize, and the grids of activations.
   func draft(of graph: Graph, _ source: CalibrationSource) throws -> QuantizationDraft {
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
@@ -55,8 +63,8 @@ public struct StaticQuantization: Sendable {
       if pairs == 0 {
         log.notice(
           """
-          equalize changed nothing: no two layers follow each other with weights of their own and only \
-          what lets factors through between them
+          equalize changed nothing: no two consecutive layers with unshared weights are linked by \
+          Relu, LeakyRelu, pooling or Flatten alone
           """)
       }
     }
@@ -84,9 +92,9 @@ public struct StaticQuantization: Sendable {
     return calibration
   }
 
-  /// The model with what SmoothQuant moves from activations to weights.
+  /// The model after SmoothQuant.
   ///
-  /// - Parameter infos: Get those of values that are new.
+  /// - Parameter infos: Extended by the values that are new.
   private func smoothed(
     _ graph: Graph, _ infos: inout [String: TensorInfo], _ share: Double,
     _ source: CalibrationSource
@@ -95,7 +103,7 @@ public struct StaticQuantization: Sendable {
     let candidates = SmoothQuant.candidates(graph, scheme)
     let names = candidates.map(\.value)
     guard !names.isEmpty else {
-      log.notice("smoothing changed nothing: no Gemm or MatMul has weights of its own")
+      log.notice("smoothing changed nothing: no Gemm or MatMul has unshared weights")
       return graph
     }
     var calibration = try Calibration(
@@ -107,9 +115,9 @@ public struct StaticQuantization: Sendable {
       infos[node.outputs[0]] = infos[node.inputs[0]]
     }
     if result.folded + result.inserted == 0 {
-      log.notice("smoothing changed nothing: no Gemm or MatMul reads channels that are far apart")
+      log.notice("smoothing changed nothing: no input of Gemm or MatMul has outlier channels")
     } else if result.inserted > 0 {
-      log.notice("smoothing put a Mul before the layers that read \(result.inserted) values")
+      log.notice("smoothing inserted a Mul for \(result.inserted) values")
     }
     return result.graph
   }
@@ -123,7 +131,7 @@ public struct StaticQuantization: Sendable {
     return try BiasCorrection(means: statistics.means).corrected(layer, weights)
   }
 
-  /// The grid of each value; those of a group have one from all that was seen of them.
+  /// The grid of each value; values that share a scale get one from their merged histograms.
   func activationGrids(
     _ scheme: QuantizationScheme, _ calibration: Calibration
   ) -> [String: ActivationGrid] {
@@ -141,9 +149,9 @@ public struct StaticQuantization: Sendable {
       let lost = ranges[scheme.representative(of: first)]!
       log.notice(
         """
-        \(settings.observer.rawValue) would clip too much of \(widened.count) of \(scheme.values.count) values, \
-        which have their whole range (minmax): '\(first)' would keep \(rounded(lost.own)) dB instead of \
-        \(rounded(lost.whole))
+        \(settings.observer.rawValue) would clip too much of \(widened.count) of \
+        \(scheme.values.count) values, which keep their whole range (minmax): '\(first)' would \
+        have \(rounded(lost.own)) dB instead of \(rounded(lost.whole))
         """)
     }
     let grids = ranges.mapValues {
@@ -165,9 +173,12 @@ struct QuantizationDraft {
   /// The grid of each value that is to be quantized.
   var grids: [String: ActivationGrid]
 
-  /// The quantized graph, and what was done to each layer.
+  /// Writes the quantized graph.
   ///
-  /// - Parameter weights: A layer's weights and bias.
+  /// - Parameters:
+  ///   - remark: Appended to each layer's report.
+  ///   - weights: Returns a layer's weights and bias.
+  /// - Returns: The graph, and a report for each layer with weights.
   func written(
     _ settings: QuantizationSettings, remark: String = "",
     _ weights: (QuantizationScheme.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
@@ -197,7 +208,7 @@ struct QuantizationDraft {
     let known = Set((reports + refusals + storage.reports).map(\.layer))
     let kept = WeightStorage.kept(
       in: graph, besides: known,
-      "its weights stay floats in static quantization; --weight-only or --dynamic shrinks them")
+      "static quantization keeps its weights as floats; --weight-only or --dynamic quantizes them")
     return (result, refusals + storage.reports + kept + reports)
   }
 }

@@ -4,11 +4,11 @@ import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 
-/// Quantization of weights alone: int8 or int4 in groups that share a scale. They are restored
-/// before they are used, so that what shrinks is the file.
+/// Weight-only quantization: int8 or int4 weights, with a scale per channel or per group. Weights
+/// are restored before use, so the file shrinks but arithmetic stays in fp32.
 ///
-/// A group is some consecutive weights of an output channel: input channels of a convolution, rows
-/// of a matrix. DequantizeLinear with a `block_size` restores them (operator set 21).
+/// A group is a run of consecutive weights of one output channel: input channels of a convolution,
+/// or rows of a matrix. DequantizeLinear with `block_size` (operator set 21) restores them.
 ///
 /// - Source: ONNX `DequantizeLinear`; Frantar et al. 2022, arXiv:2210.17323, for groups.
 public struct WeightQuantization: Sendable {
@@ -16,6 +16,7 @@ public struct WeightQuantization: Sendable {
   private let threads: Threads
   private let progress: Progress.Handler?
 
+  /// Creates the pass. The progress handler is called during learned rounding.
   public init(
     settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
@@ -23,13 +24,21 @@ public struct WeightQuantization: Sendable {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// - Throws: `unsupported` if the graph has no weights to quantize, or is quantized already.
+  /// Quantizes the weights of a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: A model in fp32.
+  ///   - source: Samples, which rounding other than to nearest needs; else `nil` is fine.
+  /// - Returns: The quantized graph, and a report for each layer with weights.
+  /// - Throws: `unsupported` if the graph has no weights to quantize or is already quantized;
+  ///   `badInput` if samples are needed and missing.
   public func apply(
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let opset = max(settings.opset, groupSize > 0 ? 21 : 13)
     let prepared = try QuantizationInput(graph, opset: opset, source, threads)
-    let scheme = try QuantizationScheme(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let scheme = try QuantizationScheme(
+      prepared.graph, prepared.infos, keeping: settings.unquantized)
     let own = scheme.sharing4Bits(settings)
     let rounder = try WeightRounder(own, prepared.graph, scheme, source, threads, progress)
     var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
@@ -55,8 +64,8 @@ public struct WeightQuantization: Sendable {
 
   private var groupSize: Int { settings.groupSize ?? (settings.bits == 4 ? 32 : 0) }
 
-  /// Groups run along the axis of the inputs. Layers with fewer inputs than a group holds have one
-  /// scale per channel.
+  /// Groups run along the input axis. Layers with fewer inputs than a group have one scale per
+  /// channel.
   private func layout(_ layer: QuantizationScheme.Layer) -> WeightLayout {
     let inputs = layer.weights.shape.rank == 2 ? 1 - layer.axis : 1
     let extent = layer.weights.shape[inputs]
@@ -68,8 +77,8 @@ public struct WeightQuantization: Sendable {
 }
 
 extension Graph {
-  /// The graph with a `Cast` and a `Mul` in place of each `DequantizeLinear` of constants with a
-  /// scale per channel, in the graphs among the attributes too.
+  /// The graph with `Cast` and `Mul` in place of each `DequantizeLinear` of constants with a scale
+  /// per channel, including subgraphs.
   fileprivate func restoringPlainly() -> Graph {
     var result = self
     var names = FreshNames(self)

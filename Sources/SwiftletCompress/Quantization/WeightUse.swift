@@ -4,22 +4,25 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Constant weights that a node reads and that can be stored as integers, whatever computes with
-/// them: recurrent layers, tables, transposed convolutions, and layers of all kinds that integers
-/// do not come to.
+/// Constant weights read by a node that can be stored as integers, whatever the node computes:
+/// recurrent layers, embedding tables, transposed convolutions, and layers that do not run in
+/// integers.
 struct WeightUse {
   let node: Node
   /// The name of the constant.
   let weights: String
-  /// The axis of the weights whose indices have a scale each.
+  /// The axis of the weights with one scale per index.
   let axis: Int
 
-  /// Smaller tables are not worth it: they may be what positions are computed from.
+  /// Minimum number of elements of a table. Smaller ones are not worth it, and may be tables of
+  /// positions.
   private static let fewestElements = 1024
 
-  /// `turned`: As ``Graph/turnedConstants``.
+  /// Finds the weights that a node reads.
   ///
-  /// - Returns: The weights that the node itself reads; none for a node that has no weights.
+  /// - Parameter turned: See ``Graph/turnedConstants``.
+  ///
+  /// - Returns: The weights that the node itself reads; empty for a node without weights.
   static func find(
     _ node: Node, turned: [String: String] = [:], constant: (String) -> AnyTensor?
   ) -> [WeightUse] {
@@ -44,7 +47,7 @@ struct WeightUse {
         constant($0.weights)!.shape.count >= fewestElements && constant(node.inputs[1]) == nil
       }
     case "Gemm":
-      // Weights may be on either side, as those of MatMul.
+      // Weights may be on either side, as in MatMul.
       let isTransposed = ["transA", "transB"].map { (try? node.int($0, default: 0)) != 0 }
       let uses = [use(0) { _ in isTransposed[0] ? 1 : 0 }, use(1) { _ in isTransposed[1] ? 0 : 1 }]
         .compactMap { $0 }
@@ -55,14 +58,14 @@ struct WeightUse {
       }
       return uses.count < node.inputs.count ? uses : []
     case "MatMul":
-      // Weights may be on either side; products of constants are no layers.
+      // Weights may be on either side; a product of two constants is not a layer.
       let uses = [use(0) { $0.rank - 2 }, use(1) { $0.rank - 1 }].compactMap { $0 }
       return uses.count == 1 ? uses : []
     default: return []
     }
   }
 
-  /// The last axis of an operand that the result has too: it is not summed over.
+  /// The last axis of an operand that is also in the result, so that it is not summed over.
   private static func einsumAxis(_ node: Node, _ input: Int, rank: Int) -> Int {
     guard case .string(let equation)? = node.attributes["equation"] else { return rank - 1 }
     let sides = equation.filter { $0 != " " }.split(
@@ -74,13 +77,13 @@ struct WeightUse {
     let result =
       sides.count > 1
       ? Set(sides[1]) : Set(letters.filter { letter in letters.count { $0 == letter } == 1 })
-    // Counted from the end: an ellipsis stands for any number of axes.
+    // Counted from the end, as an ellipsis stands for any number of axes.
     let last = terms[input].reversed().enumerated().first { $1.isLetter && result.contains($1) }
     return last.map { max(0, rank - 1 - $0.offset) } ?? rank - 1
   }
 
-  /// Constants that have to stay floats, and why: outputs, and what a layer reads that was chosen
-  /// to keep them.
+  /// Constants that must stay floats, with reasons: graph outputs, and weights shared with a layer
+  /// that the settings keep.
   static func pinned(in graph: Graph, _ keeping: Set<String>) -> [String: String] {
     var result = Dictionary(
       graph.outputs.map { ($0.name, "its weights are an output of the model") }
@@ -94,7 +97,7 @@ struct WeightUse {
             node, turned: turned, constant: { own.contains($0) ? nil : graph.initializers[$0] })
           for use in uses {
             result[use.weights] =
-              "it shares its weights with '\(node.reportName)', which was chosen to keep its floats"
+              "it shares its weights with '\(node.reportName)', which the settings keep as floats"
           }
         }
         for case .graph(let inner) in node.attributes.values {
@@ -108,7 +111,7 @@ struct WeightUse {
 }
 
 extension Graph {
-  /// Matrices among the constants that a `Transpose` turns, by the names of its results.
+  /// Constant matrices that a `Transpose` node transposes, by the name of its output.
   var turnedConstants: [String: String] {
     var result: [String: String] = [:]
     for node in nodes where node.opType == "Transpose" && node.domain.isEmpty {

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Lists retired words in documentation, help, messages and comments, and fails if there are any.
+`scripts/lint.sh` runs it.
 
-usage: .ci/retired-words [FILE…]     default: the tracked files of the project, except the changelog
+usage: scripts/retired-words.py [FILE…]
+default: the tracked files of the project, except the changelog and the tests
 
-Prints FILE:LINE: 'WORD', write INSTEAD: TEXT. Code is not checked, only comments and string literals.
+Prints FILE:LINE: 'WORD', write INSTEAD: TEXT. Of source files, only comments and string literals
+are checked.
 """
 
 import pathlib
@@ -27,14 +31,17 @@ RETIRED = {
     r"how sure\b": "confidence level",
     r"(?:same )?first choices?\b": "top-1 class",
     r"(?:tells?|told) (?:\w+ )?apart\b": "distinguish",
+    r"that which\b": "what, the one that",
+    r"the ways to\b": "methods",
 }
 FOLDERS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "Package.swift", "docs",
-           "CShims", "Sources", "examples", "Packaging", "python", "Benchmarks", ".ci"]
+           "CShims", "Sources", "examples", "Packaging", "python", "Benchmarks", "scripts", ".ci"]
 SLASHES = {".swift", ".h", ".c", ".cpp", ".inc", ".def"}
 HASHES = {".py", ".sh", ".in", ".toml", ".cmake"}
 GENERATED = {"onnx.pb.swift"}
 
 STRING = r'"(?:[^"\\]|\\.)*"'
+INTERPOLATION = re.compile(r"\\\([^()]*(?:\([^()]*\)[^()]*)*\)")
 TOKENS = {
     "slashes": re.compile(rf'/\*.*?\*/|//[^\n]*|""".*?"""|{STRING}', re.S),
     "hashes": re.compile(rf"#[^\n]*|\"\"\".*?\"\"\"|{STRING}|'(?:[^'\\\n]|\\.)*'", re.S),
@@ -49,7 +56,7 @@ def prose(path: pathlib.Path, text: str):
         return [(0, text)]
     pieces = ((token.start(), token.group()) for token in TOKENS[kind].finditer(text))
     # Interpolated code counts as code.
-    return [(start, re.sub(r"\\\([^()]*(?:\([^()]*\)[^()]*)*\)", lambda m: " " * len(m.group()), piece))
+    return [(start, INTERPOLATION.sub(lambda match: " " * len(match.group()), piece))
             for start, piece in pieces]
 
 
@@ -77,7 +84,8 @@ def main() -> int:
             for match in pattern.finditer(piece):
                 found += 1
                 line = text.count("\n", 0, start + match.start()) + 1
-                shown = path.resolve().relative_to(ROOT) if path.resolve().is_relative_to(ROOT) else path
+                whole = path.resolve()
+                shown = whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else path
                 print(f"{shown}:{line}: '{' '.join(match.group().split())}', write "
                       f"{instead[int(match.lastgroup[1:])]}: {lines[line - 1].strip()[:120]}")
     if found:
