@@ -219,7 +219,10 @@ let package = Package(
     tests("SwiftletFormats", ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", ordered]),
     tests(
       "SwiftletData",
-      ["SwiftletCore", "SwiftletFiles", "SwiftletImages", "SwiftletFormats", ordered]),
+      [
+        "SwiftletCore", "SwiftletFiles", "SwiftletImages", "SwiftletGraph", "SwiftletFormats",
+        ordered,
+      ]),
     tests("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
     tests(
       "SwiftletTraining",

@@ -71,6 +71,27 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
   )
 
+  /// Preprocessing that is known.
+  ///
+  /// - Throws: `badInput` if sizes are not 1 to 16384, if there is not a finite mean and a deviation
+  ///   above 0 for each channel, or if a shorter side, at least the height and the width, is missing
+  ///   with `crop` or given without.
+  public init(
+    channels: Int, height: Int, width: Int, fit: Fit, shorterSide: Int? = nil, mean: [Float],
+    deviation: [Float]
+  ) throws {
+    self.channels = channels
+    self.height = height
+    self.width = width
+    self.fit = fit
+    self.shorterSide = shorterSide
+    self.mean = mean
+    self.deviation = deviation
+    guard isSound else {
+      throw SwiftletError(.badInput, "such preprocessing is not possible: \(summary)")
+    }
+  }
+
   /// The preprocessing that suits a model's input and a data set's images.
   ///
   /// Of images in memory, small differences in size are padded, large ones interpolated. Pictures
@@ -179,6 +200,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       case .crop: "the middle after resizing the shorter side to \(shorterSide ?? 0)"
       }
     let size = "\(channels)×\(height)×\(width), \(fitted)"
+    guard !mean.isEmpty, !deviation.isEmpty else { return "\(size); pixels are not scaled" }
     func list(_ numbers: [Float]) -> String {
       Set(numbers).count == 1 ? "\(numbers[0])" : numbers.map { "\($0)" }.joined(separator: ", ")
     }

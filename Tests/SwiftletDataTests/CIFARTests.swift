@@ -32,7 +32,7 @@ import _SwiftletTestSupport
       #expect(images.classCount == 100)
       #expect(images.classNames == names)
       let other = try DataSpec(parsing: "cifar100:\(folder):test").load(defaultPart: .train)
-      #expect(other.images == Tensor([1, 3, 32, 32], test.pixels))
+      #expect(other.packed! == Tensor([1, 3, 32, 32], test.pixels))
       #expect(other.labels == [7])
       #expect(other.name == "cifar100:\(folder):test")
     }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import OrderedCollections
 import SwiftletCore
 import SwiftletData
+import SwiftletFiles
 import SwiftletGraph
 import SwiftletImages
 import Testing
@@ -32,7 +34,7 @@ private func putPicture(
   var place = folder
   for part in parts {
     place += "/\(part)"
-    _ = mkdir(place, 0o755)
+    _ = unsafe mkdir(place, 0o755)
   }
   try put(bytes, place, name)
 }
@@ -185,7 +187,7 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
   /// A model whose input has this size; all that preprocessing asks for.
   private func model(_ channels: Int, _ height: Int, _ width: Int) -> Graph {
     Graph(
-      nodes: [Node("Relu", inputs: ["x"], outputs: ["y"])],
+      name: "model", nodes: [Node("Relu", name: "relu", inputs: ["x"], outputs: ["y"])],
       inputs: [
         ValueInfo("x", .float32, [.symbolic("N"), .fixed(channels), .fixed(height), .fixed(width)])
       ],
@@ -217,7 +219,7 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       #expect(try Preprocessing(for: model(3, 32, 32), images: data).fit == .resize)
       #expect(try Preprocessing(for: model(3, 240, 320), images: data).fit == .resize)
       let grey = try Preprocessing(for: model(1, 8, 8), images: data, scaling: .raw)
-      #expect(try grey.batch(data, [0], threads: .serial)[0, 0, 4, 4] == 151)
+      #expect(abs(try grey.batch(data, [0], threads: .serial)[0, 0, 4, 4] - 151) < 1e-3)
       expectError(.unsupported, "4 channels") { try Preprocessing(for: model(4, 8, 8), images: data) }
     }
   }
@@ -225,7 +227,7 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
   @Test func aPictureKeepsItsPlaceOfTorchvision() throws {
     // A column of white at the middle of 12×8: resized to 9×6 it is columns 4 and 5, of which
     // the crop of 4×4 begins at round-half-even(2.5) = 2.
-    let preprocessing = Preprocessing(
+    let preprocessing = try Preprocessing(
       channels: 1, height: 4, width: 4, fit: .crop, shorterSide: 6, mean: [0],
       deviation: [1.0 / 255])
     var pixels = Tensor<UInt8>(zeros: [1, 1, 8, 12])
@@ -233,7 +235,7 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
     let data = try ImageDataset(name: "line", images: pixels, labels: [0], classCount: 1)
     let row = try preprocessing.batch(data, [0], threads: .serial).elements[0..<4]
     let whole = Image(pixels.reshaped(to: [8, 12, 1])).resized(to: .init(width: 9, height: 6))
-    #expect(Array(row) == (2..<6).map { Float(whole.pixels[3, $0, 0]) })
+    #expect(row.map { $0.rounded() } == (2..<6).map { Float(whole.pixels[3, $0, 0]) })
     #expect(row.max() ?? 0 > 100)
   }
 
