@@ -39,7 +39,7 @@ PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev lib
 
 .PHONY: help deps deps-browser deps-lint build test test-report test-tsan demo bench bench-peers \
   bench-peers-inference bench-peers-training check-peers bench-kernels bench-linalg \
-  bench-linalg-peers bench-interface bench-distillation conformance real-models fuzz damage format \
+  bench-linalg-peers bench-images bench-interface bench-distillation conformance real-models fuzz damage format \
   lint library install package try-package test-interface api-changes test-faults test-swift-package \
   test-onnx-backend test-asan clean docs
 
@@ -113,6 +113,11 @@ bench-linalg-peers: deps ## Compare products and factorisations with numpy, scip
 	$(BENCHMARKS) --product LinalgBenchmark
 	@mkdir -p $(OUT)
 	@Benchmarks/peers/linalg.sh "$$($(BENCHMARKS) --show-bin-path)/LinalgBenchmark" $(OUT)
+
+bench-images: deps ## Compare decoding and resizing pictures with Pillow in torch's DataLoader (ARGS=--help)
+	$(BENCHMARKS) --product ImageBenchmark
+	@mkdir -p $(OUT)
+	@Benchmarks/peers/images.sh "$$($(BENCHMARKS) --show-bin-path)/ImageBenchmark" $(OUT) $(ARGS)
 
 bench-interface: library ## What calls from C and Python cost, beside numpy and `swiftlet bench`; sizes
 	@scripts/install-packages.sh gcc python3 python3-numpy

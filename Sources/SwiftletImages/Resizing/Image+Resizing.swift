@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CSwiftletImages
+
 extension Image {
   /// The picture in another size.
   ///
@@ -56,12 +58,14 @@ extension Image {
       from: self.width, to: width, interpolation, antialias: antialias)
     var result = Image(uninitialized: Size(width: width, height: rows.count), channels)
     let (from, to) = (rowBytes, result.rowBytes)
-    unsafe withPixels { source in
-      unsafe result.withMutablePixels { target in
-        for row in rows {
-          unsafe weights.resampleRow(
-            source.baseAddress! + row * from,
-            target.baseAddress! + (row - rows.lowerBound) * to, channels)
+    unsafe weights.withWindows { windows in
+      unsafe withPixels { source in
+        unsafe result.withMutablePixels { target in
+          for row in rows {
+            unsafe swl_resample_row(
+              source.baseAddress! + row * from, Int32(self.width), Int32(channels.rawValue),
+              windows, target.baseAddress! + (row - rows.lowerBound) * to)
+          }
         }
       }
     }
@@ -75,12 +79,15 @@ extension Image {
     var result = Image(
       uninitialized: Size(width: width, height: weights.starts.count), channels)
     let count = rowBytes
-    unsafe withPixels { source in
-      unsafe result.withMutablePixels { target in
-        for row in weights.starts.indices {
-          let start = weights.starts[row] - firstRow
-          unsafe weights.combineRows(
-            source.baseAddress! + start * count, row, target.baseAddress! + row * count, count)
+    unsafe weights.withWindows { windows in
+      unsafe withPixels { source in
+        unsafe result.withMutablePixels { target in
+          for row in weights.starts.indices {
+            let start = Int(weights.starts[row]) - firstRow
+            unsafe swl_combine_rows(
+              source.baseAddress! + start * count, count, windows, Int32(row),
+              target.baseAddress! + row * count)
+          }
         }
       }
     }

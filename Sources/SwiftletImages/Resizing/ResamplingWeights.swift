@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CSwiftletImages
+
 /// For each pixel along one axis of a result, the pixels that it is made of and their weights.
 ///
 /// The window of pixels, and weights rounded to multiples of 2⁻²² whose sum is about 1, are those
 /// of Pillow's `Image.resize`.
 struct ResamplingWeights {
   /// Binary places of a weight: with 8 of a pixel and 2 for sums beyond 255 they fill 32 bits.
-  static let fractionBits = 22
+  private static let fractionBits = 22
+  /// Binary places of the lower part of a weight.
+  private static let lowBits = 14
 
   /// The first pixel of each window.
-  private(set) var starts: [Int]
+  private(set) var starts: [Int32] = []
   /// How many pixels each window has, at most ``stride``.
-  private(set) var counts: [Int]
-  /// The weights, ``stride`` for each pixel of the result; those beyond the window are zero.
-  private(set) var weights: [Int32]
+  private(set) var counts: [Int32] = []
+  /// The weights in two parts, ``stride`` for each pixel of the result; those beyond the window are
+  /// zero.
+  private(set) var high: [Int16]
+  private(set) var low: [Int16]
+  /// Even.
   let stride: Int
 
   /// - Parameter antialias: Whether windows grow with the pixels of the result when a picture
@@ -24,10 +31,9 @@ struct ResamplingWeights {
     let scale = Double(length) / Double(target)
     let width = antialias ? max(scale, 1) : 1
     let support = interpolation.support * width
-    stride = Int(support.rounded(.up)) * 2 + 1
-    starts = []
-    counts = []
-    weights = [Int32](repeating: 0, count: target * stride)
+    stride = Int(support.rounded(.up)) * 2 + 2
+    high = [Int16](repeating: 0, count: target * stride)
+    low = high
     var window = [Double](repeating: 0, count: stride)
     for place in 0..<target {
       let center = (Double(place) + 0.5) * scale
@@ -39,14 +45,34 @@ struct ResamplingWeights {
         sum += window[i]
       }
       for i in 0..<end - start {
-        let weight = (sum == 0 ? window[i] : window[i] / sum) * Double(1 << Self.fractionBits)
-        weights[place * stride + i] = Int32(weight + (weight < 0 ? -0.5 : 0.5))
+        let exact = window[i] / sum * Double(1 << Self.fractionBits)
+        let weight = Int(exact + (exact < 0 ? -0.5 : 0.5))
+        high[place * stride + i] = Int16(weight >> Self.lowBits)
+        low[place * stride + i] = Int16(weight & (1 << Self.lowBits - 1))
       }
-      starts.append(start)
-      counts.append(end - start)
+      starts.append(Int32(start))
+      counts.append(Int32(end - start))
     }
   }
 
   /// The pixels that any window has.
-  var range: Range<Int> { starts[0]..<starts[starts.count - 1] + counts[counts.count - 1] }
+  var range: Range<Int> {
+    Int(starts[0])..<Int(starts[starts.count - 1] + counts[counts.count - 1])
+  }
+
+  /// Passes the windows to `body` as C takes them; they are valid during the call.
+  func withWindows(_ body: (UnsafePointer<swl_windows>) -> Void) {
+    unsafe starts.withUnsafeBufferPointer { starts in
+      unsafe counts.withUnsafeBufferPointer { counts in
+        unsafe high.withUnsafeBufferPointer { high in
+          unsafe low.withUnsafeBufferPointer { low in
+            var windows = unsafe swl_windows(
+              starts: starts.baseAddress, counts: counts.baseAddress, high: high.baseAddress,
+              low: low.baseAddress, places: Int32(starts.count), stride: Int32(stride))
+            unsafe body(&windows)
+          }
+        }
+      }
+    }
+  }
 }
