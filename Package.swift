@@ -223,7 +223,7 @@ let package = Package(
         "SwiftletCore", "SwiftletFiles", "SwiftletImages", "SwiftletGraph", "SwiftletFormats",
         ordered,
       ]),
-    tests("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
+    tests("SwiftletRuntime", ["SwiftletCore", "SwiftletKernels", "SwiftletGraph", ordered]),
     tests(
       "SwiftletTraining",
       [
@@ -233,8 +233,9 @@ let package = Package(
     tests(
       "SwiftletCompress",
       [
-        "SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletFormats", "SwiftletData",
-        "SwiftletRuntime", "SwiftletTraining", "SwiftletLinalg", ordered, realModule,
+        "SwiftletCore", "SwiftletFiles", "SwiftletKernels", "SwiftletGraph", "SwiftletFormats",
+        "SwiftletData", "SwiftletRuntime", "SwiftletTraining", "SwiftletLinalg", ordered,
+        realModule,
       ]),
     // Calls C throughout: every line of it would be marked unsafe.
     .testTarget(

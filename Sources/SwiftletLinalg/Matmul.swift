@@ -3,7 +3,7 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// op(a) · op(b) of two matrices, with rows divided among the pool. Transposed views are read in
+/// op(a) · op(b) of two matrices, with rows divided among the threads. Transposed views are read in
 /// place.
 ///
 /// - Throws: `badInput` unless both are of rank 2 and the inner extents agree.
@@ -49,8 +49,8 @@ package func matrixProduct<T: BLASElement>(
   return product
 }
 
-/// op(a[i]) · op(b[i]) of every pair of matrices, with pairs divided among the pool: B×m×k and
-/// B×k×n give B×m×n.
+/// op(a[i]) · op(b[i]) of every pair of matrices, with pairs divided among the threads: B×m×k
+/// and B×k×n give B×m×n.
 ///
 /// - Throws: `badInput` unless both are of rank 3, and batches and inner extents agree.
 /// - Complexity: 2·B·m·n·k operations.

@@ -6,9 +6,9 @@ import SwiftletGraph
 
 /// A graph divided into segments that run on fused kernels, and nodes that run on the reference.
 ///
-/// Nodes are sorted into phases: even ones hold nodes that become layers, odd ones the rest, and
-/// each node is in the first phase of its kind that follows all of its inputs. An even phase is one
-/// segment.
+/// Nodes are sorted into phases: even ones hold nodes that become instructions, odd ones the rest,
+/// and each node is in the first phase of its kind that follows all of its inputs. An even phase is
+/// one segment.
 struct Segments {
   /// The graph with each segment as one node, and the segments by node name.
   private(set) var graph: Graph
@@ -59,7 +59,7 @@ struct Segments {
     lowering.lower(members)
     segments[name] = Segment(
       Program(
-        ChainInstruction.joining(lowering.layers, lowering.values), lowering.values,
+        ChainInstruction.joining(lowering.instructions, lowering.values), lowering.values,
         images: facts.images, threads: threads),
       results: outputs.map { infos[$0]! })
     graph.nodes.append(

@@ -11,8 +11,8 @@ import Synchronization
 /// kernels run on these, channels-last; the rest runs on the operators' reference. Weights are
 /// packed once for all batch sizes.
 ///
-/// Safe to use from several threads at once. One of them holds the pool's threads at a time; the
-/// others run on their own thread.
+/// Safe to use from several threads at once. One of them holds the process's worker threads at a
+/// time; the others run on their own thread.
 public struct Session: Sendable {
   let core: Core
 
@@ -93,7 +93,10 @@ public struct Session: Sendable {
     /// The peak memory of a run, in bytes: the values between segments, and those within one.
     let byteCount: Int
 
-    init(_ shapes: [Shape], _ interpreter: Interpreter?, _ segments: [String: Segment], peakBytes: Int = 0) {
+    init(
+      _ shapes: [Shape], _ interpreter: Interpreter?, _ segments: [String: Segment],
+      peakBytes: Int = 0
+    ) {
       (self.shapes, self.interpreter, self.segments) = (shapes, interpreter, segments)
       byteCount = peakBytes + (segments.values.map(\.program.peakBytes).max() ?? 0)
     }

@@ -3,6 +3,7 @@
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 import SwiftletRuntime
 import Testing
 
@@ -74,9 +75,9 @@ struct BFloatCastTests {
   @Test func roundedLayersMultiplyBFloats() throws {
     let x = floats([2, 3, 12, 12])
     let session = try Session(rounding(convolutions), threads: .serial)
-    let kernels = try session.profile(["x": x], runs: 1).map(\.kernel)
-    #expect(kernels.count { $0.hasPrefix("bf16") } == 3, "\(kernels)")
-    #expect(kernels.count == 5, "no more than these, an input and an output: \(kernels)")
+    let kinds = try session.computations(["x": x]).map(\.kind)
+    #expect(kinds.count { $0 == .weighted(.product(.bfloat)) } == 3, "\(kinds)")
+    #expect(kinds.count == 5, "no more than these, an input and an output: \(kinds)")
   }
 
   /// One layer: all but the order of sums is the same.
@@ -132,8 +133,9 @@ struct BFloatCastTests {
       ], ["w": weights], outputs: [value("y", .float32, .symbolic("N"), .fixed(16))])
     let x = ["x": floats([3, 16], seed: 2)]
     let session = try Session(graph, threads: .serial)
-    let kernels = try session.profile(x, runs: 1).map(\.kernel)
-    #expect(!kernels.contains { $0.hasPrefix("bf16") || $0.hasPrefix("add bf16") }, "\(kernels)")
+    let kinds = try session.computations(x).map(\.kind)
+    #expect(!kinds.contains(.weighted(.product(.bfloat))), "\(kinds)")
+    #expect(!kinds.contains(.addBF16), "\(kinds)")
     let expected = try Interpreter(graph).run(x, ExecutionContext())["y"]!
     #expect(try difference(session.run(x)["y"]!, expected) < 1e-6)
   }

@@ -9,7 +9,7 @@ import _SwiftletTestSupport
 
 /// One session, many threads. Runs under the thread sanitizer too; see `make test-tsan`.
 struct ConcurrencyTests {
-  /// - Parameter threads: Of the session's pool.
+  /// - Parameter threads: The number of threads of the session.
   @Test(arguments: [1, 2, 3], [false, true])
   func eightThreadsShareASession(threads: Int, isQuantized: Bool) throws {
     let graph = isQuantized ? quantizedModel() : anySizeModel()

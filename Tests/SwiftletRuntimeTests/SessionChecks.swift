@@ -14,12 +14,12 @@ func randomInput(_ graph: Graph, batch: Int) throws -> AnyTensor {
 
 /// Sessions on one thread, few and many come to what the reference does.
 ///
-/// - Returns: The kernels that each of them uses.
-func kernelsOfSessions(
+/// - Returns: What the steps of each of them compute.
+func computationsOfSessions(
   _ graph: Graph, _ inputs: [String: AnyTensor],
   agree: (_ result: AnyTensor, _ expected: AnyTensor) -> Bool,
   sourceLocation: SourceLocation
-) throws -> [[String]] {
+) throws -> [[Computation.Kind]] {
   let expected = try Interpreter(graph).run(inputs, ExecutionContext())
   return try [1, 2, 7].map { threads in
     let session = try Session(graph, threads: Threads(count: threads))
@@ -29,7 +29,14 @@ func kernelsOfSessions(
         agree(results[name]!, tensor), "\(name), \(threads) threads\n\(graph.listing)",
         sourceLocation: sourceLocation)
     }
-    return try session.profile(inputs, runs: 1).map(\.kernel)
+    return try session.computations(inputs).map(\.kind)
+  }
+}
+
+extension Session {
+  /// What the steps of a run compute, with the parts of chains one by one.
+  func computations(_ inputs: [String: AnyTensor]) throws -> [Computation] {
+    try profile(inputs, runs: 1).flatMap(\.computations)
   }
 }
 

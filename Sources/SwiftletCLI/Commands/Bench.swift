@@ -138,11 +138,6 @@ struct Bench: ParsableCommand {
     }
   }
 
-  private func peak(of kernel: String, _ peaks: Peaks) -> Double {
-    if kernel.contains("u8s8") || kernel.contains("u8s7") { return peaks.integer }
-    return kernel.hasPrefix("bf16") ? peaks.bfloat : peaks.float
-  }
-
   private func show(_ profile: Profile, _ peaks: Peaks) {
     let total = profile.layers.reduce(0) { $0 + $1.milliseconds }
     print("\n\(profile.model), batch \(profile.batch), one thread: \(fixed(total, 3)) ms")
@@ -150,12 +145,11 @@ struct Bench: ParsableCommand {
       table(
         [["layer", "kernel", "ms", "% of time", "GOP/s", "% of peak"]]
           + profile.layers.map { layer in
-            let peak = peak(of: layer.kernel, peaks)
             let speed = layer.gigaOperationsPerSecond
             return [
               layer.layer, layer.kernel, fixed(layer.milliseconds, 4),
               fixed(100 * layer.milliseconds / total, 1), speed > 0 ? fixed(speed, 1) : "",
-              speed > 0 ? fixed(100 * speed / peak, 0) : "",
+              speed > 0 ? fixed(100 * speed / peaks.operations(of: layer), 0) : "",
             ]
           }))
   }

@@ -98,7 +98,7 @@ struct Doctor: ParsableCommand {
       kernels  \(report.isa) of \(report.supportedISA); quantize: \(report.kernels["quantize"]!), \
       linear algebra in Swift: \(report.kernels["dense"]!)
       BLAS     \(report.blas.configuration), core \(report.blas.core), \
-      one thread within our own pool
+      one thread per call
       products by \(report.blas.uses)\(reason)
       self-check:
       \(checks.joined(separator: "\n"))\(peaks ?? "")\(forgotten)

@@ -160,7 +160,7 @@ struct LayerTimer: Sendable {
       model, threads: .serial, precision: precision == .bf16 ? .bf16 : .fp32)
     func run(_ runs: Int) throws -> Double {
       try session.profile(inputs, runs: runs).reduce(0) { sum, row in
-        let isEdge = row.kernel.hasPrefix("layout") || row.layer == probe
+        let isEdge = row.computations.contains { $0.kind == .layout } || row.layer == probe
         return isEdge ? sum : sum + row.milliseconds
       }
     }

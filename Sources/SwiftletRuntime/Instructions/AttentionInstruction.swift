@@ -30,15 +30,16 @@ struct AttentionInstruction: Instruction {
   /// Queries per block: enough to amortize packing the keys.
   private static let block = 128
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let head = AttentionHead(self, values)
     let (rows, heads) = (values[query].width, heads)
     // With few heads the queries are divided among the threads.
-    let shared = threads > heads ? (rows * heads + threads - 1) / threads : rows
+    let shared =
+      threadsPerImage > heads ? (rows * heads + threadsPerImage - 1) / threadsPerImage : rows
     let block = max(1, min(Self.block, shared))
     let blocks = (rows + block - 1) / block
     return Step(
-      label: label, kernel: "attention \(head.kernel.name)",
+      label: label, computations: [Computation(.attention, head.kernel.name)],
       macs: heads * rows * head.keys * (head.depth + head.width), scratch: head.byteCount(block),
       items: Step.perImage(heads * blocks)
     ) { memory, _, items in
@@ -56,7 +57,7 @@ struct AttentionInstruction: Instruction {
 private struct AttentionHead: Sendable {
   let kernel = ProductKernel.float
   private let pointwise = PointwiseKernel.current
-  private let layer: AttentionInstruction
+  private let instruction: AttentionInstruction
   private let query, key, value, output: ImageSteps
   /// Keys per image; channels of a head's queries and keys, and of its values.
   let keys, depth, width: Int
@@ -67,15 +68,17 @@ private struct AttentionHead: Sendable {
   private let scores, answers: Product
   private let factors: AlignedMemory
 
-  init(_ layer: AttentionInstruction, _ values: [Value]) {
-    self.layer = layer
-    let (query, key, value) = (values[layer.query], values[layer.key], values[layer.value])
-    let output = values[layer.output]
+  init(_ instruction: AttentionInstruction, _ values: [Value]) {
+    self.instruction = instruction
+    let (query, key, value) = (
+      values[instruction.query], values[instruction.key], values[instruction.value]
+    )
+    let output = values[instruction.output]
     (self.query, self.key, self.value) = (query.steps, key.steps, value.steps)
     self.output = output.steps
     keys = key.width
-    (depth, width) = (query.channels / layer.heads, value.channels / layer.heads)
-    switch layer.mask {
+    (depth, width) = (query.channels / instruction.heads, value.channels / instruction.heads)
+    switch instruction.mask {
     case .none: maskSteps = (0, 0)
     case .constant(_, let rows): maskSteps = (0, rows > 1 ? 4 * keys : 0)
     case .value(let mask):
@@ -90,7 +93,7 @@ private struct AttentionHead: Sendable {
       addend: maskSteps.row)
     answers = Self.product(
       kernel, depth: keys, columns: width, from: scoreStep, to: output.steps.pixel, addend: 0)
-    factors = AlignedMemory([Float](repeating: layer.scale, count: 2 * kernel.lanes))
+    factors = AlignedMemory([Float](repeating: instruction.scale, count: 2 * kernel.lanes))
   }
 
   /// Each row is an image of one pixel, so any number of rows can be computed.
@@ -121,11 +124,11 @@ private struct AttentionHead: Sendable {
     let packedValues = unsafe packedKeys + keyBytes
     let table = unsafe packedValues + valueBytes
     unsafe packKeys(
-      memory.start(layer.key) + image * key.image + 4 * head * depth, into: packedKeys)
+      memory.start(instruction.key) + image * key.image + 4 * head * depth, into: packedKeys)
     unsafe packValues(
-      memory.start(layer.value) + image * value.image + 4 * head * width, into: packedValues)
+      memory.start(instruction.value) + image * value.image + 4 * head * width, into: packedValues)
     let mask: UnsafeRawPointer? =
-      switch layer.mask {
+      switch instruction.mask {
       case .none: nil
       case .constant(let numbers, _):
         unsafe UnsafeRawPointer(numbers.base) + rows.lowerBound * maskSteps.row
@@ -136,14 +139,14 @@ private struct AttentionHead: Sendable {
     let first = image * query.image + rows.lowerBound * query.pixel + 4 * head * depth
     let count = rows.count
     unsafe scores.run(
-      memory.start(layer.query) + first, weights: packedKeys, addend: mask, into: table,
+      memory.start(instruction.query) + first, weights: packedKeys, addend: mask, into: table,
       images: count, items: 0..<scores.items(images: count))
     unsafe pointwise.softmax(
       rows: count, channels: keys, table, strideX: scoreStep, to: table, strideY: scoreStep)
     if let mask = unsafe mask { unsafe clearForbidden(mask, table, rows: count) }
     let target = image * output.image + rows.lowerBound * output.pixel + 4 * head * width
     unsafe answers.run(
-      table, weights: packedValues, into: memory.start(layer.output) + target, images: count,
+      table, weights: packedValues, into: memory.start(instruction.output) + target, images: count,
       items: 0..<answers.items(images: count))
   }
 

@@ -3,20 +3,20 @@
 import SwiftletCore
 import SwiftletKernels
 
-/// A layer whose results can be computed a few rows at a time: each row needs rows of one input
-/// around it, and the same row of its other inputs.
+/// An instruction whose results can be computed a few rows at a time: each row needs rows of one
+/// input around it, and the same row of its other inputs.
 protocol StripedInstruction: Instruction {
   /// The value that windows slide over.
   var input: Int { get }
   /// The rows of that value that rows of the result need.
   var rows: RowWindow { get }
 
-  /// Whether it uses the algorithm that computes rows at a time.
-  func isStriped(_ values: [Value]) -> Bool
+  /// Whether rows may be computed before all of the batch is known.
+  var isStriped: Bool { get }
 }
 
 extension StripedInstruction {
-  func isStriped(_ values: [Value]) -> Bool { true }
+  var isStriped: Bool { true }
 }
 
 /// Row y of a result needs the `reach` rows starting at y · step − padding.
@@ -39,10 +39,10 @@ extension Window {
   }
 }
 
-/// Consecutive layers that are computed in stripes, so that their intermediate values stay in the
-/// cache: factored convolutions (1×1, k×k, 1×1), and blocks with a wide middle.
+/// Consecutive instructions that are computed in stripes, so that their intermediate values stay in
+/// the cache: factored convolutions (1×1, k×k, 1×1), and blocks with a wide middle.
 ///
-/// Between two layers only the rows that the next layer currently needs exist. Rows shared by
+/// Between two instructions only the rows that the second one currently needs exist. Rows shared by
 /// adjacent stripes are kept rather than recomputed if the same thread computed the previous
 /// stripe.
 struct ChainInstruction: Instruction {
@@ -62,35 +62,34 @@ struct ChainInstruction: Instruction {
   }
   var writes: Int? { parts.last!.writes }
 
-  /// The layers, with those that benefit from it merged into chains.
-  static func joining(_ layers: [any Instruction], _ values: [Value]) -> [any Instruction] {
+  /// The instructions, with those that benefit from it merged into chains.
+  static func joining(
+    _ instructions: [any Instruction], _ values: [Value]
+  ) -> [any Instruction] {
     var readers: [Int: [Int]] = [:]
-    for (index, layer) in layers.enumerated() {
-      for value in layer.reads { readers[value, default: []].append(index) }
+    for (index, instruction) in instructions.enumerated() {
+      for value in instruction.reads { readers[value, default: []].append(index) }
     }
-    /// The only reader of the given layer's result, if the two are worth chaining.
-    func next(_ layer: any StripedInstruction) -> (index: Int, layer: any StripedInstruction)? {
-      guard let value = layer.writes, values[value].height > 1,
+    /// The only reader of a part's result, if the two are worth chaining.
+    func next(_ part: any StripedInstruction) -> (index: Int, part: any StripedInstruction)? {
+      guard let value = part.writes, values[value].height > 1,
         values[value].byteCount(images: 1) > burden,
         let reader = readers[value], reader.count == 1,
-        let other = layers[reader[0]] as? any StripedInstruction, other.input == value,
-        other.isStriped(values)
+        let other = instructions[reader[0]] as? any StripedInstruction, other.input == value,
+        other.isStriped
       else { return nil }
       return (reader[0], other)
     }
-    var joined: [(any Instruction)?] = layers
-    for start in layers.indices {
-      guard let first = joined[start] as? any StripedInstruction, first.isStriped(values) else {
-        continue
-      }
+    var joined: [(any Instruction)?] = instructions
+    for start in instructions.indices {
+      guard let first = joined[start] as? any StripedInstruction, first.isStriped else { continue }
       var (last, parts) = (start, [first])
-      while let (index, layer) = next(parts.last!), let chain = ChainInstruction(parts + [layer], values)
-      {
-        // A chain takes the position of its last layer: the inputs of the others are available by
+      while let (index, part) = next(parts.last!), let chain = Self(parts + [part], values) {
+        // A chain takes the position of its last part: the inputs of the others are available by
         // then.
         (joined[last], joined[index]) = (nil, chain)
         last = index
-        parts.append(layer)
+        parts.append(part)
       }
     }
     return joined.compactMap { $0 }
@@ -124,7 +123,7 @@ struct ChainInstruction: Instruction {
 
   // MARK: The step
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let height = values[writes!].height
     let stripes = stride(from: 0, to: height, by: stripe).map { $0..<min(height, $0 + stripe) }
     var stripeBuilder = StripeBuilder(parts, values, stripe: stripe)
@@ -135,9 +134,9 @@ struct ChainInstruction: Instruction {
         warm: previous.map { stripeBuilder.runs(stripes[index], after: $0) } ?? []
       )
     }
-    let whole = parts.map { $0.step(values, threads: 1) }
+    let whole = parts.map { $0.step(values, threadsPerImage: 1) }
     return Step(
-      label: label, kernel: whole.map(\.kernel).joined(separator: " → "),
+      label: label, computations: whole.flatMap(\.computations),
       macs: whole.reduce(0) { $0 + $1.macs }, scratch: stripeBuilder.byteCount,
       items: Step.perImage(stripes.count)
     ) { memory, _, items in
@@ -292,7 +291,7 @@ private struct StripeBuilder {
     var values = values
     for value in part.reads + [part.writes!] { values[value].height = rows }
     values[part.input].height = part.rows.needed(for: 0..<rows).count
-    let step = part.step(values, threads: 1)
+    let step = part.step(values, threadsPerImage: 1)
     steps[index][rows] = step
     return step
   }

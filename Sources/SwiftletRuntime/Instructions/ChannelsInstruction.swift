@@ -24,10 +24,10 @@ struct ChannelsInstruction: Instruction {
   }
   var writes: Int? { output }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (from, to) = (values[input], values[output])
-    let (layer, kernel) = (self, PointwiseKernel.current)
-    let parts = from.rowParts(threads: threads)
+    let (instruction, kernel) = (self, PointwiseKernel.current)
+    let parts = from.rowParts(threadsPerImage: threadsPerImage)
     let operandStep: Int
     if case .value(let value) = operand {
       operandStep = values[value].steps.image
@@ -35,7 +35,8 @@ struct ChannelsInstruction: Instruction {
       operandStep = 0
     }
     return Step(
-      label: label, kernel: "\(isSum ? "add" : "multiply") channels \(kernel.name)",
+      label: label,
+      computations: [Computation(isSum ? .addChannels : .multiplyChannels, kernel.name)],
       items: Step.perImage(from.height * parts)
     ) { memory, _, items in
       for item in items {
@@ -43,26 +44,26 @@ struct ChannelsInstruction: Instruction {
         let part = item % parts
         let columns = from.width * part / parts..<from.width * (part + 1) / parts
         let source =
-          unsafe memory.start(layer.input) + image * from.steps.image
+          unsafe memory.start(instruction.input) + image * from.steps.image
           + row * from.steps.row + columns.lowerBound * from.steps.pixel
         let target =
-          unsafe memory.start(layer.output) + image * to.steps.image + row * to.steps.row
+          unsafe memory.start(instruction.output) + image * to.steps.image + row * to.steps.row
           + columns.lowerBound * to.steps.pixel
         let numbers =
-          switch layer.operand {
+          switch instruction.operand {
           case .constant(let constant): unsafe constant.base
           case .value(let value): unsafe memory.start(value) + image * operandStep
           }
-        if layer.isSum {
+        if instruction.isSum {
           unsafe kernel.addChannelsF32(
             rows: columns.count, channels: from.channels, source, strideA: from.steps.pixel,
             numbers,
-            low: layer.low, high: layer.high, to: target, strideY: to.steps.pixel)
+            low: instruction.low, high: instruction.high, to: target, strideY: to.steps.pixel)
         } else {
           unsafe kernel.mulChannelsF32(
             rows: columns.count, channels: from.channels, source, strideA: from.steps.pixel,
             numbers,
-            low: layer.low, high: layer.high, to: target, strideY: to.steps.pixel)
+            low: instruction.low, high: instruction.high, to: target, strideY: to.steps.pixel)
         }
       }
     }

@@ -12,17 +12,16 @@ struct DepthwiseInstruction: StripedInstruction {
   let window: Window
   /// C×1×kH×kW.
   let weights: Weights
+  /// The type of the image and, unless it is the integer one, of the result.
+  let operands: ProductKernel.Operands
   let ending: Ending
   let cache: PackedWeights
 
   var reads: [Int] { [input] }
-  private var isInteger: Bool {
-    if case .integer = weights { true } else { false }
-  }
   var writes: Int? { ending.output }
   var rows: RowWindow { window.rows() }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (image, result) = (values[input], values[ending.output])
     let (from, to) = (image.steps, result.steps)
     let geometry = WindowGeometry(
@@ -30,14 +29,14 @@ struct DepthwiseInstruction: StripedInstruction {
       kernelWidth: window.width, kernelHeight: window.height, inX: window.strideX * from.pixel,
       inY: window.strideY * from.row, tapX: window.dilationX * from.pixel,
       tapY: window.dilationY * from.row, outX: to.pixel, outY: to.row)
-    let packed = cache.packed("\(key) depthwise \(isInteger)") { pack() }
+    let packed = cache.packed("\(key) depthwise \(operands == .integer)") { pack() }
     let (bias, scale) = constants
     let (input, output, ending) = (input, ending.output, ending)
     let corner = window.corner(image)
     let kernel = WindowKernel.current
-    let isBFloat = image.kind == .bfloat
+    let isBFloat = operands == .bfloat
     return Step(
-      label: label, kernel: "depthwise \(isBFloat ? "bf16 " : "")\(kernel.name)",
+      label: label, computations: [Computation(.weighted(.depthwise(operands)), kernel.name)],
       macs: result.count * window.height * window.width, items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in

@@ -4,8 +4,8 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// The ranges of the pieces of each image, from which ``DynamicQuantizeInstruction`` and ``ProductInstruction``
-/// derive the scale and the zero point of the whole batch.
+/// The ranges of the pieces of each image, from which ``DynamicQuantizeInstruction`` and
+/// ``ProductInstruction`` derive the scale and the zero point of the whole batch.
 ///
 /// Minimum and maximum do not depend on the division of pixels into pieces.
 struct DynamicRangeInstruction: Instruction {
@@ -23,11 +23,13 @@ struct DynamicRangeInstruction: Instruction {
     Value(kind: .float, channels: 2 * min(image.pixels, mostPieces), height: 1, width: 1)
   }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (image, ranges) = (values[input], values[output])
     let (input, output) = (input, output)
     let pieces = ranges.channels / 2
-    return Step(label: label, kernel: "range", items: Step.perImage(pieces)) { memory, _, items in
+    return Step(
+      label: label, computations: [Computation(.range)], items: Step.perImage(pieces)
+    ) { memory, _, items in
       for item in items {
         let (index, piece) = (item / pieces, item % pieces)
         var range = DynamicRange()
@@ -55,17 +57,18 @@ struct DynamicQuantizeInstruction: Instruction {
   var writes: Int? { output }
   var readsAllImages: Bool { true }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (image, result, ranges) = (values[input], values[output], values[self.ranges])
-    let (layer, kernel) = (self, PointwiseKernel.current)
+    let (instruction, kernel) = (self, PointwiseKernel.current)
     return Step(
-      label: label, kernel: "quantize \(kernel.name)", items: Step.perImage(image.pixels)
+      label: label, computations: [Computation(.quantize, kernel.name)],
+      items: Step.perImage(image.pixels)
     ) { memory, images, items in
-      let range = ranges.union(memory, layer.ranges, images: images)
+      let range = ranges.union(memory, instruction.ranges, images: images)
       let (scale, zero) = (range.scale, Int32(range.zeroPoint))
       forEachImage(items, rows: image.pixels) { index, pixels in
-        let source = unsafe memory.start(layer.input) + index * image.steps.image
-        let target = unsafe memory.start(layer.output) + index * result.steps.image
+        let source = unsafe memory.start(instruction.input) + index * image.steps.image
+        let target = unsafe memory.start(instruction.output) + index * result.steps.image
         for pixel in pixels {
           unsafe kernel.planesToPixelsU8(
             .run(image.channels, elementSize: 1), scale: scale, zeroPoint: zero,

@@ -15,13 +15,13 @@ struct LoadInstruction: Instruction {
   var reads: [Int] { [] }
   var writes: Int? { output }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (input, output, by) = (input, output, quantized)
     let value = values[output]
     let edge = Edge(value, isRows: isRows)
     let (steps, kernel) = (value.steps, PointwiseKernel.current)
     return Step(
-      label: label, kernel: "layout \(kernel.name)",
+      label: label, computations: [Computation(.layout, kernel.name)],
       items: Step.perImage(edge.rows)
     ) { memory, _, items in
       forEachImage(items, rows: edge.rows) { image, rows in
@@ -58,13 +58,13 @@ struct StoreInstruction: Instruction {
   var reads: [Int] { [input] }
   var writes: Int? { nil }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (input, output, by) = (input, output, dequantized)
     let value = values[input]
     let edge = Edge(value, isRows: isRows)
     let (steps, kernel) = (value.steps, PointwiseKernel.current)
     return Step(
-      label: label, kernel: "layout \(kernel.name)",
+      label: label, computations: [Computation(.layout, kernel.name)],
       items: Step.perImage(edge.rows)
     ) { memory, _, items in
       forEachImage(items, rows: edge.rows) { image, rows in
@@ -93,7 +93,7 @@ struct StoreBytesInstruction: Instruction {
   var reads: [Int] { [input] }
   var writes: Int? { nil }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (input, output, value) = (input, output, values[input])
     let (steps, mask) = (value.steps, UInt8(isSigned ? 128 : 0))
     // Strides of the output in bytes, innermost last, and the extents.
@@ -101,8 +101,9 @@ struct StoreBytesInstruction: Instruction {
       isRows
       ? [(value.height, steps.row), (value.width, steps.pixel), (value.channels, 1)]
       : [(value.channels, 1), (value.height, steps.row), (value.width, steps.pixel)]
-    return Step(label: label, kernel: "layout", items: Step.perImage(1)) {
-      memory, _, items in
+    return Step(
+      label: label, computations: [Computation(.layout)], items: Step.perImage(1)
+    ) { memory, _, items in
       for image in items {
         var target = unsafe memory.outputs[output] + image * value.count
         let first = unsafe memory.start(input) + image * steps.image

@@ -25,17 +25,17 @@ struct ElementwiseInstruction: StripedInstruction {
     case quantize(Lowering.Quantized)
     case dequantize(Lowering.Quantized)
 
-    fileprivate var name: String {
+    fileprivate var kind: Computation.Kind {
       switch self {
-      case .activate, .activateBytes: "activate"
-      case .add, .addBytes: "add"
-      case .addBFloats: "add bf16"
-      case .f32ToBF16: "convert f32 to bf16"
-      case .bf16ToF32: "convert bf16 to f32"
-      case .multiply: "multiply"
-      case .lookUp: "look up"
-      case .quantize: "quantize"
-      case .dequantize: "dequantize"
+      case .activate, .activateBytes: .activate
+      case .add, .addBytes: .add
+      case .addBFloats: .addBF16
+      case .f32ToBF16: .f32ToBF16
+      case .bf16ToF32: .bf16ToF32
+      case .multiply: .multiply
+      case .lookUp: .lookUp
+      case .quantize: .quantize
+      case .dequantize: .dequantize
       }
     }
   }
@@ -45,17 +45,17 @@ struct ElementwiseInstruction: StripedInstruction {
   var input: Int { inputs[0] }
   var rows: RowWindow { RowWindow() }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let all = (inputs + [output]).map { values[$0] }
     let (width, height, channels) = (all[0].width, all[0].height, all[0].channels)
     // Part of a row is one run if pixels have no gaps after them.
     let isPacked = all.allSatisfy { $0.steps.pixel == channels * $0.elementSize }
-    let parts = all[0].rowParts(threads: threads)
+    let parts = all[0].rowParts(threadsPerImage: threadsPerImage)
     let (inputs, output, operation, result) = (inputs, output, operation, values[output])
     let sources = inputs.map { values[$0].steps }
     let kernel = PointwiseKernel.current
     return Step(
-      label: label, kernel: "\(operation.name) \(kernel.name)",
+      label: label, computations: [Computation(operation.kind, kernel.name)],
       items: Step.perImage(height * parts)
     ) { memory, _, items in
       for item in items {

@@ -66,11 +66,17 @@ extension Tensor<Int8> {
 }
 
 /// Kernel size, strides, dilations and padding of a window over two axes.
-struct Window: Sendable {
-  var height = 1, width = 1
-  var strideY = 1, strideX = 1
-  var dilationY = 1, dilationX = 1
-  var padTop = 0, padLeft = 0
+package struct Window: Sendable {
+  package var height, width, strideY, strideX, dilationY, dilationX, padTop, padLeft: Int
+
+  package init(
+    height: Int = 1, width: Int = 1, strideY: Int = 1, strideX: Int = 1, dilationY: Int = 1,
+    dilationX: Int = 1, padTop: Int = 0, padLeft: Int = 0
+  ) {
+    (self.height, self.width, self.strideY, self.strideX) = (height, width, strideY, strideX)
+    (self.dilationY, self.dilationX) = (dilationY, dilationX)
+    (self.padTop, self.padLeft) = (padTop, padLeft)
+  }
 
   /// The halo that an image needs for results of the given size.
   func halo(_ image: Value, for result: Value) -> Value.Halo {

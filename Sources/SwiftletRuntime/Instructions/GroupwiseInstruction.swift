@@ -19,7 +19,7 @@ struct GroupwiseInstruction: Instruction {
   var reads: [Int] { [input] }
   var writes: Int? { ending.output }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (image, result) = (values[input], values[ending.output])
     let kernel: GroupwiseKernel = quantized == nil ? .float : .bytes
     let (from, to) = (image.steps, result.steps)
@@ -32,10 +32,11 @@ struct GroupwiseInstruction: Instruction {
       high: ending.high)
     let (input, output, pixels) = (input, ending.output, image.pixels)
     let macs = pixels * weights.columns * weights.depth
+    let computations = [Computation(.weighted(.groupwise(kernel.operands)), kernel.name)]
     guard pixels > 1 else {
       // For vectors, each row is an image.
       let items: @Sendable (Int) -> Int = { product.items(rows: $0) }
-      return Step(label: label, kernel: kernel.name, macs: macs, items: items) {
+      return Step(label: label, computations: computations, macs: macs, items: items) {
         memory, images, items in
         unsafe product.run(
           memory.start(input), stride: from.image, into: memory.start(output),
@@ -43,8 +44,9 @@ struct GroupwiseInstruction: Instruction {
       }
     }
     let perImage = product.items(rows: pixels)
-    return Step(label: label, kernel: kernel.name, macs: macs, items: Step.perImage(perImage)) {
-      memory, _, items in
+    return Step(
+      label: label, computations: computations, macs: macs, items: Step.perImage(perImage)
+    ) { memory, _, items in
       forEachImage(items, rows: perImage) { image, own in
         unsafe product.run(
           memory.start(input) + image * from.image, stride: from.pixel,

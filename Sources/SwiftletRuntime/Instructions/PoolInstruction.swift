@@ -20,7 +20,7 @@ struct PoolInstruction: Instruction {
   var reads: [Int] { [input] }
   var writes: Int? { output }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (image, result) = (values[input], values[output])
     let (from, to) = (image.steps, result.steps)
     var geometry = PoolGeometry(
@@ -35,7 +35,7 @@ struct PoolInstruction: Instruction {
     let (input, output, operation, kind) = (input, output, operation, image.kind)
     let (kernel, window) = (WindowKernel.current, geometry)
     return Step(
-      label: label, kernel: "pool \(kernel.name)",
+      label: label, computations: [Computation(.pool, kernel.name)],
       items: Step.perImage(result.height)
     ) { memory, _, items in
       forEachImage(items, rows: result.height) { image, rows in

@@ -15,6 +15,7 @@ struct ProductInstruction: StripedInstruction {
   /// Output channels, and the number of independent groups of channels.
   let columns, groups: Int
   let weights: Weights
+  let kernel: ProductKernel
   let ending: Ending
   let cache: PackedWeights
 
@@ -23,28 +24,17 @@ struct ProductInstruction: StripedInstruction {
 
   var rows: RowWindow { window.rows(isPooled: ending.isPooled) }
 
-  func isStriped(_ values: [Value]) -> Bool {
-    ranges == nil && WinogradInstruction(self, values) == nil
-  }
+  /// Dynamic ranges are those of all images.
+  var isStriped: Bool { ranges == nil }
 
   /// The value that holds the inputs' range, if it is determined in each run.
   private var ranges: Int? {
     if case .dynamic(_, _, let ranges) = ending.bias { ranges } else { nil }
   }
 
-  private func kernel(_ image: Value) -> ProductKernel {
-    switch weights {
-    case .float: image.kind == .bfloat ? .bfloat : .float
-    case .integer(let tensor): tensor.fitsSevenBits ? .sevenBitInteger : .integer
-    }
-  }
-
-  func step(_ values: [Value], threads: Int) -> Step {
-    if let winograd = WinogradInstruction(self, values) {
-      return winograd.step(threads: threads)
-    }
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (image, result) = (values[input], values[ending.output])
-    let (from, to, kernel) = (image.steps, result.steps, kernel(image))
+    let (from, to) = (image.steps, result.steps)
     let channels = image.channels / groups
     let stored = image.storedChannels / groups
     let share = columns / groups
@@ -62,15 +52,16 @@ struct ProductInstruction: StripedInstruction {
       inner: inner, words: words, outerStep: window.dilationY * from.row,
       innerStep: window.dilationX * from.pixel, isPooled: ending.isPooled)
     let products = (0..<groups).map { group in
-      let ending = ending(of: group, kernel, values)
+      let ending = ending(of: group, values)
       // The same matrix after images of another height and width is packed in other segments.
       let layout = "\(window.height)×\(inner)×\(segment)"
       let packed = cache.packed("\(key) \(group) \(layout) \(kernel.name)") {
         pack(
-          group, kernel, channels: channels, segments: window.height * inner, length: segment,
+          group, channels: channels, segments: window.height * inner, length: segment,
           words: words)
       }
-      return Product(kernel, geometry, columns: share, weights: packed, ending, threads: threads)
+      return Product(
+        kernel, geometry, columns: share, weights: packed, ending, threads: threadsPerImage)
     }
     let (input, output, addend) = (input, ending.output, ending.addend)
     let corner = window.corner(image)
@@ -80,7 +71,11 @@ struct ProductInstruction: StripedInstruction {
       products.reduce(0) { $0 + $1.items(images: images) }
     }
     return Step(
-      label: label, kernel: ending.isPooled ? "\(kernel.name), pool" : kernel.name,
+      label: label,
+      computations: [
+        Computation(
+          .weighted(.product(kernel.operands)), kernel.name, isPooled: ending.isPooled)
+      ],
       macs: ending.results(values).pixels * columns * channels * window.height * window.width,
       scratch: ranges == nil ? 0 : products[0].factorBytes, items: items
     ) { memory, images, items in
@@ -109,7 +104,7 @@ struct ProductInstruction: StripedInstruction {
 
   /// One group's weights in the order of the kernel's segments.
   private func pack(
-    _ group: Int, _ kernel: ProductKernel, channels: Int, segments: Int, length: Int, words: Int
+    _ group: Int, channels: Int, segments: Int, length: Int, words: Int
   ) -> AlignedMemory {
     let area = window.height * window.width
     let share = columns / groups
@@ -140,9 +135,7 @@ struct ProductInstruction: StripedInstruction {
     }
   }
 
-  private func ending(
-    of group: Int, _ kernel: ProductKernel, _ all: [Value]
-  ) -> Product.Ending {
+  private func ending(of group: Int, _ all: [Value]) -> Product.Ending {
     let share = columns / groups
     let padding = kernel.paddedColumns(share) - share
     let own = group * share..<(group + 1) * share

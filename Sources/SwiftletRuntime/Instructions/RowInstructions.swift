@@ -17,24 +17,24 @@ struct RowInstruction: Instruction {
   var reads: [Int] { [input] }
   var writes: Int? { output }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (from, to) = (values[input], values[output])
-    let (layer, kernel) = (self, PointwiseKernel.current)
-    let name = if case .softmax = operation { "softmax" } else { "normalize" }
+    let (instruction, kernel) = (self, PointwiseKernel.current)
+    let kind: Computation.Kind = if case .softmax = operation { .softmax } else { .normalize }
     return Step(
-      label: label, kernel: "\(name) \(kernel.name)",
+      label: label, computations: [Computation(kind, kernel.name)],
       items: Step.perImage(from.pixels)
     ) { memory, _, items in
       for item in items {
         let (image, pixel) = (item / from.pixels, item % from.pixels)
         let (row, column) = (pixel / from.width, pixel % from.width)
         let source =
-          unsafe memory.start(layer.input) + image * from.steps.image
+          unsafe memory.start(instruction.input) + image * from.steps.image
           + row * from.steps.row + column * from.steps.pixel
         let target =
-          unsafe memory.start(layer.output) + image * to.steps.image
+          unsafe memory.start(instruction.output) + image * to.steps.image
           + row * to.steps.row + column * to.steps.pixel
-        switch layer.operation {
+        switch instruction.operation {
         case .softmax:
           unsafe kernel.softmax(
             rows: 1, channels: from.channels, source, strideX: from.steps.pixel, to: target,
@@ -60,11 +60,11 @@ struct ConcatInstruction: Instruction {
   var reads: [Int] { inputs }
   var writes: Int? { output }
 
-  func step(_ values: [Value], threads: Int) -> Step {
+  func step(_ values: [Value], threadsPerImage: Int) -> Step {
     let (inputs, output, to) = (inputs, output, values[output])
     let sources = inputs.map { values[$0] }
     return Step(
-      label: label, kernel: "copy", items: Step.perImage(to.height)
+      label: label, computations: [Computation(.copy)], items: Step.perImage(to.height)
     ) { memory, _, items in
       for item in items {
         let (image, row) = (item / to.height, item % to.height)

@@ -23,7 +23,7 @@ enum AttentionLowering: LoweredOperator {
     }
   }
 
-  /// The number of heads, if this kind of attention has a layer.
+  /// The number of heads, if there is an instruction for this kind of attention.
   private static func heads(_ node: Node) -> Int? {
     guard let heads = try? node.int("q_num_heads", default: 0), heads > 0,
       (try? node.int("kv_num_heads", default: 0)) == heads,

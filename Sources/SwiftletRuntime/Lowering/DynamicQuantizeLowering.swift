@@ -2,6 +2,7 @@
 
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 
 /// `DynamicQuantizeMatMul` with constant int8 weights around zero.
 enum DynamicQuantizeLowering: LoweredOperator {
@@ -30,7 +31,8 @@ enum DynamicQuantizeLowering: LoweredOperator {
       ProductInstruction(
         label: node.label, key: node.outputs[0], input: input,
         window: isFlattened ? Window(height: image.height, width: image.width) : Window(),
-        columns: weights.scales.count, groups: 1, weights: .integer(weights.rows), ending: ending,
+        columns: weights.scales.count, groups: 1, weights: .integer(weights.rows),
+        kernel: Selection.kernel(.integer, .integer(weights.rows)), ending: ending,
         cache: lowering.cache))
     guard let bias else { return lowering.bind(last, .float(ending.output)) }
     let output = lowering.newValue(for: last, .float)

@@ -5,8 +5,8 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// Functions of one number: `Relu` and `Clip` that no preceding layer absorbed, and activation
-/// curves.
+/// Functions of one number: `Relu` and `Clip` that no preceding instruction absorbed, and
+/// activation curves.
 ///
 /// Between 8-bit values they are a lookup table.
 enum ActivationLowering: LoweredOperator {
@@ -45,7 +45,7 @@ enum ActivationLowering: LoweredOperator {
     }
   }
 
-  /// Clamps become part of the preceding layer.
+  /// Clamps become part of the preceding instruction.
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
     lowering.facts.clamp(node) != nil && lowering.facts.consumers(name).count == 1
       && lowering.prefersBFloat(node.outputs[0])
@@ -76,7 +76,8 @@ enum ActivationLowering: LoweredOperator {
       operation = .activate(activation)
     }
     lowering.add(
-      ElementwiseInstruction(label: node.label, inputs: [input], output: output, operation: operation))
+      ElementwiseInstruction(
+        label: node.label, inputs: [input], output: output, operation: operation))
   }
 }
 
@@ -209,7 +210,7 @@ enum SumLowering: LoweredOperator {
   }
 }
 
-/// `BatchNormalization` that no preceding layer absorbed: a factor and an addend per channel.
+/// `BatchNormalization` that no preceding instruction absorbed: a factor and an addend per channel.
 enum BatchNormalizationLowering: LoweredOperator {
   static let opTypes = ["BatchNormalization"]
 

@@ -22,8 +22,8 @@ enum PoolLowering: LoweredOperator {
     return try? SlidingWindow(node).place(shape)
   }
 
-  /// Whether it takes the largest of non-overlapping 2×2 neighbours, which the preceding layer can
-  /// do.
+  /// Whether it takes the largest of non-overlapping 2×2 neighbours, which the preceding
+  /// instruction can do.
   static func halves(_ node: Node, _ facts: GraphFacts) -> Bool {
     guard node.opType == "MaxPool", let place = place(node, facts) else { return false }
     let (input, output) = (facts.shape(node.inputs[0]), facts.shape(node.outputs[0]))

@@ -109,8 +109,8 @@ public struct Gemm: FloatOperator {
     return result
   }
 
-  /// result = alpha · op(a) · op(b) + beta · result, with rows divided among the pool; a single row
-  /// is a matrix–vector product.
+  /// result = alpha · op(a) · op(b) + beta · result, with rows divided among the threads; a single
+  /// row is a matrix–vector product.
   private static func multiply<T: LayerElement>(
     _ a: Tensor<T>, _ transposeA: Bool, _ b: Tensor<T>, _ transposeB: Bool, alpha: T, beta: T = 0,
     into result: inout Tensor<T>, _ threads: Threads
