@@ -10,9 +10,11 @@ LIBDIR ?= $(PREFIX)/lib
 OUT ?= out
 SEED ?= 1
 RANDOM_FILES ?= 600
-# A build that needs no OpenBLAS, and the tests that touch what takes its place.
+# A build that needs neither OpenBLAS nor the image libraries, and the tests that touch what takes
+# their place.
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
+PURE_TESTS := $(PURE_TESTS)|SwiftletImagesTests
 # What has kernels of its own is tested on lower instruction sets too.
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN_MUTEX := $(abspath $(OUT))/tsan-mutex.o
@@ -32,12 +34,12 @@ EXAMPLE := $(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
 # A small model to use the library with.
 INTERFACE_MODEL = $(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' \
   --epochs 1 --quiet -o $(OUT)/interface.onnx
-PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev pkg-config \
-  dataset-fashion-mnist
+PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev libjpeg-dev libpng-dev \
+  libwebp-dev pkg-config dataset-fashion-mnist
 
 .PHONY: help deps deps-browser deps-lint build test test-report test-tsan demo bench bench-peers \
   bench-peers-inference bench-peers-training check-peers bench-kernels bench-linalg \
-  bench-linalg-peers bench-interface bench-distillation conformance real-models fuzz damage format \
+  bench-linalg-peers bench-images bench-interface bench-distillation conformance real-models fuzz damage format \
   lint library install package try-package test-interface api-changes test-faults test-swift-package \
   test-onnx-backend test-asan clean docs
 
@@ -57,7 +59,7 @@ deps-lint: ## Install what checks the sources besides Swift's own tools: clang-f
 build: deps ## Build the command and the libraries
 	$(BUILD) --product swiftlet
 
-test: deps deps-browser ## Build and run all tests, with OpenBLAS and without
+test: deps deps-browser ## Build and run all tests, with OpenBLAS and the image libraries, and without
 	$(BUILD) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) --skip-build
 	for isa in avx2 scalar; do \
@@ -111,6 +113,11 @@ bench-linalg-peers: deps ## Compare products and factorisations with numpy, scip
 	$(BENCHMARKS) --product LinalgBenchmark
 	@mkdir -p $(OUT)
 	@Benchmarks/peers/linalg.sh "$$($(BENCHMARKS) --show-bin-path)/LinalgBenchmark" $(OUT)
+
+bench-images: deps ## Compare decoding and resizing pictures with Pillow in torch's DataLoader (ARGS=--help)
+	$(BENCHMARKS) --product ImageBenchmark
+	@mkdir -p $(OUT)
+	@Benchmarks/peers/images.sh "$$($(BENCHMARKS) --show-bin-path)/ImageBenchmark" $(OUT) $(ARGS)
 
 bench-interface: library ## What calls from C and Python cost, beside numpy and `swiftlet bench`; sizes
 	@scripts/install-packages.sh gcc python3 python3-numpy

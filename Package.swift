@@ -50,10 +50,11 @@ let package = Package(
   ],
   traits: [
     .trait(name: "OpenBLAS", description: "Multiply and factorise with OpenBLAS and LAPACKE."),
+    .trait(name: "Images", description: "Decode JPEG, PNG and WebP with the system's libraries."),
     .trait(
       name: "PureSwift",
-      description: "Need no OpenBLAS: `--traits PureSwift` leaves the default trait out."),
-    .default(enabledTraits: ["OpenBLAS"]),
+      description: "Need neither OpenBLAS nor the image libraries: `--traits PureSwift`."),
+    .default(enabledTraits: ["OpenBLAS", "Images"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
@@ -75,6 +76,23 @@ let package = Package(
     .systemLibrary(
       name: "CLibYAML", path: "CShims/CLibYAML", pkgConfig: "yaml-0.1",
       providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(
+      name: "CJPEG", path: "CShims/CJPEG", pkgConfig: "libjpeg",
+      providers: [.apt(["libjpeg-dev"])]),
+    .systemLibrary(
+      name: "CPNG", path: "CShims/CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(
+      name: "CWebP", path: "CShims/CWebP", pkgConfig: "libwebp",
+      providers: [.apt(["libwebp-dev"])]),
+    .target(
+      name: "CSwiftletImages",
+      dependencies: [
+        .target(name: "CJPEG", condition: .when(traits: ["Images"])),
+        .target(name: "CPNG", condition: .when(traits: ["Images"])),
+      ], path: "CShims/CSwiftletImages",
+      cSettings: [
+        .define("SWIFTLET_IMAGES", .when(traits: ["Images"])), .treatAllWarnings(as: .error),
+      ]),
     .target(
       name: "CSwiftletKernels", path: "CShims/CSwiftletKernels",
       cSettings: [.treatAllWarnings(as: .error)]),
@@ -91,6 +109,12 @@ let package = Package(
 
     // MARK: Floor 2: files; the only importers of C numerics
     target("SwiftletFiles", ["SwiftletCore", "CCrypto"]),
+    target(
+      "SwiftletImages",
+      [
+        "SwiftletCore", "SwiftletFiles", "CSwiftletImages",
+        .target(name: "CWebP", condition: .when(traits: ["Images"])),
+      ]),
     target("SwiftletKernels", ["SwiftletCore", "CSwiftletKernels", realModule]),
     target("SwiftletDense", ["SwiftletCore"]),
     // Links to the sources of SwiftletDense, for processors with AVX2 and FMA.
@@ -124,7 +148,10 @@ let package = Package(
       ]),
     target(
       "SwiftletData",
-      ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletFormats", ordered]),
+      [
+        "SwiftletCore", "SwiftletFiles", "SwiftletImages", "SwiftletGraph", "SwiftletFormats",
+        ordered,
+      ]),
     target("SwiftletRuntime", ["SwiftletCore", "SwiftletKernels", "SwiftletGraph", ordered]),
     target(
       "SwiftletTraining",
@@ -146,9 +173,9 @@ let package = Package(
     target(
       "Swiftlet",
       [
-        "SwiftletCore", "SwiftletCharts", "SwiftletFiles", "SwiftletBLAS", "SwiftletKernels",
-        "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData", "SwiftletRuntime",
-        "SwiftletTraining", "SwiftletCompress",
+        "SwiftletCore", "SwiftletCharts", "SwiftletFiles", "SwiftletImages", "SwiftletBLAS",
+        "SwiftletKernels", "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData",
+        "SwiftletRuntime", "SwiftletTraining", "SwiftletCompress",
       ]),
 
     // MARK: Floor 7: products
@@ -180,12 +207,22 @@ let package = Package(
     tests("SwiftletCore", []),
     tests("SwiftletCharts", []),
     tests("SwiftletFiles", ["SwiftletCore"]),
+    // The pictures are read from their folder, and need not be copied.
+    .testTarget(
+      name: "SwiftletImagesTests",
+      dependencies: ["SwiftletImages", "SwiftletCore", "SwiftletFiles", "_SwiftletTestSupport"],
+      exclude: ["Fixtures"], swiftSettings: settings),
     tests("SwiftletBLAS", ["SwiftletCore"]),
     tests("SwiftletKernels", ["SwiftletCore"]),
     tests("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS"]),
     tests("SwiftletGraph", ["SwiftletCore", ordered, realModule]),
     tests("SwiftletFormats", ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", ordered]),
-    tests("SwiftletData", ["SwiftletCore", "SwiftletFiles", "SwiftletFormats", ordered]),
+    tests(
+      "SwiftletData",
+      [
+        "SwiftletCore", "SwiftletFiles", "SwiftletImages", "SwiftletGraph", "SwiftletFormats",
+        ordered,
+      ]),
     tests("SwiftletRuntime", ["SwiftletCore", "SwiftletKernels", "SwiftletGraph", ordered]),
     tests(
       "SwiftletTraining",

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-// The benchmarks in Swift; `make bench-kernels` and `make bench-linalg` in the folder above build
-// and run them. A package of its own, so that users of the library do not resolve it.
+// The benchmarks in Swift; `make bench-kernels`, `make bench-linalg` and `make bench-images` in the
+// folder above build and run them. A package of its own, so that users of the library do not
+// resolve it.
 
 // They time what is below the public interface. Declarations with `package` access are visible to
 // code that is compiled under the library's package name, which SwiftPM takes from the name of its
@@ -28,7 +29,7 @@ let package = Package(
   dependencies: [
     .package(
       name: "swiftlet", path: "..",
-      traits: [.trait(name: "OpenBLAS", condition: .when(traits: ["OpenBLAS"]))])
+      traits: [.trait(name: "OpenBLAS", condition: .when(traits: ["OpenBLAS"])), "Images"])
   ],
   targets: [
     .executableTarget(
@@ -37,6 +38,9 @@ let package = Package(
     .executableTarget(
       name: "KernelBenchmark", dependencies: [.product(name: "Swiftlet", package: "swiftlet")],
       path: "Kernels", packageAccess: false, swiftSettings: settings),
+    .executableTarget(
+      name: "ImageBenchmark", dependencies: [.product(name: "Swiftlet", package: "swiftlet")],
+      path: "Images", packageAccess: false, swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -22,7 +22,7 @@ link() { # PRODUCT FLAG…
     -L"$static" -Wl,--start-group -lFoundationEssentials -l_FoundationCShims -l_FoundationCollections \
     -lswiftSynchronization -lswift_Concurrency -lswift_StringProcessing -lswift_RegexParser \
     -lswiftCore -lswiftGlibc -lswiftDispatch -lswift_Builtin_float -Wl,--end-group \
-    -ldispatch -lBlocksRuntime -lopenblas -llapacke -lz -lyaml -lcrypto -lstdc++ -lm -lpthread -ldl \
+    -ldispatch -lBlocksRuntime -lopenblas -llapacke -lz -lyaml -lcrypto -ljpeg -lpng -lwebp -lstdc++ -lm -lpthread -ldl \
     -Wl,--gc-sections -Wl,--as-needed -Wl,--no-undefined -Wl,--build-id -Wl,-z,relro,-z,now "$@"
 }
 

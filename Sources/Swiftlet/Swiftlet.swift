@@ -8,6 +8,7 @@
 @_exported public import SwiftletFiles
 @_exported public import SwiftletFormats
 @_exported public import SwiftletGraph
+@_exported public import SwiftletImages
 @_exported public import SwiftletKernels
 @_exported public import SwiftletLinalg
 @_exported public import SwiftletRuntime

@@ -9,7 +9,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$1
 shift
-targets=${*:-onnx safetensors npy npz idx}
+targets=${*:-onnx safetensors npy npz idx image}
 swift=${SWIFT:-swift}
 python=${SWIFTLET_PYTHON:-"$here/../Conformance/.venv/bin/python"}
 flags="-c release --package-path $here --scratch-path $here/../../.build/fuzz"

@@ -8,12 +8,14 @@ import gzip
 import io
 import json
 import os
+import pathlib
 import struct
 import sys
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+TESTS = pathlib.Path(__file__).parents[1]
 DTYPES = "f4 f8 i1 u1 i2 u2 i4 u4 i8 u8 ?".split()
 
 
@@ -61,6 +63,12 @@ def idx():
         data += bytes(int(np.prod(shape)))
         yield data
         yield gzip.compress(data, mtime=0)
+
+
+def images():
+    for path in sorted((TESTS / "SwiftletImagesTests" / "Fixtures").iterdir()):
+        if path.suffix in (".jpg", ".png", ".webp", ".bmp"):
+            yield path.read_bytes()
 
 
 def model(nodes, inputs, outputs, constants=(), opset=17, **fields):
@@ -122,7 +130,8 @@ def onnx_files():
 
 def main():
     folder = sys.argv[1]
-    kinds = {"npy": npy, "npz": npz, "safetensors": safetensors, "idx": idx, "onnx": onnx_files}
+    kinds = {"npy": npy, "npz": npz, "safetensors": safetensors, "idx": idx, "image": images,
+             "onnx": onnx_files}
     for name, make in kinds.items():
         os.makedirs(f"{folder}/{name}", exist_ok=True)
         for count, data in enumerate(make()):

@@ -6,12 +6,12 @@ import Swiftlet
 /// Gives each input to one parser, which the variable `SWIFTLET_FUZZ` names. Refusals are fine;
 /// what is found ends the process.
 private enum Target: String {
-  case onnx, safetensors, npy, npz, idx
+  case onnx, safetensors, npy, npz, idx, image
 
   static let chosen: Target = {
     let name = ProcessInfo.processInfo.environment["SWIFTLET_FUZZ"] ?? ""
     guard let target = Target(rawValue: name) else {
-      fatalError("SWIFTLET_FUZZ must be onnx, safetensors, npy, npz or idx")
+      fatalError("SWIFTLET_FUZZ must be onnx, safetensors, npy, npz, idx or image")
     }
     // What a run may take is bounded well below libFuzzer's own limits.
     MemoryLimit.bytes = 64 << 20
@@ -32,6 +32,19 @@ private enum Target: String {
       precondition(again.shape == array.shape)
     case .npz: _ = try NPZ.decode(bytes)
     case .idx: _ = try IDX.decode(bytes, file: "fuzz")
+    case .image: try decodePicture(bytes)
+    }
+  }
+
+  /// Decodes a picture in each way, and makes it smaller.
+  private func decodePicture(_ bytes: [UInt8]) throws {
+    let small = Image.Size(width: 7, height: 5)
+    for channels in [nil] + Image.Channels.allCases {
+      let options = Image.DecodingOptions(
+        channels: channels, sufficientSize: channels == .grey ? small : nil,
+        maximumPixels: 1 << 20)
+      let image = try Image(decoding: bytes, file: "fuzz", options)
+      precondition(image.resized(to: small).size == small)
     }
   }
 
