@@ -132,7 +132,8 @@ extension LAPACK {
   /// - Source: LAPACK `?potrf`.
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Threads = .serial) throws -> Tensor<T>
+  public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Threads = .serial) throws
+    -> Tensor<T>
   {
     try a.requireMatrix("cholesky")
     try requireMemory("cholesky", a, (0, 0), workspace: 0)
@@ -158,7 +159,7 @@ extension LAPACK {
   package static func notPositiveDefinite(minor: Int, _ n: Int) -> SwiftletError {
     SwiftletError(
       .numerical, "the matrix is not positive definite (leading minor \(minor))", at: "\(n)×\(n)",
-      mend: "add a small multiple of the identity, or use its eigenvalues")
+      fix: "add a small multiple of the identity, or use its eigenvalues")
   }
 
   /// The factors of P · A = L · U in one n×n matrix (L without its unit diagonal), and P: row i of

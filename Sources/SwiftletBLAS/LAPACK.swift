@@ -71,7 +71,8 @@ public enum LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func singularValues<T: BLASElement>(
-    of a: Tensor<T>, driver: SVDDriver = .gesdd, threads: Threads = .serial, workspace: inout Workspace<T>
+    of a: Tensor<T>, driver: SVDDriver = .gesdd, threads: Threads = .serial,
+    workspace: inout Workspace<T>
   ) throws -> [T] {
     try a.requireMatrix("singularValues")
     try requireMemory("singularValues", a, (0, 0), workspace: 0)
@@ -169,7 +170,7 @@ public enum LAPACK {
   static func requireInstalled() throws {
     guard isInstalled else {
       throw SwiftletError(
-        .unsupported, "this build has no LAPACK", mend: "build without the trait PureSwift")
+        .unsupported, "this build has no LAPACK", fix: "build without the trait PureSwift")
     }
   }
 

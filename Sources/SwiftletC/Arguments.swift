@@ -27,7 +27,7 @@ enum Arguments {
   /// A thread count as ``Threads``; 0 is one per processor.
   static func threads(_ threads: Int32) throws -> Threads {
     guard 0...SWIFTLET_MAX_THREADS ~= threads else {
-      throw Refusal.usage("threads is \(threads)", mend: "use 0 to \(SWIFTLET_MAX_THREADS)")
+      throw Refusal.usage("threads is \(threads)", fix: "use 0 to \(SWIFTLET_MAX_THREADS)")
     }
     return threads == 0 ? .available : Threads(count: Int(threads))
   }
@@ -38,7 +38,7 @@ enum Arguments {
   {
     guard range ~= value else {
       throw value < range.lowerBound
-        ? Refusal.usage("\(name) is \(value)", mend: "it must be at least \(range.lowerBound)")
+        ? Refusal.usage("\(name) is \(value)", fix: "it must be at least \(range.lowerBound)")
         : SwiftletError(
           .unsupported, "\(name) is \(value), more than the limit of \(range.upperBound)")
     }
@@ -76,7 +76,7 @@ enum Options {
     let size = unsafe UnsafeRawPointer(pointer).load(as: Int.self)
     guard size == MemoryLayout<T>.stride else {
       throw Refusal.usage(
-        "\(name).struct_size is \(size)", mend: "set it to sizeof, \(MemoryLayout<T>.stride)")
+        "\(name).struct_size is \(size)", fix: "set it to sizeof, \(MemoryLayout<T>.stride)")
     }
     return unsafe pointer.pointee
   }

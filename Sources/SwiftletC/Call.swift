@@ -10,9 +10,9 @@ struct Refusal: Error {
   let error: SwiftletError
 
   /// A mistake of the calling program.
-  static func usage(_ what: String, at location: String? = nil, mend: String? = nil) -> Refusal {
+  static func usage(_ what: String, at location: String? = nil, fix: String? = nil) -> Refusal {
     Refusal(
-      status: SWIFTLET_USAGE, error: SwiftletError(.badInput, what, at: location, mend: mend))
+      status: SWIFTLET_USAGE, error: SwiftletError(.badInput, what, at: location, fix: fix))
   }
 }
 
@@ -31,7 +31,7 @@ func call(_ body: () throws -> Void) -> swiftlet_status {
       SWIFTLET_INTERNAL,
       SwiftletError(
         .internal, "the process was forked while another thread was inside Swiftlet",
-        mend: "fork before the call, or exec after the fork"))
+        fix: "fork before the call, or exec after the fork"))
   }
   defer { swl_call_end() }
   _ = quietLogging

@@ -31,7 +31,7 @@ public func swiftlet_conv2d_f32(
     let threads = try Arguments.threads(threads)
     guard yCount == conv.output.count else {
       throw Refusal.usage(
-        "y_count is \(yCount)", mend: "the result has \(conv.output.count) elements")
+        "y_count is \(yCount)", fix: "the result has \(conv.output.count) elements")
     }
     let result = try unsafe row(y, "y", count: yCount)
     func packed(_ start: UnsafePointer<Float>?, _ name: String, _ shape: Shape) throws -> AnyTensor

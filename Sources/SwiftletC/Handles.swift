@@ -86,7 +86,7 @@ final class HandleTable<Object: AnyObject & Sendable>: Sendable {
   private func refusal(_ bits: UInt) -> Refusal {
     bits == 0
       ? .usage("the \(name) is NULL")
-      : .usage("this is not an open \(name)", mend: "it was closed, or never opened")
+      : .usage("this is not an open \(name)", fix: "it was closed, or never opened")
   }
 }
 

@@ -22,7 +22,7 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
     self.leading = try Arguments.extent(leading, "the leading dimension of \(name)")
     guard rows == 0 || self.leading >= columns else {
       throw Refusal.usage(
-        "the leading dimension of \(name) is \(leading)", mend: "its rows have \(columns) elements")
+        "the leading dimension of \(name) is \(leading)", fix: "its rows have \(columns) elements")
     }
     let isEmpty = rows == 0 || columns == 0
     guard unsafe isEmpty || start != nil else { throw Refusal.usage("\(name) is NULL") }
@@ -59,7 +59,7 @@ struct Matrix<T: BitwiseCopyable & Sendable>: @unchecked Sendable {
     let (begin, otherBegin) = unsafe (UInt(bitPattern: start), UInt(bitPattern: other.start))
     guard !lines.overlaps(other.lines, from: begin, to: otherBegin) else {
       throw Refusal.usage(
-        "\(name) and \(other.name) overlap", mend: "results need separate memory")
+        "\(name) and \(other.name) overlap", fix: "results need separate memory")
     }
   }
 

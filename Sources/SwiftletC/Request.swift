@@ -74,7 +74,7 @@ final class Request: @unchecked Sendable {
     Refusal(
       status: SWIFTLET_BUSY,
       error: SwiftletError(
-        .badInput, "the request is in use", mend: "use a separate request in each thread"))
+        .badInput, "the request is in use", fix: "use a separate request in each thread"))
   }
 
   // MARK: Inputs
@@ -83,7 +83,7 @@ final class Request: @unchecked Sendable {
   {
     guard let index = model.inputs.firstIndex(where: { $0.name == name }) else {
       let known = model.inputs.map { "'\($0.name)'" }.joined(separator: ", ")
-      throw SwiftletError(.badInput, "the model has no input '\(name)'", mend: "it has \(known)")
+      throw SwiftletError(.badInput, "the model has no input '\(name)'", fix: "it has \(known)")
     }
     try locating("input '\(name)'") {
       let info = model.inputs[index]
@@ -148,7 +148,7 @@ final class Request: @unchecked Sendable {
         throw SwiftletError(
           .badInput, "the result has \(results[index].byteCount) bytes, not \(size)",
           at: "output '\(model.session.outputNames[index])'",
-          mend: "bind memory of that size")
+          fix: "bind memory of that size")
       }
     }
     for target in targets {
@@ -188,7 +188,7 @@ final class Request: @unchecked Sendable {
 
   func output(_ index: Int) throws -> swiftlet_tensor {
     guard !results.isEmpty else {
-      throw Refusal.usage("there are no results", mend: "run the request first")
+      throw Refusal.usage("there are no results", fix: "run the request first")
     }
     guard results.indices ~= index else {
       throw Refusal.usage("output \(index) of \(results.count)")

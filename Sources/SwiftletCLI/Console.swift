@@ -147,7 +147,7 @@ enum Interruption {
       Console.error(
         SwiftletError(
           .outOfMemory, "the system has no memory for a tensor of \(bytes) bytes",
-          mend: "use a smaller batch, or set --max-memory"
+          fix: "use a smaller batch, or set --max-memory"
         ).description)
       _exit(2)
     }

@@ -87,7 +87,7 @@ enum Main {
       }
       let message = oneLine(SwiftletCommand.message(for: error))
       Console.error(
-        SwiftletError(.badInput, message, mend: "see swiftlet --help").description)
+        SwiftletError(.badInput, message, fix: "see swiftlet --help").description)
       return code.rawValue
     }
   }

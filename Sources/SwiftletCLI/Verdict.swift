@@ -22,7 +22,7 @@ enum Verdict {
     }
     throw SwiftletError(
       .numerical, "a test ratio of \(scientific(worst)) by \(method) exceeds 30",
-      mend: "the factors are inaccurate; use another --method")
+      fix: "the factors are inaccurate; use another --method")
   }
 
   /// Checks a comparison after its results were printed.

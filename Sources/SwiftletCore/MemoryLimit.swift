@@ -57,7 +57,7 @@ public enum MemoryLimit {
     if let limit = chosenBytes, bytes > Double(limit) {
       throw SwiftletError(
         .outOfMemory, "\(what()) needs \(size(bytes)), more than the limit of \(limit) bytes",
-        mend: "allow more (--max-memory, swiftlet_set_max_memory)")
+        fix: "allow more (--max-memory, swiftlet_set_max_memory)")
     }
     try requireAvailable(bytes, for: what())
   }
@@ -84,7 +84,7 @@ public enum MemoryLimit {
   ) -> SwiftletError {
     SwiftletError(
       .outOfMemory, "\(what) needs \(size(bytes)), and \(remark)",
-      mend: "use smaller sizes, or a machine with more memory")
+      fix: "use smaller sizes, or a machine with more memory")
   }
 
   /// A size such as "28.8 GB".

@@ -46,21 +46,21 @@ public struct SwiftletError: Error, Sendable, Hashable {
   /// The file, node, tensor or flag in question.
   public let location: String?
   /// How the user can fix it.
-  public let mend: String?
+  public let fix: String?
 
-  /// An error in one line, `what (location): mend`.
-  public init(_ code: Code, _ what: String, at location: String? = nil, mend: String? = nil) {
+  /// An error in one line, `what (location): fix`.
+  public init(_ code: Code, _ what: String, at location: String? = nil, fix: String? = nil) {
     self.code = code
     self.what = what
     self.location = location
-    self.mend = mend
+    self.fix = fix
   }
 
   /// The same error with a more precise location: the outer location comes first, unless it is
   /// already there.
   public func located(at outer: String) -> SwiftletError {
     if let location, location.hasPrefix(outer) { return self }
-    return SwiftletError(code, what, at: location.map { "\(outer), \($0)" } ?? outer, mend: mend)
+    return SwiftletError(code, what, at: location.map { "\(outer), \($0)" } ?? outer, fix: fix)
   }
 }
 
@@ -70,7 +70,7 @@ extension SwiftletError: CustomStringConvertible {
   public var description: String {
     var line = what
     if let location { line += " (\(location))" }
-    if let mend { line += ": \(mend)" }
+    if let fix { line += ": \(fix)" }
     return Self.printable(line)
   }
 

@@ -35,7 +35,7 @@ extension CIFAR {
     else {
       throw SwiftletError(
         .io, "\(file) is missing", at: folder,
-        mend: "unpack the binary version of the data set, \(archiveFolder), there")
+        fix: "unpack the binary version of the data set, \(archiveFolder), there")
     }
     return found
   }
@@ -49,7 +49,7 @@ extension CIFAR {
     guard names.count == classCount else {
       throw SwiftletError(
         .badInput, "there are \(names.count) class names for \(classCount) classes", at: path,
-        mend: "fix or remove the file")
+        fix: "fix or remove the file")
     }
     return names
   }

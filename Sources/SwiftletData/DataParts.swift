@@ -69,7 +69,7 @@ public struct DataParts: Sendable {
     guard images.count > 1 else {
       throw SwiftletError(
         .badInput, "\(reason): one image cannot serve for both training and evaluation",
-        at: images.name, mend: "give more images, or evaluation images with --judge")
+        at: images.name, fix: "give more images, or evaluation images with --judge")
     }
     // At least one image is kept for evaluation.
     let most = Double(images.count - 1) / Double(images.count)
@@ -83,7 +83,7 @@ public struct DataParts: Sendable {
       let odd = Set(own).symmetricDifference(other).min() ?? own[0]
       throw SwiftletError(
         .badInput, "the classes differ from those of \(training.name): '\(odd)' is in one of them",
-        at: validation.name, mend: "give both the same classes")
+        at: validation.name, fix: "give both the same classes")
     }
     (self.training, self.validation, self.split) = (training, validation, split)
     self.remark = remark
@@ -107,7 +107,8 @@ public struct DataParts: Sendable {
       defaultPart: .train, dataDirectory: dataDirectory)
     let (validation, judged) = try judge.loadPlaced(
       defaultPart: .test, dataDirectory: dataDirectory)
-    try self.init(training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
+    try self.init(
+      training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
     let isSamePart =
       spec.source == judge.source && (spec.part ?? .train) == (judge.part ?? .test)
     let overlap = isSamePart ? place.clamped(to: judged).count : 0
@@ -116,7 +117,7 @@ public struct DataParts: Sendable {
         .badInput,
         "\(max(overlap, shared)) of the \(validation.count) evaluation images are also used for "
           + "training or calibration", at: validation.name,
-        mend: "give other images with --judge, or split those of --data with --split")
+        fix: "give other images with --judge, or split those of --data with --split")
     }
   }
 

@@ -68,7 +68,7 @@ public struct DataSpec: Sendable, Hashable {
   ///   version does not read.
   public init(parsing text: String) throws {
     func invalid(_ what: String, _ code: SwiftletError.Code = .badInput) -> SwiftletError {
-      SwiftletError(code, what, at: "data '\(text)'", mend: Self.grammar)
+      SwiftletError(code, what, at: "data '\(text)'", fix: Self.grammar)
     }
 
     var (rest, slices) = try Slice.trailing(text, invalid)
@@ -168,7 +168,8 @@ public struct DataSpec: Sendable, Hashable {
       case .cifar100(let folder): try CIFAR.cifar100.load(folder, part: part)
       case .idx(let folder): try IDXFolder.load(folder, part: part)
       }
-    let name = "\(source)\(hasParts ? ":\(part.rawValue)" : "")\(slices.map(\.description).joined())"
+    let name =
+      "\(source)\(hasParts ? ":\(part.rawValue)" : "")\(slices.map(\.description).joined())"
     var place = 0..<images.count
     for slice in slices {
       let range = try locating(name) { try slice.range(of: images.count) }

@@ -21,7 +21,7 @@ package enum FashionMNIST {
     guard let folder = folders.first(where: { IDXFolder.holdsImages($0, part: part) }) else {
       throw SwiftletError(
         .io, "Fashion-MNIST was not found", at: folders.joined(separator: ", "),
-        mend: "apt install dataset-fashion-mnist or pass --data-dir")
+        fix: "apt install dataset-fashion-mnist or pass --data-dir")
     }
     return try IDXFolder.load(folder, part: part, classNames: classNames)
   }

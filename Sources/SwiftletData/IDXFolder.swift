@@ -63,6 +63,6 @@ enum IDXFolder {
     _ name: String, in folder: String, _ part: DataSpec.Part
   ) -> SwiftletError {
     let names = prefixes(of: part).map { "\($0)-\(name)[.gz]" }.joined(separator: " or ")
-    return SwiftletError(.io, "\(names) is missing", at: folder, mend: "check the folder")
+    return SwiftletError(.io, "\(names) is missing", at: folder, fix: "check the folder")
   }
 }

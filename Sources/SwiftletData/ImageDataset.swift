@@ -153,7 +153,7 @@ public struct ImageDataset: Sendable {
     guard 0 < trainingCount, trainingCount < count else {
       throw SwiftletError(
         .badInput, "a split of \(fraction) leaves a part of \(count) images empty", at: name,
-        mend: "use a fraction between 0 and 1, such as 0.8")
+        fix: "use a fraction between 0 and 1, such as 0.8")
     }
     var generator = RandomGenerator(seed: seed)
     let order = generator.permutation(of: count)

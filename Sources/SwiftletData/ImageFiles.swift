@@ -38,7 +38,7 @@ public struct ImageFiles: Sendable {
     guard !otherEndings.contains(ending) else {
       throw SwiftletError(
         .unsupported, "\(ending.uppercased()) pictures are not supported", at: path,
-        mend: "convert it to JPEG, PNG, WebP or BMP, or move it out of the folder")
+        fix: "convert it to JPEG, PNG, WebP or BMP, or move it out of the folder")
     }
     return endings.contains(ending)
   }

@@ -38,13 +38,13 @@ enum ImageFolder {
     guard let root = try root(folder, part, usual) else {
       throw SwiftletError(
         .io, "there is no folder of this part with folders of classes", at: folder,
-        mend: "make " + names(of: part ?? usual).map { "\(folder)/\($0)" }.joined(separator: " or "))
+        fix: "make " + names(of: part ?? usual).map { "\(folder)/\($0)" }.joined(separator: " or "))
     }
     let classes = try InputFolder.contents(root).folders
     guard !classes.isEmpty else {
       throw SwiftletError(
         .badInput, "there are no folders of classes", at: root,
-        mend: "put the pictures of each class into a folder of its own, or give list:FILE.csv")
+        fix: "put the pictures of each class into a folder of its own, or give list:FILE.csv")
     }
     var (paths, labels) = ([String](), [Int]())
     for (label, name) in classes.enumerated() {
@@ -53,7 +53,7 @@ enum ImageFolder {
         throw SwiftletError(
           .badInput, "there are no pictures of class '\(name)'",
           at: InputFile.join(root, name),
-          mend: "add JPEG, PNG, WebP or BMP files, or remove the folder")
+          fix: "add JPEG, PNG, WebP or BMP files, or remove the folder")
       }
       paths += own
       labels += [Int](repeating: label, count: own.count)
@@ -80,8 +80,9 @@ enum ImageFolder {
     }
     let contents = try InputFolder.contents(folder)
     let own = try contents.files.map { InputFile.join(folder, $0) }.filter(ImageFiles.isPicture)
-    return try own + contents.folders.flatMap {
-      try pictures(in: InputFile.join(folder, $0), depth: depth + 1)
-    }
+    return try own
+      + contents.folders.flatMap {
+        try pictures(in: InputFile.join(folder, $0), depth: depth + 1)
+      }
   }
 }

@@ -24,13 +24,13 @@ enum ImageList {
       guard row.fields.count == 2, row.fields.allSatisfy({ !$0.isEmpty }) else {
         throw SwiftletError(
           .badInput, "line \(row.line) is not a path and a label", at: file,
-          mend: "write PATH\(isTabbed ? "<tab>" : ",")LABEL; quote paths with commas")
+          fix: "write PATH\(isTabbed ? "<tab>" : ",")LABEL; quote paths with commas")
       }
       let path = row.fields[0].hasPrefix("/") ? row.fields[0] : folder + row.fields[0]
       guard InputFile.exists(path) else {
         throw SwiftletError(
           .io, "the picture of line \(row.line) does not exist: \(path)", at: file,
-          mend: "write paths relative to the list's folder")
+          fix: "write paths relative to the list's folder")
       }
       paths.append(path)
       words.append(row.fields[1])

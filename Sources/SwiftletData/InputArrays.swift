@@ -26,7 +26,7 @@ public enum InputArrays {
   ) throws -> (rest: Substring, slices: [DataSpec.Slice]) {
     try DataSpec.Slice.trailing(String(text.dropFirst(prefix.count))) {
       SwiftletError(
-        $1, $0, at: "data '\(text)'", mend: "write slices like [0..<1000], [80%] or [20%..<80%]")
+        $1, $0, at: "data '\(text)'", fix: "write slices like [0..<1000], [80%] or [20%..<80%]")
     }
   }
 

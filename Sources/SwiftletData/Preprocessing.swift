@@ -108,14 +108,14 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].dimensions.count == 4 else {
       throw SwiftletError(
         .unsupported, "the model does not take one batch of images",
-        mend: "its input must be fp32 N×channels×height×width")
+        fix: "its input must be fp32 N×channels×height×width")
     }
     let shape = try Self.imageShape(graph, inputs[0], images)
     let (channels, height, width) = (shape[1], shape[2], shape[3])
     guard channels >= 1, height >= 1, width >= 1 else {
       throw SwiftletError(
         .unsupported, "the model takes images of \(inputs[0].shapeDescription)",
-        mend: "its input must be fp32 N×channels×height×width")
+        fix: "its input must be fp32 N×channels×height×width")
     }
     try Self.checkSize(inputs[0], shape)
     func isClose(_ source: Int, _ target: Int) -> Bool {
@@ -164,7 +164,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     if let (name, extent) = graph.extents.first(where: { own[$0.key] ?? $0.value != $0.value }) {
       throw SwiftletError(
         .badInput, "\(name)=\(extent): the model was trained with \(name)=\(own[name] ?? 0)",
-        mend: "leave that extent to the model's metadata '\(metadataKey)'")
+        fix: "leave that extent to the model's metadata '\(metadataKey)'")
     }
     try checkSize(input, shape)
     return value
@@ -185,7 +185,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     let given = graph.extents.merging(own) { given, _ in given }
     let extents = OpenExtents(inputs, batch: 1, given: given)
     // A model that does not accept the images' size gets them in its own size.
-    return try (interpreter.fits(extents) ? extents : interpreter.openExtents(batch: 1)).shape(of: input)
+    return try (interpreter.fits(extents) ? extents : interpreter.openExtents(batch: 1)).shape(
+      of: input)
   }
 
   /// Whether the model specifies how images become its input; otherwise that is guessed.
@@ -236,7 +237,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       guard channels == 1 || channels == 3 else {
         throw SwiftletError(
           .unsupported, "the model takes images of \(channels) channels; pictures have 3, or 1",
-          at: images.name, mend: "give arrays with inputs:FILE.npz")
+          at: images.name, fix: "give arrays with inputs:FILE.npz")
       }
       return
     }

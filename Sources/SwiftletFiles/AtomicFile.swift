@@ -130,14 +130,14 @@ private struct Folder: ~Copyable {
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     let name = String(parts[parts.count - 1])
     guard !["", ".", ".."].contains(name) else {
-      throw SwiftletError(.io, "this is a folder, not a file", at: path, mend: "name a file in it")
+      throw SwiftletError(.io, "this is a folder, not a file", at: path, fix: "name a file in it")
     }
     let folder = parts.count == 1 ? "." : parts.dropLast().joined(separator: "/") + "/"
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw SystemError.last(
         "cannot open the folder to write into", at: path,
-        mend: errno == ENOENT ? "create the folder '\(folder)' first" : nil)
+        fix: errno == ENOENT ? "create the folder '\(folder)' first" : nil)
     }
     return Folder(descriptor: descriptor, name: name, path: path)
   }

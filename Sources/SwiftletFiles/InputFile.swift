@@ -25,7 +25,7 @@ package enum InputFile {
       path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (isPlain ? O_NOFOLLOW : 0))
     guard descriptor >= 0 else {
       if isPlain && errno == ELOOP {
-        throw SwiftletError(.badInput, "the file is a symbolic link", at: path, mend: "copy it")
+        throw SwiftletError(.badInput, "the file is a symbolic link", at: path, fix: "copy it")
       }
       throw SystemError.last("cannot read the file", at: path)
     }
@@ -38,7 +38,7 @@ package enum InputFile {
       guard !isPlain || info.st_nlink <= 1 else {
         throw SwiftletError(
           .badInput, "the file has \(info.st_nlink) hard links", at: path,
-          mend: "copy it")
+          fix: "copy it")
       }
       let size = Int(info.st_size)
       guard size <= limit else {
@@ -92,7 +92,7 @@ package enum InputFile {
 /// Errors of the operating system.
 enum SystemError {
   /// The error for the current `errno`.
-  static func last(_ what: String, at path: String, mend: String? = nil) -> SwiftletError {
+  static func last(_ what: String, at path: String, fix: String? = nil) -> SwiftletError {
     let code = errno
     let hint: String? =
       switch code {
@@ -102,7 +102,7 @@ enum SystemError {
       default: nil
       }
     let reason = unsafe String(cString: strerror(code))
-    return SwiftletError(.io, "\(what): \(reason)", at: path, mend: mend ?? hint)
+    return SwiftletError(.io, "\(what): \(reason)", at: path, fix: fix ?? hint)
   }
 
   /// - Throws: `badInput` for an empty path, and for one with a NUL character.
@@ -118,7 +118,7 @@ enum SystemError {
     switch info.st_mode & S_IFMT {
     case S_IFREG: return
     case S_IFDIR:
-      throw SwiftletError(.io, "this is a folder, not a file", at: path, mend: "name a file in it")
+      throw SwiftletError(.io, "this is a folder, not a file", at: path, fix: "name a file in it")
     default:
       throw SwiftletError(.io, "this is a device or a pipe, not a file", at: path)
     }

@@ -11,7 +11,7 @@ extension Interpreter {
     guard constants.values.reduce(0, { $0 + $1.byteCount }) <= MemoryLimit.bytes else {
       throw SwiftletError(
         .outOfMemory, "the constants exceed the limit of \(MemoryLimit.bytes) bytes",
-        mend: "allow more with --max-memory")
+        fix: "allow more with --max-memory")
     }
   }
 
@@ -56,7 +56,7 @@ extension Interpreter {
             .badInput,
             "'\(symbol)' is \(extent) in input '\(info.name)' and \(known.extent) in "
               + "'\(known.input)'",
-            mend: "give inputs of matching shapes, \(info.name) as \(info.shapeDescription)")
+            fix: "give inputs of matching shapes, \(info.name) as \(info.shapeDescription)")
         }
         seen[symbol] = known
       }

@@ -74,7 +74,7 @@ public struct Interpreter: Sendable {
       for name in node.reads where !name.isEmpty && !written.contains(name) {
         throw SwiftletError(
           .badInput, "no earlier node writes input '\(name)'", at: node.label,
-          mend: "nodes must be in execution order")
+          fix: "nodes must be in execution order")
       }
       guard node.outputs.contains(where: { !$0.isEmpty }) else {
         throw SwiftletError(.badInput, "the node has no outputs", at: node.label)
@@ -140,7 +140,7 @@ public struct Interpreter: Sendable {
       .unsupported,
       "\(refusals.count) nodes have operators that are not supported, the first: "
         + first.error.what,
-      at: refusals.map(\.node).joined(separator: ", "), mend: first.error.mend)
+      at: refusals.map(\.node).joined(separator: ", "), fix: first.error.fix)
   }
 
   /// Names of the inputs to bind, in the graph's order.
@@ -181,7 +181,7 @@ public struct Interpreter: Sendable {
   private func dataDependent(_ step: Int) -> SwiftletError {
     SwiftletError(
       .unsupported, "the shape of the result depends on data", at: steps[step].label,
-      mend: "such models can be run, but not trained or planned ahead")
+      fix: "such models can be run, but not trained or planned ahead")
   }
 
   private func inputInfos(_ shapes: [String: Shape]) throws -> [Int: TensorInfo] {
@@ -432,7 +432,7 @@ public struct Interpreter: Sendable {
       guard let tensor = tensors[info.name] else {
         let known = tensors.keys.sorted().joined(separator: ", ")
         throw SwiftletError(
-          .badInput, "input '\(info.name)' is missing", mend: "the given inputs are: \(known)")
+          .badInput, "input '\(info.name)' is missing", fix: "the given inputs are: \(known)")
       }
       guard tensor.dtype == info.dtype, info.accepts(tensor.shape) else {
         throw SwiftletError(
@@ -446,7 +446,7 @@ public struct Interpreter: Sendable {
     for name in tensors.keys where !inputs.contains(where: { $0.info.name == name }) {
       let known = inputs.map(\.info.name).joined(separator: ", ")
       throw SwiftletError(
-        .badInput, "there is no input '\(name)'", mend: "the model's inputs are: \(known)")
+        .badInput, "there is no input '\(name)'", fix: "the model's inputs are: \(known)")
     }
     try checkSymbols(shapes)
     let (infos, known) = try inferSlots(inputInfos(shapes), budget)

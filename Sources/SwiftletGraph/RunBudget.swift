@@ -28,7 +28,7 @@ final class RunBudget: Sendable {
     guard steps.add(1, ordering: .relaxed).newValue <= limit else {
       throw SwiftletError(
         .badInput, "loops and branches take more than \(limit) steps",
-        mend: "allow more with --max-steps")
+        fix: "allow more with --max-steps")
     }
   }
 
@@ -41,7 +41,7 @@ final class RunBudget: Sendable {
       bytes.subtract(count, ordering: .relaxed)
       throw SwiftletError(
         .outOfMemory, "the values of the run take more than the limit of \(limit) bytes",
-        mend: "use a smaller batch or a larger --max-memory")
+        fix: "use a smaller batch or a larger --max-memory")
     }
   }
 

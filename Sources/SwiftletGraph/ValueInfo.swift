@@ -44,7 +44,7 @@ public struct ValueInfo: Sendable, Hashable {
     guard isShaped else {
       throw SwiftletError(
         .unsupported, "the model does not specify the rank of '\(name)'",
-        mend: "run it on arrays, or export it with input shapes")
+        fix: "run it on arrays, or export it with input shapes")
     }
     let shape = try Shape(
       checking: dimensions.map {
@@ -121,13 +121,13 @@ public struct TensorInfo: Sendable {
         .badInput,
         "\(shape) has more than \(Self.elementLimit) elements or \(Shape.rankLimit) axes",
         at: name(),
-        mend: "use a smaller batch")
+        fix: "use a smaller batch")
     }
     guard shape.count * dtype.byteCount <= Self.byteLimit else {
       throw SwiftletError(
         .outOfMemory, "\(dtype) \(shape) takes more than the limit of \(Self.byteLimit) bytes",
         at: name(),
-        mend: "use a smaller batch or a larger --max-memory")
+        fix: "use a smaller batch or a larger --max-memory")
     }
     return self
   }

@@ -45,7 +45,7 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
     guard let tier = ISA(rawValue: name == "vnni" ? "avx512vnni" : name) else {
       throw SwiftletError(
         .badInput, "unknown instruction set '\(name)'", at: "SWIFTLET_ISA",
-        mend: "use one of " + allCases.map(\.rawValue).joined(separator: ", "))
+        fix: "use one of " + allCases.map(\.rawValue).joined(separator: ", "))
     }
     return min(tier, supported)
   }

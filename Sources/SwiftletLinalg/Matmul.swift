@@ -18,7 +18,7 @@ public func matmul<T: BLASElement>(
   else {
     throw SwiftletError(
       .badInput, "matrices of shapes \(a.shape) and \(b.shape) cannot be multiplied",
-      mend: "the inner extents must agree")
+      fix: "the inner extents must agree")
   }
   return matrixProduct(a, b, transposeA: transposeA, transposeB: transposeB, threads: threads)
 }
@@ -65,7 +65,7 @@ public func batchedMatmul<T: BLASElement>(
   else {
     throw SwiftletError(
       .badInput, "batches of shapes \(a.shape) and \(b.shape) cannot be multiplied",
-      mend: "batches and inner extents must agree")
+      fix: "batches and inner extents must agree")
   }
   let (m, k) = transposeA ? (a.shape[2], a.shape[1]) : (a.shape[1], a.shape[2])
   let n = b.shape[transposeB ? 1 : 2]

@@ -47,7 +47,7 @@ extension Session {
     }
     guard let interpreter = try core.compiled(for: tensors.map(\.shape)).interpreter else {
       throw SwiftletError(
-        .unsupported, "the model's shapes depend on data", mend: "it can be run, but not profiled")
+        .unsupported, "the model's shapes depend on data", fix: "it can be run, but not profiled")
     }
     var rounds: [[Timing]] = []
     for _ in 0..<max(1, runs) { rounds.append(try Self.timings(interpreter, tensors)) }

@@ -50,7 +50,7 @@ public struct Session: Sendable {
     guard inputs.count == 1, let output = outputs.first else {
       throw SwiftletError(
         .unsupported, "the model has \(inputs.count) inputs and \(outputs.count) outputs",
-        mend: "only models with one input can be used here")
+        fix: "only models with one input can be used here")
     }
     let tensor = AnyTensor(input)
     let info = inputs[0].info

@@ -39,7 +39,7 @@ struct TrainingState: Sendable {
     guard values.mapValues(\.shape) == fresh.values.mapValues(\.shape) else {
       throw SwiftletError(
         .badInput, "the checkpoint belongs to another model",
-        mend: "start again without --resume")
+        fix: "start again without --resume")
     }
   }
 }
@@ -118,7 +118,7 @@ public struct CheckpointFile: Sendable {
       else {
         throw SwiftletError(
           .badInput, "the checkpoint is from a run with other settings or data",
-          mend: "use the same settings and data, or start again without --resume")
+          fix: "use the same settings and data, or start again without --resume")
       }
       return try Self.state(header, file.tensors)
     }

@@ -113,7 +113,7 @@ extension ImageDataset {
         .badInput,
         "the model's output is \(logits.shape) for \(images) images of \(classCount) classes",
         at: name,
-        mend: "take a model with \(max(classCount, largestLabel + 1)) scores per image, or other "
+        fix: "take a model with \(max(classCount, largestLabel + 1)) scores per image, or other "
           + "images")
     }
   }

@@ -47,8 +47,8 @@ public struct GradientTape<T: LayerElement>: Sendable {
     trainable = Self.trainableSlots(interpreter, infos).union(
       interpreter.inputs.filter { inputs.contains($0.info.name) }.map(\.slot))
     var reached = trainable
-    for step in interpreter.steps where step.inputs.contains(where: { $0.map(reached.contains) ?? false })
-    {
+    for step in interpreter.steps
+    where step.inputs.contains(where: { $0.map(reached.contains) ?? false }) {
       // Shapes, indices and booleans do not change when a weight changes slightly, so gradients do
       // not flow through them.
       guard !(step.operator is ShapeOf),
@@ -61,7 +61,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
     guard let first = interpreter.outputs.first, reached.contains(first.slot) else {
       throw SwiftletError(
         .unsupported, "the model's output does not depend on fp32 weights",
-        mend: "train the float model and compress it afterwards")
+        fix: "train the float model and compress it afterwards")
     }
     outputs = interpreter.outputs.map(\.slot)
   }
@@ -73,12 +73,14 @@ public struct GradientTape<T: LayerElement>: Sendable {
     return SwiftletError(
       .unsupported, "this operator has no gradient, so the model cannot be trained",
       at: step.label,
-      mend: isQuantized
+      fix: isQuantized
         ? "train the model as it was before it was quantized"
         : "svd, lowrank, eigen, prune and quantize without --qat-epochs need no training")
   }
 
-  private static func trainableSlots(_ interpreter: Interpreter, _ infos: [String: TensorInfo]) -> Set<Int> {
+  private static func trainableSlots(_ interpreter: Interpreter, _ infos: [String: TensorInfo])
+    -> Set<Int>
+  {
     var slots: Set<Int> = []
     // Values that lead to the outputs as floats: constants of shape arithmetic are not weights.
     var live = Set(interpreter.outputs.map(\.slot))
@@ -127,7 +129,8 @@ public struct GradientTape<T: LayerElement>: Sendable {
     var records: [Record] = []
     for (index, step) in interpreter.steps.enumerated() {
       let context = ExecutionContext(
-        threads: threads, isTraining: true, seed: RandomGenerator(seed: seed, stream: UInt64(index)).state
+        threads: threads, isTraining: true,
+        seed: RandomGenerator(seed: seed, stream: UInt64(index)).state
       )
       if let record = try forward(step, &values, &updates, context) { records.append(record) }
     }

@@ -26,7 +26,7 @@ extension Evaluation {
       candidates.isEmpty
         ? "none of the outputs \(names) can hold scores of \(data.classCount) classes"
         : "the outputs \(names) can all hold scores of \(data.classCount) classes",
-      at: data.name, mend: "select one with --judged-output")
+      at: data.name, fix: "select one with --judged-output")
   }
 }
 
@@ -50,7 +50,7 @@ extension Graph {
     if let name, !isOutput(name) {
       throw SwiftletError(
         .badInput, "the model has no output '\(name)'",
-        mend: "its outputs are " + outputs.map(\.name).joined(separator: ", "))
+        fix: "its outputs are " + outputs.map(\.name).joined(separator: ", "))
     }
     guard outputs.count > 1 else { return self }
     let chosen = try name ?? Evaluation.scores(of: self, for: data)

@@ -49,7 +49,7 @@ public struct Trainer: Sendable {
     guard graph.scaledCodes.isEmpty else {
       throw SwiftletError(
         .unsupported, "the model's weights are codes of 8 bits, which cannot be trained",
-        mend: "train the model as it was before it was quantized")
+        fix: "train the model as it was before it was quantized")
     }
     // What is trained are constants, whatever a file makes them of.
     let graph = graph.foldingWeights()
@@ -67,7 +67,7 @@ public struct Trainer: Sendable {
     guard settings.augmentation.crop < side else {
       throw SwiftletError(
         .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of view",
-        mend: side < 2 ? "leave it out" : "use at most \(max(1, side / 8)), or leave it out")
+        fix: side < 2 ? "leave it out" : "use at most \(max(1, side / 8)), or leave it out")
     }
     (tape, fixedBatch) = try Self.tape(graph.scored(by: output, on: training), objective)
     inputName = graph.dataInputs[0].name
@@ -141,7 +141,7 @@ public struct Trainer: Sendable {
       throw SwiftletError(
         .unsupported,
         "the model takes exactly \(fixed) image(s) at once, too few to train batch normalization",
-        mend: "export it with an open batch (dynamic_axes of torch.onnx.export)")
+        fix: "export it with an open batch (dynamic_axes of torch.onnx.export)")
     }
     return (tape, fixed)
   }
@@ -207,7 +207,7 @@ public struct Trainer: Sendable {
     throw SwiftletError(
       .numerical,
       "training diverged: the loss became \(loss) in epoch \(state.epoch + 1), \(place)",
-      mend: "lower the learning rate (--learning-rate), or add --warmup")
+      fix: "lower the learning rate (--learning-rate), or add --warmup")
   }
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {

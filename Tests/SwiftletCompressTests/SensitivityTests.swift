@@ -35,7 +35,7 @@ struct SensitivityTests {
     for (few, many) in zip(coarse.layers, result.layers) {
       #expect(few.answersByWeights < many.answersByWeights - 10)
       let isFine = few.answers >= 35
-      #expect(isFine == (few.cause == .none) && isFine == few.mend.isEmpty)
+      #expect(isFine == (few.cause == .none) && isFine == few.remedy.isEmpty)
       #expect(isFine || few.cause == .weights || few.cause == .unevenWeights)
     }
     #expect(coarse.answers.decibels < result.answers.decibels)

@@ -160,7 +160,7 @@ struct SettingTests {
     let error = #expect(throws: SwiftletError.self) { try Recipe(parsing: "steps: [\(yaml)]") }
     #expect(error?.code == .badInput)
     #expect(error?.what.contains(what) == true, "\(error?.description ?? "")")
-    #expect(fix.isEmpty || error?.mend?.contains(fix) == true, "\(error?.description ?? "")")
+    #expect(fix.isEmpty || error?.fix?.contains(fix) == true, "\(error?.description ?? "")")
   }
 
   /// Names of earlier versions and of the command are read as well.

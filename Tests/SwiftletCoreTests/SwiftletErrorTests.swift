@@ -5,7 +5,7 @@ import Testing
 
 struct SwiftletErrorTests {
   @Test func readsAsOneLine() {
-    let error = SwiftletError(.badInput, "3 bytes", at: "a.idx", mend: "fetch it again")
+    let error = SwiftletError(.badInput, "3 bytes", at: "a.idx", fix: "fetch it again")
     #expect("\(error)" == "3 bytes (a.idx): fetch it again")
     #expect("\(error.located(at: "folder"))" == "3 bytes (folder, a.idx): fetch it again")
     #expect("\(error.located(at: "a.idx"))" == "\(error)")

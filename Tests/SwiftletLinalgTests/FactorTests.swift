@@ -84,7 +84,7 @@ struct FactorTests {
     #expect(
       throws: SwiftletError(
         .numerical, "the matrix is not positive definite (leading minor 71)", at: "90×90",
-        mend: "add a small multiple of the identity, or use its eigenvalues")
+        fix: "add a small multiple of the identity, or use its eigenvalues")
     ) { try Cholesky(matrix, backend: backend) }
   }
 
@@ -128,7 +128,7 @@ struct FactorTests {
     #expect(
       throws: SwiftletError(
         .numerical, "the matrix is singular (pivot 2)", at: "2×2",
-        mend: "use leastSquares")
+        fix: "use leastSquares")
     ) { try lu.solve(Tensor(zeros: [2, 1])) }
   }
 

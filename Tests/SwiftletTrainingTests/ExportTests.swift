@@ -110,6 +110,6 @@ struct ExportTests {
       try GradientTape<Double>(try Interpreter(graph.withSlicesForSplits()))
     }
     #expect(error?.code == .unsupported && error?.location == "CumSum 'sums'")
-    #expect(error?.mend?.contains("train the") == false)
+    #expect(error?.fix?.contains("train the") == false)
   }
 }

@@ -97,7 +97,7 @@ struct TrainedFileTests {
       try Trainer(
         graph, training: try pictures(20), validation: try pictures(20), settings: settings(1))
     }
-    #expect(error?.code == .unsupported && error?.mend?.contains("before it was quantized") == true)
+    #expect(error?.code == .unsupported && error?.fix?.contains("before it was quantized") == true)
   }
 
   /// Advice fits the images: of 12 pixels an eighth is 1.

@@ -98,7 +98,7 @@ struct Bench: ParsableCommand {
     if let name = unknown.min() {
       throw SwiftletError(
         .badInput, "no input has an open extent '\(name)'", at: "--extent",
-        mend: "'swiftlet inspect' lists the inputs and their open extents")
+        fix: "'swiftlet inspect' lists the inputs and their open extents")
     }
     let results = try Benchmark.run(candidates, seconds: seconds, progress: Console.progress)
     let rows = zip(labels, results).map { model, result in

@@ -80,7 +80,7 @@ struct Compare: ParsableCommand {
       guard unlabelled.isEmpty else {
         throw SwiftletError(
           .unsupported, "there is no HTML report for compressions without labels", at: report,
-          mend: "leave --report out")
+          fix: "leave --report out")
       }
       let html = labelled.count == 1 ? labelled[0].html : ComparisonReport(labelled).html
       try AtomicFile.write(html, to: report)
@@ -213,7 +213,7 @@ private enum AnyReport: Encodable {
       }
       throw SwiftletError(
         .badInput, "not a compression report",
-        mend: "give the output of 'swiftlet compress --json', or --data to compare models")
+        fix: "give the output of 'swiftlet compress --json', or --data to compare models")
     }
   }
 

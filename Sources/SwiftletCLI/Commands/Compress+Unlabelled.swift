@@ -13,7 +13,7 @@ extension Compress {
       throw SwiftletError(
         .unsupported, "--max-drop, --report and --preprocess need labelled images",
         at: data.spec,
-        mend: "leave them out; --target-size, --target-macs and --target-latency need no labels")
+        fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
     }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
@@ -42,7 +42,7 @@ extension Compress {
             .badInput,
             "\(shared) of the \(others.count) samples to judge on are also used for calibration",
             at: judging.judge,
-            mend: "give --judge other samples than --data, or split those of --data with --split")
+            fix: "give --judge other samples than --data, or split those of --data with --split")
         }
       }
     } else {

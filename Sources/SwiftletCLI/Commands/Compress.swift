@@ -141,7 +141,7 @@ struct Compress: ParsableCommand {
     try technique.map { list in
       try list.split(separator: ",", omittingEmptySubsequences: false).map { name in
         do { return try Technique(named: String(name)) } catch let error as SwiftletError {
-          throw ValidationError("\(error.what); \(error.mend ?? "")")
+          throw ValidationError("\(error.what); \(error.fix ?? "")")
         }
       }
     }
@@ -179,7 +179,7 @@ struct Compress: ParsableCommand {
       throw SwiftletError(
         .unsupported,
         "--no-timing, --fixed and several --judged-output need unlabelled data",
-        at: data.spec, mend: "leave them out, or give --data inputs:FILE.npz")
+        at: data.spec, fix: "leave them out, or give --data inputs:FILE.npz")
     }
     let origin = try Manifest.File(model)
     let parts = try judging.parts(data, seed: seed)
@@ -238,7 +238,7 @@ struct Compress: ParsableCommand {
     do { return try locating(model, body) } catch is CancellationError {
       throw SwiftletError(
         .interrupted, "interrupted", at: output,
-        mend: "repeat the command to resume")
+        fix: "repeat the command to resume")
     }
   }
 

@@ -72,7 +72,7 @@ struct Doctor: ParsableCommand {
     if let failed = backend.verdicts.first(where: { !$0.passed }) {
       throw SwiftletError(
         .internal, "\(failed.routine.rawValue) failed its self-check: \(failed.remark)",
-        at: "OpenBLAS \(Backend.core)", mend: "try OPENBLAS_CORETYPE=Haswell, or another BLAS")
+        at: "OpenBLAS \(Backend.core)", fix: "try OPENBLAS_CORETYPE=Haswell, or another BLAS")
     }
   }
 

@@ -66,7 +66,7 @@ struct Eig: ParsableCommand {
       if let largest, largest > input.shape[0] {
         throw SwiftletError(
           .badInput, "--largest \(largest) for a \(input.shape) matrix",
-          mend: "use at most \(input.shape[0])")
+          fix: "use at most \(input.shape[0])")
       }
       switch input {
       case .float32(let a): try solve(symmetric(a))

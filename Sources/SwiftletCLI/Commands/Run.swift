@@ -104,12 +104,12 @@ struct Run: ParsableCommand {
       let file = file(name)
       guard files.insert(file).inserted else {
         throw SwiftletError(
-          .badInput, "two outputs would be written to '\(file)'", mend: "use --output FILE.npz")
+          .badInput, "two outputs would be written to '\(file)'", fix: "use --output FILE.npz")
       }
       guard name.utf8.count <= 250, !name.utf8.contains(0) else {
         throw SwiftletError(
           .badInput, "the name of output '\(name.prefix(80))' cannot be a file name",
-          mend: "use --output FILE.npz")
+          fix: "use --output FILE.npz")
       }
     }
   }

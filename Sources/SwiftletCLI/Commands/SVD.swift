@@ -93,7 +93,7 @@ struct SVD: ParsableCommand {
       if let rank, rank > min(input.shape[0], input.shape[1]) {
         throw SwiftletError(
           .badInput, "--rank \(rank) for a \(input.shape) matrix",
-          mend: "use at most \(min(input.shape[0], input.shape[1]))")
+          fix: "use at most \(min(input.shape[0], input.shape[1]))")
       }
       if tolerance != nil && input.shape.count == 0 {
         throw SwiftletError(.badInput, "the matrix is empty")

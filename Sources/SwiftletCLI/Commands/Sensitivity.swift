@@ -93,7 +93,7 @@ struct Sensitivity: ParsableCommand {
       [
         layer.layer, layer.op, likeness(layer.answersByWeights), likeness(layer.answersByInput),
         likeness(layer.answers), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
-        layer.cause.rawValue, layer.mend,
+        layer.cause.rawValue, layer.remedy,
       ]
     }
     let header = [

@@ -151,7 +151,7 @@ struct Train: ParsableCommand {
     if InputFile.exists(checkpoint.path), !resume, !force.force {
       throw SwiftletError(
         .badInput, "there is a checkpoint of an earlier run", at: checkpoint.path,
-        mend: "continue that run with --resume, or discard it with --force")
+        fix: "continue that run with --resume, or discard it with --force")
     }
     var trainer = try Trainer(
       graph, training: training, validation: validation, settings: settings,
@@ -179,7 +179,7 @@ struct Train: ParsableCommand {
   ) throws -> (graph: Graph, history: TrainingHistory) {
     do { return try trainer.run(progress: Console.progress) } catch is CancellationError {
       throw SwiftletError(
-        .interrupted, "interrupted", at: checkpoint.path, mend: "continue with --resume")
+        .interrupted, "interrupted", at: checkpoint.path, fix: "continue with --resume")
     }
   }
 
@@ -191,7 +191,7 @@ struct Train: ParsableCommand {
     }
     guard classes == nil else {
       throw SwiftletError(
-        .unsupported, "--classes is only for the built-in model", mend: "leave it out")
+        .unsupported, "--classes is only for the built-in model", fix: "leave it out")
     }
     return try open.read(model).foldingWeights()
   }

@@ -57,7 +57,8 @@ struct Verify: ParsableCommand {
         "training data", try manifest.training.map { try Manifest.Images(training) == $0 } ?? false,
         "\(training.name): \(training.count) images")
       check(
-        "validation data", try manifest.validation.map { try Manifest.Images(validation) == $0 } ?? false,
+        "validation data",
+        try manifest.validation.map { try Manifest.Images(validation) == $0 } ?? false,
         "\(validation.name): \(validation.count) images")
       var compressed = try graph(manifest.output, manifest)
       var original = try graph(manifest.model, manifest)
@@ -135,7 +136,7 @@ struct Verify: ParsableCommand {
     guard let failed = checks.first(where: { !$0.passed }) else { return }
     throw SwiftletError(
       .badInput, "\(failed.name): \(failed.remark): differs from the manifest", at: manifest,
-      mend: "compress again, or restore the files that have changed")
+      fix: "compress again, or restore the files that have changed")
   }
 }
 

@@ -30,7 +30,7 @@ struct JudgingOptions: ParsableArguments {
       guard !text.hasPrefix("inputs:") else {
         throw SwiftletError(
           .badInput, "--data has labels, but --judge has none", at: text,
-          mend: "give labelled images, or --data inputs:FILE.npz")
+          fix: "give labelled images, or --data inputs:FILE.npz")
       }
       return try DataSpec(parsing: text)
     }
@@ -50,7 +50,7 @@ struct JudgingOptions: ParsableArguments {
     guard let inputs = try options.unlabelledInputs() else {
       throw SwiftletError(
         .badInput, "--data has no labels, but --judge has", at: judge,
-        mend: "give inputs:FILE.npz")
+        fix: "give inputs:FILE.npz")
     }
     return inputs
   }

@@ -45,7 +45,7 @@ struct MatrixOptions: ParsableArguments {
     guard array.shape.rank == 2 else {
       throw SwiftletError(
         .badInput, "an array of shape \(array.shape) is not a matrix", at: file!,
-        mend: "reshape it to two axes")
+        fix: "reshape it to two axes")
     }
     switch (array, dtype) {
     case (.float32(let matrix), .f64): return AnyTensor(matrix.converted(to: Double.self))
@@ -54,7 +54,7 @@ struct MatrixOptions: ParsableArguments {
     default:
       throw SwiftletError(
         .unsupported, "matrices of \(array.dtype) are not supported", at: file!,
-        mend: "save it as float32 or float64"
+        fix: "save it as float32 or float64"
       )
     }
   }

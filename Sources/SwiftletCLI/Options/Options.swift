@@ -174,7 +174,7 @@ struct ExtentOptions: ParsableArguments {
         let known = graph.openExtentNames
         throw SwiftletError(
           .badInput, "no input has an open extent '\(extent.name)'", at: "--extent",
-          mend: known.isEmpty
+          fix: known.isEmpty
             ? "the model has no open extents" : "use one of " + known.joined(separator: ", "))
       }
       return (name, extent.extent)

@@ -23,13 +23,13 @@ struct OutputFiles {
       for other in written[..<index] where try AtomicFile.areSame(file.path, other.path) {
         throw SwiftletError(
           .badInput, "\(file.name) is the same file as \(other.name)", at: file.path,
-          mend: "choose another name")
+          fix: "choose another name")
       }
       guard force != true else { continue }
       for other in read where try isSame(file.path, other.path) {
         throw SwiftletError(
           .badInput, "\(file.name) would replace \(other.name)", at: file.path,
-          mend: "choose another name" + (force == nil ? "" : ", or use --force"))
+          fix: "choose another name" + (force == nil ? "" : ", or use --force"))
       }
     }
   }

@@ -143,19 +143,19 @@ extension AllocationSettings {
       guard Set(precisions).count == precisions.count, precisions.count > 1 else {
         throw SwiftletError(
           .badInput, "\(spelling("precisions")) needs at least two different precisions",
-          mend: "name each one once, for example fp32 and int8")
+          fix: "name each one once, for example fp32 and int8")
       }
       guard dataAware else {
         throw SwiftletError(
           .badInput, "\(spelling("precisions")) needs data to measure the damage of each precision",
-          mend: "leave \(spelling("dataAware")) or \(spelling("precisions")) out")
+          fix: "leave \(spelling("dataAware")) or \(spelling("precisions")) out")
       }
     }
     guard !isJoint || allocation.spansLayers else {
       throw SwiftletError(
         .badInput,
         "\(spelling("allocation")) '\(allocation.rawValue)' can only choose ranks",
-        mend: "use budget or greedy")
+        fix: "use budget or greedy")
     }
   }
 

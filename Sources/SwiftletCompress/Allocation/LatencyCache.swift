@@ -88,7 +88,7 @@ public final class LatencyCache: Sendable {
     do { try FileManager.default.removeItem(atPath: path) } catch {
       throw SwiftletError(
         .io, "cannot delete the timing cache", at: path,
-        mend: "check the permissions of its folder")
+        fix: "check the permissions of its folder")
     }
     return count
   }

@@ -103,7 +103,7 @@ public struct FactorSettings: AllocationSettings {
       throw SwiftletError(
         .badInput,
         "\(given.spelling("ratio")) and \(given.spelling("energy")) exclude each other",
-        at: given.technique.rawValue, mend: "use only one of them")
+        at: given.technique.rawValue, fix: "use only one of them")
     }
     if given.isOwn("ratio"), given.has("allocation"), [.energy, .evbmf].contains(allocation) {
       throw given.idle(
@@ -130,18 +130,18 @@ public struct FactorSettings: AllocationSettings {
       guard !methods.isEmpty else {
         throw SwiftletError(
           .badInput, "\(spelling("methods")) is empty",
-          mend: "leave it out, or name at least one of \(others)")
+          fix: "leave it out, or name at least one of \(others)")
       }
       guard methods != [.prune] else {
         throw SwiftletError(
           .badInput, "\(spelling("methods")) contains only prune",
-          mend: "use technique prune with a ratio, or add at least one of \(others)")
+          fix: "use technique prune with a ratio, or add at least one of \(others)")
       }
       guard technique != .svd || prunes else {
         throw SwiftletError(
           .badInput,
           "\(spelling("methods")) does nothing in svd, which makes two factors of each matrix",
-          mend: "leave \(spelling("methods")) out, or add prune to them")
+          fix: "leave \(spelling("methods")) out, or add prune to them")
       }
     }
     try checkAllocation(isJoint: isJoint, spelling)

@@ -61,7 +61,7 @@ package struct RankAnnealing {
     guard !pairs.isEmpty else {
       throw SwiftletError(
         .unsupported, "the model has no factored layers whose ranks could shrink", at: "distill",
-        mend: "add svd, lowrank or eigen before the step that anneals ranks")
+        fix: "add svd, lowrank or eigen before the step that anneals ranks")
     }
     self.pairs = pairs
     total = pairs.reduce(0) { $0 + Double($1.rank) * $1.cost }

@@ -137,7 +137,7 @@ private struct Lesson {
       guard matches.allSatisfy({ $0.student.rank >= 3 }) else {
         throw SwiftletError(
           .unsupported, "attention needs features with positions, and these have none",
-          mend: "use hints instead")
+          fix: "use hints instead")
       }
       terms.append(FeatureTerm(.attention, weight: settings.attention, matches.map(\.pair)))
     }

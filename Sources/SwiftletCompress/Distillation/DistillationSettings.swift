@@ -175,7 +175,7 @@ public struct DistillationSettings: StepSettings {
 
   package func check(_ spelling: SettingSpelling, of technique: Technique) throws {
     func refuse(_ what: String, _ fix: String) -> SwiftletError {
-      SwiftletError(.badInput, what, mend: fix)
+      SwiftletError(.badInput, what, fix: fix)
     }
     let (period, stretch) = (spelling("period"), spelling("stretch"))
     guard warmup <= Double(epochs) else {
@@ -214,7 +214,7 @@ public struct DistillationSettings: StepSettings {
     guard let labels, labels > trainingImages else { return }
     throw SwiftletError(
       .badInput, "labels \(labels) exceeds the \(trainingImages) training images",
-      at: Technique.distill.rawValue, mend: "leave labels out to use all of them")
+      at: Technique.distill.rawValue, fix: "leave labels out to use all of them")
   }
 
   package func hasty(samples: Int, of technique: Technique) -> DistillationSettings? { nil }

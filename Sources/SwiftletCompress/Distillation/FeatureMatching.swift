@@ -50,7 +50,7 @@ struct FeatureMatching {
         throw SwiftletError(
           .unsupported, "cannot compare features of different sizes",
           at: "\(pair.student):\(pair.teacher)",
-          mend: "use layers to name two of equal height and width, as STUDENT:TEACHER")
+          fix: "use layers to name two of equal height and width, as STUDENT:TEACHER")
       }
       return Match(pair: pair, student: own, teacher: other)
     }
@@ -68,7 +68,7 @@ struct FeatureMatching {
     guard let own = Self.value(text, student), let other = Self.value(text, teacher) else {
       throw SwiftletError(
         .badInput, "student and teacher do not both have a layer '\(text)'", at: "layers",
-        mend: "use names that 'swiftlet inspect' lists, as STUDENT:TEACHER if they differ")
+        fix: "use names that 'swiftlet inspect' lists, as STUDENT:TEACHER if they differ")
     }
     return FeaturePair(student: own, teacher: other)
   }
@@ -104,7 +104,7 @@ struct FeatureMatching {
     guard !pairs.isEmpty else {
       throw SwiftletError(
         .unsupported, "student and teacher have no features of equal size",
-        mend: "name some with layers, or leave hints and attention out")
+        fix: "name some with layers, or leave hints and attention out")
     }
     return pairs.suffix(Self.limit)
   }

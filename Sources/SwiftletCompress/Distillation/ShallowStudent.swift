@@ -31,7 +31,7 @@ struct ShallowStudent {
     guard !blocks.isEmpty else {
       throw SwiftletError(
         .unsupported, "no layer can be removed: none has outputs of the shape of its inputs",
-        mend: "use width to make the student narrower instead")
+        fix: "use width to make the student narrower instead")
     }
     let count = blocks.count - Int((depth * Double(blocks.count)).rounded())
     // Spread evenly: the middle of each of `count` equal parts.

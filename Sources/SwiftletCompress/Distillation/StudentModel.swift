@@ -59,7 +59,7 @@ struct StudentModel {
     guard let own = try? Preprocessing.stored(in: student, images: images), own == wanted else {
       throw SwiftletError(
         .badInput, "the student takes different images than the teacher",
-        mend: "use a student with the same input size and preprocessing")
+        fix: "use a student with the same input size and preprocessing")
     }
     student.extents = own.extents(of: student)
     return student

@@ -137,7 +137,7 @@ public struct CompressionContext: Sendable {
     guard case .images(let training, let validation) = data else {
       throw SwiftletError(
         .unsupported, "this needs labelled images, but the data has no labels",
-        mend: "give labelled images")
+        fix: "give labelled images")
     }
     return (training, validation)
   }
@@ -168,7 +168,7 @@ public struct CompressionContext: Sendable {
       {
         throw SwiftletError(
           .badInput, "\(name)=\(extent) was given, but the arrays have \(name)=\(own[name] ?? 0)",
-          mend: "leave the extent out")
+          fix: "leave the extent out")
       }
     }
     guard let step = recipe.steps.first(where: { $0.settings.labelUse != nil }) else { return }
@@ -176,7 +176,7 @@ public struct CompressionContext: Sendable {
       throw SwiftletError(
         .unsupported, "\(step.settings.labelUse ?? ""), but the data has no labels",
         at: "technique \(step.technique.rawValue)",
-        mend: "give labelled images, or choose steps that need none")
+        fix: "give labelled images, or choose steps that need none")
     }
     let training = try images().training
     for step in recipe.steps { try step.settings.check(trainingImages: training.count) }
@@ -207,7 +207,7 @@ public struct CompressionContext: Sendable {
     case .none:
       throw SwiftletError(
         .badInput, "this step needs samples",
-        mend: "give samples with --data inputs:FILE.npz")
+        fix: "give samples with --data inputs:FILE.npz")
     }
   }
 

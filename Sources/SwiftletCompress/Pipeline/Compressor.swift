@@ -216,7 +216,7 @@ public struct Compressor: Sendable {
     guard let best else {
       throw SwiftletError(
         .unsupported, "this recipe does not reach the goals; last attempt: \(failure)",
-        mend: "allow a larger drop, relax the goals, or add a technique such as distill")
+        fix: "allow a larger drop, relax the goals, or add a technique such as distill")
     }
     return (best.trial, search.ladder.count > 1, wasInterrupted)
   }

@@ -228,7 +228,7 @@ public struct Manifest: Sendable, Codable {
       else {
         throw SwiftletError(
           .badInput, "not a compression manifest",
-          mend: "give the .manifest.json that 'swiftlet compress' wrote next to the model")
+          fix: "give the .manifest.json that 'swiftlet compress' wrote next to the model")
       }
       return manifest.relocated(from: path)
     }

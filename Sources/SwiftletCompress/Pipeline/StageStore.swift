@@ -69,7 +69,7 @@ public struct StageStore: Sendable {
     } catch {
       throw SwiftletError(
         .io, "cannot create the folder for finished steps", at: folder,
-        mend: "write the output to a writable folder")
+        fix: "write the output to a writable folder")
     }
   }
 

@@ -93,7 +93,7 @@ extension Compressor {
     try context.check(recipe)
     guard goals.maxDrop == nil else {
       throw SwiftletError(
-        .unsupported, "measuring an accuracy drop needs labels", mend: "leave --max-drop out")
+        .unsupported, "measuring an accuracy drop needs labels", fix: "leave --max-drop out")
     }
     let held = try context.holdingBack(for: recipe)
     let compressor = Compressor(held?.context ?? context, goals: goals, stages: stages)
@@ -210,7 +210,7 @@ extension Compressor {
     guard let source else {
       throw SwiftletError(
         .badInput, "there are no samples to measure time with",
-        mend: "give samples with --data inputs:FILE.npz")
+        fix: "give samples with --data inputs:FILE.npz")
     }
     let latencies = try latencies(graph, source)
     let most = bound.value(of: latencies[0])

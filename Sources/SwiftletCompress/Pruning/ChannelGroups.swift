@@ -87,7 +87,7 @@ package struct ChannelGroups: Sendable {
           .badInput,
           "\(indices.count) indices are not a valid choice of \(group.channels) channels",
           at: group.producers.first ?? "group \(id)",
-          mend: "keep at least one channel, and name each one once")
+          fix: "keep at least one channel, and name each one once")
       }
       guard sorted.count < group.channels else { continue }
       if let reason = group.pinned {

@@ -27,7 +27,7 @@ struct PrunePass: CompressionPass {
         } + pruning.groups.trace.refusals.map { "; \($0)" }
       throw SwiftletError(
         .unsupported, "the model has no channels that can be removed\(reasons.first ?? "")",
-        mend: "use another technique, such as quantize")
+        fix: "use another technique, such as quantize")
     }
     let rankings = try rankings(pruning)
     guard settings.ratio != nil else {

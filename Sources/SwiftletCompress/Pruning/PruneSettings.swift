@@ -79,7 +79,7 @@ public struct PruneSettings: AllocationSettings {
           .badInput,
           "\(given.spelling("ratio")) and \(given.spelling("width")) exclude each other",
           at: given.technique.rawValue,
-          mend: "use \(given.spelling("ratio")) to choose a width for each group, or "
+          fix: "use \(given.spelling("ratio")) to choose a width for each group, or "
             + "\(given.spelling("width")) to prune all groups alike")
       }
       ratio = nil

@@ -126,7 +126,7 @@ struct Calibration: Sendable, Codable {
       func refusal(_ what: String) -> SwiftletError {
         SwiftletError(
           .badInput, "this calibration state is \(what)",
-          mend: "remove the file, or choose another one")
+          fix: "remove the file, or choose another one")
       }
       guard stored.model == fresh.model, stored.values.keys == fresh.values.keys,
         stored.channels.keys == fresh.channels.keys

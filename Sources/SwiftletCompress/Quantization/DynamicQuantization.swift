@@ -42,7 +42,7 @@ public struct DynamicQuantization: Sendable {
     else {
       throw SwiftletError(
         .unsupported, "the model has no Gemm or MatMul to quantize dynamically",
-        mend: "leave --dynamic out")
+        fix: "leave --dynamic out")
     }
     var reports = products.map {
       LayerReport(

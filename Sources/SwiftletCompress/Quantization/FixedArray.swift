@@ -51,13 +51,13 @@ struct FixedArray {
   }
 
   private var refusal: SwiftletError {
-    var mend: String?
+    var fix: String?
     if let axis, let samples {
       func shape(_ extent: Int) -> String {
         input.dimensions.enumerated().map { $0 == axis ? "\(extent)" : $1.description }
           .joined(separator: "×")
       }
-      mend =
+      fix =
         "give \(shape(1)) for all samples"
         + (samples > 1 ? ", or \(shape(samples)) for the \(samples) samples" : "")
     }
@@ -65,7 +65,7 @@ struct FixedArray {
       .badInput,
       "the array for input '\(input.name)' has shape \(array.shape); the model expects "
         + "\(input.shapeDescription)",
-      mend: mend)
+      fix: fix)
   }
 }
 

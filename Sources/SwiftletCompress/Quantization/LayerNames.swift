@@ -111,7 +111,7 @@ extension QuantizationSettings {
       owner == nil
         ? "the model has no layer '\(name)'" : "'\(name)' is not a layer that can be quantized",
       at: "quantize",
-      mend: nearest.isEmpty
+      fix: nearest.isEmpty
         ? "`swiftlet inspect` lists the model's nodes"
         : "the nearest layers are \(nearest); `swiftlet inspect` lists all nodes")
   }

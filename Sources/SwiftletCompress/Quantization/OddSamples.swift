@@ -35,7 +35,7 @@ struct OddSamples {
       "no calibration sample produces a finite element, starting with sample "
         + "\(samples[name]?.first ?? 0)",
       at: "value '\(name)'",
-      mend:
+      fix:
         "check that sample; if the value is not finite by design, list the layers "
         + "that read it with --keep")
   }

@@ -50,7 +50,7 @@ extension Graph {
     guard let node = firstQuantized else { return }
     throw SwiftletError(
       .unsupported, "the model is already quantized: it has \(node.label)",
-      mend: "start from the fp32 model, and quantize last")
+      fix: "start from the fp32 model, and quantize last")
   }
 
   /// The first node that shows that the graph is quantized, including a `Cast` and a `Mul` that

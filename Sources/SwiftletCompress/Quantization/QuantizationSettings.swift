@@ -302,7 +302,7 @@ public struct QuantizationSettings: StepSettings {
 
   package func check(_ spelling: SettingSpelling, of technique: Technique) throws {
     func refuse(_ what: String, _ fix: String) -> SwiftletError {
-      SwiftletError(.badInput, what, mend: fix)
+      SwiftletError(.badInput, what, fix: fix)
     }
     let choices = [("keep", keep), ("int4", int4), ("bf16", bf16)]
     for (index, (name, layers)) in choices.enumerated() {

@@ -53,7 +53,7 @@ extension CalibrationSource? {
     get throws {
       guard let self else {
         throw SwiftletError(
-          .badInput, "these quantize settings need samples", mend: "give samples with --data")
+          .badInput, "these quantize settings need samples", fix: "give samples with --data")
       }
       return self
     }

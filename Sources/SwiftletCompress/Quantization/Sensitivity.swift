@@ -25,7 +25,7 @@ public struct Sensitivity: Sendable, Codable {
     /// - Parameters:
     ///   - bits: Bits per weight in the measurement.
     ///   - hasLabels: Whether the samples have labels, which training needs.
-    public func mend(bits: Int, hasLabels: Bool) -> String {
+    public func remedy(bits: Int, hasLabels: Bool) -> String {
       switch self {
       case .none: ""
       case .unevenWeights: "--equalize"
@@ -65,7 +65,7 @@ public struct Sensitivity: Sendable, Codable {
     /// The main cause of the loss.
     public let cause: Cause
     /// The options to try; empty if the layer loses little.
-    public let mend: String
+    public let remedy: String
 
     /// ``answers`` as the ratio of noise power to signal power.
     var noiseToSignal: Double { SignalToNoise.noiseToSignal(answers) }
@@ -127,7 +127,7 @@ public struct Sensitivity: Sendable, Codable {
         layer, weights, grids[layer.input]!, calibration,
         byWeights: try answers(true, false), byInput: try answers(false, true),
         byBoth: try answers(true, true)
-      ) { $0.mend(bits: settings.bits(of: layer.node), hasLabels: source.hasLabels) }
+      ) { $0.remedy(bits: settings.bits(of: layer.node), hasLabels: source.hasLabels) }
       layers.append(damage.layer)
     }
     let whole = try Quantizer(settings, threads: threads, progress: progress)
@@ -150,7 +150,7 @@ private struct Damage {
   init(
     _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights, _ grid: ActivationGrid,
     _ calibration: Calibration, byWeights: Double, byInput: Double, byBoth: Double,
-    mend: (Sensitivity.Cause) -> String
+    remedy: (Sensitivity.Cause) -> String
   ) {
     let histogram = calibration.values[layer.input]!
     var (signal, noise, clipped) = (0.0, 0.0, 0.0)
@@ -184,7 +184,7 @@ private struct Damage {
       inputDecibels: inputDecibels,
       answersByWeights: byWeights, answersByInput: byInput, answers: byBoth,
       clippedPercent: clippedPercent, outlierRatio: outliers.ratio,
-      outlierChannels: outliers.channels, cause: cause, mend: mend(cause))
+      outlierChannels: outliers.channels, cause: cause, remedy: remedy(cause))
   }
 
   /// Ratio of the largest to the median input channel's weights, which share a scale per output

@@ -149,7 +149,7 @@ extension CompressionStep {
     guard let name = entry["technique"] else {
       throw SwiftletError(
         .badInput, "the step has no technique",
-        mend: "add 'technique: NAME', one of "
+        fix: "add 'technique: NAME', one of "
           + Technique.allCases.map(\.rawValue).joined(separator: ", "))
     }
     let technique = try Technique(named: name as? String ?? "\(name)")
@@ -170,7 +170,7 @@ extension CompressionStep {
       guard given.updateValue(value, forKey: setting.name) == nil else {
         throw SwiftletError(
           .badInput, "'\(setting.name)' is given twice under different names",
-          at: technique.rawValue, mend: "leave '\(key)' out")
+          at: technique.rawValue, fix: "leave '\(key)' out")
       }
     }
     try self.init(technique, given, .keys)

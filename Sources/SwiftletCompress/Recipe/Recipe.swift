@@ -37,7 +37,7 @@ public struct Recipe: Sendable, Codable, Equatable {
     else {
       throw SwiftletError(
         .badInput, "a recipe needs the single key 'steps' with a list of techniques",
-        mend: "see 'swiftlet help techniques'")
+        fix: "see 'swiftlet help techniques'")
     }
     steps = try entries.enumerated().map { index, entry in
       try locating("step \(index + 1)") { try CompressionStep(yaml: entry) }

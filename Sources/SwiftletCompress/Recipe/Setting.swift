@@ -135,13 +135,13 @@ public struct SettingDescription: Sendable, Equatable {
       guard values.contains(where: { Double($0) == number }) else {
         let words = values.map(String.init)
         let list = words.dropLast().joined(separator: ", ") + " or " + words[words.count - 1]
-        throw SwiftletError(.badInput, "\(shown) is not \(list)", mend: "use \(list)")
+        throw SwiftletError(.badInput, "\(shown) is not \(list)", fix: "use \(list)")
       }
     } else if let range {
       guard range.contains(number) else {
         throw SwiftletError(
           .badInput, "\(shown) is not \(range.phrase)",
-          mend: initial.map { "the default is \($0.text)" } ?? "leave it out")
+          fix: initial.map { "the default is \($0.text)" } ?? "leave it out")
       }
     }
   }
@@ -152,7 +152,7 @@ public struct SettingDescription: Sendable, Equatable {
     case .choice(let words), .choices(let words):
       SwiftletError(
         .badInput, "\(shown) is not a value of '\(spelling(name))'",
-        mend: "use \(kind.isList ? "some" : "one") of \(words.joined(separator: ", "))")
+        fix: "use \(kind.isList ? "some" : "one") of \(words.joined(separator: ", "))")
     default:
       SwiftletError(.badInput, "'\(spelling(name))' is \(shown), not \(kind.noun)")
     }

@@ -83,7 +83,7 @@ package struct GivenSettings {
 
   /// The error for a setting that was given but has no effect.
   func idle(_ name: String, _ place: String, _ fix: String) -> SwiftletError {
-    SwiftletError(.badInput, "'\(spelling(name))' does nothing \(place)", mend: fix)
+    SwiftletError(.badInput, "'\(spelling(name))' does nothing \(place)", fix: fix)
   }
 }
 

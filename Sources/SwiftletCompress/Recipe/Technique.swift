@@ -35,7 +35,7 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
       let words = Self.allCases.map(\.rawValue)
       throw SwiftletError(
         .badInput, "unknown technique '\(name)'",
-        mend: "use one of \(words.joined(separator: ", "))"
+        fix: "use one of \(words.joined(separator: ", "))"
           + (Nearest.word(to: name, among: words).map { "; did you mean '\($0)'?" } ?? ""))
     }
     self = known
@@ -99,22 +99,22 @@ extension Technique {
         .badInput,
         (techniques.count == 1 ? "\(takers) takes no " : "none of \(takers) takes ")
           + "'\(spelling(name))' (a setting of \(owners.map(\.rawValue).joined(separator: ", ")))",
-        mend: "leave it out, or add a technique that takes it")
+        fix: "leave it out, or add a technique that takes it")
     }
     let own = techniques.flatMap { $0.settings.map(\.name) }
     if let near = Nearest.word(to: name, among: own) {
       return SwiftletError(
         .badInput, "unknown setting '\(spelling(name))'",
-        mend: "did you mean '\(spelling(near))'?")
+        fix: "did you mean '\(spelling(near))'?")
     }
     for other in allCases {
       guard let near = Nearest.word(to: name, among: other.settings.map(\.name)) else { continue }
       return SwiftletError(
         .badInput, "unknown setting '\(spelling(name))'",
-        mend: "did you mean '\(spelling(near))', a setting of \(other.rawValue)?")
+        fix: "did you mean '\(spelling(near))', a setting of \(other.rawValue)?")
     }
     return SwiftletError(
       .badInput, "unknown setting '\(spelling(name))'",
-      mend: "the settings of \(takers) are \(own.map { spelling($0) }.joined(separator: ", "))")
+      fix: "the settings of \(takers) are \(own.map { spelling($0) }.joined(separator: ", "))")
   }
 }

@@ -90,7 +90,7 @@ public struct CalibrationSource: Sendable {
     guard fixed > 0, fixed <= available else {
       throw SwiftletError(
         .badInput, "the model takes \(fixed) samples at once, but there are only \(available)",
-        mend: "use more samples")
+        fix: "use more samples")
     }
     batch = fixed
     count = max(fixed, samples / fixed * fixed)
@@ -116,7 +116,7 @@ public struct CalibrationSource: Sendable {
     for name in outputs where !known.contains(name) {
       throw SwiftletError(
         .badInput, "the model has no output '\(name)'",
-        mend: "use one of " + known.joined(separator: ", "))
+        fix: "use one of " + known.joined(separator: ", "))
     }
     return outputs.isEmpty ? known : known.filter(outputs.contains)
   }
@@ -232,7 +232,7 @@ extension Tensor<Float> {
     guard isFinite else {
       throw SwiftletError(
         .numerical, "calibration samples lead to NaN or infinite values", at: "value '\(name)'",
-        mend: "remove those samples; only quantize can ignore them")
+        fix: "remove those samples; only quantize can ignore them")
     }
   }
 }

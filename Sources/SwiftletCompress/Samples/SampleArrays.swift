@@ -30,7 +30,7 @@ struct SampleArrays: Sendable {
     for name in fixed.keys.sorted() where !inputs.contains(where: { $0.name == name }) {
       throw SwiftletError(
         .badInput, "the model has no input '\(name)' to fix",
-        mend: "use one of " + inputs.map(\.name).joined(separator: ", "))
+        fix: "use one of " + inputs.map(\.name).joined(separator: ", "))
     }
     symbol = OpenExtents.batchSymbol(inputs)
     var (arrays, numbers, filled): ([String: AnyTensor], [String: Double], [ValueInfo]) = (
@@ -55,7 +55,7 @@ struct SampleArrays: Sendable {
         guard let array = given[input.name] else {
           throw SwiftletError(
             .badInput, "there is no array '\(input.name)'",
-            mend: (given.isEmpty
+            fix: (given.isEmpty
               ? "there are none" : "there are " + given.keys.sorted().joined(separator: ", "))
               + "; name arrays after the model's inputs, or use --fixed \(input.name)=VALUE")
         }
@@ -94,7 +94,7 @@ struct SampleArrays: Sendable {
         .badInput,
         "\(numbers.count) numbers are fixed for '\(input.name)', which takes "
           + input.shapeDescription,
-        mend: "use one number for all elements, or one for each of them")
+        fix: "use one number for all elements, or one for each of them")
     }
     let values = numbers.count == 1 ? Array(repeating: numbers[0], count: shape.count) : numbers
     return try AnyTensor.float64(Tensor(shape, values)).fitting(input)
@@ -105,7 +105,7 @@ struct SampleArrays: Sendable {
       throw SwiftletError(
         .badInput,
         "one number does not determine the shape of '\(input.name)', \(input.shapeDescription)",
-        mend: "use --fixed \(input.name)=FILE.npy")
+        fix: "use --fixed \(input.name)=FILE.npy")
     }
     return try input.shape(batch: samples)
   }
@@ -158,7 +158,7 @@ extension AnyTensor {
       throw SwiftletError(
         .badInput,
         "array '\(input.name)' is \(dtype), and the model's \(target) cannot hold its elements",
-        mend: "convert it first, for example with NumPy's array.astype('\(target)')")
+        fix: "convert it first, for example with NumPy's array.astype('\(target)')")
     }
     return fitting
   }

@@ -84,7 +84,7 @@ struct SampleLayout {
         .badInput,
         "the arrays have different numbers of samples: "
           + counts.map { "'\($0)' \($1)" }.joined(separator: ", "),
-        mend: "use the same number for all, or --fixed \(odd)=FILE.npy if all samples share it"
+        fix: "use the same number for all, or --fixed \(odd)=FILE.npy if all samples share it"
       )
     }
     if let first = batches.first, let other = batches.first(where: { $0.extent != first.extent }) {
@@ -92,7 +92,7 @@ struct SampleLayout {
         .badInput,
         "the model takes \(first.extent) samples of '\(first.name)' at once, but \(other.extent) "
           + "of '\(other.name)'",
-        mend: "use --fixed \(other.name)=FILE.npy if all samples share it")
+        fix: "use --fixed \(other.name)=FILE.npy if all samples share it")
     }
     if let empty = counts.first(where: { $0.value == 0 }) {
       throw SwiftletError(.badInput, "array '\(empty.key)' has no samples")
@@ -108,7 +108,7 @@ struct SampleLayout {
   ) throws -> Place? {
     let refusal = SwiftletError(
       .badInput, "array '\(input.name)' is \(shape); the model takes \(input.shapeDescription)",
-      mend: "put samples along the first axis, or use --fixed \(input.name)=FILE.npy")
+      fix: "put samples along the first axis, or use --fixed \(input.name)=FILE.npy")
     guard input.isShaped else { return shape.rank > 0 ? .along(0) : .constant }
     if shape.rank == input.dimensions.count + 1 {
       let sample = Shape(Array(shape.dimensions.dropFirst()))

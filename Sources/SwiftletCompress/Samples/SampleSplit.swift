@@ -45,7 +45,7 @@ public struct SampleSplit: Sendable, Equatable {
         throw SwiftletError(
           .badInput,
           "a split of \(share) leaves one part of the \(source.count) samples empty",
-          at: "--split", mend: "use a fraction between 0 and 1, such as 0.75, and more samples")
+          at: "--split", fix: "use a fraction between 0 and 1, such as 0.75, and more samples")
       }
       used = max(1, min(wanted / unit, most))
     }

@@ -16,7 +16,7 @@ public enum ArrayFile {
         let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
         throw SwiftletError(
           .badInput, "unknown file extension", at: path,
-          mend: "use \(known)")
+          fix: "use \(known)")
       }
       self = kind
     }
@@ -54,7 +54,7 @@ public enum ArrayFile {
       guard tensors.count == 1, let tensor = tensors.values.first else {
         throw SwiftletError(
           .badInput, "\(tensors.count) arrays for a file that holds one", at: path,
-          mend: "write .npz or .safetensors")
+          fix: "write .npz or .safetensors")
       }
       try AtomicFile.write(
         NPY.encode(tensor, asHalf: halves.contains(tensors.keys[0])), to: path)

@@ -55,7 +55,7 @@ public enum NPY {
     else {
       throw SwiftletError(
         .unsupported, "npy: elements of type '\(array.descr)' are not supported",
-        mend: "use one of " + codes.map(\.code).joined(separator: ", "))
+        fix: "use one of " + codes.map(\.code).joined(separator: ", "))
     }
     let shape = try Shape(checking: array.shape)
     let (size, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)

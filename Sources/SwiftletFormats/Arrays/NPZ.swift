@@ -36,7 +36,7 @@ public enum NPZ {
       guard !overflow, sum <= limit else {
         throw SwiftletError(
           .badInput, "the \(bytes.count) bytes expand to more than \(limit)",
-          mend: "save the arrays without compression")
+          fix: "save the arrays without compression")
       }
       total = sum
       tensors[String(entry.name.dropLast(4))] = try locating("array '\(entry.name)'") {
@@ -70,7 +70,7 @@ public enum NPZ {
       else {
         throw SwiftletError(
           .unsupported, "the arrays are too large for one npz file (4 GiB)",
-          mend: "write safetensors")
+          fix: "write safetensors")
       }
       // Version 2.0, UTF-8 names, stored, midnight on January 1st, 1980.
       let shared: [UInt8] =

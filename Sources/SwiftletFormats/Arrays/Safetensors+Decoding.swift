@@ -25,13 +25,13 @@ extension Safetensors {
     guard length <= Self.headerLimit else {
       throw SwiftletError(
         .badInput, "a header of \(length) bytes exceeds the limit of \(Self.headerLimit)",
-        at: "\(file), byte 0", mend: "check that this is a safetensors file")
+        at: "\(file), byte 0", fix: "check that this is a safetensors file")
     }
     let header = try reader.skip(Int(length))
     guard !header.isEmpty, bytes[header.lowerBound] == UInt8(ascii: "{") else {
       throw SwiftletError(
         .badInput, "the header does not start with '{'", at: "\(file), byte 8",
-        mend: "check that this is a safetensors file")
+        fix: "check that this is a safetensors file")
     }
 
     var scanner = JSONScanner(bytes, in: header, file: file)
@@ -70,7 +70,7 @@ extension Safetensors {
     named name: String, _ scanner: inout JSONScanner, file: String
   ) throws -> Entry {
     func invalid(_ what: String) -> SwiftletError {
-      SwiftletError(.badInput, what, at: place(name, file), mend: "get a fresh copy")
+      SwiftletError(.badInput, what, at: place(name, file), fix: "get a fresh copy")
     }
     var dtypeName: String?
     var dimensions: [Int]?
@@ -90,7 +90,7 @@ extension Safetensors {
       throw SwiftletError(
         .unsupported, "element type '\(dtypeName.prefix(80))' is not supported",
         at: place(name, file),
-        mend: "convert it to one of "
+        fix: "convert it to one of "
           + DType.allCases.compactMap(\.safetensorsName).joined(separator: " ")
       )
     }
@@ -125,14 +125,14 @@ extension Safetensors {
         let fault = entry.range.lowerBound < end ? "overlap the previous tensor" : "leave a hole"
         throw SwiftletError(
           .badInput, "the bytes from \(entry.range.lowerBound) \(fault), which ends at \(end)",
-          at: place(entry.name, file), mend: "get a fresh copy")
+          at: place(entry.name, file), fix: "get a fresh copy")
       }
       end = entry.range.upperBound
     }
     guard end == dataCount else {
       throw SwiftletError(
         .badInput, "the tensors take \(end) bytes, but the file has \(dataCount) after its header",
-        at: file, mend: "get a fresh copy")
+        at: file, fix: "get a fresh copy")
     }
   }
 }

@@ -24,7 +24,7 @@ package enum Gzip {
     guard content.count <= limit else {
       throw SwiftletError(
         .badInput, "the file expands to more than the \(limit) bytes expected", at: file,
-        mend: "get a fresh copy")
+        fix: "get a fresh copy")
     }
     return content
   }
@@ -47,12 +47,12 @@ package enum Gzip {
       case Z_BUF_ERROR:
         throw SwiftletError(
           .badInput, "the compressed file is truncated", at: "\(file), byte \(position)",
-          mend: "get a fresh copy")
+          fix: "get a fresh copy")
       case Z_MEM_ERROR: throw InflateStream.outOfMemory
       default:
         throw SwiftletError(
           .badInput, "the compressed file is corrupt", at: "\(file), byte \(position)",
-          mend: "get a fresh copy")
+          fix: "get a fresh copy")
       }
     }
     return content

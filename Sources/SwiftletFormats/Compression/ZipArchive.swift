@@ -196,7 +196,7 @@ struct ZipArchive {
 
   private func damaged(_ entry: Entry) -> SwiftletError {
     SwiftletError(
-      .badInput, "the data of '\(entry.name)' is damaged", at: file, mend: "get a fresh copy")
+      .badInput, "the data of '\(entry.name)' is damaged", at: file, fix: "get a fresh copy")
   }
 }
 

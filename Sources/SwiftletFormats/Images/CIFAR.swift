@@ -78,7 +78,7 @@ public struct CIFAR: Sendable {
     guard length > 0, length.isMultiple(of: recordLength) else {
       throw SwiftletError(
         .badInput, "\(length) bytes are not a whole number of records of \(recordLength) bytes",
-        at: path, mend: "get a fresh copy of the binary version")
+        at: path, fix: "get a fresh copy of the binary version")
     }
   }
 
@@ -93,7 +93,7 @@ public struct CIFAR: Sendable {
       for (position, limit) in labelCounts.enumerated() where source[start + position] >= limit {
         throw SwiftletError(
           .badInput, "record \(record) has label \(source[start + position]), not in 0..<\(limit)",
-          at: "\(file.path), byte \(start + position)", mend: "get a fresh copy")
+          at: "\(file.path), byte \(start + position)", fix: "get a fresh copy")
       }
       let pixels = start + labelCounts.count
       let image = source.extracting(pixels..<pixels + Self.pixelCount)

@@ -37,14 +37,14 @@ public enum IDX {
     guard shape.count <= limit else {
       throw SwiftletError(
         .badInput, "shape \(shape) exceeds the limit of \(limit) bytes", at: "\(file), byte 4",
-        mend: isCompressed ? "expand the file first" : nil)
+        fix: isCompressed ? "expand the file first" : nil)
     }
     let content =
       isCompressed ? try Gzip.inflate(bytes, file: file, limit: expected) : bytes
     guard content.count == expected else {
       throw SwiftletError(
         .badInput, "shape \(shape) needs \(expected) bytes, but the file has \(content.count)",
-        at: file, mend: "get a fresh copy")
+        at: file, fix: "get a fresh copy")
     }
     return Tensor(shape, bytes: content.span.extracting(reader.offset..<expected))
   }
@@ -61,7 +61,7 @@ public enum IDX {
       throw SwiftletError(
         .unsupported,
         "idx element type 0x0\(String(dtype, radix: 16, uppercase: true)) is not supported",
-        at: "\(reader.file), byte 2", mend: "convert the file to unsigned bytes, type 0x08")
+        at: "\(reader.file), byte 2", fix: "convert the file to unsigned bytes, type 0x08")
     default:
       throw start.error("this is not an idx file: it starts with 0x\(String(magic, radix: 16))")
     }

@@ -53,7 +53,7 @@ final class ElementSource {
     guard !overflow, bytes <= MemoryLimit.bytes - total else {
       throw SwiftletError(
         .outOfMemory, "the constants exceed the limit of \(MemoryLimit.bytes) bytes",
-        mend: "allow more with --max-memory")
+        fix: "allow more with --max-memory")
     }
     try MemoryLimit.requireAvailable(Double(bytes), for: "a constant of \(dtype) \(shape)")
     total += bytes

@@ -64,7 +64,7 @@ public enum ONNXFile {
 
   static var damaged: SwiftletError {
     SwiftletError(
-      .badInput, "this is not an ONNX model", mend: "the file is damaged or has another format")
+      .badInput, "this is not an ONNX model", fix: "the file is damaged or has another format")
   }
 
   /// Writes a model, completely or not at all. With `externalData`, larger tensors go into a file
@@ -94,7 +94,7 @@ public enum ONNXFile {
     guard let bytes: [UInt8] = try? model.serializedBytes() else {
       throw SwiftletError(
         .unsupported, "the model is too large for one ONNX file (2 GiB)",
-        mend: "write it with external data")
+        fix: "write it with external data")
     }
     return bytes
   }

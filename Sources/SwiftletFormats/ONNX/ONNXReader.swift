@@ -34,7 +34,7 @@ struct ONNXReader {
     guard let opset, 1...28 ~= opset else {
       throw SwiftletError(
         .unsupported, "ONNX operator set \(opset ?? 0) is not supported",
-        mend: "export with opset 1 to 28")
+        fix: "export with opset 1 to 28")
     }
     var proto = proto
     if var inlining = FunctionInlining(proto, opset: opset) { try inlining.apply(to: &proto) }
@@ -300,13 +300,13 @@ extension ValueInfo {
       throw SwiftletError(
         .unsupported,
         "'\(proto.name)' is a sequence, which inputs, outputs and loops cannot hand on",
-        mend: "export it as a tensor, for instance with ConcatFromSequence")
+        fix: "export it as a tensor, for instance with ConcatFromSequence")
     }
     guard case .tensorType? = proto.type.value, let dtype = DType(onnx: Int(type.elemType)) else {
       throw SwiftletError(
         .unsupported,
         "'\(proto.name)' is \(Self.kind(of: proto.type)), which is not supported",
-        mend: "models take and give tensors of numbers: convert at the edges of the model")
+        fix: "models take and give tensors of numbers: convert at the edges of the model")
     }
     let dimensions = try type.shape.dim.map { dimension -> Dimension in
       switch dimension.value {

@@ -105,7 +105,7 @@ struct OperatorSetUpgrade {
   func unknown(_ node: Node) -> SwiftletError {
     SwiftletError(
       .unsupported, "\(node.opType) has a different meaning in ONNX operator set \(target)",
-      mend: "export the model again with operator set \(target)")
+      fix: "export the model again with operator set \(target)")
   }
 
   // MARK: Attributes that became inputs

@@ -92,11 +92,11 @@ struct PictureSource {
     for (magic, offset, name) in others where begins(with: Array(magic.utf8), at: offset) {
       throw SwiftletError(
         .unsupported, "\(name) pictures are not supported", at: file,
-        mend: "convert it to JPEG, PNG, WebP or BMP")
+        fix: "convert it to JPEG, PNG, WebP or BMP")
     }
     throw SwiftletError(
       .badInput, "this is not a picture in a known format", at: file,
-      mend: "give JPEG, PNG, WebP or BMP")
+      fix: "give JPEG, PNG, WebP or BMP")
   }
 
   private func begins(with magic: [UInt8], at offset: Int = 0) -> Bool {
@@ -113,7 +113,7 @@ struct PictureSource {
       throw SwiftletError(
         .badInput,
         "a picture of \(size) pixels exceeds the limit of \(options.maximumPixels) pixels",
-        at: file, mend: "make it smaller")
+        at: file, fix: "make it smaller")
     }
     try locating(file) {
       try MemoryLimit.requireAvailable(
@@ -124,18 +124,18 @@ struct PictureSource {
   /// The error for a picture that cannot be decoded.
   func damaged(_ why: String) -> SwiftletError {
     SwiftletError(
-      .badInput, "the picture is damaged: \(why)", at: file, mend: "get a fresh copy")
+      .badInput, "the picture is damaged: \(why)", at: file, fix: "get a fresh copy")
   }
 
   func unsupported(_ what: String) -> SwiftletError {
     SwiftletError(
-      .unsupported, "\(what) is not supported", at: file, mend: "convert the picture to PNG")
+      .unsupported, "\(what) is not supported", at: file, fix: "convert the picture to PNG")
   }
 
   /// The error for a format whose library was left out of the build.
   func leftOut(_ format: String) -> SwiftletError {
     SwiftletError(
       .unsupported, "this build cannot decode \(format)", at: file,
-      mend: "build with the trait Images")
+      fix: "build with the trait Images")
   }
 }

@@ -39,7 +39,7 @@ public struct RandomizedSVD: Sendable {
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     guard rank >= 1, rank <= min(m, n) else {
       throw SwiftletError(
-        .badInput, "rank \(rank) of a \(m)×\(n) matrix", mend: "use 1 to \(min(m, n))")
+        .badInput, "rank \(rank) of a \(m)×\(n) matrix", fix: "use 1 to \(min(m, n))")
     }
     try requireCounts()
     let samples = min(rank + oversampling, min(m, n))
@@ -105,14 +105,16 @@ public struct RandomizedSVD: Sendable {
     /// x minus its part in the span of Q.
     func fresh(_ x: Tensor<T>) -> Tensor<T> {
       x.subtracting(
-        matrixProduct(qt, matrixProduct(qt, x, threads: threads), transposeA: true, threads: threads))
+        matrixProduct(
+          qt, matrixProduct(qt, x, threads: threads), transposeA: true, threads: threads))
     }
     while qt.shape[0] == 0 || qt.shape[0] < full && remainder > limit * limit * total {
       let size = min(blockSize, full - qt.shape[0])
       let test = Tensor<T>([n, size], normalUsing: &generator)
       var sample = try Self.basis(fresh(matrixProduct(a, test, threads: threads)), backend)
       for _ in 0..<powerIterations {
-        let other = try Self.basis(matrixProduct(a, sample, transposeA: true, threads: threads), backend)
+        let other = try Self.basis(
+          matrixProduct(a, sample, transposeA: true, threads: threads), backend)
         sample = try Self.basis(fresh(matrixProduct(a, other, threads: threads)), backend)
       }
       // Rounding reintroduces part of Q where the rest of A is small.
@@ -157,7 +159,7 @@ public struct RandomizedSVD: Sendable {
     guard oversampling >= 0, powerIterations >= 0 else {
       throw SwiftletError(
         .badInput, "oversampling \(oversampling), \(powerIterations) power iterations",
-        mend: "both must be at least 0")
+        fix: "both must be at least 0")
     }
   }
 

@@ -59,7 +59,8 @@ public struct SVD<T: BLASElement>: Sendable {
   /// - Complexity: O(m·n·min(m, n)).
   /// - Source: LAPACK `?gesdd`, `?gesvd`; see `docs/linear-algebra.md` for ours.
   public init(
-    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Threads = .serial
+    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic,
+    threads: Threads = .serial
   ) throws {
     var workspace = Workspace<T>()
     try self.init(
@@ -70,7 +71,8 @@ public struct SVD<T: BLASElement>: Sendable {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public init(
-    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Threads = .serial,
+    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic,
+    threads: Threads = .serial,
     workspace: inout Workspace<T>
   ) throws {
     try matrix.requireMatrix("svd")
@@ -122,7 +124,7 @@ public struct SVD<T: BLASElement>: Sendable {
   private static func refuseFull(_ vectors: Vectors, _ method: Method) throws {
     guard case .full = vectors else { return }
     throw SwiftletError(
-      .unsupported, "method \(method) computes only thin factors", mend: "use method swift")
+      .unsupported, "method \(method) computes only thin factors", fix: "use method swift")
   }
 
   /// - Precondition: The shapes match.

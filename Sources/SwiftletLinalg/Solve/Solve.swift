@@ -15,7 +15,8 @@ public struct Cholesky<T: BLASElement>: Sendable {
   /// - Complexity: n³ / 3 operations.
   /// - Source: LAPACK `?potrf`.
   public init(
-    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self),
+    threads: Threads = .serial
   ) throws {
     switch backend {
     case .lapack: l = try LAPACK.cholesky(matrix, threads: threads)
@@ -50,7 +51,8 @@ public struct LU<T: BLASElement>: Sendable {
   /// - Complexity: 2·n³ / 3 operations.
   /// - Source: LAPACK `?getrf`.
   public init(
-    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self),
+    threads: Threads = .serial
   ) throws {
     try matrix.requireMemory("lu", copies: 2)
     // LAPACK multiplies by the reciprocals of pivots, which overflow for the smallest numbers.
@@ -83,7 +85,7 @@ public struct LU<T: BLASElement>: Sendable {
     if let zero = (0..<n).first(where: { factors[$0, $0] == 0 }) {
       throw SwiftletError(
         .numerical, "the matrix is singular (pivot \(zero + 1))", at: "\(n)×\(n)",
-        mend: "use leastSquares")
+        fix: "use leastSquares")
     }
     var source = b
     var x = Tensor<T>(uninitialized: b.shape)

@@ -50,7 +50,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
         .badInput,
         "\(rank) components of a tensor of shape \(tensor.shape), \(restarts) restarts, "
           + "\(maximumIterations) iterations",
-        mend: "use two modes or more, and at least 1 component, 0 restarts and 1 iteration")
+        fix: "use two modes or more, and at least 1 component, 0 restarts and 1 iteration")
     }
     let scale = try tensor.scale()
     let scaled = tensor.divided(by: scale).widened()
@@ -83,7 +83,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
     guard weights.allSatisfy(\.isFinite) else {
       throw SwiftletError(
         .numerical, "a weight of the decomposition is beyond the largest \(T.dtype)",
-        mend: "scale the tensor down")
+        fix: "scale the tensor down")
     }
   }
 

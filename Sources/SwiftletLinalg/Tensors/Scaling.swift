@@ -40,7 +40,7 @@ extension Tensor where Element: BLASElement {
     guard result.isFinite else {
       throw SwiftletError(
         .numerical, "the norm of the tensor is beyond the largest \(Element.dtype)",
-        mend: "scale the tensor down")
+        fix: "scale the tensor down")
     }
     return result
   }

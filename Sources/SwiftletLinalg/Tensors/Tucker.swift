@@ -51,7 +51,7 @@ public struct Tucker<T: BLASElement>: Sendable {
       let given = ranks.map { $0.map(String.init) ?? "whole" }.joined(separator: ", ")
       throw SwiftletError(
         .badInput, "ranks \(given) do not match a tensor of shape \(tensor.shape)",
-        mend: "give one for each mode, from 1 to its extent")
+        fix: "give one for each mode, from 1 to its extent")
     }
     let scaled = tensor.divided(by: scale)
     let energy = scaled.energy()

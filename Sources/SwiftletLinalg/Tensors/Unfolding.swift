@@ -38,7 +38,7 @@ extension Tensor {
     guard (0..<shape.rank).contains(mode) else {
       throw SwiftletError(
         .badInput, "a tensor of shape \(shape) has no mode \(mode)",
-        mend: "modes count from 0 to \(max(0, shape.rank - 1))")
+        fix: "modes count from 0 to \(max(0, shape.rank - 1))")
     }
   }
 }
@@ -59,7 +59,7 @@ extension Tensor where Element: BLASElement {
       throw SwiftletError(
         .badInput,
         "mode \(mode) of a tensor of shape \(shape) cannot be multiplied by a matrix of shape "
-          + "\(matrix.shape)", mend: "the inner extents must agree")
+          + "\(matrix.shape)", fix: "the inner extents must agree")
     }
     return multiplied(along: mode, by: matrix, transposed: transposed, threads)
   }
@@ -74,11 +74,13 @@ extension Tensor where Element: BLASElement {
     let target = shape.replacing(axis: mode, with: rows)
     if outer == 1 {
       let fibres = reshaped(to: [extent, inner])
-      return matrixProduct(matrix, fibres, transposeA: transposed, threads: threads).reshaped(to: target)
+      return matrixProduct(matrix, fibres, transposeA: transposed, threads: threads).reshaped(
+        to: target)
     }
     if inner == 1 {
       let fibres = reshaped(to: [outer, extent])
-      return matrixProduct(fibres, matrix, transposeB: !transposed, threads: threads).reshaped(to: target)
+      return matrixProduct(fibres, matrix, transposeB: !transposed, threads: threads).reshaped(
+        to: target)
     }
     let (factor, blocks) = (matrix.contiguous(), reshaped(to: [outer, extent, inner]))
     var result = Tensor(uninitialized: target)

@@ -40,7 +40,7 @@ public struct VariationalRank: Sendable, Hashable {
     guard singularValues.count == min(rows, columns) else {
       throw SwiftletError(
         .badInput, "\(singularValues.count) singular values for a \(rows)×\(columns) matrix",
-        mend: "give all \(min(rows, columns))")
+        fix: "give all \(min(rows, columns))")
     }
     guard let first = singularValues.first else {
       throw SwiftletError(.badInput, "a \(rows)×\(columns) matrix has no rank to estimate")

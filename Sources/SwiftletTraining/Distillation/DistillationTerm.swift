@@ -60,7 +60,7 @@ public struct LogitTerm: DistillationTerm {
       throw SwiftletError(
         .badInput,
         "the teacher answers with \(teacher.logits.shape), the student with \(part.logits.shape)",
-        mend: "both must have the same classes")
+        fix: "both must have the same classes")
     }
     let (value, gradient) = loss(
       part.logits, teacher: teacher.logits, part.labels,

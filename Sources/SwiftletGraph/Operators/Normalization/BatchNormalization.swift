@@ -33,7 +33,7 @@ public struct BatchNormalization: FloatOperator {
     guard isForInference, trains || node.outputs.dropFirst().allSatisfy(\.isEmpty) else {
       throw SwiftletError(
         .unsupported, "BatchNormalization saved in training mode is not supported",
-        mend: "export the model for inference")
+        fix: "export the model for inference")
     }
     isPerPosition = try opset < 9 && node.int("spatial", default: 1) == 0
   }

@@ -23,7 +23,7 @@ extension StandardExpansion {
       return SwiftletError(
         .unsupported,
         "operator \(name) on a sequence whose length or places only a run knows is not supported",
-        mend: "export the model with fixed extents, or with Split and Concat instead of sequences")
+        fix: "export the model with fixed extents, or with Split and Concat instead of sequences")
     }
     let isKnown =
       forms.contains(node.opType) || node.isStandard && experimental.contains(node.opType)
