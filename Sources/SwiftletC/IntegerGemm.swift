@@ -76,7 +76,8 @@ private struct ByteProduct: Sendable {
     for start in stride(from: 0, to: a.columns, by: Self.block) {
       let depth = start..<min(start + Self.block, a.columns)
       let weights = packed(depth)
-      threads.forEachRange(c.rows, minimumLength: 1 + (1 << 16) / (depth.count * b.columns)) { rows in
+      threads.forEachRange(c.rows, minimumLength: 1 + (1 << 16) / (depth.count * b.columns)) {
+        rows in
         add(
           depth, rows, weights,
           Product.Ending(bias: bias, scale: scale, low: -.infinity, high: .infinity))

@@ -75,9 +75,9 @@ enum HelpTopic: String, CaseIterable {
         --judge SPEC          judge on other data; without :train, on its test part
 
       Without either, training and calibration use the training part, and models are judged on the
-      test part. Data with :test, or without parts, is split 0.8 to 0.2, which is reported. Without labels, everything
-      that does not train still works; answers are compared with the original's on samples that are
-      held back: at least a quarter of them.
+      test part. Data with :test, or without parts, is split 0.8 to 0.2, which is reported. Without
+      labels, everything that does not train still works; answers are compared with the original's
+      on samples that are held back: at least a quarter of them.
 
         swiftlet evaluate model.onnx --data images:photos/val
         swiftlet compress model.onnx --technique quantize --data images:photos -o int8.onnx
@@ -94,8 +94,8 @@ enum HelpTopic: String, CaseIterable {
       (by ImageNet's means and deviations), half (-1...1), unit (0...1) or raw (0...255). By
       default, the model's metadata decide; without them, imagenet is guessed for three channels
       and half for others. Pictures in files are resized to 8/7 of the model's size along their
-      shorter side, and the middle is cut out. --extent sets open dimensions of the model; without data they are
-      guessed (224 pixels, 128 tokens, 16 000 samples of sound).
+      shorter side, and the middle is cut out. --extent sets open dimensions of the model; without
+      data they are guessed (224 pixels, 128 tokens, 16 000 samples of sound).
 
       """
     case .settings: SettingsReference.markdown

@@ -26,7 +26,8 @@ package enum DataFiles {
   }
 
   private static func pictures(_ spec: DataSpec, _ part: DataSpec.Part) -> [String] {
-    guard let images = try? spec.whole.load(defaultPart: part), case .files(let files) = images.pixels
+    guard let images = try? spec.whole.load(defaultPart: part),
+      case .files(let files) = images.pixels
     else { return [] }
     return files.paths
   }

@@ -64,8 +64,8 @@ public struct DataSpec: Sendable, Hashable {
     "use images:DIR, list:FILE.csv, fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then "
     + ":train or :test, then slices like [0..<1000] or [80%]"
 
-  /// - Throws: `badInput` naming what is wrong and what is valid; `unsupported` for `npz:`, which this
-  ///   version does not read.
+  /// - Throws: `badInput` naming what is wrong and what is valid; `unsupported` for `npz:`, which
+  ///   this version does not read.
   public init(parsing text: String) throws {
     func invalid(_ what: String, _ code: SwiftletError.Code = .badInput) -> SwiftletError {
       SwiftletError(code, what, at: "data '\(text)'", fix: Self.grammar)

@@ -12,8 +12,8 @@ extension Preprocessing {
   ///   - moves: One for each; `nil` leaves all unchanged.
   ///   - threads: For decoding and conversion.
   /// - Returns: N×C×H×W.
-  /// - Throws: For pictures in files, `io`, `badInput` or `unsupported` naming the first that cannot
-  ///   be decoded.
+  /// - Throws: For pictures in files, `io`, `badInput` or `unsupported` naming the first that
+  ///   cannot be decoded.
   public func batch(
     _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, threads: Threads
   ) throws -> Tensor<Float> {

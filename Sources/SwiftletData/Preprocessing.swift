@@ -73,9 +73,9 @@ public struct Preprocessing: Sendable, Codable, Equatable {
 
   /// Preprocessing that is known.
   ///
-  /// - Throws: `badInput` if sizes are not 1 to 16384, if there is not a finite mean and a deviation
-  ///   above 0 for each channel, or if a shorter side, at least the height and the width, is missing
-  ///   with `crop` or given without.
+  /// - Throws: `badInput` if sizes are not 1 to 16384, if there is not a finite mean and a
+  ///   deviation above 0 for each channel, or if a shorter side, at least the height and the width,
+  ///   is missing with `crop` or given without.
   public init(
     channels: Int, height: Int, width: Int, fit: Fit, shorterSide: Int? = nil, mean: [Float],
     deviation: [Float]

@@ -316,8 +316,8 @@ public struct Interpreter: Sendable {
     return Dictionary(uniqueKeysWithValues: zip(outputs, results).map { ($0.name, $1) })
   }
 
-  /// Computes the outputs from the inputs, both in the interpreter's order, with types and shapes known to
-  /// match.
+  /// Computes the outputs from the inputs, both in the interpreter's order, with types and shapes
+  /// known to match.
   package func run(fitting inputs: [AnyTensor], _ context: ExecutionContext) throws -> [AnyTensor] {
     var values = constantsInPlace
     for (slot, tensor) in zip(inputSlots, inputs) { values[slot] = tensor }

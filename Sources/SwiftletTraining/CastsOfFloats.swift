@@ -11,7 +11,9 @@ extension Graph {
   /// - Source: Bengio, Léonard & Courville 2013, arXiv:1308.3432 (straight-through).
   package func withoutFloatCasts() -> Graph {
     let casts = Set(Cast.opTypes)
-    guard nodes.contains(where: { casts.contains($0.opType) }), let interpreter = try? Interpreter(self) else {
+    guard nodes.contains(where: { casts.contains($0.opType) }),
+      let interpreter = try? Interpreter(self)
+    else {
       return self
     }
     let infos = (try? interpreter.infer(interpreter.inputShapes(batch: 2))) ?? [:]

@@ -6,8 +6,8 @@ import SwiftletKernels
 
 /// Reverse-mode differentiation of a graph.
 ///
-/// Runs the interpreter forward, keeping only what each operator's gradient reads, then walks back from
-/// the gradients of the loss with respect to some values to those of every trainable constant.
+/// Runs the interpreter forward, keeping only what each operator's gradient reads, then walks back
+/// from the gradients of the loss with respect to some values to those of every trainable constant.
 public struct GradientTape<T: LayerElement>: Sendable {
   private let interpreter: Interpreter
   /// Slots of the constants that are trained.

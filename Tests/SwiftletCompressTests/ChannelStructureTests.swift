@@ -10,7 +10,8 @@ import Testing
 struct ChannelStructureTests {
   private func run(_ graph: Graph, _ input: Tensor<Float>) throws -> [Float] {
     let interpreter = try Interpreter(graph)
-    let result = try interpreter.run([interpreter.inputNames[0]: .float32(input)], ExecutionContext())
+    let result = try interpreter.run(
+      [interpreter.inputNames[0]: .float32(input)], ExecutionContext())
     return try #require(result[graph.outputs[0].name]?.typed(as: Float.self)).elements
   }
 

@@ -152,7 +152,8 @@ struct OneCopyTests {
     #expect(try Self.decibels(result.graph, ONNXFile.decode(bytes)) == 200)
     // The reference computes the same as sessions, which fuse integers.
     let inputs = Self.arrays(graph)
-    let plain = try Interpreter(result.graph).run(inputs, ExecutionContext())["y"]!.require(Float.self)
+    let plain = try Interpreter(result.graph).run(inputs, ExecutionContext())["y"]!.require(
+      Float.self)
     let session = try Session(result.graph).run(inputs)["y"]!.require(Float.self)
     var ratio = SignalToNoise()
     ratio.add(plain, session)

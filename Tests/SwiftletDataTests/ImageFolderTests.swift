@@ -79,7 +79,8 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       for path in ["train/a/1.bmp", "train/b/2.bmp", "\(name)/a/3.bmp", "\(name)/b/4.bmp"] {
         try putPicture(folder, path)
       }
-      #expect(paths(try load("images:\(folder)"), in: folder) == ["train/a/1.bmp", "train/b/2.bmp"])
+      #expect(
+        paths(try load("images:\(folder)"), in: folder) == ["train/a/1.bmp", "train/b/2.bmp"])
       #expect(
         paths(try load("images:\(folder)", .test), in: folder)
           == ["\(name)/a/3.bmp", "\(name)/b/4.bmp"])
@@ -154,7 +155,8 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
     try withTemporaryFolder { folder in
       for path in ["a.bmp", "b, c.bmp", "say \"x\".bmp", "d/ü.bmp"] { try putPicture(folder, path) }
       let images = try list(
-        "\u{FEFF}path,label\r\na.bmp,2\r\n\"b, c.bmp\",0\r\n\r\n\"say \"\"x\"\".bmp\",\"1\"\r\nd/ü.bmp,2",
+        "\u{FEFF}path,label\r\na.bmp,2\r\n\"b, c.bmp\",0\r\n\r\n"
+          + "\"say \"\"x\"\".bmp\",\"1\"\r\nd/ü.bmp,2",
         folder)
       #expect(paths(images, in: folder) == ["a.bmp", "b, c.bmp", "say \"x\".bmp", "d/ü.bmp"])
       #expect(images.labels == [2, 0, 1, 2] && images.classCount == 3 && images.classNames == nil)
@@ -220,7 +222,9 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       #expect(try Preprocessing(for: model(3, 240, 320), images: data).fit == .resize)
       let grey = try Preprocessing(for: model(1, 8, 8), images: data, scaling: .raw)
       #expect(abs(try grey.batch(data, [0], threads: .serial)[0, 0, 4, 4] - 151) < 1e-3)
-      expectError(.unsupported, "4 channels") { try Preprocessing(for: model(4, 8, 8), images: data) }
+      expectError(.unsupported, "4 channels") {
+        try Preprocessing(for: model(4, 8, 8), images: data)
+      }
     }
   }
 

@@ -42,7 +42,8 @@ struct ONNXConstructsTests {
   private func run(_ bytes: [UInt8]) throws -> [Float] {
     let x = AnyTensor.float32(Tensor([4], [1, -2, 3, -4]))
     let graph = try ONNXFile.decode(bytes)
-    return try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
+    return try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!.require(Float.self)
+      .elements
   }
 
   /// Sequences pass between nodes alone, and the refusal says so.

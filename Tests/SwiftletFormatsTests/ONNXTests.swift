@@ -108,7 +108,8 @@ struct ONNXTests {
       for _ in 0...generator.below(4) {
         damaged[generator.below(bytes.count)] = UInt8(generator.below(256))
       }
-      guard let graph = try? ONNXFile.decode(damaged), let interpreter = try? Interpreter(graph) else { continue }
+      guard let graph = try? ONNXFile.decode(damaged), let interpreter = try? Interpreter(graph)
+      else { continue }
       _ = try? interpreter.infer(interpreter.inputShapes(batch: 2))
     }
   }

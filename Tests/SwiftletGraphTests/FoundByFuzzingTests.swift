@@ -55,7 +55,9 @@ struct FoundByFuzzingTests {
         ValueInfo("x", .float32, [1, 1, 2].map(Dimension.fixed)),
         ValueInfo("w", .float32, [1, 1, 1].map(Dimension.fixed)),
       ])
-    let error = #expect(throws: SwiftletError.self) { try interpreter.infer(interpreter.inputShapes(batch: 1)) }
+    let error = #expect(throws: SwiftletError.self) {
+      try interpreter.infer(interpreter.inputShapes(batch: 1))
+    }
     #expect(error?.code == .badInput)
   }
 

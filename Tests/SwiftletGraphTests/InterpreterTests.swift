@@ -35,14 +35,18 @@ struct InterpreterTests {
 
   @Test func observersSeeEveryValue() throws {
     var seen: [String] = []
-    _ = try Interpreter(residual).run(["x": input], ExecutionContext()) { name, _ in seen.append(name) }
+    _ = try Interpreter(residual).run(["x": input], ExecutionContext()) { name, _ in
+      seen.append(name)
+    }
     #expect(seen == ["h", "y"])
   }
 
   @Test func wrongInputsAreNamed() throws {
     let interpreter = try Interpreter(residual)
     func expectRefusal(_ inputs: [String: AnyTensor], _ fragment: String) {
-      let error = #expect(throws: SwiftletError.self) { try interpreter.run(inputs, ExecutionContext()) }
+      let error = #expect(throws: SwiftletError.self) {
+        try interpreter.run(inputs, ExecutionContext())
+      }
       #expect(error?.description.contains(fragment) == true, "\(String(describing: error))")
     }
     expectRefusal([:], "input 'x' is missing")

@@ -6,7 +6,9 @@ import Testing
 
 /// Inner graphs that run many times.
 struct LoopTests {
-  private func interpreter(_ nodes: [Node], inputs: [ValueInfo], outputs: [String]) throws -> Interpreter {
+  private func interpreter(_ nodes: [Node], inputs: [ValueInfo], outputs: [String]) throws
+    -> Interpreter
+  {
     try Interpreter(
       Graph(
         name: "g", nodes: nodes, inputs: inputs,
@@ -41,7 +43,9 @@ struct LoopTests {
       ], outputs: ["last", "all"])
   }
 
-  private func run(_ interpreter: Interpreter, _ start: Float, _ limit: Float, _ n: Int64) throws -> [AnyTensor] {
+  private func run(_ interpreter: Interpreter, _ start: Float, _ limit: Float, _ n: Int64) throws
+    -> [AnyTensor]
+  {
     let results = try interpreter.run(
       ["start": floats([1], [start]), "limit": floats([1], [limit]), "n": ints([], [n])],
       ExecutionContext())

@@ -178,7 +178,8 @@ struct RewriteTests {
     #expect(after.nodes.map(\.opType) == ["Relu", "Neg", "Identity"])
     let x: [String: AnyTensor] = ["x": floats([3], [-1, 0, 2])]
     #expect(
-      try Interpreter(after).run(x, ExecutionContext()) == Interpreter(graph).run(x, ExecutionContext()))
+      try Interpreter(after).run(x, ExecutionContext())
+        == Interpreter(graph).run(x, ExecutionContext()))
   }
 }
 

@@ -59,7 +59,9 @@ struct ShapeArithmeticTests {
     var graph = flattening
     graph.initializers["rest"] = list(4)
     let interpreter = try Interpreter(graph)
-    let error = #expect(throws: SwiftletError.self) { try interpreter.infer(interpreter.inputShapes(batch: 1)) }
+    let error = #expect(throws: SwiftletError.self) {
+      try interpreter.infer(interpreter.inputShapes(batch: 1))
+    }
     #expect(error?.description.contains("Reshape 'reshape'") == true)
     graph = flattening
     graph.initializers["zero"] = ints([], [7])
@@ -90,7 +92,9 @@ struct ShapeArithmeticTests {
     let result = try interpreter.run(["x": floats([4], [0, 3, 0, 5])], context)
     #expect(result["y"] == floats([2], [6, 10]))
     #expect(try interpreter.run(["x": floats([1], [0])], context)["y"] == floats([0], []))
-    let error = #expect(throws: SwiftletError.self) { try interpreter.infer(interpreter.inputShapes(batch: 4)) }
+    let error = #expect(throws: SwiftletError.self) {
+      try interpreter.infer(interpreter.inputShapes(batch: 4))
+    }
     #expect(error?.code == .unsupported)
     #expect(error?.description.contains("NonZero 'places'") == true)
   }
@@ -142,8 +146,11 @@ struct ShapeArithmeticTests {
   @Test func aConditionChoosesABranch() throws {
     let x = floats([2], [1, 2])
     #expect(
-      try Interpreter(choosing(bools([], [true]))).run(["x": x], context)["y"] == floats([2], [2, 3]))
-    #expect(try Interpreter(choosing(bools([1], [false]))).run(["x": x], context)["y"] == floats([1], [3]))
+      try Interpreter(choosing(bools([], [true]))).run(["x": x], context)["y"]
+        == floats([2], [2, 3]))
+    #expect(
+      try Interpreter(choosing(bools([1], [false]))).run(["x": x], context)["y"] == floats([1], [3])
+    )
     let interpreter = try Interpreter(choosing(nil))
     for (flag, expected) in [(true, floats([2], [2, 3])), (false, floats([1], [3]))] {
       #expect(try interpreter.run(["x": x, "flag": bools([], [flag])], context)["y"] == expected)

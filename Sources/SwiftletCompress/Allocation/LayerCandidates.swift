@@ -51,7 +51,8 @@ struct LayerCandidates {
       if let exact = try prepared.exactRanks(), !grid.contains(exact) { grid.append(exact) }
       for ranks in grid where prepared.permits(ranks) {
         try context.progress?(
-          Progress("decompose", completed: candidates.count, remark: "\(layer.node.name), \(method)"))
+          Progress(
+            "decompose", completed: candidates.count, remark: "\(layer.node.name), \(method)"))
         let fitted = try prepared.fitted(ranks)
         candidates.append(
           Candidate(

@@ -9,7 +9,9 @@ enum GramSVD {
   /// - Complexity: Two products of m·n·min(m, n) and one symmetric eigenproblem.
   @specialized(where T == Float)
   @specialized(where T == Double)
-  static func svd<T: BLASElement>(_ matrix: Tensor<T>, threads: Threads) throws -> SwiftSVD.Factors<T> {
+  static func svd<T: BLASElement>(_ matrix: Tensor<T>, threads: Threads) throws
+    -> SwiftSVD.Factors<T>
+  {
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     if m < n {
       let (u, s, vt) = try svd(matrix.transposed().contiguous(), threads: threads)

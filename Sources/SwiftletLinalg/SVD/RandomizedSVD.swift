@@ -72,8 +72,8 @@ public struct RandomizedSVD: Sendable {
   ///
   /// - Returns: The decomposition, and the residual relative to ‖A‖. It follows exactly from the
   ///   norms of the computed part, down to √ε; smaller tolerances count as √ε.
-  /// - Throws: As ``svd(_:rank:backend:threads:)``; `badInput` also for a tolerance below 0, an empty
-  ///   matrix or blocks of less than one sample.
+  /// - Throws: As ``svd(_:rank:backend:threads:)``; `badInput` also for a tolerance below 0, an
+  ///   empty matrix or blocks of less than one sample.
   /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank
   ///   matrix approximation" (2018).
   @specialized(where T == Float)

@@ -176,7 +176,8 @@ struct AlternatingLeastSquares {
       first == 0
       ? matrixProduct(
         target.reshaped(to: [extents[0], rest]), factors[0], transposeA: true, threads: threads)
-      : matrixProduct(target.reshaped(to: [rest, extents[first]]), factors[first], threads: threads)
+      : matrixProduct(
+        target.reshaped(to: [rest, extents[first]]), factors[first], threads: threads)
     while let place = left.lastIndex(where: { $0 != mode }) {
       partial = KhatriRao.contracted(
         partial, outer: left[..<place].reduce(1) { $0 * extents[$1] }, with: factors[left[place]])

@@ -100,7 +100,8 @@ public struct Arithmetic: AnyElementOperator {
     case (.subtract, _): slope = dy.map { -$0 }
     case (.multiply, _):
       update(&slope, with: call.inputs[1 - side]!, threads) { row, x in combine(&row, x, *) }
-    case (.divide, 0): update(&slope, with: call.inputs[1]!, threads) { row, b in combine(&row, b, /) }
+    case (.divide, 0):
+      update(&slope, with: call.inputs[1]!, threads) { row, b in combine(&row, b, /) }
     case (.divide, _):
       update(&slope, with: call.inputs[0]!, threads) { row, a in combine(&row, a, *) }
       update(&slope, with: call.inputs[1]!, threads) { row, b in

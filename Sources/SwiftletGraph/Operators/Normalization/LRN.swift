@@ -91,7 +91,8 @@ public struct LRN: FloatOperator {
       max(0, channel - size / 2)..<min(channels, channel + (size - 1) / 2 + 1)
     }
     var dx = bases
-    update(&dx, with: dy, context.threads) { row, dy in combine(&row, dy) { $1 * T.pow($0, T(-beta)) }
+    update(&dx, with: dy, context.threads) { row, dy in
+      combine(&row, dy) { $1 * T.pow($0, T(-beta)) }
     }
     let factor = T(-2 * alpha * beta) / T(size)
     update(&dx, with: x, spread, context.threads) { row, x, spread in

@@ -68,7 +68,8 @@ struct QuantizationLayout: Sendable {
   ) {
     let shape = tensor.shape
     guard tensor.count > 0 else { return }
-    // With one scale elements are divided among the threads anywhere, with several only between runs.
+    // With one scale elements are divided among the threads anywhere, with several only between
+    // runs.
     let length = kind == .tensor ? 1 : inner
     let channels = extent
     var rows = tensor.reshaped(to: [tensor.count / length, length])

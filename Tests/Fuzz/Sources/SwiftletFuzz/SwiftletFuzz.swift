@@ -56,7 +56,9 @@ private enum Target: String {
     let interpreter = try Interpreter(graph)
     let shapes = try interpreter.inputShapes(batch: 2)
     let infos = try? interpreter.infer(shapes)
-    let cost = try? interpreter.macs(batch: 2).reduce(0) { $0.addingReportingOverflow($1).partialValue }
+    let cost = try? interpreter.macs(batch: 2).reduce(0) {
+      $0.addingReportingOverflow($1).partialValue
+    }
     let elements = infos?.values.reduce(0) { $0 + $1.shape.count } ?? 0
     guard 0..<1_000_000 ~= cost ?? 0, elements < 1_000_000,
       shapes.values.allSatisfy({ $0.count < 100_000 })
