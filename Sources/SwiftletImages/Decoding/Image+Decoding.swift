@@ -10,8 +10,9 @@ extension Image {
     public var channels: Channels?
     /// Whether the picture is turned as its EXIF data ask for.
     public var appliesOrientation: Bool
-    /// If given, a JPEG may be decoded at the least number of eighths of its size that is not
-    /// smaller than this in width or height: much faster, with other pixels than resizing gives.
+    /// If given, a JPEG is decoded at the least of an eighth, a quarter, a half and all of its size
+    /// that is not below this in width or height: much faster, with other pixels than resizing
+    /// gives, those of Pillow's `draft`.
     public var sufficientSize: Size?
     /// The largest area. It is compared with the file's header before anything is allocated.
     public var maximumPixels: Int
