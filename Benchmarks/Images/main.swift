@@ -11,7 +11,6 @@
 import FoundationEssentials
 import Glibc
 import Swiftlet
-import Synchronization
 
 var options = ["--threads": "1", "--seconds": "3", "--side": "224", "--numbers": "u8"]
 var arguments = CommandLine.arguments.dropFirst()
