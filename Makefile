@@ -19,7 +19,7 @@ PURE_TESTS := $(PURE_TESTS)|SwiftletImagesTests
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN_MUTEX := $(abspath $(OUT))/tsan-mutex.o
 TSAN := --sanitize=thread --scratch-path .build/tsan -Xlinker $(TSAN_MUTEX)
-TSAN_TESTS := WorkerTeamTests|ThreadPoolTests|ConcurrencyTests
+TSAN_TESTS := WorkerTeamTests|ThreadsTests|ConcurrencyTests
 ASAN := --sanitize=address --scratch-path .build/asan
 ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
@@ -29,6 +29,8 @@ BENCHMARKS := $(BUILD) --package-path Benchmarks --scratch-path .build/benchmark
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
 # Reports are looked at in a browser; nothing else needs one.
 BROWSER := chromium python3
+# A program of the examples; paths given to it are absolute, as SwiftPM changes the folder.
+EXAMPLE := $(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
 # A small model to use the library with.
 INTERFACE_MODEL = $(OUT)/linked/swiftlet train --model seed-cnn --data 'fashion-mnist:train[0..<256]' \
   --epochs 1 --quiet -o $(OUT)/interface.onnx
@@ -144,7 +146,8 @@ damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
 	@Tests/Conformance/.venv/bin/python Tests/Damage/faults.py \
 	  "$$($(BUILD) --show-bin-path)/swiftlet"
 
-docs: build ## Make the Swift modules' documentation (DocC): OUT/docs; dead links fail
+docs: build ## Make the documentation (DocC): modules, essays, tutorials in OUT/docs; dead links fail
+	@scripts/install-packages.sh python3
 	SWIFT="$(SWIFT)" docs/docc.sh "$$($(BUILD) --show-bin-path)" $(OUT)/docs
 
 format: deps-lint ## Format the Swift and C sources, and wrap comments
@@ -184,9 +187,11 @@ test-faults: library ## Compress through the library while calls of the system f
 	  -Wl,-rpath,$(abspath $(OUT)/linked) -o $(OUT)/compress
 	Tests/Interface/faults.sh $(OUT)/compress $(OUT)/interface.onnx 'fashion-mnist[0..<16]'
 
-test-swift-package: ## Build and run a package that depends on this one by its path, in debug and in release
-	$(SWIFT) run --package-path examples/SwiftPackage
-	$(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
+test-swift-package: deps ## Build and run a package that depends on this one: examples and tutorials
+	$(SWIFT) run --package-path examples/SwiftPackage Tour
+	$(EXAMPLE) Tour $(abspath $(OUT))/tour
+	$(EXAMPLE) RunAModel $(abspath $(OUT))/tour/seed.onnx
+	$(EXAMPLE) MakeAModelSmaller $(abspath $(OUT))/tour/seed.onnx $(abspath $(OUT))/tour/small.onnx
 
 test-onnx-backend: library ## Let ONNX's own backend tests drive the Python package (makes a venv)
 	@scripts/install-packages.sh python3-venv

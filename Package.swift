@@ -215,7 +215,7 @@ let package = Package(
     tests("SwiftletGraph", ["SwiftletCore", ordered, realModule]),
     tests("SwiftletFormats", ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", ordered]),
     tests("SwiftletData", ["SwiftletCore", "SwiftletFiles", "SwiftletFormats", ordered]),
-    tests("SwiftletRuntime", ["SwiftletCore", "SwiftletGraph", ordered]),
+    tests("SwiftletRuntime", ["SwiftletCore", "SwiftletKernels", "SwiftletGraph", ordered]),
     tests(
       "SwiftletTraining",
       [
@@ -225,8 +225,9 @@ let package = Package(
     tests(
       "SwiftletCompress",
       [
-        "SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletFormats", "SwiftletData",
-        "SwiftletRuntime", "SwiftletTraining", "SwiftletLinalg", ordered, realModule,
+        "SwiftletCore", "SwiftletFiles", "SwiftletKernels", "SwiftletGraph", "SwiftletFormats",
+        "SwiftletData", "SwiftletRuntime", "SwiftletTraining", "SwiftletLinalg", ordered,
+        realModule,
       ]),
     // Calls C throughout: every line of it would be marked unsafe.
     .testTarget(

@@ -27,8 +27,8 @@ DECLARATION = re.compile(
 
 # Declarations that the standard library documents.
 INHERITED = {
-    "description", "==", "<", "hash", "encode", "init(from decoder:", "init(arrayLiteral",
-    "allCases", "init(integerLite",
+    "description", "==", "<", "hash", "encode", "init(from decoder", "init(arrayLiteral",
+    "allCases", "init(integerLiter",
 }
 
 

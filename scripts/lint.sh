@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Checks the sources: formats of Swift and C, Python by ruff, and what scripts/lint.py counts. Tools
-# come from the Swift toolchain, and from a Python venv that `lint.sh --tools` makes; where there is
-# none, its checks are left out, and a line says so.
+# Checks the sources: formats of Swift and C, Python by ruff, what scripts/lint.py counts, and the
+# words that scripts/retired-words.py lists. Tools come from the Swift toolchain, and from a Python
+# venv that `lint.sh --tools` makes; without it, its checks are skipped, and a line says so.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -41,4 +41,5 @@ else
   echo "lint: no ruff, Python is not checked: scripts/lint.sh --tools installs it" >&2
 fi
 python3 -B scripts/lint.py || failed=1
+python3 -B scripts/retired-words.py || failed=1
 exit $failed

@@ -20,7 +20,7 @@ struct Loader {
     let clock = ContinuousClock()
     let start = clock.now
     let end = start.advanced(by: .seconds(seconds))
-    let isAlone = ThreadPool(count: threads).together { _ in
+    let isAlone = Threads(count: threads).together { _ in
       let length = 3 * size.width * size.height
       var bytes = [UInt8](repeating: 0, count: isFloat ? 0 : Self.batch * length)
       var numbers = [Float](repeating: 0, count: isFloat ? Self.batch * length : 0)

@@ -24,7 +24,8 @@ while let flag = arguments.popFirst() {
 print(
   "\(CPU.model), \(Backend.configuration), core \(Backend.core), \(ISA.current.rawValue), 1 thread")
 let kernels: [ProductKernel] =
-  [.float, .bfloat, .integer] + (ProductKernel.narrowInteger.isNarrow ? [.narrowInteger] : [])
+  [.float, .bfloat, .integer]
+  + (ProductKernel.sevenBitInteger.needsSevenBitWeights ? [.sevenBitInteger] : [])
 let cases = ProductCase.all.flatMap { shape in
   kernels.map { ProductCandidate($0, shape) as any Candidate }
     + (shape.isMatrix ? [BLASCandidate(shape)] : [])

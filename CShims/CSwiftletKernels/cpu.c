@@ -28,7 +28,7 @@ swl_isa swl_isa_supported(void) {
   if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
       !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
     return SWL_ISA_AVX2;
-  return __builtin_cpu_supports("avx512vnni") ? SWL_ISA_VNNI : SWL_ISA_AVX512;
+  return __builtin_cpu_supports("avx512vnni") ? SWL_ISA_AVX512VNNI : SWL_ISA_AVX512;
 }
 
 #else

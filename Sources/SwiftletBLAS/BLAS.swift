@@ -5,8 +5,8 @@ import SwiftletCore
 /// Products of row-major matrices and vectors, on the calling thread.
 ///
 /// OpenBLAS is used if it passes its ``SelfCheck``, otherwise our own Swift kernels. OpenBLAS is
-/// limited to one thread during a call: `ThreadPool` divides parallel work, so two pools never run
-/// at the same time.
+/// limited to one thread during a call: `Threads` divides parallel work, and OpenBLAS' own threads
+/// would compete with ours.
 ///
 /// Matrices are spans with a leading dimension: the distance, in elements, between the starts of
 /// consecutive rows.

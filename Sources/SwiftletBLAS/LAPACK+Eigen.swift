@@ -14,7 +14,7 @@ extension LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func symmetricEigen<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
+    _ a: Tensor<T>, threads: Threads = .serial, workspace: inout Workspace<T>
   ) throws -> (values: [T], vectors: Tensor<T>) {
     try a.requireMatrix("symmetricEigen")
     let n = a.shape[0]
@@ -42,7 +42,7 @@ extension LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func symmetricEigenvalues<T: BLASElement>(
-    of a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
+    of a: Tensor<T>, threads: Threads = .serial, workspace: inout Workspace<T>
   ) throws -> [T] {
     try a.requireMatrix("symmetricEigenvalues")
     try requireMemory("symmetricEigenvalues", a, (0, 0), workspace: 0)
@@ -54,7 +54,7 @@ extension LAPACK {
   /// The eigenvalues; with job `V`, the vectors overwrite the matrix.
   private static func syevd<T: BLASElement>(
     _ job: Unicode.Scalar, _ a: inout Tensor<T>, _ size: Int, integers integerSize: Int,
-    _ threads: Int, _ workspace: inout Workspace<T>
+    _ threads: Threads, _ workspace: inout Workspace<T>
   ) throws -> [T] {
     let n = try order(of: a, "symmetricEigen", reading: .upper)
     try requireInstalled()
@@ -86,7 +86,7 @@ extension LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func symmetricEigen<T: BLASElement>(
-    _ a: Tensor<T>, largest count: Int, threads: Int = 1, workspace: inout Workspace<T>
+    _ a: Tensor<T>, largest count: Int, threads: Threads = .serial, workspace: inout Workspace<T>
   ) throws -> (values: [T], vectors: Tensor<T>) {
     try a.requireMatrix("symmetricEigen")
     try requireMemory("symmetricEigen", a, (0, max(0, count)), workspace: 0)

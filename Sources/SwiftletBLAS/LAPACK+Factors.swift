@@ -16,7 +16,7 @@ extension LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func qr<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
+    _ a: Tensor<T>, threads: Threads = .serial, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>) {
     try a.requireMatrix("qr")
     let least = min(a.shape[0], a.shape[1])
@@ -68,7 +68,7 @@ extension LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func pivotedQR<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int = 1, workspace: inout Workspace<T>
+    _ a: Tensor<T>, threads: Threads = .serial, workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
     try a.requireMatrix("pivotedQR")
     let least = min(a.shape[0], a.shape[1])
@@ -80,7 +80,7 @@ extension LAPACK {
 
   /// Q · R = A, or A · P, for the columns of A as LAPACK sees them.
   private static func columnQR<T: BLASElement>(
-    _ a: Tensor<T>, isPivoted: Bool, _ threads: Int, _ workspace: inout Workspace<T>
+    _ a: Tensor<T>, isPivoted: Bool, _ threads: Threads, _ workspace: inout Workspace<T>
   ) throws -> (q: Tensor<T>, r: Tensor<T>, permutation: [Int]) {
     let routines = T._routines
     let (m, n) = (a.shape[0], a.shape[1])
@@ -132,7 +132,7 @@ extension LAPACK {
   /// - Source: LAPACK `?potrf`.
   @specialized(where T == Float)
   @specialized(where T == Double)
-  public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Int = 1) throws -> Tensor<T>
+  public static func cholesky<T: BLASElement>(_ a: Tensor<T>, threads: Threads = .serial) throws -> Tensor<T>
   {
     try a.requireMatrix("cholesky")
     try requireMemory("cholesky", a, (0, 0), workspace: 0)
@@ -170,7 +170,7 @@ extension LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func lu<T: BLASElement>(
-    _ a: Tensor<T>, threads: Int = 1
+    _ a: Tensor<T>, threads: Threads = .serial
   ) throws -> (factors: Tensor<T>, permutation: [Int], isOdd: Bool) {
     try a.requireMatrix("lu")
     try requireMemory("lu", a, (0, a.shape[1]), workspace: 0)

@@ -30,7 +30,7 @@ public enum LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func svd<T: BLASElement>(
-    _ a: Tensor<T>, full: Bool = false, driver: SVDDriver = .gesdd, threads: Int = 1,
+    _ a: Tensor<T>, full: Bool = false, driver: SVDDriver = .gesdd, threads: Threads = .serial,
     workspace: inout Workspace<T>
   ) throws -> (u: Tensor<T>, s: [T], vt: Tensor<T>) {
     try a.requireMatrix("svd")
@@ -71,7 +71,7 @@ public enum LAPACK {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public static func singularValues<T: BLASElement>(
-    of a: Tensor<T>, driver: SVDDriver = .gesdd, threads: Int = 1, workspace: inout Workspace<T>
+    of a: Tensor<T>, driver: SVDDriver = .gesdd, threads: Threads = .serial, workspace: inout Workspace<T>
   ) throws -> [T] {
     try a.requireMatrix("singularValues")
     try requireMemory("singularValues", a, (0, 0), workspace: 0)
@@ -91,7 +91,7 @@ public enum LAPACK {
   private static func call<T: BLASElement>(
     _ driver: SVDDriver, job: Unicode.Scalar, _ m: Int, _ n: Int, _ a: Tensor<T>, _ s: inout [T],
     _ left: inout Tensor<T>, _ ldLeft: Int, _ right: inout Tensor<T>, _ ldRight: Int,
-    _ threads: Int, _ workspace: inout Workspace<T>
+    _ threads: Threads, _ workspace: inout Workspace<T>
   ) throws {
     let routines = T._routines
     try requireInstalled()

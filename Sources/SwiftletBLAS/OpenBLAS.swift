@@ -139,14 +139,14 @@ struct OpenBLASRoutines<T: FloatElement>: Sendable {
     /// - Parameter threads: The number of threads that OpenBLAS may use. Calls with more than one
     ///   take turns, and concurrent products of others may use that many.
     @inline(__always)
-    static func enter<R>(threads: Int = 1, _ body: () -> R) -> R {
+    static func enter<R>(threads: Threads = .serial, _ body: () -> R) -> R {
       _ = gate
-      guard threads > 1 else {
+      guard threads.count > 1 else {
         swl_gate_enter()
         defer { swl_gate_leave() }
         return body()
       }
-      swl_gate_enter_wide(Int32(clamping: threads))
+      swl_gate_enter_wide(Int32(clamping: threads.count))
       defer { swl_gate_leave_wide() }
       return body()
     }

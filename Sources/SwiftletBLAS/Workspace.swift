@@ -5,7 +5,7 @@ import SwiftletCore
 /// Scratch memory that factorizations of similar size can share, so that a loop of them allocates
 /// once. It grows to the size of the largest one.
 ///
-/// The Swift factorizations use the pool of freed memory instead and leave this empty.
+/// The Swift factorizations take memory that others have freed instead, and leave this empty.
 public struct Workspace<T: BLASElement>: ~Copyable {
   private var elements = Tensor<T>(zeros: [0])
   private var integers: [Int32] = []

@@ -24,12 +24,12 @@ enum Arguments {
     return unsafe target
   }
 
-  /// A thread count as ``ThreadPool``; 0 is one per processor.
-  static func pool(_ threads: Int32) throws -> ThreadPool {
+  /// A thread count as ``Threads``; 0 is one per processor.
+  static func threads(_ threads: Int32) throws -> Threads {
     guard 0...SWIFTLET_MAX_THREADS ~= threads else {
       throw Refusal.usage("threads is \(threads)", mend: "use 0 to \(SWIFTLET_MAX_THREADS)")
     }
-    return threads == 0 ? .available : ThreadPool(count: Int(threads))
+    return threads == 0 ? .available : Threads(count: Int(threads))
   }
 
   /// An extent, a count or a similar number.

@@ -30,12 +30,12 @@ public func swiftlet_compress(
       data, seed: settings.seed, dataDirectory: settings.dataDirectory)
     let compression = CompressionContext(
       original: try ONNXFile.read(model), training: parts.training, validation: parts.validation,
-      threads: settings.pool, seed: settings.seed, progress: listener?.handler)
+      threads: settings.threads, seed: settings.seed, progress: listener?.handler)
     let goals = Goals(maxDrop: settings.maxDrop)
     let result = try locating(model) { try Compressor(compression, goals: goals).run(recipe) }
     let document = try JSON.text(
       CompressionReport(
-        result, model: model, output: output, threads: settings.pool.count, data: parts))
+        result, model: model, output: output, threads: settings.threads.count, data: parts))
     try ONNXFile.write(result.graph, to: output)
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }
@@ -43,7 +43,7 @@ public func swiftlet_compress(
 
 /// The validated `swiftlet_compress_options`.
 private struct CompressSettings {
-  var pool = ThreadPool.available
+  var threads = Threads.available
   var seed: UInt64 = 0
   var dataDirectory: String?
   /// `nil` applies the recipe unchanged.
@@ -53,7 +53,7 @@ private struct CompressSettings {
     guard let options = try unsafe Options.read(options, "options") else {
       return
     }
-    pool = try unsafe Arguments.pool(options.threads)
+    threads = try unsafe Arguments.threads(options.threads)
     seed = unsafe options.seed
     if let folder = unsafe options.data_directory {
       dataDirectory = try unsafe Arguments.text(folder, "options.data_directory")

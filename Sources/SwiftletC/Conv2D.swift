@@ -28,7 +28,7 @@ public func swiftlet_conv2d_f32(
 ) -> swiftlet_status {
   call {
     let conv = try unsafe Conv2D(sizes)
-    let pool = try Arguments.pool(threads)
+    let threads = try Arguments.threads(threads)
     guard yCount == conv.output.count else {
       throw Refusal.usage(
         "y_count is \(yCount)", mend: "the result has \(conv.output.count) elements")
@@ -46,11 +46,11 @@ public func swiftlet_conv2d_f32(
     ]
     // The result, and the columns that each thread unfolds.
     try MemoryLimit.require(
-      Double(yCount) + Double(pool.count) * conv.columns, of: Float.self,
+      Double(yCount) + Double(threads.count) * conv.columns, of: Float.self,
       for: "a convolution of \(conv.x)")
     // The operator gets a separate list, so that each tensor has two holders.
     var operands = inputs
-    let context = ExecutionContext(pool: pool)
+    let context = ExecutionContext(threads: threads)
     let computed: Tensor<Float> = try withExtendedLifetime(inputs) {
       try conv.operator.forward(&operands, context)[0].require()
     }

@@ -30,15 +30,15 @@ private func svd<T: BLASElement>(
   call {
     let (m, n) = try (Arguments.extent(m, "m"), Arguments.extent(n, "n"))
     let a = try unsafe Matrix(a, "a", rows: m, columns: n, leading: lda)
-    let pool = try Arguments.pool(threads)
+    let threads = try Arguments.threads(threads)
     let values = try unsafe row(s, "s", count: min(m, n))
     try values.requireApart(from: a)
     guard unsafe u != nil || vt != nil else {
-      let found = try withBorrowed(a) { try SVD<T>.values(of: $0, threads: pool.count) }
+      let found = try withBorrowed(a) { try SVD<T>.values(of: $0, threads: threads) }
       return values.assign(Tensor([1, found.count], found))
     }
     let factors = try unsafe Factors(u, ldu, vt, ldvt, m, n, rank: min(m, n), values, apartFrom: a)
-    factors.assign(try withBorrowed(a) { try SVD($0, threads: pool.count) })
+    factors.assign(try withBorrowed(a) { try SVD($0, threads: threads) })
   }
 }
 
@@ -73,7 +73,7 @@ private func randomizedSVD<T: BLASElement>(
   call {
     let (m, n) = try (Arguments.extent(m, "m"), Arguments.extent(n, "n"))
     let a = try unsafe Matrix(a, "a", rows: m, columns: n, leading: lda)
-    let pool = try Arguments.pool(threads)
+    let threads = try Arguments.threads(threads)
     guard rank >= 1, rank <= min(m, n) else {
       throw Refusal.usage("rank is \(rank), of a \(m)×\(n) matrix")
     }
@@ -85,7 +85,7 @@ private func randomizedSVD<T: BLASElement>(
     try values.requireApart(from: a)
     let factors = try unsafe Factors(u, ldu, vt, ldvt, m, n, rank: Int(rank), values, apartFrom: a)
     factors.assign(
-      try withBorrowed(a) { try method.svd($0, rank: Int(rank), pool: pool) })
+      try withBorrowed(a) { try method.svd($0, rank: Int(rank), threads: threads) })
   }
 }
 
@@ -133,7 +133,7 @@ private func eigh<T: BLASElement>(
   call {
     let n = try Arguments.extent(n, "n")
     let a = try unsafe Matrix(a, "a", rows: n, columns: n, leading: lda)
-    let pool = try Arguments.pool(threads)
+    let threads = try Arguments.threads(threads)
     let target = try unsafe row(values, "values", count: n)
     try target.requireApart(from: a)
     let basis = try unsafe vectors.map {
@@ -142,10 +142,10 @@ private func eigh<T: BLASElement>(
     try basis?.requireApart(from: a)
     try basis?.requireApart(from: target)
     guard let basis else {
-      let found = try withBorrowed(a) { try SymmetricEigen.values(of: $0, threads: pool.count) }
+      let found = try withBorrowed(a) { try SymmetricEigen.values(of: $0, threads: threads) }
       return target.assign(Tensor([1, n], found))
     }
-    let eigen = try withBorrowed(a) { try SymmetricEigen($0, threads: pool.count) }
+    let eigen = try withBorrowed(a) { try SymmetricEigen($0, threads: threads) }
     target.assign(Tensor([1, n], eigen.values))
     basis.assign(eigen.vectors)
   }
@@ -174,11 +174,11 @@ private func qr<T: BLASElement>(
     let a = try unsafe Matrix(a, "a", rows: m, columns: n, leading: lda)
     let q = try unsafe Matrix(q, "q", rows: m, columns: min(m, n), leading: ldq)
     let r = try unsafe Matrix(r, "r", rows: min(m, n), columns: n, leading: ldr)
-    let pool = try Arguments.pool(threads)
+    let threads = try Arguments.threads(threads)
     try q.requireApart(from: a)
     try r.requireApart(from: a)
     try q.requireApart(from: r)
-    let factors = try withBorrowed(a) { try QR($0, threads: pool.count) }
+    let factors = try withBorrowed(a) { try QR($0, threads: threads) }
     q.assign(factors.q)
     r.assign(factors.r)
   }

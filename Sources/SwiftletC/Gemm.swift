@@ -43,13 +43,13 @@ private func gemm<T: BLASElement>(
     let c = try unsafe Matrix(c, "c", rows: m, columns: n, leading: ldc)
     try c.requireApart(from: a)
     try c.requireApart(from: b)
-    let pool = try Arguments.pool(threads)
+    let threads = try Arguments.threads(threads)
     guard c.count > 0 else { return }
     guard k > 0 else { return scale(c, by: beta) }
     // The longer side is divided into pieces of a minimum size.
     let cutsRows = m >= n
     let work = k * min(m, n)
-    pool.forEachRange(cutsRows ? m : n, minimumLength: 1 + (1 << 16) / work) { range in
+    threads.forEachRange(cutsRows ? m : n, minimumLength: 1 + (1 << 16) / work) { range in
       let (rows, columns) = cutsRows ? (range, 0..<n) : (0..<m, range)
       let left =
         unsafe transposeA

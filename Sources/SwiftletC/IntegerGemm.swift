@@ -23,16 +23,16 @@ public func swiftlet_gemm_u8s8s32(
     let c = try unsafe Matrix(c, "c", rows: m, columns: n, leading: ldc)
     try c.requireApart(from: a)
     try c.requireApart(from: b)
-    let pool = try Arguments.pool(threads)
+    let threads = try Arguments.threads(threads)
     guard c.count > 0 else { return }
     guard b.leading <= ByteProduct.leadingLimit else {
       throw SwiftletError(.unsupported, "the leading dimension of b is \(b.leading)")
     }
     let product = ByteProduct(a, b, c)
     try MemoryLimit.require(
-      product.byteCount(threads: pool.count), of: UInt8.self,
+      product.byteCount(threads: threads.count), of: UInt8.self,
       for: "a product of \(m)×\(k) and \(k)×\(n) bytes")
-    product.run(pool)
+    product.run(threads)
   }
 }
 
@@ -68,15 +68,15 @@ private struct ByteProduct: Sendable {
     return columns * Double(Self.block + 24) + Double(threads * min(Self.rowsAtOnce, c.rows)) * own
   }
 
-  func run(_ pool: ThreadPool) {
-    pool.forEachRange(c.rows, minimumLength: 1) { rows in clear(rows) }
+  func run(_ threads: Threads) {
+    threads.forEachRange(c.rows, minimumLength: 1) { rows in clear(rows) }
     let padded = kernel.paddedColumns(b.columns)
     let bias = AlignedMemory([Int32](repeating: 0, count: padded))
     let scale = AlignedMemory([Float](repeating: 1, count: padded))
     for start in stride(from: 0, to: a.columns, by: Self.block) {
       let depth = start..<min(start + Self.block, a.columns)
       let weights = packed(depth)
-      pool.forEachRange(c.rows, minimumLength: 1 + (1 << 16) / (depth.count * b.columns)) { rows in
+      threads.forEachRange(c.rows, minimumLength: 1 + (1 << 16) / (depth.count * b.columns)) { rows in
         add(
           depth, rows, weights,
           Product.Ending(bias: bias, scale: scale, low: -.infinity, high: .infinity))

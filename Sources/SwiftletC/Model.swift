@@ -15,7 +15,7 @@ final class Model: Sendable {
   init(_ graph: Graph, _ options: UnsafePointer<swiftlet_session_options>?) throws {
     let options = unsafe try Options.read(options, "options") ?? swiftlet_session_options()
     session = try Session(
-      graph, threads: Arguments.pool(options.threads), precision: Precision(options.precision))
+      graph, threads: Arguments.threads(options.threads), precision: Precision(options.precision))
     inputs = session.inputs
     inputDescriptions = inputs.map { ValueDescription($0, hasType: true) }
     outputDescriptions = graph.outputs.map { ValueDescription($0, hasType: $0.isTyped) }

@@ -29,7 +29,7 @@ public func swiftlet_session_open_memory(
     guard let bytes = unsafe bytes else { throw Refusal.usage("bytes is NULL") }
     guard byteCount >= 0 else { throw Refusal.usage("byte_count exceeds the address space") }
     let copy = unsafe [UInt8](UnsafeRawBufferPointer(start: bytes, count: byteCount))
-    return (try ONNXFile.parse(copy), "model in memory")
+    return (try ONNXFile.decode(copy), "model in memory")
   }
 }
 

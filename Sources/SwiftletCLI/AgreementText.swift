@@ -3,8 +3,9 @@
 import Swiftlet
 
 extension Agreement {
-  /// What a person reads about answers: the worst output first, and each by itself if there are
-  /// several.
+  /// The comparison as text: the worst output first, then each output if there are several.
+  ///
+  /// - Parameter samples: A phrase about the samples: `on 12 samples`.
   func text(_ samples: String) -> String {
     var lines: [String]
     if outputs.count == 1 {
@@ -13,16 +14,17 @@ extension Agreement {
       lines = ["answers: \(likeness) at worst, \(samples)"]
       lines += outputs.map { "  \($0.name): \($0.text)" }
     }
-    if let brokenBy { lines.append("  first made by \(brokenBy)") }
+    if let brokenBy { lines.append("  first caused by \(brokenBy)") }
     return lines.joined(separator: "\n")
   }
 }
 
 extension Agreement {
-  /// `42.1 dB`, or of integers `97.92 % equal`.
+  /// `42.1 dB`, or for integers `97.92 % equal`.
   var likeness: String { Self.likeness(decibels, equals: equal != nil) }
 
-  /// A ratio in dB for a person; where answers are integers it is one of elements that differ.
+  /// A signal-to-noise ratio as text. For integer answers it encodes the fraction of elements that
+  /// differ.
   static func likeness(_ decibels: Double, equals: Bool) -> String {
     guard decibels.isFinite else { return "not finite" }
     guard equals else { return "\(fixed(decibels, 1)) dB" }
@@ -51,8 +53,8 @@ extension Agreement.Output {
       parts.append(
         "without \(undefined) of \(elements) elements that are NaN or infinite in the original")
     }
-    if reshaped > 0 { parts.append("without \(reshaped) runs whose results have other shapes") }
-    if let top1 { parts.append("the same first choice in \(fixed(top1 * 100, 2)) %") }
+    if reshaped > 0 { parts.append("without \(reshaped) runs with results of other shapes") }
+    if let top1 { parts.append("the same top-1 class in \(fixed(top1 * 100, 2)) %") }
     return parts.joined(separator: ", ")
   }
 }

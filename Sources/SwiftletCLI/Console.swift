@@ -6,11 +6,15 @@ import Logging
 import Swiftlet
 import Synchronization
 
-/// What a person sees: text and progress on standard error, results on standard output.
+/// The terminal: messages and progress go to standard error, results to standard output.
 enum Console {
+  /// The state of the terminal.
   private struct State {
+    /// Whether `--quiet` was given.
     var isQuiet = false
+    /// Length of the progress line on screen.
     var shown = 0
+    /// When progress was last shown.
     var last = ContinuousClock.now
   }
 
@@ -19,27 +23,27 @@ enum Console {
 
   static func beQuiet() { state.withLock { $0.isQuiet = true } }
 
-  /// Prints a line for a person.
+  /// Prints a message, unless `--quiet` was given.
   static func say(_ line: String) {
     endProgress()
     guard !state.withLock({ $0.isQuiet }) else { return }
     write(line + "\n")
   }
 
-  /// Prints a line about what casts doubt on results.
+  /// Prints a warning.
   static func warn(_ line: String) { say("swiftlet: warning: \(line)") }
 
-  /// Prints text whose names come from files: without their control characters.
+  /// Prints results that may contain names from files, without control characters.
   static func print(_ text: String) {
     Swift.print(
       text.split(separator: "\n", omittingEmptySubsequences: false)
         .map { SwiftletError.printable(String($0), limit: .max) }.joined(separator: "\n"))
   }
 
-  /// Prints the one error line; not even `--quiet` hides it.
+  /// Prints the error line, even with `--quiet`.
   static func error(_ message: String) { write("swiftlet: error: \(message)\n") }
 
-  /// Prints results as one JSON document on standard output.
+  /// Prints results as a JSON document on standard output.
   static func json(_ value: some Encodable) throws {
     endProgress()
     let encoder = JSONEncoder()
@@ -49,8 +53,8 @@ enum Console {
     Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
-  /// Shows progress: on a terminal as one line that changes, else as a line now and then. Stops the
-  /// work if the user has interrupted it.
+  /// Shows progress: on a terminal as one line that changes, else as a line every two seconds.
+  /// Throws if the user has interrupted the work.
   static let progress: Progress.Handler = { progress in
     try Interruption.check()
     state.withLock { state in
@@ -71,7 +75,7 @@ enum Console {
     }
   }
 
-  /// Wipes the changing line.
+  /// Erases the progress line.
   static func endProgress() {
     state.withLock { state in
       if state.shown > 0 { write("\r\(String(repeating: " ", count: state.shown))\r") }
@@ -96,7 +100,8 @@ enum Console {
   }
 }
 
-/// Sends the library's log to the console: notices as they are, worse with their level.
+/// Sends the library's log to the console: notices as they are, warnings and errors with their
+/// level.
 private struct ConsoleLogHandler: LogHandler {
   var metadata: Logger.Metadata = [:]
   var logLevel: Logger.Level = .notice
@@ -112,19 +117,19 @@ private struct ConsoleLogHandler: LogHandler {
   }
 }
 
-/// Ctrl-C: the first one asks the work to stop at the next safe place, the second one kills.
+/// Ctrl-C: the first one stops the work at the next safe point, the second one kills the process.
 enum Interruption {
   private static let requested = Atomic(false)
 
   static func install() {
-    // A reader that goes away, or a limit on file sizes, must not end us by a signal.
+    // A closed pipe or a file size limit must not kill the process.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     let handler: @convention(c) (Int32) -> Void = { number in
       Interruption.requested.store(true, ordering: .relaxed)
       signal(number, SIG_DFL)
     }
-    // A parent may have left the signals blocked: threads of thread pools do.
+    // A parent may have started us with these signals blocked, as threads of thread pools do.
     var handled = sigset_t()
     unsafe sigemptyset(&handled)
     for number in [SIGINT, SIGTERM] {
@@ -135,8 +140,8 @@ enum Interruption {
     endInOrder()
   }
 
-  /// Whatever defect of ours would end the process by a signal ends it with exit code 70 and a line
-  /// that says so, and what the system has no memory for with exit code 2.
+  /// Turns crashes into exit code 70 with an error line, and failed memory allocations into exit
+  /// code 2.
   private static func endInOrder() {
     MemoryLimit.whenExhausted = { bytes in
       Console.error(

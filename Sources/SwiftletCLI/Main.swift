@@ -11,26 +11,26 @@ struct SwiftletCommand: ParsableCommand {
     commandName: "swiftlet",
     abstract: "Small, fast neural networks on ordinary CPUs.",
     discussion: """
-      Trains a network, makes it smaller, measures what that gains, and saves it as ONNX:
+      Trains a network, compresses it, measures what that costs and gains, and saves it as ONNX:
 
         swiftlet train --model seed-cnn --data fashion-mnist --epochs 3 -o seed.onnx
         swiftlet compress seed.onnx --technique lowrank --data fashion-mnist -o small.onnx
         swiftlet bench seed.onnx small.onnx --batch 1,32 --threads 1,2
 
-      Besides commands, 'swiftlet help' explains techniques, goals and data; 'swiftlet help settings' \
-      prints the reference of all settings as Markdown.
+      More help: 'swiftlet help techniques', 'goals' or 'data'; 'swiftlet help settings' prints \
+      the reference of all settings as Markdown.
 
-      Exit codes: 0 ok, 2 bad input, 3 unsupported, 64 wrong usage, 70 internal error.
+      Exit codes: 0 success, 2 bad input, 3 unsupported, 64 wrong usage, 70 internal error.
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Evaluate.self, Run.self, Compress.self, PlanCommand.self, SensitivityCommand.self,
-      Compare.self,
-      Verify.self,
-      Bench.self, Inspect.self, Convert.self, SVDCommand.self, EigCommand.self, Doctor.self,
+      Train.self, Evaluate.self, Run.self, Compress.self, Plan.self, Sensitivity.self,
+      Compare.self, Verify.self, Bench.self, Inspect.self, Convert.self,
+      SVD.self, Eig.self, Doctor.self,
     ])
 }
 
+/// The entry point.
 @main
 enum Main {
   static func main() {
@@ -38,6 +38,7 @@ enum Main {
     Console.bootstrapLogging()
     let arguments = Array(CommandLine.arguments.dropFirst())
     if let topic = HelpTopic(arguments: arguments) { return print(topic.text, terminator: "") }
+    if let script = CompletionScript.asked(by: arguments) { return print(script) }
     do {
       var command = try SwiftletCommand.parseAsRoot(joiningNegativeNumbers(arguments))
       try command.run()
@@ -46,8 +47,8 @@ enum Main {
     }
   }
 
-  /// `--learning-rate -1` as `--learning-rate=-1`: what begins with a dash would be taken for
-  /// another option, and the value for missing.
+  /// Turns `--learning-rate -1` into `--learning-rate=-1`: a value that begins with a dash would be
+  /// taken for another option.
   private static func joiningNegativeNumbers(_ arguments: [String]) -> [String] {
     var result: [String] = []
     for argument in arguments {
@@ -64,7 +65,7 @@ enum Main {
     return result
   }
 
-  /// Prints the one error line, and tells the exit code.
+  /// Prints the error line, and returns the exit code.
   private static func report(_ error: any Error) -> Int32 {
     Console.endProgress()
     switch error {
@@ -91,7 +92,7 @@ enum Main {
     }
   }
 
-  /// A message whose choices are on lines of their own, as `…: a, b, c`.
+  /// Joins the lines of a message with a list of choices: `…: a, b, c`.
   private static func oneLine(_ message: String) -> String {
     let lines = message.split(separator: "\n").map { line in
       line.trimmingPrefix { $0 == " " || $0 == "-" }
@@ -101,7 +102,7 @@ enum Main {
   }
 }
 
-/// What `--version` says: which build this is, and on which numerical library it stands.
+/// The text of `--version`: the release and the BLAS library in use.
 enum Version {
   static let number = Release.version
 

@@ -2,8 +2,9 @@
 
 import Swiftlet
 
-/// Runs candidates in turns until each has had its share of time.
+/// Runs candidates in alternation until each has had its share of time.
 enum Race {
+  /// The times of one candidate.
   struct Result: Encodable {
     let runs: Int
     let medianMs, fastestMs, slowestMs: Double
@@ -17,9 +18,9 @@ enum Race {
     }
   }
 
-  /// A candidate that fails is timed no further; the others go on.
+  /// Times the candidates. One that fails is not run again; the others continue.
   ///
-  /// - Parameter seconds: The time that one candidate gets; a slow one runs once all the same.
+  /// - Parameter seconds: The time for each candidate; a slow one runs at least once.
   /// - Returns: The times of each candidate, or its error.
   static func run(
     _ candidates: [(name: String, body: () throws -> Void)], seconds: Double
@@ -44,7 +45,7 @@ enum Race {
       }
     }
     return zip(times, failures).map { times, failure in
-      // The first run has warmed up the caches, where there was time for more.
+      // Drops the first run, which warms up the caches, if there were more.
       failure.map { .failure($0) }
         ?? .success(Result(times.count > 1 ? Array(times.dropFirst()) : times))
     }

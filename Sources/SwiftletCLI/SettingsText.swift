@@ -2,7 +2,7 @@
 
 import Swiftlet
 
-/// The settings of techniques as text for a terminal, from their declarations.
+/// The settings of techniques as help text, generated from their declarations.
 enum SettingsText {
   private static let width = 78
 
@@ -17,7 +17,7 @@ enum SettingsText {
     }.joined(separator: "\n")
   }
 
-  /// The options of each technique; what they have in common once.
+  /// The options of each technique; common ones are listed once.
   static var options: String {
     var rows: [(techniques: [Technique], options: [String])] = []
     for setting in SettingsReference.groups.flatMap(\.settings) {
@@ -42,7 +42,7 @@ enum SettingsText {
     }.joined(separator: "\n")
   }
 
-  /// All there is to know: the text of `swiftlet help techniques`.
+  /// All settings with explanations, for `swiftlet help techniques`.
   static var all: String {
     SettingsReference.groups.map { group in
       let heads = group.techniques.map { technique in
@@ -75,7 +75,7 @@ enum SettingsText {
         setting.sentence + (notes.isEmpty ? "" : " (\(notes))"), first: "      ", rest: "      ")
   }
 
-  /// A paragraph between the margins.
+  /// A paragraph, wrapped and indented.
   static func indented(_ text: String, first: String, rest: String) -> String {
     var lines: [String] = []
     var line = first

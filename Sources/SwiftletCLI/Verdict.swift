@@ -2,17 +2,17 @@
 
 import Swiftlet
 
-/// What `svd` and `eig` say of results that are not what they should be.
+/// Judges the test ratios of `svd` and `eig`.
 enum Verdict {
-  /// A test ratio for people, marked where it exceeds the limit.
+  /// A test ratio as text, marked if it exceeds the limit.
   static func text(_ ratio: Double) -> String {
     fixed(ratio, 4) + (ratio <= TestRatios.limit ? "" : "!")
   }
 
-  /// What the mark means, if there is one among the ratios.
+  /// An explanation of the mark; `nil` if no ratio is marked.
   static func legend(_ ratios: [Double?]) -> String? {
     ratios.allSatisfy { $0 ?? 0 <= TestRatios.limit }
-      ? nil : "! above 30: more than rounding explains"
+      ? nil : "! above 30: more than rounding errors explain"
   }
 
   /// - Throws: `numerical` if a ratio exceeds the limit.
@@ -22,11 +22,12 @@ enum Verdict {
     }
     throw SwiftletError(
       .numerical, "a test ratio of \(scientific(worst)) by \(method) exceeds 30",
-      mend: "the factors are not accurate; use another --method")
+      mend: "the factors are inaccurate; use another --method")
   }
 
-  /// What ends a comparison that has printed its results: the first method that failed, or whose
-  /// ratios exceed the limit.
+  /// Checks a comparison after its results were printed.
+  ///
+  /// - Throws: `numerical` for the first method that failed or whose ratios exceed the limit.
   static func check(
     _ rows: [(method: String, failure: String?, ratios: [Double?])]
   ) throws {

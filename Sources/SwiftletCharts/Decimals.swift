@@ -15,7 +15,7 @@ package func fixed(_ value: Double, _ decimals: Int) -> String {
     + fraction
 }
 
-/// A number with at most so many decimals, of which none stands there for nothing: `1.5`, `2`.
+/// A number with at most the given number of decimals, without trailing zeros: `1.5`, `2`.
 package func trimmed(_ value: Double, _ decimals: Int) -> String {
   let text = fixed(value, decimals)
   guard decimals > 0, text.contains("."), !text.contains("e") else { return text }

@@ -155,7 +155,7 @@ extension AnyTensor {
       let source: Tensor<Source> = typed()!
       let result: Tensor<Target> =
         isReal
-        ? Self.narrowed(Self.doubles(source)) : Self.narrowed(Self.integers(source))
+        ? Self.rounded(Self.doubles(source)) : Self.rounded(Self.integers(source))
       return AnyTensor(result)
     }
     return opened(dtype.elementType, target.elementType)
@@ -182,14 +182,14 @@ extension AnyTensor {
   @specialized(where Target == Int64)
   @specialized(where Target == UInt8)
   @specialized(where Target == Bool)
-  private static func narrowed<Target: TensorElement>(_ wide: Tensor<Double>) -> Tensor<Target> {
+  private static func rounded<Target: TensorElement>(_ wide: Tensor<Double>) -> Tensor<Target> {
     wide.map { Target(converting: $0) }
   }
 
   @specialized(where Target == Int32)
   @specialized(where Target == UInt8)
   @specialized(where Target == Bool)
-  private static func narrowed<Target: TensorElement>(_ wide: Tensor<Int64>) -> Tensor<Target> {
+  private static func rounded<Target: TensorElement>(_ wide: Tensor<Int64>) -> Tensor<Target> {
     wide.map { Target(converting: $0) }
   }
 }

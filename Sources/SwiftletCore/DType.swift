@@ -49,10 +49,10 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
   public var isFloat: Bool { self == .float32 || self == .float64 }
 
   /// Whether elements of this type are floating-point numbers, including storage-only types.
-  var hasFractions: Bool { isFloat || narrowType is any NarrowFloat.Type }
+  var hasFractions: Bool { isFloat || compactType is any CompactFloat.Type }
 
-  /// The narrow type, if this is a storage-only type.
-  package var narrowType: (any NarrowElement.Type)? { elementType as? any NarrowElement.Type }
+  /// The compact type, if this is a storage-only type.
+  package var compactType: (any CompactElement.Type)? { elementType as? any CompactElement.Type }
 
   /// Bits of one element in a file.
   package var bitCount: Int {
@@ -71,8 +71,8 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
 
   /// The smallest computable type that holds all values of this one.
   package var computable: DType {
-    guard let narrowType else { return self }
-    guard let integer = narrowType as? any NarrowInteger.Type else { return .float32 }
+    guard let compactType else { return self }
+    guard let integer = compactType as? any CompactInteger.Type else { return .float32 }
     return integer.isSigned ? .int8 : .uint8
   }
 }

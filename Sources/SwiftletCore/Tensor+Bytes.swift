@@ -40,14 +40,14 @@ extension AnyTensor {
     func typed<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       AnyTensor(Tensor<Element>(shape, bytes: bytes))
     }
-    func unpacked<Element: NarrowElement>(_: Element.Type) -> AnyTensor {
+    func unpacked<Element: CompactElement>(_: Element.Type) -> AnyTensor {
       let perByte = 8 / Element.bitWidth
       let elements = (0..<shape.count).map { index in
         Element(bits: bytes[index / perByte] >> UInt8(index % perByte * Element.bitWidth))
       }
       return AnyTensor(Tensor(shape, elements))
     }
-    self = dtype.narrowType.map { unpacked($0) } ?? typed(dtype.elementType)
+    self = dtype.compactType.map { unpacked($0) } ?? typed(dtype.elementType)
   }
 
   /// Appends the elements in row-major order, little-endian, packed in the layout that
@@ -56,14 +56,14 @@ extension AnyTensor {
     func append<Element: TensorElement>(_: Element.Type, _ bytes: inout [UInt8]) {
       typed(as: Element.self)!.appendBytes(to: &bytes)
     }
-    func pack<Element: NarrowElement>(_: Element.Type, _ bytes: inout [UInt8]) {
+    func pack<Element: CompactElement>(_: Element.Type, _ bytes: inout [UInt8]) {
       let perByte = 8 / Element.bitWidth
       for (index, element) in typed(as: Element.self)!.elements.enumerated() {
         if index % perByte == 0 { bytes.append(0) }
         bytes[bytes.count - 1] |= element.bits << UInt8(index % perByte * Element.bitWidth)
       }
     }
-    if let narrow = dtype.narrowType { return pack(narrow, &bytes) }
+    if let compact = dtype.compactType { return pack(compact, &bytes) }
     append(dtype.elementType, &bytes)
   }
 }

@@ -3,7 +3,7 @@
 import Glibc
 import Synchronization
 
-/// Threads that wait for short pieces of work: the thread pool of the process.
+/// Threads that wait for short pieces of work: the worker threads of the process.
 ///
 /// Dispatching work takes about a microsecond while the workers are awake; they poll for work for
 /// about 50 µs before they sleep. One computation uses the team at a time; concurrent ones, from

@@ -138,11 +138,11 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     guard isOpen else { return try input.shape(batch: 1) }
     let (channels, height, width) = images.imageExtents
     let own = OpenExtents.of(inputs, shapes: [input.name: [1, channels, height, width]])
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     let given = graph.extents.merging(own) { given, _ in given }
     let extents = OpenExtents(inputs, batch: 1, given: given)
     // A model that does not accept the images' size gets them in its own size.
-    return try (plan.fits(extents) ? extents : plan.openExtents(batch: 1)).shape(of: input)
+    return try (interpreter.fits(extents) ? extents : interpreter.openExtents(batch: 1)).shape(of: input)
   }
 
   /// Whether the model specifies how images become its input; otherwise that is guessed.
@@ -210,7 +210,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   /// The images at `indices`, as a model's input. A single channel is repeated for all. There is
   /// one move per image; `nil` leaves all unchanged.
   public func batch(
-    _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, pool: ThreadPool
+    _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, threads: Threads
   ) -> Tensor<Float> {
     let (channels, sourceHeight, sourceWidth) = data.imageExtents
     let tables = zip(mean, deviation).map { mean, deviation in
@@ -219,7 +219,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     let images = data.images.contiguous()
     let sourceArea = sourceHeight * sourceWidth
     var batch = Tensor<Float>(uninitialized: shape(batch: indices.count))
-    pool.forEachBlock(of: &batch) { rows, output in
+    threads.forEachBlock(of: &batch) { rows, output in
       for row in rows {
         for channel in 0..<self.channels {
           let start = ((row - rows.lowerBound) * self.channels + channel) * height * width

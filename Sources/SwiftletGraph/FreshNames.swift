@@ -17,7 +17,7 @@ package struct FreshNames {
     used.formUnion(graph.outputs.map(\.name))
     for node in graph.nodes {
       used.insert(node.name)
-      // What a graph reads from the one around it is no name of its own, but taken.
+      // Names that a subgraph reads from the outer graph are taken too.
       used.formUnion(node.inputs)
       used.formUnion(node.outputs)
       for case .graph(let inner) in node.attributes.values { use(inner) }

@@ -44,7 +44,7 @@ public struct Graph: Sendable, Equatable {
   /// The operator set of models built here.
   public static let defaultOpset = 17
 
-  /// A graph of these parts; none of them is checked before a plan is made of it.
+  /// A graph of these parts; none of them is checked before a interpreter is made of it.
   public init(
     name: String, nodes: [Node] = [], initializers: OrderedDictionary<String, AnyTensor> = [:],
     inputs: [ValueInfo] = [], outputs: [ValueInfo] = [], opset: Int = Graph.defaultOpset,
@@ -77,6 +77,16 @@ public struct Graph: Sendable, Equatable {
 
   /// Positions of the nodes that read the value, each of them once, in the order they run.
   public func consumers(of value: String) -> [Int] { index.consumers(of: value) }
+
+  /// The position of the node that alone reads the value; `nil` if there are several or none, or
+  /// if the value is an output.
+  package func onlyReader(of value: String) -> Int? {
+    let readers = index.consumers(of: value)
+    return readers.count == 1 && !isOutput(value) ? readers[0] : nil
+  }
+
+  /// Whether the graph gives the value to its caller.
+  package func isOutput(_ value: String) -> Bool { outputs.contains { $0.name == value } }
 
   /// Names of values that the nodes read but the graph does not define: a subgraph gets them from
   /// the enclosing graph.

@@ -16,7 +16,7 @@ public struct Node: Sendable, Equatable {
   /// Other content of the file about the node, in its encoded form; written back with the node.
   package var unread: [UInt8] = []
 
-  /// A node; what it says is checked when a plan is made of its graph.
+  /// A node; what it says is checked when a interpreter is made of its graph.
   public init(
     _ opType: String, name: String, domain: String = "", inputs: [String], outputs: [String],
     attributes: [String: Attribute] = [:]
@@ -39,6 +39,9 @@ public struct Node: Sendable, Equatable {
     for case .graph(let graph) in attributes.values { names.formUnion(graph.captures) }
     return names.sorted()
   }
+
+  /// Whether the operator is one of ONNX's own, not of another domain.
+  package var isStandard: Bool { domain.isEmpty || domain == "ai.onnx" }
 
   /// `Conv 'layer1'`, for messages.
   public var label: String { name.isEmpty ? opType : "\(opType) '\(name)'" }

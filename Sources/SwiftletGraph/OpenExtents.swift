@@ -155,7 +155,7 @@ extension Graph {
   }
 }
 
-extension Plan {
+extension Interpreter {
   /// Extents with which shapes can be inferred: those given here or with the graph; for the others
   /// a guess from their meaning or, if that does not fit the model, one common number.
   public func openExtents(batch: Int, given: [String: Int] = [:]) -> OpenExtents {

@@ -13,7 +13,7 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
   /// AVX-512 F, BW, VL and DQ.
   case avx512
   /// AVX-512 with VNNI.
-  case vnni
+  case avx512vnni
 
   public static func < (a: ISA, b: ISA) -> Bool {
     allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!
@@ -21,7 +21,7 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
 
   init(_ raw: swl_isa) {
     switch raw {
-    case SWL_ISA_VNNI: self = .vnni
+    case SWL_ISA_AVX512VNNI: self = .avx512vnni
     case SWL_ISA_AVX512: self = .avx512
     case SWL_ISA_AVX2: self = .avx2
     default: self = .scalar
@@ -41,7 +41,8 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
   public static func requested() throws -> ISA? {
     guard let value = unsafe getenv("SWIFTLET_ISA") else { return nil }
     let name = unsafe String(cString: value)
-    guard let tier = ISA(rawValue: name) else {
+    // "vnni" is the name that 0.1 had.
+    guard let tier = ISA(rawValue: name == "vnni" ? "avx512vnni" : name) else {
       throw SwiftletError(
         .badInput, "unknown instruction set '\(name)'", at: "SWIFTLET_ISA",
         mend: "use one of " + allCases.map(\.rawValue).joined(separator: ", "))
@@ -73,9 +74,9 @@ public enum CPU {
       (unsafe String(cString: swl_cpu_feature_name($0)), swl_cpu_has_feature($0))
     }
 
-  /// Whether this CPU supports a tier, and a feature that the tier does not include.
-  static func supports(_ isa: ISA, feature: UnsafePointer<CChar>?) -> Bool {
-    guard isa <= ISA.supported else { return false }
+  /// Whether this CPU supports a kernel's tier, and its feature, which the tier does not include.
+  static func supports(_ isa: swl_isa, feature: UnsafePointer<CChar>?) -> Bool {
+    guard ISA(isa) <= ISA.supported else { return false }
     guard let feature = unsafe feature.map({ unsafe String(cString: $0) }) else { return true }
     return features.contains { $0.name == feature && $0.present }
   }

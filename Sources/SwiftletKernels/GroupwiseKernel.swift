@@ -25,14 +25,15 @@ package struct GroupwiseKernel: @unchecked Sendable {
     unsafe self.table = table
     unsafe name = String(cString: table.pointee.name)
     unsafe isa = ISA(table.pointee.isa)
-    operands = unsafe table.pointee.type == SWL_GROUPWISE_F32 ? .float : .bytes
+    operands = unsafe table.pointee.type == SWL_GROUPWISE_F32U4 ? .float : .bytes
     lanes = unsafe table.pointee.lanes
   }
 
   /// All kernels this CPU can run, best first.
-  package static let supported = (0..<swl_groupwise_kernel_count())
-    .map { unsafe GroupwiseKernel(swl_groupwise_kernel_at($0)) }
-    .filter { $0.isa <= ISA.supported }
+  package static let supported = unsafe (0..<swl_groupwise_kernel_count())
+    .map { unsafe swl_groupwise_kernel_at($0)! }
+    .filter { unsafe CPU.supports($0.pointee.isa, feature: $0.pointee.feature) }
+    .map { unsafe GroupwiseKernel($0) }
 
   /// The kernels in use.
   package static let float = current(.float)

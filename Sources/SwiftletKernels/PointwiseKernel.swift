@@ -156,9 +156,10 @@ package struct PointwiseKernel: @unchecked Sendable {
   }
 
   /// All kernels this CPU can run, best first.
-  package static let supported: [PointwiseKernel] = (0..<swl_pointwise_kernel_count())
-    .map { unsafe PointwiseKernel(swl_pointwise_kernel_at($0).pointee) }
-    .filter { $0.isa <= ISA.supported }
+  package static let supported = unsafe (0..<swl_pointwise_kernel_count())
+    .map { unsafe swl_pointwise_kernel_at($0).pointee }
+    .filter { unsafe CPU.supports($0.isa, feature: $0.feature) }
+    .map { unsafe PointwiseKernel($0) }
 
   /// The kernel in use.
   package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
@@ -252,7 +253,7 @@ package struct PointwiseKernel: @unchecked Sendable {
     to pixels: UnsafeMutableRawPointer, rows: Range<Int>
   ) {
     var geometry = geometry.raw
-    unsafe table.planes_to_pixels_u8(
+    unsafe table.planes_to_pixels_f32_u8(
       &geometry, scale, zeroPoint, planes.floats, pixels, rows.lowerBound, rows.upperBound)
   }
 
@@ -262,7 +263,7 @@ package struct PointwiseKernel: @unchecked Sendable {
     to planes: UnsafeMutableRawPointer, rows: Range<Int>
   ) {
     var geometry = geometry.raw
-    unsafe table.pixels_u8_to_planes(
+    unsafe table.pixels_to_planes_u8_f32(
       &geometry, scale, zeroPoint, pixels, planes.floats, rows.lowerBound, rows.upperBound)
   }
 
@@ -278,7 +279,7 @@ package struct PointwiseKernel: @unchecked Sendable {
 
   /// Rows of fp32 rounded to bf16; a zero is stored after an odd number of channels. Strides are in
   /// bytes.
-  package func narrowed(
+  package func f32ToBF16(
     rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int,
     to y: UnsafeMutableRawPointer, strideY: Int
   ) {
@@ -286,7 +287,7 @@ package struct PointwiseKernel: @unchecked Sendable {
   }
 
   /// Rows of bf16 as fp32; strides in bytes.
-  package func widened(
+  package func bf16ToF32(
     rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int,
     to y: UnsafeMutableRawPointer, strideY: Int
   ) {
@@ -300,7 +301,7 @@ package struct PointwiseKernel: @unchecked Sendable {
     to pixels: UnsafeMutableRawPointer, rows: Range<Int>
   ) {
     var geometry = geometry.raw
-    unsafe table.planes_to_pixels_bf16(
+    unsafe table.planes_to_pixels_f32_bf16(
       &geometry, planes.floats, pixels, rows.lowerBound, rows.upperBound)
   }
 
@@ -310,7 +311,7 @@ package struct PointwiseKernel: @unchecked Sendable {
     _ activation: ElementFunction, count: Int, _ x: UnsafeRawPointer, to y: UnsafeMutableRawPointer
   ) {
     let (kind, alpha, beta) = activation.raw
-    unsafe table.activate(kind, count, x.floats, alpha, beta, y.floats)
+    unsafe table.activate_f32(kind, count, x.floats, alpha, beta, y.floats)
   }
 
   /// y = table[x]; the table has 256 bytes.
@@ -326,7 +327,7 @@ package struct PointwiseKernel: @unchecked Sendable {
     rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int,
     to y: UnsafeMutableRawPointer, strideY: Int
   ) {
-    unsafe table.softmax(rows, channels, x.floats, strideX, y.floats, strideY)
+    unsafe table.softmax_f32(rows, channels, x.floats, strideX, y.floats, strideY)
   }
 
   /// d / √(mean(d²) + epsilon) · gamma + beta of each row, with d = x − mean(x); strides in bytes.
@@ -334,7 +335,7 @@ package struct PointwiseKernel: @unchecked Sendable {
     rows: Int, channels: Int, _ x: UnsafeRawPointer, strideX: Int, gamma: UnsafePointer<Float>,
     beta: UnsafePointer<Float>?, epsilon: Float, to y: UnsafeMutableRawPointer, strideY: Int
   ) {
-    unsafe table.layer_norm(
+    unsafe table.layer_norm_f32(
       rows, channels, x.floats, strideX, gamma, beta, epsilon, y.floats, strideY)
   }
 }

@@ -21,9 +21,8 @@ package struct ProductKernel: @unchecked Sendable {
   package let isa: ISA
   /// Result columns computed side by side, rows of a tile, and pixels of a pooled tile.
   package let lanes, rows, pooledRows: Int
-  /// Whether it is exact only for weights in ``narrowWeights``.
-  package let isNarrow: Bool
-  private let isSupported: Bool
+  /// Whether it is exact only for weights in ``sevenBitWeights``.
+  package let needsSevenBitWeights: Bool
   fileprivate let table: UnsafePointer<swl_product_kernel>
 
   private init(_ table: UnsafePointer<swl_product_kernel>) {
@@ -38,26 +37,31 @@ package struct ProductKernel: @unchecked Sendable {
       default: .integer
       }
     unsafe (lanes, rows, pooledRows) = (kernel.lanes, kernel.rows, kernel.pooled)
-    unsafe isNarrow = kernel.narrow
-    isSupported = unsafe CPU.supports(isa, feature: kernel.feature)
+    needsSevenBitWeights = unsafe kernel.type == SWL_PRODUCT_U8S7
   }
 
   /// All kernels this CPU can run, best first.
-  package static let supported = (0..<swl_product_kernel_count())
-    .map { unsafe ProductKernel(swl_product_kernel_at($0)) }.filter(\.isSupported)
+  package static let supported = unsafe (0..<swl_product_kernel_count())
+    .map { unsafe swl_product_kernel_at($0)! }
+    .filter { unsafe CPU.supports($0.pointee.isa, feature: $0.pointee.feature) }
+    .map { unsafe ProductKernel($0) }
 
   /// The kernels in use.
   package static let float = current(.float)
   package static let bfloat = current(.bfloat)
   package static let integer = current(.integer)
-  /// For integer weights in ``narrowWeights``: a faster kernel on CPUs without VNNI.
-  package static let narrowInteger = current(.integer, isNarrow: true)
+  /// For integer weights in ``sevenBitWeights``: a faster kernel on CPUs without VNNI.
+  package static let sevenBitInteger = current(.integer, hasSevenBitWeights: true)
 
   /// Two products of such a weight and a byte fit 16 bits.
-  package static let narrowWeights: ClosedRange<Int8> = -64...64
+  package static let sevenBitWeights: ClosedRange<Int8> = -64...64
 
-  private static func current(_ operands: Operands, isNarrow: Bool = false) -> ProductKernel {
-    let fitting = supported.filter { $0.operands == operands && (isNarrow || !$0.isNarrow) }
+  private static func current(
+    _ operands: Operands, hasSevenBitWeights: Bool = false
+  ) -> ProductKernel {
+    let fitting = supported.filter {
+      $0.operands == operands && (hasSevenBitWeights || !$0.needsSevenBitWeights)
+    }
     return fitting.first { $0.isa <= ISA.current } ?? fitting.last!
   }
 

@@ -22,9 +22,10 @@ public enum Quantization {
   }
 
   /// All kernels this CPU can run, best first.
-  package static let kernels: [Kernel] = (0..<swl_quantize_kernel_count())
-    .map { unsafe Kernel(swl_quantize_kernel_at($0).pointee) }
-    .filter { $0.isa <= ISA.supported }
+  package static let kernels = unsafe (0..<swl_quantize_kernel_count())
+    .map { unsafe swl_quantize_kernel_at($0).pointee }
+    .filter { unsafe CPU.supports($0.isa, feature: $0.feature) }
+    .map { unsafe Kernel($0) }
 
   /// The kernel in use.
   package static let kernel = kernels.first { $0.isa <= ISA.current } ?? kernels.last!
@@ -76,7 +77,7 @@ extension Quantization.Kernel {
     precondition(x.count == q.count, "quantize: \(x.count) into \(q.count) elements")
     unsafe x.withUnsafeBufferPointer { x in
       unsafe q.withUnsafeMutableBufferPointer { q in
-        unsafe table.quantize_u8(x.count, x.baseAddress, scale, Int32(zeroPoint), q.baseAddress)
+        unsafe table.quantize_f32_u8(x.count, x.baseAddress, scale, Int32(zeroPoint), q.baseAddress)
       }
     }
   }
@@ -87,7 +88,7 @@ extension Quantization.Kernel {
     precondition(x.count == q.count, "quantize: \(x.count) into \(q.count) elements")
     unsafe x.withUnsafeBufferPointer { x in
       unsafe q.withUnsafeMutableBufferPointer { q in
-        unsafe table.quantize_s8(x.count, x.baseAddress, scale, Int32(zeroPoint), q.baseAddress)
+        unsafe table.quantize_f32_s8(x.count, x.baseAddress, scale, Int32(zeroPoint), q.baseAddress)
       }
     }
   }
@@ -98,7 +99,8 @@ extension Quantization.Kernel {
     precondition(x.count == q.count, "dequantize: \(q.count) into \(x.count) elements")
     unsafe q.withUnsafeBufferPointer { q in
       unsafe x.withUnsafeMutableBufferPointer { x in
-        unsafe table.dequantize_u8(q.count, q.baseAddress, scale, Int32(zeroPoint), x.baseAddress)
+        unsafe table.dequantize_u8_f32(
+          q.count, q.baseAddress, scale, Int32(zeroPoint), x.baseAddress)
       }
     }
   }
@@ -109,7 +111,8 @@ extension Quantization.Kernel {
     precondition(x.count == q.count, "dequantize: \(q.count) into \(x.count) elements")
     unsafe q.withUnsafeBufferPointer { q in
       unsafe x.withUnsafeMutableBufferPointer { x in
-        unsafe table.dequantize_s8(q.count, q.baseAddress, scale, Int32(zeroPoint), x.baseAddress)
+        unsafe table.dequantize_s8_f32(
+          q.count, q.baseAddress, scale, Int32(zeroPoint), x.baseAddress)
       }
     }
   }

@@ -156,20 +156,19 @@ package struct DepthwiseU8 {
 package struct WindowKernel: @unchecked Sendable {
   package let name: String
   package let isa: ISA
-  private let isSupported: Bool
   private let table: swl_window_kernel
 
   private init(_ table: swl_window_kernel) {
     unsafe name = String(cString: table.name)
     unsafe isa = ISA(table.isa)
-    isSupported = unsafe CPU.supports(isa, feature: table.feature)
     unsafe self.table = table
   }
 
   /// All kernels this CPU can run, best first.
-  package static let supported: [WindowKernel] = (0..<swl_window_kernel_count())
-    .map { unsafe WindowKernel(swl_window_kernel_at($0).pointee) }
-    .filter(\.isSupported)
+  package static let supported = unsafe (0..<swl_window_kernel_count())
+    .map { unsafe swl_window_kernel_at($0).pointee }
+    .filter { unsafe CPU.supports($0.isa, feature: $0.feature) }
+    .map { unsafe WindowKernel($0) }
 
   /// The kernel in use.
   package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
@@ -198,7 +197,7 @@ package struct WindowKernel: @unchecked Sendable {
     to output: UnsafeMutableRawPointer, rows: Range<Int>
   ) {
     var (window, weights) = unsafe (window.raw, weights.raw)
-    unsafe table.depthwise_u8_u8(&window, &weights, input, output, rows.lowerBound, rows.upperBound)
+    unsafe table.depthwise_u8(&window, &weights, input, output, rows.lowerBound, rows.upperBound)
   }
 
   /// The result is v, in fp32.
@@ -252,7 +251,7 @@ package struct WindowKernel: @unchecked Sendable {
     to output: UnsafeMutableRawPointer, rows: Range<Int>
   ) {
     var geometry = geometry.raw
-    unsafe table.average_pool_bf16(
+    unsafe table.average_pool_bf16_f32(
       &geometry, includePad, input, output, rows.lowerBound, rows.upperBound)
   }
 

@@ -20,9 +20,10 @@ package struct WinogradKernel: @unchecked Sendable {
   }
 
   /// All kernels this CPU can run, best first.
-  package static let supported = (0..<swl_winograd_kernel_count())
-    .map { unsafe WinogradKernel(swl_winograd_kernel_at($0).pointee) }
-    .filter { $0.isa <= ISA.supported }
+  package static let supported = unsafe (0..<swl_winograd_kernel_count())
+    .map { unsafe swl_winograd_kernel_at($0).pointee }
+    .filter { unsafe CPU.supports($0.isa, feature: $0.feature) }
+    .map { unsafe WinogradKernel($0) }
 
   /// The kernel in use.
   package static let current = supported.first { $0.isa <= ISA.current } ?? supported.last!
@@ -76,7 +77,7 @@ package struct WinogradKernel: @unchecked Sendable {
     tiles: Range<Int>
   ) {
     var side = side.raw
-    unsafe table.analyze(&side, input, coefficients, tiles.lowerBound, tiles.upperBound)
+    unsafe table.analyze_f32(&side, input, coefficients, tiles.lowerBound, tiles.upperBound)
   }
 
   /// Results from coefficients, starting with channel `first`.
@@ -91,7 +92,7 @@ package struct WinogradKernel: @unchecked Sendable {
       addend: addend.map { unsafe $0 + 4 * first }, addend_x: ending.addend.pixel,
       addend_y: ending.addend.row, addend_image: ending.addend.image, low: ending.low,
       high: ending.high)
-    unsafe table.synthesize(
+    unsafe table.synthesize_f32(
       &side, &ending, coefficients, output + 4 * first, tiles.lowerBound, tiles.upperBound)
   }
 
@@ -104,7 +105,7 @@ package struct WinogradKernel: @unchecked Sendable {
     let pairs = columns.count * channels
     let memory = AlignedMemory(byteCount: 4 * (m + 2) * (m + 2) * pairs)
     unsafe weights.span.withUnsafeBufferPointer {
-      unsafe table.weights(
+      unsafe table.analyze_weights_f32(
         m, pairs, 0, pairs, $0.baseAddress! + 9 * channels * columns.lowerBound,
         memory.base.assumingMemoryBound(to: Float.self))
     }

@@ -3,7 +3,7 @@
 public import SwiftletBLAS
 public import SwiftletCore
 
-/// op(a) · op(b) of two matrices, with rows divided among the pool. Transposed views are read in
+/// op(a) · op(b) of two matrices, with rows divided among the threads. Transposed views are read in
 /// place.
 ///
 /// - Throws: `badInput` unless both are of rank 2 and the inner extents agree.
@@ -11,7 +11,7 @@ public import SwiftletCore
 /// - Source: BLAS `?gemm`.
 public func matmul<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
-  pool: ThreadPool = .serial
+  threads: Threads = .serial
 ) throws -> Tensor<T> {
   guard a.shape.rank == 2, b.shape.rank == 2,
     a.shape[transposeA ? 0 : 1] == b.shape[transposeB ? 1 : 0]
@@ -20,17 +20,17 @@ public func matmul<T: BLASElement>(
       .badInput, "matrices of shapes \(a.shape) and \(b.shape) cannot be multiplied",
       mend: "the inner extents must agree")
   }
-  return matrixProduct(a, b, transposeA: transposeA, transposeB: transposeB, pool: pool)
+  return matrixProduct(a, b, transposeA: transposeA, transposeB: transposeB, threads: threads)
 }
 
-/// As ``matmul(_:_:transposeA:transposeB:pool:)``, for shapes known to match.
+/// As ``matmul(_:_:transposeA:transposeB:threads:)``, for shapes known to match.
 ///
 /// - Precondition: Rank 2, and the inner extents agree.
 @specialized(where T == Float)
 @specialized(where T == Double)
 package func matrixProduct<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
-  pool: ThreadPool = .serial
+  threads: Threads = .serial
 ) -> Tensor<T> {
   precondition(a.shape.rank == 2 && b.shape.rank == 2, "matmul of \(a.shape) and \(b.shape)")
   let (left, flipA) = a.asStored(transposeA)
@@ -40,7 +40,7 @@ package func matrixProduct<T: BLASElement>(
   precondition(k == depth, "matmul of inner extents \(k) and \(depth)")
   guard m > 0, n > 0, k > 0 else { return Tensor(zeros: [m, n]) }
   var product = Tensor<T>(uninitialized: [m, n])
-  pool.forEachBlock(of: &product, minimumWork: 1 + (1 << 16) / k) { rows, output in
+  threads.forEachBlock(of: &product, minimumWork: 1 + (1 << 16) / k) { rows, output in
     let start = flipA ? rows.lowerBound : rows.lowerBound * k
     BLAS.gemm(
       m: rows.count, n: n, k: k, a: left.span.extracting(start...), lda: left.shape[1],
@@ -49,8 +49,8 @@ package func matrixProduct<T: BLASElement>(
   return product
 }
 
-/// op(a[i]) · op(b[i]) of every pair of matrices, with pairs divided among the pool: B×m×k and
-/// B×k×n give B×m×n.
+/// op(a[i]) · op(b[i]) of every pair of matrices, with pairs divided among the threads: B×m×k
+/// and B×k×n give B×m×n.
 ///
 /// - Throws: `badInput` unless both are of rank 3, and batches and inner extents agree.
 /// - Complexity: 2·B·m·n·k operations.
@@ -58,7 +58,7 @@ package func matrixProduct<T: BLASElement>(
 @specialized(where T == Double)
 public func batchedMatmul<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, transposeA: Bool = false, transposeB: Bool = false,
-  pool: ThreadPool = .serial
+  threads: Threads = .serial
 ) throws -> Tensor<T> {
   guard a.shape.rank == 3, b.shape.rank == 3, a.shape[0] == b.shape[0],
     a.shape[transposeA ? 1 : 2] == b.shape[transposeB ? 2 : 1]
@@ -72,7 +72,7 @@ public func batchedMatmul<T: BLASElement>(
   guard m > 0, n > 0, k > 0 else { return Tensor(zeros: [a.shape[0], m, n]) }
   let (left, right) = (a.contiguous(), b.contiguous())
   var products = Tensor<T>(uninitialized: [a.shape[0], m, n])
-  pool.forEachBlock(of: &products, minimumWork: 1 + (1 << 16) / k) { batch, output in
+  threads.forEachBlock(of: &products, minimumWork: 1 + (1 << 16) / k) { batch, output in
     for index in batch {
       let place = (index - batch.lowerBound) * m * n
       var target = output.part(place..<place + m * n)

@@ -6,10 +6,10 @@ import Synchronization
 /// The packed weights of a session: packed once for all compiled shapes.
 final class PackedWeights: Sendable {
   /// Threads used for packing.
-  let pool: ThreadPool
+  let threads: Threads
   private let memories = Mutex<[String: AlignedMemory]>([:])
 
-  init(_ pool: ThreadPool) { self.pool = pool }
+  init(_ threads: Threads) { self.threads = threads }
 
   /// The memory for the key, created on first use.
   func packed(_ key: String, _ make: () -> AlignedMemory) -> AlignedMemory {

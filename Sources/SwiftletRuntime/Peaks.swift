@@ -14,10 +14,18 @@ public struct Peaks: Sendable, Codable {
   /// Bytes read from memory, in billions per second.
   public let memory: Double
 
+  /// The peak for the numbers that a layer multiplies, in billions of operations per second: the
+  /// highest one if several layers are computed together.
+  package func operations(of layer: LayerProfile) -> Double {
+    let operands = layer.computations.compactMap(\.operands)
+    if operands.contains(.integer) { return integer }
+    return operands.contains(.bfloat) ? bfloat : float
+  }
+
   /// Takes about a tenth of a second.
   public static func measure() -> Peaks {
     Peaks(
-      float: products(.float), bfloat: products(.bfloat), integer: products(.narrowInteger),
+      float: products(.float), bfloat: products(.bfloat), integer: products(.sevenBitInteger),
       memory: reading())
   }
 

@@ -5,9 +5,9 @@ import Synchronization
 
 /// The steps of a segment for images of one size, and the memory they need.
 ///
-/// Batches are computed in chunks of images, so that a layer's result is still in the cache when
-/// the next layer reads it; threads take chunks in turn. If there are fewer images than threads,
-/// the threads share each layer instead. Results are the same either way. A layer that needs the
+/// Batches are computed in chunks of images, so that a step's result is still in the cache when the
+/// next step reads it; threads take chunks in turn. If there are fewer images than threads, the
+/// threads share each step instead. Results are the same either way. An instruction that needs the
 /// whole batch makes a single chunk of it.
 struct Program: Sendable {
   let steps: [Step]
@@ -15,8 +15,8 @@ struct Program: Sendable {
   private let images: Int
   /// The number of chunks of images.
   private let chunks: Int
-  private let pool: ThreadPool
-  private let sharesLayers: Bool
+  private let threads: Threads
+  private let sharesSteps: Bool
   /// The size of one chunk's values, in bytes.
   private let byteCount: Int
   /// The private memory of each thread, in bytes.
@@ -25,35 +25,42 @@ struct Program: Sendable {
   /// The part of the L2 cache that a chunk's values may use, in bytes.
   private static let cachedBytes = 512 << 10
 
-  init(_ layers: [any Layer], _ values: [Value], images: Int, pool: ThreadPool) {
-    let threads = pool.count
-    let isWhole = layers.contains(where: \.readsAllImages)
-    sharesLayers =
+  init(
+    _ instructions: [any Instruction], _ values: [Value], images: Int, threads: Threads
+  ) {
+    self.threads = threads
+    let threads = threads.count
+    let isWhole = instructions.contains(where: \.readsAllImages)
+    sharesSteps =
       threads > 1
       && (isWhole || images < threads || (images % threads != 0 && images < 4 * threads))
-    let arena = Arena(layers, values)
-    let share = sharesLayers ? images : (images + threads - 1) / threads
+    let lifetimes = Arena.lifetimes(
+      instructions.map { $0.reads + ($0.writes.map { [$0] } ?? []) }, values: values.count)
+    func arena(images: Int) -> Arena {
+      Arena(sizes: values.map { $0.byteCount(images: images) }, lifetimes: lifetimes)
+    }
+    let share = sharesSteps ? images : (images + threads - 1) / threads
     // As many images as fit; the same number of chunks for each thread, differing by at most one
     // image.
-    let fitting = max(1, Self.cachedBytes / max(1, arena.byteCount(images: 1)))
+    let fitting = max(1, Self.cachedBytes / max(1, arena(images: 1).byteCount))
     let rounds = isWhole ? 1 : (share + fitting - 1) / fitting
-    chunks = min(images, sharesLayers ? rounds : rounds * threads)
+    chunks = min(images, sharesSteps ? rounds : rounds * threads)
     var steps: [Step] = []
-    for layer in layers {
-      if let value = layer.writes, !values[value].halo.isEmpty {
+    for instruction in instructions {
+      if let value = instruction.writes, !values[value].halo.isEmpty {
         steps.append(Self.border(of: value, values[value]))
       }
-      steps.append(layer.step(values, threads: sharesLayers ? threads : 1))
+      steps.append(instruction.step(values, threadsPerImage: sharesSteps ? threads : 1))
     }
     scratch = (steps.map(\.scratch).max() ?? 0).roundedUp(to: 64)
-    let (offsets, byteCount) = arena.offsets(images: (images + chunks - 1) / max(1, chunks))
-    origins = zip(offsets, values).map { $0 + $1.origin }
-    (self.steps, self.images, self.pool) = (steps, images, pool)
-    self.byteCount = byteCount
+    let arena = arena(images: (images + chunks - 1) / max(1, chunks))
+    origins = zip(arena.offsets, values).map { $0 + $1.origin }
+    (self.steps, self.images) = (steps, images)
+    byteCount = arena.byteCount
   }
 
   private static func border(of index: Int, _ value: Value) -> Step {
-    Step(label: "border", kernel: "fill", isBorder: true, items: Step.perImage(1)) {
+    Step(label: "border", computations: [Computation(.border)], items: Step.perImage(1)) {
       memory, _, images in
       unsafe value.fillHalo(memory.start(index), images: images)
     }
@@ -61,8 +68,8 @@ struct Program: Sendable {
 
   /// The size of all chunks that are computed at the same time, in bytes.
   var peakBytes: Int {
-    sharesLayers
-      ? byteCount + pool.count * scratch : min(pool.count, chunks) * (byteCount + scratch)
+    sharesSteps
+      ? byteCount + threads.count * scratch : min(threads.count, chunks) * (byteCount + scratch)
   }
 
   /// Larger chunks come first, so that threads that take them in turn finish together.
@@ -103,7 +110,7 @@ struct Program: Sendable {
         }
       }
     }
-    if pool.count > 1 && images > 0 && (sharesLayers ? runSharing(ends) : runChunks(ends)) {
+    if threads.count > 1 && images > 0 && (sharesSteps ? runSharing(ends) : runChunks(ends)) {
       return
     }
     forEachChunk(ends) { memory, images in
@@ -123,9 +130,9 @@ struct Program: Sendable {
   /// in the cache of its core.
   private func runChunks(_ ends: Ends) -> Bool {
     let next = Atomic(0)
-    let threads = min(pool.count, chunks)
-    let arena = AlignedMemory(byteCount: threads * (byteCount + scratch))
-    return ThreadPool(count: threads).together { thread in
+    let threads = Threads(count: min(threads.count, chunks))
+    let arena = AlignedMemory(byteCount: threads.count * (byteCount + scratch))
+    return threads.together { thread in
       let place = thread * (byteCount + scratch)
       while true {
         let index = next.add(1, ordering: .relaxed).oldValue
@@ -138,64 +145,23 @@ struct Program: Sendable {
     }
   }
 
-  /// Threads share each layer, and wait for each other between layers.
+  /// Threads share each step, and wait for each other between steps.
   private func runSharing(_ ends: Ends) -> Bool {
-    let threads = pool.count
-    let arena = AlignedMemory(byteCount: byteCount + threads * scratch)
-    let barrier = SpinBarrier(count: threads)
-    return pool.together { thread in
+    let count = threads.count
+    let arena = AlignedMemory(byteCount: byteCount + count * scratch)
+    let barrier = SpinBarrier(count: count)
+    return threads.together { thread in
       for images in (0..<chunks).lazy.map(chunk) {
         let memory = ends.memory(
           arena, scratch: byteCount + thread * scratch, origins, from: images.lowerBound)
         for step in steps {
           let items = step.items(images.count)
-          let own = items * thread / threads..<items * (thread + 1) / threads
+          let own = items * thread / count..<items * (thread + 1) / count
           if !own.isEmpty { step.run(memory, images.count, own) }
-          // A border and the layer that fills its inside do not overlap.
+          // A border and the result that it surrounds do not overlap.
           if !step.isBorder { barrier.wait() }
         }
       }
     }
-  }
-}
-
-/// Assigns memory to values so that those alive at the same time do not overlap.
-private struct Arena {
-  private let values: [Value]
-  /// The first and the last layer that touch each value.
-  private let lifetimes: [ClosedRange<Int>?]
-
-  init(_ layers: [any Layer], _ values: [Value]) {
-    var lifetimes = [ClosedRange<Int>?](repeating: nil, count: values.count)
-    for (index, layer) in layers.enumerated() {
-      for value in layer.reads + (layer.writes.map { [$0] } ?? []) {
-        lifetimes[value] = (lifetimes[value]?.lowerBound ?? index)...index
-      }
-    }
-    (self.values, self.lifetimes) = (values, lifetimes)
-  }
-
-  func byteCount(images: Int) -> Int { offsets(images: images).byteCount }
-
-  /// Largest first, each at the lowest offset that is free during its lifetime.
-  ///
-  /// - Source: greedy by size, Pisarchyk & Lee 2020.
-  func offsets(images: Int) -> (offsets: [Int], byteCount: Int) {
-    let sizes = values.map { $0.byteCount(images: images).roundedUp(to: 64) }
-    var offsets = [Int](repeating: 0, count: values.count)
-    var placed: [Int] = []
-    for value in values.indices.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
-      guard let lifetime = lifetimes[value] else { continue }
-      let neighbours = placed.filter { lifetimes[$0]!.overlaps(lifetime) }
-        .sorted { offsets[$0] < offsets[$1] }
-      var offset = 0
-      for other in neighbours {
-        if offset + sizes[value] <= offsets[other] { break }
-        offset = max(offset, offsets[other] + sizes[other])
-      }
-      offsets[value] = offset
-      placed.append(value)
-    }
-    return (offsets, placed.map { offsets[$0] + sizes[$0] }.max() ?? 0)
   }
 }

@@ -6,9 +6,9 @@ import SwiftletGraph
 
 /// A graph divided into segments that run on fused kernels, and nodes that run on the reference.
 ///
-/// Nodes are sorted into phases: even ones hold nodes that become layers, odd ones the rest, and
-/// each node is in the first phase of its kind that follows all of its inputs. An even phase is one
-/// segment.
+/// Nodes are sorted into phases: even ones hold nodes that become instructions, odd ones the rest,
+/// and each node is in the first phase of its kind that follows all of its inputs. An even phase is
+/// one segment.
 struct Segments {
   /// The graph with each segment as one node, and the segments by node name.
   private(set) var graph: Graph
@@ -16,7 +16,7 @@ struct Segments {
   private var names: FreshNames
 
   init(
-    _ given: GraphFacts, _ infos: [String: TensorInfo], pool: ThreadPool, cache: PackedWeights
+    _ given: GraphFacts, _ infos: [String: TensorInfo], threads: Threads, cache: PackedWeights
   ) {
     var facts = given
     let graph = facts.graph
@@ -35,7 +35,7 @@ struct Segments {
       if phase % 2 != 0 {
         self.graph.nodes += members.map { graph.nodes[$0] }
       } else {
-        add(Array(members), facts, infos, pool, cache)
+        add(Array(members), facts, infos, threads, cache)
       }
     }
     // This includes weights that a segment has absorbed.
@@ -44,7 +44,7 @@ struct Segments {
   }
 
   private mutating func add(
-    _ members: [Int], _ facts: GraphFacts, _ infos: [String: TensorInfo], _ pool: ThreadPool,
+    _ members: [Int], _ facts: GraphFacts, _ infos: [String: TensorInfo], _ threads: Threads,
     _ cache: PackedWeights
   ) {
     let inside = Set(members)
@@ -59,8 +59,8 @@ struct Segments {
     lowering.lower(members)
     segments[name] = Segment(
       Program(
-        ChainLayer.joining(lowering.layers, lowering.values), lowering.values,
-        images: facts.images, pool: pool),
+        ChainInstruction.joining(lowering.instructions, lowering.values), lowering.values,
+        images: facts.images, threads: threads),
       results: outputs.map { infos[$0]! })
     graph.nodes.append(
       Node(

@@ -11,16 +11,16 @@ import Synchronization
 /// kernels run on these, channels-last; the rest runs on the operators' reference. Weights are
 /// packed once for all batch sizes.
 ///
-/// Safe to use from several threads at once. One of them holds the pool's threads at a time; the
-/// others run on their own thread.
+/// Safe to use from several threads at once. One of them holds the process's worker threads at a
+/// time; the others run on their own thread.
 public struct Session: Sendable {
   let core: Core
 
   /// Prepares a graph; fp32 layers multiply in the given precision.
   ///
-  /// - Throws: `unsupported` or `badInput` if the graph cannot be run; see `Plan`.
+  /// - Throws: `unsupported` or `badInput` if the graph cannot be run; see `Interpreter`.
   public init(
-    _ graph: Graph, threads: ThreadPool = .available, precision: Precision = .fp32
+    _ graph: Graph, threads: Threads = .available, precision: Precision = .fp32
   ) throws {
     core = try Core(graph, threads, precision)
   }
@@ -88,20 +88,23 @@ public struct Session: Sendable {
   final class Compiled: Sendable {
     let shapes: [Shape]
     /// The graph with its segments; `nil` if shapes depend on data, so that the reference runs it.
-    let plan: Plan?
+    let interpreter: Interpreter?
     let segments: [String: Segment]
     /// The peak memory of a run, in bytes: the values between segments, and those within one.
     let byteCount: Int
 
-    init(_ shapes: [Shape], _ plan: Plan?, _ segments: [String: Segment], peakBytes: Int = 0) {
-      (self.shapes, self.plan, self.segments) = (shapes, plan, segments)
+    init(
+      _ shapes: [Shape], _ interpreter: Interpreter?, _ segments: [String: Segment],
+      peakBytes: Int = 0
+    ) {
+      (self.shapes, self.interpreter, self.segments) = (shapes, interpreter, segments)
       byteCount = peakBytes + (segments.values.map(\.program.peakBytes).max() ?? 0)
     }
   }
 
   final class Core: Sendable {
     let graph: Graph
-    let reference: Plan
+    let reference: Interpreter
     let context: ExecutionContext
     let precision: Precision
     let cache: PackedWeights
@@ -110,18 +113,18 @@ public struct Session: Sendable {
     /// The number of sets of shapes that stay compiled.
     private static let capacity = 16
 
-    init(_ graph: Graph, _ pool: ThreadPool, _ precision: Precision) throws {
+    init(_ graph: Graph, _ threads: Threads, _ precision: Precision) throws {
       let graph = graph.expandingQuantizedOperators()
       // Errors in a graph are reported in terms of its original nodes.
-      _ = try Plan(graph)
+      _ = try Interpreter(graph)
       self.graph = graph.simplified()
-      reference = try Plan(self.graph)
-      context = ExecutionContext(pool: pool)
+      reference = try Interpreter(self.graph)
+      context = ExecutionContext(threads: threads)
       self.precision = precision
-      cache = PackedWeights(pool)
+      cache = PackedWeights(threads)
     }
 
-    /// The inputs in the plan's order, if they are present and of the declared type.
+    /// The inputs in the interpreter's order, if they are present and of the declared type.
     func fitting(_ inputs: [String: AnyTensor]) -> [AnyTensor]? {
       guard inputs.count == reference.inputs.count else { return nil }
       var tensors: [AnyTensor] = []
@@ -141,9 +144,9 @@ public struct Session: Sendable {
     }
 
     func run(_ tensors: [AnyTensor], _ compiled: Compiled) throws -> [AnyTensor] {
-      if let plan = compiled.plan {
+      if let interpreter = compiled.interpreter {
         try MemoryLimit.requireAvailable(Double(compiled.byteCount), for: "the values of the run")
-        return try plan.run(fitting: tensors, context)
+        return try interpreter.run(fitting: tensors, context)
       }
       let names = reference.inputs.map(\.info.name)
       let results = try reference.run(
@@ -181,10 +184,10 @@ public struct Session: Sendable {
       let images = shapes.first { $0.rank > 0 }?[0] ?? 1
       let segments = Segments(
         GraphFacts(graph.fusingPatterns(infos), infos, images: images, precision: precision), infos,
-        pool: context.pool, cache: cache)
-      let plan = try Plan(segments.graph, captured: nil, custom: segments.segments)
+        threads: context.threads, cache: cache)
+      let interpreter = try Interpreter(segments.graph, captured: nil, custom: segments.segments)
       return Compiled(
-        shapes, plan, segments.segments, peakBytes: plan.peakActivationBytes(infos))
+        shapes, interpreter, segments.segments, peakBytes: interpreter.peakActivationBytes(infos))
     }
   }
 }

@@ -2,21 +2,22 @@
 
 import SwiftletCore
 
-/// One layer of a program, ready to execute.
+/// One step of a program, ready to execute.
 struct Step: Sendable {
-  /// The node it came from, and the kernel it runs on, for profiles.
-  let label, kernel: String
+  /// The node it came from.
+  let label: String
+  /// What it computes: one computation, or several that are chained.
+  let computations: [Computation]
   /// Multiply–accumulate operations per image.
   var macs = 0
   /// The private memory that each thread needs while it runs the step, in bytes.
   var scratch = 0
-  /// Whether it fills the border around a value, which nothing else writes, rather than computing a
-  /// layer.
-  var isBorder = false
   /// The number of independent pieces of work for the given number of images.
   let items: @Sendable (_ images: Int) -> Int
   /// Computes some of the pieces.
   let run: @Sendable (_ memory: Memory, _ images: Int, _ items: Range<Int>) -> Void
+
+  var isBorder: Bool { computations[0].kind == .border }
 
   /// The given number of pieces for each image.
   static func perImage(_ count: Int) -> @Sendable (_ images: Int) -> Int { { $0 * count } }
@@ -38,18 +39,19 @@ struct Memory {
   func start(_ value: Int) -> UnsafeMutableRawPointer { unsafe base + origins[value] }
 }
 
-/// A layer whose computation and values are known, but not yet their locations.
-protocol Layer: Sendable {
+/// A computation on known values whose locations are not yet known. Most layers of a network become
+/// one instruction.
+protocol Instruction: Sendable {
   var label: String { get }
   var reads: [Int] { get }
   var writes: Int? { get }
   /// Whether it needs all images of the batch at a time.
   var readsAllImages: Bool { get }
 
-  /// - Parameter threads: The number of threads that share one image.
-  func step(_ values: [Value], threads: Int) -> Step
+  /// - Parameter threadsPerImage: The number of threads that share one image.
+  func step(_ values: [Value], threadsPerImage: Int) -> Step
 }
 
-extension Layer {
+extension Instruction {
   var readsAllImages: Bool { false }
 }

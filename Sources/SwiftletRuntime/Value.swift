@@ -63,7 +63,9 @@ struct Value: Sendable {
 
   /// The number of parts that work on a row is divided into, so that all threads that share an
   /// image have some: rows N×S×C are one row of pixels.
-  func rowParts(threads: Int) -> Int { threads > height ? max(1, min(4 * threads, width)) : 1 }
+  func rowParts(threadsPerImage threads: Int) -> Int {
+    threads > height ? max(1, min(4 * threads, width)) : 1
+  }
 
   /// Bytes from the start of an image's memory to its first pixel.
   var origin: Int { halo.top * steps.row + halo.left * steps.pixel }

@@ -11,10 +11,10 @@ extension Graph {
   /// - Source: Bengio, Léonard & Courville 2013, arXiv:1308.3432 (straight-through).
   package func withoutFloatCasts() -> Graph {
     let casts = Set(Cast.opTypes)
-    guard nodes.contains(where: { casts.contains($0.opType) }), let plan = try? Plan(self) else {
+    guard nodes.contains(where: { casts.contains($0.opType) }), let interpreter = try? Interpreter(self) else {
       return self
     }
-    let infos = (try? plan.infer(plan.inputShapes(batch: 2))) ?? [:]
+    let infos = (try? interpreter.infer(interpreter.inputShapes(batch: 2))) ?? [:]
     var graph = self
     for (index, node) in nodes.enumerated() where casts.contains(node.opType) {
       guard let from = infos[node.inputs[0]], let to = infos[node.outputs[0]],

@@ -109,7 +109,7 @@ public struct CheckpointFile: Sendable {
   ) throws -> TrainingState? {
     guard InputFile.exists(path) else { return nil }
     return try locating(path) {
-      let file = try Safetensors(contentsOf: path)
+      let file = try Safetensors(reading: path)
       guard let text = file.metadata[Self.headerKey],
         let header = try? JSONDecoder().decode(Header.self, from: Data(text.utf8))
       else { throw SwiftletError(.badInput, "this is not a training checkpoint") }

@@ -25,7 +25,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
   /// - Throws: `badInput` if model and data do not match (image channels, number of classes), or if
   ///   there is no such output, or it is ambiguous.
   public static func run(
-    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
+    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: Threads = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> Evaluation {
     try judge(
@@ -38,7 +38,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
   /// whether the model's top prediction is right, and the predicted class (-1 if the model gives no
   /// number). Two models on the same images can then be compared image by image.
   public static func judge(
-    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: ThreadPool = .available,
+    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: Threads = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
     let judged = try graph.judged(by: output, on: data).withLogitsOutput()
@@ -51,7 +51,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
     var elapsed = Duration.zero
     for start in stride(from: 0, to: data.count, by: batch) {
       let indices = Array(start..<min(start + batch, data.count))
-      let input = preprocessing.batch(data, indices, pool: threads)
+      let input = preprocessing.batch(data, indices, threads: threads)
       let begin = clock.now
       let values = try runner.run(input)
       guard let logits = values[answer] else {

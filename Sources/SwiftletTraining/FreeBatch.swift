@@ -19,7 +19,7 @@ extension Graph {
     let inputs = dataInputs
     guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].isShaped else { return nil }
     guard let batch = inputs[0].fixedBatch else { return self }
-    guard batch > 0, let infos = try? Plan(self).inferred(batch: batch) else { return nil }
+    guard batch > 0, let infos = try? Interpreter(self).inferred(batch: batch) else { return nil }
     var graph = foldingConstants()
     guard let place = graph.inputs.firstIndex(where: { $0.name == inputs[0].name }) else {
       return nil
@@ -60,7 +60,7 @@ extension Graph {
     var generator = RandomGenerator(seed: 1)
     guard let own = try? BatchRunner(Session(self, threads: .serial)),
       let other = try? BatchRunner(Session(original, threads: .serial)),
-      let extents = try? Plan(original).openExtents(batch: batch),
+      let extents = try? Interpreter(original).openExtents(batch: batch),
       let shape = try? extents.shape(of: original.dataInputs[0]), shape[0] == batch
     else { return false }
     let images = Tensor<Float>(shape.replacing(axis: 0, with: 2 * batch), normalUsing: &generator)
@@ -76,7 +76,7 @@ extension Graph {
   }
 }
 
-extension Plan {
+extension Interpreter {
   fileprivate func inferred(batch: Int) throws -> [String: TensorInfo] {
     try infer(inputShapes(batch: batch))
   }

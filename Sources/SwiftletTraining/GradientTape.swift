@@ -6,10 +6,10 @@ import SwiftletKernels
 
 /// Reverse-mode differentiation of a graph.
 ///
-/// Runs the plan forward, keeping only what each operator's gradient reads, then walks back from
+/// Runs the interpreter forward, keeping only what each operator's gradient reads, then walks back from
 /// the gradients of the loss with respect to some values to those of every trainable constant.
 public struct GradientTape<T: LayerElement>: Sendable {
-  private let plan: Plan
+  private let interpreter: Interpreter
   /// Slots of the constants that are trained.
   private let trainable: Set<Int>
   /// Slots whose value depends on a trained constant.
@@ -31,7 +31,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
 
   /// A forward call needed for the backward pass.
   private struct Record {
-    let step: Plan.Step
+    let step: Interpreter.Step
     let op: any FloatOperator
     let call: ForwardCall<T>
   }
@@ -40,33 +40,33 @@ public struct GradientTape<T: LayerElement>: Sendable {
   ///
   /// - Throws: `unsupported` if a trained constant reaches the output only through an operator
   ///   without a gradient, or if the graph has no trainable constants.
-  public init(_ plan: Plan, inputs: Set<String> = []) throws {
-    self.plan = plan
+  public init(_ interpreter: Interpreter, inputs: Set<String> = []) throws {
+    self.interpreter = interpreter
     // If shapes are not known in advance, only the operators can tell.
-    let infos = (try? plan.infer(plan.inputShapes(batch: 2))) ?? [:]
-    trainable = Self.trainableSlots(plan, infos).union(
-      plan.inputs.filter { inputs.contains($0.info.name) }.map(\.slot))
+    let infos = (try? interpreter.infer(interpreter.inputShapes(batch: 2))) ?? [:]
+    trainable = Self.trainableSlots(interpreter, infos).union(
+      interpreter.inputs.filter { inputs.contains($0.info.name) }.map(\.slot))
     var reached = trainable
-    for step in plan.steps where step.inputs.contains(where: { $0.map(reached.contains) ?? false })
+    for step in interpreter.steps where step.inputs.contains(where: { $0.map(reached.contains) ?? false })
     {
       // Shapes, indices and booleans do not change when a weight changes slightly, so gradients do
       // not flow through them.
       guard !(step.operator is ShapeOf),
-        step.outputs.contains(where: { infos[plan.names[$0]]?.dtype.isFloat ?? true })
+        step.outputs.contains(where: { infos[interpreter.names[$0]]?.dtype.isFloat ?? true })
       else { continue }
       guard step.operator is any FloatOperator else { throw Self.refusal(step) }
       reached.formUnion(step.outputs)
     }
     differentiated = reached
-    guard let first = plan.outputs.first, reached.contains(first.slot) else {
+    guard let first = interpreter.outputs.first, reached.contains(first.slot) else {
       throw SwiftletError(
         .unsupported, "the model's output does not depend on fp32 weights",
         mend: "train the float model and compress it afterwards")
     }
-    outputs = plan.outputs.map(\.slot)
+    outputs = interpreter.outputs.map(\.slot)
   }
 
-  private static func refusal(_ step: Plan.Step) -> SwiftletError {
+  private static func refusal(_ step: Interpreter.Step) -> SwiftletError {
     let name = type(of: step.operator).opType
     let isQuantized =
       name.contains("Quantize") || name.contains("QLinear") || name.contains("Integer")
@@ -78,21 +78,21 @@ public struct GradientTape<T: LayerElement>: Sendable {
         : "svd, lowrank, eigen, prune and quantize without --qat-epochs need no training")
   }
 
-  private static func trainableSlots(_ plan: Plan, _ infos: [String: TensorInfo]) -> Set<Int> {
+  private static func trainableSlots(_ interpreter: Interpreter, _ infos: [String: TensorInfo]) -> Set<Int> {
     var slots: Set<Int> = []
     // Values that lead to the outputs as floats: constants of shape arithmetic are not weights.
-    var live = Set(plan.outputs.map(\.slot))
+    var live = Set(interpreter.outputs.map(\.slot))
     func isFloat(_ slot: Int) -> Bool {
-      (plan.constants[slot]?.dtype ?? infos[plan.names[slot]]?.dtype)?.isFloat ?? true
+      (interpreter.constants[slot]?.dtype ?? infos[interpreter.names[slot]]?.dtype)?.isFloat ?? true
     }
-    for step in plan.steps.reversed() where !(step.operator is ShapeOf) {
+    for step in interpreter.steps.reversed() where !(step.operator is ShapeOf) {
       guard step.outputs.contains(where: { live.contains($0) && isFloat($0) }) else { continue }
       live.formUnion(step.inputs.compactMap { $0 }.filter(isFloat))
     }
-    for step in plan.steps where step.outputs.contains(where: live.contains) {
+    for step in interpreter.steps where step.outputs.contains(where: live.contains) {
       guard let op = step.operator as? any FloatOperator else { continue }
       for (index, slot) in step.inputs.enumerated() where !op.untrainedInputs.contains(index) {
-        guard let slot, let constant = plan.constants[slot], constant.dtype == T.dtype else {
+        guard let slot, let constant = interpreter.constants[slot], constant.dtype == T.dtype else {
           continue
         }
         slots.insert(slot)
@@ -103,7 +103,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
 
   /// Whether the images of a batch influence each other's results, so that it must not be split.
   public var mixesBatch: Bool {
-    plan.steps.contains { ($0.operator as? any FloatOperator)?.mixesBatch ?? false }
+    interpreter.steps.contains { ($0.operator as? any FloatOperator)?.mixesBatch ?? false }
   }
 
   /// One pass forward and back.
@@ -111,23 +111,23 @@ public struct GradientTape<T: LayerElement>: Sendable {
   /// - Parameters:
   ///   - inputs: The graph's inputs, by name.
   ///   - parameters: Values that replace the constants of the same name.
-  ///   - pool: Threads for the operators.
+  ///   - threads: Threads for the operators.
   ///   - seed: The seed of random operators.
   ///   - loss: The loss and its gradients with respect to the graph's outputs, in their order;
   ///     `nil` stands for zeros.
   public func run(
-    _ inputs: [String: AnyTensor], parameters: [String: Tensor<T>], pool: ThreadPool, seed: UInt64,
+    _ inputs: [String: AnyTensor], parameters: [String: Tensor<T>], threads: Threads, seed: UInt64,
     loss: ([Tensor<T>]) throws -> (value: Double, gradients: [Tensor<T>?])
   ) throws -> Result {
-    var values = try plan.bind(inputs)
-    for slot in plan.constants.keys {
-      if let tensor = parameters[plan.names[slot]] { values[slot] = AnyTensor(tensor) }
+    var values = try interpreter.bind(inputs)
+    for slot in interpreter.constants.keys {
+      if let tensor = parameters[interpreter.names[slot]] { values[slot] = AnyTensor(tensor) }
     }
     var updates: [String: Tensor<T>] = [:]
     var records: [Record] = []
-    for (index, step) in plan.steps.enumerated() {
+    for (index, step) in interpreter.steps.enumerated() {
       let context = ExecutionContext(
-        pool: pool, isTraining: true, seed: RandomGenerator(seed: seed, stream: UInt64(index)).state
+        threads: threads, isTraining: true, seed: RandomGenerator(seed: seed, stream: UInt64(index)).state
       )
       if let record = try forward(step, &values, &updates, context) { records.append(record) }
     }
@@ -135,12 +135,12 @@ public struct GradientTape<T: LayerElement>: Sendable {
     values.removeAll()
     let (value, slopes) = try loss(results)
     let gradients = try backward(
-      &records, slopes, ExecutionContext(pool: pool, isTraining: true, seed: seed))
+      &records, slopes, ExecutionContext(threads: threads, isTraining: true, seed: seed))
     return Result(loss: value, output: results[0], gradients: gradients, updates: updates)
   }
 
   private func forward(
-    _ step: Plan.Step, _ values: inout [AnyTensor?], _ updates: inout [String: Tensor<T>],
+    _ step: Interpreter.Step, _ values: inout [AnyTensor?], _ updates: inout [String: Tensor<T>],
     _ context: ExecutionContext
   ) throws -> Record? {
     var operands = step.inputs.map { $0.flatMap { values[$0] } }
@@ -168,7 +168,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
     }
     for (slot, tensor) in zip(step.outputs, result.outputs) { values[slot] = AnyTensor(tensor) }
     for (index, tensor) in result.updates {
-      if let slot = step.inputs[index] { updates[plan.names[slot]] = tensor }
+      if let slot = step.inputs[index] { updates[interpreter.names[slot]] = tensor }
     }
     guard step.outputs.contains(where: differentiated.contains) else { return nil }
     let call = ForwardCall(
@@ -203,7 +203,7 @@ public struct GradientTape<T: LayerElement>: Sendable {
     }
     return Dictionary(
       uniqueKeysWithValues: trainable.compactMap { slot in
-        gradients[slot].map { (plan.names[slot], $0) }
+        gradients[slot].map { (interpreter.names[slot], $0) }
       })
   }
 }

@@ -47,7 +47,7 @@ extension Graph {
   ///
   /// - Throws: `badInput` if there is no output of that name; as ``Evaluation/scores(of:for:)``.
   package func scored(by name: String?, on data: ImageDataset) throws -> Graph {
-    if let name, !outputs.contains(where: { $0.name == name }) {
+    if let name, !isOutput(name) {
       throw SwiftletError(
         .badInput, "the model has no output '\(name)'",
         mend: "its outputs are " + outputs.map(\.name).joined(separator: ", "))
@@ -66,7 +66,7 @@ extension Graph {
     // Shapes for two images, to distinguish an axis of images from one of length 1.
     let infos = input.flatMap { input in
       dataInputs.first.flatMap { first in
-        try? Plan(self).infer([first.name: input.shape(batch: 2)])
+        try? Interpreter(self).infer([first.name: input.shape(batch: 2)])
       }
     }
     var widths: [String: Int?] = [:]

@@ -20,7 +20,7 @@ struct ShardedPass: Sendable {
   let progress: Double
   /// The fixed number of images that the model takes at once, if any.
   let fixedBatch: Int?
-  let pool: ThreadPool
+  let threads: Threads
 
   /// The result of a pass: the mean loss over the batch, its gradients, and the number of right
   /// answers.
@@ -49,22 +49,22 @@ struct ShardedPass: Sendable {
     let (given, givenMoves) = (indices, moves)
     let indices = (0..<filled).map { given[$0 % given.count] }
     let moves = givenMoves.map { moves in (0..<filled).map { moves[$0 % moves.count] } }
-    @Sendable func shard(_ range: Range<Int>, _ pool: ThreadPool) throws -> Result {
+    @Sendable func shard(_ range: Range<Int>, _ threads: Threads) throws -> Result {
       try self.shard(
         data, Array(indices[range]), moves.map { Array($0[range]) }, of: indices.count,
         counting: range.clamped(to: 0..<given.count).count, parameters,
-        seed: RandomGenerator(seed: seed, stream: UInt64(range.lowerBound)).state, pool)
+        seed: RandomGenerator(seed: seed, stream: UInt64(range.lowerBound)).state, threads)
     }
-    if tape.mixesBatch { return try shard(0..<indices.count, pool) }
+    if tape.mixesBatch { return try shard(0..<indices.count, threads) }
     let size = fixedBatch ?? Self.shardSize
     let shards = (indices.count + size - 1) / size
     // Threads get consecutive images: the same number of shards each, or parts of shards if any
     // size works.
     let parts =
       fixedBatch == nil
-      ? pool.partition(indices.count)
-      : pool.partition(shards).map { $0.lowerBound * size..<$0.upperBound * size }
-    let results = try pool.map(parts.count) { part in
+      ? threads.partition(indices.count)
+      : threads.partition(shards).map { $0.lowerBound * size..<$0.upperBound * size }
+    let results = try threads.map(parts.count) { part in
       let range = parts[part]
       let first = min(range.lowerBound + size, range.upperBound)
       var sum = try shard(range.lowerBound..<first, .serial)
@@ -78,14 +78,14 @@ struct ShardedPass: Sendable {
 
   private func shard(
     _ data: ImageDataset, _ indices: [Int], _ moves: [Augmentation.Move]?, of total: Int,
-    counting counted: Int, _ parameters: [String: Tensor<Float>], seed: UInt64, _ pool: ThreadPool
+    counting counted: Int, _ parameters: [String: Tensor<Float>], seed: UInt64, _ threads: Threads
   ) throws -> Result {
-    let input = preprocessing.batch(data, indices, moves: moves, pool: pool)
+    let input = preprocessing.batch(data, indices, moves: moves, threads: threads)
     let labels = indices.map { data.labels[$0] }
     let share = Float(indices.count) / Float(total)
     var own: [String: Tensor<Float>] = [:]
     let pass = try tape.run(
-      [inputName: AnyTensor(input)], parameters: parameters, pool: pool, seed: seed
+      [inputName: AnyTensor(input)], parameters: parameters, threads: threads, seed: seed
     ) { outputs in
       let watched = objective.watched
       try data.checkClasses(of: outputs[0], images: labels.count)

@@ -11,7 +11,7 @@ extension Graph {
   /// A Split whose parts have unknown lengths is unchanged, and so is one along the batch.
   package func withSlicesForSplits() -> Graph {
     guard nodes.contains(where: { $0.opType == "Split" }),
-      let plan = try? Plan(self), let infos = try? plan.infer(plan.inputShapes(batch: 2))
+      let interpreter = try? Interpreter(self), let infos = try? interpreter.infer(interpreter.inputShapes(batch: 2))
     else { return self }
     var graph = self
     var names = FreshNames(self)

@@ -17,7 +17,7 @@ public struct Trainer: Sendable {
   private let validation: ImageDataset
   private let settings: TrainingSettings
   private let objective: any TrainingObjective
-  private let pool: ThreadPool
+  private let threads: Threads
   private let checkpoint: CheckpointFile?
   private let preprocessing: Preprocessing
   private var tape: GradientTape<Float>
@@ -38,7 +38,7 @@ public struct Trainer: Sendable {
   ///   data or the checkpoint is from another run.
   public init(
     _ graph: Graph, training: ImageDataset, validation: ImageDataset, settings: TrainingSettings,
-    objective: (any TrainingObjective)? = nil, threads: ThreadPool = .available,
+    objective: (any TrainingObjective)? = nil, threads: Threads = .available,
     checkpoint: CheckpointFile? = nil, resumes: Bool = false, output: String? = nil
   ) throws {
     guard settings.epochs >= 1, settings.batch >= 1, training.count > 0 else {
@@ -59,7 +59,7 @@ public struct Trainer: Sendable {
     self.settings = settings
     let objective = objective ?? LabelObjective(labelSmoothing: settings.labelSmoothing)
     self.objective = objective
-    pool = threads
+    self.threads = threads
     self.checkpoint = checkpoint
     preprocessing = try Preprocessing.stored(in: graph, images: training)
     self.output = output
@@ -135,7 +135,7 @@ public struct Trainer: Sendable {
   ) throws -> (tape: GradientTape<Float>, fixedBatch: Int?) {
     let shown = try graph.showing(objective.watched).withSlicesForSplits().withoutFloatCasts()
     let open = shown.withOpenBatch()
-    let tape = try GradientTape<Float>(try Plan(open ?? shown))
+    let tape = try GradientTape<Float>(try Interpreter(open ?? shown))
     let fixed = open == nil ? shown.dataInputs.first?.fixedBatch : nil
     if let fixed, tape.mixesBatch {
       throw SwiftletError(
@@ -182,7 +182,7 @@ public struct Trainer: Sendable {
     let pass = try ShardedPass(
       tape: tape, inputName: inputName, preprocessing: preprocessing, objective: objective,
       progress: Double(step) / Double(stepsPerEpoch * settings.epochs), fixedBatch: fixedBatch,
-      pool: pool
+      threads: threads
     ).run(
       training, indices, moves, parameters: state.values,
       seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)
@@ -212,7 +212,7 @@ public struct Trainer: Sendable {
 
   private mutating func finishEpoch(seconds: Double, imagesPerSecond: Double) throws {
     let evaluation = try Evaluation.run(
-      trainedGraph(), on: validation, threads: pool, output: output)
+      trainedGraph(), on: validation, threads: threads, output: output)
     try checkLoss(evaluation.loss, "validation", isEntropy: true)
     let step = (state.epoch + 1) * stepsPerEpoch - 1
     state.history.epochs.append(
@@ -267,7 +267,7 @@ extension Graph {
       guard graph.producer(of: name) != nil else {
         throw SwiftletError(.badInput, "the model does not compute a value '\(name)'")
       }
-      if !graph.outputs.contains(where: { $0.name == name }) {
+      if !graph.isOutput(name) {
         // Its shape is determined at run time.
         graph.outputs.append(ValueInfo(name, .float32, []))
       }

@@ -137,8 +137,8 @@ def make_pages(swiftlet, folder):
     usual = ["Before and after", "Trade-off", "Layers", "Recipe"]
     return {
         "compress": usual + ["Spectra"],
-        "compare": ["Accuracy and weight", "Trade-off", "Median time of a run, ms"],
-        "whole": usual + ["What changed for which class", "Spectra", "Training"],
+        "compare": ["Accuracy and size", "Trade-off", "Median time per run, ms"],
+        "whole": usual + ["Changes per class", "Spectra", "Training"],
     }
 
 

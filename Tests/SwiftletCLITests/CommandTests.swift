@@ -69,7 +69,7 @@ import _SwiftletTestSupport
       #expect((inspect["nodes"] as? [Any])?.count == 16)
 
       let input = Tensor<Float>(zeros: [3, 3, 32, 32])
-      try AtomicFile.write(NPY.serialized(.float32(input)), to: "\(folder)/x.npy")
+      try AtomicFile.write(NPY.encode(.float32(input)), to: "\(folder)/x.npy")
       let run = try swiftlet(
         "run", model, "--input", "input=\(folder)/x.npy", "--output-dir", "\(folder)/results/new")
       #expect(run.code == 0, "\(run.errors)")
@@ -105,7 +105,7 @@ import _SwiftletTestSupport
         "idx:\(folder)", "-o", "\(folder)/s.onnx")
       #expect(outcome.code == 0, "\(outcome.errors)")
       let errors = outcome.output.matches(
-        of: /rank \d+ of \d+, error ([\d.]+) % \(by weights alone ([\d.]+) %\)/)
+        of: /rank \d+ of \d+, error ([\d.]+) % \(weights only ([\d.]+) %\)/)
       #expect(errors.count == 4)
       for match in errors {
         #expect(try #require(Double(match.1)) < #require(Double(match.2)))
@@ -188,7 +188,7 @@ import _SwiftletTestSupport
         "bad.onnx")
       expectFailure(
         try swiftlet("compare", model, "--data", data, "--report", "\(folder)/no/c.html"), 2, "no")
-      let wrong = NPY.serialized(.float32(Tensor(zeros: [1, 3, 8, 8])))
+      let wrong = NPY.encode(.float32(Tensor(zeros: [1, 3, 8, 8])))
       try AtomicFile.write(wrong, to: "\(folder)/x.npy")
       expectFailure(
         try swiftlet(
@@ -291,7 +291,7 @@ import _SwiftletTestSupport
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
       let parted = compressing(folder, to: "parted.onnx", "--allocation", "ratio")
       let outcome = try swiftlet(parted) { try stages(of: "parted.onnx", in: folder) > 0 }
-      #expect(outcome.code == 130 && outcome.errors.contains("the same command goes on"))
+      #expect(outcome.code == 130 && outcome.errors.contains("repeat the command to resume"))
       #expect(try !names(in: folder).contains("parted.onnx"))
       #expect(try stages(of: "parted.onnx", in: folder) > 0)
       #expect(try swiftlet(parted).code == 0)
@@ -314,7 +314,7 @@ import _SwiftletTestSupport
         // Both steps of the first candidate, and one of the second.
         try stages(of: "best.onnx", in: folder) > 2
       }
-      #expect(outcome.code == 0 && outcome.errors.contains("the best so far is"))
+      #expect(outcome.code == 0 && outcome.errors.contains("using the best so far"))
       #expect(try !ONNXFile.read("\(folder)/best.onnx").nodes.isEmpty)
     }
   }

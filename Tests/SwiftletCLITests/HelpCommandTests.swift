@@ -48,6 +48,46 @@ struct HelpCommandTests {
     }
   }
 
+  /// After 'swiftlet help', each shell has the topics and the commands: bash is asked, the others
+  /// are not installed everywhere.
+  @Test(arguments: ["bash", "zsh", "fish"])
+  func completionsKnowTopics(shell: String) throws {
+    let words = "techniques goals data settings train evaluate run"
+    let script = try help("--generate-completion-script", shell)
+    #expect(script.contains(words))
+    #expect(try help("--generate-completion-script=\(shell)") == script)
+  }
+
+  @Test(arguments: [
+    ["help", "te"]: ["techniques"], ["help", "s"]: ["settings", "sensitivity", "svd"],
+    ["comp"]: ["compress", "compare"],
+  ])
+  func bashCompletes(typed: [String], expected: [String]) throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).bash")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try help("--generate-completion-script", "bash").write(
+      to: file, atomically: true, encoding: .utf8)
+    let words = (["swiftlet"] + typed).map { "'\($0)'" }.joined(separator: " ")
+    let bash = Process()
+    let pipe = Pipe()
+    bash.executableURL = URL(filePath: "/bin/bash")
+    bash.arguments = [
+      "-c",
+      """
+      . '\(file.path())'
+      COMP_WORDS=(\(words)); COMP_CWORD=\(typed.count); COMP_LINE="${COMP_WORDS[*]}"
+      COMP_POINT=${#COMP_LINE}
+      _swiftlet swiftlet '\(typed.last ?? "")' '\(typed.dropLast().last ?? "swiftlet")'
+      printf '%s\n' "${COMPREPLY[@]}"
+      """,
+    ]
+    bash.standardOutput = pipe
+    try bash.run()
+    let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    bash.waitUntilExit()
+    #expect(Set(output.split(separator: "\n").map(String.init)) == Set(expected))
+  }
+
   private static func sample(_ setting: SettingDescription) -> String {
     switch setting.kind {
     case .truth: ""

@@ -33,8 +33,8 @@ import _SwiftletTestSupport
   @Test func inputsMustFitTheModel() throws {
     try withModel(sum) { folder, model in
       func run(_ a: AnyTensor, _ b: AnyTensor, name: String = "b") throws -> Outcome {
-        try AtomicFile.write(NPY.serialized(a), to: "\(folder)/a.npy")
-        try AtomicFile.write(NPY.serialized(b), to: "\(folder)/b.npy")
+        try AtomicFile.write(NPY.encode(a), to: "\(folder)/a.npy")
+        try AtomicFile.write(NPY.encode(b), to: "\(folder)/b.npy")
         return try swiftlet(
           "run", model, "--input", "a=\(folder)/a.npy", "--input", "\(name)=\(folder)/b.npy",
           "--output-dir", "\(folder)/out")

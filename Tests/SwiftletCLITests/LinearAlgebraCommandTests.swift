@@ -17,7 +17,7 @@ struct LinearAlgebraCommandTests {
   @Test func factorsAreWrittenAndFit() throws {
     try withTemporaryFolder { folder in
       let a = Tensor<Double>([2, 3], [1, 2, 3, 4, 5, 7])
-      try AtomicFile.write(NPY.serialized(AnyTensor(a)), to: "\(folder)/a.npy")
+      try AtomicFile.write(NPY.encode(AnyTensor(a)), to: "\(folder)/a.npy")
       let result = try swiftlet("svd", "\(folder)/a.npy", "-o", "\(folder)/out", "--json")
       #expect(result.code == 0)
       let json = try result.json()
@@ -60,7 +60,7 @@ struct LinearAlgebraCommandTests {
     try withTemporaryFolder { folder in
       let path = "\(folder)/ones.npy"
       try AtomicFile.write(
-        NPY.serialized(AnyTensor(Tensor<Float>([200, 200], repeating: 1))), to: path)
+        NPY.encode(AnyTensor(Tensor<Float>([200, 200], repeating: 1))), to: path)
       for method in ["swift", "jacobi"] {
         let json = try swiftlet("svd", path, "--method", method, "--json").json()
         #expect((json["orthogonalityRatio"] as? Double ?? 99) < 30)
@@ -80,7 +80,7 @@ struct LinearAlgebraCommandTests {
         for j in 0..<12 { hilbert[i, j] = 1 / Double(i + j + 1) }
       }
       let path = "\(folder)/hilbert.npy"
-      try AtomicFile.write(NPY.serialized(AnyTensor(hilbert)), to: path)
+      try AtomicFile.write(NPY.encode(AnyTensor(hilbert)), to: path)
       let result = try swiftlet("svd", path, "--method", "gram")
       #expect(result.code == 2)
       #expect(result.output.contains("! (at most 30)"))
@@ -113,7 +113,7 @@ struct LinearAlgebraCommandTests {
       let path = "\(folder)/diagonal.npy"
       var matrix = Tensor<Double>(zeros: [4, 4])
       for (i, value) in [99999, 1, 0.01, 1e-7].enumerated() { matrix[i, i] = value }
-      try AtomicFile.write(NPY.serialized(AnyTensor(matrix)), to: path)
+      try AtomicFile.write(NPY.encode(AnyTensor(matrix)), to: path)
       let result = try swiftlet("svd", path, "--method", "jacobi")
       #expect(result.output.contains("1.000e5 1.000 1.000e-2 1.000e-7"))
     }
@@ -149,7 +149,7 @@ struct LinearAlgebraCommandTests {
   @Test func eigenvaluesOfTheUpperTriangle() throws {
     try withTemporaryFolder { folder in
       let a = Tensor<Double>([2, 2], [2, 1, -9, 2])
-      try AtomicFile.write(NPY.serialized(AnyTensor(a)), to: "\(folder)/a.npy")
+      try AtomicFile.write(NPY.encode(AnyTensor(a)), to: "\(folder)/a.npy")
       let json = try swiftlet("eig", "\(folder)/a.npy", "-o", folder, "--json").json()
       let values = try #require(json["eigenvalues"] as? [Double])
       #expect(abs(values[0] - 3) < 1e-14 && abs(values[1] - 1) < 1e-14)
@@ -180,11 +180,11 @@ struct LinearAlgebraCommandTests {
     try withTemporaryFolder { folder in
       func put(_ name: String, _ tensor: AnyTensor) throws -> String {
         let path = "\(folder)/\(name).npy"
-        try AtomicFile.write(NPY.serialized(tensor), to: path)
+        try AtomicFile.write(NPY.encode(tensor), to: path)
         return path
       }
       let cube = try put("cube", AnyTensor(Tensor<Float>(zeros: [2, 2, 2])))
-      expectFailure(try swiftlet("svd", cube), 2, "cube.npy", "no matrix")
+      expectFailure(try swiftlet("svd", cube), 2, "cube.npy", "not a matrix")
       let integers = try put("integers", AnyTensor(Tensor<Int32>(zeros: [2, 2])))
       expectFailure(try swiftlet("svd", integers), 3, "integers.npy", "int32")
       let nan = try put("nan", AnyTensor(Tensor<Float>([1, 2], [1, .nan])))

@@ -47,7 +47,7 @@ struct OutputFileTests {
       #expect(try compress(model, "--force").code == 0)
       #expect(try InputFile.read(model) != before)
       try AtomicFile.write(
-        NPY.serialized(AnyTensor(Tensor<Float>([2, 2], [1, 2, 3, 4]))), to: "\(folder)/u.npy")
+        NPY.encode(AnyTensor(Tensor<Float>([2, 2], [1, 2, 3, 4]))), to: "\(folder)/u.npy")
       for more in [["-o", folder], ["--plot", "\(folder)/u.npy"]] {
         expectFailure(try swiftlet(["svd", "\(folder)/u.npy"] + more), 2, "u.npy")
       }
@@ -127,7 +127,7 @@ struct OutputFileTests {
       let json = try swiftlet("inspect", model, "--json", "--extent", "input[0]=3").json()
       #expect(json["macs"] as? Int != nil)
       expectFailure(
-        try swiftlet("inspect", model, "--extent", "input[1]=3"), 2, "input[1]", "open are")
+        try swiftlet("inspect", model, "--extent", "input[1]=3"), 2, "input[1]", "use one of")
     }
   }
 }

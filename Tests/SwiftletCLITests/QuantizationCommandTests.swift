@@ -52,14 +52,14 @@ struct QuantizationCommandTests {
       let again = try swiftlet(
         "compress", "\(folder)/int8.onnx", "--technique", "quantize", "--data", data, "-o",
         "\(folder)/twice.onnx")
-      expectFailure(again, 3, "quantized already")
+      expectFailure(again, 3, "already quantized")
     }
   }
 
   @Test func layersThatAreNotThereAreNamed() throws {
     try withTemporaryFolder { folder in
       let (model, data) = try put(folder)
-      for option in ["--keep", "--narrow", "--bf16"] {
+      for option in ["--keep", "--int4", "--bf16"] {
         let outcome = try swiftlet(
           "compress", model, "--technique", "quantize", "--data", data, option, "third", "-o",
           "\(folder)/x.onnx")
@@ -174,7 +174,7 @@ struct QuantizationCommandTests {
       let both = try compress("--fixed", "rate=2")
       let agreement = try #require(try both.json()["agreement"] as? [String: Any])
       #expect((agreement["outputs"] as? [Any])?.count == 2)
-      try AtomicFile.write(NPY.serialized(.float32(Tensor(.scalar, [0]))), to: "\(folder)/zero.npy")
+      try AtomicFile.write(NPY.encode(.float32(Tensor(.scalar, [0]))), to: "\(folder)/zero.npy")
       let chosen = try compress("--fixed", "rate=\(folder)/zero.npy", "--judged-output", "z")
       let zero = try #require(try chosen.json()["agreement"] as? [String: Any])
       #expect((zero["outputs"] as? [Any])?.count == 1 && zero["decibels"] as? Double == 200)

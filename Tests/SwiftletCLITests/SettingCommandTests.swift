@@ -20,8 +20,8 @@ import _SwiftletTestSupport
     ),
     (["--technique", "svd", "--bits", "4"], 2, ["svd takes no '--bits' (a setting of quantize)"]),
     (
-      ["--technique", "quantize", "--keep", "fc1", "--narrow", "fc1"], 2,
-      ["'fc1' is named by both '--keep' and '--narrow'"]
+      ["--technique", "quantize", "--keep", "fc1", "--int4", "fc1"], 2,
+      ["'fc1' is listed in both '--keep' and '--int4'"]
     ),
     (
       ["--technique", "quantize", "--calibration-size", "0"], 2,
@@ -52,9 +52,9 @@ import _SwiftletTestSupport
     (["--technique", "distill", "--crop", "500"], 2, ["crop 500", "32 pixels"]),
     (
       ["--technique", "distill", "--labels", "999999"], 2,
-      ["labels 999999 is more than the 160 training images"]
+      ["labels 999999 exceeds the 160 training images"]
     ),
-    (["--preset", "fast", "--bits", "4"], 64, ["belong in the recipe", "--bits"]),
+    (["--preset", "fast", "--bits", "4"], 64, ["settings cannot be options", "--bits"]),
   ]
 
   @Test func settingsWithoutEffectAreRefused() throws {
@@ -102,7 +102,7 @@ import _SwiftletTestSupport
     (["--learning-rate", "-1"], 64, "--learning-rate -1 is not between"),
     (["--epochs", "-3"], 64, "--epochs -3 is not between"),
     (["--crop", "500"], 2, "crop 500 moves images of 32 pixels out of view"),
-    (["--momentum", "0.5"], 64, "--momentum does nothing in adam"),
+    (["--momentum", "0.5"], 64, "--momentum does nothing with adam"),
     (["--period", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--restarts", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--stretch", "2"], 64, "--stretch does nothing"),
@@ -126,7 +126,7 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       try ONNXFile.write(SeedCNN.make(classes: 4, seed: 0), to: "\(folder)/m.onnx")
       let array = AnyTensor.float32(Tensor([3, 3, 32, 32], repeating: 0))
-      try AtomicFile.write(NPZ.serialized(["pixels": array, "age": array]), to: "\(folder)/a.npz")
+      try AtomicFile.write(NPZ.encode(["pixels": array, "age": array]), to: "\(folder)/a.npz")
       let outcome = try swiftlet(
         "compress", "\(folder)/m.onnx", "--technique", "quantize", "--data",
         "inputs:\(folder)/a.npz[0..<2]", "-o", "\(folder)/s.onnx")
@@ -148,7 +148,7 @@ import _SwiftletTestSupport
         guard FileManager.default.fileExists(atPath: stages) else { return false }
         return try names(in: stages).contains { $0.hasSuffix(".checkpoint") }
       }
-      expectFailure(first, 130, "interrupted", "goes on where it stopped")
+      expectFailure(first, 130, "interrupted", "repeat the command to resume")
       #expect(try names(in: stages).contains { $0.hasSuffix(".checkpoint") })
       let second = try swiftlet(arguments)
       #expect(second.code == 0, "\(second.errors)")

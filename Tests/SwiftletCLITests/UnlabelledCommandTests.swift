@@ -43,7 +43,7 @@ struct UnlabelledCommandTests {
       let outcome = try swiftlet(command)
       #expect(
         outcome.output.contains(
-          "on 3 samples that nothing was calibrated with, after calibration with 9 others"),
+          "on 3 samples held back, after calibration with 9 others"),
         "\(outcome.output)")
       let half = try swiftlet(command + ["--split", "0.5", "--json"]).json()
       #expect(half["samples"] as? Int == 6)
@@ -88,7 +88,7 @@ struct UnlabelledCommandTests {
       let files = ["\(folder)/svd.json", "\(folder)/quantize.json"]
       let compare = try swiftlet(["compare"] + files)
       #expect(compare.code == 0, "\(compare.errors)")
-      for part in ["answers at worst", " dB", "quantize"] {
+      for part in ["worst answers", " dB", "quantize"] {
         #expect(compare.output.contains(part))
       }
       #expect(try swiftlet(["compare", "--json"] + files).output.contains("\"isHeldBack\" : true"))
@@ -128,16 +128,16 @@ struct UnlabelledCommandTests {
       let command = try put(folder) + ["--allocation", "ratio", "--technique"]
       let stages = "\(folder)/o.onnx.stages"
       // The last step is refused: what came before it is kept.
-      expectFailure(try swiftlet(command + ["svd,quantize,quantize"]), 3, "quantized already")
+      expectFailure(try swiftlet(command + ["svd,quantize,quantize"]), 3, "already quantized")
       #expect(try names(in: stages).count == 4)
       let good = try swiftlet(command + ["svd,quantize"])
-      #expect(good.code == 0 && good.errors.contains("svd: made by an earlier run"))
-      #expect(good.errors.contains("quantize: made by an earlier run"), "\(good.errors)")
+      #expect(good.code == 0 && good.errors.contains("svd: reused from an earlier run"))
+      #expect(good.errors.contains("quantize: reused from an earlier run"), "\(good.errors)")
       #expect(!FileManager.default.fileExists(atPath: stages))
       let whole = try InputFile.read("\(folder)/o.onnx")
       #expect(try swiftlet(command + ["svd,quantize", "--quiet"]).code == 0)
       #expect(try InputFile.read("\(folder)/o.onnx") == whole)
-      expectFailure(try swiftlet(command + ["svd,quantize,quantize"]), 3, "quantized already")
+      expectFailure(try swiftlet(command + ["svd,quantize,quantize"]), 3, "already quantized")
       try AtomicFile.write(try InputFile.read("\(folder)/t.npz"), to: "\(folder)/s.npz")
       let other = try swiftlet(command + ["svd,quantize"])
       #expect(other.code == 0 && !other.errors.contains("earlier run"), "\(other.errors)")

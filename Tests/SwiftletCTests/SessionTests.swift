@@ -189,7 +189,7 @@ struct SessionTests {
       "not an ONNX model")
     var options = swiftlet_session_options(
       struct_size: 3, threads: 0, precision: SWIFTLET_FP32)
-    let bytes = Memory(try ONNXFile.serialized(identity()))
+    let bytes = Memory(try ONNXFile.encode(identity()))
     expect(
       swiftlet_session_open_memory(bytes.start, bytes.count, &options, &session),
       SWIFTLET_USAGE, "sizeof")

@@ -92,7 +92,7 @@ func convolution(channels: Int) -> Graph {
 func opened(
   _ graph: Graph, threads: Int32 = 1, precision: swiftlet_precision = SWIFTLET_FP32
 ) throws -> OpaquePointer {
-  let bytes = Memory(try ONNXFile.serialized(graph))
+  let bytes = Memory(try ONNXFile.encode(graph))
   var options = swiftlet_session_options(
     struct_size: MemoryLayout<swiftlet_session_options>.size, threads: threads,
     precision: precision)

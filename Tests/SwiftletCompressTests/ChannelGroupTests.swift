@@ -8,8 +8,8 @@ import Testing
 
 struct ChannelGroupTests {
   private func run(_ graph: Graph, _ input: Tensor<Float>) throws -> [Float] {
-    let plan = try Plan(graph)
-    let result = try plan.run([plan.inputNames[0]: .float32(input)], ExecutionContext())
+    let interpreter = try Interpreter(graph)
+    let result = try interpreter.run([interpreter.inputNames[0]: .float32(input)], ExecutionContext())
     return try #require(result[graph.outputs[0].name]?.typed(as: Float.self)).elements
   }
 
@@ -212,7 +212,7 @@ struct ChannelGroupTests {
       }
     ),
     (
-      "repeats",
+      "broadcasts",
       {
         $0.conv("x", "one", (3, 1))
         $0.node("Mul", ["a", "one"], "y")
@@ -251,7 +251,7 @@ struct ChannelGroupTests {
     model.graph.outputs = [ValueInfo("y", .float32, [])]
     let groups = try ChannelGroups(model.graph)
     let group = try #require(
-      groups.groups.first { $0.producers.contains(reason == "repeats" ? "Conv one" : "Conv a") })
+      groups.groups.first { $0.producers.contains(reason == "broadcasts" ? "Conv one" : "Conv a") })
     #expect(group.pinned?.contains(reason) == true, "\(group.pinned ?? "not pinned")")
     let error = #expect(throws: SwiftletError.self) {
       try groups.pruned(keeping: [group.id: group.channels > 1 ? [0] : []])

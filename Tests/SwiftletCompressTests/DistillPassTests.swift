@@ -12,7 +12,7 @@ import _SwiftletTestSupport
 
 /// Who learns from what: the paths through `distill`, with teachers that were never trained.
 struct DistillPassTests {
-  private let threads = ThreadPool(count: 2)
+  private let threads = Threads(count: 2)
   private let teacher = network(seed: 7)
 
   private func pictures(_ count: Int, channels: Int = 1, size: Int = 12) throws -> ImageDataset {
@@ -69,7 +69,7 @@ struct DistillPassTests {
   }
 
   private func bytes(_ result: TrainedResult) throws -> [UInt8] {
-    try ONNXFile.serialized(result.graph)
+    try ONNXFile.encode(result.graph)
   }
 
   struct Form: Sendable, CustomTestStringConvertible {

@@ -92,7 +92,7 @@ struct HeldBackTests {
   @Test func targetsNeedNoLabels() throws {
     let graph = wide()
     let context = CompressionContext(original: graph, samples: try samples(8, graph))
-    let bytes = try ONNXFile.serialized(graph).count
+    let bytes = try ONNXFile.encode(graph).count
     var recipe = Recipe([CompressionStep(.eigen)])
     recipe.steps[0][FactorSettings.self]?.allocation = .ratio
     let result = try Compressor(context, goals: Goals(macs: .fraction(0.8)))

@@ -51,7 +51,7 @@ struct LayerNameTests {
     let kept = try Quantizer(Self.settings(\.keep, name)).apply(to: graph, source)
     #expect(kept.layers.first { $0.layer == "n" }?.changed == false)
     #expect(kept.layers.first { $0.layer == "y" }?.changed == true)
-    let narrow = try Quantizer(Self.settings(\.narrow, name)).apply(to: graph, source)
+    let narrow = try Quantizer(Self.settings(\.int4, name)).apply(to: graph, source)
     #expect(narrow.layers.first { $0.layer == "n" }?.remark.hasPrefix("int4") == true)
     #expect(narrow.layers.first { $0.layer == "y" }?.remark.hasPrefix("int8") == true)
     let half = try Quantizer(Self.settings(\.bf16, name)).apply(to: graph, source)
@@ -63,7 +63,7 @@ struct LayerNameTests {
   @Test func whatIsNoLayerIsRefusedWithTheNearest() throws {
     let graph = Self.graph
     let source = try Self.source(graph)
-    for list in [\QuantizationSettings.keep, \.narrow, \.bf16] {
+    for list in [\QuantizationSettings.keep, \.int4, \.bf16] {
       for name in ["c", "f", "p"] {
         expectError(.badInput, "'\(name)' is not a layer that can be quantized") {
           try Sensitivity.measure(graph, Self.settings(list, name), source)
@@ -92,7 +92,7 @@ struct LayerNameTests {
     let source = try CalibrationSource(
       ["x": .int64(Tensor([12], (0..<12).map { Int64($0 * 5) }))], for: graph)
     _ = try Sensitivity.measure(graph, Self.settings(\.keep, "g"), source)
-    for list in [\QuantizationSettings.narrow, \.bf16] {
+    for list in [\QuantizationSettings.int4, \.bf16] {
       expectError(.badInput, "'g' is not a layer") {
         try Sensitivity.measure(graph, Self.settings(list, "g"), source)
       }

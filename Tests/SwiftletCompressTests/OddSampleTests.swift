@@ -103,7 +103,7 @@ struct OddSampleTests {
     let graph = plain
     let source = try CalibrationSource(
       ["x": .float32(Tensor([3, 8, 4, 4], repeating: .nan))], for: graph)
-    expectError(.numerical, "from sample 0 on (value 'x')") {
+    expectError(.numerical, "starting with sample 0 (value 'x')") {
       try Quantizer(settings()).apply(to: graph, source)
     }
     expectError(.numerical, "--keep") { try Quantizer(settings()).apply(to: graph, source) }

@@ -72,7 +72,7 @@ struct OneArithmeticTests {
     ]
   }()
 
-  /// The operation, and a layer behind it that wants its result in 8 bits.
+  /// The operation, and a layer after it that wants its result in 8 bits.
   private func graph(_ operation: Operation, seed: UInt64) -> Graph {
     var model = ModelBuilder(seed: seed, input: operation.input)
     operation.build(&model)
@@ -111,12 +111,12 @@ struct OneArithmeticTests {
       ValueInfo(code, dtype, [.symbolic("N")] + graph.outputs[0].dimensions.dropFirst())
     ]
     quantized.outputs[0].dimensions[1] = .symbolic("C")
-    let simulated = try Plan(quantized).run(given, ExecutionContext())
+    let simulated = try Interpreter(quantized).run(given, ExecutionContext())
     let session = try Session(quantized)
     let deployed = try session.run(given)
     // Nothing of the operation is left to fp32.
-    let kernels = try session.profile(given, runs: 1).map(\.kernel)
-    #expect(!kernels.contains("reference"), "\(kernels)")
+    let kinds = try session.profile(given, runs: 1).flatMap(\.computations).map(\.kind)
+    #expect(!kinds.contains(.reference), "\(kinds)")
     func numbers(_ tensor: AnyTensor?) throws -> [Int] {
       switch try #require(tensor) {
       case .uint8(let codes): codes.elements.map(Int.init)

@@ -147,12 +147,12 @@ struct OneCopyTests {
       "\(result.layers.map(\.remark))")
     let decibels = try Self.decibels(graph, result.graph)
     #expect(decibels > (isNarrow ? 10 : 25), "\(decibels)")
-    let bytes = try ONNXFile.serialized(result.graph)
-    #expect(try bytes.count < ONNXFile.serialized(graph).count)
-    #expect(try Self.decibels(result.graph, ONNXFile.parse(bytes)) == 200)
+    let bytes = try ONNXFile.encode(result.graph)
+    #expect(try bytes.count < ONNXFile.encode(graph).count)
+    #expect(try Self.decibels(result.graph, ONNXFile.decode(bytes)) == 200)
     // The reference computes the same as sessions, which fuse integers.
     let inputs = Self.arrays(graph)
-    let plain = try Plan(result.graph).run(inputs, ExecutionContext())["y"]!.require(Float.self)
+    let plain = try Interpreter(result.graph).run(inputs, ExecutionContext())["y"]!.require(Float.self)
     let session = try Session(result.graph).run(inputs)["y"]!.require(Float.self)
     var ratio = SignalToNoise()
     ratio.add(plain, session)
@@ -186,7 +186,7 @@ struct OneCopyTests {
       ], Self.rows)
     var shared = graph
     shared.initializers = ["w": .float32(Self.normal([64, 64], seed: 3))]
-    let result = try Self.quantize(shared) { $0.narrow = ["y"] }
+    let result = try Self.quantize(shared) { $0.int4 = ["y"] }
     #expect(Self.copies(result.graph) == [.int4])
     #expect(result.layers.allSatisfy { $0.remark.hasPrefix("int4") })
   }
@@ -275,7 +275,7 @@ struct OneCopyTests {
     var inner = Self.graphs["body and MatMul"]!
     inner.nodes[2].outputs = ["y"]
     inner.nodes.removeLast()
-    expectError(.unsupported, "static quantization is for: the weights are in MatMul") {
+    expectError(.unsupported, "to quantize statically: the weights are in MatMul") {
       try Self.quantize(inner) { _ in }
     }
     var layers = try Self.quantize(inner) { $0.mode = .weightOnly }.layers
@@ -287,7 +287,7 @@ struct OneCopyTests {
     both.initializers["v"] = .float32(Self.normal([64, 64], seed: 4))
     layers = try Self.quantize(both) { _ in }.layers
     #expect(layers.map(\.changed) == [false, true])
-    #expect(layers[0].remark.contains("stay floats in static quantization"))
+    #expect(layers[0].remark.contains("static quantization keeps its weights as floats"))
   }
 
   /// Floats that are there anyway are read by what computes with floats.

@@ -14,7 +14,7 @@ import _SwiftletTestSupport
 
 /// Models that leave extents open, or take a fixed number of images at once.
 struct OpenModelTests {
-  private let threads = ThreadPool(count: 2)
+  private let threads = Threads(count: 2)
 
   private func pictures(_ count: Int, size: Int = 12) throws -> ImageDataset {
     let (images, labels) = Pictures.make(count: count, classes: 4, size: size)
@@ -163,8 +163,8 @@ struct OpenModelTests {
   @Test func openedBatchesAnswerAsBefore() throws {
     let flat = network(fixed(4), flat: [4, -1])
     let freed = try #require(flat.withOpenBatch())
-    let plan = try Plan(freed)
-    #expect(try plan.infer(plan.inputShapes(batch: 7))["y"]?.shape == [7, 4])
+    let interpreter = try Interpreter(freed)
+    #expect(try interpreter.infer(interpreter.inputShapes(batch: 7))["y"]?.shape == [7, 4])
     // Half of the batch in each row: the number is part of what the model computes.
     var mixing = network(fixed(4), flat: [2, -1])
     mixing.initializers["y.w"] = .float32(Tensor([4, 128], repeating: 0.1))
@@ -319,7 +319,7 @@ struct OpenModelTests {
       }
       let again = try Compressor(last, stages: store).apply(recipe).graph
       #expect(rest.next() - 1 == (name == "quantize" ? 2 : 8) - stop)
-      #expect(try ONNXFile.serialized(again) == ONNXFile.serialized(whole))
+      #expect(try ONNXFile.encode(again) == ONNXFile.encode(whole))
       let left = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/stages")
       #expect(left.allSatisfy { !$0.hasSuffix(".checkpoint") })
     }

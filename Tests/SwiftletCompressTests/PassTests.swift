@@ -91,7 +91,7 @@ struct PassTests {
   private func logits(_ graph: Graph) throws -> [Float] {
     let (_, _, test) = try Self.trained.get()
     let input = try Preprocessing.stored(in: graph, images: test)
-      .batch(test, Array(0..<50), pool: .serial)
+      .batch(test, Array(0..<50), threads: .serial)
     return try Session(graph).run(input).elements
   }
 
@@ -270,7 +270,7 @@ struct PassTests {
     #expect(result.layers.map(\.layer) == ["conv1", "conv2", "fc1", "fc2"])
     #expect(result.layers.allSatisfy { $0.changed })
     #expect(result.layers.map(\.rank) == [4, 8, 16, 4])
-    #expect(result.layers[0].damage == nil && result.layers[3].remark == "reads 16 of 32 channels")
+    #expect(result.layers[0].damage == nil && result.layers[3].remark == "16 of 32 inputs")
     for layer in result.layers[1...] {
       let (damage, plain) = (try #require(layer.damage), try #require(layer.plainDamage))
       #expect(damage < plain, "\(layer.layer)")
@@ -295,7 +295,7 @@ struct PassTests {
     let error = #expect(throws: SwiftletError.self) {
       try compress([CompressionStep(.quantize), mild])
     }
-    #expect(error?.code == .unsupported && error?.description.contains("quantizing") == true)
+    #expect(error?.code == .unsupported && error?.description.contains("quantize last") == true)
   }
 
   @Test func widthsFollowFromGoals() throws {
@@ -372,7 +372,7 @@ struct PassTests {
 
   @Test func sameInputSameModel() throws {
     func run() throws -> [UInt8] {
-      try ONNXFile.serialized(
+      try ONNXFile.encode(
         compress([factors(.eigen), CompressionStep(.prune), CompressionStep(.quantize)]).graph)
     }
     #expect(try run() == run())

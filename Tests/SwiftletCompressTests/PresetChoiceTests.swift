@@ -63,6 +63,6 @@ struct PresetChoiceTests {
   func unchangedModelsAreNothingElse(speedup: Double, bytes: (Int, Int)) throws {
     let same = try verdict(changed: false, bytes, speedup: speedup, decibels: 200)
     #expect(same.concerns == [.unchanged])
-    #expect(same.text == "nothing was changed; 200.0 dB")
+    #expect(same.text == "nothing changed; 200.0 dB")
   }
 }

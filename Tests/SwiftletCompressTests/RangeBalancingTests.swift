@@ -73,7 +73,7 @@ struct RangeBalancingTests {
   @Test func equalizedLayersComputeTheSameAndLoseLess() throws {
     let graph = uneven
     var infos: [String: TensorInfo] = [:]
-    _ = try Plan(graph).run(inputs(graph, count: 2, seed: 1), ExecutionContext()) {
+    _ = try Interpreter(graph).run(inputs(graph, count: 2, seed: 1), ExecutionContext()) {
       infos[$0] = TensorInfo($1.dtype, $1.shape)
     }
     infos["x"] = TensorInfo(.float32, [2, 4, 6, 6])

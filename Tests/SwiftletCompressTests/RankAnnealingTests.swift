@@ -97,7 +97,7 @@ import Testing
     #expect(try annealing.ranks(of: graph).map(\.after) == [rank])
     #expect(try difference(graph, dense) < 1e-4)
     #expect(
-      try Plan(graph).macs(batch: 1).reduce(0, +) <= Plan(dense).macs(batch: 1).reduce(0, +)
+      try Interpreter(graph).macs(batch: 1).reduce(0, +) <= Interpreter(dense).macs(batch: 1).reduce(0, +)
         * rank / 8)
     // One direction less is one that counts.
     let less = try annealing.shrunk(graph, to: Double(rank - 1) / 8, source, threads: .serial)

@@ -28,7 +28,7 @@ struct RecipeTests {
     ].merging(distillation) { $1 }
     step["quantization"] = [
       "activations": "u8", "bits": 8, "correctsBias": true, "equalizes": false,
-      "keep": [] as [String], "mode": "static", "narrow": [] as [String],
+      "keep": [] as [String], "mode": "static", "int4": [] as [String],
       "observer": "percentile", "percentile": 99.999, "powerOfTwo": false, "qatEpochs": 0,
       "qatLearningRate": 0.0002, "rounding": "nearest",
     ].merging(quantization) { $1 }
@@ -81,7 +81,7 @@ struct RecipeTests {
   private func parse(_ text: String) throws -> Recipe {
     try withTemporaryFolder { folder in
       try AtomicFile.write(text, to: "\(folder)/recipe.yaml")
-      return try Recipe(yaml: "\(folder)/recipe.yaml")
+      return try Recipe(reading: "\(folder)/recipe.yaml")
     }
   }
 

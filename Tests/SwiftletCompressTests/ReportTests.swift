@@ -50,7 +50,7 @@ struct ReportTests {
 
   @Test func speedsAreThoseOfAllCells() throws {
     let report = try Self.result.get().report
-    let threads = ThreadPool.available.count
+    let threads = Threads.available.count
     let speeds = try #require(report.speeds)
     #expect(
       speeds.map { [$0.threads, $0.batch] }
@@ -191,7 +191,7 @@ struct ReportTests {
       }
     }
     #expect(titles(bare.html) == ["Before and after", "Trade-off", "Layers", "Recipe"])
-    #expect(bare.layers.allSatisfy(\.rejected.isEmpty) && !bare.html.contains("not taken"))
+    #expect(bare.layers.allSatisfy(\.rejected.isEmpty) && !bare.html.contains("rejected</summary>"))
     let empty = try changed { ($0["layers"], $0["histories"], $0["confusion"]) = ([], [], nil) }
     #expect(titles(empty.html) == ["Before and after", "Trade-off", "Recipe"])
     let full = try changed { json in
@@ -284,7 +284,7 @@ struct ReportTests {
     #expect(second.fileBytes < first.fileBytes)
     #expect(Set(second.speeds.map(\.batch)) == [1, 3])
     let html = comparison.html.replacing("\u{202F}", with: " ")
-    #expect(titles(html) == ["Accuracy and weight", "Trade-off", "Median time of a run, ms"])
+    #expect(titles(html) == ["Accuracy and size", "Trade-off", "Median time per run, ms"])
     #expect(html.contains(ReportNumber.bytes(second.fileBytes).replacing("\u{202F}", with: " ")))
     let decoded = try JSONDecoder().decode(
       ComparisonReport.self, from: JSONEncoder().encode(comparison))
@@ -297,7 +297,7 @@ struct ReportTests {
     #expect(comparison.models.map(\.name) == ["dense", "quantize", "quantize"])
     #expect(
       comparison.models[1].speeds.last?.milliseconds == report.speeds?.last?.millisecondsAfter)
-    #expect(comparison.html.contains("took turns with the dense one in a run of its own"))
+    #expect(comparison.html.contains("timed in alternation with its dense original"))
   }
 
   // MARK: Numbers

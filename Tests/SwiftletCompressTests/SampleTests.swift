@@ -32,11 +32,11 @@ struct SampleTests {
   ) throws -> (source: CalibrationSource, seen: [[String: AnyTensor]]) {
     let source = try CalibrationSource(arrays, for: graph, fixed: fixed, limit: limit)
     var seen: [[String: AnyTensor]] = []
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     try source.forEachBatch { inputs, range in
       seen.append(inputs)
       // What is fed fits the model.
-      _ = try plan.run(inputs, ExecutionContext())
+      _ = try interpreter.run(inputs, ExecutionContext())
       #expect(inputs["x"]!.shape.dimensions.contains(range.count))
     }
     return (source, seen)
@@ -113,7 +113,7 @@ struct SampleTests {
       graph, ["x": x], fixed: ["h": .numbers((0..<15).map(Double.init))])
     #expect(listed.seen[0]["h"]!.shape == shape(24))
     let (one, all) = (axis == 0 ? "1×5×3" : "5×1×3", axis == 0 ? "24×5×3" : "5×24×3")
-    expectError(.badInput, "give \(one) for all samples alike, or \(all), as there are 24") {
+    expectError(.badInput, "give \(one) for all samples, or \(all) for the 24 samples") {
       try CalibrationSource(["x": x], for: graph, fixed: ["h": .array(normal(shape(18)))])
     }
     expectError(.badInput, "give \(one)") {
@@ -151,7 +151,7 @@ struct SampleTests {
     let (source, seen) = try batches(graph, ["x": normal([24, 4]), "k": two])
     #expect(source.count == 20 && source.leftOut == 4 && seen.count == 4)
     #expect(try batches(graph, ["x": normal([24, 4]), "k": two], limit: 12).source.count == 10)
-    expectError(.badInput, "takes 5 samples at once, there are 4") {
+    expectError(.badInput, "takes 5 samples at once, but there are only 4") {
       _ = try CalibrationSource(["x": normal([4, 4]), "k": two], for: graph)
     }
   }
@@ -184,10 +184,10 @@ struct SampleTests {
     let seven = AnyTensor.int64(Tensor(.scalar, [7]))
     #expect(try k(.int32(Tensor(.scalar, [7]))) == seven)
     #expect(try k(.float32(Tensor(.scalar, [7]))) == seven)
-    expectError(.badInput, "int64, which the model takes") {
+    expectError(.badInput, "the model's int64 cannot hold") {
       _ = try k(.float32(Tensor(.scalar, [7.5])))
     }
-    expectError(.badInput, "float32, which the model takes") {
+    expectError(.badInput, "the model's float32 cannot hold") {
       _ = try CalibrationSource(
         ["x": .float64(Tensor([1, 4], repeating: 1e300)), "k": seven], for: graph)
     }

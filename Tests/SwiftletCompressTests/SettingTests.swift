@@ -92,10 +92,13 @@ struct SettingTests {
     ("{technique: svd, bit: 4}", "unknown setting 'bit'", "'bits', a setting of quantize"),
     ("{technique: distill, learningrate: 1}", "unknown setting", "did you mean 'learningRate'?"),
     ("{technique: distill, epoch: 1}", "unknown setting 'epoch'", "did you mean 'epochs'?"),
-    ("{technique: prune, speed: 1}", "unknown setting 'speed'", "prune takes ratio, width, "),
+    (
+      "{technique: prune, speed: 1}", "unknown setting 'speed'",
+      "the settings of prune are ratio, width, "
+    ),
     ("{technique: quantise}", "unknown technique 'quantise'", "did you mean 'quantize'?"),
     ("{technique: 3}", "unknown technique '3'", "use one of svd, lowrank, eigen, prune"),
-    ("{ratio: 3}", "the step names no technique", "technique: NAME"),
+    ("{ratio: 3}", "the step has no technique", "technique: NAME"),
     ("{technique: distill, lr: 1, learningRate: 2}", "'learningRate' is given twice", ""),
     ("{technique: lowrank, batch: 1, timingBatch: 2}", "'timingBatch' is given twice", ""),
     ("{technique: prune, cost: macs}", "'cost' does nothing in prune", "give ratio"),
@@ -119,7 +122,7 @@ struct SettingTests {
       ""
     ),
     ("{technique: lowrank, methods: []}", "methods is empty", "channel, spatial, tucker, cp"),
-    ("{technique: eigen, ratio: 0.5, energy: 0.5}", "ratio and energy both say", ""),
+    ("{technique: eigen, ratio: 0.5, energy: 0.5}", "ratio and energy exclude each other", ""),
     (
       "{technique: eigen, energy: 0.5, allocation: greedy}",
       "'energy' does nothing with allocation greedy", "leave allocation out"
@@ -137,8 +140,8 @@ struct SettingTests {
       "mixedConfidence 1 is not between 0.5 and below 1", ""
     ),
     ("{technique: quantize, mixedConfidence: 0.9}", "mixedConfidence does nothing without", ""),
-    ("{technique: quantize, keep: [a], narrow: [b, a]}", "both 'keep' and 'narrow'", ""),
-    ("{technique: quantize, bf16: [a], narrow: [a]}", "both 'narrow' and 'bf16'", ""),
+    ("{technique: quantize, keep: [a], int4: [b, a]}", "both 'keep' and 'int4'", ""),
+    ("{technique: quantize, bf16: [a], int4: [a]}", "both 'int4' and 'bf16'", ""),
     ("{technique: svd, ratio: half}", "'ratio' is 'half', not a number", ""),
     ("{technique: svd, ratio: .nan}", "ratio nan is not between", ""),
     ("{technique: distill, epochs: 1.5}", "'epochs' is 1.5, not a whole number", ""),
@@ -244,9 +247,9 @@ struct SettingTests {
     ),
     ([.prune, .distill], ["depth": .number(0.5)], "'--depth' does nothing in distill after prune"),
     ([.prune, .quantize], ["cost": .text("macs")], "'--cost' does nothing in prune"),
-    ([.prune], ["ratio": .number(0.3), "width": .number(0.4)], "--ratio and --width both say"),
+    ([.prune], ["ratio": .number(0.3), "width": .number(0.4)], "--ratio and --width exclude"),
     (
-      [.prune], ["ratio": .number(0.3), "allocation": .text("ratio")], "--allocation 'ratio' choos"
+      [.prune], ["ratio": .number(0.3), "allocation": .text("ratio")], "--allocation 'ratio' can on"
     ),
     ([.quantize], ["qatLearningRate": .number(1)], "'--qat-learning-rate' does nothing"),
     ([.svd, .quantize], ["methods": .names(["cp"])], "--methods does nothing in svd"),

@@ -145,7 +145,7 @@ struct StaticQuantizationTests {
 
   @Test func sameInputsSameModel() throws {
     func run() throws -> [UInt8] {
-      try ONNXFile.serialized(quantize(ModelBuilder.residual(seed: 7)).graph)
+      try ONNXFile.encode(quantize(ModelBuilder.residual(seed: 7)).graph)
     }
     #expect(try run() == run())
   }
@@ -172,7 +172,7 @@ struct StaticQuantizationTests {
       ).apply(to: graph, source).graph
       #expect(seen.withLock { $0 } == [100])
       settings.calibrationState = nil
-      #expect(try ONNXFile.serialized(rest) == ONNXFile.serialized(whole))
+      #expect(try ONNXFile.encode(rest) == ONNXFile.encode(whole))
       settings.calibrationState = state
       let error = #expect(throws: SwiftletError.self) {
         let other = ModelBuilder.residual(seed: 5)

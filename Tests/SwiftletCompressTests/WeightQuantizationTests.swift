@@ -60,7 +60,7 @@ struct WeightQuantizationTests {
       #expect(!result.nodes.contains { $0.opType == "QuantizeLinear" })
       // The reference restores the same weights that sessions compute with.
       let inputs = try inputs(graph, count: 4, seed: 5)
-      let plain = try Plan(result).run(inputs, ExecutionContext())["y"]!.require(Float.self)
+      let plain = try Interpreter(result).run(inputs, ExecutionContext())["y"]!.require(Float.self)
       let session = try Session(result).run(inputs)["y"]!.require(Float.self)
       for (a, b) in zip(plain.elements, session.elements) { #expect(abs(a - b) < 1e-4) }
     }

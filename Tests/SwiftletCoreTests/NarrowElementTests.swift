@@ -5,7 +5,7 @@ import Testing
 
 struct NarrowElementTests {
   /// Every pattern of bits stands for a number that is converted back to it.
-  private func roundTrip<N: NarrowElement>(_: N.Type) {
+  private func roundTrip<N: CompactElement>(_: N.Type) {
     for pattern in 0..<1 << N.bitWidth {
       let element = N(bits: UInt8(pattern))
       let value = element.asDouble
@@ -14,9 +14,9 @@ struct NarrowElementTests {
     }
   }
 
-  @Test(arguments: DType.allCases.filter { $0.narrowType != nil })
+  @Test(arguments: DType.allCases.filter { $0.compactType != nil })
   func everyNumberComesBack(dtype: DType) {
-    roundTrip(dtype.narrowType!)
+    roundTrip(dtype.compactType!)
     #expect(dtype.elementType.zero.asDouble == 0)
     #expect(dtype.elementType.one.asDouble == 1)
   }

@@ -29,7 +29,7 @@ struct WorkerTeamTests {
 
   /// Waits for the threads: tests run side by side, and one of them has the team at a time.
   private func together(_ count: Int, _ body: @Sendable (Int) -> Void) {
-    while !ThreadPool(count: count).together(body) { sched_yield() }
+    while !Threads(count: count).together(body) { sched_yield() }
   }
 
   @Test(arguments: [1, 2, 3, 4, 7, 16, 64])
@@ -97,11 +97,11 @@ struct WorkerTeamTests {
     let refused = Atomic(0)
     let sum = Atomic(0)
     together(4) { _ in
-      if !ThreadPool(count: 2).together({ _ in }) { refused.add(1, ordering: .relaxed) }
-      let ran = ThreadPool.serial.together { #expect($0 == 0) }
+      if !Threads(count: 2).together({ _ in }) { refused.add(1, ordering: .relaxed) }
+      let ran = Threads.serial.together { #expect($0 == 0) }
       #expect(ran)
-      ThreadPool(count: 3).forEachRange(100) { range in
-        ThreadPool(count: 2).forEachRange(range.count) { inner in
+      Threads(count: 3).forEachRange(100) { range in
+        Threads(count: 2).forEachRange(range.count) { inner in
           sum.add(inner.count, ordering: .relaxed)
         }
       }
@@ -115,15 +115,15 @@ struct WorkerTeamTests {
     let pieces = Atomic(0)
     let gathered = Atomic(0)
     onThreads(8) { thread in
-      let pool = ThreadPool(count: count)
+      let threads = Threads(count: count)
       for round in 0..<150 {
         var tensor = Tensor<Int32>(zeros: [40, 3])
-        pool.forEachBlock(of: &tensor, minimumWork: 1) { rows, values in
+        threads.forEachBlock(of: &tensor, minimumWork: 1) { rows, values in
           for i in values.indices { values[i] = Int32(rows.lowerBound * 3 + i + thread) }
           pieces.add(rows.count, ordering: .relaxed)
         }
         if tensor.elements != (0..<120).map({ Int32($0 + thread) }) { continue }
-        let squares = (try? pool.map(17) { $0 * $0 + round }) ?? []
+        let squares = (try? threads.map(17) { $0 * $0 + round }) ?? []
         if squares == (0..<17).map({ $0 * $0 + round }) { gathered.add(1, ordering: .relaxed) }
       }
     }

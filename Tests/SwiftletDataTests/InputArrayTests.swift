@@ -15,7 +15,7 @@ struct InputArrayTests {
       let x = Tensor<Float>([10, 2], (0..<20).map { Float($0) })
       let ids = Tensor<Int64>([10], (0..<10).map { Int64($0) })
       try AtomicFile.write(
-        NPZ.serialized(["x": .float32(x), "ids": .int64(ids), "rate": .float32(Tensor([1], [8]))]),
+        NPZ.encode(["x": .float32(x), "ids": .int64(ids), "rate": .float32(Tensor([1], [8]))]),
         to: "\(folder)/a.npz")
       return try InputArrays.read("inputs:\(folder)/a.npz\(slices)")
     }

@@ -16,15 +16,15 @@ struct NPYTests {
   @Test(arguments: tensors.indices)
   func arraysSurviveTheRoundTrip(index: Int) throws {
     let tensor = Self.tensors[index]
-    let bytes = NPY.serialized(tensor)
-    #expect(try NPY.parse(bytes) == tensor)
+    let bytes = NPY.encode(tensor)
+    #expect(try NPY.decode(bytes) == tensor)
     // NumPy aligns the data to 64 bytes.
     #expect((bytes.count - tensor.byteCount) % 64 == 0)
   }
 
   @Test func truthValuesAreOneOrZero() throws {
     let bytes = file("{'descr': '|b1', 'fortran_order': False, 'shape': (3,), }\n", [0, 1, 200])
-    #expect(try NPY.parse(bytes) == .bool(Tensor([3], [false, true, true])))
+    #expect(try NPY.decode(bytes) == .bool(Tensor([3], [false, true, true])))
   }
 
   private func file(_ header: String, _ data: [UInt8] = [], version: UInt8 = 1) -> [UInt8] {
@@ -38,7 +38,7 @@ struct NPYTests {
   func headersMayBeWrittenDifferently(version: UInt8) throws {
     let header = "{'shape':(2,), 'fortran_order':False, 'descr':'|u1'}\n"
     #expect(
-      try NPY.parse(file(header, [3, 4], version: version)) == .uint8(Tensor([2], [3, 4])))
+      try NPY.decode(file(header, [3, 4], version: version)) == .uint8(Tensor([2], [3, 4])))
   }
 
   @Test(arguments: [
@@ -56,15 +56,15 @@ struct NPYTests {
     ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,", 4), ("", 0), ("{", 0),
   ])
   func malformedFilesAreRefused(header: String, bytes: Int) {
-    expectError(.badInput) { try NPY.parse(file(header, [UInt8](repeating: 0, count: bytes))) }
+    expectError(.badInput) { try NPY.decode(file(header, [UInt8](repeating: 0, count: bytes))) }
   }
 
   @Test func objectsAreNeverRead() {
     expectError(.unsupported, "|O") {
-      try NPY.parse(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", [0]))
+      try NPY.decode(file("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", [0]))
     }
     expectError(.unsupported, "records") {
-      try NPY.parse(
+      try NPY.decode(
         file("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (1,), }", [0]))
     }
   }
@@ -72,7 +72,7 @@ struct NPYTests {
   @Test func columnMajorArraysAreTransposed() throws {
     let bytes = file(
       "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", [1, 4, 2, 5, 3, 6])
-    #expect(try NPY.parse(bytes) == .uint8(Tensor([2, 3], [1, 2, 3, 4, 5, 6])))
+    #expect(try NPY.decode(bytes) == .uint8(Tensor([2, 3], [1, 2, 3, 4, 5, 6])))
   }
 
   /// What Python or NumPy would not read.
@@ -82,8 +82,8 @@ struct NPYTests {
   ])
   func shapesAreTuplesOfNumbers(shape: String) throws {
     let bytes = file("{'descr': '|u1', 'fortran_order': False, 'shape': \(shape), }", [7, 8])
-    guard shape.contains(" ") else { return expectError(.badInput) { try NPY.parse(bytes) } }
-    #expect(try NPY.parse(bytes) == .uint8(Tensor([2], [7, 8])))
+    guard shape.contains(" ") else { return expectError(.badInput) { try NPY.decode(bytes) } }
+    #expect(try NPY.decode(bytes) == .uint8(Tensor([2], [7, 8])))
   }
 
   @Test(arguments: [
@@ -95,7 +95,7 @@ struct NPYTests {
     "{descr: '|u1', 'fortran_order': False, 'shape': (2,)}",
   ])
   func headersAreLiterals(header: String) {
-    expectError(.badInput) { try NPY.parse(file(header, [7, 8])) }
+    expectError(.badInput) { try NPY.decode(file(header, [7, 8])) }
   }
 
   @Test func limitsOfTheHeaderAreNumPys() throws {
@@ -103,21 +103,21 @@ struct NPYTests {
     func padded(_ count: Int) -> [UInt8] {
       file(header + String(repeating: " ", count: count - header.count), [7, 8], version: 2)
     }
-    #expect(try NPY.parse(padded(10_000)) == .uint8(Tensor([2], [7, 8])))
-    expectError(.badInput, "10001") { try NPY.parse(padded(10_001)) }
+    #expect(try NPY.decode(padded(10_000)) == .uint8(Tensor([2], [7, 8])))
+    expectError(.badInput, "10001") { try NPY.decode(padded(10_001)) }
     var minor = file(header, [7, 8])
     minor[7] = 1
-    expectError(.badInput, "not an npy file") { try NPY.parse(minor) }
+    expectError(.badInput, "not an npy file") { try NPY.decode(minor) }
     let bytes = file(header, [7, 8])
     expectError(.badInput, "not text") {
-      try NPY.parse(bytes.map { $0 == UInt8(ascii: "F") ? 0xff : $0 })
+      try NPY.decode(bytes.map { $0 == UInt8(ascii: "F") ? 0xff : $0 })
     }
   }
 
   @Test func cutFilesNeverTrap() {
-    let bytes = NPY.serialized(Self.tensors[0])
+    let bytes = NPY.encode(Self.tensors[0])
     for length in 0..<bytes.count {
-      expectError(.badInput) { try NPY.parse(Array(bytes[..<length])) }
+      expectError(.badInput) { try NPY.decode(Array(bytes[..<length])) }
     }
   }
 }

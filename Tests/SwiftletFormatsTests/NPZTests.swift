@@ -13,10 +13,10 @@ struct NPZTests {
   ]
 
   @Test func arraysSurviveTheRoundTrip() throws {
-    let bytes = try NPZ.serialized(arrays)
-    #expect(try NPZ.parse(bytes) == arrays)
-    #expect(try NPZ.serialized(arrays) == bytes)
-    #expect(try NPZ.parse(NPZ.serialized([:])).isEmpty)
+    let bytes = try NPZ.encode(arrays)
+    #expect(try NPZ.decode(bytes) == arrays)
+    #expect(try NPZ.encode(arrays) == bytes)
+    #expect(try NPZ.decode(NPZ.encode([:])).isEmpty)
   }
 
   /// What `numpy.savez_compressed(file, x=numpy.arange(4, dtype="i4"))` writes.
@@ -36,27 +36,27 @@ struct NPZTests {
   ]
 
   @Test func deflatedEntriesOfNumPyAreRead() throws {
-    #expect(try NPZ.parse(Self.compressed) == ["x": .int32(Tensor([4], [0, 1, 2, 3]))])
+    #expect(try NPZ.decode(Self.compressed) == ["x": .int32(Tensor([4], [0, 1, 2, 3]))])
   }
 
   @Test func damagedFilesNeverTrapNorPass() throws {
-    for bytes in [try NPZ.serialized(arrays), Self.compressed] {
-      let whole = try NPZ.parse(bytes)
+    for bytes in [try NPZ.encode(arrays), Self.compressed] {
+      let whole = try NPZ.decode(bytes)
       for length in 0..<bytes.count {
-        #expect(throws: SwiftletError.self) { try NPZ.parse(Array(bytes[..<length])) }
+        #expect(throws: SwiftletError.self) { try NPZ.decode(Array(bytes[..<length])) }
       }
       for position in bytes.indices {
         var damaged = bytes
         damaged[position] ^= 0x55
         // Some bytes mean nothing (times, versions); none changes an array unnoticed.
-        guard let read = try? NPZ.parse(damaged) else { continue }
+        guard let read = try? NPZ.decode(damaged) else { continue }
         #expect(Array(read.values) == Array(whole.values), "byte \(position)")
       }
     }
   }
 
   @Test func entriesMustNotLie() throws {
-    let bytes = try NPZ.serialized(["x": .uint8(Tensor([1], [9]))])
+    let bytes = try NPZ.encode(["x": .uint8(Tensor([1], [9]))])
     let directory = try #require(
       bytes.indices.first { bytes[$0...].starts(with: [0x50, 0x4b, 1, 2]) })
     func changed(_ offset: Int, _ value: [UInt8]) -> [UInt8] {
@@ -64,23 +64,23 @@ struct NPZTests {
       copy.replaceSubrange(directory + offset..<directory + offset + value.count, with: value)
       return copy
     }
-    expectError(.unsupported, "encrypted") { try NPZ.parse(changed(8, [1])) }
-    expectError(.unsupported, "method") { try NPZ.parse(changed(10, [14])) }
-    expectError(.badInput) { try NPZ.parse(changed(20, [0xff, 0xff, 0xff, 0x7f])) }
-    expectError(.badInput) { try NPZ.parse(changed(42, [1])) }
+    expectError(.unsupported, "encrypted") { try NPZ.decode(changed(8, [1])) }
+    expectError(.unsupported, "method") { try NPZ.decode(changed(10, [14])) }
+    expectError(.badInput) { try NPZ.decode(changed(20, [0xff, 0xff, 0xff, 0x7f])) }
+    expectError(.badInput) { try NPZ.decode(changed(42, [1])) }
     // A name that is no npy file: in both places where it stands.
     var other = bytes
     for index in bytes.indices.dropLast(5) where bytes[index...].starts(with: Array("x.npy".utf8)) {
       other[index + 4] = 0x7a
     }
-    expectError(.badInput, "not an npy file") { try NPZ.parse(other) }
+    expectError(.badInput, "not an npy file") { try NPZ.decode(other) }
     // One entry twice, as a zip bomb does: the second names the bytes of the first.
     let entry = bytes[directory..<bytes.count - 22]
     var twice = Array(bytes[..<directory]) + entry + entry
     twice[directory + entry.count + 46] = 0x79
     var end = Array(bytes.suffix(22))
     (end[8], end[10], end[12]) = (2, 2, UInt8(2 * entry.count))
-    expectError(.badInput) { try NPZ.parse(twice + end) }
+    expectError(.badInput) { try NPZ.decode(twice + end) }
   }
 
   /// The directory is believed only as far as the file is large: 64 MiB, or 200-fold.
@@ -89,11 +89,11 @@ struct NPZTests {
     let directory = try #require(
       bytes.indices.first { bytes[$0...].starts(with: [0x50, 0x4b, 1, 2]) })
     bytes.replaceSubrange(directory + 24..<directory + 28, with: [0, 0, 0, 0x7f])
-    expectError(.badInput, "expand to more than") { try NPZ.parse(bytes) }
+    expectError(.badInput, "expand to more than") { try NPZ.decode(bytes) }
     // A size that is too large, and one that is too small, for what is there.
     for size in [[0, 0, 1, 0], [1, 0, 0, 0]] as [[UInt8]] {
       bytes.replaceSubrange(directory + 24..<directory + 28, with: size)
-      expectError(.badInput, "damaged") { try NPZ.parse(bytes) }
+      expectError(.badInput, "damaged") { try NPZ.decode(bytes) }
     }
   }
 }

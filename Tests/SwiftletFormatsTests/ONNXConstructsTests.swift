@@ -41,8 +41,8 @@ struct ONNXConstructsTests {
 
   private func run(_ bytes: [UInt8]) throws -> [Float] {
     let x = AnyTensor.float32(Tensor([4], [1, -2, 3, -4]))
-    let graph = try ONNXFile.parse(bytes)
-    return try Plan(graph).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
+    let graph = try ONNXFile.decode(bytes)
+    return try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
   }
 
   /// Sequences pass between nodes alone, and the refusal says so.
@@ -50,7 +50,7 @@ struct ONNXConstructsTests {
     let element = field(1, [0x08, 1] + field(2, field(1, [0x08, 4])))
     let sequence = field(1, "s") + field(2, field(4, field(1, element)))
     let bytes = model([node("SequenceConstruct", ["x"], ["s"])], output: sequence)
-    let error = #expect(throws: SwiftletError.self) { try ONNXFile.parse(bytes) }
+    let error = #expect(throws: SwiftletError.self) { try ONNXFile.decode(bytes) }
     #expect(error?.code == .unsupported)
     #expect(error?.what.contains("'s' is a sequence") == true)
   }
@@ -77,14 +77,14 @@ struct ONNXConstructsTests {
     let bytes = model(
       [node("Twice", ["x"], ["h"], domain: "own"), node("Twice", ["h"], ["y"], domain: "own")],
       others: functions)
-    let graph = try ONNXFile.parse(bytes)
+    let graph = try ONNXFile.decode(bytes)
     #expect(
       graph.nodes.map(\.opType) == [
         "Add", "LeakyRelu", "Add", "LeakyRelu", "Add", "LeakyRelu", "Add", "LeakyRelu",
       ])
     // Each negative number is doubled and halved, each positive one doubled, four times.
     #expect(try run(bytes) == [16, -2, 48, -4])
-    #expect(try run(ONNXFile.serialized(graph)) == [16, -2, 48, -4])
+    #expect(try run(ONNXFile.encode(graph)) == [16, -2, 48, -4])
   }
 
   @Test func functionsWithoutEndAreRefused() throws {
@@ -92,9 +92,9 @@ struct ONNXConstructsTests {
       field(1, "F") + field(4, "a") + field(5, "o")
       + field(7, node("F", ["a"], ["o"], domain: "own"))
       + field(10, "own")
-    let graph = try ONNXFile.parse(
+    let graph = try ONNXFile.decode(
       model([node("F", ["x"], ["y"], domain: "own")], others: field(25, own)))
-    expectError(.unsupported, "own.F") { try Plan(graph) }
+    expectError(.unsupported, "own.F") { try Interpreter(graph) }
     // Each level calls the next one twice.
     let levels = (0..<30).flatMap { level -> [UInt8] in
       let name = "L\(level + 1)"
@@ -105,7 +105,7 @@ struct ONNXConstructsTests {
           + field(7, node(name, ["t"], ["o"], domain: "own")) + field(10, "own"))
     }
     expectError(.badInput, "functions") {
-      try ONNXFile.parse(model([node("L0", ["x"], ["y"], domain: "own")], others: levels))
+      try ONNXFile.decode(model([node("L0", ["x"], ["y"], domain: "own")], others: levels))
     }
   }
 
@@ -114,7 +114,7 @@ struct ONNXConstructsTests {
       field(1, "F") + field(4, "a") + field(5, "o") + field(7, node("Relu", ["a"], ["o"]))
       + field(9, [0x10, 9]) + field(10, "own")
     let bytes = model([node("F", ["x"], ["y"], domain: "own")], others: field(25, old))
-    #expect(try ONNXFile.parse(bytes).nodes.map(\.opType) == ["F"])
+    #expect(try ONNXFile.decode(bytes).nodes.map(\.opType) == ["F"])
   }
 
   // MARK: Sparse constants
@@ -130,16 +130,16 @@ struct ONNXConstructsTests {
     let pairs: [UInt8] =
       [0x08, 2, 0x08, 2, 0x10, 7] + field(8, "i")
       + field(9, [0, 1, 1, 0].flatMap { [$0, 0, 0, 0, 0, 0, 0, 0] })
-    let graph = try ONNXFile.parse(model(nodes, sparse(pairs, [2, 2])))
+    let graph = try ONNXFile.decode(model(nodes, sparse(pairs, [2, 2])))
     #expect(graph.initializers["w"] == .float32(Tensor([2, 2], [0, 1, 2, 0])))
     // They come back as full ones.
-    #expect(try ONNXFile.parse(ONNXFile.serialized(graph)).initializers == graph.initializers)
+    #expect(try ONNXFile.decode(ONNXFile.encode(graph)).initializers == graph.initializers)
   }
 
   @Test(arguments: [[4, 0], [-1, 0], [1, 1], [0]] as [[Int64]])
   func sparseConstantsWithOtherPlacesAreRefused(places: [Int64]) {
     expectError(.badInput, "sparse tensor 'w'") {
-      try ONNXFile.parse(model([node("Add", ["x", "w"], ["y"])], sparse(tensor("i", places))))
+      try ONNXFile.decode(model([node("Add", ["x", "w"], ["y"])], sparse(tensor("i", places))))
     }
   }
 
@@ -159,27 +159,27 @@ struct ONNXConstructsTests {
       "LinearClassifier", ["x"], ["y", "s"], domain: "ai.onnx.ml",
       texts("classlabels_strings", "cat", "dog"),
       numbers("coefficients", [0x80, 0, 0, 0, 0, 0x80, 0, 0]), numbers("intercepts", [0, 0]))
-    let graph = try ONNXFile.parse(model([classifier], output: value("y", 1, type: 8)))
+    let graph = try ONNXFile.decode(model([classifier], output: value("y", 1, type: 8)))
     #expect(graph.metadata["swiftlet.texts"] == #"["cat","dog"]"#)
     #expect(graph.outputs[0].dtype == .int64)
     let x = AnyTensor.float32(Tensor([4], [1, 2, 0, 0]))
-    let result = try Plan(graph).run(["x": x], ExecutionContext())["y"]
+    let result = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]
     #expect(result == .int64(Tensor([1], [1])))
     // What is written has numbers from the start.
-    let again = try ONNXFile.parse(ONNXFile.serialized(graph))
+    let again = try ONNXFile.decode(ONNXFile.encode(graph))
     #expect(again.nodes == graph.nodes && again.metadata == graph.metadata)
   }
 
   @Test func constantsOfTextsBecomeNumbers() throws {
     let constant = [0x08, 2, 0x10, 8] + field(6, "dog") + field(6, "cat") + field(8, "names")
-    let graph = try ONNXFile.parse(
+    let graph = try ONNXFile.decode(
       model(
         [node("Identity", ["names"], ["y"])], field(5, constant), output: value("y", 2, type: 8)))
     #expect(graph.initializers["names"] == .int64(Tensor([2], [0, 1])))
     #expect(graph.metadata["swiftlet.texts"] == #"["dog","cat"]"#)
     let wrong = [0x08, 3, 0x10, 8] + field(6, "dog") + field(8, "names")
     expectError(.badInput, "names") {
-      try ONNXFile.parse(model([node("Identity", ["names"], ["y"])], field(5, wrong)))
+      try ONNXFile.decode(model([node("Identity", ["names"], ["y"])], field(5, wrong)))
     }
   }
 
@@ -188,7 +188,7 @@ struct ONNXConstructsTests {
       field(1, node("Identity", ["x"], ["y"])) + field(11, value("x", type: 8))
       + field(12, value("y"))
     expectError(.unsupported, "'x'") {
-      try ONNXFile.parse([0x08, 8] + field(7, graph) + field(8, [0x10, 13]))
+      try ONNXFile.decode([0x08, 8] + field(7, graph) + field(8, [0x10, 13]))
     }
   }
 
@@ -198,12 +198,12 @@ struct ONNXConstructsTests {
     let float = field(1, [0x08, 1])
     let map = field(5, [0x08, 7] + field(2, float))
     let output = field(1, "y") + field(2, field(4, field(1, map)))
-    let graph = try ONNXFile.parse(
+    let graph = try ONNXFile.decode(
       model([node("ZipMap", ["x"], ["y"], domain: "ai.onnx.ml", labels)], output: output))
     #expect(graph.outputs[0].dtype == .float32)
     #expect(graph.outputs[0].dimensions.count == 2)
     let x = AnyTensor.float32(Tensor([4], [1, -2, 3, -4]))
-    let result = try Plan(graph).run(["x": x], ExecutionContext())["y"]
+    let result = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]
     #expect(result == .float32(Tensor([1, 4], [1, -2, 3, -4])))
   }
 
@@ -213,15 +213,15 @@ struct ONNXConstructsTests {
   @Test func inputsWithoutAShapeTakeAny() throws {
     let open = field(1, "x") + field(2, field(1, [0x08, 1]))
     let graph = field(1, node("Relu", ["x"], ["y"])) + field(11, open) + field(12, value("y"))
-    let read = try ONNXFile.parse([0x08, 8] + field(7, graph) + field(8, [0x10, 13]))
-    let plan = try Plan(read)
+    let read = try ONNXFile.decode([0x08, 8] + field(7, graph) + field(8, [0x10, 13]))
+    let interpreter = try Interpreter(read)
     for shape in [[], [2], [2, 3]] as [Shape] {
       let x = AnyTensor.float32(Tensor(shape, repeating: -1))
-      let y = try plan.run(["x": x], ExecutionContext())["y"]
+      let y = try interpreter.run(["x": x], ExecutionContext())["y"]
       #expect(y == .float32(Tensor(zeros: shape)))
     }
-    expectError(.unsupported, "the rank of 'x'") { try plan.inputShapes(batch: 1) }
+    expectError(.unsupported, "the rank of 'x'") { try interpreter.inputShapes(batch: 1) }
     #expect(read.inputs[0].shapeDescription == "of any shape")
-    #expect(try ONNXFile.parse(ONNXFile.serialized(read)).inputs == read.inputs)
+    #expect(try ONNXFile.decode(ONNXFile.encode(read)).inputs == read.inputs)
   }
 }

@@ -24,25 +24,25 @@ struct ONNXLieTests {
   private let axis: [UInt8] = [0x0a, 4] + Array("axis".utf8) + [0x18, 0, 0xa0, 1, 2]
 
   @Test func versionsMustAgree() throws {
-    #expect(try ONNXFile.parse(model(node(axis))).nodes.count == 1)
-    expectError(.badInput, "version 0") { try ONNXFile.parse(model(node(axis), version: 0)) }
-    #expect(try ONNXFile.parse(model(node(axis), opset)).opset == 17)
+    #expect(try ONNXFile.decode(model(node(axis))).nodes.count == 1)
+    expectError(.badInput, "version 0") { try ONNXFile.decode(model(node(axis), version: 0)) }
+    #expect(try ONNXFile.decode(model(node(axis), opset)).opset == 17)
     expectError(.badInput, "several versions") {
-      try ONNXFile.parse(model(node(axis), [0x42, 2, 0x10, 13]))
+      try ONNXFile.decode(model(node(axis), [0x42, 2, 0x10, 13]))
     }
   }
 
   @Test func namesComeOnce() {
-    expectError(.badInput, "'axis' occurs twice") { try ONNXFile.parse(model(node(axis, axis))) }
+    expectError(.badInput, "'axis' occurs twice") { try ONNXFile.decode(model(node(axis, axis))) }
     let metadata = field(14, field(1, "k") + field(2, "v"))
     expectError(.badInput, "'k' occurs twice") {
-      try ONNXFile.parse(model(node(axis), metadata + metadata))
+      try ONNXFile.decode(model(node(axis), metadata + metadata))
     }
     let tensor = field(5, [0x08, 1, 0x10, 1] + field(8, "w") + field(9, [0, 0, 0, 0]))
-    expectError(.badInput, "occurs twice") { try ONNXFile.parse(model(tensor + tensor)) }
+    expectError(.badInput, "occurs twice") { try ONNXFile.decode(model(tensor + tensor)) }
     let external = field(13, field(1, "location") + field(2, "a"))
     expectError(.badInput, "location of external data occurs twice") {
-      try ONNXFile.parse(
+      try ONNXFile.decode(
         model(field(5, [0x08, 1, 0x10, 1, 0x70, 1] + field(8, "w") + external + external)))
     }
   }
@@ -50,16 +50,16 @@ struct ONNXLieTests {
   @Test func attributesAreOfOneKind() {
     // An integer that has a float as well.
     expectError(.badInput, "match the declared kind") {
-      try ONNXFile.parse(model(node(axis + [0x15, 0, 0, 0, 0])))
+      try ONNXFile.decode(model(node(axis + [0x15, 0, 0, 0, 0])))
     }
   }
 
   /// Texts that are none are bytes of some other program.
   @Test func bytesInAttributesComeBack() throws {
     let blob = field(1, "blob") + field(4, [0xff, 0, 0xfe]) + [0xa0, 1, 3]
-    let graph = try ONNXFile.parse(model(node(blob)))
+    let graph = try ONNXFile.decode(model(node(blob)))
     #expect(graph.nodes[0].attributes["blob"] == .unread(blob))
-    let again = try ONNXFile.parse(ONNXFile.serialized(graph))
+    let again = try ONNXFile.decode(ONNXFile.encode(graph))
     #expect(again.nodes == graph.nodes)
   }
 
@@ -70,10 +70,10 @@ struct ONNXLieTests {
   }
 
   @Test func graphsNestNoDeeperThan64() throws {
-    let graph = try ONNXFile.parse(nested(64))
-    #expect(try ONNXFile.parse(ONNXFile.serialized(graph)).nodes == graph.nodes)
+    let graph = try ONNXFile.decode(nested(64))
+    #expect(try ONNXFile.decode(ONNXFile.encode(graph)).nodes == graph.nodes)
     for depth in [65, 100, 2000] {
-      expectError(.badInput, "nested too deeply") { try ONNXFile.parse(nested(depth)) }
+      expectError(.badInput, "nested too deeply") { try ONNXFile.decode(nested(depth)) }
     }
   }
 
@@ -85,7 +85,7 @@ struct ONNXLieTests {
       [0x3a, 2, 0x0a], [0x3e, 0],
     ] as [[UInt8]])
   func brokenFieldsAreRefused(bytes: [UInt8]) {
-    expectError(.badInput) { try ONNXFile.parse([0x08, 8] + opset + bytes) }
+    expectError(.badInput) { try ONNXFile.decode([0x08, 8] + opset + bytes) }
   }
 
   @Test(arguments: [[-1], [1 << 62, 4], [1 << 31, 1 << 32, 2], [.min]])
@@ -101,6 +101,6 @@ struct ONNXLieTests {
       dims.append(UInt8(rest))
     }
     let tensor = field(5, dims + [0x10, 1] + field(8, "w") + field(9, [0, 0, 0, 0]))
-    expectError(.badInput, "tensor 'w'") { try ONNXFile.parse(model(tensor)) }
+    expectError(.badInput, "tensor 'w'") { try ONNXFile.decode(model(tensor)) }
   }
 }

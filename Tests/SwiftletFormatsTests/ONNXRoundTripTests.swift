@@ -48,27 +48,27 @@ struct ONNXRoundTripTests {
 
   @Test func whatIsNotUnderstoodComesBack() throws {
     let (bytes, parts) = annotated
-    let graph = try ONNXFile.parse(bytes)
+    let graph = try ONNXFile.decode(bytes)
     #expect(graph.initializers["w"] == .float32(Tensor([1], [1])))
-    let written = try ONNXFile.serialized(graph)
+    let written = try ONNXFile.encode(graph)
     for part in parts {
       #expect(contains(written, part), "\(String(decoding: part, as: UTF8.self))")
     }
-    #expect(try ONNXFile.parse(written).nodes == graph.nodes)
-    #expect(try ONNXFile.serialized(ONNXFile.parse(written)) == written)
+    #expect(try ONNXFile.decode(written).nodes == graph.nodes)
+    #expect(try ONNXFile.encode(ONNXFile.decode(written)) == written)
   }
 
   @Test func notesOfValuesThatAreGoneAreNotWritten() throws {
-    var graph = try ONNXFile.parse(annotated.bytes)
+    var graph = try ONNXFile.decode(annotated.bytes)
     graph.nodes[0].outputs = ["other"]
-    #expect(!contains(try ONNXFile.serialized(graph), Array("value note".utf8)))
+    #expect(!contains(try ONNXFile.encode(graph), Array("value note".utf8)))
   }
 
   @Test func shapesAreForgottenAndNothingElse() throws {
     let (bytes, parts) = annotated
-    var graph = try ONNXFile.parse(bytes)
+    var graph = try ONNXFile.decode(bytes)
     try graph.forgetShapes()
-    let written = try ONNXFile.serialized(graph)
+    let written = try ONNXFile.encode(graph)
     #expect(!contains(written, Array("value note".utf8)))
     for part in parts where !contains(part, Array("value note".utf8)) {
       #expect(contains(written, part), "\(String(decoding: part, as: UTF8.self))")
@@ -89,28 +89,28 @@ struct ONNXRoundTripTests {
     let tail = field(2, "g") + field(5, tensor) + field(11, field(1, "x") + type)
     let outputs = field(12, field(1, "y") + type) + field(12, field(1, "z") + type)
     let model = [0x08, 8] + field(7, head + tail + outputs) + field(8, [0x10, 17])
-    let graph = try ONNXFile.parse(model)
+    let graph = try ONNXFile.decode(model)
     #expect(graph.initializers["w"] == .float32(Tensor([2], [1, 6])))
-    let written = try ONNXFile.serialized(graph)
+    let written = try ONNXFile.encode(graph)
     #expect(contains(written, tensor) && contains(written, cast("x", "h", to: 16)))
     // Somebody else reads them, or they are no bf16 numbers, or no `Cast` knows these.
     var other = graph
     other.nodes.append(Node("Relu", name: "relu", inputs: ["w"], outputs: ["r"]))
     other.nodes.append(Node("Relu", name: "relu", inputs: ["h"], outputs: ["s"]))
-    #expect(!contains(try ONNXFile.serialized(other), [0x10, 16]))
-    #expect(!contains(try ONNXFile.serialized(other), cast("x", "h", to: 16)))
+    #expect(!contains(try ONNXFile.encode(other), [0x10, 16]))
+    #expect(!contains(try ONNXFile.encode(other), cast("x", "h", to: 16)))
     other = graph
     other.initializers["w"] = .float32(Tensor([2], [1, 1.001]))
-    #expect(!contains(try ONNXFile.serialized(other), [0x10, 16]))
+    #expect(!contains(try ONNXFile.encode(other), [0x10, 16]))
     other = graph
     other.opset = 12
-    #expect(!contains(try ONNXFile.serialized(other), [0x10, 16]))
+    #expect(!contains(try ONNXFile.encode(other), [0x10, 16]))
   }
 
   @Test func elementsInTwoFieldsAreRefused() throws {
     let tensor = [0x08, 1, 0x10, 1] + field(4, [0, 0, 0, 0]) + field(9, [0, 0, 0x80, 0x3f])
     func parse(_ tensor: [UInt8]) throws -> AnyTensor? {
-      try ONNXFile.parse(
+      try ONNXFile.decode(
         [0x08, 8] + field(7, field(5, field(8, "w") + tensor)) + field(8, [0x10, 17])
       ).initializers["w"]
     }
@@ -127,7 +127,7 @@ struct ONNXRoundTripTests {
   @Test func listedElementsAreOfTheirType() throws {
     func parse(_ type: UInt8, _ data: [UInt8]) throws -> AnyTensor? {
       let tensor = [0x08, 1, 0x10, type] + field(8, "w") + data
-      return try ONNXFile.parse(
+      return try ONNXFile.decode(
         [0x08, 8] + field(7, field(5, tensor)) + field(8, [0x10, 17])
       ).initializers["w"]
     }
@@ -190,7 +190,7 @@ struct ONNXRoundTripTests {
         expectError(.badInput) { try read(external("data", length: "9223372036854775807")) }
         expectError(.io) { try read(external("missing")) }
       }
-      expectError(.unsupported) { try ONNXFile.parse(external("data")) }
+      expectError(.unsupported) { try ONNXFile.decode(external("data")) }
     }
   }
 
@@ -229,32 +229,32 @@ struct ONNXRoundTripTests {
         field(1, add) + field(1, relu) + field(2, "g") + field(5, tensor)
           + field(11, field(1, "x") + type) + field(12, field(1, "y") + type)
           + field(13, field(1, "s") + type)) + field(8, [0x10, 13])
-    let graph = try ONNXFile.parse(model)
+    let graph = try ONNXFile.decode(model)
     #expect(graph.initializers["w"] == .float32(Tensor([64], numbers)))
     #expect(graph.inputs[0].dtype == .float32 && graph.nodes.count == 2)
-    let written = try ONNXFile.serialized(graph)
+    let written = try ONNXFile.encode(graph)
     #expect(contains(written, bits) && contains(written, field(11, field(1, "x") + type)))
     #expect(contains(written, field(12, field(1, "y") + type)))
     // What is between computes in fp32: a note that it is float16 would be wrong.
     #expect(!contains(written, field(13, field(1, "s") + type)))
-    let again = try ONNXFile.parse(written)
+    let again = try ONNXFile.decode(written)
     #expect(again.nodes.map(\.opType) == ["Cast", "Cast", "Add", "Relu", "Cast"])
     // Nothing grows from one time to the next.
-    #expect(try ONNXFile.serialized(again) == written)
+    #expect(try ONNXFile.encode(again) == written)
     let x = Tensor<Float>([64], numbers.map { $0 - 3 })
-    let results = try Plan(again).run(["x": .float32(x)], ExecutionContext())
+    let results = try Interpreter(again).run(["x": .float32(x)], ExecutionContext())
     #expect(results["y"] == .float32(Tensor([64], numbers.map { max(0, 2 * $0 - 3) })))
     // Changed weights are rounded, unless that loses them.
     var changed = graph
     changed.initializers["w"] = .float32(Tensor([64], numbers.map { $0 / 3 }))
-    let rounded = try ONNXFile.parse(ONNXFile.serialized(changed))
+    let rounded = try ONNXFile.decode(ONNXFile.encode(changed))
     #expect(rounded.nodes.map(\.opType) == ["Cast", "Cast", "Add", "Relu", "Cast"])
     #expect(
       rounded.initializers["w"]
         == .float32(Tensor([64], numbers.map { Float(Float16($0 / 3)) })))
     for factor in [1e-8, 1e6] as [Float] {
       changed.initializers["w"] = .float32(Tensor([64], numbers.map { $0 * factor }))
-      let other = try ONNXFile.parse(ONNXFile.serialized(changed))
+      let other = try ONNXFile.decode(ONNXFile.encode(changed))
       #expect(other.nodes.map(\.opType) == ["Cast", "Add", "Relu", "Cast"])
       #expect(other.initializers["w"] == changed.initializers["w"])
     }

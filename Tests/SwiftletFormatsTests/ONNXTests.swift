@@ -44,8 +44,8 @@ struct ONNXTests {
   }
 
   @Test func graphsSurviveTheRoundTrip() throws {
-    let bytes = try ONNXFile.serialized(graph)
-    let copy = try ONNXFile.parse(bytes)
+    let bytes = try ONNXFile.encode(graph)
+    let copy = try ONNXFile.decode(bytes)
     #expect(copy.name == graph.name)
     #expect(copy.nodes == graph.nodes)
     #expect(copy.inputs == graph.inputs)
@@ -58,7 +58,7 @@ struct ONNXTests {
     }
     let weight: Tensor<Float> = try #require(copy.initializers["w"]).require()
     #expect(weight.elements[0].isNaN)
-    #expect(try ONNXFile.serialized(copy) == bytes)
+    #expect(try ONNXFile.encode(copy) == bytes)
   }
 
   /// 1.5 and −2 in the 16-bit formats: IEEE's, number 10, and the upper half of fp32, number 16.
@@ -70,12 +70,12 @@ struct ONNXTests {
   func halfFloatsBecomeSingle(type: UInt8, bits: [UInt16]) throws {
     var graph = Graph(name: "half", opset: 13)
     graph.initializers = ["w": .uint16(Tensor([2], bits))]
-    var bytes = try ONNXFile.serialized(graph)
+    var bytes = try ONNXFile.encode(graph)
     // One extent of 2, then the element type: uint16 is number 4.
     let field = try #require(
       bytes.indices.first { bytes[$0...].starts(with: [0x08, 0x02, 0x10, 0x04]) })
     bytes[field + 3] = type
-    #expect(try ONNXFile.parse(bytes).initializers["w"] == .float32(Tensor([2], [1.5, -2])))
+    #expect(try ONNXFile.decode(bytes).initializers["w"] == .float32(Tensor([2], [1.5, -2])))
   }
 
   @Test func filesAreReplacedWhole() throws {
@@ -100,16 +100,16 @@ struct ONNXTests {
 
   /// Whatever is cut off or flipped, the reader answers; it never traps.
   @Test func damagedFilesNeverTrap() throws {
-    let bytes = try ONNXFile.serialized(graph)
-    for length in 0..<bytes.count { _ = try? ONNXFile.parse(Array(bytes[..<length])) }
+    let bytes = try ONNXFile.encode(graph)
+    for length in 0..<bytes.count { _ = try? ONNXFile.decode(Array(bytes[..<length])) }
     var generator = RandomGenerator(seed: 1)
     for _ in 0..<3000 {
       var damaged = bytes
       for _ in 0...generator.below(4) {
         damaged[generator.below(bytes.count)] = UInt8(generator.below(256))
       }
-      guard let graph = try? ONNXFile.parse(damaged), let plan = try? Plan(graph) else { continue }
-      _ = try? plan.infer(plan.inputShapes(batch: 2))
+      guard let graph = try? ONNXFile.decode(damaged), let interpreter = try? Interpreter(graph) else { continue }
+      _ = try? interpreter.infer(interpreter.inputShapes(batch: 2))
     }
   }
 
@@ -118,18 +118,18 @@ struct ONNXTests {
     var other = graph
     other.opset = opset
     expectError(.unsupported, "operator set \(opset)") {
-      try ONNXFile.parse(ONNXFile.serialized(other))
+      try ONNXFile.decode(ONNXFile.encode(other))
     }
   }
 
   /// Two elements of four bits share a byte.
   @Test func narrowElementsArePackedAndComeBack() throws {
     var narrow = graph
-    for dtype in DType.allCases where dtype.narrowType != nil {
+    for dtype in DType.allCases where dtype.compactType != nil {
       let numbers = AnyTensor(Tensor<Float>([3], [1, 0, -1]))
       narrow.initializers["n_\(dtype)"] = numbers.converted(to: dtype)
     }
-    let read = try ONNXFile.parse(ONNXFile.serialized(narrow))
+    let read = try ONNXFile.decode(ONNXFile.encode(narrow))
     for (name, tensor) in narrow.initializers where name.hasPrefix("n_") {
       #expect(read.initializers[name] == tensor, "\(name)")
     }
@@ -145,7 +145,7 @@ struct ONNXTests {
         Node("Cast", name: "c", inputs: ["x"], outputs: ["y"], attributes: ["to": .int(10)])
       ], inputs: [ValueInfo("x", .float32, [.fixed(1)])],
       outputs: [ValueInfo("y", .float32, [.fixed(1)])])
-    half = try ONNXFile.parse(ONNXFile.serialized(half))
+    half = try ONNXFile.decode(ONNXFile.encode(half))
     #expect(half.nodes[0].attributes["to"] == .int(1))
   }
 }

@@ -31,7 +31,7 @@ import _SwiftletTestSupport
     try withTemporaryFolder { folder in
       let path = "\(folder)/a.safetensors"
       try Safetensors(tensors: Self.tensors, metadata: metadata).write(to: path)
-      let read = try Safetensors(contentsOf: path)
+      let read = try Safetensors(reading: path)
       #expect(read.metadata == metadata)
       #expect(Set(read.tensors.keys) == Set(Self.tensors.keys))
       for (name, tensor) in Self.tensors {

@@ -159,7 +159,7 @@ struct FirstOperatorSetTests {
       ])
     var generator = RandomGenerator(seed: 7)
     let x = AnyTensor.float32(Tensor([2, 3, 2, 2], normalUsing: &generator))
-    let infos = try Plan(old).infer(["x": x.shape])
+    let infos = try Interpreter(old).infer(["x": x.shape])
     let new = try old.upgraded(toOpset: target, ranks: infos.mapValues(\.shape.rank))
     #expect(new.opset == target)
     var obsolete: Set<String> = [
@@ -168,7 +168,7 @@ struct FirstOperatorSetTests {
     if target >= 9 { obsolete.insert("spatial") }
     #expect(new.nodes.allSatisfy { obsolete.isDisjoint(with: $0.attributes.keys) })
     let results = try [old, new].map {
-      try Plan($0).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
+      try Interpreter($0).run(["x": x], ExecutionContext())["y"]!.require(Float.self).elements
     }
     #expect(
       zip(results[0], results[1]).allSatisfy { abs($0 - $1) <= 1e-5 * max(1, abs($0)) })

@@ -8,7 +8,7 @@ import Testing
 /// Weights that a file makes of constants become constants.
 @Suite struct FoldingWeightsTests {
   private func answers(_ graph: Graph, _ x: Tensor<Float>) throws -> [Float] {
-    let results = try Plan(graph).run(["x": .float32(x)], ExecutionContext())
+    let results = try Interpreter(graph).run(["x": .float32(x)], ExecutionContext())
     return try #require(results["y"]).require(Float.self).elements
   }
 

@@ -6,8 +6,8 @@ import Testing
 
 /// What fuzzers and damaged files have found: each ended the process once.
 struct FoundByFuzzingTests {
-  private func plan(_ node: Node, _ inputs: [ValueInfo]) throws -> Plan {
-    try Plan(
+  private func interpreter(_ node: Node, _ inputs: [ValueInfo]) throws -> Interpreter {
+    try Interpreter(
       Graph(
         name: "found", nodes: [node], inputs: inputs,
         outputs: [ValueInfo("y", .float32, [.symbolic("")])]))
@@ -17,11 +17,11 @@ struct FoundByFuzzingTests {
   @Test(arguments: ["ConstantOfShape", "Expand", "Tile", "Pad", "Reshape"])
   func inputsMustNotBeMissing(opType: String) throws {
     let inputs = opType == "ConstantOfShape" ? [] : ["x"]
-    let plan = try plan(
+    let interpreter = try interpreter(
       Node(opType, name: "n", inputs: inputs, outputs: ["y"]),
       inputs.map { ValueInfo($0, .float32, []) })
     let error = #expect(throws: SwiftletError.self) {
-      try plan.run(
+      try interpreter.run(
         inputs.isEmpty ? [:] : ["x": .float32(Tensor([], [1]))], ExecutionContext())
     }
     #expect(error?.code == .badInput)
@@ -36,7 +36,7 @@ struct FoundByFuzzingTests {
           outputs: [ValueInfo(output, .float32, [])]))
     }
     let error = #expect(throws: SwiftletError.self) {
-      try plan(
+      try interpreter(
         Node(
           "If", name: "i", inputs: ["c"], outputs: ["y"],
           attributes: ["then_branch": branch("b"), "else_branch": branch("")]),
@@ -47,7 +47,7 @@ struct FoundByFuzzingTests {
 
   @Test(arguments: [Int.min, -1, 0, .max])
   func extentsOfResultsMustBePossible(extent: Int) throws {
-    let plan = try plan(
+    let interpreter = try interpreter(
       Node(
         "ConvTranspose", name: "n", inputs: ["x", "w"], outputs: ["y"],
         attributes: ["output_shape": .ints([extent])]),
@@ -55,7 +55,7 @@ struct FoundByFuzzingTests {
         ValueInfo("x", .float32, [1, 1, 2].map(Dimension.fixed)),
         ValueInfo("w", .float32, [1, 1, 1].map(Dimension.fixed)),
       ])
-    let error = #expect(throws: SwiftletError.self) { try plan.infer(plan.inputShapes(batch: 1)) }
+    let error = #expect(throws: SwiftletError.self) { try interpreter.infer(interpreter.inputShapes(batch: 1)) }
     #expect(error?.code == .badInput)
   }
 
@@ -79,14 +79,14 @@ struct FoundByFuzzingTests {
   /// A window of 2²⁰ taps, nearly all of them in the padding, at 2²⁰ places.
   @Test func windowsInThePaddingAreCountedNotWalked() throws {
     let reach = 1 << 20
-    let plan = try plan(
+    let interpreter = try interpreter(
       Node(
         "AveragePool", name: "n", inputs: ["x"], outputs: ["y"],
         attributes: [
           "kernel_shape": .ints([reach]), "pads": .ints([reach - 1, reach - 1]),
           "count_include_pad": .int(1),
         ]), [ValueInfo("x", .float32, [1, 1, 1].map(Dimension.fixed))])
-    let result = try plan.run(["x": .float32(Tensor([1, 1, 1], [1]))], ExecutionContext())
+    let result = try interpreter.run(["x": .float32(Tensor([1, 1, 1], [1]))], ExecutionContext())
     #expect(result["y"] == .float32(Tensor([1, 1, reach], repeating: 1 / Float(reach))))
   }
 }

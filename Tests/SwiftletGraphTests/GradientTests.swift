@@ -263,7 +263,7 @@ struct GradientTests {
   func agreesWithCentralDifferences(test: Case, threads: Int) throws {
     let op = try #require(
       try OperatorRegistry.make(test.node, opset: test.opset) as? any FloatOperator)
-    let context = ExecutionContext(pool: ThreadPool(count: threads), isTraining: true, seed: 42)
+    let context = ExecutionContext(threads: Threads(count: threads), isTraining: true, seed: 42)
     var generator = RandomGenerator(seed: 1)
     let inputs = test.shapes.map { shape -> Tensor<Double> in
       guard test.spacing > 0 else { return Tensor(shape, normalUsing: &generator) }

@@ -15,7 +15,7 @@ struct LearningOperatorTests {
     let op = try OperatorRegistry.make(node, opset: 17)
     let infos = try op.infer(inputs.map { $0.map(TensorInfo.init) })
     var operands = inputs
-    let results = try op.forward(&operands, ExecutionContext(pool: ThreadPool(count: 2)))
+    let results = try op.forward(&operands, ExecutionContext(threads: Threads(count: 2)))
     #expect(results.map(TensorInfo.init) == infos)
     return results
   }

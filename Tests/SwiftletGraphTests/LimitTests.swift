@@ -38,10 +38,10 @@ import Testing
     for count in [31, 40, 62, 100] {
       // Larger than any value may be, or than the limit: whichever is less on this machine.
       expectRefusal("more than", [.badInput, .outOfMemory]) {
-        _ = try Plan(doubling(count)).run(pair, ExecutionContext())
+        _ = try Interpreter(doubling(count)).run(pair, ExecutionContext())
       }
     }
-    let result = try Plan(doubling(4)).run(pair, ExecutionContext())
+    let result = try Interpreter(doubling(4)).run(pair, ExecutionContext())
     #expect(result["v4"]?.shape == [32])
   }
 
@@ -58,7 +58,7 @@ import Testing
     graph.initializers = ["n": .int64(Tensor([1], [1 << 28]))]
     graph.outputs = [ValueInfo("y", .float32, [.symbolic("")])]
     expectRefusal("values of the run", [.outOfMemory]) {
-      _ = try Plan(graph).run([:], ExecutionContext())
+      _ = try Interpreter(graph).run([:], ExecutionContext())
     }
   }
 
@@ -85,9 +85,9 @@ import Testing
   }
 
   @Test func nestedBranchesEndSoon() throws {
-    let result = try Plan(nested(3)).run([:], ExecutionContext())
+    let result = try Interpreter(nested(3)).run([:], ExecutionContext())
     #expect(result["b"] == .float32(Tensor([1], [-2])))
-    expectRefusal("steps") { _ = try Plan(nested(40)).run([:], ExecutionContext()) }
+    expectRefusal("steps") { _ = try Interpreter(nested(40)).run([:], ExecutionContext()) }
   }
 
   @Test func symbolsStandForOneExtent() throws {
@@ -102,9 +102,9 @@ import Testing
         ValueInfo("b", .float32, [.symbolic("N"), .symbolic("")]),
       ],
       outputs: [ValueInfo("y", .float32, [.symbolic("M"), .symbolic("")])])
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     func run(_ a: Shape, _ b: Shape) throws {
-      _ = try plan.run(
+      _ = try interpreter.run(
         ["a": .float32(Tensor(zeros: a)), "b": .float32(Tensor(zeros: b))], ExecutionContext())
     }
     try run([2, 3], [2, 3])
@@ -116,6 +116,6 @@ import Testing
       name: "typed", nodes: [Node("Neg", name: "n", inputs: ["v0"], outputs: ["y"])],
       inputs: [ValueInfo("v0", .float32, [.fixed(2)])],
       outputs: [ValueInfo("y", .int64, [.fixed(2)])])
-    expectRefusal("declares int64") { _ = try Plan(graph).run(pair, ExecutionContext()) }
+    expectRefusal("declares int64") { _ = try Interpreter(graph).run(pair, ExecutionContext()) }
   }
 }

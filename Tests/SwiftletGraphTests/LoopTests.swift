@@ -6,8 +6,8 @@ import Testing
 
 /// Inner graphs that run many times.
 struct LoopTests {
-  private func plan(_ nodes: [Node], inputs: [ValueInfo], outputs: [String]) throws -> Plan {
-    try Plan(
+  private func interpreter(_ nodes: [Node], inputs: [ValueInfo], outputs: [String]) throws -> Interpreter {
+    try Interpreter(
       Graph(
         name: "g", nodes: nodes, inputs: inputs,
         outputs: outputs.map { ValueInfo($0, .float32, []) }))
@@ -23,14 +23,14 @@ struct LoopTests {
 
   /// Doubles a number until it is not less than a limit that the graph around has; each value is
   /// stacked.
-  private func doubling(_ inputs: [String]) throws -> Plan {
+  private func doubling(_ inputs: [String]) throws -> Interpreter {
     let inner = body(
       [
         Node("Add", name: "", inputs: ["x", "x"], outputs: ["next"]),
         Node("Less", name: "", inputs: ["next", "limit"], outputs: ["on"]),
         Node("Identity", name: "", inputs: ["next"], outputs: ["seen"]),
       ], [("i", .int64), ("c", .bool), ("x", .float32)], ["on", "next", "seen"])
-    return try plan(
+    return try interpreter(
       [
         Node(
           "Loop", name: "l", inputs: inputs, outputs: ["last", "all"], attributes: ["body": inner])
@@ -41,8 +41,8 @@ struct LoopTests {
       ], outputs: ["last", "all"])
   }
 
-  private func run(_ plan: Plan, _ start: Float, _ limit: Float, _ n: Int64) throws -> [AnyTensor] {
-    let results = try plan.run(
+  private func run(_ interpreter: Interpreter, _ start: Float, _ limit: Float, _ n: Int64) throws -> [AnyTensor] {
+    let results = try interpreter.run(
       ["start": floats([1], [start]), "limit": floats([1], [limit]), "n": ints([], [n])],
       ExecutionContext())
     return [results["last"]!, results["all"]!]
@@ -94,20 +94,20 @@ struct LoopTests {
         "scan_input_directions": .ints([1]), "scan_output_axes": .ints([-1]),
         "scan_output_directions": .ints([1]),
       ])
-    let plan = try plan(
+    let interpreter = try interpreter(
       [scan],
       inputs: [
         ValueInfo("start", .float32, [.fixed(2)]),
         ValueInfo("rows", .float32, [.fixed(2), .symbolic("N")]),
       ], outputs: ["last", "all"])
-    let results = try plan.run(
+    let results = try interpreter.run(
       ["start": floats([2], [0, 10]), "rows": floats([2, 3], [1, 2, 3, 4, 5, 6])],
       ExecutionContext())
     #expect(results["last"] == floats([2], [6, 25]))
     #expect(results["all"] == floats([2, 3], [6, 5, 3, 25, 21, 16]))
-    let empty = try plan.run(
+    let empty = try interpreter.run(
       ["start": floats([2], [0, 10]), "rows": floats([2, 0], [])], ExecutionContext())
     #expect(empty["all"] == floats([2, 0], []))
-    #expect(try plan.infer(["start": [2], "rows": [2, 5]])["all"]?.shape == [2, 5])
+    #expect(try interpreter.infer(["start": [2], "rows": [2, 5]])["all"]?.shape == [2, 5])
   }
 }

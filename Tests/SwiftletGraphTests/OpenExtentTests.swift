@@ -53,13 +53,13 @@ struct OpenExtentTests {
         "Conv", name: "conv", inputs: ["x", "w"], outputs: ["y"],
         attributes: ["strides": .ints([160])])
     ]
-    let plan = try Plan(graph)
-    #expect(plan.openExtents(batch: 3).values == ["len": 512])
-    #expect(try plan.infer(plan.inputShapes(batch: 3))["y"]?.shape == [3, 2, 1])
+    let interpreter = try Interpreter(graph)
+    #expect(interpreter.openExtents(batch: 3).values == ["len": 512])
+    #expect(try interpreter.infer(interpreter.inputShapes(batch: 3))["y"]?.shape == [3, 2, 1])
     // What is given is not changed, and said to be wrong.
-    let short = plan.openExtents(batch: 3, given: ["len": 50])
+    let short = interpreter.openExtents(batch: 3, given: ["len": 50])
     #expect(short.values == ["len": 50])
-    #expect(throws: SwiftletError.self) { try plan.infer(plan.inputShapes(short)) }
+    #expect(throws: SwiftletError.self) { try interpreter.infer(interpreter.inputShapes(short)) }
   }
 
   @Test func inputsWithoutAShapeTakeAny() throws {

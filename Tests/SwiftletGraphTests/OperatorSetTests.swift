@@ -20,7 +20,7 @@ struct OperatorSetTests {
     var generator = RandomGenerator(seed: 5)
     let x = Tensor<Float>(
       try graph.inputs[0].shape(batch: 1), normalUsing: &generator)
-    return try Plan(graph).run(["x": .float32(x)], ExecutionContext())["y"]!
+    return try Interpreter(graph).run(["x": .float32(x)], ExecutionContext())["y"]!
   }
 
   private func node(

@@ -16,7 +16,7 @@ struct OperatorTests {
     let op = try OperatorRegistry.make(node, opset: opset)
     let infos = try op.infer(inputs.map { $0.map { TensorInfo($0.dtype, $0.shape) } })
     var operands = inputs
-    let context = ExecutionContext(pool: ThreadPool(count: threads))
+    let context = ExecutionContext(threads: Threads(count: threads))
     let result = try op.forward(&operands, context)[0]
     #expect(TensorInfo(result.dtype, result.shape) == infos[0])
     return result

@@ -39,7 +39,7 @@ struct RestoringWeightsTests {
 
   private func run(_ graph: Graph) throws -> AnyTensor {
     let x = Tensor<Float>([2, 4], [1, -2, 0.5, 3, 0.25, 1, 0, -0.125])
-    return try Plan(graph).run(["x": .float32(x)], ExecutionContext())["y"]!
+    return try Interpreter(graph).run(["x": .float32(x)], ExecutionContext())["y"]!
   }
 
   private static let int4 = AnyTensor.int4(
@@ -103,7 +103,7 @@ struct RestoringWeightsTests {
     }
     old.nodes.append(
       Node("Gemm", name: "g", inputs: [value, "v"], outputs: ["y"], attributes: layer.attributes))
-    // Damaged nodes are for the plan to name.
+    // Damaged nodes are for the interpreter to name.
     old.nodes.append(Node("Identity", name: "none", inputs: [], outputs: ["n"]))
     #expect(old.restoringWeights().initializers["w.centred"]?.dtype == .int8)
   }

@@ -63,7 +63,7 @@ struct RewriteTests {
     _ graph: Graph, _ x: AnyTensor, _ output: String = "y"
   ) throws -> Tensor<Float> {
     try #require(
-      try Plan(graph).run([graph.dataInputs[0].name: x], ExecutionContext())[output]
+      try Interpreter(graph).run([graph.dataInputs[0].name: x], ExecutionContext())[output]
     ).require()
   }
 
@@ -178,7 +178,7 @@ struct RewriteTests {
     #expect(after.nodes.map(\.opType) == ["Relu", "Neg", "Identity"])
     let x: [String: AnyTensor] = ["x": floats([3], [-1, 0, 2])]
     #expect(
-      try Plan(after).run(x, ExecutionContext()) == Plan(graph).run(x, ExecutionContext()))
+      try Interpreter(after).run(x, ExecutionContext()) == Interpreter(graph).run(x, ExecutionContext()))
   }
 }
 

@@ -30,12 +30,12 @@ struct ShapeArithmeticTests {
   }
 
   @Test func shapesAreComputedAhead() throws {
-    let plan = try Plan(flattening)
-    let infos = try plan.infer(plan.inputShapes(batch: 4))
+    let interpreter = try Interpreter(flattening)
+    let infos = try interpreter.infer(interpreter.inputShapes(batch: 4))
     #expect(infos["y"]?.shape == [4, 6])
     #expect(infos["t"]?.value == list(4, -1))
-    #expect(try plan.macs(batch: 2) == [0, 0, 0, 0, 0])
-    let result = try plan.run(["x": count([2, 2, 3])], context)
+    #expect(try interpreter.macs(batch: 2) == [0, 0, 0, 0, 0])
+    let result = try interpreter.run(["x": count([2, 2, 3])], context)
     #expect(result["y"] == count([2, 6]))
   }
 
@@ -51,19 +51,19 @@ struct ShapeArithmeticTests {
         Node("Cast", name: "c", inputs: ["a"], outputs: ["i"], attributes: ["to": .int(7)]),
       ], at: 0)
     graph.nodes[6].inputs[1] = "i"
-    let plan = try Plan(graph)
-    #expect(try plan.infer(plan.inputShapes(batch: 4))["y"]?.shape == [4, 6])
+    let interpreter = try Interpreter(graph)
+    #expect(try interpreter.infer(interpreter.inputShapes(batch: 4))["y"]?.shape == [4, 6])
   }
 
   @Test func wrongShapesNameTheNode() throws {
     var graph = flattening
     graph.initializers["rest"] = list(4)
-    let plan = try Plan(graph)
-    let error = #expect(throws: SwiftletError.self) { try plan.infer(plan.inputShapes(batch: 1)) }
+    let interpreter = try Interpreter(graph)
+    let error = #expect(throws: SwiftletError.self) { try interpreter.infer(interpreter.inputShapes(batch: 1)) }
     #expect(error?.description.contains("Reshape 'reshape'") == true)
     graph = flattening
     graph.initializers["zero"] = ints([], [7])
-    let other = try Plan(graph)
+    let other = try Interpreter(graph)
     let refusal = #expect(throws: SwiftletError.self) {
       try other.infer(other.inputShapes(batch: 1))
     }
@@ -86,11 +86,11 @@ struct ShapeArithmeticTests {
   }
 
   @Test func shapesThatDependOnDataAreCheckedWhileRunning() throws {
-    let plan = try Plan(selecting)
-    let result = try plan.run(["x": floats([4], [0, 3, 0, 5])], context)
+    let interpreter = try Interpreter(selecting)
+    let result = try interpreter.run(["x": floats([4], [0, 3, 0, 5])], context)
     #expect(result["y"] == floats([2], [6, 10]))
-    #expect(try plan.run(["x": floats([1], [0])], context)["y"] == floats([0], []))
-    let error = #expect(throws: SwiftletError.self) { try plan.infer(plan.inputShapes(batch: 4)) }
+    #expect(try interpreter.run(["x": floats([1], [0])], context)["y"] == floats([0], []))
+    let error = #expect(throws: SwiftletError.self) { try interpreter.infer(interpreter.inputShapes(batch: 4)) }
     #expect(error?.code == .unsupported)
     #expect(error?.description.contains("NonZero 'places'") == true)
   }
@@ -98,9 +98,9 @@ struct ShapeArithmeticTests {
   @Test func errorsAfterSuchShapesNameTheNode() throws {
     var graph = selecting
     graph.nodes[3].inputs[1] = "x"
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     let error = #expect(throws: SwiftletError.self) {
-      try plan.run(["x": floats([4], [0, 3, 1, 5])], context)
+      try interpreter.run(["x": floats([4], [0, 3, 1, 5])], context)
     }
     #expect(error?.description.contains("Add 'twice'") == true)
   }
@@ -142,13 +142,13 @@ struct ShapeArithmeticTests {
   @Test func aConditionChoosesABranch() throws {
     let x = floats([2], [1, 2])
     #expect(
-      try Plan(choosing(bools([], [true]))).run(["x": x], context)["y"] == floats([2], [2, 3]))
-    #expect(try Plan(choosing(bools([1], [false]))).run(["x": x], context)["y"] == floats([1], [3]))
-    let plan = try Plan(choosing(nil))
+      try Interpreter(choosing(bools([], [true]))).run(["x": x], context)["y"] == floats([2], [2, 3]))
+    #expect(try Interpreter(choosing(bools([1], [false]))).run(["x": x], context)["y"] == floats([1], [3]))
+    let interpreter = try Interpreter(choosing(nil))
     for (flag, expected) in [(true, floats([2], [2, 3])), (false, floats([1], [3]))] {
-      #expect(try plan.run(["x": x, "flag": bools([], [flag])], context)["y"] == expected)
+      #expect(try interpreter.run(["x": x, "flag": bools([], [flag])], context)["y"] == expected)
     }
-    let known = try Plan(choosing(bools([], [false])))
+    let known = try Interpreter(choosing(bools([], [false])))
     #expect(try known.infer(known.inputShapes(batch: 5))["y"]?.shape == [1])
   }
 
@@ -163,7 +163,7 @@ struct ShapeArithmeticTests {
     func expectRefusal(_ change: (inout Graph) -> Void, _ fragment: String) {
       var graph = choosing(nil)
       change(&graph)
-      let error = #expect(throws: SwiftletError.self) { try Plan(graph) }
+      let error = #expect(throws: SwiftletError.self) { try Interpreter(graph) }
       #expect(error?.description.contains(fragment) == true, "\(String(describing: error))")
     }
     expectRefusal({ $0.nodes[0].attributes["then_branch"] = nil }, "'then_branch'")

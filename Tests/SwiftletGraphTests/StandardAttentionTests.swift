@@ -25,7 +25,7 @@ struct StandardAttentionTests {
     let standard = graph.inStandardOperators()
     #expect(standard.nodes.allSatisfy { $0.domain.isEmpty && $0.opType != "RotaryEmbedding" })
     let bound = Dictionary(uniqueKeysWithValues: inputs.map { ($0.key, $0.value) })
-    return try Plan(standard).run(bound, ExecutionContext()).mapValues {
+    return try Interpreter(standard).run(bound, ExecutionContext()).mapValues {
       try $0.require(Float.self).elements
     }
   }

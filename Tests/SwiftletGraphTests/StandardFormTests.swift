@@ -30,7 +30,7 @@ struct StandardFormTests {
     var graph = graph(nodes, inputs, constants, opset: opset, open: open)
     graph.outputs = outputs.map { ValueInfo($0, types[$0] ?? .float32, []) }
     let standard = graph.inStandardOperators()
-    let found = try Plan(standard).run(inputs, ExecutionContext())
+    let found = try Interpreter(standard).run(inputs, ExecutionContext())
     return outputs.map { found[$0]! }
   }
 
@@ -85,7 +85,7 @@ struct StandardFormTests {
       [attention], ["x": normal([2, 5, 4], 1), "m": narrow([1, 2, 3])], ["w": normal([4, 12], 2)],
       opset: 17)
     let standard = given.inStandardOperators()
-    let error = #expect(throws: SwiftletError.self) { try Plan(standard) }
+    let error = #expect(throws: SwiftletError.self) { try Interpreter(standard) }
     #expect(
       error?.what
         == "operator com.microsoft.Attention with inputs 1, 2, 4, num_heads 2 is not supported")
@@ -324,7 +324,7 @@ struct StandardFormTests {
     #expect(singular.allSatisfy { !$0.isFinite })
     let wide = graph(
       [contribNode("Inverse", ["x"])], ["x": floats([1, 2], [1, 2])], [:], opset: 17)
-    #expect(throws: SwiftletError.self) { try Plan(wide).infer(["x": [1, 2]]) }
+    #expect(throws: SwiftletError.self) { try Interpreter(wide).infer(["x": [1, 2]]) }
     let picked = contribNode("GatherND", ["x", "i"])
     let places = AnyTensor.int32(Tensor([2, 2], [0, 1, 1, 0]))
     try expect(
@@ -367,7 +367,7 @@ struct StandardFormTests {
         contribNode("SplitToSequence", ["x"], outputs: ["s"], domain: ""),
         contribNode("SequenceAt", ["s", "i"], domain: ""),
       ], ["x": x], ["i": ints([], [0])], opset: 17, open: true)
-    let error = #expect(throws: SwiftletError.self) { try Plan(open.inStandardOperators()) }
+    let error = #expect(throws: SwiftletError.self) { try Interpreter(open.inStandardOperators()) }
     #expect(error?.code == .unsupported)
     #expect(error?.what.contains("a sequence whose length or places only a run knows") == true)
   }

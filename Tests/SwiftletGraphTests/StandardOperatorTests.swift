@@ -23,7 +23,7 @@ struct StandardOperatorTests {
   }
 
   private func run(_ graph: Graph, _ inputs: [String: AnyTensor]) throws -> [Float] {
-    try Plan(graph).run(inputs, ExecutionContext())["y"]!.require(Float.self).elements
+    try Interpreter(graph).run(inputs, ExecutionContext())["y"]!.require(Float.self).elements
   }
 
   /// Runs what nodes become, of which none may be left.
@@ -280,7 +280,7 @@ struct StandardOperatorTests {
     let standard = given.inStandardOperators()
     #expect(standard.nodes.map(\.opType) == [opType])
     #expect(standard.initializers == given.initializers)
-    #expect(throws: SwiftletError.self) { try Plan(standard) }
+    #expect(throws: SwiftletError.self) { try Interpreter(standard) }
   }
 
   @Test func placesOutsideOfSequencesStay() {

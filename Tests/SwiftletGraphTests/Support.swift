@@ -4,7 +4,7 @@ import SwiftletCore
 import SwiftletGraph
 import Testing
 
-/// Runs one operator as a plan would, and checks that the results are what inference said.
+/// Runs one operator as a interpreter would, and checks that the results are what inference said.
 func compute(
   _ opType: String, _ inputs: [AnyTensor?], _ attributes: [String: Attribute] = [:],
   outputs: Int = 1, opset: Int = 17, threads: Int = 1
@@ -15,7 +15,7 @@ func compute(
   let op = try OperatorRegistry.make(node, opset: opset)
   let infos = try op.infer(inputs.map { $0.map(TensorInfo.init) })
   var operands = inputs
-  let results = try op.forward(&operands, ExecutionContext(pool: ThreadPool(count: threads)))
+  let results = try op.forward(&operands, ExecutionContext(threads: Threads(count: threads)))
   #expect(results.map(TensorInfo.init) == infos)
   return results
 }

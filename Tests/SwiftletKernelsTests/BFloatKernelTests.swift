@@ -4,7 +4,7 @@ import SwiftletCore
 import SwiftletKernels
 import Testing
 
-/// What narrows to bf16, widens and adds it, on every tier, bit for bit.
+/// Conversion from and to bf16, and sums, on every tier, bit for bit.
 struct BFloatKernelTests {
   private static let counts = Array(0...67) + [1003]
 
@@ -20,11 +20,11 @@ struct BFloatKernelTests {
       var back = [Float](repeating: 0, count: x.count)
       unsafe x.withUnsafeBytes { x in
         unsafe y.withUnsafeMutableBytes { y in
-          unsafe kernel.narrowed(
+          unsafe kernel.f32ToBF16(
             rows: 1, channels: y.count / 2, x.baseAddress!, strideX: 0, to: y.baseAddress!,
             strideY: 0)
           unsafe back.withUnsafeMutableBytes { back in
-            unsafe kernel.widened(
+            unsafe kernel.bf16ToF32(
               rows: 1, channels: y.count / 2, y.baseAddress!, strideX: 0, to: back.baseAddress!,
               strideY: 0)
           }
@@ -35,7 +35,7 @@ struct BFloatKernelTests {
     }
   }
 
-  /// Rows with gaps; behind an odd number of channels follows a zero.
+  /// Rows with gaps; after an odd number of channels follows a zero.
   @Test func rows() {
     var numbers = Numbers(seed: 41)
     let rows = 3
@@ -43,16 +43,16 @@ struct BFloatKernelTests {
       let (inStride, outStride) = (channels + 2, channels + 5)
       let x = numbers.floats(rows * inStride, special: [.nan, .infinity])
       for kernel in PointwiseKernel.supported {
-        var narrow = GuardedBytes(count: 2 * rows * outStride)
-        var wide = GuardedBytes(count: 4 * rows * outStride)
+        var bf16 = GuardedBytes(count: 2 * rows * outStride)
+        var f32 = GuardedBytes(count: 4 * rows * outStride)
         unsafe x.withUnsafeBytes { x in
-          unsafe narrow.withPointer { narrow in
-            unsafe kernel.narrowed(
-              rows: rows, channels: channels, x.baseAddress!, strideX: 4 * inStride, to: narrow,
+          unsafe bf16.withPointer { bf16 in
+            unsafe kernel.f32ToBF16(
+              rows: rows, channels: channels, x.baseAddress!, strideX: 4 * inStride, to: bf16,
               strideY: 2 * outStride)
-            unsafe wide.withPointer {
-              unsafe kernel.widened(
-                rows: rows, channels: channels, narrow, strideX: 2 * outStride, to: $0,
+            unsafe f32.withPointer {
+              unsafe kernel.bf16ToF32(
+                rows: rows, channels: channels, bf16, strideX: 2 * outStride, to: $0,
                 strideY: 4 * outStride)
             }
           }
@@ -61,16 +61,16 @@ struct BFloatKernelTests {
         for row in 0..<rows {
           for c in 0..<channels {
             let expected = x[row * inStride + c].bfloat
-            if narrow.takeHalf(at: 2 * (row * outStride + c)) != expected { wrong += 1 }
-            let y = wide.takeFloat(at: 4 * (row * outStride + c))
+            if bf16.takeHalf(at: 2 * (row * outStride + c)) != expected { wrong += 1 }
+            let y = f32.takeFloat(at: 4 * (row * outStride + c))
             if !same(y, Float(bfloat: expected)) { wrong += 1 }
           }
-          if channels % 2 == 1 && narrow.takeHalf(at: 2 * (row * outStride + channels)) != 0 {
+          if channels % 2 == 1 && bf16.takeHalf(at: 2 * (row * outStride + channels)) != 0 {
             wrong += 1
           }
         }
         #expect(wrong == 0, "\(kernel.name): \(channels) channels")
-        #expect(narrow.isUntouched && wide.isUntouched, "\(kernel.name): \(channels) channels")
+        #expect(bf16.isUntouched && f32.isUntouched, "\(kernel.name): \(channels) channels")
       }
     }
   }

@@ -32,8 +32,8 @@ func productKernel(_ name: String) throws -> ProductKernel {
 extension ProductKernel {
   /// The weight, or the nearest one that the kernel is exact for.
   func exact(_ weight: Int8) -> Int8 {
-    let range = Self.narrowWeights
-    return isNarrow ? min(max(weight, range.lowerBound), range.upperBound) : weight
+    let range = Self.sevenBitWeights
+    return needsSevenBitWeights ? min(max(weight, range.lowerBound), range.upperBound) : weight
   }
 }
 

@@ -69,6 +69,6 @@ struct QuantizationTests {
 
   @Test func aScalarKernelIsAlwaysThere() {
     #expect(Quantization.kernels.last?.isa == .scalar)
-    #expect(LayerKernel.supported.last?.isa == .scalar)
+    #expect(TrainingKernel.supported.last?.isa == .scalar)
   }
 }

@@ -26,7 +26,7 @@ struct FactorTests {
     var generator = RandomGenerator(seed: 4)
     let matrix = Tensor<Double>([size.m, size.n], normalUsing: &generator)
     for threads in [1, 2] {
-      let qr = try QR(matrix, backend: backend, threads: threads)
+      let qr = try QR(matrix, backend: backend, threads: Threads(count: threads))
       #expect(TestRatio.difference(matrix, .product(qr.q, qr.r)) < 30)
       #expect(TestRatio.orthogonality(qr.q) < 30)
     }

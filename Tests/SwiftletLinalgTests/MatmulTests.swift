@@ -12,7 +12,7 @@ struct MatmulTests {
     let a = Tensor<Double>(transposed.0 ? [300, 70] : [70, 300], normalUsing: &generator)
     let b = Tensor<Double>(transposed.1 ? [40, 300] : [300, 40], normalUsing: &generator)
     let product = try matmul(
-      a, b, transposeA: transposed.0, transposeB: transposed.1, pool: ThreadPool(count: threads))
+      a, b, transposeA: transposed.0, transposeB: transposed.1, threads: Threads(count: threads))
     let plain = Tensor.product(
       transposed.0 ? a.transposed() : a, transposed.1 ? b.transposed() : b)
     #expect(TestRatio.difference(plain, product) < 30)
@@ -24,7 +24,7 @@ struct MatmulTests {
     let a = Tensor<Float>(transposed.0 ? [5, 7, 4] : [5, 4, 7], normalUsing: &generator)
     let b = Tensor<Float>(transposed.1 ? [5, 3, 7] : [5, 7, 3], normalUsing: &generator)
     let products = try batchedMatmul(
-      a, b, transposeA: transposed.0, transposeB: transposed.1, pool: ThreadPool(count: threads))
+      a, b, transposeA: transposed.0, transposeB: transposed.1, threads: Threads(count: threads))
     #expect(products.shape == [5, 4, 3])
     func matrix(_ tensor: Tensor<Float>, _ index: Int) -> Tensor<Float> {
       tensor.slice(axis: 0, range: index..<index + 1).reshaped(

@@ -61,7 +61,7 @@ struct UnfoldingTests {
     #expect(try TestRatio.difference(plain, tensor.modeProduct(matrix, mode: mode)) < 30)
     let flipped = matrix.transposed()
     let product = try tensor.modeProduct(
-      flipped, mode: mode, transposed: true, pool: ThreadPool(count: 2))
+      flipped, mode: mode, transposed: true, threads: Threads(count: 2))
     #expect(TestRatio.difference(plain, product) < 30)
   }
 

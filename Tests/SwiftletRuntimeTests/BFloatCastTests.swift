@@ -3,6 +3,7 @@
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 import SwiftletRuntime
 import Testing
 
@@ -38,8 +39,8 @@ struct BFloatCastTests {
   func sessionsDoWhatTheReferenceDoes(seed: Int) throws {
     let plain = RandomGraph.make(seed: UInt64(4000 + seed), onlyLowered: false)
     let graph = rounding(plain, every: 1 + seed % 3)
-    let (reference, exact) = (try Plan(graph), try Plan(plain))
-    let sessions = try [1, 2].map { try Session(graph, threads: ThreadPool(count: $0)) }
+    let (reference, exact) = (try Interpreter(graph), try Interpreter(plain))
+    let sessions = try [1, 2].map { try Session(graph, threads: Threads(count: $0)) }
     for batch in [1, 3] {
       let input = try ["x": randomInput(graph, batch: batch)]
       let expected = try reference.run(input, ExecutionContext())
@@ -74,9 +75,9 @@ struct BFloatCastTests {
   @Test func roundedLayersMultiplyBFloats() throws {
     let x = floats([2, 3, 12, 12])
     let session = try Session(rounding(convolutions), threads: .serial)
-    let kernels = try session.profile(["x": x], runs: 1).map(\.kernel)
-    #expect(kernels.count { $0.hasPrefix("bf16") } == 3, "\(kernels)")
-    #expect(kernels.count == 5, "no more than these, an input and an output: \(kernels)")
+    let kinds = try session.computations(["x": x]).map(\.kind)
+    #expect(kinds.count { $0 == .weighted(.product(.bfloat)) } == 3, "\(kinds)")
+    #expect(kinds.count == 5, "no more than these, an input and an output: \(kinds)")
   }
 
   /// One layer: all but the order of sums is the same.
@@ -86,7 +87,7 @@ struct BFloatCastTests {
         [value("x", .float32, .symbolic("N"), .fixed(67))], [node("Gemm", ["x", "w"], "y")],
         ["w": floats([67, 9])], outputs: [value("y", .float32, .symbolic("N"), .fixed(9))]))
     let x = ["x": floats([5, 67], seed: 8)]
-    let expected = try Plan(graph).run(x, ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(x, ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(x)["y"]!, expected) < 1e-6)
   }
 
@@ -113,7 +114,7 @@ struct BFloatCastTests {
       let x = floats([2, channels, 8, 8], seed: seed).typed(as: Float.self)!.map { $0 * factor }
       let result = try session.run(["x": .float32(x)])["y"]!
       guard factor == 1 else { continue }
-      let expected = try Plan(graph).run(["x": .float32(x)], ExecutionContext())["y"]!
+      let expected = try Interpreter(graph).run(["x": .float32(x)], ExecutionContext())["y"]!
       #expect(difference(result, expected) < 0.01)
     }
   }
@@ -132,9 +133,10 @@ struct BFloatCastTests {
       ], ["w": weights], outputs: [value("y", .float32, .symbolic("N"), .fixed(16))])
     let x = ["x": floats([3, 16], seed: 2)]
     let session = try Session(graph, threads: .serial)
-    let kernels = try session.profile(x, runs: 1).map(\.kernel)
-    #expect(!kernels.contains { $0.hasPrefix("bf16") || $0.hasPrefix("add bf16") }, "\(kernels)")
-    let expected = try Plan(graph).run(x, ExecutionContext())["y"]!
+    let kinds = try session.computations(x).map(\.kind)
+    #expect(!kinds.contains(.weighted(.product(.bfloat))), "\(kinds)")
+    #expect(!kinds.contains(.addBF16), "\(kinds)")
+    let expected = try Interpreter(graph).run(x, ExecutionContext())["y"]!
     #expect(try difference(session.run(x)["y"]!, expected) < 1e-6)
   }
 }

@@ -3,10 +3,11 @@
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 import SwiftletRuntime
 import Testing
 
-/// Sessions in bf16 give what the reference gives in fp32, within what bf16 can tell apart.
+/// Sessions in bf16 give what the reference gives in fp32, within what bf16 can distinguish.
 struct BFloatSessionTests {
   /// The graph with weights that bf16 holds: how much its results move says how much rounding may
   /// do.
@@ -25,9 +26,9 @@ struct BFloatSessionTests {
   @Test(arguments: 0..<320)
   func isNearTheReference(seed: Int) throws {
     let graph = RandomGraph.make(seed: UInt64(seed), onlyLowered: false)
-    let (reference, rounded) = (try Plan(graph), try Plan(Self.rounded(graph)))
+    let (reference, rounded) = (try Interpreter(graph), try Interpreter(Self.rounded(graph)))
     let sessions = try [1, 2].map {
-      try Session(graph, threads: ThreadPool(count: $0), precision: .bf16)
+      try Session(graph, threads: Threads(count: $0), precision: .bf16)
     }
     var wrong: [String] = []
     for batch in [1, 3, 8] {
@@ -79,7 +80,7 @@ struct BFloatSessionTests {
     var sizes = graph
     for name in ["w", "b"] { sizes.initializers[name] = size(graph.initializers[name]) }
     func reference(_ graph: Graph, _ x: AnyTensor) throws -> [Float] {
-      try Plan(graph).run(["x": x], ExecutionContext())["y"]!.typed(as: Float.self)!.elements
+      try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!.typed(as: Float.self)!.elements
     }
     let exact = try reference(graph, .float32(x))
     let magnitudes = try reference(sizes, size(.float32(x)))
@@ -92,14 +93,13 @@ struct BFloatSessionTests {
     }
   }
 
-  /// Which kernels the layers of a model run on.
-  private func kernels(_ graph: Graph, _ input: AnyTensor) throws -> [String] {
-    try Session(graph, threads: .serial, precision: .bf16)
-      .profile(["x": input], runs: 1).map(\.kernel)
+  /// What the steps of a model compute.
+  private func kinds(_ graph: Graph, _ input: AnyTensor) throws -> [Computation.Kind] {
+    try Session(graph, threads: .serial, precision: .bf16).computations(["x": input]).map(\.kind)
   }
 
   /// Between convolutions, through pools, sums and depthwise convolutions, values stay bf16.
-  @Test func valuesStayNarrow() throws {
+  @Test func valuesStayBF16() throws {
     let pads: Attribute = .ints([1, 1, 1, 1])
     let graph = model(
       [value("x", .float32, .symbolic("N"), .fixed(3), .fixed(12), .fixed(12))],
@@ -123,12 +123,12 @@ struct BFloatSessionTests {
         "w5": floats([10, 16], seed: 5), "low": scalar(0), "high": scalar(6),
       ], outputs: [value("y", .float32, .symbolic("N"), .fixed(10))])
     let x = floats([3, 3, 12, 12])
-    let names = try kernels(graph, x)
+    let kinds = try kinds(graph, x)
     // The means are fp32.
-    #expect(names.count { $0.hasPrefix("narrow") } == 1, "\(names)")
-    #expect(names.count { $0.hasPrefix("bf16") } == 5, "\(names)")
-    #expect(names.contains { $0.hasPrefix("depthwise bf16") }, "\(names)")
-    let expected = try Plan(graph).run(["x": x], ExecutionContext())["y"]!
+    #expect(kinds.count { $0 == .f32ToBF16 } == 1, "\(kinds)")
+    #expect(kinds.count { $0 == .weighted(.product(.bfloat)) } == 5, "\(kinds)")
+    #expect(kinds.contains(.weighted(.depthwise(.bfloat))), "\(kinds)")
+    let expected = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!
     #expect(try difference(Session(graph, precision: .bf16).run(["x": x])["y"]!, expected) < 0.02)
   }
 
@@ -146,11 +146,11 @@ struct BFloatSessionTests {
         value("a", .float32, .symbolic("N"), .fixed(4)),
       ])
     let x = floats([2, 4])
-    let names = try kernels(graph, x)
-    #expect(names.count { $0.hasPrefix("narrow") } == 2, "\(names)")
-    #expect(!names.contains { $0.hasPrefix("widen") }, "\(names)")
+    let kinds = try kinds(graph, x)
+    #expect(kinds.count { $0 == .f32ToBF16 } == 2, "\(kinds)")
+    #expect(!kinds.contains(.bf16ToF32), "\(kinds)")
     let results = try Session(graph, precision: .bf16).run(["x": x])
-    for (name, expected) in try Plan(graph).run(["x": x], ExecutionContext()) {
+    for (name, expected) in try Interpreter(graph).run(["x": x], ExecutionContext()) {
       #expect(difference(results[name]!, expected) < 0.02)
     }
   }

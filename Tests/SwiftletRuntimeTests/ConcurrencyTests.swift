@@ -9,7 +9,7 @@ import _SwiftletTestSupport
 
 /// One session, many threads. Runs under the thread sanitizer too; see `make test-tsan`.
 struct ConcurrencyTests {
-  /// - Parameter threads: Of the session's pool.
+  /// - Parameter threads: The number of threads of the session.
   @Test(arguments: [1, 2, 3], [false, true])
   func eightThreadsShareASession(threads: Int, isQuantized: Bool) throws {
     let graph = isQuantized ? quantizedModel() : anySizeModel()
@@ -20,7 +20,7 @@ struct ConcurrencyTests {
     let alone = try Session(graph, threads: .serial)
     let expected = try inputs.map { try alone.run(["x": $0])["y"]! }
     // Compiling happens on whichever thread is first.
-    let session = try Session(graph, threads: ThreadPool(count: threads))
+    let session = try Session(graph, threads: Threads(count: threads))
     let equal = Atomic(0)
     onThreads(8) { thread in
       for round in 0..<1000 {
@@ -36,10 +36,10 @@ struct ConcurrencyTests {
   /// Sessions inside of work that has the threads already.
   @Test func sessionsInsideOfWork() throws {
     let graph = anySizeModel()
-    let session = try Session(graph, threads: ThreadPool(count: 2))
+    let session = try Session(graph, threads: Threads(count: 2))
     let input = ["x": floats([4, 3, 6, 6])]
     let expected = try session.run(input)
-    let results = try ThreadPool(count: 3).map(12) { _ in try session.run(input) }
+    let results = try Threads(count: 3).map(12) { _ in try session.run(input) }
     #expect(results.allSatisfy { $0 == expected })
   }
 }

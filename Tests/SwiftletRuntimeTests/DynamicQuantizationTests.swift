@@ -54,12 +54,13 @@ struct DynamicQuantizationTests {
 
   private func check(
     _ graph: Graph, _ inputs: [String: AnyTensor], sourceLocation: SourceLocation = #_sourceLocation
-  ) throws -> [String] {
-    let kernels = try kernelsOfSessions(graph, inputs, agree: ==, sourceLocation: sourceLocation)
-    for own in kernels {
-      #expect(own.contains("range"), "\(own)", sourceLocation: sourceLocation)
+  ) throws -> [Computation.Kind] {
+    let kinds = try computationsOfSessions(
+      graph, inputs, agree: ==, sourceLocation: sourceLocation)
+    for own in kinds {
+      #expect(own.contains(.range), "\(own)", sourceLocation: sourceLocation)
     }
-    return kernels.last!
+    return kinds.last!
   }
 
   @Test(arguments: [false, true], [false, true])
@@ -68,8 +69,8 @@ struct DynamicQuantizationTests {
       rows("x"), product("x", "y", hasBias: hasBias, relu: relu), constants(perColumn: hasBias),
       outputs: rows("y"))
     for (batch, length) in [(1, 1), (1, 40), (5, 3), (64, 19)] {
-      let kernels = try check(graph, ["x": floats([batch, length, depth])])
-      #expect(!kernels.contains("reference"), "\(kernels)")
+      let kinds = try check(graph, ["x": floats([batch, length, depth])])
+      #expect(!kinds.contains(.reference), "\(kinds)")
     }
   }
 
@@ -99,8 +100,8 @@ struct DynamicQuantizationTests {
       constants(perColumn: true),
       outputs: ["y", "z"].map { value($0, .float32, .symbolic("N"), .fixed(columns)) })
     for batch in [1, 2, 130] {
-      let kernels = try check(graph, ["x": floats([batch, depth])])
-      #expect(kernels.count { $0 == "range" } == 1)
+      let kinds = try check(graph, ["x": floats([batch, depth])])
+      #expect(kinds.count { $0 == .range } == 1)
     }
   }
 
@@ -119,7 +120,7 @@ struct DynamicQuantizationTests {
     let spelled = model(
       rows("x"), product("x", "y", hasBias: hasBias), constants(perColumn: true), outputs: rows("y")
     )
-    let expected = try Plan(spelled).run(["x": input], ExecutionContext())
+    let expected = try Interpreter(spelled).run(["x": input], ExecutionContext())
     #expect(try Session(graph).run(["x": input])["y"] == expected["y"])
   }
 
@@ -142,7 +143,7 @@ struct DynamicQuantizationTests {
     }
     let graph = model(rows("x"), nodes, constants, outputs: outputs)
     let inputs = ["x": floats([2, 5, depth])]
-    let expected = try Plan(graph).run(inputs, ExecutionContext())
+    let expected = try Interpreter(graph).run(inputs, ExecutionContext())
     let results = try Session(graph).run(inputs)
     for (name, tensor) in expected { #expect(results[name] == tensor) }
   }

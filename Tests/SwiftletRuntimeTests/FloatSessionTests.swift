@@ -12,8 +12,8 @@ struct FloatSessionTests {
   @Test(arguments: 0..<320)
   func equalsTheReference(seed: Int) throws {
     let graph = RandomGraph.make(seed: UInt64(seed), onlyLowered: false)
-    let reference = try Plan(graph)
-    let sessions = try [1, 2, 3].map { try Session(graph, threads: ThreadPool(count: $0)) }
+    let reference = try Interpreter(graph)
+    let sessions = try [1, 2, 3].map { try Session(graph, threads: Threads(count: $0)) }
     var wrong: [String] = []
     for batch in Self.batches {
       let input = try ["x": randomInput(graph, batch: batch)]

@@ -3,10 +3,11 @@
 import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 import SwiftletRuntime
 import Testing
 
-/// Matrices of 4 bits behind `DequantizeLinear`.
+/// Matrices of 4 bits after `DequantizeLinear`.
 struct GroupwiseLayerTests {
   private struct Weights: Sendable, CustomTestStringConvertible {
     var opType = "MatMul"
@@ -105,8 +106,8 @@ struct GroupwiseLayerTests {
     for images in [[Dimension.symbolic("N")], [.symbolic("N"), .fixed(5)]] {
       if images.count > 1 && weights.opType == "Gemm" { continue }
       let graph = weights.graph(images)
-      let reference = try Plan(graph)
-      let sessions = try [1, 2].map { try Session(graph, threads: ThreadPool(count: $0)) }
+      let reference = try Interpreter(graph)
+      let sessions = try [1, 2].map { try Session(graph, threads: Threads(count: $0)) }
       var first: AnyTensor?
       for batch in [1, 2, 7, 16] {
         var generator = RandomGenerator(seed: 3)
@@ -119,10 +120,9 @@ struct GroupwiseLayerTests {
         let image = self.first(of: results[0])
         #expect(first.map { $0 == image } ?? true, "the first image depends on the batch")
         first = image
-        let kernels = try sessions[0].profile(x, runs: 1).map(\.kernel)
-        #expect(
-          kernels.contains { $0.hasPrefix(weights.takesBytes ? "u8u4" : "f32u4") }
-            == weights.isPacked, "\(kernels)")
+        let kinds = try sessions[0].computations(x).map(\.kind)
+        let own = Algorithm.groupwise(weights.takesBytes ? .bytes : .float)
+        #expect(kinds.contains(.weighted(own)) == weights.isPacked, "\(kinds)")
       }
     }
   }
@@ -137,7 +137,7 @@ struct GroupwiseLayerTests {
     graph.nodes.insert(node("Flatten", ["c"], "x"), at: 0)
     graph.nodes.insert(node("Conv", ["i", "k"], "c"), at: 0)
     let x = floats([2, 3, 6, 6])
-    let expected = try Plan(graph).run(["i": x], ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(["i": x], ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(["i": x])["y"]!, expected) <= 1e-5)
   }
 
@@ -146,7 +146,7 @@ struct GroupwiseLayerTests {
     var graph = Weights(block: 0, byTensor: true).graph([.symbolic("N")])
     graph.nodes[0].attributes["axis"] = .int(axis)
     let x = floats([2, 40])
-    let expected = try Plan(graph).run(["x": x], ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(["x": x], ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(["x": x])["y"]!, expected) <= 1e-5)
   }
 
@@ -159,7 +159,7 @@ struct GroupwiseLayerTests {
       "x": floats([2, 40]),
       "z": .int4(Tensor([3, 19], (0..<57).map { Int4(bits: UInt8($0 % 16)) })),
     ]
-    let expected = try Plan(graph).run(x, ExecutionContext())["y"]!
+    let expected = try Interpreter(graph).run(x, ExecutionContext())["y"]!
     #expect(try difference(Session(graph).run(x)["y"]!, expected) <= 1e-5)
   }
 }

@@ -238,7 +238,7 @@ struct IntegerLayerTests {
     let layer = IntegerLayer(kind, seed: UInt64(seed))
     let (graph, expected) = (layer.graph, layer.expected)
     for threads in 1...2 {
-      let session = try Session(graph, threads: ThreadPool(count: threads))
+      let session = try Session(graph, threads: Threads(count: threads))
       let result = try session.run(["x": layer.input])[graph.outputs[0].name]!
       #expect(result == expected, "\(threads) threads: \(graph.listing)")
     }

@@ -13,9 +13,9 @@ struct PatternTests {
     _ graph: Graph, _ inputs: [String: AnyTensor], step: Float = 0,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    let expected = try Plan(graph).run(inputs, ExecutionContext())
+    let expected = try Interpreter(graph).run(inputs, ExecutionContext())
     for threads in 1...2 {
-      let results = try Session(graph, threads: ThreadPool(count: threads)).run(inputs)
+      let results = try Session(graph, threads: Threads(count: threads)).run(inputs)
       for (name, tensor) in expected {
         let result = results[name]!
         if tensor.dtype == .float32 {
@@ -130,7 +130,7 @@ struct PatternTests {
       [2, 3, 2, 6], [2, 3, 6, 2], [2, 3, 12, 1], [2, 3, 1, 12], [2, 3, 3, 4], [2, 3, 2, 6],
     ] {
       let input = ["x": floats(shape)]
-      let expected = try Plan(graph).run(input, ExecutionContext())["y"]!
+      let expected = try Interpreter(graph).run(input, ExecutionContext())["y"]!
       #expect(try session.run(input)["y"]! == expected, "\(shape)")
     }
   }

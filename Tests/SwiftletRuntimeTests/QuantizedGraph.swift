@@ -32,7 +32,7 @@ struct QuantizedGraph {
       ranges[name] = (min(0, values.min() ?? 0), max(0, values.max() ?? 0))
     }
     observe("x", sample)
-    _ = try Plan(graph).run(["x": sample], ExecutionContext()) { observe($0, $1) }
+    _ = try Interpreter(graph).run(["x": sample], ExecutionContext()) { observe($0, $1) }
     self.ranges = ranges
     quantize("x", like: nil)
     for node in graph.nodes { add(node) }

@@ -59,8 +59,8 @@ struct QuantizedSessionTests {
     }
     let quantized = try QuantizedGraph(plain, seed: UInt64(seed), sample: input(8))
     let graph = quantized.graph
-    let reference = try Plan(graph)
-    let sessions = try [1, 2, 3].map { try Session(graph, threads: ThreadPool(count: $0)) }
+    let reference = try Interpreter(graph)
+    let sessions = try [1, 2, 3].map { try Session(graph, threads: Threads(count: $0)) }
     var wrong: [String] = []
     for batch in [1, 3, 8] {
       let input = try ["x": input(batch)]

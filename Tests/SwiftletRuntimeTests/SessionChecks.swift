@@ -14,22 +14,29 @@ func randomInput(_ graph: Graph, batch: Int) throws -> AnyTensor {
 
 /// Sessions on one thread, few and many come to what the reference does.
 ///
-/// - Returns: The kernels that each of them uses.
-func kernelsOfSessions(
+/// - Returns: What the steps of each of them compute.
+func computationsOfSessions(
   _ graph: Graph, _ inputs: [String: AnyTensor],
   agree: (_ result: AnyTensor, _ expected: AnyTensor) -> Bool,
   sourceLocation: SourceLocation
-) throws -> [[String]] {
-  let expected = try Plan(graph).run(inputs, ExecutionContext())
+) throws -> [[Computation.Kind]] {
+  let expected = try Interpreter(graph).run(inputs, ExecutionContext())
   return try [1, 2, 7].map { threads in
-    let session = try Session(graph, threads: ThreadPool(count: threads))
+    let session = try Session(graph, threads: Threads(count: threads))
     let results = try session.run(inputs)
     for (name, tensor) in expected {
       #expect(
         agree(results[name]!, tensor), "\(name), \(threads) threads\n\(graph.listing)",
         sourceLocation: sourceLocation)
     }
-    return try session.profile(inputs, runs: 1).map(\.kernel)
+    return try session.computations(inputs).map(\.kind)
+  }
+}
+
+extension Session {
+  /// What the steps of a run compute, with the parts of chains one by one.
+  func computations(_ inputs: [String: AnyTensor]) throws -> [Computation] {
+    try profile(inputs, runs: 1).flatMap(\.computations)
   }
 }
 
@@ -39,7 +46,7 @@ func checkBatchesAndThreadsDoNotMatter(
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
   let sessions = try [1, 2, 3].map {
-    try Session(graph, threads: ThreadPool(count: $0), precision: precision)
+    try Session(graph, threads: Threads(count: $0), precision: precision)
   }
   var wrong: [String] = []
   for batch in batches {

@@ -12,8 +12,8 @@ struct ShapeTests {
   @Test(arguments: [1, 2, 3])
   func sizesTakeTurns(threads: Int) throws {
     let graph = anySizeModel()
-    let session = try Session(graph, threads: ThreadPool(count: threads))
-    let reference = try Plan(graph)
+    let session = try Session(graph, threads: Threads(count: threads))
+    let reference = try Interpreter(graph)
     var generator = RandomGenerator(seed: 1)
     for round in 0..<120 {
       let shape: Shape = [
@@ -39,7 +39,7 @@ struct ShapeTests {
   @Test func wrongInputsAreRefusedAlike() throws {
     let graph = anySizeModel()
     let session = try Session(graph)
-    let reference = try Plan(graph)
+    let reference = try Interpreter(graph)
     _ = try session.run(["x": floats([2, 3, 8, 8])])
     let wrong: [[String: AnyTensor]] = [
       [:], ["z": floats([2, 3, 8, 8])],
@@ -64,7 +64,7 @@ struct ShapeTests {
   /// Nothing comes of nothing, or an error that says so; never a trap.
   @Test(arguments: [[0, 3, 8, 8], [2, 3, 0, 8], [2, 3, 8, 0], [0, 3, 0, 0]], [1, 2])
   func emptyInputs(shape: [Int], threads: Int) throws {
-    let session = try Session(anySizeModel(), threads: ThreadPool(count: threads))
+    let session = try Session(anySizeModel(), threads: Threads(count: threads))
     do {
       let result = try session.run(["x": floats(Shape(shape))])["y"]!
       #expect(result.shape == [shape[0], 10])
@@ -77,7 +77,7 @@ struct ShapeTests {
 
   @Test func anEmptyBatchOfAQuantizedLayer() throws {
     let graph = quantizedModel()
-    let session = try Session(graph, threads: ThreadPool(count: 2))
+    let session = try Session(graph, threads: Threads(count: 2))
     let result = try session.run(["x": floats([0, 3, 2, 6])])["y"]!
     #expect(result == .uint8(Tensor(zeros: [0, 5])))
   }
@@ -99,7 +99,7 @@ struct ShapeTests {
     for seed in 1...3 {
       let input = ["x": floats([seed, 3, 6, 6], seed: UInt64(seed))]
       let (result, expected) = (
-        try session.run(input), try Plan(graph).run(input, ExecutionContext())
+        try session.run(input), try Interpreter(graph).run(input, ExecutionContext())
       )
       #expect(result["y"]!.shape == expected["y"]!.shape && result["y"]!.shape[1] > 0)
       #expect(difference(result["y"]!, expected["y"]!) <= 1e-5)
@@ -126,7 +126,7 @@ struct ShapeTests {
         "s": floats([1], seed: 9), "x": floats([batch, 3, 5, 5]),
         "z": floats([batch, 3, 5, 5], seed: 2),
       ]
-      let expected = try Plan(graph).run(input, ExecutionContext())
+      let expected = try Interpreter(graph).run(input, ExecutionContext())
       #expect(difference(try session.run(input)["y"]!, expected["y"]!) <= 1e-5)
     }
   }

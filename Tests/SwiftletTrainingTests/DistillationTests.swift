@@ -114,13 +114,13 @@ struct DistillationTests {
       constants[name] = Tensor(values.shape, values.elements.map(Double.init))
       graph.initializers[name] = .float64(constants[name]!)
     }
-    let tape = try GradientTape<Double>(Plan(graph), inputs: ["x"])
+    let tape = try GradientTape<Double>(Interpreter(graph), inputs: ["x"])
     let input = Tensor<Double>([2, 1, 12, 12], normalUsing: &generator)
     func run(
       _ constants: [String: Tensor<Double>], _ input: Tensor<Double>
     ) throws -> GradientTape<Double>.Result {
       try tape.run(
-        ["x": AnyTensor(input)], parameters: constants, pool: .serial, seed: 0
+        ["x": AnyTensor(input)], parameters: constants, threads: .serial, seed: 0
       ) { outputs in
         // Half the sum of squares of each, weighted: the gradient is the value, weighted.
         let weights = [1.0, 0.1, 0.01]

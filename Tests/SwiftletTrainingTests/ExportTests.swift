@@ -71,14 +71,14 @@ struct ExportTests {
   @Test func gradientsFlowAroundShapeArithmetic() throws {
     let graph = model().withSlicesForSplits()
     #expect(!graph.nodes.contains { $0.opType == "Split" })
-    let tape = try GradientTape<Double>(try Plan(graph))
+    let tape = try GradientTape<Double>(try Interpreter(graph))
     var generator = RandomGenerator(seed: 9)
     let x = AnyTensor.float64(Tensor([5, 2, 3], normalUsing: &generator))
     let slope = Tensor<Double>([5, 3], normalUsing: &generator)
     var parameters: [String: Tensor<Double>] = [:]
     for name in ["w", "token", "f"] { parameters[name] = graph.initializers[name]?.typed() }
     func loss(_ parameters: [String: Tensor<Double>]) throws -> GradientTape<Double>.Result {
-      try tape.run(["x": x], parameters: parameters, pool: .serial, seed: 0) { outputs in
+      try tape.run(["x": x], parameters: parameters, threads: .serial, seed: 0) { outputs in
         let sum = zip(outputs[0].elements, slope.elements).reduce(0) { $0 + $1.0 * $1.1 }
         return (sum, [slope])
       }
@@ -107,7 +107,7 @@ struct ExportTests {
     graph.nodes[place] = Node("CumSum", name: "sums", inputs: ["d", "axis"], outputs: ["e"])
     graph.initializers["axis"] = .int64(Tensor(.scalar, [1]))
     let error = #expect(throws: SwiftletError.self) {
-      try GradientTape<Double>(try Plan(graph.withSlicesForSplits()))
+      try GradientTape<Double>(try Interpreter(graph.withSlicesForSplits()))
     }
     #expect(error?.code == .unsupported && error?.location == "CumSum 'sums'")
     #expect(error?.mend?.contains("train the") == false)

@@ -127,7 +127,7 @@ struct LearningTests {
     let images = Tensor<UInt8>([1, 1, 28, 28], repeating: 255)
     let data = try ImageDataset(name: "white", images: images, labels: [0], classCount: 1)
     let preprocessing = try Preprocessing(for: SeedCNN.make(classes: 10, seed: 0), images: data)
-    let batch = preprocessing.batch(data, [0], pool: .serial)
+    let batch = preprocessing.batch(data, [0], threads: .serial)
     #expect(batch.shape == [1, 3, 32, 32])
     let (mean, deviation): ([Float], [Float]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     for channel in 0..<3 {
@@ -147,7 +147,7 @@ struct LearningTests {
     let data = try pictures(4)
     let preprocessing = try Preprocessing(for: graph, images: data)
     preprocessing.store(in: &graph)
-    let copy = try ONNXFile.parse(ONNXFile.serialized(graph))
+    let copy = try ONNXFile.decode(ONNXFile.encode(graph))
     #expect(try Preprocessing.stored(in: copy, images: data) == preprocessing)
     graph.metadata[Preprocessing.metadataKey] = "{\"channels\": 99999999}"
     #expect(throws: SwiftletError.self) { try Preprocessing.stored(in: graph, images: data) }
@@ -161,7 +161,7 @@ struct LearningTests {
     graph.inputs[0].dimensions = [.symbolic("N"), .fixed(1), .fixed(4), .fixed(4)]
     let preprocessing = try Preprocessing(for: graph, images: data)
     func dot(_ move: Augmentation.Move) -> [Int] {
-      let batch = preprocessing.batch(data, [0], moves: [move], pool: .serial)
+      let batch = preprocessing.batch(data, [0], moves: [move], threads: .serial)
       return batch.elements.indices.filter { batch.elements[$0] > 0 }
     }
     #expect(dot(.none) == [4])
@@ -175,7 +175,7 @@ struct LearningTests {
     let data = try ImageDataset(name: "small", images: images, labels: labels, classCount: 1)
     let preprocessing = try Preprocessing(for: SeedCNN.make(classes: 2, seed: 0), images: data)
     #expect(preprocessing.fit == .resize)
-    let batch = preprocessing.batch(data, [0], pool: .serial)
+    let batch = preprocessing.batch(data, [0], threads: .serial)
     #expect(batch.shape == [1, 3, 32, 32])
     // The bright square is still in the upper left corner.
     #expect(batch[0, 0, 4, 4] > 0.5 && batch[0, 0, 28, 28] < -0.5)

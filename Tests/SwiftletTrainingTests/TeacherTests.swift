@@ -31,7 +31,7 @@ struct TeacherTests {
     _ outputs: TeacherOutputs, to indices: [Int], of data: ImageDataset
   ) throws -> ObjectiveResult {
     let input = try Preprocessing.stored(in: smallNetwork(), images: data)
-      .batch(data, indices, pool: .serial)
+      .batch(data, indices, threads: .serial)
     return try Distiller(outputs, [Echo(teacherValues: values)]).evaluate(
       ObjectiveInput(
         logits: Tensor(zeros: [indices.count, 4]), labels: indices.map { data.labels[$0] },
@@ -196,7 +196,7 @@ struct TeacherTests {
       LogitTerm(DistillationLoss()), LogitTerm(DistillationLoss(temperature: 1, alpha: 1)),
     ]
     let input = try Preprocessing.stored(in: student, images: data)
-      .batch(data, [0, 1, 2], pool: .serial)
+      .batch(data, [0, 1, 2], threads: .serial)
     let part = ObjectiveInput(
       logits: Tensor([3, 4], [1, 2, 3, 4, 0, 0, 1, 0, -1, 3, 0, 1]), labels: [0, 1, 2],
       indices: [0, 1, 2], input: input)

@@ -66,7 +66,7 @@ struct TrainedFileTests {
     }
     var kinds: [[String]] = []
     for _ in 0..<3 {
-      graph = try ONNXFile.parse(ONNXFile.serialized(graph))
+      graph = try ONNXFile.decode(ONNXFile.encode(graph))
       let before = graph.initializers.filter { $0.value.shape.rank > 1 }
       var trainer = try Trainer(
         graph, training: try pictures(60), validation: try pictures(20), settings: settings(1),

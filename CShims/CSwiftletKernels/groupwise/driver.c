@@ -25,7 +25,7 @@ static uint32_t word_of(const swl_groupwise_source *source, swl_groupwise_type t
                         size_t count, size_t n, uint32_t zero) {
   uint32_t word = 0;
   for (size_t i = 0; i < SWL_CODES_PER_WORD; i++) {
-    const size_t place = type == SWL_GROUPWISE_F32 ? i : i < 4 ? 2 * i : 2 * (i - 4) + 1;
+    const size_t place = type == SWL_GROUPWISE_F32U4 ? i : i < 4 ? 2 * i : 2 * (i - 4) + 1;
     word |= (i < count ? code_at(source, term + i, n) : zero & 15) << 4 * place;
   }
   return word;
@@ -52,7 +52,7 @@ void swl_groupwise_pack(const swl_groupwise_kernel *kernel, size_t depth, size_t
         const size_t at = start / group * source->scale_row + (first + i) * source->scale_column;
         memcpy(target + 4 * i, &source->scales[at], 4);
         target[4 * lanes + i] = source->zeros[at];
-        if (kernel->type == SWL_GROUPWISE_U8) {
+        if (kernel->type == SWL_GROUPWISE_U8U4) {
           const int32_t offset = offset_of(source, start, end, first + i, source->zeros[at]);
           memcpy(target + 5 * lanes + 4 * i, &offset, 4);
         }

@@ -10,16 +10,17 @@
  *               point. */
 #pragma once
 #include "../include/swiftlet_groupwise_kernels.h"
+#include "../kernel.h"
 
-#define SWL_GROUPWISE_KERNEL(variant) extern const swl_groupwise_kernel swl_groupwise_##variant;
+#define SWL_KERNEL(types, isa) extern const swl_groupwise_kernel swl_groupwise_##types##__##isa;
 #include "groupwise.def"
-#undef SWL_GROUPWISE_KERNEL
+#undef SWL_KERNEL
 
 enum { SWL_CODES_PER_WORD = 8 };
 
 /* Bytes before the codes of a group. */
 static inline size_t swl_groupwise_head_size(swl_groupwise_type type, size_t lanes) {
-  return lanes * (sizeof(float) + 1 + (type == SWL_GROUPWISE_U8 ? sizeof(int32_t) : 0));
+  return lanes * (sizeof(float) + 1 + (type == SWL_GROUPWISE_U8U4 ? sizeof(int32_t) : 0));
 }
 
 static inline size_t swl_groupwise_group_size(swl_groupwise_type type, size_t lanes,

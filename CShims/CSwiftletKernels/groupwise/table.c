@@ -3,9 +3,9 @@
 #include "groupwise.h"
 
 static const swl_groupwise_kernel *const kernels[] = {
-#define SWL_GROUPWISE_KERNEL(variant) &swl_groupwise_##variant,
+#define SWL_KERNEL(types, isa) &swl_groupwise_##types##__##isa,
 #include "groupwise.def"
-#undef SWL_GROUPWISE_KERNEL
+#undef SWL_KERNEL
 };
 
 size_t swl_groupwise_kernel_count(void) { return sizeof kernels / sizeof kernels[0]; }

@@ -14,8 +14,8 @@
 
 #include "swiftlet_isa.h"
 
-/* The type of the rows that are multiplied by the codes. */
-typedef enum { SWL_GROUPWISE_F32, SWL_GROUPWISE_U8 } swl_groupwise_type;
+/* The types of the rows and of the codes. */
+typedef enum { SWL_GROUPWISE_F32U4, SWL_GROUPWISE_U8U4 } swl_groupwise_type;
 
 typedef struct {
   /* Terms of a sum, terms of a group (the last group may be shorter), and columns. */
@@ -50,6 +50,8 @@ typedef void (*swl_groupwise_tile_fn)(const swl_groupwise *product, const uint8_
 typedef struct {
   const char *name;
   swl_isa isa;
+  /* A CPU feature that the tier does not include; NULL if none is needed. */
+  const char *feature;
   swl_groupwise_type type;
   /* Columns of a vector. */
   size_t lanes;

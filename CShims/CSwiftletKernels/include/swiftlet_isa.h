@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* Lowest first. Each includes the ones below. */
-typedef enum { SWL_ISA_SCALAR, SWL_ISA_AVX2, SWL_ISA_AVX512, SWL_ISA_VNNI } swl_isa;
+typedef enum { SWL_ISA_SCALAR, SWL_ISA_AVX2, SWL_ISA_AVX512, SWL_ISA_AVX512VNNI } swl_isa;
 
 /* The highest tier this CPU can run. */
 swl_isa swl_isa_supported(void);

@@ -4,9 +4,12 @@
  * conversion to and from channels-last.
  *
  * Pointers need no alignment. Results may overwrite an operand, but not overlap one partially.
- * Unless stated otherwise all variants agree bit for bit; NaN stays NaN. */
+ * Unless stated otherwise all kernels agree bit for bit; NaN stays NaN. */
 #pragma once
-#include "swiftlet_kernels.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "swiftlet_isa.h"
 
 /* v = (float)(a - zero_a) * scale_a + (float)(b - zero_b) * scale_b, each operation rounded,
  * where the scales are divided by the result's; q = roundTiesToEven(v) + zero_y, clamped to low
@@ -56,6 +59,8 @@ typedef enum {
 typedef struct {
   const char *name;
   swl_isa isa;
+  /* A CPU feature that the tier does not include; NULL if none is needed. */
+  const char *feature;
 
   /* y = min(high, max(low, a + b)), or a * b. */
   void (*add_f32)(size_t count, const float *a, const float *b, float low, float high, float *y);
@@ -76,12 +81,12 @@ typedef struct {
                                size_t first_row, size_t last_row);
   void (*pixels_to_planes_f32)(const swl_planes *, const void *pixels, float *planes,
                                size_t first_row, size_t last_row);
-  void (*planes_to_pixels_u8)(const swl_planes *, float scale, int32_t zero_point,
-                              const float *planes, void *pixels, size_t first_row,
-                              size_t last_row);
-  void (*pixels_u8_to_planes)(const swl_planes *, float scale, int32_t zero_point,
-                              const void *pixels, float *planes, size_t first_row,
-                              size_t last_row);
+  void (*planes_to_pixels_f32_u8)(const swl_planes *, float scale, int32_t zero_point,
+                                  const float *planes, void *pixels, size_t first_row,
+                                  size_t last_row);
+  void (*pixels_to_planes_u8_f32)(const swl_planes *, float scale, int32_t zero_point,
+                                  const void *pixels, float *planes, size_t first_row,
+                                  size_t last_row);
 
   /* bf16, rounded as in lanes/bf16.h: y = min(high, max(low, a + b)), each operation in fp32;
    * rows of channels, strides in bytes, with a zero stored after an odd number of channels to fill
@@ -92,22 +97,23 @@ typedef struct {
                       ptrdiff_t stride_y);
   void (*bf16_to_f32)(size_t rows, size_t channels, const uint16_t *x, ptrdiff_t stride_x, float *y,
                       ptrdiff_t stride_y);
-  void (*planes_to_pixels_bf16)(const swl_planes *, const float *planes, void *pixels,
-                                size_t first_row, size_t last_row);
+  void (*planes_to_pixels_f32_bf16)(const swl_planes *, const float *planes, void *pixels,
+                                    size_t first_row, size_t last_row);
 
-  void (*activate)(swl_activation, size_t count, const float *x, float alpha, float beta, float *y);
+  void (*activate_f32)(swl_activation, size_t count, const float *x, float alpha, float beta,
+                       float *y);
   /* y[i] = table[x[i]]. */
   void (*lookup_u8)(size_t count, const uint8_t *x, const uint8_t table[256], uint8_t *y);
 
   /* For each row of channels, strides in bytes; tiers may differ in the last places.
    * exp(x - max) / sum: within 8 ulp. A row with NaN or +infinity becomes NaN. */
-  void (*softmax)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x, float *y,
-                  ptrdiff_t stride_y);
+  void (*softmax_f32)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x, float *y,
+                      ptrdiff_t stride_y);
   /* d / sqrt(mean(d * d) + epsilon) * gamma + beta with d = x - mean(x), the means and the
    * difference in fp64. beta may be NULL. */
-  void (*layer_norm)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x,
-                     const float *gamma, const float *beta, float epsilon, float *y,
-                     ptrdiff_t stride_y);
+  void (*layer_norm_f32)(size_t rows, size_t channels, const float *x, ptrdiff_t stride_x,
+                         const float *gamma, const float *beta, float epsilon, float *y,
+                         ptrdiff_t stride_y);
 } swl_pointwise_kernel;
 
 /* The kernels of the family, best first; the last one runs on every CPU. */

@@ -16,8 +16,14 @@
 #include "swiftlet_isa.h"
 
 /* The types of the factors: fp32 by fp32 in fp32; bf16 by bf16 in fp32, where numbers below
- * 2^-126 may count as zero; u8 by s8, exact in int32. */
-typedef enum { SWL_PRODUCT_F32, SWL_PRODUCT_BF16, SWL_PRODUCT_U8S8 } swl_product_type;
+ * 2^-126 may count as zero; u8 by s8, exact in int32; the same, exact only for weights in
+ * -64...64. */
+typedef enum {
+  SWL_PRODUCT_F32,
+  SWL_PRODUCT_BF16,
+  SWL_PRODUCT_U8S8,
+  SWL_PRODUCT_U8S7
+} swl_product_type;
 
 typedef struct {
   /* Outputs per image, and the strides in bytes between consecutive outputs. */
@@ -73,8 +79,6 @@ typedef struct {
   /* Most pixels of a pooled tile, and such tiles by number of vectors and of pixels minus one. */
   size_t pooled;
   swl_tile_fn pooled_tiles[2][SWL_TILE_MAX_POOLED];
-  /* Whether it is exact only for weights in -64...64. */
-  bool narrow;
 } swl_product_kernel;
 
 /* Best first; the last of each type runs everywhere. */

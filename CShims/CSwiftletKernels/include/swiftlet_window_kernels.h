@@ -8,7 +8,11 @@
  * A call computes the output rows first_row ..< last_row. It prepares the weights of a block of
  * channels once, so a call should have several rows. */
 #pragma once
-#include "swiftlet_kernels.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "swiftlet_isa.h"
 
 /* A window that stays inside readable memory: the caller has put a halo around the image. */
 typedef struct {
@@ -54,8 +58,7 @@ typedef struct {
   bool include_pad;
 } swl_average_u8;
 
-/* One variant of the family. The integer results of all variants, and those of fp32 pooling,
- * agree bit for bit. */
+/* The integer results of all kernels, and those of fp32 pooling, agree bit for bit. */
 typedef struct {
   const char *name;
   swl_isa isa;
@@ -67,8 +70,8 @@ typedef struct {
   /* From bf16 to bf16, weights and sums in fp32. */
   void (*depthwise_bf16)(const swl_window *, const swl_depthwise_f32 *, const void *in, void *out,
                          size_t first_row, size_t last_row);
-  void (*depthwise_u8_u8)(const swl_window *, const swl_depthwise_u8 *, const void *in, void *out,
-                          size_t first_row, size_t last_row);
+  void (*depthwise_u8)(const swl_window *, const swl_depthwise_u8 *, const void *in, void *out,
+                       size_t first_row, size_t last_row);
   /* The result is v. */
   void (*depthwise_u8_f32)(const swl_window *, const swl_depthwise_u8 *, const void *in, void *out,
                            size_t first_row, size_t last_row);
@@ -84,8 +87,8 @@ typedef struct {
   void (*average_pool_f32)(const swl_pool *, bool include_pad, const void *in, void *out,
                            size_t first_row, size_t last_row);
   /* From bf16 to fp32. */
-  void (*average_pool_bf16)(const swl_pool *, bool include_pad, const void *in, void *out,
-                            size_t first_row, size_t last_row);
+  void (*average_pool_bf16_f32)(const swl_pool *, bool include_pad, const void *in, void *out,
+                                size_t first_row, size_t last_row);
   void (*average_pool_u8)(const swl_pool *, const swl_average_u8 *, const void *in, void *out,
                           size_t first_row, size_t last_row);
 } swl_window_kernel;

@@ -40,19 +40,21 @@ typedef struct {
 typedef struct {
   const char *name;
   swl_isa isa;
+  /* A CPU feature that the tier does not include; NULL if none is needed. */
+  const char *feature;
   /* Coefficients of the tiles first ..< last, numbered across all images. `in` is the first tap of
    * tile 0; every tap of every tile can be read. */
-  void (*analyze)(const swl_winograd *, const void *in, void *coefficients, size_t first,
-                  size_t last);
+  void (*analyze_f32)(const swl_winograd *, const void *in, void *coefficients, size_t first,
+                      size_t last);
   /* Results from coefficients; `out` and the addend are those of pixel (0, 0) of image 0. */
-  void (*synthesize)(const swl_winograd *, const swl_winograd_ending *, const void *coefficients,
-                     void *out, size_t first, size_t last);
+  void (*synthesize_f32)(const swl_winograd *, const swl_winograd_ending *,
+                         const void *coefficients, void *out, size_t first, size_t last);
   /* Coefficients of weights: from pairs (of result and image channels) x 3 x 3 to (m+2)^2 matrices
-   * of pairs; of the pairs first ..< last. All variants agree bit for bit. */
-  void (*weights)(size_t m, size_t pairs, size_t first, size_t last, const float *weights,
-                  float *coefficients);
+   * of pairs; of the pairs first ..< last. All kernels agree bit for bit. */
+  void (*analyze_weights_f32)(size_t m, size_t pairs, size_t first, size_t last,
+                              const float *weights, float *coefficients);
 } swl_winograd_kernel;
 
-/* Best first; the last one runs on every CPU. */
+/* The kernels of the family, best first; the last one runs on every CPU. */
 size_t swl_winograd_kernel_count(void);
 const swl_winograd_kernel *swl_winograd_kernel_at(size_t index);

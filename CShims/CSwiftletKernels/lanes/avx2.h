@@ -47,8 +47,8 @@ LANE_FN vf vf_load_bf16(const uint16_t *p, size_t n) {
   return swl_from_bf16x8(few);
 }
 LANE_FN void vf_store_bf16(uint16_t *p, vf v, size_t n) {
-  const __m128i narrow = swl_bf16x8(v);
-  memcpy(p, &narrow, n >= LANES ? 16 : 2 * n);
+  const __m128i bf16 = swl_bf16x8(v);
+  memcpy(p, &bf16, n >= LANES ? 16 : 2 * n);
 }
 LANE_FN vi vi_bf16(vf v) { return (vi)swl_bf16_lanes8(v); }
 LANE_FN vi vi_load(const int32_t *p, size_t n) {

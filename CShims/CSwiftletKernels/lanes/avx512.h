@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Sixteen channels at a time; lanes/scalar.h documents the names. SWL_VNNI adds the dot
+/* Sixteen channels at a time; lanes/scalar.h documents the names. SWL_AVX512VNNI adds the dot
  * products of bytes, SWL_AVX512BF16 both them and the rounding to bf16. */
 #pragma once
 #include <immintrin.h>
@@ -15,10 +15,10 @@
 #define LANES 16
 #define BYTE_LANES 64
 #if defined(SWL_AVX512BF16)
-#define SWL_VNNI 1
+#define SWL_AVX512VNNI 1
 #define SWL_TARGET \
   __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,fma")))
-#elif defined(SWL_VNNI)
+#elif defined(SWL_AVX512VNNI)
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
 #else
 #define SWL_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
@@ -48,14 +48,14 @@ LANE_FN vf vf_load_bf16(const uint16_t *p, size_t n) {
 }
 LANE_FN void vf_store_bf16(uint16_t *p, vf v, size_t n) {
 #if defined(SWL_AVX512BF16)
-  const __m256i narrow = (__m256i)_mm512_cvtneps_pbh(v);
+  const __m256i bf16 = (__m256i)_mm512_cvtneps_pbh(v);
 #else
-  const __m256i narrow = swl_bf16x16(v);
+  const __m256i bf16 = swl_bf16x16(v);
 #endif
   if (n >= LANES)
-    _mm256_storeu_si256((__m256i *)p, narrow);
+    _mm256_storeu_si256((__m256i *)p, bf16);
   else
-    _mm256_mask_storeu_epi16(p, first_lanes(n), narrow);
+    _mm256_mask_storeu_epi16(p, first_lanes(n), bf16);
 }
 LANE_FN vi vi_bf16(vf v) { return (vi)swl_bf16_lanes16(v); }
 LANE_FN vi vi_load(const int32_t *p, size_t n) {
@@ -97,7 +97,7 @@ LANE_FN vi vi_left(vi v, int n) { return v << n; }
 LANE_FN vi vi_bits(vf v) { return (vi)v; }
 LANE_FN vf vf_bits(vi i) { return (vf)i; }
 
-#if defined(SWL_VNNI)
+#if defined(SWL_AVX512VNNI)
 typedef __m512i vx4;
 typedef __m512i vw4;
 

@@ -3,8 +3,8 @@
 #include "pointwise.h"
 
 #if defined(__x86_64__)
-#define SWL_VARIANT avx2
-#define SWL_ISA SWL_ISA_AVX2
 #include "../lanes/avx2.h"
 #include "body.inc"
+
+const swl_pointwise_kernel swl_pointwise__avx2 = {SWL_HEAD(avx2), SWL_FUNCTIONS};
 #endif

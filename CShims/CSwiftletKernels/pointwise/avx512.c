@@ -3,8 +3,8 @@
 #include "pointwise.h"
 
 #if defined(__x86_64__)
-#define SWL_VARIANT avx512
-#define SWL_ISA SWL_ISA_AVX512
 #include "../lanes/avx512.h"
 #include "body.inc"
+
+const swl_pointwise_kernel swl_pointwise__avx512 = {SWL_HEAD(avx512), SWL_FUNCTIONS};
 #endif

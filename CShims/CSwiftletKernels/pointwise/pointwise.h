@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #pragma once
-#include "../include/swiftlet_kernels.h"
+#include "../include/swiftlet_pointwise_kernels.h"
+#include "../kernel.h"
 
-/* Each variant fills in one table. */
-#define SWL_POINTWISE_KERNEL(variant, isa) \
-  extern const swl_pointwise_kernel swl_pointwise__##variant;
+#define SWL_KERNEL(isa) extern const swl_pointwise_kernel swl_pointwise__##isa;
 #include "pointwise.def"
-#undef SWL_POINTWISE_KERNEL
+#undef SWL_KERNEL

@@ -2,7 +2,7 @@
 
 #include "pointwise.h"
 
-#define SWL_VARIANT scalar
-#define SWL_ISA SWL_ISA_SCALAR
 #include "../lanes/scalar.h"
 #include "body.inc"
+
+const swl_pointwise_kernel swl_pointwise__scalar = {SWL_HEAD(scalar), SWL_FUNCTIONS};

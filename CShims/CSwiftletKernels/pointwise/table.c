@@ -3,9 +3,9 @@
 #include "pointwise.h"
 
 static const swl_pointwise_kernel *const kernels[] = {
-#define SWL_POINTWISE_KERNEL(variant, isa) &swl_pointwise__##variant,
+#define SWL_KERNEL(isa) &swl_pointwise__##isa,
 #include "pointwise.def"
-#undef SWL_POINTWISE_KERNEL
+#undef SWL_KERNEL
 };
 
 size_t swl_pointwise_kernel_count(void) { return sizeof kernels / sizeof kernels[0]; }

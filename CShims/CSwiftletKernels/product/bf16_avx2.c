@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 #include "../lanes/bf16.h"
 
-/* Both halves of a word are widened to fp32, which is exact. */
+/* Both halves of a word are converted to fp32, which is exact. */
 #define SWL_TARGET __attribute__((target("avx2,fma")))
 #define SWL_LANES 8
 
@@ -14,7 +14,7 @@ typedef struct {
   __m256 even, odd;
 } swl_weights, swl_inputs;
 
-SWL_INLINE swl_weights widened(__m256i words) {
+SWL_INLINE swl_weights bf16_pairs_to_f32(__m256i words) {
   return (swl_weights){
       _mm256_castsi256_ps(_mm256_slli_epi32(words, 16)),
       _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32((int32_t)0xffff0000)))};
@@ -23,10 +23,10 @@ SWL_INLINE swl_sums first_sums(const swl_product *product, size_t column) {
   return _mm256_loadu_ps((const float *)product->bias + column);
 }
 SWL_INLINE swl_weights load_weights(const uint8_t *p) {
-  return widened(_mm256_loadu_si256((const __m256i *)p));
+  return bf16_pairs_to_f32(_mm256_loadu_si256((const __m256i *)p));
 }
 SWL_INLINE swl_inputs load_inputs(const uint8_t *p) {
-  return widened(_mm256_set1_epi32(*(const int32_t *)p));
+  return bf16_pairs_to_f32(_mm256_set1_epi32(*(const int32_t *)p));
 }
 SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights weights) {
   sums = _mm256_fmadd_ps(inputs.even, weights.even, sums);
@@ -58,8 +58,8 @@ SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t f
   if (addend) value = _mm256_add_ps(value, load_addend(product, addend, first, left));
   value = _mm256_min_ps(high, _mm256_max_ps(low, value));
   if (product->to_bf16) {
-    const __m128i narrow = swl_bf16x8(value);
-    memcpy((uint16_t *)out + first, &narrow, left >= SWL_LANES ? 16 : 2 * left);
+    const __m128i bf16 = swl_bf16x8(value);
+    memcpy((uint16_t *)out + first, &bf16, left >= SWL_LANES ? 16 : 2 * left);
   } else {
     memcpy((float *)out + first, &value, left >= SWL_LANES ? 32 : 4 * left);
   }
@@ -71,7 +71,7 @@ SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t f
 
 SWL_UP_TO_4
 
-const swl_product_kernel swl_product_bf16_avx2 = {
-    "bf16 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_4};
+const swl_product_kernel swl_product_bf16__avx2 = {
+    SWL_TYPED_HEAD(bf16, avx2), SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_4};
 
 #endif

@@ -24,8 +24,8 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
   return _mm512_dpbf16_ps(sums, inputs, weights);
 }
 SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_ps(a, b); }
-SWL_INLINE __m256i narrowed(__m512 v) { return (__m256i)_mm512_cvtneps_pbh(v); }
-SWL_INLINE __m512i narrowed_pair(__m512 first, __m512 second) {
+SWL_INLINE __m256i f32_to_bf16(__m512 v) { return (__m256i)_mm512_cvtneps_pbh(v); }
+SWL_INLINE __m512i f32_to_bf16_pair(__m512 first, __m512 second) {
   return (__m512i)_mm512_cvtne2ps_pbh(second, first);
 }
 
@@ -35,8 +35,7 @@ SWL_INLINE __m512i narrowed_pair(__m512 first, __m512 second) {
 
 SWL_UP_TO_14
 
-/* In the highest tier: CPUs with these instructions have VNNI. */
-const swl_product_kernel swl_product_bf16_avx512bf16 = {
-    "bf16 avx512bf16", SWL_ISA_VNNI, "avx512bf16", SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_14};
+const swl_product_kernel swl_product_bf16__avx512bf16 = {
+    SWL_TYPED_HEAD(bf16, avx512bf16), SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_14};
 
 #endif

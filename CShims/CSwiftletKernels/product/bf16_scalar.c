@@ -53,5 +53,5 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 SWL_UP_TO_2
 
-const swl_product_kernel swl_product_bf16_scalar = {
-    "bf16 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_2};
+const swl_product_kernel swl_product_bf16__scalar = {
+    SWL_TYPED_HEAD(bf16, scalar), SWL_PRODUCT_BF16, SWL_LANES, SWL_TABLE_2};

@@ -49,7 +49,7 @@ SWL_INLINE void finish_vector(__m256 value, const swl_product *product, size_t f
 
 SWL_UP_TO_6
 
-const swl_product_kernel swl_product_f32_avx2 = {
-    "f32 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_6};
+const swl_product_kernel swl_product_f32__avx2 = {
+    SWL_TYPED_HEAD(f32, avx2), SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_6};
 
 #endif

@@ -45,7 +45,7 @@ SWL_INLINE void finish_vector(__m512 value, const swl_product *product, size_t f
 
 SWL_UP_TO_14
 
-const swl_product_kernel swl_product_f32_avx512 = {
-    "f32 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_14};
+const swl_product_kernel swl_product_f32__avx512 = {
+    SWL_TYPED_HEAD(f32, avx512), SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_14};
 
 #endif

@@ -45,5 +45,5 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 SWL_UP_TO_4
 
-const swl_product_kernel swl_product_f32_scalar = {
-    "f32 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_4};
+const swl_product_kernel swl_product_f32__scalar = {
+    SWL_TYPED_HEAD(f32, scalar), SWL_PRODUCT_F32, SWL_LANES, SWL_TABLE_4};

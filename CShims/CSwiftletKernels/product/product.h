@@ -2,10 +2,11 @@
 
 #pragma once
 #include "../include/swiftlet_product_kernels.h"
+#include "../kernel.h"
 
-#define SWL_PRODUCT_KERNEL(variant) extern const swl_product_kernel swl_product_##variant;
+#define SWL_KERNEL(types, isa) extern const swl_product_kernel swl_product_##types##__##isa;
 #include "product.def"
-#undef SWL_PRODUCT_KERNEL
+#undef SWL_KERNEL
 
 /* For the pieces of a tile; the including file defines SWL_TARGET. */
 #define SWL_INLINE SWL_TARGET static inline __attribute__((always_inline))

@@ -3,9 +3,9 @@
 #include "product.h"
 
 static const swl_product_kernel *const kernels[] = {
-#define SWL_PRODUCT_KERNEL(variant) &swl_product_##variant,
+#define SWL_KERNEL(types, isa) &swl_product_##types##__##isa,
 #include "product.def"
-#undef SWL_PRODUCT_KERNEL
+#undef SWL_KERNEL
 };
 
 size_t swl_product_kernel_count(void) { return sizeof kernels / sizeof kernels[0]; }

@@ -34,7 +34,7 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 
 SWL_UP_TO_4
 
-const swl_product_kernel swl_product_u8s8_avx2 = {
-    "u8s8 avx2", SWL_ISA_AVX2, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_4};
+const swl_product_kernel swl_product_u8s8__avx2 = {
+    SWL_TYPED_HEAD(u8s8, avx2), SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_4};
 
 #endif

@@ -40,7 +40,7 @@ SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_epi3
 
 SWL_UP_TO_8
 
-const swl_product_kernel swl_product_u8s8_avx512 = {
-    "u8s8 avx512", SWL_ISA_AVX512, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_8};
+const swl_product_kernel swl_product_u8s8__avx512 = {
+    SWL_TYPED_HEAD(u8s8, avx512), SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_8};
 
 #endif

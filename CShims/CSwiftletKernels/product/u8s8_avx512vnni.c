@@ -28,7 +28,7 @@ SWL_INLINE swl_sums larger_sums(swl_sums a, swl_sums b) { return _mm512_max_epi3
 
 SWL_UP_TO_14
 
-const swl_product_kernel swl_product_u8s8_avx512vnni = {
-    "u8s8 avx512vnni", SWL_ISA_VNNI, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_14};
+const swl_product_kernel swl_product_u8s8__avx512vnni = {
+    SWL_TYPED_HEAD(u8s8, avx512vnni), SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_14};
 
 #endif

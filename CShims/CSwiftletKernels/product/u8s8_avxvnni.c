@@ -17,7 +17,7 @@ SWL_INLINE swl_sums multiply_add(swl_sums sums, swl_inputs inputs, swl_weights w
 
 SWL_UP_TO_6
 
-const swl_product_kernel swl_product_u8s8_avxvnni = {
-    "u8s8 avxvnni", SWL_ISA_AVX2, "avxvnni", SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_6};
+const swl_product_kernel swl_product_u8s8__avxvnni = {
+    SWL_TYPED_HEAD(u8s8, avxvnni), SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_6};
 
 #endif

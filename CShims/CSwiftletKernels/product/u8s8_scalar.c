@@ -48,5 +48,5 @@ SWL_INLINE void finish(const swl_sums *sums, size_t vectors, const swl_product *
 
 SWL_UP_TO_2
 
-const swl_product_kernel swl_product_u8s8_scalar = {
-    "u8s8 scalar", SWL_ISA_SCALAR, NULL, SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_2};
+const swl_product_kernel swl_product_u8s8__scalar = {
+    SWL_TYPED_HEAD(u8s8, scalar), SWL_PRODUCT_U8S8, SWL_LANES, SWL_TABLE_2};

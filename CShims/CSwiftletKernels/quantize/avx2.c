@@ -21,8 +21,8 @@ SWL_AVX2 static inline __m256i packed16(__m256i low, __m256i high) {
   return _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
 }
 
-SWL_AVX2 void swl_quantize_f32_u8__avx2(size_t count, const float *x, float scale,
-                                        int32_t zero_point, uint8_t *q) {
+SWL_AVX2 static void quantize_f32_u8(size_t count, const float *x, float scale, int32_t zero_point,
+                                     uint8_t *q) {
   __m256 s = _mm256_set1_ps(scale);
   __m256i z = _mm256_set1_epi32(zero_point);
   size_t i = 0;
@@ -32,11 +32,11 @@ SWL_AVX2 void swl_quantize_f32_u8__avx2(size_t count, const float *x, float scal
                                      _mm256_extracti128_si256(words, 1));
     _mm_storeu_si128((__m128i *)(q + i), bytes);
   }
-  swl_quantize_f32_u8__scalar(count - i, x + i, scale, zero_point, q + i);
+  swl_quantize__scalar.quantize_f32_u8(count - i, x + i, scale, zero_point, q + i);
 }
 
-SWL_AVX2 void swl_quantize_f32_s8__avx2(size_t count, const float *x, float scale,
-                                        int32_t zero_point, int8_t *q) {
+SWL_AVX2 static void quantize_f32_s8(size_t count, const float *x, float scale, int32_t zero_point,
+                                     int8_t *q) {
   __m256 s = _mm256_set1_ps(scale);
   __m256i z = _mm256_set1_epi32(zero_point);
   size_t i = 0;
@@ -46,11 +46,11 @@ SWL_AVX2 void swl_quantize_f32_s8__avx2(size_t count, const float *x, float scal
                                     _mm256_extracti128_si256(words, 1));
     _mm_storeu_si128((__m128i *)(q + i), bytes);
   }
-  swl_quantize_f32_s8__scalar(count - i, x + i, scale, zero_point, q + i);
+  swl_quantize__scalar.quantize_f32_s8(count - i, x + i, scale, zero_point, q + i);
 }
 
-SWL_AVX2 void swl_dequantize_u8_f32__avx2(size_t count, const uint8_t *q, float scale,
-                                          int32_t zero_point, float *x) {
+SWL_AVX2 static void dequantize_u8_f32(size_t count, const uint8_t *q, float scale,
+                                       int32_t zero_point, float *x) {
   __m256 s = _mm256_set1_ps(scale);
   __m256i z = _mm256_set1_epi32(zero_point);
   size_t i = 0;
@@ -58,11 +58,11 @@ SWL_AVX2 void swl_dequantize_u8_f32__avx2(size_t count, const uint8_t *q, float 
     __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(q + i)));
     _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(wide, z)), s));
   }
-  swl_dequantize_u8_f32__scalar(count - i, q + i, scale, zero_point, x + i);
+  swl_quantize__scalar.dequantize_u8_f32(count - i, q + i, scale, zero_point, x + i);
 }
 
-SWL_AVX2 void swl_dequantize_s8_f32__avx2(size_t count, const int8_t *q, float scale,
-                                          int32_t zero_point, float *x) {
+SWL_AVX2 static void dequantize_s8_f32(size_t count, const int8_t *q, float scale,
+                                       int32_t zero_point, float *x) {
   __m256 s = _mm256_set1_ps(scale);
   __m256i z = _mm256_set1_epi32(zero_point);
   size_t i = 0;
@@ -70,7 +70,15 @@ SWL_AVX2 void swl_dequantize_s8_f32__avx2(size_t count, const int8_t *q, float s
     __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(q + i)));
     _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(wide, z)), s));
   }
-  swl_dequantize_s8_f32__scalar(count - i, q + i, scale, zero_point, x + i);
+  swl_quantize__scalar.dequantize_s8_f32(count - i, q + i, scale, zero_point, x + i);
 }
+
+const swl_quantize_kernel swl_quantize__avx2 = {
+    SWL_HEAD(avx2),
+    .quantize_f32_u8 = quantize_f32_u8,
+    .quantize_f32_s8 = quantize_f32_s8,
+    .dequantize_u8_f32 = dequantize_u8_f32,
+    .dequantize_s8_f32 = dequantize_s8_f32,
+};
 
 #endif

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #pragma once
-#include "../include/swiftlet_kernels.h"
+#include "../include/swiftlet_quantize_kernels.h"
+#include "../kernel.h"
 
-#define SWL_QUANTIZE_KERNEL(variant, isa)                                                        \
-  void swl_quantize_f32_u8__##variant(size_t, const float *, float, int32_t, uint8_t *);         \
-  void swl_quantize_f32_s8__##variant(size_t, const float *, float, int32_t, int8_t *);          \
-  void swl_dequantize_u8_f32__##variant(size_t, const uint8_t *, float, int32_t, float *);       \
-  void swl_dequantize_s8_f32__##variant(size_t, const int8_t *, float, int32_t, float *);
+#define SWL_KERNEL(isa) extern const swl_quantize_kernel swl_quantize__##isa;
 #include "quantize.def"
-#undef SWL_QUANTIZE_KERNEL
+#undef SWL_KERNEL

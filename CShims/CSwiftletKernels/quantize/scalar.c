@@ -15,22 +15,30 @@ static inline int32_t quantized(float x, float scale, int32_t zero_point, int32_
   return q < low ? low : q > high ? high : q;
 }
 
-void swl_quantize_f32_u8__scalar(size_t count, const float *x, float scale, int32_t zero_point,
-                                 uint8_t *q) {
+static void quantize_f32_u8(size_t count, const float *x, float scale, int32_t zero_point,
+                            uint8_t *q) {
   for (size_t i = 0; i < count; i++) q[i] = (uint8_t)quantized(x[i], scale, zero_point, 0, 255);
 }
 
-void swl_quantize_f32_s8__scalar(size_t count, const float *x, float scale, int32_t zero_point,
-                                 int8_t *q) {
+static void quantize_f32_s8(size_t count, const float *x, float scale, int32_t zero_point,
+                            int8_t *q) {
   for (size_t i = 0; i < count; i++) q[i] = (int8_t)quantized(x[i], scale, zero_point, -128, 127);
 }
 
-void swl_dequantize_u8_f32__scalar(size_t count, const uint8_t *q, float scale,
-                                   int32_t zero_point, float *x) {
+static void dequantize_u8_f32(size_t count, const uint8_t *q, float scale, int32_t zero_point,
+                              float *x) {
   for (size_t i = 0; i < count; i++) x[i] = (float)(q[i] - zero_point) * scale;
 }
 
-void swl_dequantize_s8_f32__scalar(size_t count, const int8_t *q, float scale, int32_t zero_point,
-                                   float *x) {
+static void dequantize_s8_f32(size_t count, const int8_t *q, float scale, int32_t zero_point,
+                              float *x) {
   for (size_t i = 0; i < count; i++) x[i] = (float)(q[i] - zero_point) * scale;
 }
+
+const swl_quantize_kernel swl_quantize__scalar = {
+    SWL_HEAD(scalar),
+    .quantize_f32_u8 = quantize_f32_u8,
+    .quantize_f32_s8 = quantize_f32_s8,
+    .dequantize_u8_f32 = dequantize_u8_f32,
+    .dequantize_s8_f32 = dequantize_s8_f32,
+};

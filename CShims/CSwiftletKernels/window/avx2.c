@@ -3,10 +3,8 @@
 #include "window.h"
 
 #if defined(__x86_64__)
-#define SWL_VARIANT avx2
 #include "../lanes/avx2.h"
-#include "depthwise_f32.inc"
-#include "depthwise_bf16.inc"
-#include "depthwise_u8.inc"
-#include "pool.inc"
+#include "body.inc"
+
+const swl_window_kernel swl_window__avx2 = {SWL_HEAD(avx2), SWL_FUNCTIONS};
 #endif

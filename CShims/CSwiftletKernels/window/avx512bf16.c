@@ -3,11 +3,9 @@
 #include "window.h"
 
 #if defined(__x86_64__)
-#define SWL_VARIANT avx512bf16
 #define SWL_AVX512BF16 1
 #include "../lanes/avx512.h"
-#include "depthwise_f32.inc"
-#include "depthwise_bf16.inc"
-#include "depthwise_u8.inc"
-#include "pool.inc"
+#include "body.inc"
+
+const swl_window_kernel swl_window__avx512bf16 = {SWL_HEAD(avx512bf16), SWL_FUNCTIONS};
 #endif

@@ -2,9 +2,7 @@
 
 #include "window.h"
 
-#define SWL_VARIANT scalar
 #include "../lanes/scalar.h"
-#include "depthwise_f32.inc"
-#include "depthwise_bf16.inc"
-#include "depthwise_u8.inc"
-#include "pool.inc"
+#include "body.inc"
+
+const swl_window_kernel swl_window__scalar = {SWL_HEAD(scalar), SWL_FUNCTIONS};

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#define SWL_VARIANT scalar
+#include "winograd.h"
+
 #include "../lanes/scalar.h"
-#include "winograd.inc"
+#include "body.inc"
+
+const swl_winograd_kernel swl_winograd__scalar = {SWL_HEAD(scalar), SWL_FUNCTIONS};

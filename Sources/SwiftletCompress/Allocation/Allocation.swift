@@ -3,21 +3,27 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// What is to become of each layer, chosen over all layers at once.
+/// The decomposition chosen for each layer, with all layers considered together.
 struct Allocation {
+  /// How to factor one layer.
   struct Decision {
     let method: DecompositionMethod
     let ranks: [Int]
   }
 
-  /// By the layer's first output; absent: the layer is kept.
+  /// By the layer's first output; a layer without an entry is kept.
   private(set) var decisions: [String: Decision] = [:]
-  /// What was not taken, by the layer's first output.
+  /// The rejected alternatives, by the layer's first output.
   private(set) var rejected: [String: [LayerReport.Alternative]] = [:]
 
+  /// Examines all layers and spends the budget of the settings on them.
+  ///
   /// - Parameters:
-  ///   - progress: Told of each candidate that is timed.
-  ///   - examine: The candidates of a layer.
+  ///   - layers: The layers that may be factored.
+  ///   - settings: The strategy, the cost measure and the budget (``AllocationSettings/share``).
+  ///   - timer: Measures the cost of layers and chains.
+  ///   - progress: Called for each candidate that is timed.
+  ///   - examine: Returns the candidates of a layer.
   init(
     _ layers: [WeightedLayer], _ settings: any AllocationSettings, timer: LayerTimer,
     progress: Progress.Handler?, examine: (WeightedLayer) throws -> LayerCandidates
@@ -37,7 +43,7 @@ struct Allocation {
         })
       costs.append(try chains.map { try timer.cost(layer, $0) })
     }
-    // What costs no less than the layer itself is no option.
+    // Drop candidates that do not cost less than the layer itself.
     let options = zip(examined, costs).map { found, costs in
       costs.indices.filter { $0 == 0 || costs[$0] < costs[0] }.map { index in
         (
@@ -66,11 +72,13 @@ struct Allocation {
     }
   }
 
-  /// The candidates that were not taken: of each method the one that comes closest.
+  /// The rejected candidates: for each method, the one closest in cost to the choice.
   ///
   /// - Parameters:
-  ///   - chosen: 0 for the layer itself, otherwise 1 + the position of the candidate; costs and
-  ///     times are in this order.
+  ///   - candidates: All candidates of the layer.
+  ///   - chosen: 0 for the layer itself, otherwise 1 + the index of the candidate.
+  ///   - costs: The costs, indexed like `chosen`.
+  ///   - times: The milliseconds, indexed like `chosen`.
   static func alternatives(
     _ candidates: [LayerCandidates.Candidate], _ chosen: Int, _ costs: [Double], _ times: [Double]
   ) -> [LayerReport.Alternative] {
@@ -78,7 +86,7 @@ struct Allocation {
     if chosen > 0 {
       result.append(
         LayerReport.Alternative(
-          choice: "keep", milliseconds: times[0], damage: 0, reason: "costs more than the budget"))
+          choice: "keep", milliseconds: times[0], damage: 0, reason: "exceeds the budget"))
     }
     for method in DecompositionMethod.allCases {
       let others = candidates.indices.filter {
@@ -93,7 +101,7 @@ struct Allocation {
         LayerReport.Alternative(
           choice: candidate.name, milliseconds: times[nearest + 1], damage: candidate.error,
           reason: costs[nearest + 1] >= costs[0]
-            ? "costs no less than the layer itself" : LayerReport.Alternative.moreDamage))
+            ? "no cheaper than the layer itself" : LayerReport.Alternative.moreDamage))
     }
     return result
   }

@@ -2,46 +2,51 @@
 
 import SwiftletCore
 
-/// How the ranks of all layers are chosen.
+/// How ranks, and numbers of channels, are chosen.
 public enum AllocationStrategy: String, Sendable, Codable, CaseIterable {
-  /// Each layer keeps the same fraction of its operations (`ratio`), whether that is faster or not.
+  /// Each layer keeps the same fraction of its operations (`ratio`), whether or not that makes it
+  /// faster.
   case ratio
   /// Each layer keeps the same fraction of its spectrum (`energy`).
   case energy
-  /// Each layer's rank by variational Bayesian matrix factorization of its weights.
+  /// Each layer gets the rank that variational Bayesian matrix factorization finds for its weights.
   case evbmf
-  /// Step by step what saves most for the damage it does, down to `ratio` of the cost.
+  /// Repeats the step that saves the most cost per damage, until the cost is `ratio` of the
+  /// original.
   case greedy
-  /// The least damage that costs `ratio` of what the layers cost now, over all layers at once.
+  /// Minimizes the total damage, subject to a total cost of `ratio` of the original.
   case budget
 
-  /// Whether it weighs layers against each other.
+  /// Whether it trades layers off against each other.
   package var spansLayers: Bool { self == .greedy || self == .budget }
 }
 
-/// What a model's layers are to have less of.
+/// The cost that an allocation reduces.
 public enum AllocationCost: String, Sendable, Codable, CaseIterable {
-  /// Time of one thread on this machine, measured with the runtime's own kernels.
+  /// Time on one thread of this machine, measured with the runtime's own kernels.
   case milliseconds
   /// Multiply–accumulate operations.
   case macs
-  /// Weights.
+  /// Size of the weights in the layer's precision.
   case bytes
 }
 
-/// What layers are timed in.
+/// The precision in which a layer is computed and timed.
 ///
-/// Wide ones come first.
+/// Ordered from wide to narrow: `fp32 < bf16 < int8 < int4`.
 public enum LayerPrecision: String, Sendable, Codable, CaseIterable, Comparable {
+  /// 32-bit floats.
   case fp32
+  /// 16-bit brain floats.
   case bf16
+  /// 8-bit weights and activations; a later `quantize` step may use 7 bits for the weights.
   case int8
   /// 4-bit weights, 8-bit activations.
   case int4
 
   public static func < (a: LayerPrecision, b: LayerPrecision) -> Bool { a.bytes > b.bytes }
 
-  /// Of a weight.
+  /// Bytes per weight.
   var bytes: Double {
     switch self {
     case .fp32: 4
@@ -51,9 +56,9 @@ public enum LayerPrecision: String, Sendable, Codable, CaseIterable, Comparable 
     }
   }
 
-  /// The default settings of `quantize` that make it; `nil` for floats.
+  /// The default settings of `quantize` for this precision; `nil` for floating-point precisions.
   ///
-  /// - Parameter bits: Those that int8 weights use.
+  /// - Parameter bits: Bits per weight for int8, 8 or 7.
   func quantization(bits: Int = 8) -> QuantizationSettings? {
     guard self == .int8 || self == .int4 else { return nil }
     var settings = QuantizationSettings()
@@ -62,29 +67,31 @@ public enum LayerPrecision: String, Sendable, Codable, CaseIterable, Comparable 
   }
 }
 
-/// How a technique weighs layers against each other. Techniques that do declare these settings by
-/// `allocation(dataAware:)`.
+/// Settings of techniques that trade layers off against each other. Such techniques declare them
+/// with `allocation(dataAware:)`.
 package protocol AllocationSettings: StepSettings {
-  /// Whether layers are fitted to what they see and answer, or to their weights alone.
+  /// Whether layers are fitted to their inputs and responses, rather than to their weights alone.
   var dataAware: Bool { get set }
+  /// The strategy that chooses ranks and numbers of channels.
   var allocation: AllocationStrategy { get set }
+  /// The cost that ``allocation`` reduces.
   var cost: AllocationCost { get set }
-  /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
+  /// Batch size for timing layers; `nil`: 32, or less if the inputs are large.
   var timingBatch: Int? { get set }
   /// The precision in which layers are timed.
   var timingPrecision: LayerPrecision { get set }
-  /// Precisions to choose among for each layer, within the same budget, which is a share of what
-  /// the widest of them costs. A later `quantize` step keeps to the choice. `nil`: all layers are
-  /// taken to have ``timingPrecision``.
+  /// Precisions to choose from for each layer, within the same budget, which is a fraction of the
+  /// cost in the widest of them. A later `quantize` step follows the choice. `nil`: all layers are
+  /// assumed to have ``timingPrecision``.
   var precisions: [LayerPrecision]? { get set }
-  /// Bits of the int8 weights that a later step makes, which decide about their kernels; `nil`: 8.
+  /// Bits per int8 weight in a later `quantize` step, which determine the kernels; `nil`: 8.
   var laterBits: Int? { get set }
-  /// What the layers may cost together, as a fraction of now.
+  /// The budget for all layers together, as a fraction of their current cost.
   var share: Double { get }
 }
 
 extension AllocationSettings {
-  /// The declarations of the settings in common; `dataAware` is the help of that setting.
+  /// Declares the common settings; `dataAware` is the help text of the setting of that name.
   static func allocation(dataAware: String) -> [Setting<Self>] {
     [
       Setting(
@@ -93,25 +100,28 @@ extension AllocationSettings {
       Setting(
         "allocation", \.allocation,
         help:
-          "how ranks and channels are chosen: budget and greedy spend ratio over all layers and leave "
-          + "those alone that would get no faster; ratio, energy and evbmf choose each rank by itself"
+          "strategy for choosing ranks and channels: budget and greedy apply ratio to all layers "
+          + "together and leave layers unchanged that would not get faster; ratio, energy and "
+          + "evbmf choose each rank on its own"
       ),
       Setting(
         "cost", \.cost,
-        help: "what budget and greedy spend: milliseconds, measured on this machine, macs or bytes"),
+        help: "cost that budget and greedy reduce: milliseconds (measured on this machine), macs "
+          + "or bytes"),
       Setting(
-        "timingBatch", \.timingBatch, 1...4096, help: "batch size at which layers are timed",
+        "timingBatch", \.timingBatch, 1...4096, help: "batch size for timing layers",
         unset: "32, less for large images", keyAliases: ["batch"]),
       Setting(
         "timingPrecision", \.timingPrecision,
-        help: "precision in which layers are timed; int8 if quantize follows",
+        help: "precision in which layers are timed; use int8 if quantize follows",
         keyAliases: ["precision"]),
       Setting(
         "precisions", \.precisions,
         help:
-          "precisions to choose from for each layer within the same budget, such as fp32,int8; ratio is "
-          + "relative to the widest, and a later quantize follows the choice",
-        unset: "all layers alike"),
+          "precisions to choose from for each layer within the same budget, such as fp32,int8; "
+          + "ratio is then relative to the cost in the widest one, and a later quantize follows "
+          + "the choice",
+        unset: "the same for all layers"),
     ]
   }
 
@@ -119,31 +129,37 @@ extension AllocationSettings {
 
   package mutating func expect(integerBits: Int?) { laterBits = integerBits ?? laterBits }
 
-  /// A later step's bits decide about the kernels that layers are timed with.
+  /// The bits per weight of a later step determine the kernels that are timed.
   package func dependencies() throws -> [String] { laterBits.map { ["bits \($0)"] } ?? [] }
 
-  /// - Throws: `badInput` naming settings that do not go together.
+  /// Checks settings that depend on each other.
+  ///
+  /// - Parameters:
+  ///   - isJoint: Whether channels or precisions are chosen too, not only ranks.
+  ///   - spelling: How the caller spells the names of settings.
+  /// - Throws: `badInput` naming the conflicting settings.
   func checkAllocation(isJoint: Bool, _ spelling: SettingSpelling) throws {
     if let precisions {
       guard Set(precisions).count == precisions.count, precisions.count > 1 else {
         throw SwiftletError(
-          .badInput, "\(spelling("precisions")) leaves nothing to choose from",
-          mend: "name at least two, each of them once, such as fp32 and int8")
+          .badInput, "\(spelling("precisions")) needs at least two different precisions",
+          mend: "name each one once, for example fp32 and int8")
       }
       guard dataAware else {
         throw SwiftletError(
-          .badInput, "\(spelling("precisions")) needs data to tell what each precision does",
+          .badInput, "\(spelling("precisions")) needs data to measure the damage of each precision",
           mend: "leave \(spelling("dataAware")) or \(spelling("precisions")) out")
       }
     }
     guard !isJoint || allocation.spansLayers else {
       throw SwiftletError(
-        .badInput, "\(spelling("allocation")) '\(allocation.rawValue)' chooses only ranks",
+        .badInput,
+        "\(spelling("allocation")) '\(allocation.rawValue)' can only choose ranks",
         mend: "use budget or greedy")
     }
   }
 
-  /// Settings that earlier versions called otherwise.
+  /// Translates settings from manifests of earlier versions.
   static func upgradeAllocation(_ former: inout FormerSettings) {
     former.take("decomposition")
     former.rename("batch", to: "timingBatch")

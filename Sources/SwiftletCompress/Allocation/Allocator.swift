@@ -1,34 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Chooses one option for each layer, where each layer's cost is its own affair;
-/// ``CoupledAllocator`` is for the others.
+/// Chooses one option for each layer when the cost of a layer depends on its own option alone;
+/// ``CoupledAllocator`` handles the other case.
 package struct Allocator {
-  /// What a layer could become, and what that costs and does.
+  /// One option for a layer.
   package struct Option {
+    /// The layer's cost with this option, in any unit.
     package let cost: Double
-    /// Noise in the model's answers, as a fraction of their power.
+    /// Noise-to-signal ratio of the model's outputs: power of the error over power of the outputs.
     package let damage: Double
 
+    /// Creates an option from its cost and damage.
     package init(cost: Double, damage: Double) { (self.cost, self.damage) = (cost, damage) }
   }
 
-  /// For each layer its options; the first one is to leave it as it is.
+  /// The options of each layer; the first one leaves the layer unchanged.
   package let layers: [[Option]]
 
+  /// Creates an allocator for the given options of each layer, at least one per layer.
   package init(layers: [[Option]]) { self.layers = layers }
 
-  /// What the layers cost as they are.
+  /// Total cost of the unchanged layers.
   package var cost: Double { layers.reduce(0) { $0 + $1[0].cost } }
 
-  /// The least damage whose cost is within the budget: a multiple-choice knapsack, solved by
-  /// dynamic programming over the cost in ``steps`` steps, each option's rounded up. If nothing is
-  /// within the budget, the cheapest option of each layer.
+  /// Minimizes the total damage within the budget: a multiple-choice knapsack, solved by dynamic
+  /// programming over the cost, discretized into ``steps`` steps and rounded up for each option. If
+  /// no combination fits the budget, returns the cheapest option of each layer.
   ///
-  /// - Complexity: options · steps.
+  /// - Parameter budget: The largest total cost, in the unit of ``Option/cost``.
+  /// - Returns: For each layer the index of its option.
+  /// - Complexity: O(options · steps).
   package func knapsack(budget: Double) -> [Int] {
     guard budget > 0 else { return cheapest }
     let unit = budget / Double(Self.steps)
-    // The least damage of the layers so far at most at each cost, and what the last one chose.
+    // The least damage of the layers so far for each total cost, and the option of the last one.
     var best = [Double](repeating: 0, count: Self.steps + 1)
     var choices: [[Int]] = []
     for options in layers {
@@ -56,7 +61,8 @@ package struct Allocator {
     return result.enumerated().map { withoutWaste($1, of: layers[$0]) }
   }
 
-  /// The cheapest option that does no more damage than one: the budget is no aim.
+  /// The cheapest option with at most the damage of the given one: there is no need to spend the
+  /// whole budget.
   private func withoutWaste(_ index: Int, of options: [Option]) -> Int {
     options.indices.filter { options[$0].damage <= options[index].damage }
       .min { options[$0].cost < options[$1].cost } ?? index

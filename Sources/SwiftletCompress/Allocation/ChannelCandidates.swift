@@ -2,17 +2,23 @@
 
 import SwiftletCore
 
-/// How many channels a group could keep, and what that does.
+/// The numbers of channels that a group could keep, and the damage of each.
 struct ChannelCandidates {
   let group: ChannelGroup
   let ranking: ChannelRanking
-  /// From all channels down to the fewest.
+  /// Numbers of channels, descending, starting with all of them.
   let counts: [Int]
-  /// How much of what the layers that read the channels lose arrives at the model's answers: noise
-  /// over signal there, over ``ChannelRanking/damage``.
+  /// Share of the damage that reaches the model's outputs: their noise-to-signal ratio over
+  /// ``ChannelRanking/damage``.
   let weight: Double
 
-  /// - Parameter measuring: Whether data tell the weight; it is 1 without them.
+  /// Chooses the numbers of channels to consider.
+  ///
+  /// - Parameters:
+  ///   - group: The channels.
+  ///   - ranking: The order in which the channels are kept.
+  ///   - pruning: The graph with its calibration data.
+  ///   - measuring: Whether to measure ``weight`` on data; otherwise it is 1.
   init(
     _ group: ChannelGroup, _ ranking: ChannelRanking, _ pruning: ChannelPruning, measuring: Bool
   ) throws {
@@ -23,11 +29,11 @@ struct ChannelCandidates {
     weight = measuring ? try pruning.arriving(group.id, ranking, among: fewer) : 1
   }
 
-  /// Of the answers, for each count.
+  /// Damage to the model's outputs for each of ``counts``.
   var damages: [Double] { counts.map { weight * ranking.damage[$0] } }
 
-  /// Counts that are worth timing, descending: multiples at which kernels run well, about an eighth
-  /// of the channels apart.
+  /// Numbers of channels worth timing, descending: about an eighth of the channels apart, at
+  /// multiples where kernels run well.
   static func counts(of channels: Int) -> [Int] {
     let counts = (1..<8).map { PrunePass.count(of: channels, width: Double($0) / 8) }
     return Set(counts).filter { $0 < channels }.sorted(by: >)

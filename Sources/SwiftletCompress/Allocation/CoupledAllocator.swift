@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Chooses one option for each unit where costs are shared: what a part costs depends on the
-/// choices of several units, as a layer's time depends on the channels that it reads, on those that
-/// it makes, and on how it is cut.
+/// Chooses one option for each unit when costs are shared: the cost of a part depends on the
+/// options of several units, as a layer's time depends on the channels it reads, on those it
+/// writes, and on how it is factored.
 ///
-/// It goes by moves from the units as they are. A knapsack (``Allocator/knapsack(budget:)``) needs
-/// to know what an option costs whatever else is chosen, and here there is no such number; a
-/// dynamic program along the network would keep a state for every choice that is still read later,
-/// and channels of residual branches are read all along. Moves need the costs next to the present
-/// choice alone, so that few of all combinations are ever measured, and each of them once.
+/// The search is a sequence of moves that starts from the unchanged units. A knapsack
+/// (``Allocator/knapsack(budget:)``) needs a cost for each option that holds whatever else is
+/// chosen, which does not exist here. A dynamic program along the network would need a state for
+/// every choice that a later layer still depends on, and the channels of residual branches stay
+/// alive throughout. Moves only need costs in the neighbourhood of the current choice, so few of
+/// all combinations are ever measured, each of them once.
 package struct CoupledAllocator {
-  /// Of each unit the damage of its options: noise in the model's answers, as a fraction of their
-  /// power. The first option is to leave the unit as it is.
+  /// Damage of each option of each unit: noise-to-signal ratio of the model's outputs. The first
+  /// option leaves the unit unchanged.
   private let damages: [[Double]]
-  /// Of each part the units that its cost depends on.
+  /// The units that the cost of each part depends on.
   private let parts: [[Int]]
-  /// Of each unit the parts that depend on it.
+  /// The parts whose cost depends on each unit.
   private let dependents: [[Int]]
   private let measure: (_ part: Int, _ options: [Int]) throws -> Double
   private var known: [Key: Double] = [:]
 
-  /// What an exchange has to take from the damage, as a fraction.
+  /// Fraction of the damage that an exchange has to remove.
   private static let worthwhile = 1e-3
 
   private struct Key: Hashable {
@@ -30,12 +31,17 @@ package struct CoupledAllocator {
 
   private struct Move {
     let unit, option: Int
-    /// What it adds.
+    /// Changes of the total cost and damage.
     let cost, damage: Double
   }
 
-  /// - Parameter measure: What a part costs with these options of its units, in their order;
-  ///   infinity where they do not go together. Asked once for each of them.
+  /// Creates an allocator that measures costs on demand.
+  ///
+  /// - Parameters:
+  ///   - damages: Damage of each option of each unit; the first option leaves the unit unchanged.
+  ///   - parts: The units that the cost of each part depends on.
+  ///   - measure: Returns the cost of a part for the given options of its units, in their order, or
+  ///     infinity if the options are incompatible. Called once for each combination.
   package init(
     damages: [[Double]], parts: [[Int]],
     measure: @escaping (_ part: Int, _ options: [Int]) throws -> Double
@@ -46,21 +52,23 @@ package struct CoupledAllocator {
     self.dependents = dependents
   }
 
-  /// Layers that cost what their own options cost.
+  /// Layers whose cost depends only on their own option.
   package init(_ layers: [[Allocator.Option]]) {
     self.init(damages: layers.map { $0.map(\.damage) }, parts: layers.indices.map { [$0] }) {
       layers[$0][$1[0]].cost
     }
   }
 
-  /// What all parts cost together.
+  /// Total cost of all parts.
+  ///
+  /// - Parameter chosen: The option of each unit.
   package mutating func cost(_ chosen: [Int]) throws -> Double {
     var sum = 0.0
     for part in parts.indices { sum += try cost(of: part, chosen) }
     return sum
   }
 
-  /// What one part costs.
+  /// Cost of one part, measured at its first use.
   package mutating func cost(of part: Int, _ chosen: [Int]) throws -> Double {
     let key = Key(part: part, options: parts[part].map { chosen[$0] })
     if let known = known[key] { return known }
@@ -69,7 +77,7 @@ package struct CoupledAllocator {
     return cost
   }
 
-  /// What options of some units would add to the cost.
+  /// The change in total cost if some units get other options.
   private mutating func change(_ options: [(unit: Int, option: Int)], _ chosen: [Int]) throws
     -> Double
   {
@@ -95,14 +103,15 @@ package struct CoupledAllocator {
     return result
   }
 
-  /// From the units as they are, step by step: the move that saves most for the damage that it
-  /// adds, until the cost is within the budget or nothing saves any more.
+  /// Starts from the unchanged units and repeats the move that saves the most cost per damage it
+  /// adds, until the cost is within the budget or no move saves anything.
   ///
-  /// - Complexity: At most one pass over all options for each move; each lowers the cost.
+  /// - Returns: The option of each unit.
+  /// - Complexity: At most one pass over all options per move; each move lowers the cost.
   package mutating func greedy(budget: Double) throws -> [Int] {
     var chosen = [Int](repeating: 0, count: damages.count)
     var cost = try cost(chosen)
-    // Sums of other order differ by less.
+    // Tolerance for sums in a different order.
     let rounding = 1e-9 * cost
     while cost > budget {
       func gain(_ move: Move) -> Double { -move.cost / max(1e-12, move.damage) }
@@ -115,7 +124,7 @@ package struct CoupledAllocator {
     return try takingFreeSavings(chosen)
   }
 
-  /// With all moves that save something and damage nothing.
+  /// Adds all moves that save cost without adding damage.
   private mutating func takingFreeSavings(_ start: [Int]) throws -> [Int] {
     var chosen = start
     let rounding = 1e-9 * (try cost(chosen))
@@ -127,13 +136,13 @@ package struct CoupledAllocator {
     return chosen
   }
 
-  /// ``greedy(budget:)``, and then exchanges as long as there are any: one unit gets a milder
-  /// option, and if that is too dear another one a harsher one, so that together they do less
-  /// damage within the budget. This takes back what the last move saved too much, and what later
-  /// moves made needless.
+  /// Runs ``greedy(budget:)``, then exchanges as long as that reduces the damage within the budget:
+  /// one unit gets a milder option and, if necessary, another one a harsher option. This undoes
+  /// excess savings of the last move, and earlier moves that later ones made unnecessary.
   ///
-  /// - Complexity: options² for each exchange, of which costs that are not known yet are measured
-  ///   only where the sum of both moves promises to do.
+  /// - Returns: The option of each unit.
+  /// - Complexity: O(options²) per exchange; unknown costs are measured only if the sum of both
+  ///   moves is promising.
   package mutating func exchanging(budget: Double) throws -> [Int] {
     var chosen = try greedy(budget: budget)
     let limit = max(budget, try cost(chosen))
@@ -141,7 +150,7 @@ package struct CoupledAllocator {
     return try takingFreeSavings(chosen)
   }
 
-  /// The exchange that takes most from the damage; `nil` if none does.
+  /// The exchange that reduces the damage most; `nil` if there is none.
   private mutating func exchange(_ chosen: [Int], _ limit: Double) throws -> [Int]? {
     let cost = try cost(chosen)
     let damage = damages.indices.reduce(0) { $0 + damages[$1][chosen[$1]] }
@@ -157,7 +166,7 @@ package struct CoupledAllocator {
       }
     }
     for offer in offers.sorted(by: { $0.damage < $1.damage }) {
-      // What hardly damages less is not worth the cost.
+      // A negligible reduction is not worth the cost.
       guard offer.damage < -Self.worthwhile * damage else { return nil }
       var moved = chosen
       for move in offer.moves { moved[move.unit] = move.option }

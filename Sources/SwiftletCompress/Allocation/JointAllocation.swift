@@ -3,39 +3,44 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// How many channels each group keeps, what becomes of each layer, and in what it is computed,
-/// chosen over all of them at once.
+/// Chooses how many channels each group keeps, how each layer is factored, and the precision of
+/// each layer, all at once.
 ///
-/// The damage of all choices together is taken for the sum of what each does alone. That of a group
-/// is what its ranking foretells, that of factors their error in the layer with all of its
-/// channels; both times how much of it arrives at the answers, measured once for each group and
-/// layer. That of a precision is measured at the answers. Costs are those of each layer with the
-/// channels that it is left, of its factors there, in its precision (``CoupledAllocator``).
+/// The total damage is assumed to be the sum of the damage of each choice alone. For a group it is
+/// the damage that its ranking predicts; for factors, the error in the layer with all of its
+/// channels. Both are multiplied by the share that reaches the model's outputs, measured once for
+/// each group and layer. The damage of a precision is measured at the outputs. Costs are those of
+/// each layer with its remaining channels, factors and precision (``CoupledAllocator``).
 struct JointAllocation {
-  /// How many channels groups keep, by group; absent: all.
+  /// Number of channels to keep, by group; a group without an entry keeps all.
   private(set) var counts: [Int: Int] = [:]
-  /// By the layer's first output; absent: the layer stays in one piece.
+  /// By the layer's first output; a layer without an entry is not factored.
   private(set) var decisions: [String: Allocation.Decision] = [:]
-  /// What of a layer was not taken, by its first output.
+  /// Rejected alternatives for layers, by their first output.
   private(set) var rejected: [String: [LayerReport.Alternative]] = [:]
-  /// What of a group was not taken.
+  /// Rejected numbers of channels, by group.
   private(set) var rejectedCounts: [Int: [LayerReport.Alternative]] = [:]
   /// Why groups keep all of their channels.
   private(set) var reasons: [Int: String] = [:]
-  /// By the layer's name in reports, where it was open.
+  /// By the layer's name in reports, for layers whose precision was chosen.
   private(set) var precisions: [String: LayerPrecision] = [:]
   private var rejectedPrecisions: [String: [LayerReport.Alternative]] = [:]
-  /// Milliseconds of layers as they are, and with the channels and the precision that were chosen,
-  /// by their position.
+  /// Milliseconds of the original layers, and of the layers with the chosen channels and precision,
+  /// by position in the graph.
   private(set) var times: [Int: (before: Double, after: Double)] = [:]
 
   private let problem: JointProblem
   private var allocator: CoupledAllocator
   private let chosen: [Int]
 
+  /// Measures damages and costs, and searches for the best combination.
+  ///
   /// - Parameters:
-  ///   - rankings: Of all groups; `nil`: no channels go.
-  ///   - layers: The layers that could be factored too, with their candidates.
+  ///   - pruning: The graph with its groups of channels and its samples.
+  ///   - rankings: For all groups; `nil`: keep all channels.
+  ///   - layers: The layers that may be factored, with their candidates.
+  ///   - settings: The strategy, the cost measure and the budget.
+  ///   - context: Threads, progress and the cache of times.
   init(
     _ pruning: ChannelPruning, _ rankings: [ChannelRanking]?, _ layers: [LayerCandidates],
     _ settings: any AllocationSettings, _ context: CompressionContext
@@ -48,7 +53,7 @@ struct JointAllocation {
       try open.enumerated().map { index, group in
         try context.progress?(
           Progress(
-            "rank groups", completed: index, total: open.count, remark: group.producers.first))
+            "rank channels", completed: index, total: open.count, remark: group.producers.first))
         return try ChannelCandidates(
           group, rankings[group.id], pruning, measuring: settings.dataAware)
       }
@@ -86,8 +91,8 @@ struct JointAllocation {
     context.latencies.save()
   }
 
-  /// The options of a unit that were not taken, and whether any of those behind the one taken would
-  /// have cost less.
+  /// The rejected options of a unit, and whether any option stronger than the chosen one would have
+  /// been cheaper.
   private mutating func alternatives(
     of unit: Int, _ name: (Int) -> String, damage: (Int) -> Double
   ) throws -> (rejected: [LayerReport.Alternative], saves: Bool) {
@@ -102,11 +107,11 @@ struct JointAllocation {
       guard cost.isFinite else { continue }
       let reason: String
       if option < chosen[unit] {
-        reason = cost > now ? "costs more than the budget" : "costs no more, but no step led there"
+        reason = cost > now ? "exceeds the budget" : "not more expensive, but missed by the search"
       } else {
         saves = saves || cost < now
         reason =
-          cost < now ? LayerReport.Alternative.moreDamage : "costs no less than what was taken"
+          cost < now ? LayerReport.Alternative.moreDamage : "no cheaper than the chosen option"
       }
       result.append(
         LayerReport.Alternative(
@@ -131,8 +136,8 @@ struct JointAllocation {
     if chosen[unit] == 0 {
       reasons[id] =
         saves
-        ? "all channels: they damage the answers least for what they cost"
-        : "all channels: with fewer its layers would cost no less"
+        ? "all channels: removing some would save too little for the damage"
+        : "all channels: removing some would not make its layers cheaper"
     }
   }
 
@@ -174,8 +179,8 @@ struct JointAllocation {
     }.rejected
   }
 
-  /// Says in the last report of each layer what it is to be computed in. Layers without a report,
-  /// such as depthwise ones, get one.
+  /// Adds the chosen precision to the last report of each layer. Layers without a report, such as
+  /// depthwise ones, get one.
   func addPrecisions(to reports: inout [LayerReport], _ technique: Technique) {
     for part in problem.parts {
       let name = part.whole.node.reportName
@@ -184,7 +189,7 @@ struct JointAllocation {
         reports.lastIndex { $0.layer == name }
         ?? {
           reports.append(
-            LayerReport(part.whole.node, technique, changed: false, "its precision alone is open"))
+            LayerReport(part.whole.node, technique, changed: false, "only its precision is chosen"))
           return reports.count - 1
         }()
       reports[index].precision = precision

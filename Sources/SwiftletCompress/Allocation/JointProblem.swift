@@ -3,22 +3,22 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// What groups of channels and layers could become, and what the layers cost then.
+/// The options of channel groups and layers, and the resulting costs of layers.
 ///
-/// Units, what is decided, are the groups, behind them the layers that could be factored, and
-/// behind those the layers whose precision is open; parts, what costs, are all layers that any of
-/// it changes.
+/// Units, which are decided on, are the groups, then the layers that may be factored, then the
+/// layers whose precision is to be chosen. Parts, which have a cost, are all layers that any of
+/// these decisions changes.
 struct JointProblem {
   let groups: [ChannelCandidates]
   let layers: [LayerCandidates]
-  /// Of each of `layers`, the candidates to choose among.
+  /// The candidates to choose from, for each of `layers`.
   let candidates: [[LayerCandidates.Candidate]]
   let precisions: [PrecisionCandidates]
   let parts: [SizedLayer]
-  /// Of each part the units that it depends on.
+  /// The units that the cost of each part depends on.
   let units: [[Int]]
   let timer: LayerTimer
-  /// Of each group and count the channels that stay.
+  /// The channels to keep, for each group and number of channels.
   private let stays: [[Set<Int>]]
 
   init(
@@ -37,7 +37,7 @@ struct JointProblem {
       uniqueKeysWithValues: layers.enumerated().map {
         ($1.layer.node.outputs[0], groups.count + $0)
       })
-    // Files may name several layers alike: the first one answers for them.
+    // Several layers of a file may have the same name: the first one stands for all.
     let precisionUnits = Dictionary(
       precisions.enumerated().map { ($1.layer, groups.count + layers.count + $0) }
     ) { first, _ in first }
@@ -50,8 +50,9 @@ struct JointProblem {
     (parts, units) = (found.map(\.0), found.map(\.1))
   }
 
-  /// The candidates that cost less than the layer, and than all others that err less: when channels
-  /// go, each of them has to be timed once more.
+  /// The candidates that are cheaper than the layer and than all candidates with a smaller error.
+  /// The others are dropped because each candidate has to be timed again whenever channels are
+  /// removed.
   private static func efficient(
     _ layer: LayerCandidates, _ timer: LayerTimer
   ) throws -> [LayerCandidates.Candidate] {
@@ -68,7 +69,7 @@ struct JointProblem {
     }
   }
 
-  /// Of the options of each unit.
+  /// Damage of each option of each unit.
   var damages: [[Double]] {
     groups.map(\.damages)
       + zip(layers, candidates).map { layer, candidates in
@@ -76,15 +77,15 @@ struct JointProblem {
       } + precisions.map(\.damages)
   }
 
-  /// A layer with the channels that are left, cut into a chain or not.
+  /// A layer with its remaining channels, factored or not.
   private struct Form {
     let layer: WeightedLayer
     var chain: FactorChain?
-    /// `nil`: as the timer's settings say.
+    /// `nil`: the timer's default.
     var precision: LayerPrecision?
   }
 
-  /// What a part becomes with these options of its units; `nil` where they do not go together.
+  /// A part with the given options of its units; `nil` if they are incompatible.
   private func form(_ part: Int, _ options: [Int]) throws -> Form? {
     var kept: [Int: Set<Int>] = [:]
     var candidate: LayerCandidates.Candidate?
@@ -104,7 +105,7 @@ struct JointProblem {
     return form.chain == nil ? nil : form
   }
 
-  /// The candidate's factors of a layer with fewer channels; `nil` if it has none that cost less.
+  /// The candidate's factors for a layer with fewer channels; `nil` if they would not be cheaper.
   func chain(
     _ candidate: LayerCandidates.Candidate, of layer: WeightedLayer
   ) throws -> FactorChain? {
@@ -115,20 +116,20 @@ struct JointProblem {
     return chain
   }
 
-  /// What the settings spend; infinity where the options do not go together.
+  /// Cost of a part in the unit of the settings; infinity if the options are incompatible.
   func cost(_ part: Int, _ options: [Int]) throws -> Double {
     try form(part, options).map { try timer.cost($0.layer, $0.chain, in: $0.precision) }
       ?? .infinity
   }
 
-  /// Milliseconds of one batch on one thread; infinity as above.
+  /// Milliseconds per batch on one thread; infinity if the options are incompatible.
   func milliseconds(_ part: Int, _ options: [Int]) throws -> Double {
     try form(part, options).map { try timer.milliseconds($0.layer, $0.chain, in: $0.precision) }
       ?? .infinity
   }
 
-  /// The part with the channels that are left to it and in its precision, but in one piece; all of
-  /// the units' options are given.
+  /// The part with its remaining channels and its precision, but not factored; `chosen` has the
+  /// option of every unit.
   func dense(
     _ part: Int, _ chosen: [Int]
   ) throws -> (layer: WeightedLayer, precision: LayerPrecision?) {

@@ -6,32 +6,35 @@ import SwiftletFiles
 import SwiftletKernels
 import Synchronization
 
-/// Measured times by what was measured, kept in a file from run to run where there is one.
+/// Measured times of layers, optionally kept in a file between runs.
 ///
-/// Times of another processor, of other kernels or of another release are never taken for this
-/// one's: they are part of the key.
+/// The key includes the processor, the kernels and the release, so times from other machines or
+/// versions are never used.
 public final class LatencyCache: Sendable {
   private let path: String?
   private let machine: String
   private let times: Mutex<[String: Double]>
   private let asked = Mutex<Set<String>>([])
-  /// Those that were taken while the machine did other work.
+  /// Keys of times that were measured while the machine was busy.
   private let disturbed = Mutex<Set<String>>([])
-  /// What their keys end with in the file: the next run takes them again.
+  /// Marks those keys in the file: the next run measures them again.
   private static let mark = " | under load"
 
-  /// Names this machine and this release in keys.
+  /// Identifies this machine and this release in keys.
   public static var machine: String {
     machine(cpu: CPU.model, isa: ISA.current.rawValue, version: Release.version)
   }
 
-  /// Names a machine, and the release that measured on it: a later one may have faster kernels.
+  /// Identifies a machine and the release that measured on it; a later release may have faster
+  /// kernels.
   public static func machine(cpu: String, isa: String, version: String) -> String {
     "Swiftlet \(version), \(cpu) \(isa)"
   }
 
-  /// - Parameter path: A JSON file; `nil`: in memory alone. A damaged one is begun anew: all in it
-  ///   can be measured again.
+  /// Loads the times in a file, if there is one. A damaged file is ignored: all times can be
+  /// measured again.
+  ///
+  /// - Parameter path: A JSON file; `nil`: keep times in memory only.
   public init(path: String? = nil) {
     self.path = path
     machine = Self.machine
@@ -46,13 +49,19 @@ public final class LatencyCache: Sendable {
     times = Mutex(known)
   }
 
-  /// Begins with times that were measured before, of this machine or not.
+  /// Creates a cache in memory with known times of a machine, this one or another.
+  ///
+  /// - Parameters:
+  ///   - times: Milliseconds by full key, which begins with the machine, as in ``used``.
+  ///   - machine: The prefix of the keys to look up, as ``machine(cpu:isa:version:)`` returns it.
   public init(_ times: [String: Double], of machine: String) {
     path = nil
     self.machine = machine
     self.times = Mutex(times)
   }
 
+  /// Milliseconds measured on this machine under a key; `nil` if unknown. Reading marks the key as
+  /// used.
   package subscript(key: String) -> Double? {
     get {
       let name = "\(machine) | \(key)"
@@ -62,34 +71,35 @@ public final class LatencyCache: Sendable {
     set { times.withLock { $0["\(machine) | \(key)"] = newValue } }
   }
 
-  /// Keeps a time for this run alone, because the machine did other work while it was taken.
+  /// Stores a time for this run only, because the machine was busy during the measurement.
   package func setDisturbed(_ key: String, _ time: Double) {
     self[key] = time
     disturbed.withLock { _ = $0.insert("\(machine) | \(key)") }
   }
 
-  /// Deletes a file of times, so that all are taken again.
+  /// Deletes a file of times, so that all are measured again.
   ///
-  /// - Returns: How many there were.
+  /// - Parameter path: The file; it need not exist.
+  /// - Returns: The number of valid times that the file contained.
   /// - Throws: `io` if it cannot be deleted.
   public static func forget(_ path: String) throws -> Int {
     guard FileManager.default.fileExists(atPath: path) else { return 0 }
     let count = LatencyCache(path: path).times.withLock { $0.count }
     do { try FileManager.default.removeItem(atPath: path) } catch {
       throw SwiftletError(
-        .io, "the file of times cannot be deleted", at: path,
-        mend: "check the rights of its folder")
+        .io, "cannot delete the timing cache", at: path,
+        mend: "check the permissions of its folder")
     }
     return count
   }
 
-  /// The times that were asked for.
+  /// Milliseconds of all keys that were looked up, by full key.
   public var used: [String: Double] {
     let names = asked.withLock { $0 }
     return times.withLock { $0.filter { names.contains($0.key) } }
   }
 
-  /// Writes the file, if there is one. Where it cannot be written, times are measured again.
+  /// Writes the file, if there is one. Errors are ignored: the times are measured again next time.
   package func save() {
     guard let path else { return }
     let encoder = JSONEncoder()

@@ -3,16 +3,17 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// All that a layer could become, with the error of its responses for each.
+/// The candidate factorizations of a layer, with the error of its responses for each.
 struct LayerCandidates {
+  /// One factorization of the layer.
   struct Candidate {
     let method: DecompositionMethod
     let ranks: [Int]
-    /// Of the layer's responses, over their variance.
+    /// Squared error of the layer's responses as a fraction of their variance.
     let error: Double
     let chain: FactorChain
 
-    /// `tucker 24×32`.
+    /// Method and ranks: `tucker 24×32`.
     var name: String {
       "\(method.rawValue) \(ranks.map(String.init).joined(separator: "×"))"
     }
@@ -20,13 +21,21 @@ struct LayerCandidates {
 
   let layer: WeightedLayer
   let candidates: [Candidate]
-  /// How much of the layer's error arrives at the model's answers: noise over signal there, over
-  /// noise over signal here.
+  /// Share of the layer's error that reaches the model's outputs: their noise-to-signal ratio over
+  /// that of the layer's responses.
   let weight: Double
 
+  /// Tries all methods and ranks, and measures ``weight`` with the candidate whose error is closest
+  /// to 0.05.
+  ///
   /// - Parameters:
-  ///   - methods: What to choose among.
-  ///   - statistics: What the layer sees; `nil` judges by the weights alone.
+  ///   - layer: The layer.
+  ///   - methods: The methods to choose from.
+  ///   - statistics: The layer's inputs and responses; `nil`: use the weights alone.
+  ///   - graph: The graph that contains the layer.
+  ///   - source: Samples for measuring ``weight``; `nil`: it is 1.
+  ///   - context: Threads and progress.
+  /// - Throws: `numerical` if an eigenvalue iteration does not converge.
   init(
     _ layer: WeightedLayer, _ methods: [DecompositionMethod], _ statistics: LayerStatistics?,
     in graph: Graph, _ source: CalibrationSource?, _ context: CompressionContext
@@ -42,7 +51,7 @@ struct LayerCandidates {
       if let exact = try prepared.exactRanks(), !grid.contains(exact) { grid.append(exact) }
       for ranks in grid where prepared.permits(ranks) {
         try context.progress?(
-          Progress("try", completed: candidates.count, remark: "\(layer.node.name), \(method)"))
+          Progress("decompose", completed: candidates.count, remark: "\(layer.node.name), \(method)"))
         let fitted = try prepared.fitted(ranks)
         candidates.append(
           Candidate(
@@ -64,8 +73,8 @@ struct LayerCandidates {
     weight = try Self.damage(middle, layer, graph, source, context) / middle.error
   }
 
-  /// Without those that take more weights than another one of the same method and err no less: of
-  /// one method they are not faster either.
+  /// Drops candidates with more weights and no smaller error than another candidate of the same
+  /// method: they are not faster either.
   private static func worthTiming(_ candidates: [Candidate]) -> [Candidate] {
     candidates.filter { own in
       !candidates.contains { other in
@@ -76,8 +85,8 @@ struct LayerCandidates {
     }
   }
 
-  /// Noise over signal of the model's answers with the layer's weights replaced by those of a
-  /// chain.
+  /// Noise-to-signal ratio of the model's outputs if the layer's weights are replaced by the
+  /// product of a chain.
   private static func damage(
     _ chain: FittedChain, _ layer: WeightedLayer, _ graph: Graph, _ source: CalibrationSource,
     _ context: CompressionContext

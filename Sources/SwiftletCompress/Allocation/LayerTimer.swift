@@ -7,11 +7,11 @@ import SwiftletGraph
 import SwiftletRuntime
 import Synchronization
 
-/// Times layers, and chains in place of them, with the runtime's own kernels: alone, but with the
-/// clamp and pool behind them, which the kernels take in, and in front of a layer that reads what
-/// they write as a model would.
+/// Times layers, and the chains that could replace them, with the runtime's own kernels. Each is
+/// timed alone, but together with the activation and pooling after it, which kernels fuse, and with
+/// a consumer that reads the results in the same layout as in a model.
 ///
-/// Weights are irrelevant to the time, shapes are not: results are kept by shape.
+/// Times depend on shapes, not on weights, so results are cached by shape.
 struct LayerTimer: Sendable {
   private let graph: Graph
   private let infos: [String: TensorInfo]
@@ -19,28 +19,30 @@ struct LayerTimer: Sendable {
   private let cache: LatencyCache
   private let batch: Int
 
-  /// - Throws: If the graph's shapes cannot be inferred.
+  /// Creates a timer for the layers of a graph.
+  ///
+  /// - Throws: An error if the graph's shapes cannot be inferred.
   init(_ graph: Graph, _ settings: any AllocationSettings, cache: LatencyCache) throws {
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     self.graph = graph
     self.settings = settings
     self.cache = cache
-    batch = try settings.timingBatch ?? Self.batch(plan)
-    infos = try plan.infer(plan.inputShapes(batch: batch))
+    batch = try settings.timingBatch ?? Self.batch(interpreter)
+    infos = try interpreter.infer(interpreter.inputShapes(batch: batch))
   }
 
-  /// 32 images, fewer of large ones: their layers fill the kernels all the same.
-  private static func batch(_ plan: Plan) throws -> Int {
-    let elements = try plan.inputShapes(batch: 1).values.reduce(0) { $0 + $1.count }
+  /// 32, or less if the inputs are large: their layers keep the kernels busy anyway.
+  private static func batch(_ interpreter: Interpreter) throws -> Int {
+    let elements = try interpreter.inputShapes(batch: 1).values.reduce(0) { $0 + $1.count }
     return max(1, min(32, (1 << 20) / max(1, elements)))
   }
 
-  /// Milliseconds of one batch on one thread.
+  /// Milliseconds per batch on one thread, from the cache if known.
   ///
   /// - Parameters:
-  ///   - layer: A layer of the graph, or one with other numbers of channels.
-  ///   - chain: What takes the layer's place; `nil`: the layer itself.
-  ///   - precision: `nil`: that of the settings.
+  ///   - layer: A layer of the graph, possibly with other numbers of channels.
+  ///   - chain: The chain that replaces the layer; `nil`: the layer itself.
+  ///   - precision: `nil`: the precision of the settings.
   func milliseconds(
     _ layer: WeightedLayer, _ chain: FactorChain? = nil, in precision: LayerPrecision? = nil
   ) throws -> Double {
@@ -55,14 +57,14 @@ struct LayerTimer: Sendable {
     return measured
   }
 
-  /// Multiply–accumulate operations of one batch.
+  /// Multiply–accumulate operations per batch.
   func macs(_ layer: WeightedLayer, _ chain: FactorChain? = nil) throws -> Double {
     var model = model(layer, try inputShape(layer))
     try chain?.write(layer, to: &model)
-    return try Double(Plan(model).macs(batch: batch).dropLast().reduce(0, +))
+    return try Double(Interpreter(model).macs(batch: batch).dropLast().reduce(0, +))
   }
 
-  /// What the settings want to have less of.
+  /// Cost per batch in the unit of the settings: milliseconds, operations or bytes of weights.
   func cost(
     _ layer: WeightedLayer, _ chain: FactorChain? = nil, in precision: LayerPrecision? = nil
   ) throws -> Double {
@@ -75,33 +77,32 @@ struct LayerTimer: Sendable {
     }
   }
 
-  /// As the graph has it, with the channels that the layer reads.
+  /// The shape in the graph, with the number of channels that the layer reads.
   private func inputShape(_ layer: WeightedLayer) throws -> Shape {
     guard let shape = infos[layer.node.inputs[0]]?.shape else {
       throw SwiftletError(.internal, "the shape of its input is unknown", at: layer.node.label)
     }
-    return shape.replacing(axis: layer.isConv ? 1 : shape.rank - 1, with: layer.inputs)
+    return shape.replacing(axis: layer.linear.channelAxis(rank: shape.rank), with: layer.inputs)
   }
 
-  /// Clamps and pools behind the layer that nothing else reads.
+  /// The activations and pools after the layer, as long as each has a single consumer.
   private func tail(of value: String) -> [Node] {
     var (value, nodes) = (value, [Node]())
-    while true {
-      let readers = graph.consumers(of: value)
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }),
-        ["Relu", "MaxPool"].contains(graph.nodes[readers[0]].opType)
-      else { return nodes }
-      nodes.append(graph.nodes[readers[0]])
-      value = graph.nodes[readers[0]].outputs[0]
+    while let reader = graph.onlyReader(of: value),
+      ["Relu", "MaxPool"].contains(graph.nodes[reader].opType)
+    {
+      nodes.append(graph.nodes[reader])
+      value = graph.nodes[reader].outputs[0]
     }
+    return nodes
   }
 
   private static let probe = "probe"
-  /// The way of timing, so that what was kept of another one is not believed: chains count whole.
+  /// Version of the measuring method, so that times of an earlier one are not used.
   private static let way = "2"
-  /// Milliseconds to spend on one measurement.
+  /// Target duration of one measurement in milliseconds.
   private static let patience = 30.0
-  /// Measurements of one layer while others use the processor.
+  /// Maximum number of measurements while the machine is busy.
   private static let mostTrials = 4
 
   private func model(_ layer: WeightedLayer, _ shape: Shape) -> Graph {
@@ -109,7 +110,7 @@ struct LayerTimer: Sendable {
     var model = Graph(name: "layer", opset: graph.opset)
     model.inputs = [ValueInfo(layer.node.inputs[0], .float32, shape.dimensions.map { .fixed($0) })]
     model.nodes = [layer.node] + tail
-    model.initializers[layer.node.inputs[1]] = .float32(layer.stored)
+    model.initializers[layer.linear.weights] = .float32(layer.stored)
     if let bias = layer.bias { model.initializers[layer.node.inputs[2]] = .float32(bias) }
     let value = model.nodes.last!.outputs[0]
     let output = "\(value).\(Self.probe)"
@@ -127,7 +128,7 @@ struct LayerTimer: Sendable {
     return model
   }
 
-  /// What the time depends on.
+  /// A key with everything that the time depends on.
   private func key(_ model: Graph, _ shape: Shape, _ precision: LayerPrecision) -> String {
     let nodes = model.nodes.dropLast().map { node in
       let weights = node.inputs.dropFirst().first.flatMap { model.initializers[$0]?.shape }
@@ -146,7 +147,8 @@ struct LayerTimer: Sendable {
     var generator = RandomGenerator(seed: 1)
     let input = AnyTensor(Tensor<Float>(shape, normalUsing: &generator))
     let inputs = [model.inputs[0].name: input]
-    // A chain that ends in the probe computes the layer, too: only the probe alone is left out.
+    // A fused chain that ends in the probe computes the layer too: leave out only rows of the probe
+    // alone.
     let probe = model.nodes.last!.label
     var model = model
     if let quantization = precision.quantization(bits: settings.laterBits ?? 8) {
@@ -157,12 +159,12 @@ struct LayerTimer: Sendable {
       model, threads: .serial, precision: precision == .bf16 ? .bf16 : .fp32)
     func run(_ runs: Int) throws -> Double {
       try session.profile(inputs, runs: runs).reduce(0) { sum, row in
-        let isEdge = row.kernel.hasPrefix("layout") || row.layer == probe
+        let isEdge = row.computations.contains { $0.kind == .layout } || row.layer == probe
         return isEdge ? sum : sum + row.milliseconds
       }
     }
-    // Once to warm up; then twice, and the faster one: what else the machine does only makes it
-    // slower. While it takes the processor away, once more.
+    // Warm up once, then measure twice and keep the faster time: other work only slows a layer
+    // down. Repeat while other processes take processor time.
     let runs = max(2, min(9, Int(Self.patience / max(try run(1), 1e-3))))
     var best = (milliseconds: Double.infinity, isDisturbed: true)
     for trial in 0..<Self.mostTrials where trial < 2 || best.isDisturbed {
@@ -179,12 +181,12 @@ struct LayerTimer: Sendable {
   }
 }
 
-/// Time that passes, and time that the thread computes meanwhile.
+/// Compares wall-clock time with the processor time of the thread.
 struct ThreadClock {
   private let start = ContinuousClock.now
   private let worked = Self.workedNow
 
-  /// A thread that runs alone loses less.
+  /// Largest fraction of wall-clock time that an undisturbed thread loses.
   private static let lost = 0.1
 
   private static var workedNow: Duration {
@@ -193,7 +195,7 @@ struct ThreadClock {
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 
-  /// Whether other work has had the processor since.
+  /// Whether other work used the processor since the start.
   var sharesProcessor: Bool {
     let passed = start.duration(to: .now)
     let worked = Self.workedNow - worked

@@ -3,18 +3,19 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// In what a layer could be computed, and what that does to the model's answers.
+/// The precisions to choose from for a layer, and their damage to the model's outputs.
 struct PrecisionCandidates {
   /// The layer's name in reports.
   let layer: String
-  /// The widest first.
+  /// From wide to narrow.
   let precisions: [LayerPrecision]
-  /// Noise over signal of the model's answers with this layer alone in each of them.
+  /// Noise-to-signal ratio of the model's outputs with only this layer in each of the precisions.
   let damages: [Double]
 
-  /// The layers of a graph that can be quantized; all others stay in fp32.
+  /// Measures the layers of a graph that can be quantized; all others stay in fp32.
   ///
-  /// Damage is measured with the default settings of `quantize`, once for each layer and precision.
+  /// The damage is measured with the default settings of `quantize`, once for each layer and
+  /// precision.
   ///
   /// - Throws: As ``Sensitivity/measure(_:_:_:threads:progress:)``.
   static func measure(
@@ -23,9 +24,9 @@ struct PrecisionCandidates {
   ) throws -> [PrecisionCandidates] {
     let input = try QuantizationInput(
       graph, opset: QuantizationSettings().opset, source, context.threads)
-    let plan = try QuantizationPlan(input.graph, input.infos)
-    try plan.requireLayers()
-    let layers = plan.layers.map(\.node.reportName)
+    let scheme = try QuantizationScheme(input.graph, input.infos)
+    try scheme.requireLayers()
+    let layers = scheme.layers.map(\.node.reportName)
     let ordered = precisions.sorted()
     let damages = try ordered.map { precision in
       switch precision {
@@ -44,6 +45,7 @@ struct PrecisionCandidates {
     }
   }
 
+  /// Damage of bf16 for each layer.
   private static func halves(
     _ graph: Graph, _ layers: [String], _ source: CalibrationSource, _ context: CompressionContext
   ) throws -> [Double] {

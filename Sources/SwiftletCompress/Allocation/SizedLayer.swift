@@ -4,22 +4,23 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// A layer of a graph, as large as the channels that are left make it.
+/// A layer whose size depends on which channels are kept.
 struct SizedLayer {
-  /// As it is now, with all channels.
+  /// The layer with all channels.
   let whole: WeightedLayer
   /// The layer's position in the graph.
   let index: Int
-  /// The channel at each place that it reads; `nil` if it reads what is no channels, such as an
-  /// image.
+  /// The channel at each index of the input axis; `nil` if the input has no traced channels, such
+  /// as an image.
   private let inputs: [(group: Int, index: Int)]?
+  /// The channel at each index of the output axis.
   private let outputs: [(group: Int, index: Int)]
 
-  /// The groups whose channels it reads or writes.
+  /// Groups of the channels that the layer reads or writes.
   var groups: [Int] { Set(((inputs ?? []) + outputs).map(\.group)).sorted() }
 
-  /// The layers that could get smaller: Conv, Gemm and MatMul, depthwise convolutions too. Sums,
-  /// pools and the like between them are not counted.
+  /// Finds the layers that can shrink: Conv, Gemm and MatMul, including depthwise convolutions.
+  /// Sums, pools and other operators between them are not counted.
   static func find(in groups: ChannelGroups) throws -> [SizedLayer] {
     func members(_ channels: [Int]) -> [(group: Int, index: Int)] {
       channels.map { groups.members[$0] }
@@ -37,9 +38,9 @@ struct SizedLayer {
     }
     for (index, node) in groups.graph.nodes.enumerated() where node.isGrouped {
       guard let input = groups.values[node.inputs[0]], let output = groups.values[node.outputs[0]],
-        var found = WeightedLayer(grouped: node, in: groups.graph)
+        var found = try WeightedLayer(grouped: node, in: groups.graph)
       else { continue }
-      // Either whole groups go, or some channels of each.
+      // Either whole groups are removed, or some channels of each.
       found.keepsGroups = groups.trace.adjustments[index] == nil
       result.append(
         SizedLayer(
@@ -49,7 +50,9 @@ struct SizedLayer {
     return result.sorted { $0.index < $1.index }
   }
 
-  /// The layer with the channels of the groups that stay, by group; all of the others.
+  /// The layer with some channels removed.
+  ///
+  /// - Parameter stays: The channels to keep, by group; all channels of other groups are kept.
   func keeping(_ stays: [Int: Set<Int>]) -> WeightedLayer {
     func count(_ members: [(group: Int, index: Int)]) -> Int {
       members.count { stays[$0.group]?.contains($0.index) ?? true }
@@ -59,9 +62,9 @@ struct SizedLayer {
 }
 
 extension Node {
-  /// Whether it is a convolution of several groups of channels.
+  /// Whether the node is a convolution with more than one group.
   fileprivate var isGrouped: Bool {
-    guard opType == "Conv", case .int(let groups)? = attributes["group"] else { return false }
-    return groups > 1
+    guard let layer = try? LinearLayer(self), layer.kind == .conv else { return false }
+    return layer.groups > 1
   }
 }

@@ -4,11 +4,12 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
-/// Conv k×k → 1×1 to r channels, k×k on each channel alone, 1×1.
+/// Conv k×k → 1×1 to r channels, depthwise k×k, 1×1.
 ///
-/// The weights as a tensor of outputs × channels × taps, the channels whitened, become a sum of r
-/// products of vectors; the last stage is then a regression. The taps stay together (Lebedev et al.
-/// cut them into rows and columns as well): one depthwise layer reads and writes the image once.
+/// The weights, as a tensor of outputs × channels × taps with whitened channels, are approximated
+/// by a sum of r rank-one tensors; the last stage is then a regression. Unlike Lebedev et al., who
+/// separate rows and columns too, the taps stay together: one depthwise layer reads and writes the
+/// image once.
 ///
 /// - Source: Lebedev et al. 2015, arXiv:1412.6553.
 package struct CPDecomposition: Decomposition {
@@ -16,14 +17,18 @@ package struct CPDecomposition: Decomposition {
   private let inputSteps: Int
   private let inverseRoot: Tensor<Double>
   private let whitened: Tensor<Double>
-  /// A CP decomposition has none.
+  /// Empty: a CP decomposition has no spectrum.
   package let spectra: [LayerSpectrum] = []
 
-  /// Alternating least squares of more weights than this take minutes.
+  /// More weights than this would take minutes of alternating least squares.
   private static let weightLimit = 1 << 19
   private static let sweeps = 40
 
-  /// - Returns: `nil` for windows of one tap, for few channels, and for very large layers.
+  /// Prepares the whitened weights of a convolution.
+  ///
+  /// - Returns: `nil` if the window has one tap, there are fewer than 8 input channels, or the
+  ///   layer is very large.
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   package init?(_ problem: DecompositionProblem) throws {
     guard problem.layer.isConv, problem.taps > 1, problem.channels >= 8,
       problem.weights.count <= Self.weightLimit
@@ -36,7 +41,7 @@ package struct CPDecomposition: Decomposition {
     inverseRoot = inverse
     let unfolded = problem.weights.reshaped(to: [outputs, channels, taps])
       .permuted(to: [1, 0, 2]).contiguous().reshaped(to: [channels, outputs * taps])
-    let product = matrixProduct(root, unfolded, pool: problem.threads)
+    let product = matrixProduct(root, unfolded, threads: problem.threads)
     whitened = product.reshaped(to: [channels, outputs, taps])
   }
 
@@ -55,11 +60,11 @@ package struct CPDecomposition: Decomposition {
     return (few + [most, most * 3 / 2, 2 * most]).map { [$0] }.filter { cost($0) < 0.75 }
   }
 
-  /// There is no spectrum: sums of so many products are tried, by bisection.
+  /// Without a spectrum, ranks are tried by bisection.
   package func ranks(keeping energy: Double) throws -> [Int]? {
     var (low, high) = (0, Int((1 / cost([1])).rounded(.up)) - 1)
     guard high > 0, try fitted([high]).error <= 1 - energy else { return nil }
-    // Within an eighth: each trial is a decomposition.
+    // Stop within an eighth of the rank: each trial is a decomposition.
     while high - low > max(1, high / 8) {
       let middle = (low + high) / 2
       if try fitted([middle]).error <= 1 - energy { high = middle } else { low = middle }
@@ -72,9 +77,9 @@ package struct CPDecomposition: Decomposition {
     let (channels, taps) = (problem.channels, problem.taps)
     let sum = try CanonicalPolyadic(
       whitened, rank: rank, restarts: 0, tolerance: 1e-5, maximumIterations: Self.sweeps,
-      pool: problem.threads)
-    // Channels × rank, back from the whitened ones.
-    let inputs = matrixProduct(inverseRoot, sum.factors[0], pool: problem.threads)
+      threads: problem.threads)
+    // Channels × rank, with the whitening undone.
+    let inputs = matrixProduct(inverseRoot, sum.factors[0], threads: problem.threads)
     let windows = sum.factors[2]
     var features = Tensor<Double>(zeros: [rank, channels * taps])
     var centre = features

@@ -3,11 +3,11 @@
 import SwiftletCore
 import SwiftletLinalg
 
-/// Conv k×k → k×k with r outputs, then 1×1; Gemm → two thinner ones.
+/// Conv k×k → k×k with r outputs, 1×1; Gemm and MatMul → two thinner ones.
 ///
-/// The features are the leading principal components of the responses, f = Uᵣᵀ·W·x, with U the
-/// eigenvectors of W·M·Wᵀ. This is the whitened SVD of the weights as well: the left singular
-/// vectors of W·M^½ are the same U. With M = 1 it is the truncated SVD.
+/// The features are the leading principal components of the responses, f = Uᵣᵀ·W·x, where U
+/// contains the eigenvectors of W·M·Wᵀ. This equals the SVD of the whitened weights: the left
+/// singular vectors of W·M^½ are the same U. For M = 1 it is the truncated SVD.
 ///
 /// - Source: Zhang, Zou, He & Sun 2015, arXiv:1505.06798, section 2.1; LAPACK `dsyevd`.
 package struct ChannelDecomposition: Decomposition {
@@ -15,12 +15,14 @@ package struct ChannelDecomposition: Decomposition {
   private let basis: Tensor<Double>
   private let energies: [Double]
 
-  /// - Throws: `numerical` if the eigenvalue iteration stalls.
+  /// Computes the principal components of the layer's responses.
+  ///
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   package init(_ problem: DecompositionProblem) throws {
     self.problem = problem
     let eigen = try SymmetricEigen(
-      problem.responseCovariance(), threads: problem.threads.count)
-    // Behind the rank that the layer has at most there is only noise.
+      problem.responseCovariance(), threads: problem.threads)
+    // Eigenvalues beyond the largest possible rank of the layer are noise.
     let rank = min(problem.layer.outputs, problem.layer.depth)
     basis = eigen.vectors
     energies = eigen.values[..<rank].map { max(0, $0) }
@@ -50,7 +52,8 @@ package struct ChannelDecomposition: Decomposition {
   package func fitted(_ ranks: [Int]) throws -> FittedChain {
     let (layer, rank) = (problem.layer, ranks[0])
     let leading = basis.slice(axis: 1, range: 0..<rank).contiguous()
-    let features = matrixProduct(leading, problem.weights, transposeA: true, pool: problem.threads)
+    let features = matrixProduct(
+      leading, problem.weights, transposeA: true, threads: problem.threads)
     let window = layer.isConv ? Array(layer.weight.shape.dimensions[1...]) : [layer.depth]
     let inner = FactorChain.Stage(
       weights: features.converted(to: Float.self).reshaped(to: Shape([rank] + window)), steps: .all)

@@ -4,15 +4,15 @@ package import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
-/// The ways to cut a layer into a chain of smaller ones.
+/// Methods that factor a layer into a chain of smaller ones.
 public enum DecompositionMethod: String, Sendable, Codable, CaseIterable {
-  /// k×k to few channels, then 1×1; of Gemm and MatMul: two thinner ones.
+  /// k×k to few channels, then 1×1; for Gemm and MatMul two thinner ones.
   case channel
   /// k×1 to few channels, then 1×k.
   case spatial
   /// 1×1 to few channels, k×k between few channels, then 1×1.
   case tucker
-  /// 1×1 to few channels, k×k on each of them alone (depthwise), then 1×1.
+  /// 1×1 to few channels, depthwise k×k, then 1×1.
   case cp
 }
 
@@ -23,26 +23,30 @@ package struct LayerSpectrum {
   let columns: Int
 }
 
-/// One method, prepared for one layer.
+/// A method that has been prepared for one layer.
 package protocol Decomposition {
-  /// One for each rank to choose; none where no spectrum says anything about the ranks.
+  /// One spectrum for each rank; empty if the method has none.
   var spectra: [LayerSpectrum] { get }
   /// Multiply–accumulate operations of the chain over those of the layer.
   func cost(_ ranks: [Int]) -> Double
-  /// Whether there is such a chain, and it takes fewer operations than the layer.
+  /// Whether a chain with these ranks exists and takes fewer operations than the layer.
   func permits(_ ranks: [Int]) -> Bool
-  /// The ranks at which the chain costs about so much of the layer.
+  /// The ranks at which the chain costs about the given fraction of the layer's operations.
   func ranks(cost: Double) -> [Int]
-  /// Ranks to choose among, from small to large.
+  /// Ranks to choose from, ascending.
   var grid: [[Int]] { get }
-  /// Ranks at which the chain computes what the layer does, whatever the data: more of them are of
-  /// no use. `nil` where the method cannot tell.
+  /// The ranks at which the chain is equivalent to the layer for all inputs, so that higher ones
+  /// are useless; `nil` if the method cannot determine them.
+  ///
+  /// - Throws: `numerical` if an eigenvalue iteration does not converge.
   func exactRanks() throws -> [Int]?
-  /// The least ranks that keep a fraction of the energy; `nil` if there are none that cost less
-  /// than the layer.
+  /// The smallest ranks that keep a fraction of the energy, 0 to 1; `nil` if no such ranks are
+  /// cheaper than the layer.
   func ranks(keeping energy: Double) throws -> [Int]?
-  /// The chain with ranks, its last stage by regression, and the error of the responses, as a
-  /// fraction of their variance.
+  /// The chain with the given ranks, its last stage fitted by regression, and the squared error of
+  /// its responses as a fraction of their variance.
+  ///
+  /// - Throws: `numerical` if an eigenvalue iteration does not converge.
   func fitted(_ ranks: [Int]) throws -> FittedChain
 }
 
@@ -50,24 +54,28 @@ package protocol Decomposition {
 package struct FittedChain {
   /// All stages but the last.
   let inner: [FactorChain.Stage]
-  /// Of each inner stage the linear map from a window to what the stage makes at one place of it,
-  /// outputs × depth.
+  /// For each inner stage the linear map from a window to the stage's outputs at one of its
+  /// positions, outputs × depth.
   let maps: [Tensor<Double>]
   /// Features × depth.
   let features: Tensor<Double>
   /// Outputs × features.
   package var last: Tensor<Double>
-  /// What the last stage's weights are shaped like, and where it steps.
+  /// Shape of the last stage's weights, and the axes along which its window moves.
   let lastShape: Shape
   let lastSteps: FactorChain.Steps
-  /// Squared error of the responses over their variance, by the problem's own covariance.
+  /// Squared error of the responses as a fraction of their variance, for the covariance of the
+  /// problem.
   package let error: Double
 
-  /// The weights of one layer that would compute the same, outputs × depth.
-  package func product(_ threads: ThreadPool) -> Tensor<Double> {
-    matrixProduct(last, features, pool: threads)
+  /// The weights of a single layer that is equivalent to the chain, outputs × depth.
+  package func product(_ threads: Threads) -> Tensor<Double> {
+    matrixProduct(last, features, threads: threads)
   }
 
+  /// The chain with its last stage in fp32.
+  ///
+  /// - Parameter bias: One element per output, added by the last stage; `nil`: none.
   package func chain(bias: Tensor<Float>?) -> FactorChain {
     let stage = FactorChain.Stage(
       weights: last.converted(to: Float.self).contiguous().reshaped(to: lastShape),
@@ -87,7 +95,10 @@ extension Decomposition {
 }
 
 extension DecompositionMethod {
-  /// - Returns: `nil` where the method makes nothing else of the layer than another one does.
+  /// Prepares the method for a layer.
+  ///
+  /// - Returns: `nil` if the method does not apply to the layer.
+  /// - Throws: `numerical` if an eigenvalue iteration does not converge.
   package func prepare(_ problem: DecompositionProblem) throws -> (any Decomposition)? {
     switch self {
     case .channel: try ChannelDecomposition(problem)
@@ -97,19 +108,19 @@ extension DecompositionMethod {
     }
   }
 
-  /// Whether there is such a chain of a layer that reads so many channels, if it costs less.
+  /// Whether the ranks are valid for a layer with this number of inputs, apart from the cost.
   func permits(_ ranks: [Int], inputs: Int) -> Bool {
     self != .tucker || ranks[0] <= TuckerDecomposition.mostInputs(inputs)
   }
 
-  /// A rank at about `fraction` of the most, at which kernels run well: they take channels in
-  /// blocks.
+  /// A rank of about `fraction` of `most`, at a multiple of the number of channels that kernels
+  /// process at a time.
   static func rank(_ fraction: Double, of most: Int) -> Int {
     let wanted = fraction * Double(most)
     let block = most >= 64 ? 16.0 : most >= 16 ? 8 : 1
     return min(most, max(1, Int(max(block, (wanted / block).rounded() * block))))
   }
 
-  /// Fractions of full ranks that grids are made of.
+  /// Fractions of the full rank that make up a grid.
   static let fractions = [0.125, 0.25, 0.375, 0.5, 0.625, 0.75]
 }

@@ -4,7 +4,7 @@ import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
 
-/// What takes a layer's place: a few smaller layers, one behind the other.
+/// A sequence of smaller layers that replaces a layer.
 package struct FactorChain {
   /// One of the smaller layers.
   struct Stage {
@@ -14,8 +14,8 @@ package struct FactorChain {
     var groups = 1
   }
 
-  /// Over which axes of the image a stage moves the layer's window: there it has the layer's
-  /// strides, pads and dilations.
+  /// The axes along which a stage moves the layer's window, with the strides, pads and dilations of
+  /// the layer.
   enum Steps {
     case none
     case first
@@ -26,15 +26,17 @@ package struct FactorChain {
   var stages: [Stage]
   var bias: Tensor<Float>?
 
-  /// Weights of all stages together.
+  /// Total number of weights in all stages.
   var weightCount: Int { stages.reduce(0) { $0 + $1.weights.count } }
 
-  /// Replaces the layer's node in a graph.
+  /// Replaces the node of the layer in a graph.
   ///
-  /// - Returns: The names of the stages.
+  /// - Returns: The names of the new nodes.
+  /// - Throws: `internal` if the graph does not contain the node.
   @discardableResult
   package func write(_ layer: WeightedLayer, to graph: inout Graph) throws -> [String] {
-    guard let index = graph.nodes.firstIndex(of: layer.node) else {
+    guard let index = graph.producer(of: layer.linear.output), graph.nodes[index] == layer.node
+    else {
       throw SwiftletError(.internal, "the layer is not in the graph", at: layer.node.label)
     }
     var names = FreshNames(graph)
@@ -44,20 +46,20 @@ package struct FactorChain {
     for (position, stage) in stages.enumerated() {
       let isLast = position == stages.count - 1
       let weightName = names.next("\(base).\(position + 1).weight")
-      let addsLater = isLast && bias != nil && layer.node.opType == "MatMul"
+      let addsLater = isLast && bias != nil && layer.linear.kind == .matMul
       let output =
         isLast && !addsLater ? layer.node.outputs[0] : names.next("\(base).\(position + 1).out")
       var node = Node(
         layer.node.opType, name: names.next("\(base).\(position + 1)"),
         inputs: [value, weightName], outputs: [output])
-      switch layer.node.opType {
-      case "Conv": node.attributes = try attributes(stage, layer.node)
-      case "Gemm": node.attributes = ["transB": .int(1)]
+      switch layer.linear.kind {
+      case .conv: node.attributes = try attributes(stage, layer.node)
+      case .gemm: node.attributes = ["transB": .int(1)]
       default: break
       }
       graph.initializers[weightName] = .float32(
-        layer.node.opType == "MatMul" ? stage.weights.transposed().contiguous() : stage.weights)
-      graph.keepHalf(of: layer.node.inputs[1], for: weightName)
+        layer.linear.kind == .matMul ? stage.weights.transposed().contiguous() : stage.weights)
+      graph.keepHalf(of: layer.linear.weights, for: weightName)
       if isLast, let bias {
         let biasName = names.next("\(base).bias")
         graph.initializers[biasName] = .float32(bias)
@@ -92,7 +94,7 @@ package struct FactorChain {
     if window.autoPad == .explicit {
       result["pads"] = along(window.pads, 0)
     } else {
-      // Along an axis where the window has one tap and stride 1 nothing is padded.
+      // Automatic padding adds nothing along an axis with one tap and stride 1.
       result["auto_pad"] = .string(window.autoPad.rawValue)
     }
     return result

@@ -3,18 +3,18 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Layers become chains of smaller ones: the techniques `svd` (Gemm and MatMul), `lowrank` (Conv)
-/// and `eigen` (all, by the principal components of their responses).
+/// Replaces layers by chains of smaller ones: the techniques `svd` (Gemm and MatMul), `lowrank`
+/// (Conv) and `eigen` (all of them, by the principal components of their responses).
 ///
-/// Layers are taken in the order of the model. Each is fitted to what it sees behind the layers
-/// that are compressed already, and to what it answered before. Grouped convolutions are left
-/// alone.
+/// Layers are processed in the order of the model. Each one is fitted to its inputs in the model as
+/// compressed so far, and to its responses in the original model. Grouped convolutions are left
+/// unchanged.
 struct FactorPass: CompressionPass {
   private let technique: Technique
   private let settings: FactorSettings
-  /// Of the layers that it is for.
+  /// Types of the operators to factor.
   private let operators: Set<String>
-  /// The ways to cut convolutions, unless the settings name some.
+  /// Methods for convolutions, unless the settings name some.
   private let methods: [DecompositionMethod]
 
   init(
@@ -61,8 +61,8 @@ struct FactorPass: CompressionPass {
     return try factored(reference, layers, kept, choice, source, context)
   }
 
-  /// Chooses channels, ranks and precisions together, removes the channels, and then factors what
-  /// is left as it would any other model: what layers see and answer is looked at once more.
+  /// Chooses channels, ranks and precisions together, removes the channels, and then factors the
+  /// remaining model like any other, with newly collected inputs and responses of the layers.
   private func jointly(_ graph: Graph, _ context: CompressionContext) throws -> (
     graph: Graph, layers: [LayerReport]
   ) {
@@ -75,21 +75,21 @@ struct FactorPass: CompressionPass {
       try candidates(of: $0, in: whole, source, context)
     }
     let allocation = try JointAllocation(pruning, rankings, examined, settings, context)
-    var (narrow, reports) = (whole, [LayerReport]())
+    var (pruned, reports) = (whole, [LayerReport]())
     if let rankings {
-      (narrow, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
+      (pruned, reports) = try prune.pruned(pruning, rankings, allocation.counts, allocation)
     }
-    let (layers, kept) = try findLayers(in: narrow)
+    let (layers, kept) = try findLayers(in: pruned)
     let choice = Choice(
       decisions: allocation.decisions, rejected: allocation.rejected,
       precisions: allocation.precisions)
-    let result = try factored(narrow, layers, kept, choice, source, context)
+    let result = try factored(pruned, layers, kept, choice, source, context)
     reports += result.layers
     allocation.addPrecisions(to: &reports, technique)
     return (result.graph, reports)
   }
 
-  /// What was chosen over all layers, by their first outputs.
+  /// The choices made over all layers, by the layers' first outputs.
   private struct Choice {
     let decisions: [String: Allocation.Decision]
     let rejected: [String: [LayerReport.Alternative]]
@@ -97,7 +97,9 @@ struct FactorPass: CompressionPass {
     let precisions: [String: LayerPrecision]
   }
 
-  /// The layers that the technique is for, and reports of those that it leaves alone.
+  /// The layers to factor, and reports on those to leave unchanged.
+  ///
+  /// - Throws: `unsupported` if there is neither.
   private func findLayers(in graph: Graph) throws -> (layers: [WeightedLayer], kept: [LayerReport])
   {
     var reports: [LayerReport] = []
@@ -117,7 +119,7 @@ struct FactorPass: CompressionPass {
     }
     guard !layers.isEmpty || !reports.isEmpty else {
       throw SwiftletError(
-        .unsupported, "the model has no layer that technique '\(technique.rawValue)' is for")
+        .unsupported, "the model has no layers that technique '\(technique.rawValue)' can factor")
     }
     return (layers, reports)
   }
@@ -135,12 +137,15 @@ struct FactorPass: CompressionPass {
     }
   }
 
-  /// Factors the layers of a graph, one after the other.
+  /// Factors the layers of a graph one after the other.
   ///
   /// - Parameters:
-  ///   - kept: Reports of layers that are left alone.
-  ///   - choice: What was chosen over all layers; `nil`: each is judged alone.
-  ///   - source: Samples to fit factors to; `nil`: to the weights alone.
+  ///   - reference: The original model.
+  ///   - layers: The layers to factor.
+  ///   - kept: Reports on layers that are left unchanged.
+  ///   - choice: The choices made over all layers; `nil`: each layer is decided on its own.
+  ///   - source: Samples to fit the factors to; `nil`: fit them to the weights alone.
+  ///   - context: Threads, progress and the cache of times.
   private func factored(
     _ reference: Graph, _ layers: [WeightedLayer], _ kept: [LayerReport], _ choice: Choice?,
     _ source: CalibrationSource?, _ context: CompressionContext
@@ -181,8 +186,8 @@ struct FactorPass: CompressionPass {
 }
 
 extension WeightedLayer {
-  /// Why the layer is not worth factoring, if so: thin ones lose much and gain little. The first
-  /// convolution sees few products per output, a classifier has few outputs, and all of them
+  /// Why the layer is not worth factoring, if so: small layers lose much and gain little. The first
+  /// convolution has few products per output, and a classifier has few outputs, all of which
   /// matter.
   var tooThin: String? {
     if depth < 64 { return "only \(depth) products per output: too thin to factor" }
@@ -192,23 +197,24 @@ extension WeightedLayer {
 }
 
 extension Graph {
-  /// Why the layer is not factored, if others read its weights: those would have to stay, beside
-  /// its factors.
+  /// Why a layer with shared weights is not factored, if so: the weights would have to be stored in
+  /// addition to its factors.
   fileprivate func sharing(of layer: WeightedLayer) -> String? {
-    let name = layer.node.inputs[1]
+    let name = layer.linear.weights
     let others = consumers(of: name).map { nodes[$0].label }.filter { $0 != layer.node.label }
-    if outputs.contains(where: { $0.name == name }) { return "its weights are an output, too" }
+    if isOutput(name) { return "its weights are also an output" }
     guard consumers(of: name).count > 1 || layer.node.inputs.count(where: { $0 == name }) > 1 else {
       return nil
     }
-    let readers = others.isEmpty ? "more than once" : "by \(others.joined(separator: ", ")), too"
-    return "its weights are read \(readers): they would stay beside its factors"
+    let readers =
+      others.isEmpty ? "read more than once" : "also read by \(others.joined(separator: ", "))"
+    return "its weights are \(readers): they would be stored in addition to its factors"
   }
 
-  /// Whether all that reads a value is a ReLU.
+  /// Whether all consumers of a value are ReLUs.
   fileprivate func isRectified(_ value: String) -> Bool {
     let readers = consumers(of: value)
     return !readers.isEmpty && readers.allSatisfy { nodes[$0].opType == "Relu" }
-      && !outputs.contains { $0.name == value }
+      && !isOutput(value)
   }
 }

@@ -2,14 +2,14 @@
 
 import SwiftletCore
 
-/// What layers are cut into (`svd`, `lowrank`, `eigen`).
+/// What layers may be changed into by `svd`, `lowrank` and `eigen`.
 public enum FactorMethod: String, Sendable, Codable, CaseIterable {
-  /// As the ``DecompositionMethod`` of that name.
+  /// As the ``DecompositionMethod`` of the same name.
   case channel, spatial, tucker, cp
-  /// Channels are removed too, where that saves more for the damage it does.
+  /// Channels may be removed too, where that saves more for the same damage.
   case prune
 
-  /// `nil`: no factors.
+  /// The method for the factors; `nil` for `prune`.
   var decomposition: DecompositionMethod? { DecompositionMethod(rawValue: rawValue) }
 }
 
@@ -17,63 +17,67 @@ extension FactorMethod: SettingChoice {}
 
 /// Settings of the techniques that factor layers: `svd`, `lowrank` and `eigen`.
 public struct FactorSettings: AllocationSettings {
-  /// What factored layers may cost as a fraction of now, together or each, as ``allocation`` says.
+  /// Target cost as a fraction of the current cost, for all factored layers together or for each
+  /// one, depending on ``allocation``.
   public var ratio = 0.5
   /// Fraction of the squared singular values, or of the variance, that each layer keeps; `nil`:
-  /// ``ratio`` counts.
+  /// ``ratio`` decides.
   public var energy: Double?
-  /// The most samples to calibrate with.
+  /// Maximum number of calibration samples.
   public var calibrationImages = 512
-  /// How convolutions are cut, the best of several; `nil`: as the technique does.
+  /// Methods for convolutions, of which the best one is chosen; `nil`: the default of the
+  /// technique.
   public var methods: [FactorMethod]?
-  /// Whether layers are fitted to what they see and answer, or to their weights alone.
+  /// Whether layers are fitted to their inputs and responses, rather than to their weights alone.
   public var dataAware = true
   /// How ranks and channels are chosen.
   public var allocation = AllocationStrategy.budget
-  /// What ``allocation`` spends.
+  /// The cost that ``allocation`` reduces.
   public var cost = AllocationCost.milliseconds
-  /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
+  /// Batch size for timing layers; `nil`: 32, or less if the inputs are large.
   public var timingBatch: Int?
   /// The precision in which layers are timed.
   public var timingPrecision = LayerPrecision.fp32
-  /// Precisions to choose from for each layer, within the same budget; `nil`: none is chosen.
+  /// Precisions to choose from for each layer, within the same budget; `nil`: the same for all
+  /// layers.
   public var precisions: [LayerPrecision]?
   package var laterBits: Int?
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 
   public static let settings: [Setting<FactorSettings>] =
     [
       Setting(
         "ratio", \.ratio, 0.01...1,
-        help: "fraction of the cost of now that the layers keep: together, or each of them, as "
-          + "allocation says"),
+        help: "target cost as a fraction of the current cost: of all layers together, or of each "
+          + "one, depending on allocation"),
       Setting(
         "energy", \.energy, 0.01...1,
-        help: "fraction of the spectrum's energy that each layer keeps, instead of ratio",
+        help: "fraction of its spectrum's energy that each layer keeps, instead of ratio",
         unset: "ratio decides"),
       Setting(
         "calibrationImages", \.calibrationImages, 1...10_000_000,
-        help: "number of samples to calibrate with", aliases: ["calibrationSize"]),
+        help: "maximum number of calibration samples", aliases: ["calibrationSize"]),
       Setting(
         "methods", \.methods,
         help:
-          "how convolutions are cut, the best of several: channel (k×k, 1×1), spatial (k×1, 1×k), "
-          + "tucker (1×1, k×k, 1×1), cp (1×1, depthwise, 1×1); with prune among them, channels are "
-          + "removed too where that saves more for the damage. svd takes none but channel and prune",
+          "methods for convolutions, of which the best is chosen: channel (k×k, 1×1), spatial "
+          + "(k×1, 1×k), tucker (1×1, k×k, 1×1), cp (1×1, depthwise, 1×1); prune also removes "
+          + "channels where that saves more for the same damage. svd accepts only channel and "
+          + "prune",
         unset: "lowrank: all four; eigen, svd: channel"),
     ]
     + allocation(
-      dataAware: "fit factors to what the layers see and answer, not to their weights alone")
+      dataAware: "fit factors to the layers' inputs and responses, not to their weights alone")
 
   /// Whether channels are removed too.
   var prunes: Bool { methods?.contains(.prune) ?? false }
 
-  /// The ways to cut; `nil`: what the technique is for.
+  /// The methods for factors; `nil`: the default of the technique.
   var decompositions: [DecompositionMethod]? { methods.map { $0.compactMap(\.decomposition) } }
 
-  /// Whether more than ranks is chosen over all layers.
+  /// Whether channels or precisions are chosen too, not only ranks.
   var isJoint: Bool { prunes || precisions != nil }
 
   package var share: Double { ratio }
@@ -92,14 +96,14 @@ public struct FactorSettings: AllocationSettings {
 
   package var takesIntegers: Bool { false }
 
-  /// Methods given to several techniques are for those that choose: `svd` makes two factors of each
-  /// matrix.
+  /// Ignores methods that were given to several techniques in `svd`, which always makes two factors
+  /// of each matrix.
   package mutating func settle(_ given: GivenSettings) throws {
     if given.has("ratio"), given.has("energy") {
       throw SwiftletError(
         .badInput,
-        "\(given.spelling("ratio")) and \(given.spelling("energy")) both say what is kept",
-        at: given.technique.rawValue, mend: "give one of them")
+        "\(given.spelling("ratio")) and \(given.spelling("energy")) exclude each other",
+        at: given.technique.rawValue, mend: "use only one of them")
     }
     if given.isOwn("ratio"), given.has("allocation"), [.energy, .evbmf].contains(allocation) {
       throw given.idle(
@@ -110,7 +114,7 @@ public struct FactorSettings: AllocationSettings {
       guard !given.has("allocation") || !allocation.spansLayers else {
         throw given.idle(
           "energy", "with \(given.spelling("allocation")) \(allocation.rawValue)",
-          "leave \(given.spelling("allocation")) out, or give \(given.spelling("ratio"))")
+          "leave \(given.spelling("allocation")) out, or use \(given.spelling("ratio"))")
       }
       if !given.has("allocation") { allocation = .energy }
     }
@@ -126,12 +130,12 @@ public struct FactorSettings: AllocationSettings {
       guard !methods.isEmpty else {
         throw SwiftletError(
           .badInput, "\(spelling("methods")) is empty",
-          mend: "leave it out, or name some of \(others)")
+          mend: "leave it out, or name at least one of \(others)")
       }
       guard methods != [.prune] else {
         throw SwiftletError(
-          .badInput, "prune is the only one of \(spelling("methods"))",
-          mend: "use technique prune with a ratio, or add some of \(others)")
+          .badInput, "\(spelling("methods")) contains only prune",
+          mend: "use technique prune with a ratio, or add at least one of \(others)")
       }
       guard technique != .svd || prunes else {
         throw SwiftletError(
@@ -146,7 +150,8 @@ public struct FactorSettings: AllocationSettings {
   package func hasty(samples: Int, of technique: Technique) -> FactorSettings? {
     var settings = self
     settings.dataAware = false
-    // The method that takes no time to prepare; the others are chosen where they are faster.
+    // The only method that needs no slow preparation; the others are chosen only if they are
+    // faster.
     if technique != .svd { settings.methods = [.channel] }
     settings.precisions = nil
     settings.calibrationImages = samples
@@ -163,17 +168,17 @@ public struct FactorSettings: AllocationSettings {
 
 // MARK: Techniques
 
-/// Fully connected layers become two thinner ones, by truncated SVD.
+/// Splits fully connected layers into two thinner ones by truncated SVD.
 package enum SVDTechnique: TechniqueDefinition {
   package static let name = "svd"
-  package static let summary = "splits fully connected layers in two by truncated SVD"
+  package static let summary = "splits fully connected layers into two by truncated SVD"
 
   package static func makePass(_ settings: FactorSettings) -> any CompressionPass {
     FactorPass(.svd, settings, operators: ["Gemm", "MatMul"], methods: [.channel])
   }
 }
 
-/// Convolutions become chains of smaller ones.
+/// Splits convolutions into chains of smaller ones.
 package enum LowRankTechnique: TechniqueDefinition {
   package static let name = "lowrank"
   package static let summary = "splits convolutions into two or three smaller ones"
@@ -183,10 +188,11 @@ package enum LowRankTechnique: TechniqueDefinition {
   }
 }
 
-/// As `svd` and `lowrank`, but along the main directions of each layer's responses to data.
+/// Splits layers as `svd` and `lowrank` do, but along the principal directions of their responses
+/// to data.
 package enum EigenTechnique: TechniqueDefinition {
   package static let name = "eigen"
-  package static let summary = "splits both along principal directions of their responses"
+  package static let summary = "splits both kinds along the principal directions of their responses"
 
   package static func makePass(_ settings: FactorSettings) -> any CompressionPass {
     FactorPass(.eigen, settings, operators: WeightedLayer.operators, methods: [.channel])
@@ -194,26 +200,34 @@ package enum EigenTechnique: TechniqueDefinition {
 }
 
 extension Technique {
-  /// Fully connected layers become two thinner ones, by truncated SVD.
+  /// Splits fully connected layers into two thinner ones by truncated SVD.
   public static let svd = Technique(SVDTechnique.self)
-  /// Convolutions become chains of smaller ones.
+  /// Splits convolutions into chains of smaller ones.
   public static let lowrank = Technique(LowRankTechnique.self)
-  /// As `svd` and `lowrank`, along the main directions of each layer's responses to data.
+  /// Splits layers as `svd` and `lowrank` do, but along the principal directions of their responses
+  /// to data.
   public static let eigen = Technique(EigenTechnique.self)
 }
 
 extension CompressionStep {
-  /// Fully connected layers become two thinner ones, by truncated SVD.
+  /// A step that splits fully connected layers into two thinner ones by truncated SVD.
+  ///
+  /// - Parameter change: Changes the default settings.
   public static func svd(_ change: (inout FactorSettings) throws -> Void) rethrows -> Self {
     try Self(.svd, change)
   }
 
-  /// Convolutions become chains of smaller ones.
+  /// A step that splits convolutions into chains of smaller ones.
+  ///
+  /// - Parameter change: Changes the default settings.
   public static func lowrank(_ change: (inout FactorSettings) throws -> Void) rethrows -> Self {
     try Self(.lowrank, change)
   }
 
-  /// As `svd` and `lowrank`, along the main directions of each layer's responses to data.
+  /// A step that splits layers as `svd` and `lowrank` do, but along the principal directions of
+  /// their responses to data.
+  ///
+  /// - Parameter change: Changes the default settings.
   public static func eigen(_ change: (inout FactorSettings) throws -> Void) rethrows -> Self {
     try Self(.eigen, change)
   }

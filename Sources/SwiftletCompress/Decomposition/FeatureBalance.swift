@@ -4,39 +4,42 @@ import RealModule
 package import SwiftletCore
 import SwiftletLinalg
 
-/// Balances the channels between two layers with nothing but a product in between.
+/// Balances the channels between two layers that are connected by a linear map only.
 ///
-/// Channels z that B·z reads may be replaced by T·z if B becomes B·T⁻¹, for any invertible T: the
-/// model computes the same. What factoring leaves there are directions of falling energy, and one
-/// scale of 8 bits for all of them leaves nothing of the weak ones. With the second moment C of z
-/// the directions V are the eigenvectors of C^½·Bᵀ·B·C^½, and σ² their eigenvalues. Then
+/// The channels z in a product B·z may be replaced by T·z if B becomes B·T⁻¹, for any invertible T,
+/// without changing the model. Factoring leaves directions of decreasing energy there; a single
+/// 8-bit scale for all of them would round the weak ones away. With the second moment C of z, the
+/// directions V are the eigenvectors of C^½·Bᵀ·B·C^½, with eigenvalues σ². Then
 ///
 ///     T = H · diag(σ)^½ · Vᵀ · C^-½
 ///
-/// splits the energy of each direction evenly between z and B, and spreads it over all channels: H
-/// is orthogonal, with elements of about the same size. All channels have the same range then, and
-/// so do all columns of B. For steps that are a fixed fraction of the ranges the noise behind B is
-/// Σσ·Σσ/n, and that is never more than the Σσ² of channels of equal energy.
+/// splits the energy of each direction evenly between z and B and spreads it over all channels: H
+/// is orthogonal, with elements of about equal size. Then all channels have the same range, and so
+/// do all columns of B. For quantization steps that are a fixed fraction of the ranges, the noise
+/// after B is Σσ·Σσ/n, which never exceeds the Σσ² of channels of equal energy.
 ///
 /// - Source: Moore 1981, doi:10.1109/TAC.1981.1102568 (balanced realizations); Ashkboos et al.
 ///   2024, arXiv:2404.00456 (rotations against outliers).
 package struct FeatureBalance {
-  /// Of the directions in what the second layer answers, σ², descending.
+  /// Energies σ² of the directions in the responses of the second layer, descending.
   let energies: [Double]
   private let into, back: Tensor<Double>
 
-  /// Added to the variance of each channel, as a fraction of all of it: what samples do not show
-  /// must stay.
+  /// Added to the variance of each channel, as a fraction of the total: directions that the samples
+  /// do not show must be kept.
   private static let damping = 2e-9
-  /// Weaker directions, as a fraction of the strongest one, count as that strong.
+  /// Directions weaker than this fraction of the strongest one are scaled as if they had that
+  /// strength.
   private static let weakest = 1e-6
 
+  /// Computes the directions and their energies.
+  ///
   /// - Parameters:
-  ///   - secondMoment: Of the channels.
-  ///   - rows: The second layer's weights, anything × channels.
+  ///   - secondMoment: Second moment of the channels, channels × channels.
+  ///   - rows: Weights of the second layer, any number of rows × channels.
   ///   - threads: For the eigenvalues.
-  /// - Throws: `numerical` if the eigenvalue iteration stalls.
-  package init(secondMoment: Tensor<Double>, rows: Tensor<Double>, threads: Int) throws {
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
+  package init(secondMoment: Tensor<Double>, rows: Tensor<Double>, threads: Threads) throws {
     let count = secondMoment.shape[0]
     var damped = secondMoment.contiguous()
     let trace = (0..<count).reduce(0) { $0 + damped[$1, $1] }
@@ -52,13 +55,13 @@ package struct FeatureBalance {
     back = matrixProduct(powers.root, eigen.vectors)
   }
 
-  /// The map to the strongest directions, rank × channels, and the one back, channels × rank.
+  /// The map to the strongest directions, rank × channels, and the map back, channels × rank.
   ///
-  /// - Complexity: rank² · channels.
+  /// - Complexity: O(rank² · channels).
   package func maps(rank: Int) -> (into: Tensor<Double>, back: Tensor<Double>) {
     let strongest = energies.first ?? 0
     let scales = energies[..<rank].map { energy in
-      // The fourth root of σ², the root of σ.
+      // The fourth root of σ² is the square root of σ.
       strongest > 0 ? Double.pow(max(energy, strongest * Self.weakest * Self.weakest), 0.25) : 1
     }
     var into = into.slice(axis: 0, range: 0..<rank).contiguous()
@@ -76,8 +79,9 @@ package struct FeatureBalance {
     return (matrixProduct(spread, into), matrixProduct(back, spread, transposeB: true))
   }
 
-  /// An orthogonal matrix with elements of about the same size: Hadamard's of the largest power of
-  /// two, times Hartley's of the odd part, over neighbours.
+  /// An orthogonal matrix, count × count, with elements of about equal size: the Kronecker product
+  /// of a Hadamard matrix, for the largest power of two that divides `count`, and a Hartley matrix
+  /// for the odd part.
   package static func spread(_ count: Int) -> Tensor<Double> {
     let power = count & -count
     let odd = count / max(1, power)
@@ -95,15 +99,16 @@ package struct FeatureBalance {
 }
 
 extension FactorChain {
-  /// Balances the channels behind a stage. Depthwise stages keep their channels apart: these are
-  /// scaled alone.
+  /// Balances the output channels of a stage. If one of the stages around them is depthwise, each
+  /// channel is only scaled.
   ///
   /// - Parameters:
-  ///   - index: Of the stage, not the last one.
-  ///   - secondMoment: Of what it makes.
+  ///   - index: The stage, not the last one.
+  ///   - secondMoment: Second moment of its outputs, channels × channels.
   ///   - threads: For the eigenvalues.
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   mutating func balance(
-    behind index: Int, secondMoment: Tensor<Double>, threads: Int
+    behind index: Int, secondMoment: Tensor<Double>, threads: Threads
   ) throws {
     let (first, second) = (stages[index], stages[index + 1])
     let (into, back): (Tensor<Double>, Tensor<Double>)
@@ -117,15 +122,15 @@ extension FactorChain {
     }
     stages[index] = Stage(
       weights: first.weights.mixingOutputs(into), steps: first.steps, groups: first.groups)
-    // What a depthwise stage reads is what its outputs are.
+    // The inputs of a depthwise stage correspond to its outputs.
     let reader =
       second.groups == 1
       ? second.weights.mixingInputs(back) : second.weights.mixingOutputs(back)
     stages[index + 1] = Stage(weights: reader, steps: second.steps, groups: second.groups)
   }
 
-  /// What each channel is multiplied by. Weights of a depthwise stage have a scale for each
-  /// channel, so that it costs nothing to give all that it reads the same range.
+  /// The scale of each channel. The weights of a depthwise stage have one scale per channel, so it
+  /// costs nothing to give all its inputs the same range.
   private static func factors(
     _ first: Stage, _ second: Stage, _ secondMoment: Tensor<Double>
   ) -> [Double] {
@@ -146,43 +151,43 @@ extension FactorChain {
 }
 
 extension FittedChain {
-  /// The chain, of which the channels between its stages have about the same range.
+  /// The chain, with channels between its stages that have about the same range.
   ///
   /// - Parameters:
-  ///   - bias: Of the last stage.
-  ///   - secondMoment: Of the layer's windows, depth × depth; `nil`: the identity.
+  ///   - bias: Bias of the last stage, one element per output.
+  ///   - secondMoment: Second moment of the layer's windows, depth × depth; `nil`: the identity.
   ///   - threads: For products and eigenvalues.
-  /// - Throws: `numerical` if the eigenvalue iteration stalls.
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   package func balanced(
-    bias: Tensor<Float>?, secondMoment: Tensor<Double>?, threads: ThreadPool
+    bias: Tensor<Float>?, secondMoment: Tensor<Double>?, threads: Threads
   ) throws -> FactorChain {
     var chain = chain(bias: bias)
     for (index, map) in maps.enumerated() {
-      let weighted = secondMoment.map { matrixProduct(map, $0, pool: threads) } ?? map
+      let weighted = secondMoment.map { matrixProduct(map, $0, threads: threads) } ?? map
       try chain.balance(
         behind: index,
-        secondMoment: matrixProduct(weighted, map, transposeB: true, pool: threads),
-        threads: threads.count)
+        secondMoment: matrixProduct(weighted, map, transposeB: true, threads: threads),
+        threads: threads)
     }
     return chain
   }
 }
 
 extension Tensor<Float> {
-  /// Of weights outputs × channels × window: (outputs · positions of the window) × channels.
+  /// Weights of outputs × channels × window as a matrix (outputs · window) × channels.
   var channelRows: Tensor<Double> {
     permuted(to: [0] + Array(0..<shape.rank)[2...] + [1]).contiguous()
       .reshaped(to: [count / max(1, shape[1]), shape[1]]).converted(to: Double.self)
   }
 
-  /// Weights that make `map` times the outputs.
+  /// The weights that compute `map` times the outputs.
   func mixingOutputs(_ map: Tensor<Double>) -> Tensor<Float> {
     let rows = contiguous().reshaped(to: [shape[0], count / max(1, shape[0])])
     return matrixProduct(map, rows.converted(to: Double.self)).converted(to: Float.self)
       .reshaped(to: shape.replacing(axis: 0, with: map.shape[0]))
   }
 
-  /// Weights that read channels of which `map` makes those that they read now.
+  /// The weights for new input channels of which `map` computes the current ones.
   func mixingInputs(_ map: Tensor<Double>) -> Tensor<Float> {
     let window = Array(shape.dimensions[2...])
     let last = window.count + 1

@@ -5,18 +5,18 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
-/// One layer on its way to become a chain.
+/// Factors one layer.
 struct LayerFactoring {
   let layer: WeightedLayer
-  /// What the layer sees and has to answer; `nil`: its weights are all that counts.
+  /// The layer's inputs and target responses; `nil`: only its weights count.
   let statistics: LayerStatistics?
   /// Whether a ReLU follows.
   let isRectified: Bool
   let technique: Technique
   let settings: FactorSettings
-  let threads: ThreadPool
+  let threads: Threads
 
-  /// What came out: no chain if the layer is kept.
+  /// The outcome; `chain` is `nil` if the layer is kept.
   struct Result {
     var chain: FactorChain?
     var report: LayerReport
@@ -29,7 +29,11 @@ struct LayerFactoring {
     let fitted: FittedChain
   }
 
-  /// Follows a decision that was made over all layers.
+  /// Carries out a decision that was made over all layers.
+  ///
+  /// - Parameters:
+  ///   - decided: The method and the ranks; `nil`: keep the layer.
+  ///   - rejected: The alternatives, for the report.
   func result(
     decided: Allocation.Decision?, rejected: [LayerReport.Alternative]
   ) throws -> Result {
@@ -41,12 +45,12 @@ struct LayerFactoring {
     guard let decided else {
       return kept(
         rejected.contains { $0.reason == LayerReport.Alternative.moreDamage }
-          ? "other layers save more for the damage it does"
-          : "no factors of it cost less than the layer itself")
+          ? "other layers save more for the same damage"
+          : "no factors are cheaper than the layer itself")
     }
     let problem = problem(statistics)
     guard let prepared = try decided.method.prepare(problem), prepared.permits(decided.ranks) else {
-      return kept("\(decided.method.rawValue) has no such factors of it")
+      return kept("\(decided.method.rawValue) cannot factor it with the chosen ranks")
     }
     var result = try result(
       Choice(
@@ -56,8 +60,8 @@ struct LayerFactoring {
     return result
   }
 
-  /// Chooses for this layer alone, by the step's ratio, energy or EVBMF: of several methods the one
-  /// with the least error.
+  /// Chooses ranks for this layer alone, by the ratio, energy or EVBMF of the settings, and the
+  /// method with the smallest error.
   func result(among methods: [DecompositionMethod]) throws -> Result {
     let problem = problem(statistics)
     var best: Choice?
@@ -77,8 +81,8 @@ struct LayerFactoring {
         report: LayerReport(
           layer.node, technique, changed: false,
           isBlind
-            ? "cp has no spectrum that evbmf could go by"
-            : "its ranks would cost no less than the layer itself"))
+            ? "cp has no spectrum for evbmf to use"
+            : "factors of these ranks would not be cheaper than the layer itself"))
     }
     return try result(best)
   }
@@ -87,17 +91,19 @@ struct LayerFactoring {
     DecompositionProblem(layer, covariance: statistics?.windows.covariance, threads: threads)
   }
 
-  /// An energy that is given is meant, whatever else is said of ranks.
+  /// The energy takes precedence over the allocation if it is given.
   private var strategy: AllocationStrategy {
     settings.energy == nil ? settings.allocation : .energy
   }
 
-  /// - Returns: `nil` if the method has no spectrum to go by.
+  /// The ranks for this layer alone.
+  ///
+  /// - Returns: `nil` if the method has no spectrum to choose from.
   private func ranks(_ prepared: any Decomposition) throws -> [Int]? {
     switch strategy {
     case .evbmf:
       guard !prepared.spectra.isEmpty else { return nil }
-      // Weights are fp32: what is below their rounding is no noise to go by.
+      // EVBMF must not exceed the numerical rank of the fp32 weights: the rest is rounding error.
       let ranks = try prepared.spectra.map { spectrum in
         try VariationalRank(
           singularValues: spectrum.energies.map { Float($0.squareRoot()) },
@@ -140,7 +146,7 @@ struct LayerFactoring {
     return Result(chain: chain, report: report)
   }
 
-  /// The error of the same ranks chosen without data, judged by the data.
+  /// The error of a data-free decomposition with the same ranks, judged by the data.
   private func plainDamage(_ choice: Choice) throws -> Double? {
     guard let statistics else { return nil }
     let judge = problem(statistics)
@@ -149,7 +155,7 @@ struct LayerFactoring {
     var difference = judge.weights
     var values = difference.mutableSpan
     for i in values.indices { values[i] -= product.span[i] }
-    // Where responses do not vary, as to one sample, all of their power counts.
+    // If the responses do not vary, for example to a single sample, use their power instead.
     let whole = DecompositionProblem(
       layer, covariance: statistics.windows.secondMoment, threads: threads)
     let (variance, power) = (judge.power(judge.weights), whole.power(judge.weights))

@@ -4,30 +4,30 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Products with constant weights on the left, W · x, as (xᵀ · Wᵀ)ᵀ while layers are factored: what
-/// works on rows of inputs then works on their columns.
+/// Turns products with constant weights on the left, W · x, into (xᵀ · Wᵀ)ᵀ while layers are
+/// factored, so that code for weights on the right handles them.
 struct LeftProducts {
-  /// The graph with a MatMul that has its weights on the right, between two Transposes, for each
-  /// such product.
+  /// The graph, in which each such product is a MatMul with weights on the right between two
+  /// Transposes.
   private(set) var graph: Graph
   private var turned: [Turned] = []
-  /// The constants' names, in their order.
+  /// Names of the constants in their original order.
   private let order: [String]
 
   private struct Turned {
     let original: Node
-    /// The transposed weights, and the transposed input and output.
+    /// Names of the transposed weights, input and output.
     let weights, input, output: String
   }
 
-  /// Weights that others read too would be there twice, and without the rank of the input nothing
-  /// can be turned.
+  /// Turns all products that allow it. Weights with other consumers are left alone, because they
+  /// would be stored twice, and so are products whose input has an unknown rank.
   init(_ original: Graph) {
     graph = original
     order = Array(original.initializers.keys)
     let left = Set(original.nodes.indices.filter { Self.isLeft(original.nodes[$0], in: original) })
-    guard !left.isEmpty, let plan = try? Plan(original),
-      let infos = try? plan.infer(plan.inputShapes(batch: 2))
+    guard !left.isEmpty, let interpreter = try? Interpreter(original),
+      let infos = try? interpreter.infer(interpreter.inputShapes(batch: 2))
     else { return }
     var names = FreshNames(original)
     graph.nodes = []
@@ -62,21 +62,20 @@ struct LeftProducts {
   }
 
   private static func isLeft(_ node: Node, in graph: Graph) -> Bool {
-    guard node.opType == "MatMul", node.inputs.count == 2,
-      let weights = graph.initializers[node.inputs[0]], weights.dtype == .float32,
-      weights.shape.rank == 2, graph.initializers[node.inputs[1]] == nil
+    guard let layer = try? LinearLayer(node, in: graph), layer.kind == .matMul, layer.isOnLeft,
+      let weights = graph.initializers[layer.weights], weights.dtype == .float32,
+      layer.layout(weights.shape) != nil
     else { return false }
-    return graph.consumers(of: node.inputs[0]).count == 1
-      && !graph.outputs.contains { $0.name == node.inputs[0] }
+    return graph.onlyReader(of: layer.weights) != nil
   }
 
-  /// What was made of ``graph``, with all weights on the left again.
+  /// A graph derived from ``graph``, with all weights on the left again.
   func restored(_ made: Graph) -> Graph {
     var result = made
     guard !turned.isEmpty else { return result }
     for product in turned { Self.turnBack(product, in: &result) }
     result.removeUnusedInitializers()
-    // What did not change is where it was.
+    // Keep the order of unchanged constants.
     var sorted = result.initializers.filter { _ in false }
     for name in order { sorted[name] = result.initializers[name] }
     for (name, value) in result.initializers { sorted[name] = value }
@@ -89,7 +88,7 @@ struct LeftProducts {
     guard let first = graph.producer(of: product.input),
       let last = graph.producer(of: original.outputs[0])
     else { return }
-    // The layer, or the chain in its place, one node behind the other.
+    // The nodes of the layer, or of the chain that replaced it, in order.
     var chain: [Node] = []
     var value = product.input
     while let next = graph.consumers(of: value).first, next != last {

@@ -4,23 +4,28 @@ import SwiftletBLAS
 package import SwiftletCore
 import SwiftletLinalg
 
-/// Mean and covariance of rows of numbers, summed in double precision as they come.
+/// Mean and covariance of rows of numbers, accumulated in double precision.
 package struct Moments {
+  /// Elements per row.
   let width: Int
+  /// Rows added so far.
   private(set) var count = 0
   private var sums: [Double]
   /// Σ x·xᵀ; the upper triangle is filled.
   private var products: Tensor<Double>
 
+  /// Moments of no rows.
+  ///
+  /// - Parameter width: Elements per row.
   package init(width: Int) {
     self.width = width
     sums = [Double](repeating: 0, count: width)
     products = Tensor(zeros: [width, width])
   }
 
-  /// Adds rows × width.
+  /// Adds rows × width numbers.
   ///
-  /// - Complexity: rows · width².
+  /// - Complexity: O(rows · width²).
   package mutating func add(_ rows: Tensor<Float>) {
     let values = rows.converted(to: Double.self).contiguous()
     let number = values.shape[0]
@@ -36,18 +41,19 @@ package struct Moments {
     count += number
   }
 
+  /// The mean of the rows; zeros if there are none.
   var mean: [Double] { sums.map { $0 / Double(max(1, count)) } }
 
-  /// width × width, symmetric, both triangles filled.
+  /// The covariance (divided by the number of rows), width × width, with both triangles filled.
   package var covariance: Tensor<Double> { symmetric(centre: mean) }
 
-  /// The mean of x·xᵀ, symmetric, both triangles filled.
+  /// The mean of x·xᵀ, width × width, with both triangles filled.
   package var secondMoment: Tensor<Double> {
     symmetric(centre: [Double](repeating: 0, count: width))
   }
 
-  /// ``secondMoment``, moved towards that of equal and independent elements of the same power, the
-  /// more the fewer rows there are: directions that few rows do not show are there all the same.
+  /// ``secondMoment``, shrunk towards that of independent elements of equal power, the more the
+  /// fewer rows there are: directions that few rows show exist nevertheless.
   package var shrunkSecondMoment: Tensor<Double> {
     var result = secondMoment
     guard width > 0 else { return result }
@@ -74,22 +80,24 @@ package struct Moments {
   }
 }
 
-/// Powers of a symmetric matrix without negative eigenvalues, on the directions that it has.
+/// Powers of a symmetric positive semidefinite matrix on its range.
 ///
-/// Directions whose eigenvalue is below ``cut`` of the largest count as absent: data that span few
-/// directions then give small factors, never a division by almost nothing.
+/// Directions whose eigenvalue is below ``cut`` times the largest one are treated as absent: data
+/// that span few directions then lead to small factors, never to a division by almost zero.
 struct SymmetricPowers {
   private let values: [Double]
   /// Eigenvectors as columns, n × rank.
   private let vectors: Tensor<Double>
 
-  /// Factors are stored in fp32: what is 10⁹ times as weak as the strongest direction is noise to
-  /// it.
+  /// Factors are stored in fp32, for which directions 10⁹ times weaker than the strongest one are
+  /// noise.
   static let cut = 1e-9
 
-  /// - Throws: `numerical` if the iteration stalls.
+  /// Computes the eigenvalues and eigenvectors.
+  ///
+  /// - Throws: `numerical` if the iteration does not converge.
   /// - Source: LAPACK `dsyevd`.
-  init(_ matrix: Tensor<Double>, threads: Int) throws {
+  init(_ matrix: Tensor<Double>, threads: Threads) throws {
     let eigen = try SymmetricEigen(matrix, threads: threads)
     let limit = max(0, (eigen.values.first ?? 0) * Self.cut)
     let rank = eigen.values.count { $0 > limit }
@@ -109,12 +117,14 @@ struct SymmetricPowers {
     return matrixProduct(scaled, vectors, transposeB: true)
   }
 
+  /// The symmetric square root.
   var root: Tensor<Double> { matrix { $0.squareRoot() } }
+  /// The pseudoinverse of ``root``.
   var inverseRoot: Tensor<Double> { matrix { 1 / $0.squareRoot() } }
   /// The Moore–Penrose inverse.
   var pseudoInverse: Tensor<Double> { matrix { 1 / $0 } }
 
-  /// The inverse of the matrix with so much of its mean eigenvalue added to each.
+  /// The inverse on the range, with `damping` times the mean eigenvalue added to each eigenvalue.
   func inverse(damping: Double) -> Tensor<Double> {
     let shift = damping * values.reduce(0, +) / Double(max(1, values.count))
     return matrix { 1 / ($0 + shift) }

@@ -6,26 +6,25 @@ package import SwiftletCore
 package import SwiftletGraph
 import SwiftletLinalg
 
-/// Shrinks the ranks of factored layers along a cosine, while they are trained.
+/// Shrinks the ranks of factored layers along a cosine while they are trained.
 ///
-/// A rank is the number of channels between two layers with nothing but a product in between. From
-/// time to time the directions that contribute least to what the second layer answers are taken
-/// out, over all pairs together: those with the least energy for what they cost. Training has
-/// little to mend after each of many small cuts, where one large cut can lose what it does not find
-/// again.
+/// A rank is the number of channels between two layers that are connected by a linear map only.
+/// From time to time the directions that contribute least to the responses of the second layer are
+/// removed, over all pairs together: those with the least energy for their cost. Training easily
+/// recovers from many small cuts, whereas one large cut can lose what training never restores.
 ///
-/// With the second moment C of the channels and the second layer's weights B, the energies are the
-/// eigenvalues of C^½·Bᵀ·B·C^½, and the directions its eigenvectors. Those that stay are balanced
-/// (`FeatureBalance`), so that both layers learn at the same pace. Over a window of the second
-/// layer its positions count as independent.
+/// With the second moment C of the channels and the weights B of the second layer, the energies are
+/// the eigenvalues of C^½·Bᵀ·B·C^½, and the directions are its eigenvectors. The remaining ones are
+/// balanced (`FeatureBalance`), so that both layers learn at the same pace. The positions of the
+/// second layer's window are treated as independent.
 ///
 /// - Source: Zhang et al. 2015, arXiv:1505.06798, section 2 (responses); Loshchilov & Hutter 2017,
 ///   arXiv:1608.03983 (the cosine).
 package struct RankAnnealing {
-  /// What the ranks may cost in the end, as a fraction of what they cost at first.
+  /// Final cost of the ranks as a fraction of their initial cost.
   package let end: Double
   private let pairs: [Pair]
-  /// MACs of all ranks at first.
+  /// Initial MACs of all ranks.
   private let total: Double
 
   /// Two layers and the value between them.
@@ -33,20 +32,24 @@ package struct RankAnnealing {
     let value: String
     let first, second: Int
     let rank: Int
-    /// MACs of one channel.
+    /// MACs per channel.
     let cost: Double
   }
 
+  /// Finds the factored layers of a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: The graph, whose nodes keep their positions during training.
+  ///   - end: Final cost of the ranks as a fraction of their initial cost.
   /// - Throws: `unsupported` if the graph has no factored layers.
   package init(_ graph: Graph, end: Double) throws {
     self.end = end
-    let macs = try Plan(graph).macs(batch: 1)
+    let macs = try Interpreter(graph).macs(batch: 1)
     var pairs: [Pair] = []
     for (second, node) in graph.nodes.enumerated()
     where WeightedLayer.operators.contains(node.opType) {
       let value = node.inputs[0]
-      guard let first = graph.producer(of: value), graph.consumers(of: value) == [second],
-        !graph.outputs.contains(where: { $0.name == value }),
+      guard let first = graph.producer(of: value), graph.onlyReader(of: value) == second,
         case .layer(let source)? = try WeightedLayer.find(graph.nodes[first], in: graph),
         case .layer(let reader)? = try WeightedLayer.find(node, in: graph),
         reader.isConv == source.isConv
@@ -57,26 +60,36 @@ package struct RankAnnealing {
     }
     guard !pairs.isEmpty else {
       throw SwiftletError(
-        .unsupported, "there are no factored layers whose ranks could shrink", at: "distill",
-        mend: "put svd, lowrank or eigen before the step that anneals ranks")
+        .unsupported, "the model has no factored layers whose ranks could shrink", at: "distill",
+        mend: "add svd, lowrank or eigen before the step that anneals ranks")
     }
     self.pairs = pairs
     total = pairs.reduce(0) { $0 + Double($1.rank) * $1.cost }
   }
 
-  /// What the ranks may cost in an epoch: half a cosine from 1 to the end, which is reached when a
-  /// quarter of the epochs is left, and at the latest in the last one.
+  /// Cost of the ranks in an epoch, as a fraction of their initial cost: half a cosine from 1 to
+  /// ``end``, which is reached when a quarter of the epochs is left, or in the last epoch at the
+  /// latest.
+  ///
+  /// - Parameters:
+  ///   - epoch: The epoch, counted from 0.
+  ///   - epochs: The total number of epochs.
   package func share(epoch: Int, of epochs: Int) -> Double {
     let steps = max(1, (3 * epochs + 3) / 4)
     let progress = min(1, Double(epoch + 1) / Double(steps))
     return end + (1 - end) * (1 + Double.cos(.pi * progress)) / 2
   }
 
-  /// The graph with its ranks cut to a share of what they cost at first.
+  /// The graph with ranks reduced to a fraction of their initial cost.
   ///
+  /// - Parameters:
+  ///   - graph: The graph in training.
+  ///   - share: Fraction of the initial cost, as ``share(epoch:of:)`` returns it.
+  ///   - source: Samples for the energies.
+  ///   - threads: For running the graph and for eigenvalues.
   /// - Throws: `numerical` if values are not finite.
   package func shrunk(
-    _ graph: Graph, to share: Double, _ source: CalibrationSource, threads: ThreadPool
+    _ graph: Graph, to share: Double, _ source: CalibrationSource, threads: Threads
   ) throws -> Graph {
     let spectra = try spectra(graph, source, threads)
     var result = graph
@@ -86,9 +99,9 @@ package struct RankAnnealing {
     return result
   }
 
-  /// The ranks of the pairs of a graph, in its order.
+  /// The initial and current ranks of a graph, in its order.
   ///
-  /// Layers are named by their outputs.
+  /// Layers are identified by their outputs.
   package func ranks(of graph: Graph) throws -> [(output: String, before: Int, after: Int)] {
     try pairs.compactMap { pair in
       let node = graph.nodes[pair.first]
@@ -98,13 +111,13 @@ package struct RankAnnealing {
   }
 
   private func spectra(
-    _ graph: Graph, _ source: CalibrationSource, _ threads: ThreadPool
+    _ graph: Graph, _ source: CalibrationSource, _ threads: Threads
   ) throws -> [Spectrum] {
     let layers = try pairs.map { pair -> (WeightedLayer, WeightedLayer) in
       guard case .layer(let first)? = try WeightedLayer.find(graph.nodes[pair.first], in: graph),
         case .layer(let second)? = try WeightedLayer.find(graph.nodes[pair.second], in: graph)
       else {
-        throw SwiftletError(.internal, "a factored layer is none any more", at: pair.value)
+        throw SwiftletError(.internal, "a factored layer has changed", at: pair.value)
       }
       return (first, second)
     }
@@ -123,10 +136,10 @@ package struct RankAnnealing {
           channelsLast.contiguous().reshaped(to: [value.count / width, width]))
       }
     }
-    return try zip(layers, moments).map { try Spectrum($0.0, $0.1, $1, threads: threads.count) }
+    return try zip(layers, moments).map { try Spectrum($0.0, $0.1, $1, threads: threads) }
   }
 
-  /// Directions are kept by their energy for what they cost, at least one of each pair.
+  /// The ranks that keep the directions with the most energy for their cost, at least one per pair.
   private func ranks(_ spectra: [Spectrum], _ share: Double) -> [Int] {
     var ranks = spectra.map(\.energies.count)
     var cost = zip(ranks, pairs).reduce(0) { $0 + Double($1.0) * $1.1.cost }
@@ -143,14 +156,16 @@ package struct RankAnnealing {
   }
 }
 
-/// The directions of the channels between two layers.
+/// The directions of the channels between two layers, and their energies.
 private struct Spectrum {
-  /// As fractions of their sum, descending.
+  /// Energies as fractions of their sum, descending.
   let energies: [Double]
   private let first, second: WeightedLayer
   private let balance: FeatureBalance
 
-  init(_ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Int) throws {
+  init(
+    _ first: WeightedLayer, _ second: WeightedLayer, _ moments: Moments, threads: Threads
+  ) throws {
     (self.first, self.second) = (first, second)
     balance = try FeatureBalance(
       secondMoment: moments.secondMoment, rows: second.weight.channelRows, threads: threads)
@@ -158,29 +173,22 @@ private struct Spectrum {
     energies = balance.energies.map { sum > 0 ? $0 / sum : 0 }
   }
 
-  /// Writes the layers with so many directions between them.
+  /// Writes both layers with only the `rank` strongest directions between them.
   func cut(to rank: Int, _ source: Int, _ reader: Int, in graph: inout Graph) throws {
     guard rank < energies.count else { return }
     let (into, back) = balance.maps(rank: rank)
-    graph.setWeights(source, first.weight.mixingOutputs(into))
+    graph.setInput(1, of: source, first.linear.stored(first.weight.mixingOutputs(into)))
     if let bias = first.bias {
       let moved = matrixProduct(
         into, bias.reshaped(to: [bias.count, 1]).converted(to: Double.self))
       graph.setInput(2, of: source, moved.converted(to: Float.self).reshaped(to: [rank]))
     }
-    graph.setWeights(reader, second.weight.mixingInputs(back))
+    graph.setInput(1, of: reader, second.linear.stored(second.weight.mixingInputs(back)))
   }
 }
 
 extension Graph {
-  /// - Parameter weights: Outputs first, as ``WeightedLayer`` has them.
-  fileprivate mutating func setWeights(_ index: Int, _ weights: Tensor<Float>) {
-    let node = nodes[index]
-    let isStored = node.opType == "Conv" || node.readsTransposed
-    setInput(1, of: index, isStored ? weights : weights.transposed().contiguous())
-  }
-
-  /// Gives an input of a node another constant.
+  /// Replaces the constant of an input.
   fileprivate mutating func setInput(_ input: Int, of index: Int, _ tensor: Tensor<Float>) {
     nodes[index].inputs[input] = setConstant(nodes[index].inputs[input], tensor)
   }

@@ -4,29 +4,33 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
-/// Conv k×k → k×1 with r outputs, then 1×k.
+/// Conv k×k → k×1 with r outputs, 1×k.
 ///
-/// Written as a matrix T of (channel, row) × (column, output), the weights are cut to rank r where
-/// it costs the responses least: with C the covariance of the windows' columns, C^½·T ≈ Q·Qᵀ·C^½·T,
-/// so that Qᵀ·C^−½ becomes the k×1 convolution. With C = 1 this is the SVD.
+/// The weights, as a matrix T of (channel, row) × (column, output), are reduced to rank r where the
+/// responses suffer least: with C the covariance of the windows' columns, C^½·T ≈ Q·Qᵀ·C^½·T, and
+/// Qᵀ·C^−½ becomes the k×1 convolution. For C = 1 this is the SVD.
 ///
 /// - Source: Jaderberg, Vedaldi & Zisserman 2014, arXiv:1405.3866, scheme 2; Tai et al. 2016.
 package struct SpatialDecomposition: Decomposition {
   private let problem: DecompositionProblem
   private let columnSteps: Int
-  /// Ranks × (channel, row): the first stage with all its outputs.
+  /// The first stage with all its outputs, ranks × (channel, row).
   private let first: Tensor<Double>
   private let regression: FeatureRegression
   package let spectra: [LayerSpectrum]
 
-  /// - Returns: `nil` for windows that are no rectangle of two axes.
+  /// Prepares the first stage for all ranks that are cheaper than the layer.
+  ///
+  /// - Returns: `nil` unless the layer is a convolution over two axes with more than one tap along
+  ///   each.
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   package init?(_ problem: DecompositionProblem) throws {
     let kernel = problem.kernel
     guard problem.layer.isConv, kernel.count == 2, kernel[0] > 1, kernel[1] > 1 else { return nil }
     self.problem = problem
     columnSteps = try SlidingWindow(problem.layer.node, kernel: kernel).strides[1]
     let (rows, columns, channels) = (kernel[0], kernel[1], problem.channels)
-    // Positions of (channel, row) in the window, for each column.
+    // The indices of (channel, row) in the window, for each column.
     let parts = (0..<columns).map { column in
       (0..<channels).flatMap { channel in
         (0..<rows).map { (channel * rows + $0) * columns + column }
@@ -34,10 +38,10 @@ package struct SpatialDecomposition: Decomposition {
     }
     let (root, inverse) = try problem.roots(of: parts)
     // (channel, row) × (output, column).
-    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), threads: problem.threads)
     let eigen = try SymmetricEigen(
-      matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
-      threads: problem.threads.count)
+      matrixProduct(whitened, whitened, transposeB: true, threads: problem.threads),
+      threads: problem.threads)
     let rank = min(whitened.shape[0], whitened.shape[1])
     spectra = [
       LayerSpectrum(
@@ -46,7 +50,7 @@ package struct SpatialDecomposition: Decomposition {
     ]
     let most = max(1, min(rank, Int(Self.breakEven(problem, columnSteps))))
     let leading = eigen.vectors.slice(axis: 1, range: 0..<most).contiguous()
-    first = matrixProduct(leading, inverse, transposeA: true, pool: problem.threads)
+    first = matrixProduct(leading, inverse, transposeA: true, threads: problem.threads)
     regression = FeatureRegression(problem, features: Self.features(first, problem))
   }
 
@@ -59,7 +63,7 @@ package struct SpatialDecomposition: Decomposition {
 
   package func exactRanks() throws -> [Int]? { [try problem.rank(of: Self.unfolded(problem))] }
 
-  /// Features (rank, column) × depth: each output of the first stage at each column of the window.
+  /// The outputs of the first stage at each column of the window, (rank, column) × depth.
   private static func features(
     _ first: Tensor<Double>, _ problem: DecompositionProblem
   ) -> Tensor<Double> {

@@ -7,21 +7,24 @@ import SwiftletLinalg
 /// Conv k×k → 1×1 to r₁ channels, k×k to r₂ channels, 1×1.
 ///
 /// The first stage keeps the directions of the input channels that matter most to the responses
-/// (whitened by the channels' covariance); the k×k convolution from these is a regression, cut to
-/// r₂ principal components of what it responds, which the last stage restores. With covariances of
-/// 1 this is the HOSVD over both channel axes.
+/// (whitened by the covariance of the channels). The k×k convolution is a regression on these,
+/// reduced to the r₂ principal components of its responses, which the last stage expands again.
+/// With the identity as covariance this is the HOSVD over both channel axes.
 ///
 /// - Source: Kim et al. 2016, arXiv:1511.06530.
 package struct TuckerDecomposition: Decomposition {
   private let problem: DecompositionProblem
   private let inputSteps: Int
-  /// Ranks × channels.
+  /// The first stage with all its outputs, ranks × channels.
   private let first: Tensor<Double>
   private let regression: FeatureRegression
-  /// Of the input channels, and of the responses.
+  /// Spectra of the input channels and of the responses.
   package let spectra: [LayerSpectrum]
 
-  /// - Returns: `nil` for windows of one tap, and for few channels.
+  /// Prepares the first stage and the regression for all ranks.
+  ///
+  /// - Returns: `nil` if the window has one tap, or there are fewer than 8 input channels.
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   package init?(_ problem: DecompositionProblem) throws {
     guard problem.layer.isConv, problem.taps > 1, problem.channels >= 8 else { return nil }
     self.problem = problem
@@ -29,19 +32,19 @@ package struct TuckerDecomposition: Decomposition {
     let (channels, taps, outputs) = (problem.channels, problem.taps, problem.layer.outputs)
     let parts = (0..<taps).map { tap in (0..<channels).map { $0 * taps + tap } }
     let (root, inverse) = try problem.roots(of: parts)
-    let whitened = matrixProduct(root, Self.unfolded(problem), pool: problem.threads)
+    let whitened = matrixProduct(root, Self.unfolded(problem), threads: problem.threads)
     let eigen = try SymmetricEigen(
-      matrixProduct(whitened, whitened, transposeB: true, pool: problem.threads),
-      threads: problem.threads.count)
+      matrixProduct(whitened, whitened, transposeB: true, threads: problem.threads),
+      threads: problem.threads)
     let responses = try SymmetricEigen(
-      problem.responseCovariance(), threads: problem.threads.count)
+      problem.responseCovariance(), threads: problem.threads)
     spectra = [
       LayerSpectrum(
         energies: eigen.values.map { max(0, $0) }, rows: channels, columns: outputs * taps),
       LayerSpectrum(
         energies: responses.values.map { max(0, $0) }, rows: outputs, columns: channels * taps),
     ]
-    first = matrixProduct(eigen.vectors, inverse, transposeA: true, pool: problem.threads)
+    first = matrixProduct(eigen.vectors, inverse, transposeA: true, threads: problem.threads)
     let most = first.slice(axis: 0, range: 0..<Self.mostInputs(channels)).contiguous()
     regression = FeatureRegression(problem, features: Self.features(most, taps))
   }
@@ -56,10 +59,10 @@ package struct TuckerDecomposition: Decomposition {
     [try problem.rank(of: Self.unfolded(problem)), try problem.rank(of: problem.weights)]
   }
 
-  /// More of them would not pay: a regression on all is the layer itself.
+  /// The largest r₁: higher ones do not pay, as a regression on all channels is the layer itself.
   static func mostInputs(_ channels: Int) -> Int { max(1, channels * 3 / 4) }
 
-  /// (rank, tap) × (channel, tap): the first stage at every tap.
+  /// The outputs of the first stage at every tap, (rank, tap) × (channel, tap).
   private static func features(_ first: Tensor<Double>, _ taps: Int) -> Tensor<Double> {
     let (ranks, channels) = (first.shape[0], first.shape[1])
     var result = Tensor<Double>(zeros: [ranks * taps, channels * taps])
@@ -88,7 +91,7 @@ package struct TuckerDecomposition: Decomposition {
     ranks[0] <= Self.mostInputs(problem.channels) && cost(ranks) < 1
   }
 
-  /// Both ranks as the same fraction of their channels.
+  /// Both ranks are the same fraction of their channels.
   package func ranks(cost: Double) -> [Int] {
     func ranks(_ fraction: Double) -> [Int] {
       [
@@ -124,17 +127,17 @@ package struct TuckerDecomposition: Decomposition {
     let (inputs, outputs, taps) = (ranks[0], ranks[1], problem.taps)
     let threads = problem.threads
     let (whole, _) = try regression.solve(inputs * taps)
-    // The covariance of what the regression responds.
+    // The covariance of the regression's responses.
     let gram = regression.gram(inputs * taps)
     let eigen = try SymmetricEigen(
       matrixProduct(
-        matrixProduct(whole, gram, pool: threads), whole, transposeB: true, pool: threads),
-      threads: threads.count)
+        matrixProduct(whole, gram, threads: threads), whole, transposeB: true, threads: threads),
+      threads: threads)
     let basis = eigen.vectors.slice(axis: 1, range: 0..<outputs).contiguous()
-    let core = matrixProduct(basis, whole, transposeA: true, pool: threads)
+    let core = matrixProduct(basis, whole, transposeA: true, threads: threads)
     let kept = eigen.values[..<outputs].reduce(0) { $0 + max(0, $1) }
     let source = regression.features.slice(axis: 0, range: 0..<inputs * taps).contiguous()
-    let features = matrixProduct(core, source, pool: threads)
+    let features = matrixProduct(core, source, threads: threads)
     let ones = problem.kernel.map { _ in 1 }
     return FittedChain(
       inner: [

@@ -4,13 +4,15 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
 
-/// Runs a model as far as some of its values, and reads these.
+/// Runs a model as far as needed for some of its values, and returns these.
 struct ValueReader: Sendable {
   private let session: Session?
   private let passed: [String]
 
-  /// - Throws: As ``Session/init(_:threads:precision:)``.
-  init(_ graph: Graph, _ values: [String], threads: ThreadPool) throws {
+  /// Prepares reading the named values of a graph.
+  ///
+  /// - Throws: The errors of creating a session.
+  init(_ graph: Graph, _ values: [String], threads: Threads) throws {
     let inputs = Set(graph.inputs.map(\.name))
     passed = values.filter(inputs.contains)
     var wanted: [String] = []
@@ -24,16 +26,19 @@ struct ValueReader: Sendable {
     session = try Session(try graph.ending(at: wanted), threads: threads)
   }
 
-  /// The values for some inputs, by name.
+  /// The values for the given inputs, by name.
   ///
-  /// - Throws: `numerical` naming a value with NaN or infinite elements, if they are to be finite;
-  ///   `unsupported` if one is not fp32.
+  /// - Parameters:
+  ///   - inputs: The model's inputs, by name.
+  ///   - isFinite: Whether to refuse values that are not finite.
+  /// - Throws: `numerical` naming a value with NaN or infinite elements, unless they are allowed;
+  ///   `unsupported` if a value is not fp32.
   func read(
     _ inputs: [String: AnyTensor], finite isFinite: Bool = true
   ) throws -> [String: Tensor<Float>] {
     var results = inputs.filter { passed.contains($0.key) }
     if let session {
-      // Inputs that the shorter model does not read are not given to it.
+      // Omit inputs that the shortened model does not have.
       let known = Set(session.inputs.map(\.name))
       results.merge(try session.run(inputs.filter { known.contains($0.key) })) { first, _ in first }
     }
@@ -47,12 +52,11 @@ struct ValueReader: Sendable {
 }
 
 extension Graph {
-  /// The graph as far as some values, which are its outputs; what they do not need is left out.
+  /// The graph with only the nodes needed for some values, which become its outputs.
   func ending(at values: [String]) throws -> Graph {
-    let plan = try Plan(self)
-    // Extents that a model leaves open may make no sense as 1: shapes are whatever they turn out to
-    // be.
-    let infos = (try? plan.infer(plan.inputShapes(batch: 1))) ?? [:]
+    let interpreter = try Interpreter(self)
+    // Symbolic extents may be invalid as 1; the shapes then stay unknown.
+    let infos = (try? interpreter.infer(interpreter.inputShapes(batch: 1))) ?? [:]
     var result = self
     result.outputs = values.map { name in
       let rank = infos[name]?.shape.rank ?? 0

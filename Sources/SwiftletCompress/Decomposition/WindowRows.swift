@@ -3,33 +3,38 @@
 package import SwiftletCore
 package import SwiftletGraph
 
-/// What the outputs of a layer are products with, as rows: windows of its input (Conv), or the rows
-/// of its input themselves (Gemm, MatMul). A few of each sample are taken: neighbours hardly
-/// differ.
+/// Samples the rows that a layer multiplies with its weights: windows of its input (Conv), or rows
+/// of its input (Gemm, MatMul). Takes only a few per sample, because neighbours hardly differ.
 package struct WindowRows {
   private let node: Node
   /// Extents of the window; empty for Gemm and MatMul.
   private let kernel: [Int]
   /// Products per output.
   let depth: Int
-  /// Rows taken of each sample, at most.
+  /// Maximum number of rows per sample.
   let perSample: Int
 
+  /// Describes the rows of a node.
+  ///
   /// - Parameters:
-  ///   - kernel: Spatial extents of a convolution's weights.
+  ///   - node: A Conv, Gemm or MatMul.
+  ///   - kernel: Spatial extents of a convolution's weights; empty for Gemm and MatMul.
   ///   - depth: Products per output.
+  ///   - perSample: Maximum number of rows per sample.
   package init(_ node: Node, kernel: [Int], depth: Int, perSample: Int = 16) {
     (self.node, self.kernel, self.depth, self.perSample) = (node, kernel, depth, perSample)
   }
 
-  private var isConv: Bool { node.opType == "Conv" }
+  private var isConv: Bool { !kernel.isEmpty }
 
   /// Rows × depth, from the layer's input.
+  ///
+  /// - Throws: `badInput` or `unsupported` if the window does not fit the input.
   package func inputs(_ input: Tensor<Float>) throws -> Tensor<Float> {
     isConv ? try windows(input) : lines(input, width: depth)
   }
 
-  /// Rows × outputs: the layer's responses in the order of ``inputs(_:)``.
+  /// The layer's responses, rows × outputs, in the order of ``inputs(_:)``.
   package func responses(_ output: Tensor<Float>) -> Tensor<Float> {
     guard isConv else { return lines(output, width: output.shape.dimensions.last!) }
     let (channels, area) = (output.shape[1], output.shape.count(of: 2..<output.shape.rank))
@@ -47,7 +52,7 @@ package struct WindowRows {
     return rows
   }
 
-  /// Spread over the image, at other places in each of them.
+  /// Positions spread over the image, shifted from image to image.
   private func positions(of area: Int, samples: Int) -> [(sample: Int, position: Int)] {
     let taken = min(area, perSample)
     return (0..<samples).flatMap { sample in
@@ -102,7 +107,7 @@ package struct WindowRows {
 }
 
 extension SlidingWindow.Axis {
-  /// Where a tap of the kernel lies for an output position; `nil` outside of the image.
+  /// The input index of a tap for an output position; `nil` if it is outside the image.
   fileprivate func pixel(_ position: Int, _ tap: Int) -> Int? {
     let place = position * stride - before + tap * dilation
     return 0..<input ~= place ? place : nil

@@ -6,19 +6,20 @@ import SwiftletData
 package import SwiftletGraph
 import SwiftletTraining
 
-/// Trains a student to give the teacher's answers.
+/// Trains a student to reproduce the teacher's outputs.
 ///
 /// The teacher is the model before any compression. The student is a narrower or shallower copy of
-/// it, a network of the user's, or, after other techniques, what they have made: then distillation
-/// recovers what they have lost. With `alpha` 0 and no other term there is no teacher: the student
-/// learns from the labels alone, in as many steps, which is what distillation has to be better
-/// than.
+/// it, a network supplied by the user or, after other techniques, their result: then distillation
+/// recovers the accuracy that they lost. With `alpha` 0 and no other term there is no teacher: the
+/// student learns from the labels alone in the same number of steps, which is the baseline for
+/// distillation.
 ///
-/// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; the other terms name theirs.
+/// - Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; the other terms name their own sources.
 package struct DistillPass: TrainingPass {
   private let settings: DistillationSettings
   private let log = Logger.swiftlet("distill")
 
+  /// Creates the pass from the settings of a step.
   package init(_ settings: DistillationSettings) { self.settings = settings }
 
   package func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
@@ -40,7 +41,7 @@ package struct DistillPass: TrainingPass {
     return TrainedResult(graph: trained, layers: layers, history: history)
   }
 
-  /// Trains to the end, and cuts ranks between epochs.
+  /// Runs the whole training, with ranks reduced between epochs if they are annealed.
   private func run(
     _ trainer: inout Trainer, _ annealing: RankAnnealing?, _ context: CompressionContext
   ) throws -> (graph: Graph, history: TrainingHistory) {
@@ -58,16 +59,16 @@ package struct DistillPass: TrainingPass {
     let training = settings.training(seed: context.seed)
     let images = try context.training
     let labelled = settings.labels.map { min($0, images.count) }
-    // A student of the user's may call its outputs otherwise.
+    // A student supplied by the user may name its outputs differently.
     let scores = try context.scores.flatMap { name in
-      student.outputs.contains { $0.name == name } ? name : nil
+      student.isOutput(name) ? name : nil
     }
     guard
       settings.teaching.alpha > 0 || settings.hints > 0 || settings.attention > 0
         || settings.adversarial > 0
     else {
-      // Nobody labels the other images. Those that have labels come the more often, so that a
-      // student alone takes as many steps as one that is taught: what is compared costs the same.
+      // There is no teacher to label the other images. Repeat the labelled ones, so that this
+      // student takes as many steps as one with a teacher: the comparison is then at equal cost.
       var trainer = try context.trainer(
         student, on: labelled.map { images.repeating($0) } ?? images, training, output: scores,
         changesShapes: annealing != nil)
@@ -84,7 +85,7 @@ package struct DistillPass: TrainingPass {
         ? try TeacherCache(folder: folder).serve(
           &teacher, original, images, epochs: settings.epochs, threads: context.threads,
           progress: context.progress)
-        : "the teacher runs in every epoch: images are augmented"
+        : "the teacher runs in every epoch because images are augmented"
       log.notice("\(decision)")
     }
     var trainer = try context.trainer(
@@ -96,14 +97,13 @@ package struct DistillPass: TrainingPass {
 }
 
 extension ImageDataset {
-  /// As many images as there are, of the first `count` alone, one after the other and again.
+  /// The first `count` images, repeated until there are as many as now.
   fileprivate func repeating(_ count: Int) -> ImageDataset {
     count < self.count ? subset((0..<self.count).map { $0 % count }) : self
   }
 }
 
-/// What a student is taught by: the terms that the settings ask for, and the adapters that they
-/// need.
+/// The terms of the loss that the settings ask for, and the adapters that they need.
 private struct Lesson {
   let adapters: FeatureAdapters
   private(set) var terms: [any DistillationTerm]
@@ -136,7 +136,7 @@ private struct Lesson {
     if settings.attention > 0 {
       guard matches.allSatisfy({ $0.student.rank >= 3 }) else {
         throw SwiftletError(
-          .unsupported, "attention is over positions, and the features have none",
+          .unsupported, "attention needs features with positions, and these have none",
           mend: "use hints instead")
       }
       terms.append(FeatureTerm(.attention, weight: settings.attention, matches.map(\.pair)))
@@ -146,7 +146,8 @@ private struct Lesson {
     terms.append(
       try AdversarialTerm(
         weight: settings.adversarial, nil, channels: classes, rank: 2, seed: context.seed))
-    // The features nearest to the answer are judged too, where hints make them comparable.
+    // A discriminator also judges the features closest to the output, if hints make them
+    // comparable.
     if let last = adapters.pairs.last, let match = adapted.last, match.channels.rank != 3 {
       terms.append(
         try AdversarialTerm(

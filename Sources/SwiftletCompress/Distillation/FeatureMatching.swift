@@ -4,14 +4,15 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletTraining
 
-/// Finds values of a student and of its teacher that can be compared, and their shapes.
+/// Finds values of a student and its teacher that can be compared, and their shapes.
 struct FeatureMatching {
-  /// A pair, and what both are like.
+  /// A pair of values with their shapes.
   struct Match {
     let pair: FeaturePair
     let student, teacher: Shape
 
-    /// Channels of both, and their rank: of sequences the last axis, of everything else the second.
+    /// Channels of both values, and their rank. Channels are the last axis of sequences (rank 3),
+    /// the second axis of everything else.
     var channels: (student: Int, teacher: Int, rank: Int) {
       let axis = student.rank == 3 ? 2 : 1
       return (student[axis], teacher[axis], student.rank)
@@ -22,23 +23,23 @@ struct FeatureMatching {
   private let teacher: Graph
   private let studentInfos: [String: TensorInfo]
   private let teacherInfos: [String: TensorInfo]
-  /// Pairs that are chosen by themselves, at most, the last ones: more would cost time and add
-  /// little.
+  /// Maximum number of suggested pairs, the last ones: more would cost time and add little.
   private static let limit = 3
 
   init(student: Graph, teacher: Graph) throws {
     self.student = student.withLogitsOutput()
     self.teacher = teacher.withLogitsOutput()
     func infos(_ graph: Graph) throws -> [String: TensorInfo] {
-      let plan = try Plan(graph.withOpenBatch() ?? graph)
-      return try plan.infer(plan.inputShapes(batch: 2))
+      let interpreter = try Interpreter(graph.withOpenBatch() ?? graph)
+      return try interpreter.infer(interpreter.inputShapes(batch: 2))
     }
     (studentInfos, teacherInfos) = (try infos(self.student), try infos(self.teacher))
   }
 
-  /// The pairs that were asked for, or those that suggest themselves.
+  /// The requested pairs, or suggested ones if none are requested.
   ///
-  /// - Throws: `badInput` for names that there are not, `unsupported` if nothing can be compared.
+  /// - Parameter layers: Names as `STUDENT:TEACHER`, or one name for both.
+  /// - Throws: `badInput` for unknown names, `unsupported` if nothing can be compared.
   func matches(_ layers: [String]) throws -> [Match] {
     let pairs = try layers.isEmpty ? suggested() : layers.map(pair)
     return try pairs.map { pair in
@@ -47,16 +48,16 @@ struct FeatureMatching {
         own.rank == other.rank, 2...4 ~= own.rank, Self.positions(own) == Self.positions(other)
       else {
         throw SwiftletError(
-          .unsupported, "features of different sizes cannot be compared",
+          .unsupported, "cannot compare features of different sizes",
           at: "\(pair.student):\(pair.teacher)",
-          mend: "name layers with equal height and width by layers, as STUDENT:TEACHER")
+          mend: "use layers to name two of equal height and width, as STUDENT:TEACHER")
       }
       return Match(pair: pair, student: own, teacher: other)
     }
   }
 
   private func pair(_ text: String) throws -> FeaturePair {
-    // Names may hold colons themselves: the first at which both sides are known counts.
+    // Names may contain colons: split at the first one with known names on both sides.
     for colon in text.indices where text[colon] == ":" {
       if let own = Self.value(String(text[..<colon]), student),
         let other = Self.value(String(text[text.index(after: colon)...]), teacher)
@@ -67,12 +68,12 @@ struct FeatureMatching {
     guard let own = Self.value(text, student), let other = Self.value(text, teacher) else {
       throw SwiftletError(
         .badInput, "student and teacher do not both have a layer '\(text)'", at: "layers",
-        mend: "'swiftlet inspect' lists them; write STUDENT:TEACHER if the names differ")
+        mend: "use names that 'swiftlet inspect' lists, as STUDENT:TEACHER if they differ")
     }
     return FeaturePair(student: own, teacher: other)
   }
 
-  /// A computed value of the name, or the first result of the node of the name.
+  /// The computed value of that name, or the first output of the node of that name.
   private static func value(_ name: String, _ graph: Graph) -> String? {
     if graph.nodes.contains(where: { $0.outputs.first == name }) { return name }
     return graph.nodes.first { $0.name == name && !name.isEmpty }?.outputs.first
@@ -82,8 +83,9 @@ struct FeatureMatching {
     shape.rank == 3 ? [shape[1]] : Array(shape.dimensions.dropFirst(2))
   }
 
-  /// The last values of each size that both have, but the largest where there are others: at the
-  /// input there is little to learn. Without sizes, what the last layers read.
+  /// The last value of each size that both networks have, except the largest size if there are
+  /// others: close to the input there is little to learn. Without common sizes, the inputs of the
+  /// last layers.
   private func suggested() throws -> [FeaturePair] {
     let own = Self.lastValues(student, studentInfos)
     let other = Self.lastValues(teacher, teacherInfos)
@@ -102,12 +104,12 @@ struct FeatureMatching {
     guard !pairs.isEmpty else {
       throw SwiftletError(
         .unsupported, "student and teacher have no features of equal size",
-        mend: "name some by layers, or leave hints and attention out")
+        mend: "name some with layers, or leave hints and attention out")
     }
     return pairs.suffix(Self.limit)
   }
 
-  /// The last value of each size, in order. Sizes of one position are no features of images.
+  /// The last value of each size, in order. A single position is not a feature map.
   private static func lastValues(
     _ graph: Graph, _ infos: [String: TensorInfo]
   ) -> [(size: [Int], value: String)] {
@@ -128,9 +130,8 @@ struct FeatureMatching {
     _ graph: Graph, _ infos: [String: TensorInfo]
   ) -> String? {
     guard
-      let last = graph.nodes.last(where: {
-        WeightedLayer.operators.contains($0.opType) || $0.opType == "MatMul"
-      }), let input = last.inputs.first, graph.producer(of: input) != nil,
+      let last = graph.nodes.last(where: { WeightedLayer.operators.contains($0.opType) }),
+      let input = last.inputs.first, graph.producer(of: input) != nil,
       infos[input]?.shape.rank == 2
     else { return nil }
     return input
@@ -138,12 +139,14 @@ struct FeatureMatching {
 }
 
 extension FeatureMatching {
-  /// How many classes a classifier tells apart.
+  /// The number of classes of a classifier.
+  ///
+  /// - Throws: `unsupported` if its output is not images × classes.
   static func classes(of graph: Graph) throws -> Int {
     let graph = graph.withLogitsOutput()
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     let shape = try graph.outputs.first.flatMap {
-      try plan.infer(plan.inputShapes(batch: 2))[$0.name]?.shape
+      try interpreter.infer(interpreter.inputShapes(batch: 2))[$0.name]?.shape
     }
     guard let shape, shape.rank == 2 else {
       throw SwiftletError(.unsupported, "the model's output is not one row of scores per image")

@@ -4,30 +4,34 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// A copy of a graph with fewer layers: of the blocks that give what they take in shape, some are
-/// left out, evenly over the network.
+/// Makes a copy of a graph with fewer layers: of the blocks whose outputs have the shape of their
+/// inputs, some are removed, evenly over the network.
 ///
-/// A block begins and ends where everything behind depends on one value alone, so that its input
-/// can stand for its output: a residual block, or a layer of as many outputs as inputs, each with
-/// the elementwise nodes behind it.
+/// A block begins and ends where everything that follows depends on a single value, so that its
+/// input can replace its output: a residual block, or a layer with as many outputs as inputs, each
+/// with the elementwise nodes after it.
 ///
-/// - Source: leaving blocks out as in Sanh et al. 2019, arXiv:1910.01108 (DistilBERT).
+/// - Source: removing blocks as in Sanh et al. 2019, arXiv:1910.01108 (DistilBERT).
 struct ShallowStudent {
-  /// Nodes from `first` up to `end` compute `output` from `input`.
+  /// The nodes from `first` up to but not including `end`, which compute `output` from `input`.
   struct Block: Equatable {
     let first, end: Int
     let input, output: String
   }
 
-  /// - Parameter depth: The share of these blocks that stays, 0 to 1.
-  /// - Throws: `unsupported` if blocks are to be left out and there are none.
+  /// Removes blocks from a copy of the teacher.
+  ///
+  /// - Parameters:
+  ///   - teacher: The graph to copy.
+  ///   - depth: Fraction of the blocks to keep, 0 to 1.
+  /// - Throws: `unsupported` if blocks are to be removed and there are none.
   static func make(from teacher: Graph, depth: Double) throws -> Graph {
     guard depth < 1 else { return teacher }
     let blocks = try blocks(of: teacher)
     guard !blocks.isEmpty else {
       throw SwiftletError(
-        .unsupported, "no layer can be left out: none gives what it takes in shape",
-        mend: "make the student narrower instead, with width")
+        .unsupported, "no layer can be removed: none has outputs of the shape of its inputs",
+        mend: "use width to make the student narrower instead")
     }
     let count = blocks.count - Int((depth * Double(blocks.count)).rounded())
     // Spread evenly: the middle of each of `count` equal parts.
@@ -45,10 +49,10 @@ struct ShallowStudent {
     return graph
   }
 
-  /// The blocks that may be left out, without overlap.
+  /// The blocks that may be removed, without overlap.
   static func blocks(of graph: Graph) throws -> [Block] {
-    let plan = try Plan(graph)
-    let infos = try plan.infer(plan.inputShapes(batch: 2))
+    let interpreter = try Interpreter(graph)
+    let infos = try interpreter.infer(interpreter.inputShapes(batch: 2))
     let outputs = Set(graph.outputs.map(\.name))
     let cuts = self.cuts(of: graph)
     var blocks: [Block] = []
@@ -58,12 +62,10 @@ struct ShallowStudent {
         !outputs.contains(output)
       else { continue }
       let nodes = graph.nodes[from.position..<to.position]
-      if nodes.contains(where: {
-        WeightedLayer.operators.contains($0.opType) || $0.opType == "MatMul"
-      }) {
+      if nodes.contains(where: { WeightedLayer.operators.contains($0.opType) }) {
         blocks.append(Block(first: from.position, end: to.position, input: input, output: output))
       } else if let last = blocks.last, last.end == from.position {
-        // What stands behind a block and has no weights of layers belongs to it.
+        // Nodes without weights after a block belong to it.
         blocks[blocks.count - 1] = Block(
           first: last.first, end: to.position, input: last.input, output: output)
       }
@@ -71,8 +73,7 @@ struct ShallowStudent {
     return blocks
   }
 
-  /// Positions between nodes at which one single value is all that the nodes behind read of what
-  /// was computed before.
+  /// Positions between nodes where all later nodes depend on a single earlier value.
   private static func cuts(of graph: Graph) -> [(position: Int, value: String)] {
     var lastRead: [String: Int] = [:]
     for (index, node) in graph.nodes.enumerated() {

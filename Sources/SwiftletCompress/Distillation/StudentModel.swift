@@ -9,25 +9,32 @@ import SwiftletTraining
 
 /// The network that learns from the teacher.
 struct StudentModel {
+  /// The untrained student.
   let graph: Graph
-  /// What it is, for a person.
+  /// A description of the student for logs and reports.
   let remark: String
 
-  /// - Parameter graph: What the steps before have made of the teacher.
+  /// Prepares the student: the user's network, the result of earlier steps or, without either, a
+  /// smaller copy of the teacher.
+  ///
+  /// - Parameters:
+  ///   - settings: The settings of the step.
+  ///   - graph: The result of the steps before.
+  ///   - context: The teacher, the training images and the seed.
   /// - Throws: `unsupported` if the teacher cannot be scaled; `badInput` if the user's student
-  ///   cannot be read, or takes other images than the teacher.
+  ///   cannot be read, or takes different inputs than the teacher.
   init(_ settings: DistillationSettings, from graph: Graph, _ context: CompressionContext) throws {
     let teacher = context.original
     if let path = settings.student {
       self.graph = try locating(path) {
         try Self.prepared(ONNXFile.read(path), like: teacher, context)
       }
-      remark = "\(path), taught by the model"
+      remark = "\(path), trained by distillation"
       return
     }
     guard graph.nodes == teacher.nodes && graph.initializers == teacher.initializers else {
       self.graph = graph
-      remark = "recovered by distillation"
+      remark = "fine-tuned by distillation"
       return
     }
     var student = try ShallowStudent.make(from: graph, depth: settings.depth)
@@ -37,11 +44,11 @@ struct StudentModel {
     if settings.fresh { student = try student.reinitialized(seed: context.seed) }
     self.graph = student
     remark =
-      "width \(settings.width)" + (settings.depth < 1 ? ", depth \(settings.depth)" : "")
-      + " of the teacher"
+      "copy of the teacher, width \(settings.width)"
+      + (settings.depth < 1 ? ", depth \(settings.depth)" : "")
   }
 
-  /// The user's student, taking the images as the teacher takes them.
+  /// The user's student, prepared to take the images as the teacher does.
   private static func prepared(
     _ student: Graph, like teacher: Graph, _ context: CompressionContext
   ) throws -> Graph {
@@ -51,8 +58,8 @@ struct StudentModel {
     if student.metadata[Preprocessing.metadataKey] == nil { wanted.store(in: &student) }
     guard let own = try? Preprocessing.stored(in: student, images: images), own == wanted else {
       throw SwiftletError(
-        .badInput, "the student takes other images than the teacher",
-        mend: "both must have the same input size and preprocessing")
+        .badInput, "the student takes different images than the teacher",
+        mend: "use a student with the same input size and preprocessing")
     }
     student.extents = own.extents(of: student)
     return student
@@ -60,10 +67,10 @@ struct StudentModel {
 }
 
 extension Graph {
-  /// The graph with new weights: uniform within ±1/√fan-in (He et al. 2015 with a = √5), biases
-  /// too. Normalization begins as the identity.
+  /// The graph with new random weights and biases, uniform within ±1/√fan-in (He et al. 2015 with a
+  /// = √5). Batch normalizations are reset to the identity.
   ///
-  /// - Throws: `unsupported` if there are layers whose weights are no fp32 constants.
+  /// - Throws: `unsupported` if the weights of a layer are not fp32 constants.
   func reinitialized(seed: UInt64) throws -> Graph {
     var graph = self
     for (index, node) in nodes.enumerated() {
@@ -76,10 +83,10 @@ extension Graph {
       switch node.opType {
       case "MatMul" where initializers[node.inputs[1]] == nil: break
       case "Conv", "Gemm", "MatMul":
-        let shape = try weight(node.inputs[1]).shape
-        let isTransposed = try node.int("transB", default: 0) != 0
-        let readsRows = node.opType != "Conv" && !isTransposed
-        let fanIn = readsRows ? shape[shape.rank - 2] : shape.count(of: 1..<shape.rank)
+        guard let layer = try LinearLayer(node) else { continue }
+        let shape = try weight(layer.weights).shape
+        // Of a stack of matrices the extent before the last; of a vector its only one.
+        let fanIn = layer.layout(shape)?.depth ?? shape.dimensions.suffix(2).first ?? 1
         let bound = 1 / Double(max(1, fanIn)).squareRoot()
         for position in [1, 2] {
           try fill(position) { Tensor($0, uniformIn: -bound...bound, using: &generator) }

@@ -4,65 +4,76 @@ public import SwiftletCore
 public import SwiftletGraph
 import SwiftletRuntime
 
-/// How much a model's answers resemble another's, where no labels say which ones are right. The
-/// first model's answers are the signal.
+/// How closely a model's outputs match those of another, for data without labels. The outputs of
+/// the first model are the signal.
 public struct Agreement: Sendable, Codable, Equatable {
-  /// Signal to noise of the worst output, in dB, from −200 to 200; −∞ (`null` in JSON) where
-  /// numbers that are finite in the first model's answers are not in the other's. If all outputs
-  /// are integers, the fraction of elements that differ counts as noise over signal, so that models
-  /// can be ranked; see ``equal``.
+  /// Signal-to-noise ratio of the worst output in dB, from −200 to 200; −∞ (`null` in JSON) if
+  /// elements that are finite in the first model's outputs are not in the other's. If all outputs
+  /// are integers, the fraction of elements that differ counts as the noise-to-signal ratio, so
+  /// that models can be ranked; see ``equal``.
   @FiniteOrNull public private(set) var decibels: Double
-  /// Fraction of the samples with the same largest score, of the worst output that holds scores
+  /// Fraction of the samples with the same top-1 class, for the worst output that holds scores
   /// (samples × classes); `nil` if none does.
   public let top1: Double?
-  /// Fraction of the elements that are equal, of the worst output, if all are integers or truth
-  /// values, which have no decibels; else `nil`.
+  /// Fraction of equal elements of the worst output if all outputs are integers or booleans, which
+  /// have no decibels; else `nil`.
   public let equal: Double?
-  /// Samples compared.
+  /// Number of samples compared.
   public let samples: Int
-  /// Each output by itself, the worst first.
+  /// The comparison of each output, the worst first.
   public let outputs: [Output]
-  /// The first layer of the other model that makes NaN or infinite values of finite ones, if its
-  /// answers have such.
+  /// The name of the first layer of the other model that produces NaN or infinite values from
+  /// finite ones, if its outputs have such.
   public let brokenBy: String?
 
-  /// One output.
+  /// The comparison of one output.
   public struct Output: Sendable, Codable, Equatable {
     public let name: String
-    /// Of floating-point numbers: signal to noise in dB, as ``Agreement/decibels``.
+    /// Signal-to-noise ratio in dB, as ``Agreement/decibels``; −∞ for integers and booleans.
     @FiniteOrNull public private(set) var decibels: Double
-    /// Of those elements that are finite in both models' answers.
+    /// The same ratio over the elements that are finite in both models' outputs.
     @FiniteOrNull public private(set) var finiteDecibels: Double
-    /// Fraction of the samples with the same largest score; `nil` where the output is not samples ×
-    /// classes of finite numbers, or all rows are in descending order, as those of the largest
-    /// elements are.
+    /// Fraction of the samples with the same top-1 class; `nil` if the output is not samples ×
+    /// classes of finite numbers, or if all rows are sorted in descending order, as the output of a
+    /// top-k operator is.
     public let top1: Double?
-    /// Of integers and truth values: the fraction of elements that are equal.
+    /// Fraction of equal elements of integers and booleans; `nil` for floating-point numbers.
     public let equal: Double?
+    /// Number of elements seen, including those counted by ``undefined`` and ``broken``.
     public let elements: Int
-    /// Elements that are not finite in the first model's answers: they are left out.
+    /// Number of elements that are not finite in the first model's outputs: they are left out.
     public let undefined: Int
-    /// Elements that are finite there, and NaN or infinite in the other model's answers.
+    /// Number of elements that are finite there, but NaN or infinite in the other model's outputs.
     public let broken: Int
-    /// Runs in which the models gave results of different shapes, which cannot be compared.
+    /// Number of runs in which the outputs had different shapes or types, and could not be
+    /// compared.
     public let reshaped: Int
 
-    /// Whether its ``decibels`` mean anything.
+    /// Whether its ``decibels`` are meaningful.
     var isMeasured: Bool { equal == nil && elements > 0 && (undefined < elements || broken > 0) }
   }
 
-  /// ``decibels`` as a ratio: power of the differences over that of the first model's answers.
-  /// Finite, and largest where answers are not.
+  /// Noise-to-signal ratio that corresponds to ``decibels``: power of the differences over that of
+  /// the first model's outputs. Always finite; 10³⁰ if outputs are not.
   package var noiseToSignal: Double { SignalToNoise.noiseToSignal(decibels) }
 
-  /// Runs both models over all samples, and compares the outputs that the source names. Distances
-  /// are those of the samples in `judging`, by default of all; that answers are finite is asked of
-  /// all.
+  /// Runs both models on all samples and compares their outputs.
   ///
-  /// - Throws: `badInput` for an output that is not there; what running a session throws.
+  /// Distances cover the samples in `judging`; whether outputs are finite is checked for all
+  /// samples.
+  ///
+  /// - Parameters:
+  ///   - original: The first model, whose outputs are the signal.
+  ///   - other: The model to compare with it.
+  ///   - source: The samples, and the outputs to compare.
+  ///   - judging: Indices of the samples to compare; `nil`: all.
+  ///   - threads: The threads of both models.
+  ///   - progress: Called after each batch that is compared.
+  /// - Throws: `badInput` if an output does not exist in both models, and the errors of running a
+  ///   session.
   public static func measure(
     _ original: Graph, _ other: Graph, _ source: CalibrationSource, judging: Range<Int>? = nil,
-    threads: ThreadPool = .available, progress: Progress.Handler? = nil
+    threads: Threads = .available, progress: Progress.Handler? = nil
   ) throws -> Agreement {
     let names = try source.judgedOutputs(of: original)
     let sessions = try [original, other].map { try Session($0, threads: threads) }
@@ -99,7 +110,7 @@ public struct Agreement: Sendable, Codable, Equatable {
   private init(_ outputs: [Output], samples: Int, brokenBy: String?) {
     func noise(_ output: Output) -> Double {
       if output.isMeasured { return SignalToNoise.noiseToSignal(output.decibels) }
-      // Behind all that have a ratio; what differs most first.
+      // After all outputs with a ratio, the most different one first.
       return -(output.equal ?? -1)
     }
     self.outputs = outputs.enumerated().sorted { a, b in
@@ -116,7 +127,7 @@ public struct Agreement: Sendable, Codable, Equatable {
   }
 }
 
-/// What adds up over the batches of one output.
+/// Sums for one output over all batches.
 private struct OutputSums {
   let name: String
   var ratio = SignalToNoise()
@@ -124,10 +135,10 @@ private struct OutputSums {
   private var elements = 0
   private var isFloat = true
   private var equal = 0
-  /// Rows of scores, those that can be told, and those with the same largest element.
+  /// Rows of scores that are finite, and those with the same top-1 class.
   private var (rows, same) = (0, 0)
   private var holdsScores = true
-  /// Steps from one score to the next one in a row, and those that do not go up.
+  /// Pairs of neighbouring scores in a row, and those in descending order.
   private var (steps, descending) = (0, 0)
 
   init(name: String) { self.name = name }
@@ -167,8 +178,8 @@ private struct OutputSums {
     elements += ratio.count - before
   }
 
-  /// Compares the largest scores of each row. A row whose scores are not all finite in the first
-  /// answers is left out; one that has such in the others alone has no first choice.
+  /// Compares the top-1 class of each row. A row with scores that are not finite in the first
+  /// outputs is left out; a row with such scores only in the other outputs counts as different.
   private mutating func addScores<T: FloatElement>(_ answers: Tensor<T>, _ others: Tensor<T>) {
     guard answers.shape.rank == 2, answers.shape[1] > 1, holdsScores else {
       holdsScores = false
@@ -186,11 +197,11 @@ private struct OutputSums {
     }
   }
 
-  /// Whether rows are sorted, so many that it is no chance: their first element is the largest by
-  /// definition.
+  /// Whether all rows are sorted, and long enough to exclude chance: then their first element is
+  /// the largest by definition.
   private var areSorted: Bool { steps == descending && steps >= 8 }
 
-  /// The position of the largest element, the first of several; `nil` if one is NaN or infinite.
+  /// The index of the first largest element; `nil` if an element is NaN or infinite.
   private static func largest<T: FloatElement>(_ scores: Span<T>) -> Int? {
     var best = 0
     for i in scores.indices {
@@ -215,7 +226,7 @@ extension Agreement {
     case decibels, top1, equal, samples, outputs, brokenBy
   }
 
-  // What is not known is null, not missing.
+  // Encodes unknown values as null instead of omitting them.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(_decibels, forKey: .decibels)

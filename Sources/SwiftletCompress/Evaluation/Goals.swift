@@ -6,11 +6,13 @@ public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// What the compressed model must reach.
+/// Requirements for the compressed model.
 public struct Goals: Sendable {
-  /// A bound, absolute or relative to the model before compression.
+  /// An upper bound, absolute or relative to the original model.
   public enum Bound: Sendable, Equatable {
+    /// A value in the unit of the bound quantity.
     case absolute(Double)
+    /// A fraction of the original model's value; 1 is unchanged.
     case fraction(Double)
 
     func value(of original: Double) -> Double {
@@ -21,18 +23,19 @@ public struct Goals: Sendable {
     }
   }
 
-  /// Points of top-1 accuracy that may be lost, in percent.
+  /// Largest acceptable drop of top-1 accuracy, in percentage points; `nil`: any.
   public var maxDrop: Double?
-  /// How sure that must be, above 0.5 and below 1, by a paired test; `nil`: as counted on the
-  /// images.
+  /// Confidence level for ``maxDrop``, above 0.5 and below 1, by a paired test; `nil`: judge by the
+  /// drop counted on the test images.
   public var confidence: Double?
-  /// Bytes of the file.
+  /// Bound on the size of the file, in bytes.
   public var size: Bound?
-  /// Multiply–accumulate operations per image.
+  /// Bound on multiply–accumulate operations per image.
   public var macs: Bound?
-  /// Milliseconds per image at batch 1.
+  /// Bound on milliseconds per image at batch 1.
   public var latency: Bound?
 
+  /// Goals with the given requirements; `nil` for those that do not matter.
   public init(
     maxDrop: Double? = nil, confidence: Double? = nil, size: Bound? = nil, macs: Bound? = nil,
     latency: Bound? = nil
@@ -44,13 +47,13 @@ public struct Goals: Sendable {
     self.latency = latency
   }
 
-  /// Whether there is something that a stronger compression reaches sooner.
+  /// Whether there is a goal that stronger compression meets sooner.
   var hasTarget: Bool { size != nil || macs != nil || latency != nil }
 
-  /// Whether there is anything to reach.
+  /// Whether there are no goals.
   var isEmpty: Bool { maxDrop == nil && !hasTarget }
 
-  /// What a model misses of the bounds on size and operations, if anything.
+  /// The bound on size or operations that a model exceeds, as text; `nil`: none.
   func missedCost(_ before: ModelCost, _ after: ModelCost) -> String? {
     if let bound = size?.value(of: Double(before.fileBytes)), Double(after.fileBytes) > bound {
       return "\(after.fileBytes) bytes, more than \(Int(bound))"
@@ -61,7 +64,7 @@ public struct Goals: Sendable {
     return nil
   }
 
-  /// Whether a model loses more than it may.
+  /// How a model exceeds ``maxDrop``, as text; `nil` if it does not.
   func missedAccuracy(_ test: PairedTest) -> String? {
     guard let maxDrop else { return nil }
     func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
@@ -73,13 +76,15 @@ public struct Goals: Sendable {
     let bound = test.upperBound(confidence: confidence)
     guard bound > maxDrop else { return nil }
     return "top-1 drops by \(short(test.drop)) points, below \(short(bound)) with "
-      + "\(short(confidence * 100)) % confidence on \(test.images) images; \(maxDrop) are allowed"
+      + "\(short(confidence * 100)) % confidence on \(test.images) images; the limit is \(maxDrop)"
   }
 }
 
-/// What a model weighs.
+/// The size and computational cost of a model.
 public struct ModelCost: Sendable, Codable, Equatable {
+  /// Size of the ONNX file in bytes.
   public let fileBytes: Int
+  /// Number of parameters.
   public let parameters: Int
   /// Multiply–accumulate operations per image.
   public let macs: Int
@@ -88,13 +93,18 @@ public struct ModelCost: Sendable, Codable, Equatable {
     (self.fileBytes, self.parameters, self.macs) = (fileBytes, parameters, macs)
   }
 
-  /// `fileBytes` are those of the file that the graph is from, by default of the one that it would
-  /// be written as; `extents` are for what the model leaves open, by default what that seems to
-  /// mean.
+  /// Measures a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: The model.
+  ///   - fileBytes: Size of the file that the graph comes from; `nil`: of the file that it would be
+  ///     written to.
+  ///   - extents: Sizes for open dimensions; `nil`: those that their names suggest.
+  /// - Throws: The errors of serializing the graph and of inferring its shapes.
   public init(_ graph: Graph, fileBytes: Int? = nil, extents: OpenExtents? = nil) throws {
-    self.fileBytes = try fileBytes ?? ONNXFile.serialized(graph).count
+    self.fileBytes = try fileBytes ?? ONNXFile.encode(graph).count
     parameters = graph.parameterCount
-    let sum = try Plan(graph).macs(extents: extents).reduce(0, +)
+    let sum = try Interpreter(graph).macs(extents: extents).reduce(0, +)
     macs = sum / max(1, graph.fixedBatch ?? 1)
   }
 }

@@ -2,29 +2,35 @@
 
 import RealModule
 
-/// Whether one classifier is worse than another on the same images.
+/// A paired test of whether one classifier is worse than another on the same images.
 ///
-/// Images that both get right, or both get wrong, say nothing; what counts are those that only one
-/// gets right.
+/// Images that both classify correctly, or both wrongly, carry no information; only those count
+/// that exactly one of them gets right.
 public struct PairedTest: Sendable, Codable, Equatable {
+  /// Number of images.
   public let images: Int
-  /// Images that only the first, or only the second, gets right.
+  /// Number of images that only the first classifier gets right.
   public let lost: Int
+  /// Number of images that only the second classifier gets right.
   public let won: Int
-  /// Points of accuracy that the second lacks, in percent.
+  /// Accuracy of the first minus that of the second, in percentage points.
   public let drop: Double
-  /// The drop is below this with ``confidence``: drop + 1.645 · its standard error, in percent, and
-  /// 100 at most, which no drop exceeds.
+  /// Upper confidence bound of the drop at level ``confidence``, one-sided: drop + 1.645 · its
+  /// standard error, in percentage points, and at most 100.
   public let upperBound: Double
-  /// How likely it is that two equally good classifiers differ as much: McNemar's exact test, two
-  /// sides.
+  /// Probability of at least this difference between two equally good classifiers: McNemar's exact
+  /// test, two-sided.
   public let pValue: Double
 
-  /// Of ``upperBound``, one side.
+  /// One-sided confidence level of ``upperBound``.
   public static let confidence = 0.95
 
-  /// - Precondition: Equally many, at least one.
+  /// Compares which images two classifiers get right.
   ///
+  /// - Parameters:
+  ///   - first: For each image, whether the first classifier is right.
+  ///   - second: The same for the second classifier.
+  /// - Precondition: Both have the same count, at least 1.
   /// - Source: McNemar 1947; for the standard error of a difference of paired proportions, Agresti,
   ///   "Categorical Data Analysis", section 11.1.
   package init(_ first: [Bool], _ second: [Bool]) {
@@ -38,9 +44,9 @@ public struct PairedTest: Sendable, Codable, Equatable {
     pValue = Self.binomial(min(lost, won), of: lost + won)
   }
 
-  /// The drop is below this with so much confidence, in percent.
+  /// One-sided upper bound of the drop at a confidence level, in percentage points.
   ///
-  /// - Precondition: `0.5 ..< 1`.
+  /// - Precondition: `confidence` is in `0.5 ..< 1`.
   package func upperBound(confidence: Double) -> Double {
     Self.bound(lost, won, images, confidence: confidence)
   }
@@ -48,12 +54,12 @@ public struct PairedTest: Sendable, Codable, Equatable {
   private static func bound(_ lost: Int, _ won: Int, _ images: Int, confidence: Double) -> Double {
     precondition(0.5..<1 ~= confidence, "a confidence of \(confidence)")
     let (count, difference) = (Double(images), Double(lost - won))
-    // Two more images, one on each side: without any difference there still is doubt.
+    // Add two images, one on each side: even without any difference, uncertainty remains.
     let spread = Double(lost + won + 2) - difference * difference / count
     return min(100, 100 * (difference + quantile(confidence) * spread.squareRoot()) / count)
   }
 
-  /// Where the normal distribution reaches a probability of a half or more.
+  /// The quantile of the standard normal distribution for a probability of at least ½.
   private static func quantile(_ probability: Double) -> Double {
     var (low, high) = (0.0, 40.0)
     for _ in 0..<60 {
@@ -64,12 +70,12 @@ public struct PairedTest: Sendable, Codable, Equatable {
     return low
   }
 
-  /// `drop 0.12 points, below 0.3 with 95 % confidence (lost 30, won 18, p = 0.11)`.
+  /// A summary: `drop 0.12 points, below 0.3 with 95 % confidence (lost 30, won 18, p = 0.11)`.
   public var summary: String { summary(confidence: Self.confidence) }
 
-  /// As ``summary``, with a bound of so much confidence.
+  /// A summary like ``summary`` with another confidence level.
   ///
-  /// - Precondition: `0.5 ..< 1`.
+  /// - Precondition: `confidence` is in `0.5 ..< 1`.
   package func summary(confidence: Double) -> String {
     func short(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
     let significance = pValue < 0.0005 ? "p < 0.001" : "p = \(short(pValue))"
@@ -77,7 +83,7 @@ public struct PairedTest: Sendable, Codable, Equatable {
       + "\(plain(short(confidence * 100))) % confidence (lost \(lost), won \(won), \(significance))"
   }
 
-  /// Twice the probability of at most `least` heads in `count` throws of a coin, 1 at most.
+  /// Twice the probability of at most `least` heads in `count` tosses of a coin, at most 1.
   private static func binomial(_ least: Int, of count: Int) -> Double {
     var sum = 0.0
     for heads in 0...least {

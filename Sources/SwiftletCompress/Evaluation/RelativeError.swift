@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Squared errors of responses as fractions of what the responses are.
+/// Squared errors relative to the variance or power of the responses.
 package enum RelativeError {
-  /// Variance below this fraction of the power is rounding: the responses are as good as constant,
-  /// as those to a single sample are.
+  /// A variance below this fraction of the power is rounding: the responses are practically
+  /// constant, as those to a single sample are.
   private static let constant = 1e-9
-  /// Fractions are told up to this: beyond it the responses are lost, however much.
+  /// Largest reported fraction: beyond it the responses are lost anyway.
   package static let limit = 10.0
 
-  /// Whether responses of this variance vary by more than rounding.
+  /// Whether responses vary by more than rounding.
   package static func varies(variance: Double, power: Double) -> Bool {
     variance > constant * power
   }
 
-  /// The error as a fraction of the variance; of the power, where the responses do not vary; 1
-  /// where there are none, but an error. Finite, and ``limit`` at most.
+  /// The error as a fraction of the variance, or of the power if the responses do not vary; 1 if
+  /// the responses are all zero but the error is not. Finite, and at most ``limit``.
   ///
   /// - Parameters:
-  ///   - noise: Squared error.
-  ///   - variance: Squared distance of the responses from their means, summed over as many.
-  ///   - power: Squared responses, summed over as many.
+  ///   - noise: Squared error, summed over the responses.
+  ///   - variance: Squared distance of the responses from their means, summed likewise.
+  ///   - power: Squared responses, summed likewise.
   package static func fraction(noise: Double, variance: Double, power: Double) -> Double {
     guard noise > 0 || noise.isNaN else { return 0 }
     let scale = varies(variance: variance, power: power) ? variance : power

@@ -3,26 +3,31 @@
 import RealModule
 package import SwiftletCore
 
-/// How far numbers are from others: powers that add up over tensors.
+/// Signal-to-noise ratio of numbers and approximations of them, accumulated over tensors.
 ///
-/// Numbers that are not finite have no distance. Where the first ones are NaN or infinite
-/// themselves, nothing is compared and the rest counts; where only the others are, no distance says
-/// how bad that is: the ratio is −∞ dB, below all others.
+/// Numbers that are not finite have no distance. Elements whose original is NaN or infinite are
+/// left out. If only the approximation is, no distance expresses how bad that is: the ratio is −∞
+/// dB, below all others.
 package struct SignalToNoise {
   private var signal: Double
   private var noise: Double
-  /// Elements seen.
+  /// Number of elements seen.
   private(set) var count = 0
-  /// Elements that are not finite in the first numbers.
+  /// Number of elements that are not finite in the original.
   package private(set) var undefined = 0
-  /// Elements that are finite in the first numbers, and not in the others.
+  /// Number of elements that are finite in the original, but not in the approximation.
   package private(set) var broken = 0
 
-  /// Ratios are told up to this, in dB, and down to its negative: equal numbers have no noise.
+  /// Reported ratios lie between −200 and 200 dB: equal numbers have no noise.
   static let limit = 200.0
-  /// ``noiseToSignal`` of numbers that have no ratio; sums and products of it stay finite.
+  /// Noise-to-signal ratio of numbers without a ratio: sums and products of it stay finite.
   private static let worst = 1e30
 
+  /// Starts with the given sums of squares.
+  ///
+  /// - Parameters:
+  ///   - signal: Power of the original numbers.
+  ///   - noise: Power of the differences.
   package init(signal: Double = 0, noise: Double = 0) {
     (self.signal, self.noise) = (signal, noise)
   }
@@ -30,12 +35,12 @@ package struct SignalToNoise {
   /// Whether there is anything to compare.
   var isDefined: Bool { broken > 0 || undefined < count }
 
-  /// Signal to noise, in dB; −∞ where some of the others are not finite.
+  /// Signal-to-noise ratio in dB; −∞ if elements of the approximation are not finite.
   package var decibels: Double {
     broken > 0 || !isDefined && count > 0 ? -.infinity : finiteDecibels
   }
 
-  /// Of the elements that are finite in both.
+  /// Signal-to-noise ratio in dB over the elements that are finite in both.
   package var finiteDecibels: Double {
     guard count == 0 || count > undefined + broken else { return -.infinity }
     guard noise > 0 else { return Self.limit }
@@ -43,14 +48,15 @@ package struct SignalToNoise {
     return ratio.isNaN ? -.infinity : min(Self.limit, max(-Self.limit, ratio))
   }
 
-  /// A ratio in dB as noise over signal, never better than another with fewer dB, and finite.
+  /// Converts a ratio in dB to a noise-to-signal ratio, finite and never smaller than that of more
+  /// dB.
   package static func noiseToSignal(_ decibels: Double) -> Double {
     min(worst, Double.pow(10, -decibels / 10))
   }
 
-  /// Counts what is not finite, and leaves the distance as it is.
+  /// Counts elements that are not finite, without changing the ratio.
   ///
-  /// - Precondition: Of the same shape.
+  /// - Precondition: Both tensors have the same shape.
   package mutating func addBroken<T: FloatElement>(_ numbers: Tensor<T>, _ others: Tensor<T>) {
     guard !numbers.isFinite || !others.isFinite else { return }
     var own = SignalToNoise()
@@ -58,7 +64,9 @@ package struct SignalToNoise {
     (undefined, broken, count) = (undefined + own.undefined, broken + own.broken, count + own.count)
   }
 
-  /// - Precondition: Of the same shape.
+  /// Adds original numbers and approximations of them.
+  ///
+  /// - Precondition: Both tensors have the same shape.
   package mutating func add<T: FloatElement>(_ numbers: Tensor<T>, _ others: Tensor<T>) {
     precondition(numbers.shape == others.shape, "the shapes differ")
     let (x, y) = (numbers.contiguous(), others.contiguous())

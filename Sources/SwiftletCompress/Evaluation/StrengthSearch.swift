@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bisection over recipes of which milder ones lose less and cost more.
+/// Bisection over recipes of decreasing strength: milder ones lose less and cost more.
 struct StrengthSearch {
-  /// The strongest first.
+  /// The recipes, the strongest first.
   let ladder: [Recipe]
-  /// Whether the mildest one that passes is wanted, not the strongest.
+  /// Whether to find the mildest recipe that passes, rather than the strongest.
   let wantsMild: Bool
   private var open: Range<Int>
   private var middle: Int { (open.lowerBound + open.upperBound - 1) / 2 }
@@ -15,9 +15,10 @@ struct StrengthSearch {
     open = ladder.indices
   }
 
-  /// What to try next.
+  /// The recipe to try next; `nil`: the search is finished.
   var next: Recipe? { open.isEmpty ? nil : ladder[middle] }
 
+  /// Records whether ``next`` passed, and continues the search.
   mutating func note(passed: Bool) {
     open =
       passed == wantsMild ? middle + 1..<open.upperBound : open.lowerBound..<middle
@@ -25,12 +26,13 @@ struct StrengthSearch {
 }
 
 extension Recipe {
-  /// What tells the recipe from others of the same ladder.
+  /// The strength that distinguishes the recipe from others of the same ladder.
   var label: String {
     steps.lazy.compactMap(\.settings.strength).first ?? techniques
   }
 
+  /// The names of the techniques, in order.
   var techniques: String {
-    steps.isEmpty ? "as it is" : steps.map(\.technique.rawValue).joined(separator: ", ")
+    steps.isEmpty ? "unchanged" : steps.map(\.technique.rawValue).joined(separator: ", ")
   }
 }

@@ -4,65 +4,51 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Layers of other sizes, to be timed: what their weights are makes no difference to that.
+/// Layers of other sizes for timing: the values of their weights do not matter.
 extension WeightedLayer {
-  /// A convolution of groups of channels, such as a depthwise one; `depth` is the number of
-  /// products per output.
+  /// A grouped convolution, such as a depthwise one, where `depth` is the number of products per
+  /// output.
   ///
   /// - Returns: `nil` if its weights are computed, or not fp32.
-  init?(grouped node: Node, in graph: Graph) {
-    guard let weight: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed() else {
-      return nil
-    }
-    self.node = node
-    self.weight = weight
-    bias =
-      node.inputs.count > 2 && !node.inputs[2].isEmpty
-      ? graph.initializers[node.inputs[2]]?.typed() : nil
-    outputs = weight.shape[0]
-    depth = weight.shape.count(of: 1..<weight.shape.rank)
+  init?(grouped node: Node, in graph: Graph) throws {
+    guard let linear = try LinearLayer(node), linear.kind == .conv,
+      let weight: Tensor<Float> = graph.initializers[linear.weights]?.typed()
+    else { return nil }
+    self.init(
+      linear: linear, weight: weight, bias: linear.bias.flatMap { graph.initializers[$0]?.typed() })
   }
 
-  /// How many groups of channels a convolution works on alone.
-  private var groups: Int {
-    if case .int(let groups)? = node.attributes["group"] { groups } else { 1 }
-  }
+  /// Number of input channels; for Gemm and MatMul elements per row.
+  var inputs: Int { weight.shape[1] * linear.groups }
 
-  /// Channels that it reads; of Gemm and MatMul elements of a row.
-  var inputs: Int { isConv ? weight.shape[1] * groups : depth }
-
-  /// The layer with other numbers of channels, all of its weights alike.
+  /// The layer with other numbers of channels and arbitrary weights.
   ///
-  /// Of a convolution of groups, each output still reads as many channels and there are fewer
-  /// groups, unless groups are kept.
+  /// Each output of a grouped convolution still reads the same number of channels, from fewer
+  /// groups, unless ``keepsGroups`` is set.
   func resized(inputs: Int, outputs: Int) -> WeightedLayer {
     if inputs == self.inputs && outputs == self.outputs { return self }
-    var node = node
+    var linear = linear
     var read = inputs
-    if groups > 1 {
-      read = keepsGroups ? inputs / groups : weight.shape[1]
-      node.attributes["group"] = .int(inputs / max(1, read))
+    if linear.groups > 1 {
+      read = keepsGroups ? inputs / linear.groups : weight.shape[1]
+      linear = linear.regrouped(max(1, inputs / max(1, read)))
     }
-    let window = isConv ? Array(weight.shape.dimensions[2...]) : []
-    let shape = Shape([outputs, read] + window)
+    let window = weight.shape.dimensions[2...]
     return WeightedLayer(
-      node: node, weight: Tensor(shape, repeating: Self.filling),
-      bias: bias.map { _ in Tensor([outputs], repeating: Self.filling) }, outputs: outputs,
-      depth: shape.count / max(1, outputs), keepsGroups: keepsGroups)
+      linear: linear, weight: Tensor(Shape([outputs, read] + window), repeating: Self.filling),
+      bias: bias.map { _ in Tensor([outputs], repeating: Self.filling) }, keepsGroups: keepsGroups)
   }
 
-  /// Not zero, of which int8 would have no scale.
+  /// Not zero, for which int8 has no scale.
   private static let filling: Float = 0.01
 
-  /// The weights as the node reads them: of MatMul, and of most Gemm, depth × outputs.
-  var stored: Tensor<Float> {
-    isConv || node.readsTransposed ? weight : weight.transposed().contiguous()
-  }
+  /// The weights in the node's own layout: depth × outputs for MatMul and most Gemm.
+  var stored: Tensor<Float> { linear.stored(weight) }
 }
 
 extension FactorChain {
-  /// The chain for a layer with other numbers of channels: the first stage reads all of them, the
-  /// last one makes all of them, and what lies between are ranks, which stay.
+  /// The chain for a layer with other numbers of channels, with arbitrary weights: the first stage
+  /// reads all inputs, the last one computes all outputs, and the ranks in between stay.
   func resized(inputs: Int, outputs: Int) -> FactorChain {
     var result = self
     result.resize(0, axis: 1, to: inputs)

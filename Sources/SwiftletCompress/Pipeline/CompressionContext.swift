@@ -6,26 +6,33 @@ import SwiftletFiles
 public import SwiftletGraph
 import SwiftletTraining
 
-/// What passes work with besides the graph.
+/// What compression passes need besides the graph: the original model, data, threads and the seed.
 public struct CompressionContext: Sendable {
-  /// The model before any compression, its weights folded (`Graph.foldingWeights()`): the teacher.
+  /// The model before compression, with weights folded into constants (`Graph.foldingWeights()`);
+  /// it is the teacher in distillation.
   public let original: Graph
-  public let threads: ThreadPool
+
+  /// Threads to compute with.
+  public let threads: Threads
+  /// Seed of all random choices.
   public let seed: UInt64
-  /// What has been timed on this machine.
+  /// Layer timings measured on this machine.
   public let latencies: LatencyCache
+  /// Called as work proceeds; throws to cancel.
   public let progress: Progress.Handler?
-  /// Outputs by which models are judged; none: all of them. With labels the first one holds the
-  /// scores; none: the one that can.
+  /// Names of the outputs to judge models by; empty: all of them. With labels, the first one holds
+  /// the scores; if empty, the only output that can.
   public let outputs: [String]
-  /// Bytes of the files that the original is from; `nil`: of the one that it would be written as.
+  /// Size of the original model's files in bytes; `nil`: the size of the ONNX file it would be
+  /// written as.
   public var fileBytes: Int?
-  /// Where a step that trains keeps its progress, and finds that of an interrupted run of it.
+  /// Where a step that trains saves its progress, and resumes an interrupted run from.
   var checkpoint: CheckpointFile?
   private let data: Data
-  /// The most samples to calibrate with: others are held back to judge on.
+  /// Maximum number of calibration samples: the others are held back for judging.
   private var calibrationLimit = Int.max
 
+  /// The kind of data, with or without labels.
   private enum Data {
     case images(training: ImageDataset, validation: ImageDataset)
     case samples(Samples)
@@ -36,16 +43,26 @@ public struct CompressionContext: Sendable {
   private struct Samples {
     let arrays: [String: AnyTensor]
     let fixed: [String: FixedInput]
-    /// Others to judge on; `nil`: a part of the arrays.
+    /// Separate samples for judging; `nil`: a part of the arrays.
     let judging: [String: AnyTensor]?
-    /// How much of the arrays is calibrated with; `nil`: as ``SampleSplit`` has it.
+    /// Fraction of the arrays to calibrate with; `nil`: ``SampleSplit`` decides.
     let share: Double?
   }
 
-  /// With labels: training images to calibrate and learn with, validation images to judge with.
+  /// A context with labels.
+  ///
+  /// - Parameters:
+  ///   - original: The model to compress.
+  ///   - training: Images to calibrate and train with.
+  ///   - validation: Images to judge on.
+  ///   - threads: Threads to compute with.
+  ///   - seed: Seed of all random choices.
+  ///   - latencies: Layer timings measured so far, which grow as layers are timed.
+  ///   - outputs: Names of the outputs to judge by; empty: all of them.
+  ///   - progress: Called as work proceeds; throws to cancel.
   public init(
     original: Graph, training: ImageDataset, validation: ImageDataset,
-    threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
+    threads: Threads = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
     outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
     self.init(
@@ -53,14 +70,24 @@ public struct CompressionContext: Sendable {
       outputs, progress)
   }
 
-  /// Without labels: enough for all that does not train. The samples are arrays for all inputs of
-  /// the model, as ``CalibrationSource`` takes them, but for those that are fixed. Answers are
-  /// judged on `judging`, or else on a part of the samples that is held back: all but `share` of
-  /// them, by default a quarter at least.
+  /// A context without labels, for everything that does not train.
+  ///
+  /// - Parameters:
+  ///   - original: The model to compress.
+  ///   - samples: Arrays for all inputs that are not fixed, as ``CalibrationSource`` takes them.
+  ///   - fixed: Inputs that are the same in every run.
+  ///   - judging: Samples to judge answers on; by default, a part of the samples is held back.
+  ///   - share: Fraction of the samples to calibrate with; by default at least a quarter of them is
+  ///     held back.
+  ///   - threads: Threads to compute with.
+  ///   - seed: Seed of all random choices.
+  ///   - latencies: Layer timings measured so far, which grow as layers are timed.
+  ///   - outputs: Names of the outputs to judge by; empty: all of them.
+  ///   - progress: Called as work proceeds; throws to cancel.
   public init(
     original: Graph, samples: [String: AnyTensor], fixed: [String: FixedInput] = [:],
     judging: [String: AnyTensor]? = nil, share: Double? = nil,
-    threads: ThreadPool = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
+    threads: Threads = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
     outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
     self.init(
@@ -69,35 +96,39 @@ public struct CompressionContext: Sendable {
       seed, latencies, outputs, progress)
   }
 
-  /// Without any data: enough for what changes weights alone.
+  /// A context without data, for steps that only change weights.
   public init(
-    original: Graph, threads: ThreadPool = .available, seed: UInt64 = 0,
+    original: Graph, threads: Threads = .available, seed: UInt64 = 0,
     progress: Progress.Handler? = nil
   ) {
     self.init(original, .none, threads, seed, LatencyCache(), [], progress)
   }
 
   private init(
-    _ original: Graph, _ data: Data, _ threads: ThreadPool, _ seed: UInt64,
+    _ original: Graph, _ data: Data, _ threads: Threads, _ seed: UInt64,
     _ latencies: LatencyCache, _ outputs: [String], _ progress: Progress.Handler?
   ) {
     (self.data, self.threads, self.seed) = (data, threads, seed)
     (self.latencies, self.outputs, self.progress) = (latencies, outputs, progress)
-    // Extents that the model leaves open are the data's. Data that do not fit say none: calibration
-    // refuses them.
+    // Symbolic extents take their values from the data. Data that do not fit are ignored here;
+    // calibration refuses them.
     let source = try? Self.source(data, original, limit: 1, threads)
-    // Techniques find weights among the constants alone.
+    // Techniques look for weights only among constants.
     var original = original.foldingWeights()
     original.extents.merge((try? source?.extents(of: original)) ?? [:]) { given, _ in given }
     self.original = original
   }
 
-  /// Images to calibrate and learn with.
+  /// Images to calibrate and train with.
+  ///
+  /// - Throws: `unsupported` without labels.
   public var training: ImageDataset {
     get throws { try images().training }
   }
 
-  /// Images to judge with.
+  /// Images to judge on.
+  ///
+  /// - Throws: `unsupported` without labels.
   public var validation: ImageDataset {
     get throws { try images().validation }
   }
@@ -105,16 +136,16 @@ public struct CompressionContext: Sendable {
   private func images() throws -> (training: ImageDataset, validation: ImageDataset) {
     guard case .images(let training, let validation) = data else {
       throw SwiftletError(
-        .unsupported, "this needs images with labels; there are inputs alone",
+        .unsupported, "this needs labelled images, but the data has no labels",
         mend: "give labelled images")
     }
     return (training, validation)
   }
 
-  /// The output with the scores that labels are compared with; `nil` of a model that has one
-  /// output.
+  /// The name of the output with class scores; `nil` if the model has only one output.
   ///
-  /// - Throws: `badInput` if several could be meant, or none; as ``training`` without labels.
+  /// - Throws: `badInput` if no output, or more than one, can hold the scores; `unsupported`
+  ///   without labels.
   var scores: String? {
     get throws {
       if let name = outputs.first { return name }
@@ -123,35 +154,41 @@ public struct CompressionContext: Sendable {
     }
   }
 
-  /// Whether there is anything to calibrate with.
+  /// Whether there are samples to calibrate with.
   var hasSamples: Bool { if case .none = data { false } else { true } }
 
-  /// - Throws: `unsupported` if a step needs labels and there are none, `badInput` if arrays have
-  ///   other extents than the graph's: before any step is taken.
+  /// Checks that the data suffice for a recipe, before any step runs.
+  ///
+  /// - Throws: `unsupported` if a step needs labels and there are none; `badInput` if the given
+  ///   extents differ from those of the arrays.
   func check(_ recipe: Recipe) throws {
     if hasSamples {
       let own = try calibration(for: original, limit: 1).extents(of: original)
       if let (name, extent) = original.extents.first(where: { own[$0.key] ?? $0.value != $0.value })
       {
         throw SwiftletError(
-          .badInput, "\(name)=\(extent), but the arrays have \(name)=\(own[name] ?? 0)",
-          mend: "leave that extent to the arrays")
+          .badInput, "\(name)=\(extent) was given, but the arrays have \(name)=\(own[name] ?? 0)",
+          mend: "leave the extent out")
       }
     }
     guard let step = recipe.steps.first(where: { $0.settings.labelUse != nil }) else { return }
     guard case .images = data else {
       throw SwiftletError(
-        .unsupported, "\(step.settings.labelUse ?? ""); there are inputs alone",
+        .unsupported, "\(step.settings.labelUse ?? ""), but the data has no labels",
         at: "technique \(step.technique.rawValue)",
-        mend: "give images with labels, or choose steps that need none")
+        mend: "give labelled images, or choose steps that need none")
     }
     let training = try images().training
     for step in recipe.steps { try step.settings.check(trainingImages: training.count) }
   }
 
-  /// The first samples, as a model takes them.
+  /// The first samples, as inputs of a model.
   ///
-  /// - Throws: `badInput` if there are none; as ``CalibrationSource``.
+  /// - Parameters:
+  ///   - graph: The model.
+  ///   - limit: Maximum number of samples.
+  ///
+  /// - Throws: `badInput` if there are no samples, or they do not fit the model.
   public func calibration(for graph: Graph, limit: Int = .max) throws -> CalibrationSource {
     var source = try Self.source(data, graph, limit: min(limit, calibrationLimit), threads)
     source.outputs = outputs
@@ -159,7 +196,7 @@ public struct CompressionContext: Sendable {
   }
 
   private static func source(
-    _ data: Data, _ graph: Graph, limit: Int, _ threads: ThreadPool
+    _ data: Data, _ graph: Graph, limit: Int, _ threads: Threads
   ) throws -> CalibrationSource {
     switch data {
     case .images(let training, _):
@@ -169,19 +206,20 @@ public struct CompressionContext: Sendable {
         samples.arrays, for: graph, fixed: samples.fixed, limit: limit)
     case .none:
       throw SwiftletError(
-        .badInput, "this looks at what the model does with samples",
-        mend: "give some with --data inputs:FILE.npz")
+        .badInput, "this step needs samples",
+        mend: "give samples with --data inputs:FILE.npz")
     }
   }
 
-  /// What trains a graph on the images, from the checkpoint on if there is one.
+  /// A trainer for a graph, which resumes from the checkpoint if there is one.
   ///
-  /// - Throws: As `Trainer`.
+  /// - Throws: The errors of `Trainer`.
   func trainer(
     _ graph: Graph, on images: ImageDataset, _ settings: TrainingSettings, output: String?,
     objective: (any TrainingObjective)? = nil, changesShapes: Bool = false
   ) throws -> Trainer {
-    // Values of a graph that had changed on the way do not fit the one that training begins with.
+    // The checkpoint of a graph whose shapes change during training does not fit its initial
+    // shapes.
     let checkpoint = changesShapes ? nil : checkpoint
     func make(resumes: Bool) throws -> Trainer {
       try Trainer(
@@ -189,17 +227,17 @@ public struct CompressionContext: Sendable {
         threads: threads, checkpoint: checkpoint, resumes: resumes, output: output)
     }
     guard let checkpoint, InputFile.exists(checkpoint.path) else { return try make(resumes: false) }
-    // A damaged checkpoint costs the time that was spent on it, and nothing else.
+    // A damaged checkpoint only costs the time that was spent on it.
     do { return try make(resumes: true) } catch is SwiftletError {
       return try make(resumes: false)
     }
   }
 
-  /// Samples to judge a model on that was compressed without labels, and a context that does not
-  /// calibrate with them, as far as that goes.
+  /// Holds back samples for judging a model compressed without labels: returns a context that does
+  /// not calibrate with them, as far as there are enough.
   ///
   /// - Returns: `nil` without samples.
-  /// - Throws: `badInput` if they do not fit the model, or a share leaves a part of them empty.
+  /// - Throws: `badInput` if samples do not fit the model, or the share leaves one part empty.
   func holdingBack(
     for recipe: Recipe
   ) throws -> (context: CompressionContext, judging: CalibrationSource, split: SampleSplit)? {
@@ -220,7 +258,7 @@ public struct CompressionContext: Sendable {
     return (context, all, split)
   }
 
-  /// How many samples there are of those that a step asks for, for a person.
+  /// The number of samples available to a step with the given limit, as text such as `512 images`.
   func samples(_ limit: Int) -> String {
     switch data {
     case .images(let training, _): "\(min(limit, training.count)) images"

@@ -6,34 +6,38 @@ import SwiftletFormats
 public import SwiftletGraph
 import SwiftletRuntime
 
-/// What compression would make of a model, in seconds: models of the same shapes are made without
-/// looking at data or training anything, and timed. Only what they answer is worth nothing.
+/// Predicts what compression would do to a model, within seconds: builds and times models of the
+/// same shapes without training or looking at data. Sizes and times are realistic; the answers of
+/// these models are not.
 public struct CompressionPlan: Sendable, Codable {
-  /// What one recipe would come to.
+  /// The prediction for one recipe.
   public struct Row: Sendable, Codable {
+    /// The name of the recipe; `now` for the model itself.
     public let name: String
+    /// Size of the ONNX file in bytes.
     public let fileBytes: Int?
+    /// Number of parameters.
     public let parameters: Int?
+    /// Multiply–accumulate operations per image.
     public let macs: Int?
-    /// Of one image, on all threads, in turns with the model as it is.
+    /// Median milliseconds for one image on all threads, measured in alternation with the original.
     public let latencyMs: Double?
-    /// Of ``CompressionPlan/batch`` images, likewise.
+    /// Images per second at a batch of ``CompressionPlan/batch`` images, measured likewise.
     public let imagesPerSecond: Double?
-    /// Layers that would be changed.
+    /// Number of layers that would change.
     public let changed: Int?
-    /// Why there are no figures.
+    /// Why figures are missing; `nil` if there are any.
     public let remark: String?
   }
 
-  /// The model as it is first.
+  /// One row per recipe, after a first row for the model itself.
   public let rows: [Row]
-  /// What extents that the model leaves open were taken for, but for the batch.
+  /// Values assumed for the model's symbolic extents, except for the batch.
   public let extents: [String: Int]
-  /// The images that are run at once for `imagesPerSecond`: 32, or fewer where these would take
-  /// long.
+  /// Batch size for `imagesPerSecond`: 32, or less if a batch of 32 would take long.
   public let batch: Int
 
-  /// Without a recipe of one's own.
+  /// The recipes to compare if none is given: single techniques and all presets.
   public static var usual: [(name: String, recipe: Recipe)] {
     [
       ("svd", Recipe([CompressionStep(.svd)])),
@@ -42,18 +46,27 @@ public struct CompressionPlan: Sendable, Codable {
     ] + Preset.allCases.map { ($0.rawValue, $0.recipe) }
   }
 
-  /// Of several recipes, seconds for each of them: what takes longer is said, and left to be asked
-  /// for alone.
+  /// Time limit per recipe in seconds if there are several; a recipe that takes longer has a remark
+  /// instead of figures.
   private static let patience = 10
 
+  /// Thrown when a recipe exceeds the time limit.
   private struct TooLong: Error {}
 
-  /// `extents` are those that the model leaves open, by name; others are what they seem to mean.
+  /// Builds and times the models.
   ///
-  /// - Throws: `badInput` if the model cannot be read at all; what only one recipe fails at is in
-  ///   its row, and so is what the runtime does not support.
+  /// - Parameters:
+  ///   - graph: The model.
+  ///   - recipes: The recipes to compare, with names.
+  ///   - threads: Threads to compute with.
+  ///   - latencies: Layer timings measured so far.
+  ///   - given: Values for symbolic extents, by name; others are guessed from their names.
+  ///   - progress: Called as work proceeds; throws to cancel.
+  ///
+  /// - Throws: `badInput` if the model is invalid. The failure of a single recipe, or an operator
+  ///   that the runtime does not support, is a remark in its row.
   public init(
-    _ graph: Graph, _ recipes: [(name: String, recipe: Recipe)], threads: ThreadPool = .available,
+    _ graph: Graph, _ recipes: [(name: String, recipe: Recipe)], threads: Threads = .available,
     latencies: LatencyCache = LatencyCache(), extents given: [String: Int] = [:],
     progress: Progress.Handler? = nil
   ) throws {
@@ -62,14 +75,14 @@ public struct CompressionPlan: Sendable, Codable {
     var graphs: [Graph] = []
     var open = OpenExtents(graph.dataInputs, batch: 1, given: given)
     do {
-      open = try Plan(graph).openExtents(batch: 1, given: given)
+      open = try Interpreter(graph).openExtents(batch: 1, given: given)
       now = try Self.row("now", graph, open, changed: nil)
       graphs.append(graph)
     } catch let error as SwiftletError where error.code == .unsupported {
       (extents, batch) = (open.numbers, 1)
       rows = [
         Row(
-          name: "now", fileBytes: try ONNXFile.serialized(graph).count,
+          name: "now", fileBytes: try ONNXFile.encode(graph).count,
           parameters: graph.parameterCount, macs: nil, latencyMs: nil, imagesPerSecond: nil,
           changed: nil, remark: "cannot be run here: \(error.what)")
       ]
@@ -103,7 +116,7 @@ public struct CompressionPlan: Sendable, Codable {
           Row(
             name: name, fileBytes: nil, parameters: nil, macs: nil, latencyMs: nil,
             imagesPerSecond: nil, changed: nil,
-            remark: "takes more than \(Self.patience) s here: plan it alone, as --recipe"))
+            remark: "takes more than \(Self.patience) s here: plan it alone with --recipe"))
       }
     }
     (self.rows, batch) = try Self.timed(rows, graphs, extents, threads, progress)
@@ -118,13 +131,14 @@ public struct CompressionPlan: Sendable, Codable {
       latencyMs: nil, imagesPerSecond: nil, changed: changed, remark: nil)
   }
 
-  /// The recipe without all that looks at data or trains.
+  /// The recipe without training and without looking at data.
   private static func blind(_ recipe: Recipe) -> Recipe {
     Recipe(
       recipe.steps.compactMap { $0.hasty(samples: samples) })
   }
 
-  /// What the answers would be does not matter here, and each one of a slow model takes its time.
+  /// Number of random samples. Few are enough, as answers do not matter here and slow models take
+  /// time.
   private static let samples = 2
 
   private static func samples(
@@ -139,7 +153,7 @@ public struct CompressionPlan: Sendable, Codable {
         guard !input.dtype.isFloat else {
           return (input.name, AnyTensor(numbers).converted(to: input.dtype))
         }
-        // Indices below the length of the table that they are for; masks let everything through.
+        // Indices stay below the length of the table they index; masks are all 1.
         let length = graph.tableLength(of: input.name).map(Float.init)
         let values = numbers.map { number in
           guard let length else { return 1 as Float }
@@ -149,11 +163,11 @@ public struct CompressionPlan: Sendable, Codable {
       })
   }
 
-  /// The most images run at once, and the seconds that one such run may take.
+  /// Maximum batch size, and maximum seconds per batch.
   private static let (largestBatch, longestRun) = (32, 0.3)
 
   private static func timed(
-    _ rows: [Row], _ graphs: [Graph], _ extents: [String: Int], _ threads: ThreadPool,
+    _ rows: [Row], _ graphs: [Graph], _ extents: [String: Int], _ threads: Threads,
     _ progress: Progress.Handler?
   ) throws -> (rows: [Row], batch: Int) {
     func candidates(_ sessions: [Session], _ batch: Int) throws -> [Benchmark.Candidate] {
@@ -170,7 +184,7 @@ public struct CompressionPlan: Sendable, Codable {
       while batch < largestBatch, Double(batch * 2) * one <= longestRun { batch *= 2 }
       if batch > 1 { batches = try candidates(sessions, batch) }
     } catch let error as SwiftletError where error.code == .unsupported {
-      // Several inputs, or a batch that is fixed: there is nothing to time by images.
+      // With several inputs or a fixed batch, there is no time per image.
       return (rows, batch)
     }
     let results = try Benchmark.run(singles + batches, seconds: 0.3, progress: progress)
@@ -189,7 +203,8 @@ public struct CompressionPlan: Sendable, Codable {
 }
 
 extension Graph {
-  /// The length of the shortest constant table that a value looks up in, as it is or moved.
+  /// The length of the shortest constant table that a value indexes, directly or after operators
+  /// that only move elements.
   fileprivate func tableLength(of value: String) -> Int? {
     var names: Set<String> = [value]
     var lengths: [Int] = []

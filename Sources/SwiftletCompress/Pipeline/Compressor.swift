@@ -7,45 +7,56 @@ public import SwiftletGraph
 import SwiftletRuntime
 public import SwiftletTraining
 
-/// A compressed model and what it costs and gains.
+/// A compressed model with its cost, accuracy and speed, before and after.
 public struct CompressionResult: Sendable {
+  /// The compressed model.
   public let graph: Graph
+  /// The recipe that made it.
   public let recipe: Recipe
+  /// What each step did to each layer.
   public let layers: [LayerReport]
+  /// Cost of the original model.
   public let before: ModelCost
+  /// Cost of the compressed model.
   public let after: ModelCost
+  /// Accuracy of the original model on the validation images.
   public let accuracyBefore: Evaluation
+  /// Accuracy of the compressed model on the same images.
   public let accuracyAfter: Evaluation
-  /// Whether the difference between both accuracies means anything.
+  /// A paired test of the difference between both accuracies.
   public let paired: PairedTest
-  /// Median milliseconds per image at batch 1 and images per second at batch 32, taken in turns.
+  /// Speed of the original model, measured in alternation with the compressed one.
   public let speedBefore: Speed
+  /// Speed of the compressed model.
   public let speedAfter: Speed
-  /// Times on one thread and on all, of single images and batches of 32.
+  /// Times for single images and batches of 32, on one thread and on all.
   public let speeds: [SpeedRow]
-  /// How the answers differ, class by class.
+  /// How answers changed per class.
   public let confusion: Confusion?
-  /// The models that were tried, if there were several.
+  /// The models that were tried; empty if there was only one.
   public let candidates: [Candidate]
-  /// What was trained on the way.
+  /// Training histories of the steps that trained.
   public let histories: [StageHistory]
-  /// Images that there are to train and calibrate with.
+  /// Number of images available for training and calibration.
   public let trainingImages: Int
-  /// What is done to images, and whether that is guessed.
+  /// Summary of the image preprocessing, marked if it was guessed.
   public let preprocessing: String
-  /// Of a model with several outputs: how all of their answers to images that judge compare.
+  /// Agreement of all outputs with the original's, for models with several outputs.
   public let agreement: Agreement?
-  /// How sure it was to be that accuracy drops no further than it may.
+  /// Confidence level of the bound on the accuracy drop, as a fraction.
   public let confidence: Double
-  /// What casts doubt on the figures, for a person.
+  /// Reasons to doubt the figures, one sentence each.
   public let warnings: [String]
 
+  /// The speed of a model on all threads.
   public struct Speed: Sendable, Codable {
+    /// Median milliseconds for a single image.
     public let latencyMs: Double
+    /// Images per second in batches of 32.
     public let imagesPerSecond: Double
   }
 
-  /// Points of top-1 accuracy lost, in percent.
+  /// Drop in top-1 accuracy, in percentage points.
   public var drop: Double { (accuracyBefore.top1 - accuracyAfter.top1) * 100 }
 }
 
@@ -56,14 +67,19 @@ public struct Compressor: Sendable {
   let stages: StageStore?
   private let log = Logger.swiftlet("compress")
 
-  /// Finished steps are kept in `stages`, and found again.
+  /// Creates a compressor.
+  ///
+  /// - Parameters:
+  ///   - context: The original model and the data.
+  ///   - goals: Targets to reach by varying the recipe's strength.
+  ///   - stages: Where to keep the results of finished steps, so that later runs reuse them.
   public init(_ context: CompressionContext, goals: Goals = Goals(), stages: StageStore? = nil) {
     self.context = context
     self.goals = goals
     self.stages = stages
   }
 
-  /// A recipe, what it has made, and how good that is.
+  /// A recipe, the model it made, and that model's cost and answers.
   private struct Trial {
     let recipe: Recipe
     let graph: Graph
@@ -76,11 +92,13 @@ public struct Compressor: Sendable {
 
   /// Compresses the context's original model.
   ///
-  /// Without goals the recipe is applied as it is. With goals its strength is varied by bisection:
-  /// the mildest one that reaches the targets is taken; with `maxDrop` alone the strongest one that
-  /// stays within it. An interruption leaves the best one found until then, if there is one.
+  /// Without goals, the recipe is applied unchanged. With goals, its strength is varied by
+  /// bisection: the mildest strength that reaches the targets wins, or with `maxDrop` alone the
+  /// strongest that stays within it. If interrupted, the search returns the best model found so
+  /// far, if there is one.
   ///
-  /// - Throws: `unsupported` if no strength reaches the goals; the message says what came closest.
+  /// - Throws: `unsupported` if no strength reaches the goals; the message names the last miss.
+  ///   `badInput` for an invalid recipe.
   public func run(_ recipe: Recipe) throws -> CompressionResult {
     try recipe.validate()
     try context.check(recipe)
@@ -101,14 +119,15 @@ public struct Compressor: Sendable {
     return try result(
       found.best, cost, answers, tried, warnings, label: found.best.recipe.label,
       varied: found.varied,
-      // It would go on to throw.
+      // After an interruption the handler would throw again.
       progress: found.wasInterrupted ? nil : context.progress)
   }
 
-  /// Compresses as a preset's recipe says, or by some of its steps where that is better
-  /// (``PresetChoice``): the result is neither slower than the model nor than its last step alone,
-  /// and within 2 points of its accuracy if anything is. With goals these decide, as in
-  /// ``run(_:)``.
+  /// Compresses by a preset's recipe, or by some of its steps if that is better (``PresetChoice``):
+  /// the result is no slower than the original or than the last step alone, and loses at most 2
+  /// points of accuracy if any candidate does. With goals, works like ``run(_:)``.
+  ///
+  /// - Throws: The errors of ``run(_:)``.
   public func run(preset recipe: Recipe) throws -> CompressionResult {
     guard goals.isEmpty else { return try run(recipe) }
     let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
@@ -137,7 +156,7 @@ public struct Compressor: Sendable {
       tried.add(
         trial.recipe.techniques, top1: trial.answers.evaluation.top1,
         relativeTime: options[position].speedup.map { 1 / $0 }, bytes: trial.cost.fileBytes,
-        reason: "slower, or less accurate")
+        reason: "slower or less accurate")
     }
     let best =
       index.map { trials[$0] }
@@ -149,7 +168,7 @@ public struct Compressor: Sendable {
       progress: context.progress)
   }
 
-  /// Why the figures may mean little.
+  /// Reasons to doubt the figures.
   private func doubts(_ before: Answers, _ recipe: Recipe) throws -> [String] {
     let validation = try context.validation
     var doubts = [
@@ -162,19 +181,18 @@ public struct Compressor: Sendable {
       recipe.steps.contains(where: \.settings.trains)
     {
       doubts.append(
-        "output '\(scores)' alone is trained: the others change with the layers that they share")
+        "only output '\(scores)' is trained; the others change with the layers they share")
     }
     return doubts
   }
 
-  /// What a trial misses of the goals, and whether that is a target, which a stronger compression
-  /// would reach.
+  /// Which goal a trial misses, and whether it is a target that stronger compression would reach.
   typealias Miss = (reason: String, isTarget: Bool)
 
-  /// Tries a recipe, or where there are goals its strengths, by bisection.
+  /// Tries a recipe; with goals, at several strengths by bisection.
   ///
-  /// - Parameter attempt: Makes a recipe's model, and says what it misses, if anything.
-  /// - Returns: The best trial that misses nothing; of an interrupted search, the best until then.
+  /// - Parameter attempt: Makes a recipe's model, and returns the goal that it misses, if any.
+  /// - Returns: The best trial that reaches all goals; after an interruption, the best so far.
   /// - Throws: `unsupported` if none reaches the goals.
   func search<Result>(
     _ recipe: Recipe, _ attempt: (Recipe) throws -> (trial: Result, miss: Miss?)
@@ -192,13 +210,13 @@ public struct Compressor: Sendable {
       }
     } catch let error as CancellationError {
       guard let best else { throw error }
-      log.warning("interrupted: the best so far is \(best.label)")
+      log.warning("interrupted: using the best so far, \(best.label)")
       wasInterrupted = true
     }
     guard let best else {
       throw SwiftletError(
-        .unsupported, "the goals are out of reach of this recipe; last tried: \(failure)",
-        mend: "allow more drop, ask for less, or add a technique such as distill")
+        .unsupported, "this recipe does not reach the goals; last attempt: \(failure)",
+        mend: "allow a larger drop, relax the goals, or add a technique such as distill")
     }
     return (best.trial, search.ladder.count > 1, wasInterrupted)
   }
@@ -271,7 +289,7 @@ public struct Compressor: Sendable {
     return Preprocessing.isStored(in: graph) ? summary : "\(summary) (guessed)"
   }
 
-  /// Images that answers are compared on besides accuracy.
+  /// Number of images on which the answers of all outputs are compared.
   private static let comparedImages = 1000
 
   private func agreement(of graph: Graph) throws -> Agreement? {
@@ -282,9 +300,9 @@ public struct Compressor: Sendable {
     return try Agreement.measure(context.original, graph, source, threads: context.threads)
   }
 
-  /// Applies the steps of a recipe, and judges nothing.
+  /// Applies the steps of a recipe without judging the result.
   ///
-  /// - Throws: As the passes; `badInput` for settings out of range.
+  /// - Throws: The errors of the passes; `badInput` for settings out of range.
   public func apply(_ recipe: Recipe) throws -> (graph: Graph, layers: [LayerReport]) {
     let made = try make(recipe)
     return (made.graph, made.notes.layers)
@@ -307,14 +325,14 @@ public struct Compressor: Sendable {
   /// - Throws: `unsupported` if a step needs labels and there are none.
   func check(_ recipe: Recipe) throws { try context.check(recipe) }
 
-  /// Takes one step after those that made the model what it is, unless an earlier run has.
+  /// Takes one step after the earlier ones, unless its result is stored from an earlier run.
   func advance(
     _ step: CompressionStep, after earlier: [CompressionStep], from before: StageResult
   ) throws -> StageResult {
-    // Before the step: it may write to a file that it reads.
+    // Computed before the step, which may write to a file that it reads.
     let key = try stages?.key((earlier + [step])[...])
     if let key, var known = stages?.load(key) {
-      log.notice("\(step.technique.rawValue): made by an earlier run")
+      log.notice("\(step.technique.rawValue): reused from an earlier run")
       known.graph.extents = context.original.extents
       return known
     }
@@ -341,7 +359,8 @@ public struct Compressor: Sendable {
     context.checkpoint = checkpoint
     var step = step
     try step.update { try $0.resolve(for: [context.original, before.graph]) }
-    // Codes and scales are no weights that could be cut, and what runs as integers would no longer.
+    // Integer codes and scales cannot be decomposed or pruned, and integer layers would lose their
+    // speed.
     if !step.settings.takesIntegers { try before.graph.requireFloats() }
     step.update { $0.follow(before.notes.layers) }
     let pass = step.pass
@@ -362,7 +381,7 @@ public struct Compressor: Sendable {
     return StageResult(graph: graph, notes: notes)
   }
 
-  /// The recipe at several strengths, the strongest first.
+  /// The recipe at several strengths, strongest first.
   private func ladder(_ recipe: Recipe) -> [Recipe] {
     guard recipe.steps.contains(where: { $0.settings.strength != nil }) else { return [recipe] }
     return [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].map { ratio in
@@ -376,9 +395,9 @@ public struct Compressor: Sendable {
       progress: context.progress)
   }
 
-  /// Times both models in turns, so that a busy machine slows both alike; the largest batch on all
-  /// threads comes last. If the second seems slower there, both are timed once more and for longer,
-  /// and the better time of each counts.
+  /// Times both models in alternation, so that a busy machine slows both alike. The largest batch
+  /// on all threads comes last; if the second model appears slower there, both are timed again for
+  /// longer, and the better time of each counts.
   private func measure(
     _ before: Graph, _ after: Graph, progress: Progress.Handler?
   ) throws -> [SpeedRow] {
@@ -405,7 +424,7 @@ public struct Compressor: Sendable {
     }
   }
 
-  /// Single images and batches on all threads.
+  /// Speeds for single images and for batches, on all threads.
   private func summary(
     _ speeds: [SpeedRow]
   ) -> (before: CompressionResult.Speed, after: CompressionResult.Speed) {

@@ -5,13 +5,13 @@ import Glibc
 import SwiftletData
 
 extension Manifest {
-  /// With the paths as seen from the folder of a manifest that is to be written.
+  /// The manifest with paths relative to the folder of the file it will be written to.
   func relocated(to path: String) -> Manifest {
     let folder = Self.components(Self.folder(of: path))
     return relocated { path in
       let own = Self.components(path)
       let shared = zip(folder, own).prefix { $0 == $1 }.count
-      // Places that have nothing in common but the root stay where they are.
+      // Paths that share only the root stay absolute.
       guard shared > 0 else { return "/" + own.joined(separator: "/") }
       let up = [String](repeating: "..", count: folder.count - shared)
       let relative = up + own[shared...]
@@ -19,9 +19,9 @@ extension Manifest {
     }
   }
 
-  /// With the paths as seen from here, of a manifest that was read. Those of older versions are as
-  /// seen from where the model was compressed: what is not there from the manifest's folder may be
-  /// from here.
+  /// The manifest read from `path`, with paths relative to the current directory. Manifests of
+  /// older versions hold paths relative to the directory where compression ran: a path that does
+  /// not exist relative to the manifest's folder is kept as it is.
   func relocated(from path: String) -> Manifest {
     let folder = Self.folder(of: path)
     return relocated { path in
@@ -50,7 +50,7 @@ extension Manifest {
     return result
   }
 
-  /// `state=zeros.npy` with its file elsewhere; numbers stay.
+  /// `state=zeros.npy` with the file's path changed; numbers stay.
   private static func moving(_ fixed: String, _ change: (String) -> String) -> String {
     guard let equals = fixed.lastIndex(of: "=") else { return fixed }
     let value = fixed[fixed.index(after: equals)...]
@@ -64,7 +64,7 @@ extension Manifest {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// The names on the way from the root; links are followed as far as there is something.
+  /// The components of an absolute path, with symbolic links resolved if it exists.
   private static func components(_ path: String) -> [String] {
     let whole =
       path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path

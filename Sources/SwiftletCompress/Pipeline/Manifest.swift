@@ -9,14 +9,20 @@ import SwiftletGraph
 import SwiftletKernels
 import SwiftletTraining
 
-/// How a compressed model came to be: everything that decides its bytes, and everything that was
-/// measured on the way. With it the model can be checked, and made again.
+/// The record of a compression: everything that determines the model's bytes, and everything that
+/// was measured. It allows to verify the model and to reproduce it.
 public struct Manifest: Sendable, Codable {
+  /// A file and its content.
   public struct File: Sendable, Codable, Equatable {
+    /// The path, relative to the current directory in memory and to the manifest's folder on disk.
     public let path: String
+    /// Size in bytes.
     public let bytes: Int
+    /// SHA-256 of the content, hexadecimal.
     public let sha256: String
 
+    /// Reads a file to record its size and digest.
+    ///
     /// - Throws: `badInput` if the file cannot be read.
     public init(_ path: String) throws {
       let content = try InputFile.read(path, limit: .max)
@@ -26,30 +32,40 @@ public struct Manifest: Sendable, Codable {
     }
   }
 
+  /// Labelled images.
   public struct Images: Sendable, Codable, Equatable {
+    /// The name of the data set, which equality ignores.
     public let name: String
+    /// Number of images.
     public let count: Int
+    /// SHA-256 of images and labels, hexadecimal.
     public let sha256: String
 
+    /// Records a data set.
     public init(_ images: ImageDataset) {
       name = images.name
       count = images.count
       sha256 = Digest.sha256(images)
     }
 
-    /// Whether both are the same images with the same labels, whatever they are called.
+    /// Whether both have the same images and labels; names are ignored.
     public static func == (a: Images, b: Images) -> Bool {
       a.count == b.count && a.sha256 == b.sha256
     }
   }
 
-  /// Where it was made.
+  /// The machine that a model was compressed on.
   public struct Machine: Sendable, Codable, Equatable {
+    /// The CPU model.
     public let cpu: String
+    /// The instruction set that the kernels used.
     public let isa: String
+    /// The configuration of the BLAS library and its core.
     public let blas: String
+    /// Number of threads.
     public let threads: Int
 
+    /// Describes this machine.
     public init(threads: Int) {
       cpu = CPU.model
       isa = ISA.current.rawValue
@@ -58,65 +74,80 @@ public struct Manifest: Sendable, Codable {
     }
   }
 
-  /// Inputs without labels.
+  /// Samples without labels.
   public struct Samples: Sendable, Codable, Equatable {
+    /// Number of samples.
     public let count: Int
+    /// SHA-256 of the samples, hexadecimal.
     public let sha256: String
 
-    /// - Throws: `badInput` if a sample cannot be made.
+    /// Records samples.
+    ///
+    /// - Throws: `badInput` if a sample cannot be produced.
     public init(_ source: CalibrationSource) throws {
       count = source.count
       sha256 = try source.digest(0..<source.count)
     }
   }
 
-  /// What data were used, and how.
+  /// Which data were used, and how.
   public struct Use: Sendable, Codable, Equatable {
-    /// The data as they were named; those to judge on, if they were named; `nil` without data.
+    /// The data specification as given; `nil` without data.
     public var data: String?
+    /// The specification of the data to judge on, if given.
     public var judge: String?
-    /// The fraction that was trained or calibrated with, if one was given or one part had to serve
-    /// for both.
+    /// The fraction used for training or calibration, if given or if one part had to serve both
+    /// purposes.
     public var split: Double?
-    /// What is done to images, where that was given.
+    /// The image preprocessing, if given.
     public var preprocessing: Preprocessing?
-    /// Outputs that count; none: all of them.
+    /// Names of the outputs to judge by; empty: all of them.
     public var outputs: [String] = []
-    /// Inputs that are the same for all samples, as they were given.
+    /// Inputs that are the same for all samples, as given: `NAME=FILE` or `NAME=NUMBERS`.
     public var fixed: [String] = []
-    /// What extents of the model were given that it leaves open, by name; `nil`: none.
+    /// Values given for symbolic extents of the model, by name; `nil`: none.
     public var extents: [String: Int]?
 
+    /// The use of a data specification with no other options.
     public init(data: String?) { self.data = data }
   }
 
-  /// Of the manifest's own form.
+  /// Version of the manifest's format.
   public var format = 1
+  /// The version of Swiftlet that made the model.
   public let version: String
+  /// The machine it was made on.
   public let machine: Machine
+  /// Seed of all random choices.
   public let seed: UInt64
+  /// The original model.
   public internal(set) var model: File
-  /// As ``Use/data``; empty without data.
+  /// The data specification, see ``Use/data``; empty without data.
   public internal(set) var data: String
-  /// `nil` in manifests of versions that judged on the test part, or on the part that was named,
-  /// and nothing else.
+  /// How the data were used; `nil` in manifests of versions that always judged on the test part or
+  /// the named part.
   public internal(set) var use: Use?
-  /// Of labelled images.
+  /// The training images; `nil` without labels.
   public let training: Images?
+  /// The validation images; `nil` without labels.
   public let validation: Images?
-  /// Of inputs without labels, and of those to judge on, if they are others.
+  /// The samples without labels; `nil` with labels or without data.
   public let samples: Samples?
+  /// The samples to judge on, if given separately.
   public let judges: Samples?
-  /// What was asked for, and what came out of the search for its goals.
+  /// The recipe after the search for its goals.
   public internal(set) var recipe: Recipe
-  /// Times that decisions rest on, in milliseconds: made again with these, decisions are the same.
+  /// Layer times in milliseconds that decisions were based on; with them, the same decisions can be
+  /// reproduced.
   public let latencies: [String: Double]
+  /// The compressed model.
   public internal(set) var output: File
-  /// With labels, and without.
+  /// The report of a compression with labels.
   public let report: CompressionReport?
+  /// The report of a compression without labels.
   public let answers: UnlabelledReport?
 
-  /// Of a compression with labels.
+  /// The manifest of a compression with labels.
   public init(
     version: String, threads: Int, seed: UInt64, model: File, use: Use,
     training: ImageDataset, validation: ImageDataset, latencies: LatencyCache, output: File,
@@ -127,8 +158,8 @@ public struct Manifest: Sendable, Codable {
       latencies, output, report.recipe, report, nil)
   }
 
-  /// Of a compression without labels; `samples` are `nil` without data, `judges` if they are among
-  /// the samples.
+  /// The manifest of a compression without labels. `samples` is `nil` without data, `judges` if a
+  /// part of the samples served for judging.
   public init(
     version: String, threads: Int, seed: UInt64, model: File, use: Use, samples: Samples?,
     judges: Samples?, latencies: LatencyCache, output: File, answers: UnlabelledReport
@@ -158,16 +189,16 @@ public struct Manifest: Sendable, Codable {
     (self.report, self.answers) = (report, answers)
   }
 
-  /// Names all that decides what a step makes, but for the steps themselves: the model with all its
-  /// tensors, wherever they are stored, the data, and how both are looked at. `data` is the digest
-  /// of what is trained and calibrated with.
+  /// A string that identifies everything that determines the result of a step except the steps
+  /// themselves: the model with all its tensors, wherever they are stored, the data, and how they
+  /// are used. `data` is the digest of the data for training and calibration.
   ///
-  /// - Throws: As `ONNXFile.serialized`.
+  /// - Throws: The errors of `ONNXFile.encode`.
   public static func origin(
     _ context: CompressionContext, data: String, use: Use, version: String
   ) throws -> String {
     var own = use
-    // Names say nothing that the digest does not.
+    // The digest covers what the names stand for.
     (own.data, own.judge) = (nil, nil)
     (own.extents, own.outputs) = (context.original.extents, context.outputs)
     let encoder = JSONEncoder()
@@ -180,7 +211,9 @@ public struct Manifest: Sendable, Codable {
     return parts.joined(separator: " ")
   }
 
-  /// - Throws: `badInput` if the file is no manifest.
+  /// Reads a manifest.
+  ///
+  /// - Throws: `badInput` if the file is not a manifest.
   public init(reading path: String) throws {
     self = try locating(path) {
       let bytes = try InputFile.read(path, limit: 1 << 28)
@@ -191,14 +224,14 @@ public struct Manifest: Sendable, Codable {
         manifest.format == 1
       else {
         throw SwiftletError(
-          .badInput, "this is no manifest of a compression",
-          mend: "give the .manifest.json that 'swiftlet compress' wrote beside the model")
+          .badInput, "not a compression manifest",
+          mend: "give the .manifest.json that 'swiftlet compress' wrote next to the model")
       }
       return manifest.relocated(from: path)
     }
   }
 
-  /// Paths are written as seen from the manifest's folder.
+  /// Writes the manifest as JSON, with paths relative to its folder.
   ///
   /// - Throws: `badInput` if the file cannot be written.
   public func write(to path: String) throws {

@@ -9,27 +9,30 @@ import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining
 
-/// Keeps the result of each finished step of a recipe in a folder, so that an interrupted run goes
-/// on where it was.
+/// Stores the result of each finished step of a recipe in a folder, so that an interrupted run can
+/// resume.
 ///
-/// A result is found again by all that it depends on: model, data, the steps up to it, seed,
-/// threads. Whatever else lies in the folder is never taken for it.
+/// A result is looked up by everything it depends on: model, data, the steps up to it, seed and
+/// threads. Other files in the folder are ignored.
 public struct StageStore: Sendable {
   private let folder: String
   private let origin: String
 
+  /// Creates a store.
+  ///
   /// - Parameters:
-  ///   - folder: Made when there is something to keep.
-  ///   - origin: Names model, data, seed and threads: ``Manifest/origin(_:data:use:version:)``.
+  ///   - folder: The path of the folder; created when there is something to store.
+  ///   - origin: Identifies model, data, seed and threads:
+  ///     ``Manifest/origin(_:data:use:version:)``.
   public init(folder: String, origin: String) {
     self.folder = folder
     self.origin = origin
   }
 
-  /// What the result of some steps is found by: the steps, and what else decides it, such as the
-  /// content of files.
+  /// The lookup key for the result of some steps: a digest of the steps and of what else determines
+  /// it, such as the content of files.
   ///
-  /// - Throws: As reading the files does, naming them.
+  /// - Throws: The errors of reading these files.
   func key(_ steps: ArraySlice<CompressionStep>) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
@@ -40,7 +43,7 @@ public struct StageStore: Sendable {
 
   private func path(_ key: String) -> String { "\(folder)/\(key.prefix(32))" }
 
-  /// What has been made before under the key, if it has.
+  /// The stored result for a key; `nil` if there is none.
   func load(_ key: String) -> StageResult? {
     let path = path(key)
     guard let bytes = try? InputFile.read("\(path).json", limit: 1 << 28),
@@ -50,7 +53,7 @@ public struct StageStore: Sendable {
     return StageResult(graph: graph, notes: notes)
   }
 
-  /// The progress of the step that makes what belongs to the key, if it trains.
+  /// The checkpoint file of the step that a key belongs to; `nil` if the step does not train.
   ///
   /// - Throws: `io` if the folder cannot be written to.
   func checkpoint(_ key: String, for step: CompressionStep) throws -> CheckpointFile? {
@@ -65,8 +68,8 @@ public struct StageStore: Sendable {
         atPath: folder, withIntermediateDirectories: true)
     } catch {
       throw SwiftletError(
-        .io, "the folder for finished steps cannot be made", at: folder,
-        mend: "write the output to a place where folders can be made")
+        .io, "cannot create the folder for finished steps", at: folder,
+        mend: "write the output to a writable folder")
     }
   }
 
@@ -75,31 +78,31 @@ public struct StageStore: Sendable {
     try makeFolder()
     let path = path(key)
     try ONNXFile.write(result.graph, to: "\(path).onnx")
-    // The notes last: they say that the model is whole.
+    // The notes come last: their presence means that the model is complete.
     try AtomicFile.write(
       String(decoding: JSONEncoder().encode(result.notes), as: UTF8.self), to: "\(path).json")
   }
 
-  /// Deletes the folder, once what it was for is done.
+  /// Deletes the folder with all results; errors are ignored.
   public func remove() { try? FileManager.default.removeItem(atPath: folder) }
 }
 
-/// What the steps of a recipe have made so far.
+/// The model after some steps of a recipe, with notes.
 struct StageResult {
   var graph: Graph
   var notes = StageNotes()
 }
 
-/// What was done to make it.
+/// What the steps did.
 struct StageNotes: Codable {
   var layers: [LayerReport] = []
   var histories: [StageHistory] = []
 }
 
 extension Graph {
-  /// A digest of all that the graph says, its tensors among it, wherever the file has them.
+  /// A digest of the whole graph including its tensors, wherever the file stores them.
   ///
-  /// - Throws: As `ONNXFile.serialized`.
+  /// - Throws: As `ONNXFile.encode`.
   func digest() throws -> String {
     var skeleton = self
     skeleton.initializers = [:]
@@ -109,6 +112,6 @@ extension Graph {
       return "\(name) \(tensor.dtype) \(tensor.shape) \(Digest.sha256(bytes))"
     }
     return Digest.sha256(
-      Digest.sha256(try ONNXFile.serialized(skeleton)) + tensors.joined(separator: "\n"))
+      Digest.sha256(try ONNXFile.encode(skeleton)) + tensors.joined(separator: "\n"))
   }
 }

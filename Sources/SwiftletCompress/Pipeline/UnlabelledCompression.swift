@@ -5,49 +5,61 @@ import SwiftletFormats
 public import SwiftletGraph
 import SwiftletRuntime
 
-/// A model that was compressed without labels, and how its answers compare with the original's.
+/// A model compressed without labels, and how its answers agree with the original's.
 public struct UnlabelledResult: Sendable {
+  /// The compressed model.
   public let graph: Graph
+  /// The recipe that made it.
   public let recipe: Recipe
+  /// What each step did to each layer.
   public let layers: [LayerReport]
+  /// The original model.
   public let before: Side
+  /// The compressed model.
   public let after: Side
-  /// `nil` without samples.
+  /// Agreement of the answers with the original's; `nil` without samples.
   public let agreement: Agreement?
-  /// Samples that the model was calibrated with.
+  /// Number of calibration samples.
   public let calibrationSamples: Int
-  /// Whether the answers are to samples that nothing was calibrated with.
+  /// Whether answers were compared on samples that were not used for calibration.
   public let isHeldBack: Bool
-  /// How many of the samples that judge are the same as some that were calibrated with.
+  /// Number of judging samples that are duplicates of calibration samples.
   public let repeated: Int
-  /// Samples that fill no batch of the model's.
+  /// Number of samples left out because they do not fill a batch of the model.
   public let leftOut: Int
-  /// The models that a preset has tried; `nil` without one.
+  /// The models that a preset tried; `nil` without a preset.
   public let candidates: [Candidate]?
 
-  /// A model that a preset has tried.
+  /// A model that a preset tried.
   public struct Candidate: Sendable, Codable, Equatable {
+    /// The techniques that made it, in order.
     public let techniques: [Technique]
-    /// Of its answers; `nil` without samples, and of answers that are not finite.
+    /// Signal-to-noise ratio of its answers in dB; `nil` if answers are not finite.
     public let decibels: Double?
-    /// The original's time over its own; `nil`: not measured.
+    /// The original's time divided by its own; `nil` if not measured.
     public let speedup: Double?
+    /// Whether it is the result.
     public let chosen: Bool
   }
 
-  /// What a model weighs, and how fast it is, as far as that is known.
+  /// The cost and speed of a model, as far as known.
   public struct Side: Sendable, Codable, Equatable {
+    /// Size of the ONNX file in bytes.
     public let fileBytes: Int
+    /// Number of parameters.
     public let parameters: Int
-    /// Multiply–accumulate operations per sample; `nil` where shapes depend on data.
+    /// Multiply–accumulate operations per sample; `nil` if shapes depend on data.
     public let macs: Int?
+    /// Samples per second on all threads; `nil` if not measured.
     public let samplesPerSecond: Double?
-    /// Milliseconds of one sample alone, of a model with a fixed batch of that.
+    /// Milliseconds for a single sample, or per run for a model with a fixed batch; `nil` if not
+    /// measured.
     public let latencyMs: Double?
   }
 }
 
 extension Compressor {
+  /// A recipe and the model it made.
   private struct UnlabelledTrial {
     let recipe: Recipe
     let graph: Graph
@@ -56,7 +68,7 @@ extension Compressor {
 
     init(_ recipe: Recipe, _ graph: Graph, _ layers: [LayerReport]) throws {
       (self.recipe, self.graph, self.layers) = (recipe, graph, layers)
-      fileBytes = try ONNXFile.serialized(graph).count
+      fileBytes = try ONNXFile.encode(graph).count
     }
   }
 
@@ -64,20 +76,24 @@ extension Compressor {
     context: CompressionContext, judging: CalibrationSource, split: SampleSplit
   )
 
-  /// Compresses a model for which there are no labels, or no data at all: nothing can be trained,
-  /// and no accuracy be told. The answers are compared with the original's, on samples that are
-  /// held back; see ``SampleSplit``.
+  /// Compresses a model without labels, or without any data: nothing can be trained and accuracy
+  /// cannot be measured. The answers are compared with the original's on samples that are held
+  /// back; see ``SampleSplit``.
   ///
-  /// Targets are reached as by ``run(_:)``. Without `times` nothing is timed but what a target asks
-  /// for.
+  /// Targets are reached as in ``run(_:)``.
   ///
-  /// - Throws: `unsupported` if a step needs labels, or no strength reaches the targets.
+  /// - Parameters:
+  ///   - recipe: The steps to apply.
+  ///   - times: Whether to measure speeds; those that a target depends on are always measured.
+  ///
+  /// - Throws: `unsupported` if a step needs labels, `maxDrop` is a goal, or no strength reaches
+  ///   the targets.
   public func runUnlabelled(_ recipe: Recipe, times: Bool = true) throws -> UnlabelledResult {
     try recipe.validate()
     try context.check(recipe)
     guard goals.maxDrop == nil else {
       throw SwiftletError(
-        .unsupported, "a drop of accuracy needs labels", mend: "leave --max-drop out")
+        .unsupported, "measuring an accuracy drop needs labels", mend: "leave --max-drop out")
     }
     let held = try context.holdingBack(for: recipe)
     let compressor = Compressor(held?.context ?? context, goals: goals, stages: stages)
@@ -90,9 +106,10 @@ extension Compressor {
     return try result(found.best, held, times: times)
   }
 
-  /// As ``runUnlabelled(_:times:)``, or by some of a preset's steps where that is better
-  /// (``PresetChoice``). With goals these decide; without samples nothing is compared, and all
-  /// steps are taken.
+  /// Compresses by a preset's recipe, or by some of its steps if that is better (``PresetChoice``).
+  /// With goals or without samples, works like ``runUnlabelled(_:times:)`` with all steps.
+  ///
+  /// - Throws: The errors of ``runUnlabelled(_:times:)``.
   public func runUnlabelled(preset recipe: Recipe, times: Bool = true) throws -> UnlabelledResult {
     guard goals.isEmpty, let held = try context.holdingBack(for: recipe) else {
       return try runUnlabelled(recipe, times: times)
@@ -130,10 +147,10 @@ extension Compressor {
   }
 
   private func originalBytes() throws -> Int {
-    try context.fileBytes ?? ONNXFile.serialized(context.original).count
+    try context.fileBytes ?? ONNXFile.encode(context.original).count
   }
 
-  /// `speeds`: Of the original and the best, where they are known already.
+  /// - Parameter known: Speeds of the original and the best model, if already measured.
   private func result(
     _ best: UnlabelledTrial, _ held: Held?, times: Bool, speeds known: [Double]? = nil,
     candidates: [UnlabelledResult.Candidate]? = nil
@@ -165,10 +182,10 @@ extension Compressor {
       candidates: candidates)
   }
 
-  /// How the answers of a model that a recipe has made compare with the original's, on samples that
-  /// the recipe did not see; `nil` without samples.
+  /// The agreement of a model's answers with the original's, on samples that its recipe did not use
+  /// for calibration; `nil` without samples.
   ///
-  /// - Throws: `badInput` if the samples do not fit; what running a session throws.
+  /// - Throws: `badInput` if the samples do not fit; the errors of running a session.
   public func agreement(of graph: Graph, made recipe: Recipe) throws -> Agreement? {
     guard let held = try context.holdingBack(for: recipe) else { return nil }
     return try Agreement.measure(
@@ -181,7 +198,7 @@ extension Compressor {
   ) throws -> Miss? {
     let graph = trial.graph
     if goals.size != nil || goals.macs != nil {
-      // Operations are counted only if they are asked for: not all models say how many they take.
+      // Operations are counted only for a MACs goal: not every model allows it.
       let costs = try [(context.original, bytes), (graph, trial.fileBytes)].map { graph, bytes in
         goals.macs == nil
           ? ModelCost(fileBytes: bytes, parameters: graph.parameterCount, macs: 0)
@@ -192,8 +209,8 @@ extension Compressor {
     guard let bound = goals.latency else { return nil }
     guard let source else {
       throw SwiftletError(
-        .badInput, "there are no samples to take a time with",
-        mend: "give some with --data inputs:FILE.npz")
+        .badInput, "there are no samples to measure time with",
+        mend: "give samples with --data inputs:FILE.npz")
     }
     let latencies = try latencies(graph, source)
     let most = bound.value(of: latencies[0])
@@ -204,7 +221,8 @@ extension Compressor {
     )
   }
 
-  /// Milliseconds of one sample of the original, and of a graph, in turns.
+  /// Milliseconds per run of the original and of a graph, measured in alternation: a run takes one
+  /// sample, or the model's fixed batch.
   private func latencies(_ graph: Graph, _ source: CalibrationSource) throws -> [Double] {
     let single = source.single
     return try single.speeds(of: [context.original, graph], threads: context.threads)

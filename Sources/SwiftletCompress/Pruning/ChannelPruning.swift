@@ -4,33 +4,41 @@ import OrderedCollections
 package import SwiftletCore
 package import SwiftletGraph
 
-/// Removes channels from a graph, chosen and made up for by calibration data.
+/// Removes channels from a graph, chosen and compensated by calibration data.
 ///
-/// ``rankings()`` says which channels each group should keep first, and what the layers that read
-/// them are expected to lose. ``pruned(keeping:)`` removes the rest, and then refits the layers
-/// that read fewer channels, one after the other in the order in which they run: by least squares,
-/// from what they read in the pruned model to what they answered in the original.
+/// ``rankings()`` determines which channels each group should keep first, and predicts the loss in
+/// the layers that read them. ``pruned(keeping:)`` removes the rest, and then refits the layers
+/// that read fewer channels, one after the other in execution order: by least squares, from their
+/// inputs in the pruned model to their responses in the original one.
 ///
 /// - Source: He, Zhang & Sun 2017, arXiv:1707.06168, section 3.1 (reconstruction) and 3.2 (from
 ///   layer to layer).
 package struct ChannelPruning {
+  /// The groups of channels of the graph.
   package let groups: ChannelGroups
-  /// What the channels are judged by.
+  /// The calibration samples.
   let source: CalibrationSource
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
 
-  /// More images say little more about a layer's channels.
+  /// More images would hardly change the ranking.
   private static let rankingImages = 256
-  /// A layer is refit from this many samples at least, if there are as many, and for each of its
-  /// weights per output from so many.
+  /// Number of samples for refitting a layer, if there are enough: at least the first, and the
+  /// second times the layer's weights per output.
   private static let (fewestSamples, samplesPerWeight) = (4096, 6)
-  /// Places of a layer's result that are looked at in each image.
+  /// Maximum number of positions per image that are used for refitting.
   private static let samplesPerImage = 32
 
+  /// Prepares pruning of a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: The graph.
+  ///   - source: The calibration samples.
+  ///   - threads: For running the graph and for products.
+  ///   - progress: Called after each batch.
   /// - Throws: As ``ChannelGroups/init(_:)``.
   package init(
-    _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool = .available,
+    _ graph: Graph, _ source: CalibrationSource, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) throws {
     groups = try ChannelGroups(graph)
@@ -43,8 +51,10 @@ package struct ChannelPruning {
 
   // MARK: Rankings
 
-  /// The channels of each group, by what the layers that read them lose without them; of pinned
-  /// groups, in their order.
+  /// The ranking of each group by the loss in the layers that read its channels; for pinned groups
+  /// by the norms of the weights.
+  ///
+  /// - Throws: `numerical` naming a value that is not finite.
   package func rankings() throws -> [ChannelRanking] {
     let plain = plainRankings()
     var moments: [(layer: Int, group: Int, moments: ChannelMoments)] = []
@@ -82,33 +92,18 @@ package struct ChannelPruning {
     }
   }
 
-  /// The weights of a layer, outputs × inputs × positions of the kernel; of a grouped one the
-  /// inputs are those of a group, and the outputs those of all.
+  /// The weights of a layer, outputs × inputs × positions of the kernel, with the inputs of one
+  /// group and the outputs of all groups.
   private func weights(of index: Int) -> Tensor<Float>? {
-    let node = groups.graph.nodes[index]
-    guard let stored: Tensor<Float> = groups.graph.initializers[node.inputs[1]]?.typed() else {
-      return nil
-    }
-    let shape = stored.shape
-    switch node.opType {
-    case "ConvTranspose":
-      // Stored as inputs of all groups × outputs of one.
-      let count = max(1, (try? node.int("group", default: 1)) ?? 1)
-      let area = shape.count(of: 2..<shape.rank)
-      return stored.contiguous().reshaped(to: [count, shape[0] / count, shape[1], area])
-        .permuted(to: [0, 2, 1, 3]).contiguous()
-        .reshaped(to: [count * shape[1], shape[0] / count, area])
-    case "Conv":
-      return stored.contiguous().reshaped(
-        to: [shape[0], shape[1], shape.count(of: 2..<shape.rank)])
-    default:
-      let isTransposed = node.opType == "MatMul" || !node.readsTransposed
-      let matrix = (isTransposed ? stored.transposed() : stored).contiguous()
-      return matrix.reshaped(to: [matrix.shape[0], matrix.shape[1], 1])
-    }
+    guard let layer = try? LinearLayer(groups.graph.nodes[index]),
+      let stored: Tensor<Float> = groups.graph.initializers[layer.weights]?.typed(),
+      let layout = layer.layout(stored.shape)
+    else { return nil }
+    return layer.outputsFirst(stored).contiguous().reshaped(
+      to: [layout.outputs, layout.inputsPerGroup, layout.taps])
   }
 
-  /// The channels of each group by the norms of the weights that make them.
+  /// The ranking of each group by the norms of the weights that compute its channels.
   package func plainRankings() -> [ChannelRanking] {
     var norms = groups.groups.map { [Double](repeating: 0, count: $0.channels) }
     for layer in groups.trace.layers {
@@ -118,7 +113,7 @@ package struct ChannelPruning {
           $0 + Double($1) * Double($1)
         }
       }
-      // Layers whose results are added count alike.
+      // Layers whose outputs are added count equally.
       let scale = 1 / max(own.reduce(0, +), 1e-300)
       for (output, channel) in layer.outputs.enumerated() {
         let member = groups.members[channel]
@@ -128,10 +123,15 @@ package struct ChannelPruning {
     return norms.map { ChannelRanking(norms: $0) }
   }
 
-  /// How much of what the readers of a group lose arrives at the model's answers: noise over signal
-  /// there, with some of the group's channels gone and the readers refit, over the damage that the
-  /// ranking foretells. Measured once, for the one of the counts with a damage next to 0.05; 1
-  /// where no count does any.
+  /// Share of the damage of a group that reaches the model's outputs: their noise-to-signal ratio,
+  /// with some of the group's channels removed and their consumers refitted, over the damage that
+  /// the ranking predicts. Measured once, for the number of channels whose damage is closest to
+  /// 0.05; 1 if no number does damage.
+  ///
+  /// - Parameters:
+  ///   - id: The group.
+  ///   - ranking: Its ranking.
+  ///   - counts: The numbers of channels to choose from.
   func arriving(_ id: Int, _ ranking: ChannelRanking, among counts: [Int]) throws -> Double {
     let middle = counts.filter { ranking.damage[$0] > 1e-4 }
       .min { abs(ranking.damage[$0] - 0.05) < abs(ranking.damage[$1] - 0.05) }
@@ -143,8 +143,9 @@ package struct ChannelPruning {
 
   // MARK: Pruning
 
-  /// The graph with the given channels of some groups, its layers refit.
+  /// The graph with only the given channels of some groups, and its layers refitted.
   ///
+  /// - Parameter keeping: The indices of the channels to keep, by group; other groups keep all.
   /// - Throws: As ``ChannelGroups/pruned(keeping:)``, and `numerical` naming a value that is not
   ///   finite.
   package func pruned(keeping: [Int: [Int]]) throws -> Graph {
@@ -154,7 +155,7 @@ package struct ChannelPruning {
     return result
   }
 
-  /// The layers that read fewer channels.
+  /// Positions of the layers that read fewer channels.
   private func changedLayers(_ stays: [Bool]) -> [Int] {
     groups.trace.layers.filter { $0.inputs?.contains { !stays[$0] } ?? false }.map(\.index)
   }
@@ -166,7 +167,7 @@ package struct ChannelPruning {
     let kept = groups.places(of: groups.values[output], stays)
     let source = source.prefix(imagesNeeded(layer, groups.trace.infos[output]?.shape))
     let rows = WindowRows(
-      node, kernel: layer.kernel, depth: layer.depth, perSample: Self.samplesPerImage)
+      node, kernel: layer.layout.kernel, depth: layer.depth, perSample: Self.samplesPerImage)
     let before = try ValueReader(groups.graph, [output], threads: threads)
     let now = try ValueReader(graph, [input, output], threads: threads)
     var refit = ResponseRefit(layer)
@@ -177,7 +178,7 @@ package struct ChannelPruning {
         wanted: try before.read(inputs)[output]!, kept: kept, firstImage: range.lowerBound)
       try report(range, source)
     }
-    guard let found = try refit.solution(threads: threads.count) else { return }
+    guard let found = try refit.solution(threads: threads) else { return }
     layer.add(found.change, shift: found.shift, at: index, in: &graph)
   }
 
@@ -189,8 +190,14 @@ package struct ChannelPruning {
     return max(128, wanted / places)
   }
 
-  /// What each layer that reads fewer channels loses: the squared error of its responses in the
-  /// pruned graph, as a fraction of their variance in the original. By position of the layer.
+  /// The loss in each layer that reads fewer channels: the squared error of its responses in the
+  /// pruned graph, as a fraction of their variance in the original one.
+  ///
+  /// - Parameters:
+  ///   - pruned: The pruned graph, from ``pruned(keeping:)`` with the same channels.
+  ///   - keeping: The indices of the channels that were kept, by group.
+  /// - Returns: The damage by the layer's position in the graph.
+  /// - Throws: `numerical` naming a value that is not finite.
   package func damage(of pruned: Graph, keeping: [Int: [Int]]) throws -> [Int: Double] {
     let stays = groups.stays(keeping)
     var errors: [Int: ResponseError] = [:]
@@ -216,7 +223,7 @@ package struct ChannelPruning {
   }
 }
 
-/// How far the responses of a layer are from what they were.
+/// Accumulates the error of a layer's responses.
 private struct ResponseError {
   let value: String
   let axis: Int
@@ -250,7 +257,7 @@ private struct ResponseError {
     counts += found.count / max(1, extent)
   }
 
-  /// The error as a fraction of the variance, if there is any.
+  /// The error as a fraction of the variance, or of the power if the responses do not vary.
   var fraction: Double {
     let variance = energy - sums.reduce(0) { $0 + $1 * $1 } / Double(max(1, counts))
     return RelativeError.fraction(noise: noise, variance: variance, power: energy)

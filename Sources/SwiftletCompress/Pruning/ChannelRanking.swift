@@ -5,28 +5,29 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
-/// The channels of a group from the one to keep first to the one to give up first.
+/// The channels of a group in the order in which to keep them.
 package struct ChannelRanking: Sendable, Equatable {
+  /// Indices of the channels, the most important one first.
   package let order: [Int]
-  /// What is expected to be lost of the consumers' responses, as a fraction of their variance,
-  /// where the first k of the order are kept, for k = 0 … channels.
+  /// Predicted loss of the consumers' responses, as a fraction of their variance, if the first k
+  /// channels of the order are kept, for k = 0 … channels.
   package let damage: [Double]
 
-  /// The first channels of the order, sorted.
+  /// The indices of the `count` most important channels, ascending.
   package func kept(_ count: Int) -> [Int] { order.prefix(count).sorted() }
 }
 
-/// What one layer reads of one group: how its channels vary together, and what the layer makes of
+/// The covariance of one group's channels in the input of one layer, and the layer's weights for
 /// them.
 ///
 /// - Source: He, Zhang & Sun 2017, arXiv:1707.06168, and Luo, Wu & Lin 2017, arXiv:1707.06342
-///   (ThiNet), for choosing channels by what the next layer loses.
+///   (ThiNet), for choosing channels by the loss in the next layer.
 struct ChannelMoments {
-  /// The value that carries the channels.
+  /// The value that contains the channels.
   let value: String
   private let axis: Int
-  /// Of each tap, the place of each channel along the axis: a flattened image has the channels at
-  /// many places.
+  /// For each tap the index of each channel along the axis, −1 if it is absent: a flattened image
+  /// has each channel at many indices.
   private let taps: [[Int]]
   private let channels: Int
   private var count = 0
@@ -34,10 +35,17 @@ struct ChannelMoments {
   /// Σ x·xᵀ, upper triangle.
   private var products: Tensor<Double>
 
-  /// Samples per image: neighbours hardly differ.
+  /// Maximum number of samples per image: neighbours hardly differ.
   private static let samplesPerImage = 32
 
-  /// - Returns: `nil` if the channels are not all at equally many places.
+  /// Empty moments.
+  ///
+  /// - Parameters:
+  ///   - value: The input of the layer.
+  ///   - axis: The channels of the input.
+  ///   - group: The group.
+  ///   - members: The group of each channel, and its index there.
+  /// - Returns: `nil` if the channels occur at different numbers of indices.
   init?(
     _ value: String, _ axis: ChannelAxis, group: ChannelGroup, members: [(group: Int, index: Int)]
   ) {
@@ -45,7 +53,7 @@ struct ChannelMoments {
     for (place, channel) in axis.channels.enumerated() where members[channel].group == group.id {
       places[members[channel].index].append(place)
     }
-    // A channel that this layer does not read is nowhere.
+    // A channel that this layer does not read has no index.
     let most = places.map(\.count).max() ?? 0
     guard most > 0, places.allSatisfy({ $0.count == most || $0.isEmpty }) else { return nil }
     self.value = value
@@ -70,7 +78,7 @@ struct ChannelMoments {
     var start = 0
     for image in 0..<shape[0] {
       for sample in 0..<taken {
-        // Spread over the image, at other places in each of them.
+        // Positions spread over the image, shifted from image to image.
         let position = (sample * all / taken + (firstImage + image) * 7) % all
         let places = taps[position % taps.count]
         let rest = position / taps.count
@@ -91,7 +99,7 @@ struct ChannelMoments {
     count += shape[0] * taken
   }
 
-  /// The covariance of the channels: what is constant, a bias can replace.
+  /// The covariance of the channels; a bias can replace their means.
   private var covariance: Tensor<Double> {
     var result = products
     var values = result.mutableSpan
@@ -106,9 +114,11 @@ struct ChannelMoments {
     return result
   }
 
-  /// Σ w·wᵀ over the outputs and the positions of the kernel, of the weights of each channel.
+  /// Σ w·wᵀ over the outputs and the positions of the kernel, where w contains the weights of all
+  /// channels; channels × channels.
   ///
-  /// - Parameter weights: The layer's weights, outputs × places × positions of the kernel.
+  /// - Parameter weights: The layer's weights, outputs × indices of the axis × positions of the
+  ///   kernel.
   private func weightProducts(_ weights: Tensor<Float>) -> Tensor<Double> {
     let (outputs, extent, area) = (weights.shape[0], weights.shape[1], weights.shape[2])
     let width = outputs * area
@@ -135,18 +145,19 @@ struct ChannelMoments {
     return sum
   }
 
-  /// The problem of choosing channels for this layer, scaled so that the layer's responses vary by
-  /// 1.
+  /// The problem of choosing channels for this layer, scaled to responses of variance 1.
+  ///
+  /// - Returns: `nil` if the responses do not vary.
   func choice(_ weights: Tensor<Float>) -> ChannelChoice? {
     ChannelChoice(covariance: covariance, weights: weightProducts(weights))
   }
 }
 
-/// Greedy choice of the channels from whose linear combinations a layer's responses follow best.
+/// Chooses channels greedily so that linear combinations of them predict a layer's responses best.
 ///
-/// With the covariance R of what the chosen channels do not explain yet, and H = Σ w·wᵀ, the rest
-/// is tr(H·R), and channel c would take (R·H·R)cc / Rcc from it: a pivoted Cholesky factorisation
-/// whose pivots are chosen by what they are good for.
+/// With R the covariance that the chosen channels do not explain yet, and H = Σ w·wᵀ, the remaining
+/// error is tr(H·R), and choosing channel c reduces it by (R·H·R)cc / Rcc: a pivoted Cholesky
+/// factorization whose pivots are chosen by this reduction.
 struct ChannelChoice {
   private var rest: Tensor<Double>
   private let weights: Tensor<Double>
@@ -157,9 +168,14 @@ struct ChannelChoice {
   private(set) var damage: Double
   private let count: Int
 
-  /// Of a channel's variance, what is left to the rounding.
+  /// Fraction of a channel's variance below which the rest is rounding error.
   private static let tolerance = 1e-10
 
+  /// Starts without any chosen channels.
+  ///
+  /// - Parameters:
+  ///   - covariance: Covariance of the channels.
+  ///   - weights: H = Σ w·wᵀ.
   /// - Returns: `nil` if the responses do not vary.
   init?(covariance: Tensor<Double>, weights: Tensor<Double>) {
     count = covariance.shape[0]
@@ -180,7 +196,7 @@ struct ChannelChoice {
     damage = 1
   }
 
-  /// What the channel would take from the damage; 0 once others explain it.
+  /// Reduction of the damage if the channel is chosen; 0 once others explain it.
   func gain(_ channel: Int) -> Double {
     let variance = rest.span[channel * count + channel]
     guard variance > Self.tolerance * variances[channel], gains[channel] > 0 else { return 0 }
@@ -213,9 +229,11 @@ struct ChannelChoice {
 }
 
 extension ChannelRanking {
-  /// The order in which all layers that read the channels together lose least.
+  /// The order that minimizes the total loss of all layers that read the channels.
   ///
-  /// - Parameter plain: The order for channels that make no difference.
+  /// - Parameters:
+  ///   - choices: One problem per layer.
+  ///   - plain: The order of channels that make no difference.
   init(_ choices: consuming [ChannelChoice], plain: ChannelRanking) {
     guard !choices.isEmpty else {
       self = plain
@@ -240,9 +258,9 @@ extension ChannelRanking {
     self.init(order: order, damage: damage)
   }
 
-  /// By the norms of the weights that make the channels.
+  /// Ranks channels by the norms of the weights that compute them.
   ///
-  /// - Parameter norms: Squared.
+  /// - Parameter norms: Squared norms.
   /// - Source: Li et al. 2017, arXiv:1608.08710.
   init(norms: [Double]) {
     let order = norms.indices.sorted { (norms[$1], $0) < (norms[$0], $1) }

@@ -5,19 +5,20 @@ import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
 
-/// Cuts the constants and the settings of a graph down to the channels that stay.
+/// Reduces the constants and attributes of a graph to the channels that are kept.
 struct ChannelSlicing {
   private let groups: ChannelGroups
   private let stays: [Bool]
   private var graph: Graph
   private var names: FreshNames
-  /// Cut constants by the original's name and the cuts, so that what was shared stays shared.
+  /// Sliced constants by original name and slices, so that shared constants stay shared.
   private var written: [Cut: String] = [:]
-  /// Originals that have been cut.
+  /// Names of the constants that have been sliced.
   private var cutNames: Set<String> = []
-  /// Constants with a place per channel, by the position of the node that reads them.
+  /// Constants with one index per channel, by the position of the node that reads them.
   private let uses: [Int: [ChannelTrace.Use]]
 
+  /// A constant, and the indices to keep along its axes.
   private struct Cut: Hashable {
     let name: String
     let places: [Int: [Int]]
@@ -50,7 +51,7 @@ struct ChannelSlicing {
     return graph
   }
 
-  /// By input of a node, the places along its axes that stay.
+  /// For each input of a node, the indices to keep along its axes.
   private func cuts(_ index: Int) -> [Int: [Int: [Int]]] {
     var result: [Int: [Int: [Int]]] = [:]
     for use in uses[index] ?? [] {
@@ -65,7 +66,7 @@ struct ChannelSlicing {
     let cut = Cut(name: name, places: places)
     if let known = written[cut] { return known }
     guard let tensor = groups.graph.initializers[name] else {
-      throw SwiftletError(.internal, "'\(name)' is no constant")
+      throw SwiftletError(.internal, "'\(name)' is not a constant")
     }
     func opened<Element: TensorElement>(_: Element.Type) throws -> AnyTensor {
       var result = try tensor.require(Element.self)
@@ -74,7 +75,7 @@ struct ChannelSlicing {
       }
       return AnyTensor(result)
     }
-    // The first cut of a constant that only such nodes read takes its name.
+    // The first slice of a constant takes its name, unless the whole constant is still needed.
     let isTaken = !cutNames.insert(name).inserted || isReadWhole(name)
     let target = isTaken ? names.next("\(name)_pruned") : name
     graph.initializers[target] = try opened(tensor.dtype.elementType)
@@ -82,10 +83,10 @@ struct ChannelSlicing {
     return target
   }
 
-  /// Whether the constant is needed as it is, too.
+  /// Whether the whole constant is needed too.
   private func isReadWhole(_ name: String) -> Bool {
     let original = groups.graph
-    if original.outputs.contains(where: { $0.name == name }) { return true }
+    if original.isOutput(name) { return true }
     return original.consumers(of: name).contains { index in
       let node = original.nodes[index]
       let cuts = cuts(index)
@@ -94,13 +95,13 @@ struct ChannelSlicing {
     }
   }
 
-  /// Settings that say how many channels there are.
+  /// Adapts attributes that depend on the number of channels.
   private mutating func adapt(_ index: Int) throws {
     let node = graph.nodes[index]
     guard let adjustment = groups.trace.adjustments[index],
       let input = groups.values[node.inputs[0]], let kept = groups.places(of: input, stays)
     else { return }
-    /// A number of groups of the channels, of which whole ones went.
+    /// Reduces a number of groups, of which whole ones were removed.
     func share(_ attribute: String) throws {
       let groups = try node.int(attribute, default: 1)
       graph.nodes[index].attributes[attribute] = .int(groups * kept.count / input.channels.count)
@@ -136,18 +137,18 @@ struct ChannelSlicing {
     }
   }
 
-  /// Extents of a result that name the number of its channels.
+  /// Adapts the number of channels in the shape that a node reads.
   private mutating func adaptExtents(of index: Int, _ position: Int) {
     let node = graph.nodes[index]
     guard let output = groups.values[node.outputs[0]], let kept = groups.places(of: output, stays)
     else { return }
     var extents = groups.graph.initializers[node.inputs[position]]?.integers
     if extents == nil, let known = groups.trace.infos[node.inputs[position]]?.value?.integers {
-      // It was computed, and the batch alone is open: that follows from the input.
+      // It was computed, and only the batch is symbolic, which 0 copies from the input.
       extents = [0] + known.dropFirst()
     }
     guard var extents else { return }
-    // −1 says that the extent follows from the others, 0 that it is the input's.
+    // −1 means that the extent follows from the others, 0 that it is copied from the input.
     if extents[output.axis] > 0 || extents[output.axis] == 0 && !isSameAxis(node, output.axis) {
       extents[output.axis] = kept.count
     }
@@ -159,7 +160,7 @@ struct ChannelSlicing {
     groups.values[node.inputs[0]]?.axis == axis
   }
 
-  /// Gives a node a list of whole numbers, as a constant of its own or as an attribute.
+  /// Gives a node a list of integers, as a constant of its own or as an attribute.
   private mutating func setList(
     _ list: [Int], of index: Int, input: Int, attribute: String, asInput: Bool
   ) {
@@ -172,10 +173,10 @@ struct ChannelSlicing {
     let base =
       inputs[input].isEmpty ? "\(graph.nodes[index].reportName).\(attribute)" : inputs[input]
     let name = names.next("\(base)_pruned")
-    let isNarrow = groups.graph.initializers[inputs[input]]?.dtype == .int32
-    let wide = Tensor([list.count], list.map(Int64.init))
+    let isInt32 = groups.graph.initializers[inputs[input]]?.dtype == .int32
+    let indices = Tensor([list.count], list.map(Int64.init))
     graph.initializers[name] =
-      isNarrow ? AnyTensor.int64(wide).converted(to: .int32) : .int64(wide)
+      isInt32 ? AnyTensor.int64(indices).converted(to: .int32) : .int64(indices)
     inputs[input] = name
     graph.nodes[index].inputs = inputs
   }

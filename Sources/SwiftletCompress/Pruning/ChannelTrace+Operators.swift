@@ -4,9 +4,9 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// What operators do to channels.
+/// Tracing through operators other than layers.
 extension ChannelTrace {
-  /// Functions of one number: the result has the channels of the input, without constants.
+  /// Elementwise functions: the output has the channels of the input.
   private static let functions: Set<String> = [
     "Relu", "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu",
     "Sigmoid", "Softplus", "Softsign", "Swish", "Tanh", "ThresholdedRelu", "Ceil", "Floor", "Round",
@@ -14,28 +14,30 @@ extension ChannelTrace {
     "Cosh", "Asinh", "Acosh", "Atanh", "Neg", "Abs", "Sign", "Identity", "Clip", "Cast", "Shrink",
     "Dropout",
   ]
+  /// Elementwise operators of several values.
   private static let joins: Set<String> = [
     "Add", "Sub", "Mul", "Div", "Pow", "PRelu", "Min", "Max", "Sum", "Mean",
   ]
-  /// Windows over space, axes 2 and up.
+  /// Pooling over the spatial axes, 2 and up.
   private static let pools: Set<String> = [
     "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool",
   ]
 
+  /// Follows the channels through a node; pins them if the operator may mix channels.
   mutating func follow(_ index: Int) throws {
     let node = graph.nodes[index]
     let isLayer = try followLayer(node, index)
     if isLayer { return }
     try followCounts(node)
-    // The rest has something to say only where channels come in.
+    // Nodes without traced inputs have no effect on channels.
     guard node.reads.contains(where: { values[$0] != nil }) else { return }
     if try node.captures.isEmpty && isUnderstood(node, index) { return }
-    for name in node.reads { pin(name, "\(node.label) reads them, which may mix channels") }
+    for name in node.reads { pin(name, "\(node.label) reads the channels and may mix them") }
   }
 
-  /// Follows the channels through a node that is no layer.
+  /// Follows the channels through a node that is not a layer.
   ///
-  /// - Returns: `false` if it may do anything with them.
+  /// - Returns: `false` if the node may do anything with them.
   private mutating func isUnderstood(_ node: Node, _ index: Int) throws -> Bool {
     if Self.joins.contains(node.opType) { return join(node, index) }
     if node.opType == "Concat" { return try concatenate(node, index) }
@@ -68,7 +70,7 @@ extension ChannelTrace {
     case "GroupNormalization":
       return normalize(node, index, input, groups: try node.int("num_groups", default: 1))
     case "Slice": return try slice(node, index, input)
-    // Where its elements go is followed as well.
+    // Its elements are traced as well, by `followCounts`.
     case "Shape": break
     case let name where name.hasPrefix("Reduce"): return try reduce(node, input)
     default: return false
@@ -78,10 +80,10 @@ extension ChannelTrace {
 
   // MARK: Joins
 
-  /// Elementwise operators of several values, repeated to fit each other.
+  /// Follows the channels through elementwise operators of several values, with broadcasting.
   private mutating func join(_ node: Node, _ index: Int) -> Bool {
     guard let result = shape(node.outputs[0]) else { return false }
-    // Old nodes say themselves where the right side starts.
+    // Old operator sets specify the alignment of the right operand explicitly.
     if graph.opset < 7, Set(node.inputs.map { shape($0) }).count > 1 { return false }
     let axes = node.inputs.compactMap { name -> Int? in
       guard let value = values[name], let rank = shape(name)?.rank else { return nil }
@@ -96,7 +98,7 @@ extension ChannelTrace {
       let isRepeated = own < 0 || (shape[own] == 1 && extent > 1)
       if let value = values[name] {
         guard !isRepeated else {
-          pin(value.channels, "\(node.label) repeats their one channel")
+          pin(value.channels, "\(node.label) broadcasts the only channel")
           continue
         }
         if let joined {
@@ -142,7 +144,7 @@ extension ChannelTrace {
       } else {
         guard let extent = shape(name)?[axis] else { return false }
         let fixed = newChannels(extent)
-        pin(fixed, "they are '\(name)', which no layer makes")
+        pin(fixed, "the channels belong to '\(name)', which no layer computes")
         channels += fixed
       }
     }
@@ -152,7 +154,7 @@ extension ChannelTrace {
 
   // MARK: Shapes
 
-  /// Whether the axes up to the channels' are the same before and after.
+  /// Whether all axes up to the channel axis are unchanged.
   private func hasSameFront(_ node: Node, axis: Int) -> Bool {
     guard let from = shape(node.inputs[0]), let to = shape(node.outputs[0]), to.rank > axis else {
       return false
@@ -178,11 +180,11 @@ extension ChannelTrace {
     return true
   }
 
-  /// Operators that change the extents of space.
+  /// Operators that change the spatial extents.
   private mutating func stretch(_ node: Node, _ index: Int, _ input: ChannelAxis) throws -> Bool {
     guard hasSameFront(node, axis: input.axis) else { return false }
     if node.opType == "Pad" {
-      // As many channels before as behind could also be moved.
+      // Equal padding before and after the channels would shift them.
       guard let pads = try node.ints("pads") ?? constants(node, 1), node.inputs.count < 4,
         let rank = shape(node.inputs[0])?.rank, pads.count == 2 * rank, pads[input.axis] == 0
       else { return false }
@@ -204,6 +206,7 @@ extension ChannelTrace {
     return true
   }
 
+  /// The elements of a constant int64 input; `nil` if it is missing or computed.
   func constants(_ node: Node, _ position: Int) -> [Int]? {
     guard position < node.inputs.count,
       let tensor: Tensor<Int64> = graph.initializers[node.inputs[position]]?.typed()

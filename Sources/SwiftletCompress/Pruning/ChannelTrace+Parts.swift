@@ -4,12 +4,13 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Operators that take channels apart: Split, Slice, normalization by groups.
+/// Tracing through operators that divide channels: Split, Slice, normalization by groups.
 extension ChannelTrace {
-  /// Makes channels one so that parts of these lengths, one behind the other, all keep some
-  /// whichever go.
+  /// Merges channels so that consecutive parts of these lengths all keep some, whichever channels
+  /// are removed.
   ///
-  /// - Returns: `false` if the parts have no common divisor to make as many units of each.
+  /// - Returns: `false` if the parts have no common divisor, and so cannot be divided into equally
+  ///   many units.
   private mutating func tie(_ channels: [Int], parts: [Int]) -> Bool {
     let lengths = parts.filter { $0 > 0 }
     guard lengths.count > 1 else { return true }
@@ -18,7 +19,7 @@ extension ChannelTrace {
     var start = 0
     for length in lengths {
       for place in 0..<length {
-        // The first part is cut into units too, if it is longer than others.
+        // The first part is divided into units too, if it is longer than others.
         unite(channels[place * units / length * lengths[0] / units], channels[start + place])
       }
       start += length
@@ -30,6 +31,9 @@ extension ChannelTrace {
     b == 0 ? a : greatestCommonDivisor(b, a % b)
   }
 
+  /// Follows the channels through a Split.
+  ///
+  /// - Returns: `false` if the parts cannot be traced.
   mutating func split(_ node: Node, _ index: Int, _ input: ChannelAxis) throws -> Bool {
     guard let rank = shape(node.inputs[0])?.rank else { return false }
     let declared = try node.int("axis", default: 0)
@@ -52,10 +56,13 @@ extension ChannelTrace {
     return true
   }
 
+  /// Follows the channels through a Slice with constant bounds.
+  ///
+  /// - Returns: `false` if it cannot be traced.
   mutating func slice(_ node: Node, _ index: Int, _ input: ChannelAxis) throws -> Bool {
     guard let from = shape(node.inputs[0]), let to = shape(node.outputs[0]) else { return false }
     guard let bounds = try SliceBounds(node, in: graph, along: input.axis, of: from) else {
-      // Bounds that are computed leave the channels whole only if nothing of them goes.
+      // With computed bounds, it is unknown which channels remain.
       return false
     }
     guard let range = bounds.range else {
@@ -72,7 +79,10 @@ extension ChannelTrace {
     return true
   }
 
-  /// - Parameter groups: How many groups of channels are normalized together; `nil`: each alone.
+  /// Follows the channels through a normalization over `groups` groups of channels, or over each
+  /// channel on its own (`nil`).
+  ///
+  /// - Returns: `false` if it cannot be traced.
   mutating func normalize(
     _ node: Node, _ index: Int, _ input: ChannelAxis, groups: Int?
   ) -> Bool {
@@ -82,7 +92,8 @@ extension ChannelTrace {
     else { return false }
     let count = input.channels.count
     let size = count / max(1, groups ?? count)
-    // What is normalized together goes together, or the statistics of the rest would change.
+    // Channels that are normalized together are removed together, or the statistics of the others
+    // would change.
     for place in 0..<count { unite(input.channels[place / size * size], input.channels[place]) }
     // Scales are per channel or, in older operator sets, per group.
     let units =
@@ -96,14 +107,16 @@ extension ChannelTrace {
   }
 }
 
-/// What a Slice with constant bounds takes of one axis.
+/// The range that a Slice with constant bounds takes from one axis.
 struct SliceBounds {
-  /// The axis' place in the lists of starts and ends.
+  /// Index of the axis in the lists of starts and ends.
   let place: Int
-  /// `nil`: all of it.
+  /// The range of indices; `nil`: the whole axis.
   let range: Range<Int>?
 
-  /// - Returns: `nil` if bounds are computed, or the axis is not taken in steps of 1.
+  /// Reads the bounds of a Slice.
+  ///
+  /// - Returns: `nil` if the bounds are computed, or the step along the axis is not 1.
   init?(_ node: Node, in graph: Graph, along axis: Int, of shape: Shape) throws {
     func list(_ position: Int, _ attribute: String) throws -> (given: Bool, values: [Int]?) {
       if let values = try node.ints(attribute) { return (true, values) }

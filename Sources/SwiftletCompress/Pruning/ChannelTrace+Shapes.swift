@@ -4,8 +4,11 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Channels through changes of shape, and the numbers of channels that models compute shapes from.
+/// Tracing through changes of shape, and of the channel counts from which models compute shapes.
 extension ChannelTrace {
+  /// Follows the channels through a Flatten or Reshape.
+  ///
+  /// - Returns: `false` if they cannot be traced.
   mutating func reshape(_ node: Node, _ index: Int, _ input: ChannelAxis) -> Bool {
     guard input.axis >= 1, let from = shape(node.inputs[0]), let to = shape(node.outputs[0]),
       to.rank >= 2, from[0] == to[0]
@@ -19,7 +22,7 @@ extension ChannelTrace {
       return true
     }
     guard node.opType == "Reshape", let result = rearranged(from, to, input) else { return false }
-    // Who counts the channels itself does so afterwards, too.
+    // A model that counts the channels itself will also do so after pruning.
     let counts =
       isCounted(node.inputs[1], at: result.axis, input.channels)
       || isCounted(node.inputs[1], at: result.axis, result.channels)
@@ -31,15 +34,15 @@ extension ChannelTrace {
 
   private func isConstant(_ name: String) -> Bool { graph.initializers[name]?.dtype == .int64 }
 
-  /// Whether a computed shape can be replaced by a constant one: only the batch is open.
+  /// Whether a computed shape can be replaced by a constant: only the batch is symbolic.
   private func canRewrite(_ name: String) -> Bool {
     infos[name]?.value?.integers != nil
       && graph.dataInputs.allSatisfy { $0.dimensions.dropFirst().allSatisfy(\.isFixed) }
   }
 
-  /// Where channels lie after a change of shape: an axis of them that is cut into several keeps the
-  /// longest of these, along which channels are made one; one that is joined with others has each
-  /// channel at several places.
+  /// The channels after a change of shape. If the channel axis is split, the longest part
+  /// represents the channels, and channels along the others are merged; if it is joined with other
+  /// axes, each channel has several indices.
   private mutating func rearranged(_ from: Shape, _ to: Shape, _ input: ChannelAxis) -> ChannelAxis?
   {
     let (axis, extent) = (input.axis, from[input.axis])
@@ -54,7 +57,7 @@ extension ChannelTrace {
       if ahead == before, own > 1 || extent == 1 {
         if own == extent { return ChannelAxis(axis: place, channels: input.channels) }
         if own > extent {
-          // Joined with what comes next.
+          // Joined with the axes after it.
           guard own % extent == 0, start % (own / extent) == 0 else { return nil }
           let times = own / extent
           return ChannelAxis(axis: place, channels: (0..<own).map { input.channels[$0 / times] })
@@ -63,7 +66,7 @@ extension ChannelTrace {
         return cut(input, to, place)
       }
       if ahead < before, ahead * own > before {
-        // Joined with what comes ahead.
+        // Joined with the axes before it.
         guard own % (before / ahead) == 0, own / (before / ahead) == extent else { return nil }
         return ChannelAxis(axis: place, channels: (0..<own).map { input.channels[$0 % extent] })
       }
@@ -71,8 +74,8 @@ extension ChannelTrace {
     return nil
   }
 
-  /// An axis of channels that becomes several, from `first` on, or of which the first alone is left
-  /// of channels.
+  /// Splits a channel axis into several axes from `first` on, or only into `first` if the later
+  /// ones also contain positions.
   private mutating func cut(_ input: ChannelAxis, _ to: Shape, _ first: Int) -> ChannelAxis? {
     let extent = input.channels.count
     var (end, product) = (first, 1)
@@ -80,8 +83,8 @@ extension ChannelTrace {
       product *= to[end]
       end += 1
     }
-    // Channels and positions in one axis, such as the groups of a normalization: only the first
-    // counts.
+    // If an axis mixes channels and positions, as for the groups of a normalization, only the first
+    // one counts.
     let own = product == extent ? first..<end : first..<first + 1
     let place = own.max { (to[$0], -$0) < (to[$1], -$1) } ?? first
     let inner = extent / to.count(of: first..<place + 1)
@@ -96,19 +99,20 @@ extension ChannelTrace {
 
   // MARK: Numbers of channels
 
-  /// Whether an element of a computed shape is the number of just these channels.
+  /// Whether an element of a computed shape is the number of exactly these channels.
   mutating func isCounted(_ name: String, at place: Int, _ channels: [Int]) -> Bool {
     guard let elements = counts[name], elements.indices.contains(place),
       let counted = elements[place], counted.count == channels.count
     else { return false }
     guard elements.indices.allSatisfy({ $0 == place || elements[$0] == nil }) else { return false }
-    // In whatever order they lie, as many of them go; of others as many must.
+    // If they are the same in any order, both numbers shrink alike; otherwise merge them so that
+    // they do.
     if areSame(counted, channels) { return true }
     for (first, second) in zip(counted, channels) where first != second { unite(first, second) }
     return true
   }
 
-  /// Follows the numbers of channels through the computation of shapes.
+  /// Follows the numbers of channels through computed shapes.
   mutating func followCounts(_ node: Node) throws {
     if node.opType == "Shape", let axis = values[node.inputs[0]],
       let rank = shape(node.inputs[0])?.rank
@@ -128,11 +132,11 @@ extension ChannelTrace {
       count(node.outputs[0], result)
       return
     }
-    // Shapes that end in these are looked at with the values that they are for.
+    // Shapes that these nodes consume are checked together with their data.
     let isTarget = ["Reshape", "Resize"].contains(node.opType) && values[node.inputs[0]] != nil
     guard !isTarget else { return }
     for channels in counted.joined() {
-      if let channels { pin(channels, "\(node.label) computes with their number") }
+      if let channels { pin(channels, "\(node.label) computes with the number of channels") }
     }
   }
 
@@ -140,8 +144,8 @@ extension ChannelTrace {
     if elements.contains(where: { $0 != nil }) { counts[name] = elements }
   }
 
-  /// The elements of a vector of extents that a node picks or puts together; `nil` if it computes
-  /// others.
+  /// The elements that a node selects or concatenates from a vector of extents; `nil` if it
+  /// computes new ones.
   private func moved(_ node: Node) throws -> [[Int]?]? {
     let own = counts[node.inputs[0]]
     switch node.opType {
@@ -163,7 +167,7 @@ extension ChannelTrace {
       }
       return elements
     case "Div":
-      // A share of the channels: where axes are cut, all shares keep as many.
+      // A fraction of the channels: if axes are split, all parts keep the same number.
       guard let own, own.count == 1, constants(node, 1)?.count == 1 else { return nil }
       return own
     default: return nil

@@ -3,82 +3,87 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Follows channels through a graph.
+/// Traces channels through a graph.
 ///
-/// A channel is a number; which numbers stand for the same channel is found by union-find. Channels
-/// of one layer belong to one component, as do the channels of layers whose values are added: a
-/// second union-find. ``ChannelGroups`` are these components.
+/// A channel is a number; a union-find structure determines which numbers stand for the same
+/// channel. A second one groups the channels of one layer, and those of layers whose outputs are
+/// added, into components, which become ``ChannelGroups``.
 package struct ChannelTrace: Sendable {
   let graph: Graph
+  /// Shapes and types of all values, by name.
   let infos: [String: TensorInfo]
-  /// The batch that the shapes are for. Two tell a batch from an extent of 1.
+  /// The batch size of the shapes: 2 if possible, to distinguish the batch from extents of 1.
   let batch: Int
-  /// Of each value with channels, where they lie. Canonical once the trace is complete.
+  /// The channels of each value that has any. Canonical once the trace is complete.
   private(set) var values: [String: ChannelAxis] = [:]
-  /// Constants with a place per channel.
+  /// Constants with one index per channel.
   package private(set) var uses: [Use] = []
-  /// Of values that hold extents, as shapes are computed from, the channels that an element is the
-  /// number of.
+  /// For values that contain extents, from which shapes are computed: the channels that each
+  /// element counts; `nil` if it counts none.
   var counts: [String: [[Int]?]] = [:]
-  /// Nodes whose settings count channels.
+  /// Nodes with attributes that depend on the number of channels, by position.
   private(set) var adjustments: [Int: Adjustment] = [:]
-  /// The layers: nodes that make new channels, or sum over channels.
+  /// Layers: nodes that create new channels, or sum over channels.
   package private(set) var layers: [Layer] = []
-  /// Why layers cannot be cut whose weights are no fp32 constants.
+  /// Why layers whose weights are not fp32 constants cannot be pruned.
   var refusals: [String] = []
 
-  /// A constant input with a place for each channel along an axis.
+  /// A constant input with one index per channel along an axis.
   package struct Use: Sendable {
+    /// Position of the node in the graph.
     package let node: Int
+    /// Index of the input.
     package let input: Int
+    /// The axis, and the channel at each of its indices.
     package internal(set) var axis: ChannelAxis
   }
 
-  /// What has to change in a node when channels of its first input go.
+  /// The change of a node when channels of its first input are removed.
   enum Adjustment: Sendable {
-    /// `group` is in proportion to the number of channels.
+    /// `group` is proportional to the number of channels.
     case groups
-    /// `num_groups` is.
+    /// `num_groups` is proportional to the number of channels.
     case normalizedGroups
-    /// A Split: the lengths of its parts.
+    /// The lengths of the parts of a Split.
     case lengths
-    /// A Slice that takes these places of its input's channels.
+    /// The bounds of a Slice that takes this range of its input's channels.
     case bounds(Range<Int>)
-    /// A Reshape that is a Flatten.
+    /// A Reshape becomes a Flatten.
     case flattening
-    /// The constant at this input lists the extents of the result.
+    /// The constant at this input contains the shape of the result.
     case extents(Int)
   }
 
   /// A Conv, Gemm or MatMul with constant weights.
   package struct Layer: Sendable {
+    /// Position of the node in the graph.
     package let index: Int
-    /// The channels that it makes.
+    /// The channels that it computes.
     package internal(set) var outputs: [Int]
-    /// The channels that it sums over; `nil` where those of its input are not known.
+    /// The channels that it sums over; `nil` if those of its input are unknown.
     package internal(set) var inputs: [Int]?
   }
 
-  /// Parents of the channels, and of the components by channel.
+  /// Union-find parents of the channels, and of the components by channel.
   private var channelParents: [Int] = []
   private var componentParents: [Int] = []
   private var reasons: [(channel: Int, reason: String)] = []
 
   init(_ graph: Graph) throws {
     self.graph = graph
-    let plan = try Plan(graph)
+    let interpreter = try Interpreter(graph)
     let hasOpenBatch = graph.dataInputs.contains { info in
       info.dimensions.contains { if case .symbolic = $0 { true } else { false } }
     }
-    if hasOpenBatch, let infos = try? plan.infer(plan.inputShapes(batch: 2)) {
+    if hasOpenBatch, let infos = try? interpreter.infer(interpreter.inputShapes(batch: 2)) {
       (self.infos, batch) = (infos, 2)
     } else {
-      (infos, batch) = (try plan.infer(plan.inputShapes(batch: 1)), 1)
+      (infos, batch) = (try interpreter.infer(interpreter.inputShapes(batch: 1)), 1)
     }
     for index in graph.nodes.indices { try follow(index) }
     joinSharedWeights()
     for output in graph.outputs {
-      pin(output.name, "they are the model's output '\(output.name)'")
+      pin(output.name, "the channels are the model's output '\(output.name)'")
     }
     let canonical = channelParents.indices.map { representative(of: $0) }
     for name in values.keys {
@@ -93,9 +98,10 @@ package struct ChannelTrace: Sendable {
 
   // MARK: Channels
 
+  /// The inferred shape of a value; `nil` if unknown.
   func shape(_ name: String) -> Shape? { infos[name]?.shape }
 
-  /// New channels of one layer.
+  /// Creates the channels of one layer, in one component.
   mutating func newChannels(_ count: Int) -> [Int] {
     let start = channelParents.count
     channelParents += start..<start + count
@@ -103,20 +109,20 @@ package struct ChannelTrace: Sendable {
     return Array(start..<start + count)
   }
 
-  /// Makes them the same channel.
+  /// Merges two channels.
   mutating func unite(_ first: Int, _ second: Int) {
     let (a, b) = (representative(of: first), representative(of: second))
     channelParents[max(a, b)] = min(a, b)
     join(first, second)
   }
 
-  /// Puts them into one component.
+  /// Merges the components of two channels.
   private mutating func join(_ first: Int, _ second: Int) {
     let (a, b) = (component(of: first), component(of: second))
     componentParents[max(a, b)] = min(a, b)
   }
 
-  /// Whether both are the same channels, as often.
+  /// Whether both contain the same channels equally often, in any order.
   func areSame(_ first: [Int], _ second: [Int]) -> Bool {
     first.map { representative(of: $0) }.sorted() == second.map { representative(of: $0) }.sorted()
   }
@@ -133,36 +139,41 @@ package struct ChannelTrace: Sendable {
     return channel
   }
 
-  /// All channels of a value must stay.
+  /// Requires all channels of a value to be kept, with a reason for the report.
   mutating func pin(_ name: String, _ reason: String) {
     if let axis = values[name] { pin(axis.channels, reason) }
     for case let channels? in counts[name] ?? [] { pin(channels, reason) }
   }
 
+  /// Requires all channels in the components of the given ones to be kept.
   mutating func pin(_ channels: [Int], _ reason: String) {
-    // One is enough: it pins its component. A concatenation has channels of several.
+    // One channel per component suffices. A concatenation has channels of several components.
     var seen: Set<Int> = []
     for channel in channels where seen.insert(component(of: channel)).inserted {
       reasons.append((channel, reason))
     }
   }
 
+  /// Sets the channels of a value; ignores missing optional outputs.
   mutating func set(_ name: String, _ axis: ChannelAxis) {
     if !name.isEmpty { values[name] = axis }
   }
 
+  /// Records that an input of a node has one index per channel along an axis.
   mutating func addUse(_ node: Int, _ input: Int, _ axis: Int, _ channels: [Int]) {
     uses.append(Use(node: node, input: input, axis: ChannelAxis(axis: axis, channels: channels)))
   }
 
+  /// Records a change of a node.
   mutating func adjust(_ node: Int, _ adjustment: Adjustment) { adjustments[node] = adjustment }
 
+  /// Records a layer.
   mutating func addLayer(_ index: Int, outputs: [Int], inputs: [Int]?) {
     layers.append(Layer(index: index, outputs: outputs, inputs: inputs))
   }
 
-  /// Layers that share their weights lose the same channels, so that these stay one constant; where
-  /// one of them, or what else reads them, needs all, none go.
+  /// Layers that share weights lose the same channels, so that the weights remain a single
+  /// constant; if one of the consumers needs all channels, none are removed.
   private mutating func joinSharedWeights() {
     let names = Set(layers.map { graph.nodes[$0.index].inputs[1] })
     for name in names.sorted() {
@@ -170,7 +181,7 @@ package struct ChannelTrace: Sendable {
       let reads = readers.reduce(0) { sum, index in
         sum + graph.nodes[index].reads.count { $0 == name }
       }
-      let isAnswer = graph.outputs.contains { $0.name == name }
+      let isAnswer = graph.isOutput(name)
       guard reads > 1 || isAnswer else { continue }
       let cuts = uses.filter { graph.nodes[$0.node].inputs[$0.input] == name }
       for (_, sharing) in Dictionary(grouping: cuts, by: \.axis.axis).sorted(by: { $0.key < $1.key }
@@ -188,7 +199,7 @@ package struct ChannelTrace: Sendable {
               use.axis.channels,
               "the weights of \(graph.nodes[use.node].label) are "
                 + (others.isEmpty
-                  ? "read otherwise, too" : "those of \(others[0]), too, which needs all")
+                  ? "also used differently" : "shared with \(others[0]), which needs all channels")
             )
           }
         }
@@ -198,7 +209,7 @@ package struct ChannelTrace: Sendable {
 
   // MARK: Groups
 
-  /// The components that layers have a part in, in the order of their first channels.
+  /// The components of the layers' channels, in the order of their first channels.
   func groups() -> (groups: [ChannelGroup], members: [(group: Int, index: Int)]) {
     var ids: [Int: Int] = [:]
     var counts: [Int] = []
@@ -241,6 +252,6 @@ package struct ChannelTrace: Sendable {
 }
 
 extension [Int] {
-  /// Each element becomes what the table has at its place.
+  /// Replaces each element by the table's entry for it.
   fileprivate mutating func replace(by table: [Int]) { self = map { table[$0] } }
 }

@@ -3,16 +3,18 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Removes channels, from all layers and branches that share them, and refits what reads the rest.
+/// Removes channels from all layers and branches that share them, and refits their consumers.
 ///
-/// See ``ChannelGroups`` and ``ChannelPruning``; ``JointAllocation`` chooses how many of each group
-/// where not all groups are cut alike.
+/// See ``ChannelGroups`` and ``ChannelPruning``; ``JointAllocation`` chooses a number of channels
+/// for each group if a cost ratio is set.
 struct PrunePass: CompressionPass {
   private let settings: PruneSettings
 
   init(_ settings: PruneSettings) { self.settings = settings }
 
-  /// - Throws: `unsupported` if nothing can be removed.
+  /// Prunes a graph.
+  ///
+  /// - Throws: `unsupported` if no channels can be removed.
   func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport]) {
@@ -21,11 +23,11 @@ struct PrunePass: CompressionPass {
     guard groups.contains(where: { $0.pinned == nil }) else {
       let reasons =
         groups.compactMap { group in
-          group.pinned.map { ": of \(group.producers.first ?? "the first layer"), \($0)" }
-        } + pruning.groups.trace.refusals.map { ": \($0)" }
+          group.pinned.map { "; for \(group.producers.first ?? "the first layer"), \($0)" }
+        } + pruning.groups.trace.refusals.map { "; \($0)" }
       throw SwiftletError(
         .unsupported, "the model has no channels that can be removed\(reasons.first ?? "")",
-        mend: "use another technique, or quantize it alone")
+        mend: "use another technique, such as quantize")
     }
     let rankings = try rankings(pruning)
     guard settings.ratio != nil else {
@@ -41,22 +43,24 @@ struct PrunePass: CompressionPass {
     return (result, reports)
   }
 
-  /// What can be removed from a graph, with samples to judge by.
+  /// Traces the channels of a graph, and reads the calibration samples.
   func pruning(_ graph: Graph, _ context: CompressionContext) throws -> ChannelPruning {
     let source = try context.calibration(for: graph, limit: settings.calibrationImages)
     return try ChannelPruning(graph, source, threads: context.threads, progress: context.progress)
   }
 
-  /// The channels of each group, the best first.
+  /// The ranking of each group.
   func rankings(_ pruning: ChannelPruning) throws -> [ChannelRanking] {
     settings.dataAware ? try pruning.rankings() : pruning.plainRankings()
   }
 
-  /// The graph with so many channels of its groups.
+  /// The graph with the given number of channels in each group.
   ///
   /// - Parameters:
-  ///   - counts: How many channels to keep, by group; all where there is no number.
-  ///   - allocation: What chose the counts, for the reports.
+  ///   - pruning: The original graph.
+  ///   - rankings: The rankings of all groups.
+  ///   - counts: Number of channels to keep, by group; other groups keep all.
+  ///   - allocation: The source of the numbers, for the reports.
   func pruned(
     _ pruning: ChannelPruning, _ rankings: [ChannelRanking], _ counts: [Int: Int],
     _ allocation: JointAllocation? = nil
@@ -91,7 +95,7 @@ struct PrunePass: CompressionPass {
       return kept < channels.count ? "\(kept) of \(channels.count)" : nil
     }
     let changes = [
-      cut(layer.outputs).map { "\($0) outputs" }, cut(layer.inputs).map { "reads \($0) channels" },
+      cut(layer.outputs).map { "\($0) outputs" }, cut(layer.inputs).map { "\($0) inputs" },
     ].compactMap { $0 }
     let node = groups.graph.nodes[layer.index]
     let group = layer.outputs.first.map { groups.groups[groups.members[$0].group] }
@@ -99,21 +103,22 @@ struct PrunePass: CompressionPass {
     let remark = changes.joined(separator: ", ")
     var report = LayerReport(
       node, .prune, changed: !changes.isEmpty,
-      changes.isEmpty ? reason ?? "as many channels as wanted" : remark)
+      changes.isEmpty ? reason ?? "all channels are kept" : remark)
     report.rank = layer.outputs.count { stays[$0] }
     report.fullRank = layer.outputs.count
     guard let allocation else { return report }
     report.millisecondsBefore = allocation.times[layer.index]?.before
     report.millisecondsAfter = allocation.times[layer.index]?.after
-    // A group is told of once, with the first layer that makes its channels.
+    // Report a group once, with the first layer that computes its channels.
     if let group, group.producers.first == node.reportName {
       report.rejected = allocation.rejectedCounts[group.id] ?? []
     }
     return report
   }
 
-  /// How many of a group's channels to keep. Kernels compute 32 (AVX-512) or 16 (AVX2) channels at
-  /// a time, and read them in vectors of 16 or 8, so that counts in between would not be faster.
+  /// Number of channels of a group to keep for a width, above 0 and at most 1. Kernels compute 32
+  /// (AVX-512) or 16 (AVX2) channels at a time, and read them in vectors of 16 or 8, so numbers in
+  /// between would not be faster.
   static func count(of channels: Int, width: Double) -> Int {
     let step = channels >= 128 ? 16 : channels >= 32 ? 8 : 1
     let wanted = Double(channels) * width / Double(step)

@@ -4,31 +4,33 @@ import SwiftletCore
 
 /// Settings of the technique `prune`.
 public struct PruneSettings: AllocationSettings {
-  /// What the layers may cost together as a fraction of now, by channels chosen for each group;
-  /// `nil`: all groups are cut to ``width``.
+  /// Target cost of all layers together as a fraction of the current cost, with a number of
+  /// channels chosen for each group; `nil`: all groups are pruned to ``width``.
   public var ratio: Double?
-  /// Channels kept of each group, as a fraction of all.
+  /// Fraction of the channels that each group keeps, at least 0.05 and at most 1.
   public var width = 0.5
-  /// The most samples to calibrate with.
+  /// Maximum number of calibration samples.
   public var calibrationImages = 512
-  /// Whether layers are fitted to what they see and answer, or to their weights alone.
+  /// Whether channels are ranked by their consumers' loss on data and the consumers are refitted,
+  /// rather than ranked by weights alone.
   public var dataAware = true
   /// How ranks and channels are chosen.
   public var allocation = AllocationStrategy.budget
-  /// What ``allocation`` spends.
+  /// The cost that ``allocation`` reduces.
   public var cost = AllocationCost.milliseconds
-  /// Images at once for which layers are timed; `nil`: 32, fewer of large images.
+  /// Batch size for timing layers; `nil`: 32, or less if the inputs are large.
   public var timingBatch: Int?
   /// The precision in which layers are timed.
   public var timingPrecision = LayerPrecision.fp32
-  /// Precisions to choose from for each layer, within the same budget; `nil`: none is chosen.
+  /// Precisions to choose from for each layer, within the same budget; `nil`: the same for all
+  /// layers.
   public var precisions: [LayerPrecision]?
   package var laterBits: Int?
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 
-  /// Removes channels on behalf of a technique that chooses them beside its own changes.
+  /// The settings for pruning on behalf of a technique that factors layers as well.
   init(for settings: FactorSettings) {
     (calibrationImages, dataAware) = (settings.calibrationImages, settings.dataAware)
   }
@@ -37,16 +39,17 @@ public struct PruneSettings: AllocationSettings {
     [
       Setting(
         "ratio", \.ratio, 0.01...1,
-        help: "fraction of the cost of now that all layers keep together; channels are then chosen "
-          + "group by group where they save most for the damage",
-        unset: "all groups are cut to width"),
+        help: "target cost of all layers as a fraction of the current cost; the number of channels "
+          + "is then chosen for each group, where it saves most for the damage",
+        unset: "all groups are pruned to width"),
       Setting("width", \.width, 0.05...1, help: "fraction of the channels that every group keeps"),
       Setting(
         "calibrationImages", \.calibrationImages, 1...10_000_000,
-        help: "number of samples to calibrate with", aliases: ["calibrationSize"]),
+        help: "maximum number of calibration samples", aliases: ["calibrationSize"]),
     ]
     + allocation(
-      dataAware: "rank channels by what the next layers see and refit those, not by weights alone")
+      dataAware: "rank channels by the inputs of the next layers and refit those layers, instead "
+        + "of ranking by weights alone")
 
   package var share: Double { ratio ?? 1 }
 
@@ -59,7 +62,7 @@ public struct PruneSettings: AllocationSettings {
   package func varied(to ratio: Double) -> PruneSettings {
     var settings = self
     if self.ratio == nil {
-      // Both what a layer reads and what it makes get fewer.
+      // A layer loses both inputs and outputs, so its cost falls with the square of the width.
       settings.width = max(0.05, ratio.squareRoot())
     } else {
       settings.ratio = ratio
@@ -74,21 +77,21 @@ public struct PruneSettings: AllocationSettings {
       guard given.shared.contains("ratio") || given.shared.contains("width") else {
         throw SwiftletError(
           .badInput,
-          "\(given.spelling("ratio")) and \(given.spelling("width")) both say how many channels stay",
+          "\(given.spelling("ratio")) and \(given.spelling("width")) exclude each other",
           at: given.technique.rawValue,
-          mend: "give \(given.spelling("ratio")) to have a width chosen for each group, "
-            + "\(given.spelling("width")) to cut all alike")
+          mend: "use \(given.spelling("ratio")) to choose a width for each group, or "
+            + "\(given.spelling("width")) to prune all groups alike")
       }
       ratio = nil
     }
-    // Ranks that are chosen layer by layer are the other technique's.
+    // A strategy that chooses the rank of each layer on its own is meant for the other technique.
     if !allocation.spansLayers, given.shared.contains("allocation") { ratio = nil }
     if !given.has("ratio") {
       let ranks = ["allocation", "cost", "timingBatch", "timingPrecision", "precisions"]
       if let name = ranks.first(where: given.isOwn) {
         throw given.idle(
-          name, "in prune, which cuts all groups of channels alike",
-          "give \(given.spelling("ratio")) to have it choose")
+          name, "in prune, which prunes all groups of channels alike",
+          "use \(given.spelling("ratio")) to choose a width for each group")
       }
     }
   }
@@ -111,7 +114,7 @@ public struct PruneSettings: AllocationSettings {
   }
 }
 
-/// Channels are removed, together with all that depends on them.
+/// Removes channels, together with everything that depends on them.
 package enum PruneTechnique: TechniqueDefinition {
   package static let name = "prune"
   package static let summary = "removes channels and refits the layers that read the rest"
@@ -122,12 +125,14 @@ package enum PruneTechnique: TechniqueDefinition {
 }
 
 extension Technique {
-  /// Channels are removed, together with all that depends on them.
+  /// Removes channels, together with everything that depends on them.
   public static let prune = Technique(PruneTechnique.self)
 }
 
 extension CompressionStep {
-  /// Channels are removed, together with all that depends on them.
+  /// A step that removes channels, together with everything that depends on them.
+  ///
+  /// - Parameter change: Changes the default settings.
   public static func prune(_ change: (inout PruneSettings) throws -> Void) rethrows -> Self {
     try Self(.prune, change)
   }

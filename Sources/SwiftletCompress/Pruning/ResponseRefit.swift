@@ -5,11 +5,11 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletLinalg
 
-/// The least-squares problem of changing a layer's weights so that its responses get back what they
-/// had: moments of its inputs and of what the responses lack.
+/// The least-squares problem of correcting a layer's weights so that its responses approach the
+/// original ones, accumulated as moments of its inputs and of the residuals of its responses.
 ///
-/// A quarter of the images is held out. They judge how much the change has to be held back (ridge),
-/// and whether there should be one.
+/// A quarter of the images is held out. They determine how strongly to regularize the correction
+/// (ridge), and whether to make one at all.
 struct ResponseRefit {
   private let depth: Int
   private let outputs: Int
@@ -17,11 +17,13 @@ struct ResponseRefit {
   private var seen: Moments
   private var heldOut: Moments
 
-  /// Sums over samples x with a 1 behind, and what lacks, r.
+  /// Sums over samples x, each with a 1 appended, and residuals r.
   private struct Moments {
-    /// Σ x·xᵀ, upper triangle; Σ x·rᵀ.
+    /// Σ x·xᵀ, upper triangle.
     var inputs: Tensor<Double>
+    /// Σ x·rᵀ, size × outputs.
     var crossed: Tensor<Double>
+    /// Σ ‖r‖².
     var energy = 0.0
     var count = 0
 
@@ -62,11 +64,11 @@ struct ResponseRefit {
     }
   }
 
-  /// Deeper layers would take too long, and more memory than models do; only their biases change.
+  /// Deeper layers would take too much time and memory; only their biases are corrected.
   static let depthLimit = 4096
   /// Ridges to try, as fractions of the mean eigenvalue.
   private static let ridges = [1e-8, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
-  /// Eigenvalues below this fraction of the largest one, times their number, are rounding.
+  /// Eigenvalues below this fraction of the largest one, times their number, are rounding errors.
   private static let cut = 1e-13
 
   init(_ layer: PrunedLayer) {
@@ -77,12 +79,15 @@ struct ResponseRefit {
     heldOut = seen
   }
 
+  /// Adds a batch.
+  ///
   /// - Parameters:
-  ///   - rows: Where to look.
-  ///   - input: What the layer reads now.
-  ///   - response: What it makes of it.
-  ///   - wanted: What it made before, with all of its outputs.
-  ///   - kept: Those of the outputs that it still has; `nil` for all.
+  ///   - rows: The rows to use.
+  ///   - input: Current input of the layer.
+  ///   - response: Current response.
+  ///   - wanted: Original response, with all outputs.
+  ///   - kept: Indices of the outputs that the layer still has; `nil`: all.
+  ///   - firstImage: Index of the first image of the batch.
   mutating func add(
     _ rows: WindowRows, input: Tensor<Float>, response: Tensor<Float>, wanted: Tensor<Float>,
     kept: [Int]?, firstImage: Int
@@ -106,9 +111,14 @@ struct ResponseRefit {
     heldOut.add(parts[1].rows, parts[1].lacks, depth + 1, outputs)
   }
 
-  /// The change that the held-out images like best; `nil` if none is better than no change.
+  /// The correction with the smallest error on the held-out images; `nil` if none is better than no
+  /// correction.
+  ///
+  /// - Returns: The change of the weights, depth × outputs, `nil` if only biases are corrected, and
+  ///   that of the bias.
+  /// - Throws: `numerical` if the eigenvalue iteration does not converge.
   consuming func solution(
-    threads: Int
+    threads: Threads
   ) throws -> (change: Tensor<Double>?, shift: [Double])? {
     guard seen.count > 0 else { return nil }
     heldOut.mirror()
@@ -171,7 +181,7 @@ struct ResponseRefit {
     )
   }
 
-  /// Covariances from sums over samples with a 1 behind.
+  /// Computes covariances from the sums over samples with a 1 appended.
   private static func centre(
     _ covariance: inout Tensor<Double>, _ crossed: inout Tensor<Double>, _ inputs: Span<Double>,
     _ sums: Span<Double>, _ means: [Double], _ lacks: [Double], _ scale: Double

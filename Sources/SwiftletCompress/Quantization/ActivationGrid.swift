@@ -2,27 +2,27 @@
 
 import SwiftletCore
 
-/// What activations become.
+/// The 8-bit type that activations are quantized to.
 public enum ActivationType: String, Sendable, Codable, CaseIterable {
-  /// 0…255, with a zero point.
+  /// Unsigned, 0…255, asymmetric: the zero point is chosen from the range.
   case u8
-  /// −127…127, symmetric: the zero point is 0.
+  /// Signed, −127…127, symmetric: the zero point is 0.
   case s8
 }
 
-/// The fp32 values that 8-bit activations stand for: (code − zeroPoint) · scale.
+/// An affine mapping from 8-bit codes to fp32: value = (code − zeroPoint) · scale.
 struct ActivationGrid: Sendable, Equatable {
   let scale: Float
   let zeroPoint: Int
   let type: ActivationType
 
-  /// The grid that covers a range, 0 exactly.
+  /// The grid that covers a range and represents 0 exactly.
   ///
-  /// - Parameter isPowerOfTwo: Whether the scale is the next larger power of two.
+  /// - Parameter isPowerOfTwo: Whether to round the scale up to a power of two.
   init(_ range: ValueRange, _ type: ActivationType, isPowerOfTwo: Bool = false) {
     func fitting(_ scale: Float) -> Float { isPowerOfTwo ? scale.nextPowerOfTwo : scale }
     self.type = type
-    // A range of zeros takes any scale; a subnormal one would overflow divisions.
+    // Any scale fits a range of zeros, but dividing by a subnormal one would overflow.
     switch type {
     case .u8:
       scale = fitting(max((range.upper - range.lower) / 255, Float.leastNormalMagnitude))
@@ -37,16 +37,16 @@ struct ActivationGrid: Sendable, Equatable {
     (self.scale, self.zeroPoint, self.type) = (scale, zeroPoint, type)
   }
 
-  /// The same codes with another scale.
+  /// The same type and zero point with another scale.
   func with(scale: Float) -> ActivationGrid {
     ActivationGrid(scale: scale, zeroPoint: zeroPoint, type: type)
   }
 
-  /// The ends of the grid in steps from 0.
+  /// The lowest and highest representable values, in multiples of the scale.
   var lowest: Float { type == .u8 ? Float(-zeroPoint) : -128 }
   var highest: Float { type == .u8 ? Float(255 - zeroPoint) : 127 }
 
-  /// The zero point as the model stores it.
+  /// The zero point as a scalar tensor of the activation type.
   var zero: AnyTensor {
     switch type {
     case .u8: .uint8(Tensor(.scalar, [UInt8(zeroPoint)]))
@@ -56,9 +56,9 @@ struct ActivationGrid: Sendable, Equatable {
 }
 
 extension Float {
-  /// The least power of two that is not smaller.
+  /// The smallest power of two that is greater than or equal to this number.
   ///
-  /// - Precondition: Positive and normal.
+  /// - Precondition: The number is positive and normal.
   var nextPowerOfTwo: Float {
     significand == 1 ? self : Float(sign: .plus, exponent: exponent + 1, significand: 1)
   }

@@ -2,31 +2,36 @@
 
 import RealModule
 import SwiftletCore
+import SwiftletGraph
 import SwiftletLinalg
 
-/// Rounding up or down, each weight as suits the layer's responses.
+/// Adaptive rounding: rounds each weight up or down so as to minimize the error of the layer's
+/// outputs.
 ///
-/// Weights become s · (⌊w/s⌋ + h(v)) with h(v) = clip(1.2 · σ(v) − 0.1, 0, 1), and v is found by
-/// gradient descent (Adam) on the squared error of the layer's responses plus a term that drives h
-/// to 0 or 1. The error comes from the inputs' second moments instead of single samples. Of an
-/// output channel for which nearest rounding has less error, that is taken.
+/// Weights become s · (⌊w/s⌋ + h(v)) with h(v) = clip(1.2 · σ(v) − 0.1, 0, 1). Adam finds the v
+/// that minimize the squared error of the layer's outputs plus a regularizer that drives h to 0 or
+/// 1. The error is computed from the second moments of the inputs, not from individual samples. An
+/// output channel for which rounding to nearest has the smaller error is rounded to nearest.
 ///
 /// - Source: Nagel et al. 2020, arXiv:2004.10568.
 struct AdaRound {
   let grid: WeightGrid
   private static let steps = 800
   private static let rate: Float = 0.02
-  /// Weight of the term that drives h to its ends, against the error of nearest rounding.
+  /// Weight of the regularizer relative to the error of rounding to nearest.
   private static let pull: Float = 0.3
 
+  /// Quantizes a layer's weights.
+  ///
+  /// - Parameter scales: The scales given by `layout`, which stay as they are.
   func quantized(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout, scales: [Float],
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout, scales: [Float],
     _ moments: Moments
   ) -> QuantizedWeights {
     let (rows, depth) = (layer.outputs, layer.depth)
     let weights = layer.matrix
     let steps = (0..<rows * depth).map {
-      scales[layout.scale(of: layer.position($0 / depth, $0 % depth))]
+      scales[layout.scale(of: layer.layout.position($0 / depth, $0 % depth))]
     }
     let hessian: Tensor<Float> = moments.secondMoment.converted()
     let nearest = weights.elements.enumerated().map { grid.code($1, steps[$0]) }
@@ -36,12 +41,12 @@ struct AdaRound {
     var codes = [Int8](repeating: 0, count: rows * depth)
     for row in 0..<rows {
       let better = after[row] < before[row] ? learned : nearest
-      for i in 0..<depth { codes[layer.position(row, i)] = Int8(better[row * depth + i]) }
+      for i in 0..<depth { codes[layer.layout.position(row, i)] = Int8(better[row * depth + i]) }
     }
     return grid.quantized(codes, layout, scales)
   }
 
-  /// The squared error of each output channel's responses.
+  /// The squared output error of each output channel.
   private func errors(
     _ codes: [Float], _ weights: Tensor<Float>, _ steps: [Float], _ hessian: Tensor<Float>
   ) -> [Float] {
@@ -57,14 +62,14 @@ struct AdaRound {
     }
   }
 
-  /// The codes that gradient descent finds.
+  /// The codes that minimize the loss, outputs × depth.
   private func learn(
     _ weights: Tensor<Float>, _ steps: [Float], _ hessian: Tensor<Float>, _ nearest: [Float]
   ) -> [Float] {
     let (count, depth) = (weights.count, weights.shape[1])
     let original = weights.elements
     let floors = original.indices.map { (original[$0] / steps[$0]).rounded(.down) }
-    // Starts where h gives the weight itself.
+    // Start from the v for which h(v) reproduces the unrounded weight.
     var v = original.indices.map { index -> Float in
       let rest = original[index] / steps[index] - floors[index]
       let share = min(max((rest + 0.1) / 1.2, 1e-4), 1 - 1e-4)
@@ -87,7 +92,8 @@ struct AdaRound {
       }
       let gradient = matrixProduct(difference, hessian)
       let gradients = gradient.span
-      // The pull begins once the error is small, and narrows from flat to steep.
+      // The regularizer starts after a warm-up; its exponent β falls from 20 to 2 as training
+      // proceeds.
       let beta: Float = 20 - 18 * progress
       let pull = progress < 0.2 ? 0 : Self.pull / Float(depth)
       let (correction1, correction2) = (

@@ -4,27 +4,29 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Layers that read their input and have their weights in bf16.
+/// Stores the weights of chosen layers as bf16 and rounds their inputs to bf16.
 ///
-/// In a file these are weights of half the size, with a `Cast` to fp32 behind them, and a pair of
-/// `Cast` in front of the layer that rounds its input to bf16. Every runtime computes the same of
-/// that, up to the order of sums; ours takes bf16 kernels for it where they are expected to be
+/// In the file, the weights take half the space and are followed by a `Cast` to fp32; the layer's
+/// input goes through a pair of `Cast` nodes that rounds it to bf16. Every runtime computes the
+/// same result, up to the order of summation. Ours selects bf16 kernels where it expects them to be
 /// faster.
 ///
-/// - Source: Kalamkar et al. 2019, arXiv:1905.12322, for products of bf16 with sums in fp32.
+/// - Source: Kalamkar et al. 2019, arXiv:1905.12322: bf16 products accumulated in fp32.
 struct BFloatLayers {
-  /// Of nodes, or of their first outputs.
+  /// Names of the layers: node names or names of their first outputs.
   let names: Set<String>
 
   init(_ names: some Sequence<String>) { self.names = Set(names) }
 
-  /// - Parameter reports: What is known of the graph's layers; those of layers that become bf16 are
-  ///   replaced.
+  /// Converts the named Conv, Gemm and MatMul layers of the graph.
+  ///
+  /// - Parameter reports: Reports of the graph's layers so far; those of layers converted to bf16
+  ///   are replaced.
   func apply(
     to graph: Graph, _ reports: [LayerReport] = []
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let chosen = graph.nodes.filter {
-      QuantizationPlan.operators.contains($0.opType)
+      WeightedLayer.operators.contains($0.opType)
         && !names.isDisjoint(with: [$0.name, $0.outputs[0]])
     }
     guard !chosen.isEmpty else { return (graph, reports) }
@@ -38,15 +40,15 @@ struct BFloatLayers {
     return (writer.result(), reports.filter { !replaced.contains($0.layer) } + made)
   }
 
-  /// The graph while layers change.
+  /// A graph whose layers are being converted.
   private struct Writer {
     private var graph: Graph
     private var names: FreshNames
     /// Nodes to put before a layer, and the layer itself, by its first output.
     private var replacements: [String: [Node]] = [:]
-    /// What became of values and of weights.
+    /// Names of rounded values and restored weights, by their original names.
     private var rounded: [String: String] = [:]
-    /// The outputs of all layers that are to become bf16.
+    /// First outputs of all layers to convert.
     private let chosen: Set<String>
 
     init(_ graph: Graph, _ layers: [Node]) {
@@ -55,20 +57,20 @@ struct BFloatLayers {
       chosen = Set(layers.map { $0.outputs[0] })
     }
 
-    /// - Returns: Why the layer stays as it is, if it does.
+    /// - Returns: The reason why the layer was not converted; `nil` if it was.
     mutating func round(_ node: Node) -> String? {
       guard let weights: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed() else {
-        return "its weights are no fp32 constant, and cannot be bf16"
+        return "its weights are not an fp32 constant"
       }
       guard graph.initializers[node.inputs[0]] == nil else { return "its input is constant" }
       let others = graph.consumers(of: node.inputs[1]).filter {
         !chosen.contains(graph.nodes[$0].outputs[0])
       }
-      guard others.isEmpty, !graph.outputs.contains(where: { $0.name == node.inputs[1] }) else {
-        return "others read its weights in fp32: bf16 would be a second copy"
+      guard others.isEmpty, !graph.isOutput(node.inputs[1]) else {
+        return "other nodes read its weights as fp32, so bf16 would store a second copy"
       }
       let halves = weights.map(\.roundedToBFloat)
-      guard halves.isFinite else { return "its weights are not finite in bf16" }
+      guard halves.isFinite else { return "its weights overflow in bf16" }
       var (layer, before) = (node, [Node]())
       layer.inputs[0] = pair(node.inputs[0], &before)
       layer.inputs[1] = stored(node.inputs[1], halves, &before)
@@ -82,27 +84,29 @@ struct BFloatLayers {
         attributes: ["to": .int(type)])
     }
 
-    /// The value rounded; by the nodes of the first layer that reads it so.
+    /// The name of the value rounded to bf16. The first layer that needs it adds the `Cast` nodes;
+    /// later ones share them.
     private mutating func pair(_ value: String, _ nodes: inout [Node]) -> String {
       if let known = rounded[value] { return known }
-      let narrow = cast(value, to: 16, "\(value).bf16")
-      let wide = cast(narrow.outputs[0], to: 1, "\(value).rounded")
-      nodes += [narrow, wide]
-      rounded[value] = wide.outputs[0]
-      return wide.outputs[0]
+      let bf16 = cast(value, to: 16, "\(value).bf16")
+      let restored = cast(bf16.outputs[0], to: 1, "\(value).rounded")
+      nodes += [bf16, restored]
+      rounded[value] = restored.outputs[0]
+      return restored.outputs[0]
     }
 
-    /// Constants that nothing but a `Cast` to fp32 reads are bf16 in a file.
+    /// The name of the weights restored to fp32. The constant stays fp32 in memory, rounded to
+    /// bf16: the ONNX writer stores constants whose only readers are `Cast` nodes to fp32 as bf16.
     private mutating func stored(
       _ name: String, _ weights: Tensor<Float>, _ nodes: inout [Node]
     ) -> String {
       if let known = rounded[name] { return known }
       let constant = names.next("\(name).bf16")
       graph.initializers[constant] = .float32(weights)
-      let wide = cast(constant, to: 1, "\(name).rounded")
-      nodes.append(wide)
-      rounded[name] = wide.outputs[0]
-      return wide.outputs[0]
+      let restored = cast(constant, to: 1, "\(name).rounded")
+      nodes.append(restored)
+      rounded[name] = restored.outputs[0]
+      return restored.outputs[0]
     }
 
     func result() -> Graph {

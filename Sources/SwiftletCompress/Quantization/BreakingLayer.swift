@@ -3,19 +3,20 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Where values of a changed model stop being finite.
+/// Finds the node of a modified model at which values stop being finite.
 enum BreakingLayer {
-  /// The first node, as the model runs, that makes NaN or infinite values of finite ones, where the
-  /// original model has none: `Div 'y'`.
+  /// The first node, in order of execution, that turns finite inputs into NaN or infinite elements
+  /// where the original model has finite ones, for example `Div 'y'`.
   ///
-  /// - Returns: `nil` if there is none, or a model cannot be run step by step.
+  /// - Returns: `nil` if there is none, or if one of the models cannot be run node by node.
   static func find(
-    _ original: Graph, _ other: Graph, _ inputs: [String: AnyTensor], _ threads: ThreadPool
+    _ original: Graph, _ other: Graph, _ inputs: [String: AnyTensor], _ threads: Threads
   ) -> String? {
     guard let before = try? brokenValues(of: original, inputs, threads),
       let after = try? brokenValues(of: other, inputs, threads)
     else { return nil }
-    /// Whether a value has elements that are finite in the original, or is not there.
+    /// Whether a value has non-finite elements that are finite in the original model, or missing
+    /// from it.
     func isNew(_ name: String) -> Bool {
       guard let own = after[name] else { return false }
       guard let known = before[name], known.count == own.count else { return true }
@@ -27,13 +28,13 @@ enum BreakingLayer {
     return node.map { "\($0.opType) '\($0.reportName)'" }
   }
 
-  /// Which elements are NaN or infinite, of the values that have such.
+  /// For each value with NaN or infinite elements, which of its elements those are.
   private static func brokenValues(
-    of graph: Graph, _ inputs: [String: AnyTensor], _ threads: ThreadPool
+    of graph: Graph, _ inputs: [String: AnyTensor], _ threads: Threads
   ) throws -> [String: [Bool]] {
     var values: [String: [Bool]] = [:]
-    let plan = try Plan(graph.expandingQuantizedOperators())
-    _ = try plan.run(inputs, ExecutionContext(pool: threads)) { name, value in
+    let interpreter = try Interpreter(graph.expandingQuantizedOperators())
+    _ = try interpreter.run(inputs, ExecutionContext(threads: threads)) { name, value in
       switch value {
       case .float32(let tensor) where !tensor.isFinite:
         values[name] = tensor.elements.map { !$0.isFinite }

@@ -8,37 +8,41 @@ import SwiftletFormats
 import SwiftletGraph
 import SwiftletRuntime
 
-/// What calibration has seen of a model's values: one histogram each.
+/// Statistics of a model's activations over the calibration samples: one histogram per value.
 ///
-/// Memory depends on the model alone, not on the number of samples. A calibration that was saved
-/// goes on where it ended.
+/// Memory depends only on the model, not on the number of samples. A saved calibration can be
+/// resumed.
 struct Calibration: Sendable, Codable {
-  /// Digest of the model that it is of, as it is calibrated: with what settings have made of it
-  /// before.
+  /// SHA-256 of the model that is calibrated, after the settings' changes to it (such as
+  /// equalization).
   let model: String
-  /// Samples seen so far, and the digest of them.
+  /// Number of samples seen so far, and their digest.
   private(set) var samples = 0
   private(set) var data = ""
+  /// Histograms of the values, by name.
   private(set) var values: [String: ValueHistogram]
-  /// Of values whose channels matter, what each channel is like.
+  /// Statistics per channel, for values that need them.
   private(set) var channels: [String: ChannelStatistics]
 
   /// - Parameters:
-  ///   - names: The values to look at.
-  ///   - channels: Those of them whose channels matter; true where these are along the last axis.
+  ///   - names: The values to observe.
+  ///   - channels: The values that need statistics per channel; true if their channels are along
+  ///     the last axis.
   init(_ graph: Graph, values names: some Sequence<String>, channels: [String: Bool]) throws {
-    model = Digest.sha256(try ONNXFile.serialized(graph))
+    model = Digest.sha256(try ONNXFile.encode(graph))
     values = Dictionary(uniqueKeysWithValues: names.map { ($0, ValueHistogram()) })
     self.channels = channels.mapValues { ChannelStatistics(isLast: $0) }
   }
 
-  /// Runs the samples that it has not seen yet through the model. Elements that are NaN or
-  /// infinite, as masked rows are, are left out, with a warning.
+  /// Runs the samples not seen yet through the model. NaN and infinite elements, which masked rows
+  /// may contain, are skipped with a warning.
   ///
-  /// - Parameter path: Where what was seen is kept now and then, and when the run is stopped.
-  /// - Throws: `numerical` naming a value of which nothing is finite.
+  /// - Parameter path: File to save the state to, periodically and at the end, also when the run is
+  ///   interrupted.
+  /// - Throws: `numerical` if a value has no finite element in any sample; the error names the
+  ///   value.
   mutating func run(
-    _ graph: Graph, _ source: CalibrationSource, threads: ThreadPool, saving path: String? = nil,
+    _ graph: Graph, _ source: CalibrationSource, threads: Threads, saving path: String? = nil,
     progress: Progress.Handler? = nil
   ) throws {
     let session = try Session(graph.observing(values.keys), threads: threads)
@@ -77,7 +81,7 @@ struct Calibration: Sendable, Codable {
     }
   }
 
-  private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: ThreadPool) throws {
+  private mutating func add(_ seen: [(String, Tensor<Float>)], _ threads: Threads) throws {
     let (before, channelsBefore) = (values, channels)
     let added = try threads.map(seen.count) { index in
       let (name, tensor) = seen[index]
@@ -95,9 +99,9 @@ struct Calibration: Sendable, Codable {
 
   // MARK: Files
 
-  /// Samples between two writes of the state.
+  /// Number of samples between two writes of the state.
   private static let savingInterval = 1024
-  /// No state of a model that can be calibrated is larger.
+  /// Upper limit for the size of a state file, in bytes.
   private static let fileLimit = 1 << 30
 
   func save(to path: String) throws {
@@ -106,10 +110,10 @@ struct Calibration: Sendable, Codable {
     try AtomicFile.write([UInt8](encoder.encode(self)), to: path)
   }
 
-  /// What was saved, if the file is there.
+  /// Loads a saved state; `nil` if the file does not exist.
   ///
-  /// - Throws: `badInput` if it is damaged, or of another model, other values of it or other
-  ///   samples.
+  /// - Throws: `badInput` if the file is damaged, or belongs to another model, other values or
+  ///   other samples.
   static func load(
     _ path: String, fitting fresh: Calibration, _ source: CalibrationSource
   ) throws -> Calibration? {
@@ -118,18 +122,18 @@ struct Calibration: Sendable, Codable {
       let bytes = try InputFile.read(path, limit: fileLimit)
       guard let stored = try? JSONDecoder().decode(Calibration.self, from: Data(bytes)),
         stored.samples >= 0, stored.values.values.allSatisfy(\.isSound)
-      else { throw SwiftletError(.badInput, "this is no state of a calibration, or it is damaged") }
+      else { throw SwiftletError(.badInput, "not a calibration state, or the file is damaged") }
       func refusal(_ what: String) -> SwiftletError {
         SwiftletError(
-          .badInput, "this is the state of a calibration \(what)",
-          mend: "remove the file, or give another one")
+          .badInput, "this calibration state is \(what)",
+          mend: "remove the file, or choose another one")
       }
       guard stored.model == fresh.model, stored.values.keys == fresh.values.keys,
         stored.channels.keys == fresh.channels.keys
-      else { throw refusal("of another model, or with other settings") }
+      else { throw refusal("from another model or from other settings") }
       guard stored.samples <= source.count,
         try source.digest(0..<stored.samples) == stored.data
-      else { throw refusal("with other samples") }
+      else { throw refusal("from other samples") }
       return stored
     }
   }
@@ -141,7 +145,7 @@ extension Graph {
     var result = self
     let computed = Set(nodes.flatMap(\.outputs))
     let names = values.filter(computed.contains).sorted()
-    // Their shapes are whatever they turn out to be.
+    // Their shapes are unknown here; sessions do not need them.
     result.outputs = names.map { ValueInfo($0, .float32, []) }
     if names.isEmpty { return self }
     result.removeUnusedNodes()

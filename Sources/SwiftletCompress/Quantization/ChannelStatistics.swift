@@ -2,24 +2,28 @@
 
 import SwiftletCore
 
-/// Means and extremes of each channel of a value, over all samples.
+/// Mean and largest magnitude of each channel of a value, over all samples.
 struct ChannelStatistics: Sendable, Codable {
-  /// Values seen of each channel.
+  /// Number of elements seen in each channel.
   private(set) var count = 0
+  /// Sum of each channel's finite elements.
   private(set) var sums: [Double] = []
+  /// Largest finite magnitude in each channel.
   private(set) var largest: [Float] = []
-  /// Values of each channel that are not finite, and counted in ``count`` alone; `nil`: none.
+  /// Number of non-finite elements in each channel, which only ``count`` includes; `nil` if there
+  /// are none.
   private var missing: [Int]?
-  /// Whether channels are along the last axis, and not along the second.
+  /// Whether channels are along the last axis instead of axis 1.
   let isLast: Bool
 
   init(isLast: Bool) { self.isLast = isLast }
 
-  /// Each channel's mean.
+  /// Mean of each channel's finite elements.
   var means: [Double] {
     sums.indices.map { sums[$0] / Double(max(1, count - (missing?[$0] ?? 0))) }
   }
 
+  /// Adds the elements of a value. Values with another number of channels are ignored.
   mutating func add(_ tensor: Tensor<Float>) {
     let shape = tensor.shape
     let axis = isLast ? shape.rank - 1 : 1
@@ -48,7 +52,7 @@ struct ChannelStatistics: Sendable, Codable {
     count += shape.count / channels
   }
 
-  /// The tensor with 0 for elements that are not finite, which are counted.
+  /// The tensor with non-finite elements replaced by 0; counts them in `missing`.
   private mutating func withoutOdd(_ tensor: Tensor<Float>, _ axis: Int) -> Tensor<Float> {
     let (channels, inner) = (
       tensor.shape[axis], tensor.shape.count(of: axis + 1..<tensor.shape.rank)

@@ -4,57 +4,60 @@ import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
 
-/// Evens out the ranges of channels between layers that follow each other.
+/// Equalizes the weight ranges of the channels between consecutive layers.
 ///
-/// What a channel of the first layer's weights is divided by, the second layer's weights for that
-/// channel are multiplied by; `Relu` and pools let positive factors through, so that the network
-/// computes the same. With sᵢ = √(r₁ᵢ / r₂ᵢ), where r are the largest weights of channel i, both
-/// have the same range, and no channel is lost in the steps of a larger one.
+/// The weights of each output channel of the first layer are divided by a factor, and the second
+/// layer's weights for that channel are multiplied by it. `Relu` and pooling commute with positive
+/// factors, so the network computes the same function. With sᵢ = √(r₁ᵢ / r₂ᵢ), where r is the
+/// largest weight of channel i, both layers have the same range, and a quantization step chosen for
+/// a large channel does not swallow a small one.
 ///
 /// - Source: Nagel et al. 2019, arXiv:1906.04721, section 4.1.
 package struct CrossLayerEqualization {
-  /// Operators that let a positive factor of each channel through.
+  /// Operators that commute with a positive factor per channel.
   private static let transparent: Set<String> = [
     "Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Flatten",
   ]
   private static let rounds = 3
 
-  /// The same model with other weights, and how many pairs of layers were evened out.
   package init() {}
 
+  /// Equalizes all pairs of consecutive layers.
+  ///
+  /// - Parameter infos: Types and shapes of the graph's values.
+  /// - Returns: An equivalent model with other weights, and the number of pairs equalized.
   package func apply(to graph: Graph, _ infos: [String: TensorInfo]) throws -> (
     graph: Graph, pairs: Int
   ) {
     var result = graph
     var pairs = 0
-    // A layer is the second of one pair and the first of the next: a few rounds settle all.
+    // A layer is the second of one pair and the first of the next, so it takes a few rounds to
+    // converge.
     for round in 0..<Self.rounds {
-      let plan = try QuantizationPlan(result, infos)
-      for layer in plan.layers {
-        guard let next = follower(of: layer, plan, result) else { continue }
+      let scheme = try QuantizationScheme(result, infos)
+      for layer in scheme.layers {
+        guard let next = follower(of: layer, scheme, result) else { continue }
         if equalize(layer.index, next, &result, infos) && round == 0 { pairs += 1 }
       }
     }
     return (result, pairs)
   }
 
-  /// The position of the layer that alone reads a layer's channels.
+  /// The position of the only layer that reads a layer's channels, directly or through transparent
+  /// operators; `nil` if there is none.
   private func follower(
-    of layer: QuantizationPlan.Layer, _ plan: QuantizationPlan, _ graph: Graph
+    of layer: QuantizationScheme.Layer, _ scheme: QuantizationScheme, _ graph: Graph
   ) -> Int? {
     var value = layer.node.outputs[0]
-    while true {
-      let readers = graph.consumers(of: value)
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }) else {
-        return nil
-      }
-      let reader = graph.nodes[readers[0]]
-      if plan.layers.contains(where: { $0.index == readers[0] }) {
-        return reader.inputs[0] == value ? readers[0] : nil
+    while let index = graph.onlyReader(of: value) {
+      let reader = graph.nodes[index]
+      if scheme.layers.contains(where: { $0.index == index }) {
+        return reader.inputs[0] == value ? index : nil
       }
       guard Self.transparent.contains(reader.opType) else { return nil }
       value = reader.outputs[0]
     }
+    return nil
   }
 
   private func equalize(
@@ -65,7 +68,7 @@ package struct CrossLayerEqualization {
       before.isPrivate(in: graph), after.isPrivate(in: graph)
     else { return false }
     let channels = before.outputs
-    // A flattened image gives each channel several neighbours in a matrix.
+    // After Flatten, each channel is several adjacent inputs of a matrix.
     guard channels > 0, after.inputs % channels == 0,
       after.isMatrix || after.inputs == channels
     else { return false }
@@ -83,53 +86,37 @@ package struct CrossLayerEqualization {
   }
 }
 
-/// A layer whose channels can be scaled.
+/// A layer whose channels can be scaled in place.
 private struct ScaledLayer {
-  private let node: Node
+  private let linear: LinearLayer
   private let weights: Tensor<Float>
+  private let layout: LinearLayer.Layout
   private let bias: Tensor<Float>?
-  private let groups: Int
-  private let isTransposed: Bool
-  let isMatrix: Bool
-  let outputs, inputs: Int
+
+  var isMatrix: Bool { !linear.isConvolution }
+  var outputs: Int { layout.outputs }
+  var inputs: Int { layout.inputs }
 
   init?(_ node: Node, _ graph: Graph) {
-    guard let weights: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed(),
-      let groups = try? node.int("group", default: 1), groups > 0
+    guard let linear = try? LinearLayer(node),
+      let weights: Tensor<Float> = graph.initializers[linear.weights]?.typed(),
+      let layout = linear.layout(weights.shape)
     else { return nil }
-    self.node = node
+    (self.linear, self.layout) = (linear, layout)
     self.weights = weights.contiguous()
-    self.groups = groups
-    isMatrix = node.opType != "Conv"
-    isTransposed =
-      node.opType == "MatMul"
-      || (node.opType == "Gemm" && (try? node.int("transB", default: 0)) == 0)
-    let shape = weights.shape
-    outputs = shape[isTransposed ? 1 : 0]
-    inputs = isTransposed ? shape[0] : shape[1] * groups
-    guard node.inputs.count > 2, !node.inputs[2].isEmpty else {
+    guard let name = linear.bias else {
       bias = nil
       return
     }
-    guard let bias: Tensor<Float> = graph.initializers[node.inputs[2]]?.typed(),
-      bias.shape == [outputs]
+    guard let bias: Tensor<Float> = graph.initializers[name]?.typed(),
+      bias.shape == [layout.outputs]
     else { return nil }
     self.bias = bias
   }
 
   /// Whether no other node reads the weights.
   func isPrivate(in graph: Graph) -> Bool {
-    node.inputs.dropFirst().allSatisfy { $0.isEmpty || graph.consumers(of: $0).count == 1 }
-  }
-
-  /// The output and the input channel of a weight.
-  private func channels(_ position: Int) -> (output: Int, input: Int) {
-    let shape = weights.shape
-    if isTransposed { return (position % outputs, position / outputs) }
-    let area = shape.count(of: 2..<shape.rank)
-    let output = position / (shape[1] * area)
-    let group = output / (outputs / groups)
-    return (output, group * shape[1] + position / area % shape[1])
+    linear.node.inputs.dropFirst().allSatisfy { $0.isEmpty || graph.consumers(of: $0).count == 1 }
   }
 
   var outputRanges: [Float] { ranges(outputs) { $0.output } }
@@ -140,7 +127,7 @@ private struct ScaledLayer {
   ) -> [Float] {
     var largest = [Float](repeating: 0, count: count)
     for position in 0..<weights.count {
-      let index = channel(channels(position))
+      let index = channel(layout.channels(at: position))
       largest[index] = max(largest[index], abs(weights.span[position]))
     }
     return largest
@@ -148,8 +135,8 @@ private struct ScaledLayer {
 
   func scaleOutputs(_ factors: [Float], in graph: inout Graph) {
     store(in: &graph) { factors[$0.output] }
-    if let bias {
-      graph.initializers[node.inputs[2]] = .float32(
+    if let bias, let name = linear.bias {
+      graph.initializers[name] = .float32(
         Tensor(bias.shape, zip(bias.elements, factors).map { $0 * $1 }))
     }
   }
@@ -161,7 +148,7 @@ private struct ScaledLayer {
   private func store(
     in graph: inout Graph, _ factor: ((output: Int, input: Int)) -> Float
   ) {
-    let elements = weights.elements.enumerated().map { $1 * factor(channels($0)) }
-    graph.initializers[node.inputs[1]] = .float32(Tensor(weights.shape, elements))
+    let elements = weights.elements.enumerated().map { $1 * factor(layout.channels(at: $0)) }
+    graph.initializers[linear.weights] = .float32(Tensor(weights.shape, elements))
   }
 }

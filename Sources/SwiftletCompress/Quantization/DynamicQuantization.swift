@@ -4,31 +4,35 @@ import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 
-/// int8 weights of Gemm and MatMul, and inputs that every run quantizes by the range they have
-/// then.
+/// Dynamic quantization: int8 weights for Gemm and MatMul, whose inputs are quantized at run time
+/// by their actual range.
 ///
-/// y = Cast(MatMulInteger(q, w)) · (s · s_w) + b, with q, s from DynamicQuantizeLinear. Needs no
-/// calibration; suits encoders, whose inputs vary in range.
+/// y = Cast(MatMulInteger(q, w)) · (s · s_w) + b, with q and s from DynamicQuantizeLinear. Needs no
+/// calibration. Suits transformer encoders, whose input ranges vary between samples. Other layers
+/// with weights store them as int8 and restore them before use.
 ///
 /// - Source: ONNX `DynamicQuantizeLinear`, `MatMulInteger`.
 public struct DynamicQuantization: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
 
-  public init(settings: QuantizationSettings, threads: ThreadPool = .available) {
+  /// Creates the pass. Of the settings, it reads the number of bits and the layers to keep.
+  public init(settings: QuantizationSettings, threads: Threads = .available) {
     (self.settings, self.threads) = (settings, threads)
   }
 
-  /// The source decides nothing; with it the types of all values are known.
+  /// Quantizes a graph. Samples are optional; they only help to infer the types of values.
   ///
-  /// - Throws: `unsupported` if the graph has nothing that this is for, or is quantized already.
+  /// - Throws: `unsupported` if the graph has no weights that can be quantized, or is quantized
+  ///   already.
   public func apply(
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let prepared = try QuantizationInput(graph, opset: 13, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let scheme = try QuantizationScheme(
+      prepared.graph, prepared.infos, keeping: settings.unquantized)
     var writer = Writer(prepared.graph, bits: settings.bits)
-    let products = plan.layers.filter { $0.node.opType != "Conv" }
+    let products = scheme.layers.filter { !$0.isConv }
     for layer in products.reversed() { writer.replace(layer) }
     var storage = WeightStorage(settings)
     let result = storage.apply(to: writer.result(), stored: writer.stored)
@@ -37,15 +41,15 @@ public struct DynamicQuantization: Sendable {
         || storage.reports.contains(where: \.changed)
     else {
       throw SwiftletError(
-        .unsupported, "the model has no Gemm or MatMul, which dynamic quantization is for",
+        .unsupported, "the model has no Gemm or MatMul to quantize dynamically",
         mend: "leave --dynamic out")
     }
     var reports = products.map {
       LayerReport(
         $0.node, .quantize, changed: true,
-        "int8 weights per channel, inputs quantized in every run")
+        "int8 weights per channel, input quantized at run time")
     }
-    reports = plan.reports(besides: storage.reports) + reports + storage.reports
+    reports = scheme.reports(besides: storage.reports) + reports + storage.reports
     return (result, reports)
   }
 
@@ -56,7 +60,7 @@ public struct DynamicQuantization: Sendable {
     private let grid: WeightGrid
     private var replacements: [Int: [Node]] = [:]
     private var hasTurnedWeights = false
-    /// Codes of matrices, inputs × outputs, by the weights' names.
+    /// Codes of the weight matrices, inputs × outputs, by the name of the weights.
     private(set) var stored: [String: StoredCodes] = [:]
 
     init(_ graph: Graph, bits: Int) {
@@ -70,10 +74,10 @@ public struct DynamicQuantization: Sendable {
       return name
     }
 
-    private mutating func codes(of layer: QuantizationPlan.Layer) -> StoredCodes {
+    private mutating func codes(of layer: QuantizationScheme.Layer) -> StoredCodes {
       let base = layer.source
       if let known = stored[base] { return known }
-      // Inputs × outputs, whichever way the layer has them.
+      // Always inputs × outputs, whatever the layer's own order.
       let matrix = layer.matrix.transposed().contiguous()
       let layout = WeightLayout(matrix.shape, axis: 1)
       let weights = grid.rounded(matrix, layout, scales: grid.scales(matrix, layout))
@@ -94,7 +98,7 @@ public struct DynamicQuantization: Sendable {
         attributes: attributes)
     }
 
-    mutating func replace(_ layer: QuantizationPlan.Layer) {
+    mutating func replace(_ layer: QuantizationScheme.Layer) {
       hasTurnedWeights = hasTurnedWeights || layer.isTurned
       let weights = codes(of: layer)
       let output = layer.node.outputs[0]
@@ -102,8 +106,7 @@ public struct DynamicQuantization: Sendable {
       let parts = ["codes", "scale", "zero", "sums", "units", "factors", "product"].map {
         names.next("\(output).\($0)")
       }
-      let hasBias = layer.node.inputs.count > 2 && !layer.node.inputs[2].isEmpty
-      let product = hasBias ? parts[6] : output
+      let product = layer.linear.bias == nil ? output : parts[6]
       nodes += [
         node("DynamicQuantizeLinear", [layer.input], Array(parts[0...2])),
         node("MatMulInteger", [parts[0], weights.codes, parts[2]], [parts[3]]),
@@ -111,14 +114,14 @@ public struct DynamicQuantization: Sendable {
         node("Mul", [parts[1], weights.scales], [parts[5]]),
         node("Mul", [parts[4], parts[5]], [product]),
       ]
-      if hasBias { nodes.append(node("Add", [product, layer.node.inputs[2]], [output])) }
+      if let bias = layer.linear.bias { nodes.append(node("Add", [product, bias], [output])) }
       replacements[layer.index] = nodes
     }
 
     func result() -> Graph {
       var result = graph
       result.nodes = graph.nodes.enumerated().flatMap { replacements[$0] ?? [$1] }
-      // Nothing reads the weights that were transposed as floats.
+      // Removes transpositions of fp32 weights that nothing reads any more.
       if hasTurnedWeights { result.removeUnusedNodes() }
       result.removeUnusedInitializers()
       return result

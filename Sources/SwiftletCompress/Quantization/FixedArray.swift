@@ -3,28 +3,31 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// An array that an input is given in every run, whichever the samples are.
+/// An array given to one input in every run, independent of the samples.
 struct FixedArray {
   private let input: ValueInfo
   private let array: AnyTensor
-  /// The axis of the input that samples are along, if it has one.
+  /// The sample axis of the input, if it has one.
   private let axis: Int?
-  /// Samples of the other inputs; `nil` if none of them has any.
+  /// Number of samples of the other inputs; `nil` if none has a sample axis.
   private let samples: Int?
+  /// The model's fixed batch size; `nil` if the batch is symbolic.
   private let batch: Int?
 
-  /// `symbol` stands for samples among the model's extents; `batch` is how many the model takes at
-  /// once, if that is one number.
+  /// - Parameters:
+  ///   - symbol: The name of the sample axis in the model's shapes.
+  ///   - batch: The model's batch size, if it is fixed.
   init(_ input: ValueInfo, _ array: AnyTensor, symbol: String?, samples: Int?, batch: Int?) {
     (self.input, self.array, self.samples, self.batch) = (input, array, samples, batch)
     axis = symbol.flatMap { input.dimensions.firstIndex(of: .symbolic($0)) }
   }
 
-  /// The array, and how the samples get their part of it: one index on their axis serves all, as
-  /// many as there are samples are one for each, and an array without that axis is the same for
-  /// all.
+  /// The array with its sample axis, and how samples use it. An extent of 1 along the sample axis
+  /// applies to all samples; an extent equal to the number of samples has one entry for each; an
+  /// array of the model's fixed batch size is passed as it is; an array without the axis applies to
+  /// all samples.
   ///
-  /// - Throws: `badInput` if the array is not what the input takes.
+  /// - Throws: `badInput` if the shape does not fit the input.
   var placed: (AnyTensor, SampleLayout.Place) {
     get throws {
       guard let axis, let samples else {
@@ -55,18 +58,19 @@ struct FixedArray {
           .joined(separator: "×")
       }
       mend =
-        "give \(shape(1)) for all samples alike"
-        + (samples > 1 ? ", or \(shape(samples)), as there are \(samples) samples" : "")
+        "give \(shape(1)) for all samples"
+        + (samples > 1 ? ", or \(shape(samples)) for the \(samples) samples" : "")
     }
     return SwiftletError(
       .badInput,
-      "the fixed array '\(input.name)' is \(array.shape); the model takes \(input.shapeDescription)",
+      "the array for input '\(input.name)' has shape \(array.shape); the model expects "
+        + "\(input.shapeDescription)",
       mend: mend)
   }
 }
 
 extension AnyTensor {
-  /// The array with its one index of an axis so many times.
+  /// The array repeated along an axis whose extent is 1.
   func repeated(_ count: Int, along axis: Int) -> AnyTensor {
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       let tensor = typed(as: Element.self)!

@@ -2,40 +2,43 @@
 
 import SwiftletBLAS
 import SwiftletCore
+import SwiftletGraph
 import SwiftletLinalg
 
-/// Rounding column by column; the columns that are left make up for the error.
+/// Rounds weights column by column and adjusts the remaining columns to compensate for the error.
 ///
-/// With H = Σ x·xᵀ, rounding column j by δ changes the best values of the later ones by −δ · U[j,
-/// k] / U[j, j], where UᵀU = H⁻¹ and U is upper triangular. H has something added to its diagonal,
-/// so that it is positive definite whatever the samples.
+/// With H = Σ x·xᵀ, rounding column j with an error of δ changes the optimal values of each later
+/// column k by −δ · U[j, k] / U[j, j], where UᵀU = H⁻¹ and U is upper triangular. A small damping
+/// term on the diagonal keeps H positive definite for any samples.
 ///
-/// - Source: Frantar et al. 2022, arXiv:2210.17323: the factor of the inverse, and updates by
-///   blocks.
+/// - Source: Frantar et al. 2022, arXiv:2210.17323: Cholesky factor of the inverse, blocked
+///   updates.
 struct GPTQ {
   let grid: WeightGrid
-  let threads: ThreadPool
-  /// Added to the diagonal, as a fraction of its mean.
+  let threads: Threads
+  /// Damping added to the diagonal, as a fraction of its mean.
   private static let damping = 0.01
-  /// Columns whose errors reach all later ones together.
+  /// Number of columns per blocked update.
   private static let block = 128
 
-  /// - Complexity: depth³ and outputs · depth² operations.
+  /// Quantizes a layer's weights.
+  ///
+  /// - Complexity: O(depth³ + outputs · depth²) operations.
   /// - Throws: `numerical` if the moments are not finite.
   func quantized(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout, scales: [Float],
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout, scales: [Float],
     _ moments: Moments
   ) throws -> QuantizedWeights {
     let (rows, depth) = (layer.outputs, layer.depth)
     let factor = try inverseFactor(moments.secondMoment)
-    // Columns × outputs, so that a column's errors lie together.
+    // Depth × outputs, so that the errors of one column are contiguous.
     var columns: Tensor<Double> = layer.matrix.transposed().contiguous().converted()
     var codes = [Int8](repeating: 0, count: rows * depth)
     for start in stride(from: 0, to: depth, by: Self.block) {
       let end = min(start + Self.block, depth)
       var errors = Tensor<Double>(uninitialized: [end - start, rows])
       round(start..<end, &columns, &errors, factor) { row, column, weight in
-        let position = layer.position(row, column)
+        let position = layer.layout.position(row, column)
         let scale = scales[layout.scale(of: position)]
         let code = grid.code(Float(weight), scale)
         codes[position] = Int8(code)
@@ -46,7 +49,7 @@ struct GPTQ {
     return grid.quantized(codes, layout, scales)
   }
 
-  /// Rounds the columns of a block, each with the errors of those before it in the block.
+  /// Rounds the columns of a block, updating the later columns of the same block.
   private func round(
     _ block: Range<Int>, _ columns: inout Tensor<Double>, _ errors: inout Tensor<Double>,
     _ factor: Tensor<Double>, _ restored: (_ row: Int, _ column: Int, _ weight: Double) -> Double
@@ -71,7 +74,7 @@ struct GPTQ {
     }
   }
 
-  /// Lets the errors of a block reach the columns after it.
+  /// Applies the errors of a block to all columns after it.
   private func spread(
     _ errors: Tensor<Double>, of start: Int, from end: Int, over columns: inout Tensor<Double>,
     _ factor: Tensor<Double>
@@ -93,18 +96,18 @@ struct GPTQ {
 
   /// The upper triangular U with UᵀU = H⁻¹.
   ///
-  /// Of H = R·Rᵀ with an upper R, which is the Cholesky factor of H with its indices reversed, it
-  /// is R⁻¹.
+  /// It is R⁻¹, where H = R·Rᵀ with R upper triangular: the Cholesky factor of H with reversed
+  /// indices.
   private func inverseFactor(_ matrix: Tensor<Double>) throws -> Tensor<Double> {
     let n = matrix.shape[0]
     let diagonal = (0..<n).reduce(0) { $0 + matrix[$1, $1] } / Double(max(1, n))
-    // Without any input all weights are alike.
+    // With all inputs zero, any positive definite H will do.
     let added = diagonal > 0 ? Self.damping * diagonal : 1
     var reversed = matrix.reversed
     for i in 0..<n { reversed[i, i] += added }
-    let upper = try Cholesky(reversed, threads: threads.count).l.reversed
+    let upper = try Cholesky(reversed, threads: threads).l.reversed
     let blocks = Array(stride(from: 0, to: n, by: Self.block))
-    // The last columns take most of the work.
+    // The last columns take the most work, so they are scheduled first.
     let parts = try threads.map(blocks.count) { index in
       let start = blocks[blocks.count - 1 - index]
       let end = min(start + Self.block, n)
@@ -132,7 +135,7 @@ struct GPTQ {
 }
 
 extension Tensor<Double> {
-  /// A square matrix with the order of rows and columns reversed: its elements backwards.
+  /// A square matrix with rows and columns in reverse order, that is, with its elements reversed.
   fileprivate var reversed: Tensor<Double> {
     let packed = contiguous()
     var result = Tensor<Double>(uninitialized: shape)

@@ -4,31 +4,30 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// The second moments Σ x·xᵀ of what a layer's outputs are products with: windows of its input, or
-/// rows.
+/// The second moments Σ x·xᵀ of the vectors that a layer multiplies by its weights: im2col columns
+/// of a convolution, or rows of a matrix.
 ///
-/// They say all about the squared error that changed weights make in the layer's responses, Σ
-/// ‖ΔW·x‖² = tr(ΔW · Σ x·xᵀ · ΔWᵀ), in memory that does not grow with the samples. Those of layers
-/// that share weights add up.
+/// They determine the squared error that changed weights cause in the layer's outputs, Σ ‖ΔW·x‖² =
+/// tr(ΔW · Σ x·xᵀ · ΔWᵀ), and take memory independent of the number of samples. Moments of layers
+/// that share weights are summed.
 enum InputMoments {
-  /// Deeper layers would take too long, and more memory than models do.
+  /// Maximum depth, in products per output: above it, moments take too much time and memory.
   static let depthLimit = 4096
 
-  /// Runs the samples through the graph. Rows that hold NaN or infinite elements are left out.
+  /// Runs the samples through the graph. Rows with NaN or infinite elements are skipped.
   ///
-  /// - Parameter key: What layers with the same weights have in common.
-  /// - Returns: The moments by key, but for grouped and for very deep layers.
+  /// - Parameter key: Identifies the weights of a layer: the same for layers that share weights.
+  /// - Returns: The moments by key, without grouped convolutions and layers deeper than
+  ///   ``depthLimit``.
   static func collect<Key: Hashable>(
-    _ graph: Graph, _ layers: [QuantizationPlan.Layer], _ source: CalibrationSource,
-    _ threads: ThreadPool, _ progress: Progress.Handler?, by key: (QuantizationPlan.Layer) -> Key
+    _ graph: Graph, _ layers: [QuantizationScheme.Layer], _ source: CalibrationSource,
+    _ threads: Threads, _ progress: Progress.Handler?, by key: (QuantizationScheme.Layer) -> Key
   ) throws -> [Key: Moments] {
     var moments: [Key: Moments] = [:]
     var readers: OrderedDictionary<String, [(rows: WindowRows, key: Key)]> = [:]
-    for layer in layers where try layer.isPlain && layer.depth <= depthLimit {
-      let isConv = layer.node.opType == "Conv"
-      let rows = WindowRows(
-        layer.node, kernel: isConv ? Array(layer.weights.shape.dimensions[2...]) : [],
-        depth: layer.depth)
+    // Of several groups, no output sees all inputs.
+    for layer in layers where layer.linear.groups == 1 && layer.depth <= depthLimit {
+      let rows = WindowRows(layer.node, kernel: layer.layout.kernel, depth: layer.depth)
       moments[key(layer)] = Moments(width: layer.depth)
       readers[layer.input, default: []].append((rows, key(layer)))
     }
@@ -46,23 +45,7 @@ enum InputMoments {
   }
 }
 
-extension QuantizationPlan.Layer {
-  /// Products per output.
-  var depth: Int { weights.count / outputs }
-
-  /// Whether all outputs see all inputs.
-  var isPlain: Bool {
-    get throws { try node.int("group", default: 1) == 1 }
-  }
-
-  /// The position of a weight, by output and product.
-  func position(_ output: Int, _ product: Int) -> Int {
-    axis == 0 ? output * depth + product : product * outputs + output
-  }
-
+extension QuantizationScheme.Layer {
   /// The weights as a matrix, outputs × depth.
-  var matrix: Tensor<Float> {
-    axis == 0
-      ? weights.reshaped(to: [outputs, depth]) : weights.transposed().contiguous()
-  }
+  var matrix: Tensor<Float> { linear.outputsFirst(weights).reshaped(to: [outputs, depth]) }
 }

@@ -4,30 +4,31 @@ import OrderedCollections
 import SwiftletCore
 package import SwiftletGraph
 
-/// What the layers of a graph are called: by their own name, by that of their result, and by those
-/// of the nodes after them that simplification makes a part of them.
+/// The names of the layers of a graph: the node's name, the name of its output, and the outputs of
+/// the following nodes that simplification merges into it.
 struct LayerNames {
   private let graph: Graph
   private let layers: [Node]
 
-  /// Nodes after a layer that it takes in, such as a normalization; what they read besides is
-  /// constant.
+  /// Operators that simplification merges into the layer before, such as a normalization, if their
+  /// other inputs are constant.
   private static let absorbed: Set<String> = [
     "BatchNormalization", "Add", "Sub", "Mul", "Div", "Identity", "Dropout",
   ]
-  /// So many layers are named to someone who has named none.
+  /// Number of layers suggested when a name matches none.
   private static let suggestions = 3
 
-  /// `products`: Whether layers are Conv, Gemm and MatMul alone, and not all nodes with weights.
+  /// - Parameter products: Whether to list only Conv, Gemm and MatMul instead of all nodes with
+  ///   weights.
   init(_ graph: Graph, products: Bool) {
     self.graph = graph
-    let main = graph.nodes.filter { QuantizationPlan.operators.contains($0.opType) }
+    let main = graph.nodes.filter { WeightedLayer.operators.contains($0.opType) }
     let known = Set(main.map(\.reportName))
     let others = products ? [] : WeightStorage.found(in: graph)
     layers = main + others.filter { !known.contains($0.reportName) }
   }
 
-  /// All names of the layer that is called so; `nil` if there is none.
+  /// All names of the layer with the given name; `nil` if there is none.
   func all(of name: String) -> [String]? {
     guard !name.isEmpty else { return nil }
     for layer in layers {
@@ -43,31 +44,29 @@ struct LayerNames {
   private func absorbedNodes(after layer: Node) -> [Node] {
     var result: [Node] = []
     var value = layer.outputs[0]
-    while true {
-      let readers = graph.consumers(of: value)
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.name == value }) else {
-        return result
-      }
-      let reader = graph.nodes[readers[0]]
+    while let index = graph.onlyReader(of: value) {
+      let reader = graph.nodes[index]
       guard Self.absorbed.contains(reader.opType),
         reader.inputs.allSatisfy({ $0 == value || $0.isEmpty || graph.initializers[$0] != nil })
       else { return result }
       result.append(reader)
       value = reader.outputs[0]
     }
+    return result
   }
 
+  /// Whether the graph has a node, or an output of a node, with the given name.
   func hasNode(_ name: String) -> Bool {
     graph.nodes.contains { $0.name == name || $0.outputs.contains(name) }
   }
 
-  /// The layers next to a node in the order of the model, or with names like one that is not there.
+  /// The layers closest to a node in the order of the model; if there is no such node, those with
+  /// the most similar names.
   func nearest(to name: String) -> String {
     let position = graph.nodes.firstIndex { $0.name == name || $0.outputs.contains(name) }
     func distance(_ layer: Node) -> Int {
       guard let position else { return Nearest.edits(layer.reportName, name) }
-      let own = graph.nodes.firstIndex { $0.outputs == layer.outputs }
-      return own.map { abs($0 - position) } ?? graph.nodes.count
+      return graph.producer(of: layer.outputs[0]).map { abs($0 - position) } ?? graph.nodes.count
     }
     let ranked = layers.map { ($0.reportName, distance($0)) }.enumerated()
       .sorted { ($0.element.1, $0.offset) < ($1.element.1, $1.offset) }
@@ -76,17 +75,17 @@ struct LayerNames {
 }
 
 extension QuantizationSettings {
-  /// Adds the other names of the layers that are named: a layer is called otherwise once a
-  /// normalization is a part of it.
+  /// Adds all other names of each layer that is listed: simplification may rename a layer, for
+  /// example when a normalization is merged into it.
   ///
-  /// - Throws: `badInput` for a name that is none of a layer in any of the graphs.
+  /// - Throws: `badInput` for a name that matches no layer in any of the graphs.
   package mutating func resolve(for graphs: [Graph]) throws {
     self = try naming(layersOf: graphs) { throw unknown($0, $1) }
   }
 
-  /// The settings with all names of the layers that they name.
+  /// The settings with all names of the layers they list.
   ///
-  /// - Parameter missing: Called for a name that is in none of the graphs.
+  /// - Parameter missing: Called for each name that matches no layer in any of the graphs.
   func naming(
     layersOf graphs: [Graph], orElse missing: (_ name: String, _ known: [LayerNames]) throws -> Void
   ) rethrows -> QuantizationSettings {
@@ -117,8 +116,8 @@ extension QuantizationSettings {
         : "the nearest layers are \(nearest); `swiftlet inspect` lists all nodes")
   }
 
-  /// Settings that name layers, and whether only Conv, Gemm and MatMul can be meant.
+  /// Settings that list layers, and whether these must be Conv, Gemm or MatMul.
   private static var lists: [(WritableKeyPath<QuantizationSettings, [String]>, Bool)] {
-    [(\.keep, false), (\.narrow, true), (\.bf16, true)]
+    [(\.keep, false), (\.int4, true), (\.bf16, true)]
   }
 }

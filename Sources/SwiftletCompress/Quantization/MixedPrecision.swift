@@ -6,23 +6,23 @@ import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// Chooses for each layer between fp32, bf16, int8 and int4 weights.
+/// Chooses fp32, bf16, int8 or int4 weights for each layer.
 ///
-/// Two things are measured: the damage to the model's answers of each layer alone, and its
-/// milliseconds in fp32, bf16 and int8. Starting from int8 everywhere, layers go back to floats in
-/// the order of damage per millisecond saved, as few of them as keep the loss of accuracy within
-/// the limit: to bf16 where that is the faster one, or all to fp32 if bf16 loses too much. Then
-/// layers go on to int4 in the order of damage per byte saved, as many as the limit allows. Each
-/// number is found by bisection, and each candidate is judged by a ``PairedTest`` on the evaluation
-/// images: its upper bound, with the confidence that is wanted, must stay within the limit.
+/// It measures how much each layer alone damages the model's answers, and its time in fp32, bf16
+/// and int8. Starting from int8 everywhere, it returns layers to floats in the order of damage per
+/// millisecond saved, as few as keep the accuracy drop within the limit: to bf16 where that is
+/// faster than fp32, or all to fp32 if bf16 loses too much. Then it moves layers to int4 in the
+/// order of damage per byte saved, as many as the limit allows. Both counts are found by bisection,
+/// and each candidate is judged by a ``PairedTest`` on the evaluation images: the upper confidence
+/// bound of the drop must stay within the limit.
 ///
-/// - Source: Wang et al. 2019, arXiv:1811.08886, for latency measured and not modelled; Wu et al.
-///   2020, arXiv:2004.09602, section 6, for leaving out the most sensitive layers.
+/// - Source: Wang et al. 2019, arXiv:1811.08886, for measuring latency instead of modelling it; Wu
+///   et al. 2020, arXiv:2004.09602, section 6, for leaving out the most sensitive layers.
 struct MixedPrecision {
   private var settings: QuantizationSettings
-  /// Points of top-1 accuracy that may be lost, in percent.
+  /// The accepted drop in top-1 accuracy, in percentage points.
   let maxDrop: Double
-  /// How sure that must be.
+  /// Confidence level for ``maxDrop``, as a fraction.
   private let confidence: Double
   let context: CompressionContext
   private let log = Logger.swiftlet("compress")
@@ -33,20 +33,20 @@ struct MixedPrecision {
     (self.settings.mixedDrop, self.settings.mixedConfidence) = (nil, nil)
   }
 
-  /// A layer and what was measured of it.
+  /// A layer and its measurements.
   private struct Candidate {
     let name: String
-    /// Noise over signal in the model's answers with the layer alone in int8, or in int4.
+    /// Noise-to-signal ratio of the model's answers with only this layer in int8, and in int4.
     let damage8, damage4: Double
-    /// Whether bf16 takes less time than fp32.
+    /// Whether bf16 is faster than fp32.
     let prefersBFloat: Bool
-    /// Milliseconds of one batch that int8 saves against the faster one of them.
+    /// Milliseconds per batch that int8 saves over the faster of fp32 and bf16.
     let saved: Double
-    /// Bytes that int4 saves against int8.
+    /// Bytes that int4 saves over int8.
     let bytes: Double
   }
 
-  /// Names of layers that no integers come to.
+  /// Names of the layers that are not quantized to integers.
   private struct Floats {
     var fp32: [String] = []
     var bf16: [String] = []
@@ -54,15 +54,19 @@ struct MixedPrecision {
     var names: Set<String> { Set(fp32 + bf16) }
   }
 
+  /// A quantized model and its accuracy.
   private struct Trial {
     let graph: Graph
     let layers: [LayerReport]
     let test: PairedTest
-    /// The drop is below this, as sure as is wanted.
+    /// Upper confidence bound of the drop, in percentage points.
     let bound: Double
   }
 
-  /// - Throws: `unsupported` if not even fp32 keeps within the limit with so few images.
+  /// Quantizes the graph.
+  ///
+  /// - Throws: `unsupported` if the limit cannot be confirmed even with all layers but one in
+  ///   floats.
   func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
@@ -72,7 +76,7 @@ struct MixedPrecision {
       var own = settings
       own.keep += floats.fp32
       own.bf16 += floats.bf16
-      own.narrow += int4
+      own.int4 += int4
       let result = try Quantizer(own, threads: context.threads).apply(to: graph, source)
       let test = PairedTest(hits, try self.hits(result.graph))
       log.notice(
@@ -106,32 +110,32 @@ struct MixedPrecision {
   // MARK: Measuring
 
   private func measured(_ graph: Graph, _ source: CalibrationSource) throws -> [Candidate] {
-    var narrow = settings
-    narrow.bits = 4
-    let (wide, few) = (
+    var int4 = settings
+    int4.bits = 4
+    let (int8Damages, int4Damages) = (
       try Sensitivity.measure(
         graph, settings, source, threads: context.threads, progress: context.progress),
       try Sensitivity.measure(
-        graph, narrow, source, threads: context.threads, progress: context.progress)
+        graph, int4, source, threads: context.threads, progress: context.progress)
     )
     let simple = graph.simplified()
-    let halves = try BFloatLayers(wide.layers.map(\.layer)).apply(to: simple).graph
+    let halves = try BFloatLayers(int8Damages.layers.map(\.layer)).apply(to: simple).graph
     let whole = try Quantizer(settings, threads: context.threads).apply(to: graph, source).graph
     let (fp32, bf16, int8) = (
       try milliseconds(simple, source), try milliseconds(halves, source),
       try milliseconds(whole, source)
     )
-    return zip(wide.layers, few.layers).map { layer, narrow in
+    return zip(int8Damages.layers, int4Damages.layers).map { layer, coarse in
       let name = layer.layer
       let (full, half) = (fp32[name] ?? 0, bf16[name] ?? .infinity)
       return Candidate(
-        name: name, damage8: layer.noiseToSignal, damage4: narrow.noiseToSignal,
+        name: name, damage8: layer.noiseToSignal, damage4: coarse.noiseToSignal,
         prefersBFloat: half < full, saved: min(full, half) - (int8[name] ?? 0),
         bytes: Double(layer.weights) / 2)
     }
   }
 
-  /// Milliseconds of each layer by its node's name, of one batch on one thread.
+  /// Milliseconds of each layer for one batch on one thread, by the name of its node.
   private func milliseconds(
     _ graph: Graph, _ source: CalibrationSource
   ) throws -> [String: Double] {
@@ -146,8 +150,10 @@ struct MixedPrecision {
 
   // MARK: Bisection
 
-  /// The shortest prefix whose trial is within the limit, by bisection; `none` is that of no
-  /// layers.
+  /// The shortest prefix of candidates to return to floats so that the trial stays within the
+  /// limit, by bisection.
+  ///
+  /// - Parameter none: The trial with no layer in floats.
   private func fewest(
     of candidates: [Candidate], _ none: Trial, _ attempt: (Floats) throws -> Trial
   ) throws -> (Floats, Trial) {
@@ -176,7 +182,9 @@ struct MixedPrecision {
       mend: "allow more drop, evaluate on more images, or add --qat-epochs 1")
   }
 
-  /// The longest prefix whose trial is within the limit, by bisection; `first` is that of none.
+  /// The trial of the longest prefix of names that stays within the limit, by bisection.
+  ///
+  /// - Parameter first: The trial with none of them.
   private func most(
     of names: [String], _ first: Trial, _ attempt: ([String]) throws -> Trial
   ) throws -> Trial {

@@ -2,14 +2,14 @@
 
 import SwiftletCore
 
-/// Samples that make values NaN or infinite, somewhere.
+/// Counts the samples that produce NaN or infinite elements.
 struct OddSamples {
   private var samples: [String: (count: Int, first: Int)] = [:]
 
-  /// The values.
+  /// Names of the values with non-finite elements.
   var names: Set<String> { Set(samples.keys) }
 
-  /// Counts the samples of a range in which a value has elements that are not finite.
+  /// Counts the samples of a batch for which a value has non-finite elements.
   mutating func add(_ value: Tensor<Float>, of name: String, _ range: Range<Int>) {
     let odd = value.oddSamples(of: range.count)
     guard let first = odd.min() else { return }
@@ -17,37 +17,38 @@ struct OddSamples {
     samples[name] = (known.count + odd.count, known.first)
   }
 
-  /// One line about all of them; `nil` if there are none.
+  /// A one-line warning about all of them; `nil` if there are none.
   func warning(of total: Int) -> String? {
     guard !samples.isEmpty else { return nil }
     let shown = samples.sorted { $0.key < $1.key }.prefix(3).map { name, odd in
-      "'\(name)' in \(odd.count) of \(total), sample \(odd.first) the first"
+      "'\(name)' in \(odd.count) of \(total), first in sample \(odd.first)"
     }
     let rest = samples.count > 3 ? "; and \(samples.count - 3) more values" : ""
-    return "samples give NaN or infinite elements, which are left out of ranges: "
+    return "calibration samples produce NaN or infinite elements, which ranges ignore: "
       + shown.joined(separator: "; ") + rest
   }
 
-  /// The error for a value without any finite element.
+  /// The error for a value that has no finite element.
   func refusal(_ name: String) -> SwiftletError {
     SwiftletError(
       .numerical,
-      "no calibration sample gives a finite number, from sample \(samples[name]?.first ?? 0) on",
+      "no calibration sample produces a finite element, starting with sample "
+        + "\(samples[name]?.first ?? 0)",
       at: "value '\(name)'",
       mend:
-        "look at that sample of the data; if the value is not finite by design, name the layers "
+        "check that sample; if the value is not finite by design, list the layers "
         + "that read it with --keep")
   }
 }
 
 extension Tensor<Float> {
-  /// The elements that are numbers, as a vector.
+  /// The finite elements, as a vector.
   var finiteElements: Tensor<Float> {
     let finite = elements.filter(\.isFinite)
     return Tensor([finite.count], finite)
   }
 
-  /// The rows of a matrix without those that hold NaN or infinite elements.
+  /// The rows of a matrix that have only finite elements.
   var finiteRows: Tensor<Float> {
     guard !isFinite else { return self }
     let width = shape[1]
@@ -58,9 +59,9 @@ extension Tensor<Float> {
     return Tensor([rows.count, width], Array(rows.joined()))
   }
 
-  /// Which of so many samples have elements that are not finite. They are along the first axis of
-  /// that extent, or of several rows each along the first one; else they cannot be told apart, and
-  /// all count.
+  /// The indices of the samples with non-finite elements, out of `count`. Samples are along the
+  /// first axis of that extent, or else along axis 0 with an equal number of rows each; if neither
+  /// fits, samples cannot be distinguished and all are returned.
   func oddSamples(of count: Int) -> Set<Int> {
     guard count > 0 else { return [] }
     let axis = shape.dimensions.firstIndex(of: count) ?? 0

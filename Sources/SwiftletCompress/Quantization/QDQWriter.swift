@@ -4,27 +4,28 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Writes QuantizeLinear and DequantizeLinear into a graph.
+/// Inserts QuantizeLinear and DequantizeLinear nodes into a graph.
 struct QDQWriter {
   private var graph: Graph
   private var names: FreshNames
-  /// Nodes to put behind those that compute a value (−1: the graph's inputs), and before others.
+  /// Nodes to insert after and before the nodes at a position; −1 stands for the graph's inputs.
   private var behind: [Int: [Node]] = [:]
   private var before: [Int: [Node]] = [:]
+  /// New inputs of nodes: by the node's position, then by the input's.
   private var replacements: [Int: [Int: String]] = [:]
-  /// Names of constants by what they were to be called.
+  /// Actual names of shared constants, by the name asked for.
   private var written: [String: String] = [:]
-  /// What the nodes read in place of a value, and positions of nodes that read the value itself all
-  /// the same.
+  /// The dequantized copy that nodes read in place of a value, and the positions of nodes that go
+  /// on reading the value itself.
   private var restored: [String: String] = [:]
   private var unrounded: [String: Set<Int>] = [:]
   private var hasTurnedWeights = false
 
-  /// Whether layers with the same weights read the same restored ones.
+  /// Whether layers that share weights also share the node that restores them.
   private let sharesRestoredWeights: Bool
-  /// The results of nodes that restore weights, by those.
+  /// Outputs of the nodes that restore weights, by their inputs.
   private var restoredWeights: [String: String] = [:]
-  /// Where the codes of weights are that have one scale per channel, by the weights' names.
+  /// The stored codes, by the name of the weights.
   private(set) var stored: [String: StoredCodes] = [:]
 
   init(_ graph: Graph, sharesRestoredWeights: Bool = false) {
@@ -39,7 +40,7 @@ struct QDQWriter {
     return name
   }
 
-  /// A constant that layers with the same weights have in common.
+  /// A constant shared by layers with the same weights.
   private mutating func shared(_ base: String, _ tensor: AnyTensor) -> String {
     if let known = written[base], graph.initializers[known] == tensor { return known }
     let name = constant(base, tensor)
@@ -47,7 +48,8 @@ struct QDQWriter {
     return name
   }
 
-  /// Lets all nodes but some, or the one at a position alone, read the 8-bit copy of a value.
+  /// Lets all nodes except some read the 8-bit copy of a value; or only the node at one position,
+  /// as its first input.
   mutating func quantize(
     _ value: String, _ grid: ActivationGrid, for reader: Int? = nil, except others: Set<Int> = []
   ) {
@@ -70,13 +72,13 @@ struct QDQWriter {
     if let reader { replacements[reader, default: [:]][0] = copy } else { restored[value] = copy }
   }
 
-  /// Lets a node read constant codes, restored, as its weights.
-  mutating func replaceWeights(of layer: QuantizationPlan.Layer, with weights: QuantizedWeights) {
+  /// Replaces the weights of a layer by constant codes and a node that restores them.
+  mutating func replaceWeights(of layer: QuantizationScheme.Layer, with weights: QuantizedWeights) {
     var attributes: [String: Attribute] = ["axis": .int(weights.axis)]
     if let blockSize = weights.blockSize { attributes["block_size"] = .int(blockSize) }
     let base = layer.source
     let stored = layer.isTurned ? weights.turned : weights
-    // A zero point that is left out is 0.
+    // A missing zero point means 0.
     replace(
       layer, input: 1, name: base, codes: stored.codes, scales: stored.scales,
       zero: weights.blockSize == nil && weights.codes.dtype == .int8
@@ -87,10 +89,10 @@ struct QDQWriter {
       blockSize: stored.blockSize, dtype: stored.codes.dtype)
   }
 
-  /// Gives a layer a bias of int32 in units of input scale times weight scale, which is what sums
-  /// of integers are in; or of fp32, where it does not fit these.
+  /// Replaces the bias of a layer by int32 codes in units of input scale times weight scale, as the
+  /// integer sums are; by fp32 if the codes would not fit.
   mutating func replaceBias(
-    of layer: QuantizationPlan.Layer, with bias: Tensor<Float>?, inputScale: Float,
+    of layer: QuantizationScheme.Layer, with bias: Tensor<Float>?, inputScale: Float,
     weightScales: [Float]
   ) {
     guard let bias else { return }
@@ -107,13 +109,13 @@ struct QDQWriter {
       ["axis": .int(0)])
   }
 
-  /// The name of a layer's bias; one that it would have, if it has none.
-  private func biasName(_ layer: QuantizationPlan.Layer) -> String {
+  /// The name of a layer's bias, or a new name if it has none.
+  private func biasName(_ layer: QuantizationScheme.Layer) -> String {
     layer.bias == nil ? "\(layer.node.outputs[0]).bias" : layer.node.inputs[2]
   }
 
   private mutating func replace(
-    _ layer: QuantizationPlan.Layer, input: Int, name: String, codes: AnyTensor,
+    _ layer: QuantizationScheme.Layer, input: Int, name: String, codes: AnyTensor,
     scales: Tensor<Float>,
     zero: AnyTensor?, _ attributes: [String: Attribute]
   ) {
@@ -138,7 +140,8 @@ struct QDQWriter {
     replacements[layer.index, default: [:]][input] = output
   }
 
-  /// Transposes codes before they are restored; those of groups and of 4 bits afterwards.
+  /// Adds the transposition of the weights: of int8 codes before they are restored; of weights in
+  /// groups or with 4 bits afterwards.
   private mutating func turn(_ nodes: inout [Node], _ name: String) {
     hasTurnedWeights = true
     let perm: [String: Attribute] = ["perm": .ints([1, 0])]
@@ -161,7 +164,7 @@ struct QDQWriter {
     }
   }
 
-  /// The graph with all that was asked for.
+  /// The graph with all changes applied.
   func result() -> Graph {
     var result = graph
     result.nodes = behind[-1] ?? []
@@ -176,7 +179,7 @@ struct QDQWriter {
       }
       result.nodes += (before[index] ?? []) + [node] + (behind[index] ?? [])
     }
-    // Nothing reads the weights that were transposed as floats.
+    // Removes transpositions of fp32 weights that nothing reads any more.
     if hasTurnedWeights { result.removeUnusedNodes() }
     result.removeUnusedInitializers()
     return result

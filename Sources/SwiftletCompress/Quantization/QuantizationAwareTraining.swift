@@ -6,26 +6,28 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletTraining
 
-/// Training with quantization in the loop.
+/// Quantization-aware training.
 ///
-/// Starts from post-training quantization: its steps, and weights with batch normalization folded
-/// into them. Values and weights then go through ``FakeQuantize``, whose gradient takes rounding
-/// for the identity, and weights, biases and step sizes are trained together, by Adam with a cosine
-/// schedule. What comes out is quantized as after any calibration.
+/// Starts from the scales of post-training quantization, with batch normalization folded into the
+/// weights. Values and weights pass through ``FakeQuantize``, whose gradient treats rounding as the
+/// identity; weights, biases and scales are trained together by Adam with a cosine schedule. The
+/// trained network is quantized with the trained scales.
 ///
 /// - Source: Jacob et al. 2018; Esser et al. 2020, arXiv:1902.08153.
 struct QuantizationAwareTraining {
   let settings: QuantizationSettings
   let context: CompressionContext
 
-  /// - Throws: As ``StaticQuantization`` and ``Trainer``.
+  /// Trains and quantizes the graph.
+  ///
+  /// - Throws: The errors of ``StaticQuantization`` and ``Trainer``.
   func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> TrainedResult {
     let quantization = StaticQuantization(
       settings: settings, threads: context.threads, progress: context.progress)
     let draft = try quantization.draft(of: graph, source)
-    let network = try FakeQuantizedNetwork(draft, draft.plan.narrowed(settings))
+    let network = try FakeQuantizedNetwork(draft, draft.scheme.sharing4Bits(settings))
     var training = TrainingSettings()
     training.epochs = settings.qatEpochs
     training.seed = context.seed
@@ -38,27 +40,30 @@ struct QuantizationAwareTraining {
   }
 }
 
-/// A network with ``FakeQuantize`` wherever it will be quantized.
+/// A network with ``FakeQuantize`` wherever values and weights will be quantized.
 private struct FakeQuantizedNetwork {
   private(set) var graph: Graph
   private let draft: QuantizationDraft
   private let settings: QuantizationSettings
-  /// Names of the steps and their growth, by the value or weights that they belong to.
+  private var names: FreshNames
+  /// Names of the initial scales and of the trained logarithms of their growth, by the value or
+  /// weights they belong to.
   private var parameters: [String: (step: String, growth: String)] = [:]
 
   init(_ draft: QuantizationDraft, _ settings: QuantizationSettings) throws {
     (self.draft, self.settings, graph) = (draft, settings, draft.graph)
+    names = FreshNames(graph)
     graph.nodes = []
     var readers: [String: String] = [:]
-    let values = Set(draft.plan.values)
+    let values = Set(draft.scheme.values)
     func quantize(_ name: String) {
       guard values.contains(name), let grid = draft.grids[name] else { return }
       readers[name] = fakeQuantize(
-        name, sharing: draft.plan.representative(of: name), Tensor(.scalar, [grid.scale]),
+        name, sharing: draft.scheme.representative(of: name), Tensor(.scalar, [grid.scale]),
         ["low": .int(Int(grid.lowest)), "high": .int(Int(grid.highest))])
     }
     for input in draft.graph.dataInputs { quantize(input.name) }
-    let layers = Dictionary(uniqueKeysWithValues: draft.plan.layers.map { ($0.index, $0) })
+    let layers = Dictionary(uniqueKeysWithValues: draft.scheme.layers.map { ($0.index, $0) })
     var weights: [String: String] = [:]
     for (index, node) in draft.graph.nodes.enumerated() {
       var node = node
@@ -84,27 +89,27 @@ private struct FakeQuantizedNetwork {
     }
   }
 
-  /// Adds the node; returns the name of its result.
+  /// Adds a node; returns the name of its output.
   private mutating func fakeQuantize(
     _ name: String, sharing owner: String, _ step: Tensor<Float>, _ attributes: [String: Attribute]
   ) -> String {
-    let names =
+    let own =
       parameters[owner]
-      ?? (graph.freshName("\(owner).step"), graph.freshName("\(owner).growth"))
-    if parameters.updateValue(names, forKey: owner) == nil {
-      graph.initializers[names.step] = .float32(step)
-      graph.initializers[names.growth] = .float32(Tensor(zeros: step.shape))
+      ?? (names.next("\(owner).step"), names.next("\(owner).growth"))
+    if parameters.updateValue(own, forKey: owner) == nil {
+      graph.initializers[own.step] = .float32(step)
+      graph.initializers[own.growth] = .float32(Tensor(zeros: step.shape))
     }
-    let output = graph.freshName("\(name).faked")
+    let output = names.next("\(name).faked")
     graph.nodes.append(
       Node(
-        FakeQuantize.opType, name: graph.freshName("\(name).FakeQuantize"),
-        domain: FakeQuantize.domain, inputs: [name, names.step, names.growth], outputs: [output],
+        FakeQuantize.opType, name: names.next("\(name).FakeQuantize"),
+        domain: FakeQuantize.domain, inputs: [name, own.step, own.growth], outputs: [output],
         attributes: attributes))
     return output
   }
 
-  /// The steps that training has arrived at.
+  /// The trained scales of a value or of weights.
   private func steps(_ owner: String, _ trained: Graph) throws -> [Float] {
     let names = parameters[owner]!
     return try zip(
@@ -119,10 +124,10 @@ private struct FakeQuantizedNetwork {
       result.graph.initializers[name] = trained.initializers[name]
     }
     result.graph.metadata = trained.metadata
-    result.plan = try QuantizationPlan(
+    result.scheme = try QuantizationScheme(
       result.graph, draft.infos, keeping: settings.unquantized)
-    for value in draft.plan.values {
-      let step = try steps(draft.plan.representative(of: value), trained)[0]
+    for value in draft.scheme.values {
+      let step = try steps(draft.scheme.representative(of: value), trained)[0]
       result.grids[value] = draft.grids[value]!.with(scale: step)
     }
     let (quantized, layers) = try result.written(settings, remark: ", trained") { layer in

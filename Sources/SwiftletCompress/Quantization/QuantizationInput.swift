@@ -4,16 +4,16 @@ import SwiftletCore
 import SwiftletFormats
 import SwiftletGraph
 
-/// A graph made ready for quantization: simplified, in an operator set that can express it, with
-/// the types and shapes of its values for a sample.
+/// A graph prepared for quantization: simplified, in an operator set that can express the result,
+/// with the types and shapes of its values for one batch.
 struct QuantizationInput {
   let graph: Graph
-  /// Without samples, as far as they follow from the model.
+  /// Types and shapes by name; without samples, as far as shape inference determines them.
   let infos: [String: TensorInfo]
 
   /// - Throws: `unsupported` if the graph is quantized already, or cannot be written in the
   ///   operator set.
-  init(_ original: Graph, opset: Int, _ source: CalibrationSource?, _ threads: ThreadPool) throws {
+  init(_ original: Graph, opset: Int, _ source: CalibrationSource?, _ threads: Threads) throws {
     try original.requireFloats()
     let simple = try original.simplifiedForFile()
     var infos: [String: TensorInfo] = [:]
@@ -23,20 +23,22 @@ struct QuantizationInput {
       }
       let inputs = try source.sample()
       for (name, value) in inputs { observe(name, value) }
-      _ = try Plan(simple).run(inputs, ExecutionContext(pool: threads)) { observe($0, $1) }
+      _ = try Interpreter(simple).run(inputs, ExecutionContext(threads: threads)) {
+        observe($0, $1)
+      }
     } else {
-      let plan = try Plan(simple)
-      infos = (try? plan.infer(plan.inputShapes(batch: 1))) ?? [:]
+      let interpreter = try Interpreter(simple)
+      infos = (try? interpreter.infer(interpreter.inputShapes(batch: 1))) ?? [:]
     }
     self.infos = infos
-    // Scales per channel need operator set 13, 4 bits and groups need 21.
+    // Per-channel scales need operator set 13; 4 bits and groups need 21.
     graph = try simple.upgraded(
       toOpset: opset, ranks: infos.mapValues { $0.shape.rank })
   }
 }
 
 extension Graph {
-  /// Operators that only quantized models have.
+  /// Operators that occur only in quantized models.
   private static let integerOperators: Set<String> = [
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
     "QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "MatMulNBits", "MatMulIntegerToFloat",
@@ -47,11 +49,12 @@ extension Graph {
   func requireFloats() throws {
     guard let node = firstQuantized else { return }
     throw SwiftletError(
-      .unsupported, "the model is quantized already: it has \(node.label)",
-      mend: "start from the fp32 model, and do this before quantizing")
+      .unsupported, "the model is already quantized: it has \(node.label)",
+      mend: "start from the fp32 model, and quantize last")
   }
 
-  /// The first node that shows it, weights that a `Cast` and a `Mul` restore included.
+  /// The first node that shows that the graph is quantized, including a `Cast` and a `Mul` that
+  /// restore weights.
   private var firstQuantized: Node? {
     if let codes = scaledCodes.first { return codes.nodes.first }
     for node in nodes {
@@ -67,12 +70,12 @@ extension Graph {
 }
 
 extension Graph {
-  /// The graph with fewer nodes, but no larger as a file: constants that are large once computed
-  /// stay to be computed.
+  /// The simplified graph, unless folding constants makes the file more than 5 % larger; then only
+  /// with identities removed and batch normalization folded.
   fileprivate func simplifiedForFile() throws -> Graph {
     let (plain, simple) = (removingIdentities(), simplified())
     let (before, after) = (
-      try ONNXFile.serialized(plain).count, try ONNXFile.serialized(simple).count
+      try ONNXFile.encode(plain).count, try ONNXFile.encode(simple).count
     )
     return after <= before + before / 20 ? simple : plain.foldingBatchNormalization()
   }

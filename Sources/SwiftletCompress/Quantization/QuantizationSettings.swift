@@ -4,101 +4,112 @@ import SwiftletCore
 import SwiftletFiles
 import SwiftletGraph
 
-/// What the technique `quantize` turns into integers.
+/// Which tensors the technique `quantize` converts to integers.
 public enum QuantizationMode: String, Sendable, Codable, CaseIterable {
-  /// Weights and activations; the ranges of activations come from calibration.
+  /// Weights and activations, with activation ranges from calibration.
   case `static`
-  /// Weights, and the inputs of Gemm and MatMul, whose range is taken anew in every run.
+  /// Weights and the inputs of Gemm and MatMul, with ranges computed at run time.
   case dynamic
-  /// Weights alone; they are restored before they are used.
+  /// Weights only; they are restored to fp32 before use.
   case weightOnly
 }
 
 /// How weights are rounded to integers.
 public enum WeightRounding: String, Sendable, Codable, CaseIterable {
-  /// Each to the nearest one.
+  /// Each weight to the nearest integer.
   case nearest
-  /// Up or down, as suits the layer's responses best: Nagel et al. 2020, arXiv:2004.10568.
+  /// Up or down, whichever minimizes the error of the layer's outputs: Nagel et al. 2020,
+  /// arXiv:2004.10568.
   case adaround
-  /// Column by column, later ones making up for the errors of earlier ones: Frantar et al. 2022,
-  /// arXiv:2210.17323.
+  /// Column by column, with later columns compensating for the errors of earlier ones: Frantar et
+  /// al. 2022, arXiv:2210.17323.
   case gptq
 }
 
 /// Settings of the technique `quantize`.
 public struct QuantizationSettings: StepSettings {
+  /// What is quantized; static by default.
   public var mode = QuantizationMode.static
-  /// Bits of the weights: 8, 7 or 4. Those of 7 are stored as int8, and multiplied faster by CPUs
-  /// without VNNI: two products of them fit 16 bits.
+  /// Bits per weight: 8 (default), 7 or 4. Weights of 7 bits are stored as int8 and multiply faster
+  /// on CPUs without VNNI, because the sum of two products fits in 16 bits.
   public var bits = 8
+  /// How activation ranges are chosen (`static`); `percentile` by default.
   public var observer = RangeObserver.percentile
-  /// Percent of the values that the observer `percentile` keeps.
+  /// Percentage of the values that the observer `percentile` keeps, 50 to 100; 99.999 by default.
   public var percentile = 99.999
+  /// Integer type of activations (`static`); `u8` by default.
   public var activations = ActivationType.u8
-  /// Whether scales are powers of two (`static`): fp32 then holds all that is computed exactly, so
-  /// that every runtime, integers or not, comes to the same bits. Costs up to one bit of
-  /// resolution.
+  /// Whether scales are powers of two: fp32 then represents every intermediate result exactly, so
+  /// every runtime computes the same bits, with or without integer arithmetic. Costs up to one bit
+  /// of resolution. Off by default; no effect in `dynamic`.
   public var powerOfTwo = false
-  /// Consecutive weights that share a scale (`weightOnly`); 0: all of an output channel do. `nil`:
-  /// 32 of 4 bits, all of 8.
+  /// Number of consecutive weights that share a scale (`weightOnly`), 0 to 65536; 0 means all
+  /// weights of an output channel. `nil` (default): 32 with 4 bits, else 0.
   public var groupSize: Int?
+  /// How weights are rounded; to nearest by default. No effect in `dynamic`.
   public var rounding = WeightRounding.nearest
-  /// Evens out the ranges of channels between layers first.
+  /// Whether to equalize the channel ranges of consecutive layers first (`static`); off by default.
   public var equalize = false
-  /// Takes the mean error of each output channel back, in the bias.
+  /// Whether to correct the mean error of each output channel in the bias (`static`); on by
+  /// default.
   public var biasCorrection = true
-  /// How much of the activations' range moves into the weights, 0 to 1; `nil`: none.
+  /// How much of the activations' range SmoothQuant moves into the weights (`static`), 0 to 1;
+  /// `nil` (default): none.
   public var smoothing: Double?
-  /// Epochs of training with quantization in the loop.
+  /// Number of epochs of quantization-aware training (`static`), 0 (default) to 10000. Needs
+  /// labels.
   public var qatEpochs = 0
-  /// The highest learning rate of that training.
+  /// Peak learning rate of that training, 1e-9 to 10; 2e-4 by default.
   public var qatLearningRate = 2e-4
-  /// Layers that stay as they are, by name.
+  /// Names of the layers that stay fp32.
   public var keep: [String] = []
-  /// Layers whose weights get 4 bits, by name (`static`).
-  public var narrow: [String] = []
-  /// Layers that multiply bf16, by name.
+  /// Names of the layers whose weights get 4 bits; no effect in `dynamic`.
+  public var int4: [String] = []
+  /// Names of the layers that store and multiply bf16.
   public var bf16: [String] = []
-  /// Points of top-1 accuracy that may be lost, in percent: precision is then chosen layer by
-  /// layer.
+  /// Accepted drop in top-1 accuracy, in percentage points: precision is then chosen for each
+  /// layer. `nil` (default): all layers alike. Needs labels.
   public var mixedDrop: Double?
-  /// How sure that must be, above 0.5 and below 1; `nil`: 0.95.
+  /// Confidence level for ``mixedDrop``, from 0.5 up to but not including 1; `nil` means 0.95.
   public var mixedConfidence: Double?
-  /// Whether a `Cast` and a `Mul` restore weights (`weightOnly`), which runtimes compute once, and
-  /// not a `DequantizeLinear`, which onnxruntime fuses with products into operators that round
-  /// their inputs too.
+  /// Whether weights are restored by `Cast` and `Mul` instead of `DequantizeLinear` (`weightOnly`).
+  /// Runtimes evaluate `Cast` and `Mul` once, while onnxruntime fuses `DequantizeLinear` into
+  /// operators that also round their inputs. Off by default.
   public var plainWeights: Bool = false
-  /// A file where calibration is kept while it runs, and continued from.
+  /// File that calibration saves its state to and resumes from; `nil` (default): none.
   public var calibrationState: String?
-  /// Samples to calibrate with.
+  /// Maximum number of calibration samples, 1 to 10 million; 512 by default.
   public var calibrationImages = 512
 
+  /// Creates settings with the defaults: static int8.
   public init() {}
 
   public static let settings: [Setting<QuantizationSettings>] = [
     Setting(
       "mode", \.mode,
       help:
-        "static: weights and activations, with ranges from calibration; dynamic: inputs of Gemm and "
-        + "MatMul by their range in each run; weightOnly: weights, restored before use",
+        "static: weights and activations, with ranges from calibration; dynamic: weights, and "
+        + "inputs of Gemm and MatMul with ranges computed at run time; weightOnly: weights, "
+        + "restored before use",
       shorthands: [
         SettingDescription.Shorthand("weightOnly", .text("weightOnly")),
         SettingDescription.Shorthand("dynamic", .text("dynamic")),
       ]),
     Setting(
       "bits", \.bits, values: [8, 7, 4],
-      help: "number of bits per weight; 7 are stored as int8, and faster on CPUs without VNNI"),
+      help:
+        "number of bits per weight; 7 bits are stored as int8 and run faster on CPUs without VNNI"),
     Setting(
       "observer", \.observer,
       help:
-        "how ranges of activations are chosen: minmax clips nothing, percentile clips the rarest "
-        + "values, entropy keeps the distribution, mse has the least square error"),
+        "how activation ranges are chosen: minmax clips nothing, percentile clips the most extreme "
+        + "values, entropy preserves the distribution, mse minimizes the squared error"),
     Setting(
       "percentile", \.percentile, 50...100,
-      help: "percentage of the values that the observer percentile keeps"),
+      help: "percentage of the values that the percentile observer keeps"),
     Setting(
       "activations", \.activations,
-      help: "type of activations: u8, with a zero point, or s8, symmetric"),
+      help: "integer type of activations: u8, with a zero point, or s8, symmetric"),
     Setting(
       "powerOfTwo", \.powerOfTwo,
       help: "use powers of two as scales, so that every runtime computes the same bits"),
@@ -108,33 +119,37 @@ public struct QuantizationSettings: StepSettings {
       unset: "32 with 4 bits, else 0"),
     Setting(
       "rounding", \.rounding,
-      help: "how weights are rounded: nearest, adaround (learned from responses) or gptq (later "
-        + "weights make up for errors)"),
+      help:
+        "how weights are rounded: nearest, adaround (learned from layer outputs) or gptq (later "
+        + "weights compensate for errors)"),
     Setting(
-      "equalize", \.equalize, help: "first even out the ranges of channels between layers",
+      "equalize", \.equalize, help: "first equalize the channel ranges of consecutive layers",
       aliases: ["equalizes"]),
     Setting(
-      "biasCorrection", \.biasCorrection, help: "correct mean errors in the biases",
+      "biasCorrection", \.biasCorrection,
+      help: "correct the mean error of each channel in the biases",
       aliases: ["correctsBias"]),
     Setting(
       "smoothing", \.smoothing, 0...1,
-      help: "how much of the activations' range moves into the weights (SmoothQuant); for "
-        + "transformer encoders try 0.5",
+      help:
+        "how much of the activations' range moves into the weights (SmoothQuant), 0 to 1; try 0.5 "
+        + "for transformer encoders",
       unset: "none", aliases: ["smooth"]),
     Setting(
       "qatEpochs", \.qatEpochs, 0...10_000,
       help: "number of epochs of quantization-aware training; try 1 or 2"),
     Setting(
       "qatLearningRate", \.qatLearningRate, 1e-9...10,
-      help: "highest learning rate of that training", aliases: ["qatLr"]),
+      help: "peak learning rate of quantization-aware training", aliases: ["qatLr"]),
     Setting("keep", \.keep, help: "layers that stay fp32"),
-    Setting("narrow", \.narrow, help: "layers whose weights get 4 bits"),
-    Setting("bf16", \.bf16, help: "layers that store and multiply bf16"),
+    Setting(
+      "int4", \.int4, help: "layers whose weights get 4 bits", aliases: ["narrow"]),
+    Setting("bf16", \.bf16, help: "layers that use bf16 for weights and inputs"),
     Setting(
       "mixedDrop", \.mixedDrop, 0...100,
       help:
-        "points of top-1 accuracy that may be lost, in percent: fp32, bf16, int8 or int4 is then "
-        + "chosen for each layer, by measured damage and time",
+        "accepted drop in top-1 accuracy, in percentage points: chooses fp32, bf16, int8 or int4 "
+        + "for each layer by measured damage and time",
       unset: "all layers alike", aliases: ["mixed"]),
     Setting(
       "mixedConfidence", \.mixedConfidence, 0.5..<1,
@@ -142,60 +157,65 @@ public struct QuantizationSettings: StepSettings {
     Setting(
       "plainWeights", \.plainWeights,
       help:
-        "restore weights of weightOnly by Cast and Mul, which onnxruntime computes once, and not "
-        + "by DequantizeLinear, which it fuses into products that round activations too"),
+        "restore weights of weightOnly by Cast and Mul, which onnxruntime computes once, instead "
+        + "of DequantizeLinear, which it fuses into products that also round activations"),
     Setting(
       "calibrationState", \.calibrationState,
-      help: "file that keeps what calibration has seen, and from which it continues", unset: "none"),
+      help: "file that calibration saves its state to and resumes from", unset: "none"),
     Setting(
       "calibrationImages", \.calibrationImages, 1...10_000_000,
-      help: "number of samples to calibrate with", aliases: ["calibrationSize"]),
+      help: "maximum number of calibration samples", aliases: ["calibrationSize"]),
   ]
 
-  /// Whether precision can be chosen layer by layer.
+  /// Whether ``mixedDrop`` can choose the precision of each layer: only in static int8 without
+  /// training.
   public var canMix: Bool { mode == .static && qatEpochs == 0 && bits == 8 }
 
-  /// Whether samples decide what becomes of the model.
+  /// Whether the result depends on calibration samples.
   package var needsSamples: Bool { mode == .static || rounding != .nearest && mode == .weightOnly }
 
-  /// Settings that were changed and that the mode does not look at, for a person.
+  /// Messages about changed settings that have no effect in this mode.
   package var withoutEffect: [String] {
     let (isStatic, usual) = (mode == .static, QuantizationSettings())
     func note(_ isIdle: Bool, _ name: String, _ reason: String) -> String? {
       isIdle ? "\(name) has no effect: \(reason)" : nil
     }
-    let ranges = "ranges of activations are chosen in static quantization alone"
+    let ranges = "only static quantization chooses activation ranges"
     return [
-      note(groupSize != nil && mode != .weightOnly, "groupSize", "groups are for weight-only"),
+      note(
+        groupSize != nil && mode != .weightOnly, "groupSize",
+        "only weight-only quantization has groups"),
       note(observer != usual.observer && !isStatic, "observer", ranges),
       note(
         percentile != usual.percentile && (!isStatic || observer != .percentile), "percentile",
         isStatic ? "the observer is \(observer.rawValue)" : ranges),
       note(activations != usual.activations && !isStatic, "activations", ranges),
-      note(powerOfTwo && mode == .dynamic, "powerOfTwo", "scales of inputs follow their ranges"),
+      note(
+        powerOfTwo && mode == .dynamic, "powerOfTwo",
+        "dynamic quantization computes scales at run time"),
       note(
         rounding != .nearest && mode == .dynamic, "rounding",
-        "dynamic quantization rounds to the nearest"),
-      note(!narrow.isEmpty && mode == .dynamic, "narrow", "dynamic quantization has 8 or 7 bits"),
-      note(equalize && !isStatic, "equalize", "it is for static quantization"),
-      note(smoothing != nil && !isStatic, "smoothing", "it is for static quantization"),
+        "dynamic quantization rounds to nearest"),
+      note(!int4.isEmpty && mode == .dynamic, "int4", "dynamic quantization supports 8 or 7 bits"),
+      note(equalize && !isStatic, "equalize", "only static quantization equalizes"),
+      note(smoothing != nil && !isStatic, "smoothing", "only static quantization smooths"),
       note(
         !biasCorrection && !isStatic, "biasCorrection",
-        "biases are corrected in static quantization alone"),
+        "only static quantization corrects biases"),
       note(calibrationState != nil && !isStatic, "calibrationState", "nothing is calibrated"),
     ].compactMap { $0 }
   }
 
-  /// Layers that no integers come to.
+  /// Names of the layers that are not quantized to integers.
   var unquantized: Set<String> { Set(keep).union(bf16) }
 
-  /// The bits of a layer's weights.
+  /// Bits per weight of a layer.
   func bits(of layer: Node) -> Int {
-    Set(narrow).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4
+    Set(int4).isDisjoint(with: [layer.name, layer.outputs[0]]) ? bits : 4
   }
 
-  /// The operator set that the weights need: 21 for 4 bits, 13 for scales per channel.
-  var opset: Int { bits == 4 || !narrow.isEmpty ? 21 : 13 }
+  /// The operator set that the weights require: 21 for 4 bits, 13 for per-channel scales.
+  var opset: Int { bits == 4 || !int4.isEmpty ? 21 : 13 }
 
   /// `int8 static, mse, 512 images`.
   package func summary(_ samples: String) -> String {
@@ -206,14 +226,14 @@ public struct QuantizationSettings: StepSettings {
 
   package var trains: Bool { qatEpochs > 0 }
   package var labelUse: String? {
-    if trains { return "quantization-aware training learns from images with labels" }
+    if trains { return "quantization-aware training needs images with labels" }
     return mixedDrop == nil
-      ? nil : "mixed precision is chosen by the accuracy on images with labels"
+      ? nil : "mixed precision needs images with labels"
   }
   package var integerBits: Int? { bits }
   package var confidence: Double? { mixedConfidence }
 
-  /// Training is for what the earlier steps lost.
+  /// The settings without training, which only recovers what earlier steps lost.
   package var alone: QuantizationSettings {
     var settings = self
     settings.qatEpochs = 0
@@ -229,12 +249,12 @@ public struct QuantizationSettings: StepSettings {
     return settings
   }
 
-  /// Keeps to the precisions that earlier steps chose for layers, and names layers that were
-  /// factored by the names of their parts.
+  /// Adopts the precisions that earlier steps chose for layers, and replaces factored layers by
+  /// their parts.
   package mutating func follow(_ layers: [LayerReport]) {
     let given = self
     for layer in layers {
-      for names in [\QuantizationSettings.keep, \.narrow, \.bf16]
+      for names in [\QuantizationSettings.keep, \.int4, \.bf16]
       where given[keyPath: names].contains(layer.layer) {
         self[keyPath: names] += layer.parts ?? []
       }
@@ -243,11 +263,11 @@ public struct QuantizationSettings: StepSettings {
       let names = layer.parts ?? [layer.layer]
       if layer.precision == .fp32 { keep += names }
       if layer.precision == .bf16 { bf16 += names }
-      if layer.precision == .int4, mode == .static { narrow += names }
+      if layer.precision == .int4, mode == .static { int4 += names }
     }
   }
 
-  /// Of the calibration that is continued.
+  /// The digest of the calibration state to resume from.
   package func dependencies() throws -> [String] {
     guard let calibrationState, InputFile.exists(calibrationState) else { return [] }
     return [Digest.sha256(try InputFile.read(calibrationState, limit: .max))]
@@ -277,19 +297,19 @@ public struct QuantizationSettings: StepSettings {
     }
   }
 
-  /// - Throws: `badInput` naming the setting that is out of range, or does not go with another one.
+  /// - Throws: `badInput` naming a setting that is out of range or conflicts with another one.
   func validate() throws { try CompressionStep.quantize { $0 = self }.validate() }
 
   package func check(_ spelling: SettingSpelling, of technique: Technique) throws {
     func refuse(_ what: String, _ fix: String) -> SwiftletError {
       SwiftletError(.badInput, what, mend: fix)
     }
-    let choices = [("keep", keep), ("narrow", narrow), ("bf16", bf16)]
+    let choices = [("keep", keep), ("int4", int4), ("bf16", bf16)]
     for (index, (name, layers)) in choices.enumerated() {
       for (other, others) in choices[(index + 1)...] {
         guard let both = layers.first(where: others.contains) else { continue }
         throw refuse(
-          "layer '\(both)' is named by both '\(spelling(name))' and '\(spelling(other))'",
+          "layer '\(both)' is listed in both '\(spelling(name))' and '\(spelling(other))'",
           "leave one of them out")
       }
     }
@@ -301,23 +321,24 @@ public struct QuantizationSettings: StepSettings {
     }
     if mixedDrop != nil && !canMix {
       throw refuse(
-        "mixed precision starts from static int8", "leave \(mode), \(bits) and \(epochs) out")
+        "mixed precision requires static int8", "leave \(mode), \(bits) and \(epochs) out")
     }
     if powerOfTwo && qatEpochs > 0 {
       throw refuse(
-        "scales that are trained are not powers of two", "leave \(spelling("powerOfTwo")) out")
+        "trained scales cannot be powers of two", "leave \(spelling("powerOfTwo")) out")
     }
     if plainWeights && (self.mode != .weightOnly || self.bits == 4 || groupSize ?? 0 > 0) {
       throw refuse(
-        "\(spelling("plainWeights")) is for \(mode) weightOnly with 8 bits and a scale per channel",
+        "\(spelling("plainWeights")) requires \(mode) weightOnly with 8 bits and a scale per "
+          + "channel",
         "leave \(spelling("plainWeights")) out, or \(bits) and \(spelling("groupSize"))")
     }
     if self.mode == .dynamic && self.bits == 4 {
       throw refuse(
-        "dynamic quantization has 8 or 7 bits", "leave \(bits) out, or use \(mode) weightOnly")
+        "dynamic quantization supports 8 or 7 bits", "leave \(bits) out, or use \(mode) weightOnly")
     }
     if self.mode != .static && qatEpochs > 0 {
-      throw refuse("only static quantization can be trained", "leave \(epochs) out")
+      throw refuse("only static quantization supports training", "leave \(epochs) out")
     }
   }
 }
@@ -327,10 +348,10 @@ extension WeightRounding: SettingChoice {}
 extension RangeObserver: SettingChoice {}
 extension ActivationType: SettingChoice {}
 
-/// Weights, and activations where wanted, become integers.
+/// The technique `quantize`: converts weights, and activations if asked for, to integers.
 package enum QuantizeTechnique: TechniqueDefinition {
   package static let name = "quantize"
-  package static let summary = "turns weights and activations into integers of 8, 7 or 4 bits"
+  package static let summary = "converts weights and activations to 8, 7 or 4-bit integers"
 
   package static func makePass(_ settings: QuantizationSettings) -> any CompressionPass {
     QuantizePass(settings)
@@ -338,12 +359,14 @@ package enum QuantizeTechnique: TechniqueDefinition {
 }
 
 extension Technique {
-  /// Weights, and activations where wanted, become integers.
+  /// Converts weights, and activations if asked for, to integers.
   public static let quantize = Technique(QuantizeTechnique.self)
 }
 
 extension CompressionStep {
-  /// Weights, and activations where wanted, become integers.
+  /// A step that converts weights, and activations if asked for, to integers.
+  ///
+  /// - Parameter change: Changes the default settings.
   public static func quantize(
     _ change: (inout QuantizationSettings) throws -> Void
   ) rethrows -> Self {

@@ -4,7 +4,7 @@ import Logging
 import SwiftletCore
 import SwiftletGraph
 
-/// Weights, and activations where wanted, as integers; see ``QuantizationMode``.
+/// Converts weights, and activations if asked for, to integers; see ``QuantizationMode``.
 struct QuantizePass: TrainingPass {
   private let settings: QuantizationSettings
 

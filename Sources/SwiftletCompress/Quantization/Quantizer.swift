@@ -3,25 +3,30 @@
 public import SwiftletCore
 public import SwiftletGraph
 
-/// Quantization of a model after training, in whichever mode the settings name.
+/// Post-training quantization of a model, in the mode chosen by the settings.
 public struct Quantizer: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
 
+  /// Creates a quantizer. The progress handler is called during calibration and learned rounding.
   public init(
-    _ settings: QuantizationSettings, threads: ThreadPool = .available,
+    _ settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// The source is `nil` without samples, which weights alone do not need if they are rounded to
-  /// nearest.
+  /// Quantizes a graph; training and mixed precision are left to the pipeline.
   ///
-  /// - Throws: `badInput` for settings that make no sense or need samples, `unsupported` if the
-  ///   graph has nothing to quantize or is quantized already, `numerical` if the samples give
-  ///   values that are not finite.
+  /// - Parameters:
+  ///   - graph: A model in fp32.
+  ///   - source: Calibration samples; `nil` is allowed for dynamic quantization, and for
+  ///     weight-only quantization with rounding to nearest.
+  /// - Returns: The quantized graph, and a report for each layer with weights.
+  ///
+  /// - Throws: `badInput` for invalid settings or missing samples, `unsupported` if the graph has
+  ///   nothing to quantize or is already quantized, `numerical` if a value has no finite elements.
   public func apply(
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
@@ -43,12 +48,12 @@ public struct Quantizer: Sendable {
 }
 
 extension CalibrationSource? {
-  /// - Throws: `badInput` if there is none.
+  /// - Throws: `badInput` if there is no source.
   var required: CalibrationSource {
     get throws {
       guard let self else {
         throw SwiftletError(
-          .badInput, "these settings of quantize need samples", mend: "give some with --data")
+          .badInput, "these quantize settings need samples", mend: "give samples with --data")
       }
       return self
     }

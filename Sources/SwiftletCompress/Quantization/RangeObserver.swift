@@ -2,20 +2,22 @@
 
 import RealModule
 
-/// How the range of a value is chosen from what calibration saw of it. What lies outside is
-/// clipped.
+/// How the range of an activation is chosen from its calibration histogram. Values outside the
+/// range are clipped.
 public enum RangeObserver: String, Sendable, Codable, CaseIterable {
   /// From the smallest to the largest value: nothing is clipped.
   case minmax
-  /// All but the given percentage of the values, at the ends together.
+  /// The range that holds the given percentage of the values; the rest is clipped, evenly at both
+  /// ends.
   case percentile
-  /// Where the distribution of the 8-bit values tells most about that of the values.
+  /// The range that minimizes the Kullback–Leibler divergence between the values and their 8-bit
+  /// copies.
   case entropy
-  /// Where the mean square error, of rounding and clipping together, is least.
+  /// The range that minimizes the mean squared error of rounding and clipping together.
   case mse
 }
 
-/// A range of values that 8 bits are to cover; 0 is in it.
+/// The range of values that 8 bits cover; it includes 0.
 package struct ValueRange: Sendable, Equatable {
   package var lower: Float
   package var upper: Float
@@ -24,11 +26,11 @@ package struct ValueRange: Sendable, Equatable {
 }
 
 extension RangeObserver {
-  /// The range to cover.
+  /// The range that this observer chooses.
   ///
   /// - Parameters:
-  ///   - percentile: Percent of the values that are kept (`percentile` alone).
-  ///   - type: What the values become.
+  ///   - percentile: Percentage of the values to keep (only `percentile`).
+  ///   - type: The integer type of the values.
   package func range(
     _ histogram: ValueHistogram, percentile: Double, type: ActivationType
   ) -> ValueRange {
@@ -44,22 +46,23 @@ extension RangeObserver {
     }
   }
 
-  /// A range, and what 8 bits keep of the values with it and with the whole range, in dB.
+  /// A range, and the signal-to-noise ratio of the 8-bit values with the observer's range and with
+  /// the whole range, in dB.
   package struct GuardedRange {
     package let range: ValueRange
     package let own, whole: Double
-    /// Whether the whole range took the place of the observer's own.
+    /// Whether the whole range replaced the observer's.
     package var isWidened = false
   }
 
-  /// What is left of values must be as good as this, in dB, or not much worse than with the whole
-  /// range.
+  /// The signal-to-noise ratio that is good enough, and the loss against the whole range that is
+  /// tolerated otherwise, both in dB.
   private static let (enough, tolerated) = (30.0, 10.0)
-  /// Whoever asks for a smaller percentile wants values clipped.
+  /// A percentile below this clips on purpose, so it is not guarded.
   private static let guardedPercentile = 99.9
 
-  /// As ``range(_:percentile:type:)``, but the whole range where that of the observer destroys
-  /// values: noise from clipping is measured, and compared with that of coarser steps.
+  /// Like ``range(_:percentile:type:)``, but falls back to the whole range where the observer's
+  /// would clip too much: compares the noise of clipping with that of coarser steps.
   package func guardedRange(
     _ histogram: ValueHistogram, percentile: Double, type: ActivationType
   ) -> GuardedRange {
@@ -81,7 +84,7 @@ extension RangeObserver {
 
   private static func percentile(_ histogram: ValueHistogram, keeping share: Double) -> ValueRange {
     let width = Double(sign: .plus, exponent: histogram.exponent, significand: 1)
-    // Either end gives up its part of what may be clipped, and 0 stays inside.
+    // Each end clips its share, and 0 stays inside the range.
     let allowed = (1 - share) * Double(histogram.count)
     let sides = (histogram.lower < 0 ? 1.0 : 0) + (histogram.upper > 0 ? 1 : 0)
     func end(_ bins: some Sequence<Int>, _ edge: (Int) -> Double) -> Double? {
@@ -102,8 +105,8 @@ extension RangeObserver {
       upper: max(0, min(histogram.upper, Float(high))))
   }
 
-  /// The candidate with the least cost: ends are drawn in together first, then each for itself. The
-  /// widest of equals wins.
+  /// The candidate range with the least cost: shrinks both ends together first, then each on its
+  /// own. Of equals, the widest wins.
   private static func best(
     _ whole: ValueRange, _ histogram: ValueHistogram, _ cost: (ValueRange) -> Double
   ) -> ValueRange {
@@ -144,9 +147,9 @@ extension RangeObserver {
 
 /// The Kullback–Leibler divergence between the values and their 8-bit copies.
 ///
-/// What is clipped is counted at the ends of the range in the one distribution and nowhere in the
-/// other, whose steps spread their counts over those of their bins that hold values. Zeros are left
-/// out: they are exact whatever the range.
+/// In the first distribution, clipped values count at the ends of the range. In the second, they
+/// are missing, and each step spreads its count evenly over its non-empty bins. Zeros are left out,
+/// as every range represents them exactly.
 ///
 /// - Source: Migacz, "8-bit inference with TensorRT", GTC 2017.
 private struct Divergence {

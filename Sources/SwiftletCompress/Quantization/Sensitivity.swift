@@ -3,25 +3,28 @@
 public import SwiftletCore
 public import SwiftletGraph
 
-/// What quantization does to each layer of a model, and to the model through it.
+/// The effect of static quantization on each layer of a model, and on the model's answers.
 public struct Sensitivity: Sendable, Codable {
-  /// Why a layer loses what it loses.
+  /// The main cause of a layer's loss.
   public enum Cause: String, Sendable, Codable, CaseIterable {
-    /// Nothing to worry about.
+    /// The layer loses little.
     case none
-    /// The weights of some output channels span much more than the others'.
+    /// The weights of some input channels are far larger than those of the others.
     case unevenWeights
-    /// The weights are too coarse.
+    /// The weights have too few bits.
     case weights
     /// A few channels of the input are far larger than the others.
     case outlierChannels
-    /// Much of the input lies outside of the range that was chosen.
+    /// Much of the input lies outside the chosen range.
     case clipping
-    /// The input spreads over too many steps.
+    /// The input has too wide a distribution for 8 bits.
     case activations
 
-    /// What to try where weights were measured with so many bits, and with labels, by which the
-    /// model could be trained.
+    /// The options to try.
+    ///
+    /// - Parameters:
+    ///   - bits: Bits per weight in the measurement.
+    ///   - hasLabels: Whether the samples have labels, which training needs.
     public func mend(bits: Int, hasLabels: Bool) -> String {
       switch self {
       case .none: ""
@@ -34,53 +37,66 @@ public struct Sensitivity: Sendable, Codable {
     }
   }
 
-  /// One layer that can be quantized. Ratios are in dB, signal to noise, from −200 to 200; those of
-  /// answers are −∞ (`null` in JSON) where the layer makes answers NaN or infinite that are finite
-  /// without.
+  /// One quantizable layer. Signal-to-noise ratios are in dB, from −200 to 200; those of answers
+  /// are −∞ (`null` in JSON) if quantizing the layer makes finite answers NaN or infinite.
   public struct Layer: Sendable, Codable {
+    /// The name of the layer.
     public let layer: String
+    /// The operator: Conv, Gemm or MatMul.
     public let op: String
-    /// How many weights it has.
+    /// Number of weights.
     public let weights: Int
-    /// Of the weights, and of the layer's input, for themselves.
+    /// Signal-to-noise ratio of the quantized weights.
     @FiniteOrNull public private(set) var weightDecibels: Double
+    /// Signal-to-noise ratio of the quantized input of the layer.
     @FiniteOrNull public private(set) var inputDecibels: Double
-    /// Of the worst of the model's outputs with only this layer's weights, only its input, and both
-    /// quantized.
+    /// Signal-to-noise ratio of the model's worst output with only this layer's weights quantized.
     @FiniteOrNull public private(set) var answersByWeights: Double
+    /// The same with only this layer's input quantized.
     @FiniteOrNull public private(set) var answersByInput: Double
+    /// The same with this layer's weights and input quantized.
     @FiniteOrNull public private(set) var answers: Double
-    /// Percent of the input's values that are clipped.
+    /// Percentage of the input's values that are clipped.
     public let clippedPercent: Double
-    /// The largest magnitude of an input channel over the median channel's.
+    /// Ratio of the largest input channel's magnitude to that of the median channel.
     public let outlierRatio: Double
-    /// Input channels beyond ten times the median, largest first, eight at most.
+    /// Indices of input channels larger than ten times the median, largest first; at most eight.
     public let outlierChannels: [Int]
+    /// The main cause of the loss.
     public let cause: Cause
+    /// The options to try; empty if the layer loses little.
     public let mend: String
 
-    /// ``answers`` as a ratio: power of the differences over that of the answers.
+    /// ``answers`` as the ratio of noise power to signal power.
     var noiseToSignal: Double { SignalToNoise.noiseToSignal(answers) }
   }
 
-  /// In the order of the model.
+  /// The quantizable layers, in the order of the model.
   public let layers: [Layer]
-  /// Layers that cannot be quantized, and why.
+  /// Layers that cannot be quantized, with reasons.
   public let refusals: [LayerReport]
-  /// Of the answers with everything quantized.
+  /// How the answers of the fully quantized model agree with the original's.
   public let answers: Agreement
-  /// Samples that were calibrated with.
+  /// Number of calibration samples.
   public let calibrationSamples: Int
-  /// Whether the answers are to other samples than those.
+  /// Whether answers were compared on other samples than those used for calibration.
   public let isHeldBack: Bool
 
-  /// The settings say how layers are quantized; the mode is static. Answers are those to the
-  /// samples of `judging`, by default to those that were calibrated with.
+  /// Measures the sensitivity of each layer to static quantization, by comparing the answers of
+  /// three variants of the model per layer.
   ///
-  /// - Throws: As ``Quantizer/apply(to:_:)``.
+  /// - Parameters:
+  ///   - graph: A model in fp32.
+  ///   - settings: How layers are quantized; the mode is taken as static.
+  ///   - source: Calibration samples.
+  ///   - judging: Samples to compare answers on; by default the calibration samples.
+  ///   - threads: Threads to compute with.
+  ///   - progress: Called for each batch that is calibrated and each layer that is measured.
+  ///
+  /// - Throws: The errors of ``Quantizer/apply(to:_:)``.
   public static func measure(
     _ graph: Graph, _ settings: QuantizationSettings, _ source: CalibrationSource,
-    judging: CalibrationSource? = nil, threads: ThreadPool = .available,
+    judging: CalibrationSource? = nil, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) throws -> Sensitivity {
     let judges = judging ?? source
@@ -89,15 +105,16 @@ public struct Sensitivity: Sendable, Codable {
     try settings.resolve(for: [graph])
     let prepared = try QuantizationInput(
       graph.foldingWeights(), opset: settings.opset, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    try plan.requireLayers()
+    let scheme = try QuantizationScheme(
+      prepared.graph, prepared.infos, keeping: settings.unquantized)
+    try scheme.requireLayers()
     let quantization = StaticQuantization(settings: settings, threads: threads, progress: progress)
-    let calibration = try quantization.calibrate(prepared.graph, plan, source)
-    let grids = quantization.activationGrids(plan, calibration)
+    let calibration = try quantization.calibrate(prepared.graph, scheme, source)
+    let grids = quantization.activationGrids(scheme, calibration)
     var layers: [Layer] = []
-    for layer in plan.layers {
+    for layer in scheme.layers {
       try progress?(
-        Progress("measure", completed: layers.count, total: plan.layers.count))
+        Progress("measure", completed: layers.count, total: scheme.layers.count))
       let weights = WeightGrid(settings, layer.node).nearest(layer)
       func answers(_ quantizesWeights: Bool, _ quantizesInput: Bool) throws -> Double {
         var writer = QDQWriter(prepared.graph)
@@ -117,21 +134,21 @@ public struct Sensitivity: Sendable, Codable {
       .apply(to: graph, source).graph
     return Sensitivity(
       layers: layers,
-      refusals: plan.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) },
+      refusals: scheme.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) },
       answers: try Agreement.measure(graph, whole, judges, threads: threads),
       calibrationSamples: source.count, isHeldBack: judging != nil)
   }
 }
 
-/// What is found out about one layer.
+/// The measurements of one layer.
 private struct Damage {
   let layer: Sensitivity.Layer
 
-  /// Better than this, a layer is no reason to do anything.
+  /// A layer with at least this signal-to-noise ratio, in dB, needs no attention.
   private static let enough = 35.0
 
   init(
-    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ grid: ActivationGrid,
+    _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights, _ grid: ActivationGrid,
     _ calibration: Calibration, byWeights: Double, byInput: Double, byBoth: Double,
     mend: (Sensitivity.Cause) -> String
   ) {
@@ -170,23 +187,21 @@ private struct Damage {
       outlierChannels: outliers.channels, cause: cause, mend: mend(cause))
   }
 
-  /// The largest over the median weight of input channels: a scale per output channel has to hold
-  /// them all.
-  private static func unevenness(_ layer: QuantizationPlan.Layer) -> Double {
-    let channels = layer.node.opType == "Conv" ? layer.weights.shape[1] : layer.depth
+  /// Ratio of the largest to the median input channel's weights, which share a scale per output
+  /// channel.
+  private static func unevenness(_ layer: QuantizationScheme.Layer) -> Double {
+    // Of several groups, the channels at the same places count as one.
+    let channels = layer.layout.inputsPerGroup
     var largest = [Float](repeating: 0, count: channels)
-    for output in 0..<layer.outputs {
-      for product in 0..<layer.depth {
-        let channel = product / (layer.depth / channels)
-        largest[channel] = max(
-          largest[channel], abs(layer.weights.span[layer.position(output, product)]))
-      }
+    for (position, weight) in layer.weights.elements.enumerated() {
+      let channel = layer.layout.channels(at: position).input % channels
+      largest[channel] = max(largest[channel], abs(weight))
     }
     return Outliers(largest).ratio
   }
 }
 
-/// Channels that are far larger than most.
+/// Channels far larger than the median.
 private struct Outliers {
   let ratio: Double
   let channels: [Int]

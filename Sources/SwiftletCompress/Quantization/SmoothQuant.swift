@@ -7,69 +7,62 @@ import SwiftletGraph
 
 /// Moves the range of activations' channels into the weights that multiply them.
 ///
-/// Encoders have a few channels that are far larger than the others, and one scale must hold them
-/// all. With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the
-/// layers that read it are multiplied by sⱼ: the model computes the same. The division goes into
-/// the factors that make the value, of LayerNormalization or of a Mul and an Add with constants,
-/// where only such layers read it; else (a residual sum reads it too, or something else makes it)
-/// it is a Mul before the layers.
+/// Transformer encoders have a few channels that are far larger than the others, yet all share one
+/// scale. With sⱼ = max|xⱼ|^α / max|wⱼ|^(1−α), channel j is divided by sⱼ, and the weights of the
+/// layers that read it are multiplied by sⱼ, so the model computes the same function. If only such
+/// layers read the value, the division is folded into the constants that produce it: those of
+/// LayerNormalization, or of a Mul and an Add. Otherwise (for example, a residual sum reads the
+/// value too) a Mul is inserted before the layers.
 ///
 /// - Source: Xiao et al. 2022, arXiv:2211.10438.
 struct SmoothQuant {
-  /// α: how much of the activations' range moves, 0 to 1.
+  /// α: how much of the activations' range moves into the weights, 0 to 1.
   let share: Double
 
-  /// A Mul takes time in every run: it is for values whose largest channel exceeds the median one
-  /// by this factor.
+  /// A Mul costs time in every run, so one is inserted only if the largest channel exceeds the
+  /// median by this factor.
   private static let worthwhile: Float = 6
 
-  /// A value that layers read, and how it can be smoothed.
+  /// A value read by layers, and how to smooth it.
   struct Candidate {
     let value: String
     /// The Gemm and MatMul layers that read it.
-    let layers: [QuantizationPlan.Layer]
-    /// Constants of the nodes that make it, one number per channel each; `nil` if it takes a Mul.
+    let layers: [QuantizationScheme.Layer]
+    /// Constants of the nodes that produce it, each with one number per channel; `nil` if a Mul
+    /// must be inserted.
     let factors: [String]?
   }
 
-  /// The values that Gemm and MatMul layers with weights of their own read.
-  static func candidates(_ graph: Graph, _ plan: QuantizationPlan) -> [Candidate] {
-    var readers: [String: [Int]] = [:]
-    var producers: [String: Int] = [:]
-    for (index, node) in graph.nodes.enumerated() {
-      for name in Set(node.reads) { readers[name, default: []].append(index) }
-      for name in node.outputs { producers[name] = index }
-    }
-    let outputs = Set(graph.outputs.map(\.name))
-    var found: OrderedDictionary<String, [QuantizationPlan.Layer]> = [:]
-    for layer in plan.layers
-    where layer.node.opType != "Conv" && !layer.isTurned
-      && readers[layer.node.inputs[1]]?.count == 1
+  /// The values read by Gemm and MatMul layers whose weights nothing else reads.
+  static func candidates(_ graph: Graph, _ scheme: QuantizationScheme) -> [Candidate] {
+    var found: OrderedDictionary<String, [QuantizationScheme.Layer]> = [:]
+    for layer in scheme.layers
+    where !layer.isConv && !layer.isTurned
+      && graph.consumers(of: layer.linear.weights).count == 1
     {
       found[layer.input, default: []].append(layer)
     }
     func isOwn(_ name: String) -> Bool {
-      graph.initializers[name]?.dtype == .float32 && readers[name]?.count == 1
+      graph.initializers[name]?.dtype == .float32 && graph.consumers(of: name).count == 1
     }
     return found.compactMap { value, layers in
       let depth = layers[0].depth
       guard layers.allSatisfy({ $0.depth == depth }) else { return nil }
-      let areAll = readers[value]?.count == layers.count && !outputs.contains(value)
+      let areAll = graph.consumers(of: value).count == layers.count && !graph.isOutput(value)
       var factors: [String]?
-      if areAll, let producer = producers[value] {
-        factors = makers(graph, producer, depth, readers, producers, outputs, isOwn)
+      if areAll, let producer = graph.producer(of: value) {
+        factors = makers(graph, producer, depth, isOwn)
       }
       return Candidate(value: value, layers: layers, factors: factors)
     }
   }
 
-  /// The constants that scale the channels of what a node makes, if it has such.
+  /// The constants that scale the channels of a node's output, if there are any.
   private static func makers(
-    _ graph: Graph, _ index: Int, _ depth: Int, _ readers: [String: [Int]],
-    _ producers: [String: Int], _ outputs: Set<String>, _ isOwn: (String) -> Bool
+    _ graph: Graph, _ index: Int, _ depth: Int, _ isOwn: (String) -> Bool
   ) -> [String]? {
     let node = graph.nodes[index]
-    /// The constant of a sum or product of a value and one number per channel, and the value.
+    /// The operands of a sum or product of a value and a constant with one number per channel.
     func parts(_ node: Node) -> (value: String, constant: String)? {
       guard node.inputs.count == 2,
         let constant = node.inputs.first(where: { name in
@@ -85,25 +78,25 @@ struct SmoothQuant {
       return constants.allSatisfy(isOwn) ? Array(constants) : nil
     case "Mul": return parts(node).map { [$0.constant] }
     case "Add":
-      guard let sum = parts(node), let first = producers[sum.value],
-        graph.nodes[first].opType == "Mul", readers[sum.value]?.count == 1,
-        !outputs.contains(sum.value), let product = parts(graph.nodes[first])
+      guard let sum = parts(node), let first = graph.producer(of: sum.value),
+        graph.nodes[first].opType == "Mul", graph.onlyReader(of: sum.value) != nil,
+        let product = parts(graph.nodes[first])
       else { return nil }
       return [product.constant, sum.constant]
     default: return nil
     }
   }
 
-  /// - Parameter ranges: The largest magnitude of each channel of the candidates.
-  /// - Returns: The graph, and how many values were smoothed by factors that were there and by a
-  ///   Mul.
+  /// - Parameter ranges: The largest magnitude in each channel, by the candidates' values.
+  /// - Returns: The graph, and the number of values smoothed by existing constants and by an
+  ///   inserted Mul.
   func apply(
-    to graph: Graph, _ plan: QuantizationPlan, ranges: [String: [Float]]
+    to graph: Graph, _ scheme: QuantizationScheme, ranges: [String: [Float]]
   ) -> (graph: Graph, folded: Int, inserted: Int) {
     var result = graph
     var (folded, products) = (0, OrderedDictionary<String, (Node, Set<Int>)>())
     var names = FreshNames(graph)
-    for candidate in Self.candidates(graph, plan) {
+    for candidate in Self.candidates(graph, scheme) {
       guard let range = ranges[candidate.value], range.count == candidate.layers[0].depth else {
         continue
       }
@@ -121,9 +114,7 @@ struct SmoothQuant {
         products[candidate.value] = (node, Set(candidate.layers.map(\.index)))
       }
       for layer in candidate.layers {
-        result.scale(layer.node.inputs[1], by: factors) {
-          layer.axis == 0 ? $0 % layer.depth : $0 / layer.outputs
-        }
+        result.scale(layer.linear.weights, by: factors) { layer.layout.channels(at: $0).input }
       }
     }
     for (product, layers) in products.values {
@@ -133,11 +124,11 @@ struct SmoothQuant {
     return (result, folded, products.count)
   }
 
-  private func factors(_ range: [Float], _ layers: [QuantizationPlan.Layer]) -> [Float] {
+  private func factors(_ range: [Float], _ layers: [QuantizationScheme.Layer]) -> [Float] {
     var largest = [Float](repeating: 0, count: range.count)
     for layer in layers {
       for position in 0..<layer.weights.count {
-        let channel = layer.axis == 0 ? position % layer.depth : position / layer.outputs
+        let channel = layer.layout.channels(at: position).input
         largest[channel] = max(largest[channel], abs(layer.weights.span[position]))
       }
     }
@@ -148,7 +139,7 @@ struct SmoothQuant {
     }
   }
 
-  /// The largest channel over the median one.
+  /// Ratio of the largest channel to the median.
   private static func unevenness(_ range: [Float]) -> Float {
     let sorted = range.sorted()
     guard let largest = sorted.last, largest > 0 else { return 1 }
@@ -166,7 +157,8 @@ extension Graph {
       Tensor(tensor.shape, tensor.elements.enumerated().map { $1 * factors[channel($0)] }))
   }
 
-  /// Puts nodes right after those that make the values that they are given for; of inputs, first.
+  /// Inserts each node after the node that produces its value, or at the start for inputs of the
+  /// graph.
   fileprivate mutating func insert(_ products: OrderedDictionary<String, Node>) {
     let given = Set(inputs.map(\.name))
     var result = products.filter { given.contains($0.key) }.map(\.value)

@@ -7,34 +7,41 @@ public import SwiftletGraph
 
 /// Post-training quantization of weights and activations.
 ///
-/// Weights: int8 (or int4), symmetric, one scale per output channel. Activations: 8 bits, from
-/// ranges that an observer chooses from what calibration has seen. Biases: int32 in units of the
-/// product of both scales. The result is ordinary ONNX: QuantizeLinear and DequantizeLinear around
-/// the values and behind the weights, which runtimes turn into integer layers.
+/// Weights become int8 or int4, symmetric, with one scale per output channel; activations 8 bits,
+/// with ranges chosen by an observer from calibration; biases int32, in units of the product of
+/// both scales. The result is standard ONNX: QuantizeLinear and DequantizeLinear around values and
+/// DequantizeLinear after weights, which runtimes fuse into integer layers.
 ///
 /// - Source: Krishnamoorthi 2018, arXiv:1806.08342; Jacob et al. 2018; Nagel et al. 2021,
 ///   arXiv:2106.08295.
 public struct StaticQuantization: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
   private let log = Logger.swiftlet("compress")
 
+  /// Creates the pass. The progress handler is called during calibration and learned rounding.
   public init(
-    settings: QuantizationSettings, threads: ThreadPool = .available,
+    settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// - Throws: `unsupported` if the graph has no layer to quantize, or is quantized already;
-  ///   `numerical` if calibration meets values that are not finite.
+  /// Quantizes a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: A model in fp32.
+  ///   - source: Calibration samples.
+  /// - Returns: The quantized graph, and a report for each layer with weights.
+  /// - Throws: `unsupported` if the graph has no layer to quantize or is already quantized;
+  ///   `numerical` if a value has no finite elements.
   public func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let draft = try draft(of: graph, source)
     let rounder = try WeightRounder(
-      draft.plan.narrowed(settings), draft.graph, draft.plan, source, threads, progress)
+      draft.scheme.sharing4Bits(settings), draft.graph, draft.scheme, source, threads, progress)
     return try draft.written(settings) { layer in
       let weights = try rounder.quantized(
         layer, WeightLayout(layer.weights.shape, axis: layer.axis))
@@ -42,7 +49,8 @@ public struct StaticQuantization: Sendable {
     }
   }
 
-  /// All but the weights: the graph with its ranges balanced, what is to be quantized, and how.
+  /// Everything except the weights: the graph after smoothing and equalization, the layers and
+  /// values to quantize, and the grids of activations.
   func draft(of graph: Graph, _ source: CalibrationSource) throws -> QuantizationDraft {
     let prepared = try QuantizationInput(
       graph, opset: settings.opset, source, threads)
@@ -55,25 +63,25 @@ public struct StaticQuantization: Sendable {
       if pairs == 0 {
         log.notice(
           """
-          equalize changed nothing: no two layers follow each other with weights of their own and only \
-          what lets factors through between them
+          equalize changed nothing: no two consecutive layers with unshared weights are linked by \
+          Relu, LeakyRelu, pooling or Flatten alone
           """)
       }
     }
-    let plan = try QuantizationPlan(graph, infos, keeping: settings.unquantized)
-    try plan.requireLayers()
-    let calibration = try calibrate(graph, plan, source)
+    let scheme = try QuantizationScheme(graph, infos, keeping: settings.unquantized)
+    try scheme.requireLayers()
+    let calibration = try calibrate(graph, scheme, source)
     return QuantizationDraft(
-      graph: graph, infos: infos, plan: plan, calibration: calibration,
-      grids: activationGrids(plan, calibration))
+      graph: graph, infos: infos, scheme: scheme, calibration: calibration,
+      grids: activationGrids(scheme, calibration))
   }
 
   func calibrate(
-    _ graph: Graph, _ plan: QuantizationPlan, _ source: CalibrationSource
+    _ graph: Graph, _ scheme: QuantizationScheme, _ source: CalibrationSource
   ) throws -> Calibration {
-    let inputs = plan.layers.map { ($0.input, $0.node.opType != "Conv") }
+    let inputs = scheme.layers.map { ($0.input, !$0.isConv) }
     var calibration = try Calibration(
-      graph, values: plan.values, channels: Dictionary(inputs) { first, _ in first })
+      graph, values: scheme.values, channels: Dictionary(inputs) { first, _ in first })
     if let path = settings.calibrationState,
       let stored = try Calibration.load(path, fitting: calibration, source)
     {
@@ -84,73 +92,73 @@ public struct StaticQuantization: Sendable {
     return calibration
   }
 
-  /// The model with what SmoothQuant moves from activations to weights.
+  /// The model after SmoothQuant.
   ///
-  /// - Parameter infos: Get those of values that are new.
+  /// - Parameter infos: Extended by the values that are new.
   private func smoothed(
     _ graph: Graph, _ infos: inout [String: TensorInfo], _ share: Double,
     _ source: CalibrationSource
   ) throws -> Graph {
-    let plan = try QuantizationPlan(graph, infos, keeping: settings.unquantized)
-    let candidates = SmoothQuant.candidates(graph, plan)
+    let scheme = try QuantizationScheme(graph, infos, keeping: settings.unquantized)
+    let candidates = SmoothQuant.candidates(graph, scheme)
     let names = candidates.map(\.value)
     guard !names.isEmpty else {
-      log.notice("smoothing changed nothing: no Gemm or MatMul has weights of its own")
+      log.notice("smoothing changed nothing: no Gemm or MatMul has unshared weights")
       return graph
     }
     var calibration = try Calibration(
       graph, values: names, channels: Dictionary(uniqueKeysWithValues: names.map { ($0, true) }))
     try calibration.run(graph, source, threads: threads, progress: progress)
     let result = SmoothQuant(share: share).apply(
-      to: graph, plan, ranges: calibration.channels.mapValues(\.largest))
+      to: graph, scheme, ranges: calibration.channels.mapValues(\.largest))
     for node in result.graph.nodes where infos[node.outputs[0]] == nil {
       infos[node.outputs[0]] = infos[node.inputs[0]]
     }
     if result.folded + result.inserted == 0 {
-      log.notice("smoothing changed nothing: no Gemm or MatMul reads channels that are far apart")
+      log.notice("smoothing changed nothing: no input of Gemm or MatMul has outlier channels")
     } else if result.inserted > 0 {
-      log.notice("smoothing put a Mul before the layers that read \(result.inserted) values")
+      log.notice("smoothing inserted a Mul for \(result.inserted) values")
     }
     return result.graph
   }
 
   private func corrected(
-    _ layer: QuantizationPlan.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
+    _ layer: QuantizationScheme.Layer, _ weights: QuantizedWeights, _ calibration: Calibration
   ) throws -> Tensor<Float>? {
     guard settings.biasCorrection, let statistics = calibration.channels[layer.input],
-      statistics.isLast == (layer.node.opType != "Conv")
+      statistics.isLast == !layer.isConv
     else { return nil }
-    return try BiasCorrection(means: statistics.means).corrected(layer, weights)
+    return BiasCorrection(means: statistics.means).corrected(layer, weights)
   }
 
-  /// The grid of each value; those of a group have one from all that was seen of them.
+  /// The grid of each value; values that share a scale get one from their merged histograms.
   func activationGrids(
-    _ plan: QuantizationPlan, _ calibration: Calibration
+    _ scheme: QuantizationScheme, _ calibration: Calibration
   ) -> [String: ActivationGrid] {
     var merged: [String: ValueHistogram] = [:]
-    for value in plan.values {
-      merged[plan.representative(of: value), default: ValueHistogram()]
+    for value in scheme.values {
+      merged[scheme.representative(of: value), default: ValueHistogram()]
         .merge(calibration.values[value]!)
     }
     let ranges = merged.mapValues {
       settings.observer.guardedRange(
         $0, percentile: settings.percentile, type: settings.activations)
     }
-    let widened = plan.values.filter { ranges[plan.representative(of: $0)]!.isWidened }
+    let widened = scheme.values.filter { ranges[scheme.representative(of: $0)]!.isWidened }
     if let first = widened.first {
-      let lost = ranges[plan.representative(of: first)]!
+      let lost = ranges[scheme.representative(of: first)]!
       log.notice(
         """
-        \(settings.observer.rawValue) would clip too much of \(widened.count) of \(plan.values.count) values, \
-        which have their whole range (minmax): '\(first)' would keep \(rounded(lost.own)) dB instead of \
-        \(rounded(lost.whole))
+        \(settings.observer.rawValue) would clip too much of \(widened.count) of \
+        \(scheme.values.count) values, which keep their whole range (minmax): '\(first)' would \
+        have \(rounded(lost.own)) dB instead of \(rounded(lost.whole))
         """)
     }
     let grids = ranges.mapValues {
       ActivationGrid($0.range, settings.activations, isPowerOfTwo: settings.powerOfTwo)
     }
     return Dictionary(
-      uniqueKeysWithValues: plan.values.map { ($0, grids[plan.representative(of: $0)]!) })
+      uniqueKeysWithValues: scheme.values.map { ($0, grids[scheme.representative(of: $0)]!) })
   }
 
   private func rounded(_ decibels: Double) -> Double { (decibels * 10).rounded() / 10 }
@@ -160,24 +168,27 @@ public struct StaticQuantization: Sendable {
 struct QuantizationDraft {
   var graph: Graph
   let infos: [String: TensorInfo]
-  var plan: QuantizationPlan
+  var scheme: QuantizationScheme
   let calibration: Calibration
   /// The grid of each value that is to be quantized.
   var grids: [String: ActivationGrid]
 
-  /// The quantized graph, and what was done to each layer.
+  /// Writes the quantized graph.
   ///
-  /// - Parameter weights: A layer's weights and bias.
+  /// - Parameters:
+  ///   - remark: Appended to each layer's report.
+  ///   - weights: Returns a layer's weights and bias.
+  /// - Returns: The graph, and a report for each layer with weights.
   func written(
     _ settings: QuantizationSettings, remark: String = "",
-    _ weights: (QuantizationPlan.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
+    _ weights: (QuantizationScheme.Layer) throws -> (QuantizedWeights, bias: Tensor<Float>?)
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     var writer = QDQWriter(graph)
-    for value in plan.values {
-      writer.quantize(value, grids[value]!, except: plan.floatReaders(of: value))
+    for value in scheme.values {
+      writer.quantize(value, grids[value]!, except: scheme.floatReaders(of: value))
     }
     var reports: [LayerReport] = []
-    for layer in plan.layers {
+    for layer in scheme.layers {
       let (codes, bias) = try weights(layer)
       let input = grids[layer.input]!
       writer.replaceWeights(of: layer, with: codes)
@@ -192,12 +203,12 @@ struct QuantizationDraft {
     var storage = WeightStorage(settings, storesOthers: false)
     let result = storage.apply(
       to: writer.result(), stored: writer.stored,
-      excluding: Set(plan.layers.map { $0.node.outputs[0] }))
-    let refusals = plan.reports(besides: storage.reports)
+      excluding: Set(scheme.layers.map { $0.node.outputs[0] }))
+    let refusals = scheme.reports(besides: storage.reports)
     let known = Set((reports + refusals + storage.reports).map(\.layer))
     let kept = WeightStorage.kept(
       in: graph, besides: known,
-      "its weights stay floats in static quantization; --weight-only or --dynamic shrinks them")
+      "static quantization keeps its weights as floats; --weight-only or --dynamic quantizes them")
     return (result, refusals + storage.reports + kept + reports)
   }
 }

@@ -2,36 +2,37 @@
 
 package import SwiftletCore
 
-/// How often values of each size occur, in bounded memory, however many values there are.
+/// A histogram of any number of values in bounded memory.
 ///
-/// The width of a bin is a power of two, and bins begin at whole multiples of it, so that two
-/// neighbours add up to one bin of twice the width. Whenever the range no longer fits into
-/// ``binLimit`` bins, the width doubles. What comes out depends on the values alone, not on their
-/// order, nor on how they were spread over several histograms that were merged.
+/// Bin widths are powers of two, and bins start at multiples of their width, so that two neighbours
+/// merge into one bin of twice the width. When the range no longer fits into ``binLimit`` bins, the
+/// width doubles. The result depends only on the values, not on their order or on how they were
+/// split over merged histograms.
 package struct ValueHistogram: Sendable, Codable, Equatable {
-  /// The most bins. A range takes more than half of them, once it holds several values.
+  /// Maximum number of bins. More than half of them are in use once there are several values.
   package static let binLimit = 4096
 
-  /// The smallest and the largest value; 0 is always between them.
+  /// The smallest and the largest value, or 0 if that is beyond.
   package private(set) var lower: Float = 0
   package private(set) var upper: Float = 0
-  /// How many values, and how many of them are exactly 0: those are in no bin.
+  /// Number of values, and number of those that are exactly 0, which are in no bin.
   package private(set) var count = 0
   package private(set) var zeros = 0
-  /// Values from 2^exponent · i up to 2^exponent · (i + 1) are in the bin i.
+  /// Bin i holds values from 2^exponent · i up to, but not including, 2^exponent · (i + 1).
   private(set) var exponent = Self.leastExponent
-  /// The number of the first bin.
+  /// The index i of the first bin.
   private(set) var first = 0
+  /// Counts of the bins from ``first`` on.
   package private(set) var bins: [Int] = [0]
 
-  /// Finer bins would need factors that fp32 cannot hold.
+  /// Finer bins would need factors that fp32 cannot represent.
   private static let leastExponent = -120
 
   package init() {}
 
-  /// Counts all elements.
+  /// Counts all elements of a tensor.
   ///
-  /// - Precondition: They are finite.
+  /// - Precondition: The elements are finite.
   package mutating func add(_ tensor: Tensor<Float>) {
     let packed = tensor.contiguous()
     let values = packed.span
@@ -48,7 +49,7 @@ package struct ValueHistogram: Sendable, Codable, Equatable {
     for i in values.indices {
       let value = values[i]
       let steps = value * factor
-      // Conversion cuts towards 0; bins are numbered downwards.
+      // Conversion truncates, but bins round down.
       var bin = Int32(steps)
       if Float(bin) > steps { bin &-= 1 }
       counts[Int(bin &- offset)] += 1
@@ -59,12 +60,12 @@ package struct ValueHistogram: Sendable, Codable, Equatable {
     self.zeros += zeros
   }
 
-  /// Counts all that another histogram has counted.
+  /// Adds the counts of another histogram.
   package mutating func merge(_ other: ValueHistogram) {
     var other = other
     widen(other.lower, other.upper)
     other.widen(lower, upper)
-    // Both have the same range now, hence the same bins.
+    // Both have the same range now, so the same bins.
     for i in bins.indices { bins[i] += other.bins[i] }
     count += other.count
     zeros += other.zeros
@@ -87,7 +88,7 @@ package struct ValueHistogram: Sendable, Codable, Equatable {
     (exponent, first, bins) = (target, range.lowerBound, wider)
   }
 
-  /// The bins that the range takes at a width of 2^exponent.
+  /// The indices of the bins that cover the range at a width of 2^exponent.
   private func span(at exponent: Int) -> ClosedRange<Int> {
     let width = Double(sign: .plus, exponent: exponent, significand: 1)
     let limit = Double(1 << 40)
@@ -97,7 +98,7 @@ package struct ValueHistogram: Sendable, Codable, Equatable {
     return bin(lower)...bin(upper)
   }
 
-  /// Visits the bins that are not empty: the middle of the values they can hold, and their count.
+  /// Visits the non-empty bins, with their middle and their count.
   package func forEachBin(_ body: (_ middle: Double, _ count: Double) -> Void) {
     let width = Double(sign: .plus, exponent: exponent, significand: 1)
     for (index, count) in bins.enumerated() where count > 0 {
@@ -105,7 +106,7 @@ package struct ValueHistogram: Sendable, Codable, Equatable {
     }
   }
 
-  /// Whether what a file says can be a histogram.
+  /// Whether a decoded histogram is consistent.
   package var isSound: Bool {
     lower.isFinite && upper.isFinite && lower <= 0 && upper >= 0 && zeros >= 0
       && Self.leastExponent...127 ~= exponent && bins.count <= Self.binLimit

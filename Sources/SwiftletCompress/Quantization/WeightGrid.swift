@@ -3,18 +3,18 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Constant weights as integers of 8 or 4 bits, symmetric around 0, and the scales that restore
-/// them.
+/// Weights as 8- or 4-bit integers, symmetric around 0, with the scales that restore them.
 struct QuantizedWeights: Sendable {
-  /// int8 in −127…127 or int4 in −7…7.
+  /// Codes with the shape of the weights: int8 in −127…127 or int4 in −7…7.
   let codes: AnyTensor
-  /// One for each index of ``axis``, or with blocks one for each block of indices of ``axis``.
+  /// One scale per index of ``axis``; with blocks, the shape of the weights with one entry per
+  /// block along ``axis``.
   let scales: Tensor<Float>
   let axis: Int
-  /// How many indices of ``axis`` share a scale; `nil` where each has its own.
+  /// Number of consecutive indices of ``axis`` that share a scale; `nil` if each has its own.
   let blockSize: Int?
 
-  /// Those of the transposed matrix.
+  /// The weights of the transposed matrix.
   var turned: QuantizedWeights {
     let turnedCodes: AnyTensor =
       if let codes: Tensor<Int8> = codes.typed() {
@@ -57,7 +57,7 @@ struct WeightLayout: Sendable {
 
   var scaleShape: Shape { blockSize == nil ? [extent] : shape.replacing(axis: axis, with: blocks) }
 
-  /// The index of the scale of the element at a position.
+  /// The index of the scale for the element at a row-major position.
   func scale(of position: Int) -> Int {
     guard let blockSize else { return position / inner % extent }
     let (row, column) = (position / inner, position % inner)
@@ -65,25 +65,25 @@ struct WeightLayout: Sendable {
   }
 }
 
-/// The integers that weights may become.
+/// The symmetric integer grid of weights.
 struct WeightGrid: Sendable {
   /// 8, 7 or 4.
   let bits: Int
-  /// Whether scales are powers of two, the next larger ones.
+  /// Whether scales are rounded up to powers of two.
   var isPowerOfTwo = false
 
-  /// What the settings give a layer.
+  /// The grid that the settings choose for a layer.
   init(_ settings: QuantizationSettings, _ layer: Node) {
     (bits, isPowerOfTwo) = (settings.bits(of: layer), settings.powerOfTwo)
   }
 
   init(bits: Int) { self.bits = bits }
 
-  /// The largest code: 127, 63 or 7. The code below its negative is left out, so that the grid is
-  /// symmetric and products of two of them fit.
+  /// The largest code: 127, 63 or 7. The smallest is its negative, so that the grid is symmetric
+  /// and the sum of two products of codes fits in 16 bits.
   var highest: Float { Float(1 << (bits - 1) - 1) }
 
-  /// The scales at which the largest weight becomes the largest code.
+  /// The scales that map the largest weight to the largest code.
   func scales(_ weights: Tensor<Float>, _ layout: WeightLayout) -> [Float] {
     let packed = weights.contiguous()
     let span = packed.span
@@ -92,13 +92,14 @@ struct WeightGrid: Sendable {
       let index = layout.scale(of: i)
       largest[index] = max(largest[index], abs(span[i]))
     }
-    // A channel of zeros takes any scale; a subnormal one would overflow the division.
+    // Any scale fits a channel of zeros, but dividing by a subnormal one would overflow.
     return largest.map { max($0 / highest, Float.leastNormalMagnitude) }
   }
 
-  /// The scales with the least square error, of those that clip up to half of the largest weight.
+  /// The scales with the least squared error among those that clip up to half of the largest
+  /// weight.
   ///
-  /// With few bits, clipping the few large weights costs less than coarser steps for all.
+  /// With few bits, clipping a few large weights costs less than coarser steps for all.
   func fittedScales(_ weights: Tensor<Float>, _ layout: WeightLayout) -> [Float] {
     let whole = scales(weights, layout)
     let packed = weights.contiguous()
@@ -121,27 +122,27 @@ struct WeightGrid: Sendable {
     return best
   }
 
-  /// The nearest code of a weight.
+  /// The nearest code for a weight.
   func code(_ weight: Float, _ scale: Float) -> Float {
     min(max((weight / scale).rounded(.toNearestOrEven), -highest), highest)
   }
 
   func restored(_ weight: Float, _ scale: Float) -> Float { code(weight, scale) * scale }
 
-  /// The scales of a layer's weights. Many steps hold the largest weight well; of few, fitting ones
-  /// lose less.
+  /// The scales for a layer's weights: those that minimize the error with 4 bits, where clipping
+  /// pays; otherwise those that clip nothing.
   func chosenScales(_ weights: Tensor<Float>, _ layout: WeightLayout) -> [Float] {
     let chosen = bits == 4 ? fittedScales(weights, layout) : scales(weights, layout)
     return isPowerOfTwo ? chosen.map(\.nextPowerOfTwo) : chosen
   }
 
-  /// A layer's weights as the nearest codes, with a scale per output channel.
-  func nearest(_ layer: QuantizationPlan.Layer) -> QuantizedWeights {
+  /// A layer's weights rounded to nearest, with a scale per output channel.
+  func nearest(_ layer: QuantizationScheme.Layer) -> QuantizedWeights {
     let layout = WeightLayout(layer.weights.shape, axis: layer.axis)
     return rounded(layer.weights, layout, scales: chosenScales(layer.weights, layout))
   }
 
-  /// Each weight as the nearest code.
+  /// Weights rounded to nearest.
   func rounded(
     _ weights: Tensor<Float>, _ layout: WeightLayout, scales: [Float]
   ) -> QuantizedWeights {
@@ -151,7 +152,7 @@ struct WeightGrid: Sendable {
       span.indices.map { Int8(code(span[$0], scales[layout.scale(of: $0)])) }, layout, scales)
   }
 
-  /// - Parameter codes: One for each weight, row-major, none beyond ``highest``.
+  /// - Parameter codes: One per weight, row-major, within ±``highest``.
   func quantized(
     _ codes: [Int8], _ layout: WeightLayout, _ scales: [Float]
   ) -> QuantizedWeights {

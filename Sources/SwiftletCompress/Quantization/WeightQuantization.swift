@@ -4,37 +4,46 @@ import OrderedCollections
 public import SwiftletCore
 public import SwiftletGraph
 
-/// Quantization of weights alone: int8 or int4 in groups that share a scale. They are restored
-/// before they are used, so that what shrinks is the file.
+/// Weight-only quantization: int8 or int4 weights, with a scale per channel or per group. Weights
+/// are restored before use, so the file shrinks but arithmetic stays in fp32.
 ///
-/// A group is some consecutive weights of an output channel: input channels of a convolution, rows
-/// of a matrix. DequantizeLinear with a `block_size` restores them (operator set 21).
+/// A group is a run of consecutive weights of one output channel: input channels of a convolution,
+/// or rows of a matrix. DequantizeLinear with `block_size` (operator set 21) restores them.
 ///
 /// - Source: ONNX `DequantizeLinear`; Frantar et al. 2022, arXiv:2210.17323, for groups.
 public struct WeightQuantization: Sendable {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
+  private let threads: Threads
   private let progress: Progress.Handler?
 
+  /// Creates the pass. The progress handler is called during learned rounding.
   public init(
-    settings: QuantizationSettings, threads: ThreadPool = .available,
+    settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) {
     (self.settings, self.threads, self.progress) = (settings, threads, progress)
   }
 
-  /// - Throws: `unsupported` if the graph has no weights to quantize, or is quantized already.
+  /// Quantizes the weights of a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: A model in fp32.
+  ///   - source: Samples, which rounding other than to nearest needs; else `nil` is fine.
+  /// - Returns: The quantized graph, and a report for each layer with weights.
+  /// - Throws: `unsupported` if the graph has no weights to quantize or is already quantized;
+  ///   `badInput` if samples are needed and missing.
   public func apply(
     to graph: Graph, _ source: CalibrationSource?
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let opset = max(settings.opset, groupSize > 0 ? 21 : 13)
     let prepared = try QuantizationInput(graph, opset: opset, source, threads)
-    let plan = try QuantizationPlan(prepared.graph, prepared.infos, keeping: settings.unquantized)
-    let own = plan.narrowed(settings)
-    let rounder = try WeightRounder(own, prepared.graph, plan, source, threads, progress)
+    let scheme = try QuantizationScheme(
+      prepared.graph, prepared.infos, keeping: settings.unquantized)
+    let own = scheme.sharing4Bits(settings)
+    let rounder = try WeightRounder(own, prepared.graph, scheme, source, threads, progress)
     var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
     var reports: [LayerReport] = []
-    for layer in plan.layers {
+    for layer in scheme.layers {
       let layout = layout(layer)
       let weights = try rounder.quantized(layer, layout)
       writer.replaceWeights(of: layer, with: weights)
@@ -47,18 +56,18 @@ public struct WeightQuantization: Sendable {
     var storage = WeightStorage(settings)
     let stored = storage.apply(
       to: writer.result(), stored: writer.stored,
-      excluding: Set(plan.layers.map { $0.node.outputs[0] }))
-    reports = plan.reports(besides: storage.reports) + reports + storage.reports
-    try plan.requireLayers(orAny: storage.reports)
+      excluding: Set(scheme.layers.map { $0.node.outputs[0] }))
+    reports = scheme.reports(besides: storage.reports) + reports + storage.reports
+    try scheme.requireLayers(orAny: storage.reports)
     return (settings.plainWeights ? stored.restoringPlainly() : stored, reports)
   }
 
   private var groupSize: Int { settings.groupSize ?? (settings.bits == 4 ? 32 : 0) }
 
-  /// Groups run along the axis of the inputs. Layers with fewer inputs than a group holds have one
-  /// scale per channel.
-  private func layout(_ layer: QuantizationPlan.Layer) -> WeightLayout {
-    let inputs = layer.weights.shape.rank == 2 ? 1 - layer.axis : 1
+  /// Groups run along the input axis. Layers with fewer inputs than a group have one scale per
+  /// channel.
+  private func layout(_ layer: QuantizationScheme.Layer) -> WeightLayout {
+    let inputs = layer.linear.inputAxis(rank: layer.weights.shape.rank)
     let extent = layer.weights.shape[inputs]
     guard groupSize > 0, extent >= groupSize else {
       return WeightLayout(layer.weights.shape, axis: layer.axis)
@@ -68,8 +77,8 @@ public struct WeightQuantization: Sendable {
 }
 
 extension Graph {
-  /// The graph with a `Cast` and a `Mul` in place of each `DequantizeLinear` of constants with a
-  /// scale per channel, in the graphs among the attributes too.
+  /// The graph with `Cast` and `Mul` in place of each `DequantizeLinear` of constants with a scale
+  /// per channel, including subgraphs.
   fileprivate func restoringPlainly() -> Graph {
     var result = self
     var names = FreshNames(self)

@@ -3,34 +3,35 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// Turns the weights of layers into integers, in the way that the settings ask for.
+/// Rounds the weights of layers to integers, by the method in the settings.
 final class WeightRounder {
   private let settings: QuantizationSettings
-  private let threads: ThreadPool
-  /// Second moments of the inputs of all layers with the same weights, where the way needs them.
+  private let threads: Threads
+  /// Second moments of layer inputs, by weights; empty if the rounding method does not need them.
   private let moments: [Key: Moments]
-  /// What has been rounded already, as the constants lie: layers that share weights share their
+  /// Weights rounded so far, in the order of their constants: layers that share weights share
   /// codes.
   private var rounded: [Key: QuantizedWeights] = [:]
 
-  /// Weights, and what they are to become.
+  /// A constant and how it is quantized.
   struct Key: Hashable {
     let weights: String
     let axis, bits: Int
     let blockSize: Int?
 
-    init(_ layer: QuantizationPlan.Layer, _ settings: QuantizationSettings, _ blockSize: Int? = nil)
-    {
+    init(
+      _ layer: QuantizationScheme.Layer, _ settings: QuantizationSettings, _ blockSize: Int? = nil
+    ) {
       (weights, axis) = (layer.source, layer.sourceAxis)
       (bits, self.blockSize) = (settings.bits(of: layer.node), blockSize)
     }
   }
 
-  /// - Throws: `badInput` without samples, if they are needed; `numerical` if these give values
+  /// - Throws: `badInput` if samples are needed and missing; `numerical` if samples produce values
   ///   that are not finite.
   init(
-    _ settings: QuantizationSettings, _ graph: Graph, _ plan: QuantizationPlan,
-    _ source: CalibrationSource?, _ threads: ThreadPool, _ progress: Progress.Handler?
+    _ settings: QuantizationSettings, _ graph: Graph, _ scheme: QuantizationScheme,
+    _ source: CalibrationSource?, _ threads: Threads, _ progress: Progress.Handler?
   ) throws {
     (self.settings, self.threads) = (settings, threads)
     guard settings.rounding != .nearest else {
@@ -38,12 +39,12 @@ final class WeightRounder {
       return
     }
     moments = try InputMoments.collect(
-      graph, plan.layers, source.required, threads, progress
+      graph, scheme.layers, source.required, threads, progress
     ) { Key($0, settings) }
   }
 
   func quantized(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
     let key = Key(layer, settings, layout.blockSize)
     if let known = rounded[key] { return layer.isTurned ? known.turned : known }
@@ -53,7 +54,7 @@ final class WeightRounder {
   }
 
   private func round(
-    _ layer: QuantizationPlan.Layer, _ layout: WeightLayout
+    _ layer: QuantizationScheme.Layer, _ layout: WeightLayout
   ) throws -> QuantizedWeights {
     let (grid, weights) = (WeightGrid(settings, layer.node), layer.weights)
     let scales = grid.chosenScales(weights, layout)

@@ -4,14 +4,14 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// The codes that a constant has become.
+/// The names and layout of the constants that replace quantized weights.
 struct StoredCodes {
   let codes, scales: String
   let axis: Int
-  /// How many indices of ``axis`` share a scale; `nil` where each has its own.
+  /// Number of consecutive indices of ``axis`` that share a scale; `nil` if each has its own.
   var blockSize: Int?
   var dtype = DType.int8
-  /// Whether the codes are those of the transposed matrix.
+  /// Whether the codes are of the transposed matrix.
   var isTransposed = false
 
   /// `int8 weights, a scale per channel`, for a report.
@@ -20,37 +20,37 @@ struct StoredCodes {
   }
 }
 
-/// Stores weights as int8 and restores them where the graph begins, for all that reads them: one
-/// copy, whatever uses it. Graphs among the attributes of nodes have their own weights stored in
-/// them.
+/// Stores weights as int8 and restores them at the start of the graph for all their readers, so
+/// that there is one copy. Subgraphs store their own weights themselves.
 struct WeightStorage {
   private let keeping: Set<String>
-  /// Whether weights that no layer has stored become integers too.
+  /// Whether to quantize weights that are not stored yet too.
   private let storesOthers: Bool
-  /// Always 8 bits: few steps with one scale for a row of a recurrent layer or table lose too much,
-  /// and codes of 7 bits take as many bytes.
+  /// Always 8 bits: with one scale per row of a recurrent layer or table, fewer bits lose too much,
+  /// and 7 bits take as many bytes.
   private let grid = WeightGrid(bits: 8)
-  /// What has been done, in the order of the nodes.
+  /// A report for each node with weights, in the order of the graph.
   private(set) var reports: [LayerReport] = []
 
   init(_ settings: QuantizationSettings, storesOthers: Bool = true) {
     (keeping, self.storesOthers) = (settings.unquantized, storesOthers)
   }
 
-  /// Constants of one graph that become codes.
+  /// The constants of one graph to store as codes.
   private struct Found {
     let graph: Graph
-    /// Constants that are codes already.
+    /// Constants that are already stored as codes.
     let stored: [String: StoredCodes]
-    /// Constants that stay floats, and why.
+    /// Constants that stay floats, with reasons.
     let pinned: [String: String]
-    /// The axis of the scales of each constant that is restored.
+    /// The scale axis of each constant to restore.
     var axes: OrderedDictionary<String, Int> = [:]
   }
 
   /// - Parameters:
-  ///   - stored: Constants that are stored already: all other readers of them read the same codes.
-  ///   - excluding: Nodes that keep reading the constants, by their first output.
+  ///   - stored: Constants that are already stored as codes: their other readers will read the same
+  ///     codes.
+  ///   - excluding: Nodes that go on reading the constants, by their first output.
   mutating func apply(
     to graph: Graph, stored: [String: StoredCodes] = [:], excluding: Set<String> = []
   ) -> Graph {
@@ -72,7 +72,8 @@ struct WeightStorage {
         add(use, &found)
       }
     }
-    // What is no layer, such as a sum, reads the codes too where others have stored them.
+    // Nodes that are not layers, such as sums, also read the codes of constants that layers have
+    // stored.
     for name in stored.keys.sorted() where read.contains(name) && found.axes[name] == nil {
       found.axes[name] = stored[name]!.axis
     }
@@ -80,7 +81,7 @@ struct WeightStorage {
     return result
   }
 
-  /// Finds what an inner graph reads of the constants around it.
+  /// Collects the constants of the outer graph that a subgraph reads.
   private mutating func collect(_ inner: Graph, hiding names: Set<String>, _ found: inout Found) {
     let own = names.union(inner.initializers.keys)
     for node in inner.nodes {
@@ -98,7 +99,7 @@ struct WeightStorage {
     let stored = found.stored[use.weights]
     guard storesOthers || stored != nil else { return }
     if !keeping.isDisjoint(with: [use.node.name, use.node.outputs[0]]) {
-      return refuse(use, "it was chosen to keep its floats")
+      return refuse(use, "the settings keep it as floats")
     }
     if let reason = found.pinned[use.weights] { return refuse(use, reason) }
     if found.axes[use.weights] == nil {
@@ -167,7 +168,7 @@ struct WeightStorage {
     return StoredCodes(codes: codes, scales: scales, axis: axis)
   }
 
-  /// The nodes with weights, in graphs among the attributes too.
+  /// The nodes with weights, including those in subgraphs.
   static func found(in graph: Graph) -> [Node] {
     func found(_ graph: Graph, _ outer: @escaping (String) -> AnyTensor?) -> [Node] {
       let constant = { (name: String) in graph.initializers[name] ?? outer(name) }
@@ -183,7 +184,7 @@ struct WeightStorage {
     return found(graph) { _ in nil }
   }
 
-  /// The nodes with weights that stay as they are, and why.
+  /// Reports of the nodes whose weights stay unchanged, with a reason.
   static func kept(in graph: Graph, besides known: Set<String>, _ reason: String) -> [LayerReport] {
     found(in: graph).filter { !known.contains($0.reportName) }.map {
       LayerReport($0, .quantize, changed: false, reason)

@@ -4,65 +4,67 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Constant weights that a node reads and that can be stored as integers, whatever computes with
-/// them: recurrent layers, tables, transposed convolutions, and layers of all kinds that integers
-/// do not come to.
+/// Constant weights read by a node that can be stored as integers, whatever the node computes:
+/// recurrent layers, embedding tables, transposed convolutions, and layers that do not run in
+/// integers.
 struct WeightUse {
   let node: Node
   /// The name of the constant.
   let weights: String
-  /// The axis of the weights whose indices have a scale each.
+  /// The axis of the weights with one scale per index.
   let axis: Int
 
-  /// Smaller tables are not worth it: they may be what positions are computed from.
+  /// Minimum number of elements of a table. Smaller ones are not worth it, and may be tables of
+  /// positions.
   private static let fewestElements = 1024
 
-  /// `turned`: As ``Graph/turnedConstants``.
+  /// Finds the weights that a node reads.
   ///
-  /// - Returns: The weights that the node itself reads; none for a node that has no weights.
+  /// - Parameter turned: See ``Graph/turnedConstants``.
+  ///
+  /// - Returns: The weights that the node itself reads; empty for a node without weights.
   static func find(
     _ node: Node, turned: [String: String] = [:], constant: (String) -> AnyTensor?
   ) -> [WeightUse] {
+    /// The constant that an input is, or is turned from, if it can be weights.
+    func weights(_ name: String) -> AnyTensor? {
+      guard let tensor = constant(turned[name] ?? name), case .float32 = tensor,
+        tensor.shape.rank > 1, tensor.shape.count > 0
+      else { return nil }
+      return tensor
+    }
     func use(_ input: Int, axis: (Shape) -> Int) -> WeightUse? {
-      guard node.inputs.indices.contains(input) else { return nil }
+      guard node.inputs.indices.contains(input), let tensor = weights(node.inputs[input]) else {
+        return nil
+      }
       let name = node.inputs[input]
       let source = turned[name] ?? name
-      guard let tensor = constant(source), case .float32 = tensor, tensor.shape.rank > 1,
-        tensor.shape.count > 0
-      else { return nil }
       let own = axis(tensor.shape)
       return WeightUse(node: node, weights: source, axis: source == name ? own : 1 - own)
     }
-    guard node.domain.isEmpty || node.domain == "ai.onnx" else { return [] }
+    guard node.isStandard else { return [] }
     switch node.opType {
     case "LSTM", "GRU", "RNN": return [use(1) { _ in 1 }, use(2) { _ in 1 }].compactMap { $0 }
-    case "ConvTranspose": return [use(1) { _ in 1 }].compactMap { $0 }
-    case "Conv": return [use(1) { _ in 0 }].compactMap { $0 }
     case "Gather":
       let table = use(0) { _ in 0 }
       return [table].compactMap { $0 }.filter {
         constant($0.weights)!.shape.count >= fewestElements && constant(node.inputs[1]) == nil
       }
-    case "Gemm":
-      // Weights may be on either side, as those of MatMul.
-      let isTransposed = ["transA", "transB"].map { (try? node.int($0, default: 0)) != 0 }
-      let uses = [use(0) { _ in isTransposed[0] ? 1 : 0 }, use(1) { _ in isTransposed[1] ? 0 : 1 }]
-        .compactMap { $0 }
-      return uses.count == 1 ? uses : []
     case "Einsum":
       let uses = node.inputs.indices.compactMap { input in
         use(input) { Self.einsumAxis(node, input, rank: $0.rank) }
       }
       return uses.count < node.inputs.count ? uses : []
-    case "MatMul":
-      // Weights may be on either side; products of constants are no layers.
-      let uses = [use(0) { $0.rank - 2 }, use(1) { $0.rank - 1 }].compactMap { $0 }
-      return uses.count == 1 ? uses : []
-    default: return []
+    default:
+      guard let layer = try? LinearLayer(node, isConstant: { weights($0) != nil }),
+        // A product of two constants is not a layer.
+        layer.isConvolution || weights(layer.data) == nil
+      else { return [] }
+      return [use(layer.weightInput) { layer.outputAxis(rank: $0.rank) }].compactMap { $0 }
     }
   }
 
-  /// The last axis of an operand that the result has too: it is not summed over.
+  /// The last axis of an operand that is also in the result, so that it is not summed over.
   private static func einsumAxis(_ node: Node, _ input: Int, rank: Int) -> Int {
     guard case .string(let equation)? = node.attributes["equation"] else { return rank - 1 }
     let sides = equation.filter { $0 != " " }.split(
@@ -74,13 +76,13 @@ struct WeightUse {
     let result =
       sides.count > 1
       ? Set(sides[1]) : Set(letters.filter { letter in letters.count { $0 == letter } == 1 })
-    // Counted from the end: an ellipsis stands for any number of axes.
+    // Counted from the end, as an ellipsis stands for any number of axes.
     let last = terms[input].reversed().enumerated().first { $1.isLetter && result.contains($1) }
     return last.map { max(0, rank - 1 - $0.offset) } ?? rank - 1
   }
 
-  /// Constants that have to stay floats, and why: outputs, and what a layer reads that was chosen
-  /// to keep them.
+  /// Constants that must stay floats, with reasons: graph outputs, and weights shared with a layer
+  /// that the settings keep.
   static func pinned(in graph: Graph, _ keeping: Set<String>) -> [String: String] {
     var result = Dictionary(
       graph.outputs.map { ($0.name, "its weights are an output of the model") }
@@ -94,7 +96,7 @@ struct WeightUse {
             node, turned: turned, constant: { own.contains($0) ? nil : graph.initializers[$0] })
           for use in uses {
             result[use.weights] =
-              "it shares its weights with '\(node.reportName)', which was chosen to keep its floats"
+              "it shares its weights with '\(node.reportName)', which the settings keep as floats"
           }
         }
         for case .graph(let inner) in node.attributes.values {
@@ -108,7 +110,7 @@ struct WeightUse {
 }
 
 extension Graph {
-  /// Matrices among the constants that a `Transpose` turns, by the names of its results.
+  /// Constant matrices that a `Transpose` node transposes, by the name of its output.
   var turnedConstants: [String: String] {
     var result: [String: String] = [:]
     for node in nodes where node.opType == "Transpose" && node.domain.isEmpty {

@@ -3,26 +3,30 @@
 package import SwiftletGraph
 package import SwiftletTraining
 
-/// A technique: a graph in, a smaller one out, and what was done to each layer.
+/// Applies a technique: takes a graph and returns a smaller one, with a report for each layer.
 package protocol CompressionPass: Sendable {
+  /// Applies the technique to a graph.
+  ///
   /// - Throws: `unsupported` if the technique cannot be applied to the graph at all. A single layer
-  ///   that does not fit is kept, with the reason in its report.
+  ///   that it cannot change is kept, with the reason in its report.
   func apply(
     to graph: Graph, _ context: CompressionContext
   ) throws -> (graph: Graph, layers: [LayerReport])
 }
 
-/// A technique that trains.
+/// A pass that trains.
 package protocol TrainingPass: CompressionPass {
-  /// As ``CompressionPass/apply(to:_:)``.
+  /// Like ``CompressionPass/apply(to:_:)``, with the training history.
   func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult
 }
 
-/// What a pass that trains leaves.
+/// The result of a pass that trains.
 package struct TrainedResult {
+  /// The trained graph.
   package let graph: Graph
+  /// A report for each layer that was changed or kept.
   package let layers: [LayerReport]
-  /// What each epoch reached; `nil` if nothing was trained after all.
+  /// The training history; `nil` if nothing was trained after all.
   package let history: TrainingHistory?
 }
 

@@ -2,19 +2,20 @@
 
 import SwiftletCore
 
-/// One technique and its settings: `CompressionStep(.lowrank)`, or `.lowrank { $0.ratio = 0.3 }`.
+/// A technique with its settings: `CompressionStep(.lowrank)`, or `.lowrank { $0.ratio = 0.3 }`.
 public struct CompressionStep: Sendable, Equatable {
+  /// The technique.
   public let technique: Technique
-  /// Of the technique's own type.
+  /// The settings, of the technique's own type.
   package private(set) var settings: any StepSettings
 
-  /// With the default settings.
+  /// A step with the default settings.
   public init(_ technique: Technique) {
     self.technique = technique
     settings = technique.definition.defaults
   }
 
-  /// With settings of the technique's type.
+  /// A step with changed settings, which must be of the technique's type.
   init<Settings: StepSettings>(
     _ technique: Technique, _ change: (inout Settings) throws -> Void
   ) rethrows {
@@ -24,8 +25,8 @@ public struct CompressionStep: Sendable, Equatable {
     self[Settings.self] = own
   }
 
-  /// The settings as those of some technique, such as ``QuantizationSettings``; `nil` if the step
-  /// is of another one. What is set for another one is ignored.
+  /// The settings as those of a certain type, such as ``QuantizationSettings``; `nil` if the
+  /// technique has another type, in which case setting them is ignored.
   public subscript<Settings: TechniqueSettings>(_ type: Settings.Type) -> Settings? {
     get { settings as? Settings }
     set {
@@ -46,7 +47,10 @@ public struct CompressionStep: Sendable, Equatable {
     a.technique == b.technique && a.settings.values == b.settings.values
   }
 
-  /// - Throws: `badInput` naming the setting that is out of range, or does not go with another one.
+  /// Checks the settings.
+  ///
+  /// - Parameter spelling: How errors spell names of settings.
+  /// - Throws: `badInput` naming a setting that is out of range or conflicts with another one.
   public func validate(_ spelling: SettingSpelling = .keys) throws {
     try locating(technique.rawValue) {
       try settings.checkRanges(spelling)
@@ -54,27 +58,27 @@ public struct CompressionStep: Sendable, Equatable {
     }
   }
 
-  /// Whether it looks at samples or labels.
+  /// Whether the step needs samples or labels.
   public var needsData: Bool { settings.needsSamples || settings.needsLabels }
 
-  /// What the step does to a graph.
+  /// The pass that applies the step.
   var pass: any CompressionPass { technique.definition.pass(settings) }
 
-  /// The step at another strength, if it has any.
+  /// The step at another strength; unchanged if its strength cannot vary.
   func varied(to ratio: Double) -> CompressionStep {
     var step = self
     step.update { $0 = $0.varied(to: ratio) }
     return step
   }
 
-  /// The step as it is tried without the earlier ones.
+  /// The step as it is tried on its own, without earlier steps.
   var alone: CompressionStep {
     var step = self
     step.update { $0 = $0.alone }
     return step
   }
 
-  /// The step without all that takes long or looks at answers; `nil` if nothing would be left.
+  /// The step without anything slow or dependent on answers; `nil` if nothing is left.
   func hasty(samples: Int) -> CompressionStep? {
     guard let settings = settings.hasty(samples: samples, of: technique) else { return nil }
     var step = self
@@ -82,7 +86,7 @@ public struct CompressionStep: Sendable, Equatable {
     return step
   }
 
-  /// The files and folders among the settings.
+  /// The settings that are paths of files or folders.
   package var paths: [(setting: SettingDescription, path: String)] {
     technique.settings.filter { $0.kind == .path }.compactMap { setting in
       guard case .text(let path)? = settings.values[setting.name] else { return nil }
@@ -90,7 +94,7 @@ public struct CompressionStep: Sendable, Equatable {
     }
   }
 
-  /// Changes the paths of files and folders among the settings.
+  /// Changes all paths among the settings.
   mutating func changePaths(_ change: (String) -> String) {
     for (setting, path) in paths { _ = settings.set(setting.name, .text(change(path))) }
   }
@@ -99,7 +103,13 @@ public struct CompressionStep: Sendable, Equatable {
 // MARK: Reading
 
 extension CompressionStep {
-  /// Takes settings by name; `others` are techniques that were given the same ones.
+  /// A step with settings by name.
+  ///
+  /// - Parameters:
+  ///   - others: Other techniques that were given the same settings.
+  ///   - before: The technique before this one, if the settings are shared.
+  /// - Throws: `badInput` for an unknown setting, a value of the wrong kind, or a setting without
+  ///   effect.
   init(
     _ technique: Technique, _ given: [String: SettingValue], others: [Technique] = [],
     before: Technique? = nil, _ spelling: SettingSpelling
@@ -121,7 +131,7 @@ extension CompressionStep {
         spelling: spelling))
   }
 
-  /// What is wrong with a value, for a person.
+  /// The offending value as text for an error.
   private static func shown(_ value: SettingValue, _ kind: SettingKind) -> String {
     switch (value, kind) {
     case (.text(let text), _): "'\(text)'"
@@ -133,10 +143,12 @@ extension CompressionStep {
   }
 
   /// Reads a step of a recipe.
+  ///
+  /// - Throws: `badInput` naming the technique or the setting.
   init(yaml entry: [String: Any]) throws {
     guard let name = entry["technique"] else {
       throw SwiftletError(
-        .badInput, "the step names no technique",
+        .badInput, "the step has no technique",
         mend: "add 'technique: NAME', one of "
           + Technique.allCases.map(\.rawValue).joined(separator: ", "))
     }
@@ -157,7 +169,7 @@ extension CompressionStep {
       }
       guard given.updateValue(value, forKey: setting.name) == nil else {
         throw SwiftletError(
-          .badInput, "'\(setting.name)' is given twice, once by another name",
+          .badInput, "'\(setting.name)' is given twice under different names",
           at: technique.rawValue, mend: "leave '\(key)' out")
       }
     }
@@ -171,9 +183,8 @@ extension CompressionStep {
 extension CompressionStep: Codable {
   private static let formerGroups = ["decomposition", "distillation", "quantization"]
 
-  /// The technique beside its settings, by name. Settings that are not named have their defaults;
-  /// names that the technique does not know are passed over. Steps of earlier versions had the
-  /// settings of all techniques.
+  /// Reads the technique and its settings by name. Missing settings have their defaults; unknown
+  /// ones are ignored. Manifests of earlier versions have the settings of all techniques.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: SettingKey.self)
     self.init(try container.decode(Technique.self, forKey: SettingKey("technique")))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which of some words was probably meant.
+/// Suggests the word that was probably meant.
 enum Nearest {
-  /// The word with the fewest edits, if they are at most a third of its letters.
+  /// The word with the fewest edits, if these are at most a third of its letters; else `nil`.
   static func word(to typed: String, among words: some Sequence<String>) -> String? {
     let found = words.map { (word: $0, edits: edits(typed.lowercased(), $0.lowercased())) }
       .min { $0.edits < $1.edits }
@@ -10,8 +10,8 @@ enum Nearest {
     return found.word
   }
 
-  /// The least number of letters to insert, delete or replace (Levenshtein 1966): O(m·n) time, O(n)
-  /// memory.
+  /// The edit distance (Levenshtein 1966): the least number of letters to insert, delete or
+  /// replace. O(m·n) time, O(n) memory.
   static func edits(_ a: String, _ b: String) -> Int {
     let b = Array(b)
     var row = Array(0...b.count)

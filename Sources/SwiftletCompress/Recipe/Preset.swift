@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Recipes for those who do not want to choose.
+/// Ready-made recipes.
 public enum Preset: String, Sendable, Codable, CaseIterable {
-  /// Without training: low-rank convolutions where they save time here, then int8. Seconds, and no
-  /// labels needed.
+  /// No training: low-rank convolutions where they save time on this machine, then int8. Takes
+  /// seconds and needs no labels.
   case fast
-  /// Less than half of the channels, what is left learns from the whole model, then int8 with
-  /// quantization in the loop. Minutes.
+  /// Prunes to 43 % of the channels, distills from the original model, then int8 with
+  /// quantization-aware training. Takes minutes and needs labels.
   case balanced
-  /// A third of the channels, a longer lesson, int8.
+  /// Like ``balanced``, with 33 % of the channels and longer distillation.
   case smallest
 
+  /// The steps of the preset.
   public var recipe: Recipe {
     switch self {
     case .fast:
@@ -19,14 +20,16 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
         $0.timingPrecision = .int8
       }
       return Recipe([factors, Self.integers()])
-    case .balanced: return Self.narrowed(width: 0.43, epochs: 6)
-    case .smallest: return Self.narrowed(width: 0.33, epochs: 10)
+    case .balanced: return Self.thinned(width: 0.43, epochs: 6)
+    case .smallest: return Self.thinned(width: 0.33, epochs: 10)
     }
   }
 
-  /// The recipe with another number of samples to calibrate with.
+  /// The recipe with another number of calibration samples.
   ///
-  /// - Throws: `badInput` if that is out of range.
+  /// - Parameter calibrationImages: A whole number; `nil` keeps the defaults.
+  ///
+  /// - Throws: `badInput` if the number is out of range.
   public func recipe(_ calibrationImages: SettingValue?) throws -> Recipe {
     var recipe = recipe
     if case .whole(let count)? = calibrationImages {
@@ -38,8 +41,8 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
     return recipe
   }
 
-  /// Weights of 7 bits: whatever runs the model computes the same then, onnxruntime's kernels for
-  /// CPUs without VNNI too, which saturate with 8; and ours for such CPUs are faster.
+  /// Weights of 7 bits give the same results in every runtime: with 8 bits, onnxruntime's kernels
+  /// for CPUs without VNNI saturate. On such CPUs, our 7-bit kernels are also faster.
   private static func integers(qatEpochs: Int = 0) -> CompressionStep {
     .quantize {
       $0.bits = 7
@@ -47,7 +50,7 @@ public enum Preset: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  private static func narrowed(width: Double, epochs: Int) -> Recipe {
+  private static func thinned(width: Double, epochs: Int) -> Recipe {
     Recipe([
       .prune { $0.width = width },
       .distill {

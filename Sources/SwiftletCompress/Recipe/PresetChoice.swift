@@ -3,11 +3,13 @@
 import SwiftletCore
 public import SwiftletGraph
 
-/// A model that some of a recipe's steps make.
+/// A model made by some of a recipe's steps.
 public struct RecipePart: Sendable {
-  /// The steps that were taken.
+  /// The steps that were applied.
   public let recipe: Recipe
+  /// The model.
   public let graph: Graph
+  /// What each step did to each layer.
   public let layers: [LayerReport]
   let notes: StageNotes
 
@@ -16,34 +18,35 @@ public struct RecipePart: Sendable {
   }
 }
 
-/// Which of the models that a preset's parts make is taken.
+/// Chooses among the models that parts of a preset make.
 ///
-/// What helps one model hurts another: factors that are fast in fp32 may be slower than the layer
-/// in int8, and two errors that are small alone may be too much together. So a preset measures its
-/// parts as well.
+/// What helps one model can hurt another: factored layers that are fast in fp32 may be slower than
+/// the original layer in int8, and two errors that are small on their own may be too much together.
+/// So a preset also measures its parts.
 public struct PresetChoice: Sendable {
-  /// What was measured of one of them.
+  /// The measurements of one model.
   public struct Option: Sendable {
-    /// The original's time over its own; `nil`: not measured.
+    /// The original's time divided by its own; `nil` if not measured.
     public let speedup: Double?
-    /// More is better: decibels, or minus points of accuracy lost.
+    /// Higher is better: signal-to-noise ratio in dB, or the negative drop in percentage points.
     public let accuracy: Double
-    /// Whether its answers are good enough.
+    /// Whether its answers are acceptable.
     public let isAccurate: Bool
 
+    /// Creates an option from its measurements.
     public init(speedup: Double?, accuracy: Double, isAccurate: Bool) {
       (self.speedup, self.accuracy, self.isAccurate) = (speedup, accuracy, isAccurate)
     }
   }
 
-  /// Times that differ by less, as a fraction, are the same.
+  /// Relative difference below which times count as equal.
   private static let noise = 0.03
 
-  /// Of the options that are accurate and not slower than the original the fastest one, and of
-  /// those that are about as fast the most accurate one. If none is accurate, the most accurate one
-  /// that is not slower.
+  /// The index of the best option. Among accurate options no slower than the original, this is the
+  /// fastest; among those about as fast, the most accurate. If none is accurate, it is the most
+  /// accurate one that is no slower than the original.
   ///
-  /// - Returns: `nil` if all are slower: the original is the fastest model then.
+  /// - Returns: `nil` if all are slower, so that the original is the best choice.
   public static func index(_ options: [Option]) -> Int? {
     let fast = options.indices.filter { (options[$0].speedup ?? 1) >= 1 }
     let accurate = fast.filter { options[$0].isAccurate }
@@ -52,17 +55,17 @@ public struct PresetChoice: Sendable {
     }
     let most = accurate.reduce(0) { max($0, options[$1].speedup ?? 1) }
     let fastest = accurate.filter { (options[$0].speedup ?? 1) >= (1 - noise) * most }
-    // Without times the last one that is accurate: it has the most steps.
+    // Without times, take the first accurate one: it has the most steps.
     if options.allSatisfy({ $0.speedup == nil }) { return fastest.first }
     return fastest.max { options[$0].accuracy < options[$1].accuracy }
   }
 }
 
 extension Compressor {
-  /// What a recipe makes, what its last step makes alone, and what its first steps make: the whole
-  /// first. Steps that the model has nothing for are left out.
+  /// The models made by the whole recipe, by its last step alone, and by its first steps; the whole
+  /// recipe comes first. Steps that do not apply to the model are skipped.
   ///
-  /// - Throws: As ``apply(_:)``; `unsupported` if no step can be taken.
+  /// - Throws: The errors of ``apply(_:)``; `unsupported` if no step applies.
   public func parts(of recipe: Recipe) throws -> [RecipePart] {
     try recipe.validate()
     try check(recipe)

@@ -3,7 +3,7 @@
 import SwiftletCore
 import SwiftletFiles
 
-/// What to do to a model, in order.
+/// The steps of a compression, in order. In YAML:
 ///
 ///     steps:
 ///       - technique: lowrank
@@ -11,28 +11,32 @@ import SwiftletFiles
 ///       - technique: quantize
 ///         calibrationImages: 512
 public struct Recipe: Sendable, Codable, Equatable {
+  /// The steps, in order of application.
   public var steps: [CompressionStep]
 
+  /// A recipe of the given steps, which are not checked; see ``validate(_:)``.
   public init(_ steps: [CompressionStep]) { self.steps = steps }
 
-  /// - Throws: `badInput` naming file, step and setting for anything that is not understood.
-  public init(yaml path: String) throws {
+  /// Reads a recipe from a YAML file.
+  ///
+  /// - Throws: `badInput` naming the file, step and setting that is wrong.
+  public init(reading path: String) throws {
     self = try locating(path) {
       let bytes = try InputFile.read(path, limit: 1 << 20)
       return try Recipe(parsing: String(decoding: bytes, as: UTF8.self))
     }
   }
 
-  /// Reads the content of a recipe file.
+  /// Parses the content of a recipe file.
   ///
-  /// - Throws: `badInput` naming step and setting for anything that is not understood.
+  /// - Throws: `badInput` naming the step and setting that is wrong.
   public init(parsing text: String) throws {
     let document = try YAML.parse(text)
     guard let root = document as? [String: Any], root.keys.allSatisfy({ $0 == "steps" }),
       let entries = root["steps"] as? [[String: Any]], !entries.isEmpty
     else {
       throw SwiftletError(
-        .badInput, "a recipe has one key, 'steps', with a list of techniques",
+        .badInput, "a recipe needs the single key 'steps' with a list of techniques",
         mend: "see 'swiftlet help techniques'")
     }
     steps = try entries.enumerated().map { index, entry in
@@ -40,13 +44,16 @@ public struct Recipe: Sendable, Codable, Equatable {
     }
   }
 
-  /// Techniques that share settings, as options of the command give them: each takes those that it
-  /// has.
+  /// A recipe of techniques that share settings, as given by command-line options: each technique
+  /// takes the settings it has.
   ///
-  /// `given` are settings by name.
+  /// - Parameters:
+  ///   - techniques: The techniques, in order of application.
+  ///   - given: The settings, by name.
+  ///   - spelling: How errors spell names of settings.
   ///
-  /// - Throws: `badInput` naming a setting that none of the techniques has, that does nothing, or
-  ///   whose value will not do.
+  /// - Throws: `badInput` naming a setting that no technique has, that has no effect, or whose
+  ///   value is invalid.
   public init(
     _ techniques: [Technique], sharing given: [String: SettingValue],
     spelling: SettingSpelling = .options
@@ -67,8 +74,8 @@ public struct Recipe: Sendable, Codable, Equatable {
     try validate(spelling)
   }
 
-  /// The steps, which know by which kernels the weights will be multiplied that a later `quantize`
-  /// step makes.
+  /// The steps, each told how many bits a later `quantize` step will use, so that it times layers
+  /// with the right kernels.
   var timedSteps: [CompressionStep] {
     var (steps, bits) = (steps, Int?.none)
     for index in steps.indices.reversed() {
@@ -78,7 +85,10 @@ public struct Recipe: Sendable, Codable, Equatable {
     return steps
   }
 
-  /// - Throws: `badInput` if there are no steps, or a setting is out of range.
+  /// Checks all settings.
+  ///
+  /// - Parameter spelling: How errors spell names of settings.
+  /// - Throws: `badInput` if there are no steps, a setting is out of range, or settings conflict.
   public func validate(_ spelling: SettingSpelling = .keys) throws {
     guard !steps.isEmpty else { throw SwiftletError(.badInput, "the recipe has no steps") }
     for step in steps { try step.validate(spelling) }

@@ -2,33 +2,36 @@
 
 import SwiftletCore
 
-/// Settings of a technique, each declared once: recipes, options of the command, validation,
-/// manifests, help and docs/settings.md all follow from ``settings``.
+/// The settings of a technique. Each is declared once, in ``settings``: recipes, command-line
+/// options, validation, manifests, help and docs/settings.md all follow from that.
 public protocol TechniqueSettings: Sendable, Equatable {
-  /// The defaults.
+  /// Creates the default settings.
   init()
+  /// The declarations, in the order of the help.
   static var settings: [Setting<Self>] { get }
 }
 
-/// One setting: a property of its technique's settings, and all there is to say about it.
+/// The declaration of one setting: a property of the technique's settings and its description.
 public struct Setting<Settings: TechniqueSettings>: Sendable {
+  /// The description: name, kind, range, help.
   public let about: SettingDescription
+  /// Returns the value; `nil` if it is not set.
   let get: @Sendable (Settings) -> SettingValue?
-  /// Returns whether the value is of the right kind.
+  /// Sets the value; returns `false` if it is of the wrong kind.
   let set: @Sendable (inout Settings, SettingValue) -> Bool
 
   /// Declares the setting that is stored in `path`.
   ///
   /// - Parameters:
-  ///   - name: The name of the property, which is the key in recipes and, with dashes, the option.
+  ///   - name: The name of the property: the key in recipes and, with dashes, the option.
   ///   - path: The property.
-  ///   - range: The numbers that it may be.
-  ///   - values: The whole numbers that it may be, where they are few.
+  ///   - range: The range of numbers allowed.
+  ///   - values: The whole numbers allowed, if there are only a few.
   ///   - help: What it does, as a phrase without a full stop and without the default.
-  ///   - unset: What happens while it is `nil`, for the help.
-  ///   - aliases: Other names, of recipes and options.
-  ///   - keyAliases: Other names in recipes alone.
-  ///   - shorthands: Options without a value that stand for one.
+  ///   - unset: What happens if it is `nil` or an empty list, for the help.
+  ///   - aliases: Other names in recipes and options.
+  ///   - keyAliases: Other names in recipes only.
+  ///   - shorthands: Options without a value that stand for a value.
   package init<Value: SettingType>(
     _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable,
     _ range: (any SettingBounds)? = nil, values: [Int] = [], help: String, unset: String? = nil,
@@ -49,11 +52,13 @@ public struct Setting<Settings: TechniqueSettings>: Sendable {
   }
 }
 
-/// What there is to know about a setting, whatever its technique.
+/// The description of a setting, independent of its technique's type.
 public struct SettingDescription: Sendable, Equatable {
   /// An option without a value, such as `--plain` for `--no-data-aware`.
   public struct Shorthand: Sendable, Equatable {
+    /// The name in camel case: `weightOnly` is the option `--weight-only`.
     public let name: String
+    /// The value it stands for.
     public let value: SettingValue
 
     package init(_ name: String, _ value: SettingValue) {
@@ -61,35 +66,41 @@ public struct SettingDescription: Sendable, Equatable {
     }
   }
 
-  /// The property, and the key in recipes.
+  /// The name of the property, which is the key in recipes.
   public let name: String
+  /// Other names in recipes and options.
   public let aliases: [String]
-  /// Other names in recipes alone.
+  /// Other names in recipes only.
   let keyAliases: [String]
+  /// Options without a value that stand for a value.
   public let shorthands: [Shorthand]
+  /// The kind of value.
   public let kind: SettingKind
+  /// The range of numbers allowed; `nil`: any.
   public let range: SettingRange?
+  /// The whole numbers allowed; empty: see ``range``.
   let values: [Int]
-  /// What it does, as a phrase without a full stop.
+  /// What the setting does, as a phrase without a full stop.
   public let help: String
-  /// The default; `nil`: not set.
+  /// The default; `nil` if it is not set by default.
   let initial: SettingValue?
+  /// What happens if it is not set, for the help.
   let unset: String?
 
-  /// The option: `qatEpochs` is `--qat-epochs`.
+  /// The command-line option, such as `--qat-epochs` for `qatEpochs`.
   public var option: String { Self.option(name) }
 
-  /// The option of a name.
+  /// The command-line option for a name.
   public static func option(_ name: String) -> String {
     "--" + name.map { $0.isUppercase ? "-\($0.lowercased())" : String($0) }.joined()
   }
 
-  /// Whether recipes may call it so.
+  /// Whether a recipe may use the given key for it.
   func isCalled(_ key: String) -> Bool {
     key == name || aliases.contains(key) || keyAliases.contains(key)
   }
 
-  /// The default as the help tells it; `nil` where there is nothing to tell: off, or an empty list.
+  /// The default as text for the help; `nil` if it is off or an empty list without explanation.
   public var defaultText: String? {
     switch initial {
     case nil: unset
@@ -99,10 +110,10 @@ public struct SettingDescription: Sendable, Equatable {
     }
   }
 
-  /// What it does, as a sentence.
+  /// What the setting does, as a sentence.
   public var sentence: String { help.prefix(1).uppercased() + help.dropFirst() + "." }
 
-  /// The values that it takes, for the reference.
+  /// The allowed values as text, such as `whole number, 1 to 4096`.
   public var domain: String {
     if !values.isEmpty { return values.map(String.init).joined(separator: ", ") }
     switch kind {
@@ -116,7 +127,7 @@ public struct SettingDescription: Sendable, Equatable {
     }
   }
 
-  /// - Throws: `badInput` if the value is out of range.
+  /// - Throws: `badInput` if a number is out of range.
   func check(_ value: SettingValue, _ spelling: SettingSpelling) throws {
     guard let number = value.number else { return }
     let shown = "\(spelling(name)) \(plain(number))"
@@ -135,7 +146,7 @@ public struct SettingDescription: Sendable, Equatable {
     }
   }
 
-  /// The error for a value of another kind; `shown` is how a person would say what it is.
+  /// The error for a value of the wrong kind, which `shown` describes.
   func wrongKind(_ shown: String, _ spelling: SettingSpelling) -> SwiftletError {
     switch kind {
     case .choice(let words), .choices(let words):
@@ -149,7 +160,7 @@ public struct SettingDescription: Sendable, Equatable {
 }
 
 extension SettingKind {
-  /// Whether its values are lists.
+  /// Whether values are lists.
   public var isList: Bool {
     switch self {
     case .names, .choices: true
@@ -158,35 +169,35 @@ extension SettingKind {
   }
 }
 
-/// How an interface spells the names of settings in errors.
+/// How errors spell names of settings.
 public enum SettingSpelling: Sendable {
-  /// As keys of recipes.
+  /// As keys of a recipe: `qatEpochs`.
   case keys
-  /// As options of the command.
+  /// As command-line options: `--qat-epochs`.
   case options
 
-  /// The spelling of a name.
+  /// Spells the name of a setting.
   public func callAsFunction(_ name: String) -> String {
     self == .keys ? name : SettingDescription.option(name)
   }
 }
 
 extension TechniqueSettings {
-  /// The values of all settings that have one, by name.
+  /// The values of all settings that are set, by name.
   package var values: [String: SettingValue] {
     var values: [String: SettingValue] = [:]
     for setting in Self.settings { values[setting.about.name] = setting.get(self) }
     return values
   }
 
-  /// Takes a value for a setting.
+  /// Sets a setting by name.
   ///
-  /// - Returns: Whether it is of the right kind; `false` for an unknown name, too.
+  /// - Returns: `false` if the value is of the wrong kind or the name is unknown.
   mutating func set(_ name: String, _ value: SettingValue) -> Bool {
     Self.settings.first { $0.about.name == name }?.set(&self, value) ?? false
   }
 
-  /// - Throws: `badInput` naming the setting that is out of range.
+  /// - Throws: `badInput` naming a setting that is out of range.
   func checkRanges(_ spelling: SettingSpelling) throws {
     for setting in Self.settings {
       if let value = setting.get(self) { try setting.about.check(value, spelling) }

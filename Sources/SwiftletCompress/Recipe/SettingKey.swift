@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The name of a setting, as a key of what is decoded and encoded.
+/// A coding key with the name of a setting.
 package struct SettingKey: CodingKey {
   package let stringValue: String
   package var intValue: Int? { nil }

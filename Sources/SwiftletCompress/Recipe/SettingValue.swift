@@ -2,16 +2,20 @@
 
 import SwiftletCore
 
-/// A value given for a setting by a recipe, an option of the command or a manifest.
+/// The value of a setting as given in a recipe, an option or a manifest.
 public enum SettingValue: Sendable, Equatable {
+  /// True or false.
   case truth(Bool)
+  /// A whole number.
   case whole(Int)
+  /// A number.
   case number(Double)
+  /// One word, such as a choice or a path.
   case text(String)
+  /// A list of words.
   case names([String])
 
-  /// A value of a YAML document; `nil` for what is never a setting's value: nothing, mappings and
-  /// mixed lists.
+  /// A value of a YAML document; `nil` for null, mappings and mixed lists, which no setting takes.
   init?(yaml value: Any) {
     switch value {
     case let truth as Bool: self = .truth(truth)
@@ -23,7 +27,7 @@ public enum SettingValue: Sendable, Equatable {
     }
   }
 
-  /// The value as a person writes it.
+  /// The value as text; lists are separated by commas.
   public var text: String {
     switch self {
     case .truth(let truth): "\(truth)"
@@ -45,6 +49,7 @@ public enum SettingValue: Sendable, Equatable {
 }
 
 extension SettingValue: Codable {
+  /// Reads a JSON value; the type that fits first wins.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if let truth = try? container.decode(Bool.self) {
@@ -72,21 +77,24 @@ extension SettingValue: Codable {
   }
 }
 
-/// What values a setting takes.
+/// The kind of values of a setting.
 public enum SettingKind: Sendable, Equatable {
+  /// True or false.
   case truth
+  /// A whole number.
   case whole
+  /// A number.
   case number
   /// The path of a file or folder.
   case path
-  /// One of some words.
+  /// One of the given words.
   case choice([String])
   /// Any number of names, such as those of layers.
   case names
-  /// Some of some words.
+  /// A list of some of the given words.
   case choices([String])
 
-  /// What a value of another kind is not.
+  /// The kind as a noun phrase for errors: `a whole number`.
   public var noun: String {
     switch self {
     case .truth: "true or false"
@@ -99,7 +107,8 @@ public enum SettingKind: Sendable, Equatable {
     }
   }
 
-  /// Reads what the command line gives; lists of words are separated by commas.
+  /// Parses a command-line argument. Lists of words are separated by commas; a name is a list of
+  /// one.
   ///
   /// - Returns: `nil` if the text is not a value of this kind.
   public func parse(_ text: String) -> SettingValue? {
@@ -120,7 +129,7 @@ public enum SettingKind: Sendable, Equatable {
   }
 }
 
-/// The numbers that a setting may be.
+/// The range of a number.
 public struct SettingRange: Sendable, Equatable {
   let lower: Double
   let upper: Double
@@ -130,18 +139,18 @@ public struct SettingRange: Sendable, Equatable {
     number >= lower && (includesUpper ? number <= upper : number < upper)
   }
 
-  /// `0.5 to below 1`.
+  /// The range as text: `0.5 to below 1`.
   public var text: String {
     "\(plain(lower)) to \(includesUpper ? "" : "below ")\(plain(upper))"
   }
 
-  /// `between 0.5 and 1`.
+  /// The range as text for errors: `between 0.5 and 1`.
   var phrase: String {
     "between \(plain(lower)) and \(includesUpper ? "" : "below ")\(plain(upper))"
   }
 }
 
-/// A range as it is written in the declaration of a setting.
+/// A Swift range in the declaration of a setting.
 package protocol SettingBounds {
   var settingRange: SettingRange { get }
 }
@@ -173,16 +182,17 @@ extension Range: SettingBounds where Bound: SettingNumber {
   }
 }
 
-/// A type of properties that can be settings.
+/// A type of property that can be a setting.
 package protocol SettingType: Sendable {
+  /// The kind of values.
   static var settingKind: SettingKind { get }
-  /// `nil` if the value is of another kind.
+  /// Converts a value; `nil` if it is of another kind.
   init?(settingValue: SettingValue)
-  /// `nil`: not set.
+  /// The value; `nil` if it is not set.
   var settingValue: SettingValue? { get }
 }
 
-/// A type of settings that are one of some words.
+/// A type of setting whose values are words.
 package protocol SettingChoice: SettingType, RawRepresentable, CaseIterable
 where RawValue == String {}
 

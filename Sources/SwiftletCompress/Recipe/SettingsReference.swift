@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// All settings of all techniques, as declared: what `swiftlet help techniques` and
-/// docs/settings.md show.
+/// The reference of all settings, generated from their declarations; `swiftlet help techniques` and
+/// docs/settings.md show it.
 public enum SettingsReference {
-  /// Techniques with the same settings, in the order of the registry.
+  /// Techniques with the same settings, in the order of ``Technique/allCases``, and those settings.
   public static var groups: [(techniques: [Technique], settings: [SettingDescription])] {
     Technique.allCases.reduce(into: []) { groups, technique in
       if let last = groups.indices.last, groups[last].settings == technique.settings {
@@ -14,18 +14,19 @@ public enum SettingsReference {
     }
   }
 
-  /// docs/settings.md.
+  /// The content of docs/settings.md.
   public static var markdown: String {
     let head = """
       # Settings
 
       <!-- Written by `swiftlet help settings > docs/settings.md`; a test compares it with the code. -->
 
-      Each setting of a technique has one name: `learningRate` in recipes, and `--learning-rate` on the
-      command line, where it is for all of the given techniques that have it. True and false are
-      `--flip` and `--no-flip`. Lists are `[a, b]` in recipes; options with names of layers are repeated
-      (`--keep a --keep b`), all other lists are separated by commas (`--precisions fp32,int8`). Names that
-      earlier versions used are read as well. What a technique does not have is refused.
+      Each setting has one name: `learningRate` in recipes is `--learning-rate` on the command
+      line, where it applies to every given technique that has it. True and false are `--flip` and
+      `--no-flip`. Lists are `[a, b]` in recipes; on the command line, names of layers repeat the
+      option (`--keep a --keep b`), and other lists are separated by commas
+      (`--precisions fp32,int8`). Names from earlier versions still work. A setting that no given
+      technique has is an error.
 
       """
     let summaries = Technique.allCases.map { "- `\($0.rawValue)` \($0.summary)" }

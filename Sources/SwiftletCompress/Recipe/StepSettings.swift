@@ -3,96 +3,102 @@
 import SwiftletCore
 package import SwiftletGraph
 
-/// What the pipeline asks the settings of a step, besides their values.
+/// What the pipeline needs to know about the settings of a step, besides their values.
 package protocol StepSettings: TechniqueSettings {
-  /// The most samples to calibrate with.
+  /// Maximum number of calibration samples.
   var calibrationImages: Int { get set }
-  /// The settings that matter most, for progress; `samples` says how many there are.
+  /// The most important settings, for progress messages; `samples` is the number of samples as
+  /// text.
   func summary(_ samples: String) -> String
 
-  /// What tells the step from the same one at other strengths; `nil` if goals cannot vary it.
+  /// A label that distinguishes strengths of the step; `nil` if goals cannot vary it.
   var strength: String? { get }
-  /// The settings at another strength: what is left of the cost, 0 to 1.
+  /// The settings at another strength: the fraction of the cost that remains, 0 to 1.
   func varied(to ratio: Double) -> Self
 
-  /// Whether samples are looked at.
+  /// Whether the step needs samples.
   var needsSamples: Bool { get }
+  /// Whether the step trains.
   var trains: Bool { get }
-  /// What it needs labels for, as a sentence; `nil` if it needs none.
+  /// What the step needs labels for, as a clause; `nil` if it needs none.
   var labelUse: String? { get }
-  /// Whether models that already compute with integers can be changed.
+  /// Whether the step can change models that already compute with integers.
   var takesIntegers: Bool { get }
-  /// The bits of the integers that it makes; `nil`: none.
+  /// Bits of the integers that the step produces; `nil` if it produces none.
   var integerBits: Int? { get }
-  /// How sure it is to be that accuracy drops no further than it may; `nil`: nothing was said.
+  /// Confidence level for the bound on the accuracy drop, as a fraction; `nil` if not set.
   var confidence: Double? { get }
 
-  /// Fills in what follows from which settings were given, and refuses those that do nothing.
+  /// Adjusts defaults to the settings that were given, and refuses those that have no effect.
   ///
   /// - Throws: `badInput` naming the setting.
   mutating func settle(_ given: GivenSettings) throws
-  /// - Throws: `badInput` naming settings that do not go together.
+  /// - Throws: `badInput` naming settings that conflict.
   func check(_ spelling: SettingSpelling, of technique: Technique) throws
-  /// Resolves names of layers, in the model before or after the earlier steps.
+  /// Resolves names of layers in the original model and the model after the earlier steps.
   ///
-  /// - Throws: `badInput` for a name that is no layer's in any of the graphs.
+  /// - Throws: `badInput` for a name that matches no layer in any of the graphs.
   mutating func resolve(for graphs: [Graph]) throws
-  /// - Throws: `badInput` for what does not fit the training images.
+  /// - Throws: `badInput` if settings do not fit the number of training images.
   func check(trainingImages: Int) throws
 
-  /// Takes notice of the integers that a later step will make of the weights.
+  /// Tells the step the bits that a later step will quantize weights to; `nil`: none will.
   mutating func expect(integerBits: Int?)
-  /// Follows what earlier steps chose for layers.
+  /// Adopts what earlier steps chose for layers.
   mutating func follow(_ layers: [LayerReport])
-  /// The step as it is tried without the earlier ones, to see what those are good for.
+  /// The step as it is tried on its own, to find out whether the earlier steps help.
   var alone: Self { get }
-  /// The same without all that takes long or looks at answers, for plans; `nil` if nothing would be
+  /// The settings without anything slow or dependent on answers, for plans; `nil` if nothing is
   /// left.
   func hasty(samples: Int, of technique: Technique) -> Self?
-  /// Digests of what decides the result besides the settings: the content of files, for example.
+  /// Digests of whatever else determines the result, such as the content of files.
   ///
-  /// - Throws: As reading the files does, naming them.
+  /// - Throws: The errors of reading these files.
   func dependencies() throws -> [String]
 
-  /// Changes settings as earlier versions wrote them to manifests into those of today.
+  /// Converts settings from manifests of earlier versions.
   static func upgrade(_ former: inout FormerSettings)
 }
 
-/// Which settings were given for a step, and in what company.
+/// The settings that were given for a step, and for which other techniques.
 package struct GivenSettings {
+  /// The technique of the step.
   package let technique: Technique
-  /// Of this step.
+  /// Names of the settings given for this step.
   let names: Set<String>
-  /// Those that other techniques of the list were given at once.
+  /// Names of the settings that the other techniques have too.
   let shared: Set<String>
   /// The other techniques that share the settings.
   let others: [Technique]
   /// The technique before this one, if the settings are shared.
   let before: Technique?
+  /// How errors spell names of settings.
   let spelling: SettingSpelling
 
+  /// Whether a setting was given.
   func has(_ name: String) -> Bool { names.contains(name) }
 
-  /// Whether it was given, and meant for this step alone.
+  /// Whether a setting was given and no other technique has it.
   func isOwn(_ name: String) -> Bool { has(name) && !shared.contains(name) }
 
-  /// The error for a setting that was given and does nothing.
+  /// The error for a setting that was given but has no effect.
   func idle(_ name: String, _ place: String, _ fix: String) -> SwiftletError {
     SwiftletError(.badInput, "'\(spelling(name))' does nothing \(place)", mend: fix)
   }
 }
 
-/// Settings of an earlier manifest, where every step had those of all techniques, most of them in
-/// three groups.
+/// Settings from the manifest of an earlier version, where every step had those of all techniques,
+/// most of them in three groups.
 package struct FormerSettings {
   package var common: [String: SettingValue]
   package let groups: [String: [String: SettingValue]]
 
-  /// Takes the settings of a group, instead of common ones of the same name.
+  /// Moves the settings of a group to the common ones, overriding those of the same name.
   package mutating func take(_ group: String) {
     common.merge(groups[group] ?? [:]) { $1 }
   }
 
+  /// Renames a setting.
   package mutating func rename(_ old: String, to new: String) {
     common[new] = common.removeValue(forKey: old)
   }

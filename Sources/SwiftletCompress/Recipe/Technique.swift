@@ -2,19 +2,18 @@
 
 import SwiftletCore
 
-/// A way to make a model smaller, by its name.
+/// A compression technique, identified by its name.
 ///
-/// What there is to a technique stands in its folder: a `TechniqueDefinition` with settings and a
-/// pass, and its constant. ``allCases`` is the registry, which recipes, options, help and reports
-/// follow.
+/// Each technique has a folder with its `TechniqueDefinition`, settings and pass, and its constant.
+/// ``allCases`` is the registry that recipes, options, help and reports follow.
 public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIterable,
   CustomStringConvertible
 {
-  /// The name, as in recipes, options and reports.
+  /// The name used in recipes, options and reports.
   public let rawValue: String
   package let definition: any TechniqueDefinition.Type
 
-  /// In the order in which help and reference list them.
+  /// All techniques, in the order of help and reference.
   public static let allCases: [Technique] = [.svd, .lowrank, .eigen, .prune, .quantize, .distill]
 
   init(_ definition: any TechniqueDefinition.Type) {
@@ -22,13 +21,15 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
     self.definition = definition
   }
 
-  /// - Returns: `nil` if there is none of that name.
+  /// The technique of the given name; `nil` if there is none.
   public init?(rawValue: String) {
     guard let known = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
     self = known
   }
 
-  /// - Throws: `badInput` if there is none of that name.
+  /// The technique of the given name.
+  ///
+  /// - Throws: `badInput` if there is none, with a suggestion.
   public init(named name: String) throws {
     guard let known = Technique(rawValue: name) else {
       let words = Self.allCases.map(\.rawValue)
@@ -42,13 +43,13 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
 
   public var description: String { rawValue }
 
-  /// What it does, in one line.
+  /// What the technique does, in one line.
   public var summary: String { definition.summary }
 
-  /// All that can be set, in the order of the declaration.
+  /// Descriptions of all settings, in order of declaration.
   public var settings: [SettingDescription] { definition.descriptions }
 
-  /// The setting of a name or alias.
+  /// The setting with the given name or alias.
   func setting(called key: String) -> SettingDescription? {
     settings.first { $0.isCalled(key) }
   }
@@ -58,12 +59,15 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
   public func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
 }
 
-/// All that a technique is: its name, its settings, and the pass that applies it.
+/// Defines a technique: its name, its settings, and the pass that applies it.
 package protocol TechniqueDefinition: Sendable {
+  /// The type of its settings.
   associatedtype Settings: StepSettings
+  /// The name used in recipes, options and reports.
   static var name: String { get }
-  /// What it does, in one line, as a phrase without a full stop.
+  /// What the technique does, in one line, as a phrase without a full stop.
   static var summary: String { get }
+  /// The pass that applies the technique.
   static func makePass(_ settings: Settings) -> any CompressionPass
 }
 
@@ -72,7 +76,7 @@ extension TechniqueDefinition {
 
   static var defaults: any StepSettings { Settings() }
 
-  /// The pass with settings, which are always this technique's own.
+  /// The pass for settings, which are always of this technique's type.
   static func pass(_ settings: any StepSettings) -> any CompressionPass {
     guard let own = settings as? Settings else {
       preconditionFailure("a step of \(name) has settings of another technique")
@@ -82,7 +86,7 @@ extension TechniqueDefinition {
 }
 
 extension Technique {
-  /// Refuses a name that none of the techniques has for a setting.
+  /// The error for a setting that none of the techniques has.
   static func unknown(
     _ name: String, of techniques: [Technique], _ spelling: SettingSpelling
   ) -> SwiftletError {
@@ -107,10 +111,10 @@ extension Technique {
       guard let near = Nearest.word(to: name, among: other.settings.map(\.name)) else { continue }
       return SwiftletError(
         .badInput, "unknown setting '\(spelling(name))'",
-        mend: "the nearest is '\(spelling(near))', a setting of \(other.rawValue)")
+        mend: "did you mean '\(spelling(near))', a setting of \(other.rawValue)?")
     }
     return SwiftletError(
       .badInput, "unknown setting '\(spelling(name))'",
-      mend: "\(takers) takes \(own.map { spelling($0) }.joined(separator: ", "))")
+      mend: "the settings of \(takers) are \(own.map { spelling($0) }.joined(separator: ", "))")
   }
 }

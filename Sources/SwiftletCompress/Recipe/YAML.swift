@@ -3,20 +3,21 @@
 internal import CLibYAML
 import SwiftletCore
 
-/// Reads YAML with libyaml: one document of mappings, sequences and scalars. Anchors, aliases and
-/// tags are refused, and so is what nests deeper than recipes could need.
+/// A YAML reader based on libyaml: one document of mappings, sequences and scalars. Anchors,
+/// aliases and tags are refused, and so is nesting deeper than recipes need.
 ///
 /// The package Yams is not used because it needs all of Foundation, for regular expressions and
-/// dates. Linked statically, as programs in C get it, that is 58.5 MB (stripped; Swift 6.3.1,
-/// x86-64) where FoundationEssentials, which protobuf needs, is 13.6 MB; libyaml has 0.1 MB.
+/// dates: statically linked, as in programs written in C, 58.5 MB (stripped; Swift 6.3.1, x86-64).
+/// FoundationEssentials, which protobuf needs anyway, takes 13.6 MB, libyaml 0.1 MB.
 package enum YAML {
-  /// A scalar that is empty or `null`.
+  /// The value of an empty or `null` scalar.
   package struct Null {}
 
-  /// Documents nest no deeper.
+  /// Maximum nesting depth.
   static let depthLimit = 32
 
-  /// The document's value: `[String: Any]`, `[Any]`, `Int`, `Double`, `Bool`, `String` or ``Null``.
+  /// Parses a document. Values are `[String: Any]`, `[Any]`, `Int`, `Double`, `Bool`, `String` or
+  /// ``Null``.
   ///
   /// - Throws: `badInput` naming the line.
   package static func parse(_ text: String) throws -> Any {
@@ -27,7 +28,7 @@ package enum YAML {
     }
   }
 
-  /// What a plain scalar is in YAML's core schema, of numbers the decimal ones.
+  /// The value of a plain scalar in YAML's core schema; only decimal numbers are supported.
   fileprivate static func plain(_ text: String) -> Any {
     switch text {
     case "", "~", "null", "Null", "NULL": return Null()
@@ -38,7 +39,7 @@ package enum YAML {
     case ".nan", ".NaN", ".NAN": return Double.nan
     default: break
     }
-    // Swift's own numbers have names and hexadecimals besides.
+    // Swift would also accept names such as "infinity", and hexadecimal numbers.
     guard text.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }) else { return text }
     if let number = Int(text) { return number }
     if let number = Double(text) { return number }
@@ -46,23 +47,24 @@ package enum YAML {
   }
 }
 
-/// The events of a document, and the values made of them.
+/// Turns the parser's events into values.
 @safe
 private final class YAMLReader {
+  /// A parser event.
   private enum Event {
     case scalar(String, isPlain: Bool)
     case sequence, mapping, end
     case document, documentEnd, streamEnd
   }
 
-  /// It points to itself, so it has a place of its own.
+  /// The parser contains pointers to itself, so it must not move.
   private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
 
   /// - Parameter bytes: Must outlive the reader.
   init(_ bytes: UnsafeBufferPointer<UInt8>) throws {
     guard unsafe yaml_parser_initialize(parser) == 1 else {
       unsafe parser.deallocate()
-      throw SwiftletError(.internal, "there is no memory to read YAML")
+      throw SwiftletError(.internal, "out of memory while reading YAML")
     }
     unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
     unsafe yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
@@ -83,7 +85,7 @@ private final class YAMLReader {
   }
 
   private func value(_ event: Event, depth: Int) throws -> Any {
-    guard depth < YAML.depthLimit else { throw wrong("it nests too deeply") }
+    guard depth < YAML.depthLimit else { throw wrong("nested too deeply") }
     switch event {
     case .scalar(let text, let isPlain): return isPlain ? YAML.plain(text) : text
     case .sequence: return try sequence(depth: depth)
@@ -106,8 +108,8 @@ private final class YAMLReader {
     while true {
       let event = try next()
       if case .end = event { return values }
-      guard case .scalar(let key, _) = event else { throw wrong("a key is no text") }
-      guard values[key] == nil else { throw wrong("'\(key)' is there twice") }
+      guard case .scalar(let key, _) = event else { throw wrong("a key is not a scalar") }
+      guard values[key] == nil else { throw wrong("duplicate key '\(key)'") }
       values[key] = try value(next(), depth: depth + 1)
     }
   }
@@ -116,7 +118,8 @@ private final class YAMLReader {
     while true {
       var event = unsafe yaml_event_t()
       guard unsafe yaml_parser_parse(parser, &event) == 1 else {
-        throw wrong(unsafe parser.pointee.problem.map { unsafe String(cString: $0) } ?? "no memory")
+        throw wrong(
+          unsafe parser.pointee.problem.map { unsafe String(cString: $0) } ?? "out of memory")
       }
       defer { unsafe yaml_event_delete(&event) }
       switch unsafe event.type {
@@ -155,12 +158,12 @@ private final class YAMLReader {
     }
   }
 
-  /// A complaint about the place where the parser is.
+  /// An error at the parser's position.
   private func wrong(_ what: String) -> SwiftletError {
     let failed = unsafe parser.pointee.error != YAML_NO_ERROR
     let mark = unsafe failed ? parser.pointee.problem_mark : parser.pointee.mark
     return SwiftletError(
-      .badInput, "this is no YAML that recipes are written in: \(what)",
+      .badInput, "invalid YAML: \(what)",
       at: "line \(mark.line + 1)")
   }
 }

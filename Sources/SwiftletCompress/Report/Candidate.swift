@@ -4,20 +4,22 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
 
-/// A model that a compression has tried, whether or not it was taken.
+/// A model that a compression tried, whether or not it was chosen.
 public struct Candidate: Sendable, Codable, Equatable {
-  /// What distinguishes it: `ratio 0.3`.
+  /// What distinguishes it from the others, for example `ratio 0.3`.
   public let label: String
-  /// What was not looked at, because the candidate failed before, is missing.
+  /// Top-1 accuracy, 0 to 1; `nil` if the candidate was rejected before it was evaluated.
   public let top1: Double?
-  /// Of a batch of 32 on all threads.
+  /// Milliseconds for a batch of 32 on all threads; `nil` if it was rejected before it was timed.
   public let milliseconds: Double?
-  /// Bytes of the file.
+  /// Size of the ONNX file in bytes.
   public let bytes: Int
+  /// Whether it is the result.
   public let chosen: Bool
-  /// Why it was not taken.
+  /// Why it was rejected.
   public let reason: String?
 
+  /// Creates a candidate from its measurements.
   public init(
     label: String, top1: Double?, milliseconds: Double?, bytes: Int, chosen: Bool,
     reason: String? = nil
@@ -31,8 +33,9 @@ public struct Candidate: Sendable, Codable, Equatable {
   }
 }
 
-/// Keeps account of what a compression tries.
+/// Records the models that a compression tries.
 struct CandidateLog {
+  /// A rejected model.
   private struct Entry {
     let label: String
     let top1, relativeTime: Double?
@@ -42,9 +45,9 @@ struct CandidateLog {
 
   private var entries: [Entry] = []
 
-  /// Notes a model that is not taken.
+  /// Records a rejected model.
   ///
-  /// - Parameter relativeTime: Its time as a multiple of the original's.
+  /// - Parameter relativeTime: Its time divided by the original's.
   mutating func add(
     _ label: String, top1: Double? = nil, relativeTime: Double? = nil, bytes: Int, reason: String
   ) {
@@ -52,10 +55,11 @@ struct CandidateLog {
       Entry(label: label, top1: top1, relativeTime: relativeTime, bytes: bytes, reason: reason))
   }
 
-  /// The candidates, the one that was taken last.
+  /// All candidates, with the chosen one last.
   ///
-  /// - Parameter milliseconds: What the original takes for a batch of 32 on all threads: the
-  ///   machine may have been slower or faster while a candidate was timed, beside the original.
+  /// - Parameter milliseconds: The original's time for a batch of 32 on all threads, which relative
+  ///   times are scaled by: the machine may have been slower or faster while a candidate was timed
+  ///   next to the original.
   func candidates(milliseconds: Double, chosen: Candidate) -> [Candidate] {
     entries.map { entry in
       Candidate(
@@ -65,9 +69,9 @@ struct CandidateLog {
     } + [chosen]
   }
 
-  /// The time of a batch of 32 as a multiple of the original's, both in turns.
+  /// The time for a batch of 32 divided by the original's, measured in alternation.
   static func relativeTime(
-    of graph: Graph, to original: Graph, threads: ThreadPool, progress: Progress.Handler?
+    of graph: Graph, to original: Graph, threads: Threads, progress: Progress.Handler?
   ) throws -> Double {
     let results = try SpeedCells.measure(
       [original, graph], threads: [threads.count], batches: [32], seconds: 0.2, progress: progress)
@@ -75,9 +79,10 @@ struct CandidateLog {
   }
 }
 
-/// Points of which more is better in one respect and less in the other.
+/// The Pareto front of points with a cost and a gain.
 package enum ParetoFront {
-  /// The indices of the points that no other one beats in both respects, by ascending cost.
+  /// The indices of the points that no other point beats in both respects, by ascending cost.
+  /// Points that are not finite are left out.
   package static func indices(_ points: [(cost: Double, gain: Double)]) -> [Int] {
     let order = points.indices.filter {
       points[$0].cost.isFinite && points[$0].gain.isFinite

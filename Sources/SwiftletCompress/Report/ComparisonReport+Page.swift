@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension ComparisonReport {
-  /// One page that needs nothing else.
+  /// The report as a self-contained HTML page.
   public var html: String {
     ReportPage(
       title: "\(models.count) models compared",
@@ -18,7 +18,7 @@ extension ComparisonReport {
         .init("\(index + 1)"),
         .init(
           model.name,
-          small: model.agreement.map { "\(ReportNumber.percent($0)) answered alike" },
+          small: model.agreement.map { "\(ReportNumber.percent($0)) agree" },
           style: "left name"),
         .init(ReportNumber.percent(model.top1), small: interval.map { ReportNumber.range($0) }),
         .init(
@@ -29,11 +29,11 @@ extension ComparisonReport {
       ])
     }
     return ReportPage.Section(
-      title: "Accuracy and weight",
-      explanation: "All models answered the same images. The range under an accuracy is where that "
-        + "on all images of the kind lies, with 95 % confidence; p is how likely two equally good "
-        + "models would differ as much (McNemar). Answered alike are images for which a model "
-        + "chooses the same class as the first. Factors compare with the first model.",
+      title: "Accuracy and size",
+      explanation: "All models classified the same images. The range under an accuracy is its 95 % "
+        + "confidence interval; p is the probability that two equally accurate models differ at "
+        + "least this much (McNemar's test). “Agree” is the share of images for which a model "
+        + "chooses the same class as the first. Factors are relative to the first model.",
       content: ReportPart.table(
         [
           .init("№"), .init("model", style: "left"), .init("top-1"), .init("points"),
@@ -59,9 +59,9 @@ extension ComparisonReport {
     (tradeOff.originalName, tradeOff.otherName) = (models[0].name, "compared with it")
     return ReportPage.Section(
       title: "Trade-off",
-      explanation: "Up is more often right, left is faster or smaller; numbers are those of the "
-        + "tables. A model below the line costs more than another that is right as often. The upright "
-        + "bar is 95 % confidence: others are about as wide.",
+      explanation: "Higher is more accurate, further left is faster or smaller; the numbers are "
+        + "those in the tables. A model below the line costs more than another one of the same "
+        + "accuracy. The vertical bar is a 95 % confidence interval; the others' are similar.",
       content: tradeOff.html)
   }
 
@@ -84,13 +84,13 @@ extension ComparisonReport {
           })
     }
     return ReportPage.Section(
-      title: "Median time of a run, ms",
+      title: "Median time per run, ms",
       explanation: isOneRun
-        ? "All models took turns in one run, so that ratios can be trusted. Factors say how many "
-          + "times as fast as the first model."
-        : "Each model took turns with the dense one in a run of its own: small differences between "
-          + "rows mean nothing. Factors say how many times as fast as the dense model of the first "
-          + "report.",
+        ? "All models were timed in alternation, so ratios are reliable. Factors are speeds "
+          + "relative to the first model."
+        : "Each model was timed in alternation with its dense original, but separately from the "
+          + "other models: ignore small differences between rows. Factors are speeds relative to "
+          + "the dense model of the first report.",
       content: ReportPart.table(
         [.init("№"), .init("model", style: "left")]
           + first.map { .init("batch \($0.batch)", small: threads($0)) }, rows, isWide: true))

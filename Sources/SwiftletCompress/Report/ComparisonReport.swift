@@ -6,14 +6,17 @@ public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// Several models beside the first one: how often they are right, what they weigh, how fast they
-/// are.
+/// Compares several models with the first one: accuracy, size and speed.
 public struct ComparisonReport: Sendable, Codable {
+  /// The speed of a model with some threads and batch size.
   public struct Speed: Sendable, Codable, Equatable {
+    /// Number of threads.
     public let threads: Int
+    /// Batch size.
     public let batch: Int
-    /// Median of a run of the whole batch.
+    /// Median milliseconds per batch.
     public let milliseconds: Double
+    /// Images per second, from the median.
     public let imagesPerSecond: Double
 
     init(threads: Int, batch: Int, milliseconds: Double) {
@@ -24,24 +27,34 @@ public struct ComparisonReport: Sendable, Codable {
     }
   }
 
+  /// One model.
   public struct Model: Sendable, Codable {
+    /// A short name, unique in the report.
     public let name: String
+    /// The path of its file.
     public let path: String
+    /// Top-1 accuracy, 0 to 1.
     public let top1: Double
-    /// Where the accuracy on all images of the kind lies, with 95 % confidence (Wilson).
+    /// Lower bound of the 95 % confidence interval of the accuracy (Wilson).
     public let top1Low: Double?
+    /// Upper bound of that interval.
     public let top1High: Double?
-    /// Against the first model, on the same images; missing for the first itself.
+    /// Comparison with the first model on the same images; `nil` for the first model.
     public let paired: PairedTest?
-    /// The share of the images for which the first model chooses the same class.
+    /// Fraction of images for which it chooses the same class as the first model; `nil` for the
+    /// first model and in comparisons of reports.
     public let agreement: Double?
-    /// Why its answers are no better than guesses, if so.
+    /// A warning if its answers are no better than guessing.
     public let warning: String?
+    /// Size of the ONNX file in bytes.
     public let fileBytes: Int
+    /// Number of parameters.
     public let parameters: Int
+    /// Multiply–accumulate operations per image.
     public let macs: Int
+    /// Speeds by threads and batch size, in the same order for all models.
     public let speeds: [Speed]
-    /// Whether no other model is at once faster and more often right.
+    /// Whether no other model is both faster and more accurate.
     public internal(set) var isOnFront = false
 
     init(
@@ -62,13 +75,15 @@ public struct ComparisonReport: Sendable, Codable {
     }
   }
 
-  /// What the accuracies were measured on, where that is known.
+  /// The data set that accuracies were measured on, if known.
   public let data: String?
+  /// Number of images that accuracies were measured on.
   public let images: Int
+  /// The CPU and the software running on it.
   public let machine: String?
-  /// Whether all models took turns in one run; else each one took turns with the first alone.
+  /// Whether all models were timed in alternation; if not, each was timed with its original only.
   public let isOneRun: Bool
-  /// The one to compare with comes first.
+  /// The models; the first one is the reference.
   public let models: [Model]
 
   private init(
@@ -85,20 +100,26 @@ public struct ComparisonReport: Sendable, Codable {
     self.models = models
   }
 
-  /// Judges all models on the same images, and times them in turns in one run.
+  /// Evaluates all models on the same images, and times them in alternation.
   ///
-  /// `models`: The one to compare with comes first.
-  /// `threads`: All of them judge; times are taken on one and on all.
-  /// `seconds`: Time to spend on each model, batch and number of threads.
-  /// `output`: The output with the scores; `nil`: the one that can hold them.
-  /// - Precondition: At least one model.
+  /// - Parameters:
+  ///   - models: Paths and graphs; the first model is the reference.
+  ///   - data: Labelled images.
+  ///   - threads: Threads to evaluate with; speeds are measured on one thread and on all.
+  ///   - batches: Batch sizes to time.
+  ///   - seconds: Time to spend on each model, batch size and number of threads.
+  ///   - machine: The CPU and the software running on it, for the report.
+  ///   - output: The output with the scores; `nil`: the only one that can hold them.
+  ///   - progress: Called as work proceeds; throws to cancel.
+  /// - Precondition: There is at least one model.
+  /// - Throws: `badInput` if images do not fit a model; the errors of running a session.
   public static func measure(
     _ models: [(path: String, graph: Graph)], on data: ImageDataset,
-    threads: ThreadPool = .available, batches: [Int] = [1, 32], seconds: Double = 0.5,
+    threads: Threads = .available, batches: [Int] = [1, 32], seconds: Double = 0.5,
     machine: String? = nil, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> ComparisonReport {
     precondition(!models.isEmpty, "there is no model to compare with")
-    // Timed as they are judged: with images of this size.
+    // Models are timed with the same image size as they are evaluated with.
     let models = try models.map { path, graph in
       var graph = graph
       try locating(path) {
@@ -139,9 +160,9 @@ public struct ComparisonReport: Sendable, Codable {
       data: data.name, images: data.count, machine: machine, isOneRun: true, models: rows)
   }
 
-  /// Puts side by side what several compressions have reported.
+  /// Compares the results of several compressions, from their reports.
   ///
-  /// - Precondition: At least one report.
+  /// - Precondition: There is at least one report.
   public init(_ reports: [CompressionReport]) {
     precondition(!reports.isEmpty, "there is no report")
     func model(
@@ -167,7 +188,7 @@ public struct ComparisonReport: Sendable, Codable {
         })
   }
 
-  /// The files' names without folders and extension; whole paths where those would be the same.
+  /// File names without folders and extension; whole paths if those are not unique.
   private static func names(_ paths: [String]) -> [String] {
     let stems = paths.map { path in
       let name = CompressionReport.name(path)

@@ -3,7 +3,7 @@
 import SwiftletCharts
 
 extension CompressionReport {
-  /// Which classes suffer, and what they are taken for.
+  /// How accuracy and mistakes changed per class.
   var confusionSection: ReportPage.Section? {
     guard let confusion, !confusion.classes.isEmpty else { return nil }
     let classes = changed(confusion.classes)
@@ -30,15 +30,16 @@ extension CompressionReport {
     var content = "<div class=\"columns\">\(columns.joined(separator: "\n"))</div>"
     if !classes.isEmpty { content += "\n<h3>Images recognised, by class</h3>\n" + table(classes) }
     return ReportPage.Section(
-      title: "What changed for which class",
-      explanation: "“shirt → coat” are shirts that are taken for coats: how many before, how many "
-        + "after. Bars to the right are mistakes that became more, to the left fewer.",
+      title: "Changes per class",
+      explanation:
+        "“shirt → coat” counts shirts classified as coats, before and after. Bars to the "
+        + "right are mistakes that became more frequent, bars to the left less frequent.",
       content: content)
   }
 
-  /// Rows of one list.
+  /// Maximum number of rows in a list.
   private static let rowLimit = 8
-  /// More classes than these are not all shown.
+  /// Maximum number of classes shown; if there are more, those that changed most.
   private static let classLimit = 20
 
   private func changed(_ classes: [Confusion.Class]) -> [Confusion.Class] {
@@ -68,7 +69,7 @@ extension CompressionReport {
       isWide: true)
   }
 
-  /// Points of accuracy within a class.
+  /// Change of a class's accuracy, in percentage points.
   private func points(_ one: Confusion.Class) -> Double {
     100 * one.change / Double(one.images)
   }

@@ -4,7 +4,7 @@ import SwiftletCharts
 import SwiftletTraining
 
 extension CompressionReport {
-  /// Loss and accuracy of what was trained on the way.
+  /// Loss and accuracy curves of the steps that trained.
   var curveSection: ReportPage.Section? {
     let trained = (histories ?? []).filter { !$0.history.epochs.isEmpty }
     guard !trained.isEmpty else { return nil }
@@ -17,8 +17,9 @@ extension CompressionReport {
     }
     return ReportPage.Section(
       title: "Training",
-      explanation: "Loss and accuracy after each epoch. Training figures are those seen while "
-        + "training, on images that may have been changed.",
+      explanation:
+        "Loss and accuracy after each epoch. Training curves are measured during training, "
+        + "on images that may be augmented.",
       content: content.joined(separator: "\n"))
   }
 }

@@ -3,7 +3,7 @@
 import SwiftletCharts
 
 extension CompressionReport {
-  /// What became of each layer, what that costs and gains, and what else there was.
+  /// What happened to each layer: cost, damage, and the alternatives.
   var layerSection: ReportPage.Section? {
     guard !layers.isEmpty else { return nil }
     let times = layers.flatMap { [$0.millisecondsBefore, $0.millisecondsAfter] }.compactMap { $0 }
@@ -15,16 +15,16 @@ extension CompressionReport {
       }
       content += html(layer, longest: times.max() ?? 0, worst: damages.max() ?? 0)
     }
-    var explanation = "The layers in the order of the network"
+    var explanation = "Layers in the order of the network"
     explanation += techniques.count > 1 ? ", once for each technique." : "."
     if !times.isEmpty {
-      explanation += " Times are those of the layer alone, for one batch on this machine."
+      explanation += " Times are for the layer alone, per batch on this machine."
     }
     if !damages.isEmpty {
       explanation +=
-        " Damage is the squared error of the layer's responses on calibration images, as a share of "
-        + "their variance; “weights only” is what the same ranks would have cost without looking "
-        + "at images."
+        " Damage is the squared error of the layer's outputs on calibration images, as a share of "
+        + "their variance; “weights only” is the damage of the same ranks if chosen without "
+        + "calibration images."
     }
     return ReportPage.Section(title: "Layers", explanation: explanation, content: content)
   }
@@ -32,7 +32,7 @@ extension CompressionReport {
   private func html(_ layer: LayerReport, longest: Double, worst: Double) -> String {
     var remark = layer.summary
     if let energy = layer.energy { remark += ", \(ReportNumber.percent(energy)) of the energy" }
-    if let precision = layer.precision { remark += "; to be computed in \(precision.rawValue)" }
+    if let precision = layer.precision { remark += "; will run in \(precision.rawValue)" }
     var bars: [String] = []
     func time(_ name: String, _ value: Double?, _ colour: Int) {
       guard let value else { return }
@@ -69,9 +69,9 @@ extension CompressionReport {
       ])
     }
     return """
-      <details><summary>\(layer.rejected.count) not taken</summary>
+      <details><summary>\(layer.rejected.count) rejected</summary>
       \(ReportPart.table(
-        [.init("choice"), .init("ms"), .init("damage"), .init("why not", style: "left")], rows))
+        [.init("choice"), .init("ms"), .init("damage"), .init("reason", style: "left")], rows))
       </details>
       """
   }

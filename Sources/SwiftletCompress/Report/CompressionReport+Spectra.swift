@@ -3,7 +3,7 @@
 import SwiftletCharts
 
 extension CompressionReport {
-  /// How much each direction of a layer carries, and which ones were kept.
+  /// The spectrum of each factored layer, and its cut.
   var spectrumSection: ReportPage.Section? {
     let figures = layers.compactMap { layer in
       layer.spectrum.flatMap { spectrum in figure(layer, spectrum) }
@@ -11,17 +11,18 @@ extension CompressionReport {
     guard !figures.isEmpty else { return nil }
     return ReportPage.Section(
       title: "Spectra",
-      explanation: "The share of a layer's energy that each direction carries, strongest first. "
-        + "Directions left of the cut are kept. A steep curve can be cut early.",
+      explanation:
+        "The share of a layer's energy in each direction, strongest first. Directions left "
+        + "of the cut are kept. The steeper the curve, the lower the rank that suffices.",
       content: "<div class=\"figures small\">\(figures.joined(separator: "\n"))</div>")
   }
 
-  /// More points than a screen has pixels are of no use.
+  /// Maximum number of points drawn; more would exceed the screen's resolution.
   private static let pointLimit = 256
 
   private func figure(_ layer: LayerReport, _ spectrum: [Double]) -> String? {
     let step = (spectrum.count + Self.pointLimit - 1) / Self.pointLimit
-    // Below a millionth, rounding is what is drawn.
+    // Below a millionth there is only rounding noise.
     let points = stride(from: 0, to: spectrum.count, by: max(1, step)).filter {
       spectrum[$0] > 1e-6 && spectrum[$0].isFinite
     }

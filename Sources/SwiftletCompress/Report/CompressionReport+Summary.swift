@@ -4,22 +4,23 @@ import FoundationEssentials
 import SwiftletCharts
 
 extension CompressionReport {
-  /// What was gained and lost, in figures.
+  /// The figures before and after.
   var summarySection: ReportPage.Section {
     ReportPage.Section(
       title: "Before and after",
-      explanation: remarks + "Accuracy: \(drops). The range under an accuracy is where that on all "
-        + "images of the kind lies, with 95 % confidence. Times are medians of runs; both models "
-        + "took turns, so that their ratio can be trusted.",
+      explanation: remarks
+        + "Accuracy: \(drops). The range under an accuracy is its 95 % confidence "
+        + "interval. Times are medians; both models were timed in alternation, so their ratio is "
+        + "reliable.",
       content: table)
   }
 
-  /// What to know before the figures.
+  /// Warnings and remarks that precede the figures.
   private var remarks: String {
     ((warnings ?? []) + [division].compactMap { $0 }).map { "\($0). " }.joined()
   }
 
-  /// The four figures that people ask for first.
+  /// The four headline figures.
   var tiles: [ReportPage.Tile] {
     let speed = mainSpeed
     return [
@@ -55,8 +56,8 @@ extension CompressionReport {
       ]),
       row("file, bytes", before.fileBytes, after.fileBytes, "smaller", "larger"),
       row("parameters", before.parameters, after.parameters, "fewer", "more"),
-      row("MACs an image", before.macs, after.macs, "fewer", "more"),
-      ReportPart.group("Median time of a run, ms (images per second)", columns: 4),
+      row("MACs per image", before.macs, after.macs, "fewer", "more"),
+      ReportPart.group("Median time per run, ms (images per second)", columns: 4),
     ]
     rows += allSpeeds.map { speed in
       let images = { (milliseconds: Double) in
@@ -99,7 +100,7 @@ extension CompressionReport {
     "batch \(speed.batch), \(speed.threads) thread\(speed.threads == 1 ? "" : "s")"
   }
 
-  /// All that was measured; of older reports what they state.
+  /// All measured speeds; for reports of older versions, those derived from the figures they have.
   var allSpeeds: [SpeedRow] {
     if let speeds, !speeds.isEmpty { return speeds }
     return [
@@ -112,13 +113,13 @@ extension CompressionReport {
     ]
   }
 
-  /// The one to compare by: the largest batch on most threads.
+  /// The headline speed: the largest batch on the most threads.
   var mainSpeed: SpeedRow {
     let speeds = allSpeeds
     return speeds.max { ($0.threads, $0.batch) < ($1.threads, $1.batch) } ?? speeds[0]
   }
 
-  /// What was asked for.
+  /// The recipe.
   var recipeSection: ReportPage.Section? {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -126,7 +127,7 @@ extension CompressionReport {
     return ReportPage.Section(
       title: "Recipe", explanation: "",
       content: """
-        <details><summary>The steps and their settings</summary>
+        <details><summary>Steps and settings</summary>
         <pre>\(Markup.escaped(lines: String(decoding: recipe, as: UTF8.self)))</pre></details>
         """)
   }

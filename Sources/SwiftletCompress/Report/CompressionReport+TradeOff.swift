@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension CompressionReport {
-  /// The models that were tried, among them the original and the one that was taken.
+  /// All models that were tried, including the original and the chosen one.
   var tradeOffSection: ReportPage.Section {
     let tradeOff = TradeOff(points: tradeOffPoints, cell: Self.cell(mainSpeed))
     let rows = tradeOff.points.enumerated().map { index, point in
@@ -18,7 +18,7 @@ extension CompressionReport {
     let others = missing.map { candidate in
       ReportPart.row([
         .init("–"),
-        .init(candidate.label, small: candidate.reason ?? "not judged", style: "left name"),
+        .init(candidate.label, small: candidate.reason ?? "not evaluated", style: "left name"),
         .init("–"),
         .init(candidate.milliseconds.map { ReportNumber.significant($0) } ?? "–"),
         .init(ReportNumber.bytes(candidate.bytes)),
@@ -27,8 +27,9 @@ extension CompressionReport {
     return ReportPage.Section(
       title: "Trade-off",
       explanation:
-        "Up is more often right, left is faster or smaller. A model below the line costs "
-        + "more than another that is right as often. Upright bars are 95 % confidence.",
+        "Higher is more accurate, further left is faster or smaller. A model below the line "
+        + "costs more than another one of the same accuracy. Vertical bars are 95 % confidence "
+        + "intervals.",
       content: tradeOff.html
         + ReportPart.table(
           [
@@ -50,7 +51,7 @@ extension CompressionReport {
           bytes: candidate.bytes, role: .other, remark: candidate.reason)
       }
     }
-    // The table above and the picture show the same figures of the model that was taken.
+    // Uses the figures of the table above, so that both agree.
     let chosen = TradeOff.Point(
       label: taken?.label ?? techniques.map(\.rawValue).joined(separator: ", "), top1: after.top1,
       milliseconds: speed.millisecondsAfter, bytes: after.fileBytes, role: .chosen,

@@ -3,20 +3,28 @@
 public import SwiftletData
 import SwiftletTraining
 
-/// What a compression did, as one document for scripts and one page for people.
+/// The report of a compression with labels: JSON for scripts, and a page of HTML.
 ///
-/// What is optional is missing where nothing of the kind was measured, and in reports of versions
-/// that did not state it; the page leaves those parts out.
+/// Optional properties are `nil` if nothing of the kind was measured, and in reports of older
+/// versions; the page leaves those parts out.
 public struct CompressionReport: Sendable, Codable {
+  /// The figures of one model.
   public struct Side: Sendable, Codable {
+    /// Top-1 accuracy, 0 to 1.
     public let top1: Double
+    /// Size of the ONNX file in bytes.
     public let fileBytes: Int
+    /// Number of parameters.
     public let parameters: Int
+    /// Multiply–accumulate operations per image.
     public let macs: Int
+    /// Images per second in batches of 32 on all threads.
     public let imagesPerSecond: Double
+    /// Median milliseconds for a single image on all threads.
     public let latencyMs: Double
-    /// Where the accuracy on all images of the kind lies, with 95 % confidence (Wilson).
+    /// Lower bound of the 95 % confidence interval of the accuracy (Wilson).
     public let top1Low: Double?
+    /// Upper bound of that interval.
     public let top1High: Double?
 
     init(_ cost: ModelCost, _ accuracy: Evaluation, _ speed: CompressionResult.Speed) {
@@ -32,46 +40,62 @@ public struct CompressionReport: Sendable, Codable {
     }
   }
 
+  /// Path of the original model.
   public let model: String
+  /// Path of the compressed model.
   public let output: String
+  /// The techniques applied, in order.
   public let techniques: [Technique]
+  /// The recipe applied.
   public let recipe: Recipe
-  /// Images that the accuracies were measured on.
+  /// Number of images that accuracies were measured on.
   public let images: Int
+  /// Number of threads.
   public let threads: Int
+  /// The original model.
   public let before: Side
+  /// The compressed model.
   public let after: Side
-  /// Points of top-1 accuracy lost, in percent.
+  /// Drop in top-1 accuracy, in percentage points.
   public let drop: Double
-  /// What that many images say about it.
+  /// A paired test of the drop.
   public let paired: PairedTest
+  /// What each step did to each layer.
   public let layers: [LayerReport]
-  /// The processor, and what runs on it.
+  /// The CPU and the software running on it.
   public let machine: String?
-  /// Times on one thread and on all, of single images and batches.
+  /// Times for single images and batches, on one thread and on all.
   public let speeds: [SpeedRow]?
-  /// How the answers differ, class by class.
+  /// How answers changed per class.
   public let confusion: Confusion?
-  /// All models that were tried, the one that was taken among them.
+  /// All models that were tried, including the chosen one.
   public let candidates: [Candidate]?
-  /// What was trained on the way.
+  /// Training histories of the steps that trained.
   public let histories: [StageHistory]?
-  /// What it came to.
+  /// The overall result, and reasons for concern.
   public let verdict: CompressionVerdict?
-  /// Images that there were to train and calibrate with; ``images`` are others.
+  /// Number of images available for training and calibration, which are not among ``images``.
   public let trainingImages: Int?
-  /// How images were divided, where the data set's own parts were not what was asked for.
+  /// How images were split, if not into the data set's own parts.
   public let division: String?
-  /// What is done to images, and whether that is guessed.
+  /// Summary of the image preprocessing, marked if it was guessed.
   public let preprocessing: String?
-  /// Of a model with several outputs: how the answers of all of them compare.
+  /// Agreement of all outputs with the original's, for models with several outputs.
   public let agreement: Agreement?
-  /// How sure the bound on the drop was to be, if not 95 %.
+  /// Confidence level of the bound on the drop, as a fraction; `nil` for 95 %.
   public let confidence: Double?
-  /// What casts doubt on the figures.
+  /// Reasons to doubt the figures, one sentence each.
   public let warnings: [String]?
 
-  /// `machine`: The processor, and what runs on it. `data`: Where the images are from.
+  /// Creates the report of a compression.
+  ///
+  /// - Parameters:
+  ///   - result: What the compressor returned.
+  ///   - model: Path of the original model.
+  ///   - output: Path of the compressed model.
+  ///   - threads: Number of threads.
+  ///   - machine: The CPU and the software running on it.
+  ///   - data: How the images were split.
   public init(
     _ result: CompressionResult, model: String, output: String, threads: Int,
     machine: String? = nil, data: DataParts? = nil
@@ -104,10 +128,10 @@ public struct CompressionReport: Sendable, Codable {
     self.warnings = warnings.isEmpty ? nil : warnings
   }
 
-  /// ``PairedTest/summary`` with the confidence that was asked for.
+  /// A summary of the drop with its confidence bound.
   public var drops: String { paired.summary(confidence: confidence ?? PairedTest.confidence) }
 
-  /// One page that needs nothing else.
+  /// The report as a self-contained HTML page.
   public var html: String {
     ReportPage(
       title: "\(Self.name(model)), compressed",
@@ -124,7 +148,7 @@ public struct CompressionReport: Sendable, Codable {
     ).html
   }
 
-  /// The last part of a path.
+  /// The last component of a path.
   static func name(_ path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path
   }

@@ -1,43 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a compression came to, and what there is to worry about before the model is used.
+/// The overall result of a compression, and the reasons for concern.
 public struct CompressionVerdict: Sendable, Codable, Equatable {
-  /// What one would not want of a compressed model.
+  /// A reason for concern about a compressed model.
   public enum Concern: String, Sendable, Codable, CaseIterable {
     /// No layer was changed.
     case unchanged
-    /// It takes longer than the original.
+    /// The model is slower than the original, beyond measurement noise.
     case slower
     /// The file is larger.
     case larger
-    /// Less than 20 dB of signal to noise, more than 2 points of accuracy lost, or numbers that are
-    /// not finite.
+    /// Answers with a signal-to-noise ratio below 20 dB or elements that are not finite, or an
+    /// accuracy drop of more than 2 points.
     case inaccurate
   }
 
+  /// The reasons for concern; empty if there are none.
   public let concerns: [Concern]
-  /// One line.
+  /// The result in one line.
   public let text: String
 
-  /// Below this, in dB, answers are worth little.
+  /// The lowest acceptable signal-to-noise ratio of answers, in dB.
   public static let leastDecibels = 20.0
-  /// Points of accuracy, in percent.
+  /// The largest acceptable drop in accuracy, in percentage points.
   public static let mostDrop = 2.0
-  /// Times that differ by less, as a fraction, are the same.
+  /// Relative difference below which times count as equal.
   private static let noise = 0.03
 
-  /// Whether a model with this speedup takes longer than the original, beyond what timings differ
-  /// by.
+  /// Whether a speedup means slower than the original, beyond measurement noise.
   static func isSlower(_ speedup: Double) -> Bool { speedup < 1 - noise }
 
+  /// Judges a compression by its measurements.
+  ///
   /// - Parameters:
-  ///   - layers: What became of the layers.
-  ///   - bytes: Of the files before and after.
-  ///   - speedup: The original's time over the new one; `nil`: not measured.
-  ///   - decibels: Signal to noise of the answers; `nil`: not measured.
-  ///   - equal: Of answers that are integers, the fraction that is equal: it is told in place of
+  ///   - layers: What was done to each layer.
+  ///   - bytes: File sizes before and after.
+  ///   - speedup: The original's time divided by the new one; `nil` if not measured.
+  ///   - decibels: Signal-to-noise ratio of the answers; `nil` if not measured.
+  ///   - equal: For integer answers, the fraction that is equal, which is shown instead of
   ///     decibels.
-  ///   - drop: Points of accuracy lost, in percent; `nil` without labels.
+  ///   - drop: Drop in accuracy, in percentage points; `nil` without labels.
   public init(
     layers: [LayerReport], bytes: (before: Int, after: Int), speedup: Double?, decibels: Double?,
     equal: Double? = nil, drop: Double?
@@ -46,15 +48,15 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
     var good: [String] = []
     var bad: [String] = []
     func short(_ value: Double, _ digits: Double = 100) -> String {
-      // −0 is written as 0.
+      // Adding 0 turns −0 into 0.
       "\((value * digits).rounded() / digits + 0)"
     }
     let isChanged = layers.contains(where: \.changed)
     if !isChanged {
       concerns.append(.unchanged)
-      bad.append("nothing was changed")
+      bad.append("nothing changed")
     }
-    // The same model is neither faster nor slower; what differs is how it was timed and written.
+    // An unchanged model is neither faster nor slower: differences come from timing and writing.
     if isChanged, let speedup {
       if Self.isSlower(speedup) {
         concerns.append(.slower)

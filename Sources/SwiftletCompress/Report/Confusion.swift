@@ -1,39 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How two models' answers to the same images differ, class by class.
+/// How the answers of two models to the same images differ per class.
 public struct Confusion: Sendable, Codable, Equatable {
+  /// One class.
   public struct Class: Sendable, Codable, Equatable {
+    /// The name, or the number if classes have no names.
     public let name: String
+    /// Number of images of the class.
     public let images: Int
-    /// Images of the class that the model recognises.
+    /// Number of those that the original model classifies correctly.
     public let hitsBefore: Int
+    /// Number of those that the compressed model classifies correctly.
     public let hitsAfter: Int
 
     var change: Double { Double(hitsAfter) - Double(hitsBefore) }
   }
 
-  /// Images of one class that are taken for another.
+  /// Images of one class that are classified as another.
   public struct Pair: Sendable, Codable, Equatable {
+    /// Index of the true class.
     public let label: Int
+    /// Index of the predicted class.
     public let predicted: Int
+    /// Number of such images with the original model.
     public let before: Int
+    /// Number of such images with the compressed model.
     public let after: Int
 
-    /// Of reports from files, which may hold any numbers.
+    /// A floating-point number, as reports from files may hold any integers.
     var change: Double { Double(after) - Double(before) }
   }
 
+  /// All classes, by index.
   public let classes: [Class]
-  /// The pairs that changed, those that changed most first; not more than `pairLimit`.
+  /// The pairs that changed, largest change first; at most `pairLimit`.
   public let pairs: [Pair]
 
-  /// A thousand classes have a million pairs.
+  /// Maximum number of pairs: a thousand classes have a million.
   static let pairLimit = 100
 
   /// - Parameters:
-  ///   - before: The class that each image is taken for; -1 where the model gave no number.
-  ///   - names: What the classes are called; their numbers, if missing.
-  /// - Precondition: As many answers as labels.
+  ///   - before: The class predicted for each image by the original model; −1 if its scores were
+  ///     not numbers.
+  ///   - names: Names of the classes; `nil`: their numbers.
+  /// - Precondition: There are as many answers as labels.
   package init(labels: [Int], before: [Int], after: [Int], classCount: Int, names: [String]?) {
     precondition(labels.count == before.count && labels.count == after.count)
     var counts: [Int: (before: Int, after: Int)] = [:]
@@ -43,7 +53,7 @@ public struct Confusion: Sendable, Codable, Equatable {
       hits[label].images += 1
       if first == label { hits[label].before += 1 }
       if second == label { hits[label].after += 1 }
-      // A model may know more classes than the data have.
+      // A model may have more classes than the data.
       if first != label && 0..<classCount ~= first {
         counts[label * classCount + first, default: (0, 0)].before += 1
       }

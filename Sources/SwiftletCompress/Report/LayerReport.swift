@@ -2,52 +2,59 @@
 
 import SwiftletGraph
 
-/// What became of one layer, and why.
+/// What was done to one layer, and why.
 public struct LayerReport: Sendable, Codable, Equatable {
-  /// A choice that was not taken.
+  /// A rejected alternative.
   public struct Alternative: Sendable, Codable, Equatable {
-    /// Such as `tucker 24×32`, `channel 16`, `48 channels`, `int8` or `keep`.
+    /// The choice: for example `tucker 24×32`, `channel 16`, `48 channels`, `int8` or `keep`.
     public let choice: String
-    /// Milliseconds of the layer for one batch, measured alone on this machine; of numbers of
-    /// channels, of all layers together that write or read them.
+    /// Milliseconds per batch of the layer alone on this machine; for a number of channels, of all
+    /// layers together that write or read them.
     public let milliseconds: Double
-    /// As ``LayerReport/damage``; of a precision, noise over signal of the model's answers.
+    /// Like ``LayerReport/damage``; for a precision, the noise-to-signal ratio of the model's
+    /// answers.
     public let damage: Double
-    /// Why it was not taken: `not faster`, `more damage for the time it saves`.
+    /// Why it was rejected, for example `not faster`.
     public let reason: String
 
-    /// The reason of candidates that others were better than.
+    /// The reason if other candidates were better.
     static let moreDamage = "more damage for what it saves, over all layers"
   }
 
+  /// The name of the layer.
   public let layer: String
+  /// The technique that reports.
   public let technique: Technique
+  /// Whether the technique changed the layer.
   public let changed: Bool
-  /// Why the layer was kept, or how it was changed.
+  /// How the layer was changed, or why it was kept.
   public let remark: String
-  /// Directions kept and in all, where there are any.
+  /// The rank kept, or for pruning the number of channels kept; `nil` if there is none.
   public var rank: Int?
+  /// The full rank, or for pruning the number of all channels.
   public var fullRank: Int?
-  /// Fraction of the energy (squared singular values, or variance) that the rank keeps.
+  /// Fraction of the energy (squared singular values, or variance) within the rank.
   public var energy: Double?
-  /// The decomposition's squared singular values, or variances, as fractions of their sum,
-  /// descending.
+  /// The squared singular values, or variances, as fractions of their sum, descending.
   public var spectrum: [Double]?
-  /// Squared error of the layer's responses on the calibration images, as a fraction of their
-  /// variance; and what the same ranks would have cost without looking at data.
+  /// Squared error of the layer's outputs on calibration images, as a fraction of their variance.
   public var damage: Double?
+  /// The damage that the same ranks would have caused if chosen without calibration data.
   public var plainDamage: Double?
-  /// Milliseconds of the layer for one batch before and after, measured alone on this machine.
+  /// Milliseconds per batch of the original layer alone on this machine.
   public var millisecondsBefore: Double?
+  /// Milliseconds per batch of the changed layer, likewise.
   public var millisecondsAfter: Double?
+  /// Alternatives that were rejected.
   public var rejected: [Alternative] = []
-  /// What the layer is to be computed in, if that was chosen for each layer: a `quantize` step
-  /// behind keeps to it.
+  /// The precision chosen for the layer, if one was chosen for each layer; a later `quantize` step
+  /// adopts it.
   public var precision: LayerPrecision?
-  /// The names of the layers that took its place, if any did.
+  /// Names of the layers that replaced it, if any.
   public var parts: [String]?
 
-  /// The remark, and the rank unless that counts the channels the remark tells of.
+  /// The remark with the rank; without it for pruning, whose remark already has the number of
+  /// channels.
   package var summary: String {
     guard let rank, technique != .prune else { return remark }
     return (remark.isEmpty ? "" : "\(remark), ") + "rank \(rank) of \(fullRank ?? rank)"
@@ -61,7 +68,7 @@ public struct LayerReport: Sendable, Codable, Equatable {
   }
 }
 
-// Reports of versions that rejected nothing do not say so.
+// Reports of earlier versions have no `rejected`.
 extension KeyedDecodingContainer {
   func decode(
     _ type: [LayerReport.Alternative].Type, forKey key: Key

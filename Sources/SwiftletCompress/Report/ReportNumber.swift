@@ -3,9 +3,9 @@
 import RealModule
 import SwiftletCharts
 
-/// Numbers for people: three significant digits, thousands apart, units that fit.
+/// Formats numbers for reports: three significant digits, grouped thousands, suitable units.
 package enum ReportNumber {
-  /// A thin space that does not break: a number must not become two.
+  /// A narrow no-break space, so that a number stays on one line.
   private static let gap = "\u{202F}"
   private static let minus = "\u{2212}"
 
@@ -27,7 +27,7 @@ package enum ReportNumber {
     let size = abs(value)
     guard 1e-6..<1e15 ~= size else { return power(value) }
     var exponent = Int(Double.log10(size).rounded(.down))
-    // What rounds up to the next power of ten has a digit more in front.
+    // A number that rounds up to the next power of ten has one more digit.
     if (size / Double.pow(10, exponent - 2)).rounded() >= 1000 { exponent += 1 }
     let text: String
     if exponent >= 2 {
@@ -44,14 +44,14 @@ package enum ReportNumber {
     return digits.isFinite ? "\(fixed(digits, 2))e\(exponent)" : "\(value)"
   }
 
-  /// digits · 10^exponent, with 1 ≤ |digits| < 10 also once they are rounded to `decimals`.
+  /// digits · 10^exponent, with 1 ≤ |digits| < 10 even after rounding to `decimals`.
   ///
-  /// - Precondition: Finite and not 0.
+  /// - Precondition: The value is finite and not 0.
   package static func decimal(
     _ value: Double, decimals: Int
   ) -> (digits: Double, exponent: Int) {
     var exponent = Int(Double.log10(abs(value)).rounded(.down))
-    // The power of ten of a subnormal number is out of range: it is taken in two steps.
+    // The power of ten of a subnormal number overflows, so it is applied in two steps.
     func digits() -> Double {
       value / Double.pow(10, exponent / 2) / Double.pow(10, exponent - exponent / 2)
     }
@@ -61,7 +61,7 @@ package enum ReportNumber {
     return (digits(), exponent)
   }
 
-  /// A fixed count of decimals; a dash for what has none.
+  /// A fixed number of decimals; a dash if the value is not finite or too large.
   package static func fixed(_ value: Double, _ decimals: Int) -> String {
     guard value.isFinite, abs(value) < 1e9 else { return "–" }
     let text = SwiftletCharts.fixed(value, decimals)
@@ -78,7 +78,7 @@ package enum ReportNumber {
     "\(fixed(interval.low * 100, 1))\u{2013}\(fixed(interval.high * 100, 1))"
   }
 
-  /// Points of percent with their sign.
+  /// Percentage points with their sign.
   package static func points(_ difference: Double) -> String {
     (difference > 0 ? "+" : "") + fixed(difference, 2)
   }
@@ -102,7 +102,7 @@ package enum ReportNumber {
     return units[index].isEmpty ? text : text + gap + units[index]
   }
 
-  /// How many times less or more: `1.38 × faster`, `1.05 × slower`, `the same`.
+  /// A ratio as a factor: `1.38 × faster`, `1.05 × slower`, `the same`.
   package static func times(_ ratio: Double, _ more: String, _ less: String) -> String {
     guard ratio.isFinite, ratio > 0 else { return "–" }
     let factor = max(ratio, 1 / ratio)

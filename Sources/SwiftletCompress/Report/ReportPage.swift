@@ -2,30 +2,31 @@
 
 import SwiftletCharts
 
-/// A page that needs nothing but itself: no scripts, no fonts, no pictures from elsewhere. Its own
+/// A self-contained HTML page: no scripts, fonts or pictures from elsewhere. Its content security
 /// policy forbids the browser to load any.
 struct ReportPage {
   let title: String
-  /// A line under the title, of facts.
+  /// Facts in a line under the title.
   let facts: [String]
-  /// What matters most, in large letters.
+  /// Headline figures, in large type.
   let tiles: [Tile]
-  /// Sections that have something to show.
+  /// The sections of the page.
   let sections: [Section]
 
-  /// A part of the page. Its content is HTML.
+  /// A section of the page; its content is HTML.
   struct Section {
     let title: String
-    /// What is shown, and how to read it.
+    /// What is shown and how to read it, as plain text.
     let explanation: String
     let content: String
   }
 
+  /// A headline figure.
   struct Tile {
     let name, value, detail: String
   }
 
-  /// - Parameter sections: Those without anything to show are `nil`, and left out.
+  /// - Parameter sections: `nil` for sections without content, which are left out.
   init(title: String, facts: [String?], tiles: [Tile] = [], sections: [Section?]) {
     self.title = title
     self.facts = facts.compactMap { $0 }.filter { !$0.isEmpty }
@@ -64,13 +65,13 @@ struct ReportPage {
       <header><h1>\(Markup.escaped(title))</h1><ul class="facts">\(facts)</ul>
       \(tiles.isEmpty ? "" : "<div class=\"tiles\">\n\(tiles.joined(separator: "\n"))\n</div>")</header>
       \(sections.joined(separator: "\n"))
-      <footer>Made by Swiftlet. The same numbers are in the JSON that <code>--json</code> prints.</footer>
+      <footer>Made by Swiftlet. The JSON printed by <code>--json</code> has the same numbers.</footer>
       </main></body></html>
 
       """
   }
 
-  /// Colours are Okabe and Ito's, lighter on a dark ground.
+  /// The colours are Okabe and Ito's, lighter on a dark background.
   private static let style = """
     :root{--ground:#fff;--card:#f6f7f9;--text:#1b1f24;--soft:#59636e;--line:#d5dae0;--good:#00704f;
     --bad:#b04a00;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#b0578f;--c4:#b87d00;--c5:#2b8fc7;
@@ -158,13 +159,13 @@ struct ReportPage {
   }
 }
 
-/// Tables and bars of reports.
+/// HTML for tables and bars.
 enum ReportPart {
-  /// A cell: escaped text, and a smaller line under it.
+  /// A table cell: text, which is escaped, and a smaller line below it.
   struct Cell {
     var text: String
     var small: String?
-    /// Classes of the style sheet.
+    /// CSS classes.
     var style: String?
 
     init(_ text: String, small: String? = nil, style: String? = nil) {
@@ -186,12 +187,12 @@ enum ReportPart {
     return "<tr\(attribute)>\(first)\(cells.dropFirst().map { $0.html("td") }.joined())</tr>"
   }
 
-  /// A row that names those after it.
+  /// A heading row for the rows that follow.
   static func group(_ name: String, columns: Int) -> String {
     "<tr class=\"group\"><th colspan=\"\(columns)\">\(Markup.escaped(name))</th></tr>"
   }
 
-  /// - Parameter rows: HTML of rows.
+  /// - Parameter rows: The HTML of the rows.
   static func table(_ header: [Cell], _ rows: [String], isWide: Bool = false) -> String {
     """
     <div class="scroll"><table\(isWide ? " class=\"wide\"" : "")>
@@ -202,7 +203,7 @@ enum ReportPart {
     """
   }
 
-  /// A bar beside its name and its value, as long as its share of the longest one.
+  /// A bar with its name and value, with a length relative to the longest one.
   static func bar(_ name: String, _ value: Double, of longest: Double, _ text: String, colour: Int)
     -> String
   {

@@ -4,12 +4,15 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
 
-/// What one batch takes on some threads, before and after compression.
+/// The time for a batch with some threads, before and after compression.
 public struct SpeedRow: Sendable, Codable, Equatable {
+  /// Number of threads.
   public let threads: Int
+  /// Batch size.
   public let batch: Int
-  /// Medians of a run of the whole batch, measured in turns.
+  /// Median milliseconds per batch of the original model, measured in alternation.
   public let millisecondsBefore: Double
+  /// Median milliseconds per batch of the compressed model, likewise.
   public let millisecondsAfter: Double
 
   init(threads: Int, batch: Int, millisecondsBefore: Double, millisecondsAfter: Double) {
@@ -19,27 +22,27 @@ public struct SpeedRow: Sendable, Codable, Equatable {
     self.millisecondsAfter = millisecondsAfter
   }
 
-  /// How many times as fast.
+  /// The speedup: above 1, compression made the model faster.
   var ratio: Double { millisecondsBefore / millisecondsAfter }
 }
 
-/// Which speeds a report states: one thread and all of them, single images and batches.
+/// The speeds in a report: one thread and all threads, single images and batches.
 enum SpeedCells {
   static let batches = [1, 32]
 
-  /// The numbers of threads up to `most`.
+  /// The numbers of threads to measure with: 1 and `most`.
   static func threads(upTo most: Int) -> [Int] { most > 1 ? [1, most] : [1] }
 
-  /// Times all graphs in every cell, all in turns.
+  /// Times all graphs in all cells, in alternation.
   ///
-  /// - Returns: For each graph its results, those of one number of threads after the other.
+  /// - Returns: For each graph its results, by number of threads, then by batch size.
   static func measure(
     _ graphs: [Graph], threads: [Int], batches: [Int] = batches, seconds: Double,
     progress: Progress.Handler?
   ) throws -> [[BenchmarkResult]] {
     let candidates = try graphs.flatMap { graph in
       try threads.flatMap { count in
-        let session = try Session(graph, threads: ThreadPool(count: count))
+        let session = try Session(graph, threads: Threads(count: count))
         return try batches.map {
           try Benchmark.Candidate(session, batch: $0, threads: count)
         }

@@ -2,9 +2,11 @@
 
 import SwiftletCharts
 
-/// The picture of what models cost in time and bytes, and how often they are right.
+/// Charts of accuracy over time and file size.
 struct TradeOff {
+  /// One model in the charts.
   struct Point {
+    /// The role of a model, which determines its marker.
     enum Role { case original, chosen, other }
 
     let label: String
@@ -17,13 +19,13 @@ struct TradeOff {
   }
 
   let points: [Point]
-  /// What the milliseconds are those of: `batch 32, 2 threads`.
+  /// What the milliseconds refer to: `batch 32, 2 threads`.
   let cell: String
-  /// Names of roles in the key.
+  /// Names of the roles in the legend.
   var originalName = "dense"
   var otherName = "tried"
 
-  /// Both pictures and what the signs in them mean.
+  /// Both charts and the legend.
   var html: String {
     let largest = points.map(\.bytes).max() ?? 0
     let (unit, divisor) = largest >= 1_000_000 ? ("MB", 1e6) : ("kB", 1e3)
@@ -34,7 +36,7 @@ struct TradeOff {
     return key + "\n<div class=\"figures\">\(pictures.joined(separator: "\n"))</div>"
   }
 
-  /// The points' numbers in the pictures and in tables beside them.
+  /// The number of a point in the charts and tables.
   func number(_ index: Int) -> String { "\(index + 1)" }
 
   private func picture(
@@ -62,7 +64,7 @@ struct TradeOff {
     return ReportPart.figure("Top-1 over \(name)", LineChart.inline(panel))
   }
 
-  /// The best that is reached at each cost: level until the next better point.
+  /// The best accuracy at each cost: constant until the next better point.
   private func steps(
     _ front: [(cost: Double, gain: Double)], to end: Double
   ) -> LineChart.Line {
@@ -75,7 +77,7 @@ struct TradeOff {
       x.append(point.cost)
       y.append(point.gain)
     }
-    // Whatever costs more and is not above the last one is beaten by it.
+    // Extends the line to the right edge.
     if let last = front.last {
       x.append(end)
       y.append(last.gain)
@@ -93,7 +95,7 @@ struct TradeOff {
     return """
       <ul class="key">\(items.joined())<li><svg viewBox="0 0 14 14">\
       <path d="M0 10h7v-6h7" fill="none" class="s0" stroke-width="2"/></svg>\
-      best so far at that cost</li></ul>
+      best at that cost</li></ul>
       """
   }
 }
@@ -115,7 +117,7 @@ extension TradeOff.Point.Role {
     }
   }
 
-  /// The form in a key.
+  /// The marker in the legend, as SVG.
   var sign: String {
     switch self {
     case .original: "<rect x=\"2\" y=\"2\" width=\"10\" height=\"10\" class=\"f6\"/>"

@@ -1,34 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a compression without labels did, for scripts. ``CompressionReport`` is for labelled
-/// images.
+/// The report of a compression without labels, as JSON for scripts. See ``CompressionReport`` for
+/// labelled images.
 public struct UnlabelledReport: Sendable, Codable {
+  /// Path of the original model.
   public let model: String
+  /// Path of the compressed model.
   public let output: String
+  /// The techniques applied, in order.
   public let techniques: [Technique]
+  /// The recipe applied.
   public let recipe: Recipe
-  /// Samples that the model was calibrated with. ``Agreement/samples`` judged it.
+  /// Number of calibration samples; ``Agreement/samples`` is the number of judging samples.
   public let samples: Int
-  /// `nil` without samples.
+  /// Agreement of the answers with the original's; `nil` without samples.
   public let agreement: Agreement?
-  /// Whether the answers are to samples that nothing was calibrated with.
+  /// Whether answers were compared on samples that were not used for calibration.
   public let isHeldBack: Bool
-  /// How many of the samples that judge are the same as some that were calibrated with; `nil` for
-  /// none.
+  /// Number of judging samples that are duplicates of calibration samples; `nil` if there are none.
   public let repeated: Int?
-  /// Samples that fill no batch of the model's.
+  /// Number of samples left out because they do not fill a batch of the model.
   public let leftOut: Int
+  /// The original model.
   public let before: UnlabelledResult.Side
+  /// The compressed model.
   public let after: UnlabelledResult.Side
+  /// What each step did to each layer.
   public let layers: [LayerReport]
-  /// The models that a preset has tried.
+  /// The models that a preset tried; `nil` without a preset.
   public let candidates: [UnlabelledResult.Candidate]?
-  /// What it came to.
+  /// The overall result, and reasons for concern.
   public let verdict: CompressionVerdict
+  /// Number of threads.
   public let threads: Int
+  /// The CPU and the software running on it.
   public let machine: String?
 
-  /// `machine`: The processor, and what runs on it.
+  /// Creates the report of a compression; `machine` names the CPU and the software running on it.
   public init(
     _ result: UnlabelledResult, model: String, output: String, threads: Int,
     machine: String? = nil

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where an accuracy lies that was measured on some images.
+/// The 95 % confidence interval of an accuracy (Wilson score interval).
 public struct WilsonInterval: Sendable, Equatable {
+  /// The lower bound, 0 to 1.
   public let low: Double
+  /// The upper bound, 0 to 1.
   public let high: Double
 
-  /// The share of `hits` among `images`, with 95 % confidence. Unlike the interval of a normal
-  /// distribution it stays within 0…1, and does not shrink to a point where all or none are hits.
+  /// The interval for `hits` correct answers out of `images`. Unlike a normal approximation, it
+  /// stays within 0…1 and does not shrink to a point if all or none are hits.
   ///
-  /// - Precondition: `0 ≤ hits ≤ images`, at least one image.
+  /// - Precondition: `0 ≤ hits ≤ images`, and there is at least one image.
   /// - Source: Wilson 1927.
   public init(hits: Int, of images: Int) {
     precondition(0...images ~= hits && images > 0, "\(hits) hits of \(images) images")
@@ -20,8 +22,8 @@ public struct WilsonInterval: Sendable, Equatable {
     (low, high) = (max(0, min(p, centre - half)), min(1, max(p, centre + half)))
   }
 
-  /// As ``init(hits:of:)`` for a fraction; `nil` if it is none, or the images are none or absurdly
-  /// many.
+  /// Like ``init(hits:of:)`` for an accuracy; `nil` if that is not in 0…1, or the number of images
+  /// is 0 or absurdly large.
   init?(top1: Double, images: Int) {
     guard 1...1_000_000_000_000 ~= images, 0...1 ~= top1 else { return nil }
     self.init(hits: Int((top1 * Double(images)).rounded()), of: images)

@@ -7,33 +7,38 @@ public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 
-/// Inputs that show a model what it will meet, a batch at a time: memory does not grow with them.
-/// And which of the model's answers to them count.
+/// Samples for calibrating and judging a model, read batch by batch, so that memory does not grow
+/// with their number; and the outputs by which the model is judged.
 public struct CalibrationSource: Sendable {
-  /// How many samples there are; of a model that takes a fixed number at once, a multiple of that.
+  /// Number of samples; a multiple of ``fixedBatch`` if the model has one.
   public private(set) var count: Int
-  /// Samples at the end that fill no batch of the fixed size that the model takes: they are left
+  /// Number of samples at the end that do not fill a batch of the model's fixed size and are left
   /// out.
   public private(set) var leftOut = 0
-  /// Outputs by which models are judged; none: all of them.
+  /// Names of the outputs by which models are judged; empty: all.
   public var outputs: [String] = []
-  /// Whether they are images with labels.
+  /// Whether the samples are images with labels.
   private(set) var hasLabels = false
-  /// Samples in a batch.
+  /// Samples per batch.
   private(set) var batch: Int
-  /// Whether the model takes exactly ``batch`` samples at once.
+  /// Whether the model requires exactly ``batch`` samples per run.
   private let isFixed: Bool
   private var make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
 
-  /// The first images of a data set, prepared as the model's metadata say.
+  /// The first images of a data set, preprocessed as the model's metadata specify.
   ///
+  /// - Parameters:
+  ///   - images: The data set.
+  ///   - graph: The model, whose first input takes the images.
+  ///   - limit: Maximum number of images.
+  ///   - threads: For preprocessing.
   /// - Throws: `badInput` or `unsupported` if the model does not take such images.
   public init(
-    _ images: ImageDataset, for graph: Graph, limit: Int = .max, threads: ThreadPool = .available
+    _ images: ImageDataset, for graph: Graph, limit: Int = .max, threads: Threads = .available
   ) throws {
     let preprocessing = try Preprocessing.stored(in: graph, images: images)
     guard let input = graph.dataInputs.first, let leading = input.dimensions.first else {
-      throw SwiftletError(.unsupported, "the model takes no batch of images")
+      throw SwiftletError(.unsupported, "the model does not take a batch of images")
     }
     let (name, own) = (input.name, images)
     var fixed: Int?
@@ -41,15 +46,22 @@ public struct CalibrationSource: Sendable {
     try self.init(
       samples: min(limit, images.count), fixed: fixed,
       elements: preprocessing.shape(batch: 1).count, available: images.count
-    ) { [name: AnyTensor(preprocessing.batch(own, Array($0), pool: threads))] }
+    ) { [name: AnyTensor(preprocessing.batch(own, Array($0), threads: threads))] }
     hasLabels = true
   }
 
-  /// Arrays for all inputs of a model. Samples are along the axis that the model's symbols say,
-  /// else along the first; arrays for inputs without such an axis are the same for all samples, and
-  /// so is what is fixed.
+  /// Arrays for the inputs of a model.
   ///
-  /// - Throws: `badInput` if an array is missing or does not fit its input, or arrays have
+  /// Samples lie along the batch axis that the model's symbolic dimensions define, else along the
+  /// first axis. Arrays for inputs without such an axis, and fixed inputs, are the same for all
+  /// samples.
+  ///
+  /// - Parameters:
+  ///   - arrays: Arrays by input name.
+  ///   - graph: The model.
+  ///   - fixed: Inputs that have the same value in every run, by name.
+  ///   - limit: Maximum number of samples.
+  /// - Throws: `badInput` if an array is missing or does not match its input, or if the arrays have
   ///   different numbers of samples.
   public init(
     _ arrays: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput] = [:],
@@ -70,43 +82,47 @@ public struct CalibrationSource: Sendable {
     isFixed = fixed != nil
     guard let fixed else {
       count = samples
-      // Some that fill a few megabytes.
+      // At most 64 samples, and about a million elements.
       batch = max(1, min(64, (1 << 20) / max(1, elements), samples))
       return
     }
     let available = available ?? samples
     guard fixed > 0, fixed <= available else {
       throw SwiftletError(
-        .badInput, "the model takes \(fixed) samples at once, there are \(available)",
-        mend: "give more samples")
+        .badInput, "the model takes \(fixed) samples at once, but there are only \(available)",
+        mend: "use more samples")
     }
     batch = fixed
     count = max(fixed, samples / fixed * fixed)
     leftOut = max(0, samples - count)
   }
 
-  /// The number of samples that the model takes at once, if it is just one.
+  /// The number of samples that the model requires per run; `nil` if it takes any number.
   public var fixedBatch: Int? { isFixed ? batch : nil }
 
-  /// The extents that the model leaves open and the samples have, by name.
+  /// The sizes that the samples give to the model's symbolic dimensions, by name.
+  ///
+  /// - Parameter graph: The model.
+  /// - Throws: The errors of reading the first batch.
   public func extents(of graph: Graph) throws -> [String: Int] {
     OpenExtents.of(graph.dataInputs, shapes: try sample().mapValues(\.shape))
   }
 
-  /// The names of the outputs that count, in the model's order.
+  /// The names of the outputs to judge by, in the model's order.
   ///
-  /// - Throws: `badInput` naming one that the model does not have.
+  /// - Throws: `badInput` naming an output that the model does not have.
   func judgedOutputs(of graph: Graph) throws -> [String] {
     let known = graph.outputs.map(\.name)
     for name in outputs where !known.contains(name) {
       throw SwiftletError(
         .badInput, "the model has no output '\(name)'",
-        mend: "its outputs are " + known.joined(separator: ", "))
+        mend: "use one of " + known.joined(separator: ", "))
     }
     return outputs.isEmpty ? known : known.filter(outputs.contains)
   }
 
-  /// Shows the samples from `first` on, up to `end` or to the last, batch by batch.
+  /// Calls `body` with each batch of the samples from `first` up to but not including `end`; `nil`:
+  /// up to the last one.
   package func forEachBatch(
     from first: Int = 0, to end: Int? = nil,
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
@@ -119,10 +135,16 @@ public struct CalibrationSource: Sendable {
     }
   }
 
-  /// Samples per second of several models, timed in turns over the first batch. Where one seems
-  /// slower than the first of them, they are timed once more and for longer, and the better time of
-  /// each counts: what else a machine does only makes a model slower.
-  public func speeds(of graphs: [Graph], threads: ThreadPool = .available) throws -> [Double] {
+  /// Samples per second of several models, timed in turns on the first batch.
+  ///
+  /// If one of them seems slower than the first model, all are timed again for longer, and the
+  /// better time of each counts: other work on the machine only makes models slower.
+  ///
+  /// - Parameters:
+  ///   - graphs: The models, for the same inputs.
+  ///   - threads: The threads of each model.
+  /// - Throws: The errors of running a session.
+  public func speeds(of graphs: [Graph], threads: Threads = .available) throws -> [Double] {
     let inputs = try sample()
     let sessions = try graphs.map { try Session($0, threads: threads) }
     for session in sessions { _ = try session.run(inputs) }
@@ -135,7 +157,7 @@ public struct CalibrationSource: Sendable {
     return times.map { samples / $0 }
   }
 
-  /// Seconds of a run of each session, timed in turns.
+  /// Median seconds per run of each session, timed in turns.
   private static func medians(
     of sessions: [Session], _ inputs: [String: AnyTensor], milliseconds: Int
   ) throws -> [Double] {
@@ -152,7 +174,7 @@ public struct CalibrationSource: Sendable {
     return times.map { $0.sorted()[$0.count / 2] }
   }
 
-  /// The first samples, as many as the model takes at once at least.
+  /// The first samples, at least one batch.
   func prefix(_ samples: Int) -> CalibrationSource {
     var result = self
     let wanted = isFixed ? samples / batch * batch : samples
@@ -160,7 +182,7 @@ public struct CalibrationSource: Sendable {
     return result
   }
 
-  /// A range of the samples by themselves, of a model with a fixed batch from one batch to another.
+  /// A range of the samples; with a fixed batch it must consist of whole batches.
   public func part(_ range: Range<Int>) -> CalibrationSource {
     var result = self
     let make = make
@@ -172,20 +194,23 @@ public struct CalibrationSource: Sendable {
     return result
   }
 
-  /// The first sample alone; of a model that takes a fixed number at once, the first batch.
+  /// The first sample; for a model with a fixed batch, the first batch.
   var single: CalibrationSource { part(0..<(isFixed ? batch : min(1, count))) }
 
   /// The first batch.
   func sample() throws -> [String: AnyTensor] { try make(0..<min(batch, count)) }
 
-  /// How many samples of another source are here too, element by element.
+  /// Number of samples of another source that occur in this one too, element by element.
   package func shared(with other: CalibrationSource) throws -> Int {
     let known = Set(try (0..<count).map { try digest($0..<$0 + 1) })
     return try (0..<other.count).count { known.contains(try other.digest($0..<$0 + 1)) }
   }
 
-  /// A digest that samples add to, one after the other: it does not depend on how they are cut into
-  /// batches.
+  /// A digest to which samples are added one by one, so that it does not depend on batches.
+  ///
+  /// - Parameters:
+  ///   - samples: Indices of the samples to add.
+  ///   - digest: The digest so far.
   package func digest(_ samples: Range<Int>, after digest: String = "") throws -> String {
     try samples.reduce(digest) { digest, sample in
       let inputs = try make(sample..<sample + 1)
@@ -200,12 +225,14 @@ public struct CalibrationSource: Sendable {
 }
 
 extension Tensor<Float> {
+  /// Requires all elements to be finite.
+  ///
   /// - Throws: `numerical` naming the value if an element is NaN or infinite.
   func requireFinite(_ name: String) throws {
     guard isFinite else {
       throw SwiftletError(
-        .numerical, "the calibration samples give NaN or infinite values", at: "value '\(name)'",
-        mend: "leave out the samples that do; quantize alone goes on without them")
+        .numerical, "calibration samples lead to NaN or infinite values", at: "value '\(name)'",
+        mend: "remove those samples; only quantize can ignore them")
     }
   }
 }

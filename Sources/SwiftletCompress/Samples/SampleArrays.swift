@@ -4,23 +4,25 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Arrays for all inputs of a model, cut into samples.
+/// Arrays for all inputs of a model, divided into samples.
 struct SampleArrays: Sendable {
-  /// By input name, of the inputs' types.
+  /// By input name, in the element types of the inputs.
   private let arrays: [String: AnyTensor]
   private let places: [String: SampleLayout.Place]
-  /// Inputs that are filled with one number, in the shape that a batch has.
+  /// Inputs that are filled with one number, in the shape for each batch.
   private let filled: [ValueInfo]
   private let numbers: [String: Double]
   private let symbol: String?
   let count: Int
   /// As ``SampleLayout/batch``.
   let batch: Int?
-  /// Elements of one sample, of all inputs together.
+  /// Elements of one sample over all inputs.
   let elements: Int
 
-  /// - Throws: `badInput` for an array that is missing or does not fit, or different numbers of
-  ///   samples.
+  /// Matches arrays to inputs.
+  ///
+  /// - Throws: `badInput` if an array is missing or does not match its input, or if numbers of
+  ///   samples differ.
   init(
     _ given: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput]
   ) throws {
@@ -28,7 +30,7 @@ struct SampleArrays: Sendable {
     for name in fixed.keys.sorted() where !inputs.contains(where: { $0.name == name }) {
       throw SwiftletError(
         .badInput, "the model has no input '\(name)' to fix",
-        mend: "its inputs are " + inputs.map(\.name).joined(separator: ", "))
+        mend: "use one of " + inputs.map(\.name).joined(separator: ", "))
     }
     symbol = OpenExtents.batchSymbol(inputs)
     var (arrays, numbers, filled): ([String: AnyTensor], [String: Double], [ValueInfo]) = (
@@ -55,7 +57,7 @@ struct SampleArrays: Sendable {
             .badInput, "there is no array '\(input.name)'",
             mend: (given.isEmpty
               ? "there are none" : "there are " + given.keys.sorted().joined(separator: ", "))
-              + "; name them after the model's inputs, or give --fixed \(input.name)=VALUE")
+              + "; name arrays after the model's inputs, or use --fixed \(input.name)=VALUE")
         }
         arrays[input.name] = try array.fitting(input).withoutRepetition(input)
         sampled.append(input)
@@ -80,18 +82,19 @@ struct SampleArrays: Sendable {
     for input in filled { _ = try shape(of: input, samples: 1) }
   }
 
-  /// One number everywhere, or one for each element.
+  /// An array with one number for all elements, or with one for each element.
   private static func constant(_ numbers: [Double], _ input: ValueInfo) throws -> AnyTensor {
     var dimensions = input.dimensions
     let open = dimensions.indices.filter { !dimensions[$0].isFixed }
-    // A list says how long its only open axis is.
+    // The number of values determines the length of a vector.
     if open.count == 1, dimensions.count == 1 { dimensions[0] = .fixed(numbers.count) }
     let shape = try ValueInfo(input.name, .float64, dimensions).shape(batch: 1)
     guard numbers.count == 1 || shape.count == numbers.count else {
       throw SwiftletError(
         .badInput,
-        "\(numbers.count) numbers are fixed for '\(input.name)', which takes \(input.shapeDescription)",
-        mend: "give one number for all, or as many as there are")
+        "\(numbers.count) numbers are fixed for '\(input.name)', which takes "
+          + input.shapeDescription,
+        mend: "use one number for all elements, or one for each of them")
     }
     let values = numbers.count == 1 ? Array(repeating: numbers[0], count: shape.count) : numbers
     return try AnyTensor.float64(Tensor(shape, values)).fitting(input)
@@ -101,15 +104,15 @@ struct SampleArrays: Sendable {
     for case .symbolic(let name) in input.dimensions where name != symbol {
       throw SwiftletError(
         .badInput,
-        "'\(input.name)' is \(input.shapeDescription): one number does not say how large",
-        mend: "give --fixed \(input.name)=FILE.npy")
+        "one number does not determine the shape of '\(input.name)', \(input.shapeDescription)",
+        mend: "use --fixed \(input.name)=FILE.npy")
     }
     return try input.shape(batch: samples)
   }
 
-  /// The inputs for some samples.
+  /// The inputs for a range of samples.
   ///
-  /// - Precondition: One sample, if an array has ``SampleLayout/Place/each``.
+  /// - Precondition: It is a single sample if an array has ``SampleLayout/Place/each``.
   func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] {
     var result = arrays
     for (name, place) in places {
@@ -136,8 +139,8 @@ extension Dimension {
 }
 
 extension AnyTensor {
-  /// The array in the element type of an input, where that holds its numbers: whole numbers as
-  /// floats and the other way, and fp64 rounded to fp32.
+  /// The array in the element type of an input, if that type can hold its numbers: integers as
+  /// floats and vice versa, and fp64 rounded to fp32.
   ///
   /// - Throws: `badInput` if numbers would change.
   fileprivate func fitting(_ input: ValueInfo) throws -> AnyTensor {
@@ -146,37 +149,37 @@ extension AnyTensor {
     let fitting = converted(to: target)
     let isKept: Bool =
       switch (self, fitting) {
-      case (.float64(let wide), .float32(let narrow)):
-        zip(wide.elements, narrow.elements).allSatisfy { $1.isFinite || !$0.isFinite }
+      case (.float64(let double), .float32(let single)):
+        zip(double.elements, single.elements).allSatisfy { $1.isFinite || !$0.isFinite }
       case (.bool, _), (_, .bool): false
       default: fitting.converted(to: dtype).holdsSameNumbers(as: self)
       }
     guard isKept else {
       throw SwiftletError(
         .badInput,
-        "array '\(input.name)' is \(dtype), and \(target), which the model takes, cannot hold its elements",
-        mend: "convert it first, as NumPy does with array.astype('\(target)')")
+        "array '\(input.name)' is \(dtype), and the model's \(target) cannot hold its elements",
+        mend: "convert it first, for example with NumPy's array.astype('\(target)')")
     }
     return fitting
   }
 
-  /// Whether all elements are equal, or NaN in both.
+  /// Whether all elements are equal, where NaN equals NaN.
   private func holdsSameNumbers(as other: AnyTensor) -> Bool {
     guard case .float32(let a) = self, case .float32(let b) = other else { return self == other }
     return zip(a.elements, b.elements).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }
   }
 
-  /// A view of a range of indices of one axis.
+  /// The elements at a range of indices of one axis.
   fileprivate func indices(_ range: Range<Int>, along axis: Int) -> AnyTensor {
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       let part = typed(as: Element.self)!.slice(axis: axis, range: range)
-      // Slices of the first axis are packed as they are.
+      // Slices of the first axis are contiguous already.
       return AnyTensor(axis == 0 ? part : part.contiguous())
     }
     return opened(dtype.elementType)
   }
 
-  /// The input itself, where the array has one for each sample and all are equal.
+  /// The input itself, if the array repeats the same one for each sample.
   fileprivate func withoutRepetition(_ input: ValueInfo) -> AnyTensor {
     guard input.isShaped, shape.rank == input.dimensions.count + 1, shape[0] > 0,
       shape.count < 1 << 20, case let first = element(0),
@@ -185,7 +188,7 @@ extension AnyTensor {
     return first
   }
 
-  /// What one index of the first axis holds.
+  /// The elements at one index of the first axis.
   fileprivate func element(_ index: Int) -> AnyTensor {
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       let part = typed(as: Element.self)!.slice(axis: 0, range: index..<index + 1)

@@ -4,41 +4,46 @@ import OrderedCollections
 public import SwiftletCore
 import SwiftletGraph
 
-/// What an input is given in every run, whichever the samples are: a size, a rate, a state.
+/// A value for an input in every run, whatever the samples are: a size, a rate, a state.
 public enum FixedInput: Sendable, Equatable {
+  /// An array for the input; its batch axis, if it has one, has extent 1 or the number of samples.
   case array(AnyTensor)
-  /// Numbers for all elements: one that fills the input, or as many as it has.
+  /// One number for all elements, or one for each element.
   case numbers([Double])
 }
 
-/// Where the samples are in the arrays for a model's inputs.
+/// How samples are laid out in the arrays for a model's inputs.
 struct SampleLayout {
   /// How an input gets its part of a batch.
   enum Place: Equatable {
     /// The samples are along this axis of the array.
     case along(Int)
-    /// The array has one axis more than the input: each sample has an input of its own.
+    /// The array has one more axis than the input: each sample is a complete input.
     case each
-    /// The array is the input, for all samples alike.
+    /// The array is the input for all samples.
     case constant
-    /// The array has one index on this axis, which all samples have in common.
+    /// The array has extent 1 along this axis, and is repeated for each sample.
     case repeated(Int)
   }
 
   private(set) var places: OrderedDictionary<String, Place> = [:]
-  /// Samples in the arrays; 1 if no array has any.
+  /// Number of samples in the arrays; 1 if no array has a sample axis.
   private(set) var count = 1
-  /// The number of samples that the model takes at once, if it takes just one number.
+  /// The number of samples that the model requires per run; `nil` if it takes any number.
   private(set) var batch: Int?
 
-  /// - Parameter arrays: One for each input, of its type.
-  /// - Throws: `badInput` if an array does not fit, or they have different numbers of samples.
+  /// Determines the layout.
+  ///
+  /// - Parameters:
+  ///   - arrays: One array per input, in its element type.
+  ///   - inputs: The model's inputs.
+  /// - Throws: `badInput` if an array does not match its input, or if numbers of samples differ.
   init(_ arrays: [String: AnyTensor], _ inputs: [ValueInfo]) throws {
     let symbol = OpenExtents.batchSymbol(inputs)
     var counts: OrderedDictionary<String, Int> = [:]
     var batches: [(name: String, extent: Int)] = []
-    // Arrays that fit as they are, of a model that takes a fixed number of samples: decided when
-    // that is known.
+    // Arrays that match a fixed shape exactly: whether their first axis is the batch is decided
+    // once the batch size is known.
     var undecided: [ValueInfo] = []
     for input in inputs {
       let shape = arrays[input.name]!.shape
@@ -66,7 +71,10 @@ struct SampleLayout {
     batch = batches.first?.extent
   }
 
-  /// - Throws: `badInput` if not all arrays have the same number of samples.
+  /// Checks that all arrays have the same number of samples, and the model the same batch size for
+  /// all inputs.
+  ///
+  /// - Throws: `badInput` otherwise.
   private func check(
     _ counts: OrderedDictionary<String, Int>, _ batches: [(name: String, extent: Int)]
   ) throws {
@@ -76,28 +84,31 @@ struct SampleLayout {
         .badInput,
         "the arrays have different numbers of samples: "
           + counts.map { "'\($0)' \($1)" }.joined(separator: ", "),
-        mend: "give as many of each, or --fixed \(odd)=FILE.npy if that is the same for all samples"
+        mend: "use the same number for all, or --fixed \(odd)=FILE.npy if all samples share it"
       )
     }
     if let first = batches.first, let other = batches.first(where: { $0.extent != first.extent }) {
       throw SwiftletError(
         .badInput,
-        "the model takes \(first.extent) samples of '\(first.name)' at once, and \(other.extent) of "
-          + "'\(other.name)'",
-        mend: "give --fixed \(other.name)=FILE.npy if that is the same for all samples")
+        "the model takes \(first.extent) samples of '\(first.name)' at once, but \(other.extent) "
+          + "of '\(other.name)'",
+        mend: "use --fixed \(other.name)=FILE.npy if all samples share it")
     }
     if let empty = counts.first(where: { $0.value == 0 }) {
       throw SwiftletError(.badInput, "array '\(empty.key)' has no samples")
     }
   }
 
-  /// - Returns: `nil` for an array that is the input as declared, in extents that are all fixed.
+  /// The place of the samples in one array.
+  ///
+  /// - Returns: `nil` for an array that has exactly the declared shape, all of whose dimensions are
+  ///   fixed.
   private static func place(
     _ input: ValueInfo, _ shape: Shape, _ symbol: String?, _ inputs: [ValueInfo]
   ) throws -> Place? {
     let refusal = SwiftletError(
       .badInput, "array '\(input.name)' is \(shape); the model takes \(input.shapeDescription)",
-      mend: "give samples along the first axis, or --fixed \(input.name)=FILE.npy for one array")
+      mend: "put samples along the first axis, or use --fixed \(input.name)=FILE.npy")
     guard input.isShaped else { return shape.rank > 0 ? .along(0) : .constant }
     if shape.rank == input.dimensions.count + 1 {
       let sample = Shape(Array(shape.dimensions.dropFirst()))
@@ -122,8 +133,8 @@ struct SampleLayout {
     return symbol == nil ? nil : .constant
   }
 
-  /// Whether a symbol is met on another axis than the first: it stands for a length then, not for
-  /// samples.
+  /// Whether a symbol also occurs on an axis other than the first: then it is a length, not a
+  /// number of samples.
   private static func isElsewhere(_ symbol: String, _ inputs: [ValueInfo]) -> Bool {
     guard !symbol.isEmpty, symbol != "?" else { return false }
     return inputs.contains { $0.dimensions.dropFirst().contains(.symbolic(symbol)) }

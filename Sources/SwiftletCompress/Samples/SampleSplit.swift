@@ -2,28 +2,31 @@
 
 import SwiftletCore
 
-/// Which samples a model is calibrated with, and which ones judge it.
+/// The division of samples into those for calibration and those for judging the model.
 public struct SampleSplit: Sendable, Equatable {
-  /// Samples that are calibrated with: the first ones.
+  /// Number of samples for calibration: the first ones.
   public let calibrating: Int
-  /// Those that judge.
+  /// Indices of the samples for judging.
   public let judging: Range<Int>
-  /// Whether nothing is calibrated with those that judge, or at least not with all of them.
+  /// Whether at least one of the samples for judging is not used for calibration.
   public let isHeldBack: Bool
-  /// How many of those that judge are the same, element by element, as samples that are calibrated
-  /// with.
+  /// Number of samples for judging that are equal, element by element, to samples for calibration.
   public let repeated: Int
 
-  /// A quarter of the samples is held back at least, rounded up, and never all of them: of 2
-  /// samples one judges, of 5 two do. A single sample, or the single batch of a model that takes a
-  /// fixed number at once, has to serve for both. Where nobody looks at samples all of them judge.
+  /// Divides samples.
   ///
-  /// Samples that occur more than once may be on both sides: ``repeated`` says how many.
+  /// At least a quarter of the samples is held back for judging, rounded up, but never all of them:
+  /// one of 2 samples, two of 5. A single sample, or the single batch of a model with a fixed
+  /// batch, serves both purposes. Without calibration, all samples are for judging. Samples that
+  /// occur more than once may be on both sides: ``repeated`` counts them.
   ///
-  /// `wanted` is how many would be calibrated with; `nil` where nobody looks at them. `share`, if
-  /// given, is how many of the samples are calibrated with at most. At most `most` judge.
-  ///
-  /// - Throws: `badInput` if a share leaves a part empty; what reading the samples throws.
+  /// - Parameters:
+  ///   - source: The samples.
+  ///   - wanted: Desired number of samples for calibration; `nil`: no calibration.
+  ///   - share: Maximum fraction of the samples for calibration, between 0 and 1; `nil`: three
+  ///     quarters.
+  ///   - most: Maximum number of samples for judging.
+  /// - Throws: `badInput` if a share leaves one side empty, and the errors of reading the samples.
   /// - Complexity: O(elements of the samples).
   public init(
     _ source: CalibrationSource, wanted: Int?, share: Double? = nil, most: Int = .max
@@ -41,7 +44,7 @@ public struct SampleSplit: Sendable, Equatable {
       guard 0 < most, most < units else {
         throw SwiftletError(
           .badInput,
-          "a split of \(share) leaves a part of \(source.count) samples empty",
+          "a split of \(share) leaves one part of the \(source.count) samples empty",
           at: "--split", mend: "use a fraction between 0 and 1, such as 0.75, and more samples")
       }
       used = max(1, min(wanted / unit, most))
@@ -56,7 +59,7 @@ public struct SampleSplit: Sendable, Equatable {
     isHeldBack = repeated < judging.count
   }
 
-  /// Judged on other samples altogether.
+  /// A division whose samples for judging come from another source.
   init(calibrating: Int, judgingOthers count: Int) {
     (self.calibrating, judging, isHeldBack, repeated) = (calibrating, 0..<count, true, 0)
   }

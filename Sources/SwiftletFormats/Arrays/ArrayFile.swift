@@ -38,7 +38,7 @@ public enum ArrayFile {
       let name = path.split(separator: "/").last.map { String($0.dropLast(4)) } ?? ""
       return [name: try NPY.read(path)]
     case .npz: return try NPZ.read(path)
-    case .safetensors: return try Safetensors(contentsOf: path).tensors
+    case .safetensors: return try Safetensors(reading: path).tensors
     }
   }
 
@@ -57,7 +57,7 @@ public enum ArrayFile {
           mend: "write .npz or .safetensors")
       }
       try AtomicFile.write(
-        NPY.serialized(tensor, asHalf: halves.contains(tensors.keys[0])), to: path)
+        NPY.encode(tensor, asHalf: halves.contains(tensors.keys[0])), to: path)
     case .npz: try NPZ.write(tensors, to: path, halves: halves)
     case .safetensors: try Safetensors(tensors: tensors).write(to: path)
     }

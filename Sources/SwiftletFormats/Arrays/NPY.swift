@@ -6,7 +6,7 @@ import SwiftletFiles
 /// Single arrays in NumPy's npy format.
 ///
 /// Little-endian arrays, row-major or column-major, of the element types that tensors support.
-/// 16-bit floats become fp32. Narrow types, which NumPy lacks, are written as int8, uint8 or fp32.
+/// 16-bit floats become fp32. Compact types, which NumPy lacks, are written as int8, uint8 or fp32.
 /// Pickled objects are rejected: reading them would execute code.
 ///
 /// - Source: numpy.lib.format, versions 1.0 to 3.0.
@@ -26,13 +26,13 @@ public enum NPY {
 
   /// - Throws: `io` or `badInput` naming the file, `unsupported` for other element types.
   public static func read(_ path: String) throws -> AnyTensor {
-    try locating(path) { try parse(InputFile.read(path)) }
+    try locating(path) { try decode(InputFile.read(path)) }
   }
 
   /// Reads an array from the bytes of a file.
-  public static func parse(_ bytes: [UInt8]) throws -> AnyTensor { try parse(bytes[...]) }
+  public static func decode(_ bytes: [UInt8]) throws -> AnyTensor { try decode(bytes[...]) }
 
-  static func parse(_ bytes: ArraySlice<UInt8>) throws -> AnyTensor {
+  static func decode(_ bytes: ArraySlice<UInt8>) throws -> AnyTensor {
     let head = Array(bytes.prefix(12))
     guard head.count >= 10, head.starts(with: magic), 1...3 ~= head[6], head[7] == 0 else {
       throw SwiftletError(.badInput, "this is not an npy file")
@@ -78,7 +78,7 @@ public enum NPY {
   /// floats.
   ///
   /// - Precondition: The rank is below 1000, so that the header fits.
-  public static func serialized(_ tensor: AnyTensor, asHalf: Bool = false) -> [UInt8] {
+  public static func encode(_ tensor: AnyTensor, asHalf: Bool = false) -> [UInt8] {
     var tensor = tensor.converted(to: tensor.dtype.computable)
     var code = codes.first { $0.dtype == tensor.dtype }!.code
     if asHalf, case .float32(let wide) = tensor {

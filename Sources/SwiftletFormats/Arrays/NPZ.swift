@@ -17,11 +17,11 @@ public enum NPZ {
   /// - Throws: `io` or `badInput` naming the file; `unsupported` as ``NPY/read(_:)``, and for
   ///   encrypted entries and compression other than deflate.
   public static func read(_ path: String) throws -> OrderedDictionary<String, AnyTensor> {
-    try locating(path) { try parse(InputFile.read(path), file: path) }
+    try locating(path) { try decode(InputFile.read(path), file: path) }
   }
 
   /// Reads arrays from the bytes of a file.
-  public static func parse(
+  public static func decode(
     _ bytes: [UInt8], file: String = "npz"
   ) throws -> OrderedDictionary<String, AnyTensor> {
     let archive = try ZipArchive(bytes, file: file)
@@ -40,7 +40,7 @@ public enum NPZ {
       }
       total = sum
       tensors[String(entry.name.dropLast(4))] = try locating("array '\(entry.name)'") {
-        try NPY.parse(archive.content(of: entry))
+        try NPY.decode(archive.content(of: entry))
       }
     }
     return tensors
@@ -53,18 +53,18 @@ public enum NPZ {
   public static func write(
     _ tensors: OrderedDictionary<String, AnyTensor>, to path: String, halves: Set<String> = []
   ) throws {
-    try AtomicFile.write(serialized(tensors, halves: halves), to: path)
+    try AtomicFile.write(encode(tensors, halves: halves), to: path)
   }
 
   /// The bytes of an npz file.
-  public static func serialized(
+  public static func encode(
     _ tensors: OrderedDictionary<String, AnyTensor>, halves: Set<String> = []
   ) throws -> [UInt8] {
     var bytes: [UInt8] = []
     var directory: [UInt8] = []
     for (key, tensor) in tensors {
       let name = Array("\(key).npy".utf8)
-      let content = NPY.serialized(tensor, asHalf: halves.contains(key))
+      let content = NPY.encode(tensor, asHalf: halves.contains(key))
       guard bytes.count + content.count < Int(UInt32.max), name.count < Int(UInt16.max),
         tensors.count < Int(UInt16.max)
       else {

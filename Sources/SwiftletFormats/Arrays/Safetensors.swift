@@ -29,7 +29,7 @@ public struct Safetensors: Sendable {
   /// Reads a file.
   ///
   /// - Throws: `io` if the file cannot be read, otherwise as ``init(decoding:file:)``.
-  public init(contentsOf path: String) throws {
+  public init(reading path: String) throws {
     try self.init(decoding: try InputFile.read(path), file: path)
   }
 

@@ -162,7 +162,7 @@ final class ElementSource {
     case .uint32, .uint64:
       let wide = try filled(proto.uint64Data.map(Int64.init(bitPattern:)))
       return AnyTensor.int64(wide).converted(to: type.dtype)
-    case let dtype where dtype.narrowType != nil:
+    case let dtype where dtype.compactType != nil:
       // Each number is one byte of the packed elements.
       let bytes = proto.int32Data.map { UInt8(truncatingIfNeeded: $0) }
       guard bytes.count == type.byteCount(shape.count) else {

@@ -16,7 +16,6 @@ struct HalfValues {
   private(set) var graph: Graph
   /// Types of inputs, outputs and constants that are written as 16-bit floats, by ONNX number.
   private(set) var types: [String: Int] = [:]
-  private let readers: [String: [Node]]
   private let fixed: Set<String>
 
   /// The first operator set whose `Cast` supports bf16, and the first with numbered types.
@@ -28,16 +27,7 @@ struct HalfValues {
     var edges = Edges(given)
     if !given.halves.isEmpty && given.opset >= Self.oldestOpset { edges.add() }
     (graph, types) = (edges.graph, edges.types)
-    readers = Self.readers(of: graph)
     fixed = Set(graph.outputs.map(\.name)).union(graph.inputs.map(\.name))
-  }
-
-  private static func readers(of graph: Graph) -> [String: [Node]] {
-    var readers: [String: [Node]] = [:]
-    for node in graph.nodes {
-      for name in Set(node.reads) { readers[name, default: []].append(node) }
-    }
-    return readers
   }
 
   /// Whether a `Cast` writes the 16-bit type that it rounds to.
@@ -65,15 +55,14 @@ struct HalfValues {
   }
 
   private func isCast(_ name: String, to type: Int? = nil) -> Bool {
-    guard !fixed.contains(name), let readers = readers[name] else { return false }
-    return readers.allSatisfy { $0.isCast(to: type) }
+    !fixed.contains(name) && !graph.consumers(of: name).isEmpty
+      && graph.isReadByCasts(name, to: type)
   }
 
   /// A graph whose 16-bit inputs, outputs and constants are read and written through a `Cast`.
   private struct Edges {
     private(set) var graph: Graph
     private(set) var types: [String: Int] = [:]
-    private let readers: [String: [Node]]
     private var names: FreshNames
     /// The names that nodes read and write instead of a value's.
     private var renaming: [String: String] = [:]
@@ -83,7 +72,6 @@ struct HalfValues {
 
     init(_ graph: Graph) {
       self.graph = graph
-      readers = HalfValues.readers(of: graph)
       names = FreshNames(graph)
     }
 
@@ -120,7 +108,7 @@ struct HalfValues {
     private func storedType(_ name: String, _ value: AnyTensor) -> Int? {
       guard let type = type(name), case .float32(let tensor) = value,
         tensor.count >= HalfValues.fewestElements
-          || (readers[name] ?? []).allSatisfy({ $0.isCast(to: nil) })
+          || graph.isReadByCasts(name)
       else { return nil }
       if type == 16 { return tensor.elements.allSatisfy(\.isBFloat) ? type : nil }
       let elements = tensor.elements
@@ -134,7 +122,7 @@ struct HalfValues {
 
     /// A node that widens a value for all of its readers; `nil` if each of them is a `Cast`.
     private mutating func widened(_ name: String) -> Node? {
-      guard (readers[name] ?? []).contains(where: { !$0.isCast(to: nil) }) else { return nil }
+      guard !graph.isReadByCasts(name) else { return nil }
       let wide = names.next("\(name).fp32")
       renaming[name] = wide
       return Node(
@@ -145,8 +133,7 @@ struct HalfValues {
     private mutating func addOutput(_ name: String) {
       guard let type = type(name), let index = graph.producer(of: name) else { return }
       types[name] = type
-      let others = readers[name] ?? []
-      if graph.nodes[index].isCast(to: type), others.allSatisfy({ $0.isCast(to: nil) }) { return }
+      if graph.nodes[index].isCast(to: type), graph.isReadByCasts(name) { return }
       let wide = names.next("\(name).fp32")
       renaming[name] = wide
       following[wide] = Node(
@@ -165,6 +152,13 @@ struct HalfValues {
       }
       graph.nodes = nodes
     }
+  }
+}
+
+extension Graph {
+  /// Whether each node that reads the value is a `Cast`, to the type with the given ONNX number.
+  fileprivate func isReadByCasts(_ value: String, to type: Int? = nil) -> Bool {
+    consumers(of: value).allSatisfy { nodes[$0].isCast(to: type) }
   }
 }
 

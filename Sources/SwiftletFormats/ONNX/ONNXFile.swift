@@ -23,7 +23,7 @@ public enum ONNXFile {
   ///   cannot represent, such as some element types.
   public static func read(_ path: String) throws -> Graph {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-    return try locating(path) { try parse(MappedFile(path, limit: limit), folder: folder) }
+    return try locating(path) { try decode(MappedFile(path, limit: limit), folder: folder) }
   }
 
   /// The size of a model's file and its external data files, in bytes.
@@ -40,11 +40,11 @@ public enum ONNXFile {
   }
 
   /// Reads a model from the bytes of a file.
-  public static func parse(_ bytes: [UInt8]) throws -> Graph {
-    try parse(MappedFile(bytes), folder: nil)
+  public static func decode(_ bytes: [UInt8]) throws -> Graph {
+    try decode(MappedFile(bytes), folder: nil)
   }
 
-  private static func parse(_ file: MappedFile, folder: String?) throws -> Graph {
+  private static func decode(_ file: MappedFile, folder: String?) throws -> Graph {
     let model = try message(file)
     guard model.hasGraph else { throw SwiftletError(.badInput, "this ONNX model has no graph") }
     return try ONNXReader(elements: ElementSource(file, folder: folder), model).model(model)
@@ -74,7 +74,7 @@ public enum ONNXFile {
   public static func write(
     _ graph: Graph, to path: String, externalData: Bool = false
   ) throws {
-    guard externalData else { return try AtomicFile.write(serialized(graph), to: path) }
+    guard externalData else { return try AtomicFile.write(encode(graph), to: path) }
     let data = path + ".data"
     let writer = ONNXWriter(dataFile: data.split(separator: "/").last.map(String.init))
     let model = try bytes(of: graph, writer)
@@ -85,7 +85,7 @@ public enum ONNXFile {
   }
 
   /// The bytes of a model's file; equal graphs give equal bytes.
-  public static func serialized(_ graph: Graph) throws -> [UInt8] {
+  public static func encode(_ graph: Graph) throws -> [UInt8] {
     try bytes(of: graph, ONNXWriter(dataFile: nil))
   }
 

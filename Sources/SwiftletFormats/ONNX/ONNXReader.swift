@@ -279,7 +279,7 @@ extension ValueInfo {
     if rest != ONNX_ValueInfoProto() { unread = try rest.serializedBytes() }
   }
 
-  /// What a type is that is no tensor of numbers, for a person.
+  /// A description, for errors, of a type that is not a tensor of numbers.
   private static func kind(of type: ONNX_TypeProto) -> String {
     switch type.value {
     case .tensorType(let tensor):

@@ -58,14 +58,14 @@ private struct QuantizedOperatorExpansion {
   private mutating func expanded(_ node: Node) -> [Node]? {
     guard node.outputs.count == 1, node.captures.isEmpty else { return nil }
     let inputs = node.inputs
-    if node.domain.isEmpty || node.domain == "ai.onnx" {
+    if node.isStandard {
       switch node.opType {
       case "QLinearConv" where inputs.count >= 8:
         guard result.initializers[inputs[3]]?.shape.rank == 4 else { return nil }
-        return layer("Conv", node, bias: inputs.count > 8 ? inputs[8] : "", axis: 0)
+        return layer("Conv", node, bias: inputs.count > 8 ? inputs[8] : "")
       case "QLinearMatMul" where inputs.count == 8:
         guard result.initializers[inputs[3]]?.shape.rank == 2 else { return nil }
-        return layer("MatMul", node, bias: "", axis: 1)
+        return layer("MatMul", node, bias: "")
       case "MaxPool", "Flatten", "Reshape":
         guard let own = parameters[inputs[0]] else { return nil }
         return operation(
@@ -91,14 +91,11 @@ private struct QuantizedOperatorExpansion {
       }
       return operation("Concat", node, parts, result: Array(inputs[0...1]))
     case "QGemm" where 6...9 ~= inputs.count:
-      guard let transB = try? node.int("transB", default: 0),
-        let alpha = try? node.float("alpha", default: 1)
-      else { return nil }
       var node = node
       node.inputs += [String](repeating: "", count: 9 - inputs.count)
       // Bias in the seventh place, and none of the result's parameters before it.
       let bias = node.inputs.remove(at: 6)
-      return layer("Gemm", node, bias: bias, biasScale: alpha, axis: transB == 0 ? 1 : 0)
+      return layer("Gemm", node, bias: bias)
     default: return nil
     }
   }
@@ -141,22 +138,22 @@ private struct QuantizedOperatorExpansion {
   }
 
   /// A layer whose inputs are x, scale, zero point, weights, scale, zero point, and the result's
-  /// scale and zero point; the bias is in units of both scales, times one of its own.
-  private mutating func layer(
-    _ opType: String, _ node: Node, bias: String, biasScale: Float = 1, axis: Int
-  ) -> [Node]? {
+  /// scale and zero point; the bias is in units of both scales and of the layer's factor.
+  private mutating func layer(_ opType: String, _ node: Node, bias: String) -> [Node]? {
     let inputs = node.inputs
-    guard let inputScale = floats(inputs[1]), let scales = floats(inputs[4]),
-      inputScale.count == 1, result.initializers[inputs[3]] != nil
+    let plain = Node(
+      opType, name: node.name, inputs: [inputs[0], inputs[3]], outputs: node.outputs,
+      attributes: node.attributes)
+    guard let product = try? LinearLayer(plain), let weights = result.initializers[inputs[3]],
+      let inputScale = floats(inputs[1]), let scales = floats(inputs[4]), inputScale.count == 1
     else { return nil }
+    let axis = scales.count == 1 ? nil : product.outputAxis(rank: weights.shape.rank)
     var nodes: [Node] = []
     var operands = [dequantize(inputs[0], Array(inputs[1...2]), &nodes)]
-    operands.append(
-      dequantize(
-        inputs[3], Array(inputs[4...5]), axis: scales.count == 1 ? nil : axis, &nodes))
+    operands.append(dequantize(inputs[3], Array(inputs[4...5]), axis: axis, &nodes))
     if !bias.isEmpty {
       let units = names.next("\(bias).units")
-      let values = scales.map { $0 * inputScale[0] * biasScale }
+      let values = scales.map { $0 * inputScale[0] * product.alpha }
       result.initializers[units] = .float32(
         Tensor(values.count == 1 ? .scalar : [values.count], values))
       operands.append(restore(bias, units, count: values.count, &nodes))

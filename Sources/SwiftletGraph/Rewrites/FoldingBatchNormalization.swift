@@ -114,44 +114,26 @@ package struct ChannelScaling {
 private struct FoldableLayer {
   private let weights: Tensor<Float>
   private let biases: [Double]
-  /// The output channel that the element at a position of the weights belongs to.
-  private let channel: (Int) -> Int
+  private let layout: LinearLayer.Layout
 
   init?(_ node: Node, _ graph: Graph, channels: Int) {
-    guard OperatorRegistry.supports(node), 2...3 ~= node.inputs.count, node.outputs.count == 1,
-      case .float32(let tensor)? = graph.initializers[node.inputs[1]], tensor.shape.rank >= 2
+    guard let layer = try? LinearLayer(node), layer.kind != .matMul, layer.beta == 1,
+      node.inputs.count <= 3, node.outputs.count == 1,
+      case .float32(let tensor)? = graph.initializers[layer.weights],
+      let layout = layer.layout(tensor.shape), layout.outputs == channels
     else { return nil }
-    let hasBias = node.inputs.count == 3 && !node.inputs[2].isEmpty
     let declared =
-      hasBias ? graph.vector(node.inputs[2]) : [Double](repeating: 0, count: channels)
+      layer.bias.map(graph.vector) ?? [Double](repeating: 0, count: channels)
     guard let declared, declared.count == channels else { return nil }
-    (weights, biases) = (tensor.contiguous(), declared)
-    let shape = tensor.shape
-    let area = shape.count(of: 2..<shape.rank)
-    switch node.opType {
-    case "Conv" where shape[0] == channels:
-      channel = { $0 / (shape[1] * area) }
-    case "ConvTranspose":
-      // Weights C×(O/groups)×…: each group of input channels has its own output channels.
-      guard let groups = try? node.int("group", default: 1), groups > 0, shape[0] % groups == 0,
-        shape[1] * groups == channels
-      else { return nil }
-      let inputs = shape[0] / groups
-      channel = { $0 / (shape[1] * area) / inputs * shape[1] + $0 / area % shape[1] }
-    case "Gemm" where shape.rank == 2:
-      guard let transB = try? node.int("transB", default: 0),
-        shape[transB != 0 ? 0 : 1] == channels,
-        (try? node.float("beta", default: 1)) == 1
-      else { return nil }
-      channel = transB != 0 ? { $0 / shape[1] } : { $0 % shape[1] }
-    default: return nil
-    }
+    (weights, biases, self.layout) = (tensor.contiguous(), declared, layout)
   }
 
   func weight(_ scaling: ChannelScaling) -> Tensor<Float> {
     Tensor(
       weights.shape,
-      weights.elements.enumerated().map { Float(Double($1) * scaling.factors[channel($0)]) })
+      weights.elements.enumerated().map {
+        Float(Double($1) * scaling.factors[layout.channels(at: $0).output])
+      })
   }
 
   func bias(_ scaling: ChannelScaling) -> Tensor<Float> {

@@ -153,7 +153,7 @@ extension Graph {
   package mutating func setConstant(
     _ name: String, _ tensor: Tensor<Float>, avoiding taken: Set<String> = []
   ) -> String {
-    let isShared = consumers(of: name).count > 1 || outputs.contains { $0.name == name }
+    let isShared = consumers(of: name).count > 1 || isOutput(name)
     var own = name
     if isShared {
       var names = FreshNames(self)
@@ -199,33 +199,30 @@ extension Graph {
   }
 
   private mutating func foldGemmFactors(_ index: Int, _ outer: Set<String>) {
-    let node = nodes[index]
-    guard node.inputs.count > 1, case .float32(let weights)? = initializers[node.inputs[1]],
-      weights.shape.rank == 2, let transB = try? node.int("transB", default: 0),
-      let alpha = try? node.float("alpha", default: 1),
-      let beta = try? node.float("beta", default: 1)
+    guard let layer = try? LinearLayer(nodes[index]),
+      case .float32(let weights)? = initializers[layer.weights],
+      let outputs = layer.layout(weights.shape)?.outputs
     else { return }
-    if alpha != 1 {
+    if layer.alpha != 1 {
       // A separate copy for this layer would enlarge the file.
-      guard consumers(of: node.inputs[1]).count == 1 else { return }
+      guard consumers(of: layer.weights).count == 1 else { return }
       nodes[index].inputs[1] = setConstant(
-        node.inputs[1], weights.map { $0 * Float(alpha) }, avoiding: outer)
+        layer.weights, weights.map { $0 * layer.alpha }, avoiding: outer)
       nodes[index].attributes["alpha"] = nil
     }
-    guard node.inputs.count > 2, !node.inputs[2].isEmpty else {
+    guard let bias = layer.bias else {
       nodes[index].attributes["beta"] = nil
       return
     }
-    let outputs = weights.shape[transB != 0 ? 0 : 1]
-    guard case .float32(let addend)? = initializers[node.inputs[2]],
+    guard case .float32(let addend)? = initializers[bias],
       addend.count == 1 || addend.count == outputs && addend.shape.dimensions.last == outputs
     else { return }
-    guard beta != 1 || addend.count != outputs else { return }
-    let elements = addend.elements.map { $0 * Float(beta) }
-    let bias = Tensor(
+    guard layer.beta != 1 || addend.count != outputs else { return }
+    let elements = addend.elements.map { $0 * layer.beta }
+    let scaled = Tensor(
       [outputs],
       elements.count == outputs ? elements : [Float](repeating: elements[0], count: outputs))
-    nodes[index].inputs[2] = setConstant(node.inputs[2], bias, avoiding: outer)
+    nodes[index].inputs[2] = setConstant(bias, scaled, avoiding: outer)
     nodes[index].attributes["beta"] = nil
   }
 }

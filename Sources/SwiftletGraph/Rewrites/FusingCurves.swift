@@ -89,7 +89,7 @@ extension Fusion {
       if let constant = graph.initializers[name] { part.initializers[name] = constant }
     }
     part.outputs = [ValueInfo(members.last!.outputs[0], .float32, [])]
-    let result = try? Plan(part).run([root: Curve.input], ExecutionContext(pool: .serial))
+    let result = try? Interpreter(part).run([root: Curve.input], ExecutionContext(threads: .serial))
     return result?[part.outputs[0].name]?.typed(as: Float.self)?.elements
   }
 }
@@ -118,7 +118,7 @@ private struct Curve: Sendable {
     var inputs: [AnyTensor?] = [Self.input]
     let node = Node(opType, name: "", inputs: ["x"], outputs: ["y"], attributes: attributes)
     let results = try? OperatorRegistry.make(node, opset: 24)
-      .forward(&inputs, ExecutionContext(pool: .serial))
+      .forward(&inputs, ExecutionContext(threads: .serial))
     values = results![0].typed(as: Float.self)!.elements
   }
 

@@ -17,6 +17,7 @@ extension Graph {
     result.nodes = []
     let outputs = Set(outputs.map(\.name))
     let uses = StoredUses(self)
+    var names = FreshNames(self)
     // By the outputs of the nodes that make them: the last makes the weights, the others what only
     // it reads.
     var scaled: [String: Tensor<Float>?] = [:]
@@ -41,7 +42,9 @@ extension Graph {
         result.nodes.append(node)
         continue
       }
-      if uses.isReadByIntegerLayers(node.outputs[0]), let kept = stored.integers(in: &result) {
+      if uses.isReadByIntegerLayers(node.outputs[0]),
+        let kept = stored.integers(in: &result, &names)
+      {
         result.nodes.append(kept)
       } else if uses.isReadPacked(node) {
         result.nodes.append(node)
@@ -155,7 +158,7 @@ private struct StoredWeights {
   }
 
   /// The node, with int8 codes around 0 added to the graph; `nil` if that is not possible.
-  func integers(in graph: inout Graph) -> Node? {
+  func integers(in graph: inout Graph, _ names: inout FreshNames) -> Node? {
     guard let layout, layout.hasRuns else { return nil }
     let points = zeroPoint?.integers
     if [.int8, .int32].contains(codes.dtype), points?.allSatisfy({ $0 == 0 }) ?? true {
@@ -167,7 +170,7 @@ private struct StoredWeights {
     }
     guard differences.allSatisfy({ -128...127 ~= $0 }) else { return nil }
     var node = node
-    let name = graph.freshName("\(node.inputs[0]).centred")
+    let name = names.next("\(node.inputs[0]).centred")
     graph.initializers[name] = .int8(Tensor(codes.shape, differences.map { Int8($0) }))
     node.inputs = [name, node.inputs[1]]
     return node

@@ -76,9 +76,9 @@ extension OperatorSetUpgrade {
     }
     let first = (axis < 0 ? axis + rank : axis) + own
     guard first < rank else { return }
-    let output = result.freshName("\(node.outputs[0]).aligned")
+    let output = names.next("\(node.outputs[0]).aligned")
     var unsqueeze = Node(
-      "Unsqueeze", name: result.freshName("\(output).Unsqueeze"), inputs: [node.inputs[1]],
+      "Unsqueeze", name: names.next("\(output).Unsqueeze"), inputs: [node.inputs[1]],
       outputs: [output], attributes: ["axes": .ints((own..<own + rank - first).map { $0 })])
     if target >= 13 { try moveInts("axes", of: &unsqueeze, to: 1) }
     result.nodes.append(unsqueeze)
@@ -90,19 +90,19 @@ extension OperatorSetUpgrade {
     let output = node.outputs[0]
     let epsilon = try node.float("epsilon", default: 1e-5)
     var inputs = node.inputs
-    let names = ["difference", "sum", "deviation", "quotient", "scaled"].map {
-      result.freshName("\(output).\($0)")
+    let values = ["difference", "sum", "deviation", "quotient", "scaled"].map {
+      names.next("\(output).\($0)")
     }
     inputs.append(constant("\(output).epsilon", .float32(Tensor([], [epsilon]))))
     let steps: [(opType: String, inputs: [String], output: String)] = [
-      ("Sub", [inputs[0], inputs[3]], names[0]), ("Add", [inputs[4], inputs[5]], names[1]),
-      ("Sqrt", [names[1]], names[2]), ("Div", [names[0], names[2]], names[3]),
-      ("Mul", [names[3], inputs[1]], names[4]), ("Add", [names[4], inputs[2]], output),
+      ("Sub", [inputs[0], inputs[3]], values[0]), ("Add", [inputs[4], inputs[5]], values[1]),
+      ("Sqrt", [values[1]], values[2]), ("Div", [values[0], values[2]], values[3]),
+      ("Mul", [values[3], inputs[1]], values[4]), ("Add", [values[4], inputs[2]], output),
     ]
     for step in steps {
       result.nodes.append(
         Node(
-          step.opType, name: result.freshName("\(step.output).\(step.opType)"),
+          step.opType, name: names.next("\(step.output).\(step.opType)"),
           inputs: step.inputs, outputs: [step.output]))
     }
   }

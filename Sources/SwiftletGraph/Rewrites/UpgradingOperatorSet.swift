@@ -27,12 +27,14 @@ struct OperatorSetUpgrade {
   let source, target: Int
   let ranks: [String: Int]
   var result: Graph
+  var names: FreshNames
 
   init(from source: Int, to target: Int, _ ranks: [String: Int], _ graph: Graph) {
     (self.source, self.target, self.ranks) = (source, target, ranks)
     result = graph
     result.nodes = []
     result.opset = target
+    names = FreshNames(graph)
   }
 
   /// Whether the operator changed in the given operator set, between source and target.
@@ -46,7 +48,7 @@ struct OperatorSetUpgrade {
           try graph.upgraded(toOpset: target, ranks: ranks))
       }
     }
-    guard node.domain.isEmpty || node.domain == "ai.onnx" else { return result.nodes.append(node) }
+    guard node.isStandard else { return result.nodes.append(node) }
     if crosses(7) { try modernize(&node) }
     switch node.opType {
     case "Clip" where crosses(11):
@@ -109,7 +111,7 @@ struct OperatorSetUpgrade {
   // MARK: Attributes that became inputs
 
   mutating func constant(_ base: String, _ tensor: AnyTensor) -> String {
-    let name = result.freshName(base)
+    let name = names.next(base)
     result.initializers[name] = tensor
     return name
   }
@@ -164,19 +166,19 @@ struct OperatorSetUpgrade {
       return result.nodes.append(node)
     }
     let (input, output) = (node.inputs[0], node.outputs[0])
-    let names = ["shape", "flat", "normalized"].map { result.freshName("\(output).\($0)") }
-    node.inputs = [names[1]]
-    node.outputs = [names[2]]
+    let values = ["shape", "flat", "normalized"].map { names.next("\(output).\($0)") }
+    node.inputs = [values[1]]
+    node.outputs = [values[2]]
     node.attributes["axis"] = .int(1)
     result.nodes += [
       Node(
-        "Shape", name: result.freshName("\(output).Shape"), inputs: [input], outputs: [names[0]]),
+        "Shape", name: names.next("\(output).Shape"), inputs: [input], outputs: [values[0]]),
       Node(
-        "Flatten", name: result.freshName("\(output).Flatten"), inputs: [input],
-        outputs: [names[1]], attributes: ["axis": .int(axis)]),
+        "Flatten", name: names.next("\(output).Flatten"), inputs: [input],
+        outputs: [values[1]], attributes: ["axis": .int(axis)]),
       node,
       Node(
-        "Reshape", name: result.freshName("\(output).Reshape"), inputs: [names[2], names[0]],
+        "Reshape", name: names.next("\(output).Reshape"), inputs: [values[2], values[0]],
         outputs: [output]),
     ]
   }

@@ -20,7 +20,7 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   /// - Source: LAPACK `?syevd`, `?syevr`; see `docs/linear-algebra.md` for ours.
   public init(
     _ matrix: Tensor<T>, largest: Int? = nil,
-    backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Int = 1
+    backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Threads = .serial
   ) throws {
     var workspace = Workspace<T>()
     try self.init(
@@ -32,7 +32,7 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   @specialized(where T == Double)
   public init(
     _ matrix: Tensor<T>, largest: Int? = nil,
-    backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Int = 1,
+    backend: LinalgBackend = .automaticForEigenvalues(of: T.self), threads: Threads = .serial,
     workspace: inout Workspace<T>
   ) throws {
     // The working copy becomes the vectors, which are transposed into columns.
@@ -72,7 +72,7 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
   @specialized(where T == Double)
   public static func values(
     of matrix: Tensor<T>, backend: LinalgBackend = .automaticForEigenvalues(of: T.self),
-    threads: Int = 1
+    threads: Threads = .serial
   ) throws -> [T] {
     switch backend {
     case .lapack:

@@ -16,7 +16,7 @@ public struct QR<T: BLASElement>: Sendable {
   /// - Complexity: O(m·n·r).
   /// - Source: LAPACK `?gelqf`, `?orglq` on the transpose; Golub & Van Loan 5.2.
   public init(
-    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
   ) throws {
     var workspace = Workspace<T>()
     try self.init(matrix, backend: backend, threads: threads, workspace: &workspace)
@@ -24,7 +24,7 @@ public struct QR<T: BLASElement>: Sendable {
 
   /// As above, with a reusable workspace.
   public init(
-    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1,
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial,
     workspace: inout Workspace<T>
   ) throws {
     switch backend {
@@ -51,7 +51,7 @@ public struct PivotedQR<T: BLASElement>: Sendable {
   /// - Complexity: O(m·n·min(m, n)), memory-bound.
   /// - Source: LAPACK `?geqp3`; Businger & Golub (1965).
   public init(
-    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
   ) throws {
     var workspace = Workspace<T>()
     switch backend {

@@ -33,7 +33,7 @@ public struct RandomizedSVD: Sendable {
   @specialized(where T == Double)
   public func svd<T: BLASElement>(
     _ matrix: Tensor<T>, rank: Int, backend: LinalgBackend = .automatic(for: T.self),
-    pool: ThreadPool = .serial
+    threads: Threads = .serial
   ) throws -> SVD<T> {
     try matrix.requireMatrix("randomized svd")
     let (m, n) = (matrix.shape[0], matrix.shape[1])
@@ -52,16 +52,16 @@ public struct RandomizedSVD: Sendable {
     let scale = try Self.scaleExtremes(&a)
     var generator = RandomGenerator(seed: seed)
     let test = Tensor<T>([n, samples], normalUsing: &generator)
-    var q = try Self.basis(matrixProduct(a, test, pool: pool), backend)
+    var q = try Self.basis(matrixProduct(a, test, threads: threads), backend)
     for _ in 0..<powerIterations {
-      let other = try Self.basis(matrixProduct(a, q, transposeA: true, pool: pool), backend)
-      q = try Self.basis(matrixProduct(a, other, pool: pool), backend)
+      let other = try Self.basis(matrixProduct(a, q, transposeA: true, threads: threads), backend)
+      q = try Self.basis(matrixProduct(a, other, threads: threads), backend)
     }
     let small = try SVD(
-      matrixProduct(q, a, transposeA: true, pool: pool),
+      matrixProduct(q, a, transposeA: true, threads: threads),
       method: backend == .lapack ? .gesdd : .swift)
     return try SVD(
-      u: matrixProduct(q, small.u, pool: pool),
+      u: matrixProduct(q, small.u, threads: threads),
       singularValues: scale == 1 ? small.singularValues : small.singularValues.map { $0 / scale },
       vt: small.vt, method: small.method
     ).truncated(to: rank)
@@ -72,7 +72,7 @@ public struct RandomizedSVD: Sendable {
   ///
   /// - Returns: The decomposition, and the residual relative to ‖A‖. It follows exactly from the
   ///   norms of the computed part, down to √ε; smaller tolerances count as √ε.
-  /// - Throws: As ``svd(_:rank:backend:pool:)``; `badInput` also for a tolerance below 0, an empty
+  /// - Throws: As ``svd(_:rank:backend:threads:)``; `badInput` also for a tolerance below 0, an empty
   ///   matrix or blocks of less than one sample.
   /// - Source: Yu, Gu & Li, "Efficient randomized algorithms for the fixed-precision low-rank
   ///   matrix approximation" (2018).
@@ -80,7 +80,7 @@ public struct RandomizedSVD: Sendable {
   @specialized(where T == Double)
   public func svd<T: BLASElement>(
     _ matrix: Tensor<T>, tolerance: T, blockSize: Int = 16,
-    backend: LinalgBackend = .automatic(for: T.self), pool: ThreadPool = .serial
+    backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
   ) throws -> (svd: SVD<T>, relativeError: T) {
     try matrix.requireMemory("randomized svd", copies: 3, squares: 2)
     try matrix.requireFiniteMatrix("randomized svd")
@@ -105,19 +105,19 @@ public struct RandomizedSVD: Sendable {
     /// x minus its part in the span of Q.
     func fresh(_ x: Tensor<T>) -> Tensor<T> {
       x.subtracting(
-        matrixProduct(qt, matrixProduct(qt, x, pool: pool), transposeA: true, pool: pool))
+        matrixProduct(qt, matrixProduct(qt, x, threads: threads), transposeA: true, threads: threads))
     }
     while qt.shape[0] == 0 || qt.shape[0] < full && remainder > limit * limit * total {
       let size = min(blockSize, full - qt.shape[0])
       let test = Tensor<T>([n, size], normalUsing: &generator)
-      var sample = try Self.basis(fresh(matrixProduct(a, test, pool: pool)), backend)
+      var sample = try Self.basis(fresh(matrixProduct(a, test, threads: threads)), backend)
       for _ in 0..<powerIterations {
-        let other = try Self.basis(matrixProduct(a, sample, transposeA: true, pool: pool), backend)
-        sample = try Self.basis(fresh(matrixProduct(a, other, pool: pool)), backend)
+        let other = try Self.basis(matrixProduct(a, sample, transposeA: true, threads: threads), backend)
+        sample = try Self.basis(fresh(matrixProduct(a, other, threads: threads)), backend)
       }
       // Rounding reintroduces part of Q where the rest of A is small.
       let block = try Self.basis(fresh(sample), backend)
-      let rows = matrixProduct(block, a, transposeA: true, pool: pool)
+      let rows = matrixProduct(block, a, transposeA: true, threads: threads)
       remainder -= rows.squares
       qt = qt.joined(block.transposed())
       b = b.joined(rows)
@@ -133,7 +133,7 @@ public struct RandomizedSVD: Sendable {
       kept -= 1
     }
     let svd = try SVD(
-      u: matrixProduct(qt, small.u, transposeA: true, pool: pool),
+      u: matrixProduct(qt, small.u, transposeA: true, threads: threads),
       singularValues: small.singularValues.map { $0 / scale },
       vt: small.vt, method: small.method
     ).truncated(to: kept)

@@ -59,7 +59,7 @@ public struct SVD<T: BLASElement>: Sendable {
   /// - Complexity: O(m·n·min(m, n)).
   /// - Source: LAPACK `?gesdd`, `?gesvd`; see `docs/linear-algebra.md` for ours.
   public init(
-    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Int = 1
+    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Threads = .serial
   ) throws {
     var workspace = Workspace<T>()
     try self.init(
@@ -70,7 +70,7 @@ public struct SVD<T: BLASElement>: Sendable {
   @specialized(where T == Float)
   @specialized(where T == Double)
   public init(
-    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Int = 1,
+    _ matrix: Tensor<T>, vectors: Vectors = .thin, method: Method = .automatic, threads: Threads = .serial,
     workspace: inout Workspace<T>
   ) throws {
     try matrix.requireMatrix("svd")
@@ -138,7 +138,7 @@ public struct SVD<T: BLASElement>: Sendable {
   /// - Throws: As ``init(_:vectors:method:threads:)``.
   /// - Complexity: O(m·n·min(m, n)), in a fraction of the time that vectors take.
   public static func values(
-    of matrix: Tensor<T>, method: Method = .automatic, threads: Int = 1
+    of matrix: Tensor<T>, method: Method = .automatic, threads: Threads = .serial
   ) throws -> [T] {
     var workspace = Workspace<T>()
     return try values(of: matrix, method: method, threads: threads, workspace: &workspace)
@@ -146,7 +146,7 @@ public struct SVD<T: BLASElement>: Sendable {
 
   /// As above, with a reusable workspace.
   public static func values(
-    of matrix: Tensor<T>, method: Method = .automatic, threads: Int = 1,
+    of matrix: Tensor<T>, method: Method = .automatic, threads: Threads = .serial,
     workspace: inout Workspace<T>
   ) throws -> [T] {
     switch method {

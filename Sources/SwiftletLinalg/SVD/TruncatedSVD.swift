@@ -33,7 +33,7 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
   public init(
     _ matrix: Tensor<T>, rank: Int, method: Method? = nil,
     sampling: RandomizedSVD = RandomizedSVD(), backend: LinalgBackend = .automatic(for: T.self),
-    pool: ThreadPool = .serial
+    threads: Threads = .serial
   ) throws {
     try matrix.requireFiniteMatrix("truncated svd")
     let (m, n) = (matrix.shape[0], matrix.shape[1])
@@ -46,10 +46,10 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
     svd =
       switch self.method {
       case .full:
-        try SVD(matrix, method: backend == .lapack ? .gesdd : .swift, threads: pool.count)
+        try SVD(matrix, method: backend == .lapack ? .gesdd : .swift, threads: threads)
           .truncated(to: rank)
       case .randomized:
-        try sampling.svd(matrix, rank: rank, backend: backend, pool: pool)
+        try sampling.svd(matrix, rank: rank, backend: backend, threads: threads)
       }
     let size = Double(try matrix.norm(.frobenius))
     let kept = svd.singularValues.reduce(0.0) {

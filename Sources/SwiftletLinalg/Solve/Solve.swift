@@ -15,7 +15,7 @@ public struct Cholesky<T: BLASElement>: Sendable {
   /// - Complexity: n³ / 3 operations.
   /// - Source: LAPACK `?potrf`.
   public init(
-    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
   ) throws {
     switch backend {
     case .lapack: l = try LAPACK.cholesky(matrix, threads: threads)
@@ -50,7 +50,7 @@ public struct LU<T: BLASElement>: Sendable {
   /// - Complexity: 2·n³ / 3 operations.
   /// - Source: LAPACK `?getrf`.
   public init(
-    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+    _ matrix: Tensor<T>, backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
   ) throws {
     try matrix.requireMemory("lu", copies: 2)
     // LAPACK multiplies by the reciprocals of pivots, which overflow for the smallest numbers.
@@ -112,7 +112,7 @@ public struct LU<T: BLASElement>: Sendable {
 /// - Source: Golub & Van Loan 5.3 and 5.5; LAPACK `?gelsd`.
 public func leastSquares<T: BLASElement>(
   _ a: Tensor<T>, _ b: Tensor<T>, tolerance: T? = nil,
-  backend: LinalgBackend = .automatic(for: T.self), threads: Int = 1
+  backend: LinalgBackend = .automatic(for: T.self), threads: Threads = .serial
 ) throws -> (x: Tensor<T>, rank: Int) {
   try a.requireMemory("leastSquares", copies: 1)
   try b.requireMemory("leastSquares", copies: 3)
@@ -132,7 +132,7 @@ public func leastSquares<T: BLASElement>(
 /// As ``leastSquares(_:_:tolerance:backend:threads:)``, for matrices whose largest elements are
 /// near 1.
 private func leastSquaresOfScaled<T: BLASElement>(
-  _ a: Tensor<T>, _ b: Tensor<T>, _ tolerance: T?, _ backend: LinalgBackend, _ threads: Int
+  _ a: Tensor<T>, _ b: Tensor<T>, _ tolerance: T?, _ backend: LinalgBackend, _ threads: Threads
 ) throws -> (x: Tensor<T>, rank: Int) {
   let (m, n) = (a.shape[0], a.shape[1])
   let limit = tolerance ?? T(max(m, n)) * T.ulpOfOne

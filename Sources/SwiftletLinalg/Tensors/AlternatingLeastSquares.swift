@@ -18,14 +18,14 @@ struct AlternatingLeastSquares {
   /// ‖X − X̂‖².
   private(set) var residual = Double.infinity
   private var grams: [Tensor<Double>]
-  private let pool: ThreadPool
+  private let threads: Threads
 
   /// Whether the fit is as close to 1 as the residual can resolve.
   var isExact: Bool { residual < 1e-14 }
 
-  init(_ target: Tensor<Double>, factors: [Tensor<Double>], pool: ThreadPool) {
-    (self.target, self.factors, self.pool) = (target, factors, pool)
-    grams = factors.map { matrixProduct($0, $0, transposeA: true, pool: pool) }
+  init(_ target: Tensor<Double>, factors: [Tensor<Double>], threads: Threads) {
+    (self.target, self.factors, self.threads) = (target, factors, threads)
+    grams = factors.map { matrixProduct($0, $0, transposeA: true, threads: threads) }
   }
 
   /// Random unit columns, or with `leading` the leading singular vectors of each unfolding, as far
@@ -89,7 +89,7 @@ struct AlternatingLeastSquares {
   private mutating func extrapolate(from earlier: [Tensor<Double>], by share: Double) {
     for mode in factors.indices {
       factors[mode].extrapolate(from: earlier[mode], by: share)
-      grams[mode] = matrixProduct(factors[mode], factors[mode], transposeA: true, pool: pool)
+      grams[mode] = matrixProduct(factors[mode], factors[mode], transposeA: true, threads: threads)
     }
   }
 
@@ -98,8 +98,8 @@ struct AlternatingLeastSquares {
     for mode in factors.indices {
       let products = contracted(exceptFor: mode)
       let normal = hadamard(of: grams.indices.filter { $0 != mode })
-      factors[mode] = try Self.solution(of: normal, ridge: ridge, products, pool)
-      grams[mode] = matrixProduct(factors[mode], factors[mode], transposeA: true, pool: pool)
+      factors[mode] = try Self.solution(of: normal, ridge: ridge, products, threads)
+      grams[mode] = matrixProduct(factors[mode], factors[mode], transposeA: true, threads: threads)
       // After the last mode, Σ products ⊙ factor is the inner product of target and model.
       if mode == factors.count - 1 { inner = products.inner(factors[mode]) }
     }
@@ -150,14 +150,14 @@ struct AlternatingLeastSquares {
   /// products · (normal + ridge)⁺, I_n×R: the least-squares solution for one factor. Dependent
   /// components make the matrix singular; the pseudo-inverse gives them minimum norm.
   private static func solution(
-    of normal: Tensor<Double>, ridge: Double, _ products: Tensor<Double>, _ pool: ThreadPool
+    of normal: Tensor<Double>, ridge: Double, _ products: Tensor<Double>, _ threads: Threads
   ) throws -> Tensor<Double> {
     let eigen = try SymmetricEigen(normal)
     let values = eigen.values.map { $0 + ridge }
     let cut = Double(values.count) * Double.ulpOfOne * values[0]
-    var coordinates = matrixProduct(products, eigen.vectors, pool: pool)
+    var coordinates = matrixProduct(products, eigen.vectors, threads: threads)
     coordinates.scaleColumns(by: values.map { $0 > cut ? 1 / $0 : 0 })
-    return matrixProduct(coordinates, eigen.vectors, transposeB: true, pool: pool)
+    return matrixProduct(coordinates, eigen.vectors, transposeB: true, threads: threads)
   }
 
   // MARK: Products with the target
@@ -175,8 +175,8 @@ struct AlternatingLeastSquares {
     var partial =
       first == 0
       ? matrixProduct(
-        target.reshaped(to: [extents[0], rest]), factors[0], transposeA: true, pool: pool)
-      : matrixProduct(target.reshaped(to: [rest, extents[first]]), factors[first], pool: pool)
+        target.reshaped(to: [extents[0], rest]), factors[0], transposeA: true, threads: threads)
+      : matrixProduct(target.reshaped(to: [rest, extents[first]]), factors[first], threads: threads)
     while let place = left.lastIndex(where: { $0 != mode }) {
       partial = KhatriRao.contracted(
         partial, outer: left[..<place].reduce(1) { $0 * extents[$1] }, with: factors[left[place]])

@@ -35,7 +35,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
   ///   - seed: Seed of the random starts.
   ///   - tolerance: A start has converged once a sweep changes its fit by less than this.
   ///   - maximumIterations: The maximum number of sweeps per start.
-  ///   - pool: Threads for the products.
+  ///   - threads: Threads for the products.
   /// - Throws: `badInput` for a tensor of less than two modes, without elements or with NaN or
   ///   infinite ones, and unless `rank ≥ 1`, `restarts ≥ 0` and `maximumIterations ≥ 1`;
   ///   `numerical` if an SVD stalls or a weight overflows the element type.
@@ -43,7 +43,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
   /// - Source: Carroll & Chang 1970; Harshman 1970; in the notation of Kolda & Bader 2009.
   public init(
     _ tensor: Tensor<T>, rank: Int, restarts: Int = 4, seed: UInt64 = 0,
-    tolerance: Double = 1e-8, maximumIterations: Int = 1000, pool: ThreadPool = .serial
+    tolerance: Double = 1e-8, maximumIterations: Int = 1000, threads: Threads = .serial
   ) throws {
     guard tensor.shape.rank >= 2, rank >= 1, restarts >= 0, maximumIterations >= 1 else {
       throw SwiftletError(
@@ -64,7 +64,7 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
         target,
         factors: try AlternatingLeastSquares.start(
           target, rank: rank, leading: start == 0, using: &generator),
-        pool: pool)
+        threads: threads)
       try attempt.run(tolerance: tolerance, maximumIterations: maximumIterations)
       if attempt.residual < best?.residual ?? .infinity { best = attempt }
       if attempt.isExact { break }
@@ -74,10 +74,10 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
     }
 
     let (lengths, columns) = best.unitColumns()
-    let model = KhatriRao.model(weights: lengths, factors: columns, shape: tensor.shape, pool)
+    let model = KhatriRao.model(weights: lengths, factors: columns, shape: tensor.shape, threads)
     fit = norm > 0 ? 1 - target.energy(without: model).squareRoot() : 1
     weights = lengths.map { T($0 * norm) * scale }
-    factors = columns.map(Tensor<T>.narrowed)
+    factors = columns.map(Tensor<T>.rounded)
     (iterations, hasConverged) = (best.iterations, best.hasConverged)
     (isDegenerate, shape) = (best.isDegenerate, tensor.shape)
     guard weights.allSatisfy(\.isFinite) else {
@@ -88,12 +88,12 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
   }
 
   /// X̂, I₁×…×I_N.
-  public func reconstructed(pool: ThreadPool = .serial) -> Tensor<T> {
+  public func reconstructed(threads: Threads = .serial) -> Tensor<T> {
     // The scale is applied last: sums of large components that cancel out must not overflow.
     let largest = max(weights.first ?? 0, .leastNormalMagnitude)
     let model = KhatriRao.model(
       weights: weights.map { Double($0 / largest) }, factors: factors.map { $0.widened() },
-      shape: shape, pool)
-    return Tensor<T>.narrowed(model.map { $0 * Double(largest) })
+      shape: shape, threads)
+    return Tensor<T>.rounded(model.map { $0 * Double(largest) })
   }
 }

@@ -26,11 +26,11 @@ enum KhatriRao {
 
   /// Σ_r weights[r] · a_r ⊗ b_r ⊗ …, for the columns a_r, b_r, … of the factors.
   static func model(
-    weights: [Double], factors: [Tensor<Double>], shape: Shape, _ pool: ThreadPool
+    weights: [Double], factors: [Tensor<Double>], shape: Shape, _ threads: Threads
   ) -> Tensor<Double> {
     var product = Tensor<Double>([1, weights.count], weights)
     for factor in factors.dropLast() { product = product.columnProducts(with: factor) }
-    return matrixProduct(product, factors[factors.count - 1], transposeB: true, pool: pool)
+    return matrixProduct(product, factors[factors.count - 1], transposeB: true, threads: threads)
       .reshaped(to: shape)
   }
 }

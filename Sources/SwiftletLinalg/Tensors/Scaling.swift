@@ -78,5 +78,5 @@ extension Tensor where Element: BLASElement {
   /// The elements of a double-precision tensor, rounded.
   @specialized(where Element == Float)
   @specialized(where Element == Double)
-  static func narrowed(_ tensor: Tensor<Double>) -> Tensor { tensor.converted() }
+  static func rounded(_ tensor: Tensor<Double>) -> Tensor { tensor.converted() }
 }

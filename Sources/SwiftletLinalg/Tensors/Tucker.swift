@@ -32,7 +32,7 @@ public struct Tucker<T: BLASElement>: Sendable {
   ///     has no more independent fibres than that.
   ///   - tolerance: HOOI stops once a sweep reduces the relative error by less than this.
   ///   - maximumSweeps: The maximum number of HOOI sweeps; 0 gives the plain HOSVD.
-  ///   - pool: Threads for the products.
+  ///   - threads: Threads for the products.
   /// - Throws: `badInput` for a tensor without elements or with NaN or infinite ones, and unless
   ///   there is a rank from 1 to I_n or `nil` for each mode; `numerical` if an SVD stalls or the
   ///   norm overflows the element type.
@@ -41,7 +41,7 @@ public struct Tucker<T: BLASElement>: Sendable {
   ///   decomposition" and "On the best rank-1 and rank-(R₁,…,R_N) approximation".
   public init(
     _ tensor: Tensor<T>, ranks: [Int?], tolerance: Double = 1e-6, maximumSweeps: Int = 25,
-    pool: ThreadPool = .serial
+    threads: Threads = .serial
   ) throws {
     let scale = try tensor.scale()
     let extents = tensor.shape.dimensions
@@ -68,7 +68,7 @@ public struct Tucker<T: BLASElement>: Sendable {
       factors[mode] = Self.leading(svd, kept[mode])
       discarded += svd.singularValues[kept[mode]...].reduce(0) { $0 + Double($1 * $1) }
     }
-    var core = Self.projected(scaled, on: factors, pool)
+    var core = Self.projected(scaled, on: factors, threads)
     var error = Self.error(core, energy)
     var sweeps = 0
     // With a single mode, HOSVD is already the best approximation.
@@ -77,10 +77,10 @@ public struct Tucker<T: BLASElement>: Sendable {
       var partial = core
       for mode in modes {
         better[mode] = nil
-        partial = Self.projected(scaled, on: better, pool)
+        partial = Self.projected(scaled, on: better, threads)
         better[mode] = Self.leading(try SVD(try partial.unfolded(mode: mode)), kept[mode])
       }
-      partial = partial.multiplied(along: last, by: better[last]!, transposed: true, pool)
+      partial = partial.multiplied(along: last, by: better[last]!, transposed: true, threads)
       let gain = error - Self.error(partial, energy)
       // Rounding can make a sweep at the optimum slightly worse; the current factors are then as
       // good.
@@ -89,7 +89,7 @@ public struct Tucker<T: BLASElement>: Sendable {
       (error, sweeps) = (error - gain, sweeps + 1)
       if gain < tolerance { break }
     }
-    let rest = scaled.energy(without: Self.expanded(core, factors, pool))
+    let rest = scaled.energy(without: Self.expanded(core, factors, threads))
     relativeError = energy > 0 ? (rest / energy).squareRoot() : 0
     errorBound = energy > 0 ? (discarded / energy).squareRoot() : 0
     self.core = try core.multiplied(by: scale)
@@ -97,8 +97,8 @@ public struct Tucker<T: BLASElement>: Sendable {
   }
 
   /// X̂, I₁×…×I_N.
-  public func reconstructed(pool: ThreadPool = .serial) -> Tensor<T> {
-    Self.expanded(core, factors, pool)
+  public func reconstructed(threads: Threads = .serial) -> Tensor<T> {
+    Self.expanded(core, factors, threads)
   }
 
   // MARK: Steps
@@ -108,24 +108,24 @@ public struct Tucker<T: BLASElement>: Sendable {
   }
 
   private static func projected(
-    _ tensor: Tensor<T>, on factors: [Tensor<T>?], _ pool: ThreadPool
+    _ tensor: Tensor<T>, on factors: [Tensor<T>?], _ threads: Threads
   ) -> Tensor<T> {
-    multiplied(tensor, by: factors, transposed: true, pool)
+    multiplied(tensor, by: factors, transposed: true, threads)
   }
 
   private static func expanded(
-    _ core: Tensor<T>, _ factors: [Tensor<T>?], _ pool: ThreadPool
+    _ core: Tensor<T>, _ factors: [Tensor<T>?], _ threads: Threads
   ) -> Tensor<T> {
-    multiplied(core, by: factors, transposed: false, pool)
+    multiplied(core, by: factors, transposed: false, threads)
   }
 
   private static func multiplied(
-    _ tensor: Tensor<T>, by factors: [Tensor<T>?], transposed: Bool, _ pool: ThreadPool
+    _ tensor: Tensor<T>, by factors: [Tensor<T>?], transposed: Bool, _ threads: Threads
   ) -> Tensor<T> {
     var product = tensor
     for (mode, factor) in factors.enumerated() {
       guard let factor else { continue }
-      product = product.multiplied(along: mode, by: factor, transposed: transposed, pool)
+      product = product.multiplied(along: mode, by: factor, transposed: transposed, threads)
     }
     return product
   }
@@ -155,11 +155,11 @@ public struct Tucker2<T: BLASElement>: Sendable {
 
   /// The kernel is O×I×kH×kW, or O×I and any other spatial extents.
   ///
-  /// - Throws: As ``Tucker/init(_:ranks:tolerance:maximumSweeps:pool:)``, which does the work;
+  /// - Throws: As ``Tucker/init(_:ranks:tolerance:maximumSweeps:threads:)``, which does the work;
   ///   `badInput` also for a kernel of less than two axes.
   public init(
     _ kernel: Tensor<T>, outputRank: Int, inputRank: Int, tolerance: Double = 1e-6,
-    maximumSweeps: Int = 25, pool: ThreadPool = .serial
+    maximumSweeps: Int = 25, threads: Threads = .serial
   ) throws {
     guard kernel.shape.rank >= 2 else {
       throw SwiftletError(.badInput, "a kernel of shape \(kernel.shape) has no two channel axes")
@@ -167,7 +167,7 @@ public struct Tucker2<T: BLASElement>: Sendable {
     let spatial = [Int?](repeating: nil, count: kernel.shape.rank - 2)
     let tucker = try Tucker(
       kernel, ranks: [outputRank, inputRank] + spatial, tolerance: tolerance,
-      maximumSweeps: maximumSweeps, pool: pool)
+      maximumSweeps: maximumSweeps, threads: threads)
     (core, relativeError) = (tucker.core, tucker.relativeError)
     (outputFactor, inputFactor) = (tucker.factors[0]!, tucker.factors[1]!)
   }

@@ -52,7 +52,7 @@ extension Tensor where Element: BLASElement {
   ///   in place; a mode in between takes one for each index of the modes before it.
   /// - Source: De Lathauwer, De Moor & Vandewalle 2000, definition 8.
   public func modeProduct(
-    _ matrix: Tensor, mode: Int, transposed: Bool = false, pool: ThreadPool = .serial
+    _ matrix: Tensor, mode: Int, transposed: Bool = false, threads: Threads = .serial
   ) throws -> Tensor {
     try requireMode(mode)
     guard matrix.shape.rank == 2, matrix.shape[transposed ? 0 : 1] == shape[mode] else {
@@ -61,12 +61,12 @@ extension Tensor where Element: BLASElement {
         "mode \(mode) of a tensor of shape \(shape) cannot be multiplied by a matrix of shape "
           + "\(matrix.shape)", mend: "the inner extents must agree")
     }
-    return multiplied(along: mode, by: matrix, transposed: transposed, pool)
+    return multiplied(along: mode, by: matrix, transposed: transposed, threads)
   }
 
-  /// As ``modeProduct(_:mode:transposed:pool:)``, for shapes known to match.
+  /// As ``modeProduct(_:mode:transposed:threads:)``, for shapes known to match.
   func multiplied(
-    along mode: Int, by matrix: Tensor, transposed: Bool = false, _ pool: ThreadPool
+    along mode: Int, by matrix: Tensor, transposed: Bool = false, _ threads: Threads
   ) -> Tensor {
     let (extent, rows) = (shape[mode], matrix.shape[transposed ? 1 : 0])
     let outer = shape.count(of: 0..<mode)
@@ -74,18 +74,18 @@ extension Tensor where Element: BLASElement {
     let target = shape.replacing(axis: mode, with: rows)
     if outer == 1 {
       let fibres = reshaped(to: [extent, inner])
-      return matrixProduct(matrix, fibres, transposeA: transposed, pool: pool).reshaped(to: target)
+      return matrixProduct(matrix, fibres, transposeA: transposed, threads: threads).reshaped(to: target)
     }
     if inner == 1 {
       let fibres = reshaped(to: [outer, extent])
-      return matrixProduct(fibres, matrix, transposeB: !transposed, pool: pool).reshaped(to: target)
+      return matrixProduct(fibres, matrix, transposeB: !transposed, threads: threads).reshaped(to: target)
     }
     let (factor, blocks) = (matrix.contiguous(), reshaped(to: [outer, extent, inner]))
     var result = Tensor(uninitialized: target)
     var span = result.mutableSpan
     for block in 0..<outer {
       let fibres = blocks.slice(axis: 0, range: block..<block + 1).reshaped(to: [extent, inner])
-      let product = matrixProduct(factor, fibres, transposeA: transposed, pool: pool)
+      let product = matrixProduct(factor, fibres, transposeA: transposed, threads: threads)
       span.copy(product.span, to: block * rows * inner)
     }
     return result

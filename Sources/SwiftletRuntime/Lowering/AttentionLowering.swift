@@ -23,7 +23,7 @@ enum AttentionLowering: LoweredOperator {
     }
   }
 
-  /// The number of heads, if this kind of attention has a layer.
+  /// The number of heads, if there is an instruction for this kind of attention.
   private static func heads(_ node: Node) -> Int? {
     guard let heads = try? node.int("q_num_heads", default: 0), heads > 0,
       (try? node.int("kv_num_heads", default: 0)) == heads,
@@ -85,7 +85,7 @@ enum AttentionLowering: LoweredOperator {
     let inputs = node.inputs[..<3].map { lowering.float($0) }
     let (queries, heads) = (lowering.values[inputs[0]], heads(node)!)
     let keys = lowering.values[inputs[1]].width
-    let mask: AttentionLayer.Mask
+    let mask: AttentionInstruction.Mask
     switch Self.mask(node, facts)! {
     case .none: mask = .none
     case .constant(let rows):
@@ -99,7 +99,7 @@ enum AttentionLowering: LoweredOperator {
     let output = lowering.newValue(for: node.outputs[0], .float)
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
-      AttentionLayer(
+      AttentionInstruction(
         label: node.label, query: inputs[0], key: inputs[1], value: inputs[2], mask: mask,
         heads: heads, scale: scale!, output: output))
   }

@@ -5,7 +5,7 @@ import SwiftletGraph
 
 /// Chooses the values that are stored as bf16.
 ///
-/// In bf16 sessions a value is bf16 if all of its readers prefer that: products, and layers that
+/// In bf16 sessions a value is bf16 if all of its readers prefer that: products, and operators that
 /// pass it on to such. Otherwise it is fp32, and products round their input. Either way rounding
 /// happens once between two layers.
 ///
@@ -39,7 +39,7 @@ extension Lowering {
   }
 
   /// Operators whose result is the same whether values are rounded before or after them. The
-  /// preceding layer absorbs the limits of a clamp, and rounds them with the rest.
+  /// preceding instruction absorbs the limits of a clamp, and rounds them with the rest.
   private static let commuting: Set<String> = [
     "Cast", "Relu", "Clip", "MaxPool", "Flatten", "Reshape", "Concat",
   ]
@@ -47,10 +47,10 @@ extension Lowering {
   /// Whether a value should be bf16 rather than fp32.
   func prefersBFloat(_ name: String) -> Bool { bfloats.contains(name) }
 
-  /// The type of a value that a layer writes as fp32 or bf16.
+  /// The type of a value that an instruction writes as fp32 or bf16.
   func floatKind(_ name: String) -> Value.Kind { prefersBFloat(name) ? .bfloat : .float }
 
-  /// The binding of a name after a layer has written a value of either type.
+  /// The binding of a name after an instruction has written a value of either type.
   func floatBinding(_ value: Int) -> Binding {
     values[value].kind == .bfloat ? .bfloat(value) : .float(value)
   }
@@ -61,11 +61,11 @@ extension Lowering {
     case .bfloat(let value): return value
     case .external(let place, let shape) where prefersBFloat(name):
       let value = add(Value(shape: shape, .bfloat))
-      add(LoadLayer(input: place, output: value, isRows: shape.rank == 3))
+      add(LoadInstruction(input: place, output: value, isRows: shape.rank == 3))
       bind(name, .bfloat(value))
       return value
     default:
-      return converted(float(name), to: .bfloat, .narrow, name)
+      return converted(float(name), to: .bfloat, .f32ToBF16, name)
     }
   }
 
@@ -76,11 +76,12 @@ extension Lowering {
 
   /// A copy of a value in the other type, created on first use.
   mutating func converted(
-    _ source: Int, to kind: Value.Kind, _ operation: ElementwiseLayer.Operation, _ name: String
+    _ source: Int, to kind: Value.Kind, _ operation: ElementwiseInstruction.Operation,
+    _ name: String
   ) -> Int {
     if let copy = copies[source] { return copy }
     let copy = add(Value(like: values[source], kind))
-    add(ElementwiseLayer(label: name, inputs: [source], output: copy, operation: operation))
+    add(ElementwiseInstruction(label: name, inputs: [source], output: copy, operation: operation))
     copies[source] = copy
     return copy
   }
@@ -91,25 +92,14 @@ extension Lowering {
     let output = add(Value(like: values[inputs[0]], .bfloat))
     bind(result, .bfloat(output))
     add(
-      ElementwiseLayer(
+      ElementwiseInstruction(
         label: node.label, inputs: inputs, output: output,
         operation: .addBFloats(low: low, high: high)))
   }
 
-  /// Whether a convolution or matrix product with such weights multiplies in bf16. It does not if
-  /// fp32 is expected to be faster, or if groups would share words.
-  func multipliesBFloats(
-    _ window: Window, groups: Int, _ weights: Weights, _ image: Value, _ result: Value
-  ) -> Bool {
-    guard case .float = weights,
-      groups == 1 || image.channels / groups % 2 == 0 && result.channels / groups % 2 == 0
-    else { return false }
-    return !WinogradLayer.isFaster(window, groups: groups, weights, image, result)
-  }
-
-  /// Whether a layer's factors should be bf16: those of all layers of a bf16 session, and those
-  /// that are already bf16 numbers.
-  func hasBFloatFactors(_ input: String, _ weights: Tensor<Float>) -> Bool {
+  /// Whether a layer's factors may be bf16: those of all layers of a bf16 session, and those that
+  /// are already bf16 numbers.
+  func mayRoundFactors(_ input: String, _ weights: Tensor<Float>) -> Bool {
     if facts.precision == .bf16 { return true }
     guard case .bfloat = binding(input) else { return false }
     return weights.elements.allSatisfy(\.isBFloat)

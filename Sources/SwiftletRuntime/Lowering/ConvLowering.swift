@@ -32,23 +32,22 @@ enum ConvLowering: LoweredOperator {
     let window = window(place(node, facts)!)
     let weights = ProductWeights(
       node, facts, transposed: false, columns: facts.shape(node.outputs[0])[1])!
-    let groups = (try? node.int("group", default: 1)) ?? 1
+    let groups = (try? LinearLayer(node))?.groups ?? 1
     lowering.addProduct(node, weights, window, groups: groups)
   }
 
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
     let facts = lowering.facts
     guard name == node.inputs[0], !node.inputs.dropFirst().contains(name),
-      let weights = facts.floats(node, 1), let place = place(node, facts)
+      facts.floats(node, 1) != nil, let place = place(node, facts)
     else { return false }
     let (image, result) = (facts.shape(name), facts.shape(node.outputs[0]))
-    let groups = (try? node.int("group", default: 1)) ?? 1
-    if Lowering.isDepthwise(groups: groups, image[1], result[1]) {
-      return lowering.prefersBFloat(node.outputs[0])
-    }
-    return lowering.multipliesBFloats(
-      window(place), groups: groups, .float(weights), Value(shape: image, .float),
-      Value(shape: result, .float))
+    let groups = (try? LinearLayer(node))?.groups ?? 1
+    let selection = Selection(
+      window(place), groups: groups, inputs: image[1], outputs: result[1])
+    return selection.isDepthwise
+      ? lowering.prefersBFloat(node.outputs[0])
+      : selection.prefersBFloat(height: result[2], width: result[3])
   }
 }
 
@@ -59,16 +58,11 @@ enum GemmLowering: LoweredOperator {
   static let opTypes = ["Gemm", "MatMul"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    let isGemm = node.opType == "Gemm"
-    guard facts.isImages(node.inputs[0], ranks: 2...(isGemm ? 2 : 3)),
+    guard let layer = try? LinearLayer(node), layer.isPlain,
+      facts.isImages(node.inputs[0], ranks: 2...(layer.kind == .gemm ? 2 : 3)),
       facts.isImages(node.outputs[0], ranks: 2...3),
       facts.shape(node.inputs[1]).rank == 2
     else { return false }
-    if isGemm {
-      guard (try? node.float("alpha", default: 1)) == 1, (try? node.float("beta", default: 1)) == 1,
-        (try? node.int("transA", default: 0)) == 0
-      else { return false }
-    }
     return weights(node, facts) != nil
   }
 
@@ -80,20 +74,20 @@ enum GemmLowering: LoweredOperator {
 
   /// Whether the matrix is K×N.
   private static func isTransposed(_ node: Node) -> Bool {
-    node.opType == "MatMul" || (try? node.int("transB", default: 0)) ?? 0 == 0
+    (try? LinearLayer(node))?.isOutputMajor != true
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
     let facts = lowering.facts
     let image = lowering.size(of: node.inputs[0])
     let isFlattened = facts.shape(node.inputs[0]).rank == 2
-    // Groups follow the elements of a flattened image, which have a different order here.
-    if !isFlattened || image.pixels == 1,
-      let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node))
-    {
-      return lowering.addGroupwise(node, groupwise, bias: weights(node, facts)!.bias)
-    }
     let window = isFlattened ? Window(height: image.height, width: image.width) : Window()
+    if let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node)),
+      let operands = Selection.groupwise(
+        window, group: groupwise.group, readsBytes: lowering.dequantized(node.inputs[0]) != nil)
+    {
+      return lowering.addGroupwise(node, groupwise, operands, bias: weights(node, facts)!.bias)
+    }
     lowering.addProduct(node, weights(node, facts)!, window, groups: 1)
   }
 
@@ -219,166 +213,5 @@ struct ProductWeights {
       sums.append(Int32(total))
     }
     return (tensor, sums, scales.map { $0 * input.scale })
-  }
-}
-
-extension Lowering {
-  /// A convolution or matrix product, with the addition, the clamps and the quantization that
-  /// follow it.
-  mutating func addProduct(
-    _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
-  ) {
-    let name = node.outputs[0]
-    let (image, result) = (size(of: node.inputs[0]), Value(shape: facts.shape(name), .float))
-    let isDepthwise = Self.isDepthwise(groups: groups, image.channels, result.channels)
-    let input: Int
-    let constants: Weights
-    var ending: Ending
-    if let (value, by) = dequantized(node.inputs[0]), let integers = weights.integers(input: by) {
-      input = value
-      constants = .integer(integers.weights)
-      ending = Ending(bias: .integer(integers.bias, scale: integers.scale))
-      finishIntegers(&ending, after: name, takesPool: !isDepthwise)
-    } else {
-      let (tensor, bias) = weights.floats
-      constants = .float(tensor)
-      ending = Ending(bias: .float(bias))
-      if isDepthwise {
-        input = finishDepthwise(&ending, of: node.inputs[0], after: name)
-      } else if hasBFloatFactors(node.inputs[0], tensor),
-        multipliesBFloats(window, groups: groups, constants, image, result)
-      {
-        input = bfloat(node.inputs[0])
-        finishFloats(&ending, after: name, areBFloats: true)
-      } else {
-        input = float(node.inputs[0])
-        finishFloats(&ending, after: name, areBFloats: false)
-      }
-    }
-    let results = ending.results(values)
-    let tiles =
-      values[input].kind == .float && WinogradLayer.fits(window, groups: groups, constants)
-    require(
-      tiles ? WinogradLayer.halo(window, image, for: results) : window.halo(image, for: results),
-      on: input)
-    if isDepthwise {
-      add(
-        DepthwiseLayer(
-          label: node.label, key: name, input: input, window: window, weights: constants,
-          ending: ending, cache: cache))
-    } else {
-      let shape = facts.shape(name)
-      add(
-        ProductLayer(
-          label: node.label, key: name, input: input, window: window,
-          columns: shape.rank == 4 ? shape[1] : shape[shape.rank - 1], groups: groups,
-          weights: constants, ending: ending, cache: cache))
-    }
-  }
-
-  private mutating func finishIntegers(
-    _ ending: inout Ending, after name: String, takesPool: Bool
-  ) {
-    var last = takeClamps(after: name, low: &ending.low, high: &ending.high)
-    if takesPool { takePool(&ending, after: &last) }
-    guard let (quantized, by) = takeQuantization(after: last) else {
-      ending.output = newValue(for: last, .float)
-      return bind(last, .float(ending.output))
-    }
-    if case .integer(let bias, let scale) = ending.bias {
-      ending.bias = .integer(bias, scale: scale.map { $0 / by.scale })
-    }
-    // Kernels round before or after they clamp, so the limits are whole numbers.
-    ending.low = min(max(ending.low / by.scale, by.low), by.high).rounded(.toNearestOrEven)
-    ending.high = max(min(ending.high / by.scale, by.high), by.low).rounded(.toNearestOrEven)
-    ending.zeroPoint = Int32(by.zeroPoint)
-    if takesPool, !ending.isPooled, let pool = takeQuantizedPool(after: quantized, by) {
-      ending.isPooled = true
-      ending.output = newValue(for: pool, by.kind)
-      return bind(pool, .dequantized(ending.output, by))
-    }
-    ending.output = newValue(for: quantized, by.kind)
-    bind(quantized, .quantized(ending.output, by))
-  }
-
-  static func isDepthwise(groups: Int, _ inputs: Int, _ outputs: Int) -> Bool {
-    groups > 1 && groups == inputs && groups == outputs
-  }
-
-  /// - Returns: The input, as bf16 if it was written so and the result is to be bf16.
-  private mutating func finishDepthwise(
-    _ ending: inout Ending, of input: String, after name: String
-  ) -> Int {
-    let last = takeClamps(after: name, low: &ending.low, high: &ending.high)
-    var isBFloat = false
-    if case .bfloat = binding(input) { isBFloat = prefersBFloat(last) }
-    ending.output = newValue(for: last, isBFloat ? .bfloat : .float)
-    bind(last, floatBinding(ending.output))
-    return isBFloat ? bfloat(input) : float(input)
-  }
-
-  private mutating func finishFloats(
-    _ ending: inout Ending, after name: String, areBFloats: Bool
-  ) {
-    var last = takeBias(&ending, after: name)
-    if let (index, sum, other) = addition(after: last) {
-      if areBFloats, case .bfloat(let value) = binding(other) {
-        ending.addend = value
-      } else {
-        ending.addend = float(other)
-      }
-      last = sum
-      markDone(index)
-    }
-    last = takeClamps(after: last, low: &ending.low, high: &ending.high)
-    if ending.addend == nil { takePool(&ending, after: &last) }
-    ending.output = newValue(for: last, areBFloats ? floatKind(last) : .float)
-    bind(last, floatBinding(ending.output))
-  }
-
-  /// Absorbs a constant per column that is added after a matrix product.
-  ///
-  /// - Returns: The name of the sum.
-  private mutating func takeBias(_ ending: inout Ending, after name: String) -> String {
-    guard let (index, node) = onlyReader(of: name), node.opType == "Add",
-      case .float(let bias) = ending.bias, facts.shape(name).rank < 4,
-      facts.shape(node.outputs[0]) == facts.shape(name),
-      let added = facts.floats(node, node.inputs[0] == name ? 1 : 0),
-      added.shape.dimensions.last == bias.count, added.count == bias.count
-    else { return name }
-    markDone(index)
-    ending.bias = .float(zip(bias, added.elements).map { $0 + $1 })
-    return node.outputs[0]
-  }
-
-  /// Absorbs a pool, and the clamps after it.
-  private mutating func takePool(_ ending: inout Ending, after name: inout String) {
-    guard let (index, node) = onlyReader(of: name), PoolLowering.halves(node, facts) else { return }
-    markDone(index)
-    ending.isPooled = true
-    name = takeClamps(after: node.outputs[0], low: &ending.low, high: &ending.high)
-  }
-
-  /// Absorbs a pool of dequantized 8-bit values.
-  ///
-  /// - Returns: The name of its result.
-  private mutating func takeQuantizedPool(after name: String, _ by: Quantized) -> String? {
-    guard let (first, dequantize) = onlyReader(of: name), dequantize.opType == "DequantizeLinear",
-      facts.quantization(dequantize) == by,
-      let (second, pool) = onlyReader(of: dequantize.outputs[0]), PoolLowering.halves(pool, facts)
-    else { return nil }
-    markDone(first)
-    markDone(second)
-    return pool.outputs[0]
-  }
-
-  /// An addition of an existing value of the same shape.
-  private func addition(after name: String) -> (index: Int, sum: String, other: String)? {
-    guard let (index, node) = onlyReader(of: name), node.opType == "Add" else { return nil }
-    let other = node.inputs[0] == name ? node.inputs[1] : node.inputs[0]
-    guard facts.isImages(other), facts.shape(other) == facts.shape(name), isReady(other),
-      dequantized(other) == nil
-    else { return nil }
-    return (index, node.outputs[0], other)
   }
 }

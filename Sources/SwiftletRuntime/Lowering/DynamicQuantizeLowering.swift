@@ -2,6 +2,7 @@
 
 import SwiftletCore
 import SwiftletGraph
+import SwiftletKernels
 
 /// `DynamicQuantizeMatMul` with constant int8 weights around zero.
 enum DynamicQuantizeLowering: LoweredOperator {
@@ -27,15 +28,16 @@ enum DynamicQuantizeLowering: LoweredOperator {
     if bias == nil { (ending.low, ending.high) = (low, high) }
     ending.output = lowering.newValue(for: last, .float)
     lowering.add(
-      ProductLayer(
+      ProductInstruction(
         label: node.label, key: node.outputs[0], input: input,
         window: isFlattened ? Window(height: image.height, width: image.width) : Window(),
-        columns: weights.scales.count, groups: 1, weights: .integer(weights.rows), ending: ending,
+        columns: weights.scales.count, groups: 1, weights: .integer(weights.rows),
+        kernel: Selection.kernel(.integer, .integer(weights.rows)), ending: ending,
         cache: lowering.cache))
     guard let bias else { return lowering.bind(last, .float(ending.output)) }
     let output = lowering.newValue(for: last, .float)
     lowering.add(
-      ChannelsLayer(
+      ChannelsInstruction(
         label: node.label, input: ending.output, operand: .constant(AlignedMemory(bias)),
         output: output, isSum: true, low: low, high: high))
     lowering.bind(last, .float(output))
@@ -47,11 +49,11 @@ extension Lowering {
   fileprivate mutating func dynamicallyQuantized(_ name: String) -> DynamicBytes {
     if let known = dynamicBytes[name] { return known }
     let input = float(name)
-    let ranges = add(DynamicRangeLayer.ranges(of: values[input]))
-    add(DynamicRangeLayer(label: name, input: input, output: ranges))
+    let ranges = add(DynamicRangeInstruction.ranges(of: values[input]))
+    add(DynamicRangeInstruction(label: name, input: input, output: ranges))
     // Nothing surrounds them, so no byte has to represent zero.
     let bytes = add(Value(like: values[input], .byte(zeroPoint: 0)))
-    add(DynamicQuantizeLayer(label: name, input: input, ranges: ranges, output: bytes))
+    add(DynamicQuantizeInstruction(label: name, input: input, ranges: ranges, output: bytes))
     dynamicBytes[name] = (bytes, ranges)
     return (bytes, ranges)
   }

@@ -5,8 +5,8 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// Functions of one number: `Relu` and `Clip` that no preceding layer absorbed, and activation
-/// curves.
+/// Functions of one number: `Relu` and `Clip` that no preceding instruction absorbed, and
+/// activation curves.
 ///
 /// Between 8-bit values they are a lookup table.
 enum ActivationLowering: LoweredOperator {
@@ -45,7 +45,7 @@ enum ActivationLowering: LoweredOperator {
     }
   }
 
-  /// Clamps become part of the preceding layer.
+  /// Clamps become part of the preceding instruction.
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
     lowering.facts.clamp(node) != nil && lowering.facts.consumers(name).count == 1
       && lowering.prefersBFloat(node.outputs[0])
@@ -59,13 +59,13 @@ enum ActivationLowering: LoweredOperator {
       let output = lowering.add(Value(like: lowering.values[input], to.kind))
       lowering.bind(name, .quantized(output, to))
       return lowering.add(
-        ElementwiseLayer(
+        ElementwiseInstruction(
           label: node.label, inputs: [input], output: output,
           operation: .lookUp(from.table(to, activation))))
     }
     let input = lowering.float(node.inputs[0])
     let output: Int
-    let operation: ElementwiseLayer.Operation
+    let operation: ElementwiseInstruction.Operation
     if let (name, to) = lowering.takeQuantization(after: node.outputs[0]) {
       output = lowering.add(Value(like: lowering.values[input], to.kind))
       lowering.bind(name, .quantized(output, to))
@@ -76,7 +76,8 @@ enum ActivationLowering: LoweredOperator {
       operation = .activate(activation)
     }
     lowering.add(
-      ElementwiseLayer(label: node.label, inputs: [input], output: output, operation: operation))
+      ElementwiseInstruction(
+        label: node.label, inputs: [input], output: output, operation: operation))
   }
 }
 
@@ -158,14 +159,14 @@ enum SumLowering: LoweredOperator {
       return output
     }
     let value: String
-    let numbers: ChannelsLayer.Operand
+    let numbers: ChannelsInstruction.Operand
     switch operands {
     case .same:
       let inputs = node.inputs.map { lowering.float($0) }
-      let operation: ElementwiseLayer.Operation =
+      let operation: ElementwiseInstruction.Operation =
         isSum ? .add(low: low, high: high) : .multiply(low: low, high: high)
       return lowering.add(
-        ElementwiseLayer(
+        ElementwiseInstruction(
           label: node.label, inputs: inputs, output: output(like: inputs[0], &lowering),
           operation: operation))
     case .channels(let name, let other):
@@ -175,7 +176,7 @@ enum SumLowering: LoweredOperator {
     }
     let input = lowering.float(value)
     lowering.add(
-      ChannelsLayer(
+      ChannelsInstruction(
         label: node.label, input: input, operand: numbers,
         output: output(like: input, &lowering), isSum: isSum, low: low, high: high))
   }
@@ -202,14 +203,14 @@ enum SumLowering: LoweredOperator {
     let output = lowering.add(Value(like: lowering.values[first.value], by.kind))
     lowering.bind(name, .quantized(output, by))
     lowering.add(
-      ElementwiseLayer(
+      ElementwiseInstruction(
         label: node.label, inputs: [first.value, second.value], output: output,
         operation: .addBytes(sum)))
     return true
   }
 }
 
-/// `BatchNormalization` that no preceding layer absorbed: a factor and an addend per channel.
+/// `BatchNormalization` that no preceding instruction absorbed: a factor and an addend per channel.
 enum BatchNormalizationLowering: LoweredOperator {
   static let opTypes = ["BatchNormalization"]
 
@@ -227,12 +228,12 @@ enum BatchNormalizationLowering: LoweredOperator {
     let output = lowering.add(Value(like: lowering.values[input], .float))
     lowering.bind(last, .float(output))
     lowering.add(
-      ChannelsLayer(
+      ChannelsInstruction(
         label: node.label, input: input,
         operand: .constant(AlignedMemory(scaling.factors.map(Float.init))), output: scaled,
         isSum: false, low: -.infinity, high: .infinity))
     lowering.add(
-      ChannelsLayer(
+      ChannelsInstruction(
         label: node.label, input: scaled,
         operand: .constant(AlignedMemory(scaling.shifts.map(Float.init))), output: output,
         isSum: true, low: low, high: high))

@@ -13,7 +13,7 @@ struct GraphFacts {
   private let index: GraphIndex
   private let infos: [String: TensorInfo]
   private let results: Set<String>
-  /// The nodes that become layers.
+  /// The nodes that become instructions.
   private var lowered: [Bool]
 
   init(
@@ -32,7 +32,7 @@ struct GraphFacts {
   /// Leaves a node to the reference.
   mutating func exclude(_ node: Int) { lowered[node] = false }
 
-  /// The inputs that a node that becomes a layer reads as values.
+  /// The inputs that a node that becomes an instruction reads as values.
   func data(_ index: Int) -> [String] {
     LoweringRegistry.operators[graph.nodes[index].opType]!.data(graph.nodes[index], self)
   }
@@ -126,7 +126,7 @@ struct GraphFacts {
   func producer(_ name: String) -> Node? { index.producers[name].map { graph.nodes[$0] } }
 }
 
-/// The operators that become layers, by ONNX name.
+/// The operators that become instructions, by ONNX name.
 enum LoweringRegistry {
   static let operators: [String: any LoweredOperator.Type] = {
     let types: [any LoweredOperator.Type] = [
@@ -141,7 +141,7 @@ enum LoweringRegistry {
   }()
 }
 
-/// How nodes of an operator become layers.
+/// How nodes of an operator become instructions.
 protocol LoweredOperator: Sendable {
   static var opTypes: [String] { get }
 

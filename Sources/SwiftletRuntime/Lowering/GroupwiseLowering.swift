@@ -106,10 +106,12 @@ struct Dequantized {
 
 extension Lowering {
   /// A matrix product with 4-bit weights, and the clamps after it.
-  mutating func addGroupwise(_ node: Node, _ weights: GroupwiseWeights, bias: [Float]) {
+  mutating func addGroupwise(
+    _ node: Node, _ weights: GroupwiseWeights, _ operands: GroupwiseKernel.Operands, bias: [Float]
+  ) {
     var quantized: Quantized?
     let input: Int
-    if weights.group <= GroupwiseKernel.mostBytes, let (value, by) = dequantized(node.inputs[0]) {
+    if operands == .bytes, let (value, by) = dequantized(node.inputs[0]) {
       (input, quantized) = (value, by)
     } else {
       input = float(node.inputs[0])
@@ -119,7 +121,7 @@ extension Lowering {
     ending.output = newValue(for: last, .float)
     bind(last, .float(ending.output))
     add(
-      GroupwiseLayer(
+      GroupwiseInstruction(
         label: node.label, key: node.outputs[0], input: input, quantized: quantized,
         weights: weights, bias: bias, ending: ending, cache: cache))
   }

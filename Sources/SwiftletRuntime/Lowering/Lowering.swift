@@ -5,7 +5,7 @@ import SwiftletCore
 import SwiftletGraph
 import SwiftletKernels
 
-/// Turns the nodes of a segment into layers, fusing several nodes where that is faster.
+/// Turns the nodes of a segment into instructions, fusing several nodes where that is faster.
 ///
 /// Nodes are processed in order. The file of each operator in Lowering/ looks ahead for nodes that
 /// can be computed together with it (activations, additions, quantization) and marks them as done.
@@ -14,7 +14,7 @@ struct Lowering {
   let facts: GraphFacts
   let cache: PackedWeights
   private(set) var values: [Value] = []
-  private(set) var layers: [any Layer] = []
+  private(set) var instructions: [any Instruction] = []
   private var bindings: [String: Binding] = [:]
   /// Names of values that should be bf16; see BFloatLowering.swift.
   var bfloats: Set<String> = []
@@ -87,7 +87,7 @@ struct Lowering {
     self.inputs = Dictionary(uniqueKeysWithValues: inputs.enumerated().map { ($1, $0) })
   }
 
-  /// The layers for the given nodes, positions in the graph in execution order.
+  /// The instructions for the given nodes, positions in the graph in execution order.
   ///
   /// - Precondition: ``GraphFacts/canLower(_:)`` holds for each of them.
   mutating func lower(_ nodes: [Int]) {
@@ -106,7 +106,7 @@ struct Lowering {
     return values.count - 1
   }
 
-  mutating func add(_ layer: some Layer) { layers.append(layer) }
+  mutating func add(_ instruction: some Instruction) { instructions.append(instruction) }
 
   /// A new value for the result of a node, of the inferred shape.
   mutating func newValue(for name: String, _ kind: Value.Kind) -> Int {
@@ -132,16 +132,16 @@ struct Lowering {
   mutating func float(_ name: String) -> Int {
     switch binding(name) {
     case .float(let value): return value
-    case .bfloat(let value): return converted(value, to: .float, .widen, name)
+    case .bfloat(let value): return converted(value, to: .float, .bf16ToF32, name)
     case .external(let place, let shape):
       let value = add(Value(shape: shape, .float))
-      layers.append(LoadLayer(input: place, output: value, isRows: shape.rank == 3))
+      instructions.append(LoadInstruction(input: place, output: value, isRows: shape.rank == 3))
       bindings[name] = .float(value)
       return value
     case .dequantized(let source, let by), .quantized(let source, let by):
       let value = add(Value(like: values[source], .float))
-      layers.append(
-        ElementwiseLayer(
+      instructions.append(
+        ElementwiseInstruction(
           label: name, inputs: [source], output: value, operation: .dequantize(by)))
       bindings[name] = .float(value)
       return value
@@ -158,7 +158,7 @@ struct Lowering {
     }
   }
 
-  /// Whether the name already has a value, so that a layer added now can read it.
+  /// Whether the name already has a value, so that an instruction added now can read it.
   func isReady(_ name: String) -> Bool { bindings[name] != nil || inputs[name] != nil }
 
   func binding(_ name: String) -> Binding {
@@ -179,13 +179,13 @@ struct Lowering {
     let isRows = facts.shape(name).rank == 3
     switch binding(name) {
     case .quantized(let value, let by):
-      layers.append(
-        StoreBytesLayer(input: value, output: place, isRows: isRows, isSigned: by.isSigned))
+      instructions.append(
+        StoreBytesInstruction(input: value, output: place, isRows: isRows, isSigned: by.isSigned))
     case .dequantized(let value, let by):
-      layers.append(
-        StoreLayer(input: value, output: place, isRows: isRows, dequantized: by))
+      instructions.append(
+        StoreInstruction(input: value, output: place, isRows: isRows, dequantized: by))
     case .float, .bfloat, .external:
-      layers.append(StoreLayer(input: float(name), output: place, isRows: isRows))
+      instructions.append(StoreInstruction(input: float(name), output: place, isRows: isRows))
     }
   }
 

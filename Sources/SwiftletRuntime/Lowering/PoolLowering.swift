@@ -22,8 +22,8 @@ enum PoolLowering: LoweredOperator {
     return try? SlidingWindow(node).place(shape)
   }
 
-  /// Whether it takes the largest of non-overlapping 2×2 neighbours, which the preceding layer can
-  /// do.
+  /// Whether it takes the largest of non-overlapping 2×2 neighbours, which the preceding
+  /// instruction can do.
   static func halves(_ node: Node, _ facts: GraphFacts) -> Bool {
     guard node.opType == "MaxPool", let place = place(node, facts) else { return false }
     let (input, output) = (facts.shape(node.inputs[0]), facts.shape(node.outputs[0]))
@@ -47,7 +47,7 @@ enum PoolLowering: LoweredOperator {
         node.outputs[0],
         source.map { .dequantized(output, $0.by) } ?? lowering.floatBinding(output))
       return lowering.add(
-        PoolLayer(
+        PoolInstruction(
           label: node.label, input: input, output: output, place: place, operation: .max))
     }
     let includesPadding = (try? node.int("count_include_pad", default: 0)) == 1
@@ -57,7 +57,7 @@ enum PoolLowering: LoweredOperator {
       let output = lowering.newValue(for: quantized, target.kind)
       lowering.bind(quantized, .quantized(output, target))
       return lowering.add(
-        PoolLayer(
+        PoolInstruction(
           label: node.label, input: input, output: output, place: place,
           operation: .averageBytes(
             AverageU8(
@@ -68,7 +68,7 @@ enum PoolLowering: LoweredOperator {
     let output = lowering.newValue(for: node.outputs[0], .float)
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
-      PoolLayer(
+      PoolInstruction(
         label: node.label, input: input, output: output, place: place,
         operation: .average(includesPadding: includesPadding)))
   }

@@ -23,12 +23,12 @@ enum QuantizeLowering: LoweredOperator {
     {
       output = lowering.add(Value(shape: shape, by.kind))
       lowering.add(
-        LoadLayer(input: place, output: output, isRows: shape.rank == 3, quantized: by))
+        LoadInstruction(input: place, output: output, isRows: shape.rank == 3, quantized: by))
     } else {
       let input = lowering.float(name)
       output = lowering.add(Value(like: lowering.values[input], by.kind))
       lowering.add(
-        ElementwiseLayer(
+        ElementwiseInstruction(
           label: node.label, inputs: [input], output: output, operation: .quantize(by)))
     }
     lowering.bind(node.outputs[0], .quantized(output, by))

@@ -19,7 +19,7 @@ enum RowLowering: LoweredOperator {
     return node.opType == "Softmax" || operation(node, facts) != nil
   }
 
-  private static func operation(_ node: Node, _ facts: GraphFacts) -> RowLayer.Operation? {
+  private static func operation(_ node: Node, _ facts: GraphFacts) -> RowInstruction.Operation? {
     if node.opType == "Softmax" { return .softmax }
     let shape = facts.shape(node.inputs[0])
     guard let gamma = facts.floats(node, 1), gamma.count == shape[shape.rank - 1],
@@ -39,7 +39,7 @@ enum RowLowering: LoweredOperator {
     let output = lowering.add(Value(like: lowering.values[input], .float))
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
-      RowLayer(
+      RowInstruction(
         label: node.label, input: input, output: output,
         operation: operation(node, lowering.facts)!))
   }
@@ -74,7 +74,7 @@ enum ConcatLowering: LoweredOperator {
       output = lowering.newValue(for: node.outputs[0], kind)
       lowering.bind(node.outputs[0], lowering.floatBinding(output))
     }
-    lowering.add(ConcatLayer(label: node.label, inputs: inputs, output: output))
+    lowering.add(ConcatInstruction(label: node.label, inputs: inputs, output: output))
   }
 
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {

@@ -46,34 +46,19 @@ public struct AdversarialTerm: DistillationTerm {
       "\(prefix).w2": uniform([hidden, 1], hidden),
       "\(prefix).b2": Tensor(zeros: [1]),
     ]
-    var graph = Graph(name: "discriminator")
-    graph.initializers = parameters.mapValues(AnyTensor.init)
-    graph.inputs = [
-      ValueInfo(
-        "x", .float32,
-        [.symbolic("N"), .fixed(channels)]
-          + (2..<rank).map { Dimension.symbolic("d\($0)") })
-    ]
-    var value = "x"
+    var builder = GraphBuilder(name: "discriminator")
+    let names = parameters.map { builder.constant($0, .float32($1)) }
+    var value = builder.input(
+      "x", [.symbolic("N"), .fixed(channels)] + (2..<rank).map { .symbolic("d\($0)") })
     if rank == 4 {
-      graph.nodes += [
-        Node("GlobalAveragePool", name: "mean", inputs: ["x"], outputs: ["mean"]),
-        Node(
-          "Flatten", name: "flat", inputs: ["mean"], outputs: ["flat"],
-          attributes: ["axis": .int(1)]),
-      ]
-      value = "flat"
+      value = builder.apply("GlobalAveragePool", "mean", [value])
+      value = builder.apply("Flatten", "flat", [value], ["axis": .int(1)])
     }
-    graph.nodes += [
-      Node(
-        "Gemm", name: "hidden", inputs: [value, "\(prefix).w1", "\(prefix).b1"], outputs: ["h"]),
-      Node(
-        "LeakyRelu", name: "relu", inputs: ["h"], outputs: ["a"], attributes: ["alpha": .float(0.2)]
-      ),
-      Node("Gemm", name: "verdict", inputs: ["a", "\(prefix).w2", "\(prefix).b2"], outputs: ["y"]),
-    ]
-    graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(1)])]
-    tape = try GradientTape(Plan(graph), inputs: ["x"])
+    value = builder.apply("Gemm", "hidden", [value, names[0], names[1]])
+    value = builder.apply("LeakyRelu", "relu", [value], ["alpha": .float(0.2)])
+    value = builder.apply("Gemm", "verdict", [value, names[2], names[3]])
+    let graph = builder.finish(output: value, [.symbolic("N"), .fixed(1)])
+    tape = try GradientTape(Interpreter(graph), inputs: ["x"])
   }
 
   public var studentValues: [String] { pair.map { [$0.student] } ?? [] }
@@ -118,7 +103,7 @@ public struct AdversarialTerm: DistillationTerm {
     _ values: Tensor<Float>, asReal isReal: Bool, _ part: ObjectiveInput
   ) throws -> GradientTape<Float>.Result {
     try tape.run(
-      ["x": AnyTensor(values)], parameters: part.parameters, pool: .serial, seed: 0
+      ["x": AnyTensor(values)], parameters: part.parameters, threads: .serial, seed: 0
     ) { outputs in
       let scores = outputs[0].contiguous()
       let target: Float = isReal ? 1 : 0

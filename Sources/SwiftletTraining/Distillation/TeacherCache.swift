@@ -37,7 +37,7 @@ public struct TeacherCache: Sendable {
   ///   recreated.
   public func serve(
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, epochs: Int,
-    threads: ThreadPool, progress: Progress.Handler? = nil
+    threads: Threads, progress: Progress.Handler? = nil
   ) throws -> String {
     let entry = try Entry(folder, teacher, data, outputs.names)
     let (key, path) = (entry.key, entry.path)
@@ -46,7 +46,7 @@ public struct TeacherCache: Sendable {
       return "the teacher's answers were read from \(path)"
     }
     func batch(_ range: Range<Int>) throws -> [Tensor<Float>] {
-      try outputs.run(entry.preprocessing.batch(data, Array(range), pool: threads))
+      try outputs.run(entry.preprocessing.batch(data, Array(range), threads: threads))
     }
     let probe = 0..<min(Self.probeSize, data.count)
     let sample = try batch(probe)
@@ -73,7 +73,7 @@ public struct TeacherCache: Sendable {
   ///
   /// - Returns: The file.
   package func keep(
-    _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, threads: ThreadPool
+    _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, threads: Threads
   ) throws -> String {
     let entry = try Entry(folder, teacher, data, outputs.names)
     try OutputFolder.create(folder)
@@ -91,20 +91,20 @@ public struct TeacherCache: Sendable {
     ) throws {
       preprocessing = try Preprocessing.stored(in: teacher, images: data)
       key = Digest.sha256(
-        "\(Digest.sha256(try ONNXFile.serialized(teacher))) \(Digest.sha256(data)) "
+        "\(Digest.sha256(try ONNXFile.encode(teacher))) \(Digest.sha256(data)) "
           + "\(preprocessing) \(names)")
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }
   }
 
   private static func fill(
-    _ entry: Entry, _ outputs: inout TeacherOutputs, _ data: ImageDataset, threads: ThreadPool,
+    _ entry: Entry, _ outputs: inout TeacherOutputs, _ data: ImageDataset, threads: Threads,
     progress: Progress.Handler?
   ) throws {
     let teacher = outputs
     let whole = try rows(
       data.count,
-      { try teacher.run(entry.preprocessing.batch(data, Array($0), pool: threads)) }, progress)
+      { try teacher.run(entry.preprocessing.batch(data, Array($0), threads: threads)) }, progress)
     try write(whole, outputs.names, entry.key, entry.path)
     outputs.use(whole)
   }
@@ -143,7 +143,7 @@ public struct TeacherCache: Sendable {
   private static func read(
     _ path: String, _ key: String, _ names: [String], _ count: Int
   ) -> [Tensor<Float>]? {
-    guard InputFile.exists(path), let file = try? Safetensors(contentsOf: path),
+    guard InputFile.exists(path), let file = try? Safetensors(reading: path),
       file.metadata[keyName] == key
     else { return nil }
     let rows = names.compactMap { name -> Tensor<Float>? in

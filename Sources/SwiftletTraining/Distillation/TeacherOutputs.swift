@@ -29,7 +29,7 @@ public struct TeacherOutputs: Sendable {
   /// `values` are the names of the requested values besides the logits.
   ///
   /// - Throws: `unsupported` or `badInput` if the teacher cannot be run, or does not compute them.
-  public init(_ teacher: Graph, values: [String], threads: ThreadPool) throws {
+  public init(_ teacher: Graph, values: [String], threads: Threads) throws {
     guard teacher.dataInputs.count == 1, let output = teacher.withLogitsOutput().outputs.first
     else {
       throw SwiftletError(

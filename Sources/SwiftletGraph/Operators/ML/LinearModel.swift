@@ -61,7 +61,7 @@ struct LinearModel: Operator {
     let rows = x.count / width
     let weights = Tensor([targets, width], coefficients)
     let product = try MatMul.product(
-      .float32(x.reshaped(to: [rows, width])), .float32(weights.permuted(to: [1, 0])), context.pool
+      .float32(x.reshaped(to: [rows, width])), .float32(weights.permuted(to: [1, 0])), context.threads
     ).require(Float.self).elements
     var results: [Float] = []
     results.reserveCapacity(rows * columns)

@@ -76,7 +76,7 @@ struct SupportVectorClassifier: Operator {
     let count = x.count / width
     // The index of the label comes before the scores.
     var results = Tensor<Float>(uninitialized: [count, 1 + columns])
-    context.pool.forEachBlock(of: &results, minimumWork: 1) { rows, output in
+    context.threads.forEachBlock(of: &results, minimumWork: 1) { rows, output in
       for row in rows {
         let (label, scores) = classify((row * width..<(row + 1) * width).map { x.span[$0] })
         let start = (row - rows.lowerBound) * (1 + columns)

@@ -44,7 +44,7 @@ struct SupportVectorRegressor: Operator {
     let x = try inputs[0]!.converted(to: .float32).require(Float.self).contiguous()
     let width = vectors.width
     var y = Tensor<Float>(uninitialized: [x.count / width, 1])
-    context.pool.forEachBlock(of: &y, minimumWork: 1) { rows, output in
+    context.threads.forEachBlock(of: &y, minimumWork: 1) { rows, output in
       for row in rows {
         let features = (row * width..<(row + 1) * width).map { x.span[$0] }
         let values = vectors.count > 0 ? vectors.kernels(features) : nil

@@ -59,12 +59,12 @@ struct TreeEnsemble: Operator {
     let rows = try rows([TensorInfo(x)])
     switch reals(x) {
     case .float64(let x):
-      let y = AnyTensor(compute(x.contiguous(), rows.count, rows.width, context.pool))
+      let y = AnyTensor(compute(x.contiguous(), rows.count, rows.width, context.threads))
       return [keepsType ? y : y.converted(to: .float32)]
     case let x:
       return [
         AnyTensor(
-          compute(try x.require(Float.self).contiguous(), rows.count, rows.width, context.pool))
+          compute(try x.require(Float.self).contiguous(), rows.count, rows.width, context.threads))
       ]
     }
   }
@@ -72,10 +72,10 @@ struct TreeEnsemble: Operator {
   @specialized(where T == Float)
   @specialized(where T == Double)
   private func compute<T: LayerElement>(
-    _ x: Tensor<T>, _ count: Int, _ width: Int, _ pool: ThreadPool
+    _ x: Tensor<T>, _ count: Int, _ width: Int, _ threads: Threads
   ) -> Tensor<T> {
     var y = Tensor<T>(uninitialized: [count, forest.targets])
-    pool.forEachBlock(of: &y, minimumWork: 64) { rows, output in
+    threads.forEachBlock(of: &y, minimumWork: 64) { rows, output in
       for row in rows {
         let features = x.span.extracting(row * width..<(row + 1) * width)
         var scores = forest.scores(features, aggregation).map { $0 ?? 0 }
@@ -143,10 +143,10 @@ struct TreeEnsembleClassifier: Operator {
     let rows = try rows([TensorInfo(x)])
     let results: Tensor<Float>
     switch reals(x) {
-    case .float64(let x): results = compute(x.contiguous(), rows.count, rows.width, context.pool)
+    case .float64(let x): results = compute(x.contiguous(), rows.count, rows.width, context.threads)
     case let x:
       results = compute(
-        try x.require(Float.self).contiguous(), rows.count, rows.width, context.pool)
+        try x.require(Float.self).contiguous(), rows.count, rows.width, context.threads)
     }
     let places = results.slice(axis: 1, range: 0..<1).elements
     return [
@@ -159,11 +159,11 @@ struct TreeEnsembleClassifier: Operator {
   @specialized(where T == Float)
   @specialized(where T == Double)
   private func compute<T: LayerElement>(
-    _ x: Tensor<T>, _ count: Int, _ width: Int, _ pool: ThreadPool
+    _ x: Tensor<T>, _ count: Int, _ width: Int, _ threads: Threads
   ) -> Tensor<Float> {
     let columns = 1 + forest.targets
     var y = Tensor<Float>(uninitialized: [count, columns])
-    pool.forEachBlock(of: &y, minimumWork: 64) { rows, output in
+    threads.forEachBlock(of: &y, minimumWork: 64) { rows, output in
       for row in rows {
         let features = x.span.extracting(row * width..<(row + 1) * width)
         let (label, scores) = classified(forest.scores(features, .sum))

@@ -74,7 +74,7 @@ struct DFT: Operator {
     let results = layout.result.dimensions.last!
     var y = Tensor<Double>(uninitialized: [outer * inner, layout.output * results])
     let transform = DiscreteFourier(count: layout.length)
-    context.pool.forEachBlock(of: &y, minimumWork: 1 << 10) { lines, output in
+    context.threads.forEachBlock(of: &y, minimumWork: 1 << 10) { lines, output in
       for line in lines {
         let (row, column) = (line / max(1, inner), line % max(1, inner))
         var signal: DiscreteFourier.Numbers = (

@@ -68,7 +68,7 @@ struct STFT: Operator {
     let transform = DiscreteFourier(count: layout.length)
     var y = Tensor<Double>(uninitialized: [x.shape[0] * layout.frames, layout.output * 2])
     let extent = x.shape[1]
-    context.pool.forEachBlock(of: &y, minimumWork: 1 << 10) { frames, output in
+    context.threads.forEachBlock(of: &y, minimumWork: 1 << 10) { frames, output in
       for frame in frames {
         let first = frame / layout.frames * extent + frame % layout.frames * layout.step
         let signal: DiscreteFourier.Numbers = (

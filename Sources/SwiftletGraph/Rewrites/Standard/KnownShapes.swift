@@ -113,10 +113,10 @@ struct KnownShapes {
       guard let infos = try? `operator`.infer(operands),
         infos.allSatisfy({ (try? $0.limited("")) != nil })
       else { return }
-      let values = (try? Plan.known(`operator`, operands, infos)) ?? nil
+      let values = (try? Interpreter.known(`operator`, operands, infos)) ?? nil
       for (index, name) in node.outputs.enumerated() where index < infos.count && !name.isEmpty {
         var info = TensorInfo(infos[index].dtype, infos[index].shape)
-        if let values, index < values.count, knownBytes < Plan.knownBytesLimit {
+        if let values, index < values.count, knownBytes < Interpreter.knownBytesLimit {
           info.value = values[index]
           knownBytes += values[index].byteCount
         }

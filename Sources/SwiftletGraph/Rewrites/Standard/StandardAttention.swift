@@ -68,7 +68,7 @@ extension StandardExpansion {
       else { return false }
     }
     guard let rows = projections(node, sizes) else { return false }
-    // Keys and values of before lie one behind the other along a first axis.
+    // Past keys and values are stacked along a first axis.
     var past: (String, String)?
     if has(node, 4) {
       let parts = (0..<2).map { emit("Gather", [input(node, 4), integer($0)], ["axis": .int(0)]) }

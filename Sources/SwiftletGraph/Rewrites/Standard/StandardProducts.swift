@@ -39,7 +39,7 @@ extension StandardExpansion {
       let product = emit("MatMul", sides, to: alpha == 1 ? output : nil)
       if alpha != 1 { emit("Mul", [product, number(alpha)], to: output) }
       return true
-    case "MatMulNBits": return try expandNarrowProduct(node)
+    case "MatMulNBits": return try expandBlockwiseProduct(node)
     default: return false
     }
   }
@@ -65,7 +65,7 @@ extension StandardExpansion {
   /// (`g_idx`), the columns of the left side are gathered in that order. Zero points that are no
   /// whole numbers are rounded, and what that leaves is a product with sums over blocks: Σ x·(q −
   /// z)·s = Σ x·(q − ⌊z⌉)·s − Σ x·(z − ⌊z⌉)·s.
-  private mutating func expandNarrowProduct(_ node: Node) throws -> Bool {
+  private mutating func expandBlockwiseProduct(_ node: Node) throws -> Bool {
     let (depth, columns) = (try node.int("K", default: 0), try node.int("N", default: 0))
     let (bits, block) = (try node.int("bits", default: 4), try node.int("block_size", default: 0))
     let limit = 1...1 << 24

@@ -18,15 +18,15 @@ extension StandardExpansion {
 
   /// Why a node cannot be run that is still there: its operator is unknown, or this form of it is.
   static func refusal(of node: Node) -> SwiftletError {
-    let isStandard = node.domain.isEmpty || node.domain == "ai.onnx"
-    let name = isStandard ? node.opType : "\(node.domain).\(node.opType)"
-    if isStandard, sequenceOperators.contains(node.opType) {
+    let name = node.isStandard ? node.opType : "\(node.domain).\(node.opType)"
+    if node.isStandard, sequenceOperators.contains(node.opType) {
       return SwiftletError(
         .unsupported,
         "operator \(name) on a sequence whose length or places only a run knows is not supported",
         mend: "export the model with fixed extents, or with Split and Concat instead of sequences")
     }
-    let isKnown = forms.contains(node.opType) || isStandard && experimental.contains(node.opType)
+    let isKnown =
+      forms.contains(node.opType) || node.isStandard && experimental.contains(node.opType)
     let form = isKnown ? " with \(form(of: node))" : ""
     return SwiftletError(.unsupported, "operator \(name)\(form) is not supported")
   }

@@ -27,10 +27,10 @@ private enum Target: String {
       let again = try Safetensors(decoding: file.encoded(), file: "fuzz")
       precondition(again.tensors.keys.sorted() == file.tensors.keys.sorted())
     case .npy:
-      let array = try NPY.parse(bytes)
-      let again = try NPY.parse(NPY.serialized(array))
+      let array = try NPY.decode(bytes)
+      let again = try NPY.decode(NPY.encode(array))
       precondition(again.shape == array.shape)
-    case .npz: _ = try NPZ.parse(bytes)
+    case .npz: _ = try NPZ.decode(bytes)
     case .idx: _ = try IDX.decode(bytes, file: "fuzz")
     case .image: try decodePicture(bytes)
     }
@@ -50,13 +50,13 @@ private enum Target: String {
 
   /// Parses a model, writes it, plans it, and runs it if that is little work.
   private func runModel(_ bytes: [UInt8]) throws {
-    let graph = try ONNXFile.parse(bytes)
-    _ = try ONNXFile.parse(ONNXFile.serialized(graph))
+    let graph = try ONNXFile.decode(bytes)
+    _ = try ONNXFile.decode(ONNXFile.encode(graph))
     _ = graph.simplified()
-    let plan = try Plan(graph)
-    let shapes = try plan.inputShapes(batch: 2)
-    let infos = try? plan.infer(shapes)
-    let cost = try? plan.macs(batch: 2).reduce(0) { $0.addingReportingOverflow($1).partialValue }
+    let interpreter = try Interpreter(graph)
+    let shapes = try interpreter.inputShapes(batch: 2)
+    let infos = try? interpreter.infer(shapes)
+    let cost = try? interpreter.macs(batch: 2).reduce(0) { $0.addingReportingOverflow($1).partialValue }
     let elements = infos?.values.reduce(0) { $0 + $1.shape.count } ?? 0
     guard 0..<1_000_000 ~= cost ?? 0, elements < 1_000_000,
       shapes.values.allSatisfy({ $0.count < 100_000 })
@@ -68,7 +68,7 @@ private enum Target: String {
       guard let given = ones.cast(to: input.dtype) else { return }
       inputs[input.name] = given
     }
-    _ = try plan.run(inputs, ExecutionContext())
+    _ = try interpreter.run(inputs, ExecutionContext())
     for precision in Precision.allCases {
       _ = try Session(graph, threads: .serial, precision: precision).run(inputs)
     }
@@ -86,7 +86,7 @@ extension AnyTensor {
       initializers: ["like": Self.zeros(dtype)],
       inputs: [ValueInfo("x", .float32, shape.dimensions.map(Dimension.fixed))],
       outputs: [ValueInfo("y", dtype, shape.dimensions.map(Dimension.fixed))])
-    return try? Plan(graph).run(["x": self], ExecutionContext())["y"]
+    return try? Interpreter(graph).run(["x": self], ExecutionContext())["y"]
   }
 
   private static func zeros(_ dtype: DType) -> AnyTensor {

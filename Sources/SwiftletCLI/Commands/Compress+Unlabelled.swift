@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Swiftlet
+
+extension Compress {
+  /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
+  /// cannot be measured. The answers are compared with the original's.
+  func compress(
+    _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]?
+  ) throws {
+    guard maxDrop == nil, report == nil, preprocess.preprocess == nil else {
+      throw SwiftletError(
+        .unsupported, "--max-drop, --report and --preprocess need labelled images",
+        at: data.spec,
+        mend: "leave them out; --target-size, --target-macs and --target-latency need no labels")
+    }
+    let origin = try Manifest.File(model)
+    let latencies = LatencyCache(path: Cache.latencies)
+    var use = Manifest.Use(data: data.data)
+    (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
+    use.fixed = samples.fixed.map(\.text)
+    var (all, judges): (Manifest.Samples?, Manifest.Samples?)
+    var context: CompressionContext
+    if let inputs {
+      let fixed = try samples.fixedInputs()
+      let others = try judging.unlabelledInputs()
+      context = CompressionContext(
+        original: graph, samples: inputs, fixed: fixed, judging: others, share: judging.split,
+        threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
+        progress: Console.progress)
+      let source = try locating(model) {
+        try CalibrationSource(inputs, for: graph, fixed: fixed)
+      }
+      all = try Manifest.Samples(source)
+      if let others {
+        let others = try CalibrationSource(others, for: graph, fixed: fixed)
+        judges = try Manifest.Samples(others)
+        let shared = try source.shared(with: others)
+        guard shared == 0 else {
+          throw SwiftletError(
+            .badInput,
+            "\(shared) of the \(others.count) samples to judge on are also used for calibration",
+            at: judging.judge,
+            mend: "give --judge other samples than --data, or split those of --data with --split")
+        }
+      }
+    } else {
+      context = CompressionContext(
+        original: graph, threads: common.threads, seed: seed, progress: Console.progress)
+    }
+    context.fileBytes = try ONNXFile.byteCount(model)
+    if !graph.extents.isEmpty { use.extents = graph.extents }
+    let stages = try stages(context, use, data: all?.sha256 ?? "")
+    let compressor = Compressor(context, goals: goals, stages: stages)
+    let result = try interruptible {
+      preset == nil
+        ? try compressor.runUnlabelled(recipe, times: !noTiming)
+        : try compressor.runUnlabelled(preset: recipe, times: !noTiming)
+    }
+    try ONNXFile.write(result.graph, to: output)
+    let report = UnlabelledReport(
+      result, model: model, output: output, threads: common.threads.count, machine: Machine.summary)
+    try Manifest(
+      version: Version.number, threads: common.threads.count, seed: seed, model: origin, use: use,
+      samples: all, judges: judges, latencies: latencies, output: Manifest.File(output),
+      answers: report
+    ).write(to: manifest)
+    stages.remove()
+    if common.json { return try Console.json(report) }
+    Console.endProgress()
+    Console.print(report.text)
+  }
+}
+
+extension UnlabelledReport {
+  fileprivate var text: String {
+    var rows = [
+      ["", "before", "after"], ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
+    ]
+    if let macs = before.macs, let then = after.macs {
+      rows.append(["MACs", "\(macs)", "\(then)"])
+    }
+    if let speed = before.samplesPerSecond, let then = after.samplesPerSecond {
+      rows.append(["samples/s", fixed(speed, 1), fixed(then, 1)])
+    }
+    let tried =
+      candidates.map {
+        ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
+      } ?? []
+    return
+      (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
+      + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
+  }
+
+  private var likeness: String {
+    guard let agreement else { return "answers: not compared, as there are no samples" }
+    var division = SampleOptions.division(
+      judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
+      repeated: repeated ?? 0)
+    if leftOut > 0 {
+      division +=
+        " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "
+        + "left out, as they do not fill a batch of the model)"
+    }
+    return agreement.text(division)
+  }
+}
+
+extension UnlabelledResult.Candidate {
+  /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
+  fileprivate func text(equals: Bool) -> String {
+    let name = techniques.map(\.rawValue).joined(separator: ", ")
+    let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
+    let accuracy = decibels.map { Agreement.likeness($0, equals: equals) } ?? "not finite"
+    return "\(name): \(accuracy)\(speed)\(chosen ? ", chosen" : "")"
+  }
+}

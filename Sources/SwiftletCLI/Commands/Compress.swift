@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import FoundationEssentials
+import Swiftlet
+
+/// The settings of all techniques, of which `--help` only lists the names.
+enum AllSettings: SettingScope {
+  static var techniques: [Technique] { Technique.allCases }
+  static var isListed: Bool { false }
+  static func has(_ setting: SettingDescription) -> Bool { true }
+}
+
+/// `swiftlet compress`.
+struct Compress: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make a model smaller and faster, and measure what that costs.",
+    discussion: """
+        swiftlet compress seed.onnx --technique eigen --max-drop 0.5 \\
+          --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --preset fast --data fashion-mnist -o small.onnx
+
+      TECHNIQUES
+      \(SettingsText.summaries)
+
+      SETTINGS OF TECHNIQUES (explained by swiftlet help techniques)
+      \(SettingsText.options)
+
+      Repeat a command to resume an interrupted run. 'swiftlet verify' checks \
+      OUTPUT.manifest.json. More help: swiftlet help techniques, goals or data.
+      """)
+
+  @Argument(help: "The ONNX file.")
+  var model: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Techniques to apply, in order, separated by commas.", valueName: "names"),
+    completion: .list(Technique.allCases.map(\.rawValue)))
+  var technique: String?
+
+  @Option(
+    help: ArgumentHelp("YAML file with the steps to apply.", valueName: "file"), completion: .file()
+  )
+  var recipe: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Ready-made recipe; see 'swiftlet help techniques'.",
+      valueName: "name"))
+  var preset: Preset?
+
+  @OptionGroup var data: DataOptions
+
+  @OptionGroup var judging: JudgingOptions
+
+  @OptionGroup var preprocess: PreprocessOptions
+
+  @OptionGroup var samples: SampleOptions
+
+  @OptionGroup var open: ExtentOptions
+
+  @OptionGroup var settings: SettingOptions<AllSettings>
+
+  @Option(
+    help: ArgumentHelp(
+      "Largest drop in top-1 accuracy, in percentage points; for quantize alone, same as "
+        + "--mixed-drop.",
+      valueName: "points"))
+  var maxDrop: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Confidence level for --max-drop or --mixed-drop, such as 95%.", valueName: "percent"))
+  var confidence: Bound?
+
+  @Option(help: ArgumentHelp("Largest file size, in bytes or percent.", valueName: "size"))
+  var targetSize: Bound?
+
+  @Option(
+    help: ArgumentHelp(
+      "Most multiply-accumulate operations per image, as a number or percent.", valueName: "macs"))
+  var targetMacs: Bound?
+
+  @Option(
+    help: ArgumentHelp(
+      "Longest time per image at batch size 1, in milliseconds or percent.", valueName: "time"))
+  var targetLatency: Bound?
+
+  @Option(help: "Seed of all random choices.")
+  var seed: UInt64 = 0
+
+  @Option(name: .shortAndLong, help: "The ONNX file to write.")
+  var output: String
+
+  @Option(help: ArgumentHelp("Also write an HTML report.", valueName: "file"))
+  var report: String?
+
+  @OptionGroup var force: ForceOptions
+
+  @Flag(help: "Do not measure speeds (only without labels).")
+  var noTiming = false
+
+  @OptionGroup var limits: LimitOptions
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    guard [technique != nil, recipe != nil, preset != nil].count(where: { $0 }) == 1 else {
+      throw ValidationError("give one of --technique, --recipe and --preset")
+    }
+    let techniques = try self.techniques()
+    if techniques == nil,
+      let name = settings.values.keys.sorted().first(where: {
+        preset == nil || $0 != "calibrationImages"
+      })
+    {
+      throw ValidationError(
+        "with --recipe or --preset, settings cannot be options: \(SettingDescription.option(name))")
+    }
+    if data.data == nil {
+      if preset != nil { try data.require() }
+      // Errors in the recipe are reported when it is made.
+      if let techniques, (try? steps(techniques))?.steps.contains(where: \.needsData) ?? true {
+        try data.require()
+      }
+    }
+    try check("--max-drop", maxDrop ?? 0, 0...100)
+    if let confidence {
+      guard maxDrop != nil || settings.values["mixedDrop"] != nil,
+        case .fraction(let share) = confidence.value, 0.5..<1 ~= share
+      else {
+        throw ValidationError(
+          "--confidence is a percentage from 50% to below 100%, for --max-drop or --mixed-drop")
+      }
+    }
+  }
+
+  /// - Throws: A usage error naming an unknown technique.
+  private func techniques() throws -> [Technique]? {
+    try technique.map { list in
+      try list.split(separator: ",", omittingEmptySubsequences: false).map { name in
+        do { return try Technique(named: String(name)) } catch let error as SwiftletError {
+          throw ValidationError("\(error.what); \(error.mend ?? "")")
+        }
+      }
+    }
+  }
+
+  private var share: Double? {
+    if case .fraction(let value)? = confidence?.value { value } else { nil }
+  }
+
+  /// The path of the manifest.
+  var manifest: String {
+    "\(output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output).manifest.json"
+  }
+
+  /// Checks that no input file would be overwritten.
+  private func checkFiles(_ recipe: Recipe) throws {
+    var written: [OutputFiles.File] = [(output, "--output"), (manifest, "the manifest")]
+    if let report { written.append((report, "--report")) }
+    var read: [OutputFiles.File] = [(model, "the model")]
+    if let path = self.recipe { read.append((path, "--recipe")) }
+    for step in recipe.steps {
+      read += step.paths.map { setting, path in (path, setting.option) }
+    }
+    read += OutputFiles.files(of: data, judging, fixed: samples.fixed)
+    try OutputFiles(written: written, read: read).check(force: force.force)
+  }
+
+  func run() throws {
+    let recipe = try makeRecipe()
+    try checkFiles(recipe)
+    var graph = try open.read(model)
+    guard data.data != nil else { return try compress(graph, recipe, nil) }
+    if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
+    guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
+      throw SwiftletError(
+        .unsupported,
+        "--no-timing, --fixed and several --judged-output need unlabelled data",
+        at: data.spec, mend: "leave them out, or give --data inputs:FILE.npz")
+    }
+    let origin = try Manifest.File(model)
+    let parts = try judging.parts(data, seed: seed)
+    try locating(model) { try preprocess.prepare(&graph, for: parts.validation) }
+    let latencies = LatencyCache(path: Cache.latencies)
+    var context = CompressionContext(
+      original: graph, training: parts.training, validation: parts.validation,
+      threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
+      progress: Console.progress)
+    context.fileBytes = try ONNXFile.byteCount(model)
+    var use = Manifest.Use(data: data.spec)
+    (use.judge, use.split, use.outputs) = (judging.judge, parts.split, samples.judgedOutput)
+    if preprocess.preprocess != nil {
+      use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
+    }
+    if !graph.extents.isEmpty { use.extents = graph.extents }
+    let images = "\(Digest.sha256(parts.training)) \(Digest.sha256(parts.validation))"
+    let stages = try stages(context, use, data: images)
+    let compressor = Compressor(context, goals: goals, stages: stages)
+    let result = try interruptible {
+      try preset == nil ? compressor.run(recipe) : compressor.run(preset: recipe)
+    }
+    try ONNXFile.write(result.graph, to: output)
+    let report = CompressionReport(
+      result, model: model, output: output, threads: common.threads.count,
+      machine: Machine.summary, data: parts)
+    try Manifest(
+      version: Version.number, threads: common.threads.count, seed: seed, model: origin, use: use,
+      training: parts.training, validation: parts.validation, latencies: latencies,
+      output: Manifest.File(output), report: report
+    ).write(to: manifest)
+    stages.remove()
+    if let path = self.report { try AtomicFile.write(report.html, to: path) }
+    if common.json { return try Console.json(report) }
+    Console.endProgress()
+    print(text(report))
+  }
+
+  /// The goals given as options.
+  var goals: Goals {
+    Goals(
+      maxDrop: maxDrop, confidence: maxDrop == nil ? nil : share, size: targetSize?.value,
+      macs: targetMacs?.value, latency: targetLatency?.value)
+  }
+
+  /// The store of finished steps; `data` is the digest of the data for training and calibration.
+  func stages(
+    _ context: CompressionContext, _ use: Manifest.Use, data: String
+  ) throws -> StageStore {
+    StageStore(
+      folder: "\(output).stages",
+      origin: try Manifest.origin(context, data: data, use: use, version: Version.number))
+  }
+
+  func interruptible<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try locating(model, body) } catch is CancellationError {
+      throw SwiftletError(
+        .interrupted, "interrupted", at: output,
+        mend: "repeat the command to resume")
+    }
+  }
+
+  private func makeRecipe() throws -> Recipe {
+    if let recipe { return try Recipe(reading: recipe) }
+    if let preset {
+      return try preset.recipe(settings.values["calibrationImages"])
+    }
+    return try steps(techniques() ?? [])
+  }
+
+  private func steps(_ techniques: [Technique]) throws -> Recipe {
+    var recipe = try Recipe(techniques, sharing: settings.values)
+    for index in recipe.steps.indices {
+      guard var quantization = recipe.steps[index][QuantizationSettings.self] else { continue }
+      // For int8 alone, mixed precision is the way to stay within a drop.
+      if techniques == [.quantize] && quantization.canMix {
+        quantization.mixedDrop = quantization.mixedDrop ?? maxDrop
+      }
+      if quantization.mixedDrop != nil {
+        quantization.mixedConfidence = quantization.mixedConfidence ?? share
+      }
+      recipe.steps[index][QuantizationSettings.self] = quantization
+    }
+    try recipe.validate(.options)
+    return recipe
+  }
+
+  private func text(_ report: CompressionReport) -> String {
+    let (before, after) = (report.before, report.after)
+    let comparison = table([
+      ["", "before", "after"],
+      ["top-1", fixed(before.top1, 4), fixed(after.top1, 4)],
+      ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
+      ["parameters", "\(before.parameters)", "\(after.parameters)"],
+      ["MACs", "\(before.macs)", "\(after.macs)"],
+      ["images/s, batch 32", fixed(before.imagesPerSecond, 0), fixed(after.imagesPerSecond, 0)],
+      ["ms, batch 1", fixed(before.latencyMs, 3), fixed(after.latencyMs, 3)],
+    ])
+    var meaning = "\(report.drops), on \(report.images) images"
+    if let others = report.agreement {
+      meaning += "\n" + others.text("on \(others.samples) of these images, all outputs")
+    }
+    // Repeated here, as the first warning may have scrolled away.
+    for warning in report.warnings ?? [] { meaning += "\nwarning: \(warning)" }
+    let tried = report.candidates.map { ["tried: \($0.map(\.line).joined(separator: "; "))", ""] }
+    let verdict = report.verdict.map { ["verdict: \($0.text)"] } ?? []
+    return
+      (report.layers.map(\.line) + ["", comparison, "", meaning, ""]
+      + (preset == nil ? [] : tried ?? []) + ["wrote \(output)"] + verdict)
+      .joined(separator: "\n")
+  }
+}
+
+extension Candidate {
+  /// `quantize, top-1 0.9012, chosen`.
+  fileprivate var line: String {
+    "\(label)" + (top1.map { ", top-1 \(fixed($0, 4))" } ?? "") + (chosen ? ", chosen" : "")
+  }
+}
+
+extension LayerReport {
+  /// A relative error in percent, capped.
+  private static func percent(_ error: Double) -> String {
+    error < RelativeError.limit
+      ? "\(fixed(error * 100, 2)) %" : "over \(fixed(RelativeError.limit * 100, 0)) %"
+  }
+
+  /// `conv2: spatial, 32, rank 32 of 96, error 0.11 % (weights only 1.55 %)`.
+  var line: String {
+    var line = "\(layer): \(changed ? "" : "kept: ")\(summary)"
+    if let damage, changed {
+      line += ", error \(Self.percent(damage))"
+      if let plainDamage { line += " (weights only \(Self.percent(plainDamage)))" }
+    }
+    if let precision { line += ", for \(precision.rawValue)" }
+    return line
+  }
+}
+
+/// A bound such as `200k`, `1.5M`, `0.12` or `50%`.
+struct Bound: ExpressibleByArgument {
+  let value: Goals.Bound
+
+  init?(argument: String) {
+    let scales: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "%": 0.01]
+    let scale = argument.last.flatMap { scales[$0] }
+    let digits = scale == nil ? argument[...] : argument.dropLast()
+    guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
+    value =
+      argument.hasSuffix("%")
+      ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+  }
+}
+
+/// Files that are kept between runs and can be recreated.
+enum Cache {
+  /// The path of layer timings, in `$XDG_CACHE_HOME/swiftlet` or `~/.cache/swiftlet`; `nil` without
+  /// a home directory.
+  static var latencies: String? {
+    let environment = ProcessInfo.processInfo.environment
+    let base = environment["XDG_CACHE_HOME"] ?? environment["HOME"].map { "\($0)/.cache" }
+    guard let base, base.hasPrefix("/") else { return nil }
+    try? FileManager.default.createDirectory(
+      atPath: "\(base)/swiftlet", withIntermediateDirectories: true)
+    return "\(base)/swiftlet/latencies.json"
+  }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Swiftlet
+
+/// The settings of `quantize` that affect sensitivity.
+enum SensitivitySettings: SettingScope {
+  private static let others: Set<String> = [
+    "mode", "groupSize", "plainWeights", "qatEpochs", "qatLearningRate", "mixedDrop",
+    "mixedConfidence", "calibrationImages",
+  ]
+
+  static var techniques: [Technique] { [.quantize] }
+  static var isListed: Bool { true }
+  static func has(_ setting: SettingDescription) -> Bool { !others.contains(setting.name) }
+}
+
+/// `swiftlet sensitivity`.
+struct Sensitivity: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sensitivity",
+    abstract: "Show which layers suffer from quantization, and why.",
+    discussion: """
+      Quantizes one layer at a time (weights only, input only, and both) and compares the model's \
+      answers with those in fp32 by their signal-to-noise ratio: higher is better. 40 dB is hardly \
+      noticeable; below 20 dB predicted classes change. For integer answers, the percentage of \
+      equal ones is shown. Answers are compared on samples that are held back from calibration: at \
+      least a quarter, unless there is only one.
+
+      For each layer, it shows the cause of the loss and the options to try:
+        weights          too few bits: --rounding adaround, more --bits
+        unevenWeights    channels differ too much: --equalize
+        outlierChannels  few channels need the whole range: --smoothing, --equalize
+        clipping         the observer clips too much: --observer minmax
+        activations      8 bits are too few for the input: --keep; with labels, --qat-epochs
+
+        swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-images 128
+        swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json
+      """)
+
+  @Argument(help: "The ONNX file.")
+  var model: String
+
+  @OptionGroup var data: DataOptions
+
+  @OptionGroup var open: ExtentOptions
+
+  @Option(
+    name: [.customLong("calibration-images"), .customLong("calibration-size")],
+    help: "Maximum number of samples to calibrate with, and to compare on.")
+  var calibrationImages = 128
+
+  @OptionGroup var samples: SampleOptions
+
+  @OptionGroup(title: "Settings of quantize") var settings: SettingOptions<SensitivitySettings>
+
+  @OptionGroup var limits: LimitOptions
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    try data.require()
+    try check("--calibration-images", calibrationImages, 1...10_000_000)
+  }
+
+  func run() throws {
+    let recipe = try Recipe([.quantize], sharing: settings.values)
+    let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
+    var graph = try open.read(model)
+    // Adds the quarter that is held back for judging.
+    let source = try data.calibrationSource(
+      for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
+      threads: common.threads)
+    try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
+    let split = try SampleSplit(source, wanted: calibrationImages, most: calibrationImages)
+    let result = try locating(model) {
+      try SwiftletCompress.Sensitivity.measure(
+        graph, quantization, source.part(0..<split.calibrating),
+        judging: split.isHeldBack ? source.part(split.judging) : nil, threads: common.threads,
+        progress: Console.progress)
+    }
+    if common.json { return try Console.json(result) }
+    Console.endProgress()
+    Console.print(text(result, repeated: split.repeated))
+  }
+
+  private func text(_ result: SwiftletCompress.Sensitivity, repeated: Int) -> String {
+    /// Signal-to-noise ratio, or the percentage of equal integers.
+    func likeness(_ value: Double) -> String {
+      Agreement.likeness(value, equals: result.answers.equal != nil)
+    }
+    let rows = result.layers.map { layer in
+      [
+        layer.layer, layer.op, likeness(layer.answersByWeights), likeness(layer.answersByInput),
+        likeness(layer.answers), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
+        layer.cause.rawValue, layer.mend,
+      ]
+    }
+    let header = [
+      "layer", "op", "weights", "input", "both", "clipped %", "outliers ×", "cause", "try",
+    ]
+    let refusals = result.refusals.map { "\($0.layer): not quantized: \($0.remark)" }
+    let whole = result.answers.text(
+      SampleOptions.division(
+        judging: result.answers.samples, calibrating: result.calibrationSamples,
+        isHeldBack: result.isHeldBack, repeated: repeated) + ", all layers quantized")
+    return ([table([header] + rows)] + refusals + ["", whole]).joined(separator: "\n")
+  }
+}

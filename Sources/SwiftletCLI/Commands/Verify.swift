@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import FoundationEssentials
+import Swiftlet
+
+/// `swiftlet verify`.
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check a compressed model against its manifest.",
+    discussion: """
+      'swiftlet compress' writes a manifest next to the model. This command checks that the \
+      original, the data and the compressed model have not changed since, and that the compressed \
+      model has the recorded accuracy. --rerun repeats the compression with the recorded layer \
+      timings, and checks that the result has the same bytes.
+
+        swiftlet verify small.manifest.json
+        swiftlet verify small.manifest.json --rerun
+      """)
+
+  @Argument(help: "The manifest.")
+  var manifest: String
+
+  @Flag(help: "Repeat the compression, and compare the bytes.")
+  var rerun = false
+
+  @Option(help: ArgumentHelp("Where to look for fashion-mnist first.", valueName: "dir"))
+  var dataDir: String?
+
+  @OptionGroup var output: OutputOptions
+
+  /// The result of one check.
+  struct Check: Encodable {
+    let name: String
+    let passed: Bool
+    let remark: String
+  }
+
+  func run() throws {
+    let manifest = try Manifest(reading: manifest)
+    var checks: [Check] = []
+    func check(_ name: String, _ passed: Bool, _ remark: String) {
+      checks.append(Check(name: name, passed: passed, remark: remark))
+    }
+    func sameFile(_ name: String, _ file: Manifest.File) throws {
+      let found = try Manifest.File(file.path)
+      check(name, found.sha256 == file.sha256, "\(file.path): \(found.bytes) bytes")
+    }
+    try sameFile("model", manifest.model)
+    try sameFile("output", manifest.output)
+    let threads = Threads(count: manifest.machine.threads)
+    let context: CompressionContext
+    if let report = manifest.report {
+      let parts = try manifest.parts(dataDirectory: dataDir)
+      let (training, validation) = (parts.training, parts.validation)
+      check(
+        "training data", manifest.training.map { Manifest.Images(training) == $0 } ?? false,
+        "\(training.name): \(training.count) images")
+      check(
+        "validation data", manifest.validation.map { Manifest.Images(validation) == $0 } ?? false,
+        "\(validation.name): \(validation.count) images")
+      var compressed = try graph(manifest.output, manifest)
+      var original = try graph(manifest.model, manifest)
+      // Options that the file does not store.
+      if let preprocessing = manifest.use?.preprocessing {
+        preprocessing.store(in: &original)
+        if !Preprocessing.isStored(in: compressed) { preprocessing.store(in: &compressed) }
+      }
+      let evaluation = try Evaluation.run(
+        compressed, on: validation, threads: threads, output: manifest.use?.outputs.first,
+        progress: Console.progress)
+      check(
+        "accuracy", evaluation.top1 == report.after.top1,
+        "top-1 \(evaluation.top1), recorded \(report.after.top1)")
+      context = CompressionContext(
+        original: original, training: training, validation: validation, threads: threads,
+        seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
+        progress: Console.progress)
+    } else {
+      context = try manifest.unlabelledContext(threads)
+      let source = try manifest.samples.map { _ in
+        try context.calibration(for: context.original)
+      }
+      if let source, let stated = manifest.samples {
+        check("samples", try Manifest.Samples(source) == stated, "\(source.count) samples")
+        let agreement = try Compressor(context).agreement(
+          of: graph(manifest.output, manifest), made: manifest.recipe)
+        check(
+          "answers", agreement == manifest.answers?.agreement,
+          "\(agreement?.likeness ?? "none"), recorded "
+            + (manifest.answers?.agreement?.likeness ?? "none"))
+      }
+    }
+    if rerun { checks.append(try again(manifest, context)) }
+    try show(checks)
+  }
+
+  /// Reads a model with the extents it was compressed with.
+  private func graph(_ file: Manifest.File, _ manifest: Manifest) throws -> Graph {
+    var graph = try ONNXFile.read(file.path)
+    graph.extents = manifest.use?.extents ?? [:]
+    return graph
+  }
+
+  private func again(_ manifest: Manifest, _ context: CompressionContext) throws -> Check {
+    let here = Manifest.Machine(threads: context.threads.count)
+    let compressor = Compressor(context)
+    let graph: Graph
+    if manifest.recipe.steps.isEmpty {
+      // A preset found nothing better than the original.
+      graph = context.original
+    } else if manifest.report == nil {
+      graph = try compressor.runUnlabelled(manifest.recipe, times: false).graph
+    } else {
+      graph = try compressor.run(manifest.recipe).graph
+    }
+    let same =
+      try ONNXFile.encode(graph) == InputFile.read(manifest.output.path, limit: .max)
+    let place =
+      here == manifest.machine
+      ? "" : "; the model was made on another machine, \(manifest.machine.cpu)"
+    return Check(
+      name: "made again", passed: same, remark: (same ? "the same bytes" : "other bytes") + place)
+  }
+
+  private func show(_ checks: [Check]) throws {
+    if output.json {
+      try Console.json(checks)
+    } else {
+      Console.endProgress()
+      Console.print(
+        checks.map { "\($0.passed ? "ok" : "FAILED")  \($0.name): \($0.remark)" }
+          .joined(separator: "\n"))
+    }
+    guard let failed = checks.first(where: { !$0.passed }) else { return }
+    throw SwiftletError(
+      .badInput, "\(failed.name): \(failed.remark): differs from the manifest", at: manifest,
+      mend: "compress again, or restore the files that have changed")
+  }
+}
+
+extension Manifest {
+  /// The recorded layer timings, valid for the machine where they were measured.
+  fileprivate var measured: LatencyCache {
+    LatencyCache(
+      latencies,
+      of: LatencyCache.machine(cpu: machine.cpu, isa: machine.isa, version: version))
+  }
+
+  /// The images, split as recorded.
+  fileprivate func parts(
+    dataDirectory: String?
+  ) throws -> (training: ImageDataset, validation: ImageDataset) {
+    let spec = try DataSpec(parsing: data)
+    guard let use else {
+      return (
+        try spec.load(defaultPart: .train, dataDirectory: dataDirectory),
+        try spec.load(defaultPart: .test, dataDirectory: dataDirectory)
+      )
+    }
+    let parts = try DataParts(
+      spec, split: use.split, judge: use.judge.map(DataSpec.init(parsing:)), seed: seed,
+      dataDirectory: dataDirectory)
+    return (parts.training, parts.validation)
+  }
+
+  /// The context of a compression without labels, as recorded.
+  fileprivate func unlabelledContext(_ threads: Threads) throws -> CompressionContext {
+    var original = try ONNXFile.read(model.path)
+    original.extents = use?.extents ?? [:]
+    guard samples != nil else {
+      return CompressionContext(
+        original: original, threads: threads, seed: seed, progress: Console.progress)
+    }
+    func inputs(_ spec: String) throws -> [String: AnyTensor] {
+      var options = DataOptions()
+      options.data = spec
+      return try options.unlabelledInputs() ?? [:]
+    }
+    var fixed = SampleOptions()
+    fixed.fixed = (use?.fixed ?? []).compactMap(FixedArgument.init(argument:))
+    return CompressionContext(
+      original: original, samples: try inputs(data), fixed: try fixed.fixedInputs(),
+      judging: try use?.judge.map(inputs), share: use?.split, threads: threads, seed: seed,
+      latencies: measured, outputs: use?.outputs ?? [], progress: Console.progress)
+  }
+}

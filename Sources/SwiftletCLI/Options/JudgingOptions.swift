@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import ArgumentParser
+public import Swiftlet
+
+/// Options for the data to judge a model on after training or calibration.
+struct JudgingOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Train and calibrate with this fraction of the data, chosen at random, and judge on the "
+        + "rest. Default: judge on the test part.",
+      valueName: "fraction"))
+  var split: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Other data to judge on; by default, its test part.",
+      valueName: "spec"))
+  var judge: String?
+
+  func validate() throws {
+    if split != nil && judge != nil { throw ValidationError("give either --split or --judge") }
+  }
+
+  /// Loads labelled images, split into parts; prints a remark if the split was not asked for.
+  ///
+  /// - Parameter judgesWhole: See ``DataParts``.
+  func parts(_ data: DataOptions, seed: UInt64, judgesWhole: Bool = false) throws -> DataParts {
+    let judge = try judge.map { text in
+      guard !text.hasPrefix("inputs:") else {
+        throw SwiftletError(
+          .badInput, "--data has labels, but --judge has none", at: text,
+          mend: "give labelled images, or --data inputs:FILE.npz")
+      }
+      return try DataSpec(parsing: text)
+    }
+    let parts = try DataParts(
+      DataSpec(parsing: data.spec), split: split, judge: judge, seed: seed,
+      dataDirectory: data.dataDir, judgesWhole: judgesWhole)
+    if let remark = parts.remark { Console.say(remark) }
+    if let warning = parts.warning { Console.warn(warning) }
+    return parts
+  }
+
+  /// Unlabelled inputs to judge on; `nil`: a part of the data.
+  func unlabelledInputs() throws -> [String: AnyTensor]? {
+    guard let judge else { return nil }
+    var options = DataOptions()
+    options.data = judge
+    guard let inputs = try options.unlabelledInputs() else {
+      throw SwiftletError(
+        .badInput, "--data has no labels, but --judge has", at: judge,
+        mend: "give inputs:FILE.npz")
+    }
+    return inputs
+  }
+}
+
+/// Options for image preprocessing.
+struct PreprocessOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Pixel scaling: imagenet, half (-1...1), unit (0...1) or raw (0...255). Default: from the "
+        + "model's metadata, else a guess.",
+      valueName: "scaling"))
+  var preprocess: Preprocessing.Scaling?
+
+  /// Advice appended to the warning that a model is no better than guessing.
+  static let advice = "; --preprocess changes how pixels are scaled"
+
+  /// Stores the preprocessing in the model, or prints what is guessed.
+  ///
+  /// - Parameter overrides: Whether the option takes precedence over the model's own metadata.
+  func prepare(_ graph: inout Graph, for images: ImageDataset, overrides: Bool = true) throws {
+    let isStored = Preprocessing.isStored(in: graph)
+    if let preprocess, overrides || !isStored {
+      try Preprocessing(for: graph, images: images, scaling: preprocess).store(in: &graph)
+    } else if !isStored {
+      let summary = try Preprocessing.stored(in: graph, images: images).summary
+      Console.say(
+        "guessed preprocessing, as the model has none: \(summary); --preprocess changes it")
+    }
+  }
+}
+
+extension Preprocessing.Scaling: ExpressibleByArgument {}
