@@ -46,7 +46,7 @@ struct Loader {
   private func picture(_ path: String) -> Image {
     let options = Image.DecodingOptions(channels: .rgb, sufficientSize: isScaled ? size : nil)
     do {
-      return try Image(contentsOf: path, options).resized(to: size)
+      return try Image(reading: path, options).resized(to: size)
     } catch {
       fatalError("\(error)")
     }

@@ -45,11 +45,11 @@ extension Image {
   ///   is damaged, or has more pixels than allowed; `unsupported` for features that are not
   ///   supported, and for all but BMP in a build without the trait `Images`; `outOfMemory` if the
   ///   machine has no memory for it.
-  public init(contentsOf path: String, _ options: DecodingOptions = DecodingOptions()) throws {
+  public init(reading path: String, _ options: DecodingOptions = DecodingOptions()) throws {
     try self.init(decoding: try InputFile.read(path), file: path, options)
   }
 
-  /// As ``init(contentsOf:_:)``, from the bytes of a file; `file` is its name for errors.
+  /// As ``init(reading:_:)``, from the bytes of a file; `file` is its name for errors.
   public init(
     decoding bytes: [UInt8], file: String, _ options: DecodingOptions = DecodingOptions()
   ) throws {
@@ -128,6 +128,14 @@ struct PictureSource {
       .badInput, "the picture is damaged: \(why)", at: file, mend: "get a fresh copy")
   }
 
+  /// The error for a picture whose decoder lacks memory.
+  var exhausted: SwiftletError {
+    SwiftletError(
+      .outOfMemory, "there is no memory to decode the picture", at: file,
+      mend: "use a machine with more memory")
+  }
+
+  /// The error for a picture that uses what we cannot decode.
   func unsupported(_ what: String) -> SwiftletError {
     SwiftletError(
       .unsupported, "\(what) is not supported", at: file, mend: "convert the picture to PNG")
