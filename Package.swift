@@ -148,7 +148,10 @@ let package = Package(
       ]),
     target(
       "SwiftletData",
-      ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletFormats", ordered]),
+      [
+        "SwiftletCore", "SwiftletFiles", "SwiftletImages", "SwiftletGraph", "SwiftletFormats",
+        ordered,
+      ]),
     target("SwiftletRuntime", ["SwiftletCore", "SwiftletKernels", "SwiftletGraph", ordered]),
     target(
       "SwiftletTraining",
@@ -214,7 +217,12 @@ let package = Package(
     tests("SwiftletLinalg", ["SwiftletCore", "SwiftletBLAS"]),
     tests("SwiftletGraph", ["SwiftletCore", ordered, realModule]),
     tests("SwiftletFormats", ["SwiftletCore", "SwiftletFiles", "SwiftletGraph", ordered]),
-    tests("SwiftletData", ["SwiftletCore", "SwiftletFiles", "SwiftletFormats", ordered]),
+    tests(
+      "SwiftletData",
+      [
+        "SwiftletCore", "SwiftletFiles", "SwiftletImages", "SwiftletGraph", "SwiftletFormats",
+        ordered,
+      ]),
     tests("SwiftletRuntime", ["SwiftletCore", "SwiftletKernels", "SwiftletGraph", ordered]),
     tests(
       "SwiftletTraining",

@@ -16,7 +16,7 @@ enum CompletionScript {
 
   private static func text(for shell: CompletionShell) -> String {
     let script = SwiftletCommand.completionScript(for: shell)
-    let commands = SwiftletCommand.configuration.subcommands.map(\._commandName)
+    let commands = SwiftletCommand.configuration.subcommands.map { $0._commandName }
     let words = (HelpTopic.allCases.map(\.rawValue) + commands).joined(separator: " ")
     return switch shell {
     case .bash:

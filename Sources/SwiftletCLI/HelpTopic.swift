@@ -61,6 +61,9 @@ enum HelpTopic: String, CaseIterable {
       """
       Data for 'swiftlet train', 'compress', 'evaluate', 'compare' and 'sensitivity'.
 
+        images:DIR            pictures (JPEG, PNG, WebP, BMP), a folder for each class; or DIR/train
+                              and DIR/val with such folders
+        list:FILE.csv         pictures and classes: PATH,LABEL in each line; tabs in a .tsv
         fashion-mnist         from --data-dir, $SWIFTLET_DATA or Debian's dataset-fashion-mnist
         cifar10:DIR           the binary version of CIFAR-10; also cifar100:DIR
         idx:DIR               files in the format of MNIST
@@ -72,10 +75,12 @@ enum HelpTopic: String, CaseIterable {
         --judge SPEC          judge on other data; without :train, on its test part
 
       Without either, training and calibration use the training part, and models are judged on the
-      test part. Data with :test is split 0.8 to 0.2, which is reported. Without labels, everything
+      test part. Data with :test, or without parts, is split 0.8 to 0.2, which is reported. Without labels, everything
       that does not train still works; answers are compared with the original's on samples that are
       held back: at least a quarter of them.
 
+        swiftlet evaluate model.onnx --data images:photos/val
+        swiftlet compress model.onnx --technique quantize --data images:photos -o int8.onnx
         swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
         swiftlet compress speech.onnx --technique quantize --data inputs:sound.npz \\
           --fixed rate=16000 --judged-output words -o int8.onnx
@@ -88,7 +93,8 @@ enum HelpTopic: String, CaseIterable {
       --preprocess sets how pixels are scaled, and is stored in the model that is written: imagenet
       (by ImageNet's means and deviations), half (-1...1), unit (0...1) or raw (0...255). By
       default, the model's metadata decide; without them, imagenet is guessed for three channels
-      and half for others. --extent sets open dimensions of the model; without data they are
+      and half for others. Pictures in files are resized to 8/7 of the model's size along their
+      shorter side, and the middle is cut out. --extent sets open dimensions of the model; without data they are
       guessed (224 pixels, 128 tokens, 16 000 samples of sound).
 
       """

@@ -17,9 +17,17 @@ package enum DataFiles {
     case .fashionMNIST:
       return paths(FashionMNIST.searchPath(dataDirectory: dataDirectory), IDXFolder.fileNames)
     case .idx(let folder): return paths([folder], IDXFolder.fileNames)
+    case .images: return DataSpec.Part.allCases.flatMap { pictures(spec, $0) }
+    case .list(let file): return [file] + pictures(spec, .train)
     case .cifar10(let folder): return paths(CIFAR.cifar10.folders(folder), CIFAR.cifar10.fileNames)
     case .cifar100(let folder):
       return paths(CIFAR.cifar100.folders(folder), CIFAR.cifar100.fileNames)
     }
+  }
+
+  private static func pictures(_ spec: DataSpec, _ part: DataSpec.Part) -> [String] {
+    guard let images = try? spec.whole.load(defaultPart: part), case .files(let files) = images.pixels
+    else { return [] }
+    return files.paths
   }
 }

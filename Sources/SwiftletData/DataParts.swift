@@ -21,7 +21,8 @@ public struct DataParts: Sendable {
   public let validation: ImageDataset
   /// How the images were split, for display; `nil` if the data set's own parts were used.
   public let remark: String?
-  /// The number of evaluation images that are also used for training, compared pixel by pixel.
+  /// The number of evaluation images that are also used for training: the same
+  /// pixels, or the same files.
   public let shared: Int
   /// The fraction used for training, if the images of one part were split.
   public let split: Double?
@@ -50,13 +51,14 @@ public struct DataParts: Sendable {
       try self.init(dividing: images, split, seed, reason: nil)
       return
     }
-    var reason = "the test part was selected"
-    if spec.part != .test {
+    var reason =
+      spec.mayHaveTestPart ? "the test part was selected" : "there is no test part"
+    if spec.part != .test, spec.mayHaveTestPart {
       do {
         let other = spec.part == nil && !judgesWhole ? spec : spec.whole
         let validation = try other.load(defaultPart: .test, dataDirectory: dataDirectory)
         let isNews = spec.part != nil && !judgesWhole
-        self.init(
+        try self.init(
           images, validation, split: nil,
           remark: isNews ? "evaluated on \(Self.count(validation))" : nil)
         return
@@ -76,7 +78,13 @@ public struct DataParts: Sendable {
 
   private init(
     _ training: ImageDataset, _ validation: ImageDataset, split: Double?, remark: String?
-  ) {
+  ) throws {
+    if let own = training.classNames, let other = validation.classNames, own != other {
+      let odd = Set(own).symmetricDifference(other).min() ?? own[0]
+      throw SwiftletError(
+        .badInput, "the classes differ from those of \(training.name): '\(odd)' is in one of them",
+        at: validation.name, mend: "give both the same classes")
+    }
     (self.training, self.validation, self.split) = (training, validation, split)
     self.remark = remark
     shared = training.shared(with: validation)
@@ -89,7 +97,7 @@ public struct DataParts: Sendable {
     let division =
       "\(training.count) of the \(images.count) images of \(images.name) are used for training or "
       + "calibration, the other \(validation.count) for evaluation"
-    self.init(
+    try self.init(
       training, validation, split: split,
       remark: reason.map { "\($0): \(division) (--split and --judge change that)" } ?? division)
   }
@@ -99,7 +107,7 @@ public struct DataParts: Sendable {
       defaultPart: .train, dataDirectory: dataDirectory)
     let (validation, judged) = try judge.loadPlaced(
       defaultPart: .test, dataDirectory: dataDirectory)
-    self.init(training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
+    try self.init(training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
     let isSamePart =
       spec.source == judge.source && (spec.part ?? .train) == (judge.part ?? .test)
     let overlap = isSamePart ? place.clamped(to: judged).count : 0
@@ -128,20 +136,28 @@ public struct DataParts: Sendable {
 }
 
 extension ImageDataset {
-  /// The number of the other data set's images that are also here, compared pixel by pixel.
+  /// The number of the other data set's images that are also here: compared pixel by pixel in
+  /// memory, by path in files.
   ///
   /// - Complexity: O(pixels).
   fileprivate func shared(with other: ImageDataset) -> Int {
-    guard images.shape.dimensions[1...] == other.images.shape.dimensions[1...] else { return 0 }
-    let known = Set(pictures)
-    return other.pictures.count { known.contains($0) }
+    switch (pixels, other.pixels) {
+    case (.packed(let own), .packed(let others)):
+      guard own.shape.dimensions[1...] == others.shape.dimensions[1...] else { return 0 }
+      let known = Set(Self.pictures(own))
+      return Self.pictures(others).count { known.contains($0) }
+    case (.files(let own), .files(let others)):
+      let known = Set(own.paths)
+      return others.paths.count { known.contains($0) }
+    default: return 0
+    }
   }
 
   /// The pixels of each image, as two 64-bit hashes.
-  private var pictures: [[UInt64]] {
+  private static func pictures(_ images: Tensor<UInt8>) -> [[UInt64]] {
     let packed = images.contiguous()
     let length = images.shape.count(of: 1..<4)
-    return (0..<count).map { index in
+    return (0..<images.shape[0]).map { index in
       let pixels = packed.span.extracting(index * length..<(index + 1) * length)
       var (a, b): (UInt64, UInt64) = (0xcbf2_9ce4_8422_2325, 0x9e37_79b9_7f4a_7c15)
       for position in pixels.indices {

@@ -11,6 +11,8 @@ import SwiftletFormats
 /// | `cifar10:DIR`   | the binary version of CIFAR-10                                      |
 /// | `cifar100:DIR`  | the binary version of CIFAR-100, fine labels                        |
 /// | `idx:DIR`       | `train-images-idx3-ubyte[.gz]` and its three companions             |
+/// | `images:DIR`    | a folder of pictures for each class, or `DIR/train` and `DIR/val`   |
+/// | `list:FILE`     | the pictures of a CSV or TSV file with `path,label` in each line    |
 ///
 /// Slices are `[0..<1000]`, `[80%]` (the first 80 %) or `[20%..<80%]`, and apply in order, each to
 /// the result of the previous one. `DIR` may contain colons: only a trailing `:train` or `:test` is
@@ -22,6 +24,8 @@ public struct DataSpec: Sendable, Hashable {
     case cifar10(folder: String)
     case cifar100(folder: String)
     case idx(folder: String)
+    case images(folder: String)
+    case list(file: String)
   }
 
   /// The two parts that data sets are published in.
@@ -57,11 +61,11 @@ public struct DataSpec: Sendable, Hashable {
   public let slices: [Slice]
 
   static let grammar =
-    "use fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then :train or :test, "
-    + "then slices like [0..<1000] or [80%]"
+    "use images:DIR, list:FILE.csv, fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then "
+    + ":train or :test, then slices like [0..<1000] or [80%]"
 
-  /// - Throws: `badInput` naming what is wrong and what is valid; `unsupported` for `npz:` and
-  ///   `images:`, which this version does not read.
+  /// - Throws: `badInput` naming what is wrong and what is valid; `unsupported` for `npz:`, which this
+  ///   version does not read.
   public init(parsing text: String) throws {
     func invalid(_ what: String, _ code: SwiftletError.Code = .badInput) -> SwiftletError {
       SwiftletError(code, what, at: "data '\(text)'", mend: Self.grammar)
@@ -77,15 +81,22 @@ public struct DataSpec: Sendable, Hashable {
     case "fashion-mnist":
       guard rest == kind else { throw invalid("'\(folder)' is neither train nor test") }
       source = .fashionMNIST
-    case "cifar10", "cifar100", "idx":
-      guard !folder.isEmpty else { throw invalid("\(kind) needs a folder") }
+    case "cifar10", "cifar100", "idx", "images", "list":
+      guard !folder.isEmpty else {
+        throw invalid("\(kind) needs a \(kind == "list" ? "file" : "folder")")
+      }
+      guard kind != "list" || part == nil else {
+        throw invalid("a list has no parts: name another list with --judge")
+      }
       source =
         switch kind {
         case "cifar10": .cifar10(folder: folder)
         case "cifar100": .cifar100(folder: folder)
+        case "images": .images(folder: folder)
+        case "list": .list(file: folder)
         default: .idx(folder: folder)
         }
-    case "npz", "images":
+    case "npz":
       throw invalid("this version does not read \(kind): data", .unsupported)
     default:
       throw invalid("unknown data source '\(kind)'")
@@ -98,7 +109,7 @@ public struct DataSpec: Sendable, Hashable {
     (self.source, self.part, self.slices) = (source, part, slices)
   }
 
-  /// The same with another folder, if it has one.
+  /// The same with another folder or file, if it has one.
   package func movingFolder(_ change: (String) -> String) -> DataSpec {
     let moved: Source =
       switch source {
@@ -106,6 +117,8 @@ public struct DataSpec: Sendable, Hashable {
       case .cifar10(let folder): .cifar10(folder: change(folder))
       case .cifar100(let folder): .cifar100(folder: change(folder))
       case .idx(let folder): .idx(folder: change(folder))
+      case .images(let folder): .images(folder: change(folder))
+      case .list(let file): .list(file: change(file))
       }
     return DataSpec(moved, part, slices)
   }
@@ -113,7 +126,22 @@ public struct DataSpec: Sendable, Hashable {
   /// The same source without part and slices.
   public var whole: DataSpec { DataSpec(source) }
 
-  /// Reads the images.
+  /// Whether there are parts to choose from, as far as is known without reading the data.
+  var hasParts: Bool {
+    switch source {
+    case .images(let folder): Part.allCases.contains { ImageFolder.find($0, in: folder) != nil }
+    case .list: false
+    case .fashionMNIST, .cifar10, .cifar100, .idx: true
+    }
+  }
+
+  /// Whether the data may have a part to judge on.
+  var mayHaveTestPart: Bool {
+    if case .images(let folder) = source { return ImageFolder.find(.test, in: folder) != nil }
+    return hasParts
+  }
+
+  /// Reads the images; of those in files, only where they are.
   ///
   /// - Parameters:
   ///   - defaultPart: The part to read if none is named. Files of the other part need not exist.
@@ -128,16 +156,19 @@ public struct DataSpec: Sendable, Hashable {
   func loadPlaced(
     defaultPart: Part, dataDirectory: String? = nil
   ) throws -> (images: ImageDataset, place: Range<Int>) {
-    let part = part ?? defaultPart
+    let named = self.part
+    let part = named ?? defaultPart
     var images: ImageDataset =
       switch source {
+      case .images(let folder): try ImageFolder.load(folder, part: named, usual: defaultPart)
+      case .list(let file): try ImageList.load(file)
       case .fashionMNIST:
         try FashionMNIST.load(part, from: FashionMNIST.searchPath(dataDirectory: dataDirectory))
       case .cifar10(let folder): try CIFAR.cifar10.load(folder, part: part)
       case .cifar100(let folder): try CIFAR.cifar100.load(folder, part: part)
       case .idx(let folder): try IDXFolder.load(folder, part: part)
       }
-    let name = "\(source):\(part.rawValue)\(slices.map(\.description).joined())"
+    let name = "\(source)\(hasParts ? ":\(part.rawValue)" : "")\(slices.map(\.description).joined())"
     var place = 0..<images.count
     for slice in slices {
       let range = try locating(name) { try slice.range(of: images.count) }
@@ -162,6 +193,8 @@ extension DataSpec.Source: CustomStringConvertible {
     case .cifar10(let folder): "cifar10:\(folder)"
     case .cifar100(let folder): "cifar100:\(folder)"
     case .idx(let folder): "idx:\(folder)"
+    case .images(let folder): "images:\(folder)"
+    case .list(let file): "list:\(file)"
     }
   }
 }

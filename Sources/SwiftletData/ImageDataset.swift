@@ -2,12 +2,20 @@
 
 public import SwiftletCore
 
-/// Labelled images of one size, as their published bytes.
+/// Labelled images: in memory, all of one size, or in files, of any size.
 public struct ImageDataset: Sendable {
+  /// Where the pixels are.
+  public enum Pixels: Sendable {
+    /// In memory: 0…255, N×C×H×W, packed.
+    case packed(Tensor<UInt8>)
+    /// In files, decoded when they are needed.
+    case files(ImageFiles)
+  }
+
   /// The source of the images: `fashion-mnist:train[80%]`.
   public let name: String
-  /// Pixels 0…255, N×C×H×W, packed.
-  public let images: Tensor<UInt8>
+  /// The images themselves.
+  public let pixels: Pixels
   /// The class of each image, in `0..<classCount`.
   public let labels: [Int]
   /// The largest label; -1 without images.
@@ -20,6 +28,8 @@ public struct ImageDataset: Sendable {
   /// The number of images.
   public var count: Int { labels.count }
 
+  /// Images in memory.
+  ///
   /// - Throws: `badInput` if the images are not N×C×H×W with at least one pixel each, if the counts
   ///   of images and labels (or classes and names) differ, or if a label is not in
   ///   `0..<classCount`.
@@ -31,8 +41,29 @@ public struct ImageDataset: Sendable {
     guard images.shape.rank == 4, images.shape.dimensions.dropFirst().allSatisfy({ $0 > 0 }) else {
       throw invalid("images have shape \(images.shape), not N×C×H×W with at least one pixel")
     }
-    guard images.shape[0] == labels.count else {
-      throw invalid("there are \(images.shape[0]) images and \(labels.count) labels")
+    try self.init(
+      checking: name, .packed(images.contiguous()), count: images.shape[0], labels, classCount,
+      classNames)
+  }
+
+  /// Images in files. None is read.
+  ///
+  /// - Throws: `badInput` if the counts of files and labels (or classes and names) differ, or if a
+  ///   label is not in `0..<classCount`.
+  public init(
+    name: String, files: ImageFiles, labels: [Int], classCount: Int, classNames: [String]? = nil
+  ) throws {
+    try self.init(
+      checking: name, .files(files), count: files.paths.count, labels, classCount, classNames)
+  }
+
+  private init(
+    checking name: String, _ pixels: Pixels, count: Int, _ labels: [Int], _ classCount: Int,
+    _ classNames: [String]?
+  ) throws {
+    func invalid(_ what: String) -> SwiftletError { SwiftletError(.badInput, what, at: name) }
+    guard count == labels.count else {
+      throw invalid("there are \(count) images and \(labels.count) labels")
     }
     if let index = labels.firstIndex(where: { $0 < 0 || $0 >= classCount }) {
       throw invalid("image \(index) has label \(labels[index]), outside of 0..<\(classCount)")
@@ -41,16 +72,16 @@ public struct ImageDataset: Sendable {
       throw invalid("there are \(classCount) classes and \(classNames.count) class names")
     }
     self.init(
-      checked: name, images: images.contiguous(), labels: labels, classCount: classCount,
+      checked: name, pixels: pixels, labels: labels, classCount: classCount,
       classNames: classNames)
   }
 
   private init(
-    checked name: String, images: Tensor<UInt8>, labels: [Int], classCount: Int,
+    checked name: String, pixels: Pixels, labels: [Int], classCount: Int,
     classNames: [String]?
   ) {
     self.name = name
-    self.images = images
+    self.pixels = pixels
     self.labels = labels
     largestLabel = labels.max() ?? -1
     self.classCount = classCount
@@ -58,19 +89,33 @@ public struct ImageDataset: Sendable {
   }
 
   private func replacing(
-    name: String? = nil, images: Tensor<UInt8>? = nil, labels: [Int]? = nil
+    name: String? = nil, pixels: Pixels? = nil, labels: [Int]? = nil
   ) -> ImageDataset {
     ImageDataset(
-      checked: name ?? self.name, images: images ?? self.images, labels: labels ?? self.labels,
+      checked: name ?? self.name, pixels: pixels ?? self.pixels, labels: labels ?? self.labels,
       classCount: classCount, classNames: classNames)
   }
 
   func renamed(_ name: String) -> ImageDataset { replacing(name: name) }
 
-  /// The images at `indices`, in that order, copied.
+  /// The images in memory, N×C×H×W; `nil` if they are in files.
+  public var packed: Tensor<UInt8>? {
+    if case .packed(let images) = pixels { images } else { nil }
+  }
+
+  /// The images at `indices`, in that order, copied if they are in memory.
   ///
   /// - Precondition: Every index is in `0..<count`.
   public func subset(_ indices: [Int]) -> ImageDataset {
+    let chosen: Pixels =
+      switch pixels {
+      case .packed(let images): .packed(Self.gathered(images, indices))
+      case .files(let files): .files(ImageFiles(indices.map { files.paths[$0] }))
+      }
+    return replacing(pixels: chosen, labels: indices.map { labels[$0] })
+  }
+
+  private static func gathered(_ images: Tensor<UInt8>, _ indices: [Int]) -> Tensor<UInt8> {
     let pixelCount = images.shape.count(of: 1..<4)
     var chosen = Tensor<UInt8>(
       uninitialized: images.shape.replacing(axis: 0, with: indices.count))
@@ -80,14 +125,19 @@ public struct ImageDataset: Sendable {
       let image = source.extracting(index * pixelCount..<(index + 1) * pixelCount)
       target.copy(image, to: position * pixelCount)
     }
-    return replacing(images: chosen, labels: indices.map { labels[$0] })
+    return chosen
   }
 
   /// The images in `range`, sharing memory with this data set.
   ///
   /// - Precondition: `range` lies in `0..<count`.
   public func slice(_ range: Range<Int>) -> ImageDataset {
-    replacing(images: images.slice(axis: 0, range: range), labels: Array(labels[range]))
+    let part: Pixels =
+      switch pixels {
+      case .packed(let images): .packed(images.slice(axis: 0, range: range))
+      case .files(let files): .files(ImageFiles(Array(files.paths[range])))
+      }
+    return replacing(pixels: part, labels: Array(labels[range]))
   }
 
   /// Splits the data set in two after shuffling it.

@@ -14,6 +14,9 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     case pad
     /// Bilinear interpolation.
     case resize
+    /// The shorter side is resized to ``shorterSide``, and the middle cut out, as torchvision does
+    /// it with `Resize` and `CenterCrop`.
+    case crop
   }
 
   /// Channels of the input: those of the images, or any number for grey ones.
@@ -24,6 +27,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   public let width: Int
   /// How images of another size are fitted.
   public let fit: Fit
+  /// With `crop`, what the shorter side becomes, in pixels; at least ``height`` and ``width``.
+  public let shorterSide: Int?
   /// Per channel: input = (pixel / 255 − mean) / deviation.
   public let mean: [Float]
   /// Per channel, as ``mean``; not 0.
@@ -53,6 +58,11 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     }
   }
 
+  /// Sides up to this show whole pictures: nothing is cut off.
+  private static let thumbnail = 96
+  /// The height and width of pictures in files for models that take any.
+  private static let usualExtent = 224
+
   /// The key in the model's metadata.
   public static let metadataKey = "swiftlet.preprocessing"
 
@@ -61,9 +71,34 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
   )
 
-  /// The preprocessing that suits a model's input and a data set's images: small differences in
-  /// size are padded, large ones interpolated. Open extents are those of the graph's `extents`,
-  /// otherwise the images'.
+  /// Preprocessing that is known.
+  ///
+  /// - Throws: `badInput` if sizes are not 1 to 16384, if there is not a finite mean and a deviation
+  ///   above 0 for each channel, or if a shorter side, at least the height and the width, is missing
+  ///   with `crop` or given without.
+  public init(
+    channels: Int, height: Int, width: Int, fit: Fit, shorterSide: Int? = nil, mean: [Float],
+    deviation: [Float]
+  ) throws {
+    self.channels = channels
+    self.height = height
+    self.width = width
+    self.fit = fit
+    self.shorterSide = shorterSide
+    self.mean = mean
+    self.deviation = deviation
+    guard isSound else {
+      throw SwiftletError(.badInput, "such preprocessing is not possible: \(summary)")
+    }
+  }
+
+  /// The preprocessing that suits a model's input and a data set's images.
+  ///
+  /// Of images in memory, small differences in size are padded, large ones interpolated. Pictures
+  /// in files lose an eighth of their shorter side around the middle, as most networks for
+  /// ImageNet are evaluated, if the model takes squares larger than thumbnails; else they are
+  /// interpolated. Open extents are those of the graph's `extents`, otherwise the images', or 224
+  /// for pictures in files.
   ///
   /// - Throws: `unsupported` if the model's input is not one batch of images.
   public init(
@@ -83,14 +118,22 @@ public struct Preprocessing: Sendable, Codable, Equatable {
         mend: "its input must be fp32 N×channels×height×width")
     }
     try Self.checkSize(inputs[0], shape)
-    let (_, sourceHeight, sourceWidth) = images.imageExtents
     func isClose(_ source: Int, _ target: Int) -> Bool {
       source <= target && target - source <= source / 4
     }
     self.channels = channels
     self.height = height
     self.width = width
-    fit = isClose(sourceHeight, height) && isClose(sourceWidth, width) ? .pad : .resize
+    if let (_, sourceHeight, sourceWidth) = images.imageExtents {
+      fit = isClose(sourceHeight, height) && isClose(sourceWidth, width) ? .pad : .resize
+      shorterSide = nil
+    } else if height == width, height > Self.thumbnail {
+      fit = .crop
+      shorterSide = Int((Double(height) / 0.875).rounded())
+    } else {
+      fit = .resize
+      shorterSide = nil
+    }
     (mean, deviation) = scaling.numbers(channels: channels)
     try checkChannels(images)
   }
@@ -136,7 +179,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       if case .symbolic = $0 { true } else { false }
     }
     guard isOpen else { return try input.shape(batch: 1) }
-    let (channels, height, width) = images.imageExtents
+    let (channels, height, width) = images.imageExtents ?? (3, usualExtent, usualExtent)
     let own = OpenExtents.of(inputs, shapes: [input.name: [1, channels, height, width]])
     let interpreter = try Interpreter(graph)
     let given = graph.extents.merging(own) { given, _ in given }
@@ -150,7 +193,14 @@ public struct Preprocessing: Sendable, Codable, Equatable {
 
   /// The processing of images, for display: `3×32×32, padded; pixels scaled to 0…1`.
   public var summary: String {
-    let size = "\(channels)×\(height)×\(width), \(fit == .pad ? "padded" : "resized")"
+    let fitted =
+      switch fit {
+      case .pad: "padded"
+      case .resize: "resized"
+      case .crop: "the middle after resizing the shorter side to \(shorterSide ?? 0)"
+      }
+    let size = "\(channels)×\(height)×\(width), \(fitted)"
+    guard !mean.isEmpty, !deviation.isEmpty else { return "\(size); pixels are not scaled" }
     func list(_ numbers: [Float]) -> String {
       Set(numbers).count == 1 ? "\(numbers[0])" : numbers.map { "\($0)" }.joined(separator: ", ")
     }
@@ -177,11 +227,20 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     return [channels, height, width].allSatisfy { 1...limit ~= $0 }
       && mean.count == channels && deviation.count == channels
       && (mean + deviation).allSatisfy(\.isFinite) && deviation.allSatisfy { $0 > 0 }
+      && (fit == .crop) == (shorterSide != nil)
+      && (shorterSide.map { max(height, width)...limit ~= $0 } ?? true)
   }
 
   private func checkChannels(_ images: ImageDataset) throws {
-    let found = images.imageExtents.channels
-    guard found == channels || found == 1 else {
+    guard let found = images.imageExtents?.channels else {
+      guard channels == 1 || channels == 3 else {
+        throw SwiftletError(
+          .unsupported, "the model takes images of \(channels) channels; pictures have 3, or 1",
+          at: images.name, mend: "give arrays with inputs:FILE.npz")
+      }
+      return
+    }
+    guard found == channels || found == 1, fit != .crop || channels == 1 || channels == 3 else {
       throw SwiftletError(
         .badInput, "the model takes images of \(channels) channels, the data have \(found)",
         at: images.name)
@@ -206,84 +265,11 @@ public struct Preprocessing: Sendable, Codable, Equatable {
 
   /// The shape of a batch.
   public func shape(batch: Int) -> Shape { [batch, channels, height, width] }
-
-  /// The images at `indices`, as a model's input. A single channel is repeated for all. There is
-  /// one move per image; `nil` leaves all unchanged.
-  public func batch(
-    _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, threads: Threads
-  ) -> Tensor<Float> {
-    let (channels, sourceHeight, sourceWidth) = data.imageExtents
-    let tables = zip(mean, deviation).map { mean, deviation in
-      (0..<256).map { (Float($0) / 255 - mean) / deviation }
-    }
-    let images = data.images.contiguous()
-    let sourceArea = sourceHeight * sourceWidth
-    var batch = Tensor<Float>(uninitialized: shape(batch: indices.count))
-    threads.forEachBlock(of: &batch) { rows, output in
-      for row in rows {
-        for channel in 0..<self.channels {
-          let start = ((row - rows.lowerBound) * self.channels + channel) * height * width
-          var plane = output.part(start..<start + height * width)
-          let source = indices[row] * channels + (channels == 1 ? 0 : channel)
-          let pixels = images.span.extracting(source * sourceArea..<(source + 1) * sourceArea)
-          let move = moves?[row] ?? .none
-          switch fit {
-          case .pad: pad(pixels, sourceHeight, sourceWidth, tables[channel], move, &plane)
-          case .resize: resize(pixels, sourceHeight, sourceWidth, channel, move, &plane)
-          }
-        }
-      }
-    }
-    return batch
-  }
-
-  private func pad(
-    _ pixels: Span<UInt8>, _ sourceHeight: Int, _ sourceWidth: Int, _ table: [Float],
-    _ move: Augmentation.Move, _ plane: inout MutableSpan<Float>
-  ) {
-    plane.fill(with: table[0])
-    let top = (height - sourceHeight) / 2 + move.down
-    let left = (width - sourceWidth) / 2 + move.right
-    for y in max(0, -top)..<max(max(0, -top), min(sourceHeight, height - top)) {
-      for x in max(0, -left)..<max(max(0, -left), min(sourceWidth, width - left)) {
-        let column = move.isFlipped ? sourceWidth - 1 - x : x
-        plane[(y + top) * width + x + left] = table[Int(pixels[y * sourceWidth + column])]
-      }
-    }
-  }
-
-  private func resize(
-    _ pixels: Span<UInt8>, _ sourceHeight: Int, _ sourceWidth: Int, _ channel: Int,
-    _ move: Augmentation.Move, _ plane: inout MutableSpan<Float>
-  ) {
-    func position(_ target: Int, _ size: Int, _ source: Int) -> (Int, Int, Float) {
-      let exact = (Float(target) + 0.5) * Float(source) / Float(size) - 0.5
-      let clamped = min(max(exact, 0), Float(source - 1))
-      let lower = Int(clamped)
-      return (lower, min(lower + 1, source - 1), clamped - Float(lower))
-    }
-    for y in 0..<height {
-      let (y0, y1, fy) = position(min(max(y - move.down, 0), height - 1), height, sourceHeight)
-      for x in 0..<width {
-        let moved = min(max(x - move.right, 0), width - 1)
-        let column = move.isFlipped ? width - 1 - moved : moved
-        let (x0, x1, fx) = position(column, width, sourceWidth)
-        let upper =
-          Float(pixels[y0 * sourceWidth + x0]) * (1 - fx)
-          + Float(pixels[y0 * sourceWidth + x1]) * fx
-        let lower =
-          Float(pixels[y1 * sourceWidth + x0]) * (1 - fx)
-          + Float(pixels[y1 * sourceWidth + x1]) * fx
-        let value = upper * (1 - fy) + lower * fy
-        plane[y * width + x] = (value / 255 - mean[channel]) / deviation[channel]
-      }
-    }
-  }
 }
 
 extension ImageDataset {
-  /// Channels, height and width of every image.
-  package var imageExtents: (channels: Int, height: Int, width: Int) {
-    (images.shape[1], images.shape[2], images.shape[3])
+  /// Channels, height and width of every image; `nil` for pictures in files, which differ.
+  package var imageExtents: (channels: Int, height: Int, width: Int)? {
+    packed.map { ($0.shape[1], $0.shape[2], $0.shape[3]) }
   }
 }

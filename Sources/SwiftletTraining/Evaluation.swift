@@ -51,7 +51,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
     var elapsed = Duration.zero
     for start in stride(from: 0, to: data.count, by: batch) {
       let indices = Array(start..<min(start + batch, data.count))
-      let input = preprocessing.batch(data, indices, threads: threads)
+      let input = try preprocessing.batch(data, indices, threads: threads)
       let begin = clock.now
       let values = try runner.run(input)
       guard let logits = values[answer] else {

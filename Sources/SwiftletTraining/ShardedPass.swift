@@ -80,7 +80,7 @@ struct ShardedPass: Sendable {
     _ data: ImageDataset, _ indices: [Int], _ moves: [Augmentation.Move]?, of total: Int,
     counting counted: Int, _ parameters: [String: Tensor<Float>], seed: UInt64, _ threads: Threads
   ) throws -> Result {
-    let input = preprocessing.batch(data, indices, moves: moves, threads: threads)
+    let input = try preprocessing.batch(data, indices, moves: moves, threads: threads)
     let labels = indices.map { data.labels[$0] }
     let share = Float(indices.count) / Float(total)
     var own: [String: Tensor<Float>] = [:]

@@ -106,7 +106,7 @@ struct DistillPassTests {
       var labels = data.labels
       labels[index] = (labels[index] + 1) % 4
       return try ImageDataset(
-        name: data.name, images: data.images, labels: labels, classCount: 4)
+        name: data.name, images: data.packed!, labels: labels, classCount: 4)
     }
     let expected = try student(data)
     #expect(try student(relabelled(8)) == expected)

@@ -27,12 +27,12 @@ import _SwiftletTestSupport
         subfolder + "fine_label_names.txt")
 
       let images = try CIFAR.cifar100.load(folder, part: .train)
-      #expect(images.images == Tensor([3, 3, 32, 32], train.pixels))
+      #expect(images.packed! == Tensor([3, 3, 32, 32], train.pixels))
       #expect(images.labels == [0, 99, 42])
       #expect(images.classCount == 100)
       #expect(images.classNames == names)
       let other = try DataSpec(parsing: "cifar100:\(folder):test").load(defaultPart: .train)
-      #expect(other.images == Tensor([1, 3, 32, 32], test.pixels))
+      #expect(other.packed! == Tensor([1, 3, 32, 32], test.pixels))
       #expect(other.labels == [7])
       #expect(other.name == "cifar100:\(folder):test")
     }
@@ -46,7 +46,7 @@ import _SwiftletTestSupport
       }
       let images = try CIFAR.cifar10.load(folder, part: .train)
       #expect(images.labels == [1, 9, 2, 9, 3, 9, 4, 9, 5, 9])
-      #expect(images.images.elements == parts.flatMap(\.pixels))
+      #expect(images.packed!.elements == parts.flatMap(\.pixels))
       #expect(images.classNames == nil)
       expectError(.io, "test_batch.bin", folder) { try CIFAR.cifar10.load(folder, part: .test) }
     }

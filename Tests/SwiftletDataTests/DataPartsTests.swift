@@ -24,7 +24,7 @@ struct DataPartsTests {
   }
 
   private func pictures(_ data: ImageDataset) -> Set<[UInt8]> {
-    let all = data.images.contiguous().elements
+    let all = data.packed!.contiguous().elements
     return Set((0..<data.count).map { Array(all[$0 * 16..<($0 + 1) * 16]) })
   }
 

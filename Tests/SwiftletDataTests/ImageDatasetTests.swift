@@ -15,7 +15,7 @@ import _SwiftletTestSupport
   }
 
   static func numbers(_ dataset: ImageDataset) -> [Int] {
-    (0..<dataset.count).map { Int(dataset.images[$0, 0, 0, 0]) }
+    (0..<dataset.count).map { Int(dataset.packed![$0, 0, 0, 0]) }
   }
 
   @Test func checksItsParts() {
@@ -37,8 +37,8 @@ import _SwiftletTestSupport
   @Test func packsViews() throws {
     let images = Tensor<UInt8>([1, 2, 2, 1], [1, 2, 3, 4]).permuted(to: [0, 2, 1, 3])
     let dataset = try ImageDataset(name: "view", images: images, labels: [0], classCount: 1)
-    #expect(dataset.images.isContiguous)
-    #expect(dataset.images.elements == [1, 3, 2, 4])
+    #expect(dataset.packed!.isContiguous)
+    #expect(dataset.packed!.elements == [1, 3, 2, 4])
   }
 
   @Test func subsetsAndSlices() throws {
@@ -52,7 +52,7 @@ import _SwiftletTestSupport
     #expect(slice.classNames == ["a", "b", "c"])
     #expect(Self.numbers(slice.subset([1])) == [6])
     #expect(dataset.slice(3..<3).count == 0)
-    #expect(dataset.subset([]).images.shape == [0, 1, 1, 2])
+    #expect(dataset.subset([]).packed!.shape == [0, 1, 1, 2])
   }
 
   @Test(arguments: [(10, 0.8, 8), (10, 0.05, 1), (3, 0.5, 2), (2, 0.5, 1), (200, 0.999, 0)])

@@ -127,7 +127,7 @@ struct LearningTests {
     let images = Tensor<UInt8>([1, 1, 28, 28], repeating: 255)
     let data = try ImageDataset(name: "white", images: images, labels: [0], classCount: 1)
     let preprocessing = try Preprocessing(for: SeedCNN.make(classes: 10, seed: 0), images: data)
-    let batch = preprocessing.batch(data, [0], threads: .serial)
+    let batch = try preprocessing.batch(data, [0], threads: .serial)
     #expect(batch.shape == [1, 3, 32, 32])
     let (mean, deviation): ([Float], [Float]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     for channel in 0..<3 {
@@ -160,14 +160,14 @@ struct LearningTests {
     var graph = smallNetwork()
     graph.inputs[0].dimensions = [.symbolic("N"), .fixed(1), .fixed(4), .fixed(4)]
     let preprocessing = try Preprocessing(for: graph, images: data)
-    func dot(_ move: Augmentation.Move) -> [Int] {
-      let batch = preprocessing.batch(data, [0], moves: [move], threads: .serial)
+    func dot(_ move: Augmentation.Move) throws -> [Int] {
+      let batch = try preprocessing.batch(data, [0], moves: [move], threads: .serial)
       return batch.elements.indices.filter { batch.elements[$0] > 0 }
     }
-    #expect(dot(.none) == [4])
-    #expect(dot(.init(down: 1, right: 2, isFlipped: false)) == [10])
-    #expect(dot(.init(down: 0, right: 0, isFlipped: true)) == [7])
-    #expect(dot(.init(down: -2, right: 0, isFlipped: false)) == [])
+    #expect(try dot(.none) == [4])
+    #expect(try dot(.init(down: 1, right: 2, isFlipped: false)) == [10])
+    #expect(try dot(.init(down: 0, right: 0, isFlipped: true)) == [7])
+    #expect(try dot(.init(down: -2, right: 0, isFlipped: false)) == [])
   }
 
   @Test func largeDifferencesInSizeAreInterpolated() throws {
@@ -175,7 +175,7 @@ struct LearningTests {
     let data = try ImageDataset(name: "small", images: images, labels: labels, classCount: 1)
     let preprocessing = try Preprocessing(for: SeedCNN.make(classes: 2, seed: 0), images: data)
     #expect(preprocessing.fit == .resize)
-    let batch = preprocessing.batch(data, [0], threads: .serial)
+    let batch = try preprocessing.batch(data, [0], threads: .serial)
     #expect(batch.shape == [1, 3, 32, 32])
     // The bright square is still in the upper left corner.
     #expect(batch[0, 0, 4, 4] > 0.5 && batch[0, 0, 28, 28] < -0.5)

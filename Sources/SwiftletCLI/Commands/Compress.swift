@@ -196,7 +196,7 @@ struct Compress: ParsableCommand {
       use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
     }
     if !graph.extents.isEmpty { use.extents = graph.extents }
-    let images = "\(Digest.sha256(parts.training)) \(Digest.sha256(parts.validation))"
+    let images = "\(try Digest.sha256(parts.training)) \(try Digest.sha256(parts.validation))"
     let stages = try stages(context, use, data: images)
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {

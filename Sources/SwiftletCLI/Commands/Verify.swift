@@ -54,10 +54,10 @@ struct Verify: ParsableCommand {
       let parts = try manifest.parts(dataDirectory: dataDir)
       let (training, validation) = (parts.training, parts.validation)
       check(
-        "training data", manifest.training.map { Manifest.Images(training) == $0 } ?? false,
+        "training data", try manifest.training.map { try Manifest.Images(training) == $0 } ?? false,
         "\(training.name): \(training.count) images")
       check(
-        "validation data", manifest.validation.map { Manifest.Images(validation) == $0 } ?? false,
+        "validation data", try manifest.validation.map { try Manifest.Images(validation) == $0 } ?? false,
         "\(validation.name): \(validation.count) images")
       var compressed = try graph(manifest.output, manifest)
       var original = try graph(manifest.model, manifest)

@@ -81,8 +81,8 @@ struct CommonOptions: ParsableArguments {
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images, such as fashion-mnist, cifar10:DIR or idx:DIR:train[0..<1000]; or, for compress and "
-        + "sensitivity, inputs:FILE.npz. See 'swiftlet help data'.",
+      "Images, such as images:DIR, list:FILE.csv, fashion-mnist or cifar10:DIR:train[0..<1000]; or, "
+        + "for compress and sensitivity, inputs:FILE.npz. See 'swiftlet help data'.",
       valueName: "spec"))
   var data: String?
 

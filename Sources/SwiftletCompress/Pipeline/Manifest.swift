@@ -42,10 +42,12 @@ public struct Manifest: Sendable, Codable {
     public let sha256: String
 
     /// Records a data set.
-    public init(_ images: ImageDataset) {
+    ///
+    /// - Throws: `io` if a picture in a file cannot be read.
+    public init(_ images: ImageDataset) throws {
       name = images.name
       count = images.count
-      sha256 = Digest.sha256(images)
+      sha256 = try Digest.sha256(images)
     }
 
     /// Whether both have the same images and labels; names are ignored.
@@ -152,9 +154,10 @@ public struct Manifest: Sendable, Codable {
     version: String, threads: Int, seed: UInt64, model: File, use: Use,
     training: ImageDataset, validation: ImageDataset, latencies: LatencyCache, output: File,
     report: CompressionReport
-  ) {
+  ) throws {
     self.init(
-      version, threads, seed, model, use, (Images(training), Images(validation)), (nil, nil),
+      version, threads, seed, model, use, (try Images(training), try Images(validation)),
+      (nil, nil),
       latencies, output, report.recipe, report, nil)
   }
 

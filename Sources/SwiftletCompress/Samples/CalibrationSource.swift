@@ -46,7 +46,7 @@ public struct CalibrationSource: Sendable {
     try self.init(
       samples: min(limit, images.count), fixed: fixed,
       elements: preprocessing.shape(batch: 1).count, available: images.count
-    ) { [name: AnyTensor(preprocessing.batch(own, Array($0), threads: threads))] }
+    ) { [name: AnyTensor(try preprocessing.batch(own, Array($0), threads: threads))] }
     hasLabels = true
   }
 

@@ -91,7 +91,7 @@ public struct TeacherCache: Sendable {
     ) throws {
       preprocessing = try Preprocessing.stored(in: teacher, images: data)
       key = Digest.sha256(
-        "\(Digest.sha256(try ONNXFile.encode(teacher))) \(Digest.sha256(data)) "
+        "\(Digest.sha256(try ONNXFile.encode(teacher))) \(try Digest.sha256(data)) "
           + "\(preprocessing) \(names)")
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }

@@ -16,7 +16,7 @@ print("It returns \(session.outputNames.joined(separator: ", "))")
 // 3. Load images, and prepare ten of them as the model expects them.
 let images = try DataSpec(parsing: "fashion-mnist").load(defaultPart: .test)
 let preprocessing = try Preprocessing.stored(in: graph, images: images)
-let batch = preprocessing.batch(images, Array(0..<10), threads: .available)
+let batch = try preprocessing.batch(images, Array(0..<10), threads: .available)
 
 // 4. Run the model on all ten at once: a row of class scores for each image.
 let scores = try session.run(batch)

@@ -9,7 +9,7 @@ import Swiftlet
 
 func quantizeWithoutLabels(_ graph: Graph, _ images: ImageDataset) throws {
   let preprocessing = try Preprocessing.stored(in: graph, images: images)
-  let samples = preprocessing.batch(images, Array(0..<200), threads: .available)
+  let samples = try preprocessing.batch(images, Array(0..<200), threads: .available)
   let context = CompressionContext(original: graph, samples: ["input": AnyTensor(samples)])
   let result = try Compressor(context).runUnlabelled(
     Recipe([.quantize { $0.calibrationImages = 100 }]), times: false)

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import SwiftletCore
+import SwiftletImages
+
+extension Preprocessing {
+  /// The images at `indices`, as a model's input. A single channel is repeated for all.
+  ///
+  /// - Parameters:
+  ///   - data: The images.
+  ///   - indices: Which of them, in order.
+  ///   - moves: One for each; `nil` leaves all unchanged.
+  ///   - threads: For decoding and conversion.
+  /// - Returns: N×C×H×W.
+  /// - Throws: For pictures in files, `io`, `badInput` or `unsupported` naming the first that cannot
+  ///   be decoded.
+  public func batch(
+    _ data: ImageDataset, _ indices: [Int], moves: [Augmentation.Move]? = nil, threads: Threads
+  ) throws -> Tensor<Float> {
+    switch data.pixels {
+    case .packed(let images) where fit == .crop:
+      try pictures(indices.count, moves, threads) { Image(images, at: indices[$0]) }
+    case .packed(let images): packed(images, indices, moves, threads)
+    case .files(let files):
+      try pictures(indices.count, moves, threads) {
+        try files.image(at: indices[$0], channels == 1 ? .grey : .rgb)
+      }
+    }
+  }
+
+  private func packed(
+    _ data: Tensor<UInt8>, _ indices: [Int], _ moves: [Augmentation.Move]?, _ threads: Threads
+  ) -> Tensor<Float> {
+    let (channels, sourceHeight, sourceWidth) = (data.shape[1], data.shape[2], data.shape[3])
+    let tables = zip(mean, deviation).map { mean, deviation in
+      (0..<256).map { (Float($0) / 255 - mean) / deviation }
+    }
+    let images = data.contiguous()
+    let sourceArea = sourceHeight * sourceWidth
+    var batch = Tensor<Float>(uninitialized: shape(batch: indices.count))
+    threads.forEachBlock(of: &batch) { rows, output in
+      for row in rows {
+        for channel in 0..<self.channels {
+          let start = ((row - rows.lowerBound) * self.channels + channel) * height * width
+          var plane = output.part(start..<start + height * width)
+          let source = indices[row] * channels + (channels == 1 ? 0 : channel)
+          let pixels = images.span.extracting(source * sourceArea..<(source + 1) * sourceArea)
+          let move = moves?[row] ?? .none
+          switch fit {
+          case .pad: pad(pixels, sourceHeight, sourceWidth, tables[channel], move, &plane)
+          case .resize, .crop: resize(pixels, sourceHeight, sourceWidth, channel, move, &plane)
+          }
+        }
+      }
+    }
+    return batch
+  }
+
+  private func pad(
+    _ pixels: Span<UInt8>, _ sourceHeight: Int, _ sourceWidth: Int, _ table: [Float],
+    _ move: Augmentation.Move, _ plane: inout MutableSpan<Float>
+  ) {
+    plane.fill(with: table[0])
+    let top = (height - sourceHeight) / 2 + move.down
+    let left = (width - sourceWidth) / 2 + move.right
+    for y in max(0, -top)..<max(max(0, -top), min(sourceHeight, height - top)) {
+      for x in max(0, -left)..<max(max(0, -left), min(sourceWidth, width - left)) {
+        let column = move.isFlipped ? sourceWidth - 1 - x : x
+        plane[(y + top) * width + x + left] = table[Int(pixels[y * sourceWidth + column])]
+      }
+    }
+  }
+
+  private func resize(
+    _ pixels: Span<UInt8>, _ sourceHeight: Int, _ sourceWidth: Int, _ channel: Int,
+    _ move: Augmentation.Move, _ plane: inout MutableSpan<Float>
+  ) {
+    func position(_ target: Int, _ size: Int, _ source: Int) -> (Int, Int, Float) {
+      let exact = (Float(target) + 0.5) * Float(source) / Float(size) - 0.5
+      let clamped = min(max(exact, 0), Float(source - 1))
+      let lower = Int(clamped)
+      return (lower, min(lower + 1, source - 1), clamped - Float(lower))
+    }
+    for y in 0..<height {
+      let (y0, y1, fy) = position(min(max(y - move.down, 0), height - 1), height, sourceHeight)
+      for x in 0..<width {
+        let moved = min(max(x - move.right, 0), width - 1)
+        let column = move.isFlipped ? width - 1 - moved : moved
+        let (x0, x1, fx) = position(column, width, sourceWidth)
+        let upper =
+          Float(pixels[y0 * sourceWidth + x0]) * (1 - fx)
+          + Float(pixels[y0 * sourceWidth + x1]) * fx
+        let lower =
+          Float(pixels[y1 * sourceWidth + x0]) * (1 - fx)
+          + Float(pixels[y1 * sourceWidth + x1]) * fx
+        let value = upper * (1 - fy) + lower * fy
+        plane[y * width + x] = (value / 255 - mean[channel]) / deviation[channel]
+      }
+    }
+  }
+}
