@@ -21,7 +21,7 @@ TSAN_MUTEX := $(abspath $(OUT))/tsan-mutex.o
 TSAN := --sanitize=thread --scratch-path .build/tsan -Xlinker $(TSAN_MUTEX)
 TSAN_TESTS := WorkerTeamTests|ThreadsTests|ConcurrencyTests
 ASAN := --sanitize=address --scratch-path .build/asan
-ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletKernelsTests
+ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletImagesTests|SwiftletKernelsTests
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # Users of the library do not resolve the benchmarks: they are a package of their own.
 BENCHMARKS := $(BUILD) --package-path Benchmarks --scratch-path .build/benchmarks
@@ -199,7 +199,7 @@ test-onnx-backend: library ## Let ONNX's own backend tests drive the Python pack
 	SWIFTLET_LIBRARY=$(OUT)/linked/libswiftlet.so PYTHONPATH=python \
 	  Tests/Conformance/.venv/bin/python Tests/Interface/onnx_backend.py
 
-test-asan: deps ## Run the C interface's and the kernels' tests under the address sanitizer
+test-asan: deps ## Run the tests of the C interface, pictures and kernels under the address sanitizer
 	$(BUILD) $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c $(CONFIGURATION) $(ASAN) --skip-build \
 	  --filter '$(ASAN_TESTS)'

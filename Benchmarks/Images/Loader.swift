@@ -20,7 +20,7 @@ struct Loader {
     let clock = ContinuousClock()
     let start = clock.now
     let end = start.advanced(by: .seconds(seconds))
-    let isAlone = ThreadPool(count: threads).together { _ in
+    let isAlone = Threads(count: threads).together { _ in
       let length = 3 * size.width * size.height
       var bytes = [UInt8](repeating: 0, count: isFloat ? 0 : Self.batch * length)
       var numbers = [Float](repeating: 0, count: isFloat ? Self.batch * length : 0)
@@ -46,7 +46,7 @@ struct Loader {
   private func picture(_ path: String) -> Image {
     let options = Image.DecodingOptions(channels: .rgb, sufficientSize: isScaled ? size : nil)
     do {
-      return try Image(contentsOf: path, options).resized(to: size)
+      return try Image(reading: path, options).resized(to: size)
     } catch {
       fatalError("\(error)")
     }

@@ -6,12 +6,11 @@
 //   ImageBenchmark FOLDER [--threads N] [--seconds S] [--side 224] [--numbers u8|fp32] [--scaled]
 //
 // With --numbers u8 a batch is N×H×W×C, with fp32 it is N×C×H×W, of ImageNet's mean and deviation.
-// With --scaled, pictures are decoded at no more eighths of their size than needed.
+// With --scaled, pictures are decoded at the least part of their size that is enough.
 
 import FoundationEssentials
 import Glibc
 import Swiftlet
-import Synchronization
 
 var options = ["--threads": "1", "--seconds": "3", "--side": "224", "--numbers": "u8"]
 var arguments = CommandLine.arguments.dropFirst()

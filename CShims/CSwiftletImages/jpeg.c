@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <jpeglib.h>
+#include <jerror.h>
 
 /* Each scan of a progressive file costs a pass over all coefficients: a few bytes must not demand
  * thousands of them. Encoders write about ten. */
@@ -22,7 +23,8 @@ struct reader {
 
 static void fail(struct reader *reader, const char *message) {
   snprintf(reader->message, SWL_IMAGE_MESSAGE, "%s", message);
-  longjmp(reader->failure, 1);
+  int is_memory = reader->errors.msg_code == JERR_OUT_OF_MEMORY;
+  longjmp(reader->failure, is_memory ? SWL_IMAGE_NO_MEMORY : 1);
 }
 
 static void exit_on_error(j_common_ptr jpeg) {

@@ -17,6 +17,7 @@ struct reader {
   char *message;
   /* The picture with 16 bits, if it is grey and has them. */
   uint8_t *wide;
+  bool lacks_memory;
 };
 
 static void fail(png_structp png, png_const_charp text) {
@@ -84,7 +85,8 @@ static void read_picture(png_structp png, png_infop info, struct reader *reader)
     png_error(png, "its header chunks disagree");
   }
   if (is_wide && !(reader->wide = malloc(stride * reader->height))) {
-    png_error(png, "there is no memory for 16 bits per pixel");
+    reader->lacks_memory = true;
+    png_error(png, "there is no memory");
   }
   uint8_t *rows = is_wide ? reader->wide : reader->pixels;
   for (int pass = 0; pass < passes; pass++) {
@@ -95,19 +97,18 @@ static void read_picture(png_structp png, png_infop info, struct reader *reader)
 
 int swl_png_read(const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, int channels,
                  uint8_t *pixels, char message[SWL_IMAGE_MESSAGE]) {
-  struct reader reader = {bytes, count, width, height, channels, pixels, message, NULL};
-  snprintf(message, SWL_IMAGE_MESSAGE, "there is no memory to read it");
+  struct reader reader = {bytes, count, width, height, channels, pixels, message, NULL, false};
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, fail, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   if (!info) {
     png_destroy_read_struct(&png, NULL, NULL);
-    return 1;
+    return SWL_IMAGE_NO_MEMORY;
   }
   int failed = setjmp(png_jmpbuf(png));
   if (!failed) read_picture(png, info, &reader);
   png_destroy_read_struct(&png, &info, NULL);
   free(reader.wide);
-  return failed;
+  return reader.lacks_memory ? SWL_IMAGE_NO_MEMORY : failed;
 }
 #else
 /* C has no empty files. */

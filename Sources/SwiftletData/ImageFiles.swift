@@ -17,9 +17,9 @@ public struct ImageFiles: Sendable {
   /// - Parameters:
   ///   - index: The position among ``paths``.
   ///   - channels: Grey or RGB.
-  /// - Throws: As `Image.init(contentsOf:_:)`, naming the file.
+  /// - Throws: As `Image.init(reading:_:)`, naming the file.
   public func image(at index: Int, _ channels: Image.Channels) throws -> Image {
-    try Image(contentsOf: paths[index], Image.DecodingOptions(channels: channels))
+    try Image(reading: paths[index], Image.DecodingOptions(channels: channels))
   }
 
   /// Endings of the names of files that hold pictures, in lower case.

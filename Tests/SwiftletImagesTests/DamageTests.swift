@@ -170,7 +170,7 @@ import _SwiftletTestSupport
     @Test func damagedExifIsIgnored() throws {
       let bytes = try Fixtures.bytes("jpeg-turned-6.jpg")
       let exif = try #require(bytes.place(of: Array("Exif".utf8)))
-      let stored = try Image(contentsOf: Fixtures.path("jpeg-turned-1.jpg"))
+      let stored = try Image(reading: Fixtures.path("jpeg-turned-1.jpg"))
       for (place, value) in [(6, UInt8(0)), (10, 255), (15, 0), (17, 255), (19, 4), (25, 9)] {
         let file = try patched("jpeg-turned-6.jpg", at: exif + place, [value])
         #expect(try Image(decoding: file, file: "") == stored)

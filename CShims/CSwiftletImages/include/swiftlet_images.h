@@ -6,13 +6,13 @@
  * Of the decoders: the caller has read width and height from the header and allocated the pixels.
  * The functions write rows of `channels` bytes per pixel without gaps, never beyond what the
  * arguments say, and refuse a file whose header the library understands differently. They print
- * nothing. A result of 0 means success; otherwise `message` tells why, and the pixels are
- * undefined. */
+ * nothing. A result of 0 means success, SWL_IMAGE_NO_MEMORY that memory is lacking; otherwise
+ * `message` tells why. Pixels are undefined then. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SWL_IMAGE_MESSAGE = 256 };
+enum { SWL_IMAGE_MESSAGE = 256, SWL_IMAGE_NO_MEMORY = -1 };
 
 /* Decodes a JPEG as grey (1), RGB (3) or CMYK (4 channels, as stored: Adobe's are inverted),
  * reduced to eighths/8 of its size, rounded up: `width` and `height` are the reduced ones. Damage

@@ -10,8 +10,9 @@ extension Image {
     public var channels: Channels?
     /// Whether the picture is turned as its EXIF data ask for.
     public var appliesOrientation: Bool
-    /// If given, a JPEG may be decoded at the least number of eighths of its size that is not
-    /// smaller than this in width or height: much faster, with other pixels than resizing gives.
+    /// If given, a JPEG is decoded at the least of an eighth, a quarter, a half and all of its size
+    /// that is not below this in width or height: much faster, with other pixels than resizing
+    /// gives, those of Pillow's `draft`.
     public var sufficientSize: Size?
     /// The largest area. It is compared with the file's header before anything is allocated.
     public var maximumPixels: Int
@@ -44,11 +45,11 @@ extension Image {
   ///   is damaged, or has more pixels than allowed; `unsupported` for features that are not
   ///   supported, and for all but BMP in a build without the trait `Images`; `outOfMemory` if the
   ///   machine has no memory for it.
-  public init(contentsOf path: String, _ options: DecodingOptions = DecodingOptions()) throws {
+  public init(reading path: String, _ options: DecodingOptions = DecodingOptions()) throws {
     try self.init(decoding: try InputFile.read(path), file: path, options)
   }
 
-  /// As ``init(contentsOf:_:)``, from the bytes of a file; `file` is its name for errors.
+  /// As ``init(reading:_:)``, from the bytes of a file; `file` is its name for errors.
   public init(
     decoding bytes: [UInt8], file: String, _ options: DecodingOptions = DecodingOptions()
   ) throws {
@@ -127,6 +128,14 @@ struct PictureSource {
       .badInput, "the picture is damaged: \(why)", at: file, fix: "get a fresh copy")
   }
 
+  /// The error for a picture whose decoder lacks memory.
+  var exhausted: SwiftletError {
+    SwiftletError(
+      .outOfMemory, "there is no memory to decode the picture", at: file,
+      mend: "use a machine with more memory")
+  }
+
+  /// The error for a picture that uses what we cannot decode.
   func unsupported(_ what: String) -> SwiftletError {
     SwiftletError(
       .unsupported, "\(what) is not supported", at: file, fix: "convert the picture to PNG")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftletCore
 import SwiftletFiles
 
 #if Images
@@ -11,15 +12,6 @@ import SwiftletFiles
 ///
 /// Source: ITU-T T.81 (1992), Annex B; Exif 2.32.
 enum JPEG {
-  /// What the segments before the first scan say.
-  private struct Header {
-    var process: UInt8?
-    var precision = 8
-    var size = Image.Size(width: 0, height: 0)
-    var components = 0
-    var orientation = Orientation.upright
-  }
-
   static func decode(_ source: PictureSource) throws -> (Image, Orientation) {
     #if Images
       let header = try header(of: source)
@@ -39,6 +31,15 @@ enum JPEG {
 
 #if Images
   extension JPEG {
+    /// What the segments before the first scan say.
+    private struct Header {
+      var process: UInt8?
+      var precision = 8
+      var size = Image.Size(width: 0, height: 0)
+      var components = 0
+      var orientation = Orientation.upright
+    }
+
     private static func header(of source: PictureSource) throws -> Header {
       var header = Header()
       var reader = ByteReader(source.bytes, file: source.file)
@@ -54,6 +55,7 @@ enum JPEG {
         default: break
         }
         let length = Int(try reader.bigEndian(UInt16.self))
+        guard length >= 2 else { throw source.damaged("it has a segment of \(length) bytes") }
         let content = try reader.skip(length - 2)
         try read(marker, source.bytes[content], &header, source)
       }
@@ -108,7 +110,8 @@ enum JPEG {
       guard let wanted = options.sufficientSize else { return 8 }
       let turns = options.appliesOrientation && header.orientation.transposes
       let size = turns ? header.size.transposed : header.size
-      return (1..<8).first {
+      // libjpeg-turbo has SIMD kernels for these; the sizes between take longer than the full one.
+      return [1, 2, 4].first {
         (size.width * $0 + 7) / 8 >= wanted.width && (size.height * $0 + 7) / 8 >= wanted.height
       } ?? 8
     }
@@ -149,19 +152,23 @@ enum JPEG {
   extension PictureSource {
     /// Runs a decoder in C.
     ///
-    /// - Throws: `badInput` with its message if it does not return 0.
+    /// - Throws: `outOfMemory` if it lacks memory; `badInput` with its message for other failures.
     func calling(
       _ body: (UnsafeBufferPointer<UInt8>, UnsafeMutablePointer<CChar>) -> Int32
     ) throws {
-      let failure: String? = unsafe withUnsafeTemporaryAllocation(
+      let failure: SwiftletError? = unsafe withUnsafeTemporaryAllocation(
         of: CChar.self, capacity: SWL_IMAGE_MESSAGE
-      ) { message in
+      ) { message -> SwiftletError? in
         let start = message.baseAddress!
         unsafe start.initialize(repeating: 0, count: message.count)
         let result = unsafe bytes.withUnsafeBufferPointer { unsafe body($0, start) }
-        return result == 0 ? nil : unsafe String(cString: start)
+        switch result {
+        case 0: return nil
+        case Int32(SWL_IMAGE_NO_MEMORY): return exhausted
+        default: return unsafe damaged(String(cString: start))
+        }
       }
-      if let failure { throw damaged(failure) }
+      if let failure { throw failure }
     }
   }
 #endif

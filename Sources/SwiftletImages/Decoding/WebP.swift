@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftletCore
 import SwiftletFiles
 
 #if Images
@@ -59,7 +60,7 @@ enum WebP {
       let status = unsafe source.bytes.withUnsafeBufferPointer { bytes in
         unsafe WebPGetFeatures(bytes.baseAddress! + range.lowerBound, range.count, &features)
       }
-      guard status == VP8_STATUS_OK else { throw source.damaged(explain(status)) }
+      guard status == VP8_STATUS_OK else { throw error(status, source) }
       return features
     }
 
@@ -83,7 +84,7 @@ enum WebP {
           unsafe WebPDecode(bytes.baseAddress! + range.lowerBound, range.count, &configuration)
         }
       }
-      guard status == VP8_STATUS_OK else { throw source.damaged(explain(status)) }
+      guard status == VP8_STATUS_OK else { throw error(status, source) }
     }
 
     /// Decodes the first frame of an animation, which may cover only a part of it: transparent
@@ -109,12 +110,11 @@ enum WebP {
       image = part.padded(to: image.size, x: x, y: y)
     }
 
-    private static func explain(_ status: VP8StatusCode) -> String {
+    private static func error(_ status: VP8StatusCode, _ source: PictureSource) -> SwiftletError {
       switch status {
-      case VP8_STATUS_OUT_OF_MEMORY: "there is no memory to read it"
-      case VP8_STATUS_UNSUPPORTED_FEATURE: "it uses what WebP does not have"
-      case VP8_STATUS_SUSPENDED, VP8_STATUS_NOT_ENOUGH_DATA: "the file ends early"
-      default: "its bits make no sense"
+      case VP8_STATUS_OUT_OF_MEMORY: source.exhausted
+      case VP8_STATUS_SUSPENDED, VP8_STATUS_NOT_ENOUGH_DATA: source.damaged("the file ends early")
+      default: source.damaged("its bits make no sense")
       }
     }
   }
