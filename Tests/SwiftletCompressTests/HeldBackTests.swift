@@ -154,7 +154,7 @@ struct HeldBackTests {
         Recipe([CompressionStep(.quantize)]), times: false)
       var use = Manifest.Use(data: "inputs:\(folder)/x.npz")
       use.fixed = ["rate=16000", "state=\(folder)/zeros.npy"]
-      let manifest = try Manifest(
+      let manifest = Manifest(
         version: "1", threads: 1, seed: 0, model: try Manifest.File(model), use: use,
         samples: try Manifest.Samples(CalibrationSource(inputs, for: graph)), judges: nil,
         latencies: LatencyCache(), output: try Manifest.File(output),

@@ -132,7 +132,7 @@ struct PictureSource {
   var exhausted: SwiftletError {
     SwiftletError(
       .outOfMemory, "there is no memory to decode the picture", at: file,
-      mend: "use a machine with more memory")
+      fix: "use a machine with more memory")
   }
 
   /// The error for a picture that uses what we cannot decode.
