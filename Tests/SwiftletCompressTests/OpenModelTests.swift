@@ -75,7 +75,7 @@ struct OpenModelTests {
     let error = #expect(throws: SwiftletError.self) {
       try Compressor(wrong).apply(Recipe([CompressionStep(.quantize)]))
     }
-    #expect(error?.what == "height=11, but the arrays have height=10")
+    #expect(error?.what == "height=11 was given, but the arrays have height=10")
   }
 
   @Test func extentsThatAreGivenResizePictures() throws {

@@ -101,7 +101,7 @@ struct SettingTests {
     ("{ratio: 3}", "the step has no technique", "technique: NAME"),
     ("{technique: distill, lr: 1, learningRate: 2}", "'learningRate' is given twice", ""),
     ("{technique: lowrank, batch: 1, timingBatch: 2}", "'timingBatch' is given twice", ""),
-    ("{technique: prune, cost: macs}", "'cost' does nothing in prune", "give ratio"),
+    ("{technique: prune, cost: macs}", "'cost' does nothing in prune", "use ratio"),
     ("{technique: quantize, qatLearningRate: 1e-4}", "'qatLearningRate' does nothing", ""),
     ("{technique: distill, student: a.onnx, width: 0.5}", "'width' does nothing", ""),
     ("{technique: svd, methods: [tucker]}", "methods does nothing in svd", ""),

@@ -192,7 +192,7 @@ package enum LowRankTechnique: TechniqueDefinition {
 /// to data.
 package enum EigenTechnique: TechniqueDefinition {
   package static let name = "eigen"
-  package static let summary = "splits both kinds along the principal directions of their responses"
+  package static let summary = "splits both kinds along the principal directions of responses"
 
   package static func makePass(_ settings: FactorSettings) -> any CompressionPass {
     FactorPass(.eigen, settings, operators: WeightedLayer.operators, methods: [.channel])
