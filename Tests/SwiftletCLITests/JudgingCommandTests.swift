@@ -131,7 +131,8 @@ struct JudgingCommandTests {
         "--epochs", "1", "--data", data, "-o", output, "--json")
       #expect(outcome.code == 0, "\(outcome.errors)")
       let report = try outcome.json()
-      #expect((report["warnings"] as? [String])?.contains { $0.contains("only output 'logits'") } == true)
+      #expect(
+        (report["warnings"] as? [String])?.contains { $0.contains("only output 'logits'") } == true)
       #expect(((report["agreement"] as? [String: Any])?["outputs"] as? [Any])?.count == 2)
       #expect(try ONNXFile.read(output).outputs.map(\.name) == ["h", "logits"])
     }
