@@ -238,3 +238,34 @@ struct YAMLTests {
     #expect(error?.description.contains("line") == true)
   }
 }
+
+@Suite struct FormerNameTests {
+  private func step(_ json: String) throws -> CompressionStep {
+    try JSONDecoder().decode(CompressionStep.self, from: Data(json.utf8))
+  }
+
+  /// Manifests of earlier versions are made again with the settings that they were made with.
+  @Test func manifestsMayHaveAliases() throws {
+    for json in [
+      #"{"technique": "quantize", "narrow": ["a"], "smooth": 0.5}"#,
+      #"{"technique": "quantize", "narrow": ["b"], "int4": ["a"], "smoothing": 0.5}"#,
+    ] {
+      let settings = try step(json)[QuantizationSettings.self]
+      #expect(settings?.int4 == ["a"] && settings?.smoothing == 0.5)
+    }
+  }
+
+  @Test func everyAliasIsReadFromJSON() throws {
+    for technique in Technique.allCases {
+      let defaults = CompressionStep(technique).settings.values
+      for setting in technique.settings {
+        for alias in setting.aliases + setting.keyAliases {
+          guard let (_, value) = defaults.first(where: { $0.0 == setting.name }) else { continue }
+          let data = try JSONEncoder().encode([alias: value])
+          let text = String(decoding: data, as: UTF8.self).dropFirst().dropLast()
+          #expect(throws: Never.self) { try step(#"{"technique": "\#(technique.rawValue)", \#(text)}"#) }
+        }
+      }
+    }
+  }
+}

@@ -196,8 +196,12 @@ struct Compress: ParsableCommand {
       use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
     }
     if !graph.extents.isEmpty { use.extents = graph.extents }
-    let images = "\(try Digest.sha256(parts.training)) \(try Digest.sha256(parts.validation))"
-    let stages = try stages(context, use, data: images)
+    // As they are before the run: pictures in files may change.
+    let images = (
+      training: try Manifest.Images(parts.training), judging: try Manifest.Images(parts.validation)
+    )
+    let stages = try stages(
+      context, use, data: "\(images.training.sha256) \(images.judging.sha256)")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       try preset == nil ? compressor.run(recipe) : compressor.run(preset: recipe)
@@ -208,7 +212,7 @@ struct Compress: ParsableCommand {
       machine: Machine.summary, data: parts)
     try Manifest(
       version: Version.number, threads: common.threads.count, seed: seed, model: origin, use: use,
-      training: parts.training, validation: parts.validation, latencies: latencies,
+      training: images.training, validation: images.judging, latencies: latencies,
       output: Manifest.File(output), report: report
     ).write(to: manifest)
     stages.remove()

@@ -204,8 +204,11 @@ extension CompressionStep: Codable {
       values = former.common
     }
     for (name, value) in values {
-      guard technique.settings.contains(where: { $0.name == name }) else { continue }
-      guard settings.set(name, value) else {
+      // Names of earlier versions give way to those of today, if a step has both.
+      guard let setting = technique.setting(called: name),
+        setting.name == name || values[setting.name] == nil
+      else { continue }
+      guard settings.set(setting.name, value) else {
         throw DecodingError.dataCorruptedError(
           forKey: SettingKey(name), in: container, debugDescription: "not a value of \(name)")
       }
