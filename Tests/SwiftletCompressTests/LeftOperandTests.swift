@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import OrderedCollections
+import SwiftletCompress
 import SwiftletCore
 import SwiftletGraph
 import Testing
-
-@testable import SwiftletCompress
 
 /// Products whose weights are the left operand, W · x.
 @Suite struct LeftOperandTests {

@@ -4,7 +4,7 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletData
 import SwiftletFormats
-import SwiftletGraph
+package import SwiftletGraph
 import SwiftletTraining
 
 /// The network that learns from the teacher.
@@ -71,7 +71,7 @@ extension Graph {
   /// = √5). Batch normalizations are reset to the identity.
   ///
   /// - Throws: `unsupported` if the weights of a layer are not fp32 constants.
-  func reinitialized(seed: UInt64) throws -> Graph {
+  package func reinitialized(seed: UInt64) throws -> Graph {
     var graph = self
     for (index, node) in nodes.enumerated() {
       var generator = RandomGenerator(seed: seed, stream: 13, UInt64(index))

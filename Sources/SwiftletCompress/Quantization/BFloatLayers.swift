@@ -2,7 +2,7 @@
 
 import OrderedCollections
 import SwiftletCore
-import SwiftletGraph
+package import SwiftletGraph
 
 /// Stores the weights of chosen layers as bf16 and rounds their inputs to bf16.
 ///
@@ -12,17 +12,18 @@ import SwiftletGraph
 /// faster.
 ///
 /// - Source: Kalamkar et al. 2019, arXiv:1905.12322: bf16 products accumulated in fp32.
-struct BFloatLayers {
+package struct BFloatLayers {
   /// Names of the layers: node names or names of their first outputs.
   let names: Set<String>
 
-  init(_ names: some Sequence<String>) { self.names = Set(names) }
+  /// - Parameter names: Names of nodes, or of their first outputs.
+  package init(_ names: some Sequence<String>) { self.names = Set(names) }
 
   /// Converts the named Conv, Gemm and MatMul layers of the graph.
   ///
   /// - Parameter reports: Reports of the graph's layers so far; those of layers converted to bf16
   ///   are replaced.
-  func apply(
+  package func apply(
     to graph: Graph, _ reports: [LayerReport] = []
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let chosen = graph.nodes.filter {
