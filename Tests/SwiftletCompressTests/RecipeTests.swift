@@ -120,19 +120,26 @@ struct RecipeTests {
         - technique: quantize
           mode: weightOnly
           bits: 4
-          observer: entropy
           rounding: gptq
           groupSize: 64
-          equalizes: true
           correctsBias: false
           keep: [conv1, fc2]
+        - technique: quantize
+          observer: percentile
           percentile: 99
+          equalizes: true
+          mixedDrop: 1
+          mixedConfidence: 99%
       """)
     var settings = QuantizationSettings()
-    (settings.mode, settings.bits, settings.observer) = (.weightOnly, 4, .entropy)
-    (settings.rounding, settings.groupSize, settings.equalize) = (.gptq, 64, true)
-    (settings.biasCorrection, settings.keep, settings.percentile) = (false, ["conv1", "fc2"], 99)
+    (settings.mode, settings.bits, settings.rounding) = (.weightOnly, 4, .gptq)
+    (settings.groupSize, settings.biasCorrection) = (64, false)
+    settings.keep = ["conv1", "fc2"]
     #expect(recipe.steps[0][QuantizationSettings.self] == settings)
+    settings = QuantizationSettings()
+    (settings.percentile, settings.equalize) = (99, true)
+    (settings.mixedDrop, settings.mixedConfidence) = (1, 0.99)
+    #expect(recipe.steps[1][QuantizationSettings.self] == settings)
   }
 
   @Test(arguments: [
