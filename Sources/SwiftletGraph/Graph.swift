@@ -44,7 +44,7 @@ public struct Graph: Sendable, Equatable {
   /// The operator set of models built here.
   public static let defaultOpset = 17
 
-  /// A graph of these parts; none of them is checked before a interpreter is made of it.
+  /// A graph of these parts; an `Interpreter` checks them.
   public init(
     name: String, nodes: [Node] = [], initializers: OrderedDictionary<String, AnyTensor> = [:],
     inputs: [ValueInfo] = [], outputs: [ValueInfo] = [], opset: Int = Graph.defaultOpset,

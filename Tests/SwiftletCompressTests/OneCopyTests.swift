@@ -272,7 +272,7 @@ struct OneCopyTests {
 
   @Test func modelsWithOtherWeightsAreSentElsewhere() throws {
     let table = Self.table()
-    expectError(.unsupported, "--weight-only or --dynamic") { try Self.quantize(table) { _ in } }
+    expectError(.unsupported, "mode weightOnly or dynamic") { try Self.quantize(table) { _ in } }
     var inner = Self.graphs["body and MatMul"]!
     inner.nodes[2].outputs = ["y"]
     inner.nodes.removeLast()

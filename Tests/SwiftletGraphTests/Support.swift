@@ -4,7 +4,7 @@ import SwiftletCore
 import SwiftletGraph
 import Testing
 
-/// Runs one operator as a interpreter would, and checks that the results are what inference said.
+/// Runs one operator as an interpreter would, and checks that the results are what inference said.
 func compute(
   _ opType: String, _ inputs: [AnyTensor?], _ attributes: [String: Attribute] = [:],
   outputs: Int = 1, opset: Int = 17, threads: Int = 1

@@ -299,7 +299,7 @@ extension ValueInfo {
     if case .sequenceType? = proto.type.value {
       throw SwiftletError(
         .unsupported,
-        "'\(proto.name)' is a sequence, which inputs, outputs and loops cannot hand on",
+        "'\(proto.name)' is a sequence; inputs, outputs and loops support only tensors",
         fix: "export it as a tensor, for instance with ConcatFromSequence")
     }
     guard case .tensorType? = proto.type.value, let dtype = DType(onnx: Int(type.elemType)) else {
