@@ -9,6 +9,7 @@ public import SwiftletCore
 /// the result of every pass is an ordinary ONNX model. A graph is a value: passes take one and
 /// return another.
 public struct Graph: Sendable, Equatable {
+  /// The name of the graph, which ONNX requires; any text.
   public var name: String
   /// In execution order: every node comes after those whose outputs it reads.
   public var nodes: [Node] {

@@ -16,9 +16,12 @@ import _SwiftletTestSupport
     (["--technique", "quantize", "--ratio", "0.5"], 2, ["has no setting '--ratio'", "svd, lowrank"]),
     (
       ["--technique", "lowrank", "--epochs", "2"], 2,
-      ["lowrank has no setting '--epochs' of distill"]
+      ["lowrank has no setting '--epochs' (it belongs to distill)"]
     ),
-    (["--technique", "svd", "--bits", "4"], 2, ["svd has no setting '--bits' of quantize"]),
+    (
+      ["--technique", "svd", "--bits", "4"], 2,
+      ["svd has no setting '--bits' (it belongs to quantize)"]
+    ),
     (
       ["--technique", "quantize", "--keep", "fc1", "--int4", "fc1"], 2,
       ["'fc1' is listed in both '--keep' and '--int4'"]

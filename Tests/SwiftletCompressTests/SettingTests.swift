@@ -84,10 +84,13 @@ struct SettingTests {
   }
 
   private static let refused: [(yaml: String, what: String, fix: String)] = [
-    ("{technique: svd, bits: 4}", "svd has no setting 'bits' of quantize", "leave it out"),
-    ("{technique: quantize, ratio: 0.5}", "quantize has no setting 'ratio' of svd, l", ""),
-    ("{technique: lowrank, epochs: 2}", "lowrank has no setting 'epochs' of distill", ""),
-    ("{technique: svd, lr: 2}", "svd has no setting 'lr' of distill", ""),
+    (
+      "{technique: svd, bits: 4}", "svd has no setting 'bits' (it belongs to quantize)",
+      "leave it out"
+    ),
+    ("{technique: quantize, ratio: 0.5}", "quantize has no setting 'ratio' (it belongs to svd", ""),
+    ("{technique: lowrank, epochs: 2}", "lowrank has no setting 'epochs' (it belongs to d", ""),
+    ("{technique: svd, lr: 2}", "svd has no setting 'lr' (it belongs to distill)", ""),
     ("{technique: eigen, width: 0.5}", "'width' (a setting of prune, distill)", ""),
     ("{technique: svd, bit: 4}", "unknown setting 'bit'", "'bits', a setting of quantize"),
     ("{technique: distill, learningrate: 1}", "unknown setting", "did you mean 'learningRate'?"),
@@ -239,8 +242,8 @@ struct SettingTests {
   }
 
   private static let idle: [([Technique], [String: SettingValue], String)] = [
-    ([.svd], ["bits": .whole(4)], "svd has no setting '--bits' of quantize"),
-    ([.svd, .prune], ["warmup": .whole(1)], "none of svd, prune has the setting '--warmup' of d"),
+    ([.svd], ["bits": .whole(4)], "svd has no setting '--bits' (it belongs to quantize)"),
+    ([.svd, .prune], ["warmup": .whole(1)], "none of svd, prune has the setting '--warmup' (it "),
     ([.quantize], ["calibrationImages": .whole(0)], "--calibration-images 0 is not between"),
     (
       [.lowrank, .distill], ["width": .number(0.5)], "'--width' does nothing in distill after lowr"

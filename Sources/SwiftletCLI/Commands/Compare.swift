@@ -213,7 +213,7 @@ private enum AnyReport: Encodable {
         return .unlabelled(report)
       }
       throw SwiftletError(
-        .badInput, "not a compression report",
+        .badInput, "the file is not a compression report",
         fix: "give the output of 'swiftlet compress --json', or --data to compare models")
     }
   }

@@ -98,7 +98,7 @@ extension Technique {
       return SwiftletError(
         .badInput,
         (techniques.count == 1 ? "\(takers) has no setting " : "none of \(takers) has the setting ")
-          + "'\(spelling(name))' of \(owners.map(\.rawValue).joined(separator: ", "))",
+          + "'\(spelling(name))' (it belongs to \(owners.map(\.rawValue).joined(separator: ", ")))",
         fix: "leave it out, or add a technique that has it")
     }
     let own = techniques.flatMap { $0.settings.map(\.name) }

@@ -14,7 +14,8 @@ public struct MaxRoiPool: Operator {
   public init(_ node: Node, opset: Int) throws {
     let bins = try node.ints("pooled_shape") ?? []
     guard bins.count == 2, bins.allSatisfy({ 1...SlidingWindow.limit ~= $0 }) else {
-      throw SwiftletError(.badInput, "MaxRoiPool has pooled_shape \(bins)")
+      throw SwiftletError(
+        .badInput, "MaxRoiPool has pooled_shape \(bins), which must be two numbers of at least 1")
     }
     (height, width) = (bins[0], bins[1])
     scale = Double(try node.float("spatial_scale", default: 1))
@@ -24,7 +25,8 @@ public struct MaxRoiPool: Operator {
     let x = try floating(inputs, 0, "input", rank: 4)
     let boxes = try floating(inputs, 1, "rectangles", rank: 2)
     guard boxes.shape[1] == 5, x.shape[2] > 0, x.shape[3] > 0 else {
-      throw mismatch("rectangles \(boxes.shape) in \(x.shape)")
+      throw mismatch(
+        "rectangles \(boxes.shape) must have 5 columns, and the input \(x.shape) must not be empty")
     }
     return [
       TensorInfo(x.dtype, try Shape(checking: [boxes.shape[0], x.shape[1], height, width]))
