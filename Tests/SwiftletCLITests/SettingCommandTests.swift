@@ -13,7 +13,7 @@ import _SwiftletTestSupport
 /// What the command says to settings that do nothing, and to values that make no sense.
 @Suite(.serialized) struct SettingCommandTests {
   private static let refused: [(arguments: [String], code: Int32, fragments: [String])] = [
-    (["--technique", "quantize", "--ratio", "0.5"], 2, ["has no setting '--ratio'", "svd, lowrank"]),
+    (["--technique", "quantize", "--ratio", "0.5"], 2, ["no setting '--ratio'", "svd, lowrank"]),
     (
       ["--technique", "lowrank", "--epochs", "2"], 2,
       ["lowrank has no setting '--epochs' (it belongs to distill)"]

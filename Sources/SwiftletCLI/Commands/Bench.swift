@@ -28,8 +28,8 @@ struct Bench: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Size of an open dimension; may be repeated. Others are the batch size, or guessed from their "
-        + "names: 224 pixels, 128 tokens, 16 000 samples of sound.",
+      "Size of an open dimension; may be repeated. Others are the batch size, or guessed from "
+        + "their names: 224 pixels, 128 tokens, 16 000 samples of sound.",
       valueName: "name=number"))
   var extent: [NamedExtent] = []
 

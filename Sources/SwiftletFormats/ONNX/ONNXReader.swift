@@ -317,7 +317,8 @@ extension ValueInfo {
       case .dimValue(let extent):
         throw SwiftletError(
           .badInput,
-          "'\(proto.name)' has an extent of \(extent), which must be at least 0, or -1 if it is open"
+          "'\(proto.name)' has an extent of \(extent), which must be at least 0, or -1 "
+            + "if it is open"
         )
       case .dimParam(let name): .symbolic(name)
       case nil: .symbolic("")

@@ -22,8 +22,8 @@ public struct If: Operator {
       guard graph.dataInputs.isEmpty, graph.outputs.count == node.outputs.count else {
         throw SwiftletError(
           .badInput,
-          "'\(name)' of If has \(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs, "
-            + "but must have none and \(node.outputs.count)")
+          "'\(name)' of If has \(graph.dataInputs.count) inputs and \(graph.outputs.count) "
+            + "outputs, but must have none and \(node.outputs.count)")
       }
       return try locating(name) { try Interpreter(graph, captured: node.captures) }
     }

@@ -28,8 +28,8 @@ public struct Scan: Operator {
       throw SwiftletError(
         .badInput,
         "Scan has \(node.inputs.count) inputs, \(scanned) of them scanned, and "
-          + "\(node.outputs.count) outputs, which do not match the \(graph.dataInputs.count) inputs "
-          + "and \(graph.outputs.count) outputs of its body")
+          + "\(node.outputs.count) outputs, which do not match the \(graph.dataInputs.count) "
+          + "inputs and \(graph.outputs.count) outputs of its body")
     }
     carried = node.inputs.count - scanned
     stacked = node.outputs.count - carried

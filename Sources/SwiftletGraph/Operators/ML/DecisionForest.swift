@@ -181,7 +181,8 @@ extension DecisionForest {
     for index in 0..<count where branchPlaces[index] != nil {
       guard let mode = Mode(modes[index]) else {
         throw damaged(
-          "a node has mode '\(modes[index])', which must be BRANCH_ followed by LEQ, LT, GTE, GT, EQ or NEQ, or LEAF"
+          "a node has mode '\(modes[index])', which must be LEAF or BRANCH_ followed by LEQ, "
+            + "LT, GTE, GT, EQ or NEQ"
         )
       }
       var branch = Branch()

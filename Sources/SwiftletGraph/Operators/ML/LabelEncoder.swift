@@ -31,8 +31,8 @@ struct LabelEncoder: Operator {
     guard keys.shape == values.shape, keys.shape.rank == 1, keys.shape.count > 0 else {
       throw SwiftletError(
         .badInput,
-        "LabelEncoder has keys \(keys.shape) and values \(values.shape), which must be lists of the "
-          + "same length")
+        "LabelEncoder has keys \(keys.shape) and values \(values.shape), which must be lists of "
+          + "the same length")
     }
     var places: [Int64: Int] = [:]
     var floatPlaces: [Float: Int] = [:]

@@ -21,8 +21,8 @@ public struct DepthToSpace: MovingOperator, FloatOperator {
     guard 1...1 << 20 ~= block, ["DCR", "CRD"].contains(mode) else {
       throw SwiftletError(
         .badInput,
-        "\(node.opType) has blocksize \(block), which must be at least 1, and mode '\(mode)', which "
-          + "must be DCR or CRD")
+        "\(node.opType) has blocksize \(block), which must be at least 1, and mode '\(mode)', "
+          + "which must be DCR or CRD")
     }
   }
 
