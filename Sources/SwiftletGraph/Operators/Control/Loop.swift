@@ -24,8 +24,8 @@ public struct Loop: Operator {
       throw SwiftletError(
         .badInput,
         "Loop has \(node.inputs.count) inputs and \(node.outputs.count) outputs, which do not "
-          + "match the \(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs of its body"
-      )
+          + "match the \(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs of "
+          + "its body")
     }
     body = try locating("body") { try Interpreter(graph, captured: node.captures) }
   }
