@@ -14,8 +14,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     case pad
     /// Bilinear interpolation.
     case resize
-    /// The shorter side is resized to ``shorterSide``, and the middle cut out, as torchvision does
-    /// it with `Resize` and `CenterCrop`.
+    /// The shorter side is resized to ``shorterSide``, and the center is cropped, as by
+    /// torchvision's `Resize` and `CenterCrop`.
     case crop
   }
 
@@ -198,7 +198,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       switch fit {
       case .pad: "padded"
       case .resize: "resized"
-      case .crop: "the middle after resizing the shorter side to \(shorterSide ?? 0)"
+      case .crop: "the center after resizing the shorter side to \(shorterSide ?? 0)"
       }
     let size = "\(channels)×\(height)×\(width), \(fitted)"
     guard !mean.isEmpty, !deviation.isEmpty else { return "\(size); pixels are not scaled" }

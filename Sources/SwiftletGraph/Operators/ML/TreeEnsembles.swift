@@ -51,7 +51,7 @@ struct TreeEnsemble: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width >= forest.width else {
-      throw mismatch("\(rows.width) features, but the trees need \(forest.width)")
+      throw mismatch("the input has \(rows.width) features, but the trees need \(forest.width)")
     }
     let dtype = keepsType && inputs[0]!.dtype == .float64 ? DType.float64 : .float32
     return [TensorInfo(dtype, try Shape(checking: [rows.count, forest.targets]))]
@@ -134,7 +134,7 @@ struct TreeEnsembleClassifier: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width >= forest.width else {
-      throw mismatch("\(rows.width) features, but the trees need \(forest.width)")
+      throw mismatch("the input has \(rows.width) features, but the trees need \(forest.width)")
     }
     return [
       TensorInfo(.int64, [rows.count]),

@@ -54,7 +54,7 @@ public struct MaxRoiPool: Operator {
     for box in 0..<count {
       let values = Array(boxes[5 * box..<5 * box + 5])
       guard values.allSatisfy({ abs($0) < 1e9 }), 0..<images ~= Int(values[0]) else {
-        throw mismatch("rectangle \(box) is \(values), of \(images) images")
+        throw mismatch("rectangle \(box), \(values), is invalid for \(images) images")
       }
       let corners = values[1...].map { Int(($0 * scale).rounded()) }
       let vertical = bins(from: corners[1], to: corners[3], height, below: rows)
