@@ -54,7 +54,7 @@ struct HelpCommandTests {
     // Examples are not wrapped: no line begins at the margin with what belongs to the one before.
     #expect(try help("--help").contains("\n    --data fashion-mnist -o small.onnx\n"))
     #expect(try help("sensitivity", "--help").contains(" --keep; with labels, --qat-epochs\n"))
-    #expect(try help("compare", "--help").contains(" --report report.html\n"))
+    #expect(try help("compare", "--help").contains(" --report page.html\n"))
   }
 
   private static let wrongUsage: [(arguments: [String], fragments: [String])] = [
@@ -64,7 +64,7 @@ struct HelpCommandTests {
       ["'adam', 'adamw' or 'nadam': see 'swiftlet train --help'"]
     ),
     (
-      ["evaluate", "a.onnx", "--bacth", "3"],
+      ["evaluate", "a.onnx", "--data", "x", "--bacth", "3"],
       ["Unknown option '--bacth': did you mean '--batch'? Or see 'swiftlet evaluate --help'"]
     ),
     (["foo"], ["'foo': see 'swiftlet --help'"]),
@@ -74,8 +74,8 @@ struct HelpCommandTests {
     (["bench", "a.onnx", "--extent", "H=0"], ["--extent H 0 is not between 1 and 16777216"]),
     (["plan", "a.onnx", "--extent", "H=-2"], ["--extent H -2 is not between 1 and 16777216"]),
     (["eig", "--size", "40000"], ["--size 40000 is not between 1 and 32766"]),
-    (["run", "a.onnx", "--max-memory", "0"], ["--max-memory 0 is not between 1 and"]),
-    (["svd", "--size", "3", "--max-steps", "0"], ["--max-steps 0 is not between 1 and"]),
+    (["run", "a.onnx", "--max-memory", "0"], ["--max-memory 0 is not at least 1: see"]),
+    (["svd", "--size", "3", "--max-steps", "0"], ["--max-steps 0 is not at least 1: see"]),
   ]
 
   @Test func wrongUsageNamesTheRangeAndTheHelp() throws {

@@ -11,7 +11,7 @@ struct Compare: ParsableCommand {
     discussion: """
       With --data, evaluates ONNX models on the same images, compares them with the first one, and \
       times all of them in alternation, on one thread and on all:
-        swiftlet compare seed.onnx small.onnx --data fashion-mnist --report report.html
+        swiftlet compare seed.onnx small.onnx --data fashion-mnist --report page.html
 
       Without --data, reads the output of 'swiftlet compress --json'. The ratio in a row is \
       reliable, as both speeds were measured in alternation; those of different rows were not:

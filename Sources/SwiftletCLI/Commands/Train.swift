@@ -225,9 +225,10 @@ struct Train: ParsableCommand {
 /// Checks that the value of an option is in its range.
 func check<T: Comparable>(_ option: String, _ value: T, _ range: ClosedRange<T>) throws {
   guard range ~= value else {
-    throw ValidationError(
-      "\(option) \(plain(value)) is not between \(plain(range.lowerBound)) and "
-        + "\(plain(range.upperBound))"
-    )
+    let limits =
+      range.upperBound as? Int == .max
+      ? "at least \(plain(range.lowerBound))"
+      : "between \(plain(range.lowerBound)) and \(plain(range.upperBound))"
+    throw ValidationError("\(option) \(plain(value)) is not \(limits)")
   }
 }
