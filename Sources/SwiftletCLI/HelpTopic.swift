@@ -14,6 +14,16 @@ enum HelpTopic: String, CaseIterable {
     self.init(rawValue: arguments[1])
   }
 
+  /// What goals search for, as a paragraph.
+  private static var search: String {
+    let techniques = Technique.allCases.filter(\.canVary).map(\.rawValue)
+    return SettingsText.indented(
+      "Goals of 'swiftlet compress'. With a goal, compress searches for the right strength of "
+        + "techniques that have one (\(techniques.joined(separator: ", "))): the mildest that "
+        + "reaches the targets, or with --max-drop alone the strongest that stays within the drop.",
+      first: "", rest: "")
+  }
+
   var text: String {
     switch self {
     case .techniques:
@@ -21,7 +31,8 @@ enum HelpTopic: String, CaseIterable {
       The techniques of 'swiftlet compress' and their settings. Techniques are applied in the order
       given. Options become keys in a recipe: --learning-rate 0.01 is 'learningRate: 0.01', and
       --no-flip is 'flip: false'. An option applies to each technique in the list that has it; an
-      option that none has is an error. Options that take names of layers may be repeated.
+      option that none has, or that does nothing with the others, is an error. Options that take
+      names of layers may be repeated.
 
       \(SettingsText.all)
 
@@ -40,14 +51,12 @@ enum HelpTopic: String, CaseIterable {
       """
     case .goals:
       """
-      Goals of 'swiftlet compress'. With a goal, compress searches for the right strength of svd,
-      lowrank, eigen and prune: the mildest that reaches the targets, or with --max-drop alone the
-      strongest that stays within the drop.
+      \(Self.search)
 
         --max-drop 0.5        lose at most 0.5 percentage points of top-1 accuracy on the images
                               to judge on; needs labels
-        --confidence 95%      make --max-drop or --mixed-drop hold with this confidence level, by
-                              a paired test on these images
+        --confidence 95%      make --max-drop or --mixed-drop hold with this confidence level (also
+                              written 0.95), by a paired test on these images
         --target-size 200k    largest file size, in bytes (200k, 1.5M) or percent (50%)
         --target-macs 30%     most multiply-accumulate operations per image, likewise
         --target-latency 0.8  longest time per image at batch size 1, in milliseconds or percent

@@ -15,6 +15,14 @@ package func fixed(_ value: Double, _ decimals: Int) -> String {
     + fraction
 }
 
+/// The nearest number with the given count of decimals, which Swift then writes without more:
+/// `0.123`, `2.0`.
+package func rounded(_ value: Double, _ decimals: Int) -> Double {
+  var scale = 1.0
+  for _ in 0..<decimals { scale *= 10 }
+  return (value * scale).rounded() / scale
+}
+
 /// A number with at most the given number of decimals, without trailing zeros: `1.5`, `2`.
 package func trimmed(_ value: Double, _ decimals: Int) -> String {
   let text = fixed(value, decimals)

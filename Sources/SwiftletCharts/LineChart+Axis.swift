@@ -84,13 +84,12 @@ extension LineChart {
     }
     let exponent = Int(floor(log10(value * (1 + 1e-12))))
     let digits = (value / pow(10, Double(exponent)) * 100).rounded() / 100
-    func short(_ value: Double) -> String { trimmed(value, 4) }
     switch exponent {
-    case -3...2: return short(digits * pow(10, Double(exponent)))
-    case 3...5: return short(digits * pow(10, Double(exponent - 3))) + "k"
-    case 6...8: return short(digits * pow(10, Double(exponent - 6))) + "M"
-    case 9...11: return short(digits * pow(10, Double(exponent - 9))) + "G"
-    default: return "\(short(digits))e\(exponent)"
+    case -3...2: return trimmed(digits * pow(10, Double(exponent)), 4)
+    case 3...5: return trimmed(digits * pow(10, Double(exponent - 3)), 4) + "k"
+    case 6...8: return trimmed(digits * pow(10, Double(exponent - 6)), 4) + "M"
+    case 9...11: return trimmed(digits * pow(10, Double(exponent - 9)), 4) + "G"
+    default: return "\(trimmed(digits, 4))e\(exponent)"
     }
   }
 }

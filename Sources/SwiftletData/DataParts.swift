@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import SwiftletCore
+import SwiftletFiles
 
 /// The images that a model is trained and calibrated with, and the images that it is evaluated on:
 /// its performance on training images says nothing about others.
@@ -51,9 +52,10 @@ public struct DataParts: Sendable {
       try self.init(dividing: images, split, seed, reason: nil)
       return
     }
+    let hasTestPart = spec.mayHaveTestPart()
     var reason =
-      spec.mayHaveTestPart ? "the test part was selected" : "there is no test part"
-    if spec.part != .test, spec.mayHaveTestPart {
+      hasTestPart ? "the test part was selected" : "there is no test part"
+    if spec.part != .test, hasTestPart {
       do {
         let other = spec.part == nil && !judgesWhole ? spec : spec.whole
         let validation = try other.load(defaultPart: .test, dataDirectory: dataDirectory)
@@ -138,7 +140,7 @@ public struct DataParts: Sendable {
 
 extension ImageDataset {
   /// The number of the other data set's images that are also here: compared pixel by pixel in
-  /// memory, by path in files.
+  /// memory; of files, the same ones, whatever their paths.
   ///
   /// - Complexity: O(pixels).
   fileprivate func shared(with other: ImageDataset) -> Int {
@@ -148,8 +150,8 @@ extension ImageDataset {
       let known = Set(Self.pictures(own))
       return Self.pictures(others).count { known.contains($0) }
     case (.files(let own), .files(let others)):
-      let known = Set(own.paths)
-      return others.paths.count { known.contains($0) }
+      let known = Set(own.paths.map(InputFile.identity))
+      return others.paths.count { known.contains(InputFile.identity($0)) }
     default: return 0
     }
   }

@@ -126,8 +126,8 @@ public struct DataSpec: Sendable, Hashable {
   /// The same source without part and slices.
   public var whole: DataSpec { DataSpec(source) }
 
-  /// Whether there are parts to choose from, as far as is known without reading the data.
-  var hasParts: Bool {
+  /// Whether there are parts to choose from: for folders of pictures, it lists them.
+  func hasParts() -> Bool {
     switch source {
     case .images(let folder): Part.allCases.contains { ImageFolder.find($0, in: folder) != nil }
     case .list: false
@@ -135,10 +135,10 @@ public struct DataSpec: Sendable, Hashable {
     }
   }
 
-  /// Whether the data may have a part to judge on.
-  var mayHaveTestPart: Bool {
+  /// Whether there may be a part to judge on: for folders of pictures, it lists them.
+  func mayHaveTestPart() -> Bool {
     if case .images(let folder) = source { return ImageFolder.find(.test, in: folder) != nil }
-    return hasParts
+    return hasParts()
   }
 
   /// Reads the images; of those in files, only where they are.
@@ -169,7 +169,7 @@ public struct DataSpec: Sendable, Hashable {
       case .idx(let folder): try IDXFolder.load(folder, part: part)
       }
     let name =
-      "\(source)\(hasParts ? ":\(part.rawValue)" : "")\(slices.map(\.description).joined())"
+      "\(source)\(hasParts() ? ":\(part.rawValue)" : "")\(slices.map(\.description).joined())"
     var place = 0..<images.count
     for slice in slices {
       let range = try locating(name) { try slice.range(of: images.count) }

@@ -48,6 +48,10 @@ public struct ImageDataset: Sendable {
 
   /// Images in files. None is read.
   ///
+  /// Files are often listed class by class. They are put in an order in which every part of the
+  /// data set, from the first image on, has the classes in the proportion of the whole: slices and
+  /// calibration take the first images.
+  ///
   /// - Throws: `badInput` if the counts of files and labels (or classes and names) differ, or if a
   ///   label is not in `0..<classCount`.
   public init(
@@ -55,6 +59,19 @@ public struct ImageDataset: Sendable {
   ) throws {
     try self.init(
       checking: name, .files(files), count: files.paths.count, labels, classCount, classNames)
+    self = subset(Self.spread(labels))
+  }
+
+  /// Positions of images in an order that spreads those of each class evenly, in their own order.
+  private static func spread(_ labels: [Int]) -> [Int] {
+    var totals: [Int: Int] = [:]
+    for label in labels { totals[label, default: 0] += 1 }
+    var seen: [Int: Int] = [:]
+    let places = labels.map { label in
+      seen[label, default: 0] += 1
+      return (Double(seen[label]!) - 0.5) / Double(totals[label]!)
+    }
+    return labels.indices.sorted { (places[$0], $0) < (places[$1], $1) }
   }
 
   private init(

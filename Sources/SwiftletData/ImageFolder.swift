@@ -7,20 +7,33 @@ import SwiftletFiles
 /// numbered in the order of their names, and pictures may lie in folders below.
 ///
 /// `DIR/train`, and `DIR/val`, `DIR/valid`, `DIR/validation` or `DIR/test`, hold the parts if they
-/// have folders of classes; otherwise `DIR` itself is all there is.
+/// have folders of classes; otherwise `DIR` itself is all there is. With both `val`
+/// and `test`, models are judged on `val`, unless `:test` is asked for.
 enum ImageFolder {
-  private static func names(of part: DataSpec.Part) -> [String] {
+  /// Names of the folder of a part, the preferred one first; their case does not matter.
+  private static func names(of part: DataSpec.Part, isNamed: Bool) -> [String] {
     switch part {
-    case .train: ["train"]
-    case .test: ["val", "valid", "validation", "test"]
+    case .train: return ["train", "training"]
+    case .test:
+      let (validation, test) = (["val", "valid", "validation", "dev"], ["test", "testing"])
+      return isNamed ? test + validation : validation + test
     }
   }
 
   /// The folder of a part, if there is one.
-  static func find(_ part: DataSpec.Part, in folder: String) -> String? {
-    names(of: part).lazy.map { InputFile.join(folder, $0) }.first {
-      (try? InputFolder.contents($0))?.folders.isEmpty == false
-    }
+  ///
+  /// - Parameter isNamed: Whether the part was asked for by its name.
+  static func find(_ part: DataSpec.Part, in folder: String, isNamed: Bool = false) -> String? {
+    let folders = (try? InputFolder.contents(folder).folders) ?? []
+    return names(of: part, isNamed: isNamed).lazy
+      .compactMap { name in folders.first { $0.lowercased() == name } }
+      .map { InputFile.join(folder, $0) }
+      .first { (try? classes(in: $0))?.isEmpty == false }
+  }
+
+  /// The names of the folders of classes. The archives of macOS add one of their own.
+  private static func classes(in folder: String) throws -> [String] {
+    try InputFolder.contents(folder).folders.filter { $0 != "__MACOSX" }
   }
 
   /// The pictures of one part.
@@ -38,25 +51,35 @@ enum ImageFolder {
     guard let root = try root(folder, part, usual) else {
       throw SwiftletError(
         .io, "there is no folder of this part with folders of classes", at: folder,
-        fix: "make " + names(of: part ?? usual).map { "\(folder)/\($0)" }.joined(separator: " or "))
+        fix: "make "
+          + names(of: part ?? usual, isNamed: part != nil).map { "\(folder)/\($0)" }
+          .joined(separator: " or "))
     }
-    let classes = try InputFolder.contents(root).folders
-    guard !classes.isEmpty else {
+    let own = try classes(in: root)
+    guard !own.isEmpty else {
       throw SwiftletError(
         .badInput, "there are no folders of classes", at: root,
         fix: "put the pictures of each class into a folder of its own, or give list:FILE.csv")
     }
+    // Classes are numbered as those of the training part: others may lack some.
+    let training = root == folder ? nil : find(.train, in: folder)
+    let classes = try training.map(classes) ?? own
     var (paths, labels) = ([String](), [Int]())
-    for (label, name) in classes.enumerated() {
-      let own = try pictures(in: InputFile.join(root, name))
-      guard !own.isEmpty else {
+    for name in own {
+      guard let label = classes.firstIndex(of: name) else {
+        throw SwiftletError(
+          .badInput, "class '\(name)' is not among those of \(training ?? root)",
+          at: InputFile.join(root, name), fix: "give both parts the same classes")
+      }
+      let found = try pictures(in: InputFile.join(root, name))
+      guard !found.isEmpty else {
         throw SwiftletError(
           .badInput, "there are no pictures of class '\(name)'",
           at: InputFile.join(root, name),
           fix: "add JPEG, PNG, WebP or BMP files, or remove the folder")
       }
-      paths += own
-      labels += [Int](repeating: label, count: own.count)
+      paths += found
+      labels += [Int](repeating: label, count: found.count)
     }
     return try ImageDataset(
       name: root, files: ImageFiles(paths), labels: labels, classCount: classes.count,
@@ -66,7 +89,7 @@ enum ImageFolder {
   private static func root(
     _ folder: String, _ part: DataSpec.Part?, _ usual: DataSpec.Part
   ) throws -> String? {
-    if let part { return find(part, in: folder) }
+    if let part { return find(part, in: folder, isNamed: true) }
     if let found = find(usual, in: folder) { return found }
     // With one part alone, the other is missing; without any, the folder is the whole.
     return DataSpec.Part.allCases.contains { find($0, in: folder) != nil } ? nil : folder
@@ -74,7 +97,7 @@ enum ImageFolder {
 
   /// The pictures in a folder and below, sorted.
   private static func pictures(in folder: String, depth: Int = 0) throws -> [String] {
-    // A link may lead back up.
+    // The system refuses circles of links; this refuses what is merely absurd.
     guard depth < 64 else {
       throw SwiftletError(.badInput, "folders are nested more than 64 deep", at: folder)
     }

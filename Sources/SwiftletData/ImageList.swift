@@ -17,10 +17,10 @@ enum ImageList {
     }
     let isTabbed = file.lowercased().hasSuffix(".tsv")
     let rows = try DelimitedText.rows(of: text, separator: isTabbed ? "\t" : ",", file: file)
-    let isHeader = rows.first.map { isHeading($0.fields) } ?? false
+    let entries = rows.first.map { isHeading($0.fields) } == true ? Array(rows.dropFirst()) : rows
     let folder = file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
     var (paths, words) = ([String](), [String]())
-    for row in rows.dropFirst(isHeader ? 1 : 0) {
+    for row in entries {
       guard row.fields.count == 2, row.fields.allSatisfy({ !$0.isEmpty }) else {
         throw SwiftletError(
           .badInput, "line \(row.line) is not a path and a label", at: file,
@@ -35,7 +35,7 @@ enum ImageList {
       paths.append(path)
       words.append(row.fields[1])
     }
-    let (labels, names) = try numbered(words, file)
+    let (labels, names) = try numbered(words, entries, file)
     return try ImageDataset(
       name: file, files: ImageFiles(paths), labels: labels,
       classCount: names?.count ?? (labels.max() ?? -1) + 1, classNames: names)
@@ -47,19 +47,31 @@ enum ImageList {
       && ["label", "class", "target", "category"].contains(fields[1].lowercased())
   }
 
+  /// Labels as numbers, and the names that they stand for, if they are names.
   private static func numbered(
-    _ words: [String], _ file: String
+    _ words: [String], _ rows: [DelimitedText.Row], _ file: String
   ) throws -> (labels: [Int], names: [String]?) {
-    let numbers = words.compactMap { Int($0) }
-    guard numbers.count == words.count else {
-      let names = Set(words).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-      let places = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
-      return (words.map { places[$0]! }, names)
+    let numbers = words.map { Int($0) }
+    guard numbers.contains(where: { $0 == nil }) else {
+      if let index = numbers.firstIndex(where: { !(0..<1 << 20 ~= $0!) }) {
+        throw SwiftletError(
+          .badInput,
+          "the label \(words[index]) of line \(rows[index].line) is not from 0 to \((1 << 20) - 1)",
+          at: file)
+      }
+      return (numbers.map { $0! }, nil)
     }
-    if let wrong = numbers.first(where: { !(0..<1 << 20 ~= $0) }) {
+    // Names would put 10 before 2, which nobody means.
+    if let index = words.firstIndex(where: { Double($0) != nil }) {
+      let odd = words.firstIndex { Int($0) == nil }!
+      let place = Int(words[index]) == nil ? index : odd
       throw SwiftletError(
-        .badInput, "the label \(wrong) is not a number from 0 to \((1 << 20) - 1)", at: file)
+        .badInput,
+        "the label '\(words[place])' of line \(rows[place].line) is not a whole number, but others "
+          + "are numbers", at: file, fix: "write all labels as numbers from 0, or all as names")
     }
-    return (numbers, nil)
+    let names = Set(words).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let places = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
+    return (words.map { places[$0]! }, names)
   }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import SwiftletCore
-import SwiftletImages
 
 extension Preprocessing {
   /// The images at `indices`, as a model's input. A single channel is repeated for all.
@@ -19,17 +18,16 @@ extension Preprocessing {
   ) throws -> Tensor<Float> {
     switch data.pixels {
     case .packed(let images) where fit == .crop:
-      try pictures(indices.count, moves, threads) { Image(images, at: indices[$0]) }
-    case .packed(let images): packed(images, indices, moves, threads)
+      batch(of: try fitted(images, indices, threads), Array(indices.indices), .pad, moves, threads)
+    case .packed(let images): batch(of: images, indices, fit, moves, threads)
     case .files(let files):
-      try pictures(indices.count, moves, threads) {
-        try files.image(at: indices[$0], channels == 1 ? .grey : .rgb)
-      }
+      batch(of: try fitted(files, indices, threads), Array(indices.indices), .pad, moves, threads)
     }
   }
 
-  private func packed(
-    _ data: Tensor<UInt8>, _ indices: [Int], _ moves: [Augmentation.Move]?, _ threads: Threads
+  private func batch(
+    of data: Tensor<UInt8>, _ indices: [Int], _ fit: Fit, _ moves: [Augmentation.Move]?,
+    _ threads: Threads
   ) -> Tensor<Float> {
     let (channels, sourceHeight, sourceWidth) = (data.shape[1], data.shape[2], data.shape[3])
     let tables = zip(mean, deviation).map { mean, deviation in

@@ -5,30 +5,45 @@ import SwiftletImages
 import Synchronization
 
 extension Preprocessing {
-  /// Pictures of any size as a model's input; see ``batch(_:_:moves:threads:)``.
+  /// Pictures in files, fitted to the model's input: N×C×H×W.
   ///
-  /// - Parameters:
-  ///   - count: The number of pictures.
-  ///   - moves: One for each, or none.
-  ///   - threads: Each takes some of the pictures.
-  ///   - picture: A picture by its position in the batch, grey or RGB.
-  /// - Throws: What `picture` throws, for the first of the pictures.
-  func pictures(
-    _ count: Int, _ moves: [Augmentation.Move]?, _ threads: Threads,
-    _ picture: @Sendable (Int) throws -> Image
-  ) throws -> Tensor<Float> {
-    let scaling = Image.Scaling(scale: 1 / 255, mean: mean, deviation: deviation)
+  /// - Throws: `io`, `badInput` or `unsupported` naming the first that cannot be decoded.
+  func fitted(_ files: ImageFiles, _ indices: [Int], _ threads: Threads) throws -> Tensor<UInt8> {
+    try fitted(indices.count, threads) { position in
+      let path = files.paths[indices[position]]
+      return try FittedImages.shared.pixels(of: path, for: self) {
+        try pixels(of: files.image(at: indices[position], colours), at: path)
+      }
+    }
+  }
+
+  /// Images in memory, fitted in the same way.
+  func fitted(
+    _ images: Tensor<UInt8>, _ indices: [Int], _ threads: Threads
+  ) throws -> Tensor<UInt8> {
+    try fitted(indices.count, threads) { position in
+      let image = Image(images, at: indices[position]).converted(to: colours)
+      return try pixels(of: image, at: "image \(indices[position])")
+    }
+  }
+
+  /// The channels of a picture for the model: grey or RGB.
+  private var colours: Image.Channels { channels == 1 ? .grey : .rgb }
+
+  private func fitted(
+    _ count: Int, _ threads: Threads, _ pixels: @Sendable (Int) throws -> [UInt8]
+  ) throws -> Tensor<UInt8> {
     let length = channels * height * width
-    var batch = Tensor<Float>(uninitialized: shape(batch: count))
+    var batch = Tensor<UInt8>(uninitialized: [count, channels, height, width])
     let failures = Mutex<[Int: any Error]>([:])
     threads.forEachBlock(of: &batch, minimumWork: length) { rows, output in
       for row in rows {
         let start = (row - rows.lowerBound) * length
         var target = output.part(start..<start + length)
         do {
-          let whole = try picture(row).converted(to: channels == 1 ? .grey : .rgb)
-          let fitted = self.fitted(whole).moved(by: moves?[row] ?? .none, repeatsEdge: fit != .pad)
-          fitted.write(fitted.bounds, to: &target, .planar, scaling: scaling)
+          // Named: a span of a temporary crashes the compiler (Swift 6.3.1).
+          let made = try pixels(row)
+          target.copy(made.span, to: 0)
         } catch {
           // What is left of the batch is thrown away; it must be initialized all the same.
           target.fill(with: 0)
@@ -41,14 +56,29 @@ extension Preprocessing {
     return batch
   }
 
-  /// A picture in the size of the model's input.
-  private func fitted(_ image: Image) -> Image {
+  /// A picture in the size of the model's input, C×H×W.
+  private func pixels(of image: Image, at location: String) throws -> [UInt8] {
+    let fitted = try fitted(image, at: location)
+    var pixels = [UInt8](repeating: 0, count: channels * height * width)
+    var target = pixels.mutableSpan
+    fitted.write(fitted.bounds, to: &target, .planar)
+    return pixels
+  }
+
+  private func fitted(_ image: Image, at location: String) throws -> Image {
     let size = Image.Size(width: width, height: height)
     switch fit {
     case .pad: return image.centerCropped(to: size)
     case .resize: return image.resized(to: size)
     case .crop:
-      return image.resized(to: image.size.withShorterSide(shorterSide ?? 0)).centerCropped(to: size)
+      let whole = image.size.withShorterSide(shorterSide ?? 0)
+      // Of a thin line, the other side becomes enormous.
+      guard whole.height <= Image.maximumPixels / whole.width else {
+        throw SwiftletError(
+          .badInput, "a picture of \(image.size) pixels becomes one of \(whole)", at: location,
+          fix: "cut it, or leave it out")
+      }
+      return image.resized(to: whole).centerCropped(to: size)
     }
   }
 }
@@ -64,34 +94,10 @@ extension Image.Size {
 
 extension Image {
   /// One of N×C×H×W images, grey or RGB.
-  init(_ images: Tensor<UInt8>, at index: Int) {
+  fileprivate init(_ images: Tensor<UInt8>, at index: Int) {
     let image = images.slice(axis: 0, range: index..<index + 1)
     let (channels, height, width) = (images.shape[1], images.shape[2], images.shape[3])
     self.init(
       image.permuted(to: [0, 2, 3, 1]).contiguous().reshaped(to: [height, width, channels]))
-  }
-
-  /// The picture mirrored and moved.
-  ///
-  /// - Parameter repeatsEdge: Whether its edge fills what the move uncovers; else black does.
-  fileprivate func moved(by move: Augmentation.Move, repeatsEdge: Bool) -> Image {
-    guard move != .none else { return self }
-    let source = move.isFlipped ? flippedHorizontally() : self
-    var pixels = Tensor<UInt8>(zeros: source.pixels.shape)
-    let count = channels.rawValue
-    let from = source.pixels.span
-    var to = pixels.mutableSpan
-    for y in 0..<height {
-      let row = y - move.down
-      if !repeatsEdge && !(0..<height ~= row) { continue }
-      let start = min(max(row, 0), height - 1) * width
-      for x in 0..<width {
-        let column = x - move.right
-        if !repeatsEdge && !(0..<width ~= column) { continue }
-        let place = (start + min(max(column, 0), width - 1)) * count
-        for c in 0..<count { to[(y * width + x) * count + c] = from[place + c] }
-      }
-    }
-    return Image(pixels)
   }
 }

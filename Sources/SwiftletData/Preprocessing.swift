@@ -12,7 +12,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   public enum Fit: String, Sendable, Codable {
     /// Centred, with a black border.
     case pad
-    /// Bilinear interpolation.
+    /// Bilinear interpolation: of pictures in files with antialiasing, of images in memory between
+    /// the nearest pixels, as ever.
     case resize
     /// The shorter side is resized to ``shorterSide``, and the center is cropped, as by
     /// torchvision's `Resize` and `CenterCrop`.

@@ -83,6 +83,15 @@ package enum InputFile {
       && info.st_mode & S_IFMT == S_IFREG
   }
 
+  /// What a file is and how it was last changed, as far as the system says: equal for two paths
+  /// of one file. The path if there is none.
+  package static func identity(_ path: String) -> String {
+    var info = stat()
+    guard unsafe !path.utf8.contains(0) && stat(path, &info) == 0 else { return path }
+    return "\(info.st_dev) \(info.st_ino) \(info.st_size) \(info.st_mtim.tv_sec) "
+      + "\(info.st_mtim.tv_nsec)"
+  }
+
   /// The path of `name` inside `folder`.
   package static func join(_ folder: String, _ name: String) -> String {
     folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"

@@ -19,6 +19,9 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
     allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!
   }
 
+  /// The tier of that name; `vnni` is what version 0.1 called `avx512vnni`.
+  package init?(named name: String) { self.init(rawValue: name == "vnni" ? "avx512vnni" : name) }
+
   init(_ raw: swl_isa) {
     switch raw {
     case SWL_ISA_AVX512VNNI: self = .avx512vnni
@@ -41,8 +44,7 @@ public enum ISA: String, Sendable, CaseIterable, Comparable {
   public static func requested() throws -> ISA? {
     guard let value = unsafe getenv("SWIFTLET_ISA") else { return nil }
     let name = unsafe String(cString: value)
-    // "vnni" is the name that 0.1 had.
-    guard let tier = ISA(rawValue: name == "vnni" ? "avx512vnni" : name) else {
+    guard let tier = ISA(named: name) else {
       throw SwiftletError(
         .badInput, "unknown instruction set '\(name)'", at: "SWIFTLET_ISA",
         fix: "use one of " + allCases.map(\.rawValue).joined(separator: ", "))

@@ -66,6 +66,8 @@ public struct CheckpointFile: Sendable {
     let objective: String
     let data: String
     let images: Int
+    /// Of pictures in files: `Digest.ofFiles`.
+    let files: String?
     let epoch: Int
     let batch: Int
     let lossSum: Double
@@ -80,11 +82,11 @@ public struct CheckpointFile: Sendable {
 
   func save(
     _ state: TrainingState, _ settings: TrainingSettings, _ objective: any TrainingObjective,
-    _ data: ImageDataset
+    _ data: ImageDataset, files: String?
   ) throws {
     let header = Header(
       settings: settings, objective: objective.name, data: data.name, images: data.count,
-      epoch: state.epoch, batch: state.batch, lossSum: state.lossSum, correct: state.correct,
+      files: files, epoch: state.epoch, batch: state.batch, lossSum: state.lossSum, correct: state.correct,
       seen: state.seen,
       optimizerStep: state.optimizer.step, momentumProduct: state.optimizer.momentumProduct,
       history: state.history)
@@ -105,7 +107,8 @@ public struct CheckpointFile: Sendable {
   ///
   /// - Throws: `badInput` if the file is damaged or from a run with other settings or data.
   func load(
-    for settings: TrainingSettings, _ objective: any TrainingObjective, _ data: ImageDataset
+    for settings: TrainingSettings, _ objective: any TrainingObjective, _ data: ImageDataset,
+    files: String?
   ) throws -> TrainingState? {
     guard InputFile.exists(path) else { return nil }
     return try locating(path) {
@@ -114,7 +117,7 @@ public struct CheckpointFile: Sendable {
         let header = try? JSONDecoder().decode(Header.self, from: Data(text.utf8))
       else { throw SwiftletError(.badInput, "this is not a training checkpoint") }
       guard header.settings == settings, header.objective == objective.name,
-        header.data == data.name, header.images == data.count
+        header.data == data.name, header.images == data.count, header.files == files
       else {
         throw SwiftletError(
           .badInput, "the checkpoint is from a run with other settings or data",

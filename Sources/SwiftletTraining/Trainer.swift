@@ -4,6 +4,7 @@ import Logging
 import OrderedCollections
 import SwiftletCharts
 public import SwiftletCore
+import SwiftletFiles
 public import SwiftletData
 public import SwiftletGraph
 
@@ -14,6 +15,8 @@ public import SwiftletGraph
 public struct Trainer: Sendable {
   private var graph: Graph
   private let training: ImageDataset
+  /// What tells whether the pictures are still the same when a run is resumed.
+  private let files: String?
   private let validation: ImageDataset
   private let settings: TrainingSettings
   private let objective: any TrainingObjective
@@ -56,6 +59,7 @@ public struct Trainer: Sendable {
     let graph = graph.foldingWeights()
     self.graph = graph
     self.training = training
+    files = checkpoint == nil ? nil : Digest.ofFiles(training)
     self.validation = validation
     self.settings = settings
     let objective = objective ?? LabelObjective(labelSmoothing: settings.labelSmoothing)
@@ -82,7 +86,7 @@ public struct Trainer: Sendable {
       values: values.merging(objective.parameters) { value, _ in value },
       optimizer: settings.optimizer)
     if resumes, let checkpoint,
-      let stored = try checkpoint.load(for: settings, objective, training)
+      let stored = try checkpoint.load(for: settings, objective, training, files: files)
     {
       try stored.check(against: state)
       state = stored
@@ -235,7 +239,7 @@ public struct Trainer: Sendable {
     try save()
   }
 
-  private func save() throws { try checkpoint?.save(state, settings, objective, training) }
+  private func save() throws { try checkpoint?.save(state, settings, objective, training, files: files) }
 
   private func trainedGraph() -> Graph {
     var result = graph

@@ -157,6 +157,7 @@ struct HelpCommandTests {
     case .truth: ""
     case .whole: setting.name == "bits" ? "4" : "64"
     case .number: setting.name == "percentile" ? "99" : "0.7"
+    case .fraction: "90%"
     case .path, .names: "a"
     case .choice(let words), .choices(let words): words[0]
     }

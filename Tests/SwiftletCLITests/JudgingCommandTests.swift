@@ -212,7 +212,7 @@ struct JudgingCommandTests {
     try withTemporaryFolder { folder in
       let (model, data) = try put(folder)
       // Eighty images show that less than 5 points are lost with 50 %, and not with 99.999 %.
-      let unsure = try compress(model, data, "--max-drop", "5", "--confidence", "50%", "--json")
+      let unsure = try compress(model, data, "--max-drop", "5", "--confidence", "0.5", "--json")
       #expect(unsure.code == 0, "\(unsure.errors)")
       #expect(try unsure.json()["confidence"] as? Double == 0.5)
       let steps = (try unsure.json()["recipe"] as? [String: Any])?["steps"] as? [[String: Any]]

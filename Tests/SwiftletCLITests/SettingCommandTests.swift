@@ -41,6 +41,26 @@ import _SwiftletTestSupport
     ),
     (["--technique", "quantize", "--bit", "4"], 64, ["'--bit'", "'--bits'"]),
     (["--technique", "svd", "--no-data-awar"], 64, ["'--no-data-aware'"]),
+    (
+      ["--technique", "quantize", "--group-size", "3"], 2,
+      ["'--group-size' does nothing in static quantization"]
+    ),
+    (
+      ["--technique", "lowrank", "--allocation", "ratio", "--cost", "macs"], 2,
+      ["'--cost' does nothing with --allocation ratio"]
+    ),
+    (["--technique", "lowrank", "--methods", "tuker"], 64, ["did you mean 'tucker'?"]),
+    (["--technique", "svd", "--ratoi", "0.5"], 64, ["'--ratio'"]),
+    (["--technique", "sdv"], 64, ["did you mean 'svd'?"]),
+    (
+      ["--technique", "quantize", "--mixed-drop", "1", "--mixed-confidence", "100%"], 2,
+      ["--mixed-confidence 1 is not between 0.5 and below 1"]
+    ),
+    (
+      ["--technique", "quantize", "--mixed-drop", "1", "--mixed-confidence", "0.9"]
+        + ["--confidence", "95%"], 64, ["give either --confidence or --mixed-confidence"]
+    ),
+    (["--technique", "quantize", "--max-drop", "1", "--confidence", "1.5"], 64, ["from 0.5"]),
     (["--technique", "quantize", "--bits", "x"], 64, ["'--bits' is 'x', not a whole number"]),
     (["--technique", "quantize", "--observer", "best"], 64, ["'best', not one of minmax, perc"]),
     (

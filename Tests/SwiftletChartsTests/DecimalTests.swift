@@ -14,6 +14,14 @@ struct DecimalTests {
   }
 
   @Test(arguments: [
+    (0.12345, 3, "0.123"), (2, 3, "2.0"), (99.99951, 3, "100.0"), (-0.125, 2, "-0.13"),
+    (2.5, 0, "3.0"), (.infinity, 2, "inf"),
+  ])
+  func roundedNumbersAreShort(value: Double, decimals: Int, text: String) {
+    #expect("\(rounded(value, decimals))" == text)
+  }
+
+  @Test(arguments: [
     (1.5, 4, "1.5"), (2, 4, "2"), (0.12345, 4, "0.1235"), (100, 0, "100"), (-0.00001, 4, "0"),
     (-3.10, 2, "-3.1"), (1e20, 4, "1e+20"), (.infinity, 4, "inf"),
   ])

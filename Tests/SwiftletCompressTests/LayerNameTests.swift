@@ -72,9 +72,12 @@ struct LayerNameTests {
       expectError(.badInput, "the nearest layers are 'y', 'a'") {
         try Sensitivity.measure(graph, Self.settings(list, "f"), source)
       }
-      expectError(.badInput, "the model has no layer 'zzz'") {
+      let error = #expect(throws: SwiftletError.self) {
         try Sensitivity.measure(graph, Self.settings(list, "zzz"), source)
       }
+      #expect(error?.what == "the model has no layer 'zzz'")
+      // The caller knows the model and the step.
+      #expect(error?.location == nil && error?.code == .badInput)
     }
   }
 

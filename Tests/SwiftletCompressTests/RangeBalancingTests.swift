@@ -149,41 +149,4 @@ struct RangeBalancingTests {
     // A product of its own where somebody else reads the value, none where its factors take it in.
     #expect(smooth.products == plain.products + (sums ? 1 : 0))
   }
-
-  @Test func settingsThatDoNothingAreNamed() {
-    func notes(_ change: (inout QuantizationSettings) -> Void) -> [String] {
-      var settings = QuantizationSettings()
-      change(&settings)
-      return settings.withoutEffect
-    }
-    #expect(notes { _ in }.isEmpty)
-    #expect(notes { $0.groupSize = 64 }.first?.contains("groupSize has no effect") == true)
-    #expect(
-      notes {
-        $0.percentile = 99
-        $0.observer = .mse
-      }.count == 1)
-    #expect(notes { $0.percentile = 99 }.isEmpty)
-    for mode in [QuantizationMode.dynamic, .weightOnly] {
-      let notes = notes {
-        $0.mode = mode
-        $0.observer = .entropy
-        $0.smoothing = 0.5
-        $0.equalize = true
-        $0.activations = .s8
-      }
-      #expect(notes.count == 4, "\(notes)")
-    }
-    #expect(
-      notes {
-        $0.mode = .dynamic
-        $0.rounding = .gptq
-      }.count == 1)
-    #expect(
-      notes {
-        $0.mode = .weightOnly
-        $0.rounding = .gptq
-        $0.groupSize = 32
-      }.isEmpty)
-  }
 }

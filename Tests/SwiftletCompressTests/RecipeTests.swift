@@ -120,19 +120,26 @@ struct RecipeTests {
         - technique: quantize
           mode: weightOnly
           bits: 4
-          observer: entropy
           rounding: gptq
           groupSize: 64
-          equalizes: true
           correctsBias: false
           keep: [conv1, fc2]
+        - technique: quantize
+          observer: percentile
           percentile: 99
+          equalizes: true
+          mixedDrop: 1
+          mixedConfidence: 99%
       """)
     var settings = QuantizationSettings()
-    (settings.mode, settings.bits, settings.observer) = (.weightOnly, 4, .entropy)
-    (settings.rounding, settings.groupSize, settings.equalize) = (.gptq, 64, true)
-    (settings.biasCorrection, settings.keep, settings.percentile) = (false, ["conv1", "fc2"], 99)
+    (settings.mode, settings.bits, settings.rounding) = (.weightOnly, 4, .gptq)
+    (settings.groupSize, settings.biasCorrection) = (64, false)
+    settings.keep = ["conv1", "fc2"]
     #expect(recipe.steps[0][QuantizationSettings.self] == settings)
+    settings = QuantizationSettings()
+    (settings.percentile, settings.equalize) = (99, true)
+    (settings.mixedDrop, settings.mixedConfidence) = (1, 0.99)
+    #expect(recipe.steps[1][QuantizationSettings.self] == settings)
   }
 
   @Test(arguments: [
@@ -236,5 +243,36 @@ struct YAMLTests {
   func whatIsNotReadIsRefused(text: String) {
     let error = #expect(throws: SwiftletError.self) { try YAML.parse(text) }
     #expect(error?.description.contains("line") == true)
+  }
+}
+
+@Suite struct FormerNameTests {
+  private func step(_ json: String) throws -> CompressionStep {
+    try JSONDecoder().decode(CompressionStep.self, from: Data(json.utf8))
+  }
+
+  /// Manifests of earlier versions are made again with the settings that they were made with.
+  @Test func manifestsMayHaveAliases() throws {
+    for json in [
+      #"{"technique": "quantize", "narrow": ["a"], "smooth": 0.5}"#,
+      #"{"technique": "quantize", "narrow": ["b"], "int4": ["a"], "smoothing": 0.5}"#,
+    ] {
+      let settings = try step(json)[QuantizationSettings.self]
+      #expect(settings?.int4 == ["a"] && settings?.smoothing == 0.5)
+    }
+  }
+
+  @Test func everyAliasIsReadFromJSON() throws {
+    for technique in Technique.allCases {
+      let defaults = CompressionStep(technique).settings.values
+      for setting in technique.settings {
+        for alias in setting.aliases + setting.keyAliases {
+          guard let (_, value) = defaults.first(where: { $0.0 == setting.name }) else { continue }
+          let data = try JSONEncoder().encode([alias: value])
+          let text = String(decoding: data, as: UTF8.self).dropFirst().dropLast()
+          #expect(throws: Never.self) { try step(#"{"technique": "\#(technique.rawValue)", \#(text)}"#) }
+        }
+      }
+    }
   }
 }

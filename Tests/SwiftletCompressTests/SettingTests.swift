@@ -124,6 +124,52 @@ struct SettingTests {
       "{technique: distill, alpha: 0, temperature: 3}", "'temperature' does nothing with alpha 0",
       ""
     ),
+    (
+      "{technique: quantize, groupSize: 3}", "'groupSize' does nothing in static quantization",
+      "leave it out, as only weight-only quantization has groups"
+    ),
+    (
+      "{technique: quantize, observer: mse, percentile: 99}",
+      "'percentile' does nothing with observer mse", "leave one of them out"
+    ),
+    (
+      "{technique: quantize, mode: weightOnly, observer: entropy}",
+      "'observer' does nothing in weight-only quantization", "activation ranges"
+    ),
+    ("{technique: quantize, mode: weightOnly, smoothing: 0.5}", "'smoothing' does nothing in", ""),
+    ("{technique: quantize, mode: weightOnly, equalize: true}", "'equalize' does nothing in w", ""),
+    ("{technique: quantize, mode: dynamic, activations: s8}", "'activations' does nothing in", ""),
+    ("{technique: quantize, mode: dynamic, rounding: gptq}", "'rounding' does nothing in dyn", ""),
+    ("{technique: quantize, mode: dynamic, powerOfTwo: true}", "'powerOfTwo' does nothing in", ""),
+    ("{technique: quantize, mode: dynamic, int4: [a]}", "'int4' does nothing in dynamic", "8 or 7"),
+    (
+      "{technique: quantize, mode: dynamic, calibrationState: a}", "'calibrationState' does not",
+      "nothing is calibrated"
+    ),
+    ("{technique: quantize, qatEpochs: 0, qatLearningRate: 1}", "'qatLearningRate' does no", ""),
+    (
+      "{technique: lowrank, allocation: ratio, cost: macs}",
+      "'cost' does nothing with allocation ratio", "use allocation budget or greedy"
+    ),
+    ("{technique: svd, energy: 0.9, cost: bytes}", "'cost' does nothing with allocation e", ""),
+    (
+      "{technique: eigen, energy: 0.9, allocation: evbmf}", "'allocation' does nothing with energy",
+      ""
+    ),
+    (
+      "{technique: lowrank, dataAware: false, precisions: [fp32, int8]}", "precisions needs data",
+      "leave dataAware: false or precisions out"
+    ),
+    ("{technique: lowrank, methods: [channel, tuker]}", "'tuker' is not", "did you mean 'tucker'?"),
+    ("{technique: svd, cost: mcas}", "'mcas' is not a value of 'cost'", "; did you mean 'macs'?"),
+    ("{technique: svd, ratoi: 0.5}", "unknown setting 'ratoi'", "did you mean 'ratio'?"),
+    ("{technique: sdv}", "unknown technique 'sdv'", "did you mean 'svd'?"),
+    ("{technique: quantize, mixedDrop: 1, mixedConfidence: 100%}", "mixedConfidence 1 is not", ""),
+    (
+      "{technique: quantize, mixedDrop: 1, mixedConfidence: high}",
+      "'mixedConfidence' is 'high', not a number, or a percentage such as 95%", ""
+    ),
+    ("{technique: quantize, mixedDrop: 1%}", "'mixedDrop' is '1%', not a number", ""),
     ("{technique: lowrank, methods: []}", "methods is empty", "channel, spatial, tucker, cp"),
     ("{technique: eigen, ratio: 0.5, energy: 0.5}", "ratio and energy exclude each other", ""),
     (
@@ -164,6 +210,53 @@ struct SettingTests {
     #expect(error?.code == .badInput)
     #expect(error?.what.contains(what) == true, "\(error?.description ?? "")")
     #expect(fix.isEmpty || error?.fix?.contains(fix) == true, "\(error?.description ?? "")")
+  }
+
+  /// What describes what happens anyway does nothing, and is no mistake.
+  @Test(arguments: [
+    "{technique: quantize, groupSize: 0}", "{technique: quantize, mode: weightOnly, groupSize: 32}",
+    "{technique: quantize, mode: dynamic, rounding: nearest, powerOfTwo: false}",
+    "{technique: quantize, mode: weightOnly, equalize: false, biasCorrection: false}",
+    "{technique: quantize, mode: weightOnly, rounding: gptq, calibrationImages: 8}",
+    "{technique: quantize, observer: percentile, percentile: 99}",
+    "{technique: quantize, qatEpochs: 1, qatLearningRate: 1e-4}",
+    "{technique: lowrank, allocation: greedy, cost: macs, timingBatch: 3}",
+    "{technique: lowrank, allocation: ratio, ratio: 0.3}",
+    "{technique: prune, ratio: 0.5, cost: bytes}",
+  ])
+  func whatIsReadOrHappensAnywayIsTaken(yaml: String) throws {
+    #expect(try Recipe(parsing: "steps: [\(yaml)]").steps.count == 1)
+  }
+
+  /// Manifests list all settings, also those that did nothing.
+  @Test func manifestsMayHoldIdleSettings() throws {
+    let steps: [CompressionStep] = [
+      .quantize { ($0.groupSize, $0.qatLearningRate) = (3, 1e-3) },
+      .lowrank { ($0.allocation, $0.cost) = (.ratio, .macs) },
+    ]
+    for step in steps {
+      let read = try JSONDecoder().decode(
+        CompressionStep.self, from: try JSONEncoder().encode(step))
+      try read.validate()
+      #expect(read == step)
+    }
+  }
+
+  @Test func fractionsMayBePercentages() throws {
+    func parsed(_ text: String) -> SettingValue? { SettingKind.fraction.parse(text) }
+    #expect(parsed("95%") == .number(0.95) && parsed("0.95") == .number(0.95))
+    #expect(parsed("50%") == .number(0.5) && parsed("99.9%") == .number(0.999))
+    #expect(parsed("%") == nil && parsed("x%") == nil && parsed("") == nil)
+    #expect(SettingKind.number.parse("95%") == nil)
+    for text in ["0.9", "90%", "'90%'"] {
+      let yaml = "steps: [{technique: quantize, mixedDrop: 1, mixedConfidence: \(text)}]"
+      let step = try Recipe(parsing: yaml).steps[0]
+      #expect(step == .quantize { ($0.mixedDrop, $0.mixedConfidence) = (1, 0.9) }, "\(text)")
+    }
+  }
+
+  @Test func goalsVaryTheStrengthOfSome() {
+    #expect(Technique.allCases.filter(\.canVary) == [.svd, .lowrank, .eigen, .prune])
   }
 
   /// Names of earlier versions and of the command are read as well.
@@ -239,6 +332,16 @@ struct SettingTests {
     let ranks = try shared(
       [.eigen, .prune], ["ratio": .number(0.3), "allocation": .text("evbmf")])
     #expect(ranks[1][PruneSettings.self]?.ratio == nil)
+    // One technique that reads a setting is enough.
+    let width = try shared([.lowrank, .prune], ["cost": .text("macs"), "width": .number(0.4)])
+    #expect(
+      width == [
+        .lowrank { $0.cost = .macs },
+        .prune { ($0.cost, $0.width) = (.macs, 0.4) },
+      ])
+    let images = try shared(
+      [.lowrank, .quantize], ["calibrationImages": .whole(8), "mode": .text("dynamic")])
+    #expect(images[0] == .lowrank { $0.calibrationImages = 8 })
   }
 
   private static let idle: [([Technique], [String: SettingValue], String)] = [
@@ -258,6 +361,15 @@ struct SettingTests {
     ([.svd, .quantize], ["methods": .names(["cp"])], "--methods does nothing in svd"),
     ([.distill], ["warmup": .whole(9)], "--warmup 9 exceeds --epochs 1"),
     ([.quantize], ["keep": .names(["a"]), "bf16": .names(["a"])], "both '--keep' and '--bf16'"),
+    ([.quantize], ["groupSize": .whole(3)], "'--group-size' does nothing in static quantization"),
+    (
+      [.lowrank], ["allocation": .text("ratio"), "cost": .text("macs")],
+      "'--cost' does nothing with --allocation ratio"
+    ),
+    (
+      [.eigen, .prune], ["allocation": .text("evbmf"), "cost": .text("macs")],
+      "'--cost' does nothing with --allocation evbmf"
+    ),
     ([.eigen], ["energy": .number(2)], "--energy 2 is not between 0.01 and 1"),
   ]
 
@@ -267,6 +379,14 @@ struct SettingTests {
     let error = #expect(throws: SwiftletError.self) { try shared(techniques, given) }
     #expect(error?.code == .badInput)
     #expect(error?.what.contains(what) == true, "\(error?.description ?? "")")
+  }
+
+  @Test func optionsTurnedOffAreSpelledSo() {
+    let given: [String: SettingValue] = [
+      "dataAware": .truth(false), "precisions": .names(["fp32", "int8"]),
+    ]
+    let error = #expect(throws: SwiftletError.self) { try shared([.lowrank], given) }
+    #expect(error?.fix == "leave --no-data-aware or --precisions out")
   }
 
   // MARK: Reference

@@ -59,11 +59,12 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       let images = try load("images:\(folder)")
       // Capitals come first, and letters with accents last, as Python sorts.
       #expect(images.classNames == ["B", "b c", "é"])
+      // Classes are spread: each part of the order has all of them.
       #expect(
         paths(images, in: folder) == [
-          "B/y.bmp", "B/sub/deep/z.bmp", "b c/1.BMP", "b c/2.bmp", "é/x.bmp",
+          "B/y.bmp", "b c/1.BMP", "é/x.bmp", "B/sub/deep/z.bmp", "b c/2.bmp",
         ])
-      #expect(images.labels == [0, 0, 1, 1, 2])
+      #expect(images.labels == [0, 1, 2, 0, 1])
       #expect(images.name == "images:\(folder)" && images.count == 5)
       // Without parts, all of it serves for either; a part by name does not exist.
       #expect(try load("images:\(folder)", .test).count == 5)
@@ -73,7 +74,7 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
     }
   }
 
-  @Test(arguments: ["val", "valid", "validation", "test"])
+  @Test(arguments: ["val", "valid", "validation", "test", "Val", "TESTING"])
   func partsAreFolders(name: String) throws {
     try withTemporaryFolder { folder in
       for path in ["train/a/1.bmp", "train/b/2.bmp", "\(name)/a/3.bmp", "\(name)/b/4.bmp"] {
@@ -86,10 +87,60 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
           == ["\(name)/a/3.bmp", "\(name)/b/4.bmp"])
       let parts = try DataParts(DataSpec(parsing: "images:\(folder)"), seed: 1)
       #expect(parts.training.count == 2 && parts.validation.count == 2 && parts.split == nil)
+      try putPicture(folder, "train/aa/5.bmp")
+      // Numbers are those of the training part, whose classes need not all be judged.
+      #expect(try load("images:\(folder)", .test).labels == [0, 2])
+      #expect(try DataParts(DataSpec(parsing: "images:\(folder)"), seed: 1).training.count == 3)
       try putPicture(folder, "\(name)/c/5.bmp")
-      expectError(.badInput, "classes differ", "'c'") {
+      expectError(.badInput, "class 'c' is not among those of", "\(name)/c") {
         try DataParts(DataSpec(parsing: "images:\(folder)"), seed: 1)
       }
+    }
+  }
+
+  @Test func validationAndTestAreToldApart() throws {
+    try withTemporaryFolder { folder in
+      for path in ["train/a/1.bmp", "val/a/2.bmp", "test/a/3.bmp"] { try putPicture(folder, path) }
+      #expect(paths(try load("images:\(folder)", .test), in: folder) == ["val/a/2.bmp"])
+      #expect(paths(try load("images:\(folder):test"), in: folder) == ["test/a/3.bmp"])
+    }
+  }
+
+  @Test func everyPartHasAllClasses() throws {
+    try withTemporaryFolder { folder in
+      for i in 0..<4 { try putPicture(folder, "a/\(i).bmp") }
+      for i in 0..<8 { try putPicture(folder, "b/\(i).bmp") }
+      for (slice, counts) in [("[50%]", [2, 4]), ("[25%]", [1, 2]), ("[75%..<100%]", [1, 2])] {
+        let labels = try load("images:\(folder)\(slice)").labels
+        #expect([labels.count { $0 == 0 }, labels.count { $0 == 1 }] == counts, "\(slice)")
+      }
+    }
+  }
+
+  @Test func theSameFileIsFoundByAnyPath() throws {
+    try withTemporaryFolder { folder in
+      for i in 0..<4 { try putPicture(folder, "\(i % 2)/\(i).bmp") }
+      expectError(.badInput, "4 of the 4 evaluation images") {
+        try DataParts(
+          DataSpec(parsing: "images:\(folder)"), judge: DataSpec(parsing: "images:\(folder)/./"),
+          seed: 1)
+      }
+    }
+  }
+
+  @Test func linksAndNamesThatCannotBeFollowedAreNamed() throws {
+    try withTemporaryFolder { folder in
+      try putPicture(folder, "a/1.bmp")
+      for name in ["self", "again"] { _ = unsafe symlink(".", "\(folder)/a/\(name)") }
+      expectError(.io, "cannot inspect", "again") { try load("images:\(folder)") }
+      for name in ["self", "again"] { _ = unsafe unlink("\(folder)/a/\(name)") }
+      _ = unsafe symlink("nowhere", "\(folder)/a/lost.bmp")
+      let images = try load("images:\(folder)")
+      expectError(.io, "lost.bmp") { try Digest.sha256(images) }
+      _ = unsafe unlink("\(folder)/a/lost.bmp")
+      let name: [CChar] = Array("\(folder)/b".utf8).map { CChar(bitPattern: $0) } + [-23, 0]
+      _ = unsafe mkdir(name, 0o755)
+      expectError(.badInput, "not UTF-8", folder) { try load("images:\(folder)") }
     }
   }
 
@@ -122,6 +173,8 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       try put(bmp(width: 1, height: 1, (0, 0, 0)), folder, "flat.bmp")
       expectError(.badInput, "no folders of classes", folder) { try load("images:\(folder)") }
       try putPicture(folder, "a/1.bmp")
+      try putPicture(folder, "__MACOSX/._1.jpg", [1])
+      #expect(try load("images:\(folder)").classNames == ["a"])
       try putPicture(folder, "empty/.keep", [1])
       expectError(.badInput, "no pictures of class 'empty'", "\(folder)/empty") {
         try load("images:\(folder)")
@@ -162,6 +215,9 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       #expect(images.labels == [2, 0, 1, 2] && images.classCount == 3 && images.classNames == nil)
       let tabs = try list("a.bmp\tdog\nb, c.bmp\tcat\n", folder, as: "l.tsv")
       #expect(tabs.labels == [1, 0] && tabs.classNames == ["cat", "dog"])
+      // Blanks around fields do not count, so that these are numbers.
+      let blank = try list("a.bmp, 10\n  b.bmp , 2\n".replacing("b.bmp", with: "\"b, c.bmp\""), folder)
+      #expect(blank.labels == [10, 2] && blank.classNames == nil)
       // Absolute paths are themselves.
       #expect(try list("\(folder)/a.bmp,0\n", folder).count == 1)
       #expect(try load("list:\(folder)/l.tsv[0..<1]").name == "list:\(folder)/l.tsv[0..<1]")
@@ -172,7 +228,9 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
     ("a.bmp\n", "line 1 is not a path and a label"),
     ("a.bmp,0\na.bmp,1,2\n", "line 2 is not"), ("a.bmp,\n", "line 1 is not"),
     ("\"a.bmp,0\n", "quote is not closed"), ("\"a\".bmp,0\n", "text after a closing quote"),
-    ("a.bmp,-1\n", "-1 is not a number from 0"), ("a.bmp,99999999\n", "not a number from 0"),
+    ("a.bmp,-1\n", "label -1 of line 1 is not from 0"), ("a.bmp,99999999\n", "is not from 0"),
+    ("a.bmp,1\na.bmp,2.0\n", "label '2.0' of line 2 is not a whole number"),
+    ("a.bmp,cat\na.bmp,3\n", "label 'cat' of line 1 is not a whole number"),
     ("", "there are no images"), ("path,label\n", "there are no images"),
   ])
   func faultsAreNamed(text: String, what: String) throws {
@@ -253,6 +311,32 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
         expectError(.badInput, "\(folder)/a/1.bmp") {
           try preprocessing.batch(data, [0, 1], threads: Threads(count: threads))
         }
+      }
+    }
+  }
+
+  @Test func whatIsKeptIsWhatWasDecoded() throws {
+    try withTemporaryFolder { folder in
+      let data = try dataset(folder)
+      let preprocessing = try Preprocessing(for: model(3, 32, 32), images: data)
+      let first = try preprocessing.batch(data, [0, 1], threads: .serial)
+      for path in ["a/1.bmp", "b/2.bmp"] { _ = unsafe unlink("\(folder)/\(path)") }
+      // Pictures that were decoded are kept; in another size, they are decoded again.
+      #expect(try preprocessing.batch(data, [0, 1], threads: .serial) == first)
+      expectError(.io, "1.bmp") {
+        try Preprocessing(for: model(3, 33, 32), images: data)
+          .batch(data, [0, 1], threads: .serial)
+      }
+    }
+  }
+
+  @Test func aThinLineIsRefused() throws {
+    try withTemporaryFolder { folder in
+      try putPicture(folder, "a/1.bmp", bmp(width: 1, height: 400_000, (1, 2, 3)))
+      let data = try load("images:\(folder)")
+      let preprocessing = try Preprocessing(for: model(3, 224, 224), images: data)
+      expectError(.badInput, "1×400000", "\(folder)/a/1.bmp") {
+        try preprocessing.batch(data, [0], threads: .serial)
       }
     }
   }

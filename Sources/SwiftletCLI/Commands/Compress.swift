@@ -71,8 +71,9 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Confidence level for --max-drop or --mixed-drop, such as 95%.", valueName: "percent"))
-  var confidence: Bound?
+      "Confidence level for --max-drop or --mixed-drop, such as 95% or 0.95.",
+      valueName: "number"))
+  var confidence: ConfidenceLevel?
 
   @Option(help: ArgumentHelp("Largest file size, in bytes or percent.", valueName: "size"))
   var targetSize: Bound?
@@ -127,11 +128,14 @@ struct Compress: ParsableCommand {
     }
     try check("--max-drop", maxDrop ?? 0, 0...100)
     if let confidence {
-      guard maxDrop != nil || settings.values["mixedDrop"] != nil,
-        case .fraction(let share) = confidence.value, 0.5..<1 ~= share
+      guard maxDrop != nil || settings.values["mixedDrop"] != nil, 0.5..<1 ~= confidence.value
       else {
         throw ValidationError(
-          "--confidence is a percentage from 50% to below 100%, for --max-drop or --mixed-drop")
+          "--confidence is a number from 0.5 to below 1, or a percentage from 50% to below 100%, "
+            + "for --max-drop or --mixed-drop")
+      }
+      guard maxDrop != nil || settings.values["mixedConfidence"] == nil else {
+        throw ValidationError("give either --confidence or --mixed-confidence")
       }
     }
   }
@@ -145,10 +149,6 @@ struct Compress: ParsableCommand {
         }
       }
     }
-  }
-
-  private var share: Double? {
-    if case .fraction(let value)? = confidence?.value { value } else { nil }
   }
 
   /// The path of the manifest.
@@ -196,8 +196,12 @@ struct Compress: ParsableCommand {
       use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
     }
     if !graph.extents.isEmpty { use.extents = graph.extents }
-    let images = "\(try Digest.sha256(parts.training)) \(try Digest.sha256(parts.validation))"
-    let stages = try stages(context, use, data: images)
+    // As they are before the run: pictures in files may change.
+    let images = (
+      training: try Manifest.Images(parts.training), judging: try Manifest.Images(parts.validation)
+    )
+    let stages = try stages(
+      context, use, data: "\(images.training.sha256) \(images.judging.sha256)")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       try preset == nil ? compressor.run(recipe) : compressor.run(preset: recipe)
@@ -208,7 +212,7 @@ struct Compress: ParsableCommand {
       machine: Machine.summary, data: parts)
     try Manifest(
       version: Version.number, threads: common.threads.count, seed: seed, model: origin, use: use,
-      training: parts.training, validation: parts.validation, latencies: latencies,
+      training: images.training, validation: images.judging, latencies: latencies,
       output: Manifest.File(output), report: report
     ).write(to: manifest)
     stages.remove()
@@ -221,8 +225,8 @@ struct Compress: ParsableCommand {
   /// The goals given as options.
   var goals: Goals {
     Goals(
-      maxDrop: maxDrop, confidence: maxDrop == nil ? nil : share, size: targetSize?.value,
-      macs: targetMacs?.value, latency: targetLatency?.value)
+      maxDrop: maxDrop, confidence: maxDrop == nil ? nil : confidence?.value,
+      size: targetSize?.value, macs: targetMacs?.value, latency: targetLatency?.value)
   }
 
   /// The store of finished steps; `data` is the digest of the data for training and calibration.
@@ -259,7 +263,7 @@ struct Compress: ParsableCommand {
         quantization.mixedDrop = quantization.mixedDrop ?? maxDrop
       }
       if quantization.mixedDrop != nil {
-        quantization.mixedConfidence = quantization.mixedConfidence ?? share
+        quantization.mixedConfidence = quantization.mixedConfidence ?? confidence?.value
       }
       recipe.steps[index][QuantizationSettings.self] = quantization
     }
@@ -331,6 +335,17 @@ struct Bound: ExpressibleByArgument {
     value =
       argument.hasSuffix("%")
       ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+  }
+}
+
+/// A confidence level such as `95%` or `0.95`, as for settings.
+struct ConfidenceLevel: ExpressibleByArgument {
+  /// As a fraction.
+  let value: Double
+
+  init?(argument: String) {
+    guard case .number(let value)? = SettingKind.fraction.parse(argument) else { return nil }
+    self.value = value
   }
 }
 

@@ -26,7 +26,8 @@ struct Plan: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "YAML file with the steps to plan. Default: svd, lowrank, quantize and all presets.",
+      "YAML file with the steps to plan. Default: one recipe each for "
+        + "\(CompressionPlan.usual.map(\.name).joined(separator: ", ")).",
       valueName: "file"))
   var recipe: String?
 

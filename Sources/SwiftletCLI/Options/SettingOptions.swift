@@ -73,7 +73,7 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
       case .path:
         Option<String?>(
           name: names([setting.name] + setting.aliases), help: help, completion: .file())
-      case .whole, .number, .choices:
+      case .whole, .number, .fraction, .choices:
         Option<String?>(name: names([setting.name] + setting.aliases), help: help)
       }
     let shorthands = setting.shorthands.map { shorthand in
@@ -102,12 +102,15 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
       case .names:
         let given = try container.decode(Option<[String]>.self, forKey: key).wrappedValue
         take(given.isEmpty ? nil : .names(given), for: setting)
-      case .whole, .number, .path, .choice, .choices:
+      case .whole, .number, .fraction, .path, .choice, .choices:
         guard let text = try container.decode(Option<String?>.self, forKey: key).wrappedValue else {
           break
         }
         guard let value = setting.kind.parse(text) else {
-          mistake = mistake ?? "'\(setting.option)' is '\(text)', not \(setting.kind.noun)"
+          mistake =
+            mistake
+            ?? "'\(setting.option)' is '\(text)', not \(setting.kind.noun)"
+            + setting.kind.suggestion(for: text)
           break
         }
         take(value, for: setting)
@@ -145,13 +148,10 @@ extension SettingDescription {
     }
   }
 
-  /// The option that turns it off: `--no-flip`.
-  var negation: String { "--no-\(option.dropFirst(2))" }
-
   /// The placeholder for values in help.
   var valueName: String {
     switch kind {
-    case .truth, .number: "number"
+    case .truth, .number, .fraction: "number"
     case .whole: "n"
     case .path: "path"
     case .choice: "name"

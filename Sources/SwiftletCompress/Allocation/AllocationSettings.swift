@@ -109,11 +109,14 @@ extension AllocationSettings {
         help: "cost that budget and greedy reduce: milliseconds (measured on this machine), macs "
           + "or bytes"),
       Setting(
-        "timingBatch", \.timingBatch, 1...4096, help: "batch size for timing layers",
+        "timingBatch", \.timingBatch, 1...4096,
+        help: "batch size for timing layers, for the allocation and for reports",
         unset: "32, less for large images", keyAliases: ["batch"]),
       Setting(
         "timingPrecision", \.timingPrecision,
-        help: "precision in which layers are timed; use int8 if quantize follows",
+        help:
+          "precision in which layers are timed, for the allocation and for reports; use int8 if "
+          + "quantize follows",
         keyAliases: ["precision"]),
       Setting(
         "precisions", \.precisions,
@@ -148,7 +151,7 @@ extension AllocationSettings {
       guard dataAware else {
         throw SwiftletError(
           .badInput, "\(spelling("precisions")) needs data to measure the damage of each precision",
-          fix: "leave \(spelling("dataAware")) or \(spelling("precisions")) out")
+          fix: "leave \(spelling.off("dataAware")) or \(spelling("precisions")) out")
       }
     }
     guard !isJoint || allocation.spansLayers else {

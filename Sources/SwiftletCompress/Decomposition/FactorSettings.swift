@@ -105,11 +105,6 @@ public struct FactorSettings: AllocationSettings {
         "\(given.spelling("ratio")) and \(given.spelling("energy")) exclude each other",
         at: given.technique.rawValue, fix: "use only one of them")
     }
-    if given.isOwn("ratio"), given.has("allocation"), [.energy, .evbmf].contains(allocation) {
-      throw given.idle(
-        "ratio", "with \(given.spelling("allocation")) \(allocation.rawValue)",
-        "leave one of them out")
-    }
     if given.has("energy") {
       guard !given.has("allocation") || !allocation.spansLayers else {
         throw given.idle(
@@ -121,6 +116,25 @@ public struct FactorSettings: AllocationSettings {
     if given.technique == .svd, !Set(given.others).isDisjoint(with: [.lowrank, .eigen]) {
       methods = nil
     }
+  }
+
+  package func idle(_ spelling: SettingSpelling) -> [IdleSetting] {
+    guard !allocation.spansLayers else { return [] }
+    let place = "with \(spelling("allocation")) \(allocation.rawValue)"
+    var idle = [
+      IdleSetting(
+        name: "cost", place: place,
+        fix: "leave it out, or use \(spelling("allocation")) budget or greedy")
+    ]
+    if allocation != .ratio {
+      idle.append(IdleSetting(name: "ratio", place: place, fix: "leave one of them out"))
+    }
+    if energy != nil, allocation != .energy {
+      idle.append(
+        IdleSetting(
+          name: "allocation", place: "with \(spelling("energy"))", fix: "leave one of them out"))
+    }
+    return idle
   }
 
   package func check(_ spelling: SettingSpelling, of technique: Technique) throws {

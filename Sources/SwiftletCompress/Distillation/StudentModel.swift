@@ -4,7 +4,7 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletData
 import SwiftletFormats
-import SwiftletGraph
+package import SwiftletGraph
 import SwiftletTraining
 
 /// The network that learns from the teacher.
@@ -71,7 +71,7 @@ extension Graph {
   /// = √5). Batch normalizations are reset to the identity.
   ///
   /// - Throws: `unsupported` if the weights of a layer are not fp32 constants.
-  func reinitialized(seed: UInt64) throws -> Graph {
+  package func reinitialized(seed: UInt64) throws -> Graph {
     var graph = self
     for (index, node) in nodes.enumerated() {
       var generator = RandomGenerator(seed: seed, stream: 13, UInt64(index))
@@ -80,17 +80,22 @@ extension Graph {
         let tensor = try graph.weight(node.inputs[position])
         graph.initializers[node.inputs[position]] = .float32(make(tensor.shape))
       }
-      switch node.opType {
-      case "MatMul" where initializers[node.inputs[1]] == nil: break
-      case "Conv", "Gemm", "MatMul":
-        guard let layer = try LinearLayer(node) else { continue }
+      if let layer = try LinearLayer(node, in: self) {
+        // A product of two computed values has no weights.
+        if layer.kind == .matMul, initializers[layer.weights] == nil { continue }
         let shape = try weight(layer.weights).shape
-        // Of a stack of matrices the extent before the last; of a vector its only one.
-        let fanIn = layer.layout(shape)?.depth ?? shape.dimensions.suffix(2).first ?? 1
+        // Of a stack of matrices the extent along which products are summed; of a vector its only
+        // one.
+        let fanIn =
+          layer.layout(shape)?.depth
+          ?? (shape.rank < 2 ? shape.count : shape[layer.inputAxis(rank: shape.rank)])
         let bound = 1 / Double(max(1, fanIn)).squareRoot()
-        for position in [1, 2] {
+        for position in [layer.weightInput] + (layer.bias == nil ? [] : [2]) {
           try fill(position) { Tensor($0, uniformIn: -bound...bound, using: &generator) }
         }
+        continue
+      }
+      switch node.opType {
       case "BatchNormalization":
         for (position, value) in [Float(1), 0, 0, 1].enumerated() {
           try fill(position + 1) { Tensor($0, repeating: value) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftletCharts
 import SwiftletCore
 import SwiftletFormats
 public import SwiftletGraph
@@ -67,16 +68,15 @@ public struct Goals: Sendable {
   /// How a model exceeds ``maxDrop``, as text; `nil` if it does not.
   func missedAccuracy(_ test: PairedTest) -> String? {
     guard let maxDrop else { return nil }
-    func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
+    let drop = "top-1 drops by \(rounded(test.drop, 3)) points"
     guard let confidence else {
       guard test.drop > maxDrop else { return nil }
-      return
-        "top-1 drops by \(short(test.drop)) points on \(test.images) images, more than \(maxDrop)"
+      return "\(drop) on \(test.images) images, more than \(maxDrop)"
     }
     let bound = test.upperBound(confidence: confidence)
     guard bound > maxDrop else { return nil }
-    return "top-1 drops by \(short(test.drop)) points, below \(short(bound)) with "
-      + "\(short(confidence * 100)) % confidence on \(test.images) images; the limit is \(maxDrop)"
+    return "\(drop), below \(rounded(bound, 3)) with \(rounded(confidence * 100, 3)) % confidence "
+      + "on \(test.images) images; the limit is \(maxDrop)"
   }
 }
 

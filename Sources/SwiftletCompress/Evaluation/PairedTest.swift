@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import RealModule
+import SwiftletCharts
 
 /// A paired test of whether one classifier is worse than another on the same images.
 ///
@@ -77,10 +78,11 @@ public struct PairedTest: Sendable, Codable, Equatable {
   ///
   /// - Precondition: `confidence` is in `0.5 ..< 1`.
   package func summary(confidence: Double) -> String {
-    func short(_ value: Double) -> Double { (value * 1e3).rounded() / 1e3 }
-    let significance = pValue < 0.0005 ? "p < 0.001" : "p = \(short(pValue))"
-    return "drop \(short(drop)) points, below \(short(upperBound(confidence: confidence))) with "
-      + "\(plain(short(confidence * 100))) % confidence (lost \(lost), won \(won), \(significance))"
+    let significance = pValue < 0.0005 ? "p < 0.001" : "p = \(rounded(pValue, 3))"
+    let bound = rounded(upperBound(confidence: confidence), 3)
+    let level = plain(rounded(confidence * 100, 3))
+    return "drop \(rounded(drop, 3)) points, below \(bound) with \(level) % confidence "
+      + "(lost \(lost), won \(won), \(significance))"
   }
 
   /// Twice the probability of at most `least` heads in `count` tosses of a coin, at most 1.

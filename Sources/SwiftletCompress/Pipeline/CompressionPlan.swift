@@ -37,13 +37,13 @@ public struct CompressionPlan: Sendable, Codable {
   /// Batch size for `imagesPerSecond`: 32, or less if a batch of 32 would take long.
   public let batch: Int
 
-  /// The recipes to compare if none is given: single techniques and all presets.
+  /// The recipes to compare if none is given: each technique that can be planned without training
+  /// or data, and all presets.
   public static var usual: [(name: String, recipe: Recipe)] {
-    [
-      ("svd", Recipe([CompressionStep(.svd)])),
-      ("lowrank", Recipe([CompressionStep(.lowrank)])),
-      ("quantize", Recipe([CompressionStep(.quantize)])),
-    ] + Preset.allCases.map { ($0.rawValue, $0.recipe) }
+    let techniques = Technique.allCases.map { ($0.rawValue, Recipe([CompressionStep($0)])) }
+    let presets = Preset.allCases.map { ($0.rawValue, $0.recipe) }
+    return (techniques + presets).filter { !blind($0.1).steps.isEmpty }
+      .map { (name: $0.0, recipe: $0.1) }
   }
 
   /// Time limit per recipe in seconds if there are several; a recipe that takes longer has a remark

@@ -74,6 +74,12 @@ public struct Manifest: Sendable, Codable {
       blas = "\(Backend.configuration), core \(Backend.core)"
       self.threads = threads
     }
+
+    /// Whether both are the same machine, whatever their versions of Swiftlet call its instructions.
+    public static func == (a: Machine, b: Machine) -> Bool {
+      (a.cpu, a.blas, a.threads) == (b.cpu, b.blas, b.threads)
+        && (ISA(named: a.isa)?.rawValue ?? a.isa) == (ISA(named: b.isa)?.rawValue ?? b.isa)
+    }
   }
 
   /// Samples without labels.
@@ -152,12 +158,11 @@ public struct Manifest: Sendable, Codable {
   /// The manifest of a compression with labels.
   public init(
     version: String, threads: Int, seed: UInt64, model: File, use: Use,
-    training: ImageDataset, validation: ImageDataset, latencies: LatencyCache, output: File,
+    training: Images, validation: Images, latencies: LatencyCache, output: File,
     report: CompressionReport
-  ) throws {
+  ) {
     self.init(
-      version, threads, seed, model, use, (try Images(training), try Images(validation)),
-      (nil, nil),
+      version, threads, seed, model, use, (training, validation), (nil, nil),
       latencies, output, report.recipe, report, nil)
   }
 

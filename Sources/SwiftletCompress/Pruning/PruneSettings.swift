@@ -86,13 +86,14 @@ public struct PruneSettings: AllocationSettings {
     }
     // A strategy that chooses the rank of each layer on its own is meant for the other technique.
     if !allocation.spansLayers, given.shared.contains("allocation") { ratio = nil }
-    if !given.has("ratio") {
-      let ranks = ["allocation", "cost", "timingBatch", "timingPrecision", "precisions"]
-      if let name = ranks.first(where: given.isOwn) {
-        throw given.idle(
-          name, "in prune, which prunes all groups of channels alike",
-          "use \(given.spelling("ratio")) to choose a width for each group")
-      }
+  }
+
+  package func idle(_ spelling: SettingSpelling) -> [IdleSetting] {
+    guard ratio == nil else { return [] }
+    return ["allocation", "cost", "timingBatch", "timingPrecision", "precisions"].map { name in
+      IdleSetting(
+        name: name, place: "in prune, which prunes all groups of channels alike",
+        fix: "use \(spelling("ratio")) to choose a width for each group")
     }
   }
 

@@ -2,7 +2,7 @@
 
 import OrderedCollections
 import SwiftletCore
-import SwiftletGraph
+package import SwiftletGraph
 
 /// Stores the weights of chosen layers as bf16 and rounds their inputs to bf16.
 ///
@@ -12,27 +12,28 @@ import SwiftletGraph
 /// faster.
 ///
 /// - Source: Kalamkar et al. 2019, arXiv:1905.12322: bf16 products accumulated in fp32.
-struct BFloatLayers {
+package struct BFloatLayers {
   /// Names of the layers: node names or names of their first outputs.
   let names: Set<String>
 
-  init(_ names: some Sequence<String>) { self.names = Set(names) }
+  /// - Parameter names: Names of nodes, or of their first outputs.
+  package init(_ names: some Sequence<String>) { self.names = Set(names) }
 
   /// Converts the named Conv, Gemm and MatMul layers of the graph.
   ///
   /// - Parameter reports: Reports of the graph's layers so far; those of layers converted to bf16
   ///   are replaced.
-  func apply(
+  package func apply(
     to graph: Graph, _ reports: [LayerReport] = []
   ) throws -> (graph: Graph, layers: [LayerReport]) {
     let chosen = graph.nodes.filter {
-      WeightedLayer.operators.contains($0.opType)
+      $0.isStandard && WeightedLayer.operators.contains($0.opType)
         && !names.isDisjoint(with: [$0.name, $0.outputs[0]])
     }
     guard !chosen.isEmpty else { return (graph, reports) }
     var writer = Writer(graph, chosen)
-    let made = chosen.map { node in
-      let reason = writer.round(node)
+    let made = try chosen.map { node in
+      let reason = try writer.round(node)
       return LayerReport(
         node, .quantize, changed: reason == nil, reason ?? "bf16 weights and input")
     }
@@ -58,22 +59,26 @@ struct BFloatLayers {
     }
 
     /// - Returns: The reason why the layer was not converted; `nil` if it was.
-    mutating func round(_ node: Node) -> String? {
-      guard let weights: Tensor<Float> = graph.initializers[node.inputs[1]]?.typed() else {
+    mutating func round(_ node: Node) throws -> String? {
+      guard let linear = try LinearLayer(node, in: graph) else { return "it has no weights" }
+      guard !linear.isOnLeft else {
+        return "its weights are the left operand; only weights on the right can be bf16"
+      }
+      guard let weights: Tensor<Float> = graph.initializers[linear.weights]?.typed() else {
         return "its weights are not an fp32 constant"
       }
-      guard graph.initializers[node.inputs[0]] == nil else { return "its input is constant" }
-      let others = graph.consumers(of: node.inputs[1]).filter {
+      guard graph.initializers[linear.data] == nil else { return "its input is constant" }
+      let others = graph.consumers(of: linear.weights).filter {
         !chosen.contains(graph.nodes[$0].outputs[0])
       }
-      guard others.isEmpty, !graph.isOutput(node.inputs[1]) else {
+      guard others.isEmpty, !graph.isOutput(linear.weights) else {
         return "other nodes read its weights as fp32, so bf16 would store a second copy"
       }
       let halves = weights.map(\.roundedToBFloat)
       guard halves.isFinite else { return "its weights overflow in bf16" }
       var (layer, before) = (node, [Node]())
-      layer.inputs[0] = pair(node.inputs[0], &before)
-      layer.inputs[1] = stored(node.inputs[1], halves, &before)
+      layer.inputs[linear.dataInput] = pair(linear.data, &before)
+      layer.inputs[linear.weightInput] = stored(linear.weights, halves, &before)
       replacements[node.outputs[0]] = before + [layer]
       return nil
     }

@@ -110,7 +110,6 @@ extension QuantizationSettings {
       .badInput,
       owner == nil
         ? "the model has no layer '\(name)'" : "'\(name)' is not a layer that can be quantized",
-      at: "quantize",
       fix: nearest.isEmpty
         ? "`swiftlet inspect` lists the model's nodes"
         : "the nearest layers are \(nearest); `swiftlet inspect` lists all nodes")

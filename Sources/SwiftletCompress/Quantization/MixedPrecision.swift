@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import SwiftletCharts
 import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
@@ -105,8 +106,6 @@ struct MixedPrecision {
     ).hits
   }
 
-  private func short(_ value: Double) -> String { "\((value * 1e3).rounded() / 1e3)" }
-
   // MARK: Measuring
 
   private func measured(_ graph: Graph, _ source: CalibrationSource) throws -> [Candidate] {
@@ -177,7 +176,7 @@ struct MixedPrecision {
     throw SwiftletError(
       .unsupported,
       "no choice of layers keeps the drop below \(maxDrop) points: int8 everywhere loses "
-        + "\(short(none.test.drop)), below \(short(none.bound)) with "
+        + "\(rounded(none.test.drop, 3)), below \(rounded(none.bound, 3)) with "
         + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(none.test.images) images",
       fix: "allow more drop, evaluate on more images, or use qatEpochs 1 (--qat-epochs 1)")
   }

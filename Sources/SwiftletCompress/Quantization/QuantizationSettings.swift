@@ -152,8 +152,8 @@ public struct QuantizationSettings: StepSettings {
         + "for each layer by measured damage and time",
       unset: "all layers alike", aliases: ["mixed"]),
     Setting(
-      "mixedConfidence", \.mixedConfidence, 0.5..<1,
-      help: "confidence level for mixedDrop, as a fraction", unset: "0.95"),
+      "mixedConfidence", \.mixedConfidence, 0.5..<1, isFraction: true,
+      help: "confidence level for mixedDrop", unset: "0.95"),
     Setting(
       "plainWeights", \.plainWeights,
       help:
@@ -173,38 +173,6 @@ public struct QuantizationSettings: StepSettings {
 
   /// Whether the result depends on calibration samples.
   package var needsSamples: Bool { mode == .static || rounding != .nearest && mode == .weightOnly }
-
-  /// Messages about changed settings that have no effect in this mode.
-  package var withoutEffect: [String] {
-    let (isStatic, usual) = (mode == .static, QuantizationSettings())
-    func note(_ isIdle: Bool, _ name: String, _ reason: String) -> String? {
-      isIdle ? "\(name) has no effect: \(reason)" : nil
-    }
-    let ranges = "only static quantization chooses activation ranges"
-    return [
-      note(
-        groupSize != nil && mode != .weightOnly, "groupSize",
-        "only weight-only quantization has groups"),
-      note(observer != usual.observer && !isStatic, "observer", ranges),
-      note(
-        percentile != usual.percentile && (!isStatic || observer != .percentile), "percentile",
-        isStatic ? "the observer is \(observer.rawValue)" : ranges),
-      note(activations != usual.activations && !isStatic, "activations", ranges),
-      note(
-        powerOfTwo && mode == .dynamic, "powerOfTwo",
-        "dynamic quantization computes scales at run time"),
-      note(
-        rounding != .nearest && mode == .dynamic, "rounding",
-        "dynamic quantization rounds to nearest"),
-      note(!int4.isEmpty && mode == .dynamic, "int4", "dynamic quantization supports 8 or 7 bits"),
-      note(equalize && !isStatic, "equalize", "only static quantization equalizes"),
-      note(smoothing != nil && !isStatic, "smoothing", "only static quantization smooths"),
-      note(
-        !biasCorrection && !isStatic, "biasCorrection",
-        "only static quantization corrects biases"),
-      note(calibrationState != nil && !isStatic, "calibrationState", "nothing is calibrated"),
-    ].compactMap { $0 }
-  }
 
   /// Names of the layers that are not quantized to integers.
   var unquantized: Set<String> { Set(keep).union(bf16) }
@@ -279,22 +247,49 @@ public struct QuantizationSettings: StepSettings {
     former.rename("correctsBias", to: "biasCorrection")
   }
 
-  package mutating func settle(_ given: GivenSettings) throws {
-    guard !given.has("qatLearningRate") || given.has("qatEpochs") else {
-      throw given.idle(
-        "qatLearningRate", "without training", "add \(given.spelling("qatEpochs")), 1 or 2")
+  package func idle(_ spelling: SettingSpelling) -> [IdleSetting] {
+    let isStatic = mode == .static
+    let place = "in \(mode == .weightOnly ? "weight-only" : mode.rawValue) quantization"
+    func reason(_ isIdle: Bool, _ name: String, _ reason: String) -> IdleSetting? {
+      isIdle ? IdleSetting(name: name, place: place, fix: "leave it out, as \(reason)") : nil
     }
-    let idle = [
-      ("calibrationImages", needsSamples || labelUse != nil, "there is nothing to calibrate"),
-      (
-        "biasCorrection", mode == .static || !biasCorrection,
-        "only static quantization corrects biases"
-      ),
+    let ranges = "only static quantization chooses activation ranges"
+    let found = [
+      reason(
+        mode != .weightOnly && groupSize != 0, "groupSize",
+        "only weight-only quantization has groups"),
+      reason(!isStatic, "observer", ranges),
+      reason(!isStatic, "percentile", ranges),
+      reason(!isStatic, "activations", ranges),
+      reason(
+        mode == .dynamic && powerOfTwo, "powerOfTwo",
+        "dynamic quantization computes scales at run time"),
+      reason(
+        mode == .dynamic && rounding != .nearest, "rounding",
+        "dynamic quantization rounds to nearest"),
+      reason(mode == .dynamic, "int4", "dynamic quantization supports 8 or 7 bits"),
+      reason(!isStatic && equalize, "equalize", "only static quantization equalizes"),
+      reason(!isStatic, "smoothing", "only static quantization smooths"),
+      reason(
+        !isStatic && biasCorrection, "biasCorrection", "only static quantization corrects biases"),
+      reason(!isStatic, "calibrationState", "nothing is calibrated"),
+      reason(
+        !needsSamples && labelUse == nil, "calibrationImages", "there is nothing to calibrate"),
     ]
-    for (name, isRead, reason) in idle where !isRead && given.isOwn(name) {
-      let kind = mode == .dynamic ? "dynamic" : "weight-only"
-      throw given.idle(name, "in \(kind) quantization", "leave it out, as \(reason)")
+    var idle = found.compactMap { $0 }
+    if isStatic, observer != .percentile {
+      idle.append(
+        IdleSetting(
+          name: "percentile", place: "with \(spelling("observer")) \(observer.rawValue)",
+          fix: "leave one of them out"))
     }
+    if qatEpochs == 0 {
+      idle.append(
+        IdleSetting(
+          name: "qatLearningRate", place: "without training",
+          fix: "add \(spelling("qatEpochs")), 1 or 2"))
+    }
+    return idle
   }
 
   /// - Throws: `badInput` naming a setting that is out of range or conflicts with another one.

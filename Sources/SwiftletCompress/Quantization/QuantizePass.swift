@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Logging
 import SwiftletCore
 import SwiftletGraph
 
@@ -11,8 +10,6 @@ struct QuantizePass: TrainingPass {
   init(_ settings: QuantizationSettings) { self.settings = settings }
 
   func train(_ graph: Graph, _ context: CompressionContext) throws -> TrainedResult {
-    let log = Logger.swiftlet("compress")
-    for note in settings.withoutEffect { log.notice("\(note)") }
     guard context.hasSamples || settings.needsSamples else {
       let (quantized, layers) = try Quantizer(
         settings, threads: context.threads, progress: context.progress

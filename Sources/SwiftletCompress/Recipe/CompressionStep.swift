@@ -121,7 +121,7 @@ extension CompressionStep {
         guard let setting = known.first(where: { $0.name == name }) else {
           throw Technique.unknown(name, of: [technique], spelling)
         }
-        throw setting.wrongKind(Self.shown(value, setting.kind), spelling)
+        throw setting.wrongKind(Self.shown(value, setting.kind), value.text, spelling)
       }
     }
     try settings.settle(
@@ -129,6 +129,29 @@ extension CompressionStep {
         technique: technique, names: Set(given.keys),
         shared: Set(others.flatMap { $0.settings.map(\.name) }), others: others, before: before,
         spelling: spelling))
+  }
+
+  /// Refuses settings that were given although none of the steps reads them.
+  ///
+  /// - Parameters:
+  ///   - given: The names of the settings that were given once for all steps.
+  ///   - steps: The steps.
+  ///   - spelling: How errors spell names of settings.
+  ///
+  /// - Throws: `badInput` naming the first one.
+  static func refuseIdle(
+    _ given: [String], in steps: [CompressionStep], _ spelling: SettingSpelling
+  ) throws {
+    let idle = steps.map { $0.settings.idle(spelling) }
+    for name in given {
+      let takers = steps.indices.filter { index in
+        steps[index].technique.settings.contains { $0.name == name }
+      }
+      let found = takers.compactMap { index in idle[index].first { $0.name == name } }
+      guard let first = found.first, found.count == takers.count else { continue }
+      throw SwiftletError(
+        .badInput, "'\(spelling(name))' does nothing \(first.place)", fix: first.fix)
+    }
   }
 
   /// The offending value as text for an error.
@@ -165,7 +188,7 @@ extension CompressionStep {
           case is [Any]: "a list"
           default: "empty"
           }
-        throw setting.wrongKind(shown, .keys)
+        throw setting.wrongKind(shown, "", .keys)
       }
       guard given.updateValue(value, forKey: setting.name) == nil else {
         throw SwiftletError(
@@ -174,6 +197,7 @@ extension CompressionStep {
       }
     }
     try self.init(technique, given, .keys)
+    try Self.refuseIdle(given.keys.sorted(), in: [self], .keys)
     try validate()
   }
 }
@@ -204,8 +228,11 @@ extension CompressionStep: Codable {
       values = former.common
     }
     for (name, value) in values {
-      guard technique.settings.contains(where: { $0.name == name }) else { continue }
-      guard settings.set(name, value) else {
+      // Names of earlier versions give way to those of today, if a step has both.
+      guard let setting = technique.setting(called: name),
+        setting.name == name || values[setting.name] == nil
+      else { continue }
+      guard settings.set(setting.name, value) else {
         throw DecodingError.dataCorruptedError(
           forKey: SettingKey(name), in: container, debugDescription: "not a value of \(name)")
       }

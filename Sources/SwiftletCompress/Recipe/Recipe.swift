@@ -71,6 +71,7 @@ public struct Recipe: Sendable, Codable, Equatable {
         technique, given.filter { has(technique, $0.key) }, others: others,
         before: index > 0 ? techniques[index - 1] : nil, spelling)
     }
+    try CompressionStep.refuseIdle(given.keys.sorted(), in: steps, spelling)
     try validate(spelling)
   }
 

@@ -27,6 +27,7 @@ public struct Setting<Settings: TechniqueSettings>: Sendable {
   ///   - path: The property.
   ///   - range: The range of numbers allowed.
   ///   - values: The whole numbers allowed, if there are only a few.
+  ///   - isFraction: Whether a number may also be given as a percentage, such as `95%`.
   ///   - help: What it does, as a phrase without a full stop and without the default.
   ///   - unset: What happens if it is `nil` or an empty list, for the help.
   ///   - aliases: Other names in recipes and options.
@@ -34,17 +35,20 @@ public struct Setting<Settings: TechniqueSettings>: Sendable {
   ///   - shorthands: Options without a value that stand for a value.
   package init<Value: SettingType>(
     _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable,
-    _ range: (any SettingBounds)? = nil, values: [Int] = [], help: String, unset: String? = nil,
-    aliases: [String] = [], keyAliases: [String] = [],
+    _ range: (any SettingBounds)? = nil, values: [Int] = [], isFraction: Bool = false,
+    help: String, unset: String? = nil, aliases: [String] = [], keyAliases: [String] = [],
     shorthands: [SettingDescription.Shorthand] = []
   ) {
     let initial = Settings()[keyPath: path].settingValue
+    let kind = isFraction ? SettingKind.fraction : Value.settingKind
     about = SettingDescription(
       name: name, aliases: aliases, keyAliases: keyAliases, shorthands: shorthands,
-      kind: Value.settingKind, range: range?.settingRange, values: values, help: help,
+      kind: kind, range: range?.settingRange, values: values, help: help,
       initial: initial, unset: unset)
     get = { $0[keyPath: path].settingValue }
     set = { settings, value in
+      var value = value
+      if isFraction, case .text(let text) = value, let number = kind.parse(text) { value = number }
       guard let value = Value(settingValue: value) else { return false }
       settings[keyPath: path] = value
       return true
@@ -95,6 +99,12 @@ public struct SettingDescription: Sendable, Equatable {
     "--" + name.map { $0.isUppercase ? "-\($0.lowercased())" : String($0) }.joined()
   }
 
+  /// The option that turns it off: `--no-flip`.
+  public var negation: String { Self.negation(name) }
+
+  /// The option that turns off the setting of the given name.
+  static func negation(_ name: String) -> String { "--no-\(option(name).dropFirst(2))" }
+
   /// Whether a recipe may use the given key for it.
   func isCalled(_ key: String) -> Bool {
     key == name || aliases.contains(key) || keyAliases.contains(key)
@@ -121,6 +131,8 @@ public struct SettingDescription: Sendable, Equatable {
     case .choices(let words): return "some of \(words.joined(separator: ", "))"
     case .whole: return "whole number" + (range.map { ", \($0.text)" } ?? "")
     case .number: return "number" + (range.map { ", \($0.text)" } ?? "")
+    case .fraction:
+      return "number" + (range.map { ", \($0.text)" } ?? "") + ", or a percentage such as 95%"
     case .truth: return "true or false"
     case .path: return "path"
     case .names: return "list of names"
@@ -147,12 +159,20 @@ public struct SettingDescription: Sendable, Equatable {
   }
 
   /// The error for a value of the wrong kind, which `shown` describes.
-  func wrongKind(_ shown: String, _ spelling: SettingSpelling) -> SwiftletError {
+  ///
+  /// - Parameters:
+  ///   - shown: The value as the error shows it.
+  ///   - typed: The value as typed, for a suggestion.
+  ///   - spelling: How the caller spells the names of settings.
+  func wrongKind(
+    _ shown: String, _ typed: String, _ spelling: SettingSpelling
+  ) -> SwiftletError {
     switch kind {
     case .choice(let words), .choices(let words):
       SwiftletError(
         .badInput, "\(shown) is not a value of '\(spelling(name))'",
-        fix: "use \(kind.isList ? "some" : "one") of \(words.joined(separator: ", "))")
+        fix: "use \(kind.isList ? "some" : "one") of \(words.joined(separator: ", "))"
+          + kind.suggestion(for: typed))
     default:
       SwiftletError(.badInput, "'\(spelling(name))' is \(shown), not \(kind.noun)")
     }
@@ -164,7 +184,7 @@ extension SettingKind {
   public var isList: Bool {
     switch self {
     case .names, .choices: true
-    case .truth, .whole, .number, .path, .choice: false
+    case .truth, .whole, .number, .fraction, .path, .choice: false
     }
   }
 }
@@ -179,6 +199,11 @@ public enum SettingSpelling: Sendable {
   /// Spells the name of a setting.
   public func callAsFunction(_ name: String) -> String {
     self == .keys ? name : SettingDescription.option(name)
+  }
+
+  /// Spells that a setting is turned off: `dataAware: false`, `--no-data-aware`.
+  func off(_ name: String) -> String {
+    self == .keys ? "\(name): false" : SettingDescription.negation(name)
   }
 }
 

@@ -85,6 +85,8 @@ public enum SettingKind: Sendable, Equatable {
   case whole
   /// A number.
   case number
+  /// A number that may also be given as a percentage, such as `95%`.
+  case fraction
   /// The path of a file or folder.
   case path
   /// One of the given words.
@@ -100,6 +102,7 @@ public enum SettingKind: Sendable, Equatable {
     case .truth: "true or false"
     case .whole: "a whole number"
     case .number: "a number"
+    case .fraction: "a number, or a percentage such as 95%"
     case .path: "a path"
     case .choice(let words): "one of \(words.joined(separator: ", "))"
     case .names: "a list of names"
@@ -116,11 +119,28 @@ public enum SettingKind: Sendable, Equatable {
     case .truth: Bool(text).map(SettingValue.truth)
     case .whole: Int(text).map(SettingValue.whole)
     case .number: Double(text).map(SettingValue.number)
+    case .fraction: Self.fraction(text).map(SettingValue.number)
     case .path: .text(text)
     case .choice(let words): words.contains(text) ? .text(text) : nil
     case .names: .names([text])
     case .choices(let words): Self.list(text, of: words)
     }
+  }
+
+  /// The nearest word to one that is not allowed, as the end of an error: `; did you mean
+  /// 'tucker'?`. Empty if all words are allowed, or none is similar.
+  public func suggestion(for text: String) -> String {
+    switch self {
+    case .choice(let words), .choices(let words):
+      text.split(separator: ",").map(String.init).first { !words.contains($0) }
+        .flatMap { Nearest.word(to: $0, among: words) }.map { "; did you mean '\($0)'?" } ?? ""
+    case .truth, .whole, .number, .fraction, .path, .names: ""
+    }
+  }
+
+  /// The exponent divides without rounding: `99.9%` is 0.999.
+  private static func fraction(_ text: String) -> Double? {
+    Double(text.hasSuffix("%") ? "\(text.dropLast())e-2" : text)
   }
 
   private static func list(_ text: String, of words: [String]) -> SettingValue? {

@@ -26,7 +26,7 @@ public enum SettingsReference {
       `--no-flip`. Lists are `[a, b]` in recipes; on the command line, names of layers repeat the
       option (`--keep a --keep b`), and other lists are separated by commas
       (`--precisions fp32,int8`). Names from earlier versions still work. A setting that no given
-      technique has is an error.
+      technique has, or that does nothing with the other settings, is an error.
 
       """
     let summaries = Technique.allCases.map { "- `\($0.rawValue)` \($0.summary)" }

@@ -29,10 +29,17 @@ package protocol StepSettings: TechniqueSettings {
   /// Confidence level for the bound on the accuracy drop, as a fraction; `nil` if not set.
   var confidence: Double? { get }
 
-  /// Adjusts defaults to the settings that were given, and refuses those that have no effect.
+  /// Adjusts defaults to the settings that were given, and refuses combinations that exclude each
+  /// other.
   ///
   /// - Throws: `badInput` naming the setting.
   mutating func settle(_ given: GivenSettings) throws
+  /// The settings that nothing reads, whatever their values, given the values of the others.
+  ///
+  /// Such a setting is refused in a recipe or on the command line if it was given, unless its value
+  /// describes what happens anyway, as `equalize: false` does where nothing is equalized.
+  /// Manifests, which list all settings, are not checked.
+  func idle(_ spelling: SettingSpelling) -> [IdleSetting]
   /// - Throws: `badInput` naming settings that conflict.
   func check(_ spelling: SettingSpelling, of technique: Technique) throws
   /// Resolves names of layers in the original model and the model after the earlier steps.
@@ -58,6 +65,16 @@ package protocol StepSettings: TechniqueSettings {
 
   /// Converts settings from manifests of earlier versions.
   static func upgrade(_ former: inout FormerSettings)
+}
+
+/// A setting that nothing reads.
+package struct IdleSetting {
+  /// Its name.
+  let name: String
+  /// Where it does nothing, such as `in dynamic quantization`.
+  let place: String
+  /// What to do about it.
+  let fix: String
 }
 
 /// The settings that were given for a step, and for which other techniques.
@@ -115,6 +132,7 @@ extension StepSettings {
   package var integerBits: Int? { nil }
   package var confidence: Double? { nil }
   package mutating func settle(_ given: GivenSettings) throws {}
+  package func idle(_ spelling: SettingSpelling) -> [IdleSetting] { [] }
   package func check(_ spelling: SettingSpelling, of technique: Technique) throws {}
   package mutating func resolve(for graphs: [Graph]) throws {}
   package func check(trainingImages: Int) throws {}

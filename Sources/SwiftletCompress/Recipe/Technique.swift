@@ -46,6 +46,9 @@ public struct Technique: RawRepresentable, Sendable, Codable, Hashable, CaseIter
   /// What the technique does, in one line.
   public var summary: String { definition.summary }
 
+  /// Whether goals can vary the strength of the technique.
+  public var canVary: Bool { definition.defaults.strength != nil }
+
   /// Descriptions of all settings, in order of declaration.
   public var settings: [SettingDescription] { definition.descriptions }
 

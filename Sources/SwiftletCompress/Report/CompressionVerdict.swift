@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftletCharts
+
 /// The overall result of a compression, and the reasons for concern.
 public struct CompressionVerdict: Sendable, Codable, Equatable {
   /// A reason for concern about a compressed model.
@@ -47,9 +49,9 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
     var concerns: [Concern] = []
     var good: [String] = []
     var bad: [String] = []
-    func short(_ value: Double, _ digits: Double = 100) -> String {
+    func short(_ value: Double, _ decimals: Int = 2) -> String {
       // Adding 0 turns −0 into 0.
-      "\((value * digits).rounded() / digits + 0)"
+      "\(rounded(value, decimals) + 0)"
     }
     let isChanged = layers.contains(where: \.changed)
     if !isChanged {
@@ -74,7 +76,7 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
     if let decibels {
       let text =
         equal.map { "\(short($0 * 100)) % of the answers equal" }
-        ?? (decibels.isFinite ? "\(short(decibels, 10)) dB" : "answers that are not finite")
+        ?? (decibels.isFinite ? "\(short(decibels, 1)) dB" : "answers that are not finite")
       if decibels < Self.leastDecibels {
         concerns.append(.inaccurate)
         bad.append(decibels.isFinite ? "poor answers (\(text))" : text)

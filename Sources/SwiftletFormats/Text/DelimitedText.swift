@@ -3,7 +3,8 @@
 import SwiftletCore
 
 /// Rows of fields between separators, as RFC 4180 has them: fields in quotes may contain
-/// separators, line ends and doubled quotes; lines end with LF or CRLF.
+/// separators, line ends and doubled quotes; lines end with LF or CRLF. Unlike there, blanks around
+/// fields do not belong to them, unless quotes enclose them.
 package enum DelimitedText {
   /// A row, and the line that it begins in, from 1.
   package struct Row {
@@ -25,7 +26,9 @@ package enum DelimitedText {
     func invalid(_ what: String, _ line: Int) -> SwiftletError {
       SwiftletError(.badInput, "line \(line): \(what)", at: file)
     }
+    func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || scalar == "\t" }
     func endField() {
+      while !wasQuoted, let last = field.last, isBlank(last) { field.removeLast() }
       fields.append(String(field))
       field = String.UnicodeScalarView()
       wasQuoted = false
@@ -59,6 +62,7 @@ package enum DelimitedText {
         line += 1
         start = line
       case separator: endField()
+      case _ where isBlank(scalar) && (field.isEmpty || wasQuoted): continue
       case "\"" where field.isEmpty && !wasQuoted: isQuoted = true
       case _ where wasQuoted: throw invalid("there is text after a closing quote", line)
       default: field.append(scalar)

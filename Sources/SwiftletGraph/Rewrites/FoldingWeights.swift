@@ -187,8 +187,10 @@ extension Graph {
   /// - Parameter outer: Names of the graphs around this one, which new constants do not take.
   private func foldingGemmFactors(outer: Set<String> = []) -> Graph {
     var result = self
+    // Of the graph as it was: an index of the changing one would be built again for every layer.
+    let readers = index
     for index in nodes.indices {
-      if nodes[index].opType == "Gemm" { result.foldGemmFactors(index, outer) }
+      if nodes[index].opType == "Gemm" { result.foldGemmFactors(index, readers, outer) }
       for (key, attribute) in nodes[index].attributes {
         guard case .graph(let graph) = attribute else { continue }
         let folded = graph.foldingGemmFactors(outer: outer.union(ownNames))
@@ -198,14 +200,16 @@ extension Graph {
     return result
   }
 
-  private mutating func foldGemmFactors(_ index: Int, _ outer: Set<String>) {
+  private mutating func foldGemmFactors(
+    _ index: Int, _ readers: GraphIndex, _ outer: Set<String>
+  ) {
     guard let layer = try? LinearLayer(nodes[index]),
       case .float32(let weights)? = initializers[layer.weights],
       let outputs = layer.layout(weights.shape)?.outputs
     else { return }
     if layer.alpha != 1 {
       // A separate copy for this layer would enlarge the file.
-      guard consumers(of: layer.weights).count == 1 else { return }
+      guard readers.consumers(of: layer.weights).count == 1 else { return }
       nodes[index].inputs[1] = setConstant(
         layer.weights, weights.map { $0 * layer.alpha }, avoiding: outer)
       nodes[index].attributes["alpha"] = nil

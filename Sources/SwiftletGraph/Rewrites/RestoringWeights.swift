@@ -109,7 +109,7 @@ private struct StoredUses {
     let name = node.outputs[0]
     return graph.consumers(of: name).allSatisfy { index in
       let reader = graph.nodes[index]
-      return ["Gemm", "MatMul"].contains(reader.opType)
+      return reader.isStandard && ["Gemm", "MatMul"].contains(reader.opType)
         && reader.inputs.indices.filter { reader.inputs[$0] == name } == [1]
     }
   }
@@ -121,7 +121,8 @@ private struct StoredUses {
     guard !readers.isEmpty else { return false }
     return readers.allSatisfy { index in
       let node = graph.nodes[index]
-      return ["Conv", "Gemm", "MatMul"].contains(node.opType) && node.inputs.count > 1
+      return node.isStandard && ["Conv", "Gemm", "MatMul"].contains(node.opType)
+        && node.inputs.count > 1
         && node.inputs[0] != name && restored.contains(node.inputs[0])
     }
   }

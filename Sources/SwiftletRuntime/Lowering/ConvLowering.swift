@@ -69,11 +69,11 @@ enum GemmLowering: LoweredOperator {
   private static func weights(_ node: Node, _ facts: GraphFacts) -> ProductWeights? {
     let shape = facts.shape(node.outputs[0])
     return ProductWeights(
-      node, facts, transposed: isTransposed(node), columns: shape[shape.rank - 1])
+      node, facts, transposed: isInputMajor(node), columns: shape[shape.rank - 1])
   }
 
-  /// Whether the matrix is K×N.
-  private static func isTransposed(_ node: Node) -> Bool {
+  /// Whether the matrix is stored K×N, inputs first.
+  private static func isInputMajor(_ node: Node) -> Bool {
     (try? LinearLayer(node))?.isOutputMajor != true
   }
 
@@ -82,7 +82,7 @@ enum GemmLowering: LoweredOperator {
     let image = lowering.size(of: node.inputs[0])
     let isFlattened = facts.shape(node.inputs[0]).rank == 2
     let window = isFlattened ? Window(height: image.height, width: image.width) : Window()
-    if let groupwise = GroupwiseWeights(node, facts, transposed: isTransposed(node)),
+    if let groupwise = GroupwiseWeights(node, facts, transposed: isInputMajor(node)),
       let operands = Selection.groupwise(
         window, group: groupwise.group, readsBytes: lowering.dequantized(node.inputs[0]) != nil)
     {
