@@ -10,12 +10,11 @@ LIBDIR ?= $(PREFIX)/lib
 OUT ?= out
 SEED ?= 1
 RANDOM_FILES ?= 600
-# A build that needs neither OpenBLAS nor the image libraries, and the tests that touch what takes
-# their place.
+# A build without OpenBLAS and the image libraries, and the tests of the code that replaces them.
 PURE := --traits PureSwift --scratch-path .build/pure-swift
 PURE_TESTS := SwiftletBLASTests|SwiftletLinalgTests|SwiftletGraphTests|SwiftletCLITests
 PURE_TESTS := $(PURE_TESTS)|SwiftletImagesTests
-# What has kernels of its own is tested on lower instruction sets too.
+# Modules with kernels of their own are tested on lower instruction sets too.
 ISA_TESTS := SwiftletKernelsTests|SwiftletRuntimeTests|OneArithmeticTests
 TSAN_MUTEX := $(abspath $(OUT))/tsan-mutex.o
 TSAN := --sanitize=thread --scratch-path .build/tsan -Xlinker $(TSAN_MUTEX)
@@ -25,9 +24,9 @@ ASAN_TESTS := SwiftletCTests|SwiftletCoreTests|SwiftletImagesTests|SwiftletKerne
 BUILD := $(SWIFT) build -c $(CONFIGURATION)
 # Users of the library do not resolve the benchmarks: they are a package of their own.
 BENCHMARKS := $(BUILD) --package-path Benchmarks --scratch-path .build/benchmarks
-# The peers run in a Python venv, which is made at first: SWIFTLET_VENV or Benchmarks/peers/.venv.
+# The peers run in a Python venv, created on first use: SWIFTLET_VENV or Benchmarks/peers/.venv.
 PEERS = SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/peers/run.sh
-# Reports are looked at in a browser; nothing else needs one.
+# Reports are tested in a browser; nothing else needs one.
 BROWSER := chromium python3
 # A program of the examples; paths given to it are absolute, as SwiftPM changes the folder.
 EXAMPLE := $(SWIFT) run -c $(CONFIGURATION) --package-path examples/SwiftPackage
@@ -52,7 +51,7 @@ deps: ## Install the missing Debian packages
 deps-browser: ## Install the browser that reports are tested in, if it is missing
 	@scripts/install-packages.sh $(BROWSER)
 
-deps-lint: ## Install what checks the sources besides Swift's own tools: clang-format and ruff, in a venv
+deps-lint: ## Install clang-format and ruff, which check the sources, in a venv
 	@scripts/install-packages.sh python3 python3-venv
 	@SWIFT="$(SWIFT)" scripts/lint.sh --tools
 
@@ -73,7 +72,7 @@ test: deps deps-browser ## Build and run all tests, with OpenBLAS and the image 
 test-report: build deps-browser ## Open reports in headless Chromium; pages and screenshots in OUT/reports
 	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" $(OUT)/reports
 
-test-tsan: deps ## Run what shares memory between threads under the thread sanitizer
+test-tsan: deps ## Run the tests of code that shares memory between threads under the thread sanitizer
 	Tests/Sanitizer/mutex.sh $(TSAN_MUTEX)
 	$(BUILD) $(TSAN) --build-tests
 	TSAN_OPTIONS=halt_on_error=1 $(SWIFT) test -c $(CONFIGURATION) $(TSAN) --skip-build \
@@ -92,13 +91,13 @@ bench-peers: build ## Compare inference and training with onnxruntime, OpenVINO 
 bench-peers-inference: build ## The first half; ARGS=--quick takes minutes, ARGS=--help says more
 	@$(PEERS) inference $(OUT) $(ARGS)
 
-bench-peers-training: build ## The second half: training the seed CNN, beside torch
+bench-peers-training: build ## The second half: training the seed CNN, compared with torch
 	@$(PEERS) training
 
 check-peers: build ## Check the demo's models in onnxruntime: same logits, same accuracy
 	@$(PEERS) answers $(OUT)
 
-bench-kernels: deps ## Time the product kernels beside their peaks and OpenBLAS
+bench-kernels: deps ## Time the product kernels, compared with peak speed and OpenBLAS
 	$(BENCHMARKS) --product KernelBenchmark
 	@mkdir -p $(OUT)
 	"$$($(BENCHMARKS) --show-bin-path)/KernelBenchmark" --json $(OUT)/kernels.json
@@ -119,12 +118,12 @@ bench-images: deps ## Compare decoding and resizing pictures with Pillow in torc
 	@mkdir -p $(OUT)
 	@Benchmarks/peers/images.sh "$$($(BENCHMARKS) --show-bin-path)/ImageBenchmark" $(OUT) $(ARGS)
 
-bench-interface: library ## What calls from C and Python cost, beside numpy and `swiftlet bench`; sizes
+bench-interface: library ## Measure the cost of calls from C and Python, and the sizes of the libraries
 	@scripts/install-packages.sh gcc python3 python3-numpy
 	$(INTERFACE_MODEL)
 	@Benchmarks/interface/run.sh $(OUT)/linked $(OUT)/interface.onnx $(PARTS)
 
-bench-distillation: build ## Teach a small student in five ways, 3 seeds (hours; ARGS=--help): OUT/distillation
+bench-distillation: build ## Train a small student by five methods, 3 seeds (hours; ARGS=--help): OUT/distillation
 	@scripts/install-packages.sh dataset-fashion-mnist python3
 	@python3 -B Benchmarks/distillation/study.py --out $(OUT)/distillation \
 	  --swiftlet "$$($(BUILD) --show-bin-path)/swiftlet" $(ARGS)
@@ -132,7 +131,7 @@ bench-distillation: build ## Teach a small student in five ways, 3 seeds (hours;
 conformance: build ## Run ONNX's own backend tests (makes a Python venv); writes docs/conformance.md
 	@Tests/Conformance/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" docs/conformance.md
 
-real-models: build ## Run models that others exported, compare with onnxruntime (makes a Python venv)
+real-models: build ## Run models exported by others, compare with onnxruntime (makes a Python venv)
 	@Tests/RealModels/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
 
 fuzz: ## Fuzz the parsers: SECONDS_EACH=60 or RUNS=N inputs each, TARGETS='onnx npy …'
@@ -146,7 +145,7 @@ damage: build ## Run the command on damaged files (SEED=1, RANDOM_FILES=600)
 	@Tests/Conformance/.venv/bin/python Tests/Damage/faults.py \
 	  "$$($(BUILD) --show-bin-path)/swiftlet"
 
-docs: build ## Make the documentation (DocC): modules, essays, tutorials in OUT/docs; dead links fail
+docs: build ## Build the documentation (DocC) in OUT/docs: tutorials, guides, all modules; dead links fail
 	@scripts/install-packages.sh python3
 	SWIFT="$(SWIFT)" docs/docc.sh "$$($(BUILD) --show-bin-path)" $(OUT)/docs
 
@@ -155,7 +154,7 @@ format: deps-lint ## Format the Swift and C sources, and wrap comments
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks examples
 	git ls-files '*.c' '*.h' '*.cpp' | xargs scripts/.venv/bin/clang-format -i
 
-lint: deps-lint ## Check formats, line lengths, comments and licences of the sources
+lint: deps-lint ## Check formatting, line lengths, comments, wording and licences of the sources
 	@SWIFT="$(SWIFT)" scripts/lint.sh
 
 library: build ## Link the command and libswiftlet.so so that they need no Swift: OUT/linked
@@ -168,7 +167,7 @@ install: library ## Install command, library, header, manual and completions und
 package: library ## Make a Debian package that needs no Swift: OUT/swiftlet_VERSION_ARCH.deb
 	@Packaging/deb.sh $(OUT)/linked $(OUT)
 
-try-package: package ## Install the package in a minimal Debian of its own and use it there (as root)
+try-package: package ## Install the package in a minimal Debian and use it there (as root)
 	@scripts/install-packages.sh debootstrap
 	Packaging/try-deb.sh $(OUT)/swiftlet_*.deb
 
@@ -178,10 +177,10 @@ test-interface: library ## Install into a temporary folder; C, C++ and Python pr
 	$(INTERFACE_MODEL)
 	Tests/Interface/interface.sh $(OUT)/linked $(OUT)/interface.onnx
 
-api-changes: ## What programs built against BASE=TAG-OR-COMMIT would miss in the Swift modules
+api-changes: ## List incompatible changes of the Swift modules since BASE=TAG-OR-COMMIT
 	$(SWIFT) package diagnose-api-breaking-changes $(BASE) --products Swiftlet
 
-test-faults: library ## Compress through the library while calls of the system fail, one after the other
+test-faults: library ## Compress through the library while system calls fail, one after the other
 	$(INTERFACE_MODEL)
 	$(CC) examples/C/compress.c -ICShims/CSwiftletABI/include -L$(OUT)/linked -lswiftlet \
 	  -Wl,-rpath,$(abspath $(OUT)/linked) -o $(OUT)/compress
@@ -193,7 +192,7 @@ test-swift-package: deps ## Build and run a package that depends on this one: ex
 	$(EXAMPLE) RunAModel $(abspath $(OUT))/tour/seed.onnx
 	$(EXAMPLE) MakeAModelSmaller $(abspath $(OUT))/tour/seed.onnx $(abspath $(OUT))/tour/small.onnx
 
-test-onnx-backend: library ## Let ONNX's own backend tests drive the Python package (makes a venv)
+test-onnx-backend: library ## Run ONNX's own backend tests on the Python package (makes a venv)
 	@scripts/install-packages.sh python3-venv
 	@Tests/Conformance/run.sh --venv
 	SWIFTLET_LIBRARY=$(OUT)/linked/libswiftlet.so PYTHONPATH=python \
@@ -204,5 +203,5 @@ test-asan: deps ## Run the tests of the C interface, pictures and kernels under 
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c $(CONFIGURATION) $(ASAN) --skip-build \
 	  --filter '$(ASAN_TESTS)'
 
-clean: ## Remove what was built and what the demo wrote
+clean: ## Remove build products and the output of the demo
 	rm -rf .build $(OUT)

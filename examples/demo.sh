@@ -26,8 +26,8 @@ compress() {
 if [ -f "$out/seed.onnx" ]; then
   echo "using the existing model $out/seed.onnx (remove it to train again)"
 else
-  run train --model seed-cnn --data $data --epochs 3 --batch 128 --optimizer adam --lr 1e-3 \
-    --schedule cosine --seed 0 --resume -o "$out/seed.onnx"
+  run train --model seed-cnn --data $data --epochs 3 --batch 128 --optimizer adam \
+    --learning-rate 1e-3 --schedule cosine --seed 0 --resume -o "$out/seed.onnx"
 fi
 
 for technique in svd lowrank eigen quantize distill; do

@@ -3,13 +3,13 @@
 
 # The seed CNN, trained on the 50 000 images that --choose does not judge with.
 TEACHER = [
-    "--model", "seed-cnn", "--epochs", "10", "--lr", "0.002", "--crop", "1", "--flip",
+    "--model", "seed-cnn", "--epochs", "10", "--learning-rate", "0.002", "--crop", "1", "--flip",
     "--seed", "100",
 ]
 # A copy of it with a quarter of the channels.
 STUDENT = ["--width", "0.25"]
 # What all students have in common.
-SCHEDULE = {"epochs": 3, "options": ["--lr", "0.002"]}
+SCHEDULE = {"epochs": 3, "options": ["--learning-rate", "0.002"]}
 
 LABELS = ["--alpha", "0"]
 LOGITS = ["--temperature", "1", "--alpha", "0.9"]

@@ -141,7 +141,7 @@ def main() -> None:
     start = time.monotonic()
     report = swiftlet(
         options.swiftlet, "compress", options.model, "--technique", "quantize", "--data",
-        f"inputs:{options.inputs}", "--calibration-size", options.calibrate, "-o", ours, "--json",
+        f"inputs:{options.inputs}", "--calibration-images", options.calibrate, "-o", ours, "--json",
         "--quiet", *options.options.split())
     own_seconds = time.monotonic() - start
     prepared = options.folder / "prepared.onnx"

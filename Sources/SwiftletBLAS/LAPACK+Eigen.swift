@@ -92,7 +92,9 @@ extension LAPACK {
     try requireMemory("symmetricEigen", a, (0, max(0, count)), workspace: 0)
     let n = try order(of: a, "symmetricEigen", reading: .upper)
     guard count >= 1, count <= n else {
-      throw SwiftletError(.badInput, "\(count) eigenvalues of a \(n)×\(n) matrix")
+      throw SwiftletError(
+        .badInput, "\(count) of the eigenvalues of a \(n)×\(n) matrix cannot be computed",
+        fix: "use 1 to \(n)")
     }
     try requireInstalled()
     let routines = T._routines

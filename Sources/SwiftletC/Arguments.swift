@@ -54,7 +54,7 @@ enum Arguments {
       throw SwiftletError(.badInput, "a rank of \(rank) exceeds the limit of \(Shape.rankLimit)")
     }
     guard let extents = unsafe extents else {
-      guard rank == 0 else { throw Refusal.usage("shape is NULL, with rank \(rank)") }
+      guard rank == 0 else { throw Refusal.usage("shape is NULL, but rank is \(rank)") }
       return .scalar
     }
     return try unsafe Shape(

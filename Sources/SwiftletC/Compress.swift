@@ -59,7 +59,9 @@ private struct CompressSettings {
       dataDirectory = try unsafe Arguments.text(folder, "options.data_directory")
     }
     let drop = unsafe options.max_drop
-    guard 0...100 ~= drop else { throw Refusal.usage("options.max_drop is \(drop)") }
+    guard 0...100 ~= drop else {
+      throw Refusal.usage("options.max_drop is \(drop)", fix: "use 0 to 100")
+    }
     if drop > 0 { maxDrop = drop }
   }
 }

@@ -82,7 +82,8 @@ private struct Conv2D {
     let channels = try atLeast(0, sizes.channels, "channels")
     let filters = try atLeast(0, sizes.filters, "filters")
     guard channels % groups == 0, filters % groups == 0 else {
-      throw Refusal.usage("\(channels) channels and \(filters) filters in \(groups) groups")
+      throw Refusal.usage(
+        "\(channels) channels and \(filters) filters are not multiples of \(groups) groups")
     }
     x = try Shape(checking: [
       atLeast(0, sizes.batch, "batch"), channels, atLeast(0, sizes.height, "height"),

@@ -75,7 +75,7 @@ private func randomizedSVD<T: BLASElement>(
     let a = try unsafe Matrix(a, "a", rows: m, columns: n, leading: lda)
     let threads = try Arguments.threads(threads)
     guard rank >= 1, rank <= min(m, n) else {
-      throw Refusal.usage("rank is \(rank), of a \(m)×\(n) matrix")
+      throw Refusal.usage("rank is \(rank) for a \(m)×\(n) matrix", fix: "use 1 to \(min(m, n))")
     }
     let method = RandomizedSVD(
       oversampling: try Arguments.extent(oversampling, "oversampling"),

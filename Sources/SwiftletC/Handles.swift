@@ -35,7 +35,7 @@ final class HandleTable<Object: AnyObject & Sendable>: Sendable {
         index = free
       } else {
         guard state.places.count < 1 << Self.indexBits else {
-          throw Refusal.usage("too many open \(name)s")
+          throw Refusal.usage("there are too many open \(name)s")
         }
         index = state.places.count
         state.places.append(Place())

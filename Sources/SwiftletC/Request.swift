@@ -173,7 +173,9 @@ final class Request: @unchecked Sendable {
   /// - Parameter memory: `nil` to stop copying.
   func bindOutput(_ index: Int, _ memory: UnsafeMutableRawBufferPointer?) throws {
     let count = model.outputDescriptions.count
-    guard 0..<count ~= index else { throw Refusal.usage("output \(index) of \(count)") }
+    guard 0..<count ~= index else {
+      throw Refusal.usage("output \(index) of \(count) does not exist")
+    }
     targets.removeAll { $0.index == index }
     if let memory = unsafe memory { targets.append(unsafe Target(index: index, memory: memory)) }
   }
@@ -191,7 +193,7 @@ final class Request: @unchecked Sendable {
       throw Refusal.usage("there are no results", fix: "run the request first")
     }
     guard results.indices ~= index else {
-      throw Refusal.usage("output \(index) of \(results.count)")
+      throw Refusal.usage("output \(index) of \(results.count) does not exist")
     }
     if shown.isEmpty { shown = [Result?](repeating: nil, count: results.count) }
     let result = shown[index] ?? Self.show(results[index])

@@ -101,7 +101,7 @@ private func describe(
     let target = try unsafe Arguments.target(info, "info")
     let values = try unsafe Handles.sessions.find(session)[keyPath: values]
     guard values.indices ~= index else {
-      throw Refusal.usage("\(kind) \(index) of \(values.count)")
+      throw Refusal.usage("\(kind) \(index) of \(values.count) does not exist")
     }
     unsafe target.pointee = values[index].info
   }

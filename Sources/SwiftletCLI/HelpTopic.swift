@@ -102,9 +102,9 @@ enum HelpTopic: String, CaseIterable {
       --preprocess sets how pixels are scaled, and is stored in the model that is written: imagenet
       (by ImageNet's means and deviations), half (-1...1), unit (0...1) or raw (0...255). By
       default, the model's metadata decide; without them, imagenet is guessed for three channels
-      and half for others. Pictures in files are resized to 8/7 of the model's size along their
-      shorter side, and the middle is cut out. --extent sets open dimensions of the model; without
-      data they are guessed (224 pixels, 128 tokens, 16 000 samples of sound).
+      and half for others. The shorter side of pictures in files is resized to 8/7 of the model's
+      size, and the center is cropped. --extent sets open dimensions of the model; without data
+      they are guessed (224 pixels, 128 tokens, 16 000 samples of sound).
 
       """
     case .settings: SettingsReference.markdown

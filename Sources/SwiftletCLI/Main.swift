@@ -14,7 +14,8 @@ struct SwiftletCommand: ParsableCommand {
       Trains a network, compresses it, measures what that costs and gains, and saves it as ONNX:
 
         swiftlet train --model seed-cnn --data fashion-mnist --epochs 3 -o seed.onnx
-        swiftlet compress seed.onnx --technique lowrank --data fashion-mnist -o small.onnx
+        swiftlet compress seed.onnx --technique lowrank \\
+          --data fashion-mnist -o small.onnx
         swiftlet bench seed.onnx small.onnx --batch 1,32 --threads 1,2
 
       More help: 'swiftlet help techniques', 'goals' or 'data'; 'swiftlet help settings' prints \
@@ -85,11 +86,26 @@ enum Main {
         Console.error(SwiftletError(.internal, "\(error)").description)
         return 70
       }
-      let message = oneLine(SwiftletCommand.message(for: error))
-      Console.error(
-        SwiftletError(.badInput, message, fix: "see swiftlet --help").description)
+      Console.error(usageError(SwiftletCommand.message(for: error)).description)
       return code.rawValue
     }
+  }
+
+  /// The error for wrong usage, which points to the help of the subcommand that was called.
+  private static func usageError(_ message: String) -> SwiftletError {
+    let called = CommandLine.arguments.dropFirst().first
+    let command = SwiftletCommand.configuration.subcommands.map { $0._commandName }
+      .first { $0 == called }
+    let help = "see '\(["swiftlet", command].compactMap { $0 }.joined(separator: " ")) --help'"
+    // Those of ArgumentParser are one or two sentences.
+    var what = oneLine(message)
+    if what.hasSuffix(".") { what.removeLast() }
+    guard let suggestion = what.firstRange(of: ". Did you mean ") else {
+      return SwiftletError(.badInput, what, fix: help)
+    }
+    return SwiftletError(
+      .badInput, String(what[..<suggestion.lowerBound]),
+      fix: "did you mean \(what[suggestion.upperBound...]) Or \(help)")
   }
 
   /// Joins the lines of a message with a list of choices: `…: a, b, c`.

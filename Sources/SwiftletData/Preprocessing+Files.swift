@@ -75,8 +75,9 @@ extension Preprocessing {
       // Of a thin line, the other side becomes enormous.
       guard whole.height <= Image.maximumPixels / whole.width else {
         throw SwiftletError(
-          .badInput, "a picture of \(image.size) pixels becomes one of \(whole)", at: location,
-          fix: "cut it, or leave it out")
+          .badInput,
+          "a picture of \(image.size) pixels would become one of \(whole), which is too large",
+          at: location, fix: "crop it, or leave it out")
       }
       return image.resized(to: whole).centerCropped(to: size)
     }

@@ -15,8 +15,8 @@ public struct Preprocessing: Sendable, Codable, Equatable {
     /// Bilinear interpolation: of pictures in files with antialiasing, of images in memory between
     /// the nearest pixels, as ever.
     case resize
-    /// The shorter side is resized to ``shorterSide``, and the middle cut out, as torchvision does
-    /// it with `Resize` and `CenterCrop`.
+    /// The shorter side is resized to ``shorterSide``, and the center is cropped, as by
+    /// torchvision's `Resize` and `CenterCrop`.
     case crop
   }
 
@@ -199,7 +199,7 @@ public struct Preprocessing: Sendable, Codable, Equatable {
       switch fit {
       case .pad: "padded"
       case .resize: "resized"
-      case .crop: "the middle after resizing the shorter side to \(shorterSide ?? 0)"
+      case .crop: "the center after resizing the shorter side to \(shorterSide ?? 0)"
       }
     let size = "\(channels)×\(height)×\(width), \(fitted)"
     guard !mean.isEmpty, !deviation.isEmpty else { return "\(size); pixels are not scaled" }

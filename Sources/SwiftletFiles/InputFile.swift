@@ -37,7 +37,7 @@ package enum InputFile {
       try SystemError.checkRegular(info, at: path)
       guard !isPlain || info.st_nlink <= 1 else {
         throw SwiftletError(
-          .badInput, "the file has \(info.st_nlink) hard links", at: path,
+          .badInput, "the file has \(info.st_nlink) hard links, but must have one", at: path,
           fix: "copy it")
       }
       let size = Int(info.st_size)

@@ -9,6 +9,7 @@ public import SwiftletCore
 /// the result of every pass is an ordinary ONNX model. A graph is a value: passes take one and
 /// return another.
 public struct Graph: Sendable, Equatable {
+  /// The name of the graph, which ONNX requires; any text.
   public var name: String
   /// In execution order: every node comes after those whose outputs it reads.
   public var nodes: [Node] {
@@ -44,7 +45,7 @@ public struct Graph: Sendable, Equatable {
   /// The operator set of models built here.
   public static let defaultOpset = 17
 
-  /// A graph of these parts; none of them is checked before an interpreter is made of it.
+  /// A graph of these parts; an `Interpreter` checks them.
   public init(
     name: String, nodes: [Node] = [], initializers: OrderedDictionary<String, AnyTensor> = [:],
     inputs: [ValueInfo] = [], outputs: [ValueInfo] = [], opset: Int = Graph.defaultOpset,

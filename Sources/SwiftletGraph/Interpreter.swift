@@ -181,7 +181,7 @@ public struct Interpreter: Sendable {
   private func dataDependent(_ step: Int) -> SwiftletError {
     SwiftletError(
       .unsupported, "the shape of the result depends on data", at: steps[step].label,
-      fix: "such models can be run, but not trained or planned ahead")
+      fix: "such models can be run, but not trained or analyzed before a run")
   }
 
   private func inputInfos(_ shapes: [String: Shape]) throws -> [Int: TensorInfo] {

@@ -63,7 +63,9 @@ package struct LinearLayer: Sendable {
     case .conv, .convTranspose:
       groups = try node.int("group", default: 1)
       guard 1...SlidingWindow.limit ~= groups else {
-        throw SwiftletError(.badInput, "\(node.opType) has group = \(groups)", at: node.label)
+        throw SwiftletError(
+          .badInput, "\(node.opType) has group = \(groups), which must be at least 1",
+          at: node.label)
       }
     case .gemm:
       isTransposed.a = try node.int("transA", default: 0) != 0

@@ -16,7 +16,7 @@ public struct Node: Sendable, Equatable {
   /// Other content of the file about the node, in its encoded form; written back with the node.
   package var unread: [UInt8] = []
 
-  /// A node; what it says is checked when an interpreter is made of its graph.
+  /// A node; an `Interpreter` of its graph checks it.
   public init(
     _ opType: String, name: String, domain: String = "", inputs: [String], outputs: [String],
     attributes: [String: Attribute] = [:]

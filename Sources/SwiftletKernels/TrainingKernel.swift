@@ -2,7 +2,7 @@
 
 internal import CSwiftletKernels
 
-/// What training spends its time on beside matrix products, forward and backward: memory-bound
+/// What training spends its time on besides matrix products, forward and backward: memory-bound
 /// operations on contiguous arrays and planes of fp32, with the kernels of one tier.
 ///
 /// `@unchecked Sendable`: a table of constant function pointers.

@@ -15,7 +15,7 @@ package struct BatchRunner: Sendable {
     let inputs = session.inputs
     guard inputs.count == 1 else {
       throw SwiftletError(
-        .unsupported, "the model has \(inputs.count) inputs, not one batch of images")
+        .unsupported, "the model has \(inputs.count) inputs, but must have one, a batch of images")
     }
     (self.session, input) = (session, inputs[0])
   }

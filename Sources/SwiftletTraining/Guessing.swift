@@ -62,7 +62,7 @@ public struct GuessTest: Sendable, Equatable {
       isConstant
       ? "the model predicts the same class for all \(images) images (top-1 \(share))"
       : "top-1 \(share) on \(images) images of \(classes) classes is no better than guessing"
-    return what + ": check that pixels are scaled as those that it was trained on, and that "
-      + "these are its classes"
+    return what + ": check that pixels are scaled as in its training, and that the classes "
+      + "are those of the model"
   }
 }

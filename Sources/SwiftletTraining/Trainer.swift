@@ -47,7 +47,8 @@ public struct Trainer: Sendable {
     guard settings.epochs >= 1, settings.batch >= 1, training.count > 0 else {
       throw SwiftletError(
         .badInput,
-        "\(settings.epochs) epochs in batches of \(settings.batch) over \(training.count) images")
+        "epochs (\(settings.epochs)), batch size (\(settings.batch)) and number of images "
+          + "(\(training.count)) must be at least 1")
     }
     guard graph.scaledCodes.isEmpty else {
       throw SwiftletError(

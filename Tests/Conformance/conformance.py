@@ -169,7 +169,7 @@ def main():
         "# Conformance", "",
         f"ONNX's backend tests (onnx {onnx.__version__}) through `swiftlet run`; "
         "`make conformance` writes this page. 16-bit floats are computed as fp32 and compared within "
-        "four units in the last place (ulp); narrower types are passed as int8, uint8 or fp32. Fourier "
+        "four units in the last place (ulp); smaller types are passed as int8, uint8 or fp32. Fourier "
         "transforms are compared within four ulp of their largest number. Random "
         "numbers are not compared and count as unsupported.", "",
         "| operator | passed | failed | unsupported |", "|---|---|---|---|",

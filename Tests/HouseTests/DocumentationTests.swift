@@ -72,4 +72,35 @@ struct DocumentationTests {
     #expect(passing.count > 100)
     for name in passing { #expect(sources.contains("\"\(name)\""), "\(name)") }
   }
+
+  /// Names from earlier versions still work, but what the project shows uses the names of today.
+  /// docs/settings.md lists them: "(also `lr` `--lr`)".
+  @Test func optionsHaveTheirNamesOfToday() throws {
+    let reference = try ArchitectureTests.text("docs/settings.md")
+    let retired = Set(
+      reference.matches(of: /\(also ([^)]*)\)/).flatMap { match in
+        match.output.1.matches(of: /`--([a-z0-9-]+)`/).map { String($0.output.1) }
+      })
+    #expect(retired.isSuperset(of: ["lr", "mixed", "plain", "dynamic", "calibration-size"]))
+    var texts = ["README.md"]
+    for folder in ["docs", "examples", "Benchmarks", Self.catalog] {
+      let path = Self.root.appending(path: folder).path()
+      let files = try #require(FileManager.default.enumerator(atPath: path))
+      for case let file as String in files {
+        let name = file.split(separator: "/").last ?? ""
+        let kind = String(name.split(separator: ".").last ?? "")
+        if name.hasPrefix(".") {
+          files.skipDescendants()
+        } else if ["md", "sh", "py", "swift", "c", "cpp", "tutorial", "yaml"].contains(kind) {
+          texts.append("\(folder)/\(file)")
+        }
+      }
+    }
+    #expect(texts.count > 50)
+    for text in texts where text != "docs/settings.md" {
+      let used = try ArchitectureTests.text(text).matches(of: /(?:^|[^\w-])--([a-z0-9-]+)/)
+      let old = used.map { String($0.output.1) }.filter(retired.contains)
+      #expect(old.isEmpty, "\(text) uses --\(old.first ?? ""): see docs/settings.md")
+    }
+  }
 }

@@ -123,7 +123,7 @@ def make_pages(swiftlet, folder):
     data = f"idx:{folder}"
     # A name that would be markup, if it were not escaped.
     model = f"{folder}/a<b>&\"c'.onnx"
-    run("train", "--data", data, "--epochs", "3", "--batch", "20", "--lr", "1e-3", "--quiet", "-o", model)
+    run("train", "--data", data, "--epochs", "3", "--batch", "20", "--learning-rate", "1e-3", "--quiet", "-o", model)
     report = json.loads(run(
         "compress", model, "--technique", "lowrank", "--max-drop", "3", "--data", data, "--json", "--quiet",
         "-o", f"{folder}/lowrank.onnx", "--report", f"{folder}/compress.html"))

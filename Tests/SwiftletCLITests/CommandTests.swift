@@ -73,11 +73,11 @@ import _SwiftletTestSupport
       let run = try swiftlet(
         "run", model, "--input", "input=\(folder)/x.npy", "--output-dir", "\(folder)/results/new")
       #expect(run.code == 0, "\(run.errors)")
-      let narrow = try swiftlet(
+      let bf16 = try swiftlet(
         "bench", model, "--batch", "1", "--threads", "1", "--seconds", "0.01", "--precision",
         "bf16",
         "--profile", "--json")
-      #expect(narrow.output.contains("bf16"), "\(narrow.errors)")
+      #expect(bf16.output.contains("bf16"), "\(bf16.errors)")
       #expect(try NPY.read("\(folder)/results/new/logits.npy").shape == [3, 4])
     }
   }

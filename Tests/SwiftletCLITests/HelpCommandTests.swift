@@ -24,6 +24,70 @@ struct HelpCommandTests {
     #expect(try help("help", "compress") == text)
   }
 
+  /// Commands offer what they take: aliases, and options that do nothing, are accepted but not
+  /// listed, and no line is wider than the terminal.
+  @Test func helpListsWhatApplies() throws {
+    for command in ["svd", "eig", "convert"] {
+      let text = try help(command, "--help")
+      #expect(text.contains("--max-memory") && !text.contains("--max-steps"))
+    }
+    #expect(try help("run", "--help").contains("--max-steps"))
+    for command in ["train", "evaluate"] {
+      #expect(try !help(command, "--help").contains("inputs:"))
+    }
+    for command in ["compress", "sensitivity"] {
+      #expect(try help(command, "--help").contains("inputs:FILE.npz"))
+    }
+    for command in ["inspect", "plan"] {
+      let words = try help(command, "--help").split(whereSeparator: \.isWhitespace)
+      #expect(words.joined(separator: " ").contains("Default: guessed from its name."))
+    }
+    #expect(try !help("convert", "--help").contains("checkpoint"))
+    #expect(try !help("eig", "--help").contains("1000x200"))
+    for (command, aliases) in [
+      ("sensitivity", ["--corrects-bias", "--calibration-size"]),
+      ("train", ["--lr", "--restarts"]),
+    ] {
+      let text = try help(command, "--help")
+      for alias in aliases { #expect(!text.contains(alias), "\(command) \(alias)") }
+    }
+    // Examples are not wrapped: no line begins at the margin with what belongs to the one before.
+    #expect(try help("--help").contains("\n    --data fashion-mnist -o small.onnx\n"))
+    #expect(try help("sensitivity", "--help").contains(" --keep; with labels, --qat-epochs\n"))
+    #expect(try help("compare", "--help").contains(" --report page.html\n"))
+  }
+
+  private static let wrongUsage: [(arguments: [String], fragments: [String])] = [
+    (["compress", "a", "b"], ["see 'swiftlet compress --help'"]),
+    (
+      ["train", "--optimizer", "foo", "-o", "a.onnx"],
+      ["'adam', 'adamw' or 'nadam': see 'swiftlet train --help'"]
+    ),
+    (
+      ["evaluate", "a.onnx", "--data", "x", "--bacth", "3"],
+      ["Unknown option '--bacth': did you mean '--batch'? Or see 'swiftlet evaluate --help'"]
+    ),
+    (["foo"], ["'foo': see 'swiftlet --help'"]),
+    (["bench", "a.onnx", "--batch", "1,0"], ["--batch 0 is not between 1 and 65536"]),
+    (["compare", "a.onnx", "--batch", "65537"], ["--batch 65537 is not between 1 and 65536"]),
+    (["bench", "a.onnx", "--threads", "0"], ["--threads 0 is not between"]),
+    (["bench", "a.onnx", "--extent", "H=0"], ["--extent H 0 is not between 1 and 16777216"]),
+    (["plan", "a.onnx", "--extent", "H=-2"], ["--extent H -2 is not between 1 and 16777216"]),
+    (["eig", "--size", "40000"], ["--size 40000 is not between 1 and 32766"]),
+    (["run", "a.onnx", "--max-memory", "0"], ["--max-memory 0 is not at least 1: see"]),
+    (["svd", "--size", "3", "--max-steps", "0"], ["--max-steps 0 is not at least 1: see"]),
+  ]
+
+  @Test func wrongUsageNamesTheRangeAndTheHelp() throws {
+    for (arguments, fragments) in Self.wrongUsage {
+      let outcome = try swiftlet(arguments)
+      expectFailure(outcome, 64)
+      for fragment in fragments {
+        #expect(outcome.errors.contains(fragment), "\(arguments): \(outcome.errors)")
+      }
+    }
+  }
+
   @Test func topicsExplainTheRest() throws {
     let techniques = try help("help", "techniques")
     for setting in Self.settings {
@@ -117,7 +181,7 @@ struct HelpCommandTests {
         #expect(
           outcome.errors.contains("missing.onnx")
             || outcome.errors.contains(setting.option)
-              && !outcome.errors.contains("takes no"),
+              && !outcome.errors.contains("has no setting"),
           "\(spelling): \(outcome.errors)")
       }
     }

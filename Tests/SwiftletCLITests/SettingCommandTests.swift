@@ -13,12 +13,15 @@ import _SwiftletTestSupport
 /// What the command says to settings that do nothing, and to values that make no sense.
 @Suite(.serialized) struct SettingCommandTests {
   private static let refused: [(arguments: [String], code: Int32, fragments: [String])] = [
-    (["--technique", "quantize", "--ratio", "0.5"], 2, ["takes no '--ratio'", "svd, lowrank"]),
+    (["--technique", "quantize", "--ratio", "0.5"], 2, ["no setting '--ratio'", "svd, lowrank"]),
     (
       ["--technique", "lowrank", "--epochs", "2"], 2,
-      ["lowrank takes no '--epochs' (a setting of distill)"]
+      ["lowrank has no setting '--epochs' (it belongs to distill)"]
     ),
-    (["--technique", "svd", "--bits", "4"], 2, ["svd takes no '--bits' (a setting of quantize)"]),
+    (
+      ["--technique", "svd", "--bits", "4"], 2,
+      ["svd has no setting '--bits' (it belongs to quantize)"]
+    ),
     (
       ["--technique", "quantize", "--keep", "fc1", "--int4", "fc1"], 2,
       ["'fc1' is listed in both '--keep' and '--int4'"]
@@ -126,7 +129,7 @@ import _SwiftletTestSupport
     (["--period", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--restarts", "1", "--schedule", "constant"], 64, "--period does nothing"),
     (["--stretch", "2"], 64, "--stretch does nothing"),
-    (["--warmup", "9"], 64, "--warmup 9 is longer than all 3 epoch(s)"),
+    (["--warmup", "9"], 64, "--warmup 9 exceeds --epochs 3"),
     (["--lr", "1000", "--optimizer", "sgd", "--batch", "20"], 2, "training diverged"),
   ]
 

@@ -137,8 +137,8 @@ struct OneCopyTests {
     let graph = Self.graphs[name]!
     let result = try Self.quantize(graph, Self.modes[mode])
     let copies = Self.copies(result.graph)
-    let isNarrow = mode == 4
-    #expect(copies == [isNarrow ? .int4 : .int8], "\(copies)")
+    let hasInt4 = mode == 4
+    #expect(copies == [hasInt4 ? .int4 : .int8], "\(copies)")
     #expect(result.layers.contains { $0.changed })
     // What reads codes that others have stored is not told to keep floats; weights that are a sum
     // are no constants.
@@ -146,7 +146,7 @@ struct OneCopyTests {
       result.layers.allSatisfy { $0.changed || name == "sum" && $0.remark.contains("computed") },
       "\(result.layers.map(\.remark))")
     let decibels = try Self.decibels(graph, result.graph)
-    #expect(decibels > (isNarrow ? 10 : 25), "\(decibels)")
+    #expect(decibels > (hasInt4 ? 10 : 25), "\(decibels)")
     let bytes = try ONNXFile.encode(result.graph)
     #expect(try bytes.count < ONNXFile.encode(graph).count)
     #expect(try Self.decibels(result.graph, ONNXFile.decode(bytes)) == 200)
@@ -179,7 +179,7 @@ struct OneCopyTests {
   }
 
   /// 4 bits for one of the readers are 4 bits for all.
-  @Test func narrowLayersAreNarrowTogether() throws {
+  @Test func int4LayersAreInt4Together() throws {
     let graph = Self.graph(
       [
         Self.node("MatMul", ["x", "w"], "a"), Self.node("Tanh", ["a"], "b"),
@@ -272,7 +272,7 @@ struct OneCopyTests {
 
   @Test func modelsWithOtherWeightsAreSentElsewhere() throws {
     let table = Self.table()
-    expectError(.unsupported, "--weight-only or --dynamic") { try Self.quantize(table) { _ in } }
+    expectError(.unsupported, "mode weightOnly or dynamic") { try Self.quantize(table) { _ in } }
     var inner = Self.graphs["body and MatMul"]!
     inner.nodes[2].outputs = ["y"]
     inner.nodes.removeLast()

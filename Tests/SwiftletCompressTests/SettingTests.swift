@@ -25,7 +25,7 @@ struct SettingTests {
       if setting.name == "batch", message.hasPrefix("'timingBatch'") { continue }
       #expect(message.contains("'\(setting.name)'"), "\(message)")
       #expect(
-        message.contains("\(technique.rawValue) takes no ") == !own.contains(setting.name),
+        message.contains("\(technique.rawValue) has no setting ") == !own.contains(setting.name),
         "\(message)")
     }
   }
@@ -84,10 +84,13 @@ struct SettingTests {
   }
 
   private static let refused: [(yaml: String, what: String, fix: String)] = [
-    ("{technique: svd, bits: 4}", "svd takes no 'bits' (a setting of quantize)", "leave it out"),
-    ("{technique: quantize, ratio: 0.5}", "quantize takes no 'ratio' (a setting of svd, l", ""),
-    ("{technique: lowrank, epochs: 2}", "lowrank takes no 'epochs' (a setting of distill)", ""),
-    ("{technique: svd, lr: 2}", "svd takes no 'lr' (a setting of distill)", ""),
+    (
+      "{technique: svd, bits: 4}", "svd has no setting 'bits' (it belongs to quantize)",
+      "leave it out"
+    ),
+    ("{technique: quantize, ratio: 0.5}", "quantize has no setting 'ratio' (it belongs to svd", ""),
+    ("{technique: lowrank, epochs: 2}", "lowrank has no setting 'epochs' (it belongs to d", ""),
+    ("{technique: svd, lr: 2}", "svd has no setting 'lr' (it belongs to distill)", ""),
     ("{technique: eigen, width: 0.5}", "'width' (a setting of prune, distill)", ""),
     ("{technique: svd, bit: 4}", "unknown setting 'bit'", "'bits', a setting of quantize"),
     ("{technique: distill, learningrate: 1}", "unknown setting", "did you mean 'learningRate'?"),
@@ -175,7 +178,7 @@ struct SettingTests {
     ),
     ("{technique: distill, restarts: 1, schedule: constant}", "period does nothing", ""),
     ("{technique: distill, stretch: 2}", "stretch does nothing without period", ""),
-    ("{technique: distill, warmup: 3, epochs: 2}", "warmup 3 is longer than all 2 epoch(s)", ""),
+    ("{technique: distill, warmup: 3, epochs: 2}", "warmup 3 exceeds epochs 2", ""),
     (
       "{technique: distill, learningRate: 0}", "learningRate 0 is not between 1e-09 and 10", "0.001"
     ),
@@ -342,8 +345,8 @@ struct SettingTests {
   }
 
   private static let idle: [([Technique], [String: SettingValue], String)] = [
-    ([.svd], ["bits": .whole(4)], "svd takes no '--bits' (a setting of quantize)"),
-    ([.svd, .prune], ["warmup": .whole(1)], "none of svd, prune takes '--warmup' (a setting of d"),
+    ([.svd], ["bits": .whole(4)], "svd has no setting '--bits' (it belongs to quantize)"),
+    ([.svd, .prune], ["warmup": .whole(1)], "none of svd, prune has the setting '--warmup' (it "),
     ([.quantize], ["calibrationImages": .whole(0)], "--calibration-images 0 is not between"),
     (
       [.lowrank, .distill], ["width": .number(0.5)], "'--width' does nothing in distill after lowr"
@@ -356,7 +359,7 @@ struct SettingTests {
     ),
     ([.quantize], ["qatLearningRate": .number(1)], "'--qat-learning-rate' does nothing"),
     ([.svd, .quantize], ["methods": .names(["cp"])], "--methods does nothing in svd"),
-    ([.distill], ["warmup": .whole(9)], "--warmup 9 is longer than all 1 epoch(s)"),
+    ([.distill], ["warmup": .whole(9)], "--warmup 9 exceeds --epochs 1"),
     ([.quantize], ["keep": .names(["a"]), "bf16": .names(["a"])], "both '--keep' and '--bf16'"),
     ([.quantize], ["groupSize": .whole(3)], "'--group-size' does nothing in static quantization"),
     (

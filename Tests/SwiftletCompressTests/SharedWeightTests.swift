@@ -212,7 +212,7 @@ struct SharedWeightTests {
     let kept = layers.filter { !$0.changed }
     #expect(
       Set(kept.map(\.layer)) == ["table", "gru", "deconvolution", "then product", "else product"])
-    #expect(kept.allSatisfy { $0.remark.contains("--weight-only") })
+    #expect(kept.allSatisfy { $0.remark.contains("mode weightOnly") })
   }
 
   @Test func withoutSamplesWeightsAloneChange() throws {

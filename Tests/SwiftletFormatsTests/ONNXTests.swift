@@ -124,14 +124,14 @@ struct ONNXTests {
   }
 
   /// Two elements of four bits share a byte.
-  @Test func narrowElementsArePackedAndComeBack() throws {
-    var narrow = graph
+  @Test func compactElementsArePackedAndComeBack() throws {
+    var compact = graph
     for dtype in DType.allCases where dtype.compactType != nil {
       let numbers = AnyTensor(Tensor<Float>([3], [1, 0, -1]))
-      narrow.initializers["n_\(dtype)"] = numbers.converted(to: dtype)
+      compact.initializers["n_\(dtype)"] = numbers.converted(to: dtype)
     }
-    let read = try ONNXFile.decode(ONNXFile.encode(narrow))
-    for (name, tensor) in narrow.initializers where name.hasPrefix("n_") {
+    let read = try ONNXFile.decode(ONNXFile.encode(compact))
+    for (name, tensor) in compact.initializers where name.hasPrefix("n_") {
       #expect(read.initializers[name] == tensor, "\(name)")
     }
     #expect(read.initializers["n_int4"]?.byteCount == 2)

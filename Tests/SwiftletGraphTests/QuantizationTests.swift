@@ -6,24 +6,24 @@ import Testing
 
 /// Quantization to other types than bytes, by blocks, and products of quantized matrices.
 struct QuantizationTests {
-  private static func narrow(_ dtype: DType, _ shape: Shape, _ values: [Float]) -> AnyTensor {
+  private static func compact(_ dtype: DType, _ shape: Shape, _ values: [Float]) -> AnyTensor {
     floats(shape, values).converted(to: dtype)
   }
 
   private static let x = floats([2, 3], [-100, -1.5, 0.5, 1.5, 2.5, 100])
   private static let cases: [OperatorCase] = [
     OperatorCase(
-      "QuantizeLinear", [x, floats([], [1]), narrow(.int4, [], [1])],
-      gives: narrow(.int4, [2, 3], [-8, -1, 1, 3, 3, 7]), opset: 21),
+      "QuantizeLinear", [x, floats([], [1]), compact(.int4, [], [1])],
+      gives: compact(.int4, [2, 3], [-8, -1, 1, 3, 3, 7]), opset: 21),
     OperatorCase(
       "QuantizeLinear", [x, floats([], [0.5])], ["output_dtype": .int(25)],
-      gives: narrow(.uint2, [2, 3], [0, 0, 1, 3, 3, 3]), opset: 25),
+      gives: compact(.uint2, [2, 3], [0, 0, 1, 3, 3, 3]), opset: 25),
     OperatorCase(
       "QuantizeLinear", [x, floats([], [0.001]), .int16(Tensor([], [5]))],
       gives: .int16(Tensor([2, 3], [-32768, -1495, 505, 1505, 2505, 32767])), opset: 21),
     OperatorCase(
-      "QuantizeLinear", [x, floats([], [1]), narrow(.float8e4m3fn, [], [0])],
-      gives: narrow(.float8e4m3fn, [2, 3], [-96, -1.5, 0.5, 1.5, 2.5, 96]), opset: 19),
+      "QuantizeLinear", [x, floats([], [1]), compact(.float8e4m3fn, [], [0])],
+      gives: compact(.float8e4m3fn, [2, 3], [-96, -1.5, 0.5, 1.5, 2.5, 96]), opset: 19),
     // Blocks of two: one scale for columns 0 and 1, one for column 2.
     OperatorCase(
       "QuantizeLinear",
@@ -39,10 +39,10 @@ struct QuantizationTests {
       gives: floats([3, 2], [0, 20, 2, 40, 500, 5000]), opset: 21),
     OperatorCase(
       "DequantizeLinear",
-      [narrow(.int4, [3], [-8, 0, 7]), floats([3], [1, 2, 3]), narrow(.int4, [3], [1, 1, 1])],
+      [compact(.int4, [3], [-8, 0, 7]), floats([3], [1, 2, 3]), compact(.int4, [3], [1, 1, 1])],
       ["axis": .int(0)], gives: floats([3], [-9, -2, 18]), opset: 21),
     OperatorCase(
-      "DequantizeLinear", [narrow(.float8e5m2, [2], [-1.5, 3]), floats([], [2])],
+      "DequantizeLinear", [compact(.float8e5m2, [2], [-1.5, 3]), floats([], [2])],
       gives: floats([2], [-3, 6]), opset: 19),
     OperatorCase(
       "DynamicQuantizeLinear", [floats([3], [-1, 0, 4.1])],
@@ -95,10 +95,10 @@ struct QuantizationTests {
       gives: floats([2], [1, -0.000_999_450_7])),
     OperatorCase(
       "Cast", [floats([3], [-9, 7.9, 12])], ["to": .int(22)],
-      gives: narrow(.int4, [3], [7, 7, -4])),
+      gives: compact(.int4, [3], [7, 7, -4])),
     OperatorCase(
-      "Transpose", [narrow(.uint4, [2, 2], [1, 2, 3, 4])],
-      gives: narrow(.uint4, [2, 2], [1, 3, 2, 4])),
+      "Transpose", [compact(.uint4, [2, 2], [1, 2, 3, 4])],
+      gives: compact(.uint4, [2, 2], [1, 3, 2, 4])),
   ]
 
   @Test(arguments: cases)
@@ -131,8 +131,8 @@ struct QuantizationTests {
         .uint8(Tensor([1, 2], [1, 2])), .uint8(Tensor([2, 1], [3, 4])),
         .uint8(Tensor([1, 2], [1, 2])),
       ]),
-    Refusal("Add", [narrow(.int4, [1], [1]), narrow(.int4, [1], [1])]),
-    Refusal("Relu", [narrow(.float8e5m2, [1], [1])]),
+    Refusal("Add", [compact(.int4, [1], [1]), compact(.int4, [1], [1])]),
+    Refusal("Relu", [compact(.float8e5m2, [1], [1])]),
   ]
 
   @Test(arguments: refusals)

@@ -152,7 +152,7 @@ struct StandardOperatorTests {
 
   /// Weights of 4 bits in blocks of 16, the last of which is not full.
   @Test(arguments: [17, 21], [false, true])
-  func narrowWeights(opset: Int, hasZeros: Bool) throws {
+  func int4Weights(opset: Int, hasZeros: Bool) throws {
     let (depth, columns, block, blocks) = (24, 3, 16, 2)
     var generator = RandomGenerator(seed: 1)
     let packed = (0..<columns * blocks * block / 2).map { _ in UInt8(generator.below(256)) }

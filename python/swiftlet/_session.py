@@ -14,7 +14,7 @@ import numpy as np
 
 from ._library import LIBRARY, SessionOptions, Tensor, ValueInfo, check, take_string
 
-# By swiftlet_dtype. Narrower types are passed as bytes because numpy lacks them.
+# By swiftlet_dtype. Smaller types are passed as bytes because numpy lacks them.
 _NUMPY = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 11: "f8", 12: "u4",
           13: "u8"}
 _DTYPES = {np.dtype(code): number for number, code in _NUMPY.items()}

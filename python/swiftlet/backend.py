@@ -19,7 +19,7 @@ _UNSUPPORTED = 3
 
 
 # Bits of the swiftlet_dtypes that numpy supports only through ml_dtypes, which onnx installs.
-_NARROW: Dict[int, int] = {17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 25: 2, 26: 2}
+_COMPACT: Dict[int, int] = {17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 25: 2, 26: 2}
 
 
 def _packed(array: np.ndarray, bits: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def _packed(array: np.ndarray, bits: int) -> np.ndarray:
 
 def _unpacked(elements: np.ndarray, number: int, shape: Tuple[int, ...]) -> np.ndarray:
     """The inverse of `_packed`."""
-    bits, dtype = _NARROW[number], onnx.helper.tensor_dtype_to_np_dtype(number)
+    bits, dtype = _COMPACT[number], onnx.helper.tensor_dtype_to_np_dtype(number)
     shifts = bits * np.arange(8 // bits, dtype=np.uint8)
     each = (elements.reshape(-1, 1) >> shifts & (0xFF >> (8 - bits))).ravel()
     each = each[:int(np.prod(shape))].reshape(shape)
@@ -58,8 +58,8 @@ class SwiftletRep(BackendRep):
         for name, array in inputs.items():
             array = np.asarray(array)
             number = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-            if number in _NARROW:
-                request.bind_bytes(name, number, array.shape, _packed(array, _NARROW[number]))
+            if number in _COMPACT:
+                request.bind_bytes(name, number, array.shape, _packed(array, _COMPACT[number]))
             else:
                 half = number in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
                 request.bind(name, array.astype(np.float32) if half else array)
@@ -70,7 +70,7 @@ class SwiftletRep(BackendRep):
     @staticmethod
     def _typed(number: int, shape: Tuple[int, ...], elements: np.ndarray, asked: int) -> np.ndarray:
         """Converts a result to the type that the model declares."""
-        if number in _NARROW:
+        if number in _COMPACT:
             return _unpacked(elements, number, shape)
         half = asked in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
         return elements.astype(onnx.helper.tensor_dtype_to_np_dtype(asked)) if half else elements

@@ -27,10 +27,10 @@ struct Bench: ParsableCommand {
   var batch = NumberList([1, 32, 256])
 
   @Option(
-    help: """
-      Size of an open dimension, as NAME=NUMBER; may be repeated. Others are the batch size, or \
-      guessed from their names: 224 pixels, 128 tokens, 16 000 samples of sound.
-      """)
+    help: ArgumentHelp(
+      "Size of an open dimension; may be repeated. Others are the batch size, or guessed from "
+        + "their names: 224 pixels, 128 tokens, 16 000 samples of sound.",
+      valueName: "name=number"))
   var extent: [NamedExtent] = []
 
   @Option(help: "Numbers of threads, separated by commas. Default: 1 and one per processor.")
@@ -48,7 +48,12 @@ struct Bench: ParsableCommand {
 
   @OptionGroup var output: OutputOptions
 
-  func validate() throws { try check("--seconds", seconds, 0.01...3600) }
+  func validate() throws {
+    try check("--seconds", seconds, 0.01...3600)
+    try batch.check("--batch")
+    try threads?.check("--threads")
+    for extent in extent { try extent.check() }
+  }
 
   /// The figures of one combination.
   private struct Row: Encodable {

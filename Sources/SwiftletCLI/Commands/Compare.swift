@@ -11,7 +11,7 @@ struct Compare: ParsableCommand {
     discussion: """
       With --data, evaluates ONNX models on the same images, compares them with the first one, and \
       times all of them in alternation, on one thread and on all:
-        swiftlet compare seed.onnx svd.onnx int8.onnx --data fashion-mnist --report compared.html
+        swiftlet compare seed.onnx small.onnx --data fashion-mnist --report page.html
 
       Without --data, reads the output of 'swiftlet compress --json'. The ratio in a row is \
       reliable, as both speeds were measured in alternation; those of different rows were not:
@@ -36,7 +36,7 @@ struct Compare: ParsableCommand {
       valueName: "dir"))
   var dataDir: String?
 
-  @OptionGroup var open: ExtentOptions
+  @OptionGroup var open: ExtentOptions<LabelledData>
 
   @Option(
     help: ArgumentHelp(
@@ -61,6 +61,7 @@ struct Compare: ParsableCommand {
 
   func validate() throws {
     try check("--seconds", seconds, 0.01...3600)
+    try batch.check("--batch")
     if data == nil && (judgedOutput != nil || preprocess.preprocess != nil) {
       throw ValidationError("--judged-output and --preprocess need --data")
     }
@@ -212,7 +213,7 @@ private enum AnyReport: Encodable {
         return .unlabelled(report)
       }
       throw SwiftletError(
-        .badInput, "not a compression report",
+        .badInput, "the file is not a compression report",
         fix: "give the output of 'swiftlet compress --json', or --data to compare models")
     }
   }

@@ -50,7 +50,7 @@ struct Compress: ParsableCommand {
       valueName: "name"))
   var preset: Preset?
 
-  @OptionGroup var data: DataOptions
+  @OptionGroup var data: DataOptions<AnyData>
 
   @OptionGroup var judging: JudgingOptions
 
@@ -58,7 +58,7 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var samples: SampleOptions
 
-  @OptionGroup var open: ExtentOptions
+  @OptionGroup var open: ExtentOptions<AnyData>
 
   @OptionGroup var settings: SettingOptions<AllSettings>
 

@@ -34,9 +34,10 @@ struct Convert: ParsableCommand {
   @Flag(help: "Store large weights in a separate file (.onnx only).")
   var externalData = false
 
-  @OptionGroup var force: ForceOptions
+  @Flag(help: "Overwrite the input file.")
+  var force = false
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: MatrixLimitOptions
 
   @OptionGroup var options: OutputOptions
 
@@ -50,7 +51,7 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     try OutputFiles(written: [(output, "the output")], read: [(input, "the input")])
-      .check(force: force.force)
+      .check(force: force)
     let summary = try output.hasSuffix(".onnx") ? convertModel() : convertArrays()
     if options.json { return try Console.json(summary) }
     let nodes = summary.nodes.map { "\($0[0]) → \($0[1]) nodes, " } ?? ""

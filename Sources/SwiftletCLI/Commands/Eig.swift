@@ -21,7 +21,7 @@ struct Eig: ParsableCommand {
   /// A LAPACK routine or Swiftlet's own implementation.
   enum Method: String, ExpressibleByArgument, CaseIterable { case syevd, swift }
 
-  @OptionGroup var matrix: MatrixOptions
+  @OptionGroup var matrix: MatrixOptions<SquareMatrix>
 
   @Option(help: "Method. Default: syevd if LAPACK passes its self-check, else swift.")
   var method: Method?
@@ -44,7 +44,7 @@ struct Eig: ParsableCommand {
       "Folder to write values.npy and vectors.npy (in columns) to.", valueName: "dir"))
   var outputDir: String?
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: MatrixLimitOptions
 
   @OptionGroup var common: CommonOptions
 
@@ -61,11 +61,13 @@ struct Eig: ParsableCommand {
     let input = try matrix.read()
     try locating(matrix.label) {
       guard input.shape[0] == input.shape[1] else {
-        throw SwiftletError(.badInput, "a \(input.shape) matrix is not square")
+        throw SwiftletError(
+          .badInput, "a \(input.shape) matrix is not square",
+          fix: "give a square one, such as --size 500")
       }
       if let largest, largest > input.shape[0] {
         throw SwiftletError(
-          .badInput, "--largest \(largest) for a \(input.shape) matrix",
+          .badInput, "--largest \(largest) exceeds the order of a \(input.shape) matrix",
           fix: "use at most \(input.shape[0])")
       }
       switch input {

@@ -18,9 +18,9 @@ struct Evaluate: ParsableCommand {
   @Argument(help: "The ONNX file.")
   var model: String
 
-  @OptionGroup var data: DataOptions
+  @OptionGroup var data: DataOptions<LabelledData>
 
-  @OptionGroup var open: ExtentOptions
+  @OptionGroup var open: ExtentOptions<LabelledData>
 
   @Option(help: "Batch size.")
   var batch = 250

@@ -20,7 +20,7 @@ struct Inspect: ParsableCommand {
   @Option(help: "Batch size.")
   var batch = 1
 
-  @OptionGroup var open: ExtentOptions
+  @OptionGroup var open: ExtentOptions<NoData>
 
   @OptionGroup var limits: LimitOptions
 

@@ -31,7 +31,7 @@ struct Plan: ParsableCommand {
       valueName: "file"))
   var recipe: String?
 
-  @OptionGroup var open: ExtentOptions
+  @OptionGroup var open: ExtentOptions<NoData>
 
   @OptionGroup var limits: LimitOptions
 

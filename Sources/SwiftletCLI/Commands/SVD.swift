@@ -25,7 +25,7 @@ struct SVD: ParsableCommand {
     case gesdd, gesvd, swift, jacobi, gram, randomized
   }
 
-  @OptionGroup var matrix: MatrixOptions
+  @OptionGroup var matrix: MatrixOptions<AnyMatrix>
 
   @Option(
     help:
@@ -59,7 +59,7 @@ struct SVD: ParsableCommand {
     help: ArgumentHelp("Folder to write u.npy, s.npy and vt.npy to.", valueName: "dir"))
   var outputDir: String?
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: MatrixLimitOptions
 
   @OptionGroup var common: CommonOptions
 
@@ -92,7 +92,7 @@ struct SVD: ParsableCommand {
     try locating(matrix.label) {
       if let rank, rank > min(input.shape[0], input.shape[1]) {
         throw SwiftletError(
-          .badInput, "--rank \(rank) for a \(input.shape) matrix",
+          .badInput, "--rank \(rank) exceeds the rank of a \(input.shape) matrix",
           fix: "use at most \(min(input.shape[0], input.shape[1]))")
       }
       if tolerance != nil && input.shape.count == 0 {

@@ -32,7 +32,7 @@ struct Sensitivity: ParsableCommand {
         unevenWeights    channels differ too much: --equalize
         outlierChannels  few channels need the whole range: --smoothing, --equalize
         clipping         the observer clips too much: --observer minmax
-        activations      8 bits are too few for the input: --keep; with labels, --qat-epochs
+        activations      8 bits are too few: --keep; with labels, --qat-epochs
 
         swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-images 128
         swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json
@@ -41,12 +41,12 @@ struct Sensitivity: ParsableCommand {
   @Argument(help: "The ONNX file.")
   var model: String
 
-  @OptionGroup var data: DataOptions
+  @OptionGroup var data: DataOptions<AnyData>
 
-  @OptionGroup var open: ExtentOptions
+  @OptionGroup var open: ExtentOptions<AnyData>
 
   @Option(
-    name: [.customLong("calibration-images"), .customLong("calibration-size")],
+    name: .listing(["calibration-images", "calibration-size"]),
     help: "Maximum number of samples to calibrate with, and to compare on.")
   var calibrationImages = 128
 

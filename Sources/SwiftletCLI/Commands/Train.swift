@@ -21,9 +21,9 @@ struct Train: ParsableCommand {
   @Option(help: "Model to train: an ONNX file, or seed-cnn, a small built-in network.")
   var model = "seed-cnn"
 
-  @OptionGroup var data: DataOptions
+  @OptionGroup var data: DataOptions<LabelledData>
 
-  @OptionGroup var open: ExtentOptions
+  @OptionGroup var open: ExtentOptions<LabelledData>
 
   @Option(help: "Number of passes over the training images.")
   var epochs = 3
@@ -35,7 +35,7 @@ struct Train: ParsableCommand {
   var optimizer = OptimizerKind.adam
 
   @Option(
-    name: [.customLong("learning-rate"), .customLong("lr")], help: "Peak learning rate.")
+    name: .listing(["learning-rate", "lr"]), help: "Peak learning rate.")
   var learningRate = 1e-3
 
   @Option(help: "Schedule of the learning rate: cosine, constant or step.")
@@ -45,7 +45,7 @@ struct Train: ParsableCommand {
   var warmup = 0.0
 
   @Option(
-    name: [.customLong("period"), .customLong("restarts")],
+    name: .listing(["period", "restarts"]),
     help: """
       Number of epochs of the first cosine cycle, after which the rate restarts, or between decays \
       of step.
@@ -116,7 +116,7 @@ struct Train: ParsableCommand {
     try check("--classes", classes ?? 1, 1...1_000_000)
     try check("--checkpoint-every", checkpointEvery, 1...1_000_000)
     guard warmup <= Double(epochs) else {
-      throw ValidationError("--warmup \(plain(warmup)) is longer than all \(epochs) epoch(s)")
+      throw ValidationError("--warmup \(plain(warmup)) exceeds --epochs \(epochs)")
     }
     if period != nil, schedule == .constant {
       throw ValidationError("--period does nothing with --schedule constant")
@@ -231,9 +231,10 @@ struct Train: ParsableCommand {
 /// Checks that the value of an option is in its range.
 func check<T: Comparable>(_ option: String, _ value: T, _ range: ClosedRange<T>) throws {
   guard range ~= value else {
-    throw ValidationError(
-      "\(option) \(plain(value)) is not between \(plain(range.lowerBound)) and "
-        + "\(plain(range.upperBound))"
-    )
+    let limits =
+      range.upperBound as? Int == .max
+      ? "at least \(plain(range.lowerBound))"
+      : "between \(plain(range.lowerBound)) and \(plain(range.upperBound))"
+    throw ValidationError("\(option) \(plain(value)) is not \(limits)")
   }
 }

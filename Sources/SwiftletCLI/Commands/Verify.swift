@@ -174,7 +174,7 @@ extension Manifest {
         original: original, threads: threads, seed: seed, progress: Console.progress)
     }
     func inputs(_ spec: String) throws -> [String: AnyTensor] {
-      var options = DataOptions()
+      var options = DataOptions<AnyData>()
       options.data = spec
       return try options.unlabelledInputs() ?? [:]
     }

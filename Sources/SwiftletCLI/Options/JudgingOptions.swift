@@ -25,7 +25,9 @@ struct JudgingOptions: ParsableArguments {
   /// Loads labelled images, split into parts; prints a remark if the split was not asked for.
   ///
   /// - Parameter judgesWhole: See ``DataParts``.
-  func parts(_ data: DataOptions, seed: UInt64, judgesWhole: Bool = false) throws -> DataParts {
+  func parts(
+    _ data: DataOptions<some DataScope>, seed: UInt64, judgesWhole: Bool = false
+  ) throws -> DataParts {
     let judge = try judge.map { text in
       guard !text.hasPrefix("inputs:") else {
         throw SwiftletError(
@@ -45,7 +47,7 @@ struct JudgingOptions: ParsableArguments {
   /// Unlabelled inputs to judge on; `nil`: a part of the data.
   func unlabelledInputs() throws -> [String: AnyTensor]? {
     guard let judge else { return nil }
-    var options = DataOptions()
+    var options = DataOptions<AnyData>()
     options.data = judge
     guard let inputs = try options.unlabelledInputs() else {
       throw SwiftletError(

@@ -3,14 +3,34 @@
 import ArgumentParser
 import Swiftlet
 
+/// The matrices that a command takes, as its help names them.
+protocol MatrixScope: Sendable {
+  /// Examples of `--size`.
+  static var sizes: String { get }
+  /// What `--seed` is for.
+  static var seeded: String { get }
+}
+
+/// Matrices of any size.
+enum AnyMatrix: MatrixScope {
+  static var sizes: String { "1000x200 or 500" }
+  static var seeded: String { "the random matrix and of random sampling" }
+}
+
+/// Square matrices.
+enum SquareMatrix: MatrixScope {
+  static var sizes: String { "500 or 500x500" }
+  static var seeded: String { "the random matrix" }
+}
+
 /// Options for a matrix from a file, or a random one.
-struct MatrixOptions: ParsableArguments {
+struct MatrixOptions<Scope: MatrixScope>: ParsableArguments {
   @Argument(help: "Matrix in an .npy file, float32 or float64.")
   var file: String?
 
   @Option(
     help: ArgumentHelp(
-      "Size of a random matrix instead of a file, such as 1000x200 or 500.", valueName: "MxN"))
+      "Size of a random matrix instead of a file, such as \(Scope.sizes).", valueName: "MxN"))
   var size: MatrixSize?
 
   @Option(
@@ -18,17 +38,17 @@ struct MatrixOptions: ParsableArguments {
       "Element type: f32 or f64. Default: the file's, else f64.", valueName: "type"))
   var dtype: ElementType?
 
-  @Option(help: "Seed of the random matrix and of random sampling.")
+  @Option(help: "Seed of \(Scope.seeded).")
   var seed: UInt64 = 0
 
   func validate() throws {
     guard (file == nil) != (size == nil) else {
       throw ValidationError("give either an .npy file or --size")
     }
+    for extent in size.map({ [$0.rows, $0.columns] }) ?? [] {
+      try check("--size", extent, 1...32_766)
+    }
   }
-
-  /// An element type.
-  enum ElementType: String, ExpressibleByArgument, CaseIterable { case f32, f64 }
 
   /// Loads or generates the matrix, converted to the element type asked for.
   func read() throws -> AnyTensor {
@@ -74,6 +94,9 @@ struct MatrixOptions: ParsableArguments {
   var label: String { file ?? "random matrix" }
 }
 
+/// The element type of a matrix.
+enum ElementType: String, ExpressibleByArgument, CaseIterable { case f32, f64 }
+
 /// The size of a matrix, as in `--size 1000x200`.
 struct MatrixSize: ExpressibleByArgument {
   let rows, columns: Int
@@ -81,9 +104,7 @@ struct MatrixSize: ExpressibleByArgument {
   init?(argument: String) {
     let parts = argument.lowercased().split(separator: "x", omittingEmptySubsequences: false)
     let numbers = parts.compactMap { Int($0) }
-    guard numbers.count == parts.count, 1...2 ~= numbers.count,
-      numbers.allSatisfy({ 1...32_766 ~= $0 })
-    else { return nil }
+    guard numbers.count == parts.count, 1...2 ~= numbers.count else { return nil }
     (rows, columns) = (numbers[0], numbers[numbers.count - 1])
   }
 }

@@ -42,7 +42,7 @@ struct OutputFiles {
 
   /// The files that the data for calibration, training and judging comes from.
   static func files(
-    of data: DataOptions, _ judging: JudgingOptions, fixed: [FixedArgument] = []
+    of data: DataOptions<some DataScope>, _ judging: JudgingOptions, fixed: [FixedArgument] = []
   ) -> [File] {
     func named(_ text: String?, _ name: String) -> [File] {
       guard let text else { return [] }

@@ -52,8 +52,7 @@ struct SettingOptions<Scope: SettingScope>: ParsableArguments, CustomReflectable
   private static func children(_ setting: SettingDescription) -> [(label: String?, value: Any)] {
     let visibility: ArgumentVisibility = Scope.isListed || !Help.isWanted ? .default : .hidden
     func names(_ words: [String]) -> NameSpecification {
-      NameSpecification(
-        words.map { .customLong(String(SettingDescription.option($0).dropFirst(2))) })
+      .listing(words.map { String(SettingDescription.option($0).dropFirst(2)) })
     }
     let standard = setting.defaultText.map { " Default: \($0)." } ?? ""
     let help = ArgumentHelp(
@@ -159,6 +158,13 @@ extension SettingDescription {
     case .names: "name"
     case .choices: "names"
     }
+  }
+}
+
+extension NameSpecification {
+  /// The long names of an option. Help shows only the first one.
+  static func listing(_ names: [String]) -> NameSpecification {
+    NameSpecification((Help.isWanted ? Array(names.prefix(1)) : names).map { .customLong($0) })
   }
 }
 

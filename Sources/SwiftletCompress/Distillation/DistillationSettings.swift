@@ -180,7 +180,7 @@ public struct DistillationSettings: StepSettings {
     let (period, stretch) = (spelling("period"), spelling("stretch"))
     guard warmup <= Double(epochs) else {
       throw refuse(
-        "\(spelling("warmup")) \(plain(warmup)) is longer than all \(epochs) epoch(s)",
+        "\(spelling("warmup")) \(plain(warmup)) exceeds \(spelling("epochs")) \(epochs)",
         "use a shorter warm-up or more epochs")
     }
     guard self.period == nil || schedule != .constant else {

@@ -232,7 +232,7 @@ public struct Manifest: Sendable, Codable {
         manifest.format == 1
       else {
         throw SwiftletError(
-          .badInput, "not a compression manifest",
+          .badInput, "the file is not a compression manifest",
           fix: "give the .manifest.json that 'swiftlet compress' wrote next to the model")
       }
       return manifest.relocated(from: path)

@@ -42,7 +42,7 @@ public struct DynamicQuantization: Sendable {
     else {
       throw SwiftletError(
         .unsupported, "the model has no Gemm or MatMul to quantize dynamically",
-        fix: "leave --dynamic out")
+        fix: "use mode static or weightOnly")
     }
     var reports = products.map {
       LayerReport(

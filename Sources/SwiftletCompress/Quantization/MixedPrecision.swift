@@ -178,7 +178,7 @@ struct MixedPrecision {
       "no choice of layers keeps the drop below \(maxDrop) points: int8 everywhere loses "
         + "\(rounded(none.test.drop, 3)), below \(rounded(none.bound, 3)) with "
         + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(none.test.images) images",
-      fix: "allow more drop, evaluate on more images, or add --qat-epochs 1")
+      fix: "allow more drop, evaluate on more images, or use qatEpochs 1 (--qat-epochs 1)")
   }
 
   /// The trial of the longest prefix of names that stays within the limit, by bisection.

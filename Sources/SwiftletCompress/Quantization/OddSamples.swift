@@ -37,7 +37,7 @@ struct OddSamples {
       at: "value '\(name)'",
       fix:
         "check that sample; if the value is not finite by design, list the layers "
-        + "that read it with --keep")
+        + "that read it under keep (--keep)")
   }
 }
 

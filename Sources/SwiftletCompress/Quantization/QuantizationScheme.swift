@@ -225,7 +225,7 @@ struct QuantizationScheme {
     throw SwiftletError(
       .unsupported,
       "the model has no Conv, Gemm or MatMul to quantize statically\(which)",
-      fix: "use --weight-only or --dynamic, which also store the weights of other layers as int8")
+      fix: "use mode weightOnly or dynamic, which also store the weights of other layers as int8")
   }
 
   /// The value whose scale this value shares; itself if it shares none.

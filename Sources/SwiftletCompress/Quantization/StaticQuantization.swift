@@ -208,7 +208,7 @@ struct QuantizationDraft {
     let known = Set((reports + refusals + storage.reports).map(\.layer))
     let kept = WeightStorage.kept(
       in: graph, besides: known,
-      "static quantization keeps its weights as floats; --weight-only or --dynamic quantizes them")
+      "static quantization keeps its weights as floats; mode weightOnly or dynamic quantizes them")
     return (result, refusals + storage.reports + kept + reports)
   }
 }

@@ -100,9 +100,9 @@ extension Technique {
     guard owners.isEmpty else {
       return SwiftletError(
         .badInput,
-        (techniques.count == 1 ? "\(takers) takes no " : "none of \(takers) takes ")
-          + "'\(spelling(name))' (a setting of \(owners.map(\.rawValue).joined(separator: ", ")))",
-        fix: "leave it out, or add a technique that takes it")
+        (techniques.count == 1 ? "\(takers) has no setting " : "none of \(takers) has the setting ")
+          + "'\(spelling(name))' (it belongs to \(owners.map(\.rawValue).joined(separator: ", ")))",
+        fix: "leave it out, or add a technique that has it")
     }
     let own = techniques.flatMap { $0.settings.map(\.name) }
     if let near = Nearest.word(to: name, among: own) {

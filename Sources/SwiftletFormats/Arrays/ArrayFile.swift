@@ -15,7 +15,7 @@ public enum ArrayFile {
       guard let kind = Self.allCases.first(where: { path.hasSuffix($0.rawValue) }) else {
         let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
         throw SwiftletError(
-          .badInput, "unknown file extension", at: path,
+          .badInput, "the file extension is unknown", at: path,
           fix: "use \(known)")
       }
       self = kind
@@ -53,7 +53,7 @@ public enum ArrayFile {
     case .npy:
       guard tensors.count == 1, let tensor = tensors.values.first else {
         throw SwiftletError(
-          .badInput, "\(tensors.count) arrays for a file that holds one", at: path,
+          .badInput, "an npy file cannot store \(tensors.count) arrays, only one", at: path,
           fix: "write .npz or .safetensors")
       }
       try AtomicFile.write(

@@ -43,7 +43,8 @@ public enum NPY {
     }
     let length = head[8..<start].reversed().reduce(0) { $0 << 8 | Int($1) }
     guard length <= headerLimit, length <= bytes.count - start else {
-      throw SwiftletError(.badInput, "npy: a header of \(length) bytes in a file of \(bytes.count)")
+      throw SwiftletError(
+        .badInput, "npy: a header of \(length) bytes is too long for a file of \(bytes.count)")
     }
     let header = bytes.dropFirst(start).prefix(length)
     guard let text = String(validating: header, as: UTF8.self) else {

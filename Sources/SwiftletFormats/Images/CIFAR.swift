@@ -58,7 +58,8 @@ public struct CIFAR: Sendable {
       columns.count == labelCounts.count, columns.allSatisfy({ $0.count == labels.count })
     else {
       throw SwiftletError(
-        .badInput, "\(name): images \(images.shape) with \(columns.map(\.count)) labels")
+        .badInput,
+        "images of shape \(images.shape) with \(columns.map(\.count)) labels are not \(name)")
     }
     for (column, limit) in zip(columns, labelCounts) {
       guard let wrong = column.first(where: { !(0..<limit ~= $0) }) else { continue }
@@ -92,7 +93,8 @@ public struct CIFAR: Sendable {
       let start = record * recordLength
       for (position, limit) in labelCounts.enumerated() where source[start + position] >= limit {
         throw SwiftletError(
-          .badInput, "record \(record) has label \(source[start + position]), not in 0..<\(limit)",
+          .badInput,
+          "record \(record) has label \(source[start + position]), which must be in 0..<\(limit)",
           at: "\(file.path), byte \(start + position)", fix: "get a fresh copy")
       }
       let pixels = start + labelCounts.count

@@ -66,7 +66,7 @@ public enum IDX {
       throw start.error("this is not an idx file: it starts with 0x\(String(magic, radix: 16))")
     }
     guard ranks.contains(rank) else {
-      throw start.error("an idx tensor of rank \(rank), expected rank \(ranks)")
+      throw start.error("the idx tensor has rank \(rank), but rank \(ranks) is expected")
     }
     let dimensions = try (0..<rank).map { _ in Int(try reader.bigEndian(UInt32.self)) }
     return try locating("\(reader.file), byte 4") { try Shape(checking: dimensions) }

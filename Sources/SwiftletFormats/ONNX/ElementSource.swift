@@ -99,12 +99,13 @@ final class ElementSource {
       throw SwiftletError(.badInput, "\(entry.key) of external data occurs twice")
     }
     guard let location = entries["location"] else {
-      throw SwiftletError(.badInput, "external data without a file name")
+      throw SwiftletError(.badInput, "the external data of a tensor has no file name")
     }
     func number(_ key: String) throws -> Int? {
       guard let text = entries[key] else { return nil }
       guard text.allSatisfy({ "0"..."9" ~= $0 }), let value = Int(text) else {
-        throw SwiftletError(.badInput, "\(key) '\(text)' of data in '\(location)'")
+        throw SwiftletError(
+          .badInput, "\(key) '\(text)' of the data in '\(location)' is not a number of bytes")
       }
       return value
     }
@@ -112,13 +113,15 @@ final class ElementSource {
     let start = try number("offset") ?? 0
     guard start <= file.count else {
       throw SwiftletError(
-        .badInput, "data at offset \(start) of '\(location)', which has only \(file.count) bytes")
+        .badInput,
+        "data starts at offset \(start) of '\(location)', which has only \(file.count) bytes")
     }
     let length = try number("length") ?? file.count - start
     guard length <= file.count - start else {
       throw SwiftletError(
         .badInput,
-        "\(length) bytes at offset \(start) of '\(location)', which has only \(file.count) bytes")
+        "data of \(length) bytes starts at offset \(start) of '\(location)', which has only "
+          + "\(file.count) bytes")
     }
     return (file, start..<start + length)
   }

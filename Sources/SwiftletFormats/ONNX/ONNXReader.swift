@@ -213,7 +213,8 @@ struct ONNXReader {
     case .strings where proto.texts != nil: return .strings(proto.texts!)
     default:
       guard !proto.hasT, !proto.hasG else {
-        throw SwiftletError(.badInput, "the attribute has a tensor or graph of another kind")
+        throw SwiftletError(
+          .badInput, "the attribute has a tensor or graph, which its type does not announce")
       }
       return .unread(try proto.serializedBytes())
     }
@@ -299,7 +300,7 @@ extension ValueInfo {
     if case .sequenceType? = proto.type.value {
       throw SwiftletError(
         .unsupported,
-        "'\(proto.name)' is a sequence, which inputs, outputs and loops cannot hand on",
+        "'\(proto.name)' is a sequence; inputs, outputs and loops support only tensors",
         fix: "export it as a tensor, for instance with ConcatFromSequence")
     }
     guard case .tensorType? = proto.type.value, let dtype = DType(onnx: Int(type.elemType)) else {
@@ -314,7 +315,11 @@ extension ValueInfo {
       // Exporters of old Paddle models mark open extents this way.
       case .dimValue(-1): .symbolic("")
       case .dimValue(let extent):
-        throw SwiftletError(.badInput, "'\(proto.name)' has an extent of \(extent)")
+        throw SwiftletError(
+          .badInput,
+          "'\(proto.name)' has an extent of \(extent), which must be at least 0, or -1 "
+            + "if it is open"
+        )
       case .dimParam(let name): .symbolic(name)
       case nil: .symbolic("")
       }

@@ -81,7 +81,8 @@ struct ONNXSkeleton {
       return
     }
     guard elements.count == 1 else {
-      throw SwiftletError(.badInput, "a tensor has its elements in \(elements.count) parts")
+      throw SwiftletError(
+        .badInput, "a tensor stores its elements in \(elements.count) fields instead of one")
     }
     for (number, value) in [
       (536_870_909, data.number), (536_870_910, data.payload.lowerBound),

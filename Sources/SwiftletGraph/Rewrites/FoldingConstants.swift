@@ -45,7 +45,7 @@ extension Graph {
     }
     var limit = operands.reduce(Self.smallResult) { $0 + ($1?.byteCount ?? 0) }
     for case .tensor(let value) in node.attributes.values { limit += value.byteCount }
-    // An invalid node stays, and is reported when the graph is planned.
+    // An invalid node stays, and the interpreter of the graph reports it.
     guard let op = try? OperatorRegistry.make(node, opset: opset),
       let infos = try? op.infer(operands.map { $0.map(TensorInfo.init) }),
       infos.count >= node.outputs.count,

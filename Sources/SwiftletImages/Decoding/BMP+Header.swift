@@ -11,7 +11,7 @@ extension BMP {
     let start = Int(try reader.littleEndian(UInt32.self))
     let length = Int(try reader.littleEndian(UInt32.self))
     guard [12, 40, 52, 56, 64, 108, 124].contains(length) else {
-      throw source.damaged("its header has \(length) bytes")
+      throw source.damaged("its header has \(length) bytes, which no version of BMP has")
     }
     var header = try length == 12 ? readShortHeader(&reader) : readLongHeader(&reader, source)
     try source.check(header.size)
@@ -70,7 +70,9 @@ extension BMP {
   private static func palette(
     _ reader: inout ByteReader, _ count: Int, _ size: Int, _ source: PictureSource
   ) throws -> [[UInt8]] {
-    guard count <= 256 else { throw source.damaged("its palette has \(count) colours") }
+    guard count <= 256 else {
+      throw source.damaged("its palette has \(count) colours, more than 256")
+    }
     return try (0..<count).map { _ in
       let blue = try reader.skip(size).lowerBound
       return [reader.bytes[blue + 2], reader.bytes[blue + 1], reader.bytes[blue]]

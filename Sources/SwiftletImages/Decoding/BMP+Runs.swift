@@ -9,7 +9,7 @@ extension BMP {
   ) throws -> Image {
     let (width, height) = (header.size.width, header.size.height)
     var indices = [UInt8](repeating: 0, count: width * height)
-    let isNarrow = header.compression == .runs4
+    let hasFourBits = header.compression == .runs4
     var (x, line) = (0, 0)
     /// Sets the next pixel; one beyond the end of its row is dropped.
     func put(_ value: UInt8) {
@@ -26,9 +26,9 @@ extension BMP {
         x = min(x + Int(try reader.littleEndian(UInt8.self)), width)
         line += Int(try reader.littleEndian(UInt8.self))
       case (0, _):
-        let bytes = try reader.skip(isNarrow ? (Int(code) + 1) / 2 : Int(code))
+        let bytes = try reader.skip(hasFourBits ? (Int(code) + 1) / 2 : Int(code))
         for i in 0..<Int(code) {
-          guard isNarrow else {
+          guard hasFourBits else {
             put(reader.bytes[bytes.lowerBound + i])
             continue
           }
@@ -37,7 +37,7 @@ extension BMP {
         }
         _ = try reader.skip(min(bytes.count % 2, reader.remaining))
       default:
-        for i in 0..<Int(count) { put(!isNarrow ? code : i % 2 == 0 ? code >> 4 : code & 15) }
+        for i in 0..<Int(count) { put(!hasFourBits ? code : i % 2 == 0 ? code >> 4 : code & 15) }
       }
     }
     var image = Image(uninitialized: header.size, .grey)

@@ -131,7 +131,7 @@ struct PictureSource {
   /// The error for a picture whose decoder lacks memory.
   var exhausted: SwiftletError {
     SwiftletError(
-      .outOfMemory, "there is no memory to decode the picture", at: file,
+      .outOfMemory, "not enough memory to decode the picture", at: file,
       fix: "use a machine with more memory")
   }
 

@@ -101,7 +101,7 @@ enum JPEG {
         throw source.unsupported("JPEG with \(header.precision) bits")
       }
       guard [1, 3, 4].contains(header.components) else {
-        throw source.damaged("it has \(header.components) components")
+        throw source.damaged("it has \(header.components) components, which must be 1, 3 or 4")
       }
       try source.check(header.size)
     }

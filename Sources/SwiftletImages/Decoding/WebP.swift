@@ -114,7 +114,7 @@ enum WebP {
       switch status {
       case VP8_STATUS_OUT_OF_MEMORY: source.exhausted
       case VP8_STATUS_SUSPENDED, VP8_STATUS_NOT_ENOUGH_DATA: source.damaged("the file ends early")
-      default: source.damaged("its bits make no sense")
+      default: source.damaged("its data are invalid")
       }
     }
   }

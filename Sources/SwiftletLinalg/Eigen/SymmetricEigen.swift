@@ -42,7 +42,8 @@ public struct SymmetricEigen<T: BLASElement>: Sendable {
     let count = largest ?? n
     guard largest == nil || (1...max(1, n)).contains(count) && n > 0 else {
       throw SwiftletError(
-        .badInput, "\(count) eigenvalues of a \(n)×\(n) matrix", fix: "use 1 to \(n)")
+        .badInput, "\(count) of the eigenvalues of a \(n)×\(n) matrix cannot be computed",
+        fix: "use 1 to \(n)")
     }
     var values: [T]
     var rows: Tensor<T>

@@ -39,7 +39,8 @@ public struct RandomizedSVD: Sendable {
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     guard rank >= 1, rank <= min(m, n) else {
       throw SwiftletError(
-        .badInput, "rank \(rank) of a \(m)×\(n) matrix", fix: "use 1 to \(min(m, n))")
+        .badInput, "a \(m)×\(n) matrix cannot be truncated to rank \(rank)",
+        fix: "use 1 to \(min(m, n))")
     }
     try requireCounts()
     let samples = min(rank + oversampling, min(m, n))
@@ -89,7 +90,9 @@ public struct RandomizedSVD: Sendable {
     guard tolerance >= 0, full > 0, blockSize > 0 else {
       throw SwiftletError(
         .badInput,
-        "a tolerance of \(tolerance) for a \(m)×\(n) matrix, in blocks of \(blockSize) samples")
+        "a \(m)×\(n) matrix cannot be decomposed to a tolerance of \(tolerance) in blocks of "
+          + "\(blockSize) samples",
+        fix: "use a matrix that is not empty, a tolerance of at least 0 and blocks of at least 1")
     }
     try requireCounts()
     var a = matrix.contiguous()
@@ -158,7 +161,8 @@ public struct RandomizedSVD: Sendable {
   private func requireCounts() throws {
     guard oversampling >= 0, powerIterations >= 0 else {
       throw SwiftletError(
-        .badInput, "oversampling \(oversampling), \(powerIterations) power iterations",
+        .badInput,
+        "oversampling \(oversampling) and powerIterations \(powerIterations) are not both valid",
         fix: "both must be at least 0")
     }
   }

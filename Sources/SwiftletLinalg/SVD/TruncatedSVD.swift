@@ -39,7 +39,8 @@ public struct TruncatedSVD<T: BLASElement>: Sendable {
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     guard rank >= 1, rank <= min(m, n) else {
       throw SwiftletError(
-        .badInput, "rank \(rank) of a \(m)×\(n) matrix", fix: "use 1 to \(min(m, n))")
+        .badInput, "a \(m)×\(n) matrix cannot be truncated to rank \(rank)",
+        fix: "use 1 to \(min(m, n))")
     }
     prediction = method == nil ? SVDCost(T.self, m: m, n: n, rank: rank, sampling) : nil
     self.method = method ?? (prediction!.prefersSampling ? .randomized : .full)

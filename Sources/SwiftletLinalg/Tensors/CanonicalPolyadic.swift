@@ -48,8 +48,8 @@ public struct CanonicalPolyadic<T: BLASElement>: Sendable {
     guard tensor.shape.rank >= 2, rank >= 1, restarts >= 0, maximumIterations >= 1 else {
       throw SwiftletError(
         .badInput,
-        "\(rank) components of a tensor of shape \(tensor.shape), \(restarts) restarts, "
-          + "\(maximumIterations) iterations",
+        "a tensor of shape \(tensor.shape) has no decomposition into \(rank) components by "
+          + "\(restarts) restarts of \(maximumIterations) iterations",
         fix: "use two modes or more, and at least 1 component, 0 restarts and 1 iteration")
     }
     let scale = try tensor.scale()

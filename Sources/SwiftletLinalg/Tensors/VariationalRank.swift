@@ -39,7 +39,8 @@ public struct VariationalRank: Sendable, Hashable {
   public init<T: BLASElement>(singularValues: [T], rows: Int, columns: Int) throws {
     guard singularValues.count == min(rows, columns) else {
       throw SwiftletError(
-        .badInput, "\(singularValues.count) singular values for a \(rows)×\(columns) matrix",
+        .badInput,
+        "a \(rows)×\(columns) matrix does not have \(singularValues.count) singular values",
         fix: "give all \(min(rows, columns))")
     }
     guard let first = singularValues.first else {

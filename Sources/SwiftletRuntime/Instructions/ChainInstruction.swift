@@ -127,7 +127,7 @@ struct ChainInstruction: Instruction {
     let height = values[writes!].height
     let stripes = stride(from: 0, to: height, by: stripe).map { $0..<min(height, $0 + stripe) }
     var stripeBuilder = StripeBuilder(parts, values, stripe: stripe)
-    let plans = stripes.indices.map { index in
+    let runs = stripes.indices.map { index in
       let previous = index > 0 ? stripes[index - 1] : nil
       return (
         cold: stripeBuilder.runs(stripes[index], after: nil),
@@ -141,10 +141,10 @@ struct ChainInstruction: Instruction {
       items: Step.perImage(stripes.count)
     ) { memory, _, items in
       for item in items {
-        let (image, index) = (item / plans.count, item % plans.count)
+        let (image, index) = (item / runs.count, item % runs.count)
         // Only this thread's rows of the previous stripe can be reused.
         let isWarm = index > 0 && item > items.lowerBound
-        for run in isWarm ? plans[index].warm : plans[index].cold { run.run(memory, image: image) }
+        for run in isWarm ? runs[index].warm : runs[index].cold { run.run(memory, image: image) }
       }
     }
   }

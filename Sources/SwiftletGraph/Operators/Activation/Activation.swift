@@ -21,7 +21,10 @@ public struct Activation: FloatOperator {
     case "none": kind = ActivationFunction.Kind(rawValue: node.opType)!
     case "tanh" where node.opType == "Gelu": kind = .geluTanh
     case let other:
-      throw SwiftletError(.badInput, "\(node.opType) has approximate = '\(other)'")
+      throw SwiftletError(
+        .badInput,
+        "\(node.opType) has approximate '\(other)', which must be none"
+          + (node.opType == "Gelu" ? " or tanh" : ""))
     }
     let second = kind == .selu ? "gamma" : "beta"
     let defaults = kind == .selu && opset < 6 ? (alpha: 1.6732, beta: 1.0507) : kind.defaults

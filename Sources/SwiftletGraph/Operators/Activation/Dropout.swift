@@ -21,7 +21,8 @@ public struct Dropout: FloatOperator {
     hasMask = node.outputs.count > 1
     maskIsBool = opset >= 10
     guard 0..<1 ~= attributeRatio else {
-      throw SwiftletError(.badInput, "Dropout has ratio = \(attributeRatio), not in 0 ..< 1")
+      throw SwiftletError(
+        .badInput, "Dropout has ratio = \(attributeRatio), which must be at least 0 and below 1")
     }
   }
 
@@ -75,7 +76,8 @@ public struct Dropout: FloatOperator {
     let ratio = inputs.count > 1 ? inputs[1].map { Double($0.elements[0]) } : nil
     let probability = ratio ?? Double(attributeRatio)
     guard 0..<1 ~= probability else {
-      throw SwiftletError(.badInput, "Dropout has ratio = \(probability), not in 0 ..< 1")
+      throw SwiftletError(
+        .badInput, "Dropout has ratio = \(probability), which must be at least 0 and below 1")
     }
     var generator = RandomGenerator(seed: context.seed)
     let scale = T(1 / (1 - probability))

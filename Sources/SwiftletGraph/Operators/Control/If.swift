@@ -14,14 +14,16 @@ public struct If: Operator {
 
   public init(_ node: Node, opset: Int) throws {
     guard node.inputs.count == 1 else {
-      throw SwiftletError(.badInput, "If has \(node.inputs.count) inputs, not a condition")
+      throw SwiftletError(
+        .badInput, "If has \(node.inputs.count) inputs, but takes one, the condition")
     }
     func branch(_ name: String) throws -> Interpreter {
       let graph = try node.graph(name)
       guard graph.dataInputs.isEmpty, graph.outputs.count == node.outputs.count else {
         throw SwiftletError(
           .badInput,
-          "'\(name)' has \(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs")
+          "'\(name)' of If has \(graph.dataInputs.count) inputs and \(graph.outputs.count) "
+            + "outputs, but must have none and \(node.outputs.count)")
       }
       return try locating(name) { try Interpreter(graph, captured: node.captures) }
     }

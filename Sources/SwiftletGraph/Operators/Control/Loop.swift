@@ -23,8 +23,9 @@ public struct Loop: Operator {
     else {
       throw SwiftletError(
         .badInput,
-        "Loop has \(node.inputs.count) inputs and \(node.outputs.count) outputs, its body "
-          + "\(graph.dataInputs.count) and \(graph.outputs.count)")
+        "Loop has \(node.inputs.count) inputs and \(node.outputs.count) outputs, which do not "
+          + "match the \(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs of "
+          + "its body")
     }
     body = try locating("body") { try Interpreter(graph, captured: node.captures) }
   }

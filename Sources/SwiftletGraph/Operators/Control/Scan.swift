@@ -27,15 +27,17 @@ public struct Scan: Operator {
     else {
       throw SwiftletError(
         .badInput,
-        "Scan of \(scanned) of \(node.inputs.count) inputs has a body with "
-          + "\(graph.dataInputs.count) inputs and \(graph.outputs.count) outputs")
+        "Scan has \(node.inputs.count) inputs, \(scanned) of them scanned, and "
+          + "\(node.outputs.count) outputs, which do not match the \(graph.dataInputs.count) "
+          + "inputs and \(graph.outputs.count) outputs of its body")
     }
     carried = node.inputs.count - scanned
     stacked = node.outputs.count - carried
     func list(_ name: String, _ count: Int) throws -> [Int] {
       let values = try node.ints(name) ?? [Int](repeating: 0, count: count)
       guard values.count == count else {
-        throw SwiftletError(.badInput, "Scan has \(values.count) \(name), not \(count)")
+        throw SwiftletError(
+          .badInput, "\(name) of Scan has \(values.count) values, but must have \(count)")
       }
       return values
     }

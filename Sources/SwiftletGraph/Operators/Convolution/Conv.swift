@@ -77,7 +77,8 @@ struct ConvGeometry: Sendable {
     self.node = node
     groups = try node.int("group", default: 1)
     guard 1...SlidingWindow.limit ~= groups else {
-      throw SwiftletError(.badInput, "\(node.opType) has group = \(groups)")
+      throw SwiftletError(
+        .badInput, "\(node.opType) has group = \(groups), which must be at least 1")
     }
   }
 

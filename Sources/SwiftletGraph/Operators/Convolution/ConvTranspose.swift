@@ -16,7 +16,9 @@ public struct ConvTranspose: FloatOperator {
   public init(_ node: Node, opset: Int) throws {
     self.node = node
     groups = try node.int("group", default: 1)
-    guard 1...SlidingWindow.limit ~= groups else { throw mismatch("group = \(groups) is invalid") }
+    guard 1...SlidingWindow.limit ~= groups else {
+      throw mismatch("group is \(groups), but must be at least 1")
+    }
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {

@@ -35,8 +35,12 @@ package struct SlidingWindow: Sendable, Equatable {
       throw SwiftletError(
         .unsupported, "\(node.opType) supports 1 to 3 spatial axes, not \(kernel.count)")
     }
-    guard let autoPad = AutoPad(rawValue: try node.string("auto_pad", default: "NOTSET")) else {
-      throw SwiftletError(.badInput, "unknown auto_pad of \(node.opType)")
+    let padding = try node.string("auto_pad", default: "NOTSET")
+    guard let autoPad = AutoPad(rawValue: padding) else {
+      throw SwiftletError(
+        .badInput,
+        "\(node.opType) has auto_pad '\(padding)', which must be NOTSET, VALID, SAME_UPPER or "
+          + "SAME_LOWER")
     }
     let (ones, zeros) = (kernel.map { _ in 1 }, (kernel + kernel).map { _ in 0 })
     self.kernel = kernel
@@ -53,7 +57,7 @@ package struct SlidingWindow: Sendable, Equatable {
       throw SwiftletError(
         .badInput,
         "\(node.opType) has kernel \(kernel), strides \(strides), dilations \(dilations), "
-          + "pads \(pads)")
+          + "pads \(pads): all but pads must be at least 1, and their numbers must match")
     }
   }
 

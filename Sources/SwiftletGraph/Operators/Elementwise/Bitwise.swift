@@ -20,7 +20,8 @@ public struct Bitwise: Operator {
     default:
       let direction = try node.string("direction", default: "")
       guard direction == "LEFT" || direction == "RIGHT" else {
-        throw SwiftletError(.badInput, "BitShift has direction '\(direction)', not LEFT or RIGHT")
+        throw SwiftletError(
+          .badInput, "BitShift has direction '\(direction)', which must be LEFT or RIGHT")
       }
       kind = direction == "LEFT" ? .left : .right
     }

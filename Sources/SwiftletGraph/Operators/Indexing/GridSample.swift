@@ -21,7 +21,10 @@ public struct GridSample: Operator {
     let modern = ["bilinear": "linear", "bicubic": "cubic"][name] ?? name
     let border = try node.string("padding_mode", default: "zeros")
     guard let mode = Mode(rawValue: modern), let padding = Padding(rawValue: border) else {
-      throw SwiftletError(.badInput, "GridSample has mode '\(name)', padding_mode '\(border)'")
+      throw SwiftletError(
+        .badInput,
+        "GridSample has mode '\(name)', which must be nearest, linear or cubic, or padding_mode "
+          + "'\(border)', which must be zeros, border or reflection")
     }
     (self.mode, self.padding) = (mode, padding)
     alignsCorners = try node.int("align_corners", default: 0) != 0

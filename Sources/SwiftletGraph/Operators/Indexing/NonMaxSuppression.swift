@@ -23,7 +23,8 @@ public struct NonMaxSuppression: Operator {
     for index in 2..<max(2, min(5, inputs.count)) {
       guard let setting = inputs[index] else { continue }
       guard setting.shape.count == 1, setting.dtype == (index == 2 ? .int64 : .float32) else {
-        throw mismatch("input \(index) is \(setting.dtype) \(setting.shape)")
+        throw mismatch(
+          "input \(index) is \(setting.dtype) \(setting.shape), but must be one number")
       }
     }
     guard inputs.allSatisfy({ $0 == nil || $0!.value != nil }) else { throw DataDependentShape() }

@@ -10,7 +10,9 @@ struct ScatterReduction: Sendable {
   init(_ node: Node) throws {
     let name = try node.string("reduction", default: "none")
     guard let kind = Kind(rawValue: name) else {
-      throw SwiftletError(.badInput, "\(node.opType) has reduction = '\(name)'")
+      throw SwiftletError(
+        .badInput,
+        "\(node.opType) has reduction '\(name)', which must be none, add, mul, max or min")
     }
     self.kind = kind
   }

@@ -180,7 +180,10 @@ extension DecisionForest {
     var isChild = [Bool](repeating: false, count: count)
     for index in 0..<count where branchPlaces[index] != nil {
       guard let mode = Mode(modes[index]) else {
-        throw damaged("a node has mode '\(modes[index])'")
+        throw damaged(
+          "a node has mode '\(modes[index])', which must be LEAF or BRANCH_ followed by LEQ, "
+            + "LT, GTE, GT, EQ or NEQ"
+        )
       }
       var branch = Branch()
       (branch.feature, branch.mode, branch.value) = (features[index], mode, values[index])

@@ -38,7 +38,9 @@ struct FeatureScaling: Operator {
       case "MAX": kind = .greatest
       case "L1": kind = .absolute
       case "L2": kind = .square
-      case let other: throw SwiftletError(.badInput, "Normalizer has norm '\(other)'")
+      case let other:
+        throw SwiftletError(
+          .badInput, "Normalizer has norm '\(other)', which must be MAX, L1 or L2")
       }
     }
   }

@@ -30,7 +30,9 @@ struct LabelEncoder: Operator {
     values = try Self.list(node, "values")
     guard keys.shape == values.shape, keys.shape.rank == 1, keys.shape.count > 0 else {
       throw SwiftletError(
-        .badInput, "LabelEncoder has keys \(keys.shape) and values \(values.shape)")
+        .badInput,
+        "LabelEncoder has keys \(keys.shape) and values \(values.shape), which must be lists of "
+          + "the same length")
     }
     var places: [Int64: Int] = [:]
     var floatPlaces: [Float: Int] = [:]
@@ -52,7 +54,10 @@ struct LabelEncoder: Operator {
     (self.places, self.floatPlaces, self.notANumber) = (places, floatPlaces, notANumber)
     if case .tensor(let value) = node.attributes["default_tensor"] {
       guard value.shape.count == 1, value.dtype == values.dtype else {
-        throw SwiftletError(.badInput, "LabelEncoder has a default \(value.dtype) \(value.shape)")
+        throw SwiftletError(
+          .badInput,
+          "the default of LabelEncoder is \(value.dtype) \(value.shape), but must be one "
+            + "\(values.dtype)")
       }
       fallback = value
     } else if values.dtype.isFloat {

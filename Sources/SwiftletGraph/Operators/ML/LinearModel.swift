@@ -35,7 +35,7 @@ struct LinearModel: Operator {
       throw SwiftletError(
         .badInput,
         "\(node.opType) has \(coefficients.count) coefficients, \(given.count) intercepts and "
-          + "\(targets) targets")
+          + "\(targets) targets, which do not match")
     }
     intercepts = given.isEmpty ? [Float](repeating: 0, count: targets) : given
   }
@@ -48,7 +48,8 @@ struct LinearModel: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width == width else {
-      throw mismatch("\(rows.width) features, but coefficients for \(width)")
+      throw mismatch(
+        "the input has \(rows.width) features, but there are coefficients for \(width)")
     }
     let scores = TensorInfo(.float32, try Shape(checking: [rows.count, columns]))
     return labels == nil ? [scores] : [TensorInfo(.int64, [rows.count]), scores]

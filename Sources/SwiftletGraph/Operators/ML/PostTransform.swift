@@ -17,7 +17,10 @@ enum PostTransform: String, Sendable {
   init(_ node: Node) throws {
     let name = try node.string("post_transform", default: "NONE")
     guard let known = PostTransform(rawValue: name) else {
-      throw SwiftletError(.badInput, "\(node.opType) has post_transform '\(name)'")
+      throw SwiftletError(
+        .badInput,
+        "\(node.opType) has post_transform '\(name)', which must be NONE, SOFTMAX, LOGISTIC, "
+          + "SOFTMAX_ZERO or PROBIT")
     }
     self = known
   }
@@ -26,7 +29,8 @@ enum PostTransform: String, Sendable {
   init(number: Int, _ node: Node) throws {
     let all: [PostTransform] = [.none, .softmax, .logistic, .softmaxZero, .probit]
     guard all.indices.contains(number) else {
-      throw SwiftletError(.badInput, "\(node.opType) has post_transform \(number)")
+      throw SwiftletError(
+        .badInput, "\(node.opType) has post_transform \(number), which must be 0 to 4")
     }
     self = all[number]
   }

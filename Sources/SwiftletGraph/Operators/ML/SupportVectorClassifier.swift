@@ -28,7 +28,8 @@ struct SupportVectorClassifier: Operator {
     labels = try ClassLabels(node, "classlabels_ints")
     transform = try PostTransform(node)
     guard perClass.allSatisfy({ 0...1 << 40 ~= $0 }) else {
-      throw SwiftletError(.badInput, "SVMClassifier has \(perClass) vectors per class")
+      throw SwiftletError(
+        .badInput, "SVMClassifier has vectors_per_class \(perClass), which must be at least 0")
     }
     let count = perClass.reduce(0) { $0.addingReportingOverflow($1).partialValue }
     classes = count > 0 ? perClass.count : labels.values.count
@@ -44,7 +45,7 @@ struct SupportVectorClassifier: Operator {
       throw SwiftletError(
         .badInput,
         "SVMClassifier has \(coefficients.count) coefficients and \(rho.count) offsets of "
-          + "\(classes) classes with \(count) vectors")
+          + "\(classes) classes with \(count) vectors, which do not match")
     }
   }
 
@@ -58,7 +59,7 @@ struct SupportVectorClassifier: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width == vectors.width else {
-      throw mismatch("\(rows.width) features, but vectors of \(vectors.width)")
+      throw mismatch("the input has \(rows.width) features, but the vectors have \(vectors.width)")
     }
     return [
       TensorInfo(.int64, [rows.count]),

@@ -24,14 +24,16 @@ struct SupportVectorRegressor: Operator {
     transform = try PostTransform(node)
     guard count == 0 || coefficients.count == count else {
       throw SwiftletError(
-        .badInput, "SVMRegressor has \(coefficients.count) coefficients of \(count) vectors")
+        .badInput,
+        "SVMRegressor has \(coefficients.count) coefficients, but must have one for each of its "
+          + "\(count) vectors")
     }
   }
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width == vectors.width else {
-      throw mismatch("\(rows.width) features, but vectors of \(vectors.width)")
+      throw mismatch("the input has \(rows.width) features, but the vectors have \(vectors.width)")
     }
     return [TensorInfo(.float32, [rows.count, 1])]
   }

@@ -24,11 +24,14 @@ struct SupportVectors: Sendable {
   init(_ node: Node, count: Int, coefficients: Int, scores: Int) throws {
     let name = try node.string("kernel_type", default: "LINEAR")
     guard let kind = Kind(rawValue: name) else {
-      throw SwiftletError(.badInput, "\(node.opType) has kernel_type '\(name)'")
+      throw SwiftletError(
+        .badInput,
+        "\(node.opType) has kernel_type '\(name)', which must be LINEAR, POLY, RBF or SIGMOID")
     }
     let parameters = try node.floats("kernel_params") ?? []
     guard parameters.isEmpty || parameters.count == 3 else {
-      throw SwiftletError(.badInput, "\(node.opType) has \(parameters.count) kernel_params")
+      throw SwiftletError(
+        .badInput, "\(node.opType) has \(parameters.count) kernel_params, but must have 3 or none")
     }
     // Weights of features make a linear machine, whatever kernel is named, as in onnxruntime.
     self.kind = count == 0 ? .linear : kind
@@ -42,7 +45,7 @@ struct SupportVectors: Sendable {
       throw SwiftletError(
         .badInput,
         "\(node.opType) has \(vectors.count) numbers of \(count) vectors and \(coefficients) "
-          + "coefficients")
+          + "coefficients, which do not match")
     }
     width = count > 0 ? vectors.count / count : coefficients / scores
   }

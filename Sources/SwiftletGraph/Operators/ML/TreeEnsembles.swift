@@ -19,7 +19,8 @@ struct TreeEnsemble: Operator {
     keepsType = node.opType == "TreeEnsemble"
     let targets = try node.int("n_targets", default: 1)
     guard 1...1 << 24 ~= targets else {
-      throw SwiftletError(.badInput, "\(node.opType) has n_targets \(targets)")
+      throw SwiftletError(
+        .badInput, "\(node.opType) has n_targets \(targets), which must be 1 to \(1 << 24)")
     }
     if keepsType {
       forest = try DecisionForest(linkedBy: node, targets: targets)
@@ -40,7 +41,9 @@ struct TreeEnsemble: Operator {
     let name = try node.string("aggregate_function", default: "SUM")
     guard let known = DecisionForest.Aggregation(name), [0, targets].contains(base.count) else {
       throw SwiftletError(
-        .badInput, "\(node.opType) has aggregate_function '\(name)', \(base.count) base values")
+        .badInput,
+        "\(node.opType) has aggregate_function '\(name)', which must be AVERAGE, SUM, MIN or MAX, "
+          + "and \(base.count) base values, which must be none or \(targets)")
     }
     aggregation = known
   }
@@ -48,7 +51,7 @@ struct TreeEnsemble: Operator {
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width >= forest.width else {
-      throw mismatch("\(rows.width) features, but the trees need \(forest.width)")
+      throw mismatch("the input has \(rows.width) features, but the trees need \(forest.width)")
     }
     let dtype = keepsType && inputs[0]!.dtype == .float64 ? DType.float64 : .float32
     return [TensorInfo(dtype, try Shape(checking: [rows.count, forest.targets]))]
@@ -123,14 +126,15 @@ struct TreeEnsembleClassifier: Operator {
     else {
       throw SwiftletError(
         .badInput,
-        "TreeEnsembleClassifier has \(base.count) base values of \(labels.values.count) classes")
+        "TreeEnsembleClassifier has \(base.count) base values, which do not match "
+          + "\(labels.values.count) classes")
     }
   }
 
   func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
     let rows = try rows(inputs)
     guard rows.width >= forest.width else {
-      throw mismatch("\(rows.width) features, but the trees need \(forest.width)")
+      throw mismatch("the input has \(rows.width) features, but the trees need \(forest.width)")
     }
     return [
       TensorInfo(.int64, [rows.count]),
@@ -230,13 +234,15 @@ extension DecisionForest {
     var sets = try tensor("membership_values").split(
       omittingEmptySubsequences: false, whereSeparator: \.isNaN)[...]
     func link(_ place: Int, isLeaf: Bool) throws -> Int {
-      guard 0..<1 << 40 ~= place else { throw damaged("a node refers to index \(place)") }
+      guard 0..<1 << 40 ~= place else {
+        throw damaged("a node refers to index \(place), which does not exist")
+      }
       return isLeaf ? -1 - place : place
     }
     var branches: [Branch] = []
     for index in 0..<count {
       guard let number = Int(exactly: modes[index]), let mode = Mode(rawValue: number) else {
-        throw damaged("a node has mode \(modes[index])")
+        throw damaged("a node has mode \(modes[index]), which must be 0 to 6")
       }
       var branch = Branch()
       (branch.feature, branch.mode, branch.value) = (features[index], mode, splits[index])

@@ -21,7 +21,8 @@ public struct GroupNormalization: AnyElementOperator {
     groups = node.opType == "GroupNormalization" ? try node.int("num_groups", default: 0) : nil
     scalesGroups = groups != nil && opset < 21
     guard groups ?? 1 >= 1 else {
-      throw SwiftletError(.badInput, "GroupNormalization has num_groups = \(groups!)")
+      throw SwiftletError(
+        .badInput, "GroupNormalization has num_groups = \(groups!), which must be at least 1")
     }
   }
 

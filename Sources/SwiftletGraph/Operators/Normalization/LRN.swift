@@ -19,7 +19,7 @@ public struct LRN: FloatOperator {
     bias = Double(try node.float("bias", default: 1))
     size = try node.int("size", default: 0)
     guard 1...SlidingWindow.limit ~= size else {
-      throw SwiftletError(.badInput, "LRN has size = \(size)")
+      throw SwiftletError(.badInput, "LRN has size = \(size), which must be at least 1")
     }
   }
 

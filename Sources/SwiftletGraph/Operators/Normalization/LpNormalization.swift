@@ -14,7 +14,7 @@ public struct LpNormalization: AnyElementOperator {
     axis = try node.int("axis", default: -1)
     power = try node.int("p", default: 2)
     guard 1...2 ~= power else {
-      throw SwiftletError(.badInput, "LpNormalization has p = \(power), not 1 or 2")
+      throw SwiftletError(.badInput, "LpNormalization has p = \(power), which must be 1 or 2")
     }
   }
 

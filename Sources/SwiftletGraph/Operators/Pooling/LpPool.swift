@@ -67,7 +67,9 @@ struct PowerNorm: Sendable {
     } else {
       p = try node.int("p", default: 2)
     }
-    guard 1...1 << 20 ~= p else { throw SwiftletError(.badInput, "\(node.opType) has p = \(p)") }
+    guard 1...1 << 20 ~= p else {
+      throw SwiftletError(.badInput, "\(node.opType) has p = \(p), which must be at least 1")
+    }
   }
 
   @inline(__always)

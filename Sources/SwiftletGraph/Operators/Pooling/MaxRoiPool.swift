@@ -14,7 +14,8 @@ public struct MaxRoiPool: Operator {
   public init(_ node: Node, opset: Int) throws {
     let bins = try node.ints("pooled_shape") ?? []
     guard bins.count == 2, bins.allSatisfy({ 1...SlidingWindow.limit ~= $0 }) else {
-      throw SwiftletError(.badInput, "MaxRoiPool has pooled_shape \(bins)")
+      throw SwiftletError(
+        .badInput, "MaxRoiPool has pooled_shape \(bins), which must be two numbers of at least 1")
     }
     (height, width) = (bins[0], bins[1])
     scale = Double(try node.float("spatial_scale", default: 1))
@@ -24,7 +25,8 @@ public struct MaxRoiPool: Operator {
     let x = try floating(inputs, 0, "input", rank: 4)
     let boxes = try floating(inputs, 1, "rectangles", rank: 2)
     guard boxes.shape[1] == 5, x.shape[2] > 0, x.shape[3] > 0 else {
-      throw mismatch("rectangles \(boxes.shape) in \(x.shape)")
+      throw mismatch(
+        "rectangles \(boxes.shape) must have 5 columns, and the input \(x.shape) must not be empty")
     }
     return [
       TensorInfo(x.dtype, try Shape(checking: [boxes.shape[0], x.shape[1], height, width]))
@@ -52,7 +54,7 @@ public struct MaxRoiPool: Operator {
     for box in 0..<count {
       let values = Array(boxes[5 * box..<5 * box + 5])
       guard values.allSatisfy({ abs($0) < 1e9 }), 0..<images ~= Int(values[0]) else {
-        throw mismatch("rectangle \(box) is \(values), of \(images) images")
+        throw mismatch("rectangle \(box), \(values), is invalid for \(images) images")
       }
       let corners = values[1...].map { Int(($0 * scale).rounded()) }
       let vertical = bins(from: corners[1], to: corners[3], height, below: rows)

@@ -23,7 +23,9 @@ public struct MaxUnpool: Operator {
       pads.allSatisfy({ 0...SlidingWindow.limit ~= $0 })
     else {
       throw SwiftletError(
-        .badInput, "MaxUnpool of windows \(kernel) with strides \(strides) and pads \(pads)")
+        .badInput,
+        "MaxUnpool has kernel \(kernel), strides \(strides), pads \(pads): all but pads must be at "
+          + "least 1, and their numbers must match")
     }
   }
 
@@ -32,7 +34,9 @@ public struct MaxUnpool: Operator {
     let x = try required(inputs, 0, "input", where: \.isNumber)
     let positions = try required(inputs, 1, "positions") { $0 == .int64 }
     guard x.shape.rank == kernel.count + 2, positions.shape == x.shape else {
-      throw mismatch("positions \(positions.shape) of \(x.shape) in \(kernel.count) dimensions")
+      throw mismatch(
+        "positions \(positions.shape) and input \(x.shape) must have the same shape, with "
+          + "\(kernel.count + 2) axes")
     }
     guard inputs.count > 2, let shape = inputs[2] else {
       let extents = kernel.indices.map { axis in
@@ -42,10 +46,10 @@ public struct MaxUnpool: Operator {
       return [TensorInfo(x.dtype, try Shape(checking: x.shape.dimensions[..<2] + extents))]
     }
     guard let extents = shape.value?.integers else {
-      throw SwiftletError(.unsupported, "MaxUnpool to a shape that is not constant")
+      throw SwiftletError(.unsupported, "the output shape of MaxUnpool must be constant")
     }
     guard extents.count == x.shape.rank, extents[0] == x.shape[0], extents[1] == x.shape[1] else {
-      throw mismatch("\(x.shape) to \(extents)")
+      throw mismatch("an input of shape \(x.shape) cannot be unpooled to \(extents)")
     }
     return [TensorInfo(x.dtype, try Shape(checking: extents))]
   }
@@ -57,7 +61,7 @@ public struct MaxUnpool: Operator {
     let shape = try infer(infos)[0].shape
     let (x, positions) = (inputs[0]!, inputs[1]!.integers)
     guard positions.allSatisfy({ 0..<shape.count ~= $0 }) else {
-      throw mismatch("positions beyond the \(shape.count) elements of \(shape)")
+      throw mismatch("some positions are beyond the \(shape.count) elements of \(shape)")
     }
     func opened<T: NumberElement>(_: T.Type) throws -> AnyTensor {
       let source = try x.require(T.self).contiguous()

@@ -21,7 +21,12 @@ public struct RoiAlign: Operator {
       "coordinate_transformation_mode",
       default: opset >= 16 ? "half_pixel" : "output_half_pixel")
     guard ["avg", "max"].contains(mode), ["half_pixel", "output_half_pixel"].contains(coordinates)
-    else { throw SwiftletError(.badInput, "RoiAlign has mode '\(mode)', '\(coordinates)'") }
+    else {
+      throw SwiftletError(
+        .badInput,
+        "RoiAlign has mode '\(mode)', which must be avg or max, or coordinate_transformation_mode "
+          + "'\(coordinates)', which must be half_pixel or output_half_pixel")
+    }
     (takesMean, isHalfPixel) = (mode == "avg", coordinates == "half_pixel")
     height = try node.int("output_height", default: 1)
     width = try node.int("output_width", default: 1)
@@ -31,7 +36,9 @@ public struct RoiAlign: Operator {
       0...256 ~= samples
     else {
       throw SwiftletError(
-        .badInput, "RoiAlign to \(height)×\(width) bins of \(samples) × \(samples) samples")
+        .badInput,
+        "RoiAlign has \(height)×\(width) bins, which must be at least 1×1, and sampling_ratio "
+          + "\(samples), which must be 0 to 256")
     }
   }
 

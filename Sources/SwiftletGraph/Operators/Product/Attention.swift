@@ -35,7 +35,8 @@ public struct Attention: RealOperator {
     guard 0...3 ~= shownStage, queryHeads >= 0, keyHeads >= 0 else {
       throw SwiftletError(
         .badInput,
-        "Attention has \(queryHeads) and \(keyHeads) heads, qk_matmul_output_mode \(shownStage)")
+        "Attention has \(queryHeads) and \(keyHeads) heads, which must be at least 0, and "
+          + "qk_matmul_output_mode \(shownStage), which must be 0 to 3")
     }
   }
 

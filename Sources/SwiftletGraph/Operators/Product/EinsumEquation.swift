@@ -57,20 +57,24 @@ struct EinsumEquation: Sendable {
   /// - Throws: `badInput` if the shapes do not match the equation or each other.
   func labels(_ shapes: [Shape]) throws -> Labels {
     guard shapes.count == operands.count else {
-      throw SwiftletError(.badInput, "Einsum of \(operands.count) operands has \(shapes.count)")
+      throw SwiftletError(
+        .badInput,
+        "the equation of Einsum is for \(operands.count) operands, but there are \(shapes.count)")
     }
     var labelled: [[Label]] = []
     var extents: [Label: Int] = [:]
     for (term, shape) in zip(operands, shapes) {
       let hidden = shape.rank - term.count
       guard hidden == 0 || hidden > 0 && term.after != nil else {
-        throw SwiftletError(.badInput, "Einsum has \(term.count) labels for an operand \(shape)")
+        throw SwiftletError(
+          .badInput, "\(term.count) labels of Einsum do not match an operand of shape \(shape)")
       }
       labelled.append(term.labels(hidden: hidden))
       for (label, extent) in zip(labelled[labelled.count - 1], shape.dimensions) {
         let known = extents[label] ?? extent
         guard known == extent || known == 1 || extent == 1 else {
-          throw SwiftletError(.badInput, "Einsum has one label for extents \(known) and \(extent)")
+          throw SwiftletError(
+            .badInput, "a label of Einsum stands for two extents, \(known) and \(extent)")
         }
         extents[label] = known == 1 ? extent : known
       }
@@ -82,7 +86,8 @@ struct EinsumEquation: Sendable {
     }
     let result = result?.labels(hidden: hidden.count) ?? hidden + once.sorted()
     guard Set(result).count == result.count, result.allSatisfy({ extents[$0] != nil }) else {
-      throw SwiftletError(.badInput, "Einsum has labels in the result twice, or nowhere else")
+      throw SwiftletError(
+        .badInput, "a label of the result of Einsum occurs twice, or in no operand")
     }
     return Labels(operands: labelled, result: result, extents: extents)
   }

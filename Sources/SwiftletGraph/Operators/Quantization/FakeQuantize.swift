@@ -34,7 +34,9 @@ public struct FakeQuantize: FloatOperator {
     axis = try node.int("axis", default: 0)
     // Larger codes would not be exact in the arithmetic below.
     guard low <= 0, high >= 0, low < high, low > -(1 << 16), high < 1 << 16 else {
-      throw SwiftletError(.badInput, "FakeQuantize has codes from \(low) to \(high)")
+      throw SwiftletError(
+        .badInput,
+        "FakeQuantize has codes from \(low) to \(high), which must include 0 and be below 65536")
     }
   }
 

@@ -30,7 +30,8 @@ public struct QLinearConv: Operator {
       }
     }
     guard zeroY.shape.count == 1 else {
-      throw mismatch("zero point of the result has shape \(zeroY.shape), not one element")
+      throw mismatch(
+        "the zero point of the result has shape \(zeroY.shape), but must be one element")
     }
     if inputs.count > 8, let bias = inputs[8] {
       guard bias.dtype == .int32, bias.shape == [w.shape[0]] else {

@@ -17,7 +17,7 @@ struct QuantizationLayout: Sendable {
   ) throws {
     guard zeroPoint.map({ $0.count == scale.count }) ?? true else {
       throw SwiftletError(
-        .badInput, "\(opType) has \(scale.count) scales and \(zeroPoint?.count ?? 0) zero points")
+        .badInput, "\(opType) has \(scale.count) scales, but \(zeroPoint?.count ?? 0) zero points")
     }
     if scale.count == 1 && scale.rank <= 1 {
       (kind, extent, inner, self.blockSize) = (.tensor, 1, shape.count, 1)
@@ -27,7 +27,7 @@ struct QuantizationLayout: Sendable {
     func misfit() -> SwiftletError {
       SwiftletError(
         .badInput,
-        "\(opType) has scales \(scale) for axis \(axis) of shape \(shape)"
+        "scales \(scale) of \(opType) do not match axis \(axis) of shape \(shape)"
           + (blockSize > 0 ? " in blocks of \(blockSize)" : ""))
     }
     guard 0..<shape.rank ~= resolved else { throw misfit() }

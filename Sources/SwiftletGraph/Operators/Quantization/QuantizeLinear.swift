@@ -128,7 +128,7 @@ extension Node {
   func blockSize() throws -> Int {
     let size = try int("block_size", default: 0)
     guard size >= 0 else {
-      throw SwiftletError(.badInput, "\(opType) has block_size = \(size)")
+      throw SwiftletError(.badInput, "\(opType) has block_size = \(size), which must be at least 0")
     }
     return size
   }

@@ -49,7 +49,8 @@ struct RandomTensor: Operator {
     default:
       let samples = try node.int("sample_size", default: 1)
       guard 1...1 << 24 ~= samples else {
-        throw SwiftletError(.badInput, "Multinomial has sample_size \(samples)")
+        throw SwiftletError(
+          .badInput, "Multinomial has sample_size \(samples), which must be 1 to \(1 << 24)")
       }
       kind = .multinomial(samples: samples)
     }

@@ -38,11 +38,14 @@ struct RecurrentLayer: Sendable {
     case "forward", "foward": reversed = [false]
     case "reverse": reversed = [true]
     case "bidirectional": reversed = [false, true]
-    case let other: throw SwiftletError(.badInput, "\(node.opType) has direction '\(other)'")
+    case let other:
+      throw SwiftletError(
+        .badInput,
+        "\(node.opType) has direction '\(other)', which must be forward, reverse or bidirectional")
     }
     let layout = try node.int("layout", default: 0)
     guard 0...1 ~= layout else {
-      throw SwiftletError(.badInput, "\(node.opType) has layout = \(layout)")
+      throw SwiftletError(.badInput, "\(node.opType) has layout = \(layout), which must be 0 or 1")
     }
     isBatchFirst = layout == 1
     declaredHidden =
@@ -72,7 +75,7 @@ struct RecurrentLayer: Sendable {
     }
     guard kinds.count == usual.count else {
       throw SwiftletError(
-        .badInput, "\(node.opType) has \(kinds.count) activations, not \(usual.count)")
+        .badInput, "\(node.opType) has \(kinds.count) activations, but must have \(usual.count)")
     }
     // Parameters are listed only for activations that have them.
     var alphas = (try node.floats("activation_alpha") ?? [])[...]

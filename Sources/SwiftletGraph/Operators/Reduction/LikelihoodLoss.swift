@@ -21,7 +21,8 @@ public struct LikelihoodLoss: Operator {
   public init(_ node: Node, opset: Int) throws {
     let name = try node.string("reduction", default: "mean")
     guard let reduction = Reduction(rawValue: name) else {
-      throw SwiftletError(.badInput, "\(node.opType) has reduction '\(name)'")
+      throw SwiftletError(
+        .badInput, "\(node.opType) has reduction '\(name)', which must be none, sum or mean")
     }
     self.reduction = reduction
     let hasIgnored = node.attributes["ignore_index"] != nil

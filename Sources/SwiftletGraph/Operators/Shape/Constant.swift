@@ -11,7 +11,8 @@ public struct Constant: Operator {
 
   public init(_ node: Node, opset: Int) throws {
     guard let attribute = node.attributes.first, node.attributes.count == 1 else {
-      throw SwiftletError(.badInput, "Constant has \(node.attributes.count) values")
+      throw SwiftletError(
+        .badInput, "Constant has \(node.attributes.count) values, but must have one")
     }
     switch attribute.value {
     case .tensor(let tensor): value = tensor

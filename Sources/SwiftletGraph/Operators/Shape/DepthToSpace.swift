@@ -19,7 +19,10 @@ public struct DepthToSpace: MovingOperator, FloatOperator {
     let mode = try node.string("mode", default: "DCR")
     columnsFirst = mode == "CRD"
     guard 1...1 << 20 ~= block, ["DCR", "CRD"].contains(mode) else {
-      throw SwiftletError(.badInput, "\(node.opType) has blocksize \(block), mode '\(mode)'")
+      throw SwiftletError(
+        .badInput,
+        "\(node.opType) has blocksize \(block), which must be at least 1, and mode '\(mode)', "
+          + "which must be DCR or CRD")
     }
   }
 

@@ -24,7 +24,8 @@ public struct Pad: MovingOperator, FloatOperator {
   public init(_ node: Node, opset: Int) throws {
     let name = try node.string("mode", default: "constant")
     guard let mode = Mode(rawValue: name) else {
-      throw SwiftletError(.badInput, "Pad has mode '\(name)'")
+      throw SwiftletError(
+        .badInput, "Pad has mode '\(name)', which must be constant, reflect, edge or wrap")
     }
     self.mode = mode
     attributePads = opset < 11 ? try node.ints(opset < 2 ? "paddings" : "pads") ?? [] : nil

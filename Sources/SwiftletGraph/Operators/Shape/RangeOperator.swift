@@ -30,7 +30,7 @@ public struct RangeOperator: Operator {
       let numbers = bounds.map { $0.integers[0] }
       let span = numbers[1].subtractingReportingOverflow(numbers[0])
       guard numbers[2] != 0, !span.overflow else {
-        throw mismatch("invalid range from \(numbers[0]) to \(numbers[1]) by \(numbers[2])")
+        throw mismatch("the range from \(numbers[0]) to \(numbers[1]) by \(numbers[2]) is invalid")
       }
       guard span.partialValue != 0, (span.partialValue > 0) == (numbers[2] > 0) else { return 0 }
       let count = (span.partialValue.magnitude - 1) / numbers[2].magnitude + 1
@@ -42,7 +42,7 @@ public struct RangeOperator: Operator {
     let numbers = bounds.map { Self.double($0) }
     let count = ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
     guard count <= Double(TensorInfo.elementLimit) else {
-      throw mismatch("invalid range from \(numbers[0]) to \(numbers[1]) by \(numbers[2])")
+      throw mismatch("the range from \(numbers[0]) to \(numbers[1]) by \(numbers[2]) is invalid")
     }
     return Int(max(0, count))
   }

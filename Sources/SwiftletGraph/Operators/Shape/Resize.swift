@@ -32,7 +32,8 @@ public struct Resize: AnyElementOperator {
     where C.RawValue == String {
       let text = try node.string(name, default: fallback)
       guard let choice = C(rawValue: text) else {
-        throw SwiftletError(.badInput, "\(node.opType) has \(name) '\(text)'")
+        throw SwiftletError(
+          .badInput, "\(node.opType) has \(name) '\(text)', which ONNX does not define")
       }
       return choice
     }

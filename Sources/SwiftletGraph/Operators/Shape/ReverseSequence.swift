@@ -15,7 +15,9 @@ public struct ReverseSequence: MovingOperator {
     timeAxis = try node.int("time_axis", default: 0)
     batchAxis = try node.int("batch_axis", default: 1)
     guard Set([timeAxis, batchAxis]) == [0, 1] else {
-      throw SwiftletError(.badInput, "time axis \(timeAxis) and batch axis \(batchAxis)")
+      throw SwiftletError(
+        .badInput,
+        "time_axis \(timeAxis) and batch_axis \(batchAxis) of ReverseSequence must be 0 and 1")
     }
   }
 

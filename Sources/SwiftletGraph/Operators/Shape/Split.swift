@@ -18,7 +18,8 @@ public struct Split: MovingOperator {
     lengths = try node.ints("split")
     pieces = try node.int("num_outputs", default: node.outputs.count)
     guard pieces == node.outputs.count else {
-      throw SwiftletError(.badInput, "Split into \(pieces) has \(node.outputs.count) outputs")
+      throw SwiftletError(
+        .badInput, "Split has num_outputs = \(pieces), but \(node.outputs.count) outputs")
     }
   }
 

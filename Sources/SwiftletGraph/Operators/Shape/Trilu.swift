@@ -18,7 +18,7 @@ public struct Trilu: MovingOperator {
     let x = try required(inputs, 0, "input")
     guard x.shape.rank >= 2 else { throw mismatch("\(x.shape) has no matrices") }
     if inputs.count > 1, let k = inputs[1], k.shape.count != 1 || k.dtype != .int64 {
-      throw mismatch("k is \(k.dtype) \(k.shape)")
+      throw mismatch("k is \(k.dtype) \(k.shape), but must be one int64")
     }
     return [TensorInfo(x.dtype, x.shape)]
   }

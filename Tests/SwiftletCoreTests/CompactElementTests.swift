@@ -3,7 +3,7 @@
 import SwiftletCore
 import Testing
 
-struct NarrowElementTests {
+struct CompactElementTests {
   /// Every pattern of bits stands for a number that is converted back to it.
   private func roundTrip<N: CompactElement>(_: N.Type) {
     for pattern in 0..<1 << N.bitWidth {

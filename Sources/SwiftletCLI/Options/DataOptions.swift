@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Swiftlet
+
+/// The data that a command takes, as its help names it.
+protocol DataScope: Sendable {
+  /// The kinds of `--data`.
+  static var kinds: String { get }
+  /// How extents are chosen that `--extent` does not set.
+  static var extents: String { get }
+}
+
+extension DataScope {
+  fileprivate static var images: String {
+    "Images, such as images:DIR, list:FILE.csv, fashion-mnist or cifar10:DIR:train[0..<1000]"
+  }
+  static var extents: String { "from the data, else a guess" }
+}
+
+/// Images with labels.
+enum LabelledData: DataScope {
+  static var kinds: String { images }
+}
+
+/// Images, or arrays without labels.
+enum AnyData: DataScope {
+  static var kinds: String { images + "; or arrays without labels: inputs:FILE.npz" }
+}
+
+/// For commands without `--data`.
+enum NoData: DataScope {
+  static var kinds: String { "" }
+  static var extents: String { "guessed from its name" }
+}
+
+/// Options for the data to use.
+struct DataOptions<Scope: DataScope>: ParsableArguments {
+  @Option(help: ArgumentHelp("\(Scope.kinds). See 'swiftlet help data'.", valueName: "spec"))
+  var data: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where to look for fashion-mnist first, before $SWIFTLET_DATA and Debian's package.",
+      valueName: "dir"))
+  var dataDir: String?
+
+  /// - Throws: A usage error if there is no `--data`.
+  func require() throws {
+    if data == nil { throw ValidationError("Missing expected argument '--data <spec>'") }
+  }
+
+  /// The value of `--data`; empty if there is none.
+  var spec: String { data ?? "" }
+
+  /// Arrays by input name from `inputs:FILE.npz`; `nil` if `--data` names images.
+  func unlabelledInputs() throws -> [String: AnyTensor]? {
+    InputArrays.areNamed(by: spec) ? try InputArrays.read(spec) : nil
+  }
+
+  /// Calibration samples: unlabelled inputs, or training images.
+  func calibrationSource(
+    for graph: Graph, limit: Int, _ samples: SampleOptions, threads: Threads
+  ) throws -> CalibrationSource {
+    var source: CalibrationSource
+    if let inputs = try unlabelledInputs() {
+      source = try CalibrationSource(
+        inputs, for: graph, fixed: samples.fixedInputs(), limit: limit)
+    } else {
+      source = try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
+    }
+    source.outputs = samples.judgedOutput
+    return source
+  }
+
+  /// Loads the images of the given part, unless `--data` names another one.
+  func load(_ part: DataSpec.Part) throws -> ImageDataset {
+    try DataSpec(parsing: spec).load(defaultPart: part, dataDirectory: dataDir)
+  }
+}
