@@ -86,7 +86,8 @@ public struct CheckpointFile: Sendable {
   ) throws {
     let header = Header(
       settings: settings, objective: objective.name, data: data.name, images: data.count,
-      files: files, epoch: state.epoch, batch: state.batch, lossSum: state.lossSum, correct: state.correct,
+      files: files, epoch: state.epoch, batch: state.batch, lossSum: state.lossSum,
+      correct: state.correct,
       seen: state.seen,
       optimizerStep: state.optimizer.step, momentumProduct: state.optimizer.momentumProduct,
       history: state.history)

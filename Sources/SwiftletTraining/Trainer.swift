@@ -4,8 +4,8 @@ import Logging
 import OrderedCollections
 import SwiftletCharts
 public import SwiftletCore
-import SwiftletFiles
 public import SwiftletData
+import SwiftletFiles
 public import SwiftletGraph
 
 /// Trains a graph on images.
@@ -239,7 +239,9 @@ public struct Trainer: Sendable {
     try save()
   }
 
-  private func save() throws { try checkpoint?.save(state, settings, objective, training, files: files) }
+  private func save() throws {
+    try checkpoint?.save(state, settings, objective, training, files: files)
+  }
 
   private func trainedGraph() -> Graph {
     var result = graph

@@ -270,7 +270,9 @@ struct YAMLTests {
           guard let value = defaults[setting.name] else { continue }
           let data = try JSONEncoder().encode([alias: value])
           let text = String(decoding: data, as: UTF8.self).dropFirst().dropLast()
-          #expect(throws: Never.self) { try step(#"{"technique": "\#(technique.rawValue)", \#(text)}"#) }
+          #expect(throws: Never.self) {
+            try step(#"{"technique": "\#(technique.rawValue)", \#(text)}"#)
+          }
         }
       }
     }

@@ -216,7 +216,8 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       let tabs = try list("a.bmp\tdog\nb, c.bmp\tcat\n", folder, as: "l.tsv")
       #expect(tabs.labels == [1, 0] && tabs.classNames == ["cat", "dog"])
       // Blanks around fields do not count, so that these are numbers.
-      let blank = try list("a.bmp, 10\n  b.bmp , 2\n".replacing("b.bmp", with: "\"b, c.bmp\""), folder)
+      let blank = try list(
+        "a.bmp, 10\n  b.bmp , 2\n".replacing("b.bmp", with: "\"b, c.bmp\""), folder)
       #expect(blank.labels == [10, 2] && blank.classNames == nil)
       // Absolute paths are themselves.
       #expect(try list("\(folder)/a.bmp,0\n", folder).count == 1)

@@ -188,7 +188,8 @@ struct Train: ParsableCommand {
       // One wrong label would make a network with a million scores.
       guard classes != nil || data.classCount <= max(1000, data.count) else {
         throw SwiftletError(
-          .badInput, "\(data.count) images have \(data.classCount) classes, up to the largest label",
+          .badInput,
+          "\(data.count) images have \(data.classCount) classes, up to the largest label",
           at: data.name, fix: "check the labels, or set --classes")
       }
       let graph = SeedCNN.make(classes: classes ?? data.classCount, seed: seed)

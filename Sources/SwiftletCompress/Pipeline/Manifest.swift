@@ -75,7 +75,8 @@ public struct Manifest: Sendable, Codable {
       self.threads = threads
     }
 
-    /// Whether both are the same machine, whatever their versions of Swiftlet call its instructions.
+    /// Whether both are the same machine, whatever their versions of Swiftlet call its
+    /// instructions.
     public static func == (a: Machine, b: Machine) -> Bool {
       (a.cpu, a.blas, a.threads) == (b.cpu, b.blas, b.threads)
         && (ISA(named: a.isa)?.rawValue ?? a.isa) == (ISA(named: b.isa)?.rawValue ?? b.isa)
