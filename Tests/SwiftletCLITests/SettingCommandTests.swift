@@ -37,7 +37,7 @@ import _SwiftletTestSupport
     ),
     (
       ["--technique", "svd,lowrank", "--warmup", "2"], 2,
-      ["none of svd, lowrank takes '--warmup' (a setting of distill)"]
+      ["none of svd, lowrank has the setting '--warmup' (it belongs to distill)"]
     ),
     (["--technique", "quantize", "--bit", "4"], 64, ["'--bit'", "'--bits'"]),
     (["--technique", "svd", "--no-data-awar"], 64, ["'--no-data-aware'"]),

@@ -91,7 +91,7 @@ struct SettingTests {
     ("{technique: quantize, ratio: 0.5}", "quantize has no setting 'ratio' (it belongs to svd", ""),
     ("{technique: lowrank, epochs: 2}", "lowrank has no setting 'epochs' (it belongs to d", ""),
     ("{technique: svd, lr: 2}", "svd has no setting 'lr' (it belongs to distill)", ""),
-    ("{technique: eigen, width: 0.5}", "'width' (a setting of prune, distill)", ""),
+    ("{technique: eigen, width: 0.5}", "no setting 'width' (it belongs to prune, distill)", ""),
     ("{technique: svd, bit: 4}", "unknown setting 'bit'", "'bits', a setting of quantize"),
     ("{technique: distill, learningrate: 1}", "unknown setting", "did you mean 'learningRate'?"),
     ("{technique: distill, epoch: 1}", "unknown setting 'epoch'", "did you mean 'epochs'?"),

@@ -114,7 +114,7 @@ struct ONNXRoundTripTests {
         [0x08, 8] + field(7, field(5, field(8, "w") + tensor)) + field(8, [0x10, 17])
       ).initializers["w"]
     }
-    expectError(.badInput, "2 parts") { try parse(tensor) }
+    expectError(.badInput, "2 fields") { try parse(tensor) }
     // int64 numbers besides raw fp32 elements.
     expectError(.badInput, "several fields") {
       try parse([0x08, 1, 0x10, 1] + field(7, [1]) + field(9, [0, 0, 0x80, 0x3f]))
