@@ -72,7 +72,7 @@ struct OpenBLASRoutines<T: FloatElement>: Sendable {
   enum OpenBLAS {
     static let configuration = "no OpenBLAS"
     static let core = "none"
-    static func enter<R>(threads _: Int = 1, _ body: () -> R) -> R { body() }
+    static func enter<R>(threads _: Threads = .serial, _ body: () -> R) -> R { body() }
   }
 #else
   private func flag(_ transposed: Bool) -> CBLAS_TRANSPOSE {
