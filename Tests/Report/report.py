@@ -126,8 +126,8 @@ def make_pages(swiftlet, folder):
     run("train", "--data", data, "--epochs", "3", "--batch", "20", "--learning-rate", "1e-3", "--quiet", "-o", model)
     report = json.loads(run(
         # Of the methods, cp has no spectrum.
-        "compress", model, "--technique", "lowrank", "--methods", "channel,spatial,tucker", "--max-drop", "3",
-        "--data", data, "--json", "--quiet", "-o", f"{folder}/lowrank.onnx", "--report", f"{folder}/compress.html"))
+        "compress", model, "--technique", "lowrank", "--methods", "channel,spatial,tucker",
+        "--max-drop", "3", "--data", data, "--json", "--quiet", "-o", f"{folder}/lowrank.onnx", "--report", f"{folder}/compress.html"))
     run("compress", model, "--technique", "quantize", "--data", data, "--json", "--quiet",
         "-o", f"{folder}/int8.onnx")
     run("compare", model, f"{folder}/lowrank.onnx", f"{folder}/int8.onnx", "--data", data, "--seconds", "0.1",
