@@ -44,7 +44,7 @@ struct Bench: ParsableCommand {
   @Flag(help: "Also show the time of each layer.")
   var profile = false
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var output: OutputOptions
 

@@ -55,7 +55,7 @@ struct Compare: ParsableCommand {
   @Option(help: ArgumentHelp("Also write an HTML report.", valueName: "file"))
   var report: String?
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

@@ -102,7 +102,7 @@ struct Compress: ParsableCommand {
   @Flag(help: "Do not measure speeds (only without labels).")
   var noTiming = false
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

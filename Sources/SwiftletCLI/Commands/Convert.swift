@@ -37,7 +37,7 @@ struct Convert: ParsableCommand {
   @Flag(help: "Overwrite the input file.")
   var force = false
 
-  @OptionGroup var limits: MatrixLimitOptions
+  @OptionGroup var limits: LimitOptions<RunsNoModels>
 
   @OptionGroup var options: OutputOptions
 

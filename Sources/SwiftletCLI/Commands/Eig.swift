@@ -44,7 +44,7 @@ struct Eig: ParsableCommand {
       "Folder to write values.npy and vectors.npy (in columns) to.", valueName: "dir"))
   var outputDir: String?
 
-  @OptionGroup var limits: MatrixLimitOptions
+  @OptionGroup var limits: LimitOptions<RunsNoModels>
 
   @OptionGroup var common: CommonOptions
 

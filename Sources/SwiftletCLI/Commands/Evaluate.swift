@@ -29,7 +29,7 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var precision: PrecisionOptions
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

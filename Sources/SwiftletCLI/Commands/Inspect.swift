@@ -22,7 +22,7 @@ struct Inspect: ParsableCommand {
 
   @OptionGroup var open: ExtentOptions<NoData>
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

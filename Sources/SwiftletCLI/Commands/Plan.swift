@@ -33,7 +33,7 @@ struct Plan: ParsableCommand {
 
   @OptionGroup var open: ExtentOptions<NoData>
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

@@ -38,7 +38,7 @@ struct Run: ParsableCommand {
 
   @OptionGroup var precision: PrecisionOptions
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

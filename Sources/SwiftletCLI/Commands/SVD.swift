@@ -59,7 +59,7 @@ struct SVD: ParsableCommand {
     help: ArgumentHelp("Folder to write u.npy, s.npy and vt.npy to.", valueName: "dir"))
   var outputDir: String?
 
-  @OptionGroup var limits: MatrixLimitOptions
+  @OptionGroup var limits: LimitOptions<RunsNoModels>
 
   @OptionGroup var common: CommonOptions
 

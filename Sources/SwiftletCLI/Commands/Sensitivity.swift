@@ -54,7 +54,7 @@ struct Sensitivity: ParsableCommand {
 
   @OptionGroup(title: "Settings of quantize") var settings: SettingOptions<SensitivitySettings>
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

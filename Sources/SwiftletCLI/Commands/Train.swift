@@ -97,7 +97,7 @@ struct Train: ParsableCommand {
   @Option(name: .shortAndLong, help: "The ONNX file to write.")
   var output: String
 
-  @OptionGroup var limits: LimitOptions
+  @OptionGroup var limits: LimitOptions<RunsModels>
 
   @OptionGroup var common: CommonOptions
 

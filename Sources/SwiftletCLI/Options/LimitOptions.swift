@@ -3,45 +3,41 @@
 import ArgumentParser
 import Swiftlet
 
-/// The option that limits memory.
-struct MemoryOptions: ParsableArguments {
+/// Whether a command runs models, whose steps can be limited, as its help shows it.
+protocol LimitScope: Sendable {
+  /// The help of `--max-steps`.
+  static var steps: ArgumentHelp { get }
+}
+
+/// For commands that run models.
+enum RunsModels: LimitScope {
+  static var steps: ArgumentHelp {
+    ArgumentHelp("Limit on the steps of a model's loops and branches per run.", valueName: "n")
+  }
+}
+
+/// For commands that run no models. They still accept `--max-steps`, so that scripts can give all
+/// commands the same limits.
+enum RunsNoModels: LimitScope {
+  static var steps: ArgumentHelp { .hidden }
+}
+
+/// Options that limit memory and steps.
+struct LimitOptions<Scope: LimitScope>: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Memory limit for values, such as 512M or 16G. Default: 8G, or the machine's memory if less.",
       valueName: "size"))
   var maxMemory: ByteCount?
 
-  func validate() throws {
-    guard let maxMemory else { return }
-    try check("--max-memory", maxMemory.value, 1...Int.max)
-    MemoryLimit.bytes = maxMemory.value
-  }
-}
-
-/// Options that limit memory and steps, for commands that run models.
-struct LimitOptions: ParsableArguments {
-  @OptionGroup var memory: MemoryOptions
-
-  @Option(
-    help: ArgumentHelp(
-      "Limit on the steps of a model's loops and branches per run.", valueName: "n"))
+  @Option(help: Scope.steps)
   var maxSteps = StepLimit.standard
 
   func validate() throws {
-    try check("--max-steps", maxSteps, 1...Int.max)
-    StepLimit.steps = maxSteps
-  }
-}
-
-/// Options that limit memory, for commands that run no models. They still accept `--max-steps`, so
-/// that scripts can give all commands the same limits.
-struct MatrixLimitOptions: ParsableArguments {
-  @OptionGroup var memory: MemoryOptions
-
-  @Option(help: .hidden)
-  var maxSteps = StepLimit.standard
-
-  func validate() throws {
+    if let maxMemory {
+      try check("--max-memory", maxMemory.value, 1...Int.max)
+      MemoryLimit.bytes = maxMemory.value
+    }
     try check("--max-steps", maxSteps, 1...Int.max)
     StepLimit.steps = maxSteps
   }
