@@ -17,7 +17,10 @@ package enum DataFiles {
     case .fashionMNIST:
       return paths(FashionMNIST.searchPath(dataDirectory: dataDirectory), IDXFolder.fileNames)
     case .idx(let folder): return paths([folder], IDXFolder.fileNames)
-    case .images: return DataSpec.Part.allCases.flatMap { pictures(spec, $0) }
+    case .images:
+      // Without parts, either would list the same pictures.
+      let parts = spec.hasParts() ? DataSpec.Part.allCases : [.train]
+      return parts.flatMap { pictures(spec, $0) }
     case .list(let file): return [file] + pictures(spec, .train)
     case .cifar10(let folder): return paths(CIFAR.cifar10.folders(folder), CIFAR.cifar10.fileNames)
     case .cifar100(let folder):

@@ -129,7 +129,7 @@ public struct DataSpec: Sendable, Hashable {
   /// Whether there are parts to choose from: for folders of pictures, it lists them.
   func hasParts() -> Bool {
     switch source {
-    case .images(let folder): Part.allCases.contains { ImageFolder.find($0, in: folder) != nil }
+    case .images(let folder): (try? ImageFolder(folder))?.hasParts ?? false
     case .list: false
     case .fashionMNIST, .cifar10, .cifar100, .idx: true
     }
@@ -137,7 +137,7 @@ public struct DataSpec: Sendable, Hashable {
 
   /// Whether there may be a part to judge on: for folders of pictures, it lists them.
   func mayHaveTestPart() -> Bool {
-    if case .images(let folder) = source { return ImageFolder.find(.test, in: folder) != nil }
+    if case .images(let folder) = source { return (try? ImageFolder(folder))?.find(.test) != nil }
     return hasParts()
   }
 
@@ -160,7 +160,7 @@ public struct DataSpec: Sendable, Hashable {
     let part = named ?? defaultPart
     var images: ImageDataset =
       switch source {
-      case .images(let folder): try ImageFolder.load(folder, part: named, usual: defaultPart)
+      case .images(let folder): try ImageFolder(folder).load(part: named, usual: defaultPart)
       case .list(let file): try ImageList.load(file)
       case .fashionMNIST:
         try FashionMNIST.load(part, from: FashionMNIST.searchPath(dataDirectory: dataDirectory))

@@ -9,7 +9,22 @@ import SwiftletFiles
 /// `DIR/train`, and `DIR/val`, `DIR/valid`, `DIR/validation` or `DIR/test`, hold the parts if they
 /// have folders of classes; otherwise `DIR` itself is all there is. With both `val`
 /// and `test`, models are judged on `val`, unless `:test` is asked for.
-enum ImageFolder {
+struct ImageFolder {
+  let path: String
+  /// The names of the folders in it.
+  private let folders: [String]
+
+  /// Lists the folder.
+  ///
+  /// - Throws: `io` if there is no such folder.
+  init(_ path: String) throws {
+    self.path = path
+    folders = try InputFolder.contents(path).folders
+  }
+
+  /// Whether the folder has parts.
+  var hasParts: Bool { DataSpec.Part.allCases.contains { find($0) != nil } }
+
   /// Names of the folder of a part, the preferred one first; their case does not matter.
   private static func names(of part: DataSpec.Part, isNamed: Bool) -> [String] {
     switch part {
@@ -23,12 +38,11 @@ enum ImageFolder {
   /// The folder of a part, if there is one.
   ///
   /// - Parameter isNamed: Whether the part was asked for by its name.
-  static func find(_ part: DataSpec.Part, in folder: String, isNamed: Bool = false) -> String? {
-    let folders = (try? InputFolder.contents(folder).folders) ?? []
-    return names(of: part, isNamed: isNamed).lazy
+  func find(_ part: DataSpec.Part, isNamed: Bool = false) -> String? {
+    Self.names(of: part, isNamed: isNamed).lazy
       .compactMap { name in folders.first { $0.lowercased() == name } }
-      .map { InputFile.join(folder, $0) }
-      .first { (try? classes(in: $0))?.isEmpty == false }
+      .map { InputFile.join(path, $0) }
+      .first { (try? Self.classes(in: $0))?.isEmpty == false }
   }
 
   /// The names of the folders of classes. The archives of macOS add one of their own.
@@ -39,31 +53,27 @@ enum ImageFolder {
   /// The pictures of one part.
   ///
   /// - Parameters:
-  ///   - folder: The folder of the parts, or of the classes.
   ///   - part: The part that is asked for; `nil` if any will do.
   ///   - usual: The part to take then, if the folder has parts.
-  /// - Throws: `io` if there is no such folder; `badInput` if it has no classes, or a class has no
+  /// - Throws: `io` if there is no such part; `badInput` if it has no classes, or a class has no
   ///   picture; `unsupported` for pictures in formats that are not decoded.
-  static func load(
-    _ folder: String, part: DataSpec.Part?, usual: DataSpec.Part
-  ) throws -> ImageDataset {
-    _ = try InputFolder.contents(folder)
-    guard let root = try root(folder, part, usual) else {
+  func load(part: DataSpec.Part?, usual: DataSpec.Part) throws -> ImageDataset {
+    guard let root = root(part, usual) else {
       throw SwiftletError(
-        .io, "there is no folder of this part with folders of classes", at: folder,
+        .io, "there is no folder of this part with folders of classes", at: path,
         fix: "make "
-          + names(of: part ?? usual, isNamed: part != nil).map { "\(folder)/\($0)" }
+          + Self.names(of: part ?? usual, isNamed: part != nil).map { "\(path)/\($0)" }
           .joined(separator: " or "))
     }
-    let own = try classes(in: root)
+    let own = try Self.classes(in: root)
     guard !own.isEmpty else {
       throw SwiftletError(
         .badInput, "there are no folders of classes", at: root,
         fix: "put the pictures of each class into a folder of its own, or give list:FILE.csv")
     }
     // Classes are numbered as those of the training part: others may lack some.
-    let training = root == folder ? nil : find(.train, in: folder)
-    let classes = try training.map(classes) ?? own
+    let training = root == path ? nil : find(.train)
+    let classes = try training.map(Self.classes) ?? own
     var (paths, labels) = ([String](), [Int]())
     for name in own {
       guard let label = classes.firstIndex(of: name) else {
@@ -71,7 +81,7 @@ enum ImageFolder {
           .badInput, "class '\(name)' is not among those of \(training ?? root)",
           at: InputFile.join(root, name), fix: "give both parts the same classes")
       }
-      let found = try pictures(in: InputFile.join(root, name))
+      let found = try Self.pictures(in: InputFile.join(root, name))
       guard !found.isEmpty else {
         throw SwiftletError(
           .badInput, "there are no pictures of class '\(name)'",
@@ -86,13 +96,10 @@ enum ImageFolder {
       classNames: classes)
   }
 
-  private static func root(
-    _ folder: String, _ part: DataSpec.Part?, _ usual: DataSpec.Part
-  ) throws -> String? {
-    if let part { return find(part, in: folder, isNamed: true) }
-    if let found = find(usual, in: folder) { return found }
+  private func root(_ part: DataSpec.Part?, _ usual: DataSpec.Part) -> String? {
+    if let part { return find(part, isNamed: true) }
     // With one part alone, the other is missing; without any, the folder is the whole.
-    return DataSpec.Part.allCases.contains { find($0, in: folder) != nil } ? nil : folder
+    return find(usual) ?? (hasParts ? nil : path)
   }
 
   /// The pictures in a folder and below, sorted.
