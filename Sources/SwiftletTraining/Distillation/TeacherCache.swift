@@ -102,9 +102,10 @@ public struct TeacherCache: Sendable {
     progress: Progress.Handler?
   ) throws {
     let teacher = outputs
-    let whole = try rows(
-      data.count,
-      { try teacher.run(entry.feed.tensor(Array($0), threads: threads)) }, progress)
+    let whole = try entry.feed.loading(Array(0..<data.count), threads: threads) { loader in
+      try rows(
+        data.count, { try teacher.run(loader.tensor($0, threads: threads)) }, progress)
+    }
     try write(whole, outputs.names, entry.key, entry.path)
     outputs.use(whole)
   }
