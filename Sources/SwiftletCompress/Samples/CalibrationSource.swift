@@ -196,14 +196,26 @@ public struct CalibrationSource: Sendable {
   }
 
   /// Number of samples of another source that occur in this one too, element by element.
-  package func shared(with other: CalibrationSource) throws -> Int {
-    let known = Set(try digests())
-    return try other.digests().count { known.contains($0) }
+  ///
+  /// - Parameters:
+  ///   - other: The other source.
+  ///   - progress: Called after each sample of either source.
+  package func shared(
+    with other: CalibrationSource, progress: Progress.Handler? = nil
+  ) throws -> Int {
+    let known = Set(try digests(progress))
+    return try other.digests(progress).count { known.contains($0) }
   }
 
   /// The digest of each sample.
-  private func digests() throws -> [String] {
-    try loading { loader in try (0..<count).map { try Self.digest(loader, $0) } }
+  private func digests(_ progress: Progress.Handler?) throws -> [String] {
+    try loading { loader in
+      try (0..<count).map { sample in
+        let digest = try Self.digest(loader, sample)
+        try progress?(Progress("digest", completed: sample + 1, total: count))
+        return digest
+      }
+    }
   }
 
   /// A digest to which samples are added one by one, so that it does not depend on batches.
@@ -211,9 +223,15 @@ public struct CalibrationSource: Sendable {
   /// - Parameters:
   ///   - samples: Indices of the samples to add.
   ///   - digest: The digest so far.
-  package func digest(_ samples: Range<Int>, after digest: String = "") throws -> String {
+  ///   - progress: Called before each sample.
+  package func digest(
+    _ samples: Range<Int>, after digest: String = "", progress: Progress.Handler? = nil
+  ) throws -> String {
     try loading(from: samples.lowerBound, to: samples.upperBound) { loader in
-      try samples.reduce(digest) { try Self.digest(loader, $1, after: $0) }
+      try samples.reduce(digest) { digest, sample in
+        try progress?(Progress("digest", completed: sample, total: samples.upperBound))
+        return try Self.digest(loader, sample, after: digest)
+      }
     }
   }
 

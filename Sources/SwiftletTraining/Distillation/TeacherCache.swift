@@ -39,7 +39,7 @@ public struct TeacherCache: Sendable {
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, epochs: Int,
     threads: Threads, progress: Progress.Handler? = nil
   ) throws -> String {
-    let entry = try Entry(folder, teacher, data, outputs.names)
+    let entry = try Entry(folder, teacher, data, outputs.names, progress)
     let (key, path) = (entry.key, entry.path)
     if let rows = Self.read(path, key, outputs.names, data.count) {
       outputs.use(rows)
@@ -75,7 +75,7 @@ public struct TeacherCache: Sendable {
   package func keep(
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, threads: Threads
   ) throws -> String {
-    let entry = try Entry(folder, teacher, data, outputs.names)
+    let entry = try Entry(folder, teacher, data, outputs.names, nil)
     try OutputFolder.create(folder)
     try Self.fill(entry, &outputs, data, threads: threads, progress: nil)
     return entry.path
@@ -87,11 +87,13 @@ public struct TeacherCache: Sendable {
     let key, path: String
 
     init(
-      _ folder: String, _ teacher: Graph, _ data: ImageDataset, _ names: [String]
+      _ folder: String, _ teacher: Graph, _ data: ImageDataset, _ names: [String],
+      _ progress: Progress.Handler?
     ) throws {
       feed = try InputFeed(data, for: teacher)
       key = Digest.sha256(
-        "\(Digest.sha256(try ONNXFile.encode(teacher))) \(try Digest.sha256(data)) "
+        "\(Digest.sha256(try ONNXFile.encode(teacher))) "
+          + "\(try Digest.sha256(data, progress: progress)) "
           + "\(feed.preprocessing.map { "\($0)" } ?? "arrays") \(names)")
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }
