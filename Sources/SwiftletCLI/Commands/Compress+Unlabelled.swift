@@ -32,12 +32,12 @@ extension Compress {
       let source = try locating(model) {
         try CalibrationSource(data, for: graph, fixed: fixed, threads: common.threads)
       }
-      all = try Manifest.Samples(source)
+      all = try Manifest.Samples(source, progress: Console.progress)
       if let others {
         let others = try CalibrationSource(
           others, for: graph, fixed: fixed, threads: common.threads)
-        judges = try Manifest.Samples(others)
-        let shared = try source.shared(with: others)
+        judges = try Manifest.Samples(others, progress: Console.progress)
+        let shared = try source.shared(with: others, progress: Console.progress)
         guard shared == 0 else {
           throw SwiftletError(
             .badInput,

@@ -104,6 +104,8 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -200,7 +202,8 @@ struct Compress: ParsableCommand {
     if !graph.extents.isEmpty { use.extents = graph.extents }
     // As they are before the run: pictures in files may change.
     let images = (
-      training: try Manifest.Images(parts.training), judging: try Manifest.Images(parts.validation)
+      training: try Manifest.Images(parts.training, progress: Console.progress),
+      judging: try Manifest.Images(parts.validation, progress: Console.progress)
     )
     let stages = try stages(
       context, use, data: "\(images.training.sha256) \(images.judging.sha256)")

@@ -56,6 +56,8 @@ struct Sensitivity: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -72,7 +74,8 @@ struct Sensitivity: ParsableCommand {
       for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
       threads: common.threads)
     try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
-    let split = try SampleSplit(source, wanted: calibrationImages, most: calibrationImages)
+    let split = try SampleSplit(
+      source, wanted: calibrationImages, most: calibrationImages, progress: Console.progress)
     let result = try locating(model) {
       try SwiftletCompress.Sensitivity.measure(
         graph, quantization, source.part(0..<split.calibrating),

@@ -27,6 +27,8 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("Where to look for fashion-mnist first.", valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var output: OutputOptions
 
   /// The result of one check.
@@ -54,11 +56,16 @@ struct Verify: ParsableCommand {
       let parts = try manifest.parts(dataDirectory: dataDir)
       let (training, validation) = (parts.training, parts.validation)
       check(
-        "training data", try manifest.training.map { try Manifest.Images(training) == $0 } ?? false,
+        "training data",
+        try manifest.training.map {
+          try Manifest.Images(training, progress: Console.progress) == $0
+        } ?? false,
         "\(training.name): \(training.count) images")
       check(
         "validation data",
-        try manifest.validation.map { try Manifest.Images(validation) == $0 } ?? false,
+        try manifest.validation.map {
+          try Manifest.Images(validation, progress: Console.progress) == $0
+        } ?? false,
         "\(validation.name): \(validation.count) images")
       var compressed = try graph(manifest.output, manifest)
       var original = try graph(manifest.model, manifest)
@@ -83,7 +90,7 @@ struct Verify: ParsableCommand {
         try context.calibration(for: context.original)
       }
       if let source, let stated = manifest.samples {
-        check("samples", try Manifest.Samples(source) == stated, "\(source.count) samples")
+        check("samples", try Manifest.Samples(source, progress: Console.progress) == stated, "\(source.count) samples")
         let agreement = try Compressor(context).agreement(
           of: graph(manifest.output, manifest), made: manifest.recipe)
         check(

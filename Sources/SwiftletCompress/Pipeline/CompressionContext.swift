@@ -263,7 +263,7 @@ public struct CompressionContext: Sendable {
         SampleSplit(calibrating: min(wanted ?? 0, all.count), judgingOthers: judging.count)
       )
     }
-    let split = try SampleSplit(all, wanted: wanted, share: samples.share)
+    let split = try SampleSplit(all, wanted: wanted, share: samples.share, progress: progress)
     var context = self
     if split.calibrating > 0 { context.calibrationLimit = split.calibrating }
     return (context, all, split)

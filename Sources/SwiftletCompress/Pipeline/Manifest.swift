@@ -2,7 +2,7 @@
 
 import FoundationEssentials
 import SwiftletBLAS
-import SwiftletCore
+public import SwiftletCore
 public import SwiftletData
 import SwiftletFiles
 import SwiftletGraph
@@ -43,11 +43,14 @@ public struct Manifest: Sendable, Codable {
 
     /// Records a data set.
     ///
-    /// - Throws: `io` if a picture in a file cannot be read.
-    public init(_ images: ImageDataset) throws {
+    /// - Parameters:
+    ///   - images: The data set.
+    ///   - progress: Called now and then while files are read.
+    /// - Throws: `io` if a picture in a file cannot be read, and what `progress` throws.
+    public init(_ images: ImageDataset, progress: Progress.Handler? = nil) throws {
       name = images.name
       count = images.count
-      sha256 = try Digest.sha256(images)
+      sha256 = try Digest.sha256(images, progress: progress)
     }
 
     /// Whether both have the same images and labels; names are ignored.
@@ -92,10 +95,13 @@ public struct Manifest: Sendable, Codable {
 
     /// Records samples.
     ///
-    /// - Throws: `badInput` if a sample cannot be produced.
-    public init(_ source: CalibrationSource) throws {
+    /// - Parameters:
+    ///   - source: The samples.
+    ///   - progress: Called before each sample.
+    /// - Throws: The errors of reading a sample, and what `progress` throws.
+    public init(_ source: CalibrationSource, progress: Progress.Handler? = nil) throws {
       count = source.count
-      sha256 = try source.digest(0..<source.count)
+      sha256 = try source.digest(0..<source.count, progress: progress)
     }
   }
 

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Swiftlet
+
+/// Options for commands that read data.
+struct LoaderOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Memory for decoded pictures, such as 256M. Default: 512M, or a quarter of --max-memory.",
+      valueName: "size"))
+  var loaderMemory: ByteCount?
+
+  func validate() throws {
+    guard let loaderMemory else { return }
+    try check("--loader-memory", loaderMemory.value, 1...Int.max)
+    LoaderMemory.bytes = loaderMemory.value
+  }
+}
