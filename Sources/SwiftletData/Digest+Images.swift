@@ -18,7 +18,7 @@ extension Digest {
       digest.add(packed.span)
     case .files(let files):
       let parts = try Threads.available.map(files.paths.count) { index in
-        Array(Digest.sha256(try InputFile.read(files.paths[index])).utf8)
+        Array(Digest.sha256(try files.bytes(at: index)).utf8)
       }
       for part in parts { digest.add(part.span) }
     case .arrays(let inputs):

@@ -90,12 +90,16 @@ public struct Manifest: Sendable, Codable {
     /// SHA-256 of the samples, hexadecimal.
     public let sha256: String
 
-    /// Records samples.
+    /// Records samples: of pictures in files the files count, of others what the model gets.
     ///
-    /// - Throws: `badInput` if a sample cannot be produced.
-    public init(_ source: CalibrationSource) throws {
+    /// - Throws: `io` or `badInput` if a sample cannot be produced.
+    public init(_ data: ImageDataset, _ source: CalibrationSource) throws {
       count = source.count
-      sha256 = try source.digest(0..<source.count)
+      if case .files = data.pixels {
+        sha256 = try Digest.sha256(data)
+      } else {
+        sha256 = try source.digest(0..<source.count)
+      }
     }
   }
 
@@ -116,6 +120,8 @@ public struct Manifest: Sendable, Codable {
     public var fixed: [String] = []
     /// Values given for symbolic extents of the model, by name; `nil`: none.
     public var extents: [String: Int]?
+    /// Number of pictures left out because they cannot be decoded; `nil`: they were not checked.
+    public var damaged: Int?
 
     /// The use of a data specification with no other options.
     public init(data: String?) { self.data = data }
@@ -208,7 +214,7 @@ public struct Manifest: Sendable, Codable {
   ) throws -> String {
     var own = use
     // The digest covers what the names stand for.
-    (own.data, own.judge) = (nil, nil)
+    (own.data, own.judge, own.damaged) = (nil, nil, nil)
     (own.extents, own.outputs) = (context.original.extents, context.outputs)
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys

@@ -24,6 +24,8 @@ public struct CalibrationSource: Sendable {
   /// Whether the model requires exactly ``batch`` samples per run.
   private let isFixed: Bool
   private var make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
+  /// What the file of each sample is, if samples are pictures in files.
+  private var files: ArraySlice<String>?
 
   /// The first samples of a data set, as a model takes them: see ``InputFeed``.
   ///
@@ -42,6 +44,7 @@ public struct CalibrationSource: Sendable {
     let samples = min(limit, feed.count)
     make = { try feed.inputs(Array($0), threads: threads) }
     hasLabels = data.hasLabels
+    if case .files(let pictures) = data.pixels { files = pictures.paths[...] }
     isFixed = feed.fixedBatch != nil
     guard let batch = feed.fixedBatch else {
       count = samples
@@ -172,6 +175,7 @@ public struct CalibrationSource: Sendable {
     result.make = { samples in
       try make(range.lowerBound + samples.lowerBound..<range.lowerBound + samples.upperBound)
     }
+    result.files = files.map { $0[($0.startIndex + range.lowerBound)...].prefix(range.count) }
     result.count = range.count
     if !isFixed { result.batch = max(1, min(batch, range.count)) }
     return result
@@ -183,10 +187,16 @@ public struct CalibrationSource: Sendable {
   /// The first batch.
   func sample() throws -> [String: AnyTensor] { try make(0..<min(batch, count)) }
 
-  /// Number of samples of another source that occur in this one too, element by element.
+  /// Number of samples of another source that occur in this one too, element by element; of
+  /// pictures in files, the same files, whatever their paths.
   package func shared(with other: CalibrationSource) throws -> Int {
-    let known = Set(try (0..<count).map { try digest($0..<$0 + 1) })
-    return try (0..<other.count).count { known.contains(try other.digest($0..<$0 + 1)) }
+    let known = Set(try (0..<count).map(identity))
+    return try (0..<other.count).count { known.contains(try other.identity($0)) }
+  }
+
+  private func identity(_ sample: Int) throws -> String {
+    try files.map { InputFile.identity($0[$0.startIndex + sample]) }
+      ?? digest(sample..<sample + 1)
   }
 
   /// A digest to which samples are added one by one, so that it does not depend on batches.
