@@ -39,9 +39,9 @@ public struct DataParts: Sendable {
   ///
   /// `damaged`: leaves out pictures that cannot be decoded, before images are split.
   ///
-  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if evaluation
-  ///   images are also used for training and both were chosen explicitly, or if a part would be
-  ///   empty.
+  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if
+  ///   evaluation images are also used for training and both were chosen explicitly, or if a part
+  ///   would be empty.
   public init(
     _ spec: DataSpec, split: Double? = nil, judge: DataSpec? = nil, seed: UInt64,
     dataDirectory: String? = nil, judgesWhole: Bool = false,
@@ -154,7 +154,8 @@ extension DataSpec {
   ///   - split: The fraction of these data to calibrate with, if it was chosen.
   ///   - dataDirectory: The first folder to look for Fashion-MNIST.
   ///   - damaged: Leaves out pictures that cannot be decoded.
-  /// - Throws: As ``load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if `judge` has labels.
+  /// - Throws: As ``load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if `judge` has
+  ///   labels.
   public func loadJudging(
     _ judge: DataSpec?, split: Double?, dataDirectory: String? = nil,
     leavingOut damaged: DamagedPictures? = nil

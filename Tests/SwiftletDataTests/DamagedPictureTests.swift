@@ -99,8 +99,8 @@ import _SwiftletTestSupport
   @Test func listsMayNameWhatIsMissing() throws {
     try withTemporaryFolder { folder in
       try putPicture(folder, "a.bmp")
-      for (text, labels) in [("a.bmp,0\nnone.bmp,0\na.bmp,1\n", [0, 1]), ("none.bmp\na.bmp\n", [])]
-      {
+      let lists = [("a.bmp,0\nnone.bmp,0\na.bmp,1\n", [0, 1]), ("none.bmp\na.bmp\n", [])]
+      for (text, labels) in lists {
         try put(Array(text.utf8), folder, "l.csv")
         let damaged = DamagedPictures()
         #expect(try load("list:\(folder)/l.csv", damaged).labels == labels)

@@ -50,7 +50,9 @@ struct Verify: ParsableCommand {
     try sameFile("output", manifest.output)
     let threads = Threads(count: manifest.machine.threads)
     let recorded = manifest.use?.damaged
-    let damaged = recorded.map { _ in DamagedPictures(threads: threads, progress: Console.progress) }
+    let damaged = recorded.map { _ in
+      DamagedPictures(threads: threads, progress: Console.progress)
+    }
     func checkDamaged() {
       guard let recorded, let found = damaged?.pictures.count else { return }
       check("damaged pictures", found == recorded, "\(found) left out, recorded \(recorded)")
@@ -74,8 +76,8 @@ struct Verify: ParsableCommand {
         "accuracy", evaluation.top1 == report.after.top1,
         "top-1 \(evaluation.top1), recorded \(report.after.top1)")
       context = CompressionContext(
-        original: try manifest.original(), training: training, validation: validation, threads: threads,
-        seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
+        original: try manifest.original(), training: training, validation: validation,
+        threads: threads, seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
         progress: Console.progress)
     } else {
       let data = try manifest.unlabelled(dataDirectory: dataDir, leavingOut: damaged)

@@ -94,8 +94,11 @@ struct DamageOptions: ParsableArguments {
 }
 
 extension ImageDataset {
-  /// Prints the names of the classes of pictures in files, as folders may have been meant otherwise.
+  /// Prints the classes of pictures in files, as folders may have been meant otherwise, and warns
+  /// if there is only one.
   func sayClasses() {
     if case .files = pixels, let classRemark { Console.say(classRemark) }
+    guard count > 1, let first = labels.first, labels.allSatisfy({ $0 == first }) else { return }
+    Console.warn("all \(count) images of \(name) have the same class: accuracy says little")
   }
 }

@@ -37,6 +37,7 @@ struct JudgingOptions: ParsableArguments {
     let parts = try DataParts(
       DataSpec(parsing: data.spec), split: split, judge: judge, seed: seed,
       dataDirectory: data.dataDir, judgesWhole: judgesWhole, leavingOut: damaged)
+    try parts.training.requireLabels()
     guard parts.validation.hasLabels else {
       throw SwiftletError(
         .badInput, "--data has labels, but the data to judge on have none",
