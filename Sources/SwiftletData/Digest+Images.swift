@@ -29,7 +29,7 @@ extension Digest {
       for start in stride(from: 0, to: count, by: filesAtOnce) {
         let end = min(start + filesAtOnce, count)
         let parts = try Threads.available.map(end - start) { index in
-          Array(Digest.sha256(try InputFile.read(files.paths[start + index])).utf8)
+          Array(Digest.sha256(try files.bytes(at: start + index)).utf8)
         }
         for part in parts { digest.add(part.span) }
         try progress?(Progress("digest", completed: end, total: count))

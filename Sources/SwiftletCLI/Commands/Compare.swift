@@ -36,6 +36,8 @@ struct Compare: ParsableCommand {
       valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var damage: DamageOptions
+
   @OptionGroup var open: ExtentOptions<LabelledData>
 
   @Option(
@@ -64,8 +66,10 @@ struct Compare: ParsableCommand {
   func validate() throws {
     try check("--seconds", seconds, 0.01...3600)
     try batch.check("--batch")
-    if data == nil && (judgedOutput != nil || preprocess.preprocess != nil) {
-      throw ValidationError("--judged-output and --preprocess need --data")
+    if data == nil
+      && (judgedOutput != nil || preprocess.preprocess != nil || damage.skipDamaged)
+    {
+      throw ValidationError("--judged-output, --preprocess and --skip-damaged need --data")
     }
   }
 
@@ -98,7 +102,10 @@ struct Compare: ParsableCommand {
   // MARK: Models
 
   private func compareModels(on spec: String) throws {
-    let images = try DataSpec(parsing: spec).load(defaultPart: .test, dataDirectory: dataDir)
+    let damaged = damage.pictures(common.threads)
+    let images = try DataSpec(parsing: spec).load(
+      defaultPart: .test, dataDirectory: dataDir, leavingOut: damaged)
+    images.sayClasses()
     let models = try files.map { path in
       var graph = try open.read(path)
       try locating(path) { try preprocess.prepare(&graph, for: images, overrides: false) }
@@ -113,7 +120,7 @@ struct Compare: ParsableCommand {
       }
     }
     if let report { try AtomicFile.write(comparison.html, to: report) }
-    if common.json { return try Console.json(comparison) }
+    if common.json { return try Console.json(comparison, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(comparison))
   }

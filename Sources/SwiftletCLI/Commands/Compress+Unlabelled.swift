@@ -7,11 +7,12 @@ extension Compress {
   /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
   /// cannot be measured. The answers are compared with the original's.
   func compress(
-    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?
+    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?,
+    leavingOut damaged: DamagedPictures?
   ) throws {
-    guard maxDrop == nil, report == nil, preprocess.preprocess == nil else {
+    guard maxDrop == nil, report == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop, --report and --preprocess need labelled images",
+        .unsupported, "--max-drop and --report need labelled images",
         at: self.data.spec,
         fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
     }
@@ -24,7 +25,13 @@ extension Compress {
     var context: CompressionContext
     if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.samples()
+      let others = try judging.samples(self.data, leavingOut: damaged)
+      use.damaged = damaged?.pictures.count
+      var graph = graph
+      try locating(model) { try preprocess.prepare(&graph, for: data) }
+      if preprocess.preprocess != nil {
+        use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+      }
       context = CompressionContext(
         original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
         threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
@@ -32,19 +39,20 @@ extension Compress {
       let source = try locating(model) {
         try CalibrationSource(data, for: graph, fixed: fixed, threads: common.threads)
       }
-      all = try Manifest.Samples(source, progress: Console.progress)
+      all = try Manifest.Samples(data, source, progress: Console.progress)
       if let others {
-        let others = try CalibrationSource(
+        let judged = try CalibrationSource(
           others, for: graph, fixed: fixed, threads: common.threads)
-        judges = try Manifest.Samples(others, progress: Console.progress)
-        let shared = try source.shared(with: others, progress: Console.progress)
-        guard shared == 0 else {
+        judges = try Manifest.Samples(others, judged, progress: Console.progress)
+        let shared = try source.shared(with: judged, progress: Console.progress)
+        let overlap =
+          "\(shared) of the \(judged.count) samples to judge on are also used for calibration"
+        guard shared == 0 || judging.judge == nil else {
           throw SwiftletError(
-            .badInput,
-            "\(shared) of the \(others.count) samples to judge on are also used for calibration",
-            at: judging.judge,
+            .badInput, overlap, at: judging.judge,
             fix: "give --judge other samples than --data, or split those of --data with --split")
         }
+        if shared > 0 { Console.warn(overlap) }
       }
     } else {
       context = CompressionContext(
@@ -68,7 +76,7 @@ extension Compress {
       answers: report
     ).write(to: manifest)
     stages.remove()
-    if common.json { return try Console.json(report) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     Console.print(report.text)
   }

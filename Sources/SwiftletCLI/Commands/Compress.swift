@@ -122,6 +122,9 @@ struct Compress: ParsableCommand {
         "with --recipe or --preset, settings cannot be options: \(SettingDescription.option(name))")
     }
     if data.data == nil {
+      guard !data.damage.skipDamaged, preprocess.preprocess == nil else {
+        throw ValidationError("--skip-damaged and --preprocess need --data")
+      }
       if preset != nil { try data.require() }
       // Errors in the recipe are reported when it is made.
       if let techniques, (try? steps(techniques))?.steps.contains(where: \.needsData) ?? true {
@@ -175,9 +178,11 @@ struct Compress: ParsableCommand {
     let recipe = try makeRecipe()
     try checkFiles(recipe)
     var graph = try open.read(model)
-    guard data.data != nil else { return try compress(graph, recipe, nil) }
+    let damaged = data.damage.pictures(common.threads)
+    guard data.data != nil else { return try compress(graph, recipe, nil, leavingOut: nil) }
     guard try DataSpec(parsing: data.spec).hasLabels() else {
-      return try compress(graph, recipe, data.load(.train))
+      return try compress(
+        graph, recipe, data.load(.train, leavingOut: damaged), leavingOut: damaged)
     }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
@@ -186,7 +191,7 @@ struct Compress: ParsableCommand {
         at: data.spec, fix: "leave them out, or give --data inputs:FILE.npz")
     }
     let origin = try Manifest.File(model)
-    let parts = try judging.parts(data, seed: seed)
+    let parts = try judging.parts(data, seed: seed, leavingOut: damaged)
     try locating(model) { try preprocess.prepare(&graph, for: parts.validation) }
     let latencies = LatencyCache(path: Cache.latencies)
     var context = CompressionContext(
@@ -196,6 +201,7 @@ struct Compress: ParsableCommand {
     context.fileBytes = try ONNXFile.byteCount(model)
     var use = Manifest.Use(data: data.spec)
     (use.judge, use.split, use.outputs) = (judging.judge, parts.split, samples.judgedOutput)
+    use.damaged = damaged?.pictures.count
     if preprocess.preprocess != nil {
       use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
     }
@@ -222,7 +228,7 @@ struct Compress: ParsableCommand {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     print(text(report))
   }

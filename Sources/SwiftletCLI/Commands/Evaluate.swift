@@ -49,7 +49,8 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     var graph = try open.read(model)
-    let images = try data.load(.test)
+    let damaged = data.damage.pictures(common.threads)
+    let images = try data.load(.test, leavingOut: damaged)
     let (result, hits, choices) = try locating(model) {
       try preprocess.prepare(&graph, for: images)
       return try Evaluation.judge(
@@ -60,7 +61,7 @@ struct Evaluate: ParsableCommand {
       hits: hits.count { $0 }, choices: choices, labels: images.labels,
       classes: images.classCount)
     if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
-    if common.json { return try Console.json(result) }
+    if common.json { return try Console.json(result, leftOut: damaged) }
     Console.endProgress()
     print(
       """

@@ -70,9 +70,10 @@ struct Sensitivity: ParsableCommand {
     let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
     var graph = try open.read(model)
     // Adds the quarter that is held back for judging.
+    let damaged = data.damage.pictures(common.threads)
     let source = try data.calibrationSource(
       for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
-      threads: common.threads)
+      threads: common.threads, leavingOut: damaged)
     try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
     let split = try SampleSplit(
       source, wanted: calibrationImages, most: calibrationImages, progress: Console.progress)
@@ -82,7 +83,7 @@ struct Sensitivity: ParsableCommand {
         judging: split.isHeldBack ? source.part(split.judging) : nil, threads: common.threads,
         progress: Console.progress)
     }
-    if common.json { return try Console.json(result) }
+    if common.json { return try Console.json(result, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(result, repeated: split.repeated))
   }

@@ -45,6 +45,8 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
       valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var damage: DamageOptions
+
   /// - Throws: A usage error if there is no `--data`.
   func require() throws {
     if data == nil { throw ValidationError("Missing expected argument '--data <spec>'") }
@@ -55,16 +57,48 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
 
   /// Calibration samples: those of the training part, if there is one.
   func calibrationSource(
-    for graph: Graph, limit: Int, _ samples: SampleOptions, threads: Threads
+    for graph: Graph, limit: Int, _ samples: SampleOptions, threads: Threads,
+    leavingOut damaged: DamagedPictures?
   ) throws -> CalibrationSource {
     var source = try CalibrationSource(
-      load(.train), for: graph, fixed: samples.fixedInputs(), limit: limit, threads: threads)
+      load(.train, leavingOut: damaged), for: graph, fixed: samples.fixedInputs(), limit: limit,
+      threads: threads)
     source.outputs = samples.judgedOutput
     return source
   }
 
   /// Loads the data of the given part, unless `--data` names another one.
-  func load(_ part: DataSpec.Part) throws -> ImageDataset {
-    try DataSpec(parsing: spec).load(defaultPart: part, dataDirectory: dataDir)
+  func load(
+    _ part: DataSpec.Part, leavingOut damaged: DamagedPictures?
+  ) throws -> ImageDataset {
+    let images = try DataSpec(parsing: spec).load(
+      defaultPart: part, dataDirectory: dataDir, leavingOut: damaged)
+    images.sayClasses()
+    return images
+  }
+}
+
+/// The option for pictures that cannot be decoded.
+struct DamageOptions: ParsableArguments {
+  @Flag(
+    help: ArgumentHelp(
+      "Decode all pictures first, and leave out those that are damaged or missing, or whose format "
+        + "is not supported."))
+  var skipDamaged = false
+
+  /// What leaves such pictures out; `nil` without the option.
+  func pictures(_ threads: Threads) -> DamagedPictures? {
+    skipDamaged
+      ? DamagedPictures(threads: threads, progress: Console.progress, warn: Console.warn) : nil
+  }
+}
+
+extension ImageDataset {
+  /// Prints the classes of pictures in files, as folders may have been meant otherwise, and warns
+  /// if there is only one.
+  func sayClasses() {
+    if case .files = pixels, let classRemark { Console.say(classRemark) }
+    guard count > 1, let first = labels.first, labels.allSatisfy({ $0 == first }) else { return }
+    Console.warn("all \(count) images of \(name) have the same class: accuracy says little")
   }
 }

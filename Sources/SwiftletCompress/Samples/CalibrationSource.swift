@@ -27,6 +27,8 @@ public struct CalibrationSource: Sendable {
   private let threads: Threads
   /// The position of the first sample in the data.
   private var first = 0
+  /// The file of each sample of the data, if samples are pictures in files.
+  private let files: [String]?
 
   /// The first samples of a data set, as a model takes them: see ``InputFeed``.
   ///
@@ -45,6 +47,7 @@ public struct CalibrationSource: Sendable {
     self.threads = threads
     let samples = min(limit, feed.count)
     hasLabels = data.hasLabels
+    files = if case .files(let pictures) = data.pixels { pictures.paths } else { nil }
     isFixed = feed.fixedBatch != nil
     guard let batch = feed.fixedBatch else {
       count = samples
@@ -195,7 +198,8 @@ public struct CalibrationSource: Sendable {
     try feed.inputs(Array(first..<first + min(batch, count)), threads: threads)
   }
 
-  /// Number of samples of another source that occur in this one too, element by element.
+  /// Number of samples of another source that occur in this one too, element by element; of
+  /// pictures in files, the same files, whatever their paths.
   ///
   /// - Parameters:
   ///   - other: The other source.
@@ -203,13 +207,14 @@ public struct CalibrationSource: Sendable {
   package func shared(
     with other: CalibrationSource, progress: Progress.Handler? = nil
   ) throws -> Int {
-    let known = Set(try digests(progress))
-    return try other.digests(progress).count { known.contains($0) }
+    let known = Set(try identities(progress))
+    return try other.identities(progress).count { known.contains($0) }
   }
 
-  /// The digest of each sample.
-  private func digests(_ progress: Progress.Handler?) throws -> [String] {
-    try loading { loader in
+  /// What tells each sample from others: its file, or its digest.
+  private func identities(_ progress: Progress.Handler?) throws -> [String] {
+    if let files { return files[first..<first + count].map(InputFile.identity) }
+    return try loading { loader in
       try (0..<count).map { sample in
         let digest = try Self.digest(loader, sample)
         try progress?(Progress("digest", completed: sample + 1, total: count))
