@@ -18,10 +18,12 @@ public struct Agreement: Sendable, Codable, Equatable {
   /// Fraction of equal elements of the worst output if all outputs are integers or booleans, which
   /// have no decibels; else `nil`.
   public let equal: Double?
+  /// ``Output/cosine`` of the worst output; `nil` if none has one, and in reports of older versions.
+  public private(set) var cosine: Double?
   /// Number of samples compared.
   public let samples: Int
   /// The comparison of each output, the worst first.
-  public let outputs: [Output]
+  public private(set) var outputs: [Output]
   /// The name of the first layer of the other model that produces NaN or infinite values from
   /// finite ones, if its outputs have such.
   public let brokenBy: String?
@@ -39,6 +41,12 @@ public struct Agreement: Sendable, Codable, Equatable {
     public let top1: Double?
     /// Fraction of equal elements of integers and booleans; `nil` for floating-point numbers.
     public let equal: Double?
+    /// Cosine of the angle between both models' numbers for a sample, from −1 to 1, as a mean over
+    /// the samples. Samples with elements that are not finite in the first model's outputs are left
+    /// out; those with such elements only in the other's count as 0. `nil` for integers and
+    /// booleans, if the first axis does not hold the samples or a sample has a single number, and in
+    /// reports of older versions.
+    public fileprivate(set) var cosine: Double?
     /// Number of elements seen, including those counted by ``undefined`` and ``broken``.
     public let elements: Int
     /// Number of elements that are not finite in the first model's outputs: they are left out.
@@ -80,7 +88,7 @@ public struct Agreement: Sendable, Codable, Equatable {
     var sums = names.map { OutputSums(name: $0) }
     var samples = 0
     var breaking: [String: AnyTensor]?
-    func compare(_ inputs: [String: AnyTensor], isJudged: Bool) throws {
+    func compare(_ inputs: [String: AnyTensor], _ samples: Int, isJudged: Bool) throws {
       let results = try sessions.map { try $0.run(inputs) }
       for index in sums.indices {
         let name = sums[index].name
@@ -88,18 +96,18 @@ public struct Agreement: Sendable, Codable, Equatable {
           throw SwiftletError(
             .badInput, "the models have different outputs", at: "output '\(name)'")
         }
-        sums[index].add(answer, own, isJudged: isJudged)
+        sums[index].add(answer, own, samples: samples, isJudged: isJudged)
       }
       if breaking == nil, sums.contains(where: { $0.ratio.broken > 0 }) { breaking = inputs }
     }
     let judged = judging ?? 0..<source.count
     for (start, end) in [(0, judged.lowerBound), (judged.upperBound, source.count)] {
-      try source.forEachBatch(from: start, to: end) { inputs, _ in
-        try compare(inputs, isJudged: false)
+      try source.forEachBatch(from: start, to: end) { inputs, range in
+        try compare(inputs, range.count, isJudged: false)
       }
     }
     try source.forEachBatch(from: judged.lowerBound, to: judged.upperBound) { inputs, range in
-      try compare(inputs, isJudged: true)
+      try compare(inputs, range.count, isJudged: true)
       samples += range.count
       try progress?(Progress("compare", completed: range.upperBound, total: source.count))
     }
@@ -119,11 +127,26 @@ public struct Agreement: Sendable, Codable, Equatable {
     self.samples = samples
     self.brokenBy = brokenBy
     top1 = outputs.compactMap(\.top1).min()
+    cosine = outputs.compactMap(\.cosine).min()
     let measured = outputs.filter(\.isMeasured).map(\.decibels)
     equal = measured.isEmpty ? outputs.compactMap(\.equal).min() : nil
     decibels =
       measured.min() ?? equal.map { SignalToNoise(signal: 1, noise: 1 - $0).decibels }
       ?? -.infinity
+  }
+
+  /// Whether the measurements are those recorded, perhaps by an older version, which measured no
+  /// cosines.
+  package func isSame(as recorded: Agreement) -> Bool {
+    guard recorded.cosine == nil else { return self == recorded }
+    var own = self
+    own.cosine = nil
+    own.outputs = outputs.map { output in
+      var output = output
+      output.cosine = nil
+      return output
+    }
+    return own == recorded
   }
 }
 
@@ -131,6 +154,7 @@ public struct Agreement: Sendable, Codable, Equatable {
 private struct OutputSums {
   let name: String
   var ratio = SignalToNoise()
+  private var cosines = CosineSum()
   private var reshaped = 0
   private var elements = 0
   private var isFloat = true
@@ -143,7 +167,9 @@ private struct OutputSums {
 
   init(name: String) { self.name = name }
 
-  mutating func add(_ answer: AnyTensor, _ other: AnyTensor, isJudged: Bool) {
+  mutating func add(
+    _ answer: AnyTensor, _ other: AnyTensor, samples: Int, isJudged: Bool
+  ) {
     guard isJudged else { return addBroken(answer, other) }
     guard answer.shape == other.shape, answer.dtype == other.dtype else {
       reshaped += 1
@@ -153,9 +179,11 @@ private struct OutputSums {
     switch (answer, other) {
     case (.float32(let a), .float32(let b)):
       ratio.add(a, b)
+      cosines.add(a, b, samples: samples)
       addScores(a, b)
     case (.float64(let a), .float64(let b)):
       ratio.add(a, b)
+      cosines.add(a, b, samples: samples)
       addScores(a, b)
     default:
       isFloat = false
@@ -216,14 +244,15 @@ private struct OutputSums {
       name: name, decibels: isFloat && elements > 0 ? ratio.decibels : -.infinity,
       finiteDecibels: isFloat && elements > 0 ? ratio.finiteDecibels : -.infinity,
       top1: holdsScores && rows > 0 && !areSorted ? Double(same) / Double(rows) : nil,
-      equal: isFloat ? nil : Double(equal) / Double(max(1, elements)), elements: elements,
+      equal: isFloat ? nil : Double(equal) / Double(max(1, elements)),
+      cosine: isFloat ? cosines.mean : nil, elements: elements,
       undefined: ratio.undefined, broken: ratio.broken, reshaped: reshaped)
   }
 }
 
 extension Agreement {
   private enum CodingKeys: String, CodingKey {
-    case decibels, top1, equal, samples, outputs, brokenBy
+    case decibels, top1, equal, cosine, samples, outputs, brokenBy
   }
 
   // Encodes unknown values as null instead of omitting them.
@@ -232,6 +261,7 @@ extension Agreement {
     try container.encode(_decibels, forKey: .decibels)
     try container.encode(top1, forKey: .top1)
     try container.encode(equal, forKey: .equal)
+    try container.encode(cosine, forKey: .cosine)
     try container.encode(samples, forKey: .samples)
     try container.encode(outputs, forKey: .outputs)
     try container.encode(brokenBy, forKey: .brokenBy)
@@ -240,7 +270,7 @@ extension Agreement {
 
 extension Agreement.Output {
   private enum CodingKeys: String, CodingKey {
-    case name, decibels, finiteDecibels, top1, equal, elements, undefined, broken, reshaped
+    case name, decibels, finiteDecibels, top1, equal, cosine, elements, undefined, broken, reshaped
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -250,6 +280,7 @@ extension Agreement.Output {
     try container.encode(_finiteDecibels, forKey: .finiteDecibels)
     try container.encode(top1, forKey: .top1)
     try container.encode(equal, forKey: .equal)
+    try container.encode(cosine, forKey: .cosine)
     try container.encode(elements, forKey: .elements)
     try container.encode(undefined, forKey: .undefined)
     try container.encode(broken, forKey: .broken)

@@ -134,9 +134,8 @@ public struct ComparisonReport: Sendable, Codable {
           graph, on: data, threads: threads, output: output, progress: progress)
       }
     }
-    let results = try SpeedCells.measure(
-      models.map(\.graph), threads: SpeedCells.threads(upTo: threads.count), batches: batches,
-      seconds: seconds, progress: progress)
+    let results = try SpeedCells(upTo: threads.count, batches: batches).measure(
+      models.map(\.graph), seconds: seconds, progress: progress)
     let (hits, choices) = (judgements[0].hits, judgements[0].choices)
     let names = names(models.map(\.path))
     let rows = try models.indices.map { index in
