@@ -74,13 +74,15 @@ public struct Agreement: Sendable, Codable, Equatable {
   ///   - original: The first model, whose outputs are the signal.
   ///   - other: The model to compare with it.
   ///   - source: The samples, and the outputs to compare.
+  ///   - otherSource: The same samples as the other model takes them; `nil`: as the first does.
   ///   - judging: Indices of the samples to compare; `nil`: all.
   ///   - threads: The threads of both models.
   ///   - progress: Called after each batch that is compared.
-  /// - Throws: `badInput` if an output does not exist in both models, and the errors of running a
-  ///   session.
+  /// - Throws: `badInput` if an output does not exist in both models, `unsupported` if they take
+  ///   different fixed numbers of samples at once, and the errors of running a session.
   public static func measure(
-    _ original: Graph, _ other: Graph, _ source: CalibrationSource, judging: Range<Int>? = nil,
+    _ original: Graph, _ other: Graph, _ source: CalibrationSource,
+    otherSource: CalibrationSource? = nil, judging: Range<Int>? = nil,
     threads: Threads = .available, progress: Progress.Handler? = nil
   ) throws -> Agreement {
     let names = try source.judgedOutputs(of: original)
@@ -88,28 +90,38 @@ public struct Agreement: Sendable, Codable, Equatable {
     var sums = names.map { OutputSums(name: $0) }
     var samples = 0
     var breaking: [String: AnyTensor]?
-    func compare(_ inputs: [String: AnyTensor], _ samples: Int, isJudged: Bool) throws {
-      let results = try sessions.map { try $0.run(inputs) }
+    // Batches are those of a source that has no choice.
+    let leading = source.fixedBatch == nil ? otherSource ?? source : source
+    if let own = source.fixedBatch, let others = otherSource?.fixedBatch, own != others {
+      throw SwiftletError(
+        .unsupported, "one model takes \(own) samples at once, and the other one \(others)",
+        fix: "compare models that take the same number, or any number")
+    }
+    func compare(_ range: Range<Int>, isJudged: Bool) throws {
+      let inputs = try source.inputs(range)
+      let others = try otherSource?.inputs(range) ?? inputs
+      let results = [try sessions[0].run(inputs), try sessions[1].run(others)]
       for index in sums.indices {
         let name = sums[index].name
         guard let answer = results[0][name], let own = results[1][name] else {
           throw SwiftletError(
-            .badInput, "the models have different outputs", at: "output '\(name)'")
+            .badInput, "the models have different outputs", at: "output '\(name)'",
+            fix: "compare an output that both have, with --judged-output NAME")
         }
-        sums[index].add(answer, own, samples: samples, isJudged: isJudged)
+        sums[index].add(answer, own, samples: range.count, isJudged: isJudged)
       }
-      if breaking == nil, sums.contains(where: { $0.ratio.broken > 0 }) { breaking = inputs }
-    }
-    let judged = judging ?? 0..<source.count
-    for (start, end) in [(0, judged.lowerBound), (judged.upperBound, source.count)] {
-      try source.forEachBatch(from: start, to: end) { inputs, range in
-        try compare(inputs, range.count, isJudged: false)
+      if breaking == nil, otherSource == nil, sums.contains(where: { $0.ratio.broken > 0 }) {
+        breaking = inputs
       }
     }
-    try source.forEachBatch(from: judged.lowerBound, to: judged.upperBound) { inputs, range in
-      try compare(inputs, range.count, isJudged: true)
+    let judged = judging ?? 0..<leading.count
+    for (start, end) in [(0, judged.lowerBound), (judged.upperBound, leading.count)] {
+      try leading.forEachRange(from: start, to: end) { try compare($0, isJudged: false) }
+    }
+    try leading.forEachRange(from: judged.lowerBound, to: judged.upperBound) { range in
+      try compare(range, isJudged: true)
       samples += range.count
-      try progress?(Progress("compare", completed: range.upperBound, total: source.count))
+      try progress?(Progress("compare", completed: range.upperBound, total: leading.count))
     }
     let layer = breaking.flatMap { BreakingLayer.find(original, other, $0, threads) }
     return Agreement(sums.map(\.output), samples: samples, brokenBy: layer)

@@ -188,7 +188,7 @@ public struct ComparisonReport: Sendable, Codable {
   }
 
   /// File names without folders and extension; whole paths if those are not unique.
-  private static func names(_ paths: [String]) -> [String] {
+  static func names(_ paths: [String]) -> [String] {
     let stems = paths.map { path in
       let name = CompressionReport.name(path)
       return name.hasSuffix(".onnx") ? String(name.dropLast(5)) : name

@@ -10,14 +10,12 @@ struct SpeedCells {
   let batches: [Int]
   /// Numbers of threads, ascending.
   let threads: [Int]
-  /// The inputs of a batch; `nil` where random numbers serve.
-  private let inputs: (@Sendable (_ batch: Int) throws -> [String: AnyTensor])?
+  /// The samples that the models take: one source for all, or one for each. Empty where random
+  /// numbers serve.
+  private let sources: [CalibrationSource]
 
-  private init(
-    _ batches: [Int], _ threads: [Int],
-    _ inputs: (@Sendable (Int) throws -> [String: AnyTensor])? = nil
-  ) {
-    (self.batches, self.threads, self.inputs) = (batches, threads, inputs)
+  private init(_ batches: [Int], _ threads: [Int], _ sources: [CalibrationSource] = []) {
+    (self.batches, self.threads, self.sources) = (batches, threads, sources)
   }
 
   /// Cells for models of images, which are timed on random numbers.
@@ -32,17 +30,18 @@ struct SpeedCells {
   /// Cells for models that are timed on the first samples: indices must exist, and masks matter.
   ///
   /// - Parameters:
-  ///   - samples: The samples.
+  ///   - sources: The samples as the models take them: one source for all models, or one for each.
   ///   - threads: The largest number of threads; the other one is 1.
-  ///   - batches: Desired batch sizes. A model with a fixed batch has only that one; no batch is
-  ///     larger than the number of samples.
-  init(_ samples: CalibrationSource, upTo threads: Int, batches: [Int]) {
+  ///   - batches: Desired batch sizes. If a model has a fixed batch, only that one is possible; no
+  ///     batch is larger than the number of samples.
+  init(_ sources: [CalibrationSource], upTo threads: Int, batches: [Int]) {
+    let fixed = sources.lazy.compactMap(\.fixedBatch).first
+    let most = sources.map(\.count).min() ?? 1
     var possible: [Int] = []
-    for batch in batches.map({ samples.fixedBatch ?? min($0, samples.count) })
-    where !possible.contains(batch) {
+    for batch in batches.map({ fixed ?? min($0, most) }) where !possible.contains(batch) {
       possible.append(batch)
     }
-    self.init(possible, threads > 1 ? [1, threads] : [1]) { try samples.first($0) }
+    self.init(possible, threads > 1 ? [1, threads] : [1], sources)
   }
 
   /// Cells for models that are timed on the first samples: one, and as many as ``batch(upTo:of:)``
@@ -53,14 +52,14 @@ struct SpeedCells {
     _ samples: CalibrationSource, for graph: Graph, upTo threads: Int,
     progress: Progress.Handler?
   ) throws {
-    let single = SpeedCells(samples, upTo: threads, batches: [1])
+    let single = SpeedCells([samples], upTo: threads, batches: [1])
     guard samples.fixedBatch == nil else {
       self = single
       return
     }
     let one = try single.last.measure([graph], seconds: 0, progress: progress)[0][0].p50ms
     let most = Self.batch(upTo: min(Self.largestBatch, samples.count), of: one / 1e3)
-    self.init(samples, upTo: threads, batches: most > 1 ? [1, most] : [1])
+    self.init([samples], upTo: threads, batches: [1, most])
   }
 
   /// Maximum batch size, and maximum seconds for a batch larger than 1.
@@ -78,11 +77,11 @@ struct SpeedCells {
 
   /// Only the cell of the last batch on all threads.
   var last: SpeedCells {
-    SpeedCells([batches[batches.count - 1]], [threads[threads.count - 1]], inputs)
+    SpeedCells([batches[batches.count - 1]], [threads[threads.count - 1]], sources)
   }
 
   /// Only the cell of the first batch on all threads.
-  var single: SpeedCells { SpeedCells([batches[0]], [threads[threads.count - 1]], inputs) }
+  var single: SpeedCells { SpeedCells([batches[0]], [threads[threads.count - 1]], sources) }
 
   /// Times all graphs in all cells, in alternation.
   ///
@@ -90,15 +89,16 @@ struct SpeedCells {
   func measure(
     _ graphs: [Graph], seconds: Double, progress: Progress.Handler?
   ) throws -> [[BenchmarkResult]] {
-    let candidates = try graphs.flatMap { graph in
-      try threads.flatMap { count in
+    let candidates = try graphs.enumerated().flatMap { index, graph in
+      let source = sources.count == 1 ? sources[0] : sources.isEmpty ? nil : sources[index]
+      return try threads.flatMap { count in
         let session = try Session(graph, threads: Threads(count: count))
         return try batches.map { batch in
-          guard let inputs else {
+          guard let source else {
             return try Benchmark.Candidate(session, batch: batch, threads: count)
           }
           return try Benchmark.Candidate(
-            session, batch: batch, threads: count, inputs: try inputs(batch))
+            session, batch: batch, threads: count, inputs: source.inputs(0..<batch))
         }
       }
     }

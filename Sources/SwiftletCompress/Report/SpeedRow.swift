@@ -18,6 +18,9 @@ public struct SpeedRow: Sendable, Codable, Equatable {
     self.millisecondsAfter = millisecondsAfter
   }
 
+  /// `batch 32, 2 threads`.
+  var cell: String { "batch \(batch), \(threads) thread\(threads == 1 ? "" : "s")" }
+
   /// The speedup: above 1, compression made the model faster.
   var ratio: Double { millisecondsBefore / millisecondsAfter }
 }

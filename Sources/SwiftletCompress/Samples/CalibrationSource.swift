@@ -109,11 +109,16 @@ public struct CalibrationSource: Sendable {
     from first: Int = 0, to end: Int? = nil,
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws {
-    let end = min(count, end ?? count)
+    try forEachRange(from: first, to: end ?? count) { try body(make($0), $0) }
+  }
+
+  /// Calls `body` with the samples of each batch from `first` up to but not including `end`.
+  func forEachRange(from first: Int, to end: Int, _ body: (Range<Int>) throws -> Void) rethrows {
+    let end = min(count, end)
     for start in stride(from: first, to: end, by: batch) {
       let range = start..<min(start + batch, end)
       guard !isFixed || range.count == batch else { return }
-      try body(make(range), range)
+      try body(range)
     }
   }
 
@@ -138,11 +143,11 @@ public struct CalibrationSource: Sendable {
   }
 
   /// The first batch.
-  func sample() throws -> [String: AnyTensor] { try first(batch) }
+  func sample() throws -> [String: AnyTensor] { try inputs(0..<min(batch, count)) }
 
-  /// The inputs of one run for the first samples, in a batch of any size if the model's is not
+  /// The inputs of one run for a range of the samples, of any length if the model's batch is not
   /// fixed.
-  func first(_ samples: Int) throws -> [String: AnyTensor] { try make(0..<min(samples, count)) }
+  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] { try make(samples) }
 
   /// Number of samples of another source that occur in this one too, element by element.
   package func shared(with other: CalibrationSource) throws -> Int {
