@@ -99,13 +99,18 @@ struct Verify: ParsableCommand {
         let agreement = try Compressor(context).agreement(
           of: manifest.compressed(), made: manifest.recipe)
         check(
-          "answers", agreement == manifest.answers?.agreement,
+          "answers", isSame(agreement, manifest.answers?.agreement),
           "\(agreement?.likeness ?? "none"), recorded "
             + (manifest.answers?.agreement?.likeness ?? "none"))
       }
     }
     if rerun { checks.append(try again(manifest, context)) }
     try show(checks)
+  }
+
+  private func isSame(_ found: Agreement?, _ recorded: Agreement?) -> Bool {
+    guard let found, let recorded else { return found == recorded }
+    return found.isSame(as: recorded)
   }
 
   private func again(_ manifest: Manifest, _ context: CompressionContext) throws -> Check {
