@@ -8,7 +8,6 @@ package enum DataFiles {
   /// Paths that a text for `--data` may mean, of all parts, whether they exist or not: what must
   /// not be replaced by what is made of them. None of a text that cannot be understood.
   package static func paths(of text: String, dataDirectory: String? = nil) -> [String] {
-    if let path = InputArrays.path(in: text) { return [path] }
     guard let spec = try? DataSpec(parsing: text) else { return [] }
     func paths(_ folders: [String], _ names: [String]) -> [String] {
       folders.flatMap { folder in names.map { InputFile.join(folder, $0) } }
@@ -22,6 +21,7 @@ package enum DataFiles {
       let parts = spec.hasParts() ? DataSpec.Part.allCases : [.train]
       return parts.flatMap { pictures(spec, $0) }
     case .list(let file): return [file] + pictures(spec, .train)
+    case .inputs(let file): return [file]
     case .cifar10(let folder): return paths(CIFAR.cifar10.folders(folder), CIFAR.cifar10.fileNames)
     case .cifar100(let folder):
       return paths(CIFAR.cifar100.folders(folder), CIFAR.cifar100.fileNames)

@@ -3,7 +3,7 @@
 import SwiftletCore
 import SwiftletFormats
 
-/// Labelled images as named on the command line: `SOURCE[:train|:test][SLICE…]`.
+/// Data as named on the command line: `SOURCE[:train|:test][SLICE…]`.
 ///
 /// | source          | what is read                                                        |
 /// |-----------------|---------------------------------------------------------------------|
@@ -13,6 +13,7 @@ import SwiftletFormats
 /// | `idx:DIR`       | `train-images-idx3-ubyte[.gz]` and its three companions             |
 /// | `images:DIR`    | a folder of pictures for each class, or `DIR/train` and `DIR/val`   |
 /// | `list:FILE`     | the pictures of a CSV or TSV file with `path,label` in each line    |
+/// | `inputs:FILE`   | arrays of an npz file, by the model's inputs, without labels        |
 ///
 /// Slices are `[0..<1000]`, `[80%]` (the first 80 %) or `[20%..<80%]`, and apply in order, each to
 /// the result of the previous one. `DIR` may contain colons: only a trailing `:train` or `:test` is
@@ -26,6 +27,7 @@ public struct DataSpec: Sendable, Hashable {
     case idx(folder: String)
     case images(folder: String)
     case list(file: String)
+    case inputs(file: String)
   }
 
   /// The two parts that data sets are published in.
@@ -62,7 +64,7 @@ public struct DataSpec: Sendable, Hashable {
 
   static let grammar =
     "use images:DIR, list:FILE.csv, fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then "
-    + ":train or :test, then slices like [0..<1000] or [80%]"
+    + ":train or :test, or inputs:FILE.npz, then slices like [0..<1000] or [80%]"
 
   /// - Throws: `badInput` naming what is wrong and what is valid; `unsupported` for `npz:`, which
   ///   this version does not read.
@@ -81,12 +83,11 @@ public struct DataSpec: Sendable, Hashable {
     case "fashion-mnist":
       guard rest == kind else { throw invalid("'\(folder)' is neither train nor test") }
       source = .fashionMNIST
-    case "cifar10", "cifar100", "idx", "images", "list":
-      guard !folder.isEmpty else {
-        throw invalid("\(kind) needs a \(kind == "list" ? "file" : "folder")")
-      }
-      guard kind != "list" || part == nil else {
-        throw invalid("a list has no parts: name another list with --judge")
+    case "cifar10", "cifar100", "idx", "images", "list", "inputs":
+      let isFile = kind == "list" || kind == "inputs"
+      guard !folder.isEmpty else { throw invalid("\(kind) needs a \(isFile ? "file" : "folder")") }
+      guard !isFile || part == nil else {
+        throw invalid("a file has no parts: name another one with --judge")
       }
       source =
         switch kind {
@@ -94,6 +95,7 @@ public struct DataSpec: Sendable, Hashable {
         case "cifar100": .cifar100(folder: folder)
         case "images": .images(folder: folder)
         case "list": .list(file: folder)
+        case "inputs": .inputs(file: folder)
         default: .idx(folder: folder)
         }
     case "npz":
@@ -119,6 +121,7 @@ public struct DataSpec: Sendable, Hashable {
       case .idx(let folder): .idx(folder: change(folder))
       case .images(let folder): .images(folder: change(folder))
       case .list(let file): .list(file: change(file))
+      case .inputs(let file): .inputs(file: change(file))
       }
     return DataSpec(moved, part, slices)
   }
@@ -126,11 +129,21 @@ public struct DataSpec: Sendable, Hashable {
   /// The same source without part and slices.
   public var whole: DataSpec { DataSpec(source) }
 
+  /// Whether the data have labels, as far as can be seen without reading them.
+  ///
+  /// - Throws: `io` or `badInput` naming a file or folder that cannot be read.
+  public func hasLabels() throws -> Bool {
+    switch source {
+    case .inputs: false
+    case .fashionMNIST, .cifar10, .cifar100, .idx, .images, .list: true
+    }
+  }
+
   /// Whether there are parts to choose from: for folders of pictures, it lists them.
   func hasParts() -> Bool {
     switch source {
     case .images(let folder): (try? ImageFolder(folder))?.hasParts ?? false
-    case .list: false
+    case .list, .inputs: false
     case .fashionMNIST, .cifar10, .cifar100, .idx: true
     }
   }
@@ -162,6 +175,7 @@ public struct DataSpec: Sendable, Hashable {
       switch source {
       case .images(let folder): try ImageFolder(folder).load(part: named, usual: defaultPart)
       case .list(let file): try ImageList.load(file)
+      case .inputs(let file): ImageDataset(name: file, arrays: try InputArrays(reading: file))
       case .fashionMNIST:
         try FashionMNIST.load(part, from: FashionMNIST.searchPath(dataDirectory: dataDirectory))
       case .cifar10(let folder): try CIFAR.cifar10.load(folder, part: part)
@@ -196,6 +210,7 @@ extension DataSpec.Source: CustomStringConvertible {
     case .idx(let folder): "idx:\(folder)"
     case .images(let folder): "images:\(folder)"
     case .list(let file): "list:\(file)"
+    case .inputs(let file): "inputs:\(file)"
     }
   }
 }

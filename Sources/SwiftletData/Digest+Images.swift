@@ -4,7 +4,7 @@ import SwiftletCore
 package import SwiftletFiles
 
 extension Digest {
-  /// Of images and labels: the name that a data set was asked for by does not matter. Of pictures
+  /// Of samples and labels: the name that a data set was asked for by does not matter. Of pictures
   /// in files, the files count.
   ///
   /// - Throws: `io` if a file cannot be read.
@@ -21,6 +21,14 @@ extension Digest {
         Array(Digest.sha256(try InputFile.read(files.paths[index])).utf8)
       }
       for part in parts { digest.add(part.span) }
+    case .arrays(let inputs):
+      for (name, array) in inputs.arrays.sorted(by: { $0.key < $1.key }) {
+        var bytes = Array("\(name) \(array.dtype) \(array.shape)".utf8)
+        array.contiguous.appendBytes(to: &bytes)
+        digest.add(bytes.span)
+      }
+      let chosen = Array("\(inputs.chosen.map(String.init(describing:)) ?? "all")".utf8)
+      digest.add(chosen.span)
     }
     digest.add(labels.span)
     return digest.finish()

@@ -2,7 +2,8 @@
 
 public import SwiftletCore
 
-/// Labelled images: in memory, all of one size, or in files, of any size.
+/// Samples for a model, with labels or without: images in memory, all of one size; pictures in
+/// files, of any size; or arrays that are its inputs.
 public struct ImageDataset: Sendable {
   /// Where the pixels are.
   public enum Pixels: Sendable {
@@ -10,23 +11,27 @@ public struct ImageDataset: Sendable {
     case packed(Tensor<UInt8>)
     /// In files, decoded when they are needed.
     case files(ImageFiles)
+    /// What a model takes, without preprocessing.
+    case arrays(InputArrays)
   }
 
   /// The source of the images: `fashion-mnist:train[80%]`.
   public let name: String
   /// The images themselves.
   public let pixels: Pixels
-  /// The class of each image, in `0..<classCount`.
+  /// The number of samples.
+  public let count: Int
+  /// The class of each image, in `0..<classCount`; empty without labels.
   public let labels: [Int]
   /// The largest label; -1 without images.
   package let largestLabel: Int
-  /// The number of classes; some of them may have no image.
+  /// The number of classes; some of them may have no image. 0 without labels.
   public let classCount: Int
   /// The names of the classes, if the data set has them.
   public let classNames: [String]?
 
-  /// The number of images.
-  public var count: Int { labels.count }
+  /// Whether there are labels.
+  public var hasLabels: Bool { !labels.isEmpty }
 
   /// Images in memory.
   ///
@@ -46,7 +51,7 @@ public struct ImageDataset: Sendable {
       classNames)
   }
 
-  /// Images in files. None is read.
+  /// Images in files. None is read. `labels` are empty if there are none.
   ///
   /// Files are often listed class by class. They are put in an order in which every part of the
   /// data set, from the first image on, has the classes in the proportion of the whole: slices and
@@ -59,7 +64,22 @@ public struct ImageDataset: Sendable {
   ) throws {
     try self.init(
       checking: name, .files(files), count: files.paths.count, labels, classCount, classNames)
-    self = subset(Self.spread(labels))
+    if hasLabels { self = subset(Self.spread(labels)) }
+  }
+
+  /// Arrays that are the inputs of a model, with labels.
+  ///
+  /// - Throws: `badInput` if the numbers of samples and labels differ, or if a label is not in
+  ///   `0..<classCount`.
+  public init(name: String, arrays: InputArrays, labels: [Int], classCount: Int) throws {
+    try self.init(checking: name, .arrays(arrays), count: arrays.count, labels, classCount, nil)
+  }
+
+  /// Arrays that are the inputs of a model, without labels.
+  public init(name: String = "arrays", arrays: InputArrays) {
+    self.init(
+      checked: name, pixels: .arrays(arrays), count: arrays.count, labels: [], classCount: 0,
+      classNames: nil)
   }
 
   /// Positions of images in an order that spreads those of each class evenly, in their own order.
@@ -79,7 +99,7 @@ public struct ImageDataset: Sendable {
     _ classNames: [String]?
   ) throws {
     func invalid(_ what: String) -> SwiftletError { SwiftletError(.badInput, what, at: name) }
-    guard count == labels.count else {
+    guard count == labels.count || labels.isEmpty else {
       throw invalid("there are \(count) images and \(labels.count) labels")
     }
     if let index = labels.firstIndex(where: { $0 < 0 || $0 >= classCount }) {
@@ -89,33 +109,36 @@ public struct ImageDataset: Sendable {
       throw invalid("there are \(classCount) classes and \(classNames.count) class names")
     }
     self.init(
-      checked: name, pixels: pixels, labels: labels, classCount: classCount,
+      checked: name, pixels: pixels, count: count, labels: labels, classCount: classCount,
       classNames: classNames)
   }
 
   private init(
-    checked name: String, pixels: Pixels, labels: [Int], classCount: Int,
+    checked name: String, pixels: Pixels, count: Int, labels: [Int], classCount: Int,
     classNames: [String]?
   ) {
     self.name = name
     self.pixels = pixels
+    self.count = count
     self.labels = labels
     largestLabel = labels.max() ?? -1
     self.classCount = classCount
     self.classNames = classNames
   }
 
-  private func replacing(
-    name: String? = nil, pixels: Pixels? = nil, labels: [Int]? = nil
-  ) -> ImageDataset {
+  private func replacing(_ pixels: Pixels, _ labels: [Int], count: Int) -> ImageDataset {
     ImageDataset(
-      checked: name ?? self.name, pixels: pixels ?? self.pixels, labels: labels ?? self.labels,
-      classCount: classCount, classNames: classNames)
+      checked: name, pixels: pixels, count: count, labels: labels, classCount: classCount,
+      classNames: classNames)
   }
 
-  func renamed(_ name: String) -> ImageDataset { replacing(name: name) }
+  func renamed(_ name: String) -> ImageDataset {
+    ImageDataset(
+      checked: name, pixels: pixels, count: count, labels: labels, classCount: classCount,
+      classNames: classNames)
+  }
 
-  /// The images in memory, N×C×H×W; `nil` if they are in files.
+  /// The images in memory, N×C×H×W; `nil` for others.
   public var packed: Tensor<UInt8>? {
     if case .packed(let images) = pixels { images } else { nil }
   }
@@ -128,8 +151,10 @@ public struct ImageDataset: Sendable {
       switch pixels {
       case .packed(let images): .packed(Self.gathered(images, indices))
       case .files(let files): .files(ImageFiles(indices.map { files.paths[$0] }))
+      case .arrays(let arrays): .arrays(arrays.choosing(indices))
       }
-    return replacing(pixels: chosen, labels: indices.map { labels[$0] })
+    return replacing(
+      chosen, hasLabels ? indices.map { labels[$0] } : [], count: indices.count)
   }
 
   private static func gathered(_ images: Tensor<UInt8>, _ indices: [Int]) -> Tensor<UInt8> {
@@ -153,8 +178,9 @@ public struct ImageDataset: Sendable {
       switch pixels {
       case .packed(let images): .packed(images.slice(axis: 0, range: range))
       case .files(let files): .files(ImageFiles(Array(files.paths[range])))
+      case .arrays(let arrays): .arrays(arrays.choosing(Array(range)))
       }
-    return replacing(pixels: part, labels: Array(labels[range]))
+    return replacing(part, hasLabels ? Array(labels[range]) : [], count: range.count)
   }
 
   /// Splits the data set in two after shuffling it.
@@ -175,5 +201,14 @@ public struct ImageDataset: Sendable {
     var generator = RandomGenerator(seed: seed)
     let order = generator.permutation(of: count)
     return (subset(Array(order[..<trainingCount])), subset(Array(order[trainingCount...])))
+  }
+
+  /// - Throws: `badInput` without labels.
+  package func requireLabels() throws {
+    guard hasLabels else {
+      throw SwiftletError(
+        .badInput, "the data have no labels", at: name,
+        fix: "give labelled data, such as a folder of pictures for each class")
+    }
   }
 }

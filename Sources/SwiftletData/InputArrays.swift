@@ -4,59 +4,41 @@ import OrderedCollections
 public import SwiftletCore
 import SwiftletFormats
 
-/// Arrays for a model's inputs, as named on the command line: `inputs:FILE.npz[SLICE…]`.
+/// Arrays by the names of a model's inputs, which are fed to it as they are.
 ///
-/// Slices are those of ``DataSpec``, and apply to the first axis of all arrays with the most
-/// frequent number of samples: others, such as a size or a mask shared by all samples, are not
-/// sliced.
-public enum InputArrays {
-  private static let prefix = "inputs:"
+/// Most arrays have one entry per sample; others, such as a size, are the same for all samples.
+/// Which ones depends on the model.
+public struct InputArrays: Sendable {
+  /// By input name; a single array may be named `""`, for a model's only input.
+  public let arrays: [String: AnyTensor]
+  /// The samples that are used, in order; `nil`: all.
+  let chosen: [Int]?
 
-  /// Whether the text names arrays rather than labelled images.
-  public static func areNamed(by text: String) -> Bool { text.hasPrefix(prefix) }
+  /// All samples of these arrays.
+  public init(_ arrays: [String: AnyTensor]) { self.init(arrays, chosen: nil) }
 
-  /// The file that a text names, if it names arrays.
-  static func path(in text: String) -> String? {
-    guard areNamed(by: text), let (path, _) = try? parts(of: text) else { return nil }
-    return String(path)
+  private init(_ arrays: [String: AnyTensor], chosen: [Int]?) {
+    (self.arrays, self.chosen) = (arrays, chosen)
   }
 
-  private static func parts(
-    of text: String
-  ) throws -> (rest: Substring, slices: [DataSpec.Slice]) {
-    try DataSpec.Slice.trailing(String(text.dropFirst(prefix.count))) {
-      SwiftletError(
-        $1, $0, at: "data '\(text)'", fix: "write slices like [0..<1000], [80%] or [20%..<80%]")
-    }
+  /// The arrays of an npz file.
+  ///
+  /// - Throws: `io` or `badInput` naming the file.
+  init(reading path: String) throws {
+    self.init(
+      Dictionary(uniqueKeysWithValues: try NPZ.read(path).map { ($0.key, $0.value) }), chosen: nil)
   }
 
-  /// - Throws: `io` or `badInput` naming the file, or the slice that does not fit.
-  public static func read(_ text: String) throws -> [String: AnyTensor] {
-    let (path, slices) = try parts(of: text)
-    let arrays = try NPZ.read(String(path))
-    let result = Dictionary(uniqueKeysWithValues: arrays.map { ($0.key, $0.value) })
+  /// The number of samples: the most frequent extent of the first axis, the largest one on ties.
+  var count: Int {
+    if let chosen { return chosen.count }
     let counts = arrays.values.compactMap(\.shape.dimensions.first)
-    guard !slices.isEmpty, let count = mostFrequent(counts) else { return result }
-    var range = 0..<count
-    for slice in slices {
-      let part = try locating("data '\(text)'") { try slice.range(of: range.count) }
-      range = range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound
-    }
-    return result.mapValues { $0.shape.dimensions.first == count ? $0.rows(range) : $0 }
+    return Dictionary(grouping: counts) { $0 }
+      .max { ($0.value.count, $0.key) < ($1.value.count, $1.key) }?.key ?? 0
   }
 
-  /// The most frequent number, the largest one on ties.
-  private static func mostFrequent(_ counts: [Int]) -> Int? {
-    Dictionary(grouping: counts) { $0 }.max { ($0.value.count, $0.key) < ($1.value.count, $1.key) }?
-      .key
-  }
-}
-
-extension AnyTensor {
-  fileprivate func rows(_ range: Range<Int>) -> AnyTensor {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      AnyTensor(typed(as: Element.self)!.slice(axis: 0, range: range).contiguous())
-    }
-    return opened(dtype.elementType)
+  /// Only the samples at `indices`, in that order.
+  func choosing(_ indices: [Int]) -> InputArrays {
+    InputArrays(arrays, chosen: chosen.map { own in indices.map { own[$0] } } ?? indices)
   }
 }

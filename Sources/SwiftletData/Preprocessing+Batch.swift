@@ -22,6 +22,8 @@ extension Preprocessing {
     case .packed(let images): batch(of: images, indices, fit, moves, threads)
     case .files(let files):
       batch(of: try fitted(files, indices, threads), Array(indices.indices), .pad, moves, threads)
+    case .arrays:
+      throw SwiftletError(.unsupported, "arrays are not preprocessed", at: data.name)
     }
   }
 

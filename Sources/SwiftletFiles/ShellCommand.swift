@@ -105,7 +105,7 @@ package enum ShellCommand {
       Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
     var pointers = unsafe arguments.map { unsafe strdup($0) }
     unsafe pointers.append(nil)
-    defer { unsafe pointers.forEach { unsafe free($0) } }
+    defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
     var child: pid_t = 0
     let code = unsafe posix_spawn(&child, "/bin/sh", &actions, &attributes, pointers, environ)
     guard code == 0 else {

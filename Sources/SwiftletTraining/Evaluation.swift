@@ -42,28 +42,24 @@ public struct Evaluation: Sendable, Codable, Equatable {
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: Threads = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
   ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int], topFive: [Bool]) {
+    try data.requireLabels()
     let judged = try graph.judged(by: output, on: data).withLogitsOutput()
-    let runner = try BatchRunner(Session(judged, threads: threads, precision: precision))
     let answer = judged.outputs.first?.name ?? ""
-    let preprocessing = try Preprocessing.stored(in: graph, images: data)
+    let predictor = Predictor(
+      try Session(judged, threads: threads, precision: precision),
+      try InputFeed(data, for: graph), threads)
     var counts = Counts()
     var loss = 0.0
-    let clock = ContinuousClock()
-    var elapsed = Duration.zero
-    for start in stride(from: 0, to: data.count, by: batch) {
-      let indices = Array(start..<min(start + batch, data.count))
-      let input = try preprocessing.batch(data, indices, threads: threads)
-      let begin = clock.now
-      let values = try runner.run(input)
-      guard let logits = values[answer] else {
+    let elapsed = try predictor.forEachBatch(of: batch) { outputs, samples in
+      guard let output = outputs[answer] else {
         throw SwiftletError(.badInput, "the model has no output")
       }
-      elapsed += begin.duration(to: clock.now)
-      let labels = indices.map { data.labels[$0] }
+      let logits: Tensor<Float> = try locating("output '\(answer)'") { try output.require() }
+      let labels = Array(data.labels[samples])
       try data.checkClasses(of: logits, images: labels.count)
       counts.add(logits, labels)
       loss += CrossEntropy()(logits, labels).value * Double(labels.count)
-      try progress?(Progress("evaluate", completed: indices.last! + 1, total: data.count))
+      try progress?(Progress("evaluate", completed: samples.upperBound, total: data.count))
     }
     let images = Double(data.count)
     let evaluation = Evaluation(

@@ -62,13 +62,8 @@ extension Graph {
   /// The number of scores per image in each output that can be images × classes; `nil` if it is
   /// open.
   fileprivate func scoreWidths(for data: ImageDataset) -> [String: Int?] {
-    let input = try? Preprocessing.stored(in: self, images: data)
     // Shapes for two images, to distinguish an axis of images from one of length 1.
-    let infos = input.flatMap { input in
-      dataInputs.first.flatMap { first in
-        try? Interpreter(self).infer([first.name: input.shape(batch: 2)])
-      }
-    }
+    let infos = try? Interpreter(self).infer(InputFeed(data, for: self).shapes(batch: 2))
     var widths: [String: Int?] = [:]
     for output in outputs where output.dtype.isFloat {
       if let info = infos?[output.name] {

@@ -14,7 +14,7 @@ import SwiftletGraph
 struct ShardedPass: Sendable {
   let tape: GradientTape<Float>
   let inputName: String
-  let preprocessing: Preprocessing
+  let feed: InputFeed
   let objective: any TrainingObjective
   /// The fraction of the run that is done, from 0 to below 1.
   let progress: Double
@@ -80,7 +80,7 @@ struct ShardedPass: Sendable {
     _ data: ImageDataset, _ indices: [Int], _ moves: [Augmentation.Move]?, of total: Int,
     counting counted: Int, _ parameters: [String: Tensor<Float>], seed: UInt64, _ threads: Threads
   ) throws -> Result {
-    let input = try preprocessing.batch(data, indices, moves: moves, threads: threads)
+    let input = try feed.tensor(indices, moves: moves, threads: threads)
     let labels = indices.map { data.labels[$0] }
     let share = Float(indices.count) / Float(total)
     var own: [String: Tensor<Float>] = [:]

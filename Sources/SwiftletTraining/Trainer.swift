@@ -22,7 +22,7 @@ public struct Trainer: Sendable {
   private let objective: any TrainingObjective
   private let threads: Threads
   private let checkpoint: CheckpointFile?
-  private let preprocessing: Preprocessing
+  private let feed: InputFeed
   private var tape: GradientTape<Float>
   private let inputName: String
   /// The number of images that the model takes at once, if it is fixed and cannot be changed.
@@ -66,9 +66,15 @@ public struct Trainer: Sendable {
     self.objective = objective
     self.threads = threads
     self.checkpoint = checkpoint
-    preprocessing = try Preprocessing.stored(in: graph, images: training)
+    try training.requireLabels()
+    feed = try InputFeed(training, for: graph)
     self.output = output
-    let side = min(preprocessing.height, preprocessing.width)
+    let side = feed.preprocessing.map { min($0.height, $0.width) } ?? .max
+    guard feed.preprocessing != nil || settings.augmentation == .none else {
+      throw SwiftletError(
+        .unsupported, "only images are cropped and flipped, not arrays", at: training.name,
+        fix: "leave --crop and --flip out")
+    }
     guard settings.augmentation.crop < side else {
       throw SwiftletError(
         .badInput, "crop \(settings.augmentation.crop) moves images of \(side) pixels out of view",
@@ -185,7 +191,7 @@ public struct Trainer: Sendable {
     var generator = RandomGenerator(seed: settings.seed, stream: Stream.moves, UInt64(step))
     let moves = settings.augmentation.moves(count: indices.count, using: &generator)
     let pass = try ShardedPass(
-      tape: tape, inputName: inputName, preprocessing: preprocessing, objective: objective,
+      tape: tape, inputName: inputName, feed: feed, objective: objective,
       progress: Double(step) / Double(stepsPerEpoch * settings.epochs), fixedBatch: fixedBatch,
       threads: threads
     ).run(
@@ -251,7 +257,7 @@ public struct Trainer: Sendable {
       result.initializers[name] = .float32(
         graph.halves[name] == 16 ? tensor.map(\.roundedToBFloat) : tensor)
     }
-    preprocessing.store(in: &result)
+    feed.preprocessing?.store(in: &result)
     return result
   }
 

@@ -3,6 +3,7 @@
 import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
+import SwiftletData
 import SwiftletGraph
 import Testing
 

@@ -7,34 +7,35 @@ extension Compress {
   /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
   /// cannot be measured. The answers are compared with the original's.
   func compress(
-    _ graph: Graph, _ recipe: Recipe, _ inputs: [String: AnyTensor]?
+    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?
   ) throws {
     guard maxDrop == nil, report == nil, preprocess.preprocess == nil else {
       throw SwiftletError(
         .unsupported, "--max-drop, --report and --preprocess need labelled images",
-        at: data.spec,
+        at: self.data.spec,
         fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
     }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
-    var use = Manifest.Use(data: data.data)
+    var use = Manifest.Use(data: self.data.data)
     (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
     use.fixed = samples.fixed.map(\.text)
     var (all, judges): (Manifest.Samples?, Manifest.Samples?)
     var context: CompressionContext
-    if let inputs {
+    if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.unlabelledInputs()
+      let others = try judging.samples()
       context = CompressionContext(
-        original: graph, samples: inputs, fixed: fixed, judging: others, share: judging.split,
+        original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
         threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
         progress: Console.progress)
       let source = try locating(model) {
-        try CalibrationSource(inputs, for: graph, fixed: fixed)
+        try CalibrationSource(data, for: graph, fixed: fixed, threads: common.threads)
       }
       all = try Manifest.Samples(source)
       if let others {
-        let others = try CalibrationSource(others, for: graph, fixed: fixed)
+        let others = try CalibrationSource(
+          others, for: graph, fixed: fixed, threads: common.threads)
         judges = try Manifest.Samples(others)
         let shared = try source.shared(with: others)
         guard shared == 0 else {

@@ -174,7 +174,9 @@ struct Compress: ParsableCommand {
     try checkFiles(recipe)
     var graph = try open.read(model)
     guard data.data != nil else { return try compress(graph, recipe, nil) }
-    if let inputs = try data.unlabelledInputs() { return try compress(graph, recipe, inputs) }
+    guard try DataSpec(parsing: data.spec).hasLabels() else {
+      return try compress(graph, recipe, data.load(.train))
+    }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
         .unsupported,

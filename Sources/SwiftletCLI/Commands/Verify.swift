@@ -173,16 +173,15 @@ extension Manifest {
       return CompressionContext(
         original: original, threads: threads, seed: seed, progress: Console.progress)
     }
-    func inputs(_ spec: String) throws -> [String: AnyTensor] {
-      var options = DataOptions<AnyData>()
-      options.data = spec
-      return try options.unlabelledInputs() ?? [:]
+    func load(_ spec: String, _ part: DataSpec.Part) throws -> ImageDataset {
+      try DataSpec(parsing: spec).load(defaultPart: part)
     }
     var fixed = SampleOptions()
     fixed.fixed = (use?.fixed ?? []).compactMap(FixedArgument.init(argument:))
     return CompressionContext(
-      original: original, samples: try inputs(data), fixed: try fixed.fixedInputs(),
-      judging: try use?.judge.map(inputs), share: use?.split, threads: threads, seed: seed,
+      original: original, samples: try load(data, .train), fixed: try fixed.fixedInputs(),
+      judging: try use?.judge.map { try load($0, .test) }, share: use?.split, threads: threads,
+      seed: seed,
       latencies: measured, outputs: use?.outputs ?? [], progress: Console.progress)
   }
 }

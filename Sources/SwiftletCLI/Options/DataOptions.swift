@@ -53,27 +53,17 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
   /// The value of `--data`; empty if there is none.
   var spec: String { data ?? "" }
 
-  /// Arrays by input name from `inputs:FILE.npz`; `nil` if `--data` names images.
-  func unlabelledInputs() throws -> [String: AnyTensor]? {
-    InputArrays.areNamed(by: spec) ? try InputArrays.read(spec) : nil
-  }
-
-  /// Calibration samples: unlabelled inputs, or training images.
+  /// Calibration samples: those of the training part, if there is one.
   func calibrationSource(
     for graph: Graph, limit: Int, _ samples: SampleOptions, threads: Threads
   ) throws -> CalibrationSource {
-    var source: CalibrationSource
-    if let inputs = try unlabelledInputs() {
-      source = try CalibrationSource(
-        inputs, for: graph, fixed: samples.fixedInputs(), limit: limit)
-    } else {
-      source = try CalibrationSource(load(.train), for: graph, limit: limit, threads: threads)
-    }
+    var source = try CalibrationSource(
+      load(.train), for: graph, fixed: samples.fixedInputs(), limit: limit, threads: threads)
     source.outputs = samples.judgedOutput
     return source
   }
 
-  /// Loads the images of the given part, unless `--data` names another one.
+  /// Loads the data of the given part, unless `--data` names another one.
   func load(_ part: DataSpec.Part) throws -> ImageDataset {
     try DataSpec(parsing: spec).load(defaultPart: part, dataDirectory: dataDir)
   }

@@ -29,32 +29,31 @@ struct JudgingOptions: ParsableArguments {
     _ data: DataOptions<some DataScope>, seed: UInt64, judgesWhole: Bool = false
   ) throws -> DataParts {
     let judge = try judge.map { text in
-      guard !text.hasPrefix("inputs:") else {
-        throw SwiftletError(
-          .badInput, "--data has labels, but --judge has none", at: text,
-          fix: "give labelled images, or --data inputs:FILE.npz")
-      }
-      return try DataSpec(parsing: text)
+      try DataSpec(parsing: text)
     }
     let parts = try DataParts(
       DataSpec(parsing: data.spec), split: split, judge: judge, seed: seed,
       dataDirectory: data.dataDir, judgesWhole: judgesWhole)
+    guard parts.validation.hasLabels else {
+      throw SwiftletError(
+        .badInput, "--data has labels, but the data to judge on have none",
+        at: parts.validation.name, fix: "give --judge labelled data")
+    }
     if let remark = parts.remark { Console.say(remark) }
     if let warning = parts.warning { Console.warn(warning) }
     return parts
   }
 
-  /// Unlabelled inputs to judge on; `nil`: a part of the data.
-  func unlabelledInputs() throws -> [String: AnyTensor]? {
+  /// Samples to judge on without labels; `nil`: a part of the data.
+  func samples() throws -> ImageDataset? {
     guard let judge else { return nil }
-    var options = DataOptions<AnyData>()
-    options.data = judge
-    guard let inputs = try options.unlabelledInputs() else {
+    let samples = try DataSpec(parsing: judge).load(defaultPart: .test)
+    guard !samples.hasLabels else {
       throw SwiftletError(
         .badInput, "--data has no labels, but --judge has", at: judge,
-        fix: "give inputs:FILE.npz")
+        fix: "give data without labels, such as inputs:FILE.npz")
     }
-    return inputs
+    return samples
   }
 }
 
@@ -74,6 +73,14 @@ struct PreprocessOptions: ParsableArguments {
   ///
   /// - Parameter overrides: Whether the option takes precedence over the model's own metadata.
   func prepare(_ graph: inout Graph, for images: ImageDataset, overrides: Bool = true) throws {
+    if case .arrays = images.pixels {
+      guard preprocess == nil else {
+        throw SwiftletError(
+          .unsupported, "arrays are fed to the model as they are", at: images.name,
+          fix: "leave --preprocess out")
+      }
+      return
+    }
     let isStored = Preprocessing.isStored(in: graph)
     if let preprocess, overrides || !isStored {
       try Preprocessing(for: graph, images: images, scaling: preprocess).store(in: &graph)

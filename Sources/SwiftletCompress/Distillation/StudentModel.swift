@@ -54,14 +54,14 @@ struct StudentModel {
   ) throws -> Graph {
     var student = student.foldingWeights()
     let images = try context.training
-    let wanted = try Preprocessing.stored(in: teacher, images: images)
-    if student.metadata[Preprocessing.metadataKey] == nil { wanted.store(in: &student) }
-    guard let own = try? Preprocessing.stored(in: student, images: images), own == wanted else {
+    let wanted = try InputFeed(images, for: teacher).preprocessing
+    if !Preprocessing.isStored(in: student) { wanted?.store(in: &student) }
+    guard let feed = try? InputFeed(images, for: student), feed.preprocessing == wanted else {
       throw SwiftletError(
         .badInput, "the student takes different images than the teacher",
         fix: "use a student with the same input size and preprocessing")
     }
-    student.extents = own.extents(of: student)
+    student.extents = try feed.extents(of: student)
     return student
   }
 }

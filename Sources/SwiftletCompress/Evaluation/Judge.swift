@@ -15,7 +15,13 @@ import Synchronization
 public final class Judge: Sendable {
   /// The metric.
   public let metric: Metric
-  private let samples: JudgedSamples
+  private let data: ImageDataset
+  /// Positions of the samples in the data; `nil`: all.
+  private let judging: Range<Int>?
+  /// The samples in batches; `nil` for accuracy, which has batches of its own.
+  private let source: CalibrationSource?
+  /// Names of the arrays that say what outputs should be.
+  private let targets: [String]
   private let original: Graph?
   private let output: String?
   private let options: Options
@@ -27,8 +33,8 @@ public final class Judge: Sendable {
     public var threads: Threads
     /// Arithmetic of fp32 layers of judged models; the original always computes in fp32.
     public var precision: Precision
-    /// Whether drops need confidence bounds: for metrics that score all samples at once, as those of
-    /// a command, this takes further scores.
+    /// Whether drops need confidence bounds: for metrics that score all samples at once, as those
+    /// of a command, this takes further scores.
     public var needsBound: Bool
     /// Seed of random choices.
     public var seed: UInt64
@@ -58,65 +64,47 @@ public final class Judge: Sendable {
   /// Bytes of the original's outputs that are kept.
   private static let keptBytes = 1 << 28
 
-  /// A judge on labelled images.
+  /// Chooses samples and prepares to read them.
   ///
   /// - Parameters:
-  ///   - metric: The metric; `nil`: top-1 accuracy.
-  ///   - images: The images to judge on.
+  ///   - metric: The metric; `nil`: top-1 accuracy if the data have labels, else agreement with the
+  ///     original.
+  ///   - data: The samples. Arrays in it that are named after an output, or `targets`, say what
+  ///     outputs should be.
+  ///   - fixed: Inputs that have the same value in every run, by name.
+  ///   - judging: Positions of the samples to judge on; `nil`: all.
   ///   - original: The model to compare with; `nil` if the metric needs none.
+  ///   - model: A model with the inputs and outputs of those to be judged.
   ///   - outputs: Names of the outputs to judge by; empty: for accuracy the only one that can hold
   ///     the scores, else all.
   ///   - options: How models are run.
-  /// - Throws: `badInput` if the metric needs an original; the errors of preprocessing.
-  public convenience init(
-    _ metric: Metric? = nil, on images: ImageDataset, original: Graph? = nil, like model: Graph,
-    outputs: [String] = [], options: Options = Options()
-  ) throws {
-    let metric = metric ?? .standard(hasLabels: true)
-    var source = try CalibrationSource(images, for: model, threads: options.threads)
-    source.outputs = metric.reference == .labels ? [] : outputs
-    try self.init(
-      metric, JudgedSamples(images, source), original, output: outputs.first, options)
-  }
-
-  /// A judge on samples without labels.
-  ///
-  /// - Parameters:
-  ///   - metric: The metric; `nil`: agreement with the original.
-  ///   - source: The samples, and the outputs to judge by.
-  ///   - judging: Positions of the samples to judge on; `nil`: all.
-  ///   - arrays: The arrays that the samples come from, in which targets are looked up: those named
-  ///     after an output, or `targets`.
-  ///   - original: The model to compare with; `nil` if the metric needs none.
-  ///   - model: A model with the outputs of those to be judged.
-  ///   - options: How models are run.
-  /// - Throws: `badInput` if the metric needs an original, or labels, or if there is not one target
-  ///   for each sample.
-  public convenience init(
-    _ metric: Metric? = nil, on source: CalibrationSource, judging: Range<Int>? = nil,
-    arrays: [String: AnyTensor] = [:], original: Graph? = nil, like model: Graph,
+  /// - Throws: `badInput` if the metric needs an original and there is none; `unsupported` if it
+  ///   needs labels and there are none; the errors of matching data to a model.
+  public init(
+    _ metric: Metric? = nil, on data: ImageDataset, fixed: [String: FixedInput] = [:],
+    judging: Range<Int>? = nil, original: Graph? = nil, like model: Graph, outputs: [String] = [],
     options: Options = Options()
   ) throws {
-    try self.init(
-      metric ?? .standard(hasLabels: false),
-      JudgedSamples(source, judging ?? 0..<source.count, arrays: arrays, for: model), original,
-      output: nil, options)
-  }
-
-  init(
-    _ metric: Metric, _ samples: JudgedSamples, _ original: Graph?, output: String?,
-    _ options: Options
-  ) throws {
-    (self.metric, self.samples, self.original) = (metric, samples, original)
-    (self.output, self.options) = (output, options)
-    if metric.reference == .labels, samples.images == nil {
+    let metric = metric ?? .standard(hasLabels: data.hasLabels)
+    (self.metric, self.original, self.options) = (metric, original, options)
+    if metric.reference == .labels, !data.hasLabels {
       throw SwiftletError(
-        .unsupported, "the metric \(metric.name) needs labels, but the data has none",
-        fix: "use the metric agreement, which compares answers with the original model's")
+        .unsupported, "the metric \(metric.name) needs labels, but the data have none",
+        at: data.name,
+        fix: "use --metric agreement, which compares answers with the original model's")
     }
+    targets = try data.targetNames(for: model)
+    if case .accuracy = metric.kind {
+      source = nil
+    } else {
+      var source = try CalibrationSource(data, for: model, fixed: fixed, threads: options.threads)
+      source.outputs = outputs
+      self.source = source
+    }
+    (self.data, self.judging, output) = (data, judging, outputs.first)
     if needsOriginal, original == nil {
       throw SwiftletError(
-        .badInput, "the metric \(metric.name) compares a model with its original, and there is none",
+        .badInput, "the metric \(metric.name) compares a model with its original",
         fix: "give the original model with --original")
     }
   }
@@ -125,7 +113,7 @@ public final class Judge: Sendable {
   private var needsOriginal: Bool {
     switch metric.reference {
     case .labels, .own: false
-    case .targetsOrOriginal: !samples.hasTargets
+    case .targetsOrOriginal: targets.isEmpty
     case .original: true
     }
   }
@@ -140,8 +128,9 @@ public final class Judge: Sendable {
     let judgement = try judge(original, isOriginal: true)
     guard judgement.score.isFinite else {
       throw SwiftletError(
-        .numerical, "the original model has no score: its outputs, or what the metric makes of "
-          + "them, are NaN or infinite", at: "metric '\(metric.name)'",
+        .numerical,
+        "the original model has no score: its outputs, or what the metric makes of them, are NaN "
+          + "or infinite", at: "metric '\(metric.name)'",
         fix: "judge on other samples, or by another metric")
     }
     known.withLock { $0.original = judgement }
@@ -157,50 +146,53 @@ public final class Judge: Sendable {
   private func judge(_ graph: Graph, isOriginal: Bool) throws -> Judgement {
     switch metric.kind {
     case .accuracy(let among):
-      guard let images = samples.images else { preconditionFailure("checked by the initializer") }
       let found = try Evaluation.judge(
-        graph, on: images, batch: options.batch, threads: options.threads,
+        graph, on: judging.map { data.slice($0) } ?? data, batch: options.batch,
+        threads: options.threads,
         precision: options.precision, output: output, progress: options.progress)
       return Judgement(metric.label, found, isTop1: among == 1)
     case .scorer(let make):
-      let setting = MetricSetting(
-        samples: samples.range.count, needsBound: options.needsBound, seed: options.seed,
-        progress: options.progress)
-      return try score(graph, isOriginal: isOriginal, try make(setting))
+      guard let source else { preconditionFailure("the initializer makes one for scorers") }
+      return try score(graph, on: source, isOriginal: isOriginal, make)
     }
   }
 
   private func score(
-    _ graph: Graph, isOriginal: Bool, _ scorer: any MetricScorer
+    _ graph: Graph, on source: CalibrationSource, isOriginal: Bool,
+    _ make: (MetricSetting) throws -> any MetricScorer
   ) throws -> Judgement {
-    var scorer = scorer
-    let names = try samples.source.judgedOutputs(of: graph)
+    let range = judging ?? 0..<source.count
+    var scorer = try make(
+      MetricSetting(
+        samples: range.count, needsBound: options.needsBound, seed: options.seed,
+        progress: options.progress))
+    let names = try source.judgedOutputs(of: graph)
     // The original's outputs are those that it is compared with.
     let runsOnce = isOriginal && needsOriginal
     let session = try Session(
       graph, threads: options.threads, precision: isOriginal ? .fp32 : options.precision)
     let reference = try needsOriginal && !runsOnce ? referenceSession() : nil
     var (elapsed, count) = (Duration.zero, 0)
-    try samples.forEachBatch { inputs, range in
+    try source.forEachBatch(from: range.lowerBound, to: range.upperBound) { inputs, samples in
       let outputs: [String: AnyTensor]
       if runsOnce {
-        outputs = try originalOutputs(session, inputs, range, &elapsed)
+        outputs = try originalOutputs(session, inputs, samples, names, &elapsed)
       } else {
-        outputs = try Self.run(session, inputs, &elapsed)
+        outputs = try Self.run(session, inputs, &elapsed).filter { names.contains($0.key) }
       }
       var waiting = Duration.zero
       let original =
         try runsOnce
         ? outputs
-        : reference.map { try originalOutputs($0, inputs, range, &waiting) } ?? [:]
-      let known = samples.known(range)
+        : reference.map { try originalOutputs($0, inputs, samples, names, &waiting) } ?? [:]
       try scorer.add(
         MetricBatch(
-          outputs: outputs.filter { names.contains($0.key) }, outputNames: names, samples: range,
-          names: known.names, labels: known.labels, targets: known.targets, original: original))
-      count += range.count
+          outputs: outputs, outputNames: names, samples: samples,
+          names: data.names(samples), labels: data.hasLabels ? Array(data.labels[samples]) : [],
+          targets: data.targets(targets, samples), original: original))
+      count += samples.count
       try options.progress?(
-        Progress("evaluate", completed: count, total: samples.range.count))
+        Progress("evaluate", completed: count, total: range.count))
     }
     let result = try scorer.finish()
     return Judgement(
@@ -223,13 +215,11 @@ public final class Judge: Sendable {
 
   /// The original's outputs for a batch, kept from an earlier model if there was room.
   private func originalOutputs(
-    _ session: Session, _ inputs: [String: AnyTensor], _ samples: Range<Int>,
+    _ session: Session, _ inputs: [String: AnyTensor], _ samples: Range<Int>, _ names: [String],
     _ elapsed: inout Duration
   ) throws -> [String: AnyTensor] {
     if let kept = known.withLock({ $0.outputs[samples.lowerBound] }) { return kept }
-    let names = self.samples.source.outputs
-    let outputs = try Self.run(session, inputs, &elapsed)
-      .filter { names.isEmpty || names.contains($0.key) }
+    let outputs = try Self.run(session, inputs, &elapsed).filter { names.contains($0.key) }
     let bytes = outputs.values.reduce(0) { $0 + $1.byteCount }
     known.withLock { known in
       guard known.bytes + bytes <= Self.keptBytes else { return }

@@ -39,13 +39,13 @@ public struct CompressionContext: Sendable {
     case none
   }
 
-  /// Inputs without labels.
+  /// Samples without labels.
   private struct Samples {
-    let arrays: [String: AnyTensor]
+    let data: ImageDataset
     let fixed: [String: FixedInput]
-    /// Separate samples for judging; `nil`: a part of the arrays.
-    let judging: [String: AnyTensor]?
-    /// Fraction of the arrays to calibrate with; `nil`: ``SampleSplit`` decides.
+    /// Separate samples for judging; `nil`: a part of the data.
+    let judging: ImageDataset?
+    /// Fraction of the data to calibrate with; `nil`: ``SampleSplit`` decides.
     let share: Double?
   }
 
@@ -74,7 +74,7 @@ public struct CompressionContext: Sendable {
   ///
   /// - Parameters:
   ///   - original: The model to compress.
-  ///   - samples: Arrays for all inputs that are not fixed, as ``CalibrationSource`` takes them.
+  ///   - samples: For all inputs that are not fixed, as `InputFeed` takes them.
   ///   - fixed: Inputs that are the same in every run.
   ///   - judging: Samples to judge answers on; by default, a part of the samples is held back.
   ///   - share: Fraction of the samples to calibrate with; by default at least a quarter of them is
@@ -85,15 +85,25 @@ public struct CompressionContext: Sendable {
   ///   - outputs: Names of the outputs to judge by; empty: all of them.
   ///   - progress: Called as work proceeds; throws to cancel.
   public init(
-    original: Graph, samples: [String: AnyTensor], fixed: [String: FixedInput] = [:],
-    judging: [String: AnyTensor]? = nil, share: Double? = nil,
+    original: Graph, samples: ImageDataset, fixed: [String: FixedInput] = [:],
+    judging: ImageDataset? = nil, share: Double? = nil,
     threads: Threads = .available, seed: UInt64 = 0, latencies: LatencyCache = LatencyCache(),
     outputs: [String] = [], progress: Progress.Handler? = nil
   ) {
     self.init(
       original,
-      .samples(Samples(arrays: samples, fixed: fixed, judging: judging, share: share)), threads,
+      .samples(Samples(data: samples, fixed: fixed, judging: judging, share: share)), threads,
       seed, latencies, outputs, progress)
+  }
+
+  /// A context without labels, with arrays by the names of the inputs.
+  public init(
+    original: Graph, samples: [String: AnyTensor], threads: Threads = .available, seed: UInt64 = 0,
+    latencies: LatencyCache = LatencyCache(), progress: Progress.Handler? = nil
+  ) {
+    self.init(
+      original: original, samples: ImageDataset(arrays: InputArrays(samples)), threads: threads,
+      seed: seed, latencies: latencies, progress: progress)
   }
 
   /// A context without data, for steps that only change weights.
@@ -203,7 +213,7 @@ public struct CompressionContext: Sendable {
       return try CalibrationSource(training, for: graph, limit: limit, threads: threads)
     case .samples(let samples):
       return try CalibrationSource(
-        samples.arrays, for: graph, fixed: samples.fixed, limit: limit)
+        samples.data, for: graph, fixed: samples.fixed, limit: limit, threads: threads)
     case .none:
       throw SwiftletError(
         .badInput, "this step needs samples",
@@ -245,7 +255,8 @@ public struct CompressionContext: Sendable {
     let wanted = recipe.steps.map(\.settings).filter(\.needsSamples).map(\.calibrationImages).max()
     let all = try calibration(for: original)
     if let others = samples.judging {
-      var judging = try CalibrationSource(others, for: original, fixed: samples.fixed)
+      var judging = try CalibrationSource(
+        others, for: original, fixed: samples.fixed, threads: threads)
       judging.outputs = outputs
       return (
         self, judging,

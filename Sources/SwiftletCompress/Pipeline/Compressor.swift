@@ -287,7 +287,10 @@ public struct Compressor: Sendable {
 
   private func preprocessing() throws -> String {
     let graph = context.original
-    let summary = try Preprocessing.stored(in: graph, images: context.validation).summary
+    guard let preprocessing = try InputFeed(context.validation, for: graph).preprocessing else {
+      return "none: the data are the model's input"
+    }
+    let summary = preprocessing.summary
     return Preprocessing.isStored(in: graph) ? summary : "\(summary) (guessed)"
   }
 

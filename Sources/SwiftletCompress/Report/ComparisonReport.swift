@@ -123,8 +123,8 @@ public struct ComparisonReport: Sendable, Codable {
     let models = try models.map { path, graph in
       var graph = graph
       try locating(path) {
-        let preprocessing = try Preprocessing.stored(in: graph, images: data)
-        graph.extents.merge(preprocessing.extents(of: graph)) { given, _ in given }
+        let extents = try InputFeed(data, for: graph).extents(of: graph)
+        graph.extents.merge(extents) { given, _ in given }
       }
       return (path: path, graph: graph)
     }

@@ -25,29 +25,38 @@ public struct CalibrationSource: Sendable {
   private let isFixed: Bool
   private var make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
 
-  /// The first images of a data set, preprocessed as the model's metadata specify.
+  /// The first samples of a data set, as a model takes them: see ``InputFeed``.
   ///
   /// - Parameters:
-  ///   - images: The data set.
-  ///   - graph: The model, whose first input takes the images.
-  ///   - limit: Maximum number of images.
+  ///   - data: The data set.
+  ///   - graph: The model.
+  ///   - fixed: Inputs that have the same value in every run, by name.
+  ///   - limit: Maximum number of samples.
   ///   - threads: For preprocessing.
-  /// - Throws: `badInput` or `unsupported` if the model does not take such images.
+  /// - Throws: `badInput` or `unsupported` if the model does not take such samples.
   public init(
-    _ images: ImageDataset, for graph: Graph, limit: Int = .max, threads: Threads = .available
+    _ data: ImageDataset, for graph: Graph, fixed: [String: FixedInput] = [:],
+    limit: Int = .max, threads: Threads = .available
   ) throws {
-    let preprocessing = try Preprocessing.stored(in: graph, images: images)
-    guard let input = graph.dataInputs.first, let leading = input.dimensions.first else {
-      throw SwiftletError(.unsupported, "the model does not take a batch of images")
+    let feed = try InputFeed(data, for: graph, fixed: fixed)
+    let samples = min(limit, feed.count)
+    make = { try feed.inputs(Array($0), threads: threads) }
+    hasLabels = data.hasLabels
+    isFixed = feed.fixedBatch != nil
+    guard let batch = feed.fixedBatch else {
+      count = samples
+      // At most 64 samples, and about a million elements.
+      self.batch = max(1, min(64, (1 << 20) / max(1, feed.elements), samples))
+      return
     }
-    let (name, own) = (input.name, images)
-    var fixed: Int?
-    if case .fixed(let extent) = leading { fixed = extent }
-    try self.init(
-      samples: min(limit, images.count), fixed: fixed,
-      elements: preprocessing.shape(batch: 1).count, available: images.count
-    ) { [name: AnyTensor(try preprocessing.batch(own, Array($0), threads: threads))] }
-    hasLabels = true
+    guard batch > 0, batch <= feed.count else {
+      throw SwiftletError(
+        .badInput, "the model takes \(batch) samples at once, but there are only \(feed.count)",
+        fix: "use more samples")
+    }
+    self.batch = batch
+    count = max(batch, samples / batch * batch)
+    leftOut = max(0, samples - count)
   }
 
   /// Arrays for the inputs of a model.
@@ -67,34 +76,8 @@ public struct CalibrationSource: Sendable {
     _ arrays: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput] = [:],
     limit: Int = .max
   ) throws {
-    let samples = try SampleArrays(arrays, for: graph, fixed: fixed)
     try self.init(
-      samples: min(limit, samples.count), fixed: samples.batch, elements: samples.elements,
-      available: samples.count
-    ) { try samples.inputs($0) }
-  }
-
-  private init(
-    samples: Int, fixed: Int?, elements: Int, available: Int? = nil,
-    make: @escaping @Sendable (Range<Int>) throws -> [String: AnyTensor]
-  ) throws {
-    self.make = make
-    isFixed = fixed != nil
-    guard let fixed else {
-      count = samples
-      // At most 64 samples, and about a million elements.
-      batch = max(1, min(64, (1 << 20) / max(1, elements), samples))
-      return
-    }
-    let available = available ?? samples
-    guard fixed > 0, fixed <= available else {
-      throw SwiftletError(
-        .badInput, "the model takes \(fixed) samples at once, but there are only \(available)",
-        fix: "use more samples")
-    }
-    batch = fixed
-    count = max(fixed, samples / fixed * fixed)
-    leftOut = max(0, samples - count)
+      ImageDataset(arrays: InputArrays(arrays)), for: graph, fixed: fixed, limit: limit)
   }
 
   /// The number of samples that the model requires per run; `nil` if it takes any number.

@@ -46,7 +46,7 @@ public struct TeacherCache: Sendable {
       return "the teacher's answers were read from \(path)"
     }
     func batch(_ range: Range<Int>) throws -> [Tensor<Float>] {
-      try outputs.run(entry.preprocessing.batch(data, Array(range), threads: threads))
+      try outputs.run(entry.feed.tensor(Array(range), threads: threads))
     }
     let probe = 0..<min(Self.probeSize, data.count)
     let sample = try batch(probe)
@@ -83,16 +83,16 @@ public struct TeacherCache: Sendable {
 
   /// The file for a teacher and its images.
   private struct Entry {
-    let preprocessing: Preprocessing
+    let feed: InputFeed
     let key, path: String
 
     init(
       _ folder: String, _ teacher: Graph, _ data: ImageDataset, _ names: [String]
     ) throws {
-      preprocessing = try Preprocessing.stored(in: teacher, images: data)
+      feed = try InputFeed(data, for: teacher)
       key = Digest.sha256(
         "\(Digest.sha256(try ONNXFile.encode(teacher))) \(try Digest.sha256(data)) "
-          + "\(preprocessing) \(names)")
+          + "\(feed.preprocessing.map { "\($0)" } ?? "arrays") \(names)")
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }
   }
@@ -104,7 +104,7 @@ public struct TeacherCache: Sendable {
     let teacher = outputs
     let whole = try rows(
       data.count,
-      { try teacher.run(entry.preprocessing.batch(data, Array($0), threads: threads)) }, progress)
+      { try teacher.run(entry.feed.tensor(Array($0), threads: threads)) }, progress)
     try write(whole, outputs.names, entry.key, entry.path)
     outputs.use(whole)
   }

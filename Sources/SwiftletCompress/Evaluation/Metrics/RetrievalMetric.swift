@@ -22,7 +22,8 @@ private struct RetrievalScorer: MetricScorer {
   /// Maximum number of elements of all embeddings of a model.
   private static let elementLimit = 1 << 25
   let samples: Int
-  private var chosen = 0
+  /// Number of samples that are compared, and number of those that have come.
+  private var (chosen, seen) = (0, 0)
   private var (width, ownWidth) = (0, 0)
   private var own: [Double] = []
   private var original: [Double] = []
@@ -50,8 +51,9 @@ private struct RetrievalScorer: MetricScorer {
         .unsupported, "embeddings of different lengths cannot be compared",
         at: "output '\(name)', metric 'retrieval'", fix: "choose another output or metric")
     }
-    for sample in batch.samples where isChosen(sample) {
-      let row = sample - batch.samples.lowerBound
+    for row in 0..<batch.samples.count {
+      seen += 1
+      guard isChosen(seen - 1) else { continue }
       own.append(contentsOf: direction(rows.row(row)))
       original.append(contentsOf: direction(originals.row(row)))
     }
@@ -84,7 +86,8 @@ private struct RetrievalScorer: MetricScorer {
     let known = (0..<count).filter { !original[$0 * width].isNaN }
     guard known.count > 2 else {
       throw SwiftletError(
-        .numerical, "the original's embeddings are NaN or infinite in all but \(known.count) samples",
+        .numerical,
+        "the original's embeddings are NaN or infinite in all but \(known.count) samples",
         at: "metric 'retrieval'", fix: "judge on other samples")
     }
     var units = [Double](repeating: .nan, count: count)

@@ -4,7 +4,7 @@ import OrderedCollections
 import SwiftletCore
 import SwiftletGraph
 
-/// Arrays for all inputs of a model, divided into samples.
+/// Arrays for inputs of a model, divided into samples.
 struct SampleArrays: Sendable {
   /// By input name, in the element types of the inputs.
   private let arrays: [String: AnyTensor]
@@ -21,18 +21,21 @@ struct SampleArrays: Sendable {
 
   /// Matches arrays to inputs.
   ///
+  /// - Parameters:
+  ///   - given: Arrays by input name; a single one without a name is for the only input that is
+  ///     not fixed.
+  ///   - inputs: The inputs that get arrays or fixed values.
+  ///   - symbol: The name of the batch in the model's shapes.
+  ///   - fixed: Inputs that are the same for all samples.
+  ///   - pictures: The number of samples, if they are pictures for another input.
   /// - Throws: `badInput` if an array is missing or does not match its input, or if numbers of
   ///   samples differ.
   init(
-    _ given: [String: AnyTensor], for graph: Graph, fixed: [String: FixedInput]
+    _ given: [String: AnyTensor], for inputs: [ValueInfo], symbol: String?,
+    fixed: [String: FixedInput], pictures: Int? = nil
   ) throws {
-    let inputs = graph.dataInputs
-    for name in fixed.keys.sorted() where !inputs.contains(where: { $0.name == name }) {
-      throw SwiftletError(
-        .badInput, "the model has no input '\(name)' to fix",
-        fix: "use one of " + inputs.map(\.name).joined(separator: ", "))
-    }
-    symbol = OpenExtents.batchSymbol(inputs)
+    self.symbol = symbol
+    let only = given.count == 1 && inputs.count { fixed[$0.name] == nil } == 1 ? given[""] : nil
     var (arrays, numbers, filled): ([String: AnyTensor], [String: Double], [ValueInfo]) = (
       [:], [:], []
     )
@@ -52,7 +55,7 @@ struct SampleArrays: Sendable {
           constants.append(input)
         }
       case nil:
-        guard let array = given[input.name] else {
+        guard let array = given[input.name] ?? only else {
           throw SwiftletError(
             .badInput, "there is no array '\(input.name)'",
             fix: (given.isEmpty
@@ -68,8 +71,8 @@ struct SampleArrays: Sendable {
     let hasSamples = places.values.contains { $0 != .constant }
     for input in constants {
       let fixed = FixedArray(
-        input, arrays[input.name]!, symbol: symbol, samples: hasSamples ? layout.count : nil,
-        batch: layout.batch)
+        input, arrays[input.name]!, symbol: symbol,
+        samples: pictures ?? (hasSamples ? layout.count : nil), batch: layout.batch)
       (arrays[input.name], places[input.name]) = try fixed.placed
     }
     (self.arrays, self.numbers, self.filled, self.places) = (arrays, numbers, filled, places)
@@ -110,15 +113,15 @@ struct SampleArrays: Sendable {
     return try input.shape(batch: samples)
   }
 
-  /// The inputs for a range of samples.
+  /// The inputs for some samples, in order.
   ///
   /// - Precondition: It is a single sample if an array has ``SampleLayout/Place/each``.
-  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] {
+  func inputs(_ samples: [Int]) throws -> [String: AnyTensor] {
     var result = arrays
     for (name, place) in places {
       switch place {
       case .along(let axis): result[name] = arrays[name]!.indices(samples, along: axis)
-      case .each: result[name] = arrays[name]!.element(samples.lowerBound)
+      case .each: result[name] = arrays[name]!.element(samples[0])
       case .repeated(let axis):
         result[name] = arrays[name]!.repeated(samples.count, along: axis)
       case .constant: break
@@ -169,12 +172,30 @@ extension AnyTensor {
     return zip(a.elements, b.elements).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }
   }
 
-  /// The elements at a range of indices of one axis.
-  fileprivate func indices(_ range: Range<Int>, along axis: Int) -> AnyTensor {
+  /// The elements at some indices of one axis, in order.
+  fileprivate func indices(_ indices: [Int], along axis: Int) -> AnyTensor {
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      let part = typed(as: Element.self)!.slice(axis: axis, range: range)
-      // Slices of the first axis are contiguous already.
-      return AnyTensor(axis == 0 ? part : part.contiguous())
+      let tensor = typed(as: Element.self)!
+      let (first, count) = (indices.first ?? 0, indices.count)
+      if indices.elementsEqual(first..<first + count) {
+        let part = tensor.slice(axis: axis, range: first..<first + count)
+        // Slices of the first axis are contiguous already.
+        return AnyTensor(axis == 0 ? part : part.contiguous())
+      }
+      let shape = tensor.shape.replacing(axis: axis, with: count)
+      let (outer, inner) = (shape.count(of: 0..<axis), shape.count(of: axis + 1..<shape.rank))
+      var result = Tensor<Element>(uninitialized: shape)
+      let packed = tensor.contiguous()
+      let source = packed.span
+      var target = result.mutableSpan
+      for block in 0..<outer {
+        for (position, index) in indices.enumerated() {
+          let start = (block * tensor.shape[axis] + index) * inner
+          target.copy(
+            source.extracting(start..<start + inner), to: (block * count + position) * inner)
+        }
+      }
+      return AnyTensor(result)
     }
     return opened(dtype.elementType)
   }
