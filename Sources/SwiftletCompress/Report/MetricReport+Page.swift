@@ -44,5 +44,5 @@ extension MetricReport {
 
 extension MetricLabel {
   /// The name in tables: commands are only called so.
-  var shortName: String { name.hasPrefix("command") ? "command" : name }
+  package var shortName: String { name.hasPrefix("command") ? "command" : name }
 }

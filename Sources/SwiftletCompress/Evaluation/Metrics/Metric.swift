@@ -22,7 +22,7 @@ public struct MetricLabel: Sendable, Codable, Hashable {
   var dropScale: Double { (isFraction ? 100 : 1) * (higherIsBetter ? 1 : -1) }
 
   /// The word for a change to the worse: `drop` or `rise`.
-  var loss: String { higherIsBetter ? "drop" : "rise" }
+  package var loss: String { higherIsBetter ? "drop" : "rise" }
 
   /// The unit of a drop, with a space: ` points`; empty for scores that are no fractions.
   var unit: String { isFraction ? " points" : "" }
