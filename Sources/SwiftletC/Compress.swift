@@ -31,7 +31,7 @@ public func swiftlet_compress(
     let compression = CompressionContext(
       original: try ONNXFile.read(model), training: parts.training, validation: parts.validation,
       threads: settings.threads, seed: settings.seed, progress: listener?.handler)
-    let goals = Goals(maxDrop: settings.maxDrop)
+    let goals = Goals(maxDrop: settings.maxDrop.map(Goals.Drop.absolute))
     let result = try locating(model) { try Compressor(compression, goals: goals).run(recipe) }
     let document = try JSON.text(
       CompressionReport(

@@ -154,17 +154,18 @@ extension DataSpec {
   ///   - split: The fraction of these data to calibrate with, if it was chosen.
   ///   - dataDirectory: The first folder to look for Fashion-MNIST.
   ///   - damaged: Leaves out pictures that cannot be decoded.
+  ///   - ignoringLabels: Whether the samples may have labels.
   /// - Throws: As ``load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if `judge` has
   ///   labels.
   public func loadJudging(
     _ judge: DataSpec?, split: Double?, dataDirectory: String? = nil,
-    leavingOut damaged: DamagedPictures? = nil
+    leavingOut damaged: DamagedPictures? = nil, ignoringLabels: Bool = false
   ) throws -> ImageDataset? {
     guard let other = judge ?? (split == nil ? testPart() : nil) else { return nil }
     do {
       let samples = try other.load(
         defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
-      guard !samples.hasLabels else {
+      guard ignoringLabels || !samples.hasLabels else {
         throw SwiftletError(
           .badInput, "--data has no labels, but the data to judge on have", at: samples.name,
           fix: "add :unlabelled to the latter")

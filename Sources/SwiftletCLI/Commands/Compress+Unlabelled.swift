@@ -10,25 +10,28 @@ extension Compress {
     _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?,
     leavingOut damaged: DamagedPictures?
   ) throws {
-    guard maxDrop == nil, report == nil else {
+    guard data != nil || preprocess.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop and --report need labelled images",
-        at: self.data.spec,
-        fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
+        .unsupported, "--preprocess needs images", at: model, fix: "leave it out, or give --data")
     }
+    var graph = graph
+    if let data { try locating(model) { try preprocess.prepare(&graph, for: data) } }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
     var use = Manifest.Use(data: self.data.data)
     (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
     use.fixed = samples.fixed.map(\.text)
+    use.metric = metric.name
+    if let data, preprocess.preprocess != nil {
+      use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+    }
     var (all, judges): (Manifest.Samples?, Manifest.Samples?)
     var context: CompressionContext
     if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.samples(self.data, leavingOut: damaged)
+      let others = try judging.samples(
+        self.data, leavingOut: damaged, ignoringLabels: metric.ignoresLabels())
       use.damaged = damaged?.pictures.count
-      var graph = graph
-      try locating(model) { try preprocess.prepare(&graph, for: data) }
       if preprocess.preprocess != nil {
         use.preprocessing = try Preprocessing.stored(in: graph, images: data)
       }
@@ -59,12 +62,13 @@ extension Compress {
         original: graph, threads: common.threads, seed: seed, progress: Console.progress)
     }
     context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = try metric.metric
     if !graph.extents.isEmpty { use.extents = graph.extents }
     let stages = try stages(context, use, data: all?.sha256 ?? "")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       preset == nil
-        ? try compressor.runUnlabelled(recipe, times: !noTiming)
+        ? try compressor.runUnlabelled(compressor.mixing(recipe), times: !noTiming)
         : try compressor.runUnlabelled(preset: recipe, times: !noTiming)
     }
     try ONNXFile.write(result.graph, to: output)
@@ -76,6 +80,7 @@ extension Compress {
       answers: report
     ).write(to: manifest)
     stages.remove()
+    if let path = self.report { try AtomicFile.write(report.html, to: path) }
     if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     Console.print(report.text)
@@ -87,6 +92,7 @@ extension UnlabelledReport {
     var rows = [
       ["", "before", "after"], ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
     ]
+    if let metric { rows.append(metric.cells) }
     if let macs = before.macs, let then = after.macs {
       rows.append(["MACs", "\(macs)", "\(then)"])
     }
@@ -98,7 +104,9 @@ extension UnlabelledReport {
         ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
       } ?? []
     return
-      (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
+      (layers.map(\.line) + ["", table(rows), "", likeness]
+      + (metric.map { ["\($0.metric.name): \($0.drops), on \($0.samples) samples"] } ?? []) + [""]
+      + tried
       + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
   }
 

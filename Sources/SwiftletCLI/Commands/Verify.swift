@@ -59,7 +59,7 @@ struct Verify: ParsableCommand {
       guard let recorded, let found = damaged?.pictures.count else { return }
       check("damaged pictures", found == recorded, "\(found) left out, recorded \(recorded)")
     }
-    let context: CompressionContext
+    var context: CompressionContext
     if let report = manifest.report {
       let parts = try manifest.parts(dataDirectory: dataDir, leavingOut: damaged)
       checkDamaged()
@@ -86,10 +86,12 @@ struct Verify: ParsableCommand {
         original: try manifest.original(), training: training, validation: validation,
         threads: threads, seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
         progress: Console.progress)
+      context.metric = try manifest.metric
     } else {
       let data = try manifest.unlabelled(dataDirectory: dataDir, leavingOut: damaged)
       checkDamaged()
       context = try manifest.unlabelledContext(data, threads)
+      context.metric = try manifest.metric
       let source = try manifest.samples.map { _ in
         try context.calibration(for: context.original)
       }
@@ -151,6 +153,9 @@ struct Verify: ParsableCommand {
 }
 
 extension Manifest {
+  /// The metric that was chosen; `nil` if none was.
+  fileprivate var metric: Metric? { get throws { try use?.metric.map { try Metric.named($0) } } }
+
   /// The recorded layer timings, valid for the machine where they were measured.
   fileprivate var measured: LatencyCache {
     LatencyCache(

@@ -50,11 +50,14 @@ struct JudgingOptions: ParsableArguments {
   }
 
   /// Samples to judge on without labels; `nil`: a part of the data.
+  ///
+  /// - Parameter ignoringLabels: Whether the data may have labels.
   func samples(
-    _ data: DataOptions<some DataScope>, leavingOut damaged: DamagedPictures?
+    _ data: DataOptions<some DataScope>, leavingOut damaged: DamagedPictures?,
+    ignoringLabels: Bool
   ) throws -> ImageDataset? {
     try DataSpec(parsing: data.spec).loadJudging(
       judge.map(DataSpec.init(parsing:)), split: split, dataDirectory: data.dataDir,
-      leavingOut: damaged)
+      leavingOut: damaged, ignoringLabels: ignoringLabels)
   }
 }

@@ -131,6 +131,8 @@ public struct Manifest: Sendable, Codable {
     public var extents: [String: Int]?
     /// Number of pictures left out because they cannot be decoded; `nil`: they were not checked.
     public var damaged: Int?
+    /// The name of the metric, if one was chosen.
+    public var metric: String?
 
     /// The use of a data specification with no other options.
     public init(data: String?) { self.data = data }
