@@ -106,6 +106,12 @@ extension Preprocessing {
         at: plan.file.map { "\($0), \(key)" } ?? key,
         fix: "give the file of this model, or change it to the model's numbers")
     }
+    let other = input.dimensions[plan.layout == .planar ? 3 : 1]
+    if let layout = plan.layout, channels != 1, channels != 3,
+      [.fixed(1), .fixed(3)].contains(other)
+    {
+      throw wrong("key 'layout'", "the axes are \(layout.rawValue)", input.shapeDescription)
+    }
     if let (extent, key) = plan.size, extent != size {
       throw wrong(
         key, "pictures become \(extent.height)×\(extent.width)", "\(size.height)×\(size.width)")
