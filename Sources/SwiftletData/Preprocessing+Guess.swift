@@ -69,17 +69,19 @@ extension Preprocessing {
         }, colours: plan.colours ?? (scaling == .caffe ? .bgr : .rgb), layout: layout,
         scale: numbers.scale, mean: spread(numbers.mean), deviation: spread(numbers.deviation))
     }
-    self = try make()
-    if plan.yieldsToIntegers, !fits(input) {
+    var made = try make()
+    if plan.yieldsToIntegers, !made.fits(input) {
       numbers = try Numbers(.raw, channels: channels, for: input)
-      self = try make()
+      made = try make()
     }
-    guard fits(input) else {
+    guard made.fits(input) else {
       throw SwiftletError(
-        .badInput, "the model's input '\(input.name)' is \(input.dtype): \(summary) do not fit it",
+        .badInput,
+        "the model's input '\(input.name)' is \(input.dtype), which cannot hold \(made.summary)",
         fix: "leave pixels as they are, as raw does")
     }
-    try checkChannels(images)
+    try made.checkChannels(images)
+    self = made
   }
 
   private static func guessedFitting(

@@ -106,7 +106,7 @@ import _SwiftletTestSupport
   }
 
   @Test(arguments: [
-    ("{\"do_resize\": true,}", "not JSON", "brackets"),
+    ("{\"do_resize\": true", "invalid YAML", "line"),
     ("{\"model_type\": \"vit\"}", "does not describe", "preprocessor_config.json"),
     ("just words", "does not describe", "YAML"),
     ("", "does not describe", "YAML"),
