@@ -15,8 +15,8 @@ extension Preprocessing {
   ///   - path: The file.
   ///   - graph: The model.
   ///   - images: The data set.
-  /// - Throws: `io` if the file cannot be read; `badInput` or `unsupported` naming the file, the key
-  ///   and the remedy; as `init(for:images:scaling:)`.
+  /// - Throws: `io` if the file cannot be read; `badInput` or `unsupported` naming file, key
+  ///   and remedy; as `init(for:images:scaling:)`.
   public init(reading path: String, for graph: Graph, images: ImageDataset) throws {
     var plan = try locating(path) {
       let bytes = try InputFile.read(path, limit: 1 << 20)
@@ -104,7 +104,7 @@ extension PreprocessingPlan {
     border = try keys.wholes("border").map { numbers in
       try numbers.map { number in
         guard let value = UInt8(exactly: number) else {
-          throw keys.wrong("border", "\(number) is no pixel", fix: "give 0 to 255")
+          throw keys.wrong("border", "\(number) is not a pixel", fix: "give 0 to 255")
         }
         return value
       }

@@ -97,7 +97,7 @@ import _SwiftletTestSupport
       #"{"image_processor_type": "Qwen2VLImageProcessor", "max_pixels": 12845056}"#, "'max_pixels'",
       ""
     ),
-    (#"{"pretrained_cfg": {"input_size": [3, 8, 6]}}"#, "'input_size'", "no square"),
+    (#"{"pretrained_cfg": {"input_size": [3, 8, 6]}}"#, "'input_size'", "not a square"),
   ])
   func sizesThatDifferAreRefused(text: String, key: String, fragment: String) throws {
     expectError(.unsupported, key, fragment, "/file") {
