@@ -111,9 +111,10 @@ public struct Compressor: Sendable {
     var tried = CandidateLog()
     let found = try search(recipe) { candidate in
       let made = try make(candidate)
+      let graph = try specified(made.graph)
       let trial = Trial(
-        recipe: candidate, graph: made.graph, notes: made.notes, cost: try ModelCost(made.graph),
-        answers: try evaluate(made.graph))
+        recipe: candidate, graph: graph, notes: made.notes, cost: try ModelCost(graph),
+        answers: try evaluate(graph))
       return (trial, try missed(trial, cost, answers, &tried))
     }
     return try result(
@@ -138,15 +139,16 @@ public struct Compressor: Sendable {
     var trials: [Trial] = []
     var options: [PresetChoice.Option] = []
     for part in try parts(of: recipe) {
-      let own = try evaluate(part.graph)
+      let graph = try specified(part.graph)
+      let own = try evaluate(graph)
       let time = try CandidateLog.relativeTime(
-        of: part.graph, to: context.original, threads: context.threads,
+        of: graph, to: context.original, threads: context.threads,
         progress: context.progress)
       let drop = PairedTest(answers.hits, own.hits).drop
       trials.append(
         Trial(
-          recipe: part.recipe, graph: part.graph, notes: part.notes,
-          cost: try ModelCost(part.graph), answers: own))
+          recipe: part.recipe, graph: graph, notes: part.notes, cost: try ModelCost(graph),
+          answers: own))
       options.append(
         PresetChoice.Option(
           speedup: 1 / time, accuracy: -drop, isAccurate: drop <= CompressionVerdict.mostDrop))
@@ -281,6 +283,16 @@ public struct Compressor: Sendable {
       preprocessing: try preprocessing(), agreement: try agreement(of: trial.graph),
       confidence: goals.confidence ?? trial.recipe.steps.compactMap(\.settings.confidence).last
         ?? PairedTest.confidence, warnings: warnings)
+  }
+
+  /// The graph with the preprocessing that it was made and judged with: later users need not guess.
+  private func specified(_ graph: Graph) throws -> Graph {
+    guard !Preprocessing.isStored(in: graph),
+      let used = try InputFeed(context.validation, for: context.original).preprocessing
+    else { return graph }
+    var graph = graph
+    used.store(in: &graph)
+    return graph
   }
 
   private func preprocessing() throws -> String {
