@@ -69,17 +69,19 @@ extension Preprocessing {
         }, colours: plan.colours ?? (scaling == .caffe ? .bgr : .rgb), layout: layout,
         scale: numbers.scale, mean: spread(numbers.mean), deviation: spread(numbers.deviation))
     }
-    self = try make()
-    if plan.yieldsToIntegers, !fits(input) {
+    var made = try make()
+    if plan.yieldsToIntegers, !made.fits(input) {
       numbers = try Numbers(.raw, channels: channels, for: input)
-      self = try make()
+      made = try make()
     }
-    guard fits(input) else {
+    guard made.fits(input) else {
       throw SwiftletError(
-        .badInput, "the model's input '\(input.name)' is \(input.dtype): \(summary) do not fit it",
+        .badInput,
+        "the model's input '\(input.name)' is \(input.dtype), which cannot hold \(made.summary)",
         fix: "leave pixels as they are, as raw does")
     }
-    try checkChannels(images)
+    try made.checkChannels(images)
+    self = made
   }
 
   private static func guessedFitting(
@@ -105,6 +107,12 @@ extension Preprocessing {
         .badInput, "\(stated), but the model's input '\(input.name)' has \(own)",
         at: plan.file.map { "\($0), \(key)" } ?? key,
         fix: "give the file of this model, or change it to the model's numbers")
+    }
+    let other = input.dimensions[plan.layout == .planar ? 3 : 1]
+    if let layout = plan.layout, channels != 1, channels != 3,
+      [.fixed(1), .fixed(3)].contains(other)
+    {
+      throw wrong("key 'layout'", "the axes are \(layout.rawValue)", input.shapeDescription)
     }
     if let (extent, key) = plan.size, extent != size {
       throw wrong(

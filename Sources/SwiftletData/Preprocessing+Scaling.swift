@@ -14,7 +14,7 @@ extension Preprocessing {
     case unit
     /// Unscaled, 0…255; for int8 inputs, less 128.
     case raw
-    /// In the order BGR, 0…255, less ImageNet's means: models from Caffe, and Keras' ResNet and VGG.
+    /// In the order BGR, 0…255, less ImageNet's means: models from Caffe, and Keras' ResNet50.
     case caffe
   }
 

@@ -15,8 +15,8 @@ extension Preprocessing {
   ///   - path: The file.
   ///   - graph: The model.
   ///   - images: The data set.
-  /// - Throws: `io` if the file cannot be read; `badInput` or `unsupported` naming the file, the key
-  ///   and the remedy; as `init(for:images:scaling:)`.
+  /// - Throws: `io` if the file cannot be read; `badInput` or `unsupported` naming file, key
+  ///   and remedy; as `init(for:images:scaling:)`.
   public init(reading path: String, for graph: Graph, images: ImageDataset) throws {
     var plan = try locating(path) {
       let bytes = try InputFile.read(path, limit: 1 << 20)
@@ -32,19 +32,14 @@ extension PreprocessingPlan {
   ///
   /// - Throws: `badInput` or `unsupported` naming the key.
   fileprivate init(parsing text: String, for graph: Graph) throws {
-    guard text.first(where: { !$0.isWhitespace && $0 != "\u{FEFF}" }) == "{" else {
-      guard let values = try YAML.parse(text) as? [String: Any], !values.isEmpty else {
-        throw Self.unknown
-      }
-      try self.init(yaml: PreprocessingKeys(values: values))
-      return
-    }
-    let keys = try PreprocessingKeys(json: String(text.drop { $0 != "{" }))
+    let json = PreprocessingKeys(json: text)
+    let values = try json?.values ?? YAML.parse(text) as? [String: Any] ?? [:]
+    let keys = PreprocessingKeys(values: values)
     if keys.has("pretrained_cfg") || keys.has("input_size") {
       try self.init(timm: keys, for: graph)
     } else if let inner = try keys.keys("image_processor") ?? keys.ownKeysOfHuggingFace {
       try self.init(huggingFace: inner)
-    } else if keys.values.keys.contains(where: Self.keys.contains) {
+    } else if json == nil && !values.isEmpty || values.keys.contains(where: Self.keys.contains) {
       try self.init(yaml: keys)
     } else {
       throw Self.unknown
@@ -109,7 +104,7 @@ extension PreprocessingPlan {
     border = try keys.wholes("border").map { numbers in
       try numbers.map { number in
         guard let value = UInt8(exactly: number) else {
-          throw keys.wrong("border", "\(number) is no pixel", fix: "give 0 to 255")
+          throw keys.wrong("border", "\(number) is not a pixel", fix: "give 0 to 255")
         }
         return value
       }

@@ -111,15 +111,11 @@ struct PreprocessingKeys {
 }
 
 extension PreprocessingKeys {
-  /// The keys of a JSON object.
-  ///
-  /// - Throws: `badInput` for other text.
-  init(json text: String) throws {
+  /// The keys of a JSON object; `nil` for other text.
+  init?(json text: String) {
     guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)),
       let values = value.value as? [String: Any]
-    else {
-      throw SwiftletError(.badInput, "this is not JSON", fix: "check brackets and commas")
-    }
+    else { return nil }
     self.values = values
   }
 

@@ -50,7 +50,7 @@ extension PreprocessingPlan {
       resizing = .shorter(.cropping(fraction))
       if let size = input?.size, size.width != size.height {
         throw SwiftletError(
-          .unsupported, "the center of \(size.height)×\(size.width) pixels is no square",
+          .unsupported, "the center of \(size.height)×\(size.width) pixels is not a square",
           at: "key '\(key)'", fix: "give a YAML file with 'resize: shorter' and 'to'")
       }
     case .squash: resizing = .exact(.cropping(fraction))

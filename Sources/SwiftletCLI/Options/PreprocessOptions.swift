@@ -12,8 +12,6 @@ enum PreprocessArgument: ExpressibleByArgument {
     self = Preprocessing.Scaling(rawValue: argument).map(Self.scaling) ?? .file(argument)
   }
 
-  /// The names of scalings, as in a sentence.
-  static var names: String { Preprocessing.Scaling.allCases.map(\.rawValue).joined(separator: ", ") }
 }
 
 /// Options for image preprocessing.
@@ -34,7 +32,7 @@ struct PreprocessOptions: ParsableArguments {
     let words = Preprocessing.Scaling.allCases.map(\.rawValue)
     let hint =
       Nearest.word(to: path, among: words).map { "did you mean '\($0)'?" }
-      ?? "give \(PreprocessArgument.names) or a file"
+      ?? "give \(words.joined(separator: ", ")) or a file"
     throw ValidationError("--preprocess: there is no scaling and no file '\(path)': \(hint)")
   }
 
