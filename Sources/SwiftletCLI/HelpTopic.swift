@@ -76,9 +76,19 @@ enum HelpTopic: String, CaseIterable {
         fashion-mnist         from --data-dir, $SWIFTLET_DATA or Debian's dataset-fashion-mnist
         cifar10:DIR           the binary version of CIFAR-10; also cifar100:DIR
         idx:DIR               files in the format of MNIST
+        npz:FILE.npz          arrays: images or x, and labels or y; x_train, y_train, x_test and
+                              y_test are parts
+        npy:X.npy,Y.npy       the same in a file each
         inputs:FILE.npz       arrays named after the model's inputs, without labels
 
-      Image data may be followed by :train or :test, and a slice: [0..<1000], [80%] or [20%..<80%].
+      Data may be followed by :train or :test if they have parts, and by a slice: [0..<1000], [80%]
+      or [20%..<80%].
+
+      Arrays are read as they are needed, so that files may be larger than memory. npz: and inputs:
+      also take a .safetensors file, or a folder of such files that each hold some of the samples.
+      uint8 arrays of shape N×C×H×W, N×H×W×C or N×H×W are images; other numbers are fed to the model
+      as they are. Integer labels, one for each sample, are classes; other labels are targets for
+      measures other than accuracy.
 
         --split 0.8           train and calibrate with 80 % of the data, judge on the rest
         --judge SPEC          judge on other data; without :train, on its test part
@@ -90,6 +100,7 @@ enum HelpTopic: String, CaseIterable {
 
         swiftlet evaluate model.onnx --data images:photos/val
         swiftlet compress model.onnx --technique quantize --data images:photos -o int8.onnx
+        swiftlet compress model.onnx --technique quantize --data npz:mnist.npz -o int8.onnx
         swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
         swiftlet compress speech.onnx --technique quantize --data inputs:sound.npz \\
           --fixed rate=16000 --judged-output words -o int8.onnx

@@ -59,7 +59,8 @@ struct ArraySamples {
       if isSamples || Self.labelNames.contains(base) {
         if let other = isSamples ? group.samples : group.labels {
           throw SwiftletError(
-            .badInput, "the arrays '\(other.name)' and '\(name)' are both "
+            .badInput,
+            "the arrays '\(other.name)' and '\(name)' are both "
               + (isSamples ? "samples" : "labels"), at: path, fix: "leave one of them out")
         }
         if isSamples { group.samples = (name, array) } else { group.labels = (name, array) }
@@ -189,9 +190,8 @@ struct ArraySamples {
       return .images(try locating("array '\(first.name)'") { try StoredImages(first.array) })
     }
     var arrays = Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0.array) })
-    arrays[""] = first.array
     arrays[first.name] = first.array
-    return .inputs(InputArrays(arrays))
+    return .inputs(InputArrays(arrays, main: first.name))
   }
 
   // MARK: Labels
