@@ -9,9 +9,9 @@ extension Compress {
   func compress(
     _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?
   ) throws {
-    guard maxDrop == nil, report == nil, preprocess.preprocess == nil else {
+    guard maxDrop == nil, preprocess.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop, --report and --preprocess need labelled images",
+        .unsupported, "--max-drop and --preprocess need labelled images",
         at: self.data.spec,
         fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
     }
@@ -68,6 +68,7 @@ extension Compress {
       answers: report
     ).write(to: manifest)
     stages.remove()
+    if let path = self.report { try AtomicFile.write(report.html, to: path) }
     if common.json { return try Console.json(report) }
     Console.endProgress()
     Console.print(report.text)
@@ -105,9 +106,14 @@ extension UnlabelledReport {
 extension UnlabelledResult.Candidate {
   /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
   fileprivate func text(equals: Bool) -> String {
-    let name = techniques.map(\.rawValue).joined(separator: ", ")
-    let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
-    let accuracy = decibels.map { Agreement.likeness($0, equals: equals) } ?? "not finite"
-    return "\(name): \(accuracy)\(speed)\(chosen ? ", chosen" : "")"
+    let name = label ?? techniques.map(\.rawValue).joined(separator: ", ")
+    var parts = [
+      decibels.map { Agreement.likeness($0, equals: equals) },
+      speedup.map { "\(fixed($0, 2)) times as fast" },
+    ].compactMap { $0 }
+    if chosen { parts.append("chosen") }
+    // Reports of older versions give no reason.
+    if decibels == nil { parts.append(reason ?? "not finite") }
+    return "\(name): \(parts.joined(separator: ", "))"
   }
 }
