@@ -14,8 +14,9 @@ final class FittedImages: Sendable {
   static let shared = FittedImages()
 
   private struct Key: Hashable {
-    /// `InputFile.identity`: a picture that has changed is another one.
-    let file: String
+    let path: String
+    /// A picture that has changed since is another one.
+    let identity: String
     let fit: Preprocessing.Fit
     let channels, height, width: Int
     let shorterSide: Int?
@@ -33,8 +34,8 @@ final class FittedImages: Sendable {
     of path: String, for preprocessing: Preprocessing, _ make: () throws -> [UInt8]
   ) throws -> [UInt8] {
     let key = Key(
-      file: InputFile.identity(path), fit: preprocessing.fit, channels: preprocessing.channels,
-      height: preprocessing.height, width: preprocessing.width,
+      path: path, identity: InputFile.identity(path), fit: preprocessing.fit,
+      channels: preprocessing.channels, height: preprocessing.height, width: preprocessing.width,
       shorterSide: preprocessing.shorterSide)
     if let known = state.withLock({ $0.pixels[key] }) { return known }
     let made = try make()

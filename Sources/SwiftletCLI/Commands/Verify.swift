@@ -90,7 +90,8 @@ struct Verify: ParsableCommand {
         try context.calibration(for: context.original)
       }
       if let source, let stated = manifest.samples {
-        check("samples", try Manifest.Samples(source, progress: Console.progress) == stated, "\(source.count) samples")
+        let found = try Manifest.Samples(source, progress: Console.progress)
+        check("samples", found == stated, "\(source.count) samples")
         let agreement = try Compressor(context).agreement(
           of: graph(manifest.output, manifest), made: manifest.recipe)
         check(
