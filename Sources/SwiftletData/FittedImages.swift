@@ -6,9 +6,9 @@ import Synchronization
 /// Pictures that were decoded and fitted, kept for the next time: calibration goes through the same
 /// pictures for every layer, training in every epoch.
 ///
-/// What does not fit in half of ``LoaderMemory`` is decoded again. Nothing is ever replaced, because
-/// runs go through all pictures in turn, where the one that was used longest ago is the next that is
-/// needed.
+/// What does not fit in half of ``LoaderMemory`` is decoded again. Nothing is ever replaced:
+/// runs go through all pictures in turn, where the one that was used longest ago is the next that
+/// is needed.
 final class FittedImages: Sendable {
   /// Those of the process.
   static let shared = FittedImages()
