@@ -78,6 +78,7 @@ enum HelpTopic: String, CaseIterable {
         idx:DIR               files in the format of MNIST
         inputs:FILE.npz       arrays named after the model's inputs, without labels
 
+      Pictures are decoded ahead of the model, and kept for later passes, within --loader-memory.
       Image data may be followed by :train or :test, and a slice: [0..<1000], [80%] or [20%..<80%].
 
         --split 0.8           train and calibrate with 80 % of the data, judge on the rest
