@@ -3,6 +3,7 @@
 import OrderedCollections
 import SwiftletCore
 import SwiftletData
+import SwiftletFiles
 import SwiftletGraph
 import Synchronization
 import Testing
@@ -216,6 +217,25 @@ import _SwiftletTestSupport
         try loader.inputs(4..<13, threads: 2)
       }
       #expect(inputs == (try feed.inputs(Array(Self.order[4...]), threads: .serial)))
+    }
+  }
+
+  @Test func digestsOfFilesShowProgress() throws {
+    try withTemporaryFolder { folder in
+      for index in 0..<300 { try put([UInt8(index & 255)], folder, "\(index).bmp") }
+      let data = try ImageDataset(
+        name: "bytes", files: ImageFiles((0..<300).map { "\(folder)/\($0).bmp" }), labels: [],
+        classCount: 0)
+      let seen = Mutex<[Int]>([])
+      let digest = try Digest.sha256(data) { progress in
+        #expect(progress.total == 300)
+        seen.withLock { $0.append(progress.completed) }
+      }
+      #expect(seen.withLock { $0 } == [256, 300])
+      #expect(try digest == Digest.sha256(data))
+      #expect(throws: CancellationError.self) {
+        try Digest.sha256(data) { _ in throw CancellationError() }
+      }
     }
   }
 
