@@ -81,6 +81,7 @@ enum HelpTopic: String, CaseIterable {
         npy:X.npy,Y.npy       the same in a file each
         inputs:FILE.npz       arrays named after the model's inputs, without labels
 
+      Pictures are decoded ahead of the model, and kept for later passes, within --loader-memory.
       Data may be followed by :train or :test if they have parts, and by a slice: [0..<1000], [80%]
       or [20%..<80%].
 

@@ -6,16 +6,17 @@ import Synchronization
 /// Pictures that were decoded and fitted, kept for the next time: calibration goes through the same
 /// pictures for every layer, training in every epoch.
 ///
-/// What does not fit in half of ``LoaderMemory`` is decoded again. Nothing is ever replaced, because
-/// runs go through all pictures in turn, where the one that was used longest ago is the next that is
-/// needed.
+/// What does not fit in half of ``LoaderMemory`` is decoded again. Nothing is ever replaced:
+/// runs go through all pictures in turn, where the one that was used longest ago is the next that
+/// is needed.
 final class FittedImages: Sendable {
   /// Those of the process.
   static let shared = FittedImages()
 
   private struct Key: Hashable {
-    /// `InputFile.identity`: a picture that has changed is another one.
-    let file: String
+    let path: String
+    /// A picture that has changed since is another one.
+    let identity: String
     let geometry: Preprocessing.Geometry
   }
 
@@ -30,7 +31,8 @@ final class FittedImages: Sendable {
   func pixels(
     of path: String, for preprocessing: Preprocessing, _ make: () throws -> [UInt8]
   ) throws -> [UInt8] {
-    let key = Key(file: InputFile.identity(path), geometry: preprocessing.geometry)
+    let key = Key(
+      path: path, identity: InputFile.identity(path), geometry: preprocessing.geometry)
     if let known = state.withLock({ $0.pixels[key] }) { return known }
     let made = try make()
     let limit = LoaderMemory.kept

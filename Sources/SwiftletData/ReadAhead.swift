@@ -10,7 +10,7 @@ import SwiftletCore
 ///
 /// `@unchecked Sendable`: the lock guards everything that changes.
 @safe
-final class ReadAhead<Value: Sendable>: @unchecked Sendable {
+package final class ReadAhead<Value: Sendable>: @unchecked Sendable {
   private enum Slot {
     /// A worker makes the value.
     case begun
@@ -37,7 +37,7 @@ final class ReadAhead<Value: Sendable>: @unchecked Sendable {
   ///   - capacity: The most values to make ahead; at least one is.
   ///   - make: Makes the value for a position. Called on several threads at once; once for each
   ///     position that is taken once.
-  init(
+  package init(
     _ positions: Range<Int>, capacity: Int, _ make: @escaping @Sendable (Int) throws -> Value
   ) {
     (next, end) = (positions.lowerBound, positions.upperBound)
@@ -51,7 +51,7 @@ final class ReadAhead<Value: Sendable>: @unchecked Sendable {
   /// - Parameters:
   ///   - workers: The number of threads. If the system has fewer, the values come later.
   ///   - body: Takes values.
-  func run<Outcome>(workers: Int, _ body: () throws -> Outcome) rethrows -> Outcome {
+  package func run<Outcome>(workers: Int, _ body: () throws -> Outcome) rethrows -> Outcome {
     let threads = (0..<workers).compactMap { _ in JoinableThread { self.work() } }
     defer {
       lock.withLock {
@@ -66,7 +66,7 @@ final class ReadAhead<Value: Sendable>: @unchecked Sendable {
   /// The value for a position. A value is kept until it was taken once, and made again after that.
   ///
   /// - Throws: What making it threw.
-  func take(_ position: Int) throws -> Value {
+  package func take(_ position: Int) throws -> Value {
     let made = lock.withLock { () -> Result<Value, any Error>? in
       while true {
         switch slots[position] {

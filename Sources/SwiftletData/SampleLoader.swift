@@ -49,10 +49,11 @@ public struct SampleLoader: Sendable {
     let positions = Array(positions)
     let indices = positions.map { order[$0] }
     guard let pictures else { return try feed.inputs(indices, moves: moves, threads: threads) }
+    // On this thread alone: the threads of a team spin while they wait, which would take processors
+    // from the workers.
+    let taken = try positions.map { try pictures.take($0) }
     return try feed.inputs(indices) { preprocessing in
-      let pixels = try preprocessing.stacked(positions.count, threads) { row in
-        try pictures.take(positions[row])
-      }
+      let pixels = try preprocessing.stacked(taken.count, threads) { taken[$0] }
       return preprocessing.batch(fitted: pixels, moves, threads)
     }
   }

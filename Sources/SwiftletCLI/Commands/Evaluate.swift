@@ -107,7 +107,7 @@ struct Evaluate: ParsableCommand {
       top-1   \(fixed(result.top1, 4))
       top-5   \(fixed(result.top5, 4))
       loss    \(fixed(result.loss, 4))
-      images  \(result.images), \(fixed(result.imagesPerSecond, 0)) per second by the model alone
+      images  \(result.images), \(fixed(result.imagesPerSecond, 0)) per second in the model
       """)
   }
 

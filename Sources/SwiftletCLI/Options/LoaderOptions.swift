@@ -7,8 +7,7 @@ import Swiftlet
 struct LoaderOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Memory for decoded pictures, such as 256M. Default: 512M, or a quarter of --max-memory.",
-      valueName: "size"))
+      "Memory for decoded pictures. Default: 512M.", valueName: "size"))
   var loaderMemory: ByteCount?
 
   func validate() throws {

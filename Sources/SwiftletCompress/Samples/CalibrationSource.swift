@@ -135,8 +135,8 @@ public struct CalibrationSource: Sendable {
   private func loading<Result>(
     from first: Int = 0, to end: Int? = nil, _ body: (SampleLoader) throws -> Result
   ) rethrows -> Result {
-    try feed.loading(
-      Array(self.first..<self.first + max(first, end ?? count)), from: first, threads: threads, body)
+    let end = self.first + max(first, end ?? count)
+    return try feed.loading(Array(self.first..<end), from: first, threads: threads, body)
   }
 
   /// The first samples, at least one batch.
