@@ -2,6 +2,7 @@
 """Small models and pictures in place of the ones that readers of the tutorials download. The models
 are written by hand: filters that average colours, and noise, so that they work without training."""
 
+import json
 import os
 import random
 import struct
@@ -167,4 +168,81 @@ def classifier(folder):
     write(path, data[:len(data) // 2])
 
 
-TUTORIALS = {"tutorial-classifier": classifier}
+def embeddings(folder):
+    """`encoder.onnx`, its `preprocessor_config.json`, and `photos` without labels."""
+    generator = random.Random(2)
+    model = trunk(generator, "encoder")
+    weights = model.connect(
+        48, 32, lambda source, target: generator.choice([-0.2, 0.2]) * (source % 3 == target % 3))
+    projected = model.add("MatMul", weights)
+    length = model.add("ReduceL2", axes=[1], keepdims=1)
+    model.last = projected
+    model.add("Div", length, output="embedding")
+    model.write(f"{folder}/encoder.onnx", "embedding", ["batch", 32])
+    with open(f"{folder}/preprocessor_config.json", "w") as file:
+        json.dump({
+            "image_processor_type": "ViTImageProcessor", "do_resize": True, "do_rescale": True,
+            "do_normalize": True, "size": {"height": SIZE, "width": SIZE}, "resample": 2,
+            "rescale_factor": 1 / 255, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}, file)
+    for index in range(80):
+        name = generator.choice(list(COLOURS))
+        write(f"{folder}/photos/IMG {index:04}.png", coloured(generator, name))
+
+
+def near(generator, least, most, border):
+    """Where a thing of 36 pixels begins whose middle is near that of a cell of 12 pixels, in a
+    picture with half of a border before it."""
+    start = border // 2
+    places = [cell * 12 - 18 - start + shift for cell in range(8) for shift in (-2, -1, 0, 1, 2)]
+    return generator.choice([place for place in places if least <= place <= most])
+
+
+def detector(folder):
+    """`detector.onnx`, `photos` with tomatoes and leaves, and `boxes.csv`, where they are."""
+    generator = random.Random(3)
+    model = Model(generator, "detector", [1, 3, SIZE, SIZE])
+    for inputs, outputs, stride in [(3, 12, 2), (12, 24, 2), (24, 48, 2), (48, 48, 1)]:
+        model.convolve(inputs, outputs, stride=stride)
+    # A score for each class in each cell: its colour, less the others.
+    kinds, cells = [0, 1], SIZE // 8
+    weights = [
+        (20.0 if source % 3 == kind else -10.0) * 3 / 48 + generator.uniform(-0.05, 0.05)
+        for kind in kinds for source in range(48)]
+    model.add("Conv", model.constant([2, 48, 1, 1], weights), model.constant([2], [-3.0, -3.0]))
+    model.add("Reshape", model.constant([3], [1, 2, cells * cells], kind=7))
+    scores = model.add("Sigmoid")
+    # All boxes have the size of the things, around the middle of their cell.
+    middles = [8.0 * place for place in range(cells)]
+    boxes = middles * cells + [y for y in middles for _ in middles] + [24.0] * (2 * cells * cells)
+    model.last = model.constant([1, 4, cells * cells], boxes)
+    model.add("Concat", scores, output="output", axis=1)
+    model.write(f"{folder}/detector.onnx", "output", [1, 6, cells * cells])
+    rows = ["name,width,height,class,left,top,right,bottom"]
+    for index in range(40):
+        # The longer side becomes 64, and a thing 24 pixels.
+        width, height = generator.choice([(96, 72), (96, 84), (96, 96)])
+        pixels = canvas(generator, width, height, (110, 110, 110), noise=20)
+        for kind, left in zip(generator.sample([0, 1], 2), [0, width // 2]):
+            if generator.random() < 0.2:
+                continue
+            # Near the middle of a cell: no network corrects the boxes.
+            left = near(generator, left, left + width // 2 - 36, 96 - width)
+            top = near(generator, 0, height - 36, 96 - height)
+            fade = generator.uniform(0.3, 1)
+            colour = [int(110 + (value - 110) * fade)
+                      for value in COLOURS["tomato" if kind == 0 else "leaf"]]
+            patch = canvas(generator, 36, 36, colour, noise=20)
+            for y in range(36):
+                place = ((top + y) * width + left) * 3
+                pixels[place:place + 108] = patch[y * 108:(y + 1) * 108]
+            rows.append(f"{index:03}.png,{width},{height},{kind},{left},{top},{left + 36},{top + 36}")
+        write(f"{folder}/photos/{index:03}.png", png(width, height, pixels))
+    with open(f"{folder}/boxes.csv", "w") as file:
+        file.write("\n".join(rows) + "\n")
+
+
+TUTORIALS = {
+    "tutorial-classifier": classifier,
+    "tutorial-embeddings": embeddings,
+    "tutorial-detector": detector,
+}

@@ -67,11 +67,13 @@ struct Sensitivity: ParsableCommand {
     let recipe = try Recipe([.quantize], sharing: settings.values)
     let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
     var graph = try open.read(model)
-    // Adds the quarter that is held back for judging.
     let damaged = data.damage.pictures(common.threads)
-    let source = try data.calibrationSource(
-      for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
-      threads: common.threads, leavingOut: damaged)
+    let images = try data.load(.train, leavingOut: damaged)
+    // Adds the quarter that is held back for judging.
+    var source = try CalibrationSource(
+      images, for: graph, fixed: samples.fixedInputs(),
+      limit: calibrationImages + (calibrationImages + 2) / 3, threads: common.threads)
+    source.outputs = samples.judgedOutput
     try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
     let split = try SampleSplit(source, wanted: calibrationImages, most: calibrationImages)
     let result = try locating(model) {

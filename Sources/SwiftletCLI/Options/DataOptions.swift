@@ -55,18 +55,6 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
   /// The value of `--data`; empty if there is none.
   var spec: String { data ?? "" }
 
-  /// Calibration samples: those of the training part, if there is one.
-  func calibrationSource(
-    for graph: Graph, limit: Int, _ samples: SampleOptions, threads: Threads,
-    leavingOut damaged: DamagedPictures?
-  ) throws -> CalibrationSource {
-    var source = try CalibrationSource(
-      load(.train, leavingOut: damaged), for: graph, fixed: samples.fixedInputs(), limit: limit,
-      threads: threads)
-    source.outputs = samples.judgedOutput
-    return source
-  }
-
   /// Loads the data of the given part, unless `--data` names another one.
   func load(
     _ part: DataSpec.Part, leavingOut damaged: DamagedPictures?

@@ -53,9 +53,13 @@ struct JudgingOptions: ParsableArguments {
   func samples(
     _ data: DataOptions<some DataScope>, leavingOut damaged: DamagedPictures?
   ) throws -> ImageDataset? {
-    try DataSpec(parsing: data.spec).loadJudging(
+    let samples = try DataSpec(parsing: data.spec).loadJudging(
       judge.map(DataSpec.init(parsing:)), split: split, dataDirectory: data.dataDir,
       leavingOut: damaged)
+    guard let samples, samples.hasLabels else { return samples }
+    throw SwiftletError(
+      .badInput, "--data has no labels, but the data to judge on have", at: samples.name,
+      fix: "add :unlabelled to the latter")
   }
 }
 
