@@ -146,7 +146,7 @@ public struct DataParts: Sendable {
 }
 
 extension DataSpec {
-  /// Samples without labels to judge on, apart from those for calibration: `judge`, or the test
+  /// Samples to judge on without labels, apart from those for calibration: `judge`, or the test
   /// part; `nil` if some of the samples for calibration have to be held back for that.
   ///
   /// - Parameters:
@@ -154,23 +154,15 @@ extension DataSpec {
   ///   - split: The fraction of these data to calibrate with, if it was chosen.
   ///   - dataDirectory: The first folder to look for Fashion-MNIST.
   ///   - damaged: Leaves out pictures that cannot be decoded.
-  ///   - ignoringLabels: Whether the samples may have labels.
-  /// - Throws: As ``load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if `judge` has
-  ///   labels.
+  /// - Throws: As ``load(defaultPart:dataDirectory:leavingOut:)``.
   public func loadJudging(
     _ judge: DataSpec?, split: Double?, dataDirectory: String? = nil,
-    leavingOut damaged: DamagedPictures? = nil, ignoringLabels: Bool = false
+    leavingOut damaged: DamagedPictures? = nil
   ) throws -> ImageDataset? {
     guard let other = judge ?? (split == nil ? testPart() : nil) else { return nil }
     do {
-      let samples = try other.load(
+      return try other.load(
         defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
-      guard ignoringLabels || !samples.hasLabels else {
-        throw SwiftletError(
-          .badInput, "--data has no labels, but the data to judge on have", at: samples.name,
-          fix: "add :unlabelled to the latter")
-      }
-      return samples
     } catch let error as SwiftletError where judge == nil && error.code == .io && part == .train {
       return nil
     }

@@ -91,7 +91,7 @@ struct ImageFolder {
   /// - Parameters:
   ///   - part: The part that is asked for; `nil` if any will do.
   ///   - usual: The part to take then, if the folder has parts.
-  ///   - isUnlabelled: Whether folders are no classes.
+  ///   - isUnlabelled: Whether to ignore what folders mean.
   ///   - isLenient: Whether pictures in formats that are not decoded count.
   /// - Throws: `io` if there is no such part; `badInput` if it has no pictures, or a class has
   ///   none, or if there are pictures beside folders of classes; `unsupported` for pictures in

@@ -82,6 +82,9 @@ struct PictureCommandTests {
       try expectVerified(folder, "6 samples")
       expectFailure(
         try compress(folder, data, "--judge", "\(data)[3..<5]"), 2, "2 of the 2 samples")
+      expectFailure(
+        try compress(folder, data, "--judge", "images:\(folder)"), 2, "judge on have", ":unlabelled"
+      )
       let sensitivity = try swiftlet("sensitivity", model, "--data", data, "--json")
       #expect(try sensitivity.json()["calibrationSamples"] as? Int == 9, "\(sensitivity.errors)")
       expectFailure(try swiftlet("evaluate", model, "--data", data), 2, "have no labels")

@@ -74,9 +74,9 @@ struct Sensitivity: ParsableCommand {
     let recipe = try Recipe([.quantize], sharing: settings.values)
     let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
     var graph = try open.read(model)
-    // Adds the quarter that is held back for judging.
     let damaged = data.damage.pictures(common.threads)
     let all = try data.load(.train, leavingOut: damaged)
+    // Adds the quarter that is held back for judging.
     var source = try CalibrationSource(
       all, for: graph, fixed: samples.fixedInputs(),
       limit: calibrationImages + (calibrationImages + 2) / 3, threads: common.threads)

@@ -84,8 +84,8 @@ struct Verify: ParsableCommand {
         "top-1 \(evaluation.top1), recorded \(report.after.top1)")
       context = CompressionContext(
         original: try manifest.original(), training: training, validation: validation,
-        threads: threads, seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
-        progress: Console.progress)
+        threads: threads, seed: manifest.seed, latencies: manifest.measured,
+        outputs: manifest.use?.outputs ?? [], progress: Console.progress)
       context.metric = try manifest.metric
     } else {
       let data = try manifest.unlabelled(dataDirectory: dataDir, leavingOut: damaged)

@@ -56,8 +56,12 @@ struct JudgingOptions: ParsableArguments {
     _ data: DataOptions<some DataScope>, leavingOut damaged: DamagedPictures?,
     ignoringLabels: Bool
   ) throws -> ImageDataset? {
-    try DataSpec(parsing: data.spec).loadJudging(
+    let samples = try DataSpec(parsing: data.spec).loadJudging(
       judge.map(DataSpec.init(parsing:)), split: split, dataDirectory: data.dataDir,
-      leavingOut: damaged, ignoringLabels: ignoringLabels)
+      leavingOut: damaged)
+    guard let samples, samples.hasLabels, !ignoringLabels else { return samples }
+    throw SwiftletError(
+      .badInput, "--data has no labels, but the data to judge on have", at: samples.name,
+      fix: "add :unlabelled to the latter")
   }
 }
