@@ -198,7 +198,10 @@ struct StoredArrayTests {
     try check(made, all)
     #expect(try made.subset([6, 0, 1]).rows([2, 0]) == rows(all, [1, 6]))
     // Something else than was promised.
-    for wrong in [AnyTensor.float32(Tensor([1, 3], [1, 2, 3])), .float64(Tensor([1, 2], [1, 2]))] {
+    let others: [AnyTensor] = [
+      .float32(Tensor([1, 3], [1, 2, 3])), .float64(Tensor([1, 2], [1, 2])),
+    ]
+    for wrong in others {
       let array = try StoredArray(.float32, [7, 2]) { _ in wrong }
       #expect(throws: SwiftletError.self) { try array.rows(0..<1) }
     }

@@ -44,7 +44,8 @@ public struct StoredArray: Sendable {
   ///     and again, on any thread, also on several at once.
   /// - Throws: `badInput` if the shape has no axis for rows.
   public init(
-    _ dtype: DType, _ shape: Shape, making make: @escaping @Sendable (Range<Int>) throws -> AnyTensor
+    _ dtype: DType, _ shape: Shape,
+    making make: @escaping @Sendable (Range<Int>) throws -> AnyTensor
   ) throws {
     guard shape.rank > 0 else { throw SwiftletError(.badInput, "a scalar has no rows to make") }
     self.init(ArrayPiece(make), dtype, shape)
