@@ -104,13 +104,9 @@ final class Request: @unchecked Sendable {
   private func binding(
     _ dtype: DType, _ shape: Shape, _ memory: UnsafeRawBufferPointer
   ) throws -> Binding {
-    guard dtype != .bool, dtype.bitCount >= 8, let start = memory.baseAddress
-    else { return unsafe Binding(dtype: dtype, shape: shape, memory: memory, tensor: nil) }
-    guard UInt(bitPattern: start) % UInt(dtype.byteCount) == 0 else {
-      throw Refusal.usage("the data is not aligned to \(dtype.byteCount) bytes")
-    }
-    return unsafe Binding(
-      dtype: dtype, shape: shape, memory: memory, tensor: AnyTensor(borrowing: start, dtype, shape))
+    unsafe Binding(
+      dtype: dtype, shape: shape, memory: memory,
+      tensor: try AnyTensor.borrowing(memory, dtype, shape))
   }
 
   private func tensors() throws -> [AnyTensor] {

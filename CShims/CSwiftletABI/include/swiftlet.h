@@ -328,7 +328,7 @@ swiftlet_status swiftlet_conv2d_f32(const swiftlet_conv2d *sizes, const float *x
 
 /* Callbacks of a call run one at a time, never two at once. `swiftlet_progress` and
  * `swiftlet_score` run on the thread that made the call, `swiftlet_fill` on that or another one.
- * What they are given is valid until they return. A nonzero result stops the call, which returns
+ * What they get is valid until they return. A nonzero result stops the call, which returns
  * SWIFTLET_CANCELLED without writing anything; from then on nothing is called back. Callbacks may
  * call the library, and must return: not exit through an exception or longjmp(). */
 
@@ -337,23 +337,23 @@ swiftlet_status swiftlet_conv2d_f32(const swiftlet_conv2d *sizes, const float *x
 typedef int32_t (*swiftlet_progress)(const char *task, uint64_t completed, uint64_t total,
                                      const char *remark, void *context);
 
-/* Writes samples of the array at index `array` to `target`, packed, one after the other: those at
- * the `count` positions in `samples`, each below swiftlet_samples.count, in any order, again and
- * again. The same position must always give the same sample. */
-typedef int32_t (*swiftlet_fill)(size_t array, const int64_t *samples, size_t count, void *target,
+/* Writes the samples first ... first + count - 1 of the array at index `array` to `target`, packed,
+ * one after the other. Samples are asked for in any order, again and again, and the same position
+ * must always give the same sample. */
+typedef int32_t (*swiftlet_fill)(size_t array, size_t first, size_t count, void *target,
                                  void *context);
 
-/* The samples for one input of a model. */
+/* The samples for one input of a model, along the first axis. */
 typedef struct {
   /* The name of the input; NULL if it is the only one. */
   const char *input;
   swiftlet_dtype dtype;
-  /* `rank` extents, the first one being the number of samples. An array with another number of
-   * rows is the same for all samples. */
+  /* Nonzero if the array is the same for all samples: it has no axis for them. */
+  int32_t is_fixed;
   size_t rank;
   const int64_t *shape;
   /* `byte_count` bytes of packed row-major elements, whose address is a multiple of the element
-   * size; or NULL, with 0 bytes, if swiftlet_samples.fill writes them. */
+   * size; or NULL, with 0 bytes, if swiftlet_samples.fill writes the samples. */
   const void *data;
   size_t byte_count;
 } swiftlet_array;
