@@ -88,7 +88,9 @@ public struct Compressor: Sendable {
     let answers: Answers
   }
 
-  private typealias Answers = (evaluation: Evaluation, hits: [Bool], choices: [Int])
+  private typealias Answers = (
+    evaluation: Evaluation, hits: [Bool], choices: [Int], topFive: [Bool]
+  )
 
   /// Compresses the context's original model.
   ///

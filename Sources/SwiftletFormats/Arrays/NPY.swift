@@ -50,14 +50,35 @@ public enum NPY {
     if asHalf, case .float32(let wide) = tensor {
       (tensor, code) = (.uint16(wide.map { Float16($0).bitPattern }), halfCode)
     }
-    let extents = tensor.shape.dimensions.map { "\($0)," }.joined(separator: " ")
+    var bytes = head(code, tensor.shape)
+    tensor.appendBytes(to: &bytes)
+    return bytes
+  }
+
+  /// The bytes of an npy file with a vector of texts, of NumPy's type `<U`, which only other
+  /// programs read. NumPy ends texts at their last character that is not NUL.
+  static func encode(_ texts: [String]) -> [UInt8] {
+    let width = max(1, texts.lazy.map(\.unicodeScalars.count).max() ?? 1)
+    var bytes = head("<U\(width)", [texts.count])
+    bytes.reserveCapacity(bytes.count + 4 * width * texts.count)
+    for text in texts {
+      let end = bytes.count + 4 * width
+      for scalar in text.unicodeScalars {
+        for byte in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: scalar.value >> (8 * byte))) }
+      }
+      bytes += [UInt8](repeating: 0, count: end - bytes.count)
+    }
+    return bytes
+  }
+
+  /// Everything before the elements.
+  private static func head(_ code: String, _ shape: Shape) -> [UInt8] {
+    let extents = shape.dimensions.map { "\($0)," }.joined(separator: " ")
     var header = "{'descr': '\(code)', 'fortran_order': False, 'shape': (\(extents)), }"
     let unpadded = magic.count + 4 + header.utf8.count + 1
     header += String(repeating: " ", count: unpadded.roundedUp(to: 64) - unpadded) + "\n"
     let length = header.utf8.count
-    precondition(length <= headerLimit, "an npy header for \(tensor.shape)")
-    var bytes = magic + [1, 0, UInt8(length & 0xff), UInt8(length >> 8)] + Array(header.utf8)
-    tensor.appendBytes(to: &bytes)
-    return bytes
+    precondition(length <= headerLimit, "an npy header for \(shape)")
+    return magic + [1, 0, UInt8(length & 0xff), UInt8(length >> 8)] + Array(header.utf8)
   }
 }

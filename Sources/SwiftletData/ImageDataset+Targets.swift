@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import SwiftletCore
+package import SwiftletGraph
+
+extension ImageDataset {
+  /// Names of the arrays that say what a model's outputs should be: those named after an output,
+  /// and one named `targets`.
+  ///
+  /// - Throws: `badInput` if such an array does not have one row for each sample.
+  package func targetNames(for graph: Graph) throws -> [String] {
+    guard case .arrays(let given) = pixels else { return [] }
+    let names = given.arrays.keys.sorted().filter { name in
+      !graph.inputs.contains { $0.name == name } && (graph.isOutput(name) || name == "targets")
+    }
+    for name in names {
+      let rows = given.arrays[name]!.shape.dimensions.first ?? 0
+      // Positions of chosen samples are those of all arrays.
+      guard given.chosen.map({ ($0.max() ?? -1) < rows }) ?? (rows == count) else {
+        throw SwiftletError(
+          .badInput, "the targets '\(name)' have \(rows) rows, but there are more samples",
+          at: self.name, fix: "give one row for each sample")
+      }
+    }
+    return names
+  }
+
+  /// What some of the outputs of a model should be for a range of samples.
+  ///
+  /// - Precondition: The names are those of ``targetNames(for:)``.
+  package func targets(_ names: [String], _ samples: Range<Int>) -> [String: AnyTensor] {
+    guard case .arrays(let given) = pixels else { return [:] }
+    let indices = given.chosen.map { Array($0[samples]) } ?? Array(samples)
+    return Dictionary(
+      uniqueKeysWithValues: names.map { ($0, given.arrays[$0]!.rows(indices)) })
+  }
+
+  /// The names of samples: the paths of pictures in files; `nil` for others.
+  package func names(_ samples: Range<Int>) -> [String]? {
+    if case .files(let files) = pixels { Array(files.paths[samples]) } else { nil }
+  }
+}
+
+extension AnyTensor {
+  /// The entries of the first axis at some indices, copied.
+  fileprivate func rows(_ indices: [Int]) -> AnyTensor {
+    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
+      let tensor = typed(as: Element.self)!.contiguous()
+      let length = shape.count(of: 1..<shape.rank)
+      var result = Tensor<Element>(
+        uninitialized: shape.replacing(axis: 0, with: indices.count))
+      var target = result.mutableSpan
+      for (position, index) in indices.enumerated() {
+        target.copy(
+          tensor.span.extracting(index * length..<(index + 1) * length), to: position * length)
+      }
+      return AnyTensor(result)
+    }
+    return opened(dtype.elementType)
+  }
+}
