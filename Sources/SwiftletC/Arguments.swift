@@ -16,6 +16,18 @@ enum Arguments {
     return string
   }
 
+  /// The texts of an array of C strings; none for NULL.
+  static func texts(
+    _ pointer: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ name: String
+  ) throws -> [String] {
+    guard let pointer = unsafe pointer else {
+      guard count == 0 else { throw Refusal.usage("\(name) is NULL, but there are \(count)") }
+      return []
+    }
+    guard count >= 0 else { throw Refusal.usage("there are too many \(name)") }
+    return try (0..<count).map { try unsafe text(pointer[$0], "\(name)[\($0)]") }
+  }
+
   /// The destination of a result.
   static func target<T>(
     _ pointer: UnsafeMutablePointer<T>?, _ name: String
