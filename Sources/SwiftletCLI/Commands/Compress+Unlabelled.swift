@@ -95,14 +95,8 @@ extension UnlabelledReport {
   }
 
   private var likeness: String {
-    guard let agreement else { return "answers: not compared, as there are no samples" }
-    var division = SampleOptions.division(
-      judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
-      repeated: repeated ?? 0)
-    if leftOut > 0 {
-      division +=
-        " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "
-        + "left out, as they do not fill a batch of the model)"
+    guard let agreement, let division else {
+      return "answers: not compared, as there are no samples"
     }
     return agreement.text(division)
   }

@@ -101,7 +101,7 @@ struct Sensitivity: ParsableCommand {
     ]
     let refusals = result.refusals.map { "\($0.layer): not quantized: \($0.remark)" }
     let whole = result.answers.text(
-      SampleOptions.division(
+      SampleSplit.phrase(
         judging: result.answers.samples, calibrating: result.calibrationSamples,
         isHeldBack: result.isHeldBack, repeated: repeated) + ", all layers quantized")
     return ([table([header] + rows)] + refusals + ["", whole]).joined(separator: "\n")

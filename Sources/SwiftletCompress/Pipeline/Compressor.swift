@@ -400,33 +400,11 @@ public struct Compressor: Sendable {
       progress: context.progress)
   }
 
-  /// Times both models in alternation, so that a busy machine slows both alike. The largest batch
-  /// on all threads comes last; if the second model appears slower there, both are timed again for
-  /// longer, and the better time of each counts.
   private func measure(
     _ before: Graph, _ after: Graph, progress: Progress.Handler?
   ) throws -> [SpeedRow] {
-    let rows = try measure(before, after, seconds: 0.3, progress)
-    guard let last = rows.last, CompressionVerdict.isSlower(last.ratio) else { return rows }
-    return zip(rows, try measure(before, after, seconds: 1, progress)).map { first, second in
-      SpeedRow(
-        threads: first.threads, batch: first.batch,
-        millisecondsBefore: min(first.millisecondsBefore, second.millisecondsBefore),
-        millisecondsAfter: min(first.millisecondsAfter, second.millisecondsAfter))
-    }
-  }
-
-  private func measure(
-    _ before: Graph, _ after: Graph, seconds: Double, _ progress: Progress.Handler?
-  ) throws -> [SpeedRow] {
-    let results = try SpeedCells.measure(
-      [before, after], threads: SpeedCells.threads(upTo: context.threads.count), seconds: seconds,
-      progress: progress)
-    return zip(results[0], results[1]).map { before, after in
-      SpeedRow(
-        threads: before.threads, batch: before.batch, millisecondsBefore: before.p50ms,
-        millisecondsAfter: after.p50ms)
-    }
+    try SpeedCells(upTo: context.threads.count).rows(
+      before: before, after: after, progress: progress)
   }
 
   /// Speeds for single images and for batches, on all threads.

@@ -73,8 +73,8 @@ struct CandidateLog {
   static func relativeTime(
     of graph: Graph, to original: Graph, threads: Threads, progress: Progress.Handler?
   ) throws -> Double {
-    let results = try SpeedCells.measure(
-      [original, graph], threads: [threads.count], batches: [32], seconds: 0.2, progress: progress)
+    let results = try SpeedCells(upTo: threads.count).last.measure(
+      [original, graph], seconds: 0.2, progress: progress)
     return results[1][0].p50ms / results[0][0].p50ms
   }
 }

@@ -134,9 +134,8 @@ public struct ComparisonReport: Sendable, Codable {
           graph, on: data, threads: threads, output: output, progress: progress)
       }
     }
-    let results = try SpeedCells.measure(
-      models.map(\.graph), threads: SpeedCells.threads(upTo: threads.count), batches: batches,
-      seconds: seconds, progress: progress)
+    let results = try SpeedCells(upTo: threads.count, batches: batches).measure(
+      models.map(\.graph), seconds: seconds, progress: progress)
     let (hits, choices) = (judgements[0].hits, judgements[0].choices)
     let names = names(models.map(\.path))
     let rows = try models.indices.map { index in
@@ -189,7 +188,7 @@ public struct ComparisonReport: Sendable, Codable {
   }
 
   /// File names without folders and extension; whole paths if those are not unique.
-  private static func names(_ paths: [String]) -> [String] {
+  static func names(_ paths: [String]) -> [String] {
     let stems = paths.map { path in
       let name = CompressionReport.name(path)
       return name.hasSuffix(".onnx") ? String(name.dropLast(5)) : name

@@ -134,15 +134,10 @@ public struct CompressionReport: Sendable, Codable {
   /// The report as a self-contained HTML page.
   public var html: String {
     ReportPage(
-      title: "\(Self.name(model)), compressed",
-      facts: [
-        "\(model) → \(output)", techniques.map(\.rawValue).joined(separator: ", "),
-        "\(ReportNumber.count(images)) images",
-        "\(threads) thread\(threads == 1 ? "" : "s")", machine,
-      ],
-      tiles: tiles,
+      title: "\(Self.name(model)), compressed", verdict: verdict,
+      facts: facts("\(ReportNumber.count(images)) images"), tiles: tiles,
       sections: [
-        summarySection, tradeOffSection, layerSection, spectrumSection, curveSection,
+        summarySection, tradeOffSection, answerSection, layerSection, spectrumSection, curveSection,
         confusionSection, recipeSection,
       ]
     ).html

@@ -4,7 +4,6 @@ public import SwiftletCore
 public import SwiftletData
 import SwiftletFiles
 public import SwiftletGraph
-import SwiftletRuntime
 import SwiftletTraining
 
 /// Samples for calibrating and judging a model, read batch by batch, so that memory does not grow
@@ -110,51 +109,17 @@ public struct CalibrationSource: Sendable {
     from first: Int = 0, to end: Int? = nil,
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws {
-    let end = min(count, end ?? count)
+    try forEachRange(from: first, to: end ?? count) { try body(make($0), $0) }
+  }
+
+  /// Calls `body` with the samples of each batch from `first` up to but not including `end`.
+  func forEachRange(from first: Int, to end: Int, _ body: (Range<Int>) throws -> Void) rethrows {
+    let end = min(count, end)
     for start in stride(from: first, to: end, by: batch) {
       let range = start..<min(start + batch, end)
       guard !isFixed || range.count == batch else { return }
-      try body(make(range), range)
+      try body(range)
     }
-  }
-
-  /// Samples per second of several models, timed in turns on the first batch.
-  ///
-  /// If one of them seems slower than the first model, all are timed again for longer, and the
-  /// better time of each counts: other work on the machine only makes models slower.
-  ///
-  /// - Parameters:
-  ///   - graphs: The models, for the same inputs.
-  ///   - threads: The threads of each model.
-  /// - Throws: The errors of running a session.
-  public func speeds(of graphs: [Graph], threads: Threads = .available) throws -> [Double] {
-    let inputs = try sample()
-    let sessions = try graphs.map { try Session($0, threads: threads) }
-    for session in sessions { _ = try session.run(inputs) }
-    var times = try Self.medians(of: sessions, inputs, milliseconds: 300)
-    if times.contains(where: { CompressionVerdict.isSlower(times[0] / $0) }) {
-      let again = try Self.medians(of: sessions, inputs, milliseconds: 1000)
-      times = zip(times, again).map(min)
-    }
-    let samples = Double(min(batch, count))
-    return times.map { samples / $0 }
-  }
-
-  /// Median seconds per run of each session, timed in turns.
-  private static func medians(
-    of sessions: [Session], _ inputs: [String: AnyTensor], milliseconds: Int
-  ) throws -> [Double] {
-    var times = [[Double]](repeating: [], count: sessions.count)
-    let clock = ContinuousClock()
-    let end = clock.now.advanced(by: .milliseconds(milliseconds * sessions.count))
-    repeat {
-      for (index, session) in sessions.enumerated() {
-        let start = clock.now
-        _ = try session.run(inputs)
-        times[index].append(start.duration(to: clock.now) / .seconds(1))
-      }
-    } while clock.now < end || times[0].count < 5
-    return times.map { $0.sorted()[$0.count / 2] }
   }
 
   /// The first samples, at least one batch.
@@ -177,11 +142,12 @@ public struct CalibrationSource: Sendable {
     return result
   }
 
-  /// The first sample; for a model with a fixed batch, the first batch.
-  var single: CalibrationSource { part(0..<(isFixed ? batch : min(1, count))) }
-
   /// The first batch.
-  func sample() throws -> [String: AnyTensor] { try make(0..<min(batch, count)) }
+  func sample() throws -> [String: AnyTensor] { try inputs(0..<min(batch, count)) }
+
+  /// The inputs of one run for a range of the samples, of any length if the model's batch is not
+  /// fixed.
+  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] { try make(samples) }
 
   /// Number of samples of another source that occur in this one too, element by element.
   package func shared(with other: CalibrationSource) throws -> Int {
