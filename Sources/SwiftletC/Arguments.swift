@@ -95,7 +95,7 @@ enum Options {
       throw Refusal.usage("\(name).struct_size is \(size)", fix: "set it to sizeof, \(known)")
     }
     return unsafe withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { whole in
-      let bytes = unsafe UnsafeMutableRawBufferPointer(whole)
+      let bytes = UnsafeMutableRawBufferPointer(whole)
       for index in bytes.indices { unsafe bytes[index] = 0 }
       unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: size))
       return unsafe whole[0]

@@ -6,8 +6,11 @@
 public import CSwiftletABI
 import SwiftletCompress
 import SwiftletCore
+import SwiftletData
 import SwiftletFormats
 import SwiftletGraph
+import SwiftletRuntime
+import SwiftletTraining
 
 @c @implementation
 public func swiftlet_evaluate(

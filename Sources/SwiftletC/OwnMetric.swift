@@ -21,7 +21,7 @@ struct OwnMetric {
   ///
   /// `@unchecked Sendable`: the caller must guard what `context` points to.
   @safe
-  private struct Scorer: @unchecked Sendable {
+  fileprivate struct Scorer: @unchecked Sendable {
     let function: swiftlet_score
     let context: UnsafeMutableRawPointer?
   }
@@ -52,7 +52,7 @@ struct OwnMetric {
 }
 
 extension OwnMetric.Scorer {
-  fileprivate func scores(
+  func scores(
     _ batch: MetricBatch, at samples: [Int], callbacks: Callbacks
   ) throws -> [Double] {
     let outputs = OutputsForC(batch.outputNames.compactMap { name in
@@ -104,7 +104,9 @@ private final class OutputsForC {
   }
 
   deinit {
-    for output in unsafe memory { unsafe swiftlet_string_free(UnsafeMutablePointer(mutating: output.name)) }
+    for index in 0..<count {
+      unsafe swiftlet_string_free(UnsafeMutablePointer(mutating: memory[index].name))
+    }
     unsafe memory.deallocate()
   }
 
