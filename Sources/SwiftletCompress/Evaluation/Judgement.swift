@@ -15,7 +15,7 @@ public struct Judgement: Sendable {
   public let samplesPerSecond: Double
   /// Top-1 and top-5 accuracy and loss, if the metric is an accuracy.
   public let evaluation: Evaluation?
-  /// Whether each answer is right, if the metric is top-1 accuracy; else empty.
+  /// Whether each first choice is right, if the metric is an accuracy; else empty.
   public let hits: [Bool]
   /// The class that the model names for each sample (−1 if its scores are not numbers), if the
   /// metric is an accuracy; else empty.
@@ -48,8 +48,17 @@ public struct Judgement: Sendable {
     score = isTop1 ? found.evaluation.top1 : found.evaluation.top5
     (samples, samplesPerSecond) = (found.evaluation.images, found.evaluation.imagesPerSecond)
     evaluation = found.evaluation
-    hits = isTop1 ? found.hits : []
-    choices = found.choices
+    (hits, choices) = (found.hits, found.choices)
     evidence = .units(right.map { $0 ? 1 : 0 }, weights: [])
+  }
+
+  /// The score, unless it is top-1 accuracy.
+  var otherScore: Double? { metric == Metric.top1.label ? nil : score }
+
+  /// The largest drop from this score that does not call a model inaccurate: 2 points, or 2 % of a
+  /// score that is no fraction.
+  var acceptableDrop: Double {
+    metric.isFraction
+      ? CompressionVerdict.mostDrop : CompressionVerdict.mostDrop / 100 * abs(score)
   }
 }
