@@ -115,7 +115,7 @@ public struct DataParts: Sendable {
     }
     (self.training, self.validation, self.split) = (training, validation, split)
     self.remark = remark
-    shared = training.shared(with: validation)
+    shared = try training.shared(with: validation)
   }
 
   private init(
@@ -165,28 +165,36 @@ public struct DataParts: Sendable {
 }
 
 extension ImageDataset {
-  /// The number of the other data set's images that are also here: compared pixel by pixel in
-  /// memory; of files, the same ones, whatever their paths.
+  /// The number of the other data set's images that are also here: compared pixel by pixel, those
+  /// in files as the same files, whatever their paths.
   ///
+  /// - Throws: The errors of reading images in arrays.
   /// - Complexity: O(pixels).
-  fileprivate func shared(with other: ImageDataset) -> Int {
-    switch (pixels, other.pixels) {
-    case (.packed(let own), .packed(let others)):
-      guard own.shape.dimensions[1...] == others.shape.dimensions[1...] else { return 0 }
-      let known = Set(Self.pictures(own))
-      return Self.pictures(others).count { known.contains($0) }
-    case (.files(let own), .files(let others)):
+  fileprivate func shared(with other: ImageDataset) throws -> Int {
+    if case .files(let own) = pixels, case .files(let others) = other.pixels {
       let known = Set(own.paths.map(InputFile.identity))
       return others.paths.count { known.contains(InputFile.identity($0)) }
-    default: return 0
     }
+    guard let own = imageExtents, let others = other.imageExtents, own == others else { return 0 }
+    let known = Set(try pictures())
+    return try other.pictures().count { known.contains($0) }
   }
 
   /// The pixels of each image, as two 64-bit hashes.
-  private static func pictures(_ images: Tensor<UInt8>) -> [[UInt64]] {
+  private func pictures() throws -> [SIMD2<UInt64>] {
+    var hashes: [SIMD2<UInt64>] = []
+    switch pixels {
+    case .packed(let images): Self.append(images, to: &hashes)
+    case .stored(let images): try images.forEachPart { Self.append($0, to: &hashes) }
+    case .files, .arrays: break
+    }
+    return hashes
+  }
+
+  private static func append(_ images: Tensor<UInt8>, to hashes: inout [SIMD2<UInt64>]) {
     let packed = images.contiguous()
     let length = images.shape.count(of: 1..<4)
-    return (0..<images.shape[0]).map { index in
+    for index in 0..<images.shape[0] {
       let pixels = packed.span.extracting(index * length..<(index + 1) * length)
       var (a, b): (UInt64, UInt64) = (0xcbf2_9ce4_8422_2325, 0x9e37_79b9_7f4a_7c15)
       for position in pixels.indices {
@@ -195,7 +203,7 @@ extension ImageDataset {
         b = (b &+ pixel) &* 0xff51_afd7_ed55_8ccd
         b ^= b >> 29
       }
-      return [a, b]
+      hashes.append([a, b])
     }
   }
 }

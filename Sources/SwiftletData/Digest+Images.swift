@@ -2,6 +2,7 @@
 
 import SwiftletCore
 package import SwiftletFiles
+import SwiftletFormats
 
 extension Digest {
   /// Of samples and labels: the name that a data set was asked for by does not matter. Of pictures
@@ -16,6 +17,8 @@ extension Digest {
       // Named: spans of temporaries crash the compiler without optimization (Swift 6.3.1).
       let packed = pixels.contiguous()
       digest.add(packed.span)
+    case .stored(let stored):
+      try stored.forEachPart { part in digest.add(part.span) }
     case .files(let files):
       let parts = try Threads.available.map(files.paths.count) { index in
         Array(Digest.sha256(try InputFile.read(files.paths[index])).utf8)
@@ -23,15 +26,25 @@ extension Digest {
       for part in parts { digest.add(part.span) }
     case .arrays(let inputs):
       for (name, array) in inputs.arrays.sorted(by: { $0.key < $1.key }) {
-        var bytes = Array("\(name) \(array.dtype) \(array.shape)".utf8)
-        array.contiguous.appendBytes(to: &bytes)
-        digest.add(bytes.span)
+        let head = Array("\(name) \(array.dtype) \(array.shape)".utf8)
+        digest.add(head.span)
+        try digest.add(array)
       }
       let chosen = Array("\(inputs.chosen.map(String.init(describing:)) ?? "all")".utf8)
       digest.add(chosen.span)
     }
     digest.add(labels.span)
+    if let targets = images.targets { try digest.add(targets) }
     return digest.finish()
+  }
+
+  /// Adds the elements, some rows at a time.
+  private func add(_ array: StoredArray) throws {
+    try array.forEachPart { part, _ in
+      var bytes: [UInt8] = []
+      part.appendBytes(to: &bytes)
+      add(bytes.span)
+    }
   }
 
   /// Of where pictures in files are, when they were last changed, and their labels: what tells

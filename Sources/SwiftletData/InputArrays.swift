@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import OrderedCollections
 public import SwiftletCore
-import SwiftletFormats
+public import SwiftletFormats
 
-/// Arrays by the names of a model's inputs, which are fed to it as they are.
+/// Arrays by the names of a model's inputs, which are fed to it as they are. Those in files are read
+/// sample by sample, so that memory does not grow with their size.
 ///
-/// Most arrays have one entry per sample; others, such as a size, are the same for all samples.
-/// Which ones depends on the model.
+/// Most arrays have one row per sample; others, such as a size, are the same for all samples. Which
+/// ones depends on the model.
 public struct InputArrays: Sendable {
-  /// By input name; a single array may be named `""`, for a model's only input.
-  public let arrays: [String: AnyTensor]
+  /// By input name; one may be named `""`, for a model's only input.
+  public let arrays: [String: StoredArray]
   /// The samples that are used, in order; `nil`: all.
   let chosen: [Int]?
 
-  /// All samples of these arrays.
-  public init(_ arrays: [String: AnyTensor]) { self.init(arrays, chosen: nil) }
+  /// All samples of arrays in memory.
+  public init(_ arrays: [String: AnyTensor]) { self.init(arrays.mapValues { StoredArray($0) }) }
 
-  private init(_ arrays: [String: AnyTensor], chosen: [Int]?) {
+  /// All samples of arrays.
+  public init(_ arrays: [String: StoredArray]) { self.init(arrays, chosen: nil) }
+
+  private init(_ arrays: [String: StoredArray], chosen: [Int]?) {
     (self.arrays, self.chosen) = (arrays, chosen)
   }
 
-  /// The arrays of an npz file.
+  /// The arrays of a file, or of a folder of files that each hold some of the samples: see
+  /// `ArrayFile.open`.
   ///
-  /// - Throws: `io` or `badInput` naming the file.
-  init(reading path: String) throws {
+  /// - Throws: `io`, `badInput` or `unsupported` naming the file.
+  public init(reading path: String) throws {
     self.init(
-      Dictionary(uniqueKeysWithValues: try NPZ.read(path).map { ($0.key, $0.value) }), chosen: nil)
+      Dictionary(uniqueKeysWithValues: try ArrayFile.open(path).map { ($0.key, $0.value) }))
   }
 
   /// The number of samples: the most frequent extent of the first axis, the largest one on ties.

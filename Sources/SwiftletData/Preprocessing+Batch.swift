@@ -20,6 +20,10 @@ extension Preprocessing {
     case .packed(let images) where fit == .crop:
       batch(of: try fitted(images, indices, threads), Array(indices.indices), .pad, moves, threads)
     case .packed(let images): batch(of: images, indices, fit, moves, threads)
+    case .stored(let images):
+      try batch(
+        ImageDataset(name: data.name, images: images.packed(indices), labels: [], classCount: 0),
+        Array(indices.indices), moves: moves, threads: threads)
     case .files(let files):
       batch(of: try fitted(files, indices, threads), Array(indices.indices), .pad, moves, threads)
     case .arrays:

@@ -30,7 +30,7 @@ struct ArrayShardTests {
       let last = [("x", x(9..<12)), ("ids", ids(9..<12)), ("size", size)]
       try put(deflatedNPZ(last), folder, "z.npz")
       try put([1], folder, "README")
-      let joined = try ArrayFile.openShards(in: folder)
+      let joined = try ArrayFile.open(folder)
       #expect(Set(joined.keys) == ["x", "size", "ids"])
       #expect(try joined["size"]?.whole() == size)
       let all = try #require(joined["x"])
@@ -50,10 +50,10 @@ struct ArrayShardTests {
     try withTemporaryFolder { folder in
       for index in 0..<1100 {
         let name = String("\(10_000 + index)".dropFirst())
-        try put(
-          NPZ.encode(["x": .uint8(Tensor([2], [UInt8(index % 256), 7]))]), folder, "\(name).npz")
+        try putQuickly(
+          NPZ.encode(["x": .uint8(Tensor([2], [UInt8(index % 256), 7]))]), "\(folder)/\(name).npz")
       }
-      let x = try #require(try ArrayFile.openShards(in: folder)["x"])
+      let x = try #require(try ArrayFile.open(folder)["x"])
       #expect(x.count == 2200)
       let rows = (0..<1100).reversed().map { $0 * 2 }
       #expect(
@@ -64,9 +64,9 @@ struct ArrayShardTests {
   @Test func filesThatDoNotFitAreNamed() throws {
     try withTemporaryFolder { folder in
       expectError(.badInput, folder, "no .npz or .safetensors") {
-        try ArrayFile.openShards(in: folder)
+        try ArrayFile.open(folder)
       }
-      expectError(.io, "none") { try ArrayFile.openShards(in: "\(folder)/none") }
+      expectError(.io, "none") { try ArrayFile.open("\(folder)/none") }
       try NPZ.write(["x": x(0..<4), "size": size], to: "\(folder)/a.npz")
       let wrong: [(OrderedDictionary<String, AnyTensor>, String)] = [
         (["x": x(0..<2)], "'size' of \(folder)/a.npz is missing"),
@@ -80,12 +80,12 @@ struct ArrayShardTests {
       for (arrays, fragment) in wrong {
         try NPZ.write(arrays, to: "\(folder)/b.npz")
         expectError(.badInput, "\(folder)/b.npz", fragment) {
-          try ArrayFile.openShards(in: folder)
+          try ArrayFile.open(folder)
         }
       }
       try put([80, 75, 3, 4], folder, "b.npz")
       expectError(.badInput, "\(folder)/b.npz", "not a zip file") {
-        try ArrayFile.openShards(in: folder)
+        try ArrayFile.open(folder)
       }
     }
   }
@@ -98,7 +98,7 @@ struct ArrayShardTests {
         try put(storedNPZ("x", file), folder, "\(name).npz")
       }
       #expect(try ArrayFile.open("\(folder)/a.npz")["x"]?.count == .max)
-      expectError(.badInput, folder, "too many rows") { try ArrayFile.openShards(in: folder) }
+      expectError(.badInput, folder, "too many rows") { try ArrayFile.open(folder) }
     }
   }
 }

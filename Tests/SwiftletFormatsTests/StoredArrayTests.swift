@@ -27,14 +27,7 @@ struct StoredArrayTests {
       let chosen = indices.flatMap { all[$0 * size..<($0 + 1) * size] }
       return AnyTensor(Tensor(source.shape.replacing(axis: 0, with: indices.count), chosen))
     }
-    switch tensor.dtype {
-    case .float32: return opened(Float.self)
-    case .float64: return opened(Double.self)
-    case .uint8: return opened(UInt8.self)
-    case .int16: return opened(Int16.self)
-    case .int64: return opened(Int64.self)
-    default: return opened(Bool.self)
-    }
+    return opened(tensor.dtype.elementType)
   }
 
   private func check(
@@ -55,12 +48,6 @@ struct StoredArrayTests {
       #expect(part.shape == tensor.shape.replacing(axis: 0, with: indices.count))
       #expect(try part.whole() == rows(tensor, indices), sourceLocation: sourceLocation)
     }
-    let middle = stored.slice(count / 3..<count)
-    let own = Array(count / 3..<count)
-    #expect(try middle.whole() == rows(tensor, own))
-    #expect(try middle.slice(1..<2).whole() == rows(tensor, [own[1]]))
-    #expect(try middle.subset([1, 0]).whole() == rows(tensor, [own[1], own[0]]))
-    #expect(try stored.subset([2, 1, 0]).slice(1..<3).rows([1]) == rows(tensor, [0]))
     var (parts, places) = ([AnyTensor](), [Range<Int>]())
     try stored.forEachPart(bytes: 40) {
       parts.append($0)
@@ -68,6 +55,13 @@ struct StoredArrayTests {
     }
     #expect(places.flatMap { Array($0) } == Array(0..<count))
     for (part, place) in zip(parts, places) { #expect(part == rows(tensor, Array(place))) }
+    guard count >= 3 else { return }
+    let middle = stored.slice(count / 3..<count)
+    let own = Array(count / 3..<count)
+    #expect(try middle.whole() == rows(tensor, own))
+    #expect(try middle.slice(1..<2).whole() == rows(tensor, [own[1]]))
+    #expect(try middle.subset([1, 0]).whole() == rows(tensor, [own[1], own[0]]))
+    #expect(try stored.subset([2, 1, 0]).slice(1..<3).rows([1]) == rows(tensor, [0]))
   }
 
   @Test func arraysInMemoryHaveRows() throws {
@@ -269,7 +263,7 @@ struct CompressedArrayTests {
         ("safetensors", try Safetensors(tensors: arrays).encoded()),
       ]
       func read(_ bytes: [UInt8], _ kind: String) throws -> [AnyTensor] {
-        try put(bytes, folder, "x.\(kind)")
+        try putQuickly(bytes, "\(folder)/x.\(kind)")
         return try ArrayFile.open("\(folder)/x.\(kind)").values.map { try $0.whole() }
       }
       for (kind, bytes) in files {

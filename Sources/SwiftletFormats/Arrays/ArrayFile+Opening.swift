@@ -5,29 +5,36 @@ import SwiftletCore
 import SwiftletFiles
 
 extension ArrayFile {
-  /// The arrays of a file, in file order, whose rows are read when they are needed.
+  /// The arrays of a file, or of a folder of files, whose rows are read when they are needed.
   ///
-  /// Headers and sizes are checked. The checksum of an array in an npz file is verified here if the
-  /// array is below 64 MiB and not compressed, and when it is first read if it is compressed; that
-  /// of larger ones is not, which would read them a second time. Compressed arrays are expanded
-  /// into a temporary file when they are first read; below 32 MiB in all, into memory.
+  /// A folder stands for all its `.npz` and `.safetensors` files, in the order of their names, which
+  /// each hold some of the samples. Arrays that have as many rows as most others in each file are
+  /// joined along the first axis; the others, such as a size that all samples share, must be the
+  /// same in all files.
   ///
-  /// - Parameter path: A `.npy`, `.npz` or `.safetensors` file.
+  /// Headers and sizes are checked here. The checksum of an array in an npz file is verified when
+  /// the array is first read, unless it is above 64 MiB and not compressed, since the whole array
+  /// would be read for the first row. Compressed arrays are expanded when they are first read:
+  /// into memory, beyond 32 MiB in all into a temporary file.
+  ///
+  /// - Parameter path: A `.npy`, `.npz` or `.safetensors` file, or a folder.
+  /// - Returns: The arrays in the order of the file, or the first file.
   /// - Throws: As ``read(_:)``, except that the size of the arrays does not matter; `unsupported`
-  ///   for large arrays in column-major order, whose rows are not stored together.
+  ///   for large arrays in column-major order, whose rows are not stored together; `badInput`
+  ///   naming the file whose arrays do not fit those of the first one in the folder.
   public static func open(_ path: String) throws -> OrderedDictionary<String, StoredArray> {
-    try open(path, Scratch())
+    InputFolder.exists(path) ? try openShards(in: path) : try open(path, Scratch())
   }
 
   static func open(
     _ path: String, _ scratch: Scratch
   ) throws -> OrderedDictionary<String, StoredArray> {
-    let kind = try Kind(path)
+    // A path that is misspelled does not exist, whatever its extension.
     let file = try FileBytes(reading: path)
-    return try open(file, kind, scratch)
+    return try open(file, Kind(path), scratch)
   }
 
-  /// Larger arrays are not verified, or put into another order, in memory.
+  /// Larger arrays are not put into another order in memory.
   private static let smallSize = 64 << 20
 
   private static func open(
@@ -64,17 +71,9 @@ extension ArrayFile {
       let name = try NPZ.name(of: entry)
       result[name] = try locating("array '\(name)'") {
         let layout = try NPYLayout(archive.prefix(NPYLayout.headCount, of: entry), of: entry.size)
-        let piece: ArrayPiece
-        if entry.isDeflated {
-          try requirePlausible(entry)
-          piece = ArrayPiece(
-            CompressedArray(entry, of: archive, path: file.path, scratch),
-            at: layout.data.lowerBound, layout.elements)
-        } else {
-          if entry.size <= smallSize { try archive.verify(entry) }
-          piece = ArrayPiece(
-            file, at: entry.data.lowerBound + layout.data.lowerBound, layout.elements)
-        }
+        if entry.isDeflated { try requirePlausible(entry) }
+        let content = ZipContent(entry, of: archive, in: file, scratch)
+        let piece = ArrayPiece(content, at: layout.data.lowerBound, layout.elements)
         return try array(layout, piece, name: name) { try archive.content(of: entry) }
       }
     }

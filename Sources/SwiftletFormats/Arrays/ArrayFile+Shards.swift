@@ -1,38 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import OrderedCollections
+import OrderedCollections
 import SwiftletCore
 import SwiftletFiles
 
 /// Folders of files (shards) that each hold some of the samples of a data set.
 extension ArrayFile {
-  /// The paths of the `.npz` and `.safetensors` files in a folder, sorted by name.
+  /// The files that ``open(_:)`` reads: that of a path, or those in a folder, sorted by name.
   ///
-  /// - Throws: `io` if the folder cannot be read; `badInput` if there are none.
-  package static func shards(in folder: String) throws -> [String] {
-    let names = try InputFolder.contents(folder).files.filter(holdsSeveral)
+  /// - Throws: `io` if the folder cannot be read; `badInput` if it has no files of arrays.
+  package static func files(of path: String) throws -> [String] {
+    guard InputFolder.exists(path) else { return [path] }
+    let names = try InputFolder.contents(path).files.filter(holdsSeveral)
     guard !names.isEmpty else {
       throw SwiftletError(
-        .badInput, "there are no .npz or .safetensors files", at: folder,
+        .badInput, "there are no .npz or .safetensors files", at: path,
         fix: "save arrays there with numpy.savez, or name a file")
     }
-    return names.map { InputFile.join(folder, $0) }
+    return names.map { InputFile.join(path, $0) }
   }
 
-  /// The arrays of all `.npz` and `.safetensors` files in a folder, in the order of their names,
-  /// joined along the first axis. Their rows are read when they are needed.
-  ///
-  /// Arrays that have as many rows as most others in each file are joined. The others, such as a
-  /// size that all samples share, must be the same in all files.
-  ///
-  /// - Throws: As ``open(_:)``; `badInput` naming the file whose arrays do not fit those of the
-  ///   first one.
-  public static func openShards(
-    in folder: String
-  ) throws -> OrderedDictionary<String, StoredArray> {
-    let paths = try shards(in: folder)
+  /// As ``open(_:)`` of a folder.
+  static func openShards(in folder: String) throws -> OrderedDictionary<String, StoredArray> {
     let scratch = Scratch()
-    let files = try paths.map { path in
+    let files = try files(of: folder).map { path in
       let arrays = try open(path, scratch)
       return (path: path, arrays: arrays)
     }

@@ -11,8 +11,8 @@ struct ArrayPiece: Sendable {
     case memory(AnyTensor)
     /// In a file, from this byte on.
     case file(FileBytes, Int, StoredElements)
-    /// In a compressed entry.
-    case compressed(CompressedArray, Int, StoredElements)
+    /// In an entry of a zip file, from this byte on.
+    case entry(ZipContent, Int, StoredElements)
     /// Wherever a closure has them.
     case made(@Sendable (Range<Int>) throws -> AnyTensor)
   }
@@ -25,8 +25,8 @@ struct ArrayPiece: Sendable {
     place = .file(file, start, elements)
   }
 
-  init(_ compressed: CompressedArray, at start: Int, _ elements: StoredElements) {
-    place = .compressed(compressed, start, elements)
+  init(_ content: ZipContent, at start: Int, _ elements: StoredElements) {
+    place = .entry(content, start, elements)
   }
 
   init(_ make: @escaping @Sendable (Range<Int>) throws -> AnyTensor) { place = .made(make) }
@@ -39,7 +39,7 @@ struct ArrayPiece: Sendable {
     switch place {
     case .memory, .made: nil
     case .file(let file, _, _): file.path
-    case .compressed(let array, _, _): array.path
+    case .entry(let content, _, _): content.file.path
     }
   }
 
@@ -54,8 +54,9 @@ struct ArrayPiece: Sendable {
     case .memory(let tensor): unsafe Self.copy(rows, of: tensor, rowShape, to: target)
     case .file(let file, let start, let elements):
       unsafe try Self.read(file, start, elements, rows, rowShape, to: target)
-    case .compressed(let array, let start, let elements):
-      unsafe try Self.read(array.expanded(), start, elements, rows, rowShape, to: target)
+    case .entry(let content, let start, let elements):
+      let found = try content.located()
+      unsafe try Self.read(found.file, found.start + start, elements, rows, rowShape, to: target)
     case .made(let make):
       let made = try make(rows).contiguous
       let shape = Shape([rows.count] + rowShape.dimensions)
@@ -93,25 +94,40 @@ struct ArrayPiece: Sendable {
   }
 }
 
-/// An entry of a zip file that is expanded when it is first needed.
-final class CompressedArray: Sendable {
+/// The content of an entry of a zip file. It is verified when it is first needed, and expanded if it
+/// is compressed.
+final class ZipContent: Sendable {
   private let archive: ZipArchive
   private let entry: ZipArchive.Entry
   private let scratch: Scratch
-  let path: String
-  private let content = Mutex<FileBytes?>(nil)
+  let file: FileBytes
+  private let content = Mutex<(file: FileBytes, start: Int)?>(nil)
 
-  init(_ entry: ZipArchive.Entry, of archive: ZipArchive, path: String, _ scratch: Scratch) {
-    (self.entry, self.archive, self.path, self.scratch) = (entry, archive, path, scratch)
+  /// Larger entries are not verified unless they are compressed: they would be read twice.
+  private static let mostVerified = 64 << 20
+
+  init(
+    _ entry: ZipArchive.Entry, of archive: ZipArchive, in file: FileBytes, _ scratch: Scratch
+  ) {
+    (self.entry, self.archive, self.file, self.scratch) = (entry, archive, file, scratch)
   }
 
-  /// The content, checksum verified.
-  func expanded() throws -> FileBytes {
+  /// Where the content is, and the first byte of it there.
+  ///
+  /// - Throws: `badInput` if it is damaged; `io` if there is no room for it.
+  func located() throws -> (file: FileBytes, start: Int) {
     // Others that need the same content wait for it.
     try content.withLock { content in
       if let content { return content }
-      let name = "array '\(entry.name)' of \(path)"
-      let made = try scratch.keep(entry.size, name: name) { try archive.expand(entry, $0) }
+      let made: (FileBytes, Int)
+      if entry.isDeflated {
+        let name = "array '\(entry.name)' of \(file.path)"
+        let expanded = try scratch.keep(entry.size, name: name) { try archive.expand(entry, $0) }
+        made = (expanded, 0)
+      } else {
+        if entry.size <= Self.mostVerified { try archive.verify(entry) }
+        made = (file, entry.data.lowerBound)
+      }
       content = made
       return made
     }

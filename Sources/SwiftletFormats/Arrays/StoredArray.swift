@@ -153,6 +153,10 @@ public struct StoredArray: Sendable {
   /// - Complexity: One read of the file for each run of consecutive indices.
   public func rows(_ indices: [Int]) throws -> AnyTensor {
     precondition(indices.allSatisfy { 0..<count ~= $0 }, "rows outside of the array")
+    let first = indices.first ?? 0
+    if indices.elementsEqual(first..<first + indices.count) {
+      return try rows(first..<first + indices.count)
+    }
     let result = try makeRoom(indices.count)
     try fill(result, (chosen.map { chosen in indices.map(chosen.index) } ?? indices)[...])
     return result
