@@ -62,6 +62,8 @@ private struct CompressCall {
       threads: settings.threads, seed: settings.seed, outputs: settings.outputs,
       progress: callbacks.handler)
     context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = settings.metric.metric
+    settings.metric.judges(parts.validation)
     let compressor = Compressor(context, goals: settings.goals)
     let result = try locating(model) {
       settings.isPreset
@@ -112,6 +114,7 @@ private struct CompressCall {
         original: graph, samples: samples, fixed: data.fixed, judging: judging,
         share: settings.split, threads: settings.threads, seed: settings.seed,
         outputs: settings.outputs, progress: callbacks.handler)
+      context.metric = settings.metric.metric
     } else {
       context = CompressionContext(
         original: graph, threads: settings.threads, seed: settings.seed,

@@ -18,6 +18,7 @@ struct CompressSettings {
   var split: Double?
   var preprocess: String?
   var outputs: [String] = []
+  let metric: GivenMetric
   /// Where to write the HTML report.
   var report: String?
 
@@ -47,6 +48,7 @@ struct CompressSettings {
     preprocess = try unsafe text(options.preprocess, "preprocess")
     outputs = try unsafe Arguments.texts(options.outputs, options.output_count, "options.outputs")
     report = try unsafe text(options.report, "report")
+    metric = try unsafe GivenMetric(options.metric, options.own_metric, callbacks)
 
     let yaml = try unsafe recipe.map { try unsafe Arguments.text($0, "recipe") }
     let technique = try unsafe text(options.technique, "technique")
@@ -75,15 +77,23 @@ struct CompressSettings {
         return bound
       }
     }
-    let (drop, confidence) = unsafe (options.max_drop, options.confidence)
-    guard 0...100 ~= drop else {
-      throw Refusal.usage("options.max_drop is \(drop)", fix: "use 0 to 100")
+    let (drop, relative) = unsafe (options.max_drop, options.max_relative_drop)
+    let confidence = unsafe options.confidence
+    for (value, name) in [(drop, "max_drop"), (relative, "max_relative_drop")] {
+      guard value >= 0, value.isFinite else {
+        throw Refusal.usage("options.\(name) is \(value)", fix: "use 0 or more")
+      }
     }
+    guard drop == 0 || relative == 0 else {
+      throw Refusal.usage("options.max_drop and max_relative_drop are given", fix: "give one")
+    }
+    let maxDrop: Goals.Drop? =
+      relative > 0 ? .relative(relative) : drop > 0 ? .absolute(drop) : nil
     guard confidence == 0 || 0.5..<1 ~= confidence else {
       throw Refusal.usage("options.confidence is \(confidence)", fix: "use 0.5 to below 1")
     }
     return try unsafe Goals(
-      maxDrop: drop > 0 ? drop : nil, confidence: drop > 0 && confidence > 0 ? confidence : nil,
+      maxDrop: maxDrop, confidence: maxDrop == nil || confidence == 0 ? nil : confidence,
       size: bound(options.target_size, "target_size"),
       macs: bound(options.target_macs, "target_macs"),
       latency: bound(options.target_latency, "target_latency"))

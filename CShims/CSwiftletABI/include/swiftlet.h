@@ -438,8 +438,10 @@ typedef struct {
   /* The largest acceptable loss, in the metric's unit; for accuracies, percentage points. The
    * recipe's factoring steps use the strongest ratio that stays within it. 0: any. */
   double max_drop;
-  /* How sure it must be that the loss is within max_drop, such as 0.95; 0: the loss that was
-   * measured counts. */
+  /* The same as a fraction of the original's score, instead of max_drop. */
+  double max_relative_drop;
+  /* How sure it must be that the loss is not larger, such as 0.95; 0: the loss that was measured
+   * counts. */
   double confidence;
   /* Instead of a recipe: technique names separated by commas, or the name of a preset. */
   const char *technique;

@@ -258,7 +258,8 @@ struct Compress: ParsableCommand {
 
   private func steps(_ techniques: [Technique]) throws -> Recipe {
     try Recipe(
-      techniques, sharing: settings.values, maxDrop: maxDrop, confidence: confidence?.value)
+      techniques, sharing: settings.values, maxDrop: maxDrop.map { .absolute($0) },
+      confidence: confidence?.value)
   }
 
   private func text(_ report: CompressionReport) -> String {

@@ -28,20 +28,20 @@ extension Recipe {
   /// - Parameters:
   ///   - techniques: The techniques, in order of application.
   ///   - given: The settings, by name.
-  ///   - maxDrop: Largest acceptable drop; `nil`: any.
+  ///   - maxDrop: Largest acceptable drop; `nil`: any. Layers are chosen by absolute drops only.
   ///   - confidence: Confidence level for it, as a fraction; `nil`: the drop that was measured
   ///     counts.
   ///   - spelling: How errors spell names of settings.
   /// - Throws: As ``init(_:sharing:spelling:)``.
   public init(
-    _ techniques: [Technique], sharing given: [String: SettingValue], maxDrop: Double?,
+    _ techniques: [Technique], sharing given: [String: SettingValue], maxDrop: Goals.Drop?,
     confidence: Double?, spelling: SettingSpelling = .options
   ) throws {
     try self.init(techniques, sharing: given, spelling: spelling)
     for index in steps.indices {
       guard var quantization = steps[index][QuantizationSettings.self] else { continue }
-      if techniques == [.quantize] && quantization.canMix {
-        quantization.mixedDrop = quantization.mixedDrop ?? maxDrop
+      if techniques == [.quantize], quantization.canMix, case .absolute(let drop)? = maxDrop {
+        quantization.mixedDrop = quantization.mixedDrop ?? drop
       }
       if quantization.mixedDrop != nil {
         quantization.mixedConfidence = quantization.mixedConfidence ?? confidence
