@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import SwiftletCore
+import SwiftletFormats
 package import SwiftletGraph
 
 extension ImageDataset {
@@ -28,34 +29,17 @@ extension ImageDataset {
   /// What some of the outputs of a model should be for a range of samples.
   ///
   /// - Precondition: The names are those of ``targetNames(for:)``.
-  package func targets(_ names: [String], _ samples: Range<Int>) -> [String: AnyTensor] {
+  ///
+  /// - Throws: The errors of reading arrays in files.
+  package func targets(_ names: [String], _ samples: Range<Int>) throws -> [String: AnyTensor] {
     guard case .arrays(let given) = pixels else { return [:] }
     let indices = given.chosen.map { Array($0[samples]) } ?? Array(samples)
     return Dictionary(
-      uniqueKeysWithValues: names.map { ($0, given.arrays[$0]!.rows(indices)) })
+      uniqueKeysWithValues: try names.map { ($0, try given.arrays[$0]!.rows(indices)) })
   }
 
   /// The names of samples: the paths of pictures in files; `nil` for others.
   package func names(_ samples: Range<Int>) -> [String]? {
     if case .files(let files) = pixels { Array(files.paths[samples]) } else { nil }
-  }
-}
-
-extension AnyTensor {
-  /// The entries of the first axis at some indices, copied.
-  fileprivate func rows(_ indices: [Int]) -> AnyTensor {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      let tensor = typed(as: Element.self)!.contiguous()
-      let length = shape.count(of: 1..<shape.rank)
-      var result = Tensor<Element>(
-        uninitialized: shape.replacing(axis: 0, with: indices.count))
-      var target = result.mutableSpan
-      for (position, index) in indices.enumerated() {
-        target.copy(
-          tensor.span.extracting(index * length..<(index + 1) * length), to: position * length)
-      }
-      return AnyTensor(result)
-    }
-    return opened(dtype.elementType)
   }
 }
