@@ -104,8 +104,8 @@ enum Options {
 }
 
 extension AnyTensor {
-  /// The elements in a caller's memory, in place; `nil` if types whose elements share bytes, bool or
-  /// nothing are there, which must be copied.
+  /// The elements in a caller's memory, in place; `nil` if there are none, or if they must be
+  /// copied because they share bytes or are booleans.
   ///
   /// - Throws: A ``Refusal`` if the memory is not aligned.
   static func borrowing(

@@ -29,9 +29,10 @@ public func swiftlet_compress(
     for path in [output, settings.report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
     let compression = CompressCall(
       model: model, output: output, settings: settings, callbacks: callbacks)
-    let document = try data.map { data in
-      try data.hasLabels() ? compression.labelled(data) : compression.unlabelled(data)
-    } ?? compression.unlabelled(nil)
+    let document =
+      try data.map { data in
+        try data.hasLabels() ? compression.labelled(data) : compression.unlabelled(data)
+      } ?? compression.unlabelled(nil)
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }
 }
@@ -46,7 +47,8 @@ private struct CompressCall {
   func labelled(_ data: GivenData) throws -> String {
     guard data.fixed.isEmpty, settings.outputs.count < 2 else {
       throw SwiftletError(
-        .unsupported, "arrays that are the same for all samples, and several outputs to judge by, "
+        .unsupported,
+        "arrays that are the same for all samples, and several outputs to judge by, "
           + "need samples without labels", fix: "leave them out, or the labels")
     }
     let parts = try parts(data)

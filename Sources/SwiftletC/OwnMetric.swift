@@ -55,12 +55,14 @@ extension OwnMetric.Scorer {
   func scores(
     _ batch: MetricBatch, at samples: [Int], callbacks: Callbacks
   ) throws -> [Double] {
-    let outputs = OutputsForC(batch.outputNames.compactMap { name in
-      batch.outputs[name].map { (name, $0) }
-    })
-    let original = OutputsForC(batch.outputNames.compactMap { name in
-      batch.original[name].map { (name, $0) }
-    })
+    let outputs = OutputsForC(
+      batch.outputNames.compactMap { name in
+        batch.outputs[name].map { (name, $0) }
+      })
+    let original = OutputsForC(
+      batch.outputNames.compactMap { name in
+        batch.original[name].map { (name, $0) }
+      })
     let (positions, labels) = (samples.map(Int64.init), batch.labels.map(Int64.init))
     var scores = [Double](repeating: .nan, count: samples.count)
     var count = samples.count

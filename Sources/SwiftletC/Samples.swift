@@ -14,8 +14,7 @@ struct Samples {
 
   /// - Parameter name: The argument's name, for errors.
   /// - Returns: `nil` for NULL.
-  /// - Throws: A ``Refusal`` for wrong pointers, counts and sizes; `badInput` for labels that are no
-  ///   classes.
+  /// - Throws: A ``Refusal`` for wrong pointers, counts and sizes; `badInput` for negative labels.
   init?(
     _ pointer: UnsafePointer<swiftlet_samples>?, _ name: String, _ callbacks: Callbacks
   ) throws {

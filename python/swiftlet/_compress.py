@@ -57,8 +57,8 @@ class CompressionResult(Record):
 
 
 class EvaluationResult(Record):
-    """How good a model is: `score` by `metric.name`, on so many `samples`; `top1`, `top5` and `loss`
-    for classifiers. A dict whose entries are attributes too."""
+    """How good a model is: `score` by `metric.name`, on a number of `samples`; `top1`, `top5` and
+    `loss` for classifiers. A dict whose entries are attributes too."""
 
     def __repr__(self) -> str:
         return f"<EvaluationResult {self.metric.name} {self.score:.6g} on {self.samples} samples>"
@@ -97,7 +97,7 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
             `swiftlet.Metric`. By default, top1 with labels, else agreement with the original.
         max_drop: The largest acceptable loss: percentage points for accuracies, else in the unit of
             the metric; "1%" is relative to the original's score.
-        confidence: How sure that must be, such as 0.95.
+        confidence: The confidence level of that bound, such as 0.95.
         target_size, target_latency, target_macs: Upper bounds in bytes, milliseconds and operations
             of one sample, as numbers or text: "200k"; "50%" of the original's.
         preprocess: How pictures become inputs, such as "imagenet", or a file that says so.
@@ -115,8 +115,8 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
           file with `path,label` lines; or text for `--data`, such as "images:DIR:train[80%]";
         - an array, or a dict of arrays by the names of the model's inputs, with samples along the
           first axis, or a pair of that and labels; they are fed to the model as they are;
-        - a sequence of samples (what has `len` and `[index]`: lists, torch data sets), each an array
-          or a dict of arrays, or a pair of that and a label. Samples are made when they are needed,
+        - a sequence of samples (what has `len` and `[index]`: lists, torch data sets), each an
+          array or a dict of arrays, or a pair of that and a label. Samples are made when they are needed,
           again and again, always the same for the same index. A second entry that is not a whole
           number is ignored. Labels come from `labels`, from the attribute `targets`, or from a pass
           over all samples;
@@ -285,7 +285,8 @@ def _goals(options: CompressOptions, max_drop: Union[float, str, None],
         try:
             drop = float(str(max_drop).strip().rstrip("%")) if relative else float(max_drop)
         except (TypeError, ValueError):
-            raise TypeError(f"max_drop is {max_drop!r}: pass a number, or text such as '1%'") from None
+            raise TypeError(
+                f"max_drop is {max_drop!r}: pass a number, or text such as '1%'") from None
         if not 0 <= drop < float("inf"):
             raise ValueError(f"max_drop is {max_drop!r}: pass 0 or more")
         # 0 is none for the library: nothing is lost by less than what a float can tell.

@@ -109,8 +109,8 @@ def read(data: Any, labels: Any, what: str, inputs: _Ranks) -> Union[str, Own]:
     if isinstance(data, tuple) and labels is None and _is_labelled(data):
         data, labels = data
     if isinstance(data, Mapping):
-        return _arrays({str(name): array(value, f"{what}[{name!r}]") for name, value in data.items()},
-                       labels, what)
+        arrays = {str(name): array(value, f"{what}[{name!r}]") for name, value in data.items()}
+        return _arrays(arrays, labels, what)
     if isinstance(data, np.ndarray) or hasattr(data, "__array__"):
         return _arrays({"": array(data, what)}, labels, what)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
@@ -129,7 +129,8 @@ _KINDS = ("images", "list", "npz", "npy", "inputs", "fashion-mnist", "cifar10", 
 
 def _named(data: Path, labels: Any, what: str) -> str:
     path = os.fspath(data)
-    if labels is not None and not (path.endswith(".npy") and isinstance(labels, (str, os.PathLike))):
+    is_paired = path.endswith(".npy") and isinstance(labels, (str, os.PathLike))
+    if labels is not None and not is_paired:
         raise TypeError(f"labels for {what}={path!r}: labels are for arrays; files have their own")
     if os.path.isdir(path):
         files = os.listdir(path)
@@ -140,7 +141,7 @@ def _named(data: Path, labels: Any, what: str) -> str:
         if isinstance(data, str) and kind in _KINDS:
             return path
         raise ValueError(
-            f"{what} is {path!r}: there is no such file or folder, and it is no kind of data such as "
+            f"{what} is {path!r}: there is no such file or folder, nor a kind of data such as "
             "'images:DIR'")
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".npz":
@@ -186,7 +187,8 @@ def _classes(labels: Any, count: int, what: str) -> np.ndarray:
     if len(result) != count:
         raise ValueError(f"{what} has {count} samples and {len(result)} labels")
     if count and result.min() < 0:
-        raise ValueError(f"the labels of {what} start at {result.min()}: classes are counted from 0")
+        raise ValueError(
+            f"the labels of {what} start at {result.min()}: classes are counted from 0")
     return np.ascontiguousarray(result, np.int64)
 
 
@@ -215,13 +217,13 @@ def _arrays(arrays: Dict[str, np.ndarray], labels: Any, what: str) -> Own:
 
 
 def _split(item: Any, what: str) -> Tuple[Dict[str, np.ndarray], Any]:
-    """A sample, or a pair of it and its label, which is None if it is no whole number."""
+    """A sample, or a pair of it and its label, which is None unless it is a whole number."""
     label = None
     if isinstance(item, (tuple, list)):
         if len(item) != 2:
             raise TypeError(
-                f"{what} is a {type(item).__name__} of {len(item)}: pass an array, a dict of arrays by "
-                "the names of the inputs, or a pair of that and a label")
+                f"{what} is a {type(item).__name__} of {len(item)}: pass an array, a dict of arrays "
+                "by the names of the inputs, or a pair of that and a label")
         item, label = item
         if hasattr(label, "detach"):
             label = label.detach().cpu()
@@ -281,7 +283,8 @@ def _iterated(data: Iterable[Any], labels: Any, what: str, inputs: List[Value]) 
         for name, value in arrays.items():
             rows = value if batched else value[np.newaxis]
             like = (rows.dtype, rows.shape[1:])
-            if likes.setdefault(name, like) != like or len(rows) != size or index and name not in files:
+            is_alike = likes.setdefault(name, like) == like and len(rows) == size
+            if not is_alike or (index > 0 and name not in files):
                 raise ValueError(
                     f"{place} is {value.dtype} {value.shape}{_for(name)}, and the first one "
                     f"{likes[name][0]} {likes[name][1]} in each sample: all must be alike")

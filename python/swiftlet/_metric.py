@@ -19,9 +19,9 @@ class Metric:
     `score(outputs, labels, indices)` gets the outputs of a model for some samples by name (arrays
     whose first axis counts the samples), their labels (None if there are none) and their positions
     in the data; with `needs_original`, `score(outputs, labels, indices, original)` gets the outputs
-    of the original model too. It returns an array with one number for each sample, or one number for
-    all of them. A model's score is the mean over the samples; NaN is the worst number. With one for
-    each sample, `max_drop` and `confidence` are judged by a paired test, sample by sample.
+    of the original model too. It returns an array with one number for each sample, or one number
+    for all of them. A model's score is the mean over the samples; NaN is the worst number. With one
+    for each sample, `max_drop` and `confidence` are judged by a paired test, sample by sample.
 
     Scores from 0 to 1 may be declared with `is_fraction`: drops are then in percentage points.
     """

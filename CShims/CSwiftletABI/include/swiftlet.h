@@ -440,8 +440,8 @@ typedef struct {
   double max_drop;
   /* The same as a fraction of the original's score, instead of max_drop. */
   double max_relative_drop;
-  /* How sure it must be that the loss is not larger, such as 0.95; 0: the loss that was measured
-   * counts. */
+  /* The confidence level at which the loss must not be larger, such as 0.95; 0: the loss that was
+   * measured counts. */
   double confidence;
   /* Instead of a recipe: technique names separated by commas, or the name of a preset. */
   const char *technique;

@@ -16,7 +16,7 @@ extension Recipe {
     if document is YAML.Null { return [:] }
     guard let entry = document as? [String: Any] else {
       throw SwiftletError(
-        .badInput, "the settings are no mapping", fix: "give them as in {ratio: 0.5}")
+        .badInput, "the settings are not a mapping", fix: "give them as in {ratio: 0.5}")
     }
     return try CompressionStep.settings(yaml: entry, of: techniques)
   }
