@@ -30,9 +30,11 @@ public func swiftlet_compress(
     let compression = CompressCall(
       model: model, output: output, settings: settings, callbacks: callbacks)
     let document =
-      try data.map { data in
-        try data.hasLabels() ? compression.labelled(data) : compression.unlabelled(data)
-      } ?? compression.unlabelled(nil)
+      if let data, try settings.usesLabels(of: data) {
+        try compression.labelled(data)
+      } else {
+        try compression.unlabelled(data)
+      }
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }
 }
@@ -69,7 +71,8 @@ private struct CompressCall {
     let compressor = Compressor(context, goals: settings.goals)
     let result = try locating(model) {
       settings.isPreset
-        ? try compressor.run(preset: settings.recipe) : try compressor.run(settings.recipe)
+        ? try compressor.run(preset: settings.recipe)
+        : try compressor.run(compressor.mixing(settings.recipe))
     }
     let report = CompressionReport(
       result, model: model, output: output, threads: settings.threads.count, data: parts)
@@ -97,21 +100,22 @@ private struct CompressCall {
 
   /// - Parameter data: `nil` for a compression that only changes weights.
   func unlabelled(_ data: GivenData?) throws -> String {
-    guard settings.preprocess == nil else {
+    guard data != nil || settings.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "preprocess needs labelled pictures", fix: "leave it out")
+        .unsupported, "preprocess needs pictures", fix: "leave it out, or give data")
     }
-    let graph = try ONNXFile.read(model)
+    var graph = try ONNXFile.read(model)
     var context: CompressionContext
     if let data {
       let directory = settings.dataDirectory
       let samples = try data.load(.train, dataDirectory: directory)
       let judging = try settings.judge?.load(.test, dataDirectory: directory)
-      if let judging, judging.hasLabels {
+      if let judging, judging.hasLabels, !settings.metric.ignoresLabels {
         throw SwiftletError(
           .badInput, "the data have no labels, but those to judge on have", at: judging.name,
           fix: "give labels for both, or for none")
       }
+      try locating(model) { try graph.prepare(settings.preprocess, for: samples) }
       context = CompressionContext(
         original: graph, samples: samples, fixed: data.fixed, judging: judging,
         share: settings.split, threads: settings.threads, seed: settings.seed,
@@ -127,7 +131,7 @@ private struct CompressCall {
     let result = try locating(model) {
       settings.isPreset
         ? try compressor.runUnlabelled(preset: settings.recipe)
-        : try compressor.runUnlabelled(settings.recipe)
+        : try compressor.runUnlabelled(compressor.mixing(settings.recipe))
     }
     let report = UnlabelledReport(
       result, model: model, output: output, threads: settings.threads.count)

@@ -57,6 +57,12 @@ struct CompressSettings {
     (self.recipe, isPreset) = try Self.recipe(yaml, technique, preset, settings, goals)
   }
 
+  /// Whether models are judged, or trained, by the labels of data that have some.
+  func usesLabels(of data: GivenData) throws -> Bool {
+    let trains = recipe.steps.contains(where: \.trains)
+    return try data.hasLabels() && (trains || !metric.ignoresLabels)
+  }
+
   /// The struct with what a program knows of it; all defaults for NULL.
   static func read(
     _ options: UnsafePointer<swiftlet_compress_options>?

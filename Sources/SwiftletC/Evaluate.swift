@@ -10,7 +10,6 @@ import SwiftletData
 import SwiftletFormats
 import SwiftletGraph
 import SwiftletRuntime
-import SwiftletTraining
 
 @c @implementation
 public func swiftlet_evaluate(
@@ -44,6 +43,12 @@ public func swiftlet_evaluate(
     else { throw Refusal.usage("data is NULL", fix: "give data or options.samples") }
 
     let samples = try given.load(.test, dataDirectory: directory)
+    guard metric.metric != nil || samples.hasLabels else {
+      throw SwiftletError(
+        .badInput, "the data have no labels, so that accuracy cannot be measured",
+        at: samples.name,
+        fix: "choose a metric, such as agreement or cosine with the original model")
+    }
     metric.judges(samples)
     let original = try path.map { try ONNXFile.read($0) }
     var graph = try ONNXFile.read(model)
@@ -58,24 +63,6 @@ public func swiftlet_evaluate(
       ).judge(graph)
     }
     try callbacks.check()
-    unsafe target.pointee = copyForC(try JSON.text(EvaluationReport(judgement)))
-  }
-}
-
-/// The result of an evaluation, as JSON.
-private struct EvaluationReport: Encodable {
-  let metric: MetricLabel
-  let score: Double
-  let samples: Int
-  let samplesPerSecond: Double
-  let top1: Double?
-  let top5: Double?
-  let loss: Double?
-
-  init(_ judgement: Judgement) {
-    (metric, score) = (judgement.metric, judgement.score)
-    (samples, samplesPerSecond) = (judgement.samples, judgement.samplesPerSecond)
-    let accuracy = judgement.evaluation
-    (top1, top5, loss) = (accuracy?.top1, accuracy?.top5, accuracy?.loss)
+    unsafe target.pointee = copyForC(try JSON.text(judgement))
   }
 }

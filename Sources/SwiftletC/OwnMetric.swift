@@ -142,6 +142,9 @@ struct GivenMetric {
     metric = try unsafe Metric.named(Arguments.text(name, "options.metric"))
   }
 
+  /// Whether labels of the data do not matter; metrics of the program get them.
+  var ignoresLabels: Bool { own == nil && metric?.ignoresLabels == true }
+
   /// Says which samples are judged.
   func judges(_ data: ImageDataset) { own?.judges(data) }
 }

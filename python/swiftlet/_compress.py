@@ -57,11 +57,11 @@ class CompressionResult(Record):
 
 
 class EvaluationResult(Record):
-    """How good a model is: `score` by `metric.name`, on a number of `samples`; `top1`, `top5` and
+    """How good a model is: `score` by `metric`, on a number of `samples`; `top1`, `top5` and
     `loss` for classifiers. A dict whose entries are attributes too."""
 
     def __repr__(self) -> str:
-        return f"<EvaluationResult {self.metric.name} {self.score:.6g} on {self.samples} samples>"
+        return f"<EvaluationResult {self.metric} {self.score:.6g} on {self.samples} samples>"
 
 
 def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] = None,

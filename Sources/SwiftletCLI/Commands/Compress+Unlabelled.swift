@@ -9,22 +9,26 @@ extension Compress {
   func compress(
     _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?
   ) throws {
-    guard maxDrop == nil, report == nil, preprocess.preprocess == nil else {
+    guard data != nil || preprocess.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop, --report and --preprocess need labelled images",
-        at: self.data.spec,
-        fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
+        .unsupported, "--preprocess needs images", at: model, fix: "leave it out, or give --data")
     }
+    var graph = graph
+    if let data { try locating(model) { try preprocess.prepare(&graph, for: data) } }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
     var use = Manifest.Use(data: self.data.data)
     (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
     use.fixed = samples.fixed.map(\.text)
+    use.metric = metric.name
+    if let data, preprocess.preprocess != nil {
+      use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+    }
     var (all, judges): (Manifest.Samples?, Manifest.Samples?)
     var context: CompressionContext
     if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.samples()
+      let others = try judging.samples(ignoringLabels: metric.metric?.ignoresLabels == true)
       context = CompressionContext(
         original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
         threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
@@ -51,12 +55,13 @@ extension Compress {
         original: graph, threads: common.threads, seed: seed, progress: Console.progress)
     }
     context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = try metric.metric
     if !graph.extents.isEmpty { use.extents = graph.extents }
     let stages = try stages(context, use, data: all?.sha256 ?? "")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       preset == nil
-        ? try compressor.runUnlabelled(recipe, times: !noTiming)
+        ? try compressor.runUnlabelled(compressor.mixing(recipe), times: !noTiming)
         : try compressor.runUnlabelled(preset: recipe, times: !noTiming)
     }
     try ONNXFile.write(result.graph, to: output)
@@ -68,6 +73,7 @@ extension Compress {
       answers: report
     ).write(to: manifest)
     stages.remove()
+    if let path = self.report { try AtomicFile.write(report.html, to: path) }
     if common.json { return try Console.json(report) }
     Console.endProgress()
     Console.print(report.text)
@@ -79,6 +85,7 @@ extension UnlabelledReport {
     var rows = [
       ["", "before", "after"], ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
     ]
+    if let metric { rows.append(metric.cells) }
     if let macs = before.macs, let then = after.macs {
       rows.append(["MACs", "\(macs)", "\(then)"])
     }
@@ -90,7 +97,9 @@ extension UnlabelledReport {
         ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
       } ?? []
     return
-      (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
+      (layers.map(\.line) + ["", table(rows), "", likeness]
+      + (metric.map { ["\($0.metric.name): \($0.drops), on \($0.samples) samples"] } ?? []) + [""]
+      + tried
       + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
   }
 

@@ -49,7 +49,7 @@ struct Verify: ParsableCommand {
     try sameFile("model", manifest.model)
     try sameFile("output", manifest.output)
     let threads = Threads(count: manifest.machine.threads)
-    let context: CompressionContext
+    var context: CompressionContext
     if let report = manifest.report {
       let parts = try manifest.parts(dataDirectory: dataDir)
       let (training, validation) = (parts.training, parts.validation)
@@ -77,8 +77,10 @@ struct Verify: ParsableCommand {
         original: original, training: training, validation: validation, threads: threads,
         seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
         progress: Console.progress)
+      context.metric = try manifest.metric
     } else {
       context = try manifest.unlabelledContext(threads)
+      context.metric = try manifest.metric
       let source = try manifest.samples.map { _ in
         try context.calibration(for: context.original)
       }
@@ -146,6 +148,9 @@ struct Verify: ParsableCommand {
 }
 
 extension Manifest {
+  /// The metric that was chosen; `nil` if none was.
+  fileprivate var metric: Metric? { get throws { try use?.metric.map { try Metric.named($0) } } }
+
   /// The recorded layer timings, valid for the machine where they were measured.
   fileprivate var measured: LatencyCache {
     LatencyCache(
@@ -174,6 +179,7 @@ extension Manifest {
   fileprivate func unlabelledContext(_ threads: Threads) throws -> CompressionContext {
     var original = try ONNXFile.read(model.path)
     original.extents = use?.extents ?? [:]
+    use?.preprocessing?.store(in: &original)
     guard samples != nil else {
       return CompressionContext(
         original: original, threads: threads, seed: seed, progress: Console.progress)

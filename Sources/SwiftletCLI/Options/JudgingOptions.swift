@@ -45,10 +45,12 @@ struct JudgingOptions: ParsableArguments {
   }
 
   /// Samples to judge on without labels; `nil`: a part of the data.
-  func samples() throws -> ImageDataset? {
+  ///
+  /// - Parameter ignoringLabels: Whether the data may have labels.
+  func samples(ignoringLabels: Bool) throws -> ImageDataset? {
     guard let judge else { return nil }
     let samples = try DataSpec(parsing: judge).load(defaultPart: .test)
-    guard !samples.hasLabels else {
+    guard ignoringLabels || !samples.hasLabels else {
       throw SwiftletError(
         .badInput, "--data has no labels, but --judge has", at: judge,
         fix: "give data without labels, such as inputs:FILE.npz")

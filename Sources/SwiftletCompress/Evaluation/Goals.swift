@@ -52,7 +52,8 @@ public struct Goals: Sendable {
       case .relative(let fraction):
         guard original.score != 0 else {
           throw SwiftletError(
-            .badInput, "the original's \(original.metric.name) is 0, of which no percentage is left",
+            .badInput,
+            "the original's \(original.metric.name) is 0, of which no percentage is left",
             at: "--max-drop", fix: "give an absolute number, without %")
         }
         return fraction * abs(original.score * original.metric.dropScale)

@@ -173,7 +173,7 @@ public struct PairedTest: Sendable, Codable, Equatable {
 
 extension MetricLabel {
   /// A drop as text: percentage points with three decimals, else four significant digits.
-  func text(ofDrop drop: Double) -> String {
+  package func text(ofDrop drop: Double) -> String {
     isFraction ? "\(rounded(drop, 3))" : Self.significant(drop)
   }
 

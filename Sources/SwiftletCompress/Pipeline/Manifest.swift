@@ -116,6 +116,8 @@ public struct Manifest: Sendable, Codable {
     public var fixed: [String] = []
     /// Values given for symbolic extents of the model, by name; `nil`: none.
     public var extents: [String: Int]?
+    /// The name of the metric, if one was chosen.
+    public var metric: String?
 
     /// The use of a data specification with no other options.
     public init(data: String?) { self.data = data }

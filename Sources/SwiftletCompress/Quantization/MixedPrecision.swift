@@ -193,3 +193,24 @@ struct MixedPrecision {
     return best
   }
 }
+
+extension Compressor {
+  /// The recipe to run for a largest drop that is relative to the original's score: quantize alone
+  /// then chooses the precision of each layer so that the drop stays within it. Other recipes stay
+  /// as they are.
+  ///
+  /// - Throws: The errors of judging the original.
+  public func mixing(_ recipe: Recipe) throws -> Recipe {
+    guard case .relative? = goals.maxDrop, recipe.steps.count == 1,
+      var settings = recipe.steps[0][QuantizationSettings.self], settings.canMix,
+      settings.mixedDrop == nil
+    else { return recipe }
+    let held = try context.holdingBack(for: recipe)
+    let judge = try (held?.context ?? context).makeJudge(needsBound: false)
+    settings.mixedDrop = try goals.maxDrop?.value(of: judge.judgeOriginal())
+    settings.mixedConfidence = goals.confidence
+    var mixed = recipe
+    mixed.steps[0][QuantizationSettings.self] = settings
+    return mixed
+  }
+}

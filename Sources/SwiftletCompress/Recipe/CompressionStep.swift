@@ -61,6 +61,9 @@ public struct CompressionStep: Sendable, Equatable {
   /// Whether the step needs samples or labels.
   public var needsData: Bool { settings.needsSamples || settings.needsLabels }
 
+  /// Whether the step trains, which needs labels.
+  public var trains: Bool { settings.trains }
+
   /// The pass that applies the step.
   var pass: any CompressionPass { technique.definition.pass(settings) }
 

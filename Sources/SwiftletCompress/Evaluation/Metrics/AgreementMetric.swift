@@ -8,8 +8,9 @@ extension Metric {
   /// other floating-point outputs, at least 0; the fraction of equal elements of integers and
   /// booleans. The worst output of a sample counts.
   ///
-  /// A sample without a finite number in the original's output is left out there. Outputs of other
-  /// shapes than the original's score 0.
+  /// A sample with elements that are not finite in the original's output is left out there; one with
+  /// such elements only in the model's own output scores 0, as do outputs of other shapes than the
+  /// original's.
   public static let agreement = Metric(
     MetricLabel(name: "agreement", isFraction: true), .original,
     .scorer { _ in AgreementScorer() })
@@ -39,7 +40,7 @@ private struct AgreementScorer: MetricScorer {
   }
 
   private static func score(
-    _ original: borrowing Span<Double>, _ own: borrowing Span<Double>, _ rows: borrowing SampleRows
+    _ original: Span<Double>, _ own: Span<Double>, _ rows: borrowing SampleRows
   ) -> Double? {
     guard rows.isFloat else {
       var equal = 0
@@ -50,7 +51,7 @@ private struct AgreementScorer: MetricScorer {
       guard original.isFinite else { return nil }
       return own.isFinite && own.firstLargest == original.firstLargest ? 1 : 0
     }
-    return original.cosine(to: own).map { max(0, $0) }
+    return CosineSum.cosine(original, own).map { max(0, $0) }
   }
 
   mutating func finish() -> MetricResult { MetricResult(units: units) }

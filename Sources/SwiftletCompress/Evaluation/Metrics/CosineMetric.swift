@@ -4,7 +4,8 @@ import SwiftletCore
 
 extension Metric {
   /// The mean cosine similarity of embeddings with the original's, −1 to 1. With several outputs,
-  /// the worst of a sample counts; −1 if elements are finite only in the original's output.
+  /// the worst of a sample counts; 0 if elements are finite only in the original's output, and for
+  /// embeddings of another length.
   public static let cosine = Metric(
     MetricLabel(name: "cosine"), .original, .scorer { _ in CosineScorer() })
 }
@@ -24,10 +25,10 @@ private struct CosineScorer: MetricScorer {
       let (own, original) = (try batch.rows(name), try batch.originalRows(name))
       for sample in worst.indices {
         guard own.shape == original.shape else {
-          worst[sample] = -1
+          worst[sample] = worst[sample].isNaN ? 0 : min(worst[sample], 0)
           continue
         }
-        guard let cosine = original.row(sample).cosine(to: own.row(sample)) else { continue }
+        guard let cosine = CosineSum.cosine(original.row(sample), own.row(sample)) else { continue }
         worst[sample] = worst[sample].isNaN ? cosine : min(worst[sample], cosine)
       }
     }

@@ -58,25 +58,6 @@ extension Span where Element == Double {
     for i in indices where !self[i].isFinite { return false }
     return true
   }
-
-  /// The cosine of the angle to another vector, over the elements that are finite here.
-  ///
-  /// Two vectors of zeros have the same direction, 1; a single one has none, 0. If an element is
-  /// finite only here, the result is −1, the worst. `nil` if no element is finite here.
-  func cosine(to other: borrowing Span<Double>) -> Double? {
-    var (product, own, theirs, count) = (0.0, 0.0, 0.0, 0)
-    for i in indices where self[i].isFinite {
-      guard other[i].isFinite else { return -1 }
-      product += self[i] * other[i]
-      own += self[i] * self[i]
-      theirs += other[i] * other[i]
-      count += 1
-    }
-    guard count > 0 || isEmpty else { return nil }
-    if own == 0 && theirs == 0 { return 1 }
-    guard own > 0, theirs > 0 else { return 0 }
-    return Swift.max(-1, Swift.min(1, product / own.squareRoot() / theirs.squareRoot()))
-  }
 }
 
 extension MetricBatch {
