@@ -59,7 +59,8 @@ struct ArraySamples {
       if isSamples || Self.labelNames.contains(base) {
         if let other = isSamples ? group.samples : group.labels {
           throw SwiftletError(
-            .badInput, "the arrays '\(other.name)' and '\(name)' are both "
+            .badInput,
+            "the arrays '\(other.name)' and '\(name)' are both "
               + (isSamples ? "samples" : "labels"), at: path, fix: "leave one of them out")
         }
         if isSamples { group.samples = (name, array) } else { group.labels = (name, array) }

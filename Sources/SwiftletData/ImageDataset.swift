@@ -238,6 +238,11 @@ public struct ImageDataset: Sendable {
   /// - Throws: `badInput` without labels.
   package func requireLabels() throws {
     guard hasLabels else {
+      if targets != nil {
+        throw SwiftletError(
+          .badInput, "the labels are targets, not one class for each sample", at: name,
+          fix: "save class numbers as integers, such as labels.astype('int64')")
+      }
       throw SwiftletError(
         .badInput, "the data have no labels", at: name,
         fix: "give labelled data, such as a folder of pictures for each class")

@@ -3,8 +3,8 @@
 public import SwiftletCore
 public import SwiftletFormats
 
-/// Arrays by the names of a model's inputs, which are fed to it as they are. Those in files are read
-/// sample by sample, so that memory does not grow with their size.
+/// Arrays by the names of a model's inputs, which are fed to it as they are. Those in files are
+/// read sample by sample, so that memory does not grow with their size.
 ///
 /// Most arrays have one row per sample; others, such as a size, are the same for all samples. Which
 /// ones depends on the model.

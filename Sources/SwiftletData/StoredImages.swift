@@ -19,8 +19,8 @@ public struct StoredImages: Sendable {
   private let array: StoredArray
   private let layout: Layout
 
-  /// Images in an array: N×H×W, N×C×H×W or N×H×W×C. Of the second and the last axis, the shorter one
-  /// has the channels; the second one if they are equally long.
+  /// Images in an array: N×H×W, N×C×H×W or N×H×W×C. Of the second and the last axis, the shorter
+  /// one has the channels; the second one if they are equally long.
   ///
   /// - Throws: `badInput` if the array is not uint8, of another rank, or without pixels.
   public init(_ array: StoredArray) throws {

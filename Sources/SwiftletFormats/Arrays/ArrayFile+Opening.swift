@@ -7,10 +7,10 @@ import SwiftletFiles
 extension ArrayFile {
   /// The arrays of a file, or of a folder of files, whose rows are read when they are needed.
   ///
-  /// A folder stands for all its `.npz` and `.safetensors` files, in the order of their names, which
-  /// each hold some of the samples. Arrays that have as many rows as most others in each file are
-  /// joined along the first axis; the others, such as a size that all samples share, must be the
-  /// same in all files.
+  /// A folder stands for all its `.npz` and `.safetensors` files, in the order of their names,
+  /// which each hold some of the samples. Arrays that have as many rows as most others in each file
+  /// are joined along the first axis; the others, such as a size that all samples share, must be
+  /// the same in all files.
   ///
   /// Headers and sizes are checked here. The checksum of an array in an npz file is verified when
   /// the array is first read, unless it is above 64 MiB and not compressed, since the whole array

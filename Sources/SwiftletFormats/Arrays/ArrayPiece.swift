@@ -94,8 +94,8 @@ struct ArrayPiece: Sendable {
   }
 }
 
-/// The content of an entry of a zip file. It is verified when it is first needed, and expanded if it
-/// is compressed.
+/// The content of an entry of a zip file. It is verified when it is first needed, and expanded if
+/// it is compressed.
 final class ZipContent: Sendable {
   private let archive: ZipArchive
   private let entry: ZipArchive.Entry
