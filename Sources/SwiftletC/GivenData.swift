@@ -3,6 +3,7 @@
 internal import CSwiftletABI
 import SwiftletCore
 import SwiftletData
+import SwiftletFiles
 import SwiftletGraph
 
 /// The data of a call: named as for `--data`, or samples of the program.
@@ -56,7 +57,8 @@ extension Graph {
   /// Stores how pictures become the model's input, if the caller says so.
   ///
   /// - Parameter text: As for `--preprocess`; `nil`: as the model's metadata say, else a guess.
-  /// - Throws: `badInput` for a name that there is not; `unsupported` for arrays.
+  /// - Throws: `badInput` for a name that does not exist, or a file that cannot be read;
+  ///   `unsupported` for arrays.
   mutating func prepare(_ text: String?, for images: ImageDataset) throws {
     guard let text else { return }
     if case .arrays = images.pixels {
@@ -64,12 +66,17 @@ extension Graph {
         .unsupported, "arrays are fed to the model as they are", at: images.name,
         fix: "leave preprocess out")
     }
-    guard let scaling = Preprocessing.Scaling(rawValue: text) else {
+    let preprocessing: Preprocessing
+    if let scaling = Preprocessing.Scaling(rawValue: text) {
+      preprocessing = try Preprocessing(for: self, images: images, scaling: scaling)
+    } else if InputFile.exists(text) {
+      preprocessing = try Preprocessing(reading: text, for: self, images: images)
+    } else {
+      let names = Preprocessing.Scaling.allCases.map(\.rawValue).joined(separator: ", ")
       throw SwiftletError(
-        .badInput, "unknown preprocessing '\(text)'",
-        fix: "use one of "
-          + Preprocessing.Scaling.allCases.map(\.rawValue).joined(separator: ", "))
+        .badInput, "there is no preprocessing and no file '\(text)'",
+        fix: "give one of \(names), or a file")
     }
-    try Preprocessing(for: self, images: images, scaling: scaling).store(in: &self)
+    try preprocessing.store(in: &self)
   }
 }

@@ -99,9 +99,22 @@ enum HelpTopic: String, CaseIterable {
 
         swiftlet compress encoder.onnx --technique quantize --mode dynamic -o int8.onnx
 
-      --preprocess sets how pixels are scaled, and is stored in the model that is written: imagenet
-      (by ImageNet's means and deviations), half (-1...1), unit (0...1) or raw (0...255). By
-      default, the model's metadata decide; without them, imagenet is guessed for three channels
+      --preprocess says how images become the model's input, and is stored in the model that is
+      written: imagenet (by ImageNet's means and deviations), half (-1...1), unit (0...1), raw
+      (0...255), caffe (BGR, 0...255 less ImageNet's means), or a file: preprocessor_config.json of
+      Hugging Face, config.json of timm, or YAML such as
+
+        resize: shorter         # or exact, letterbox, none
+        to: 256                 # pixels; or 'crop: 0.875', the part that is kept
+        interpolation: bicubic  # or nearest, bilinear, area, lanczos
+        scale: 1/255
+        mean: [0.485, 0.456, 0.406]
+        deviation: [0.229, 0.224, 0.225]
+
+      docs/preprocessing.md has all keys: also colours (rgb, bgr), layout (nchw, nhwc), border,
+      antialias, cropRounding and size. By default, the model's metadata decide, also those of
+      Ultralytics' exports; without them, the scaling is guessed: raw or unit for models that
+      evidently normalize such pixels, raw for inputs of integers, else imagenet for three channels
       and half for others. The shorter side of pictures in files is resized to 8/7 of the model's
       size, and the center is cropped. --extent sets open dimensions of the model; without data
       they are guessed (224 pixels, 128 tokens, 16 000 samples of sound).

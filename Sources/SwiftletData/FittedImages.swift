@@ -14,9 +14,7 @@ final class FittedImages: Sendable {
 
   private struct Key: Hashable {
     let path: String
-    let fit: Preprocessing.Fit
-    let channels, height, width: Int
-    let shorterSide: Int?
+    let geometry: Preprocessing.Geometry
   }
 
   private struct State {
@@ -34,10 +32,7 @@ final class FittedImages: Sendable {
   func pixels(
     of path: String, for preprocessing: Preprocessing, _ make: () throws -> [UInt8]
   ) throws -> [UInt8] {
-    let key = Key(
-      path: path, fit: preprocessing.fit, channels: preprocessing.channels,
-      height: preprocessing.height, width: preprocessing.width,
-      shorterSide: preprocessing.shorterSide)
+    let key = Key(path: path, geometry: preprocessing.geometry)
     if let known = state.withLock({ $0.pixels[key] }) { return known }
     let made = try make()
     state.withLock { state in
