@@ -101,6 +101,7 @@ export PYTHONPATH=$root/python SWIFTLET_LIBRARY=$library
 "$python" "$root/examples/Python/compress_matrix.py"
 "$python" "$root/examples/Python/run_model.py" "$model"
 "$python" "$here/test_python.py"
+"$python" "$here/test_compress.py"
 
 step "Python's package, from the checkout into a clean venv"
 "$python" -m venv --system-site-packages "$work/venv"

@@ -20,9 +20,9 @@ class Callbacks:
     """The callbacks of one call, which this surrounds as a context manager.
 
     The first exception that one of them raises stops the library and is raised by the call, with
-    the traceback that it has. So does Ctrl-C: Python handles signals between steps of its own, but a
-    call spends its time in the library, so a handler that is there for the call remembers it until
-    the library calls back.
+    the traceback that it has. So does Ctrl-C: Python handles signals between steps of its own, but
+    a call spends its time in the library, so a handler that is there for the call remembers it
+    until the library calls back.
     """
 
     def __init__(self, progress: Union[bool, Listener, None]):

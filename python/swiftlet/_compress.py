@@ -116,8 +116,8 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
         - an array, or a dict of arrays by the names of the model's inputs, with samples along the
           first axis, or a pair of that and labels; they are fed to the model as they are;
         - a sequence of samples (what has `len` and `[index]`: lists, torch data sets), each an
-          array or a dict of arrays, or a pair of that and a label. Samples are made when they are needed,
-          again and again, always the same for the same index. A second entry that is not a whole
+          array or a dict of arrays, or a pair of that and a label. Samples are made when they are
+          needed, again and again, always the same for the same index. A second entry that is not a whole
           number is ignored. Labels come from `labels`, from the attribute `targets`, or from a pass
           over all samples;
         - what can only be iterated over (generators, torch's DataLoader): it is read once, in full,

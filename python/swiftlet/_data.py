@@ -222,8 +222,8 @@ def _split(item: Any, what: str) -> Tuple[Dict[str, np.ndarray], Any]:
     if isinstance(item, (tuple, list)):
         if len(item) != 2:
             raise TypeError(
-                f"{what} is a {type(item).__name__} of {len(item)}: pass an array, a dict of arrays "
-                "by the names of the inputs, or a pair of that and a label")
+                f"{what} is a {type(item).__name__} of {len(item)}: pass an array, a dict of "
+                "arrays by the names of the inputs, or a pair of that and a label")
         item, label = item
         if hasattr(label, "detach"):
             label = label.detach().cpu()
