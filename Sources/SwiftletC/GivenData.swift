@@ -77,6 +77,6 @@ extension Graph {
         .badInput, "there is no preprocessing and no file '\(text)'",
         fix: "give one of \(names), or a file")
     }
-    try preprocessing.store(in: &self)
+    preprocessing.store(in: &self)
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import SwiftletCore
+import SwiftletFormats
 
 extension Recipe {
   /// The settings that techniques share, from a YAML mapping such as `{ratio: 0.5}`.
