@@ -189,6 +189,13 @@ package struct MetricSetting: Sendable {
   let seed: UInt64
   /// Called while work goes on outside of this process; throws to cancel.
   let progress: Progress.Handler?
+
+  package init(
+    samples: Int, needsBound: Bool = false, seed: UInt64 = 0, progress: Progress.Handler? = nil
+  ) {
+    (self.samples, self.needsBound, self.seed) = (samples, needsBound, seed)
+    self.progress = progress
+  }
 }
 
 /// Computes a metric of one model, batch by batch.
