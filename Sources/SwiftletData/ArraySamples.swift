@@ -190,9 +190,8 @@ struct ArraySamples {
       return .images(try locating("array '\(first.name)'") { try StoredImages(first.array) })
     }
     var arrays = Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0.array) })
-    arrays[""] = first.array
     arrays[first.name] = first.array
-    return .inputs(InputArrays(arrays))
+    return .inputs(InputArrays(arrays, main: first.name))
   }
 
   // MARK: Labels

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import SwiftletCore
-import SwiftletFiles
 
 /// The images that a model is trained and calibrated with, and the images that it is evaluated on:
 /// its performance on training images says nothing about others.
@@ -138,7 +137,8 @@ public struct DataParts: Sendable {
     try self.init(
       training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
     let isSamePart =
-      spec.source == judge.source && (spec.part ?? .train) == (judge.part ?? .test)
+      spec.source == judge.source
+      && (!spec.hasParts() || (spec.part ?? .train) == (judge.part ?? .test))
     let overlap = isSamePart ? place.clamped(to: judged).count : 0
     guard overlap == 0, !isSharing else {
       throw SwiftletError(
@@ -161,49 +161,5 @@ public struct DataParts: Sendable {
 
   private static func count(_ images: ImageDataset) -> String {
     "\(images.count) image\(images.count == 1 ? "" : "s") of \(images.name)"
-  }
-}
-
-extension ImageDataset {
-  /// The number of the other data set's images that are also here: compared pixel by pixel, those
-  /// in files as the same files, whatever their paths.
-  ///
-  /// - Throws: The errors of reading images in arrays.
-  /// - Complexity: O(pixels).
-  fileprivate func shared(with other: ImageDataset) throws -> Int {
-    if case .files(let own) = pixels, case .files(let others) = other.pixels {
-      let known = Set(own.paths.map(InputFile.identity))
-      return others.paths.count { known.contains(InputFile.identity($0)) }
-    }
-    guard let own = imageExtents, let others = other.imageExtents, own == others else { return 0 }
-    let known = Set(try pictures())
-    return try other.pictures().count { known.contains($0) }
-  }
-
-  /// The pixels of each image, as two 64-bit hashes.
-  private func pictures() throws -> [SIMD2<UInt64>] {
-    var hashes: [SIMD2<UInt64>] = []
-    switch pixels {
-    case .packed(let images): Self.append(images, to: &hashes)
-    case .stored(let images): try images.forEachPart { Self.append($0, to: &hashes) }
-    case .files, .arrays: break
-    }
-    return hashes
-  }
-
-  private static func append(_ images: Tensor<UInt8>, to hashes: inout [SIMD2<UInt64>]) {
-    let packed = images.contiguous()
-    let length = images.shape.count(of: 1..<4)
-    for index in 0..<images.shape[0] {
-      let pixels = packed.span.extracting(index * length..<(index + 1) * length)
-      var (a, b): (UInt64, UInt64) = (0xcbf2_9ce4_8422_2325, 0x9e37_79b9_7f4a_7c15)
-      for position in pixels.indices {
-        let pixel = UInt64(pixels[position])
-        a = (a ^ pixel) &* 0x0000_0100_0000_01b3
-        b = (b &+ pixel) &* 0xff51_afd7_ed55_8ccd
-        b ^= b >> 29
-      }
-      hashes.append([a, b])
-    }
   }
 }

@@ -245,7 +245,8 @@ public struct ImageDataset: Sendable {
       }
       throw SwiftletError(
         .badInput, "the data have no labels", at: name,
-        fix: "give labelled data, such as a folder of pictures for each class")
+        fix: "give labelled data: a folder of pictures for each class, or arrays x and y in an npz "
+          + "file")
     }
   }
 }

@@ -9,8 +9,10 @@ public import SwiftletFormats
 /// Most arrays have one row per sample; others, such as a size, are the same for all samples. Which
 /// ones depends on the model.
 public struct InputArrays: Sendable {
-  /// By input name; one may be named `""`, for a model's only input.
+  /// By input name.
   public let arrays: [String: StoredArray]
+  /// The name of the array for a model's only input, whatever that is called; by default `""`.
+  public let main: String
   /// The samples that are used, in order; `nil`: all.
   let chosen: [Int]?
 
@@ -18,10 +20,16 @@ public struct InputArrays: Sendable {
   public init(_ arrays: [String: AnyTensor]) { self.init(arrays.mapValues { StoredArray($0) }) }
 
   /// All samples of arrays.
-  public init(_ arrays: [String: StoredArray]) { self.init(arrays, chosen: nil) }
+  ///
+  /// - Parameters:
+  ///   - arrays: By input name.
+  ///   - main: The name of the one for a model's only input, whatever that is called.
+  public init(_ arrays: [String: StoredArray], main: String = "") {
+    self.init(arrays, main, chosen: nil)
+  }
 
-  private init(_ arrays: [String: StoredArray], chosen: [Int]?) {
-    (self.arrays, self.chosen) = (arrays, chosen)
+  private init(_ arrays: [String: StoredArray], _ main: String, chosen: [Int]?) {
+    (self.arrays, self.main, self.chosen) = (arrays, main, chosen)
   }
 
   /// The arrays of a file, or of a folder of files that each hold some of the samples: see
@@ -33,9 +41,12 @@ public struct InputArrays: Sendable {
       Dictionary(uniqueKeysWithValues: try ArrayFile.open(path).map { ($0.key, $0.value) }))
   }
 
-  /// The number of samples: the most frequent extent of the first axis, the largest one on ties.
-  var count: Int {
-    if let chosen { return chosen.count }
+  /// The number of samples.
+  var count: Int { chosen?.count ?? total }
+
+  /// The number of samples in the arrays: the most frequent extent of the first axis, the largest
+  /// one on ties.
+  private var total: Int {
     let counts = arrays.values.compactMap(\.shape.dimensions.first)
     return Dictionary(grouping: counts) { $0 }
       .max { ($0.value.count, $0.key) < ($1.value.count, $1.key) }?.key ?? 0
@@ -43,6 +54,14 @@ public struct InputArrays: Sendable {
 
   /// Only the samples at `indices`, in that order.
   func choosing(_ indices: [Int]) -> InputArrays {
-    InputArrays(arrays, chosen: chosen.map { own in indices.map { own[$0] } } ?? indices)
+    InputArrays(arrays, main, chosen: chosen.map { own in indices.map { own[$0] } } ?? indices)
+  }
+
+  /// Arrays with a row for each sample, sorted by name.
+  var samples: [(name: String, array: StoredArray)] {
+    let total = total
+    return arrays.sorted { $0.key < $1.key }
+      .filter { $0.value.shape.rank > 0 && $0.value.count == total }
+      .map { ($0.key, chosen.map($0.value.subset) ?? $0.value) }
   }
 }

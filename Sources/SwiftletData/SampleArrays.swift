@@ -26,7 +26,8 @@ struct SampleArrays: Sendable {
   /// Matches arrays to inputs.
   ///
   /// - Parameters:
-  ///   - given: Arrays by input name; one without a name is for the only input that is not fixed.
+  ///   - given: Arrays by input name.
+  ///   - main: The name of the one for the only input that is not fixed, whatever that is called.
   ///   - inputs: The inputs that get arrays or fixed values.
   ///   - symbol: The name of the batch in the model's shapes.
   ///   - fixed: Inputs that are the same for all samples.
@@ -34,11 +35,11 @@ struct SampleArrays: Sendable {
   /// - Throws: `badInput` if an array is missing or does not match its input, or if numbers of
   ///   samples differ.
   init(
-    _ given: [String: StoredArray], for inputs: [ValueInfo], symbol: String?,
+    _ given: [String: StoredArray], main: String = "", for inputs: [ValueInfo], symbol: String?,
     fixed: [String: FixedInput], pictures: Int? = nil
   ) throws {
     self.symbol = symbol
-    let only = inputs.count { fixed[$0.name] == nil } == 1 ? given[""] : nil
+    let only = inputs.count { fixed[$0.name] == nil } == 1 ? given[main] : nil
     var stored: [String: StoredArray] = [:]
     var (arrays, numbers, filled): ([String: AnyTensor], [String: Double], [ValueInfo]) = (
       [:], [:], []

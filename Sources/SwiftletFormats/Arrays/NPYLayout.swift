@@ -55,9 +55,12 @@ struct NPYLayout {
       return StoredElements(dtype: .float32, isHalf: true, isBigEndian: isBigEndian)
     }
     guard let dtype = NPY.codes.first(where: { $0.code == code })?.dtype else {
+      let isText = descr.contains { "SUO".contains($0) }
       throw SwiftletError(
         .unsupported, "npy: elements of type '\(descr)' are not supported",
-        fix: "use one of " + NPY.codes.map(\.code).joined(separator: ", "))
+        fix: isText
+          ? "save numbers, such as numpy.unique(names, return_inverse=True)[1]"
+          : "use one of " + NPY.codes.map(\.code).joined(separator: ", "))
     }
     return StoredElements(dtype: dtype, isBigEndian: isBigEndian)
   }
