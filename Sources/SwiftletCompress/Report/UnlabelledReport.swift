@@ -103,8 +103,8 @@ extension UnlabelledResult {
     }
     for output in agreement.outputs where output.undefined > 0 {
       doubts.append(
-        "the original's output '\(output.name)' is NaN or infinite in \(output.undefined) of "
-          + "\(output.elements) elements")
+        "\(output.undefined) of the \(output.elements) elements of the original's output "
+          + "'\(output.name)' are not finite")
     }
     if agreement.outputs.allSatisfy({ !$0.isMeasured && $0.equal == nil || $0.elements == 0 }) {
       doubts.append("no output could be compared")
