@@ -24,7 +24,7 @@ enum Arguments {
       guard count == 0 else { throw Refusal.usage("\(name) is NULL, but there are \(count)") }
       return []
     }
-    guard count >= 0 else { throw Refusal.usage("there are too many \(name)") }
+    let count = try extent(Int64(count), "the number of \(name)")
     return try (0..<count).map { try unsafe text(pointer[$0], "\(name)[\($0)]") }
   }
 

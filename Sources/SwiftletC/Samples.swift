@@ -19,11 +19,14 @@ struct Samples {
     _ pointer: UnsafePointer<swiftlet_samples>?, _ name: String, _ callbacks: Callbacks
   ) throws {
     guard let given = try unsafe Options.read(pointer, name) else { return nil }
-    let (count, arrayCount, classCount) = unsafe (given.count, given.array_count, given.class_count)
-    guard count > 0 else { throw Refusal.usage("\(name).count is 0", fix: "give samples") }
-    guard arrayCount > 0, let arrays = unsafe given.arrays else {
+    let limit = 1...Arguments.limit
+    let count = try unsafe Arguments.extent(Int64(given.count), "\(name).count", in: limit)
+    let classCount = try unsafe Arguments.extent(Int64(given.class_count), "\(name).class_count")
+    guard unsafe given.array_count != 0, let arrays = unsafe given.arrays else {
       throw Refusal.usage("\(name) has no arrays", fix: "give one for each input of the model")
     }
+    let arrayCount = try unsafe Arguments.extent(
+      Int64(given.array_count), "\(name).array_count", in: limit)
     var sampled: [String: StoredArray] = [:]
     var fixed: [String: FixedInput] = [:]
     for index in 0..<arrayCount {

@@ -183,6 +183,8 @@ struct SamplesTests {
       expectRefusal("sizeof") { $0.samples.struct_size = 3 }
       expectRefusal("sizeof") { $0.metric.struct_size = 1 << 40 }
       expectRefusal("count is 0") { $0.samples.count = 0 }
+      expectRefusal("class_count is -1") { $0.samples.class_count = -1 }
+      expectRefusal("array_count is -1") { $0.samples.array_count = -1 }
       expectRefusal("has no arrays") { $0.samples.array_count = 0 }
       expectRefusal("has no arrays") { $0.samples.arrays = nil }
       expectRefusal("data and fill are NULL") { $0.samples.fill = nil }
