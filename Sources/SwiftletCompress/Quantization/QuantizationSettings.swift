@@ -68,8 +68,8 @@ public struct QuantizationSettings: StepSettings {
   /// Names of the layers that store and multiply bf16.
   public var bf16: [String] = []
   /// Accepted drop of the metric, by default of top-1 accuracy, in percentage points, or in the
-  /// unit of a score that is no fraction: precision is then chosen for each layer. `nil` (default):
-  /// all layers alike.
+  /// unit of a score that is not a fraction: precision is then chosen for each layer. `nil`
+  /// (default): all layers alike.
   public var mixedDrop: Double?
   /// Confidence level for ``mixedDrop``, from 0.5 up to but not including 1; `nil` means 0.95.
   public var mixedConfidence: Double?
