@@ -25,7 +25,7 @@ struct CommandMetricTests {
     #expect(try result("echo first; echo ' 0.25 '; echo; true").score == 0.25)
     // The path comes last, or where the command wants it.
     #expect(try result("test -s && echo 1; test -s \"$1\" && echo 2").score == 2)
-    #expect(try result("f() { test -s \"$1\" && echo 3; }; f").score == 3)
+    #expect(try result("f() { test -s \"$1\" && echo 3; }; f \"$@\"").score == 3)
     #expect(try result("printf -- -1e-3; true").score == -0.001)
   }
 

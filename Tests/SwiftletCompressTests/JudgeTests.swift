@@ -242,16 +242,29 @@ struct JudgeTests {
 
   // MARK: Goals
 
-  /// Compresses `ModelBuilder.residual`, whose answers are scores, without labels.
+  /// Two layers that are worth factoring, and samples for them.
+  private func wide() throws -> CompressionContext {
+    var generator = RandomGenerator(seed: 7)
+    var graph = Graph(name: "wide")
+    graph.inputs = [ValueInfo("x", .float32, [.symbolic("N"), .fixed(96)])]
+    graph.outputs = [ValueInfo("y", .float32, [.symbolic("N"), .fixed(80)])]
+    graph.initializers = [
+      "v": .float32(Tensor([96, 80], normalUsing: &generator)),
+      "w": .float32(Tensor([80, 80], normalUsing: &generator)),
+    ]
+    graph.nodes = [
+      Node("MatMul", name: "first", inputs: ["x", "v"], outputs: ["a"]),
+      Node("Relu", name: "relu", inputs: ["a"], outputs: ["r"]),
+      Node("MatMul", name: "second", inputs: ["r", "w"], outputs: ["y"]),
+    ]
+    return CompressionContext(
+      original: graph, samples: ["x": .float32(Tensor([80, 96], normalUsing: &generator))])
+  }
+
   private func compress(
     _ recipe: Recipe, _ goals: Goals, _ metric: Metric? = nil
   ) throws -> UnlabelledResult {
-    let graph = ModelBuilder.residual(seed: 4)
-    var generator = RandomGenerator(seed: 6)
-    let shape = try graph.inputs[0].shape(batch: 80)
-    var context = CompressionContext(
-      original: graph,
-      samples: [graph.inputs[0].name: .float32(Tensor(shape, normalUsing: &generator))])
+    var context = try wide()
     context.metric = metric
     return try Compressor(context, goals: goals).runUnlabelled(recipe, times: false)
   }
@@ -269,15 +282,15 @@ struct JudgeTests {
     #expect(metric.samples == any.agreement?.samples)
     #expect(metric.after == any.agreement?.top1)
     // A closer one has to be milder.
-    let close = try compress(factoring, Goals(maxDrop: 0.01), .cosine)
+    let close = try compress(factoring, Goals(maxDrop: 0.4), .cosine)
     let cosine = try #require(close.metric)
-    #expect(cosine.before == 1 && cosine.after >= 0.99 && cosine.paired.drop <= 0.01)
+    #expect(cosine.before == 1 && cosine.after >= 0.6 && cosine.paired.drop <= 0.4)
     let ratios = try [any, close].map {
       try #require($0.recipe.steps[0][FactorSettings.self]).ratio
     }
     #expect(ratios[0] < ratios[1])
     #expect(close.candidates?.contains { $0.score != nil && !$0.chosen } == true)
-    let relative = try compress(factoring, Goals(maxDrop: .relative(0.01)), .cosine)
+    let relative = try compress(factoring, Goals(maxDrop: .relative(0.4)), .cosine)
     #expect(relative.recipe == close.recipe)
     expectError(.unsupported, "cosine drops by", "more than 1e-09") {
       try compress(factoring, Goals(maxDrop: 1e-9), .cosine)
@@ -303,12 +316,7 @@ struct JudgeTests {
     #expect(metric.paired.upperBound <= 0.02 && metric.after < 1)
     #expect(result.layers.contains { $0.changed })
     // The recipe for a relative drop.
-    let graph = ModelBuilder.residual(seed: 4)
-    var generator = RandomGenerator(seed: 6)
-    let shape = try graph.inputs[0].shape(batch: 8)
-    var context = CompressionContext(
-      original: graph,
-      samples: [graph.inputs[0].name: .float32(Tensor(shape, normalUsing: &generator))])
+    var context = try wide()
     context.metric = .cosine
     let compressor = Compressor(
       context, goals: Goals(maxDrop: .relative(0.02), confidence: 0.9))

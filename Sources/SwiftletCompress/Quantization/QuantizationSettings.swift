@@ -149,8 +149,8 @@ public struct QuantizationSettings: StepSettings {
     Setting(
       "mixedDrop", \.mixedDrop, 0...100,
       help:
-        "accepted drop in top-1 accuracy, in percentage points: chooses fp32, bf16, int8 or int4 "
-        + "for each layer by measured damage and time",
+        "accepted drop of the metric, such as top-1 accuracy, in percentage points: chooses fp32, "
+        + "bf16, int8 or int4 for each layer by measured damage and time",
       unset: "all layers alike", aliases: ["mixed"]),
     Setting(
       "mixedConfidence", \.mixedConfidence, 0.5..<1, isFraction: true,
