@@ -114,9 +114,14 @@ extension UnlabelledReport {
 extension UnlabelledResult.Candidate {
   /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
   fileprivate func text(equals: Bool) -> String {
-    let name = techniques.map(\.rawValue).joined(separator: ", ")
-    let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
-    let accuracy = decibels.map { Agreement.likeness($0, equals: equals) } ?? "not finite"
-    return "\(name): \(accuracy)\(speed)\(chosen ? ", chosen" : "")"
+    let name = label ?? techniques.map(\.rawValue).joined(separator: ", ")
+    var parts = [
+      decibels.map { Agreement.likeness($0, equals: equals) },
+      speedup.map { "\(fixed($0, 2)) times as fast" },
+    ].compactMap { $0 }
+    if chosen { parts.append("chosen") }
+    // Reports of older versions give no reason.
+    if decibels == nil { parts.append(reason ?? "not finite") }
+    return "\(name): \(parts.joined(separator: ", "))"
   }
 }

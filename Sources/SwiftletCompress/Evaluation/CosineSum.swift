@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SwiftletCore
+package import SwiftletCore
 
 /// The mean over samples of the cosine of the angle between two models' outputs.
 ///
 /// It compares directions, as searches by embeddings do: a common factor does not matter.
-struct CosineSum {
+package struct CosineSum {
   private var sum = 0.0
   private var samples = 0
   /// Whether all outputs so far held a vector for each sample.
   private var isDefined = true
 
+  /// The mean of nothing.
+  package init() {}
+
   /// The mean; `nil` without samples, or if an output did not hold a vector for each of them.
-  var mean: Double? { isDefined && samples > 0 ? sum / Double(samples) : nil }
+  package var mean: Double? { isDefined && samples > 0 ? sum / Double(samples) : nil }
 
   /// Adds the outputs of one run. A sample with elements that are not finite in the first outputs
   /// is left out; one with such elements only in the other outputs adds 0. Two zero vectors are the
   /// same (1); a zero vector and another have no angle (0).
   ///
   /// - Precondition: Both tensors have the same shape.
-  mutating func add<T: FloatElement>(
+  package mutating func add<T: FloatElement>(
     _ answers: Tensor<T>, _ others: Tensor<T>, samples count: Int
   ) {
     guard isDefined, count > 0, answers.shape.rank > 1, answers.shape[0] == count,

@@ -95,7 +95,7 @@ extension Compressor {
 
     func candidate(_ label: String, isChosen: Bool) -> UnlabelledResult.Candidate {
       let decibels = agreement?.decibels
-      let broken = decibels?.isFinite == false ? "answers are NaN or infinite" : nil
+      let broken = decibels?.isFinite == false ? "answers that are not finite" : nil
       return UnlabelledResult.Candidate(
         label: label, techniques: recipe.steps.map(\.technique),
         decibels: decibels?.isFinite == true ? decibels : nil, speedup: speedup, bytes: fileBytes,

@@ -18,14 +18,13 @@ extension Agreement {
   }
 
   static func broken(by layer: String) -> String {
-    "NaN or infinite values first come from \(layer)."
+    "Numbers that are not finite first come from \(layer)."
   }
 
   var table: String {
     ReportPart.table(
-      [
-        .init("output"), .init("dB"), .init("same"), .init("cosine"), .init("NaN or ∞"),
-      ], outputs.map(\.row), isWide: true)
+      [.init("output"), .init("dB"), .init("same"), .init("cosine")], outputs.map(\.row),
+      isWide: true)
   }
 
   /// What is on the axis of charts: decibels, or for integer answers the equal ones.
@@ -54,38 +53,34 @@ extension Agreement.Output {
     ReportPart.row([
       .init(name, small: remark, style: "name"), ratio, same,
       .init(cosine.map { ReportNumber.fixed($0, 4) } ?? "–"),
-      .init(
-        broken > 0 ? ReportNumber.count(broken) : "–",
-        small: broken > 0 ? "of \(ReportNumber.count(elements - undefined))" : nil,
-        style: broken > 0 ? "bad" : nil),
     ])
   }
 
-  /// What was left out.
+  /// What is not finite, and what was left out. Reports that were read may have any numbers.
   private var remark: String? {
-    var parts: [String] = []
-    if elements == 0 { parts.append(reshaped > 0 ? "other shapes" : "no elements") }
-    if elements > 0, reshaped > 0 {
-      parts.append("\(reshaped) run\(reshaped == 1 ? "" : "s") with other shapes left out")
+    func share(_ part: Int, _ whole: Int) -> String {
+      "\(ReportNumber.count(part)) of \(ReportNumber.count(whole)) elements"
     }
-    if undefined > 0 {
-      parts.append(
-        undefined == elements
-          ? "NaN or infinite in the original"
-          : "\(ReportNumber.count(undefined)) of \(ReportNumber.count(elements)) elements NaN or "
-            + "infinite in the original")
+    guard elements > 0 else { return reshaped > 0 ? "other shapes" : "no elements" }
+    var parts: [String] = []
+    if broken > 0 {
+      let others =
+        finiteDecibels.isFinite ? ", the others \(ReportNumber.fixed(finiteDecibels, 1)) dB" : ""
+      parts.append("\(share(broken, elements &- undefined)) not finite\(others)")
+    }
+    if undefined == elements {
+      parts.append("not finite in the original")
+    } else if undefined > 0 {
+      parts.append("without \(share(undefined, elements)) that are not finite in the original")
+    }
+    if reshaped > 0 {
+      parts.append("without \(reshaped) run\(reshaped == 1 ? "" : "s") with other shapes")
     }
     return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 
   private var ratio: ReportPart.Cell {
     guard isMeasured else { return .init("–") }
-    guard decibels.isFinite else {
-      return .init(
-        "–",
-        small: finiteDecibels.isFinite
-          ? "\(ReportNumber.fixed(finiteDecibels, 1)) of the others" : nil, style: "bad")
-    }
     return .init(
       ReportNumber.fixed(decibels, 1),
       style: decibels < CompressionVerdict.leastDecibels ? "bad" : nil)
@@ -93,7 +88,7 @@ extension Agreement.Output {
 
   private var same: ReportPart.Cell {
     if let equal { return .init(ReportNumber.percent(equal), small: "elements") }
-    if let top1 { return .init(ReportNumber.percent(top1), small: "first choices") }
+    if let top1 { return .init(ReportNumber.percent(top1), small: "choices") }
     return .init("–")
   }
 }

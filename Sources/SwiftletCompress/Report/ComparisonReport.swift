@@ -2,6 +2,7 @@
 
 public import SwiftletCore
 public import SwiftletData
+import SwiftletFormats
 public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
@@ -140,7 +141,7 @@ public struct ComparisonReport: Sendable, Codable {
     let names = names(models.map(\.path))
     let rows = try models.indices.map { index in
       let (path, graph) = models[index]
-      let cost = try ModelCost(graph)
+      let cost = try ModelCost(graph, fileBytes: Self.fileBytes(path, graph))
       let equal = zip(choices, judgements[index].choices).count { $0 == $1 }
       return Model(
         name: names[index], path: path, top1: judgements[index].evaluation.top1,
@@ -185,6 +186,11 @@ public struct ComparisonReport: Sendable, Codable {
             $0.techniques.map(\.rawValue).joined(separator: ", "), $0.output, $0.after, $0,
             $0.paired, \.millisecondsAfter)
         })
+  }
+
+  /// The size of a model's file, or of the file it would be written to if there is none.
+  static func fileBytes(_ path: String, _ graph: Graph) throws -> Int {
+    try (try? ONNXFile.byteCount(path)) ?? ONNXFile.encode(graph).count
   }
 
   /// File names without folders and extension; whole paths if those are not unique.

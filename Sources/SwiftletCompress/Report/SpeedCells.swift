@@ -5,7 +5,7 @@ import SwiftletGraph
 import SwiftletRuntime
 
 /// The speeds in a report: single samples and batches, on one thread and on all.
-struct SpeedCells {
+package struct SpeedCells {
   /// Batch sizes.
   let batches: [Int]
   /// Numbers of threads, ascending.
@@ -69,7 +69,7 @@ struct SpeedCells {
   /// ``longestRun``; at least 1.
   ///
   /// - Parameter seconds: The time of a single sample.
-  static func batch(upTo most: Int, of seconds: Double) -> Int {
+  package static func batch(upTo most: Int, of seconds: Double) -> Int {
     var batch = 1
     while batch * 2 <= most, Double(batch * 2) * seconds <= longestRun { batch *= 2 }
     return batch

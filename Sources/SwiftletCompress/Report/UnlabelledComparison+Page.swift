@@ -49,25 +49,27 @@ extension UnlabelledComparison: ComparisonPage {
     let rows = models.enumerated().map { index, model in
       ReportPart.row(
         [
-          .init("\(index + 1)"), .init(model.name, style: "left name"),
+          .init("\(index + 1)"),
+          .init(
+            model.name,
+            small: model.agreement?.top1.map { "\(ReportNumber.percent($0)) agree" },
+            style: "left name"),
           .init(
             model.agreement?.likeness ?? (index == 0 ? "" : "–"),
-            small: model.agreement?.cosine.map { "cosine \(ReportNumber.fixed($0, 4))" },
             style: model.agreement.map { $0.decibels < CompressionVerdict.leastDecibels } == true
               ? "bad" : nil),
-          .init(
-            model.agreement?.top1.map(ReportNumber.percent) ?? "",
-            small: model.agreement?.top1 == nil ? nil : "first choices"),
+          .init(model.agreement?.cosine.map { ReportNumber.fixed($0, 4) } ?? ""),
         ] + sizes(model))
     }
     return ReportPage.Section(
       title: "Answers and size",
       explanation: "Answers are compared with \(others), for the same samples and without labels; "
-        + "the worst output counts. “Same” is the share of samples with the same first choice, for "
-        + "outputs with scores of classes. Factors are relative to the first model.",
+        + "the worst output counts. “Agree” is the share of samples with the same first choice, for "
+        + "outputs with scores of classes; the cosine is that of the angle between both models' "
+        + "vectors, as a mean over the samples. Factors are relative to the first model.",
       content: ReportPart.table(
         [
-          .init("№"), .init("model", style: "left"), .init("answers"), .init("same"),
+          .init("№"), .init("model", style: "left"), .init("answers"), .init("cosine"),
           .init("file"), .init("MACs"),
         ], rows, isWide: true))
   }

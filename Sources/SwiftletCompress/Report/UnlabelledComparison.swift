@@ -2,7 +2,6 @@
 
 public import SwiftletCore
 public import SwiftletData
-import SwiftletFormats
 public import SwiftletGraph
 import SwiftletRuntime
 
@@ -118,7 +117,7 @@ public struct UnlabelledComparison: Sendable, Codable {
     let names = ComparisonReport.names(models.map(\.path))
     let rows = try graphs.indices.map { index in
       let graph = graphs[index]
-      let bytes = try ONNXFile.encode(graph).count
+      let bytes = try ComparisonReport.fileBytes(models[index].path, graph)
       return Model(
         name: names[index], path: models[index].path,
         agreement: index == 0 ? nil : agreements[index - 1],

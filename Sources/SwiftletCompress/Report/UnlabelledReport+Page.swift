@@ -20,7 +20,7 @@ extension UnlabelledReport: CompressionPage {
       facts: facts(samples), tiles: tiles,
       sections: [
         summarySection, answerSection, tradeOffSection, layerSection, spectrumSection,
-        recipeSection, measurementSection,
+        measurementSection, recipeSection,
       ]
     ).html
   }

@@ -80,9 +80,9 @@ public struct UnlabelledReport: Sendable, Codable {
         judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
         repeated: repeated ?? 0)
       if leftOut > 0 {
-        text +=
-          " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "
-          + "left out, as they do not fill a batch of the model)"
+        // Reports that were read may have any numbers.
+        let all = agreement.samples &+ leftOut &+ (isHeldBack ? samples : 0)
+        text += " (\(leftOut) of \(all) left out, as they do not fill a batch of the model)"
       }
       return text
     }
@@ -103,8 +103,8 @@ extension UnlabelledResult {
     }
     for output in agreement.outputs where output.undefined > 0 {
       doubts.append(
-        "the original's output '\(output.name)' is NaN or infinite in \(output.undefined) of "
-          + "\(output.elements) elements")
+        "\(output.undefined) of the \(output.elements) elements of the original's output "
+          + "'\(output.name)' are not finite")
     }
     if agreement.outputs.allSatisfy({ !$0.isMeasured && $0.equal == nil || $0.elements == 0 }) {
       doubts.append("no output could be compared")
