@@ -8,8 +8,8 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure how good a model is.",
     discussion: """
-      Classifiers are judged by their accuracy on labelled images. --metric judges other models: by \
-      targets among the data, by the answers of another model (--original), or by a command of \
+      Classifiers are judged by their accuracy on labelled images. --metric judges other models: \
+      by targets among the data, by the answers of another model (--original), or by a command of \
       yours. See 'swiftlet help goals'.
 
       Images are preprocessed according to --preprocess or the model's metadata; without either, a \

@@ -40,6 +40,7 @@ public struct Goals: Sendable {
     /// A fraction of the original model's score; 0 is unchanged.
     case relative(Double)
 
+    /// An absolute drop.
     public init(floatLiteral value: Double) { self = .absolute(value) }
     public init(integerLiteral value: Int) { self = .absolute(Double(value)) }
 

@@ -139,8 +139,8 @@ public final class Judge: Sendable {
 
   /// Judges a model.
   ///
-  /// - Throws: `badInput` if the samples do not fit it, `unsupported` if the metric cannot judge its
-  ///   outputs; the errors of the metric and of running a session.
+  /// - Throws: `badInput` if the samples do not fit it, `unsupported` if the metric cannot judge
+  ///   its outputs; the errors of the metric and of running a session.
   public func judge(_ graph: Graph) throws -> Judgement { try judge(graph, isOriginal: false) }
 
   private func judge(_ graph: Graph, isOriginal: Bool) throws -> Judgement {

@@ -56,7 +56,7 @@ extension Agreement.Output {
     ])
   }
 
-  /// What is not finite, and what was left out.
+  /// What is not finite, and what was left out. Reports that were read may have any numbers.
   private var remark: String? {
     func share(_ part: Int, _ whole: Int) -> String {
       "\(ReportNumber.count(part)) of \(ReportNumber.count(whole)) elements"
@@ -66,7 +66,7 @@ extension Agreement.Output {
     if broken > 0 {
       let others =
         finiteDecibels.isFinite ? ", the others \(ReportNumber.fixed(finiteDecibels, 1)) dB" : ""
-      parts.append("\(share(broken, elements - undefined)) not finite\(others)")
+      parts.append("\(share(broken, elements &- undefined)) not finite\(others)")
     }
     if undefined == elements {
       parts.append("not finite in the original")

@@ -93,9 +93,10 @@ struct TradeOff {
   private func picture(
     _ name: String, _ unit: String, _ axis: String, _ cost: (Point) -> Double?
   ) -> String? {
-    let limit = reference.flatMap(cost).flatMap { $0 > 0 ? $0 : nil }
+    let limit = reference.flatMap(cost).flatMap { $0 > 0 && $0.isFinite ? $0 : nil }
     let shown = points.indices.compactMap { index -> (index: Int, cost: Double, gain: Double)? in
-      guard let gain = points[index].gain, let cost = cost(points[index]), cost > 0 else {
+      guard let gain = points[index].gain, let cost = cost(points[index]), cost > 0, cost.isFinite
+      else {
         return nil
       }
       return (index, cost, gain)

@@ -80,9 +80,9 @@ public struct UnlabelledReport: Sendable, Codable {
         judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
         repeated: repeated ?? 0)
       if leftOut > 0 {
-        text +=
-          " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "
-          + "left out, as they do not fill a batch of the model)"
+        // Reports that were read may have any numbers.
+        let all = agreement.samples &+ leftOut &+ (isHeldBack ? samples : 0)
+        text += " (\(leftOut) of \(all) left out, as they do not fill a batch of the model)"
       }
       return text
     }

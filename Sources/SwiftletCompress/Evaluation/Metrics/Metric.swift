@@ -24,7 +24,7 @@ public struct MetricLabel: Sendable, Codable, Hashable {
   /// The word for a change to the worse: `drop` or `rise`.
   package var loss: String { higherIsBetter ? "drop" : "rise" }
 
-  /// The unit of a drop, with a space: ` points`; empty for scores that are no fractions.
+  /// The unit of a drop, with a space: ` points`; empty for scores that are not fractions.
   var unit: String { isFraction ? " points" : "" }
 }
 
