@@ -53,10 +53,11 @@ enum HelpTopic: String, CaseIterable {
       """
       \(Self.search)
 
-        --max-drop 0.5        lose at most 0.5 percentage points of top-1 accuracy on the images
-                              to judge on; needs labels
+        --max-drop 0.5        lose at most 0.5 percentage points of the metric (or 0.5 of its own
+                              unit) on what models are judged on
+        --max-drop 1%         lose at most 1 % of the original's score
         --confidence 95%      make --max-drop or --mixed-drop hold with this confidence level (also
-                              written 0.95), by a paired test on these images
+                              written 0.95), by a paired test on the same samples
         --target-size 200k    largest file size, in bytes (200k, 1.5M) or percent (50%)
         --target-macs 30%     most multiply-accumulate operations per image, likewise
         --target-latency 0.8  longest time per image at batch size 1, in milliseconds or percent
@@ -64,6 +65,32 @@ enum HelpTopic: String, CaseIterable {
       With quantize alone, --max-drop means --mixed-drop: the precision of each layer is chosen. If
       no strength reaches the goals, the exit code is 3 and the message says what the last attempt
       missed.
+
+      Metrics, for --metric of 'swiftlet compress', 'evaluate' and 'sensitivity':
+
+        top1, top5            accuracy, with labels; top1 is the default
+        agreement             how often answers are those of the original model: the same top-1
+                              class, the same direction, equal integers; the default without labels
+        cosine                similarity of embeddings to the original's
+        retrieval             whether embeddings find others in the original's order (Spearman)
+        mse                   squared error, of targets or of the original's answers (lower is
+                              better)
+        miou                  mean intersection over union, of scores N×K×H×W
+        command:'CMD'         what a command of yours prints as its last line, for example mean
+                              average precision; command-:'CMD' if lower is better
+
+      Drops of top1, top5, agreement and miou are in percentage points. Targets are arrays of
+      inputs:FILE.npz that are named after an output, or 'targets'; masks are integers N×H×W, and
+      255 does not count. 'evaluate' needs --original MODEL.onnx for metrics that compare with it.
+
+      A command gets the path of an npz file as $1, or at its end: outputs by name, sample_names,
+      sample_indices, and sample_labels and sample_targets if there are some. For confidence levels
+      it also scores 30 random halves of the samples, so it must judge only those it is given.
+
+        swiftlet compress model.onnx --technique quantize --metric miou --max-drop 1% \\
+          --data inputs:scenes.npz -o int8.onnx
+        swiftlet evaluate small.onnx --original model.onnx --metric agreement --data inputs:x.npz
+        swiftlet evaluate detector.onnx --metric command:'python3 map.py' --data images:val
 
       """
     case .data:

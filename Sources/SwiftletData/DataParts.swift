@@ -72,6 +72,32 @@ public struct DataParts: Sendable {
         reason = "there is no test part"
       }
     }
+    try self.init(dividing: images, seed, reason: reason)
+  }
+
+  /// Samples that have no parts of their own, to train and calibrate with and to judge on.
+  ///
+  /// - Parameters:
+  ///   - samples: The samples.
+  ///   - judging: Others to judge on; `nil`: some of the samples.
+  ///   - split: The fraction to train with, without others to judge on; `nil`: 80 %.
+  ///   - seed: The same seed gives the same split.
+  /// - Throws: `badInput` if a part would be empty, or if classes have other names in the two.
+  public init(
+    _ samples: ImageDataset, judging: ImageDataset? = nil, split: Double? = nil, seed: UInt64
+  ) throws {
+    if let judging {
+      try self.init(
+        samples, judging, split: nil, remark: "evaluated on \(Self.count(judging))")
+    } else if let split {
+      try self.init(dividing: samples, split, seed, reason: nil)
+    } else {
+      try self.init(dividing: samples, seed, reason: "there is no test part")
+    }
+  }
+
+  /// Divides images of which there is one part only.
+  private init(dividing images: ImageDataset, _ seed: UInt64, reason: String) throws {
     guard images.count > 1 else {
       throw SwiftletError(
         .badInput, "\(reason): one image cannot serve for both training and evaluation",

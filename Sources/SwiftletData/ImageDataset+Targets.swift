@@ -34,7 +34,8 @@ extension ImageDataset {
   /// What some of the outputs of a model should be for a range of samples.
   ///
   /// - Precondition: The names are those of ``targetNames(for:)``.
-  /// - Throws: The errors of reading the rows.
+  ///
+  /// - Throws: The errors of reading arrays in files.
   package func targets(_ names: [String], _ samples: Range<Int>) throws -> [String: AnyTensor] {
     if let targets { return [Self.ownTargets: try targets.rows(Array(samples))] }
     guard case .arrays(let given) = pixels else { return [:] }

@@ -11,7 +11,7 @@ package enum ShellCommand {
     case signal(Int)
   }
 
-  /// What a command left behind.
+  /// How a command ended, and what it printed.
   package struct Result: Sendable {
     /// How it ended.
     package let ending: Ending
@@ -105,7 +105,7 @@ package enum ShellCommand {
       Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
     var pointers = unsafe arguments.map { unsafe strdup($0) }
     unsafe pointers.append(nil)
-    defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+    defer { for index in unsafe pointers.indices { unsafe free(pointers[index]) } }
     var child: pid_t = 0
     let code = unsafe posix_spawn(&child, "/bin/sh", &actions, &attributes, pointers, environ)
     guard code == 0 else {

@@ -25,7 +25,7 @@ struct CommandMetricTests {
     #expect(try result("echo first; echo ' 0.25 '; echo; true").score == 0.25)
     // The path comes last, or where the command wants it.
     #expect(try result("test -s && echo 1; test -s \"$1\" && echo 2").score == 2)
-    #expect(try result("f() { test -s \"$1\" && echo 3; }; f").score == 3)
+    #expect(try result("f() { test -s \"$1\" && echo 3; }; f \"$@\"").score == 3)
     #expect(try result("printf -- -1e-3; true").score == -0.001)
   }
 
@@ -50,8 +50,8 @@ struct CommandMetricTests {
     expectError(.badInput, "ended by signal 9") { try result("kill -9 $$; true") }
     expectError(.badInput, "'hello', not a number") { try result("echo hello; true") }
     expectError(.badInput, "printed nothing") { try result("true") }
-    expectError(.badInput, "nan, which is no score") { try result("echo nan; true") }
-    expectError(.badInput, "inf, which is no score") { try result("echo inf; true") }
+    expectError(.badInput, "nan, which is not a score") { try result("echo nan; true") }
+    expectError(.badInput, "inf, which is not a score") { try result("echo inf; true") }
   }
 
   @Test func outputsMustHaveRows() throws {
@@ -78,9 +78,11 @@ struct CommandMetricTests {
         + "mv '\(note).part' '\(note)'; wait"
       guard case .scorer(let make) = try Metric.named("command:\(command)").kind else { return }
       var scorer = try make(
-        MetricSetting(samples: 6, progress: { _ in
-          if FileManager.default.fileExists(atPath: note) { throw CancellationError() }
-        }))
+        MetricSetting(
+          samples: 6,
+          progress: { _ in
+            if FileManager.default.fileExists(atPath: note) { throw CancellationError() }
+          }))
       for batch in batches { try scorer.add(batch) }
       #expect(throws: CancellationError.self) { try scorer.finish() }
       let lines = try String(contentsOfFile: note, encoding: .utf8).split(separator: "\n")

@@ -70,7 +70,7 @@ struct MetricTests {
     // Other shapes or types are no answers.
     let others = ["y": floats([4, 2], [1, 2, 1, 2, 1, 2, 1, 2])]
     #expect(try Self.result(.agreement, [batch(others, original, count: 4)]).score == 0)
-    // A single number has no first choice: its sign counts.
+    // A single number names no class: its sign counts.
     let (plus, minus) = (floats([2, 1], [1, 2]), floats([2, 1], [3, -1]))
     #expect(
       units(try Self.result(.agreement, [batch(["y": minus], ["y": plus], count: 2)])) == [1, 0])
@@ -214,7 +214,9 @@ struct MetricTests {
       try score(.int64(Tensor([1, 2, 2], [0, 1, 1, 3])))
     }
     expectError(.badInput, "class -1") { try score(.int64(Tensor([1, 2, 2], [0, 1, 1, -1]))) }
-    expectError(.badInput, "not integers 1×2×2") { try score(.uint8(Tensor([1, 4], [0, 1, 1, 2]))) }
+    expectError(.badInput, "not integers 1×2×2") {
+      try score(.uint8(Tensor([1, 4], [0, 1, 1, 2])))
+    }
     expectError(.badInput, "float32") { try score(floats([1, 2, 2], [0, 1, 1, 2])) }
     // A single score for each pixel names no class.
     let single = ["y": floats([1, 1, 2, 2], [0, 1, 1, 2])]

@@ -185,6 +185,22 @@ struct StoredArrayTests {
       }
     }
   }
+
+  @Test func rowsAreMade() throws {
+    let all = AnyTensor.float32(Tensor([7, 2], (0..<14).map(Float.init)))
+    let made = try StoredArray(.float32, [7, 2]) { range in self.rows(all, Array(range)) }
+    try check(made, all)
+    #expect(try made.subset([6, 0, 1]).rows([2, 0]) == rows(all, [1, 6]))
+    // Something else than was promised.
+    let others: [AnyTensor] = [
+      .float32(Tensor([1, 3], [1, 2, 3])), .float64(Tensor([1, 2], [1, 2])),
+    ]
+    for wrong in others {
+      let array = try StoredArray(.float32, [7, 2]) { _ in wrong }
+      #expect(throws: SwiftletError.self) { try array.rows(0..<1) }
+    }
+    #expect(throws: SwiftletError.self) { try StoredArray(.float32, []) { _ in all } }
+  }
 }
 
 /// Arrays in compressed entries of npz files, and damaged files.

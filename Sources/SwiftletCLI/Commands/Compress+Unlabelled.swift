@@ -30,7 +30,7 @@ extension Compress {
     if let data {
       let fixed = try samples.fixedInputs()
       let others = try judging.samples(
-        self.data, leavingOut: damaged, ignoringLabels: metric.ignoresLabels())
+        self.data, leavingOut: damaged, ignoringLabels: metric.metric?.ignoresLabels == true)
       use.damaged = damaged?.pictures.count
       if preprocess.preprocess != nil {
         use.preprocessing = try Preprocessing.stored(in: graph, images: data)

@@ -186,7 +186,9 @@ struct Compress: ParsableCommand {
     let damaged = data.damage.pictures(common.threads)
     guard data.data != nil else { return try compress(graph, recipe, nil, leavingOut: nil) }
     let trains = recipe.steps.contains(where: \.trains)
-    guard try DataSpec(parsing: data.spec).hasLabels(), try trains || !metric.ignoresLabels() else {
+    guard try DataSpec(parsing: data.spec).hasLabels(),
+      try trains || metric.metric?.ignoresLabels != true
+    else {
       return try compress(
         graph, recipe, data.load(.train, leavingOut: damaged), leavingOut: damaged)
     }
@@ -275,20 +277,8 @@ struct Compress: ParsableCommand {
   }
 
   private func steps(_ techniques: [Technique]) throws -> Recipe {
-    var recipe = try Recipe(techniques, sharing: settings.values)
-    for index in recipe.steps.indices {
-      guard var quantization = recipe.steps[index][QuantizationSettings.self] else { continue }
-      // For int8 alone, mixed precision is the way to stay within a drop.
-      if techniques == [.quantize] && quantization.canMix {
-        quantization.mixedDrop = quantization.mixedDrop ?? maxDrop?.absolute
-      }
-      if quantization.mixedDrop != nil {
-        quantization.mixedConfidence = quantization.mixedConfidence ?? confidence?.value
-      }
-      recipe.steps[index][QuantizationSettings.self] = quantization
-    }
-    try recipe.validate(.options)
-    return recipe
+    try Recipe(
+      techniques, sharing: settings.values, maxDrop: maxDrop?.value, confidence: confidence?.value)
   }
 
   private func text(_ report: CompressionReport) -> String {
@@ -360,13 +350,8 @@ struct Bound: ExpressibleByArgument {
   let value: Goals.Bound
 
   init?(argument: String) {
-    let scales: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "%": 0.01]
-    let scale = argument.last.flatMap { scales[$0] }
-    let digits = scale == nil ? argument[...] : argument.dropLast()
-    guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
-    value =
-      argument.hasSuffix("%")
-      ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+    guard let value = Goals.Bound(parsing: argument) else { return nil }
+    self.value = value
   }
 }
 

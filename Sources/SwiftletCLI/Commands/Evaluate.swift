@@ -8,8 +8,8 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure how good a model is.",
     discussion: """
-      Classifiers are judged by their accuracy on labelled images. --metric judges other models: by \
-      targets among the data, by the answers of another model (--original), or by a command of \
+      Classifiers are judged by their accuracy on labelled images. --metric judges other models: \
+      by targets among the data, by the answers of another model (--original), or by a command of \
       yours. See 'swiftlet help goals'.
 
       Images are preprocessed according to --preprocess or the model's metadata; without either, a \
@@ -87,7 +87,7 @@ struct Evaluate: ParsableCommand {
       if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     }
     guard let name = self.metric.name else { return try show(judgement, leftOut: damaged) }
-    if common.json { return try Console.json(Score(judgement), leftOut: damaged) }
+    if common.json { return try Console.json(judgement, leftOut: damaged) }
     Console.endProgress()
     Console.print(
       table([
@@ -109,24 +109,5 @@ struct Evaluate: ParsableCommand {
       loss    \(fixed(result.loss, 4))
       images  \(result.images), \(fixed(result.imagesPerSecond, 0)) per second in the model
       """)
-  }
-
-  /// The score by a metric that was chosen, as JSON.
-  private struct Score: Encodable {
-    let metric: String
-    let score: Double
-    let higherIsBetter: Bool
-    let samples: Int
-    let samplesPerSecond: Double
-    /// Of accuracies; else left out.
-    let top1, top5, loss: Double?
-
-    init(_ judgement: Judgement) {
-      (metric, score) = (judgement.metric.name, judgement.score)
-      higherIsBetter = judgement.metric.higherIsBetter
-      (samples, samplesPerSecond) = (judgement.samples, judgement.samplesPerSecond)
-      let evaluation = judgement.evaluation
-      (top1, top5, loss) = (evaluation?.top1, evaluation?.top5, evaluation?.loss)
-    }
   }
 }

@@ -34,8 +34,8 @@ struct Sensitivity: ParsableCommand {
         clipping         the observer clips too much: --observer minmax
         activations      8 bits are too few: --keep; with labels, --qat-epochs
 
-      --metric also judges the model with each layer quantized, and sorts layers by what the metric \
-      loses: in points for top1, top5, agreement and miou, else in its own unit.
+      --metric also judges the model with each layer quantized, and sorts layers by what the \
+      metric loses: in points for top1, top5, agreement and miou, else in its own unit.
 
         swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-images 128
         swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json

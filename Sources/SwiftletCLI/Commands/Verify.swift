@@ -106,6 +106,15 @@ struct Verify: ParsableCommand {
             + (manifest.answers?.agreement?.likeness ?? "none"))
       }
     }
+    if let recorded = manifest.report?.metric ?? manifest.answers?.metric {
+      let found = try Compressor(context).judgement(
+        of: manifest.compressed(), made: manifest.recipe)
+      let (metric, score) = (recorded.metric, found.score)
+      check(
+        "metric", score == recorded.after || score.isNaN && recorded.after.isNaN,
+        "\(metric.name) \(metric.text(ofScore: score)), recorded "
+          + metric.text(ofScore: recorded.after))
+    }
     if rerun { checks.append(try again(manifest, context)) }
     try show(checks)
   }

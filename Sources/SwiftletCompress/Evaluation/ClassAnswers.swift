@@ -7,9 +7,9 @@ import SwiftletTraining
 /// How a classifier answers on labelled images, whatever the metric.
 struct ClassAnswers {
   let evaluation: Evaluation
-  /// Whether the first choice is right, for each image.
+  /// Whether the top-1 class is right, for each image.
   let hits: [Bool]
-  /// The first choice, for each image.
+  /// The top-1 class of each image.
   let choices: [Int]
 
   /// Takes the answers from a judgement by accuracy; else runs the model again.

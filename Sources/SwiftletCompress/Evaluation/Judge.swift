@@ -139,8 +139,8 @@ public final class Judge: Sendable {
 
   /// Judges a model.
   ///
-  /// - Throws: `badInput` if the samples do not fit it, `unsupported` if the metric cannot judge its
-  ///   outputs; the errors of the metric and of running a session.
+  /// - Throws: `badInput` if the samples do not fit it, `unsupported` if the metric cannot judge
+  ///   its outputs; the errors of the metric and of running a session.
   public func judge(_ graph: Graph) throws -> Judgement { try judge(graph, isOriginal: false) }
 
   private func judge(_ graph: Graph, isOriginal: Bool) throws -> Judgement {
@@ -189,7 +189,7 @@ public final class Judge: Sendable {
         MetricBatch(
           outputs: outputs, outputNames: names, samples: samples,
           names: data.names(samples), labels: data.hasLabels ? Array(data.labels[samples]) : [],
-          targets: data.targets(targets, samples), original: original))
+          targets: try data.targets(targets, samples), original: original))
       count += samples.count
       try options.progress?(
         Progress("evaluate", completed: count, total: range.count))

@@ -15,7 +15,7 @@ public struct Judgement: Sendable {
   public let samplesPerSecond: Double
   /// Top-1 and top-5 accuracy and loss, if the metric is an accuracy.
   public let evaluation: Evaluation?
-  /// Whether each first choice is right, if the metric is an accuracy; else empty.
+  /// Whether each top-1 class is right, if the metric is an accuracy; else empty.
   public let hits: [Bool]
   /// The class that the model names for each sample (−1 if its scores are not numbers), if the
   /// metric is an accuracy; else empty.
@@ -30,7 +30,9 @@ public struct Judgement: Sendable {
   }
 
   /// A judgement by a scorer.
-  init(_ metric: MetricLabel, _ result: MetricResult, samples: Int, samplesPerSecond: Double) {
+  package init(
+    _ metric: MetricLabel, _ result: MetricResult, samples: Int, samplesPerSecond: Double
+  ) {
     (self.metric, score, evidence) = (metric, result.score, result.evidence)
     (self.samples, self.samplesPerSecond) = (samples, samplesPerSecond)
     (evaluation, hits, choices) = (nil, [], [])
@@ -56,9 +58,29 @@ public struct Judgement: Sendable {
   var otherScore: Double? { metric == Metric.top1.label ? nil : score }
 
   /// The largest drop from this score that does not call a model inaccurate: 2 points, or 2 % of a
-  /// score that is no fraction.
+  /// score that is not a fraction.
   var acceptableDrop: Double {
     metric.isFraction
       ? CompressionVerdict.mostDrop : CompressionVerdict.mostDrop / 100 * abs(score)
+  }
+}
+
+extension Judgement: Encodable {
+  private enum CodingKeys: String, CodingKey {
+    case metric, score, higherIsBetter, samples, samplesPerSecond, top1, top5, loss
+  }
+
+  /// The metric's name, the score and the number of samples; of accuracies also top-1, top-5 and
+  /// loss.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(metric.name, forKey: .metric)
+    try container.encode(score, forKey: .score)
+    try container.encode(metric.higherIsBetter, forKey: .higherIsBetter)
+    try container.encode(samples, forKey: .samples)
+    try container.encode(samplesPerSecond, forKey: .samplesPerSecond)
+    try container.encodeIfPresent(evaluation?.top1, forKey: .top1)
+    try container.encodeIfPresent(evaluation?.top5, forKey: .top5)
+    try container.encodeIfPresent(evaluation?.loss, forKey: .loss)
   }
 }

@@ -140,6 +140,9 @@ public struct PairedTest: Sendable, Codable, Equatable {
     return drop + StudentsT.quantile(confidence, degrees: degrees) * error
   }
 
+  /// What is counted: images of classifiers, else samples.
+  var unit: String { metric == nil ? "images" : "samples" }
+
   /// A summary: `drop 0.12 points, below 0.3 with 95 % confidence (lost 30, won 18, p = 0.11)`.
   public var summary: String { summary(confidence: Self.confidence) }
 

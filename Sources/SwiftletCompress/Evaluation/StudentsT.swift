@@ -36,8 +36,8 @@ package enum StudentsT {
   }
 
   /// The regularized incomplete beta function I_x(a, b), by its continued fraction, of which so
-  /// many terms are evaluated, from the last one on, that the rest does not matter for a and b below
-  /// a million.
+  /// many terms are evaluated, from the last one on, that the rest does not matter for a and b
+  /// below a million.
   ///
   /// - Source: DLMF 8.17.22; 8.17.4 where the fraction converges slowly.
   private static func incompleteBeta(_ a: Double, _ b: Double, _ x: Double) -> Double {

@@ -161,7 +161,7 @@ public struct Compressor: Sendable {
 
   /// Compresses by a preset's recipe, or by some of its steps if that is better (``PresetChoice``):
   /// the result is no slower than the original or than the last step alone, and loses at most 2
-  /// points of accuracy if any candidate does; of metrics that are no fractions, 2 % of the
+  /// points of accuracy if any candidate does; of metrics that are not fractions, 2 % of the
   /// original's score. With goals, works like ``run(_:)``.
   ///
   /// - Throws: The errors of ``run(_:)``.

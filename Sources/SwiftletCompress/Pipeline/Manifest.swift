@@ -227,6 +227,7 @@ public struct Manifest: Sendable, Codable {
     // The digest covers what the names stand for.
     (own.data, own.judge, own.damaged) = (nil, nil, nil)
     (own.extents, own.outputs) = (context.original.extents, context.outputs)
+    own.metric = context.metric?.name
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let parts = [

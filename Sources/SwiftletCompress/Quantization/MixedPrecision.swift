@@ -83,7 +83,7 @@ struct MixedPrecision {
       log.notice(
         """
         \(floats.fp32.count) layers fp32, \(floats.bf16.count) bf16, \(int4.count) int4: \
-        \(test.summary(confidence: confidence)) on \(test.images) images
+        \(test.summary(confidence: confidence)) on \(test.images) \(test.unit)
         """)
       return Trial(
         graph: result.graph, layers: result.layers, test: test,
@@ -173,8 +173,8 @@ struct MixedPrecision {
       "no choice of layers keeps the \(label.loss) below \(maxDrop)\(label.unit): int8 everywhere "
         + "loses \(label.text(ofDrop: test.drop)), below \(label.text(ofDrop: none.bound)) with "
         + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(test.images) "
-        + (test.metric == nil ? "images" : "samples"),
-      fix: "allow more \(label.loss), evaluate on more \(test.metric == nil ? "images" : "samples")"
+        + test.unit,
+      fix: "allow more \(label.loss), evaluate on more \(test.unit)"
         + (context.hasLabels ? ", or use qatEpochs 1 (--qat-epochs 1)" : ""))
   }
 

@@ -13,6 +13,8 @@ struct ArrayPiece: Sendable {
     case file(FileBytes, Int, StoredElements)
     /// In an entry of a zip file, from this byte on.
     case entry(ZipContent, Int, StoredElements)
+    /// Wherever a closure has them.
+    case made(@Sendable (Range<Int>) throws -> AnyTensor)
   }
 
   private let place: Place
@@ -27,13 +29,15 @@ struct ArrayPiece: Sendable {
     place = .entry(content, start, elements)
   }
 
+  init(_ make: @escaping @Sendable (Range<Int>) throws -> AnyTensor) { place = .made(make) }
+
   /// The array, if it is in memory.
   var tensor: AnyTensor? { if case .memory(let tensor) = place { tensor } else { nil } }
 
   /// The file, if there is one.
   var path: String? {
     switch place {
-    case .memory: nil
+    case .memory, .made: nil
     case .file(let file, _, _): file.path
     case .entry(let content, _, _): content.file.path
     }
@@ -41,22 +45,37 @@ struct ArrayPiece: Sendable {
 
   /// Copies rows to memory, which must have room for them.
   ///
-  /// - Throws: `io` if they cannot be read; `badInput` if compressed data are damaged.
+  /// - Throws: `io` if they cannot be read; `badInput` if compressed data are damaged, or if a
+  ///   closure returns something else; what it throws.
   @unsafe func read(
     _ rows: Range<Int>, of dtype: DType, _ rowShape: Shape, to target: UnsafeMutableRawPointer
   ) throws {
     switch place {
-    case .memory(let tensor):
-      let size = rowShape.count * dtype.byteCount
-      unsafe target.copyMemory(
-        from: tensor.unsafeStart + rows.lowerBound * size, byteCount: rows.count * size)
-      withExtendedLifetime(tensor) {}
+    case .memory(let tensor): unsafe Self.copy(rows, of: tensor, rowShape, to: target)
     case .file(let file, let start, let elements):
       unsafe try Self.read(file, start, elements, rows, rowShape, to: target)
     case .entry(let content, let start, let elements):
       let found = try content.located()
       unsafe try Self.read(found.file, found.start + start, elements, rows, rowShape, to: target)
+    case .made(let make):
+      let made = try make(rows).contiguous
+      let shape = Shape([rows.count] + rowShape.dimensions)
+      guard made.dtype == dtype, made.shape == shape else {
+        throw SwiftletError(
+          .badInput, "the rows \(rows) of an array are \(made.dtype) \(made.shape)",
+          fix: "make them \(dtype) \(shape)")
+      }
+      unsafe Self.copy(0..<rows.count, of: made, rowShape, to: target)
     }
+  }
+
+  @unsafe private static func copy(
+    _ rows: Range<Int>, of tensor: AnyTensor, _ rowShape: Shape, to target: UnsafeMutableRawPointer
+  ) {
+    let size = rowShape.count * tensor.dtype.byteCount
+    unsafe target.copyMemory(
+      from: tensor.unsafeStart + rows.lowerBound * size, byteCount: rows.count * size)
+    withExtendedLifetime(tensor) {}
   }
 
   @unsafe private static func read(

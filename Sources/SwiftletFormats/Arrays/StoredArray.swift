@@ -35,6 +35,22 @@ public struct StoredArray: Sendable {
     self.init(ArrayPiece(tensor.contiguous), tensor.dtype, tensor.shape)
   }
 
+  /// An array whose rows a closure makes when they are needed: of any size.
+  ///
+  /// - Parameters:
+  ///   - dtype: The type of the elements.
+  ///   - shape: The extents, rows first.
+  ///   - make: Returns the rows of a range along the first axis. The same ones are asked for again
+  ///     and again, on any thread, also on several at once.
+  /// - Throws: `badInput` if the shape has no axis for rows.
+  public init(
+    _ dtype: DType, _ shape: Shape,
+    making make: @escaping @Sendable (Range<Int>) throws -> AnyTensor
+  ) throws {
+    guard shape.rank > 0 else { throw SwiftletError(.badInput, "a scalar has no rows to make") }
+    self.init(ArrayPiece(make), dtype, shape)
+  }
+
   init(_ piece: ArrayPiece, _ dtype: DType, _ shape: Shape) {
     (self.dtype, self.shape, pieces, starts, chosen) = (dtype, shape, [piece], [0], nil)
   }

@@ -3,14 +3,14 @@
 import SwiftletCore
 
 extension Metric {
-  /// How often a model answers as the original does. For each sample and output: whether the first
-  /// choice is the same, if the output holds scores (samples × classes); the cosine similarity of
+  /// How often a model answers as the original does. For each sample and output: whether the top-1
+  /// class is the same, if the output holds scores (samples × classes); the cosine similarity of
   /// other floating-point outputs, at least 0; the fraction of equal elements of integers and
   /// booleans. The worst output of a sample counts.
   ///
-  /// A sample with elements that are not finite in the original's output is left out there; one with
-  /// such elements only in the model's own output scores 0, as do outputs of other shapes than the
-  /// original's.
+  /// A sample with elements that are not finite in the original's output is left out there; one
+  /// with such elements only in the model's own output scores 0, as do outputs of other shapes than
+  /// the original's.
   public static let agreement = Metric(
     MetricLabel(name: "agreement", isFraction: true), .original,
     .scorer { _ in AgreementScorer() })

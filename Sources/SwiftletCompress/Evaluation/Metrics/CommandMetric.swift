@@ -51,20 +51,22 @@ struct CommandScorer: MetricScorer {
   mutating func add(_ batch: MetricBatch) throws {
     for name in batch.outputNames {
       guard let output = batch.outputs[name] else { continue }
-      try append(output, name, batch, to: &outputs)
+      let first = outputs[name]?.first
+      outputs[name, default: []].append(try checked(output, name, batch, like: first))
     }
     for (name, target) in batch.targets.sorted(by: { $0.key < $1.key }) {
-      try append(target, name, batch, to: &targets)
+      let first = targets[name]?.first
+      targets[name, default: []].append(try checked(target, name, batch, like: first))
     }
     names += batch.names
     indices += batch.samples
     labels += batch.labels
   }
 
-  private mutating func append(
-    _ tensor: AnyTensor, _ name: String, _ batch: MetricBatch,
-    to arrays: inout OrderedDictionary<String, [AnyTensor]>
-  ) throws {
+  /// The array of a batch, if it can follow the first one of that name.
+  private mutating func checked(
+    _ tensor: AnyTensor, _ name: String, _ batch: MetricBatch, like first: AnyTensor?
+  ) throws -> AnyTensor {
     let count = batch.samples.count
     guard tensor.shape.rank > 0, tensor.shape[0] == count else {
       throw SwiftletError(
@@ -72,7 +74,7 @@ struct CommandScorer: MetricScorer {
         "'\(name)' is \(tensor.shape) for \(count) samples: it must have one row for each",
         at: place, fix: "choose another output with --judged-output")
     }
-    if let first = arrays[name]?.first,
+    if let first,
       first.shape.dimensions.dropFirst() != tensor.shape.dimensions.dropFirst()
         || first.dtype != tensor.dtype
     {
@@ -89,7 +91,7 @@ struct CommandScorer: MetricScorer {
           + "memory", at: place,
         fix: "judge fewer samples, such as DATA[0..<1000], or choose outputs with --judged-output")
     }
-    arrays[name, default: []].append(tensor.contiguous)
+    return tensor.contiguous
   }
 
   mutating func finish() throws -> MetricResult {
@@ -158,7 +160,7 @@ struct CommandScorer: MetricScorer {
       throw failure("the command printed '\(result.lastLine)', not a number")
     }
     guard score.isFinite else {
-      throw failure("the command printed \(result.lastLine), which is no score")
+      throw failure("the command printed \(result.lastLine), which is not a score")
     }
     return score
   }

@@ -24,7 +24,7 @@ public struct MetricLabel: Sendable, Codable, Hashable {
   /// The word for a change to the worse: `drop` or `rise`.
   package var loss: String { higherIsBetter ? "drop" : "rise" }
 
-  /// The unit of a drop, with a space: ` points`; empty for scores that are no fractions.
+  /// The unit of a drop, with a space: ` points`; empty for scores that are not fractions.
   var unit: String { isFraction ? " points" : "" }
 }
 
@@ -67,6 +67,11 @@ public struct Metric: Sendable {
   public var name: String { label.name }
   /// Whether a higher score is better.
   public var higherIsBetter: Bool { label.higherIsBetter }
+
+  /// Whether to leave the labels of data aside: it compares other things than classes.
+  public var ignoresLabels: Bool {
+    [Metric.mse, .cosine, .retrieval, .miou].contains { $0.name == name }
+  }
 
   package init(_ label: MetricLabel, _ reference: Reference, _ kind: Kind) {
     (self.label, self.reference, self.kind) = (label, reference, kind)
