@@ -116,6 +116,10 @@ extension Preprocessing {
       let lower = Int(clamped)
       return (lower, min(lower + 1, source - 1), clamped - Float(lower))
     }
+    let (mean, deviation) = (mean[channel], deviation[channel])
+    let (first, step) = (place.first, place.step)
+    // As `scaled`, decided once.
+    let (factor, isUnit) = (scale, scale == Self.unitScale)
     for y in 0..<height {
       let (y0, y1, fy) = position(min(max(y - move.down, 0), height - 1), height, sourceHeight)
       for x in 0..<width {
@@ -129,8 +133,8 @@ extension Preprocessing {
           Float(pixels[y1 * sourceWidth + x0]) * (1 - fx)
           + Float(pixels[y1 * sourceWidth + x1]) * fx
         let value = upper * (1 - fy) + lower * fy
-        part[(y * width + x) * place.step + place.first] =
-          (scaled(value) - mean[channel]) / deviation[channel]
+        part[(y * width + x) * step + first] =
+          ((isUnit ? value / 255 : value * factor) - mean) / deviation
       }
     }
   }

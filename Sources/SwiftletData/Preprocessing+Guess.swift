@@ -69,7 +69,7 @@ extension Preprocessing {
         }, colours: plan.colours ?? (scaling == .caffe ? .bgr : .rgb), layout: layout,
         scale: numbers.scale, mean: spread(numbers.mean), deviation: spread(numbers.deviation))
     }
-    var made = try make()
+    var made = try plan.file.map { try locating($0, make) } ?? make()
     if plan.yieldsToIntegers, !made.fits(input) {
       numbers = try Numbers(.raw, channels: channels, for: input)
       made = try make()

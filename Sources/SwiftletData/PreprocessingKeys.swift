@@ -78,11 +78,11 @@ struct PreprocessingKeys {
     return numbers
   }
 
-  /// A part of a picture, above 0 to 1.
+  /// A part of a picture, 0.01 to 1.
   func fraction(_ key: String) throws -> Double? {
     guard let number = try number(key) else { return nil }
-    guard number > 0, number <= 1 else {
-      throw wrong(key, "\(number) is not above 0 to 1", fix: "0.875 is usual")
+    guard 0.01...1 ~= number else {
+      throw wrong(key, "\(number) is not a part from 0.01 to 1", fix: "0.875 is usual")
     }
     return number
   }

@@ -46,8 +46,8 @@ enum UltralyticsMetadata {
     let numbers = text.dropFirst().dropLast().split(separator: ",").map {
       Int($0.drop { $0 == " " })
     }
-    guard numbers.count == 2, let height = numbers[0], let width = numbers[1], height > 0,
-      width > 0
+    guard numbers.count == 2, let height = numbers[0], let width = numbers[1],
+      1...1 << 14 ~= height, 1...1 << 14 ~= width
     else { return nil }
     return Image.Size(width: width, height: height)
   }

@@ -226,6 +226,10 @@ struct JudgingCommandTests {
       #expect(
         try compressed.json()["preprocessing"] as? String
           == "1×12×12, padded; pixels scaled to 0…255")
+      expectFailure(
+        try swiftlet(
+          "compress", model, "--technique", "quantize", "--data", data, "--preprocess", file, "-o",
+          file), 2, "--output would replace --preprocess")
       try _SwiftletTestSupport.put([], folder, "as deployed.yaml")
       let again = try swiftlet("evaluate", "\(folder)/raw.small.onnx", "--data", data, "--json")
       #expect(!again.errors.contains("guess"), "\(again.errors)")

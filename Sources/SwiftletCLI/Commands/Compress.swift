@@ -175,7 +175,7 @@ struct Compress: ParsableCommand {
     for step in recipe.steps {
       read += step.paths.map { setting, path in (path, setting.option) }
     }
-    read += OutputFiles.files(of: data, judging, fixed: samples.fixed)
+    read += OutputFiles.files(of: data, judging, preprocess, fixed: samples.fixed)
     try OutputFiles(written: written, read: read).check(force: force.force)
   }
 

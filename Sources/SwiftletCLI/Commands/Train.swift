@@ -134,7 +134,7 @@ struct Train: ParsableCommand {
   func run() throws {
     let stem = output.hasSuffix(".onnx") ? String(output.dropLast(5)) : output
     let curves = (path: "\(stem).curves.json", name: "the file of curves")
-    let read = [(model, "--model")] + OutputFiles.files(of: data, judging)
+    let read = [(model, "--model")] + OutputFiles.files(of: data, judging, preprocess)
     try OutputFiles(written: [(output, "--output"), curves], read: read).check(force: force.force)
     let damaged = data.damage.pictures(common.threads)
     let parts = try judging.parts(data, seed: seed, judgesWhole: true, leavingOut: damaged)

@@ -42,13 +42,15 @@ struct OutputFiles {
 
   /// The files that the data for calibration, training and judging comes from.
   static func files(
-    of data: DataOptions<some DataScope>, _ judging: JudgingOptions, fixed: [FixedArgument] = []
+    of data: DataOptions<some DataScope>, _ judging: JudgingOptions,
+    _ preprocess: PreprocessOptions, fixed: [FixedArgument] = []
   ) -> [File] {
     func named(_ text: String?, _ name: String) -> [File] {
       guard let text else { return [] }
       return DataFiles.paths(of: text, dataDirectory: data.dataDir).map { ($0, name) }
     }
     return named(data.data, "a file of --data") + named(judging.judge, "a file of --judge")
+      + (preprocess.file.map { [($0, "--preprocess")] } ?? [])
       + fixed.compactMap { argument in argument.file.map { ($0, "a file of --fixed") } }
   }
 }

@@ -27,8 +27,13 @@ struct PreprocessOptions: ParsableArguments {
   /// Advice appended to the warning that a model is no better than guessing.
   static let advice = "; --preprocess changes how pixels are scaled"
 
+  /// The file, if it is one.
+  var file: String? {
+    if case .file(let path) = preprocess { path } else { nil }
+  }
+
   func validate() throws {
-    guard case .file(let path) = preprocess, !InputFile.exists(path) else { return }
+    guard let path = file, !InputFile.exists(path) else { return }
     let words = Preprocessing.Scaling.allCases.map(\.rawValue)
     let hint =
       Nearest.word(to: path, among: words).map { "did you mean '\($0)'?" }
