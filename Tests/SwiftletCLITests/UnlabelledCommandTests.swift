@@ -112,7 +112,7 @@ struct UnlabelledCommandTests {
       #expect(pages[0] == pages[1] && pages[0].contains("<h2>Answers</h2>"))
       expectFailure(try swiftlet(command + ["\(folder)/o.onnx"]), 2, "same file")
       let bare = try swiftlet(
-        "compress", "\(folder)/m.onnx", "--technique", "quantize", "--mode", "weights", "-o",
+        "compress", "\(folder)/m.onnx", "--technique", "quantize", "--mode", "dynamic", "-o",
         "\(folder)/w.onnx", "--report", "\(folder)/w.html", "--quiet")
       #expect(bare.code == 0, "\(bare.errors)")
       let page = String(decoding: try InputFile.read("\(folder)/w.html"), as: UTF8.self)
