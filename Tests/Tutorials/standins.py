@@ -18,7 +18,8 @@ COLOURS = {"leaf": (40, 160, 50), "sky": (60, 110, 210), "tomato": (200, 50, 40)
 def png(width, height, pixels):
     """A picture of RGB bytes."""
     def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
 
     rows = b"".join(b"\0" + bytes(pixels[y * width * 3:(y + 1) * width * 3]) for y in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -70,7 +71,8 @@ def field(number, value):
 
 def tensor(name, shape, values, kind=1):
     data = struct.pack(f"<{len(values)}{'f' if kind == 1 else 'q'}", *values)
-    return b"".join(field(1, extent) for extent in shape) + field(2, kind) + field(8, name) + field(9, data)
+    extents = b"".join(field(1, extent) for extent in shape)
+    return extents + field(2, kind) + field(8, name) + field(9, data)
 
 
 def value(name, shape):
@@ -235,7 +237,8 @@ def detector(folder):
             for y in range(36):
                 place = ((top + y) * width + left) * 3
                 pixels[place:place + 108] = patch[y * 108:(y + 1) * 108]
-            rows.append(f"{index:03}.png,{width},{height},{kind},{left},{top},{left + 36},{top + 36}")
+            box = f"{left},{top},{left + 36},{top + 36}"
+            rows.append(f"{index:03}.png,{width},{height},{kind},{box}")
         write(f"{folder}/photos/{index:03}.png", png(width, height, pixels))
     with open(f"{folder}/boxes.csv", "w") as file:
         file.write("\n".join(rows) + "\n")

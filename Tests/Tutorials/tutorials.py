@@ -21,7 +21,7 @@ import standins
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 NUMBER = r"[-−+]?\d[\d.,]*(?:e[-+]?\d+)?"
-SECONDS = 120
+SECONDS = 300
 
 
 def pattern(line):
