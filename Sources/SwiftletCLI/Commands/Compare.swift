@@ -46,6 +46,8 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var samples: SampleOptions
 
+  @OptionGroup var metric: MetricOptions
+
   @OptionGroup var preprocess: PreprocessOptions
 
   @Option(help: "Batch sizes to time, separated by commas.")
@@ -65,8 +67,8 @@ struct Compare: ParsableCommand {
     try check("--seconds", seconds, 0.01...3600)
     try batch.check("--batch")
     let isUsed = !samples.judgedOutput.isEmpty || !samples.fixed.isEmpty
-    if data == nil && (isUsed || preprocess.preprocess != nil) {
-      throw ValidationError("--judged-output, --fixed and --preprocess need --data")
+    if data == nil && (isUsed || preprocess.preprocess != nil || metric.name != nil) {
+      throw ValidationError("--judged-output, --fixed, --metric and --preprocess need --data")
     }
   }
 
@@ -110,7 +112,9 @@ struct Compare: ParsableCommand {
       try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
       return (path: path, graph: graph)
     }
-    guard data.hasLabels else { return try compareAnswers(models, on: data) }
+    guard data.hasLabels, try !metric.ignoresLabels() else {
+      return try compareAnswers(models, on: data)
+    }
     guard samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
         .unsupported, "--fixed and several --judged-output need data without labels", at: spec,
@@ -118,7 +122,8 @@ struct Compare: ParsableCommand {
     }
     let comparison = try ComparisonReport.measure(
       models, on: data, threads: common.threads, batches: batch.values, seconds: seconds,
-      machine: Machine.summary, output: samples.judgedOutput.first, progress: Console.progress)
+      machine: Machine.summary, output: samples.judgedOutput.first, metric: metric.metric,
+      progress: Console.progress)
     for model in comparison.models {
       if let warning = model.warning {
         Console.warn("\(model.name): \(warning)\(PreprocessOptions.advice)")
@@ -133,11 +138,12 @@ struct Compare: ParsableCommand {
   private func text(_ comparison: ComparisonReport) -> String {
     let cells = comparison.models[0].speeds
     let header =
-      ["model", "top-1", "points", "p", "same", "file bytes", "MACs"]
+      ["model"] + MetricReport.header(comparison.models[0].metric)
+      + ["top-1", "points", "p", "same", "file bytes", "MACs"]
       + cells.map { "b\($0.batch) t\($0.threads)" } + ["ratio"]
     let rows = comparison.models.map { model in
-      [
-        model.name, fixed(model.top1, 4), model.paired.map { fixed(-$0.drop, 2) } ?? "",
+      [model.name] + (model.metric?.columns ?? []) + [
+        fixed(model.top1, 4), model.paired.map { fixed(-$0.drop, 2) } ?? "",
         model.paired.map { fixed($0.pValue, 3) } ?? "", model.agreement.map { fixed($0, 4) } ?? "",
         "\(model.fileBytes)", "\(model.macs)",
       ] + model.speeds.map { fixed($0.milliseconds, 3) }

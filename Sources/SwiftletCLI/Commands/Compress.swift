@@ -318,6 +318,16 @@ extension MetricReport {
   var cells: [String] {
     [metric.shortName, metric.text(ofScore: before), metric.text(ofScore: after)]
   }
+
+  /// The columns of a comparison of models: score and drop.
+  var columns: [String] {
+    [metric.text(ofScore: after), paired.drop == 0 ? "" : metric.text(ofDrop: paired.drop)]
+  }
+
+  /// The names of ``columns``; none without a metric.
+  static func header(_ first: MetricReport?) -> [String] {
+    first.map { [$0.metric.shortName, $0.metric.loss] } ?? []
+  }
 }
 
 extension Candidate {
