@@ -141,15 +141,17 @@ struct Compare: ParsableCommand {
       ["model"] + MetricReport.header(comparison.models[0].metric)
       + ["top-1", "points", "p", "same", "file bytes", "MACs"]
       + cells.map { "b\($0.batch) t\($0.threads)" } + ["ratio"]
-    let rows = comparison.models.map { model in
-      [model.name] + (model.metric?.columns ?? []) + [
+    let rows = comparison.models.map { model -> [String] in
+      var row: [String] = [model.name]
+      row += model.metric?.columns ?? []
+      row += [
         fixed(model.top1, 4), model.paired.map { fixed(-$0.drop, 2) } ?? "",
         model.paired.map { fixed($0.pValue, 3) } ?? "", model.agreement.map { fixed($0, 4) } ?? "",
         "\(model.fileBytes)", "\(model.macs)",
-      ] + model.speeds.map { fixed($0.milliseconds, 3) }
-        + [
-          fixed(cells[cells.count - 1].milliseconds / model.speeds[cells.count - 1].milliseconds, 2)
-        ]
+      ]
+      row += model.speeds.map { fixed($0.milliseconds, 3) }
+      let (first, own) = (cells[cells.count - 1], model.speeds[cells.count - 1])
+      return row + [fixed(first.milliseconds / own.milliseconds, 2)]
     }
     return table([header] + rows) + "\n"
       + "on \(comparison.images) images; milliseconds per batch, by batch size (b) and threads "
