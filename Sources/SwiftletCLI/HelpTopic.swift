@@ -97,15 +97,29 @@ enum HelpTopic: String, CaseIterable {
       """
       Data for 'swiftlet train', 'compress', 'evaluate', 'compare' and 'sensitivity'.
 
-        images:DIR            pictures (JPEG, PNG, WebP, BMP), a folder for each class; or DIR/train
-                              and DIR/val with such folders
-        list:FILE.csv         pictures and classes: PATH,LABEL in each line; tabs in a .tsv
+        images:DIR            pictures (JPEG, PNG, WebP, BMP), a folder for each class; without
+                              folders, they have no labels; or DIR/train and DIR/val of either kind
+        list:FILE.csv         pictures and classes: PATH,LABEL in each line; tabs in a .tsv; without
+                              labels PATH
         fashion-mnist         from --data-dir, $SWIFTLET_DATA or Debian's dataset-fashion-mnist
         cifar10:DIR           the binary version of CIFAR-10; also cifar100:DIR
         idx:DIR               files in the format of MNIST
+        npz:FILE.npz          arrays: images or x, and labels or y; x_train, y_train, x_test and
+                              y_test are parts
+        npy:X.npy,Y.npy       the same in a file each
         inputs:FILE.npz       arrays named after the model's inputs, without labels
 
-      Image data may be followed by :train or :test, and a slice: [0..<1000], [80%] or [20%..<80%].
+      Pictures are decoded ahead of the model, and kept for later passes, within --loader-memory.
+      Data may be followed by :train or :test if they have parts, and by a slice: [0..<1000], [80%]
+      or [20%..<80%]. :unlabelled before the slice ignores labels: images:DIR:unlabelled takes all
+      pictures in DIR and below. --skip-damaged decodes all pictures first, and leaves out those that
+      cannot be.
+
+      Arrays are read as they are needed, so that files may be larger than memory. npz: and inputs:
+      also take a .safetensors file, or a folder of such files that each hold some of the samples.
+      uint8 arrays of shape N×C×H×W, N×H×W×C or N×H×W are images; other numbers are fed to the model
+      as they are. Integer labels, one for each sample, are classes; other labels are targets for
+      measures other than accuracy.
 
         --split 0.8           train and calibrate with 80 % of the data, judge on the rest
         --judge SPEC          judge on other data; without :train, on its test part
@@ -117,6 +131,8 @@ enum HelpTopic: String, CaseIterable {
 
         swiftlet evaluate model.onnx --data images:photos/val
         swiftlet compress model.onnx --technique quantize --data images:photos -o int8.onnx
+        swiftlet compress model.onnx --technique quantize --data npz:mnist.npz -o int8.onnx
+        swiftlet compress model.onnx --technique quantize --data images:all:unlabelled -o int8.onnx
         swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
         swiftlet compress speech.onnx --technique quantize --data inputs:sound.npz \\
           --fixed rate=16000 --judged-output words -o int8.onnx

@@ -30,7 +30,7 @@ package enum DataFiles {
   }
 
   private static func pictures(_ spec: DataSpec, _ part: DataSpec.Part) -> [String] {
-    guard let images = try? spec.whole.load(defaultPart: part),
+    guard let images = try? spec.whole.listed(part, isLenient: true),
       case .files(let files) = images.pixels
     else { return [] }
     return files.paths

@@ -36,17 +36,22 @@ public struct DataParts: Sendable {
   /// `judgesWhole`: without a named part, whether the whole test part counts, or the same slice as
   /// of the training part.
   ///
-  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:)``; `badInput` if evaluation images
-  ///   are also used for training and both were chosen explicitly, or if a part would be empty.
+  /// `damaged`: leaves out pictures that cannot be decoded, before images are split.
+  ///
+  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if
+  ///   evaluation images are also used for training and both were chosen explicitly, or if a part
+  ///   would be empty.
   public init(
     _ spec: DataSpec, split: Double? = nil, judge: DataSpec? = nil, seed: UInt64,
-    dataDirectory: String? = nil, judgesWhole: Bool = false
+    dataDirectory: String? = nil, judgesWhole: Bool = false,
+    leavingOut damaged: DamagedPictures? = nil
   ) throws {
     if let judge {
-      try self.init(spec, judge, dataDirectory)
+      try self.init(spec, judge, dataDirectory, damaged)
       return
     }
-    let (images, _) = try spec.loadPlaced(defaultPart: .train, dataDirectory: dataDirectory)
+    let images = try spec.load(
+      defaultPart: .train, dataDirectory: dataDirectory, leavingOut: damaged)
     if let split {
       try self.init(dividing: images, split, seed, reason: nil)
       return
@@ -54,10 +59,10 @@ public struct DataParts: Sendable {
     let hasTestPart = spec.mayHaveTestPart()
     var reason =
       hasTestPart ? "the test part was selected" : "there is no test part"
-    if spec.part != .test, hasTestPart {
+    if let other = spec.testPart(isWhole: judgesWhole) {
       do {
-        let other = spec.part == nil && !judgesWhole ? spec : spec.whole
-        let validation = try other.load(defaultPart: .test, dataDirectory: dataDirectory)
+        let validation = try other.load(
+          defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
         let isNews = spec.part != nil && !judgesWhole
         try self.init(
           images, validation, split: nil,
@@ -129,11 +134,13 @@ public struct DataParts: Sendable {
       remark: reason.map { "\($0): \(division) (--split and --judge change that)" } ?? division)
   }
 
-  private init(_ spec: DataSpec, _ judge: DataSpec, _ dataDirectory: String?) throws {
+  private init(
+    _ spec: DataSpec, _ judge: DataSpec, _ dataDirectory: String?, _ damaged: DamagedPictures?
+  ) throws {
     let (training, place) = try spec.loadPlaced(
-      defaultPart: .train, dataDirectory: dataDirectory)
+      defaultPart: .train, dataDirectory: dataDirectory, leavingOut: damaged)
     let (validation, judged) = try judge.loadPlaced(
-      defaultPart: .test, dataDirectory: dataDirectory)
+      defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
     try self.init(
       training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
     let isSamePart =
@@ -161,5 +168,29 @@ public struct DataParts: Sendable {
 
   private static func count(_ images: ImageDataset) -> String {
     "\(images.count) image\(images.count == 1 ? "" : "s") of \(images.name)"
+  }
+}
+
+extension DataSpec {
+  /// Samples to judge on without labels, apart from those for calibration: `judge`, or the test
+  /// part; `nil` if some of the samples for calibration have to be held back for that.
+  ///
+  /// - Parameters:
+  ///   - judge: The data to judge on, if they were chosen.
+  ///   - split: The fraction of these data to calibrate with, if it was chosen.
+  ///   - dataDirectory: The first folder to look for Fashion-MNIST.
+  ///   - damaged: Leaves out pictures that cannot be decoded.
+  /// - Throws: As ``load(defaultPart:dataDirectory:leavingOut:)``.
+  public func loadJudging(
+    _ judge: DataSpec?, split: Double?, dataDirectory: String? = nil,
+    leavingOut damaged: DamagedPictures? = nil
+  ) throws -> ImageDataset? {
+    guard let other = judge ?? (split == nil ? testPart() : nil) else { return nil }
+    do {
+      return try other.load(
+        defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
+    } catch let error as SwiftletError where judge == nil && error.code == .io && part == .train {
+      return nil
+    }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SwiftletCore
+package import SwiftletCore
 package import SwiftletFiles
 import SwiftletFormats
 
@@ -8,8 +8,13 @@ extension Digest {
   /// Of samples and labels: the name that a data set was asked for by does not matter. Of pictures
   /// in files, the files count.
   ///
-  /// - Throws: `io` if a file cannot be read.
-  package static func sha256(_ images: ImageDataset) throws -> String {
+  /// - Parameters:
+  ///   - images: The data set.
+  ///   - progress: Called now and then while files are read.
+  /// - Throws: `io` if a file cannot be read, and what `progress` throws.
+  package static func sha256(
+    _ images: ImageDataset, progress: Progress.Handler? = nil
+  ) throws -> String {
     let labels = images.labels.flatMap { label in (0..<8).map { UInt8(label >> ($0 * 8) & 255) } }
     let digest = Digest()
     switch images.pixels {
@@ -20,10 +25,15 @@ extension Digest {
     case .stored(let stored):
       try stored.forEachPart { part in digest.add(part.span) }
     case .files(let files):
-      let parts = try Threads.available.map(files.paths.count) { index in
-        Array(Digest.sha256(try InputFile.read(files.paths[index])).utf8)
+      let count = files.paths.count
+      for start in stride(from: 0, to: count, by: filesAtOnce) {
+        let end = min(start + filesAtOnce, count)
+        let parts = try Threads.available.map(end - start) { index in
+          Array(Digest.sha256(try files.bytes(at: start + index)).utf8)
+        }
+        for part in parts { digest.add(part.span) }
+        try progress?(Progress("digest", completed: end, total: count))
       }
-      for part in parts { digest.add(part.span) }
     case .arrays(let inputs):
       for (name, array) in inputs.arrays.sorted(by: { $0.key < $1.key }) {
         let head = Array("\(name) \(array.dtype) \(array.shape)".utf8)
@@ -46,6 +56,9 @@ extension Digest {
       add(bytes.span)
     }
   }
+
+  /// Files between two reports of progress.
+  private static let filesAtOnce = 256
 
   /// Of where pictures in files are, when they were last changed, and their labels: what tells
   /// quickly whether they are the same as before. `nil` for images in memory.

@@ -5,14 +5,19 @@ import SwiftletFormats
 package import SwiftletGraph
 
 extension ImageDataset {
+  /// The name under which ``targets`` are known, and an array of `inputs:` data that means the same.
+  private static let ownTargets = "targets"
+
   /// Names of the arrays that say what a model's outputs should be: those named after an output,
   /// and one named `targets`.
   ///
   /// - Throws: `badInput` if such an array does not have one row for each sample.
   package func targetNames(for graph: Graph) throws -> [String] {
+    if targets != nil { return [Self.ownTargets] }
     guard case .arrays(let given) = pixels else { return [] }
     let names = given.arrays.keys.sorted().filter { name in
-      !graph.inputs.contains { $0.name == name } && (graph.isOutput(name) || name == "targets")
+      !graph.inputs.contains { $0.name == name }
+        && (graph.isOutput(name) || name == Self.ownTargets)
     }
     for name in names {
       let rows = given.arrays[name]!.shape.dimensions.first ?? 0
@@ -32,6 +37,7 @@ extension ImageDataset {
   ///
   /// - Throws: The errors of reading arrays in files.
   package func targets(_ names: [String], _ samples: Range<Int>) throws -> [String: AnyTensor] {
+    if let targets { return [Self.ownTargets: try targets.rows(Array(samples))] }
     guard case .arrays(let given) = pixels else { return [:] }
     let indices = given.chosen.map { Array($0[samples]) } ?? Array(samples)
     return Dictionary(

@@ -151,6 +151,12 @@ public struct ImageDataset: Sendable {
     return result
   }
 
+  /// The samples without their labels.
+  func withoutLabels() -> ImageDataset {
+    ImageDataset(
+      checked: name, pixels: pixels, count: count, labels: [], classCount: 0, classNames: nil)
+  }
+
   func renamed(_ name: String) -> ImageDataset {
     replacing(pixels, labels, targets, count: count, name: name)
   }
@@ -233,6 +239,14 @@ public struct ImageDataset: Sendable {
     var generator = RandomGenerator(seed: seed)
     let order = generator.permutation(of: count)
     return (subset(Array(order[..<trainingCount])), subset(Array(order[trainingCount...])))
+  }
+
+  /// The classes, for display, if they have names: `2 classes in images:pets: cat, dog`.
+  public var classRemark: String? {
+    guard let classNames else { return nil }
+    let shown = classNames.prefix(6).joined(separator: ", ")
+    return "\(classCount) class\(classCount == 1 ? "" : "es") in \(name): \(shown)"
+      + (classCount > 6 ? ", …" : "")
   }
 
   /// - Throws: `badInput` without labels.

@@ -239,6 +239,26 @@ struct JudgingCommandTests {
     }
   }
 
+  @Test func aGuessIsKeptInTheModelThatIsWritten() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      let (model, data) = ("\(folder)/raw.onnx", "idx:\(folder)")
+      try rawModel(model)
+      let report = try compress(model, data, "--json").json()
+      #expect((report["preprocessing"] as? String)?.hasSuffix("(guessed)") == true)
+      let small = "\(folder)/raw.small.onnx"
+      let again = try swiftlet("evaluate", small, "--data", data, "--json")
+      #expect(again.code == 0 && !again.errors.contains("guessed"), "\(again.errors)")
+      let after = try #require(report["after"] as? [String: Any])
+      #expect(try again.json()["top1"] as? Double == after["top1"] as? Double)
+      let bytes = try #require(
+        FileManager.default.attributesOfItem(atPath: small)[.size] as? Int)
+      #expect(after["fileBytes"] as? Int == bytes)
+      let verified = try swiftlet("verify", "\(folder)/raw.small.manifest.json", "--rerun")
+      #expect(verified.code == 0, "\(verified.output) \(verified.errors)")
+    }
+  }
+
   /// What is asked for beside quantize alone: the surer, the fewer layers may lose.
   @Test func confidenceIsKeptTo() throws {
     try withTemporaryFolder { folder in

@@ -70,15 +70,21 @@ private func npz(
   var (bytes, directory): ([UInt8], [UInt8]) = ([], [])
   for entry in entries {
     let name = Array("\(entry.name).npy".utf8)
-    let checksum = Array(gzip(entry.content).suffix(8).prefix(4))
-    let shared =
-      [20, 0, 0, 8, entry.method, 0, 0, 0, 0x21, 0] + checksum + little(entry.stream.count, 4)
-      + little(entry.content.count, 4) + little(name.count, 2) + [0, 0]
-    directory += [0x50, 0x4b, 1, 2, 20, 0] + shared + [UInt8](repeating: 0, count: 10)
-    directory += little(bytes.count, 4) + name
-    bytes += [0x50, 0x4b, 3, 4] + shared + name + entry.stream
+    var shared: [UInt8] = [20, 0, 0, 8, entry.method, 0, 0, 0, 0x21, 0]
+    shared += gzip(entry.content).suffix(8).prefix(4)
+    for size in [entry.stream.count, entry.content.count, name.count] { shared += little(size, 4) }
+    directory += [0x50, 0x4b, 1, 2, 20, 0]
+    directory += shared
+    directory += [UInt8](repeating: 0, count: 10)
+    directory += little(bytes.count, 4)
+    directory += name
+    bytes += [0x50, 0x4b, 3, 4]
+    bytes += shared
+    bytes += name
+    bytes += entry.stream
   }
-  let count = little(entries.count, 2)
-  let end = little(directory.count, 4) + little(bytes.count, 4)
-  return bytes + directory + [0x50, 0x4b, 5, 6, 0, 0, 0, 0] + count + count + end + [0, 0]
+  var end: [UInt8] = [0x50, 0x4b, 5, 6, 0, 0, 0, 0]
+  for _ in 0..<2 { end += little(entries.count, 2) }
+  for size in [directory.count, bytes.count] { end += little(size, 4) }
+  return bytes + directory + end + [0, 0]
 }

@@ -106,6 +106,8 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -122,6 +124,9 @@ struct Compress: ParsableCommand {
         "with --recipe or --preset, settings cannot be options: \(SettingDescription.option(name))")
     }
     if data.data == nil {
+      guard !data.damage.skipDamaged, preprocess.preprocess == nil else {
+        throw ValidationError("--skip-damaged and --preprocess need --data")
+      }
       if preset != nil { try data.require() }
       // Errors in the recipe are reported when it is made.
       if let techniques, (try? steps(techniques))?.steps.contains(where: \.needsData) ?? true {
@@ -178,12 +183,14 @@ struct Compress: ParsableCommand {
     let recipe = try makeRecipe()
     try checkFiles(recipe)
     var graph = try open.read(model)
-    guard data.data != nil else { return try compress(graph, recipe, nil) }
+    let damaged = data.damage.pictures(common.threads)
+    guard data.data != nil else { return try compress(graph, recipe, nil, leavingOut: nil) }
     let trains = recipe.steps.contains(where: \.trains)
     guard try DataSpec(parsing: data.spec).hasLabels(),
       try trains || metric.metric?.ignoresLabels != true
     else {
-      return try compress(graph, recipe, data.load(.train))
+      return try compress(
+        graph, recipe, data.load(.train, leavingOut: damaged), leavingOut: damaged)
     }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
@@ -192,7 +199,7 @@ struct Compress: ParsableCommand {
         at: data.spec, fix: "leave them out, or give --data inputs:FILE.npz")
     }
     let origin = try Manifest.File(model)
-    let parts = try judging.parts(data, seed: seed)
+    let parts = try judging.parts(data, seed: seed, leavingOut: damaged)
     try locating(model) { try preprocess.prepare(&graph, for: parts.validation) }
     let latencies = LatencyCache(path: Cache.latencies)
     var context = CompressionContext(
@@ -203,6 +210,7 @@ struct Compress: ParsableCommand {
     context.metric = try metric.metric
     var use = Manifest.Use(data: data.spec)
     (use.judge, use.split, use.outputs) = (judging.judge, parts.split, samples.judgedOutput)
+    use.damaged = damaged?.pictures.count
     use.metric = metric.name
     if preprocess.preprocess != nil {
       use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
@@ -210,7 +218,8 @@ struct Compress: ParsableCommand {
     if !graph.extents.isEmpty { use.extents = graph.extents }
     // As they are before the run: pictures in files may change.
     let images = (
-      training: try Manifest.Images(parts.training), judging: try Manifest.Images(parts.validation)
+      training: try Manifest.Images(parts.training, progress: Console.progress),
+      judging: try Manifest.Images(parts.validation, progress: Console.progress)
     )
     let stages = try stages(
       context, use, data: "\(images.training.sha256) \(images.judging.sha256)")
@@ -230,7 +239,7 @@ struct Compress: ParsableCommand {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     print(text(report))
   }

@@ -46,6 +46,8 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -58,7 +60,8 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     var graph = try open.read(model)
-    let data = try data.load(.test)
+    let damaged = self.data.damage.pictures(common.threads)
+    let data = try data.load(.test, leavingOut: damaged)
     try locating(model) { try preprocess.prepare(&graph, for: data) }
     let metric = try metric.metric
     guard metric != nil || data.hasLabels else {
@@ -83,8 +86,8 @@ struct Evaluate: ParsableCommand {
         classes: data.classCount)
       if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     }
-    guard let name = self.metric.name else { return try show(judgement) }
-    if common.json { return try Console.json(judgement) }
+    guard let name = self.metric.name else { return try show(judgement, leftOut: damaged) }
+    if common.json { return try Console.json(judgement, leftOut: damaged) }
     Console.endProgress()
     Console.print(
       table([
@@ -95,16 +98,16 @@ struct Evaluate: ParsableCommand {
   }
 
   /// Prints accuracies.
-  private func show(_ judgement: Judgement) throws {
+  private func show(_ judgement: Judgement, leftOut damaged: DamagedPictures?) throws {
     guard let result = judgement.evaluation else { return }
-    if common.json { return try Console.json(result) }
+    if common.json { return try Console.json(result, leftOut: damaged) }
     Console.endProgress()
     print(
       """
       top-1   \(fixed(result.top1, 4))
       top-5   \(fixed(result.top5, 4))
       loss    \(fixed(result.loss, 4))
-      images  \(result.images), \(fixed(result.imagesPerSecond, 0)) per second by the model alone
+      images  \(result.images), \(fixed(result.imagesPerSecond, 0)) per second in the model
       """)
   }
 }
