@@ -173,15 +173,17 @@ public final class Judge: Sendable {
     let own = try inputs(of: graph, source)
     let reference = try needsOriginal && !runsOnce ? reference(for: graph, own, source) : nil
     // Batches are those of a model that has no choice.
-    let leading = own.fixedBatch == nil ? reference?.source ?? own : own
+    let otherLeads = own.fixedBatch == nil && reference?.source != nil
+    let leading = otherLeads ? reference?.source ?? own : own
     let range = judging ?? 0..<leading.count
     var scorer = try make(
       MetricSetting(
         samples: range.count, needsBound: options.needsBound, seed: options.seed,
         progress: options.progress))
     var (elapsed, count) = (Duration.zero, 0)
-    try leading.forEachRange(from: range.lowerBound, to: range.upperBound) { samples in
-      let inputs = try own.inputs(samples)
+    // The leading source reads ahead.
+    try leading.forEachBatch(from: range.lowerBound, to: range.upperBound) { given, samples in
+      let inputs = otherLeads ? try own.inputs(samples) : given
       let outputs: [String: AnyTensor]
       if runsOnce {
         outputs = try originalOutputs(samples, names) {
@@ -195,7 +197,9 @@ public final class Judge: Sendable {
         var waiting = Duration.zero
         original = try originalOutputs(samples, names) {
           try Self.run(
-            reference.session, reference.source.map { try $0.inputs(samples) } ?? inputs, &waiting)
+            reference.session,
+            otherLeads ? given : reference.source.map { try $0.inputs(samples) } ?? inputs,
+            &waiting)
         }
       }
       try scorer.add(
