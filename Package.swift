@@ -188,7 +188,7 @@ let package = Package(
       dependencies: [
         "CSwiftletABI", "SwiftletCore", "SwiftletFiles", "SwiftletBLAS", "SwiftletKernels",
         "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData", "SwiftletRuntime",
-        "SwiftletCompress", logging,
+        "SwiftletTraining", "SwiftletCompress", logging,
       ], exclude: ["exports.map"], swiftSettings: settings),
 
     // MARK: Examples

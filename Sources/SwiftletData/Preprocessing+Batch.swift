@@ -19,12 +19,23 @@ extension Preprocessing {
     switch data.pixels {
     case .packed(let images) where isDirect: batch(of: images, indices, fit, moves, threads)
     case .packed(let images):
-      batch(of: try fitted(images, indices, threads), Array(indices.indices), .pad, moves, threads)
+      batch(fitted: try fitted(images, indices, threads), moves, threads)
+    case .stored(let images):
+      try batch(
+        ImageDataset(name: data.name, images: images.packed(indices), labels: [], classCount: 0),
+        Array(indices.indices), moves: moves, threads: threads)
     case .files(let files):
-      batch(of: try fitted(files, indices, threads), Array(indices.indices), .pad, moves, threads)
+      batch(fitted: try fitted(files, indices, threads), moves, threads)
     case .arrays:
       throw SwiftletError(.unsupported, "arrays are not preprocessed", at: data.name)
     }
+  }
+
+  /// Pictures in the size of the model's input, as its input.
+  func batch(
+    fitted images: Tensor<UInt8>, _ moves: [Augmentation.Move]?, _ threads: Threads
+  ) -> Tensor<Float> {
+    batch(of: images, Array(0..<images.shape[0]), .pad, moves, threads)
   }
 
   /// - Parameter data: N×C×H×W, red first.

@@ -9,11 +9,16 @@ extension Preprocessing {
   ///
   /// - Throws: `io`, `badInput` or `unsupported` naming the first that cannot be decoded.
   func fitted(_ files: ImageFiles, _ indices: [Int], _ threads: Threads) throws -> Tensor<UInt8> {
-    try fitted(indices.count, threads) { position in
-      let path = files.paths[indices[position]]
-      return try FittedImages.shared.pixels(of: path, for: self) {
-        try pixels(of: files.image(at: indices[position], pictureChannels), at: path)
-      }
+    try stacked(indices.count, threads) { try pixels(of: files, at: indices[$0]) }
+  }
+
+  /// A picture in a file, fitted to the model's input: C×H×W.
+  ///
+  /// - Throws: `io`, `badInput` or `unsupported` naming it, if it cannot be decoded.
+  func pixels(of files: ImageFiles, at index: Int) throws -> [UInt8] {
+    let path = files.paths[index]
+    return try FittedImages.shared.pixels(of: path, for: self) {
+      try pixels(of: files.image(at: index, pictureChannels), at: path)
     }
   }
 
@@ -21,7 +26,7 @@ extension Preprocessing {
   func fitted(
     _ images: Tensor<UInt8>, _ indices: [Int], _ threads: Threads
   ) throws -> Tensor<UInt8> {
-    try fitted(indices.count, threads) { position in
+    try stacked(indices.count, threads) { position in
       let image = Image(images, at: indices[position]).converted(to: pictureChannels)
       return try pixels(of: image, at: "image \(indices[position])")
     }
@@ -30,7 +35,10 @@ extension Preprocessing {
   /// The channels of a picture for the model: grey or RGB.
   private var pictureChannels: Image.Channels { channels == 1 ? .grey : .rgb }
 
-  private func fitted(
+  /// N×C×H×W of pictures C×H×W.
+  ///
+  /// - Throws: The error for the first one that `pixels` throws for.
+  func stacked(
     _ count: Int, _ threads: Threads, _ pixels: @Sendable (Int) throws -> [UInt8]
   ) throws -> Tensor<UInt8> {
     let length = channels * height * width

@@ -179,6 +179,10 @@ public struct Preprocessing: Sendable, Equatable {
 extension ImageDataset {
   /// Channels, height and width of every image; `nil` for pictures in files, which differ.
   package var imageExtents: (channels: Int, height: Int, width: Int)? {
-    packed.map { ($0.shape[1], $0.shape[2], $0.shape[3]) }
+    switch pixels {
+    case .packed(let images): (images.shape[1], images.shape[2], images.shape[3])
+    case .stored(let images): images.extents
+    case .files, .arrays: nil
+    }
   }
 }

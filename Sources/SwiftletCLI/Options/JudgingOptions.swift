@@ -24,35 +24,44 @@ struct JudgingOptions: ParsableArguments {
 
   /// Loads labelled images, split into parts; prints a remark if the split was not asked for.
   ///
-  /// - Parameter judgesWhole: See ``DataParts``.
+  /// - Parameters:
+  ///   - judgesWhole: See ``DataParts``.
+  ///   - damaged: Leaves out damaged pictures.
   func parts(
-    _ data: DataOptions<some DataScope>, seed: UInt64, judgesWhole: Bool = false
+    _ data: DataOptions<some DataScope>, seed: UInt64, judgesWhole: Bool = false,
+    leavingOut damaged: DamagedPictures?
   ) throws -> DataParts {
     let judge = try judge.map { text in
       try DataSpec(parsing: text)
     }
     let parts = try DataParts(
       DataSpec(parsing: data.spec), split: split, judge: judge, seed: seed,
-      dataDirectory: data.dataDir, judgesWhole: judgesWhole)
+      dataDirectory: data.dataDir, judgesWhole: judgesWhole, leavingOut: damaged)
+    try parts.training.requireLabels()
     guard parts.validation.hasLabels else {
       throw SwiftletError(
         .badInput, "--data has labels, but the data to judge on have none",
         at: parts.validation.name, fix: "give --judge labelled data")
     }
+    parts.training.sayClasses()
     if let remark = parts.remark { Console.say(remark) }
     if let warning = parts.warning { Console.warn(warning) }
     return parts
   }
 
   /// Samples to judge on without labels; `nil`: a part of the data.
-  func samples() throws -> ImageDataset? {
-    guard let judge else { return nil }
-    let samples = try DataSpec(parsing: judge).load(defaultPart: .test)
-    guard !samples.hasLabels else {
-      throw SwiftletError(
-        .badInput, "--data has no labels, but --judge has", at: judge,
-        fix: "give data without labels, such as inputs:FILE.npz")
-    }
-    return samples
+  ///
+  /// - Parameter ignoringLabels: Whether the data may have labels.
+  func samples(
+    _ data: DataOptions<some DataScope>, leavingOut damaged: DamagedPictures?,
+    ignoringLabels: Bool
+  ) throws -> ImageDataset? {
+    let samples = try DataSpec(parsing: data.spec).loadJudging(
+      judge.map(DataSpec.init(parsing:)), split: split, dataDirectory: data.dataDir,
+      leavingOut: damaged)
+    guard let samples, samples.hasLabels, !ignoringLabels else { return samples }
+    throw SwiftletError(
+      .badInput, "--data has no labels, but the data to judge on have", at: samples.name,
+      fix: "add :unlabelled to the latter")
   }
 }
