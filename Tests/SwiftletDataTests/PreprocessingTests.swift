@@ -168,6 +168,15 @@ import _SwiftletTestSupport
     #expect(bytes.summary == "24×40×3, padded; pixels scaled to 0…255")
     let batch = try bytes.batch(data, [0], threads: .serial)
     #expect(batch[0, 5, 7, 1] == Float(sampleImage.pixels[5, 6, 1]))
+    // They arrive in the model's type.
+    for (dtype, less) in [(DType.uint8, 0), (.int8, 128)] {
+      let inputs = try InputFeed(data, for: model([1, 24, 40, 3], dtype))
+        .inputs([0], threads: .serial)
+      let fed = try #require(inputs["x"])
+      #expect(fed.dtype == dtype && fed.shape == [1, 24, 40, 3])
+      let wide: Tensor<Float> = try fed.converted(to: .float32).require()
+      #expect(wide[0, 5, 7, 1] == Float(Int(sampleImage.pixels[5, 6, 1]) - less))
+    }
     let signed = try Preprocessing(for: model([1, 24, 40, 3], .int8), images: data)
     #expect(signed.summary.hasSuffix("pixels scaled to -128…127"))
     for scaling in [Preprocessing.Scaling.unit, .imagenet, .half, .caffe] {
