@@ -299,7 +299,8 @@ def data():
         cut = {**files, "x.npy": files["x.npy"][:size]}
         yield lie(f"x.npy cut to {size}", cut, "npy:x.npy,y.npy")
     for spec in ["npy:x.npy", "npy:x.npy,z.npy", "npy:x.npy,", "npy:,y.npy", "npy:y.npy,x.npy",
-                 "npy:x.npy,y.npy:test", "npy:x.npy,y.npy[2..<9]", "npz:x.npy", "npz:.", "npz:x.npy/a"]:
+                 "npy:x.npy,y.npy:test", "npy:x.npy,y.npy[2..<9]", "npz:x.npy", "npz:.",
+                 "npz:x.npy/a"]:
         yield lie(spec, files, spec)
     shards = {"d/a.npz": stored, "d/b.npz": compressed(x=x, y=y)}
     yield lie("good shards", shards, "npz:d", ACCEPTED)
