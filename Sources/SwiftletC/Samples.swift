@@ -73,11 +73,12 @@ struct Samples {
 
   /// An array in memory; copied if its elements share bytes.
   private static func tensor(_ array: swiftlet_array, _ shape: Shape) throws -> AnyTensor {
-    let dtype = try unsafe DType(array.dtype)
-    let memory = unsafe UnsafeRawBufferPointer(start: array.data, count: array.byte_count)
-    guard let bytes = dtype.packedByteCount(shape.count), bytes == memory.count else {
-      throw Refusal.usage("\(memory.count) bytes are given as \(dtype) \(shape)")
+    let (dtype, size) = try unsafe (DType(array.dtype), array.byte_count)
+    // Nothing lies at NULL.
+    guard size == dtype.packedByteCount(shape.count), unsafe size == 0 || array.data != nil else {
+      throw Refusal.usage("\(size) bytes are given as \(dtype) \(shape)")
     }
+    let memory = unsafe UnsafeRawBufferPointer(start: array.data, count: size)
     return try unsafe AnyTensor.borrowing(memory, dtype, shape)
       ?? AnyTensor(dtype, shape, bytes: Span<UInt8>(_unsafeBytes: memory))
   }

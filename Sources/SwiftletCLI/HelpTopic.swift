@@ -66,7 +66,7 @@ enum HelpTopic: String, CaseIterable {
       no strength reaches the goals, the exit code is 3 and the message says what the last attempt
       missed.
 
-      Metrics, for --metric of 'swiftlet compress', 'evaluate' and 'sensitivity':
+      Metrics, for --metric of 'swiftlet compress', 'evaluate', 'compare' and 'sensitivity':
 
         top1, top5            accuracy, with labels; top1 is the default
         agreement             how often answers are those of the original model: the same top-1

@@ -316,7 +316,8 @@ def judging(path, calls, seed):
 
     def fill(array, first, count, target, _context):
         assert array == 0 and first + count <= 4, (array, first, count)
-        ctypes.memset(target, 0, count * data[0].nbytes)
+        row = int(np.prod([float(extent) for extent in shape[1:rank]])) * 4
+        ctypes.memset(target, 0, count * row)
         return int(random.random() < 0.02)
 
     def score(batch, scores, count, _context):
@@ -335,7 +336,7 @@ def judging(path, calls, seed):
             setattr(struct, name, value if kind is ctypes.c_size_t else kind(value).value)
 
     for _ in range(calls):
-        shape = (ctypes.c_int64 * 4)(*data.shape)
+        shape, rank = (ctypes.c_int64 * 8)(*data.shape), 4
         if random.random() < 0.1:
             shape[int(random.integers(4))] = int(random.choice(EXTENTS + WILD))
         array = library.Array(b"input", 1, 0, 4, shape, data.ctypes.data, data.nbytes)
@@ -352,7 +353,10 @@ def judging(path, calls, seed):
             options.own_metric = ctypes.pointer(metric)
         if random.random() < 0.05:
             array.input = b"\xff\xfe" if random.random() < 0.5 else None
-        wrong(array, "dtype", "is_fixed", "rank", "byte_count")
+        if array.data is None:
+            rank = array.rank = int(random.choice([4, 4, 4, 0, 1, 3, 5]))
+        else:
+            wrong(array, "dtype", "is_fixed", "rank", "byte_count")
         # What a length says must be there: 4 labels, and one array.
         wrong(samples, "struct_size", "class_count")
         if random.random() < 0.05:

@@ -50,13 +50,20 @@ def scores():
     return model([node("Identity", ["x"], "y")], [value("x", "N", 4)], [value("y", "N", 4)])
 
 
-def layers(inputs=4, hidden=32, classes=4, seed=1):
-    """Two fully connected layers."""
-    random = np.random.default_rng(seed)
-    return model(
-        [node("Gemm", ["x", "v"], "a"), node("Relu", ["a"], "b"), node("Gemm", ["b", "w"], "y")],
-        [value("x", "N", inputs)], [value("y", "N", classes)],
-        [("v", random.normal(size=(inputs, hidden))), ("w", random.normal(size=(hidden, classes)))])
+def perceptron(name, inputs, classes, seed):
+    """The nodes and the weights of three fully connected layers, of which one can be factored."""
+    random, width = np.random.default_rng(seed), 64
+    nodes = [node("Gemm", [name, "u"], "a"), node("Relu", ["a"], "b"),
+             node("Gemm", ["b", "v"], "c"), node("Relu", ["c"], "d"), node("Gemm", ["d", "w"], "y")]
+    return nodes, [("u", random.normal(size=(inputs, width))),
+                   ("v", random.normal(size=(width, width))),
+                   ("w", random.normal(size=(width, classes)))]
+
+
+def layers(seed=1):
+    """Three fully connected layers, four inputs and four scores."""
+    nodes, constants = perceptron("x", 4, 4, seed)
+    return model(nodes, [value("x", "N", 4)], [value("y", "N", 4)], constants)
 
 
 def sums():
@@ -66,10 +73,8 @@ def sums():
 
 
 def pictures(classes=3, size=8, seed=1):
-    """The mean of each colour, and two fully connected layers."""
-    random = np.random.default_rng(seed)
+    """The mean of each colour, and three fully connected layers."""
+    nodes, constants = perceptron("f", 3, classes, seed)
     return model(
-        [node("GlobalAveragePool", ["images"], "p"), node("Flatten", ["p"], "f"),
-         node("Gemm", ["f", "v"], "a"), node("Relu", ["a"], "b"), node("Gemm", ["b", "w"], "y")],
-        [value("images", "N", 3, size, size)], [value("y", "N", classes)],
-        [("v", random.normal(size=(3, 32))), ("w", random.normal(size=(32, classes)))])
+        [node("GlobalAveragePool", ["images"], "p"), node("Flatten", ["p"], "f")] + nodes,
+        [value("images", "N", 3, size, size)], [value("y", "N", classes)], constants)

@@ -202,6 +202,9 @@ struct SamplesTests {
         $0.array[0].data = UnsafeRawPointer(Self.rows.start)
         $0.array[0].byte_count = 5
       }
+      for size in [40, -1] {
+        expectRefusal("bytes are given as") { $0.array[0].byte_count = size }
+      }
       expectRefusal("aligned") {
         $0.array[0].data = UnsafeRawPointer(Self.rows.start) + 1
         $0.array[0].byte_count = Self.rows.byteCount

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -270,7 +271,13 @@ def _labels(data: Any, count: int, what: str) -> Any:
 
 
 def _iterated(data: Iterable[Any], labels: Any, what: str, inputs: List[Value]) -> Own:
-    """Samples, or batches of them, that come one after the other: kept in a temporary file."""
+    """Samples, or batches of them, that come one after the other: kept in temporary files."""
+    with contextlib.ExitStack() as stack:
+        return _spooled(data, labels, what, inputs, stack)
+
+
+def _spooled(data: Iterable[Any], labels: Any, what: str, inputs: List[Value],
+             stack: contextlib.ExitStack) -> Own:
     files: Dict[str, Any] = {}
     likes: Dict[str, Tuple[np.dtype, Tuple[int, ...]]] = {}
     count = 0
@@ -289,7 +296,7 @@ def _iterated(data: Iterable[Any], labels: Any, what: str, inputs: List[Value]) 
                     f"{place} is {value.dtype} {value.shape}{_for(name)}, and the first one "
                     f"{likes[name][0]} {likes[name][1]} in each sample: all must be alike")
             if name not in files:
-                files[name] = tempfile.TemporaryFile(prefix="swiftlet-")
+                files[name] = stack.enter_context(tempfile.TemporaryFile(prefix="swiftlet-"))
             files[name].write(np.ascontiguousarray(rows).data)
         count += size
         if label is not None and label.shape == ((size,) if batched else ()):
@@ -302,7 +309,6 @@ def _iterated(data: Iterable[Any], labels: Any, what: str, inputs: List[Value]) 
         dtype, shape = likes[name]
         mapped = np.memmap(file, dtype, "r", shape=(count,) + shape)
         columns[name] = Column(dtype, mapped.shape, mapped)
-        file.close()
     if labels is None and sum(len(one) for one in found) == count:
         labels = np.concatenate(found)
     return Own(columns, count, None if labels is None else _classes(labels, count, what))

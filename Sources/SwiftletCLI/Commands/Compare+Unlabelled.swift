@@ -11,7 +11,7 @@ extension Compare {
     let comparison = try UnlabelledComparison.measure(
       models, on: data, fixed: samples.fixedInputs(), outputs: samples.judgedOutput,
       threads: common.threads, batches: batch.values, seconds: seconds, machine: Machine.summary,
-      progress: Console.progress)
+      metric: metric.metric, progress: Console.progress)
     if let report { try AtomicFile.write(comparison.html, to: report) }
     if common.json { return try Console.json(comparison, leftOut: damaged) }
     Console.endProgress()
@@ -21,11 +21,12 @@ extension Compare {
   private func text(_ comparison: UnlabelledComparison) -> String {
     let cells = comparison.models[0].speeds
     let header =
-      ["model", "worst answers", "same top-1", "cosine", "file bytes", "MACs"]
+      ["model"] + MetricReport.header(comparison.models[0].metric)
+      + ["worst answers", "same top-1", "cosine", "file bytes", "MACs"]
       + cells.map { "b\($0.batch) t\($0.threads)" } + ["ratio"]
     let rows = comparison.models.map { model -> [String] in
       let agreement = model.agreement
-      var row = [model.name, agreement?.likeness ?? ""]
+      var row = [model.name] + (model.metric?.columns ?? []) + [agreement?.likeness ?? ""]
       row += [agreement?.top1, agreement?.cosine].map { $0.map { fixed($0, 4) } ?? "" }
       row += ["\(model.fileBytes)", model.macs.map(String.init) ?? ""]
       row += model.speeds.map { fixed($0.milliseconds, 3) }

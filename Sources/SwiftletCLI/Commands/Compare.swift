@@ -48,6 +48,8 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var samples: SampleOptions
 
+  @OptionGroup var metric: MetricOptions
+
   @OptionGroup var preprocess: PreprocessOptions
 
   @Option(help: "Batch sizes to time, separated by commas.")
@@ -69,9 +71,11 @@ struct Compare: ParsableCommand {
     try check("--seconds", seconds, 0.01...3600)
     try batch.check("--batch")
     let isUsed = !samples.judgedOutput.isEmpty || !samples.fixed.isEmpty
-    if data == nil && (isUsed || preprocess.preprocess != nil || damage.skipDamaged) {
+    let isGiven =
+      isUsed || preprocess.preprocess != nil || metric.name != nil || damage.skipDamaged
+    if data == nil && isGiven {
       throw ValidationError(
-        "--judged-output, --fixed, --preprocess and --skip-damaged need --data")
+        "--judged-output, --fixed, --metric, --preprocess and --skip-damaged need --data")
     }
   }
 
@@ -118,7 +122,7 @@ struct Compare: ParsableCommand {
       try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
       return (path: path, graph: graph)
     }
-    guard data.hasLabels else {
+    guard data.hasLabels, try metric.metric?.ignoresLabels != true else {
       return try compareAnswers(models, on: data, leavingOut: damaged)
     }
     guard samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
@@ -128,7 +132,8 @@ struct Compare: ParsableCommand {
     }
     let comparison = try ComparisonReport.measure(
       models, on: data, threads: common.threads, batches: batch.values, seconds: seconds,
-      machine: Machine.summary, output: samples.judgedOutput.first, progress: Console.progress)
+      machine: Machine.summary, output: samples.judgedOutput.first, metric: metric.metric,
+      progress: Console.progress)
     for model in comparison.models {
       if let warning = model.warning {
         Console.warn("\(model.name): \(warning)\(PreprocessOptions.advice)")
@@ -143,17 +148,20 @@ struct Compare: ParsableCommand {
   private func text(_ comparison: ComparisonReport) -> String {
     let cells = comparison.models[0].speeds
     let header =
-      ["model", "top-1", "points", "p", "same", "file bytes", "MACs"]
+      ["model"] + MetricReport.header(comparison.models[0].metric)
+      + ["top-1", "points", "p", "same", "file bytes", "MACs"]
       + cells.map { "b\($0.batch) t\($0.threads)" } + ["ratio"]
-    let rows = comparison.models.map { model in
-      [
-        model.name, fixed(model.top1, 4), model.paired.map { fixed(-$0.drop, 2) } ?? "",
+    let rows = comparison.models.map { model -> [String] in
+      var row: [String] = [model.name]
+      row += model.metric?.columns ?? []
+      row += [
+        fixed(model.top1, 4), model.paired.map { fixed(-$0.drop, 2) } ?? "",
         model.paired.map { fixed($0.pValue, 3) } ?? "", model.agreement.map { fixed($0, 4) } ?? "",
         "\(model.fileBytes)", "\(model.macs)",
-      ] + model.speeds.map { fixed($0.milliseconds, 3) }
-        + [
-          fixed(cells[cells.count - 1].milliseconds / model.speeds[cells.count - 1].milliseconds, 2)
-        ]
+      ]
+      row += model.speeds.map { fixed($0.milliseconds, 3) }
+      let (first, own) = (cells[cells.count - 1], model.speeds[cells.count - 1])
+      return row + [fixed(first.milliseconds / own.milliseconds, 2)]
     }
     return table([header] + rows) + "\n"
       + "on \(comparison.images) images; milliseconds per batch, by batch size (b) and threads "

@@ -101,7 +101,7 @@ extension UnlabelledReport {
     }
     let tried =
       candidates.map {
-        ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
+        ["tried"] + $0.map { "  \($0.text(metric, equals: agreement?.equal != nil))" } + [""]
       } ?? []
     return
       (layers.map(\.line) + ["", table(rows), "", likeness]
@@ -120,9 +120,10 @@ extension UnlabelledReport {
 
 extension UnlabelledResult.Candidate {
   /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
-  fileprivate func text(equals: Bool) -> String {
+  fileprivate func text(_ metric: MetricReport?, equals: Bool) -> String {
     let name = label ?? techniques.map(\.rawValue).joined(separator: ", ")
     var parts = [
+      metric.flatMap { $0.text(ofCandidate: score) },
       decibels.map { Agreement.likeness($0, equals: equals) },
       speedup.map { "\(fixed($0, 2)) times as fast" },
     ].compactMap { $0 }

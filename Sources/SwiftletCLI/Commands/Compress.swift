@@ -303,7 +303,9 @@ struct Compress: ParsableCommand {
     }
     // Repeated here, as the first warning may have scrolled away.
     for warning in report.warnings ?? [] { meaning += "\nwarning: \(warning)" }
-    let tried = report.candidates.map { ["tried: \($0.map(\.line).joined(separator: "; "))", ""] }
+    let tried = report.candidates.map { candidates in
+      ["tried: \(candidates.map { $0.line(report.metric) }.joined(separator: "; "))", ""]
+    }
     let verdict = report.verdict.map { ["verdict: \($0.text)"] } ?? []
     return
       (report.layers.map(\.line) + ["", comparison, "", meaning, ""]
@@ -317,12 +319,28 @@ extension MetricReport {
   var cells: [String] {
     [metric.shortName, metric.text(ofScore: before), metric.text(ofScore: after)]
   }
+
+  /// `cosine 0.998`; `nil` if a candidate was not judged.
+  func text(ofCandidate score: Double?) -> String? {
+    score.map { "\(metric.shortName) \(metric.text(ofScore: $0))" }
+  }
+
+  /// The columns of a comparison of models: score and drop.
+  var columns: [String] {
+    [metric.text(ofScore: after), paired.drop == 0 ? "" : metric.text(ofDrop: paired.drop)]
+  }
+
+  /// The names of ``columns``; none without a metric.
+  static func header(_ first: MetricReport?) -> [String] {
+    first.map { [$0.metric.shortName, $0.metric.loss] } ?? []
+  }
 }
 
 extension Candidate {
   /// `quantize, top-1 0.9012, chosen`.
-  fileprivate var line: String {
-    "\(label)" + (top1.map { ", top-1 \(fixed($0, 4))" } ?? "") + (chosen ? ", chosen" : "")
+  fileprivate func line(_ metric: MetricReport?) -> String {
+    "\(label)" + (metric?.text(ofCandidate: score).map { ", \($0)" } ?? "")
+      + (top1.map { ", top-1 \(fixed($0, 4))" } ?? "") + (chosen ? ", chosen" : "")
   }
 }
 

@@ -70,7 +70,11 @@ struct Evaluate: ParsableCommand {
         fix: "use --metric: agreement with --original MODEL.onnx, mse or miou with targets, or a "
           + "command; see 'swiftlet help goals'")
     }
-    let reference = try original.map { try open.read($0) }
+    let reference = try original.map { path in
+      var reference = try open.read(path)
+      try locating(path) { try preprocess.prepare(&reference, for: data, overrides: false) }
+      return reference
+    }
     let judgement = try locating(model) {
       try Judge(
         metric, on: data, fixed: samples.fixedInputs(), original: reference, like: graph,

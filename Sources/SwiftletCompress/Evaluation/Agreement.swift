@@ -98,9 +98,11 @@ public struct Agreement: Sendable, Codable, Equatable {
         .unsupported, "one model takes \(own) samples at once, and the other one \(others)",
         fix: "compare models that take the same number, or any number")
     }
-    func compare(_ range: Range<Int>, isJudged: Bool) throws {
-      let inputs = try source.inputs(range)
-      let others = try otherSource?.inputs(range) ?? inputs
+    let otherLeads = otherSource != nil && source.fixedBatch == nil
+    /// - Parameter given: The inputs from the leading source, which reads ahead.
+    func compare(_ given: [String: AnyTensor], _ range: Range<Int>, isJudged: Bool) throws {
+      let inputs = otherLeads ? try source.inputs(range) : given
+      let others = otherLeads ? given : try otherSource?.inputs(range) ?? given
       let results = [try sessions[0].run(inputs), try sessions[1].run(others)]
       for index in sums.indices {
         let name = sums[index].name
@@ -117,10 +119,10 @@ public struct Agreement: Sendable, Codable, Equatable {
     }
     let judged = judging ?? 0..<leading.count
     for (start, end) in [(0, judged.lowerBound), (judged.upperBound, leading.count)] {
-      try leading.forEachRange(from: start, to: end) { try compare($0, isJudged: false) }
+      try leading.forEachBatch(from: start, to: end) { try compare($0, $1, isJudged: false) }
     }
-    try leading.forEachRange(from: judged.lowerBound, to: judged.upperBound) { range in
-      try compare(range, isJudged: true)
+    try leading.forEachBatch(from: judged.lowerBound, to: judged.upperBound) { inputs, range in
+      try compare(inputs, range, isJudged: true)
       samples += range.count
       try progress?(Progress("compare", completed: range.upperBound, total: leading.count))
     }

@@ -16,6 +16,9 @@ public final class Judge: Sendable {
   /// The metric.
   public let metric: Metric
   private let data: ImageDataset
+  private let fixed: [String: FixedInput]
+  /// A model with the inputs that the source is for.
+  private let model: Graph
   /// Positions of the samples in the data; `nil`: all.
   private let judging: Range<Int>?
   /// The samples in batches; `nil` for accuracy, which has batches of its own.
@@ -55,8 +58,8 @@ public final class Judge: Sendable {
 
   /// What was computed for earlier models.
   private struct Known {
-    /// Outputs of the original by the first sample of a batch.
-    var outputs: [Int: [String: AnyTensor]] = [:]
+    /// Outputs of the original by the samples of a batch.
+    var outputs: [Range<Int>: [String: AnyTensor]] = [:]
     var bytes = 0
     var original: Judgement?
   }
@@ -101,7 +104,8 @@ public final class Judge: Sendable {
       source.outputs = outputs
       self.source = source
     }
-    (self.data, self.judging, output) = (data, judging, outputs.first)
+    (self.data, self.fixed, self.model) = (data, fixed, model)
+    (self.judging, output) = (judging, outputs.first)
     if needsOriginal, original == nil {
       throw SwiftletError(
         .badInput, "the metric \(metric.name) compares a model with its original",
@@ -161,38 +165,46 @@ public final class Judge: Sendable {
     _ graph: Graph, on source: CalibrationSource, isOriginal: Bool,
     _ make: (MetricSetting) throws -> any MetricScorer
   ) throws -> Judgement {
-    let range = judging ?? 0..<source.count
-    var scorer = try make(
-      MetricSetting(
-        samples: range.count, needsBound: options.needsBound, seed: options.seed,
-        progress: options.progress))
     let names = try source.judgedOutputs(of: graph)
     // The original's outputs are those that it is compared with.
     let runsOnce = isOriginal && needsOriginal
     let session = try Session(
       graph, threads: options.threads, precision: isOriginal ? .fp32 : options.precision)
-    let reference = try needsOriginal && !runsOnce ? referenceSession() : nil
+    let own = try inputs(of: graph, source)
+    let reference = try needsOriginal && !runsOnce ? reference(for: graph, own, source) : nil
+    // Batches are those of a model that has no choice.
+    let leading = own.fixedBatch == nil ? reference?.source ?? own : own
+    let range = judging ?? 0..<leading.count
+    var scorer = try make(
+      MetricSetting(
+        samples: range.count, needsBound: options.needsBound, seed: options.seed,
+        progress: options.progress))
     var (elapsed, count) = (Duration.zero, 0)
-    try source.forEachBatch(from: range.lowerBound, to: range.upperBound) { inputs, samples in
+    try leading.forEachRange(from: range.lowerBound, to: range.upperBound) { samples in
+      let inputs = try own.inputs(samples)
       let outputs: [String: AnyTensor]
       if runsOnce {
-        outputs = try originalOutputs(session, inputs, samples, names, &elapsed)
+        outputs = try originalOutputs(samples, names) {
+          try Self.run(session, inputs, &elapsed)
+        }
       } else {
         outputs = try Self.run(session, inputs, &elapsed).filter { names.contains($0.key) }
       }
-      var waiting = Duration.zero
-      let original =
-        try runsOnce
-        ? outputs
-        : reference.map { try originalOutputs($0, inputs, samples, names, &waiting) } ?? [:]
+      var original: [String: AnyTensor] = runsOnce ? outputs : [:]
+      if let reference {
+        var waiting = Duration.zero
+        original = try originalOutputs(samples, names) {
+          try Self.run(
+            reference.session, reference.source.map { try $0.inputs(samples) } ?? inputs, &waiting)
+        }
+      }
       try scorer.add(
         MetricBatch(
           outputs: outputs, outputNames: names, samples: samples,
           names: data.names(samples), labels: data.hasLabels ? Array(data.labels[samples]) : [],
           targets: try data.targets(targets, samples), original: original))
       count += samples.count
-      try options.progress?(
-        Progress("evaluate", completed: count, total: range.count))
+      try options.progress?(Progress("evaluate", completed: count, total: range.count))
     }
     let result = try scorer.finish()
     return Judgement(
@@ -200,8 +212,40 @@ public final class Judge: Sendable {
       samplesPerSecond: Double(count) / max(elapsed / .seconds(1), 1e-9))
   }
 
-  private func referenceSession() throws -> Session? {
-    try original.map { try Session($0, threads: options.threads) }
+  /// A session of the original, and the samples as it takes them; `nil`: as the judged model does.
+  ///
+  /// - Throws: `unsupported` if both take different fixed numbers of samples at once.
+  private func reference(
+    for graph: Graph, _ own: CalibrationSource, _ source: CalibrationSource
+  ) throws -> (session: Session, source: CalibrationSource?)? {
+    guard let original else { return nil }
+    let session = try Session(original, threads: options.threads)
+    if try takesSameInputs(original) && takesSameInputs(graph) { return (session, nil) }
+    let theirs = try inputs(of: original, source)
+    if let one = theirs.fixedBatch, let other = own.fixedBatch, one != other {
+      throw SwiftletError(
+        .unsupported, "one model takes \(one) samples at once, and the other one \(other)",
+        fix: "compare models that take the same number, or any number")
+    }
+    return (session, theirs)
+  }
+
+  /// The samples as a model takes them.
+  private func inputs(
+    of graph: Graph, _ source: CalibrationSource
+  ) throws -> CalibrationSource {
+    guard try !takesSameInputs(graph) else { return source }
+    var own = try CalibrationSource(data, for: graph, fixed: fixed, threads: options.threads)
+    own.outputs = source.outputs
+    return own
+  }
+
+  /// Whether a model takes samples as ``model`` does.
+  private func takesSameInputs(_ graph: Graph) throws -> Bool {
+    guard graph.dataInputs == model.dataInputs else { return false }
+    if case .arrays = data.pixels { return true }
+    return try InputFeed(data, for: graph, fixed: fixed).preprocessing
+      == InputFeed(data, for: model, fixed: fixed).preprocessing
   }
 
   private static func run(
@@ -215,16 +259,15 @@ public final class Judge: Sendable {
 
   /// The original's outputs for a batch, kept from an earlier model if there was room.
   private func originalOutputs(
-    _ session: Session, _ inputs: [String: AnyTensor], _ samples: Range<Int>, _ names: [String],
-    _ elapsed: inout Duration
+    _ samples: Range<Int>, _ names: [String], _ run: () throws -> [String: AnyTensor]
   ) throws -> [String: AnyTensor] {
-    if let kept = known.withLock({ $0.outputs[samples.lowerBound] }) { return kept }
-    let outputs = try Self.run(session, inputs, &elapsed).filter { names.contains($0.key) }
+    if let kept = known.withLock({ $0.outputs[samples] }) { return kept }
+    let outputs = try run().filter { names.contains($0.key) }
     let bytes = outputs.values.reduce(0) { $0 + $1.byteCount }
     known.withLock { known in
       guard known.bytes + bytes <= Self.keptBytes else { return }
       known.bytes += bytes
-      known.outputs[samples.lowerBound] = outputs
+      known.outputs[samples] = outputs
     }
     return outputs
   }

@@ -45,6 +45,8 @@ public struct ComparisonReport: Sendable, Codable {
     /// Fraction of images for which it chooses the same class as the first model; `nil` for the
     /// first model and in comparisons of reports.
     public let agreement: Double?
+    /// Comparison with the first model by a metric; `nil` if none was chosen.
+    public internal(set) var metric: MetricReport?
     /// A warning if its answers are no better than guessing.
     public let warning: String?
     /// Size of the ONNX file in bytes.
@@ -111,13 +113,16 @@ public struct ComparisonReport: Sendable, Codable {
   ///   - seconds: Time to spend on each model, batch size and number of threads.
   ///   - machine: The CPU and the software running on it, for the report.
   ///   - output: The output with the scores; `nil`: the only one that can hold them.
+  ///   - metric: Judges the models too; `nil`: by accuracy alone.
   ///   - progress: Called as work proceeds; throws to cancel.
   /// - Precondition: There is at least one model.
-  /// - Throws: `badInput` if images do not fit a model; the errors of running a session.
+  /// - Throws: `badInput` if images do not fit a model; the errors of the metric and of running a
+  ///   session.
   public static func measure(
     _ models: [(path: String, graph: Graph)], on data: ImageDataset,
     threads: Threads = .available, batches: [Int] = [1, 32], seconds: Double = 0.5,
-    machine: String? = nil, output: String? = nil, progress: Progress.Handler? = nil
+    machine: String? = nil, output: String? = nil, metric: Metric? = nil,
+    progress: Progress.Handler? = nil
   ) throws -> ComparisonReport {
     precondition(!models.isEmpty, "there is no model to compare with")
     // Models are timed with the same image size as they are evaluated with.
@@ -135,6 +140,11 @@ public struct ComparisonReport: Sendable, Codable {
           graph, on: data, threads: threads, output: output, progress: progress)
       }
     }
+    let metrics = try metric.map { metric in
+      try Judge.compare(
+        models, by: metric, on: data, outputs: output.map { [$0] } ?? [], threads: threads,
+        progress: progress)
+    }
     let results = try SpeedCells(upTo: threads.count, batches: batches).measure(
       models.map(\.graph), seconds: seconds, progress: progress)
     let (hits, choices) = (judgements[0].hits, judgements[0].choices)
@@ -143,7 +153,7 @@ public struct ComparisonReport: Sendable, Codable {
       let (path, graph) = models[index]
       let cost = try ModelCost(graph, fileBytes: Self.fileBytes(path, graph))
       let equal = zip(choices, judgements[index].choices).count { $0 == $1 }
-      return Model(
+      var model = Model(
         name: names[index], path: path, top1: judgements[index].evaluation.top1,
         images: data.count, paired: index == 0 ? nil : PairedTest(hits, judgements[index].hits),
         agreement: index == 0 ? nil : Double(equal) / Double(max(1, data.count)),
@@ -155,6 +165,8 @@ public struct ComparisonReport: Sendable, Codable {
         speeds: results[index].map {
           Speed(threads: $0.threads, batch: $0.batch, milliseconds: $0.p50ms)
         })
+      model.metric = metrics?[index]
+      return model
     }
     return ComparisonReport(
       data: data.name, images: data.count, machine: machine, isOneRun: true, models: rows)

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftletCore
+import SwiftletData
+import SwiftletGraph
+
 /// What a metric says of a model before and after compression.
 public struct MetricReport: Sendable, Codable, Equatable {
   /// The metric.
@@ -39,5 +43,27 @@ public struct MetricReport: Sendable, Codable, Equatable {
   /// `cosine 0.99871, from 1`.
   public var scores: String {
     "\(metric.name) \(metric.text(ofScore: after)), from \(metric.text(ofScore: before))"
+  }
+}
+
+extension Judge {
+  /// Compares all models with the first one by a metric.
+  ///
+  /// - Returns: For each model; the first one is compared with itself.
+  /// - Precondition: There is at least one model.
+  /// - Throws: The errors of ``judge(_:)``, with the path of the model.
+  static func compare(
+    _ models: [(path: String, graph: Graph)], by metric: Metric, on data: ImageDataset,
+    fixed: [String: FixedInput] = [:], outputs: [String], threads: Threads,
+    progress: Progress.Handler?
+  ) throws -> [MetricReport] {
+    let judge = try Judge(
+      metric, on: data, fixed: fixed, original: models[0].graph, like: models[0].graph,
+      outputs: outputs, options: Options(threads: threads, progress: progress))
+    let before = try locating(models[0].path) { try judge.judgeOriginal() }
+    return try models.enumerated().map { index, model in
+      let after = try index == 0 ? before : locating(model.path) { try judge.judge(model.graph) }
+      return MetricReport(comparing: before, after, confidence: nil)
+    }
   }
 }

@@ -17,6 +17,8 @@ public struct UnlabelledComparison: Sendable, Codable {
     /// Agreement of its answers with the first model's, in comparisons of reports with its own
     /// original's; `nil` for the first model, and if they were not compared.
     public let agreement: Agreement?
+    /// Comparison with the first model by a metric; `nil` if none was chosen.
+    public internal(set) var metric: MetricReport?
     /// Size of the ONNX file in bytes.
     public let fileBytes: Int
     /// Number of parameters.
@@ -77,6 +79,7 @@ public struct UnlabelledComparison: Sendable, Codable {
   ///   - batches: Batch sizes to time, if there are as many samples and no model fixes its batch.
   ///   - seconds: Time to spend on each model, batch size and number of threads.
   ///   - machine: The CPU and the software running on it, for the report.
+  ///   - metric: Judges the models too; `nil`: answers are only compared.
   ///   - progress: Called as work proceeds; throws to cancel.
   /// - Precondition: There is at least one model.
   /// - Throws: `badInput` if samples do not fit a model, or a model lacks an output of the first
@@ -86,7 +89,7 @@ public struct UnlabelledComparison: Sendable, Codable {
     _ models: [(path: String, graph: Graph)], on data: ImageDataset,
     fixed: [String: FixedInput] = [:], outputs: [String] = [], threads: Threads = .available,
     batches: [Int] = [1, 32], seconds: Double = 0.5, machine: String? = nil,
-    progress: Progress.Handler? = nil
+    metric: Metric? = nil, progress: Progress.Handler? = nil
   ) throws -> UnlabelledComparison {
     precondition(!models.isEmpty, "there is no model to compare with")
     let sources = try models.map { path, graph in
@@ -112,13 +115,18 @@ public struct UnlabelledComparison: Sendable, Codable {
           threads: threads, progress: progress)
       }
     }
+    let metrics = try metric.map { metric in
+      try Judge.compare(
+        zip(models, graphs).map { ($0.path, $1) }, by: metric, on: data, fixed: fixed,
+        outputs: outputs, threads: threads, progress: progress)
+    }
     let results = try SpeedCells(sources, upTo: threads.count, batches: batches).measure(
       graphs, seconds: seconds, progress: progress)
     let names = ComparisonReport.names(models.map(\.path))
     let rows = try graphs.indices.map { index in
       let graph = graphs[index]
       let bytes = try ComparisonReport.fileBytes(models[index].path, graph)
-      return Model(
+      var model = Model(
         name: names[index], path: models[index].path,
         agreement: index == 0 ? nil : agreements[index - 1],
         cost: (
@@ -128,6 +136,8 @@ public struct UnlabelledComparison: Sendable, Codable {
           ComparisonReport.Speed(
             threads: $0.threads, batch: $0.batch, milliseconds: $0.p50ms)
         })
+      model.metric = metrics?[index]
+      return model
     }
     return UnlabelledComparison(
       data: data.name, samples: agreements.map(\.samples).min() ?? sources[0].count,

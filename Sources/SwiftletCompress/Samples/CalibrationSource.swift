@@ -117,17 +117,11 @@ public struct CalibrationSource: Sendable {
   ) throws {
     let end = min(count, end ?? count)
     try loading(from: first, to: end) { loader in
-      try forEachRange(from: first, to: end) { try body(loader.inputs($0, threads: threads), $0) }
-    }
-  }
-
-  /// Calls `body` with the samples of each batch from `first` up to but not including `end`.
-  func forEachRange(from first: Int, to end: Int, _ body: (Range<Int>) throws -> Void) rethrows {
-    let end = min(count, end)
-    for start in stride(from: first, to: end, by: batch) {
-      let range = start..<min(start + batch, end)
-      guard !isFixed || range.count == batch else { return }
-      try body(range)
+      for start in stride(from: first, to: end, by: batch) {
+        let range = start..<min(start + batch, end)
+        guard !isFixed || range.count == batch else { return }
+        try body(loader.inputs(range, threads: threads), range)
+      }
     }
   }
 
