@@ -240,6 +240,85 @@ def pictures():
                    ["evaluate", "m.onnx", "--data", "cifar10:d", "--quiet"] + LIMIT, expected)
 
 
+def compressed(**arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def single(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def data():
+    """Arrays that are read by rows."""
+    network = classifier()
+    x, y = np.linspace(0, 1, 4 * 3072, dtype="f4").reshape(4, 3, 32, 32), np.arange(4)
+
+    def lie(name, files, spec="npz:a.npz", expected=REFUSED):
+        files = files if isinstance(files, dict) else {"a.npz": bytes(files)}
+        return Case(f"data {name}", {"m.onnx": network, **files},
+                    ["evaluate", "m.onnx", "--data", spec, "--quiet"] + LIMIT, expected)
+
+    for kind in ["f4", ">f4", "f8", "f2", "u1"]:
+        yield lie(f"good {kind}", saved(x=x.astype(kind), y=y), expected=ACCEPTED)
+    yield lie("good, column-major", saved(x=np.asfortranarray(x), y=y), expected=ACCEPTED)
+    yield lie("good, compressed", compressed(x=x, y=y), expected=ACCEPTED)
+    yield lie("good, parts", saved(x_train=x, y_train=y, x_test=x, y_test=y), expected=ACCEPTED)
+    objects = np.array([{}, 1, "a", None], object)
+    for name, labels in [("negative", y - 1), ("2⁶²", y + 2**62), ("floats", y + 0.5),
+                         ("5", np.arange(5)), ("none", np.arange(0)), ("a number", np.array(1)),
+                         ("NaN", y * np.nan), ("too large", y + 9), ("objects", objects),
+                         ("text", np.array(["a", "b", "c", "d"])),
+                         ("several", np.eye(4, dtype=int))]:
+        yield lie(f"labels: {name}", saved(x=x, y=labels))
+    for name, samples in [("none", x[:0]), ("a number", np.array(1)), ("a row", x[0]),
+                          ("no pixels", x[:, :, :0]), ("complex", x.astype("c8"))]:
+        yield lie(f"samples: {name}", saved(x=samples, y=y))
+    header = npy_file(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**63 - 1}, 0), }}")
+    yield lie("samples: 2⁶³-1", entry(b"x.npy", header, zlib.crc32(header), len(header), 0))
+    for arrays in [{}, {"x": x}, {"y": y}, {"x": x, "images": x, "y": y},
+                   {"x": x, "x_test": x, "y": y}]:
+        yield lie(f"only {sorted(arrays)}", saved(**arrays))
+    stored = bytes(saved(x=x, y=y))
+    for packed, whole in [("stored", stored), ("compressed", compressed(x=x, y=y))]:
+        for size in range(0, len(whole), len(whole) // 40):
+            yield lie(f"{packed}, cut to {size}", whole[:size])
+        for place in range(0, len(whole), len(whole) // 60):
+            damaged = bytearray(whole)
+            damaged[place] ^= 0x55
+            yield lie(f"{packed}, byte {place} changed", damaged, expected=EITHER)
+    yield lie("a bomb", bomb(100))
+    zeros = np.zeros((20_000, 3, 32, 32), "f4")
+    yield lie("a compressed array of zeros", compressed(x=zeros, y=y))
+    files = {"x.npy": single(x), "y.npy": single(y)}
+    yield lie("good, two files", files, "npy:x.npy,y.npy", ACCEPTED)
+    for size in [0, 1, 9, 10, 100, 127, 128, 129, len(files["x.npy"]) - 1]:
+        cut = {**files, "x.npy": files["x.npy"][:size]}
+        yield lie(f"x.npy cut to {size}", cut, "npy:x.npy,y.npy")
+    for spec in ["npy:x.npy", "npy:x.npy,z.npy", "npy:x.npy,", "npy:,y.npy", "npy:y.npy,x.npy",
+                 "npy:x.npy,y.npy:test", "npy:x.npy,y.npy[2..<9]", "npz:x.npy", "npz:.",
+                 "npz:x.npy/a"]:
+        yield lie(spec, files, spec)
+    shards = {"d/a.npz": stored, "d/b.npz": compressed(x=x, y=y)}
+    yield lie("good shards", shards, "npz:d", ACCEPTED)
+    for name, other in [("cut", stored[:-30]), ("empty", b""), ("other names", saved(x=x, z=y)),
+                        ("other type", saved(x=x.astype("f8"), y=y)),
+                        ("other shape", saved(x=x[..., :9], y=y)),
+                        ("fewer labels", saved(x=x, y=y[:2]))]:
+        yield lie(f"shards: {name}", {"d/a.npz": stored, "d/b.npz": bytes(other)}, "npz:d")
+    end = 32 + x.nbytes
+    tensors = {"x": {"dtype": "F32", "shape": [4, 3, 32, 32], "data_offsets": [32, end]},
+               "y": {"dtype": "I64", "shape": [4], "data_offsets": [0, 32]}}
+    whole = safetensors_file(tensors, y.tobytes() + x.tobytes())
+    yield lie("good safetensors", {"a.safetensors": whole}, "npz:a.safetensors", ACCEPTED)
+    for size in range(0, len(whole), len(whole) // 20):
+        cut = {"a.safetensors": whole[:size]}
+        yield lie(f"safetensors cut to {size}", cut, "npz:a.safetensors")
+
+
 def cases():
-    for kind in [npy, npz, safetensors, pictures]:
+    for kind in [npy, npz, safetensors, pictures, data]:
         yield from kind()

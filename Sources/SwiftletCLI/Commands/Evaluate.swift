@@ -65,6 +65,11 @@ struct Evaluate: ParsableCommand {
     try locating(model) { try preprocess.prepare(&graph, for: data) }
     let metric = try metric.metric
     guard metric != nil || data.hasLabels else {
+      guard data.targets == nil else {
+        throw SwiftletError(
+          .badInput, "the labels are targets, not one class for each sample", at: data.name,
+          fix: "use --metric mse or miou, or save classes as integers: labels.astype('int64')")
+      }
       throw SwiftletError(
         .badInput, "the data have no labels, so that accuracy cannot be measured", at: data.name,
         fix: "use --metric: agreement with --original MODEL.onnx, mse or miou with targets, or a "
