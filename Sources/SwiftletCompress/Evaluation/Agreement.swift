@@ -18,7 +18,8 @@ public struct Agreement: Sendable, Codable, Equatable {
   /// Fraction of equal elements of the worst output if all outputs are integers or booleans, which
   /// have no decibels; else `nil`.
   public let equal: Double?
-  /// ``Output/cosine`` of the worst output; `nil` if none has one, and in reports of older versions.
+  /// ``Output/cosine`` of the worst output; `nil` if none has one, and in reports of older
+  /// versions.
   public private(set) var cosine: Double?
   /// Number of samples compared.
   public let samples: Int
@@ -44,8 +45,8 @@ public struct Agreement: Sendable, Codable, Equatable {
     /// Cosine of the angle between both models' numbers for a sample, from −1 to 1, as a mean over
     /// the samples. Samples with elements that are not finite in the first model's outputs are left
     /// out; those with such elements only in the other's count as 0. `nil` for integers and
-    /// booleans, if the first axis does not hold the samples or a sample has a single number, and in
-    /// reports of older versions.
+    /// booleans, if the first axis does not hold the samples or a sample has a single number, and
+    /// in reports of older versions.
     public fileprivate(set) var cosine: Double?
     /// Number of elements seen, including those counted by ``undefined`` and ``broken``.
     public let elements: Int

@@ -17,8 +17,8 @@ package struct CosineSum {
   /// The mean; `nil` without samples, or if an output did not hold a vector for each of them.
   package var mean: Double? { isDefined && samples > 0 ? sum / Double(samples) : nil }
 
-  /// Adds the outputs of one run. A sample with elements that are not finite in the first outputs is
-  /// left out; one with such elements only in the other outputs adds 0. Two zero vectors are the
+  /// Adds the outputs of one run. A sample with elements that are not finite in the first outputs
+  /// is left out; one with such elements only in the other outputs adds 0. Two zero vectors are the
   /// same (1); a zero vector and another have no angle (0).
   ///
   /// - Precondition: Both tensors have the same shape.
