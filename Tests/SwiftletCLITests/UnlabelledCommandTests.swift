@@ -74,7 +74,6 @@ struct UnlabelledCommandTests {
       // The mildest that reaches them.
       #expect(try #require(after["macs"] as? Int) > 4_000)
       expectFailure(try swiftlet(command + ["--target-size", "100"]), 3, "more than 100")
-      expectFailure(try swiftlet(command + ["--max-drop", "1"]), 3, "--max-drop")
     }
   }
 

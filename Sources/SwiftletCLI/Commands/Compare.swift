@@ -42,6 +42,8 @@ struct Compare: ParsableCommand {
       valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var damage: DamageOptions
+
   @OptionGroup var open: ExtentOptions<AnyData>
 
   @OptionGroup var samples: SampleOptions
@@ -59,14 +61,17 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
     try check("--seconds", seconds, 0.01...3600)
     try batch.check("--batch")
     let isUsed = !samples.judgedOutput.isEmpty || !samples.fixed.isEmpty
-    if data == nil && (isUsed || preprocess.preprocess != nil) {
-      throw ValidationError("--judged-output, --fixed and --preprocess need --data")
+    if data == nil && (isUsed || preprocess.preprocess != nil || damage.skipDamaged) {
+      throw ValidationError(
+        "--judged-output, --fixed, --preprocess and --skip-damaged need --data")
     }
   }
 
@@ -104,13 +109,18 @@ struct Compare: ParsableCommand {
   // MARK: Models
 
   private func compareModels(on spec: String) throws {
-    let data = try DataSpec(parsing: spec).load(defaultPart: .test, dataDirectory: dataDir)
+    let damaged = damage.pictures(common.threads)
+    let data = try DataSpec(parsing: spec).load(
+      defaultPart: .test, dataDirectory: dataDir, leavingOut: damaged)
+    data.sayClasses()
     let models = try files.map { path in
       var graph = try open.read(path)
       try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
       return (path: path, graph: graph)
     }
-    guard data.hasLabels else { return try compareAnswers(models, on: data) }
+    guard data.hasLabels else {
+      return try compareAnswers(models, on: data, leavingOut: damaged)
+    }
     guard samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
         .unsupported, "--fixed and several --judged-output need data without labels", at: spec,
@@ -125,7 +135,7 @@ struct Compare: ParsableCommand {
       }
     }
     if let report { try AtomicFile.write(comparison.html, to: report) }
-    if common.json { return try Console.json(comparison) }
+    if common.json { return try Console.json(comparison, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(comparison))
   }

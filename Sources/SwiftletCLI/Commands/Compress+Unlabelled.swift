@@ -7,24 +7,34 @@ extension Compress {
   /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
   /// cannot be measured. The answers are compared with the original's.
   func compress(
-    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?
+    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?,
+    leavingOut damaged: DamagedPictures?
   ) throws {
-    guard maxDrop == nil, preprocess.preprocess == nil else {
+    guard data != nil || preprocess.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop and --preprocess need labelled images",
-        at: self.data.spec,
-        fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
+        .unsupported, "--preprocess needs images", at: model, fix: "leave it out, or give --data")
     }
+    var graph = graph
+    if let data { try locating(model) { try preprocess.prepare(&graph, for: data) } }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
     var use = Manifest.Use(data: self.data.data)
     (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
     use.fixed = samples.fixed.map(\.text)
+    use.metric = metric.name
+    if let data, preprocess.preprocess != nil {
+      use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+    }
     var (all, judges): (Manifest.Samples?, Manifest.Samples?)
     var context: CompressionContext
     if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.samples()
+      let others = try judging.samples(
+        self.data, leavingOut: damaged, ignoringLabels: metric.metric?.ignoresLabels == true)
+      use.damaged = damaged?.pictures.count
+      if preprocess.preprocess != nil {
+        use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+      }
       context = CompressionContext(
         original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
         threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
@@ -32,31 +42,33 @@ extension Compress {
       let source = try locating(model) {
         try CalibrationSource(data, for: graph, fixed: fixed, threads: common.threads)
       }
-      all = try Manifest.Samples(source)
+      all = try Manifest.Samples(data, source, progress: Console.progress)
       if let others {
-        let others = try CalibrationSource(
+        let judged = try CalibrationSource(
           others, for: graph, fixed: fixed, threads: common.threads)
-        judges = try Manifest.Samples(others)
-        let shared = try source.shared(with: others)
-        guard shared == 0 else {
+        judges = try Manifest.Samples(others, judged, progress: Console.progress)
+        let shared = try source.shared(with: judged, progress: Console.progress)
+        let overlap =
+          "\(shared) of the \(judged.count) samples to judge on are also used for calibration"
+        guard shared == 0 || judging.judge == nil else {
           throw SwiftletError(
-            .badInput,
-            "\(shared) of the \(others.count) samples to judge on are also used for calibration",
-            at: judging.judge,
+            .badInput, overlap, at: judging.judge,
             fix: "give --judge other samples than --data, or split those of --data with --split")
         }
+        if shared > 0 { Console.warn(overlap) }
       }
     } else {
       context = CompressionContext(
         original: graph, threads: common.threads, seed: seed, progress: Console.progress)
     }
     context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = try metric.metric
     if !graph.extents.isEmpty { use.extents = graph.extents }
     let stages = try stages(context, use, data: all?.sha256 ?? "")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       preset == nil
-        ? try compressor.runUnlabelled(recipe, times: !noTiming)
+        ? try compressor.runUnlabelled(compressor.mixing(recipe), times: !noTiming)
         : try compressor.runUnlabelled(preset: recipe, times: !noTiming)
     }
     try ONNXFile.write(result.graph, to: output)
@@ -69,7 +81,7 @@ extension Compress {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     Console.print(report.text)
   }
@@ -80,6 +92,7 @@ extension UnlabelledReport {
     var rows = [
       ["", "before", "after"], ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
     ]
+    if let metric { rows.append(metric.cells) }
     if let macs = before.macs, let then = after.macs {
       rows.append(["MACs", "\(macs)", "\(then)"])
     }
@@ -91,7 +104,9 @@ extension UnlabelledReport {
         ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
       } ?? []
     return
-      (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
+      (layers.map(\.line) + ["", table(rows), "", likeness]
+      + (metric.map { ["\($0.metric.name): \($0.drops), on \($0.samples) samples"] } ?? []) + [""]
+      + tried
       + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
   }
 

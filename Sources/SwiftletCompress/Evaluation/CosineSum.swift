@@ -42,7 +42,11 @@ package struct CosineSum {
     }
   }
 
-  private static func cosine<T: FloatElement>(_ a: Span<T>, _ b: Span<T>) -> Double? {
+  /// The cosine of the angle between two vectors, of the first model and the other one; `nil` if
+  /// the first one is not finite.
+  ///
+  /// - Precondition: Both have the same count.
+  static func cosine<T: FloatElement>(_ a: Span<T>, _ b: Span<T>) -> Double? {
     var (dot, first, second) = (0.0, 0.0, 0.0)
     for i in a.indices {
       let (x, y) = (Double(a[i]), Double(b[i]))

@@ -31,6 +31,8 @@ public struct UnlabelledResult: Sendable {
   public let leftOut: Int
   /// The models that a preset or a search for goals tried; `nil` if there was only one.
   public let candidates: [Candidate]?
+  /// The scores by the metric; `nil` if none was chosen and no goal depends on one.
+  public let metric: MetricReport?
 
   /// A model that a preset or a search for goals tried.
   public struct Candidate: Sendable, Codable, Equatable {
@@ -50,6 +52,8 @@ public struct UnlabelledResult: Sendable {
     public let chosen: Bool
     /// Why it was rejected; `nil` for the result, and in reports of older versions.
     public let reason: String?
+    /// The score by the metric; `nil` if it was not judged by one.
+    public let score: Double?
   }
 
   /// The cost and speed of a model, as far as known.
@@ -77,6 +81,8 @@ extension Compressor {
     let layers: [LayerReport]
     let fileBytes: Int
     var agreement: Agreement?
+    /// How good it is by the metric, if goals or reports need that.
+    var judgement: Judgement?
     /// The original's time divided by its own.
     var speedup: Double?
     /// Why it is not the result.
@@ -93,7 +99,7 @@ extension Compressor {
       return UnlabelledResult.Candidate(
         label: label, techniques: recipe.steps.map(\.technique),
         decibels: decibels?.isFinite == true ? decibels : nil, speedup: speedup, bytes: fileBytes,
-        chosen: isChosen, reason: isChosen ? nil : broken ?? reason)
+        chosen: isChosen, reason: isChosen ? nil : broken ?? reason, score: judgement?.score)
     }
   }
 
@@ -103,7 +109,8 @@ extension Compressor {
 
   /// Compresses a model without labels, or without any data: nothing can be trained and accuracy
   /// cannot be measured. The answers are compared with the original's on samples that are held
-  /// back; see ``SampleSplit``.
+  /// back; see ``SampleSplit``. With a metric, or a largest drop, they are judged by that metric
+  /// too.
   ///
   /// Targets are reached as in ``run(_:)``.
   ///
@@ -111,25 +118,31 @@ extension Compressor {
   ///   - recipe: The steps to apply.
   ///   - times: Whether to measure speeds; those that a target depends on are always measured.
   ///
-  /// - Throws: `unsupported` if a step needs labels, `maxDrop` is a goal, or no strength reaches
-  ///   the targets.
+  /// - Throws: `unsupported` if a step or the metric needs labels, or no strength reaches the
+  ///   goals; `badInput` if the goals need samples and there are none.
   public func runUnlabelled(_ recipe: Recipe, times: Bool = true) throws -> UnlabelledResult {
     try recipe.validate()
     try context.check(recipe)
-    guard goals.maxDrop == nil else {
-      throw SwiftletError(
-        .unsupported, "measuring an accuracy drop needs labels", fix: "leave --max-drop out")
-    }
     let held = try context.holdingBack(for: recipe)
-    let compressor = Compressor(held?.context ?? context, goals: goals, stages: stages)
+    let (compressor, judge) = try judgingUnlabelled(recipe, held)
+    let before = try judge?.judgeOriginal()
     let bytes = try originalBytes()
     let cells = try times || goals.latency != nil ? self.cells(held) : nil
     var tried: [UnlabelledTrial] = []
     let found = try compressor.search(recipe) { candidate in
       let made = try compressor.make(candidate)
-      var trial = try UnlabelledTrial(candidate, made.graph, made.notes.layers)
-      let miss = try judge(&trial, bytes, held, cells, isTimed: times && !goals.isEmpty)
-      trial.reason = miss?.reason ?? "a milder one reaches the targets too"
+      var trial = try UnlabelledTrial(
+        candidate, context.specified(made.graph), made.notes.layers)
+      var miss = try measure(&trial, bytes, held, cells, isTimed: times && !goals.isEmpty)
+      if miss?.isTarget != true, let judge, let before {
+        let judgement = try judge.judge(made.graph)
+        trial.judgement = judgement
+        miss = try goals.missedScore(before, judgement).map { ($0, false) }
+      }
+      trial.reason =
+        miss?.reason
+        ?? (goals.hasTarget
+          ? "a milder one reaches the targets too" : "a stronger one stays within the drop too")
       tried.append(trial)
       return (trial, miss)
     }
@@ -138,6 +151,7 @@ extension Compressor {
     }
     return try result(
       found.best, held, times ? cells : nil, candidates: found.varied ? candidates : nil,
+      metric: metric(before, found.best.judgement, recipe),
       // After an interruption the handler would throw again.
       progress: found.wasInterrupted ? nil : context.progress)
   }
@@ -151,7 +165,8 @@ extension Compressor {
       return try runUnlabelled(recipe, times: times)
     }
     var trials = try Compressor(held.context, stages: stages).parts(of: recipe).map { part in
-      var trial = try UnlabelledTrial(part.recipe, part.graph, part.layers)
+      var trial = try UnlabelledTrial(
+        part.recipe, context.specified(part.graph), part.layers)
       trial.agreement = try agreement(of: part.graph, held)
       trial.reason = "slower or less accurate"
       return trial
@@ -177,10 +192,37 @@ extension Compressor {
     // Some of the steps may need fewer samples than all of them.
     let own = try best.recipe == recipe ? held : context.holdingBack(for: best.recipe) ?? held
     if own.split != held.split { best.agreement = nil }
+    let judge = try judgingUnlabelled(best.recipe, own).judge
     return try result(
       best, own, cells,
       known: index.flatMap { index in milliseconds.map { ($0[0], $0[index + 1]) } },
-      candidates: candidates, progress: context.progress)
+      candidates: candidates,
+      metric: metric(
+        try judge?.judgeOriginal(), try judge?.judge(best.graph), best.recipe),
+      progress: context.progress)
+  }
+
+  /// A compressor that does not calibrate with the samples that are held back; and the judge by the
+  /// metric, if something depends on it.
+  ///
+  /// - Throws: `badInput` if something depends on it, and there are no samples.
+  private func judgingUnlabelled(
+    _ recipe: Recipe, _ held: Held?
+  ) throws -> (compressor: Compressor, judge: Judge?) {
+    let mixes = recipe.steps.contains { $0[QuantizationSettings.self]?.mixedDrop != nil }
+    guard context.metric != nil || goals.maxDrop != nil || mixes else {
+      return (Compressor(held?.context ?? context, goals: goals, stages: stages), nil)
+    }
+    return try judging(for: recipe, in: held?.context)
+  }
+
+  private func metric(
+    _ before: Judgement?, _ after: Judgement?, _ recipe: Recipe
+  ) -> MetricReport? {
+    guard let before, let after else { return nil }
+    return MetricReport(
+      comparing: before, after,
+      confidence: goals.confidence ?? recipe.steps.compactMap(\.settings.confidence).last)
   }
 
   private func originalBytes() throws -> Int {
@@ -201,7 +243,7 @@ extension Compressor {
   private func result(
     _ best: UnlabelledTrial, _ held: Held?, _ cells: SpeedCells?,
     known: (before: Double, after: Double)? = nil, candidates: [UnlabelledResult.Candidate]?,
-    progress: Progress.Handler?
+    metric: MetricReport?, progress: Progress.Handler?
   ) throws -> UnlabelledResult {
     var speeds =
       try cells?.rows(before: context.original, after: best.graph, progress: progress) ?? []
@@ -228,7 +270,7 @@ extension Compressor {
       calibrationSamples: held?.split.calibrating ?? 0,
       isHeldBack: held?.split.isHeldBack ?? false, repeated: held?.split.repeated ?? 0,
       leftOut: held?.judging.leftOut ?? 0,
-      candidates: candidates)
+      candidates: candidates, metric: metric)
   }
 
   /// The agreement of a model's answers with the original's, on samples that its recipe did not use
@@ -239,6 +281,15 @@ extension Compressor {
     try context.holdingBack(for: recipe).map { try agreement(of: graph, $0) }
   }
 
+  /// The judgement of a model by the context's metric, on the images to judge on, or on samples that
+  /// its recipe did not use for calibration.
+  ///
+  /// - Throws: The errors of ``Judge``; `badInput` without data.
+  public func judgement(of graph: Graph, made recipe: Recipe) throws -> Judgement {
+    let held = try context.holdingBack(for: recipe)
+    return try (held?.context ?? context).makeJudge(needsBound: false).judge(graph)
+  }
+
   private func agreement(of graph: Graph, _ held: Held) throws -> Agreement {
     try Agreement.measure(
       context.original, graph, held.judging, judging: held.split.judging,
@@ -247,7 +298,7 @@ extension Compressor {
 
   /// The target that a trial misses. Unless that is its size or its operations, compares its
   /// answers and measures its speed too.
-  private func judge(
+  private func measure(
     _ trial: inout UnlabelledTrial, _ bytes: Int, _ held: Held?, _ cells: SpeedCells?, isTimed: Bool
   ) throws -> Miss? {
     let graph = trial.graph

@@ -15,11 +15,12 @@ extension CompressionReport: CompressionPage {
   var summarySection: ReportPage.Section {
     ReportPage.Section(
       title: "Before and after",
-      explanation: remarks
+      explanation: remarks + (metric.map { "\($0.metric.name): \($0.drops). " } ?? "")
         + "Accuracy: \(drops). The range under an accuracy is its 95 % confidence "
         + "interval. Times are medians; both models were timed in alternation, so their ratio is "
         + "reliable.",
-      content: costTable(per: "image", first: [accuracyRow]))
+      content: costTable(
+        per: "image", first: [metric?.row, accuracyRow].compactMap { $0 }))
   }
 
   /// Warnings and remarks that precede the figures.
@@ -27,13 +28,14 @@ extension CompressionReport: CompressionPage {
     ((warnings ?? []) + [division].compactMap { $0 }).map { "\($0). " }.joined()
   }
 
-  /// The four headline figures.
+  /// The four headline figures; with another metric than top-1 accuracy, five.
   var tiles: [ReportPage.Tile] {
     [
+      metric?.tile,
       ReportPage.Tile(
         name: "top-1", value: ReportNumber.percent(after.top1),
-        detail: "\(ReportNumber.points(-drop)) points, from \(ReportNumber.percent(before.top1))")
-    ] + costTiles
+        detail: "\(ReportNumber.points(-drop)) points, from \(ReportNumber.percent(before.top1))"),
+    ].compactMap { $0 } + costTiles
   }
 
   private var accuracyRow: String {

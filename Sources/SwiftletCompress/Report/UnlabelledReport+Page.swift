@@ -37,18 +37,20 @@ extension UnlabelledReport: CompressionPage {
         name: "answers", value: agreement.likeness,
         detail: (agreement.outputs.count > 1 ? worst : first) ?? "against the original's")
     }
-    return [answers].compactMap { $0 } + costTiles
+    return [metric?.tile, answers].compactMap { $0 } + costTiles
   }
 
   private var summarySection: ReportPage.Section {
     var explanation = (warnings ?? []).map { "Warning: \($0). " }.joined()
+    if let metric { explanation += "\(metric.metric.name): \(metric.drops). " }
     if agreement == nil { explanation += "There were no samples to compare answers on. " }
     if !allSpeeds.isEmpty {
       explanation +=
         "Times are medians; both models were timed in alternation, so their ratio is reliable."
     }
     return ReportPage.Section(
-      title: "Before and after", explanation: explanation, content: costTable(per: "sample"))
+      title: "Before and after", explanation: explanation,
+      content: costTable(per: "sample", first: [metric?.row].compactMap { $0 }))
   }
 
   /// The models that were tried: how well their answers agree, over what they cost.

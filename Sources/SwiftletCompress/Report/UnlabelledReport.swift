@@ -42,6 +42,8 @@ public struct UnlabelledReport: Sendable, Codable {
   public let machine: String?
   /// Reasons to doubt the figures, one sentence each.
   public let warnings: [String]?
+  /// The scores by the metric; `nil` if none was chosen and no goal depends on one.
+  public let metric: MetricReport?
 
   /// Creates the report of a compression; `machine` names the CPU and the software running on it.
   public init(
@@ -68,6 +70,7 @@ public struct UnlabelledReport: Sendable, Codable {
       decibels: agreement?.decibels, equal: agreement?.equal, drop: nil)
     let warnings = result.doubts
     self.warnings = warnings.isEmpty ? nil : warnings
+    metric = result.metric
   }
 
   /// A phrase that says on which samples answers were compared; `nil` if they were not.
