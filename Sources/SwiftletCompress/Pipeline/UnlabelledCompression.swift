@@ -287,8 +287,8 @@ extension Compressor {
     try context.holdingBack(for: recipe).map { try agreement(of: graph, $0) }
   }
 
-  /// The judgement of a model by the context's metric, on the images to judge on, or on samples that
-  /// its recipe did not use for calibration.
+  /// The judgement of a model by the context's metric, on the images to judge on, or on samples
+  /// that its recipe did not use for calibration.
   ///
   /// - Throws: The errors of ``Judge``; `badInput` without data.
   public func judgement(of graph: Graph, made recipe: Recipe) throws -> Judgement {
