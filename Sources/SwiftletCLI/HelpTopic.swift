@@ -127,7 +127,8 @@ enum HelpTopic: String, CaseIterable {
       Without either, training and calibration use the training part, and models are judged on the
       test part. Data with :test, or without parts, is split 0.8 to 0.2, which is reported. Without
       labels, everything that does not train still works; answers are compared with the original's
-      on samples that are held back: at least a quarter of them.
+      on samples that are held back: at least a quarter of them. 'compare' compares the answers of
+      models.
 
         swiftlet evaluate model.onnx --data images:photos/val
         swiftlet compress model.onnx --technique quantize --data images:photos -o int8.onnx

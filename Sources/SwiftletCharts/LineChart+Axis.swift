@@ -47,7 +47,7 @@ extension LineChart {
       let powers = Int(low.rounded(.down)) - 1...Int(high.rounded(.up))
       var values = powers.flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
       if high - low < 0.6 {
-        // Steps of equal width, where powers of ten would be too wide, if one lies below the values.
+        // Steps of equal width, where powers of ten would be too wide, if one is below all values.
         let (least, most) = (pow(10, low), pow(10, high))
         let step = roundStep((most - least) / 4)
         let first = (least / step).rounded(.down)

@@ -3,9 +3,10 @@
 
     report.py SWIFTLET [FOLDER]
 
-Trains and compresses a small network, with labels and without, and looks at the pages of the compressions,
-at those of comparisons, and at those with every part that a report can have: at 1280 and 375 pixels, light
-and dark. Then checks that the same checks refuse pages that are broken in the ways that they are there for.
+Trains and compresses a small network, with labels and without, and looks at the pages of the
+compressions, at those of comparisons, and at those with every part that a report can have: at 1280
+and 375 pixels, light and dark. Then checks that the same checks refuse pages that are broken in the
+ways that they are there for.
 """
 
 import json
@@ -120,8 +121,8 @@ def put_samples(path, name, shape):
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
     header += " " * (63 - (len(header) + 10) % 64) + "\n"
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
-                      + struct.pack(f"<{len(numbers)}f", *numbers))
+        start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+        file.writestr(f"{name}.npy", start + struct.pack(f"<{len(numbers)}f", *numbers))
 
 
 def make_pages(swiftlet, folder):
@@ -149,67 +150,78 @@ def make_pages(swiftlet, folder):
         json.dump(whole(report), file)
     run("compare", f"{folder}/whole.json", "--report", f"{folder}/whole.html", "--quiet")
     unlabelled = make_unlabelled(run, folder, model)
-    run("compare", f"{folder}/whole.json", f"{folder}/answers.json", "--report", f"{folder}/mixed.html", "--quiet")
+    run("compare", f"{folder}/whole.json", f"{folder}/answers.json",
+        "--report", f"{folder}/mixed.html", "--quiet")
     usual = ["Before and after", "Trade-off", "Layers", "Recipe"]
     return unlabelled | {
         "compress": usual + ["Spectra"],
         "compare": ["Accuracy and size", "Trade-off", "Median time per run, ms"],
         "whole": usual + ["Changes per class", "Spectra", "Training", "Answers"],
-        "mixed": ["Accuracy and size", "Answers and size, without labels", "Median time per run, ms, without labels"],
+        "mixed": ["Accuracy and size", "Answers and size, without labels",
+                  "Median time per run, ms, without labels"],
     }
 
 
 def make_unlabelled(run, folder, model):
     """Runs the commands on samples without labels; returns the pages and their sections."""
     own = json.loads(run("inspect", model, "--json"))["inputs"][0]
-    put_samples(f"{folder}/samples.npz", own["name"], [40] + [int(x) for x in own["shape"].split("×")[1:]])
+    image = [int(extent) for extent in own["shape"].split("×")[1:]]
+    put_samples(f"{folder}/samples.npz", own["name"], [40] + image)
     data = f"inputs:{folder}/samples.npz"
     small = f"{folder}/factored.onnx"
     report = json.loads(run(
-        "compress", model, "--technique", "lowrank", "--methods", "channel", "--allocation", "ratio",
-        "--target-size", "70%", "--data", data, "--json", "--quiet", "-o", small,
-        "--report", f"{folder}/answers.html"))
+        "compress", model, "--technique", "lowrank", "--methods", "channel",
+        "--allocation", "ratio", "--target-size", "70%", "--data", data, "--json", "--quiet",
+        "-o", small, "--report", f"{folder}/answers.html"))
     with open(f"{folder}/answers.json", "w") as file:
         json.dump(report, file)
     run("compare", model, small, f"{folder}/int8.onnx", "--data", data, "--seconds", "0.1",
         "--report", f"{folder}/models.html", "--json", "--quiet")
     with open(f"{folder}/all-answers.json", "w") as file:
         json.dump(all_answers(report), file)
-    run("compare", f"{folder}/all-answers.json", "--report", f"{folder}/all-answers.html", "--quiet")
-    run("compare", f"{folder}/all-answers.json", f"{folder}/answers.json", "--report", f"{folder}/reports.html",
-        "--quiet")
-    whole = ["Before and after", "Answers", "Trade-off", "Layers", "Spectra", "Measurement", "Recipe"]
+    run("compare", f"{folder}/all-answers.json",
+        "--report", f"{folder}/all-answers.html", "--quiet")
+    run("compare", f"{folder}/all-answers.json", f"{folder}/answers.json",
+        "--report", f"{folder}/reports.html", "--quiet")
+    whole = ["Before and after", "Answers", "Trade-off", "Layers", "Spectra", "Measurement",
+             "Recipe"]
     compared = ["Answers and size", "Trade-off", "Median time per run, ms"]
-    return {"answers": whole, "all-answers": whole, "models": compared, "reports": compared + ["Outputs"]}
+    return {"answers": whole, "all-answers": whole, "models": compared,
+            "reports": compared + ["Outputs"]}
 
 
 def all_answers(report):
-    """A report without labels with every part that there is, with names that are long or would be markup."""
+    """A report without labels with every part, with names that are long or would be markup."""
     report = json.loads(json.dumps(report))
     report["agreement"] = agreement()
     report["repeated"], report["leftOut"] = 2, 3
-    report["warnings"] = ["2 of the 10 samples that answers are compared on were used for calibration too",
-                          "7 of the 5760 elements of the original's output '<img src=x>' are not finite"]
+    report["warnings"] = [
+        "2 of the 10 samples that answers are compared on were used for calibration too",
+        "7 of the 5760 elements of the original's output '<img src=x>' are not finite"]
     report["candidates"] = [
-        {"label": f"ratio {0.1 * (k + 1):.1f}", "techniques": ["lowrank"], "decibels": 5.5 * k, "speedup": 3 - 0.3 * k,
-         "bytes": 150_000 * (k + 1), "chosen": k == 6, "reason": "a milder one reaches the targets too"}
-        for k in range(7)]
-    report["candidates"].append({"label": "ratio 0.9", "techniques": ["lowrank"], "bytes": 2_400_000, "chosen": False,
-                                 "reason": "2400000 bytes, more than 1200000"})
+        {"label": f"ratio {0.1 * (k + 1):.1f}", "techniques": ["lowrank"], "decibels": 5.5 * k,
+         "speedup": 3 - 0.3 * k, "bytes": 150_000 * (k + 1), "chosen": k == 6,
+         "reason": "a milder one reaches the targets too"} for k in range(7)]
+    report["candidates"].append(
+        {"label": "ratio 0.9", "techniques": ["lowrank"], "bytes": 2_400_000, "chosen": False,
+         "reason": "2400000 bytes, more than 1200000"})
     return report
 
 
 def agreement():
-    """How several outputs agree: a long name, one that would be markup, whole numbers, and broken ones."""
-    def output(name, **values):
-        return {"name": name, "decibels": None, "finiteDecibels": None, "top1": None, "equal": None, "cosine": None,
-                "elements": 1_234_560, "undefined": 0, "broken": 0, "reshaped": 0} | values
+    """How several outputs agree: long names, some that would be markup, whole and broken numbers."""
+    nothing = ["decibels", "finiteDecibels", "top1", "equal", "cosine"]
 
+    def output(name, **values):
+        counts = {"elements": 1_234_560, "undefined": 0, "broken": 0, "reshaped": 0}
+        return {"name": name} | dict.fromkeys(nothing) | counts | values
+
+    script = "<script>console.error('not escaped')</script>"
     return {"decibels": 12.3, "top1": 0.9, "equal": None, "cosine": 0.9123, "samples": 10,
             "brokenBy": "Log '/head/<b>log</b>'", "outputs": [
                 output("broken", finiteDecibels=17.2, broken=123_456, undefined=7, reshaped=2),
                 output("/backbone/" + "x" * 60, decibels=12.3, finiteDecibels=12.3, cosine=0.9123),
-                output("<script>console.error('not escaped')</script>", decibels=41.9, finiteDecibels=41.9, top1=0.9),
+                output(script, decibels=41.9, finiteDecibels=41.9, top1=0.9),
                 output("labels", equal=0.987), output("other", elements=0, reshaped=4)]}
 
 

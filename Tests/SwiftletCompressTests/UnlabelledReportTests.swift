@@ -205,7 +205,7 @@ struct UnlabelledReportTests {
     }
     let html = report.html.replacing("\u{202F}", with: " ")
     for fact in [
-      "31.2 dB", "same first choice in 87.50 %", "0.9876", "2 036 134", "528 699", "3.85 ×",
+      "31.2 dB", "same top-1 class in 87.50 %", "0.9876", "2 036 134", "528 699", "3.85 ×",
       "0.0916", "0.0603", "1.52 × faster", "87 300/s", "batch 8, 2 threads", "too little",
       "too large", "7.1 dB", "<title>ratio 0.1: 7.1 dB, 0.0458 ms", "Warning: the &lt;samples&gt;",
       "(2 of 26 left out",

@@ -41,8 +41,8 @@ extension Compare {
     }
     return ([table([header] + rows)] + details).joined(separator: "\n") + "\n"
       + "answers compared with the first model's, without labels, on \(comparison.samples) "
-      + "sample\(comparison.samples == 1 ? "" : "s"); milliseconds per batch, by batch size (b) and "
-      + "threads (t), measured in alternation; the ratio is that of the last column"
+      + "sample\(comparison.samples == 1 ? "" : "s"); milliseconds per batch, by batch size (b) "
+      + "and threads (t), measured in alternation; the ratio is that of the last column"
   }
 
   func text(_ reports: [UnlabelledReport]) -> String {

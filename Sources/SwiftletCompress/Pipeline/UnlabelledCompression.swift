@@ -45,7 +45,7 @@ public struct UnlabelledResult: Sendable {
     /// rejected before they were compared.
     public let decibels: Double?
     /// The original's time divided by its own; `nil` if not measured.
-    public let speedup: Double?
+    public internal(set) var speedup: Double?
     /// Size of the ONNX file in bytes; `nil` in reports of older versions.
     public let bytes: Int?
     /// Whether it is the result.
@@ -252,6 +252,12 @@ extension Compressor {
         SpeedRow(
           threads: last.threads, batch: last.batch, millisecondsBefore: known.before,
           millisecondsAfter: known.after))
+    }
+    // The figure of the result itself, not the one of the search.
+    let candidates = candidates?.map { candidate in
+      var candidate = candidate
+      if candidate.chosen, let last = speeds.last { candidate.speedup = last.ratio }
+      return candidate
     }
     func side(
       _ graph: Graph, _ bytes: Int, _ milliseconds: (SpeedRow) -> Double

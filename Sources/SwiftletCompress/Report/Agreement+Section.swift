@@ -12,7 +12,7 @@ extension Agreement {
   static var explanation: String {
     "The outputs of both models for the same samples, the worst output first. The signal-to-noise "
       + "ratio (dB) compares their numbers: 20 dB is an error of a tenth of the values, 40 dB of a "
-      + "hundredth. “Same” is the share of samples with the same first choice, for scores of "
+      + "hundredth. “Same” is the share of samples with the same top-1 class, for scores of "
       + "classes, and the share of equal elements for integers. The cosine is that of the angle "
       + "between both models' vectors, as a mean over the samples."
   }
@@ -88,7 +88,7 @@ extension Agreement.Output {
 
   private var same: ReportPart.Cell {
     if let equal { return .init(ReportNumber.percent(equal), small: "elements") }
-    if let top1 { return .init(ReportNumber.percent(top1), small: "choices") }
+    if let top1 { return .init(ReportNumber.percent(top1), small: "classes") }
     return .init("–")
   }
 }

@@ -23,8 +23,8 @@ extension CompressionPage {
     if !damages.isEmpty {
       explanation +=
         " Damage is the squared error of the layer's outputs on calibration \(Self.samples), as a "
-        + "share of their variance; “weights only” is the damage of the same ranks if chosen without "
-        + "calibration \(Self.samples)."
+        + "share of their variance; “weights only” is the damage of the same ranks if chosen "
+        + "without calibration \(Self.samples)."
     }
     return ReportPage.Section(title: "Layers", explanation: explanation, content: content)
   }

@@ -64,7 +64,7 @@ extension UnlabelledComparison: ComparisonPage {
     return ReportPage.Section(
       title: "Answers and size",
       explanation: "Answers are compared with \(others), for the same samples and without labels; "
-        + "the worst output counts. “Agree” is the share of samples with the same first choice, for "
+        + "the worst output counts. “Agree” is the share of samples with the same top-1 class, for "
         + "outputs with scores of classes; the cosine is that of the angle between both models' "
         + "vectors, as a mean over the samples. Factors are relative to the first model.",
       content: ReportPart.table(

@@ -31,7 +31,7 @@ extension UnlabelledReport: CompressionPage {
 
   private var tiles: [ReportPage.Tile] {
     let answers = agreement.map { agreement in
-      let first = agreement.top1.map { "same first choice in \(ReportNumber.percent($0))" }
+      let first = agreement.top1.map { "same top-1 class in \(ReportNumber.percent($0))" }
       let worst = agreement.outputs.first.map { "output \($0.name), the worst" }
       return ReportPage.Tile(
         name: "answers", value: agreement.likeness,

@@ -98,8 +98,8 @@ extension UnlabelledResult {
       doubts.append("all samples that answers are compared on were used for calibration too")
     } else if repeated > 0 {
       doubts.append(
-        "\(repeated) of the \(agreement.samples) samples that answers are compared on were used for "
-          + "calibration too")
+        "\(repeated) of the \(agreement.samples) samples that answers are compared on were used "
+          + "for calibration too")
     }
     for output in agreement.outputs where output.undefined > 0 {
       doubts.append(
