@@ -15,7 +15,11 @@ import SwiftletFormats
 /// |                 | or `DIR/train` and `DIR/val` with either                            |
 /// | `list:FILE`     | the pictures of a CSV or TSV file with `path,label` in each line,   |
 /// |                 | or without labels `path`                                            |
-/// | `inputs:FILE`   | arrays of an npz file, by the model's inputs, without labels        |
+/// | `npz:FILE`      | the arrays `images` or `x`, and `labels` or `y`, of an npz or       |
+/// |                 | safetensors file, or of a folder of them; also `x_train`, `x_test`  |
+/// | `npy:X,Y`       | samples in one npy file, labels in another; `npy:X` without labels  |
+/// | `inputs:FILE`   | arrays named after the model's inputs, without labels, in such a    |
+/// |                 | file or folder                                                      |
 ///
 /// `:unlabelled` ignores labels: of a folder, all pictures in it and below count, whatever the
 /// folders mean. Slices are `[0..<1000]`, `[80%]` (the first 80 %) or `[20%..<80%]`, and apply in
@@ -30,7 +34,9 @@ public struct DataSpec: Sendable, Hashable {
     case idx(folder: String)
     case images(folder: String)
     case list(file: String)
-    case inputs(file: String)
+    case npz(path: String)
+    case npy(samples: String, labels: String?)
+    case inputs(path: String)
   }
 
   /// The two parts that data sets are published in.
@@ -71,13 +77,13 @@ public struct DataSpec: Sendable, Hashable {
 
   static let grammar =
     "use images:DIR, list:FILE.csv, fashion-mnist, cifar10:DIR, cifar100:DIR or idx:DIR, then "
-    + ":train or :test, or inputs:FILE.npz, then :unlabelled, then slices like [0..<1000] or [80%]"
+    + ":train or :test, or npz:FILE, npy:X.npy,Y.npy or inputs:FILE.npz, then :unlabelled, then "
+    + "slices like [0..<1000] or [80%]"
 
-  /// - Throws: `badInput` naming what is wrong and what is valid; `unsupported` for `npz:`, which
-  ///   this version does not read.
+  /// - Throws: `badInput` naming what is wrong and what is valid.
   public init(parsing text: String) throws {
-    func invalid(_ what: String, _ code: SwiftletError.Code = .badInput) -> SwiftletError {
-      SwiftletError(code, what, at: "data '\(text)'", fix: Self.grammar)
+    func invalid(_ what: String) -> SwiftletError {
+      SwiftletError(.badInput, what, at: "data '\(text)'", fix: Self.grammar)
     }
 
     var (rest, slices) = try Slice.trailing(text, invalid)
@@ -92,11 +98,11 @@ public struct DataSpec: Sendable, Hashable {
     case "fashion-mnist":
       guard rest == kind else { throw invalid("'\(folder)' is neither train nor test") }
       source = .fashionMNIST
-    case "cifar10", "cifar100", "idx", "images", "list", "inputs":
-      let isFile = kind == "list" || kind == "inputs"
+    case "cifar10", "cifar100", "idx", "images", "list", "npz", "npy", "inputs":
+      let isFile = ["list", "npz", "npy", "inputs"].contains(kind)
       guard !folder.isEmpty else { throw invalid("\(kind) needs a \(isFile ? "file" : "folder")") }
-      guard !isFile || part == nil else {
-        throw invalid("a file has no parts: name another one with --judge")
+      guard !isFile || kind == "npz" || part == nil else {
+        throw invalid("\(kind): has no parts; name other data with --judge")
       }
       source =
         switch kind {
@@ -104,16 +110,25 @@ public struct DataSpec: Sendable, Hashable {
         case "cifar100": .cifar100(folder: folder)
         case "images": .images(folder: folder)
         case "list": .list(file: folder)
-        case "inputs": .inputs(file: folder)
+        case "npz": .npz(path: folder)
+        case "npy": Self.arrays(folder)
+        case "inputs": .inputs(path: folder)
         default: .idx(folder: folder)
         }
-    case "npz":
-      throw invalid("this version does not read \(kind): data", .unsupported)
     default:
       throw invalid("unknown data source '\(kind)'")
     }
     self.part = part
     self.slices = slices
+  }
+
+  /// The source in `X.npy,Y.npy`, or `X.npy`.
+  private static func arrays(_ text: String) -> Source {
+    guard let comma = text.firstRange(of: ".npy,") else {
+      return .npy(samples: text, labels: nil)
+    }
+    return .npy(
+      samples: text[..<comma.lowerBound] + ".npy", labels: String(text[comma.upperBound...]))
   }
 
   private init(
@@ -133,7 +148,10 @@ public struct DataSpec: Sendable, Hashable {
       case .idx(let folder): .idx(folder: change(folder))
       case .images(let folder): .images(folder: change(folder))
       case .list(let file): .list(file: change(file))
-      case .inputs(let file): .inputs(file: change(file))
+      case .npz(let path): .npz(path: change(path))
+      case .npy(let samples, let labels):
+        .npy(samples: change(samples), labels: labels.map(change))
+      case .inputs(let path): .inputs(path: change(path))
       }
     return DataSpec(moved, part, isUnlabelled: isUnlabelled, slices)
   }
@@ -148,6 +166,10 @@ public struct DataSpec: Sendable, Hashable {
   public func hasLabels(defaultPart: Part = .train) throws -> Bool {
     guard !isUnlabelled else { return false }
     return switch source {
+    case .npz(let path):
+      try ArraySamples(reading: path).hasLabels(part: part, usual: defaultPart)
+    case .npy(let samples, let labels):
+      try ArraySamples(samples: samples, labels: labels).hasLabels(part: nil, usual: defaultPart)
     case .inputs: false
     case .images(let folder): try ImageFolder(folder).hasLabels(part, usual: defaultPart)
     case .list(let file): try ImageList(reading: file).hasLabels
@@ -155,19 +177,25 @@ public struct DataSpec: Sendable, Hashable {
     }
   }
 
-  /// Whether there are parts to choose from: for folders of pictures, it lists them.
+  /// Whether there are parts to choose from: folders of pictures and files of arrays are looked
+  /// into.
   func hasParts() -> Bool {
     switch source {
     case .images(let folder): (try? ImageFolder(folder))?.hasParts ?? false
-    case .list, .inputs: false
+    case .npz(let path): (try? ArraySamples(reading: path))?.hasParts ?? false
+    case .list, .npy, .inputs: false
     case .fashionMNIST, .cifar10, .cifar100, .idx: true
     }
   }
 
-  /// Whether there may be a part to judge on: for folders of pictures, it lists them.
+  /// Whether there may be a part to judge on: folders of pictures and files of arrays are looked
+  /// into.
   func mayHaveTestPart() -> Bool {
-    if case .images(let folder) = source { return (try? ImageFolder(folder))?.find(.test) != nil }
-    return hasParts()
+    switch source {
+    case .images(let folder): (try? ImageFolder(folder))?.find(.test) != nil
+    case .npz(let path): (try? ArraySamples(reading: path))?.find(.test) != nil
+    default: hasParts()
+    }
   }
 
   /// The data to judge on if these are for training or calibration: the test part, if there may be
@@ -229,7 +257,10 @@ public struct DataSpec: Sendable, Hashable {
       try ImageFolder(folder).load(
         self.part, usual: defaultPart, isUnlabelled: isUnlabelled, isLenient: isLenient)
     case .list(let file): try ImageList(reading: file).load(isLenient: isLenient)
-    case .inputs(let file): ImageDataset(name: file, arrays: try InputArrays(reading: file))
+    case .npz(let path): try ArraySamples(reading: path).load(part: self.part, usual: defaultPart)
+    case .npy(let samples, let labels):
+      try ArraySamples(samples: samples, labels: labels).load(part: nil, usual: defaultPart)
+    case .inputs(let path): ImageDataset(name: path, arrays: try InputArrays(reading: path))
     case .fashionMNIST:
       try FashionMNIST.load(part, from: FashionMNIST.searchPath(dataDirectory: dataDirectory))
     case .cifar10(let folder): try CIFAR.cifar10.load(folder, part: part)
@@ -259,7 +290,9 @@ extension DataSpec.Source: CustomStringConvertible {
     case .idx(let folder): "idx:\(folder)"
     case .images(let folder): "images:\(folder)"
     case .list(let file): "list:\(file)"
-    case .inputs(let file): "inputs:\(file)"
+    case .npz(let path): "npz:\(path)"
+    case .npy(let samples, let labels): "npy:\(samples)\(labels.map { ",\($0)" } ?? "")"
+    case .inputs(let path): "inputs:\(path)"
     }
   }
 }
@@ -269,13 +302,13 @@ extension DataSpec.Slice: CustomStringConvertible {
 
   /// The text before its trailing slices, and the slices.
   static func trailing(
-    _ text: String, _ invalid: (String, SwiftletError.Code) -> SwiftletError
+    _ text: String, _ invalid: (String) -> SwiftletError
   ) throws -> (rest: Substring, slices: [DataSpec.Slice]) {
     var rest = text[...]
     var slices: [DataSpec.Slice] = []
     while rest.last == "]", let open = rest.lastIndex(of: "[") {
       guard let slice = DataSpec.Slice(parsing: rest[open...].dropFirst().dropLast()) else {
-        throw invalid("\(rest[open...]) is not a slice", .badInput)
+        throw invalid("\(rest[open...]) is not a slice")
       }
       slices.insert(slice, at: 0)
       rest = rest[..<open]

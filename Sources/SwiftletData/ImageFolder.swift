@@ -47,7 +47,7 @@ struct ImageFolder {
   var hasParts: Bool { DataSpec.Part.allCases.contains { find($0) != nil } }
 
   /// Names of the folder of a part, the preferred one first; their case does not matter.
-  private static func names(of part: DataSpec.Part, isNamed: Bool) -> [String] {
+  static func names(of part: DataSpec.Part, isNamed: Bool) -> [String] {
     switch part {
     case .train: return ["train", "training"]
     case .test:

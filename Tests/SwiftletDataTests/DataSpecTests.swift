@@ -50,6 +50,14 @@ import _SwiftletTestSupport
     ),
     ("images:a:unlabelled:test", spec(.images(folder: "a:unlabelled"), .test)),
     ("list:a.csv:unlabelled", spec(.list(file: "a.csv"), nil, isUnlabelled: true)),
+    ("npz:a.npz:test[0..<5]", spec(.npz(path: "a.npz"), .test, (.index(0), .index(5)))),
+    ("npz:./shards", spec(.npz(path: "./shards"), nil)),
+    ("npy:x.npy", spec(.npy(samples: "x.npy", labels: nil), nil)),
+    (
+      "npy:a, b/x.npy,C:/y.npy[50%]",
+      spec(.npy(samples: "a, b/x.npy", labels: "C:/y.npy"), nil, (.percent(0), .percent(50)))
+    ),
+    ("inputs:a:b.npz", spec(.inputs(path: "a:b.npz"), nil)),
   ]
 
   @Test(arguments: good)
@@ -73,17 +81,11 @@ import _SwiftletTestSupport
     "fashion-mnist[+5%]", "fashion-mnist[0..10]", "fashion-mnist[0...10]", "fashion-mnist[..<10]",
     "fashion-mnist[10..<]", "fashion-mnist[0..<10..<20]", "fashion-mnist[a..<b]",
     "fashion-mnist[0..<99999999999999999999]", "fashion-mnist[0x1..<0x9]", "fashion-mnist[ 80%]",
+    "npz", "npz:", "npz::test", "npy:", "npy:x.npy,y.npy:test", "inputs:a.npz:train", "inputs:",
     "fashion-mnist[٣%]", "fashion-mnist[80%]x", "[80%]",
   ])
   func refuses(text: String) {
     expectError(.badInput, "data '\(text)'", "use images:DIR, list:FILE.csv, fashion-mnist") {
-      try DataSpec(parsing: text)
-    }
-  }
-
-  @Test(arguments: ["npz:a.npz", "npz:a.npz:test"])
-  func namesWhatComesLater(text: String) {
-    expectError(.unsupported, "does not read", "use images:DIR") {
       try DataSpec(parsing: text)
     }
   }

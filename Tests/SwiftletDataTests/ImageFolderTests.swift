@@ -310,13 +310,23 @@ func paths(_ images: ImageDataset, in folder: String) -> [String] {
       let data = try dataset(folder)
       let preprocessing = try Preprocessing(for: model(3, 32, 32), images: data)
       let first = try preprocessing.batch(data, [0, 1], threads: .serial)
-      for path in ["a/1.bmp", "b/2.bmp"] { _ = unsafe unlink("\(folder)/\(path)") }
+      let path = "\(folder)/a/1.bmp"
+      var times = stat()
+      #expect(unsafe stat(path, &times) == 0)
+      try putPicture(folder, "a/1.bmp", bmp(width: 300, height: 200, (0, 0, 255)))
+      // To the system, the file is as it was.
+      let old = [times.st_atim, times.st_mtim]
+      #expect(unsafe utimensat(AT_FDCWD, path, old, 0) == 0)
       // Pictures that were decoded are kept; in another size, they are decoded again.
       #expect(try preprocessing.batch(data, [0, 1], threads: .serial) == first)
-      expectError(.io, "1.bmp") {
-        try Preprocessing(for: model(3, 33, 32), images: data)
-          .batch(data, [0, 1], threads: .serial)
-      }
+      let other = try Preprocessing(for: model(3, 33, 32), images: data, scaling: .unit)
+        .batch(data, [0, 1], threads: .serial)
+      #expect(other[0, 0, 0, 0] == 0 && other[0, 2, 0, 0] == 1)
+      // So is one that has changed.
+      let later = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+      #expect(unsafe utimensat(AT_FDCWD, path, later, 0) == 0)
+      let changed = try preprocessing.batch(data, [0, 1], threads: .serial)
+      #expect(changed != first && changed[1, 0, 0, 0] == first[1, 0, 0, 0])
     }
   }
 

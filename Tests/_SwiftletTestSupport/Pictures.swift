@@ -24,6 +24,20 @@ public enum Pictures {
     }
     return (images, labels)
   }
+
+  /// One of N×1×H×W images as BMP, in three equal channels: what every build can decode.
+  public static func bmp(_ images: Tensor<UInt8>, at index: Int) -> [UInt8] {
+    func word(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(value >> ($0 * 8) & 255) } }
+    let (height, width) = (images.shape[2], images.shape[3])
+    let padding = [UInt8](repeating: 0, count: (4 - width * 3 % 4) % 4)
+    // The last row comes first.
+    let pixels = (0..<height).reversed().flatMap { y in
+      (0..<width).flatMap { x in [UInt8](repeating: images[index, 0, y, x], count: 3) } + padding
+    }
+    let header = [54 + pixels.count, 0, 54, 40, width, height].flatMap(word)
+    return Array("BM".utf8) + header + [1, 0, 24, 0] + word(0) + word(pixels.count)
+      + [0, 0, 0, 0].flatMap(word) + pixels
+  }
 }
 
 /// A picture of one colour, as BMP: what every build can decode.

@@ -10,25 +10,28 @@ extension Compress {
     _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?,
     leavingOut damaged: DamagedPictures?
   ) throws {
-    guard maxDrop == nil, report == nil else {
+    guard data != nil || preprocess.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop and --report need labelled images",
-        at: self.data.spec,
-        fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
+        .unsupported, "--preprocess needs images", at: model, fix: "leave it out, or give --data")
     }
+    var graph = graph
+    if let data { try locating(model) { try preprocess.prepare(&graph, for: data) } }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
     var use = Manifest.Use(data: self.data.data)
     (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
     use.fixed = samples.fixed.map(\.text)
+    use.metric = metric.name
+    if let data, preprocess.preprocess != nil {
+      use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+    }
     var (all, judges): (Manifest.Samples?, Manifest.Samples?)
     var context: CompressionContext
     if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.samples(self.data, leavingOut: damaged)
+      let others = try judging.samples(
+        self.data, leavingOut: damaged, ignoringLabels: metric.metric?.ignoresLabels == true)
       use.damaged = damaged?.pictures.count
-      var graph = graph
-      try locating(model) { try preprocess.prepare(&graph, for: data) }
       if preprocess.preprocess != nil {
         use.preprocessing = try Preprocessing.stored(in: graph, images: data)
       }
@@ -39,12 +42,12 @@ extension Compress {
       let source = try locating(model) {
         try CalibrationSource(data, for: graph, fixed: fixed, threads: common.threads)
       }
-      all = try Manifest.Samples(data, source)
+      all = try Manifest.Samples(data, source, progress: Console.progress)
       if let others {
         let judged = try CalibrationSource(
           others, for: graph, fixed: fixed, threads: common.threads)
-        judges = try Manifest.Samples(others, judged)
-        let shared = try source.shared(with: judged)
+        judges = try Manifest.Samples(others, judged, progress: Console.progress)
+        let shared = try source.shared(with: judged, progress: Console.progress)
         let overlap =
           "\(shared) of the \(judged.count) samples to judge on are also used for calibration"
         guard shared == 0 || judging.judge == nil else {
@@ -59,12 +62,13 @@ extension Compress {
         original: graph, threads: common.threads, seed: seed, progress: Console.progress)
     }
     context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = try metric.metric
     if !graph.extents.isEmpty { use.extents = graph.extents }
     let stages = try stages(context, use, data: all?.sha256 ?? "")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       preset == nil
-        ? try compressor.runUnlabelled(recipe, times: !noTiming)
+        ? try compressor.runUnlabelled(compressor.mixing(recipe), times: !noTiming)
         : try compressor.runUnlabelled(preset: recipe, times: !noTiming)
     }
     try ONNXFile.write(result.graph, to: output)
@@ -76,6 +80,7 @@ extension Compress {
       answers: report
     ).write(to: manifest)
     stages.remove()
+    if let path = self.report { try AtomicFile.write(report.html, to: path) }
     if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     Console.print(report.text)
@@ -87,6 +92,7 @@ extension UnlabelledReport {
     var rows = [
       ["", "before", "after"], ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
     ]
+    if let metric { rows.append(metric.cells) }
     if let macs = before.macs, let then = after.macs {
       rows.append(["MACs", "\(macs)", "\(then)"])
     }
@@ -98,19 +104,15 @@ extension UnlabelledReport {
         ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
       } ?? []
     return
-      (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
+      (layers.map(\.line) + ["", table(rows), "", likeness]
+      + (metric.map { ["\($0.metric.name): \($0.drops), on \($0.samples) samples"] } ?? []) + [""]
+      + tried
       + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
   }
 
   private var likeness: String {
-    guard let agreement else { return "answers: not compared, as there are no samples" }
-    var division = SampleOptions.division(
-      judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
-      repeated: repeated ?? 0)
-    if leftOut > 0 {
-      division +=
-        " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "
-        + "left out, as they do not fill a batch of the model)"
+    guard let agreement, let division else {
+      return "answers: not compared, as there are no samples"
     }
     return agreement.text(division)
   }
@@ -119,9 +121,14 @@ extension UnlabelledReport {
 extension UnlabelledResult.Candidate {
   /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
   fileprivate func text(equals: Bool) -> String {
-    let name = techniques.map(\.rawValue).joined(separator: ", ")
-    let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
-    let accuracy = decibels.map { Agreement.likeness($0, equals: equals) } ?? "not finite"
-    return "\(name): \(accuracy)\(speed)\(chosen ? ", chosen" : "")"
+    let name = label ?? techniques.map(\.rawValue).joined(separator: ", ")
+    var parts = [
+      decibels.map { Agreement.likeness($0, equals: equals) },
+      speedup.map { "\(fixed($0, 2)) times as fast" },
+    ].compactMap { $0 }
+    if chosen { parts.append("chosen") }
+    // Reports of older versions give no reason.
+    if decibels == nil { parts.append(reason ?? "not finite") }
+    return "\(name): \(parts.joined(separator: ", "))"
   }
 }

@@ -27,6 +27,8 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("Where to look for fashion-mnist first.", valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var output: OutputOptions
 
   /// The result of one check.
@@ -57,17 +59,22 @@ struct Verify: ParsableCommand {
       guard let recorded, let found = damaged?.pictures.count else { return }
       check("damaged pictures", found == recorded, "\(found) left out, recorded \(recorded)")
     }
-    let context: CompressionContext
+    var context: CompressionContext
     if let report = manifest.report {
       let parts = try manifest.parts(dataDirectory: dataDir, leavingOut: damaged)
       checkDamaged()
       let (training, validation) = (parts.training, parts.validation)
       check(
-        "training data", try manifest.training.map { try Manifest.Images(training) == $0 } ?? false,
+        "training data",
+        try manifest.training.map {
+          try Manifest.Images(training, progress: Console.progress) == $0
+        } ?? false,
         "\(training.name): \(training.count) images")
       check(
         "validation data",
-        try manifest.validation.map { try Manifest.Images(validation) == $0 } ?? false,
+        try manifest.validation.map {
+          try Manifest.Images(validation, progress: Console.progress) == $0
+        } ?? false,
         "\(validation.name): \(validation.count) images")
       let evaluation = try Evaluation.run(
         manifest.compressed(), on: validation, threads: threads,
@@ -79,26 +86,42 @@ struct Verify: ParsableCommand {
         original: try manifest.original(), training: training, validation: validation,
         threads: threads, seed: manifest.seed, latencies: manifest.measured,
         outputs: manifest.use?.outputs ?? [], progress: Console.progress)
+      context.metric = try manifest.metric
     } else {
       let data = try manifest.unlabelled(dataDirectory: dataDir, leavingOut: damaged)
       checkDamaged()
       context = try manifest.unlabelledContext(data, threads)
+      context.metric = try manifest.metric
       let source = try manifest.samples.map { _ in
         try context.calibration(for: context.original)
       }
       if let source, let data, let stated = manifest.samples {
-        check(
-          "samples", try Manifest.Samples(data.all, source) == stated, "\(source.count) samples")
+        let found = try Manifest.Samples(data.all, source, progress: Console.progress)
+        check("samples", found == stated, "\(source.count) samples")
         let agreement = try Compressor(context).agreement(
           of: manifest.compressed(), made: manifest.recipe)
         check(
-          "answers", agreement == manifest.answers?.agreement,
+          "answers", isSame(agreement, manifest.answers?.agreement),
           "\(agreement?.likeness ?? "none"), recorded "
             + (manifest.answers?.agreement?.likeness ?? "none"))
       }
     }
+    if let recorded = manifest.report?.metric ?? manifest.answers?.metric {
+      let found = try Compressor(context).judgement(
+        of: manifest.compressed(), made: manifest.recipe)
+      let (metric, score) = (recorded.metric, found.score)
+      check(
+        "metric", score == recorded.after || score.isNaN && recorded.after.isNaN,
+        "\(metric.name) \(metric.text(ofScore: score)), recorded "
+          + metric.text(ofScore: recorded.after))
+    }
     if rerun { checks.append(try again(manifest, context)) }
     try show(checks)
+  }
+
+  private func isSame(_ found: Agreement?, _ recorded: Agreement?) -> Bool {
+    guard let found, let recorded else { return found == recorded }
+    return found.isSame(as: recorded)
   }
 
   private func again(_ manifest: Manifest, _ context: CompressionContext) throws -> Check {
@@ -139,6 +162,9 @@ struct Verify: ParsableCommand {
 }
 
 extension Manifest {
+  /// The metric that was chosen; `nil` if none was.
+  fileprivate var metric: Metric? { get throws { try use?.metric.map { try Metric.named($0) } } }
+
   /// The recorded layer timings, valid for the machine where they were measured.
   fileprivate var measured: LatencyCache {
     LatencyCache(

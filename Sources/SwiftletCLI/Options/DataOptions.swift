@@ -13,7 +13,7 @@ protocol DataScope: Sendable {
 
 extension DataScope {
   fileprivate static var images: String {
-    "Images, such as images:DIR, list:FILE.csv, fashion-mnist or cifar10:DIR:train[0..<1000]"
+    "Images or arrays, such as images:DIR, list:FILE.csv, npz:FILE or cifar10:DIR:train[0..<1000]"
   }
   static var extents: String { "from the data, else a guess" }
 }
@@ -25,7 +25,7 @@ enum LabelledData: DataScope {
 
 /// Images, or arrays without labels.
 enum AnyData: DataScope {
-  static var kinds: String { images + "; or arrays without labels: inputs:FILE.npz" }
+  static var kinds: String { images + "; or arrays for several inputs: inputs:FILE.npz" }
 }
 
 /// For commands without `--data`.

@@ -4,7 +4,6 @@ public import SwiftletCore
 public import SwiftletData
 import SwiftletFiles
 public import SwiftletGraph
-import SwiftletRuntime
 import SwiftletTraining
 
 /// Samples for calibrating and judging a model, read batch by batch, so that memory does not grow
@@ -23,9 +22,12 @@ public struct CalibrationSource: Sendable {
   private(set) var batch: Int
   /// Whether the model requires exactly ``batch`` samples per run.
   private let isFixed: Bool
-  private var make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
-  /// What the file of each sample is, if samples are pictures in files.
-  private var files: ArraySlice<String>?
+  private let feed: InputFeed
+  private let threads: Threads
+  /// The position of the first sample in the data.
+  private var first = 0
+  /// The file of each sample of the data, if samples are pictures in files.
+  private let files: [String]?
 
   /// The first samples of a data set, as a model takes them: see ``InputFeed``.
   ///
@@ -40,11 +42,11 @@ public struct CalibrationSource: Sendable {
     _ data: ImageDataset, for graph: Graph, fixed: [String: FixedInput] = [:],
     limit: Int = .max, threads: Threads = .available
   ) throws {
-    let feed = try InputFeed(data, for: graph, fixed: fixed)
+    feed = try InputFeed(data, for: graph, fixed: fixed)
+    self.threads = threads
     let samples = min(limit, feed.count)
-    make = { try feed.inputs(Array($0), threads: threads) }
     hasLabels = data.hasLabels
-    if case .files(let pictures) = data.pixels { files = pictures.paths[...] }
+    files = if case .files(let pictures) = data.pixels { pictures.paths } else { nil }
     isFixed = feed.fixedBatch != nil
     guard let batch = feed.fixedBatch else {
       count = samples
@@ -114,50 +116,27 @@ public struct CalibrationSource: Sendable {
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws {
     let end = min(count, end ?? count)
+    try loading(from: first, to: end) { loader in
+      try forEachRange(from: first, to: end) { try body(loader.inputs($0, threads: threads), $0) }
+    }
+  }
+
+  /// Calls `body` with the samples of each batch from `first` up to but not including `end`.
+  func forEachRange(from first: Int, to end: Int, _ body: (Range<Int>) throws -> Void) rethrows {
+    let end = min(count, end)
     for start in stride(from: first, to: end, by: batch) {
       let range = start..<min(start + batch, end)
       guard !isFixed || range.count == batch else { return }
-      try body(make(range), range)
+      try body(range)
     }
   }
 
-  /// Samples per second of several models, timed in turns on the first batch.
-  ///
-  /// If one of them seems slower than the first model, all are timed again for longer, and the
-  /// better time of each counts: other work on the machine only makes models slower.
-  ///
-  /// - Parameters:
-  ///   - graphs: The models, for the same inputs.
-  ///   - threads: The threads of each model.
-  /// - Throws: The errors of running a session.
-  public func speeds(of graphs: [Graph], threads: Threads = .available) throws -> [Double] {
-    let inputs = try sample()
-    let sessions = try graphs.map { try Session($0, threads: threads) }
-    for session in sessions { _ = try session.run(inputs) }
-    var times = try Self.medians(of: sessions, inputs, milliseconds: 300)
-    if times.contains(where: { CompressionVerdict.isSlower(times[0] / $0) }) {
-      let again = try Self.medians(of: sessions, inputs, milliseconds: 1000)
-      times = zip(times, again).map(min)
-    }
-    let samples = Double(min(batch, count))
-    return times.map { samples / $0 }
-  }
-
-  /// Median seconds per run of each session, timed in turns.
-  private static func medians(
-    of sessions: [Session], _ inputs: [String: AnyTensor], milliseconds: Int
-  ) throws -> [Double] {
-    var times = [[Double]](repeating: [], count: sessions.count)
-    let clock = ContinuousClock()
-    let end = clock.now.advanced(by: .milliseconds(milliseconds * sessions.count))
-    repeat {
-      for (index, session) in sessions.enumerated() {
-        let start = clock.now
-        _ = try session.run(inputs)
-        times[index].append(start.duration(to: clock.now) / .seconds(1))
-      }
-    } while clock.now < end || times[0].count < 5
-    return times.map { $0.sorted()[$0.count / 2] }
+  /// Calls `body` with a loader of the samples from `first` to before `end`, in order.
+  private func loading<Result>(
+    from first: Int = 0, to end: Int? = nil, _ body: (SampleLoader) throws -> Result
+  ) rethrows -> Result {
+    let end = self.first + max(first, end ?? count)
+    return try feed.loading(Array(self.first..<end), from: first, threads: threads, body)
   }
 
   /// The first samples, at least one batch.
@@ -171,32 +150,44 @@ public struct CalibrationSource: Sendable {
   /// A range of the samples; with a fixed batch it must consist of whole batches.
   public func part(_ range: Range<Int>) -> CalibrationSource {
     var result = self
-    let make = make
-    result.make = { samples in
-      try make(range.lowerBound + samples.lowerBound..<range.lowerBound + samples.upperBound)
-    }
-    result.files = files.map { $0[($0.startIndex + range.lowerBound)...].prefix(range.count) }
+    result.first = first + range.lowerBound
     result.count = range.count
     if !isFixed { result.batch = max(1, min(batch, range.count)) }
     return result
   }
 
-  /// The first sample; for a model with a fixed batch, the first batch.
-  var single: CalibrationSource { part(0..<(isFixed ? batch : min(1, count))) }
-
   /// The first batch.
-  func sample() throws -> [String: AnyTensor] { try make(0..<min(batch, count)) }
+  func sample() throws -> [String: AnyTensor] { try inputs(0..<min(batch, count)) }
+
+  /// The inputs of one run for a range of the samples, of any length if the model's batch is not
+  /// fixed.
+  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] {
+    try feed.inputs(samples.map { first + $0 }, threads: threads)
+  }
 
   /// Number of samples of another source that occur in this one too, element by element; of
   /// pictures in files, the same files, whatever their paths.
-  package func shared(with other: CalibrationSource) throws -> Int {
-    let known = Set(try (0..<count).map(identity))
-    return try (0..<other.count).count { known.contains(try other.identity($0)) }
+  ///
+  /// - Parameters:
+  ///   - other: The other source.
+  ///   - progress: Called after each sample of either source.
+  package func shared(
+    with other: CalibrationSource, progress: Progress.Handler? = nil
+  ) throws -> Int {
+    let known = Set(try identities(progress))
+    return try other.identities(progress).count { known.contains($0) }
   }
 
-  private func identity(_ sample: Int) throws -> String {
-    try files.map { InputFile.identity($0[$0.startIndex + sample]) }
-      ?? digest(sample..<sample + 1)
+  /// What tells each sample from others: its file, or its digest.
+  private func identities(_ progress: Progress.Handler?) throws -> [String] {
+    if let files { return files[first..<first + count].map(InputFile.identity) }
+    return try loading { loader in
+      try (0..<count).map { sample in
+        let digest = try Self.digest(loader, sample)
+        try progress?(Progress("digest", completed: sample + 1, total: count))
+        return digest
+      }
+    }
   }
 
   /// A digest to which samples are added one by one, so that it does not depend on batches.
@@ -204,16 +195,28 @@ public struct CalibrationSource: Sendable {
   /// - Parameters:
   ///   - samples: Indices of the samples to add.
   ///   - digest: The digest so far.
-  package func digest(_ samples: Range<Int>, after digest: String = "") throws -> String {
-    try samples.reduce(digest) { digest, sample in
-      let inputs = try make(sample..<sample + 1)
-      let parts = inputs.sorted { $0.key < $1.key }.map { name, value in
-        var bytes: [UInt8] = []
-        value.contiguous.appendBytes(to: &bytes)
-        return "\(name) \(value.dtype) \(value.shape) \(Digest.sha256(bytes))"
+  ///   - progress: Called before each sample.
+  package func digest(
+    _ samples: Range<Int>, after digest: String = "", progress: Progress.Handler? = nil
+  ) throws -> String {
+    try loading(from: samples.lowerBound, to: samples.upperBound) { loader in
+      try samples.reduce(digest) { digest, sample in
+        try progress?(Progress("digest", completed: sample, total: samples.upperBound))
+        return try Self.digest(loader, sample, after: digest)
       }
-      return Digest.sha256(digest + parts.joined(separator: "\n"))
     }
+  }
+
+  private static func digest(
+    _ loader: SampleLoader, _ sample: Int, after digest: String = ""
+  ) throws -> String {
+    let inputs = try loader.inputs(CollectionOfOne(sample), threads: .serial)
+    let parts = inputs.sorted { $0.key < $1.key }.map { name, value in
+      var bytes: [UInt8] = []
+      value.contiguous.appendBytes(to: &bytes)
+      return "\(name) \(value.dtype) \(value.shape) \(Digest.sha256(bytes))"
+    }
+    return Digest.sha256(digest + parts.joined(separator: "\n"))
   }
 }
 
