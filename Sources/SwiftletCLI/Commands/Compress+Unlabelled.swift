@@ -32,9 +32,6 @@ extension Compress {
       let others = try judging.samples(
         self.data, leavingOut: damaged, ignoringLabels: metric.metric?.ignoresLabels == true)
       use.damaged = damaged?.pictures.count
-      if preprocess.preprocess != nil {
-        use.preprocessing = try Preprocessing.stored(in: graph, images: data)
-      }
       context = CompressionContext(
         original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
         threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
