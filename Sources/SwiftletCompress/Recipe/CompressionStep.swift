@@ -187,8 +187,8 @@ extension CompressionStep {
 
   /// The settings in a mapping of a YAML document, by their own names.
   ///
-  /// - Throws: `badInput` for a setting that none of the techniques has, or that is given twice, and
-  ///   for a value that no setting takes.
+  /// - Throws: `badInput` for a setting that none of the techniques has, or that is given twice,
+  ///   and for a value that no setting takes.
   static func settings(
     yaml entry: [String: Any], of techniques: [Technique]
   ) throws -> [String: SettingValue] {
