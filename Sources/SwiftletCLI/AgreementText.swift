@@ -28,7 +28,7 @@ extension Agreement {
   static func likeness(_ decibels: Double, equals: Bool) -> String {
     guard decibels.isFinite else { return "not finite" }
     guard equals else { return "\(fixed(decibels, 1)) dB" }
-    return "\(fixed(100 * (1 - SignalToNoise.noiseToSignal(decibels)), 2)) % equal"
+    return "\(fixed(equality(decibels), 2)) % equal"
   }
 }
 
@@ -55,6 +55,7 @@ extension Agreement.Output {
     }
     if reshaped > 0 { parts.append("without \(reshaped) runs with results of other shapes") }
     if let top1 { parts.append("the same top-1 class in \(fixed(top1 * 100, 2)) %") }
+    if let cosine { parts.append("cosine \(fixed(cosine, 4))") }
     return parts.joined(separator: ", ")
   }
 }

@@ -47,11 +47,11 @@ extension LineChart {
       let powers = Int(low.rounded(.down)) - 1...Int(high.rounded(.up))
       var values = powers.flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
       if high - low < 0.6 {
-        // Steps of equal width, where powers of ten would be too wide.
+        // Steps of equal width, where powers of ten would be too wide, if one lies below the values.
         let (least, most) = (pow(10, low), pow(10, high))
         let step = roundStep((most - least) / 4)
-        let first = max(1, (least / step).rounded(.down))
-        values = (0...8).map { (first + Double($0)) * step }
+        let first = (least / step).rounded(.down)
+        if first >= 1 { values = (0...8).map { (first + Double($0)) * step } }
       }
       let places = values.map(log10)
       let first = places.lastIndex { $0 <= low + 1e-9 } ?? 0

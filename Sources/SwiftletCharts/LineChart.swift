@@ -116,7 +116,7 @@ public enum LineChart {
   /// The panel as a part of a page whose style sheet defines the colours: classes `s0`… for
   /// strokes, `f0`… for fills, `axis` and `grid` for the rest. Narrow enough for phones.
   package static func inline(_ panel: Panel) -> String {
-    let frame = Frame(width: 296, height: 190, left: 50, right: 14, top: 12, bottom: 40)
+    let frame = Frame(width: 290, height: 190, left: 50, right: 20, top: 12, bottom: 40)
     let height = frame.top + frame.height + frame.bottom + legendHeight([panel])
     let title = Markup.escaped(panel.title)
     return """

@@ -17,9 +17,7 @@ final class FittedImages: Sendable {
     let path: String
     /// A picture that has changed since is another one.
     let identity: String
-    let fit: Preprocessing.Fit
-    let channels, height, width: Int
-    let shorterSide: Int?
+    let geometry: Preprocessing.Geometry
   }
 
   private struct State {
@@ -34,9 +32,7 @@ final class FittedImages: Sendable {
     of path: String, for preprocessing: Preprocessing, _ make: () throws -> [UInt8]
   ) throws -> [UInt8] {
     let key = Key(
-      path: path, identity: InputFile.identity(path), fit: preprocessing.fit,
-      channels: preprocessing.channels, height: preprocessing.height, width: preprocessing.width,
-      shorterSide: preprocessing.shorterSide)
+      path: path, identity: InputFile.identity(path), geometry: preprocessing.geometry)
     if let known = state.withLock({ $0.pixels[key] }) { return known }
     let made = try make()
     let limit = LoaderMemory.kept

@@ -56,7 +56,8 @@ public struct InputFeed: Sendable {
       return
     }
     (preprocessing, input, chosen) = (nil, nil, given.chosen)
-    let samples = try SampleArrays(given.arrays, for: inputs, symbol: symbol, fixed: fixed)
+    let samples = try SampleArrays(
+      given.arrays, main: given.main, for: inputs, symbol: symbol, fixed: fixed)
     arrays = samples
     count = given.chosen?.count ?? samples.count
     if let odd = given.chosen?.first(where: { $0 >= samples.count }) {

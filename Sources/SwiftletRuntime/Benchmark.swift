@@ -52,17 +52,43 @@ public enum Benchmark {
       _ session: Session, batch: Int, threads: Int, extents: [String: Int] = [:]
     ) throws {
       var generator = RandomGenerator(seed: 1)
-      self.session = session
-      self.batch = batch
-      self.threads = threads
-      runs = Self.runs(session, batch)
       let open = session.core.reference.openExtents(batch: batch, given: extents)
-      inputs = try session.inputs.map { input in
-        let shape = try open.shape(of: input)
-        return input.dtype == .float32
-          ? .float32(Tensor(shape, normalUsing: &generator))
-          : .ones(input.dtype, shape)
-      }
+      try self.init(
+        session, batch: batch, threads: threads, runs: Self.runs(session, batch),
+        inputs: try session.inputs.map { input in
+          let shape = try open.shape(of: input)
+          return input.dtype == .float32
+            ? .float32(Tensor(shape, normalUsing: &generator))
+            : .ones(input.dtype, shape)
+        })
+    }
+
+    /// Times runs on the given inputs, which hold `batch` samples.
+    ///
+    /// - Throws: `badInput` if an input is missing or does not match its declaration.
+    package init(
+      _ session: Session, batch: Int, threads: Int, inputs: [String: AnyTensor]
+    ) throws {
+      try self.init(
+        session, batch: batch, threads: threads, runs: 1,
+        inputs: try session.inputs.map { input in
+          guard let tensor = inputs[input.name] else {
+            throw SwiftletError(.badInput, "input '\(input.name)' is missing")
+          }
+          guard tensor.dtype == input.dtype else {
+            throw SwiftletError(
+              .badInput, "input '\(input.name)' takes \(input.dtype), not \(tensor.dtype)")
+          }
+          return tensor.contiguous
+        })
+    }
+
+    /// - Parameter inputs: In the session's order.
+    private init(
+      _ session: Session, batch: Int, threads: Int, runs: Int, inputs: [AnyTensor]
+    ) throws {
+      (self.session, self.batch, self.threads) = (session, batch, threads)
+      (self.runs, self.inputs) = (runs, inputs)
       let shapes = Dictionary(
         uniqueKeysWithValues: zip(session.inputs.map(\.name), inputs.map(\.shape)))
       let clock = ContinuousClock()

@@ -35,12 +35,13 @@ public struct Evaluation: Sendable, Codable, Equatable {
   }
 
   /// As ``run(_:on:batch:threads:precision:output:progress:)``, with the result for each image:
-  /// whether the model's top prediction is right, and the predicted class (-1 if the model gives no
-  /// number). Two models on the same images can then be compared image by image.
+  /// whether the model's top prediction is right, the predicted class (-1 if the model gives no
+  /// number), and whether the right class is among the first five. Two models on the same images
+  /// can then be compared image by image.
   public static func judge(
     _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: Threads = .available,
     precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
-  ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int]) {
+  ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int], topFive: [Bool]) {
     try data.requireLabels()
     let judged = try graph.judged(by: output, on: data).withLogitsOutput()
     let answer = judged.outputs.first?.name ?? ""
@@ -65,7 +66,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
       top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
       loss: loss / images, images: data.count,
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
-    return (evaluation, counts.hits, counts.choices)
+    return (evaluation, counts.hits, counts.choices, counts.topFive)
   }
 
   /// Correct answers so far.
@@ -76,6 +77,8 @@ public struct Evaluation: Sendable, Codable, Equatable {
     private(set) var hits: [Bool] = []
     /// The top prediction for each image; -1 if there is no number among the scores.
     private(set) var choices: [Int] = []
+    /// Whether the right class was among the first five for each image.
+    private(set) var topFive: [Bool] = []
 
     /// - Precondition: One row of scores per label.
     mutating func add(_ logits: Tensor<Float>, _ labels: [Int]) {
@@ -93,6 +96,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
         if ahead == 0 { first += 1 }
         hits.append(ahead == 0)
         choices.append(choice)
+        topFive.append(ahead < 5)
         if ahead < 5 { firstFive += 1 }
       }
     }

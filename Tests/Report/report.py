@@ -225,4 +225,5 @@ def main():
         raise SystemExit(f"report test: {failures} failed")
 
 
-main()
+if __name__ == "__main__":
+    main()

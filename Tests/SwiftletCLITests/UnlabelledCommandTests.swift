@@ -74,7 +74,6 @@ struct UnlabelledCommandTests {
       // The mildest that reaches them.
       #expect(try #require(after["macs"] as? Int) > 4_000)
       expectFailure(try swiftlet(command + ["--target-size", "100"]), 3, "more than 100")
-      expectFailure(try swiftlet(command + ["--max-drop", "1"]), 3, "--max-drop")
     }
   }
 
@@ -92,8 +91,59 @@ struct UnlabelledCommandTests {
         #expect(compare.output.contains(part))
       }
       #expect(try swiftlet(["compare", "--json"] + files).output.contains("\"isHeldBack\" : true"))
+      let page = try swiftlet(["compare", "--report", "\(folder)/c.html"] + files)
+      #expect(page.code == 0, "\(page.errors)")
+      let html = String(decoding: try InputFile.read("\(folder)/c.html"), as: UTF8.self)
+      #expect(html.contains("3 models compared") && html.contains("Answers and size"))
+    }
+  }
+
+  /// The page of a compression, and the same from its JSON; without samples it has no answers.
+  @Test func reportsHavePages() throws {
+    try withTemporaryFolder { folder in
+      let command = try put(folder) + ["--technique", "quantize", "--json", "--quiet", "--report"]
+      let outcome = try swiftlet(command + ["\(folder)/a.html"])
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      try AtomicFile.write(outcome.output, to: "\(folder)/a.json")
+      #expect(try swiftlet("compare", "\(folder)/a.json", "--report", "\(folder)/b.html").code == 0)
+      let pages = try ["a", "b"].map { name in
+        String(decoding: try InputFile.read("\(folder)/\(name).html"), as: UTF8.self)
+      }
+      #expect(pages[0] == pages[1] && pages[0].contains("<h2>Answers</h2>"))
+      expectFailure(try swiftlet(command + ["\(folder)/o.onnx"]), 2, "same file")
+      let bare = try swiftlet(
+        "compress", "\(folder)/m.onnx", "--technique", "quantize", "--mode", "weights", "-o",
+        "\(folder)/w.onnx", "--report", "\(folder)/w.html", "--quiet")
+      #expect(bare.code == 0, "\(bare.errors)")
+      let page = String(decoding: try InputFile.read("\(folder)/w.html"), as: UTF8.self)
+      #expect(!page.contains("<h2>Answers</h2>") && page.contains("no samples"))
+    }
+  }
+
+  @Test func modelsAreComparedWithoutLabels() throws {
+    try withTemporaryFolder { folder in
+      #expect(try swiftlet(put(folder) + ["--technique", "quantize", "--quiet"]).code == 0)
+      let command = [
+        "compare", "\(folder)/m.onnx", "\(folder)/o.onnx", "--data", "inputs:\(folder)/s.npz",
+        "--seconds", "0.01", "--threads", "1",
+      ]
+      let outcome = try swiftlet(command + ["--report", "\(folder)/c.html"])
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      for part in ["worst answers", " dB", "cosine", "b1 t1", "b12 t1", "on 12 samples", "  y: "] {
+        #expect(outcome.output.contains(part), "\(part)")
+      }
+      let html = String(decoding: try InputFile.read("\(folder)/c.html"), as: UTF8.self)
+      #expect(html.contains("Answers and size") && html.contains("<h2>Outputs</h2>"))
+      let json = try swiftlet(command + ["--judged-output", "y", "--json"]).json()
+      let models = try #require(json["models"] as? [[String: Any]])
+      let agreement = try #require(models[1]["agreement"] as? [String: Any])
+      #expect(
+        (agreement["outputs"] as? [[String: Any]])?.count == 1 && models[0]["agreement"] == nil)
+      #expect(models[0]["fileBytes"] as? Int == (try InputFile.read("\(folder)/m.onnx")).count)
+      expectFailure(try swiftlet(command + ["--judged-output", "heat"]), 2, "no output 'heat'")
+      expectFailure(try swiftlet(command + ["--fixed", "rate=1"]), 2, "no input 'rate'")
       expectFailure(
-        try swiftlet(["compare", "--report", "\(folder)/c.html"] + files), 3, "without labels")
+        try swiftlet("compare", "\(folder)/a.json", "--fixed", "rate=1"), 2, "need --data")
     }
   }
 

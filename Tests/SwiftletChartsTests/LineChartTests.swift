@@ -25,6 +25,9 @@ struct LineChartTests {
     #expect(powers.contains("10k") && powers.contains("1M") && !powers.contains("0"))
     let narrow = labels(LineChart.inline(panel([0.7, 3.4], [0.7, 3.4], .logarithmic)))
     #expect(narrow == ["0.5", "1", "2", "5", "0.5", "1", "2", "5"])
+    // Steps of 5 would begin at 5, right of the first point.
+    let low = labels(LineChart.inline(panel([3.9, 12.3], [3.9, 12.3], .logarithmic)))
+    #expect(low == ["2", "5", "10", "20", "2", "5", "10", "20"])
   }
 
   @Test func nothingLiesBetweenWholeNumbers() {

@@ -199,4 +199,53 @@ struct AgreementTests {
     }
     #expect(error?.description.contains("no output 'heat'") == true)
   }
+
+  /// The cosine of each sample's angle, as a mean over samples.
+  @Test func cosinesCompareDirections() throws {
+    func mean(_ a: [Float], _ b: [Float], _ shape: Shape, samples: Int? = nil) -> Double? {
+      var sum = CosineSum()
+      sum.add(Tensor(shape, a), Tensor(shape, b), samples: samples ?? shape[0])
+      return sum.mean
+    }
+    #expect(mean([3, 4, 1, 7], [3, 4, 1, 7], [2, 2]) == 1)
+    // 24/25, and opposite directions.
+    #expect(abs(mean([3, 4], [4, 3], [1, 2])! - 0.96) < 1e-12)
+    #expect(abs(mean([3, 4, 1, 2], [4, 3, -2, -4], [2, 2])! + 0.02) < 1e-12)
+    // A factor does not matter; a zero vector has no direction.
+    #expect(abs(mean([1, 2, 2], [10, 20, 20], [1, 3])! - 1) < 1e-12)
+    #expect(mean([0, 0], [0, 0], [1, 2]) == 1 && mean([0, 0], [1, 0], [1, 2]) == 0)
+    // Of the original not finite: left out; only of the other: no agreement.
+    #expect(mean([.nan, 1, 3, 4], [1, 1, 3, 4], [2, 2]) == 1)
+    #expect(mean([1, 1, 3, 4], [.infinity, 1, 3, 4], [2, 2]) == 0.5)
+    #expect(mean([.nan, 1], [1, 1], [1, 2]) == nil)
+    // Not a vector for each sample.
+    #expect(mean([1, 2], [1, 2], [2, 1]) == nil && mean([1, 2], [1, 2], [2]) == nil)
+    #expect(mean([1, 2, 3, 4], [1, 2, 3, 4], [2, 2], samples: 3) == nil)
+    // Samples may be matrices.
+    #expect(mean([1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 2]) == 1)
+  }
+
+  @Test func cosinesAreOfTheWorstOutput() throws {
+    let graph = manyOutputs()
+    let source = try CalibrationSource(rows(tiny: 0, of: 64), for: graph)
+    let quantized = try StaticQuantization(settings: QuantizationSettings()).apply(
+      to: graph, source
+    ).graph
+    let agreement = try Agreement.measure(graph, quantized, source)
+    let cosines = agreement.outputs.map(\.cosine)
+    #expect(cosines.count == 3 && cosines[2] == nil)
+    #expect(agreement.cosine == cosines.compactMap { $0 }.min())
+    let (image, scores) = (try #require(cosines[0]), try #require(cosines[1]))
+    #expect(scores > 0.999 && image < scores)
+    #expect(try Agreement.measure(graph, graph, source).cosine == 1)
+    // A manifest of an older version has none.
+    var json = try #require(
+      try JSONSerialization.jsonObject(with: JSONEncoder().encode(agreement)) as? [String: Any])
+    json["cosine"] = nil
+    json["outputs"] = (json["outputs"] as! [[String: Any]]).map { $0.filter { $0.key != "cosine" } }
+    let old = try JSONDecoder().decode(
+      Agreement.self, from: JSONSerialization.data(withJSONObject: json))
+    #expect(agreement != old && agreement.isSame(as: old) && agreement.isSame(as: agreement))
+    #expect(!old.isSame(as: agreement))
+  }
 }

@@ -13,8 +13,13 @@ struct Compare: ParsableCommand {
       times all of them in alternation, on one thread and on all:
         swiftlet compare seed.onnx small.onnx --data fashion-mnist --report page.html
 
-      Without --data, reads the output of 'swiftlet compress --json'. The ratio in a row is \
-      reliable, as both speeds were measured in alternation; those of different rows were not:
+      If the data have no labels, the models' answers are compared with those of the first one, \
+      output by output:
+        swiftlet compare encoder.onnx int8.onnx --data inputs:samples.npz
+
+      Without --data, reads the output of 'swiftlet compress --json', with or without labels. The \
+      ratio in a row is reliable, as both speeds were measured in alternation; those of different \
+      rows were not:
         swiftlet compare svd.json quantize.json
 
       --report writes an HTML page with charts of the trade-off; for a single JSON report, the \
@@ -26,7 +31,8 @@ struct Compare: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Images to evaluate the models on; without :train, the test part. See 'swiftlet help data'.",
+      "Data to run the models on: images, or arrays without labels; without :train, the test part. "
+        + "See 'swiftlet help data'.",
       valueName: "spec"))
   var data: String?
 
@@ -36,13 +42,11 @@ struct Compare: ParsableCommand {
       valueName: "dir"))
   var dataDir: String?
 
-  @OptionGroup var open: ExtentOptions<LabelledData>
+  @OptionGroup var damage: DamageOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Output with the class scores, for all models. Default: the only one that fits the classes.",
-      valueName: "output"))
-  var judgedOutput: String?
+  @OptionGroup var open: ExtentOptions<AnyData>
+
+  @OptionGroup var samples: SampleOptions
 
   @OptionGroup var preprocess: PreprocessOptions
 
@@ -64,8 +68,10 @@ struct Compare: ParsableCommand {
   func validate() throws {
     try check("--seconds", seconds, 0.01...3600)
     try batch.check("--batch")
-    if data == nil && (judgedOutput != nil || preprocess.preprocess != nil) {
-      throw ValidationError("--judged-output and --preprocess need --data")
+    let isUsed = !samples.judgedOutput.isEmpty || !samples.fixed.isEmpty
+    if data == nil && (isUsed || preprocess.preprocess != nil || damage.skipDamaged) {
+      throw ValidationError(
+        "--judged-output, --fixed, --preprocess and --skip-damaged need --data")
     }
   }
 
@@ -79,15 +85,7 @@ struct Compare: ParsableCommand {
     let reports = try files.map(AnyReport.init(reading:))
     let labelled = reports.compactMap(\.labelled)
     let unlabelled = reports.compactMap(\.unlabelled)
-    if let report {
-      guard unlabelled.isEmpty else {
-        throw SwiftletError(
-          .unsupported, "there is no HTML report for compressions without labels", at: report,
-          fix: "leave --report out")
-      }
-      let html = labelled.count == 1 ? labelled[0].html : ComparisonReport(labelled).html
-      try AtomicFile.write(html, to: report)
-    }
+    if let report { try AtomicFile.write(page(labelled, unlabelled), to: report) }
     if common.json { return try Console.json(reports) }
     let tables = [
       labelled.isEmpty ? nil : text(labelled), unlabelled.isEmpty ? nil : text(unlabelled),
@@ -95,25 +93,49 @@ struct Compare: ParsableCommand {
     Console.print(tables.joined(separator: "\n\n"))
   }
 
+  /// For a single report, the page that 'compress --report' writes.
+  private func page(
+    _ labelled: [CompressionReport], _ unlabelled: [UnlabelledReport]
+  ) -> String {
+    guard !unlabelled.isEmpty else {
+      return labelled.count == 1 ? labelled[0].html : ComparisonReport(labelled).html
+    }
+    guard !labelled.isEmpty else {
+      return unlabelled.count == 1 ? unlabelled[0].html : UnlabelledComparison(unlabelled).html
+    }
+    return UnlabelledComparison(unlabelled).html(after: ComparisonReport(labelled))
+  }
+
   // MARK: Models
 
   private func compareModels(on spec: String) throws {
-    let images = try DataSpec(parsing: spec).load(defaultPart: .test, dataDirectory: dataDir)
+    let damaged = damage.pictures(common.threads)
+    let data = try DataSpec(parsing: spec).load(
+      defaultPart: .test, dataDirectory: dataDir, leavingOut: damaged)
+    data.sayClasses()
     let models = try files.map { path in
       var graph = try open.read(path)
-      try locating(path) { try preprocess.prepare(&graph, for: images, overrides: false) }
+      try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
       return (path: path, graph: graph)
     }
+    guard data.hasLabels else {
+      return try compareAnswers(models, on: data, leavingOut: damaged)
+    }
+    guard samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
+      throw SwiftletError(
+        .unsupported, "--fixed and several --judged-output need data without labels", at: spec,
+        fix: "leave them out, or give --data inputs:FILE.npz")
+    }
     let comparison = try ComparisonReport.measure(
-      models, on: images, threads: common.threads, batches: batch.values, seconds: seconds,
-      machine: Machine.summary, output: judgedOutput, progress: Console.progress)
+      models, on: data, threads: common.threads, batches: batch.values, seconds: seconds,
+      machine: Machine.summary, output: samples.judgedOutput.first, progress: Console.progress)
     for model in comparison.models {
       if let warning = model.warning {
         Console.warn("\(model.name): \(warning)\(PreprocessOptions.advice)")
       }
     }
     if let report { try AtomicFile.write(comparison.html, to: report) }
-    if common.json { return try Console.json(comparison) }
+    if common.json { return try Console.json(comparison, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(comparison))
   }
@@ -160,35 +182,6 @@ struct Compare: ParsableCommand {
     ]
     return table([header, dense] + rows) + "\n"
       + "images/s at batch 32, ms at batch 1, on \(reports[0].threads) thread(s)"
-  }
-
-  private func text(_ reports: [UnlabelledReport]) -> String {
-    func speed(_ value: Double?) -> String { value.map { fixed($0, 1) } ?? "" }
-    let rows = reports.map { report in
-      let ratio = report.before.samplesPerSecond.flatMap { before in
-        report.after.samplesPerSecond.map { fixed($0 / before, 2) }
-      }
-      return [
-        report.techniques.map(\.rawValue).joined(separator: ","),
-        report.agreement?.likeness ?? "",
-        report.agreement?.top1.map { fixed($0, 4) } ?? "",
-        report.agreement.map { "\($0.samples)\(report.isHeldBack ? "" : "*")" } ?? "",
-        "\(report.after.fileBytes)", report.after.macs.map(String.init) ?? "",
-        speed(report.before.samplesPerSecond), speed(report.after.samplesPerSecond), ratio ?? "",
-      ]
-    }
-    let header = [
-      "technique", "worst answers", "same top-1", "samples", "file bytes", "MACs",
-      "samples/s dense", "compressed", "ratio",
-    ]
-    let first = reports[0].before
-    let dense = [
-      "(dense)", "", "", "", "\(first.fileBytes)", first.macs.map(String.init) ?? "", "", "", "",
-    ]
-    let star = reports.contains { !$0.isHeldBack && $0.agreement != nil }
-    return table([header, dense] + rows) + "\n"
-      + "answers compared with the original's, without labels, on \(reports[0].threads) thread(s)"
-      + (star ? "; * on samples also used for calibration" : "")
   }
 }
 

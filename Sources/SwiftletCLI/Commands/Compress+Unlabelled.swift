@@ -7,24 +7,34 @@ extension Compress {
   /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
   /// cannot be measured. The answers are compared with the original's.
   func compress(
-    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?
+    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?,
+    leavingOut damaged: DamagedPictures?
   ) throws {
-    guard maxDrop == nil, report == nil, preprocess.preprocess == nil else {
+    guard data != nil || preprocess.preprocess == nil else {
       throw SwiftletError(
-        .unsupported, "--max-drop, --report and --preprocess need labelled images",
-        at: self.data.spec,
-        fix: "leave them out; --target-size, --target-macs and --target-latency need no labels")
+        .unsupported, "--preprocess needs images", at: model, fix: "leave it out, or give --data")
     }
+    var graph = graph
+    if let data { try locating(model) { try preprocess.prepare(&graph, for: data) } }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
     var use = Manifest.Use(data: self.data.data)
     (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
     use.fixed = samples.fixed.map(\.text)
+    use.metric = metric.name
+    if let data, preprocess.preprocess != nil {
+      use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+    }
     var (all, judges): (Manifest.Samples?, Manifest.Samples?)
     var context: CompressionContext
     if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.samples()
+      let others = try judging.samples(
+        self.data, leavingOut: damaged, ignoringLabels: metric.metric?.ignoresLabels == true)
+      use.damaged = damaged?.pictures.count
+      if preprocess.preprocess != nil {
+        use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+      }
       context = CompressionContext(
         original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
         threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
@@ -32,31 +42,33 @@ extension Compress {
       let source = try locating(model) {
         try CalibrationSource(data, for: graph, fixed: fixed, threads: common.threads)
       }
-      all = try Manifest.Samples(source, progress: Console.progress)
+      all = try Manifest.Samples(data, source, progress: Console.progress)
       if let others {
-        let others = try CalibrationSource(
+        let judged = try CalibrationSource(
           others, for: graph, fixed: fixed, threads: common.threads)
-        judges = try Manifest.Samples(others, progress: Console.progress)
-        let shared = try source.shared(with: others, progress: Console.progress)
-        guard shared == 0 else {
+        judges = try Manifest.Samples(others, judged, progress: Console.progress)
+        let shared = try source.shared(with: judged, progress: Console.progress)
+        let overlap =
+          "\(shared) of the \(judged.count) samples to judge on are also used for calibration"
+        guard shared == 0 || judging.judge == nil else {
           throw SwiftletError(
-            .badInput,
-            "\(shared) of the \(others.count) samples to judge on are also used for calibration",
-            at: judging.judge,
+            .badInput, overlap, at: judging.judge,
             fix: "give --judge other samples than --data, or split those of --data with --split")
         }
+        if shared > 0 { Console.warn(overlap) }
       }
     } else {
       context = CompressionContext(
         original: graph, threads: common.threads, seed: seed, progress: Console.progress)
     }
     context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = try metric.metric
     if !graph.extents.isEmpty { use.extents = graph.extents }
     let stages = try stages(context, use, data: all?.sha256 ?? "")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       preset == nil
-        ? try compressor.runUnlabelled(recipe, times: !noTiming)
+        ? try compressor.runUnlabelled(compressor.mixing(recipe), times: !noTiming)
         : try compressor.runUnlabelled(preset: recipe, times: !noTiming)
     }
     try ONNXFile.write(result.graph, to: output)
@@ -68,7 +80,8 @@ extension Compress {
       answers: report
     ).write(to: manifest)
     stages.remove()
-    if common.json { return try Console.json(report) }
+    if let path = self.report { try AtomicFile.write(report.html, to: path) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     Console.print(report.text)
   }
@@ -79,6 +92,7 @@ extension UnlabelledReport {
     var rows = [
       ["", "before", "after"], ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
     ]
+    if let metric { rows.append(metric.cells) }
     if let macs = before.macs, let then = after.macs {
       rows.append(["MACs", "\(macs)", "\(then)"])
     }
@@ -90,19 +104,15 @@ extension UnlabelledReport {
         ["tried"] + $0.map { "  \($0.text(equals: agreement?.equal != nil))" } + [""]
       } ?? []
     return
-      (layers.map(\.line) + ["", table(rows), "", likeness, ""] + tried
+      (layers.map(\.line) + ["", table(rows), "", likeness]
+      + (metric.map { ["\($0.metric.name): \($0.drops), on \($0.samples) samples"] } ?? []) + [""]
+      + tried
       + ["wrote \(output)", "verdict: \(verdict.text)"]).joined(separator: "\n")
   }
 
   private var likeness: String {
-    guard let agreement else { return "answers: not compared, as there are no samples" }
-    var division = SampleOptions.division(
-      judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
-      repeated: repeated ?? 0)
-    if leftOut > 0 {
-      division +=
-        " (\(leftOut) of \(agreement.samples + leftOut + (isHeldBack ? samples : 0)) "
-        + "left out, as they do not fill a batch of the model)"
+    guard let agreement, let division else {
+      return "answers: not compared, as there are no samples"
     }
     return agreement.text(division)
   }
@@ -111,9 +121,14 @@ extension UnlabelledReport {
 extension UnlabelledResult.Candidate {
   /// `lowrank, quantize: 12.4 dB, 0.76 times as fast`.
   fileprivate func text(equals: Bool) -> String {
-    let name = techniques.map(\.rawValue).joined(separator: ", ")
-    let speed = speedup.map { ", \(fixed($0, 2)) times as fast" } ?? ""
-    let accuracy = decibels.map { Agreement.likeness($0, equals: equals) } ?? "not finite"
-    return "\(name): \(accuracy)\(speed)\(chosen ? ", chosen" : "")"
+    let name = label ?? techniques.map(\.rawValue).joined(separator: ", ")
+    var parts = [
+      decibels.map { Agreement.likeness($0, equals: equals) },
+      speedup.map { "\(fixed($0, 2)) times as fast" },
+    ].compactMap { $0 }
+    if chosen { parts.append("chosen") }
+    // Reports of older versions give no reason.
+    if decibels == nil { parts.append(reason ?? "not finite") }
+    return "\(name): \(parts.joined(separator: ", "))"
   }
 }

@@ -64,10 +64,12 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Largest drop in top-1 accuracy, in percentage points; for quantize alone, same as "
-        + "--mixed-drop.",
+      "Largest drop of the metric, in percentage points (or its own unit), or relative as 1%; for "
+        + "quantize alone, same as --mixed-drop.",
       valueName: "points"))
-  var maxDrop: Double?
+  var maxDrop: DropArgument?
+
+  @OptionGroup var metric: MetricOptions
 
   @Option(
     help: ArgumentHelp(
@@ -122,13 +124,19 @@ struct Compress: ParsableCommand {
         "with --recipe or --preset, settings cannot be options: \(SettingDescription.option(name))")
     }
     if data.data == nil {
+      guard !data.damage.skipDamaged, preprocess.preprocess == nil else {
+        throw ValidationError("--skip-damaged and --preprocess need --data")
+      }
       if preset != nil { try data.require() }
       // Errors in the recipe are reported when it is made.
       if let techniques, (try? steps(techniques))?.steps.contains(where: \.needsData) ?? true {
         try data.require()
       }
     }
-    try check("--max-drop", maxDrop ?? 0, 0...100)
+    // Drops of other metrics are in their own unit.
+    if try metric.metric?.label.isFraction ?? true {
+      try check("--max-drop", maxDrop?.absolute ?? 0, 0...100)
+    }
     if let confidence {
       guard maxDrop != nil || settings.values["mixedDrop"] != nil, 0.5..<1 ~= confidence.value
       else {
@@ -175,9 +183,14 @@ struct Compress: ParsableCommand {
     let recipe = try makeRecipe()
     try checkFiles(recipe)
     var graph = try open.read(model)
-    guard data.data != nil else { return try compress(graph, recipe, nil) }
-    guard try DataSpec(parsing: data.spec).hasLabels() else {
-      return try compress(graph, recipe, data.load(.train))
+    let damaged = data.damage.pictures(common.threads)
+    guard data.data != nil else { return try compress(graph, recipe, nil, leavingOut: nil) }
+    let trains = recipe.steps.contains(where: \.trains)
+    guard try DataSpec(parsing: data.spec).hasLabels(),
+      try trains || metric.metric?.ignoresLabels != true
+    else {
+      return try compress(
+        graph, recipe, data.load(.train, leavingOut: damaged), leavingOut: damaged)
     }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
@@ -186,7 +199,7 @@ struct Compress: ParsableCommand {
         at: data.spec, fix: "leave them out, or give --data inputs:FILE.npz")
     }
     let origin = try Manifest.File(model)
-    let parts = try judging.parts(data, seed: seed)
+    let parts = try judging.parts(data, seed: seed, leavingOut: damaged)
     try locating(model) { try preprocess.prepare(&graph, for: parts.validation) }
     let latencies = LatencyCache(path: Cache.latencies)
     var context = CompressionContext(
@@ -194,8 +207,11 @@ struct Compress: ParsableCommand {
       threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
       progress: Console.progress)
     context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = try metric.metric
     var use = Manifest.Use(data: data.spec)
     (use.judge, use.split, use.outputs) = (judging.judge, parts.split, samples.judgedOutput)
+    use.damaged = damaged?.pictures.count
+    use.metric = metric.name
     if preprocess.preprocess != nil {
       use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
     }
@@ -209,7 +225,8 @@ struct Compress: ParsableCommand {
       context, use, data: "\(images.training.sha256) \(images.judging.sha256)")
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
-      try preset == nil ? compressor.run(recipe) : compressor.run(preset: recipe)
+      try preset == nil
+        ? compressor.run(compressor.mixing(recipe)) : compressor.run(preset: recipe)
     }
     try ONNXFile.write(result.graph, to: output)
     let report = CompressionReport(
@@ -222,7 +239,7 @@ struct Compress: ParsableCommand {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     print(text(report))
   }
@@ -230,7 +247,7 @@ struct Compress: ParsableCommand {
   /// The goals given as options.
   var goals: Goals {
     Goals(
-      maxDrop: maxDrop, confidence: maxDrop == nil ? nil : confidence?.value,
+      maxDrop: maxDrop?.value, confidence: maxDrop == nil ? nil : confidence?.value,
       size: targetSize?.value, macs: targetMacs?.value, latency: targetLatency?.value)
   }
 
@@ -260,34 +277,27 @@ struct Compress: ParsableCommand {
   }
 
   private func steps(_ techniques: [Technique]) throws -> Recipe {
-    var recipe = try Recipe(techniques, sharing: settings.values)
-    for index in recipe.steps.indices {
-      guard var quantization = recipe.steps[index][QuantizationSettings.self] else { continue }
-      // For int8 alone, mixed precision is the way to stay within a drop.
-      if techniques == [.quantize] && quantization.canMix {
-        quantization.mixedDrop = quantization.mixedDrop ?? maxDrop
-      }
-      if quantization.mixedDrop != nil {
-        quantization.mixedConfidence = quantization.mixedConfidence ?? confidence?.value
-      }
-      recipe.steps[index][QuantizationSettings.self] = quantization
-    }
-    try recipe.validate(.options)
-    return recipe
+    try Recipe(
+      techniques, sharing: settings.values, maxDrop: maxDrop?.value, confidence: confidence?.value)
   }
 
   private func text(_ report: CompressionReport) -> String {
     let (before, after) = (report.before, report.after)
-    let comparison = table([
-      ["", "before", "after"],
-      ["top-1", fixed(before.top1, 4), fixed(after.top1, 4)],
-      ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
-      ["parameters", "\(before.parameters)", "\(after.parameters)"],
-      ["MACs", "\(before.macs)", "\(after.macs)"],
-      ["images/s, batch 32", fixed(before.imagesPerSecond, 0), fixed(after.imagesPerSecond, 0)],
-      ["ms, batch 1", fixed(before.latencyMs, 3), fixed(after.latencyMs, 3)],
-    ])
-    var meaning = "\(report.drops), on \(report.images) images"
+    let comparison = table(
+      [
+        ["", "before", "after"]
+      ] + (report.metric.map { [$0.cells] } ?? []) + [
+        ["top-1", fixed(before.top1, 4), fixed(after.top1, 4)],
+        ["file bytes", "\(before.fileBytes)", "\(after.fileBytes)"],
+        ["parameters", "\(before.parameters)", "\(after.parameters)"],
+        ["MACs", "\(before.macs)", "\(after.macs)"],
+        ["images/s, batch 32", fixed(before.imagesPerSecond, 0), fixed(after.imagesPerSecond, 0)],
+        ["ms, batch 1", fixed(before.latencyMs, 3), fixed(after.latencyMs, 3)],
+      ])
+    var meaning = report.metric.map { "\($0.metric.name): \($0.drops)\n" } ?? ""
+    meaning +=
+      (report.metric == nil ? "" : "top-1: ")
+      + "\(report.drops), on \(report.images) images"
     if let others = report.agreement {
       meaning += "\n" + others.text("on \(others.samples) of these images, all outputs")
     }
@@ -299,6 +309,13 @@ struct Compress: ParsableCommand {
       (report.layers.map(\.line) + ["", comparison, "", meaning, ""]
       + (preset == nil ? [] : tried ?? []) + ["wrote \(output)"] + verdict)
       .joined(separator: "\n")
+  }
+}
+
+extension MetricReport {
+  /// The row of the table of figures before and after.
+  var cells: [String] {
+    [metric.shortName, metric.text(ofScore: before), metric.text(ofScore: after)]
   }
 }
 
@@ -333,13 +350,8 @@ struct Bound: ExpressibleByArgument {
   let value: Goals.Bound
 
   init?(argument: String) {
-    let scales: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "%": 0.01]
-    let scale = argument.last.flatMap { scales[$0] }
-    let digits = scale == nil ? argument[...] : argument.dropLast()
-    guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
-    value =
-      argument.hasSuffix("%")
-      ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+    guard let value = Goals.Bound(parsing: argument) else { return nil }
+    self.value = value
   }
 }
 

@@ -6,26 +6,41 @@ import Swiftlet
 /// `swiftlet evaluate`.
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure a classifier's accuracy.",
+    abstract: "Measure how good a model is.",
     discussion: """
+      Classifiers are judged by their accuracy on labelled images. --metric judges other models: \
+      by targets among the data, by the answers of another model (--original), or by a command of \
+      yours. See 'swiftlet help goals'.
+
       Images are preprocessed according to --preprocess or the model's metadata; without either, a \
       guess is made and reported. Without :train in the data, the test part is used. If the model \
       has several outputs, the one that fits the classes holds the scores.
 
         swiftlet evaluate seed.onnx --data fashion-mnist
+        swiftlet evaluate small.onnx --original big.onnx --metric cosine --data inputs:x.npz
       """)
 
   @Argument(help: "The ONNX file.")
   var model: String
 
-  @OptionGroup var data: DataOptions<LabelledData>
+  @OptionGroup var data: DataOptions<AnyData>
 
-  @OptionGroup var open: ExtentOptions<LabelledData>
+  @OptionGroup var metric: MetricOptions
 
-  @Option(help: "Batch size.")
+  @Option(
+    help: ArgumentHelp(
+      "The model whose answers are the standard, for metrics that need one.", valueName: "file"),
+    completion: .file())
+  var original: String?
+
+  @OptionGroup var open: ExtentOptions<AnyData>
+
+  @Option(help: "Batch size, for accuracy.")
   var batch = 250
 
   @OptionGroup var preprocess: PreprocessOptions
+
+  @OptionGroup var samples: SampleOptions
 
   @OptionGroup var precision: PrecisionOptions
 
@@ -35,32 +50,57 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Output with the class scores. Default: the only one that fits the classes.",
-      valueName: "output")
-  )
-  var judgedOutput: String?
-
   func validate() throws {
     try data.require()
     try check("--batch", batch, 1...65536)
+    if original != nil && metric.name == nil {
+      throw ValidationError("--original needs --metric, such as agreement or cosine")
+    }
   }
 
   func run() throws {
     var graph = try open.read(model)
-    let images = try data.load(.test)
-    let (result, hits, choices) = try locating(model) {
-      try preprocess.prepare(&graph, for: images)
-      return try Evaluation.judge(
-        graph, on: images, batch: batch, threads: common.threads, precision: precision.precision,
-        output: judgedOutput, progress: Console.progress)
+    let damaged = self.data.damage.pictures(common.threads)
+    let data = try data.load(.test, leavingOut: damaged)
+    try locating(model) { try preprocess.prepare(&graph, for: data) }
+    let metric = try metric.metric
+    guard metric != nil || data.hasLabels else {
+      throw SwiftletError(
+        .badInput, "the data have no labels, so that accuracy cannot be measured", at: data.name,
+        fix: "use --metric: agreement with --original MODEL.onnx, mse or miou with targets, or a "
+          + "command; see 'swiftlet help goals'")
     }
-    let guesses = GuessTest(
-      hits: hits.count { $0 }, choices: choices, labels: images.labels,
-      classes: images.classCount)
-    if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
-    if common.json { return try Console.json(result) }
+    let reference = try original.map { try open.read($0) }
+    let judgement = try locating(model) {
+      try Judge(
+        metric, on: data, fixed: samples.fixedInputs(), original: reference, like: graph,
+        outputs: samples.judgedOutput,
+        options: Judge.Options(
+          threads: common.threads, precision: precision.precision, batch: batch,
+          progress: Console.progress)
+      ).judge(graph)
+    }
+    if judgement.evaluation != nil {
+      let guesses = GuessTest(
+        hits: judgement.hits.count { $0 }, choices: judgement.choices, labels: data.labels,
+        classes: data.classCount)
+      if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
+    }
+    guard let name = self.metric.name else { return try show(judgement, leftOut: damaged) }
+    if common.json { return try Console.json(judgement, leftOut: damaged) }
+    Console.endProgress()
+    Console.print(
+      table([
+        [name, judgement.metric.text(ofScore: judgement.score)],
+        ["samples", "\(judgement.samples)"],
+        ["samples/s by the model alone", fixed(judgement.samplesPerSecond, 0)],
+      ]))
+  }
+
+  /// Prints accuracies.
+  private func show(_ judgement: Judgement, leftOut damaged: DamagedPictures?) throws {
+    guard let result = judgement.evaluation else { return }
+    if common.json { return try Console.json(result, leftOut: damaged) }
     Console.endProgress()
     print(
       """

@@ -34,6 +34,9 @@ struct Sensitivity: ParsableCommand {
         clipping         the observer clips too much: --observer minmax
         activations      8 bits are too few: --keep; with labels, --qat-epochs
 
+      --metric also judges the model with each layer quantized, and sorts layers by what the \
+      metric loses: in points for top1, top5, agreement and miou, else in its own unit.
+
         swiftlet sensitivity seed.onnx --data fashion-mnist --calibration-images 128
         swiftlet sensitivity model.onnx --data inputs:samples.npz --bits 4 --json
       """)
@@ -42,6 +45,8 @@ struct Sensitivity: ParsableCommand {
   var model: String
 
   @OptionGroup var data: DataOptions<AnyData>
+
+  @OptionGroup var metric: MetricOptions
 
   @OptionGroup var open: ExtentOptions<AnyData>
 
@@ -69,20 +74,29 @@ struct Sensitivity: ParsableCommand {
     let recipe = try Recipe([.quantize], sharing: settings.values)
     let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
     var graph = try open.read(model)
+    let damaged = data.damage.pictures(common.threads)
+    let all = try data.load(.train, leavingOut: damaged)
     // Adds the quarter that is held back for judging.
-    let source = try data.calibrationSource(
-      for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
-      threads: common.threads)
+    var source = try CalibrationSource(
+      all, for: graph, fixed: samples.fixedInputs(),
+      limit: calibrationImages + (calibrationImages + 2) / 3, threads: common.threads)
+    source.outputs = samples.judgedOutput
     try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
     let split = try SampleSplit(
       source, wanted: calibrationImages, most: calibrationImages, progress: Console.progress)
     let result = try locating(model) {
-      try SwiftletCompress.Sensitivity.measure(
+      let judge = try metric.metric.map { metric in
+        try Judge(
+          metric, on: all, fixed: samples.fixedInputs(), judging: split.judging,
+          original: graph, like: graph, outputs: samples.judgedOutput,
+          options: Judge.Options(threads: common.threads, progress: Console.progress))
+      }
+      return try SwiftletCompress.Sensitivity.measure(
         graph, quantization, source.part(0..<split.calibrating),
-        judging: split.isHeldBack ? source.part(split.judging) : nil, threads: common.threads,
-        progress: Console.progress)
+        judging: split.isHeldBack ? source.part(split.judging) : nil, judge: judge,
+        threads: common.threads, progress: Console.progress)
     }
-    if common.json { return try Console.json(result) }
+    if common.json { return try Console.json(result, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(result, repeated: split.repeated))
   }
@@ -92,19 +106,21 @@ struct Sensitivity: ParsableCommand {
     func likeness(_ value: Double) -> String {
       Agreement.likeness(value, equals: result.answers.equal != nil)
     }
+    let label = (try? metric.metric)?.label
     let rows = result.layers.map { layer in
-      [
-        layer.layer, layer.op, likeness(layer.answersByWeights), likeness(layer.answersByInput),
-        likeness(layer.answers), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
-        layer.cause.rawValue, layer.remedy,
-      ]
+      [layer.layer, layer.op] + (layer.drop.flatMap { label?.text(ofDrop: $0) }.map { [$0] } ?? [])
+        + [
+          likeness(layer.answersByWeights), likeness(layer.answersByInput),
+          likeness(layer.answers), fixed(layer.clippedPercent, 2), fixed(layer.outlierRatio, 1),
+          layer.cause.rawValue, layer.remedy,
+        ]
     }
-    let header = [
-      "layer", "op", "weights", "input", "both", "clipped %", "outliers ×", "cause", "try",
-    ]
+    let header =
+      ["layer", "op"] + (label.map { ["\($0.shortName) \($0.loss)"] } ?? [])
+      + ["weights", "input", "both", "clipped %", "outliers ×", "cause", "try"]
     let refusals = result.refusals.map { "\($0.layer): not quantized: \($0.remark)" }
     let whole = result.answers.text(
-      SampleOptions.division(
+      SampleSplit.phrase(
         judging: result.answers.samples, calibrating: result.calibrationSamples,
         isHeldBack: result.isHeldBack, repeated: repeated) + ", all layers quantized")
     return ([table([header] + rows)] + refusals + ["", whole]).joined(separator: "\n")

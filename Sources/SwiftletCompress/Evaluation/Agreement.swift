@@ -18,10 +18,13 @@ public struct Agreement: Sendable, Codable, Equatable {
   /// Fraction of equal elements of the worst output if all outputs are integers or booleans, which
   /// have no decibels; else `nil`.
   public let equal: Double?
+  /// ``Output/cosine`` of the worst output; `nil` if none has one, and in reports of older
+  /// versions.
+  public private(set) var cosine: Double?
   /// Number of samples compared.
   public let samples: Int
   /// The comparison of each output, the worst first.
-  public let outputs: [Output]
+  public private(set) var outputs: [Output]
   /// The name of the first layer of the other model that produces NaN or infinite values from
   /// finite ones, if its outputs have such.
   public let brokenBy: String?
@@ -39,6 +42,12 @@ public struct Agreement: Sendable, Codable, Equatable {
     public let top1: Double?
     /// Fraction of equal elements of integers and booleans; `nil` for floating-point numbers.
     public let equal: Double?
+    /// Cosine of the angle between both models' numbers for a sample, from −1 to 1, as a mean over
+    /// the samples. Samples with elements that are not finite in the first model's outputs are left
+    /// out; those with such elements only in the other's count as 0. `nil` for integers and
+    /// booleans, if the first axis does not hold the samples or a sample has a single number, and
+    /// in reports of older versions.
+    public fileprivate(set) var cosine: Double?
     /// Number of elements seen, including those counted by ``undefined`` and ``broken``.
     public let elements: Int
     /// Number of elements that are not finite in the first model's outputs: they are left out.
@@ -66,13 +75,15 @@ public struct Agreement: Sendable, Codable, Equatable {
   ///   - original: The first model, whose outputs are the signal.
   ///   - other: The model to compare with it.
   ///   - source: The samples, and the outputs to compare.
+  ///   - otherSource: The same samples as the other model takes them; `nil`: as the first does.
   ///   - judging: Indices of the samples to compare; `nil`: all.
   ///   - threads: The threads of both models.
   ///   - progress: Called after each batch that is compared.
-  /// - Throws: `badInput` if an output does not exist in both models, and the errors of running a
-  ///   session.
+  /// - Throws: `badInput` if an output does not exist in both models, `unsupported` if they take
+  ///   different fixed numbers of samples at once, and the errors of running a session.
   public static func measure(
-    _ original: Graph, _ other: Graph, _ source: CalibrationSource, judging: Range<Int>? = nil,
+    _ original: Graph, _ other: Graph, _ source: CalibrationSource,
+    otherSource: CalibrationSource? = nil, judging: Range<Int>? = nil,
     threads: Threads = .available, progress: Progress.Handler? = nil
   ) throws -> Agreement {
     let names = try source.judgedOutputs(of: original)
@@ -80,28 +91,38 @@ public struct Agreement: Sendable, Codable, Equatable {
     var sums = names.map { OutputSums(name: $0) }
     var samples = 0
     var breaking: [String: AnyTensor]?
-    func compare(_ inputs: [String: AnyTensor], isJudged: Bool) throws {
-      let results = try sessions.map { try $0.run(inputs) }
+    // Batches are those of a source that has no choice.
+    let leading = source.fixedBatch == nil ? otherSource ?? source : source
+    if let own = source.fixedBatch, let others = otherSource?.fixedBatch, own != others {
+      throw SwiftletError(
+        .unsupported, "one model takes \(own) samples at once, and the other one \(others)",
+        fix: "compare models that take the same number, or any number")
+    }
+    func compare(_ range: Range<Int>, isJudged: Bool) throws {
+      let inputs = try source.inputs(range)
+      let others = try otherSource?.inputs(range) ?? inputs
+      let results = [try sessions[0].run(inputs), try sessions[1].run(others)]
       for index in sums.indices {
         let name = sums[index].name
         guard let answer = results[0][name], let own = results[1][name] else {
           throw SwiftletError(
-            .badInput, "the models have different outputs", at: "output '\(name)'")
+            .badInput, "the models have different outputs", at: "output '\(name)'",
+            fix: "compare an output that both have, with --judged-output NAME")
         }
-        sums[index].add(answer, own, isJudged: isJudged)
+        sums[index].add(answer, own, samples: range.count, isJudged: isJudged)
       }
-      if breaking == nil, sums.contains(where: { $0.ratio.broken > 0 }) { breaking = inputs }
-    }
-    let judged = judging ?? 0..<source.count
-    for (start, end) in [(0, judged.lowerBound), (judged.upperBound, source.count)] {
-      try source.forEachBatch(from: start, to: end) { inputs, _ in
-        try compare(inputs, isJudged: false)
+      if breaking == nil, otherSource == nil, sums.contains(where: { $0.ratio.broken > 0 }) {
+        breaking = inputs
       }
     }
-    try source.forEachBatch(from: judged.lowerBound, to: judged.upperBound) { inputs, range in
-      try compare(inputs, isJudged: true)
+    let judged = judging ?? 0..<leading.count
+    for (start, end) in [(0, judged.lowerBound), (judged.upperBound, leading.count)] {
+      try leading.forEachRange(from: start, to: end) { try compare($0, isJudged: false) }
+    }
+    try leading.forEachRange(from: judged.lowerBound, to: judged.upperBound) { range in
+      try compare(range, isJudged: true)
       samples += range.count
-      try progress?(Progress("compare", completed: range.upperBound, total: source.count))
+      try progress?(Progress("compare", completed: range.upperBound, total: leading.count))
     }
     let layer = breaking.flatMap { BreakingLayer.find(original, other, $0, threads) }
     return Agreement(sums.map(\.output), samples: samples, brokenBy: layer)
@@ -119,11 +140,26 @@ public struct Agreement: Sendable, Codable, Equatable {
     self.samples = samples
     self.brokenBy = brokenBy
     top1 = outputs.compactMap(\.top1).min()
+    cosine = outputs.compactMap(\.cosine).min()
     let measured = outputs.filter(\.isMeasured).map(\.decibels)
     equal = measured.isEmpty ? outputs.compactMap(\.equal).min() : nil
     decibels =
       measured.min() ?? equal.map { SignalToNoise(signal: 1, noise: 1 - $0).decibels }
       ?? -.infinity
+  }
+
+  /// Whether the measurements are those recorded, perhaps by an older version, which measured no
+  /// cosines.
+  package func isSame(as recorded: Agreement) -> Bool {
+    guard recorded.cosine == nil else { return self == recorded }
+    var own = self
+    own.cosine = nil
+    own.outputs = outputs.map { output in
+      var output = output
+      output.cosine = nil
+      return output
+    }
+    return own == recorded
   }
 }
 
@@ -131,6 +167,7 @@ public struct Agreement: Sendable, Codable, Equatable {
 private struct OutputSums {
   let name: String
   var ratio = SignalToNoise()
+  private var cosines = CosineSum()
   private var reshaped = 0
   private var elements = 0
   private var isFloat = true
@@ -143,7 +180,9 @@ private struct OutputSums {
 
   init(name: String) { self.name = name }
 
-  mutating func add(_ answer: AnyTensor, _ other: AnyTensor, isJudged: Bool) {
+  mutating func add(
+    _ answer: AnyTensor, _ other: AnyTensor, samples: Int, isJudged: Bool
+  ) {
     guard isJudged else { return addBroken(answer, other) }
     guard answer.shape == other.shape, answer.dtype == other.dtype else {
       reshaped += 1
@@ -153,9 +192,11 @@ private struct OutputSums {
     switch (answer, other) {
     case (.float32(let a), .float32(let b)):
       ratio.add(a, b)
+      cosines.add(a, b, samples: samples)
       addScores(a, b)
     case (.float64(let a), .float64(let b)):
       ratio.add(a, b)
+      cosines.add(a, b, samples: samples)
       addScores(a, b)
     default:
       isFloat = false
@@ -216,14 +257,15 @@ private struct OutputSums {
       name: name, decibels: isFloat && elements > 0 ? ratio.decibels : -.infinity,
       finiteDecibels: isFloat && elements > 0 ? ratio.finiteDecibels : -.infinity,
       top1: holdsScores && rows > 0 && !areSorted ? Double(same) / Double(rows) : nil,
-      equal: isFloat ? nil : Double(equal) / Double(max(1, elements)), elements: elements,
+      equal: isFloat ? nil : Double(equal) / Double(max(1, elements)),
+      cosine: isFloat ? cosines.mean : nil, elements: elements,
       undefined: ratio.undefined, broken: ratio.broken, reshaped: reshaped)
   }
 }
 
 extension Agreement {
   private enum CodingKeys: String, CodingKey {
-    case decibels, top1, equal, samples, outputs, brokenBy
+    case decibels, top1, equal, cosine, samples, outputs, brokenBy
   }
 
   // Encodes unknown values as null instead of omitting them.
@@ -232,6 +274,7 @@ extension Agreement {
     try container.encode(_decibels, forKey: .decibels)
     try container.encode(top1, forKey: .top1)
     try container.encode(equal, forKey: .equal)
+    try container.encode(cosine, forKey: .cosine)
     try container.encode(samples, forKey: .samples)
     try container.encode(outputs, forKey: .outputs)
     try container.encode(brokenBy, forKey: .brokenBy)
@@ -240,7 +283,7 @@ extension Agreement {
 
 extension Agreement.Output {
   private enum CodingKeys: String, CodingKey {
-    case name, decibels, finiteDecibels, top1, equal, elements, undefined, broken, reshaped
+    case name, decibels, finiteDecibels, top1, equal, cosine, elements, undefined, broken, reshaped
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -250,6 +293,7 @@ extension Agreement.Output {
     try container.encode(_finiteDecibels, forKey: .finiteDecibels)
     try container.encode(top1, forKey: .top1)
     try container.encode(equal, forKey: .equal)
+    try container.encode(cosine, forKey: .cosine)
     try container.encode(elements, forKey: .elements)
     try container.encode(undefined, forKey: .undefined)
     try container.encode(broken, forKey: .broken)

@@ -16,6 +16,15 @@ public struct Goals: Sendable {
     /// A fraction of the original model's value; 1 is unchanged.
     case fraction(Double)
 
+    /// A bound as text: `200k`, `1.5M`, `0.12` or `50%`; `nil` if it is none, or not above 0.
+    public init?(parsing text: String) {
+      let scales: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "%": 0.01]
+      let scale = text.last.flatMap { scales[$0] }
+      let digits = scale == nil ? text[...] : text.dropLast()
+      guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
+      self = text.hasSuffix("%") ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+    }
+
     func value(of original: Double) -> Double {
       switch self {
       case .absolute(let value): value
@@ -24,8 +33,37 @@ public struct Goals: Sendable {
     }
   }
 
-  /// Largest acceptable drop of top-1 accuracy, in percentage points; `nil`: any.
-  public var maxDrop: Double?
+  /// A drop of the metric; a rise if lower is better.
+  public enum Drop: Sendable, Equatable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
+    /// Percentage points for metrics that are fractions, else in the unit of the score.
+    case absolute(Double)
+    /// A fraction of the original model's score; 0 is unchanged.
+    case relative(Double)
+
+    /// An absolute drop.
+    public init(floatLiteral value: Double) { self = .absolute(value) }
+    public init(integerLiteral value: Int) { self = .absolute(Double(value)) }
+
+    /// The drop in points, or in the unit of the score.
+    ///
+    /// - Throws: `badInput` if it is relative to a score of 0.
+    func value(of original: Judgement) throws -> Double {
+      switch self {
+      case .absolute(let value): return value
+      case .relative(let fraction):
+        guard original.score != 0 else {
+          throw SwiftletError(
+            .badInput,
+            "the original's \(original.metric.name) is 0, of which no percentage is left",
+            at: "--max-drop", fix: "give an absolute number, without %")
+        }
+        return fraction * abs(original.score * original.metric.dropScale)
+      }
+    }
+  }
+
+  /// Largest acceptable drop of the metric, by default of top-1 accuracy; `nil`: any.
+  public var maxDrop: Drop?
   /// Confidence level for ``maxDrop``, above 0.5 and below 1, by a paired test; `nil`: judge by the
   /// drop counted on the test images.
   public var confidence: Double?
@@ -38,7 +76,7 @@ public struct Goals: Sendable {
 
   /// Goals with the given requirements; `nil` for those that do not matter.
   public init(
-    maxDrop: Double? = nil, confidence: Double? = nil, size: Bound? = nil, macs: Bound? = nil,
+    maxDrop: Drop? = nil, confidence: Double? = nil, size: Bound? = nil, macs: Bound? = nil,
     latency: Bound? = nil
   ) {
     self.maxDrop = maxDrop
@@ -66,17 +104,29 @@ public struct Goals: Sendable {
   }
 
   /// How a model exceeds ``maxDrop``, as text; `nil` if it does not.
-  func missedAccuracy(_ test: PairedTest) -> String? {
+  ///
+  /// - Throws: `badInput` if the limit is relative to a score of 0.
+  func missedScore(_ before: Judgement, _ after: Judgement) throws -> String? {
     guard let maxDrop else { return nil }
-    let drop = "top-1 drops by \(rounded(test.drop, 3)) points"
-    guard let confidence else {
-      guard test.drop > maxDrop else { return nil }
-      return "\(drop) on \(test.images) images, more than \(maxDrop)"
+    let test = PairedTest(before, after)
+    let samples = before.evaluation == nil ? "samples" : "images"
+    let limit = try maxDrop.value(of: before)
+    let label = before.metric
+    let name = label == Metric.top1.label ? "top-1" : label.name
+    let drop = "\(name) \(label.loss)s by \(label.text(ofDrop: test.drop))\(label.unit)"
+    var bound = "\(limit)"
+    if case .relative(let fraction) = maxDrop {
+      bound = "\(plain(rounded(fraction * 100, 4))) % (\(label.text(ofDrop: limit))\(label.unit))"
     }
-    let bound = test.upperBound(confidence: confidence)
-    guard bound > maxDrop else { return nil }
-    return "\(drop), below \(rounded(bound, 3)) with \(rounded(confidence * 100, 3)) % confidence "
-      + "on \(test.images) images; the limit is \(maxDrop)"
+    guard let confidence else {
+      guard test.drop > limit else { return nil }
+      return "\(drop) on \(test.images) \(samples), more than \(bound)"
+    }
+    let reached = test.upperBound(confidence: confidence)
+    guard reached > limit else { return nil }
+    return "\(drop), below \(label.text(ofDrop: reached)) with "
+      + "\(rounded(confidence * 100, 3)) % confidence on \(test.images) \(samples); the limit is "
+      + bound
   }
 }
 

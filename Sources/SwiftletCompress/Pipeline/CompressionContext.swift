@@ -26,11 +26,18 @@ public struct CompressionContext: Sendable {
   /// Size of the original model's files in bytes; `nil`: the size of the ONNX file it would be
   /// written as.
   public var fileBytes: Int?
+  /// The metric to judge models by; `nil`: top-1 accuracy with labels, else agreement with the
+  /// original.
+  public var metric: Metric?
+  /// Judges models during a run of the compressor.
+  var judge: Judge?
   /// Where a step that trains saves its progress, and resumes an interrupted run from.
   var checkpoint: CheckpointFile?
   private let data: Data
   /// Maximum number of calibration samples: the others are held back for judging.
   private var calibrationLimit = Int.max
+  /// The samples to judge on without labels; `nil`: all.
+  private var judged: (data: ImageDataset, range: Range<Int>)?
 
   /// The kind of data, with or without labels.
   private enum Data {
@@ -164,6 +171,36 @@ public struct CompressionContext: Sendable {
     }
   }
 
+  /// A judge of models by the metric, on the images or samples to judge on.
+  ///
+  /// - Parameter needsBound: See ``Judge/Options/needsBound``.
+  /// - Throws: `badInput` without data; the errors of ``Judge``.
+  func makeJudge(needsBound: Bool) throws -> Judge {
+    let options = Judge.Options(
+      threads: threads, needsBound: needsBound, seed: seed, progress: progress)
+    switch data {
+    case .images(_, let validation):
+      let metric = metric ?? .top1
+      var outputs = outputs
+      if case .accuracy = metric.kind { outputs = try scores.map { [$0] } ?? [] }
+      return try Judge(
+        metric, on: validation, original: original, like: original, outputs: outputs,
+        options: options)
+    case .samples(let samples):
+      return try Judge(
+        metric ?? .agreement, on: judged?.data ?? samples.data, fixed: samples.fixed,
+        judging: judged?.range, original: original, like: original, outputs: outputs,
+        options: options)
+    case .none:
+      throw SwiftletError(
+        .badInput, "there are no samples to judge the model on",
+        fix: "give samples with --data inputs:FILE.npz")
+    }
+  }
+
+  /// Whether there are labels, which training needs.
+  var hasLabels: Bool { if case .images = data { true } else { false } }
+
   /// Whether there are samples to calibrate with.
   var hasSamples: Bool { if case .none = data { false } else { true } }
 
@@ -203,6 +240,28 @@ public struct CompressionContext: Sendable {
     var source = try Self.source(data, graph, limit: min(limit, calibrationLimit), threads)
     source.outputs = outputs
     return source
+  }
+
+  /// A compressed graph with the preprocessing that it was made and judged with: later users need
+  /// not guess.
+  ///
+  /// - Throws: The errors of `InputFeed`.
+  func specified(_ graph: Graph) throws -> Graph {
+    guard !Preprocessing.isStored(in: graph), let used = try feed()?.preprocessing else {
+      return graph
+    }
+    var graph = graph
+    used.store(in: &graph)
+    return graph
+  }
+
+  /// The data as the original takes them; `nil` without data.
+  private func feed() throws -> InputFeed? {
+    switch data {
+    case .images(_, let validation): try InputFeed(validation, for: original)
+    case .samples(let samples): try InputFeed(samples.data, for: original, fixed: samples.fixed)
+    case .none: nil
+    }
   }
 
   private static func source(
@@ -258,14 +317,17 @@ public struct CompressionContext: Sendable {
       var judging = try CalibrationSource(
         others, for: original, fixed: samples.fixed, threads: threads)
       judging.outputs = outputs
+      var context = self
+      context.judged = (others, 0..<judging.count)
       return (
-        self, judging,
+        context, judging,
         SampleSplit(calibrating: min(wanted ?? 0, all.count), judgingOthers: judging.count)
       )
     }
     let split = try SampleSplit(all, wanted: wanted, share: samples.share, progress: progress)
     var context = self
     if split.calibrating > 0 { context.calibrationLimit = split.calibrating }
+    context.judged = (samples.data, split.judging)
     return (context, all, split)
   }
 

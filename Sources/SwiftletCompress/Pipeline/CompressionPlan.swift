@@ -163,9 +163,6 @@ public struct CompressionPlan: Sendable, Codable {
       })
   }
 
-  /// Maximum batch size, and maximum seconds per batch.
-  private static let (largestBatch, longestRun) = (32, 0.3)
-
   private static func timed(
     _ rows: [Row], _ graphs: [Graph], _ extents: [String: Int], _ threads: Threads,
     _ progress: Progress.Handler?
@@ -181,7 +178,7 @@ public struct CompressionPlan: Sendable, Codable {
       let sessions = try graphs.map { try Session($0, threads: threads) }
       singles = try candidates(sessions, 1)
       let one = try Benchmark.run([singles[0]], seconds: 0, progress: progress)[0].p50ms / 1e3
-      while batch < largestBatch, Double(batch * 2) * one <= longestRun { batch *= 2 }
+      batch = SpeedCells.batch(upTo: SpeedCells.largestBatch, of: one)
       if batch > 1 { batches = try candidates(sessions, batch) }
     } catch let error as SwiftletError where error.code == .unsupported {
       // With several inputs or a fixed batch, there is no time per image.

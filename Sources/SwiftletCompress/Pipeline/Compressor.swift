@@ -47,6 +47,8 @@ public struct CompressionResult: Sendable {
   public let confidence: Double
   /// Reasons to doubt the figures, one sentence each.
   public let warnings: [String]
+  /// The scores by the metric that models were judged by; `nil` for top-1 accuracy.
+  public let metric: MetricReport?
 
   /// The speed of a model on all threads.
   public struct Speed: Sendable, Codable {
@@ -62,7 +64,7 @@ public struct CompressionResult: Sendable {
 
 /// Applies recipes to models and judges the results.
 public struct Compressor: Sendable {
-  let context: CompressionContext
+  private(set) var context: CompressionContext
   let goals: Goals
   let stages: StageStore?
   private let log = Logger.swiftlet("compress")
@@ -79,16 +81,54 @@ public struct Compressor: Sendable {
     self.stages = stages
   }
 
-  /// A recipe, the model it made, and that model's cost and answers.
+  /// A recipe, the model it made, and that model's cost and score.
   private struct Trial {
     let recipe: Recipe
     let graph: Graph
     let notes: StageNotes
     let cost: ModelCost
-    let answers: Answers
+    let judgement: Judgement
   }
 
-  private typealias Answers = (evaluation: Evaluation, hits: [Bool], choices: [Int])
+  /// The original model's cost and answers.
+  private struct Before {
+    let cost: ModelCost
+    let judgement: Judgement
+    let classes: ClassAnswers
+    /// Reasons to doubt the figures.
+    let warnings: [String]
+  }
+
+  /// The compressor with a judge, which remembers what it computed for the original.
+  ///
+  /// - Parameter context: Replaces the compressor's own; `nil`: the same.
+  func judging(
+    for recipe: Recipe, in context: CompressionContext? = nil
+  ) throws -> (compressor: Compressor, judge: Judge) {
+    var own = self
+    if let context { own.context = context }
+    let mixes = recipe.steps.contains { $0[QuantizationSettings.self]?.mixedDrop != nil }
+    let judge = try own.context.makeJudge(needsBound: goals.confidence != nil || mixes)
+    own.context.judge = judge
+    return (own, judge)
+  }
+
+  private func judgeOriginal(_ recipe: Recipe, _ judge: Judge) throws -> Before {
+    let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
+    let judgement = try judge.judgeOriginal()
+    let classes = try ClassAnswers(
+      judgement, of: context.original, context, progress: context.progress)
+    let score =
+      judgement.otherScore.map { "\(judge.metric.name) \(judgement.metric.text(ofScore: $0)), " }
+      ?? ""
+    log.notice(
+      """
+      before: \(score)top-1 \(classes.evaluation.top1), \(cost.fileBytes) bytes, \(cost.macs) MACs
+      """)
+    let warnings = try doubts(classes, recipe)
+    for warning in warnings { log.warning("\(warning)") }
+    return Before(cost: cost, judgement: judgement, classes: classes, warnings: warnings)
+  }
 
   /// Compresses the context's original model.
   ///
@@ -98,78 +138,75 @@ public struct Compressor: Sendable {
   /// far, if there is one.
   ///
   /// - Throws: `unsupported` if no strength reaches the goals; the message names the last miss.
-  ///   `badInput` for an invalid recipe.
+  ///   `badInput` for an invalid recipe, or if the model's output does not hold scores of classes.
   public func run(_ recipe: Recipe) throws -> CompressionResult {
     try recipe.validate()
     try context.check(recipe)
-    let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
-    let answers = try evaluate(context.original)
-    log.notice(
-      "before: top-1 \(answers.evaluation.top1), \(cost.fileBytes) bytes, \(cost.macs) MACs")
-    let warnings = try doubts(answers, recipe)
-    for warning in warnings { log.warning("\(warning)") }
+    let (own, judge) = try judging(for: recipe)
+    let before = try own.judgeOriginal(recipe, judge)
     var tried = CandidateLog()
-    let found = try search(recipe) { candidate in
-      let made = try make(candidate)
+    let found = try own.search(recipe) { candidate in
+      let made = try own.make(candidate)
+      let graph = try own.context.specified(made.graph)
       let trial = Trial(
-        recipe: candidate, graph: made.graph, notes: made.notes, cost: try ModelCost(made.graph),
-        answers: try evaluate(made.graph))
-      return (trial, try missed(trial, cost, answers, &tried))
+        recipe: candidate, graph: graph, notes: made.notes, cost: try ModelCost(graph),
+        judgement: try judge.judge(graph))
+      return (trial, try own.missed(trial, before, &tried))
     }
-    return try result(
-      found.best, cost, answers, tried, warnings, label: found.best.recipe.label,
-      varied: found.varied,
+    return try own.result(
+      found.best, before, tried, label: found.best.recipe.label, varied: found.varied,
       // After an interruption the handler would throw again.
       progress: found.wasInterrupted ? nil : context.progress)
   }
 
   /// Compresses by a preset's recipe, or by some of its steps if that is better (``PresetChoice``):
   /// the result is no slower than the original or than the last step alone, and loses at most 2
-  /// points of accuracy if any candidate does. With goals, works like ``run(_:)``.
+  /// points of accuracy if any candidate does; of metrics that are not fractions, 2 % of the
+  /// original's score. With goals, works like ``run(_:)``.
   ///
   /// - Throws: The errors of ``run(_:)``.
   public func run(preset recipe: Recipe) throws -> CompressionResult {
     guard goals.isEmpty else { return try run(recipe) }
-    let cost = try ModelCost(context.original, fileBytes: context.fileBytes)
-    let answers = try evaluate(context.original)
-    let warnings = try doubts(answers, recipe)
-    for warning in warnings { log.warning("\(warning)") }
+    let (own, judge) = try judging(for: recipe)
+    let before = try own.judgeOriginal(recipe, judge)
     var tried = CandidateLog()
     var trials: [Trial] = []
     var options: [PresetChoice.Option] = []
-    for part in try parts(of: recipe) {
-      let own = try evaluate(part.graph)
+    for part in try own.parts(of: recipe) {
+      let graph = try own.context.specified(part.graph)
+      let judgement = try judge.judge(graph)
       let time = try CandidateLog.relativeTime(
-        of: part.graph, to: context.original, threads: context.threads,
+        of: graph, to: context.original, threads: context.threads,
         progress: context.progress)
-      let drop = PairedTest(answers.hits, own.hits).drop
+      let drop = PairedTest(before.judgement, judgement).drop
       trials.append(
         Trial(
-          recipe: part.recipe, graph: part.graph, notes: part.notes,
-          cost: try ModelCost(part.graph), answers: own))
+          recipe: part.recipe, graph: graph, notes: part.notes, cost: try ModelCost(graph),
+          judgement: judgement))
       options.append(
         PresetChoice.Option(
-          speedup: 1 / time, accuracy: -drop, isAccurate: drop <= CompressionVerdict.mostDrop))
+          speedup: 1 / time, accuracy: -drop,
+          isAccurate: drop <= before.judgement.acceptableDrop))
     }
     let index = PresetChoice.index(options)
     for (position, trial) in trials.enumerated() where position != index {
       tried.add(
-        trial.recipe.techniques, top1: trial.answers.evaluation.top1,
+        trial.recipe.techniques, trial.judgement,
         relativeTime: options[position].speedup.map { 1 / $0 }, bytes: trial.cost.fileBytes,
         reason: "slower or less accurate")
     }
     let best =
       index.map { trials[$0] }
       ?? Trial(
-        recipe: Recipe([]), graph: context.original, notes: StageNotes(), cost: cost,
-        answers: answers)
-    return try result(
-      best, cost, answers, tried, warnings, label: best.recipe.techniques, varied: true,
+        recipe: Recipe([]), graph: context.original, notes: StageNotes(), cost: before.cost,
+        judgement: before.judgement)
+    return try own.result(
+      best, before, tried, label: best.recipe.techniques, varied: true,
       progress: context.progress)
   }
 
   /// Reasons to doubt the figures.
-  private func doubts(_ before: Answers, _ recipe: Recipe) throws -> [String] {
+  private func doubts(_ before: ClassAnswers, _ recipe: Recipe) throws -> [String] {
     let validation = try context.validation
     var doubts = [
       GuessTest(
@@ -222,10 +259,10 @@ public struct Compressor: Sendable {
   }
 
   private func missed(
-    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: inout CandidateLog
+    _ trial: Trial, _ before: Before, _ tried: inout CandidateLog
   ) throws -> Miss? {
     let label = trial.recipe.label
-    if let miss = goals.missedCost(cost, trial.cost) {
+    if let miss = goals.missedCost(before.cost, trial.cost) {
       tried.add(label, bytes: trial.cost.fileBytes, reason: miss)
       return (miss, true)
     }
@@ -233,8 +270,7 @@ public struct Compressor: Sendable {
       of: trial.graph, to: context.original, threads: context.threads, progress: context.progress)
     func refuse(_ reason: String) {
       tried.add(
-        label, top1: trial.answers.evaluation.top1, relativeTime: time,
-        bytes: trial.cost.fileBytes, reason: reason)
+        label, trial.judgement, relativeTime: time, bytes: trial.cost.fileBytes, reason: reason)
     }
     if let bound = goals.latency {
       let (now, then) = summary(
@@ -248,7 +284,7 @@ public struct Compressor: Sendable {
         return (reason, true)
       }
     }
-    if let miss = goals.missedAccuracy(PairedTest(before.hits, trial.answers.hits)) {
+    if let miss = try goals.missedScore(before.judgement, trial.judgement) {
       refuse(miss)
       return (miss, false)
     }
@@ -256,31 +292,36 @@ public struct Compressor: Sendable {
   }
 
   private func result(
-    _ trial: Trial, _ cost: ModelCost, _ before: Answers, _ tried: CandidateLog,
-    _ warnings: [String], label: String, varied: Bool, progress: Progress.Handler?
+    _ trial: Trial, _ before: Before, _ tried: CandidateLog, label: String, varied: Bool,
+    progress: Progress.Handler?
   ) throws -> CompressionResult {
     let validation = try context.validation
     let speeds = try measure(context.original, trial.graph, progress: progress)
     let (speedBefore, speedAfter) = summary(speeds)
     let last = speeds[speeds.count - 1]
+    let classes = try ClassAnswers(trial.judgement, of: trial.graph, context, progress: progress)
     let chosen = Candidate(
-      label: label, top1: trial.answers.evaluation.top1,
-      milliseconds: last.millisecondsAfter, bytes: trial.cost.fileBytes, chosen: true)
+      label: label, top1: classes.evaluation.top1,
+      milliseconds: last.millisecondsAfter, bytes: trial.cost.fileBytes, chosen: true,
+      score: trial.judgement.otherScore)
+    let confidence =
+      goals.confidence ?? trial.recipe.steps.compactMap(\.settings.confidence).last
+      ?? PairedTest.confidence
     return CompressionResult(
-      graph: trial.graph, recipe: trial.recipe, layers: trial.notes.layers, before: cost,
-      after: trial.cost, accuracyBefore: before.evaluation,
-      accuracyAfter: trial.answers.evaluation,
-      paired: PairedTest(before.hits, trial.answers.hits), speedBefore: speedBefore,
+      graph: trial.graph, recipe: trial.recipe, layers: trial.notes.layers, before: before.cost,
+      after: trial.cost, accuracyBefore: before.classes.evaluation,
+      accuracyAfter: classes.evaluation,
+      paired: PairedTest(before.classes.hits, classes.hits), speedBefore: speedBefore,
       speedAfter: speedAfter, speeds: speeds,
       confusion: Confusion(
-        labels: validation.labels, before: before.choices, after: trial.answers.choices,
+        labels: validation.labels, before: before.classes.choices, after: classes.choices,
         classCount: validation.classCount, names: validation.classNames),
       candidates: varied
         ? tried.candidates(milliseconds: last.millisecondsBefore, chosen: chosen) : [],
       histories: trial.notes.histories, trainingImages: try context.training.count,
       preprocessing: try preprocessing(), agreement: try agreement(of: trial.graph),
-      confidence: goals.confidence ?? trial.recipe.steps.compactMap(\.settings.confidence).last
-        ?? PairedTest.confidence, warnings: warnings)
+      confidence: confidence, warnings: before.warnings,
+      metric: MetricReport(before.judgement, trial.judgement, confidence: confidence))
   }
 
   private func preprocessing() throws -> String {
@@ -392,39 +433,11 @@ public struct Compressor: Sendable {
     }
   }
 
-  private func evaluate(_ graph: Graph) throws -> Answers {
-    try Evaluation.judge(
-      graph, on: try context.validation, threads: context.threads, output: try context.scores,
-      progress: context.progress)
-  }
-
-  /// Times both models in alternation, so that a busy machine slows both alike. The largest batch
-  /// on all threads comes last; if the second model appears slower there, both are timed again for
-  /// longer, and the better time of each counts.
   private func measure(
     _ before: Graph, _ after: Graph, progress: Progress.Handler?
   ) throws -> [SpeedRow] {
-    let rows = try measure(before, after, seconds: 0.3, progress)
-    guard let last = rows.last, CompressionVerdict.isSlower(last.ratio) else { return rows }
-    return zip(rows, try measure(before, after, seconds: 1, progress)).map { first, second in
-      SpeedRow(
-        threads: first.threads, batch: first.batch,
-        millisecondsBefore: min(first.millisecondsBefore, second.millisecondsBefore),
-        millisecondsAfter: min(first.millisecondsAfter, second.millisecondsAfter))
-    }
-  }
-
-  private func measure(
-    _ before: Graph, _ after: Graph, seconds: Double, _ progress: Progress.Handler?
-  ) throws -> [SpeedRow] {
-    let results = try SpeedCells.measure(
-      [before, after], threads: SpeedCells.threads(upTo: context.threads.count), seconds: seconds,
-      progress: progress)
-    return zip(results[0], results[1]).map { before, after in
-      SpeedRow(
-        threads: before.threads, batch: before.batch, millisecondsBefore: before.p50ms,
-        millisecondsAfter: after.p50ms)
-    }
+    try SpeedCells(upTo: context.threads.count).rows(
+      before: before, after: after, progress: progress)
   }
 
   /// Speeds for single images and for batches, on all threads.

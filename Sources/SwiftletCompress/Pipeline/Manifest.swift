@@ -93,15 +93,22 @@ public struct Manifest: Sendable, Codable {
     /// SHA-256 of the samples, hexadecimal.
     public let sha256: String
 
-    /// Records samples.
+    /// Records samples: of pictures in files the files count, of others what the model gets.
     ///
     /// - Parameters:
-    ///   - source: The samples.
+    ///   - data: The data set.
+    ///   - source: Its samples as a model takes them.
     ///   - progress: Called before each sample.
     /// - Throws: The errors of reading a sample, and what `progress` throws.
-    public init(_ source: CalibrationSource, progress: Progress.Handler? = nil) throws {
+    public init(
+      _ data: ImageDataset, _ source: CalibrationSource, progress: Progress.Handler? = nil
+    ) throws {
       count = source.count
-      sha256 = try source.digest(0..<source.count, progress: progress)
+      if case .files = data.pixels {
+        sha256 = try Digest.sha256(data, progress: progress)
+      } else {
+        sha256 = try source.digest(0..<source.count, progress: progress)
+      }
     }
   }
 
@@ -122,6 +129,10 @@ public struct Manifest: Sendable, Codable {
     public var fixed: [String] = []
     /// Values given for symbolic extents of the model, by name; `nil`: none.
     public var extents: [String: Int]?
+    /// Number of pictures left out because they cannot be decoded; `nil`: they were not checked.
+    public var damaged: Int?
+    /// The name of the metric, if one was chosen.
+    public var metric: String?
 
     /// The use of a data specification with no other options.
     public init(data: String?) { self.data = data }
@@ -214,8 +225,9 @@ public struct Manifest: Sendable, Codable {
   ) throws -> String {
     var own = use
     // The digest covers what the names stand for.
-    (own.data, own.judge) = (nil, nil)
+    (own.data, own.judge, own.damaged) = (nil, nil, nil)
     (own.extents, own.outputs) = (context.original.extents, context.outputs)
+    own.metric = context.metric?.name
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let parts = [

@@ -5,7 +5,6 @@ import SwiftletCharts
 import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
-import SwiftletTraining
 
 /// Chooses fp32, bf16, int8 or int4 weights for each layer.
 ///
@@ -14,14 +13,14 @@ import SwiftletTraining
 /// millisecond saved, as few as keep the accuracy drop within the limit: to bf16 where that is
 /// faster than fp32, or all to fp32 if bf16 loses too much. Then it moves layers to int4 in the
 /// order of damage per byte saved, as many as the limit allows. Both counts are found by bisection,
-/// and each candidate is judged by a ``PairedTest`` on the evaluation images: the upper confidence
-/// bound of the drop must stay within the limit.
+/// and each candidate is judged by a ``PairedTest`` on the images or samples to judge on: the upper
+/// confidence bound of the drop must stay within the limit.
 ///
 /// - Source: Wang et al. 2019, arXiv:1811.08886, for measuring latency instead of modelling it; Wu
 ///   et al. 2020, arXiv:2004.09602, section 6, for leaving out the most sensitive layers.
 struct MixedPrecision {
   private var settings: QuantizationSettings
-  /// The accepted drop in top-1 accuracy, in percentage points.
+  /// The accepted drop of the metric, in percentage points or in the unit of the score.
   let maxDrop: Double
   /// Confidence level for ``maxDrop``, as a fraction.
   private let confidence: Double
@@ -60,7 +59,7 @@ struct MixedPrecision {
     let graph: Graph
     let layers: [LayerReport]
     let test: PairedTest
-    /// Upper confidence bound of the drop, in percentage points.
+    /// Upper confidence bound of the drop, in the unit of ``PairedTest/drop``.
     let bound: Double
   }
 
@@ -71,7 +70,8 @@ struct MixedPrecision {
   func apply(
     to graph: Graph, _ source: CalibrationSource
   ) throws -> (graph: Graph, layers: [LayerReport]) {
-    let hits = try hits(graph)
+    let judge = try context.judge ?? context.makeJudge(needsBound: true)
+    let before = try judge.judge(graph)
     let candidates = try measured(graph, source)
     func attempt(_ floats: Floats, int4: [String]) throws -> Trial {
       var own = settings
@@ -79,11 +79,11 @@ struct MixedPrecision {
       own.bf16 += floats.bf16
       own.int4 += int4
       let result = try Quantizer(own, threads: context.threads).apply(to: graph, source)
-      let test = PairedTest(hits, try self.hits(result.graph))
+      let test = PairedTest(before, try judge.judge(result.graph))
       log.notice(
         """
         \(floats.fp32.count) layers fp32, \(floats.bf16.count) bf16, \(int4.count) int4: \
-        \(test.summary(confidence: confidence)) on \(test.images) images
+        \(test.summary(confidence: confidence)) on \(test.images) \(test.unit)
         """)
       return Trial(
         graph: result.graph, layers: result.layers, test: test,
@@ -98,12 +98,6 @@ struct MixedPrecision {
       .sorted { $0.damage4 / max($0.bytes, 1) < $1.damage4 / max($1.bytes, 1) }.map(\.name)
     let chosen = try most(of: onward, first) { try attempt(floats, int4: $0) }
     return (chosen.graph, chosen.layers)
-  }
-
-  private func hits(_ graph: Graph) throws -> [Bool] {
-    try Evaluation.judge(
-      graph, on: try context.validation, threads: context.threads, output: try context.scores
-    ).hits
   }
 
   // MARK: Measuring
@@ -173,12 +167,15 @@ struct MixedPrecision {
       }
       if let best { return (floats(high), best) }
     }
+    let (test, label) = (none.test, none.test.metric ?? Metric.top1.label)
     throw SwiftletError(
       .unsupported,
-      "no choice of layers keeps the drop below \(maxDrop) points: int8 everywhere loses "
-        + "\(rounded(none.test.drop, 3)), below \(rounded(none.bound, 3)) with "
-        + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(none.test.images) images",
-      fix: "allow more drop, evaluate on more images, or use qatEpochs 1 (--qat-epochs 1)")
+      "no choice of layers keeps the \(label.loss) below \(maxDrop)\(label.unit): int8 everywhere "
+        + "loses \(label.text(ofDrop: test.drop)), below \(label.text(ofDrop: none.bound)) with "
+        + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(test.images) "
+        + test.unit,
+      fix: "allow more \(label.loss), evaluate on more \(test.unit)"
+        + (context.hasLabels ? ", or use qatEpochs 1 (--qat-epochs 1)" : ""))
   }
 
   /// The trial of the longest prefix of names that stays within the limit, by bisection.
@@ -194,5 +191,26 @@ struct MixedPrecision {
       if trial.bound <= maxDrop { (low, best) = (middle, trial) } else { high = middle }
     }
     return best
+  }
+}
+
+extension Compressor {
+  /// The recipe to run for a largest drop that is relative to the original's score: quantize alone
+  /// then chooses the precision of each layer so that the drop stays within it. Other recipes stay
+  /// as they are.
+  ///
+  /// - Throws: The errors of judging the original.
+  public func mixing(_ recipe: Recipe) throws -> Recipe {
+    guard case .relative? = goals.maxDrop, recipe.steps.count == 1,
+      var settings = recipe.steps[0][QuantizationSettings.self], settings.canMix,
+      settings.mixedDrop == nil
+    else { return recipe }
+    let held = try context.holdingBack(for: recipe)
+    let judge = try (held?.context ?? context).makeJudge(needsBound: false)
+    settings.mixedDrop = try goals.maxDrop?.value(of: judge.judgeOriginal())
+    settings.mixedConfidence = goals.confidence
+    var mixed = recipe
+    mixed.steps[0][QuantizationSettings.self] = settings
+    return mixed
   }
 }

@@ -67,8 +67,9 @@ public struct QuantizationSettings: StepSettings {
   public var int4: [String] = []
   /// Names of the layers that store and multiply bf16.
   public var bf16: [String] = []
-  /// Accepted drop in top-1 accuracy, in percentage points: precision is then chosen for each
-  /// layer. `nil` (default): all layers alike. Needs labels.
+  /// Accepted drop of the metric, by default of top-1 accuracy, in percentage points, or in the
+  /// unit of a score that is not a fraction: precision is then chosen for each layer. `nil`
+  /// (default): all layers alike.
   public var mixedDrop: Double?
   /// Confidence level for ``mixedDrop``, from 0.5 up to but not including 1; `nil` means 0.95.
   public var mixedConfidence: Double?
@@ -148,8 +149,8 @@ public struct QuantizationSettings: StepSettings {
     Setting(
       "mixedDrop", \.mixedDrop, 0...100,
       help:
-        "accepted drop in top-1 accuracy, in percentage points: chooses fp32, bf16, int8 or int4 "
-        + "for each layer by measured damage and time",
+        "accepted drop of the metric, such as top-1 accuracy, in percentage points: chooses fp32, "
+        + "bf16, int8 or int4 for each layer by measured damage and time",
       unset: "all layers alike", aliases: ["mixed"]),
     Setting(
       "mixedConfidence", \.mixedConfidence, 0.5..<1, isFraction: true,
@@ -194,9 +195,7 @@ public struct QuantizationSettings: StepSettings {
 
   package var trains: Bool { qatEpochs > 0 }
   package var labelUse: String? {
-    if trains { return "quantization-aware training needs images with labels" }
-    return mixedDrop == nil
-      ? nil : "mixed precision needs images with labels"
+    trains ? "quantization-aware training needs images with labels" : nil
   }
   package var integerBits: Int? { bits }
   package var confidence: Double? { mixedConfidence }

@@ -62,6 +62,9 @@ public struct Sensitivity: Sendable, Codable {
     public let outlierRatio: Double
     /// Indices of input channels larger than ten times the median, largest first; at most eight.
     public let outlierChannels: [Int]
+    /// How much worse the model is by the metric with this layer's weights and input quantized, as
+    /// ``PairedTest/drop``; `nil` if no metric was chosen.
+    public fileprivate(set) var drop: Double?
     /// The main cause of the loss.
     public let cause: Cause
     /// The options to try; empty if the layer loses little.
@@ -71,7 +74,8 @@ public struct Sensitivity: Sendable, Codable {
     var noiseToSignal: Double { SignalToNoise.noiseToSignal(answers) }
   }
 
-  /// The quantizable layers, in the order of the model.
+  /// The quantizable layers, in the order of the model; if a metric was chosen, the largest drop
+  /// first.
   public let layers: [Layer]
   /// Layers that cannot be quantized, with reasons.
   public let refusals: [LayerReport]
@@ -90,13 +94,15 @@ public struct Sensitivity: Sendable, Codable {
   ///   - settings: How layers are quantized; the mode is taken as static.
   ///   - source: Calibration samples.
   ///   - judging: Samples to compare answers on; by default the calibration samples.
+  ///   - judge: Judges the model with each layer quantized by a metric; `nil`: answers are only
+  ///     compared.
   ///   - threads: Threads to compute with.
   ///   - progress: Called for each batch that is calibrated and each layer that is measured.
   ///
   /// - Throws: The errors of ``Quantizer/apply(to:_:)``.
   public static func measure(
     _ graph: Graph, _ settings: QuantizationSettings, _ source: CalibrationSource,
-    judging: CalibrationSource? = nil, threads: Threads = .available,
+    judging: CalibrationSource? = nil, judge: Judge? = nil, threads: Threads = .available,
     progress: Progress.Handler? = nil
   ) throws -> Sensitivity {
     let judges = judging ?? source
@@ -112,28 +118,41 @@ public struct Sensitivity: Sendable, Codable {
     let calibration = try quantization.calibrate(prepared.graph, scheme, source)
     let grids = quantization.activationGrids(scheme, calibration)
     var layers: [Layer] = []
+    let before = try judge?.judge(graph)
     for layer in scheme.layers {
       try progress?(
         Progress("measure", completed: layers.count, total: scheme.layers.count))
       let weights = WeightGrid(settings, layer.node).nearest(layer)
-      func answers(_ quantizesWeights: Bool, _ quantizesInput: Bool) throws -> Double {
+      func variant(_ quantizesWeights: Bool, _ quantizesInput: Bool) -> Graph {
         var writer = QDQWriter(prepared.graph)
         if quantizesWeights { writer.replaceWeights(of: layer, with: weights) }
         if quantizesInput { writer.quantize(layer.input, grids[layer.input]!, for: layer.index) }
-        return try Agreement.measure(prepared.graph, writer.result(), judges, threads: threads)
-          .decibels
+        return writer.result()
+      }
+      func answers(_ quantizesWeights: Bool, _ quantizesInput: Bool) throws -> Double {
+        try Agreement.measure(
+          prepared.graph, variant(quantizesWeights, quantizesInput), judges, threads: threads
+        ).decibels
       }
       let damage = Damage(
         layer, weights, grids[layer.input]!, calibration,
         byWeights: try answers(true, false), byInput: try answers(false, true),
         byBoth: try answers(true, true)
       ) { $0.remedy(bits: settings.bits(of: layer.node), hasLabels: source.hasLabels) }
-      layers.append(damage.layer)
+      var own = damage.layer
+      if let judge, let before {
+        own.drop = PairedTest(before, try judge.judge(variant(true, true))).drop
+      }
+      layers.append(own)
     }
     let whole = try Quantizer(settings, threads: threads, progress: progress)
       .apply(to: graph, source).graph
+    // The order of equal drops stays that of the model.
+    let ranked = layers.enumerated().sorted {
+      ($1.element.drop ?? 0, $0.offset) < ($0.element.drop ?? 0, $1.offset)
+    }.map(\.element)
     return Sensitivity(
-      layers: layers,
+      layers: ranked,
       refusals: scheme.refusals.map { LayerReport($0.node, .quantize, changed: false, $0.reason) },
       answers: try Agreement.measure(graph, whole, judges, threads: threads),
       calibrationSamples: source.count, isHeldBack: judging != nil)

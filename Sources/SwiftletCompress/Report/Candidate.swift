@@ -3,6 +3,7 @@
 import SwiftletCore
 import SwiftletGraph
 import SwiftletRuntime
+import SwiftletTraining
 
 /// A model that a compression tried, whether or not it was chosen.
 public struct Candidate: Sendable, Codable, Equatable {
@@ -18,11 +19,14 @@ public struct Candidate: Sendable, Codable, Equatable {
   public let chosen: Bool
   /// Why it was rejected.
   public let reason: String?
+  /// The score by the metric that models were judged by; `nil` for top-1 accuracy, or if the
+  /// candidate was rejected before it was judged.
+  public let score: Double?
 
   /// Creates a candidate from its measurements.
   public init(
     label: String, top1: Double?, milliseconds: Double?, bytes: Int, chosen: Bool,
-    reason: String? = nil
+    reason: String? = nil, score: Double? = nil
   ) {
     self.label = label
     self.top1 = top1
@@ -30,6 +34,7 @@ public struct Candidate: Sendable, Codable, Equatable {
     self.bytes = bytes
     self.chosen = chosen
     self.reason = reason
+    self.score = score
   }
 }
 
@@ -38,7 +43,7 @@ struct CandidateLog {
   /// A rejected model.
   private struct Entry {
     let label: String
-    let top1, relativeTime: Double?
+    let top1, score, relativeTime: Double?
     let bytes: Int
     let reason: String?
   }
@@ -49,10 +54,13 @@ struct CandidateLog {
   ///
   /// - Parameter relativeTime: Its time divided by the original's.
   mutating func add(
-    _ label: String, top1: Double? = nil, relativeTime: Double? = nil, bytes: Int, reason: String
+    _ label: String, _ judgement: Judgement? = nil, relativeTime: Double? = nil, bytes: Int,
+    reason: String
   ) {
     entries.append(
-      Entry(label: label, top1: top1, relativeTime: relativeTime, bytes: bytes, reason: reason))
+      Entry(
+        label: label, top1: judgement?.evaluation?.top1, score: judgement?.otherScore,
+        relativeTime: relativeTime, bytes: bytes, reason: reason))
   }
 
   /// All candidates, with the chosen one last.
@@ -65,7 +73,7 @@ struct CandidateLog {
       Candidate(
         label: entry.label, top1: entry.top1,
         milliseconds: entry.relativeTime.map { $0 * milliseconds }, bytes: entry.bytes,
-        chosen: false, reason: entry.reason)
+        chosen: false, reason: entry.reason, score: entry.score)
     } + [chosen]
   }
 
@@ -73,8 +81,8 @@ struct CandidateLog {
   static func relativeTime(
     of graph: Graph, to original: Graph, threads: Threads, progress: Progress.Handler?
   ) throws -> Double {
-    let results = try SpeedCells.measure(
-      [original, graph], threads: [threads.count], batches: [32], seconds: 0.2, progress: progress)
+    let results = try SpeedCells(upTo: threads.count).last.measure(
+      [original, graph], seconds: 0.2, progress: progress)
     return results[1][0].p50ms / results[0][0].p50ms
   }
 }

@@ -2,6 +2,7 @@
 
 public import SwiftletCore
 public import SwiftletData
+import SwiftletFormats
 public import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
@@ -134,14 +135,13 @@ public struct ComparisonReport: Sendable, Codable {
           graph, on: data, threads: threads, output: output, progress: progress)
       }
     }
-    let results = try SpeedCells.measure(
-      models.map(\.graph), threads: SpeedCells.threads(upTo: threads.count), batches: batches,
-      seconds: seconds, progress: progress)
+    let results = try SpeedCells(upTo: threads.count, batches: batches).measure(
+      models.map(\.graph), seconds: seconds, progress: progress)
     let (hits, choices) = (judgements[0].hits, judgements[0].choices)
     let names = names(models.map(\.path))
     let rows = try models.indices.map { index in
       let (path, graph) = models[index]
-      let cost = try ModelCost(graph)
+      let cost = try ModelCost(graph, fileBytes: Self.fileBytes(path, graph))
       let equal = zip(choices, judgements[index].choices).count { $0 == $1 }
       return Model(
         name: names[index], path: path, top1: judgements[index].evaluation.top1,
@@ -188,8 +188,13 @@ public struct ComparisonReport: Sendable, Codable {
         })
   }
 
+  /// The size of a model's file, or of the file it would be written to if there is none.
+  static func fileBytes(_ path: String, _ graph: Graph) throws -> Int {
+    try (try? ONNXFile.byteCount(path)) ?? ONNXFile.encode(graph).count
+  }
+
   /// File names without folders and extension; whole paths if those are not unique.
-  private static func names(_ paths: [String]) -> [String] {
+  static func names(_ paths: [String]) -> [String] {
     let stems = paths.map { path in
       let name = CompressionReport.name(path)
       return name.hasSuffix(".onnx") ? String(name.dropLast(5)) : name

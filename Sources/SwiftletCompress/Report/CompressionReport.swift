@@ -86,6 +86,8 @@ public struct CompressionReport: Sendable, Codable {
   public let confidence: Double?
   /// Reasons to doubt the figures, one sentence each.
   public let warnings: [String]?
+  /// The scores by the metric that models were judged by; `nil` for top-1 accuracy.
+  public let metric: MetricReport?
 
   /// Creates the report of a compression.
   ///
@@ -126,23 +128,19 @@ public struct CompressionReport: Sendable, Codable {
     confidence = result.confidence == PairedTest.confidence ? nil : result.confidence
     let warnings = result.warnings + [data?.warning].compactMap { $0 }
     self.warnings = warnings.isEmpty ? nil : warnings
+    metric = result.metric
   }
 
-  /// A summary of the drop with its confidence bound.
+  /// A summary of the drop in accuracy with its confidence bound.
   public var drops: String { paired.summary(confidence: confidence ?? PairedTest.confidence) }
 
   /// The report as a self-contained HTML page.
   public var html: String {
     ReportPage(
-      title: "\(Self.name(model)), compressed",
-      facts: [
-        "\(model) → \(output)", techniques.map(\.rawValue).joined(separator: ", "),
-        "\(ReportNumber.count(images)) images",
-        "\(threads) thread\(threads == 1 ? "" : "s")", machine,
-      ],
-      tiles: tiles,
+      title: "\(Self.name(model)), compressed", verdict: verdict,
+      facts: facts("\(ReportNumber.count(images)) images"), tiles: tiles,
       sections: [
-        summarySection, tradeOffSection, layerSection, spectrumSection, curveSection,
+        summarySection, tradeOffSection, answerSection, layerSection, spectrumSection, curveSection,
         confusionSection, recipeSection,
       ]
     ).html

@@ -29,6 +29,9 @@ public struct CompressionVerdict: Sendable, Codable, Equatable {
   /// Relative difference below which times count as equal.
   private static let noise = 0.03
 
+  /// The text as a sentence.
+  var sentence: String { text.prefix(1).uppercased() + text.dropFirst() + "." }
+
   /// Whether a speedup means slower than the original, beyond measurement noise.
   static func isSlower(_ speedup: Double) -> Bool { speedup < 1 - noise }
 

@@ -6,7 +6,7 @@ import SwiftletCharts
 /// Formats numbers for reports: three significant digits, grouped thousands, suitable units.
 package enum ReportNumber {
   /// A narrow no-break space, so that a number stays on one line.
-  private static let gap = "\u{202F}"
+  package static let gap = "\u{202F}"
   private static let minus = "\u{2212}"
 
   /// `12 948 480`.

@@ -6,7 +6,9 @@ import SwiftletCharts
 /// policy forbids the browser to load any.
 struct ReportPage {
   let title: String
-  /// Facts in a line under the title.
+  /// The result in one line, under the title.
+  let verdict: CompressionVerdict?
+  /// Facts in a line under the verdict.
   let facts: [String]
   /// Headline figures, in large type.
   let tiles: [Tile]
@@ -27,14 +29,22 @@ struct ReportPage {
   }
 
   /// - Parameter sections: `nil` for sections without content, which are left out.
-  init(title: String, facts: [String?], tiles: [Tile] = [], sections: [Section?]) {
+  init(
+    title: String, verdict: CompressionVerdict? = nil, facts: [String?], tiles: [Tile] = [],
+    sections: [Section?]
+  ) {
     self.title = title
+    self.verdict = verdict
     self.facts = facts.compactMap { $0 }.filter { !$0.isEmpty }
     self.tiles = tiles
     self.sections = sections.compactMap { $0 }
   }
 
   var html: String {
+    let verdict = verdict.map { verdict in
+      let style = verdict.concerns.isEmpty ? "verdict" : "verdict bad"
+      return "<p class=\"\(style)\">\(Markup.escaped(verdict.sentence))</p>"
+    }
     let facts = facts.map { "<li>\(Markup.escaped($0))</li>" }.joined()
     let tiles = tiles.map { tile in
       """
@@ -62,7 +72,7 @@ struct ReportPage {
       <style>
       \(Self.style)
       </style></head><body><main>
-      <header><h1>\(Markup.escaped(title))</h1><ul class="facts">\(facts)</ul>
+      <header><h1>\(Markup.escaped(title))</h1>\(verdict ?? "")<ul class="facts">\(facts)</ul>
       \(tiles.isEmpty ? "" : "<div class=\"tiles\">\n\(tiles.joined(separator: "\n"))\n</div>")</header>
       \(sections.joined(separator: "\n"))
       <footer>Made by Swiftlet. The JSON printed by <code>--json</code> has the same numbers.</footer>
@@ -86,6 +96,7 @@ struct ReportPage {
     h1{font-size:1.6rem;line-height:1.25;margin:0 0 .4rem}
     h2{font-size:1.2rem;margin:2.4rem 0 .3rem;padding-top:.8rem;border-top:1px solid var(--line)}
     h3{font-size:1rem;margin:1.2rem 0 .4rem}
+    .verdict{font-weight:600;margin:0 0 .5rem}
     .facts{display:flex;flex-wrap:wrap;gap:.1rem .5rem;margin:0;padding:0;list-style:none}
     .facts li+li:before{content:"·";margin-right:.5rem}
     .facts,.why,footer,figcaption,.soft{color:var(--soft);font-size:.9rem}

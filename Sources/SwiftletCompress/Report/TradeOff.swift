@@ -2,69 +2,132 @@
 
 import SwiftletCharts
 
-/// Charts of accuracy over time and file size.
+/// Charts and a table of what models achieve over their time and file size.
 struct TradeOff {
-  /// One model in the charts.
+  /// What is on the vertical axis: higher is better.
+  struct Gain {
+    /// The name of the quantity: `top-1`.
+    let name: String
+    let unit: String
+    let decimals: Int
+    /// Hard limits, if there are any.
+    var bounds: ClosedRange<Double>?
+
+    static var top1: Gain { Gain(name: "top-1", unit: "%", decimals: 2, bounds: 0...100) }
+    static var decibels: Gain { Gain(name: "agreement", unit: "dB", decimals: 1) }
+    static var equality: Gain {
+      Gain(name: "equal answers", unit: "%", decimals: 2, bounds: 0...100)
+    }
+
+    func text(_ value: Double) -> String {
+      value.isFinite
+        ? "\(ReportNumber.fixed(value, decimals))\(ReportNumber.gap)\(unit)" : "–"
+    }
+  }
+
+  /// One model.
   struct Point {
     /// The role of a model, which determines its marker.
     enum Role { case original, chosen, other }
 
     let label: String
-    let top1: Double
+    /// In the unit of the axis; `nil` if not measured, so that it is only in the table.
+    let gain: Double?
     let milliseconds: Double?
-    let bytes: Int
+    let bytes: Int?
     let role: Role
-    var interval: WilsonInterval?
+    /// The range that the gain is in, if it is uncertain.
+    var interval: ClosedRange<Double>?
     var remark: String?
   }
 
+  let gain: Gain
+  /// Those with a gain come first.
   let points: [Point]
-  /// What the milliseconds refer to: `batch 32, 2 threads`.
-  let cell: String
+  /// What the milliseconds refer to: `batch 32, 2 threads`; `nil` if there are none.
+  let cell: String?
   /// Names of the roles in the legend.
   var originalName = "dense"
   var otherName = "tried"
+  /// The model that gains are measured against, if it has none itself: a line in the charts marks
+  /// what it costs.
+  var reference: Point?
+  /// The number of the first point.
+  var firstNumber = 1
 
   /// Both charts and the legend.
   var html: String {
-    let largest = points.map(\.bytes).max() ?? 0
+    let largest = points.compactMap(\.bytes).max() ?? 0
     let (unit, divisor) = largest >= 1_000_000 ? ("MB", 1e6) : ("kB", 1e3)
     let pictures = [
-      picture("time", "ms", "time, ms (\(cell))", \.milliseconds),
-      picture("file size", unit, "file, \(unit)") { Double($0.bytes) / divisor },
+      cell.flatMap { picture("time", "ms", "time, ms (\($0))", \.milliseconds) },
+      picture("file size", unit, "file, \(unit)") { $0.bytes.map { Double($0) / divisor } },
     ].compactMap { $0 }
+    guard !pictures.isEmpty else { return "" }
     return key + "\n<div class=\"figures\">\(pictures.joined(separator: "\n"))</div>"
   }
 
   /// The number of a point in the charts and tables.
-  func number(_ index: Int) -> String { "\(index + 1)" }
+  private func number(_ index: Int) -> String { "\(firstNumber + index)" }
+
+  /// All models with their figures.
+  var table: String {
+    let models =
+      (reference.map { [("", $0)] } ?? [])
+      + points.enumerated().map { ($1.gain == nil ? "–" : number($0), $1) }
+    let rows = models.map { number, point in
+      ReportPart.row(
+        [
+          .init(number), .init(point.label, small: point.remark, style: "left name"),
+          .init(point.gain.map(gain.text) ?? "–"),
+          .init(point.milliseconds.map { ReportNumber.significant($0) } ?? "–"),
+          .init(point.bytes.map { ReportNumber.bytes($0) } ?? "–"),
+        ], style: point.role == .chosen ? "chosen" : nil)
+    }
+    return ReportPart.table(
+      [
+        .init("№"), .init("model", style: "left"), .init(gain.name), .init("ms"), .init("file"),
+      ], rows, isWide: true)
+  }
 
   private func picture(
     _ name: String, _ unit: String, _ axis: String, _ cost: (Point) -> Double?
   ) -> String? {
-    let shown = points.indices.filter { (cost(points[$0]) ?? 0) > 0 }
-    guard shown.count > 1 else { return nil }
-    let costs = shown.map { cost(points[$0])! }
-    let front = ParetoFront.indices(zip(shown, costs).map { ($1, points[$0].top1) })
+    let limit = reference.flatMap(cost).flatMap { $0 > 0 && $0.isFinite ? $0 : nil }
+    let shown = points.indices.compactMap { index -> (index: Int, cost: Double, gain: Double)? in
+      guard let gain = points[index].gain, let cost = cost(points[index]), cost > 0, cost.isFinite
+      else {
+        return nil
+      }
+      return (index, cost, gain)
+    }
+    guard shown.count + (limit == nil ? 0 : 1) > 1, let first = shown.first else { return nil }
+    let costs = shown.map(\.cost) + (limit.map { [$0] } ?? [])
+    let (least, most) = (costs.min() ?? first.cost, costs.max() ?? first.cost)
+    let front = ParetoFront.indices(shown.map { ($0.cost, $0.gain) })
+    var lines = [steps(front.map { (shown[$0].cost, shown[$0].gain) }, to: most)]
+    if let limit {
+      // Makes room for the mark.
+      lines.append(LineChart.Line("", [limit], [first.gain]))
+    }
     var panel = LineChart.Panel(
-      title: "top-1 over \(name)", xScale: costs.max()! > 3 * costs.min()! ? .logarithmic : .linear,
-      lines: [steps(front.map { (costs[$0], points[shown[$0]].top1 * 100) }, to: costs.max()!)])
-    (panel.xLabel, panel.yLabel) = (axis, "top-1, %")
-    panel.yBounds = 0...100
-    panel.markers = zip(shown, costs).map { index, cost in
+      title: "\(gain.name) over \(name)", xScale: most > 3 * least ? .logarithmic : .linear,
+      lines: lines)
+    (panel.xLabel, panel.yLabel) = (axis, "\(gain.name), \(gain.unit)")
+    panel.yBounds = gain.bounds
+    if let limit { panel.cut = (limit, originalName) }
+    panel.markers = shown.map { index, cost, value in
       let point = points[index]
       return LineChart.Marker(
-        x: cost, y: point.top1 * 100, form: point.role.form, colour: point.role.colour,
+        x: cost, y: value, form: point.role.form, colour: point.role.colour,
         label: number(index),
-        remark: "\(point.label): \(ReportNumber.percent(point.top1)), "
-          + "\(ReportNumber.significant(cost)) \(unit)",
-        range: point.role == .other
-          ? nil : point.interval.map { $0.low * 100...$0.high * 100 })
+        remark: "\(point.label): \(gain.text(value)), \(ReportNumber.significant(cost)) \(unit)",
+        range: point.role == .other ? nil : point.interval)
     }
-    return ReportPart.figure("Top-1 over \(name)", LineChart.inline(panel))
+    return ReportPart.figure(panel.caption, LineChart.inline(panel))
   }
 
-  /// The best accuracy at each cost: constant until the next better point.
+  /// The best gain at each cost: constant until the next better point.
   private func steps(
     _ front: [(cost: Double, gain: Double)], to end: Double
   ) -> LineChart.Line {
@@ -86,7 +149,10 @@ struct TradeOff {
   }
 
   private var key: String {
-    var entries: [(Point.Role, String)] = [(.original, originalName)]
+    var entries: [(Point.Role, String)] = []
+    if points.contains(where: { $0.role == .original }) {
+      entries.append((.original, originalName))
+    }
     if points.contains(where: { $0.role == .chosen }) { entries.append((.chosen, "chosen")) }
     if points.contains(where: { $0.role == .other }) { entries.append((.other, otherName)) }
     let items = entries.map { role, name in

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The report of a compression without labels, as JSON for scripts. See ``CompressionReport`` for
-/// labelled images.
+/// The report of a compression without labels: JSON for scripts, and a page of HTML. See
+/// ``CompressionReport`` for labelled images.
+///
+/// Optional properties are `nil` if nothing of the kind was measured, and in reports of older
+/// versions.
 public struct UnlabelledReport: Sendable, Codable {
   /// Path of the original model.
   public let model: String
@@ -27,7 +30,9 @@ public struct UnlabelledReport: Sendable, Codable {
   public let after: UnlabelledResult.Side
   /// What each step did to each layer.
   public let layers: [LayerReport]
-  /// The models that a preset tried; `nil` without a preset.
+  /// Times for single samples and batches, on one thread and on all.
+  public let speeds: [SpeedRow]?
+  /// The models that a preset or a search for goals tried; `nil` if there was only one.
   public let candidates: [UnlabelledResult.Candidate]?
   /// The overall result, and reasons for concern.
   public let verdict: CompressionVerdict
@@ -35,6 +40,10 @@ public struct UnlabelledReport: Sendable, Codable {
   public let threads: Int
   /// The CPU and the software running on it.
   public let machine: String?
+  /// Reasons to doubt the figures, one sentence each.
+  public let warnings: [String]?
+  /// The scores by the metric; `nil` if none was chosen and no goal depends on one.
+  public let metric: MetricReport?
 
   /// Creates the report of a compression; `machine` names the CPU and the software running on it.
   public init(
@@ -51,6 +60,7 @@ public struct UnlabelledReport: Sendable, Codable {
     leftOut = result.leftOut
     (before, after) = (result.before, result.after)
     layers = result.layers
+    speeds = result.speeds.isEmpty ? nil : result.speeds
     candidates = result.candidates
     let speedup = result.before.samplesPerSecond.flatMap { own in
       result.after.samplesPerSecond.map { $0 / own }
@@ -58,5 +68,47 @@ public struct UnlabelledReport: Sendable, Codable {
     verdict = CompressionVerdict(
       layers: layers, bytes: (before.fileBytes, after.fileBytes), speedup: speedup,
       decibels: agreement?.decibels, equal: agreement?.equal, drop: nil)
+    let warnings = result.doubts
+    self.warnings = warnings.isEmpty ? nil : warnings
+    metric = result.metric
+  }
+
+  /// A phrase that says on which samples answers were compared; `nil` if they were not.
+  package var division: String? {
+    agreement.map { agreement in
+      var text = SampleSplit.phrase(
+        judging: agreement.samples, calibrating: samples, isHeldBack: isHeldBack,
+        repeated: repeated ?? 0)
+      if leftOut > 0 {
+        // Reports that were read may have any numbers.
+        let all = agreement.samples &+ leftOut &+ (isHeldBack ? samples : 0)
+        text += " (\(leftOut) of \(all) left out, as they do not fill a batch of the model)"
+      }
+      return text
+    }
+  }
+}
+
+extension UnlabelledResult {
+  /// Reasons to doubt the figures.
+  fileprivate var doubts: [String] {
+    guard let agreement else { return [] }
+    var doubts: [String] = []
+    if !isHeldBack {
+      doubts.append("all samples that answers are compared on were used for calibration too")
+    } else if repeated > 0 {
+      doubts.append(
+        "\(repeated) of the \(agreement.samples) samples that answers are compared on were used for "
+          + "calibration too")
+    }
+    for output in agreement.outputs where output.undefined > 0 {
+      doubts.append(
+        "\(output.undefined) of the \(output.elements) elements of the original's output "
+          + "'\(output.name)' are not finite")
+    }
+    if agreement.outputs.allSatisfy({ !$0.isMeasured && $0.equal == nil || $0.elements == 0 }) {
+      doubts.append("no output could be compared")
+    }
+    return doubts
   }
 }

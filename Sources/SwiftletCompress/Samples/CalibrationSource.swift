@@ -4,7 +4,6 @@ public import SwiftletCore
 public import SwiftletData
 import SwiftletFiles
 public import SwiftletGraph
-import SwiftletRuntime
 import SwiftletTraining
 
 /// Samples for calibrating and judging a model, read batch by batch, so that memory does not grow
@@ -27,6 +26,8 @@ public struct CalibrationSource: Sendable {
   private let threads: Threads
   /// The position of the first sample in the data.
   private var first = 0
+  /// The file of each sample of the data, if samples are pictures in files.
+  private let files: [String]?
 
   /// The first samples of a data set, as a model takes them: see ``InputFeed``.
   ///
@@ -45,6 +46,7 @@ public struct CalibrationSource: Sendable {
     self.threads = threads
     let samples = min(limit, feed.count)
     hasLabels = data.hasLabels
+    files = if case .files(let pictures) = data.pixels { pictures.paths } else { nil }
     isFixed = feed.fixedBatch != nil
     guard let batch = feed.fixedBatch else {
       count = samples
@@ -115,11 +117,17 @@ public struct CalibrationSource: Sendable {
   ) throws {
     let end = min(count, end ?? count)
     try loading(from: first, to: end) { loader in
-      for start in stride(from: first, to: end, by: batch) {
-        let range = start..<min(start + batch, end)
-        guard !isFixed || range.count == batch else { return }
-        try body(loader.inputs(range, threads: threads), range)
-      }
+      try forEachRange(from: first, to: end) { try body(loader.inputs($0, threads: threads), $0) }
+    }
+  }
+
+  /// Calls `body` with the samples of each batch from `first` up to but not including `end`.
+  func forEachRange(from first: Int, to end: Int, _ body: (Range<Int>) throws -> Void) rethrows {
+    let end = min(count, end)
+    for start in stride(from: first, to: end, by: batch) {
+      let range = start..<min(start + batch, end)
+      guard !isFixed || range.count == batch else { return }
+      try body(range)
     }
   }
 
@@ -129,45 +137,6 @@ public struct CalibrationSource: Sendable {
   ) rethrows -> Result {
     let end = self.first + max(first, end ?? count)
     return try feed.loading(Array(self.first..<end), from: first, threads: threads, body)
-  }
-
-  /// Samples per second of several models, timed in turns on the first batch.
-  ///
-  /// If one of them seems slower than the first model, all are timed again for longer, and the
-  /// better time of each counts: other work on the machine only makes models slower.
-  ///
-  /// - Parameters:
-  ///   - graphs: The models, for the same inputs.
-  ///   - threads: The threads of each model.
-  /// - Throws: The errors of running a session.
-  public func speeds(of graphs: [Graph], threads: Threads = .available) throws -> [Double] {
-    let inputs = try sample()
-    let sessions = try graphs.map { try Session($0, threads: threads) }
-    for session in sessions { _ = try session.run(inputs) }
-    var times = try Self.medians(of: sessions, inputs, milliseconds: 300)
-    if times.contains(where: { CompressionVerdict.isSlower(times[0] / $0) }) {
-      let again = try Self.medians(of: sessions, inputs, milliseconds: 1000)
-      times = zip(times, again).map(min)
-    }
-    let samples = Double(min(batch, count))
-    return times.map { samples / $0 }
-  }
-
-  /// Median seconds per run of each session, timed in turns.
-  private static func medians(
-    of sessions: [Session], _ inputs: [String: AnyTensor], milliseconds: Int
-  ) throws -> [Double] {
-    var times = [[Double]](repeating: [], count: sessions.count)
-    let clock = ContinuousClock()
-    let end = clock.now.advanced(by: .milliseconds(milliseconds * sessions.count))
-    repeat {
-      for (index, session) in sessions.enumerated() {
-        let start = clock.now
-        _ = try session.run(inputs)
-        times[index].append(start.duration(to: clock.now) / .seconds(1))
-      }
-    } while clock.now < end || times[0].count < 5
-    return times.map { $0.sorted()[$0.count / 2] }
   }
 
   /// The first samples, at least one batch.
@@ -187,15 +156,17 @@ public struct CalibrationSource: Sendable {
     return result
   }
 
-  /// The first sample; for a model with a fixed batch, the first batch.
-  var single: CalibrationSource { part(0..<(isFixed ? batch : min(1, count))) }
-
   /// The first batch.
-  func sample() throws -> [String: AnyTensor] {
-    try feed.inputs(Array(first..<first + min(batch, count)), threads: threads)
+  func sample() throws -> [String: AnyTensor] { try inputs(0..<min(batch, count)) }
+
+  /// The inputs of one run for a range of the samples, of any length if the model's batch is not
+  /// fixed.
+  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] {
+    try feed.inputs(samples.map { first + $0 }, threads: threads)
   }
 
-  /// Number of samples of another source that occur in this one too, element by element.
+  /// Number of samples of another source that occur in this one too, element by element; of
+  /// pictures in files, the same files, whatever their paths.
   ///
   /// - Parameters:
   ///   - other: The other source.
@@ -203,13 +174,14 @@ public struct CalibrationSource: Sendable {
   package func shared(
     with other: CalibrationSource, progress: Progress.Handler? = nil
   ) throws -> Int {
-    let known = Set(try digests(progress))
-    return try other.digests(progress).count { known.contains($0) }
+    let known = Set(try identities(progress))
+    return try other.identities(progress).count { known.contains($0) }
   }
 
-  /// The digest of each sample.
-  private func digests(_ progress: Progress.Handler?) throws -> [String] {
-    try loading { loader in
+  /// What tells each sample from others: its file, or its digest.
+  private func identities(_ progress: Progress.Handler?) throws -> [String] {
+    if let files { return files[first..<first + count].map(InputFile.identity) }
+    return try loading { loader in
       try (0..<count).map { sample in
         let digest = try Self.digest(loader, sample)
         try progress?(Progress("digest", completed: sample + 1, total: count))

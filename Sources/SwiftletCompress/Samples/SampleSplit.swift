@@ -67,4 +67,25 @@ public struct SampleSplit: Sendable, Equatable {
   init(calibrating: Int, judgingOthers count: Int) {
     (self.calibrating, judging, isHeldBack, repeated) = (calibrating, 0..<count, true, 0)
   }
+
+  /// A phrase that says how many samples were used for judging and for calibration.
+  ///
+  /// - Parameter repeated: Number of judging samples that are duplicates of calibration samples.
+  package static func phrase(
+    judging: Int, calibrating: Int, isHeldBack: Bool, repeated: Int = 0
+  ) -> String {
+    func count(_ number: Int) -> String { "\(number) sample\(number == 1 ? "" : "s")" }
+    if !isHeldBack {
+      return "on the \(count(judging)) that it was calibrated with: give more samples for an "
+        + "independent comparison"
+    }
+    guard calibrating > 0 else { return "on \(count(judging))" }
+    guard repeated == 0 else {
+      return
+        "on \(count(judging)), of which \(repeated) are duplicates of the \(calibrating) used for "
+        + "calibration"
+    }
+    return "on \(count(judging)) held back, after calibration with "
+      + (calibrating == 1 ? "another one" : "\(calibrating) others")
+  }
 }

@@ -24,14 +24,12 @@ public enum NPZ {
   public static func decode(
     _ bytes: [UInt8], file: String = "npz"
   ) throws -> OrderedDictionary<String, AnyTensor> {
-    let archive = try ZipArchive(bytes, file: file)
+    let archive = try ZipArchive(FileBytes(bytes, name: file))
     var total = 0
     let limit = MemoryLimit.expanded(bytes.count)
     var tensors: OrderedDictionary<String, AnyTensor> = [:]
     for entry in archive.entries {
-      guard entry.name.hasSuffix(".npy") else {
-        throw SwiftletError(.badInput, "the entry '\(entry.name)' is not an npy file")
-      }
+      let name = try name(of: entry)
       let (sum, overflow) = total.addingReportingOverflow(entry.size)
       guard !overflow, sum <= limit else {
         throw SwiftletError(
@@ -39,11 +37,21 @@ public enum NPZ {
           fix: "save the arrays without compression")
       }
       total = sum
-      tensors[String(entry.name.dropLast(4))] = try locating("array '\(entry.name)'") {
+      tensors[name] = try locating("array '\(entry.name)'") {
         try NPY.decode(archive.content(of: entry))
       }
     }
     return tensors
+  }
+
+  /// The name of the array in an entry.
+  ///
+  /// - Throws: `badInput` if it is not an npy file.
+  static func name(of entry: ZipArchive.Entry) throws -> String {
+    guard entry.name.hasSuffix(".npy") else {
+      throw SwiftletError(.badInput, "the entry '\(entry.name)' is not an npy file")
+    }
+    return String(entry.name.dropLast(4))
   }
 
   /// Writes arrays, completely or not at all: uncompressed, with the same bytes for the same
@@ -56,17 +64,19 @@ public enum NPZ {
     try AtomicFile.write(encode(tensors, halves: halves), to: path)
   }
 
-  /// The bytes of an npz file.
+  /// The bytes of an npz file. `texts` are added as arrays of NumPy's type `<U`, which
+  /// ``decode(_:file:)`` refuses: they are for other programs.
   public static func encode(
-    _ tensors: OrderedDictionary<String, AnyTensor>, halves: Set<String> = []
+    _ tensors: OrderedDictionary<String, AnyTensor>, halves: Set<String> = [],
+    texts: OrderedDictionary<String, [String]> = [:]
   ) throws -> [UInt8] {
     var bytes: [UInt8] = []
     var directory: [UInt8] = []
-    for (key, tensor) in tensors {
+    let entries = tensors.count + texts.count
+    func append(_ key: String, _ content: [UInt8]) throws {
       let name = Array("\(key).npy".utf8)
-      let content = NPY.encode(tensor, asHalf: halves.contains(key))
       guard bytes.count + content.count < Int(UInt32.max), name.count < Int(UInt16.max),
-        tensors.count < Int(UInt16.max)
+        entries < Int(UInt16.max)
       else {
         throw SwiftletError(
           .unsupported, "the arrays are too large for one npz file (4 GiB)",
@@ -81,7 +91,11 @@ public enum NPZ {
       directory += little(UInt32(bytes.count), 4) + name
       bytes += [0x50, 0x4b, 3, 4] + shared + name + content
     }
-    let count = little(UInt32(tensors.count), 2)
+    for (key, tensor) in tensors {
+      try append(key, NPY.encode(tensor, asHalf: halves.contains(key)))
+    }
+    for (key, lines) in texts { try append(key, NPY.encode(lines)) }
+    let count = little(UInt32(entries), 2)
     let end = little(UInt32(directory.count), 4) + little(UInt32(bytes.count), 4)
     return bytes + directory + [0x50, 0x4b, 5, 6, 0, 0, 0, 0] + count + count + end + [0, 0]
   }

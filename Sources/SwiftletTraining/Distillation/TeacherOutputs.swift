@@ -57,7 +57,7 @@ public struct TeacherOutputs: Sendable {
 
 extension Tensor {
   /// The given rows (axis 0) of a packed tensor, copied.
-  func rows(_ indices: [Int]) -> Tensor {
+  package func rows(_ indices: [Int]) -> Tensor {
     var result = Tensor(uninitialized: shape.replacing(axis: 0, with: indices.count))
     let length = shape.count(of: 1..<shape.rank)
     var target = result.mutableSpan

@@ -2,7 +2,7 @@
 
 import SwiftletCharts
 
-extension CompressionReport {
+extension CompressionPage {
   /// The spectrum of each factored layer, and its cut.
   var spectrumSection: ReportPage.Section? {
     let figures = layers.compactMap { layer in
@@ -18,7 +18,7 @@ extension CompressionReport {
   }
 
   /// Maximum number of points drawn; more would exceed the screen's resolution.
-  private static let pointLimit = 256
+  private static var pointLimit: Int { 256 }
 
   private func figure(_ layer: LayerReport, _ spectrum: [Double]) -> String? {
     let step = (spectrum.count + Self.pointLimit - 1) / Self.pointLimit

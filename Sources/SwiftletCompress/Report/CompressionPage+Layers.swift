@@ -2,7 +2,7 @@
 
 import SwiftletCharts
 
-extension CompressionReport {
+extension CompressionPage {
   /// What happened to each layer: cost, damage, and the alternatives.
   var layerSection: ReportPage.Section? {
     guard !layers.isEmpty else { return nil }
@@ -22,9 +22,9 @@ extension CompressionReport {
     }
     if !damages.isEmpty {
       explanation +=
-        " Damage is the squared error of the layer's outputs on calibration images, as a share of "
-        + "their variance; “weights only” is the damage of the same ranks if chosen without "
-        + "calibration images."
+        " Damage is the squared error of the layer's outputs on calibration \(Self.samples), as a "
+        + "share of their variance; “weights only” is the damage of the same ranks if chosen without "
+        + "calibration \(Self.samples)."
     }
     return ReportPage.Section(title: "Layers", explanation: explanation, content: content)
   }
