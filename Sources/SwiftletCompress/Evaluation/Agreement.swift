@@ -78,7 +78,7 @@ public struct Agreement: Sendable, Codable, Equatable {
   ///   - otherSource: The same samples as the other model takes them; `nil`: as the first does.
   ///   - judging: Indices of the samples to compare; `nil`: all.
   ///   - threads: The threads of both models.
-  ///   - progress: Called after each batch that is compared.
+  ///   - progress: Called after each batch.
   /// - Throws: `badInput` if an output does not exist in both models, `unsupported` if they take
   ///   different fixed numbers of samples at once, and the errors of running a session.
   public static func measure(
@@ -98,8 +98,9 @@ public struct Agreement: Sendable, Codable, Equatable {
         .unsupported, "one model takes \(own) samples at once, and the other one \(others)",
         fix: "compare models that take the same number, or any number")
     }
-    func compare(_ range: Range<Int>, isJudged: Bool) throws {
-      let inputs = try source.inputs(range)
+    func compare(
+      _ inputs: [String: AnyTensor], _ range: Range<Int>, isJudged: Bool
+    ) throws {
       let others = try otherSource?.inputs(range) ?? inputs
       let results = [try sessions[0].run(inputs), try sessions[1].run(others)]
       for index in sums.indices {
@@ -117,10 +118,15 @@ public struct Agreement: Sendable, Codable, Equatable {
     }
     let judged = judging ?? 0..<leading.count
     for (start, end) in [(0, judged.lowerBound), (judged.upperBound, leading.count)] {
-      try leading.forEachRange(from: start, to: end) { try compare($0, isJudged: false) }
+      try source.forEachBatch(from: start, to: end, asOf: leading) { inputs, range in
+        try compare(inputs, range, isJudged: false)
+        try progress?(Progress("check", completed: range.upperBound, total: leading.count))
+      }
     }
-    try leading.forEachRange(from: judged.lowerBound, to: judged.upperBound) { range in
-      try compare(range, isJudged: true)
+    try source.forEachBatch(
+      from: judged.lowerBound, to: judged.upperBound, asOf: leading
+    ) { inputs, range in
+      try compare(inputs, range, isJudged: true)
       samples += range.count
       try progress?(Progress("compare", completed: range.upperBound, total: leading.count))
     }

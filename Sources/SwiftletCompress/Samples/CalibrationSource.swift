@@ -110,24 +110,20 @@ public struct CalibrationSource: Sendable {
   }
 
   /// Calls `body` with each batch of the samples from `first` up to but not including `end`; `nil`:
-  /// up to the last one.
+  /// up to the last one. Batches are as large as those of `leading`, another source of the same
+  /// samples; `nil`: as those of this one.
   package func forEachBatch(
-    from first: Int = 0, to end: Int? = nil,
+    from first: Int = 0, to end: Int? = nil, asOf leading: CalibrationSource? = nil,
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws {
-    let end = min(count, end ?? count)
+    let leading = leading ?? self
+    let end = min(leading.count, end ?? leading.count)
     try loading(from: first, to: end) { loader in
-      try forEachRange(from: first, to: end) { try body(loader.inputs($0, threads: threads), $0) }
-    }
-  }
-
-  /// Calls `body` with the samples of each batch from `first` up to but not including `end`.
-  func forEachRange(from first: Int, to end: Int, _ body: (Range<Int>) throws -> Void) rethrows {
-    let end = min(count, end)
-    for start in stride(from: first, to: end, by: batch) {
-      let range = start..<min(start + batch, end)
-      guard !isFixed || range.count == batch else { return }
-      try body(range)
+      for start in stride(from: first, to: end, by: leading.batch) {
+        let range = start..<min(start + leading.batch, end)
+        guard !leading.isFixed || range.count == leading.batch else { return }
+        try body(loader.inputs(range, threads: threads), range)
+      }
     }
   }
 
