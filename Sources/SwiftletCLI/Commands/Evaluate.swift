@@ -102,7 +102,7 @@ struct Evaluate: ParsableCommand {
       table([
         [name, judgement.metric.text(ofScore: judgement.score)],
         ["samples", "\(judgement.samples)"],
-        ["samples/s by the model alone", fixed(judgement.samplesPerSecond, 0)],
+        ["samples/s in the model", fixed(judgement.samplesPerSecond, 0)],
       ]))
   }
 

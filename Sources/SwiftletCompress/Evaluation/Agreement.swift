@@ -78,7 +78,7 @@ public struct Agreement: Sendable, Codable, Equatable {
   ///   - otherSource: The same samples as the other model takes them; `nil`: as the first does.
   ///   - judging: Indices of the samples to compare; `nil`: all.
   ///   - threads: The threads of both models.
-  ///   - progress: Called after each batch that is compared.
+  ///   - progress: Called after each batch.
   /// - Throws: `badInput` if an output does not exist in both models, `unsupported` if they take
   ///   different fixed numbers of samples at once, and the errors of running a session.
   public static func measure(
@@ -98,11 +98,10 @@ public struct Agreement: Sendable, Codable, Equatable {
         .unsupported, "one model takes \(own) samples at once, and the other one \(others)",
         fix: "compare models that take the same number, or any number")
     }
-    let otherLeads = otherSource != nil && source.fixedBatch == nil
-    /// - Parameter given: The inputs from the leading source, which reads ahead.
-    func compare(_ given: [String: AnyTensor], _ range: Range<Int>, isJudged: Bool) throws {
-      let inputs = otherLeads ? try source.inputs(range) : given
-      let others = otherLeads ? given : try otherSource?.inputs(range) ?? given
+    func compare(
+      _ inputs: [String: AnyTensor], _ range: Range<Int>, isJudged: Bool
+    ) throws {
+      let others = try otherSource?.inputs(range) ?? inputs
       let results = [try sessions[0].run(inputs), try sessions[1].run(others)]
       for index in sums.indices {
         let name = sums[index].name
@@ -119,9 +118,14 @@ public struct Agreement: Sendable, Codable, Equatable {
     }
     let judged = judging ?? 0..<leading.count
     for (start, end) in [(0, judged.lowerBound), (judged.upperBound, leading.count)] {
-      try leading.forEachBatch(from: start, to: end) { try compare($0, $1, isJudged: false) }
+      try source.forEachBatch(from: start, to: end, asOf: leading) { inputs, range in
+        try compare(inputs, range, isJudged: false)
+        try progress?(Progress("check", completed: range.upperBound, total: leading.count))
+      }
     }
-    try leading.forEachBatch(from: judged.lowerBound, to: judged.upperBound) { inputs, range in
+    try source.forEachBatch(
+      from: judged.lowerBound, to: judged.upperBound, asOf: leading
+    ) { inputs, range in
       try compare(inputs, range, isJudged: true)
       samples += range.count
       try progress?(Progress("compare", completed: range.upperBound, total: leading.count))

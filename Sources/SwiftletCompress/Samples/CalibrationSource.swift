@@ -110,16 +110,18 @@ public struct CalibrationSource: Sendable {
   }
 
   /// Calls `body` with each batch of the samples from `first` up to but not including `end`; `nil`:
-  /// up to the last one.
+  /// up to the last one. Batches are as large as those of `leading`, another source of the same
+  /// samples; `nil`: as those of this one.
   package func forEachBatch(
-    from first: Int = 0, to end: Int? = nil,
+    from first: Int = 0, to end: Int? = nil, asOf leading: CalibrationSource? = nil,
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws {
-    let end = min(count, end ?? count)
+    let leading = leading ?? self
+    let end = min(leading.count, end ?? leading.count)
     try loading(from: first, to: end) { loader in
-      for start in stride(from: first, to: end, by: batch) {
-        let range = start..<min(start + batch, end)
-        guard !isFixed || range.count == batch else { return }
+      for start in stride(from: first, to: end, by: leading.batch) {
+        let range = start..<min(start + leading.batch, end)
+        guard !leading.isFixed || range.count == leading.batch else { return }
         try body(loader.inputs(range, threads: threads), range)
       }
     }
