@@ -38,9 +38,9 @@ PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev lib
 
 .PHONY: help deps deps-browser deps-lint build test test-report test-tsan demo bench bench-peers \
   bench-peers-inference bench-peers-training check-peers bench-kernels bench-linalg \
-  bench-linalg-peers bench-images bench-interface bench-distillation conformance real-models fuzz damage format \
-  lint library install package try-package test-interface api-changes test-faults test-swift-package \
-  test-onnx-backend test-asan clean docs
+  bench-linalg-peers bench-images bench-loader bench-interface bench-distillation conformance \
+  real-models fuzz damage format lint library install package try-package test-interface \
+  api-changes test-faults test-swift-package test-onnx-backend test-asan test-tutorials clean docs
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -66,11 +66,16 @@ test: deps deps-browser ## Build and run all tests, with OpenBLAS and the image 
 	    --filter '$(ISA_TESTS)' || exit 1; \
 	done
 	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
+	Tests/Tutorials/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
 	$(BUILD) $(PURE) --build-tests
 	$(SWIFT) test -c $(CONFIGURATION) $(PURE) --skip-build --filter '$(PURE_TESTS)'
 
 test-report: build deps-browser ## Open reports in headless Chromium; pages and screenshots in OUT/reports
 	Tests/Report/run.sh "$$($(BUILD) --show-bin-path)/swiftlet" $(OUT)/reports
+
+test-tutorials: build ## Run the commands of the tutorials in docs on small models and pictures
+	@scripts/install-packages.sh python3
+	Tests/Tutorials/run.sh "$$($(BUILD) --show-bin-path)/swiftlet"
 
 test-tsan: deps ## Run the tests of code that shares memory between threads under the thread sanitizer
 	Tests/Sanitizer/mutex.sh $(TSAN_MUTEX)
@@ -117,6 +122,10 @@ bench-images: deps ## Compare decoding and resizing pictures with Pillow in torc
 	$(BENCHMARKS) --product ImageBenchmark
 	@mkdir -p $(OUT)
 	@Benchmarks/peers/images.sh "$$($(BENCHMARKS) --show-bin-path)/ImageBenchmark" $(OUT) $(ARGS)
+
+bench-loader: deps ## Time reading ahead of a model: ARGS='MODEL.onnx FOLDER-OF-JPEGS --threads 2'
+	$(BENCHMARKS) --product LoaderBenchmark
+	@"$$($(BENCHMARKS) --show-bin-path)/LoaderBenchmark" $(ARGS)
 
 bench-interface: library ## Measure the cost of calls from C and Python, and the sizes of the libraries
 	@scripts/install-packages.sh gcc python3 python3-numpy

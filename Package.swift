@@ -143,8 +143,8 @@ let package = Package(
     target(
       "SwiftletFormats",
       [
-        "SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", protobuf,
-        ordered,
+        "SwiftletCore", "SwiftletFiles", "SwiftletGraph", "SwiftletONNXSchema", "CZlib", "CLibYAML",
+        protobuf, ordered,
       ]),
     target(
       "SwiftletData",
@@ -166,7 +166,7 @@ let package = Package(
       [
         "SwiftletCore", "SwiftletCharts", "SwiftletFiles", "SwiftletBLAS", "SwiftletKernels",
         "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData", "SwiftletRuntime",
-        "SwiftletTraining", "CLibYAML", ordered, realModule, logging,
+        "SwiftletTraining", ordered, realModule, logging,
       ]),
 
     // MARK: Floor 6: umbrella
@@ -188,7 +188,7 @@ let package = Package(
       dependencies: [
         "CSwiftletABI", "SwiftletCore", "SwiftletFiles", "SwiftletBLAS", "SwiftletKernels",
         "SwiftletLinalg", "SwiftletGraph", "SwiftletFormats", "SwiftletData", "SwiftletRuntime",
-        "SwiftletCompress", logging,
+        "SwiftletTraining", "SwiftletCompress", logging,
       ], exclude: ["exports.map"], swiftSettings: settings),
 
     // MARK: Examples

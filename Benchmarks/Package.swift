@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-// The benchmarks in Swift; `make bench-kernels`, `make bench-linalg` and `make bench-images` in the
-// folder above build and run them. A package of its own, so that users of the library do not
-// resolve it.
+// The benchmarks in Swift; `make bench-kernels`, `bench-linalg`, `bench-images` and `bench-loader`
+// in the folder above build and run them. A package of its own, so that users of the library do
+// not resolve it.
 
 // They time what is below the public interface. Declarations with `package` access are visible to
 // code that is compiled under the library's package name, which SwiftPM takes from the name of its
@@ -41,6 +41,9 @@ let package = Package(
     .executableTarget(
       name: "ImageBenchmark", dependencies: [.product(name: "Swiftlet", package: "swiftlet")],
       path: "Images", packageAccess: false, swiftSettings: settings),
+    .executableTarget(
+      name: "LoaderBenchmark", dependencies: [.product(name: "Swiftlet", package: "swiftlet")],
+      path: "Loader", packageAccess: false, swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -16,6 +16,18 @@ enum Arguments {
     return string
   }
 
+  /// The texts of an array of C strings; none for NULL.
+  static func texts(
+    _ pointer: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ name: String
+  ) throws -> [String] {
+    guard let pointer = unsafe pointer else {
+      guard count == 0 else { throw Refusal.usage("\(name) is NULL, but there are \(count)") }
+      return []
+    }
+    let count = try extent(Int64(count), "the number of \(name)")
+    return try (0..<count).map { try unsafe text(pointer[$0], "\(name)[\($0)]") }
+  }
+
   /// The destination of a result.
   static func target<T>(
     _ pointer: UnsafeMutablePointer<T>?, _ name: String
@@ -66,18 +78,43 @@ enum Arguments {
 enum Options {
   /// The struct; `nil` for NULL.
   ///
-  /// - Throws: A ``Refusal`` for a size other than that of this version's struct. Only the size is
+  /// - Parameter first: The size of the struct's first version. Fields that a program does not know
+  ///   yet are zero, which is the default of each. `nil`: the struct was never extended.
+  /// - Throws: A ``Refusal`` for a size that is none of a version of the struct. Only the size is
   ///   read before the check.
-  static func read<T>(_ pointer: UnsafePointer<T>?, _ name: String) throws -> T? {
+  static func read<T>(
+    _ pointer: UnsafePointer<T>?, _ name: String, first: Int? = nil
+  ) throws -> T? {
     guard let pointer = unsafe pointer else { return nil }
     guard UInt(bitPattern: pointer) % UInt(MemoryLayout<T>.alignment) == 0 else {
       throw Refusal.usage("\(name) is not aligned to \(MemoryLayout<T>.alignment) bytes")
     }
     let size = unsafe UnsafeRawPointer(pointer).load(as: Int.self)
-    guard size == MemoryLayout<T>.stride else {
-      throw Refusal.usage(
-        "\(name).struct_size is \(size)", fix: "set it to sizeof, \(MemoryLayout<T>.stride)")
+    let known = MemoryLayout<T>.stride
+    guard (first ?? known)...known ~= size else {
+      throw Refusal.usage("\(name).struct_size is \(size)", fix: "set it to sizeof, \(known)")
     }
-    return unsafe pointer.pointee
+    return unsafe withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { whole in
+      let bytes = UnsafeMutableRawBufferPointer(whole)
+      for index in bytes.indices { unsafe bytes[index] = 0 }
+      unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: size))
+      return unsafe whole[0]
+    }
+  }
+}
+
+extension AnyTensor {
+  /// The elements in a caller's memory, in place; `nil` if there are none, or if they must be
+  /// copied because they share bytes or are booleans.
+  ///
+  /// - Throws: A ``Refusal`` if the memory is not aligned.
+  static func borrowing(
+    _ memory: UnsafeRawBufferPointer, _ dtype: DType, _ shape: Shape
+  ) throws -> AnyTensor? {
+    guard dtype != .bool, dtype.bitCount >= 8, let start = memory.baseAddress else { return nil }
+    guard UInt(bitPattern: start) % UInt(dtype.byteCount) == 0 else {
+      throw Refusal.usage("the data is not aligned to \(dtype.byteCount) bytes")
+    }
+    return unsafe AnyTensor(borrowing: start, dtype, shape)
   }
 }

@@ -14,6 +14,13 @@ struct Refusal: Error {
     Refusal(
       status: SWIFTLET_USAGE, error: SwiftletError(.badInput, what, at: location, fix: fix))
   }
+
+  /// A callback asked to stop. Unlike for `CancellationError`, no search goes on with what it has.
+  static var cancelled: Refusal {
+    Refusal(
+      status: SWIFTLET_CANCELLED,
+      error: SwiftletError(.badInput, "cancelled: no output file was changed"))
+  }
 }
 
 /// A library reports problems on standard error, but not its progress.
@@ -48,8 +55,6 @@ private func failed(_ error: any Error) -> swiftlet_status {
   switch error {
   case let refusal as Refusal: failed(refusal.status, refusal.error)
   case let error as SwiftletError: failed(status(of: error), error)
-  case is CancellationError:
-    failed(SWIFTLET_CANCELLED, SwiftletError(.badInput, "cancelled: no output file was changed"))
   default: failed(SWIFTLET_INTERNAL, SwiftletError(.internal, "\(error)"))
   }
 }

@@ -19,75 +19,130 @@ public func swiftlet_compress(
   _ report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> swiftlet_status {
   call {
+    let callbacks = unsafe Callbacks(progress, context)
     let model = try unsafe Arguments.text(model, "model")
-    let recipe = try unsafe Recipe(parsing: Arguments.text(recipe, "recipe"))
-    let data = try unsafe DataSpec(parsing: Arguments.text(data, "data"))
+    let options = try unsafe CompressSettings.read(options)
+    let settings = try unsafe CompressSettings(recipe, options, callbacks)
+    let data = try unsafe GivenData.read(
+      data, options.samples, ("data", "options.samples"), callbacks)
     let output = try unsafe Arguments.text(output, "output")
-    let settings = try unsafe CompressSettings(options)
-    try AtomicFile.checkWritable(output)
-    let listener = unsafe progress.map { unsafe Listener($0, context) }
-    let parts = try DataParts(
-      data, seed: settings.seed, dataDirectory: settings.dataDirectory)
-    let compression = CompressionContext(
-      original: try ONNXFile.read(model), training: parts.training, validation: parts.validation,
-      threads: settings.threads, seed: settings.seed, progress: listener?.handler)
-    let goals = Goals(maxDrop: settings.maxDrop.map(Goals.Drop.absolute))
-    let result = try locating(model) { try Compressor(compression, goals: goals).run(recipe) }
-    let document = try JSON.text(
-      CompressionReport(
-        result, model: model, output: output, threads: settings.threads.count, data: parts))
-    try ONNXFile.write(result.graph, to: output)
+    for path in [output, settings.report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
+    let compression = CompressCall(
+      model: model, output: output, settings: settings, callbacks: callbacks)
+    let document =
+      if let data, try settings.usesLabels(of: data) {
+        try compression.labelled(data)
+      } else {
+        try compression.unlabelled(data)
+      }
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }
 }
 
-/// The validated `swiftlet_compress_options`.
-private struct CompressSettings {
-  var threads = Threads.available
-  var seed: UInt64 = 0
-  var dataDirectory: String?
-  /// `nil` applies the recipe unchanged.
-  var maxDrop: Double?
+/// A compression: each method writes the files and returns the report.
+private struct CompressCall {
+  let model: String
+  let output: String
+  let settings: CompressSettings
+  let callbacks: Callbacks
 
-  init(_ options: UnsafePointer<swiftlet_compress_options>?) throws {
-    guard let options = try unsafe Options.read(options, "options") else {
-      return
+  func labelled(_ data: GivenData) throws -> String {
+    guard data.fixed.isEmpty, settings.outputs.count < 2 else {
+      throw SwiftletError(
+        .unsupported,
+        "arrays that are the same for all samples, and several outputs to judge by, "
+          + "need samples without labels", fix: "leave them out, or the labels")
     }
-    threads = try unsafe Arguments.threads(options.threads)
-    seed = unsafe options.seed
-    if let folder = unsafe options.data_directory {
-      dataDirectory = try unsafe Arguments.text(folder, "options.data_directory")
+    let parts = try parts(data)
+    guard parts.validation.hasLabels else {
+      throw SwiftletError(
+        .badInput, "the data have labels, but those to judge on have none",
+        at: parts.validation.name, fix: "give labels for both, or for none")
     }
-    let drop = unsafe options.max_drop
-    guard 0...100 ~= drop else {
-      throw Refusal.usage("options.max_drop is \(drop)", fix: "use 0 to 100")
+    var graph = try ONNXFile.read(model)
+    try locating(model) { try graph.prepare(settings.preprocess, for: parts.validation) }
+    var context = CompressionContext(
+      original: graph, training: parts.training, validation: parts.validation,
+      threads: settings.threads, seed: settings.seed, outputs: settings.outputs,
+      progress: callbacks.handler)
+    context.fileBytes = try ONNXFile.byteCount(model)
+    context.metric = settings.metric.metric
+    settings.metric.judges(parts.validation)
+    let compressor = Compressor(context, goals: settings.goals)
+    let result = try locating(model) {
+      settings.isPreset
+        ? try compressor.run(preset: settings.recipe)
+        : try compressor.run(compressor.mixing(settings.recipe))
     }
-    if drop > 0 { maxDrop = drop }
+    let report = CompressionReport(
+      result, model: model, output: output, threads: settings.threads.count, data: parts)
+    try write(result.graph, page: report.html)
+    return try JSON.text(report)
   }
-}
 
-/// Passes progress on to C.
-///
-/// `@unchecked Sendable`: the caller must guard what `context` points to. Calls do not overlap.
-@safe
-private struct Listener: @unchecked Sendable {
-  private let function: swiftlet_progress
-  private let context: UnsafeMutableRawPointer?
-
-  init(_ function: @escaping swiftlet_progress, _ context: UnsafeMutableRawPointer?) {
-    unsafe (self.function, self.context) = (function, context)
-  }
-
-  var handler: Progress.Handler {
-    { progress in
-      let (done, total) = (UInt64(max(0, progress.completed)), UInt64(max(0, progress.total ?? 0)))
-      let answer = unsafe progress.task.withCString { task in
-        guard let remark = progress.remark else {
-          return unsafe function(task, done, total, nil, context)
-        }
-        return unsafe remark.withCString { unsafe function(task, done, total, $0, context) }
+  private func parts(_ data: GivenData) throws -> DataParts {
+    let directory = settings.dataDirectory
+    if case .named(let spec) = data {
+      switch settings.judge {
+      case nil:
+        return try DataParts(
+          spec, split: settings.split, seed: settings.seed, dataDirectory: directory)
+      case .named(let judge)?:
+        return try DataParts(spec, judge: judge, seed: settings.seed, dataDirectory: directory)
+      case .own?: break
       }
-      if answer != 0 { throw CancellationError() }
     }
+    return try DataParts(
+      data.load(.train, dataDirectory: directory),
+      judging: settings.judge?.load(.test, dataDirectory: directory), split: settings.split,
+      seed: settings.seed)
+  }
+
+  /// - Parameter data: `nil` for a compression that only changes weights.
+  func unlabelled(_ data: GivenData?) throws -> String {
+    guard data != nil || settings.preprocess == nil else {
+      throw SwiftletError(
+        .unsupported, "preprocess needs pictures", fix: "leave it out, or give data")
+    }
+    var graph = try ONNXFile.read(model)
+    var context: CompressionContext
+    if let data {
+      let directory = settings.dataDirectory
+      let samples = try data.load(.train, dataDirectory: directory)
+      let judging = try settings.judge?.load(.test, dataDirectory: directory)
+      if let judging, judging.hasLabels, !settings.metric.ignoresLabels {
+        throw SwiftletError(
+          .badInput, "the data have no labels, but those to judge on have", at: judging.name,
+          fix: "give labels for both, or for none")
+      }
+      try locating(model) { try graph.prepare(settings.preprocess, for: samples) }
+      context = CompressionContext(
+        original: graph, samples: samples, fixed: data.fixed, judging: judging,
+        share: settings.split, threads: settings.threads, seed: settings.seed,
+        outputs: settings.outputs, progress: callbacks.handler)
+      context.metric = settings.metric.metric
+    } else {
+      context = CompressionContext(
+        original: graph, threads: settings.threads, seed: settings.seed,
+        progress: callbacks.handler)
+    }
+    context.fileBytes = try ONNXFile.byteCount(model)
+    let compressor = Compressor(context, goals: settings.goals)
+    let result = try locating(model) {
+      settings.isPreset
+        ? try compressor.runUnlabelled(preset: settings.recipe)
+        : try compressor.runUnlabelled(compressor.mixing(settings.recipe))
+    }
+    let report = UnlabelledReport(
+      result, model: model, output: output, threads: settings.threads.count)
+    try write(result.graph, page: report.html)
+    return try JSON.text(report)
+  }
+
+  /// Writes the model and, if it is asked for, the page.
+  private func write(_ graph: Graph, page: @autoclosure () -> String) throws {
+    try callbacks.check()
+    try ONNXFile.write(graph, to: output)
+    if let path = settings.report { try AtomicFile.write(page(), to: path) }
   }
 }

@@ -25,7 +25,7 @@ final class Request: @unchecked Sendable {
   private var results: [AnyTensor] = []
   /// The destinations of copied results.
   private var targets: [Target] = []
-  private var shown: [Result?] = []
+  private var shown: [TensorForC?] = []
 
   /// Borrowed memory of the caller.
   @safe
@@ -42,14 +42,6 @@ final class Request: @unchecked Sendable {
   private struct Target {
     let index: Int
     let memory: UnsafeMutableRawBufferPointer
-  }
-
-  /// A result in C's form.
-  private struct Result {
-    let tensor: AnyTensor
-    let extents: Extents
-    /// The packed bytes of types whose elements share bytes.
-    let packed: AlignedMemory?
   }
 
   init(_ model: Model) {
@@ -104,13 +96,9 @@ final class Request: @unchecked Sendable {
   private func binding(
     _ dtype: DType, _ shape: Shape, _ memory: UnsafeRawBufferPointer
   ) throws -> Binding {
-    guard dtype != .bool, dtype.bitCount >= 8, let start = memory.baseAddress
-    else { return unsafe Binding(dtype: dtype, shape: shape, memory: memory, tensor: nil) }
-    guard UInt(bitPattern: start) % UInt(dtype.byteCount) == 0 else {
-      throw Refusal.usage("the data is not aligned to \(dtype.byteCount) bytes")
-    }
-    return unsafe Binding(
-      dtype: dtype, shape: shape, memory: memory, tensor: AnyTensor(borrowing: start, dtype, shape))
+    unsafe Binding(
+      dtype: dtype, shape: shape, memory: memory,
+      tensor: try AnyTensor.borrowing(memory, dtype, shape))
   }
 
   private func tensors() throws -> [AnyTensor] {
@@ -155,7 +143,7 @@ final class Request: @unchecked Sendable {
       let result = results[target.index]
       // An empty result has nothing to copy.
       guard unsafe target.memory.count > 0 else { continue }
-      let packed = Self.packed(result)
+      let packed = TensorForC.packed(result)
       withExtendedLifetime((result, packed)) {
         unsafe target.memory.copyMemory(
           from: UnsafeRawBufferPointer(
@@ -195,27 +183,9 @@ final class Request: @unchecked Sendable {
     guard results.indices ~= index else {
       throw Refusal.usage("output \(index) of \(results.count) does not exist")
     }
-    if shown.isEmpty { shown = [Result?](repeating: nil, count: results.count) }
-    let result = shown[index] ?? Self.show(results[index])
+    if shown.isEmpty { shown = [TensorForC?](repeating: nil, count: results.count) }
+    let result = shown[index] ?? TensorForC(results[index])
     shown[index] = result
-    let tensor = result.tensor
-    return unsafe swiftlet_tensor(
-      data: UnsafeRawPointer(result.packed?.base ?? tensor.unsafeStart),
-      byte_count: tensor.byteCount, dtype: tensor.dtype.forC, rank: result.extents.count,
-      shape: result.extents.start)
-  }
-
-  private static func show(_ tensor: AnyTensor) -> Result {
-    Result(
-      tensor: tensor, extents: Extents(tensor.shape.dimensions.map(Int64.init)),
-      packed: packed(tensor))
-  }
-
-  /// The packed bytes of types whose elements share bytes; `nil` for all others.
-  private static func packed(_ tensor: AnyTensor) -> AlignedMemory? {
-    guard tensor.dtype.bitCount < 8 else { return nil }
-    var bytes: [UInt8] = []
-    tensor.appendBytes(to: &bytes)
-    return AlignedMemory(bytes)
+    return unsafe result.value
   }
 }

@@ -43,14 +43,31 @@ enum Console {
   /// Prints the error line, even with `--quiet`.
   static func error(_ message: String) { write("swiftlet: error: \(message)\n") }
 
-  /// Prints results as a JSON document on standard output.
-  static func json(_ value: some Encodable) throws {
+  /// Prints results as a JSON document on standard output, with the number of damaged pictures that
+  /// were left out as `damaged`, if that was asked for.
+  static func json(_ value: some Encodable, leftOut: DamagedPictures? = nil) throws {
     endProgress()
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    let document = Document(value: value, damaged: leftOut?.pictures.count)
+    Swift.print(String(decoding: try encoder.encode(document), as: UTF8.self))
+  }
+
+  /// A result, and what belongs to no result in particular.
+  private struct Document<Value: Encodable>: Encodable {
+    let value: Value
+    let damaged: Int?
+
+    enum CodingKeys: CodingKey { case damaged }
+
+    func encode(to encoder: any Encoder) throws {
+      try value.encode(to: encoder)
+      guard let damaged else { return }
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(damaged, forKey: .damaged)
+    }
   }
 
   /// Shows progress: on a terminal as one line that changes, else as a line every two seconds.

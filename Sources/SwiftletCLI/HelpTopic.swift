@@ -97,15 +97,29 @@ enum HelpTopic: String, CaseIterable {
       """
       Data for 'swiftlet train', 'compress', 'evaluate', 'compare' and 'sensitivity'.
 
-        images:DIR            pictures (JPEG, PNG, WebP, BMP), a folder for each class; or DIR/train
-                              and DIR/val with such folders
-        list:FILE.csv         pictures and classes: PATH,LABEL in each line; tabs in a .tsv
+        images:DIR            pictures (JPEG, PNG, WebP, BMP), a folder for each class; without
+                              folders, they have no labels; or DIR/train and DIR/val of either kind
+        list:FILE.csv         pictures and classes: PATH,LABEL in each line; tabs in a .tsv; without
+                              labels PATH
         fashion-mnist         from --data-dir, $SWIFTLET_DATA or Debian's dataset-fashion-mnist
         cifar10:DIR           the binary version of CIFAR-10; also cifar100:DIR
         idx:DIR               files in the format of MNIST
+        npz:FILE.npz          arrays: images or x, and labels or y; x_train, y_train, x_test and
+                              y_test are parts
+        npy:X.npy,Y.npy       the same in a file each
         inputs:FILE.npz       arrays named after the model's inputs, without labels
 
-      Image data may be followed by :train or :test, and a slice: [0..<1000], [80%] or [20%..<80%].
+      Pictures are decoded ahead of the model, and kept for later passes, within --loader-memory.
+      Data may be followed by :train or :test if they have parts, and by a slice: [0..<1000], [80%]
+      or [20%..<80%]. :unlabelled before the slice ignores labels: images:DIR:unlabelled takes all
+      pictures in DIR and below. --skip-damaged decodes all pictures first, and leaves out those that
+      cannot be.
+
+      Arrays are read as they are needed, so that files may be larger than memory. npz: and inputs:
+      also take a .safetensors file, or a folder of such files that each hold some of the samples.
+      uint8 arrays of shape N×C×H×W, N×H×W×C or N×H×W are images; other numbers are fed to the model
+      as they are. Integer labels, one for each sample, are classes; other labels are targets for
+      measures other than accuracy.
 
         --split 0.8           train and calibrate with 80 % of the data, judge on the rest
         --judge SPEC          judge on other data; without :train, on its test part
@@ -117,6 +131,8 @@ enum HelpTopic: String, CaseIterable {
 
         swiftlet evaluate model.onnx --data images:photos/val
         swiftlet compress model.onnx --technique quantize --data images:photos -o int8.onnx
+        swiftlet compress model.onnx --technique quantize --data npz:mnist.npz -o int8.onnx
+        swiftlet compress model.onnx --technique quantize --data images:all:unlabelled -o int8.onnx
         swiftlet compress model.onnx --technique quantize --data inputs:samples.npz -o int8.onnx
         swiftlet compress speech.onnx --technique quantize --data inputs:sound.npz \\
           --fixed rate=16000 --judged-output words -o int8.onnx
@@ -126,9 +142,22 @@ enum HelpTopic: String, CaseIterable {
 
         swiftlet compress encoder.onnx --technique quantize --mode dynamic -o int8.onnx
 
-      --preprocess sets how pixels are scaled, and is stored in the model that is written: imagenet
-      (by ImageNet's means and deviations), half (-1...1), unit (0...1) or raw (0...255). By
-      default, the model's metadata decide; without them, imagenet is guessed for three channels
+      --preprocess says how images become the model's input, and is stored in the model that is
+      written: imagenet (by ImageNet's means and deviations), half (-1...1), unit (0...1), raw
+      (0...255), caffe (BGR, 0...255 less ImageNet's means), or a file: preprocessor_config.json of
+      Hugging Face, config.json of timm, or YAML such as
+
+        resize: shorter         # or exact, letterbox, none
+        to: 256                 # pixels; or 'crop: 0.875', the part that is kept
+        interpolation: bicubic  # or nearest, bilinear, area, lanczos
+        scale: 1/255
+        mean: [0.485, 0.456, 0.406]
+        deviation: [0.229, 0.224, 0.225]
+
+      docs/preprocessing.md has all keys: also colours (rgb, bgr), layout (nchw, nhwc), border,
+      antialias, cropRounding and size. By default, the model's metadata decide, also those of
+      Ultralytics' exports; without them, the scaling is guessed: raw or unit for models that
+      evidently normalize such pixels, raw for inputs of integers, else imagenet for three channels
       and half for others. The shorter side of pictures in files is resized to 8/7 of the model's
       size, and the center is cropped. --extent sets open dimensions of the model; without data
       they are guessed (224 pixels, 128 tokens, 16 000 samples of sound).

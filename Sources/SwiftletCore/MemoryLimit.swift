@@ -98,9 +98,14 @@ public enum MemoryLimit {
 
   /// The maximum content of a compressed file, by its compressed size in bytes: 64 MiB or 200-fold,
   /// whichever is more. Deflate can reach 1032-fold, real arrays reach 2- to 20-fold, and the claim
-  /// of a small file must not exhaust the machine's memory.
+  /// of a small file must not exhaust the machine's memory or disk.
+  package static func plausibleExpansion(of compressed: Int) -> Int {
+    max(64 << 20, compressed.multipliedReportingOverflow(by: 200).partialValue)
+  }
+
+  /// As above, but no more than the limit.
   package static func expanded(_ compressed: Int) -> Int {
-    min(bytes, max(64 << 20, compressed.multipliedReportingOverflow(by: 200).partialValue))
+    min(bytes, plausibleExpansion(of: compressed))
   }
 
   /// Called when the system has no memory for a tensor whose size was not checked in advance: the

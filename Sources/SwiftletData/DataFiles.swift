@@ -21,7 +21,8 @@ package enum DataFiles {
       let parts = spec.hasParts() ? DataSpec.Part.allCases : [.train]
       return parts.flatMap { pictures(spec, $0) }
     case .list(let file): return [file] + pictures(spec, .train)
-    case .inputs(let file): return [file]
+    case .npz(let path), .inputs(let path): return (try? ArrayFile.files(of: path)) ?? [path]
+    case .npy(let samples, let labels): return [samples] + (labels.map { [$0] } ?? [])
     case .cifar10(let folder): return paths(CIFAR.cifar10.folders(folder), CIFAR.cifar10.fileNames)
     case .cifar100(let folder):
       return paths(CIFAR.cifar100.folders(folder), CIFAR.cifar100.fileNames)
@@ -29,7 +30,7 @@ package enum DataFiles {
   }
 
   private static func pictures(_ spec: DataSpec, _ part: DataSpec.Part) -> [String] {
-    guard let images = try? spec.whole.load(defaultPart: part),
+    guard let images = try? spec.whole.listed(part, isLenient: true),
       case .files(let files) = images.pixels
     else { return [] }
     return files.paths

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import SwiftletCore
-import SwiftletFiles
 
 /// The images that a model is trained and calibrated with, and the images that it is evaluated on:
 /// its performance on training images says nothing about others.
@@ -37,17 +36,22 @@ public struct DataParts: Sendable {
   /// `judgesWhole`: without a named part, whether the whole test part counts, or the same slice as
   /// of the training part.
   ///
-  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:)``; `badInput` if evaluation images
-  ///   are also used for training and both were chosen explicitly, or if a part would be empty.
+  /// `damaged`: leaves out pictures that cannot be decoded, before images are split.
+  ///
+  /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if
+  ///   evaluation images are also used for training and both were chosen explicitly, or if a part
+  ///   would be empty.
   public init(
     _ spec: DataSpec, split: Double? = nil, judge: DataSpec? = nil, seed: UInt64,
-    dataDirectory: String? = nil, judgesWhole: Bool = false
+    dataDirectory: String? = nil, judgesWhole: Bool = false,
+    leavingOut damaged: DamagedPictures? = nil
   ) throws {
     if let judge {
-      try self.init(spec, judge, dataDirectory)
+      try self.init(spec, judge, dataDirectory, damaged)
       return
     }
-    let (images, _) = try spec.loadPlaced(defaultPart: .train, dataDirectory: dataDirectory)
+    let images = try spec.load(
+      defaultPart: .train, dataDirectory: dataDirectory, leavingOut: damaged)
     if let split {
       try self.init(dividing: images, split, seed, reason: nil)
       return
@@ -55,10 +59,10 @@ public struct DataParts: Sendable {
     let hasTestPart = spec.mayHaveTestPart()
     var reason =
       hasTestPart ? "the test part was selected" : "there is no test part"
-    if spec.part != .test, hasTestPart {
+    if let other = spec.testPart(isWhole: judgesWhole) {
       do {
-        let other = spec.part == nil && !judgesWhole ? spec : spec.whole
-        let validation = try other.load(defaultPart: .test, dataDirectory: dataDirectory)
+        let validation = try other.load(
+          defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
         let isNews = spec.part != nil && !judgesWhole
         try self.init(
           images, validation, split: nil,
@@ -68,6 +72,32 @@ public struct DataParts: Sendable {
         reason = "there is no test part"
       }
     }
+    try self.init(dividing: images, seed, reason: reason)
+  }
+
+  /// Samples that have no parts of their own, to train and calibrate with and to judge on.
+  ///
+  /// - Parameters:
+  ///   - samples: The samples.
+  ///   - judging: Others to judge on; `nil`: some of the samples.
+  ///   - split: The fraction to train with, without others to judge on; `nil`: 80 %.
+  ///   - seed: The same seed gives the same split.
+  /// - Throws: `badInput` if a part would be empty, or if classes have other names in the two.
+  public init(
+    _ samples: ImageDataset, judging: ImageDataset? = nil, split: Double? = nil, seed: UInt64
+  ) throws {
+    if let judging {
+      try self.init(
+        samples, judging, split: nil, remark: "evaluated on \(Self.count(judging))")
+    } else if let split {
+      try self.init(dividing: samples, split, seed, reason: nil)
+    } else {
+      try self.init(dividing: samples, seed, reason: "there is no test part")
+    }
+  }
+
+  /// Divides images of which there is one part only.
+  private init(dividing images: ImageDataset, _ seed: UInt64, reason: String) throws {
     guard images.count > 1 else {
       throw SwiftletError(
         .badInput, "\(reason): one image cannot serve for both training and evaluation",
@@ -89,7 +119,7 @@ public struct DataParts: Sendable {
     }
     (self.training, self.validation, self.split) = (training, validation, split)
     self.remark = remark
-    shared = training.shared(with: validation)
+    shared = try training.shared(with: validation)
   }
 
   private init(
@@ -104,15 +134,18 @@ public struct DataParts: Sendable {
       remark: reason.map { "\($0): \(division) (--split and --judge change that)" } ?? division)
   }
 
-  private init(_ spec: DataSpec, _ judge: DataSpec, _ dataDirectory: String?) throws {
+  private init(
+    _ spec: DataSpec, _ judge: DataSpec, _ dataDirectory: String?, _ damaged: DamagedPictures?
+  ) throws {
     let (training, place) = try spec.loadPlaced(
-      defaultPart: .train, dataDirectory: dataDirectory)
+      defaultPart: .train, dataDirectory: dataDirectory, leavingOut: damaged)
     let (validation, judged) = try judge.loadPlaced(
-      defaultPart: .test, dataDirectory: dataDirectory)
+      defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
     try self.init(
       training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
     let isSamePart =
-      spec.source == judge.source && (spec.part ?? .train) == (judge.part ?? .test)
+      spec.source == judge.source
+      && (!spec.hasParts() || (spec.part ?? .train) == (judge.part ?? .test))
     let overlap = isSamePart ? place.clamped(to: judged).count : 0
     guard overlap == 0, !isSharing else {
       throw SwiftletError(
@@ -138,38 +171,26 @@ public struct DataParts: Sendable {
   }
 }
 
-extension ImageDataset {
-  /// The number of the other data set's images that are also here: compared pixel by pixel in
-  /// memory; of files, the same ones, whatever their paths.
+extension DataSpec {
+  /// Samples to judge on without labels, apart from those for calibration: `judge`, or the test
+  /// part; `nil` if some of the samples for calibration have to be held back for that.
   ///
-  /// - Complexity: O(pixels).
-  fileprivate func shared(with other: ImageDataset) -> Int {
-    switch (pixels, other.pixels) {
-    case (.packed(let own), .packed(let others)):
-      guard own.shape.dimensions[1...] == others.shape.dimensions[1...] else { return 0 }
-      let known = Set(Self.pictures(own))
-      return Self.pictures(others).count { known.contains($0) }
-    case (.files(let own), .files(let others)):
-      let known = Set(own.paths.map(InputFile.identity))
-      return others.paths.count { known.contains(InputFile.identity($0)) }
-    default: return 0
-    }
-  }
-
-  /// The pixels of each image, as two 64-bit hashes.
-  private static func pictures(_ images: Tensor<UInt8>) -> [[UInt64]] {
-    let packed = images.contiguous()
-    let length = images.shape.count(of: 1..<4)
-    return (0..<images.shape[0]).map { index in
-      let pixels = packed.span.extracting(index * length..<(index + 1) * length)
-      var (a, b): (UInt64, UInt64) = (0xcbf2_9ce4_8422_2325, 0x9e37_79b9_7f4a_7c15)
-      for position in pixels.indices {
-        let pixel = UInt64(pixels[position])
-        a = (a ^ pixel) &* 0x0000_0100_0000_01b3
-        b = (b &+ pixel) &* 0xff51_afd7_ed55_8ccd
-        b ^= b >> 29
-      }
-      return [a, b]
+  /// - Parameters:
+  ///   - judge: The data to judge on, if they were chosen.
+  ///   - split: The fraction of these data to calibrate with, if it was chosen.
+  ///   - dataDirectory: The first folder to look for Fashion-MNIST.
+  ///   - damaged: Leaves out pictures that cannot be decoded.
+  /// - Throws: As ``load(defaultPart:dataDirectory:leavingOut:)``.
+  public func loadJudging(
+    _ judge: DataSpec?, split: Double?, dataDirectory: String? = nil,
+    leavingOut damaged: DamagedPictures? = nil
+  ) throws -> ImageDataset? {
+    guard let other = judge ?? (split == nil ? testPart() : nil) else { return nil }
+    do {
+      return try other.load(
+        defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
+    } catch let error as SwiftletError where judge == nil && error.code == .io && part == .train {
+      return nil
     }
   }
 }

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SwiftletCore
+import SwiftletFiles
 import Synchronization
 
 /// Pictures that were decoded and fitted, kept for the next time: calibration goes through the same
 /// pictures for every layer, training in every epoch.
 ///
-/// What does not fit is decoded again. Nothing is ever replaced, because runs go through all
-/// pictures in turn, where the one that was used longest ago is the next that is needed.
+/// What does not fit in half of ``LoaderMemory`` is decoded again. Nothing is ever replaced:
+/// runs go through all pictures in turn, where the one that was used longest ago is the next that
+/// is needed.
 final class FittedImages: Sendable {
   /// Those of the process.
-  static let shared = FittedImages(limit: min(256 << 20, MemoryLimit.bytes / 8))
+  static let shared = FittedImages()
 
   private struct Key: Hashable {
     let path: String
-    let fit: Preprocessing.Fit
-    let channels, height, width: Int
-    let shorterSide: Int?
+    /// A picture that has changed since is another one.
+    let identity: String
+    let geometry: Preprocessing.Geometry
   }
 
   private struct State {
@@ -24,23 +25,20 @@ final class FittedImages: Sendable {
     var bytes = 0
   }
 
-  /// The most bytes of pixels to keep.
-  private let limit: Int
   private let state = Mutex(State())
-
-  init(limit: Int) { self.limit = limit }
 
   /// The pixels of a file, C×H×W; made if they are not known.
   func pixels(
     of path: String, for preprocessing: Preprocessing, _ make: () throws -> [UInt8]
   ) throws -> [UInt8] {
     let key = Key(
-      path: path, fit: preprocessing.fit, channels: preprocessing.channels,
-      height: preprocessing.height, width: preprocessing.width,
-      shorterSide: preprocessing.shorterSide)
+      path: path, identity: InputFile.identity(path), geometry: preprocessing.geometry)
     if let known = state.withLock({ $0.pixels[key] }) { return known }
     let made = try make()
+    let limit = LoaderMemory.kept
     state.withLock { state in
+      // The limit was lowered.
+      if state.bytes > limit { state = State() }
       guard state.bytes + made.count <= limit, state.pixels[key] == nil else { return }
       state.pixels[key] = made
       state.bytes += made.count

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import SwiftletCore
+import SwiftletFormats
 package import SwiftletGraph
 
 extension ImageDataset {
+  /// The name under which ``targets`` are known, and an array of `inputs:` data that means the same.
+  private static let ownTargets = "targets"
+
   /// Names of the arrays that say what a model's outputs should be: those named after an output,
   /// and one named `targets`.
   ///
   /// - Throws: `badInput` if such an array does not have one row for each sample.
   package func targetNames(for graph: Graph) throws -> [String] {
+    if targets != nil { return [Self.ownTargets] }
     guard case .arrays(let given) = pixels else { return [] }
     let names = given.arrays.keys.sorted().filter { name in
-      !graph.inputs.contains { $0.name == name } && (graph.isOutput(name) || name == "targets")
+      !graph.inputs.contains { $0.name == name }
+        && (graph.isOutput(name) || name == Self.ownTargets)
     }
     for name in names {
       let rows = given.arrays[name]!.shape.dimensions.first ?? 0
@@ -28,34 +34,18 @@ extension ImageDataset {
   /// What some of the outputs of a model should be for a range of samples.
   ///
   /// - Precondition: The names are those of ``targetNames(for:)``.
-  package func targets(_ names: [String], _ samples: Range<Int>) -> [String: AnyTensor] {
+  ///
+  /// - Throws: The errors of reading arrays in files.
+  package func targets(_ names: [String], _ samples: Range<Int>) throws -> [String: AnyTensor] {
+    if let targets { return [Self.ownTargets: try targets.rows(Array(samples))] }
     guard case .arrays(let given) = pixels else { return [:] }
     let indices = given.chosen.map { Array($0[samples]) } ?? Array(samples)
     return Dictionary(
-      uniqueKeysWithValues: names.map { ($0, given.arrays[$0]!.rows(indices)) })
+      uniqueKeysWithValues: try names.map { ($0, try given.arrays[$0]!.rows(indices)) })
   }
 
   /// The names of samples: the paths of pictures in files; `nil` for others.
   package func names(_ samples: Range<Int>) -> [String]? {
     if case .files(let files) = pixels { Array(files.paths[samples]) } else { nil }
-  }
-}
-
-extension AnyTensor {
-  /// The entries of the first axis at some indices, copied.
-  fileprivate func rows(_ indices: [Int]) -> AnyTensor {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      let tensor = typed(as: Element.self)!.contiguous()
-      let length = shape.count(of: 1..<shape.rank)
-      var result = Tensor<Element>(
-        uninitialized: shape.replacing(axis: 0, with: indices.count))
-      var target = result.mutableSpan
-      for (position, index) in indices.enumerated() {
-        target.copy(
-          tensor.span.extracting(index * length..<(index + 1) * length), to: position * length)
-      }
-      return AnyTensor(result)
-    }
-    return opened(dtype.elementType)
   }
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import SwiftletCore
+public import SwiftletFormats
 
-/// Samples for a model, with labels or without: images in memory, all of one size; pictures in
-/// files, of any size; or arrays that are its inputs.
+/// Samples for a model, with labels or without: images of one size, in memory or in an array of a
+/// file; pictures in files, of any size; or arrays that are its inputs.
 public struct ImageDataset: Sendable {
   /// Where the pixels are.
   public enum Pixels: Sendable {
     /// In memory: 0…255, N×C×H×W, packed.
     case packed(Tensor<UInt8>)
+    /// In an array, read when they are needed.
+    case stored(StoredImages)
     /// In files, decoded when they are needed.
     case files(ImageFiles)
     /// What a model takes, without preprocessing.
@@ -29,6 +32,8 @@ public struct ImageDataset: Sendable {
   public let classCount: Int
   /// The names of the classes, if the data set has them.
   public let classNames: [String]?
+  /// What the model should answer, if that is not a class: a row of numbers for each sample.
+  public private(set) var targets: StoredArray?
 
   /// Whether there are labels.
   public var hasLabels: Bool { !labels.isEmpty }
@@ -65,6 +70,16 @@ public struct ImageDataset: Sendable {
     try self.init(
       checking: name, .files(files), count: files.paths.count, labels, classCount, classNames)
     if hasLabels { self = subset(Self.spread(labels)) }
+  }
+
+  /// Images in an array, which are read when they are needed. `labels` are empty if there are none.
+  ///
+  /// - Throws: `badInput` if the numbers of images and labels differ, or if a label is not in
+  ///   `0..<classCount`.
+  public init(
+    name: String, images: StoredImages, labels: [Int] = [], classCount: Int = 0
+  ) throws {
+    try self.init(checking: name, .stored(images), count: images.count, labels, classCount, nil)
   }
 
   /// Arrays that are the inputs of a model, with labels.
@@ -126,16 +141,35 @@ public struct ImageDataset: Sendable {
     self.classNames = classNames
   }
 
-  private func replacing(_ pixels: Pixels, _ labels: [Int], count: Int) -> ImageDataset {
+  private func replacing(
+    _ pixels: Pixels, _ labels: [Int], _ targets: StoredArray?, count: Int, name: String? = nil
+  ) -> ImageDataset {
+    var result = ImageDataset(
+      checked: name ?? self.name, pixels: pixels, count: count, labels: labels,
+      classCount: classCount, classNames: classNames)
+    result.targets = targets
+    return result
+  }
+
+  /// The samples without their labels.
+  func withoutLabels() -> ImageDataset {
     ImageDataset(
-      checked: name, pixels: pixels, count: count, labels: labels, classCount: classCount,
-      classNames: classNames)
+      checked: name, pixels: pixels, count: count, labels: [], classCount: 0, classNames: nil)
   }
 
   func renamed(_ name: String) -> ImageDataset {
-    ImageDataset(
-      checked: name, pixels: pixels, count: count, labels: labels, classCount: classCount,
-      classNames: classNames)
+    replacing(pixels, labels, targets, count: count, name: name)
+  }
+
+  /// The same samples with answers that are not classes: a row for each.
+  ///
+  /// - Throws: `badInput` if the numbers of samples and rows differ.
+  public func with(targets: StoredArray) throws -> ImageDataset {
+    guard targets.shape.rank > 0, targets.count == count else {
+      throw SwiftletError(
+        .badInput, "there are \(count) samples, and targets of shape \(targets.shape)", at: name)
+    }
+    return replacing(pixels, labels, targets, count: count)
   }
 
   /// The images in memory, N×C×H×W; `nil` for others.
@@ -150,11 +184,13 @@ public struct ImageDataset: Sendable {
     let chosen: Pixels =
       switch pixels {
       case .packed(let images): .packed(Self.gathered(images, indices))
+      case .stored(let images): .stored(images.subset(indices))
       case .files(let files): .files(ImageFiles(indices.map { files.paths[$0] }))
       case .arrays(let arrays): .arrays(arrays.choosing(indices))
       }
     return replacing(
-      chosen, hasLabels ? indices.map { labels[$0] } : [], count: indices.count)
+      chosen, hasLabels ? indices.map { labels[$0] } : [], targets?.subset(indices),
+      count: indices.count)
   }
 
   private static func gathered(_ images: Tensor<UInt8>, _ indices: [Int]) -> Tensor<UInt8> {
@@ -177,10 +213,12 @@ public struct ImageDataset: Sendable {
     let part: Pixels =
       switch pixels {
       case .packed(let images): .packed(images.slice(axis: 0, range: range))
+      case .stored(let images): .stored(images.slice(range))
       case .files(let files): .files(ImageFiles(Array(files.paths[range])))
       case .arrays(let arrays): .arrays(arrays.choosing(Array(range)))
       }
-    return replacing(part, hasLabels ? Array(labels[range]) : [], count: range.count)
+    return replacing(
+      part, hasLabels ? Array(labels[range]) : [], targets?.slice(range), count: range.count)
   }
 
   /// Splits the data set in two after shuffling it.
@@ -203,12 +241,26 @@ public struct ImageDataset: Sendable {
     return (subset(Array(order[..<trainingCount])), subset(Array(order[trainingCount...])))
   }
 
+  /// The classes, for display, if they have names: `2 classes in images:pets: cat, dog`.
+  public var classRemark: String? {
+    guard let classNames else { return nil }
+    let shown = classNames.prefix(6).joined(separator: ", ")
+    return "\(classCount) class\(classCount == 1 ? "" : "es") in \(name): \(shown)"
+      + (classCount > 6 ? ", …" : "")
+  }
+
   /// - Throws: `badInput` without labels.
   package func requireLabels() throws {
     guard hasLabels else {
+      if targets != nil {
+        throw SwiftletError(
+          .badInput, "the labels are targets, not one class for each sample", at: name,
+          fix: "save class numbers as integers, such as labels.astype('int64')")
+      }
       throw SwiftletError(
         .badInput, "the data have no labels", at: name,
-        fix: "give labelled data, such as a folder of pictures for each class")
+        fix: "give labelled data: a folder of pictures for each class, or arrays x and y in an npz "
+          + "file")
     }
   }
 }

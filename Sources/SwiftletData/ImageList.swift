@@ -5,52 +5,72 @@ import SwiftletFiles
 import SwiftletFormats
 
 /// A file that lists pictures and their classes: `path,label` in each line of a CSV file, or with
-/// a tab between them in a `.tsv`. Paths are relative to the file's folder. Labels are numbers from
-/// 0, or names, which are numbered in their order. A first line `path,label` is a header.
-enum ImageList {
-  /// - Throws: `io` if the file cannot be read or lists one that does not exist; `badInput` naming
-  ///   the line that is not a path and a label.
-  static func load(_ file: String) throws -> ImageDataset {
+/// a tab between them in a `.tsv`; without labels, `path`. Paths are relative to the file's folder.
+/// Labels are numbers from 0, or names, which are numbered in their order. A first line
+/// `path,label` is a header.
+struct ImageList {
+  private let file: String
+  private let rows: [DelimitedText.Row]
+  /// Whether the list has labels.
+  let hasLabels: Bool
+
+  /// - Throws: `io` if the file cannot be read; `badInput` naming the line that is not a path and a
+  ///   label, or not a path alone if the first one is that.
+  init(reading file: String) throws {
     let bytes = try InputFile.read(file)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw SwiftletError(.badInput, "the list is not UTF-8 text", at: file)
     }
     let isTabbed = file.lowercased().hasSuffix(".tsv")
-    let rows = try DelimitedText.rows(of: text, separator: isTabbed ? "\t" : ",", file: file)
-    let entries = rows.first.map { isHeading($0.fields) } == true ? Array(rows.dropFirst()) : rows
+    let all = try DelimitedText.rows(of: text, separator: isTabbed ? "\t" : ",", file: file)
+    let rows = all.first.map { Self.isHeading($0.fields) } == true ? Array(all.dropFirst()) : all
+    let columns = rows.first.map { $0.fields.count == 1 ? 1 : 2 } ?? 2
+    if let odd = rows.first(where: { row in
+      row.fields.count != columns || row.fields.contains(where: \.isEmpty)
+    }) {
+      let others = odd.line == rows[0].line ? "" : ", as the first one is"
+      throw SwiftletError(
+        .badInput,
+        "line \(odd.line) is not a path" + (columns == 1 ? " alone" : " and a label") + others,
+        at: file,
+        fix: "write PATH\(isTabbed ? "<tab>" : ",")LABEL in all lines, or PATH in all; quote paths "
+          + "with \(isTabbed ? "tabs" : "commas")")
+    }
+    (self.file, self.rows, hasLabels) = (file, rows, columns == 2)
+  }
+
+  /// The pictures.
+  ///
+  /// - Parameter isLenient: Whether files may be missing.
+  /// - Throws: `io` if a file does not exist; `badInput` naming the line of a wrong label.
+  func load(isLenient: Bool) throws -> ImageDataset {
     let folder = file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
-    var (paths, words) = ([String](), [String]())
-    for row in entries {
-      guard row.fields.count == 2, row.fields.allSatisfy({ !$0.isEmpty }) else {
-        throw SwiftletError(
-          .badInput, "line \(row.line) is not a path and a label", at: file,
-          fix: "write PATH\(isTabbed ? "<tab>" : ",")LABEL; quote paths with commas")
-      }
+    let paths = try rows.map { row in
       let path = row.fields[0].hasPrefix("/") ? row.fields[0] : folder + row.fields[0]
-      guard InputFile.exists(path) else {
+      guard isLenient || InputFile.exists(path) else {
         throw SwiftletError(
           .io, "the picture of line \(row.line) does not exist: \(path)", at: file,
-          fix: "write paths relative to the list's folder")
+          fix: "write paths relative to the list's folder, or leave out such pictures with "
+            + "--skip-damaged")
       }
-      paths.append(path)
-      words.append(row.fields[1])
+      return path
     }
-    let (labels, names) = try numbered(words, entries, file)
+    let (labels, names) = hasLabels ? try numbered(rows.map { $0.fields[1] }) : ([], nil)
     return try ImageDataset(
       name: file, files: ImageFiles(paths), labels: labels,
       classCount: names?.count ?? (labels.max() ?? -1) + 1, classNames: names)
   }
 
   private static func isHeading(_ fields: [String]) -> Bool {
-    guard fields.count == 2 else { return false }
-    return ["path", "file", "filename", "image", "image_path"].contains(fields[0].lowercased())
-      && ["label", "class", "target", "category"].contains(fields[1].lowercased())
+    guard let first = fields.first, fields.count <= 2 else { return false }
+    return ["path", "file", "filename", "image", "image_path"].contains(first.lowercased())
+      && fields.dropFirst().allSatisfy {
+        ["label", "class", "target", "category"].contains($0.lowercased())
+      }
   }
 
   /// Labels as numbers, and the names that they stand for, if they are names.
-  private static func numbered(
-    _ words: [String], _ rows: [DelimitedText.Row], _ file: String
-  ) throws -> (labels: [Int], names: [String]?) {
+  private func numbered(_ words: [String]) throws -> (labels: [Int], names: [String]?) {
     let numbers = words.map { Int($0) }
     guard numbers.contains(where: { $0 == nil }) else {
       if let index = numbers.firstIndex(where: { !(0..<1 << 20 ~= $0!) }) {

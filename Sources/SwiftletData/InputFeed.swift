@@ -56,7 +56,8 @@ public struct InputFeed: Sendable {
       return
     }
     (preprocessing, input, chosen) = (nil, nil, given.chosen)
-    let samples = try SampleArrays(given.arrays, for: inputs, symbol: symbol, fixed: fixed)
+    let samples = try SampleArrays(
+      given.arrays, main: given.main, for: inputs, symbol: symbol, fixed: fixed)
     arrays = samples
     count = given.chosen?.count ?? samples.count
     if let odd = given.chosen?.first(where: { $0 >= samples.count }) {
@@ -84,14 +85,25 @@ public struct InputFeed: Sendable {
   public func inputs(
     _ indices: [Int], moves: [Augmentation.Move]? = nil, threads: Threads
   ) throws -> [String: AnyTensor] {
+    try inputs(indices) { try $0.batch(data, indices, moves: moves, threads: threads) }
+  }
+
+  /// As ``inputs(_:moves:threads:)``, with pictures that `batch` makes.
+  func inputs(
+    _ indices: [Int], pictures batch: (Preprocessing) throws -> Tensor<Float>
+  ) throws -> [String: AnyTensor] {
     guard let preprocessing, let input else {
       return try arrays.inputs(chosen.map { own in indices.map { own[$0] } } ?? indices)
     }
     var result = try arrays.inputs(indices)
-    result[input.name] = AnyTensor(
-      try preprocessing.batch(data, indices, moves: moves, threads: threads)
-    ).converted(to: input.dtype)
+    result[input.name] = AnyTensor(try batch(preprocessing)).converted(to: input.dtype)
     return result
+  }
+
+  /// Pictures in files, and what makes them the model's input; `nil` for data in memory.
+  var pictures: (preprocessing: Preprocessing, files: ImageFiles)? {
+    guard let preprocessing, case .files(let files) = data.pixels else { return nil }
+    return (preprocessing, files)
   }
 
   /// The samples as the tensor that training starts from.
@@ -101,7 +113,13 @@ public struct InputFeed: Sendable {
   package func tensor(
     _ indices: [Int], moves: [Augmentation.Move]? = nil, threads: Threads
   ) throws -> Tensor<Float> {
-    let all = try inputs(indices, moves: moves, threads: threads)
+    try Self.single(try inputs(indices, moves: moves, threads: threads))
+  }
+
+  /// The only input, in fp32.
+  ///
+  /// - Throws: `unsupported` if there are several, or one that is not fp32.
+  static func single(_ all: [String: AnyTensor]) throws -> Tensor<Float> {
     guard all.count == 1, case .float32(let tensor)? = all.values.first else {
       throw SwiftletError(
         .unsupported, "training needs a model with a single input, in fp32",

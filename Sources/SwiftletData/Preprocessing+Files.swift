@@ -9,11 +9,16 @@ extension Preprocessing {
   ///
   /// - Throws: `io`, `badInput` or `unsupported` naming the first that cannot be decoded.
   func fitted(_ files: ImageFiles, _ indices: [Int], _ threads: Threads) throws -> Tensor<UInt8> {
-    try fitted(indices.count, threads) { position in
-      let path = files.paths[indices[position]]
-      return try FittedImages.shared.pixels(of: path, for: self) {
-        try pixels(of: files.image(at: indices[position], colours), at: path)
-      }
+    try stacked(indices.count, threads) { try pixels(of: files, at: indices[$0]) }
+  }
+
+  /// A picture in a file, fitted to the model's input: C×H×W.
+  ///
+  /// - Throws: `io`, `badInput` or `unsupported` naming it, if it cannot be decoded.
+  func pixels(of files: ImageFiles, at index: Int) throws -> [UInt8] {
+    let path = files.paths[index]
+    return try FittedImages.shared.pixels(of: path, for: self) {
+      try pixels(of: files.image(at: index, pictureChannels), at: path)
     }
   }
 
@@ -21,16 +26,19 @@ extension Preprocessing {
   func fitted(
     _ images: Tensor<UInt8>, _ indices: [Int], _ threads: Threads
   ) throws -> Tensor<UInt8> {
-    try fitted(indices.count, threads) { position in
-      let image = Image(images, at: indices[position]).converted(to: colours)
+    try stacked(indices.count, threads) { position in
+      let image = Image(images, at: indices[position]).converted(to: pictureChannels)
       return try pixels(of: image, at: "image \(indices[position])")
     }
   }
 
   /// The channels of a picture for the model: grey or RGB.
-  private var colours: Image.Channels { channels == 1 ? .grey : .rgb }
+  private var pictureChannels: Image.Channels { channels == 1 ? .grey : .rgb }
 
-  private func fitted(
+  /// N×C×H×W of pictures C×H×W.
+  ///
+  /// - Throws: The error for the first one that `pixels` throws for.
+  func stacked(
     _ count: Int, _ threads: Threads, _ pixels: @Sendable (Int) throws -> [UInt8]
   ) throws -> Tensor<UInt8> {
     let length = channels * height * width
@@ -67,20 +75,42 @@ extension Preprocessing {
 
   private func fitted(_ image: Image, at location: String) throws -> Image {
     let size = Image.Size(width: width, height: height)
+    let target: Image.Size
     switch fit {
-    case .pad: return image.centerCropped(to: size)
-    case .resize: return image.resized(to: size)
+    case .pad: return centered(image, in: size)
+    case .resize: target = box ?? size
+    case .letterbox: target = image.size.fitting(in: box ?? size)
     case .crop:
-      let whole = image.size.withShorterSide(shorterSide ?? 0)
+      target = image.size.withShorterSide(shorterSide ?? 0)
       // Of a thin line, the other side becomes enormous.
-      guard whole.height <= Image.maximumPixels / whole.width else {
+      guard target.height <= Image.maximumPixels / target.width else {
         throw SwiftletError(
           .badInput,
-          "a picture of \(image.size) pixels would become one of \(whole), which is too large",
+          "a picture of \(image.size) pixels would become one of \(target), which is too large",
           at: location, fix: "crop it, or leave it out")
       }
-      return image.resized(to: whole).centerCropped(to: size)
     }
+    let resized = image.resized(to: target, interpolation, antialias: antialias ?? true)
+    return centered(resized, in: size)
+  }
+
+  /// The part of `size` in the middle, with a border where the picture is smaller.
+  private func centered(_ image: Image, in size: Image.Size) -> Image {
+    var image = image
+    if image.width < size.width || image.height < size.height {
+      let larger = Image.Size(
+        width: max(image.width, size.width), height: max(image.height, size.height))
+      image = image.padded(
+        to: larger, x: (larger.width - image.width) / 2, y: (larger.height - image.height) / 2,
+        colour: border)
+    }
+    func offset(_ total: Int, _ part: Int) -> Int {
+      let margin = Double(total - part) / 2
+      return Int(margin.rounded(cropRounding == .even ? .toNearestOrEven : .down))
+    }
+    return image.cropped(
+      to: Image.Region(
+        x: offset(image.width, size.width), y: offset(image.height, size.height), size: size))
   }
 }
 
@@ -90,6 +120,16 @@ extension Image.Size {
     width <= height
       ? Image.Size(width: side, height: max(side, side * height / width))
       : Image.Size(width: max(side, side * width / height), height: side)
+  }
+
+  /// The largest size with the same proportions that fits, rounded to the nearest, at least one
+  /// pixel, as Ultralytics' `LetterBox` has it.
+  fileprivate func fitting(in box: Image.Size) -> Image.Size {
+    let ratio = min(Double(box.width) / Double(width), Double(box.height) / Double(height))
+    func side(_ side: Int, _ limit: Int) -> Int {
+      min(max(Int((Double(side) * ratio).rounded(.toNearestOrEven)), 1), limit)
+    }
+    return Image.Size(width: side(width, box.width), height: side(height, box.height))
   }
 }
 

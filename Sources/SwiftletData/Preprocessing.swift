@@ -1,23 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
-import OrderedCollections
 public import SwiftletCore
-public import SwiftletGraph
+public import SwiftletImages
 
 /// The conversion of pixels to a model's input. Stored in the model's metadata, so that later users
 /// of the model prepare images as in training.
-public struct Preprocessing: Sendable, Codable, Equatable {
+///
+/// A picture is resized (``fit``, ``interpolation``), its center is cropped or gets a border, and
+/// its pixels become numbers: `(pixel · scale − mean) / deviation`.
+public struct Preprocessing: Sendable, Equatable {
   /// How an image of another size is fitted.
   public enum Fit: String, Sendable, Codable {
-    /// Centred, with a black border.
+    /// Not resized: centred, with a border where it is smaller.
     case pad
-    /// Bilinear interpolation: of pictures in files with antialiasing, of images in memory between
-    /// the nearest pixels, as ever.
+    /// Resized to the model's size or to ``box``, whatever the proportions.
     case resize
     /// The shorter side is resized to ``shorterSide``, and the center is cropped, as by
     /// torchvision's `Resize` and `CenterCrop`.
     case crop
+    /// Resized, with its proportions, to fit into the model's size or into ``box``, and centred in
+    /// a border, as YOLO models are fed.
+    case letterbox
+  }
+
+  /// The order of a pixel's colours in the model's input.
+  public enum Colours: String, Sendable, CaseIterable {
+    /// Red, green, blue.
+    case rgb
+    /// Blue, green, red, as OpenCV and Caffe have them.
+    case bgr
+  }
+
+  /// The order of the axes of the model's input.
+  public enum Layout: String, Sendable, CaseIterable {
+    /// N×C×H×W, as PyTorch exports models.
+    case planar = "nchw"
+    /// N×H×W×C, as TensorFlow does.
+    case interleaved = "nhwc"
+  }
+
+  /// What is cropped from the center if the margin is odd.
+  public enum CropRounding: String, Sendable, CaseIterable {
+    /// The offset is rounded to the even neighbor, as torchvision's `CenterCrop` does.
+    case even
+    /// The offset is rounded down, as Hugging Face's image processors do.
+    case down
   }
 
   /// Channels of the input: those of the images, or any number for grey ones.
@@ -30,248 +57,132 @@ public struct Preprocessing: Sendable, Codable, Equatable {
   public let fit: Fit
   /// With `crop`, what the shorter side becomes, in pixels; at least ``height`` and ``width``.
   public let shorterSide: Int?
-  /// Per channel: input = (pixel / 255 − mean) / deviation.
+  /// With `resize` and `letterbox`, the size before the center is cropped; `nil`: the model's.
+  public let box: Image.Size?
+  /// How pixels are interpolated.
+  public let interpolation: Interpolation
+  /// Whether all pixels count when a picture shrinks. `nil`: those of pictures in files do; images
+  /// in memory that are resized are interpolated linearly between their nearest pixels, without
+  /// rounding to 8 bits.
+  public let antialias: Bool?
+  /// What is cropped if the margin is odd.
+  public let cropRounding: CropRounding
+  /// The colour of the border: a value for each channel, red first; `nil`: black.
+  public let border: [UInt8]?
+  /// The order of colours in the input.
+  public let colours: Colours
+  /// The order of axes of the input.
+  public let layout: Layout
+  /// What pixels, 0…255, are multiplied by.
+  public let scale: Float
+  /// Per channel of the input, in its order: input = (pixel · scale − mean) / deviation.
   public let mean: [Float]
   /// Per channel, as ``mean``; not 0.
   public let deviation: [Float]
 
-  /// The scaling of pixels, by name.
-  public enum Scaling: String, Sendable, CaseIterable {
-    /// By ImageNet's means and deviations; if there are not three channels, as ``half``.
-    case imagenet
-    /// To −1…1.
-    case half
-    /// To 0…1.
-    case unit
-    /// Unscaled, 0…255.
-    case raw
-
-    fileprivate func numbers(channels: Int) -> (mean: [Float], deviation: [Float]) {
-      func all(_ mean: Float, _ deviation: Float) -> (mean: [Float], deviation: [Float]) {
-        ([Float](repeating: mean, count: channels), [Float](repeating: deviation, count: channels))
-      }
-      return switch self {
-      case .imagenet where channels == 3: Preprocessing.imageNet
-      case .imagenet, .half: all(0.5, 0.5)
-      case .unit: all(0, 1)
-      case .raw: all(0, 1 / 255)
-      }
-    }
-  }
-
-  /// Sides up to this show whole pictures: nothing is cut off.
-  private static let thumbnail = 96
-  /// The height and width of pictures in files for models that take any.
-  private static let usualExtent = 224
-
-  /// The key in the model's metadata.
-  public static let metadataKey = "swiftlet.preprocessing"
-
-  /// ImageNet's means and deviations, in the order red, green, blue.
-  static let imageNet: (mean: [Float], deviation: [Float]) = (
-    [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-  )
+  /// The usual ``scale``: pixels are divided by 255.
+  public static let unitScale: Float = 1 / 255
 
   /// Preprocessing that is known.
   ///
   /// - Throws: `badInput` if sizes are not 1 to 16384, if there is not a finite mean and a
-  ///   deviation above 0 for each channel, or if a shorter side, at least the height and the width,
-  ///   is missing with `crop` or given without.
+  ///   deviation above 0 for each channel, if the scale is not above 0, if a shorter side, at least
+  ///   the height and the width, is missing with `crop` or given without, if a box is smaller than
+  ///   the input or given with `crop` or `pad`, if the border does not have a value for each
+  ///   channel, or if there are not three channels to reverse.
   public init(
-    channels: Int, height: Int, width: Int, fit: Fit, shorterSide: Int? = nil, mean: [Float],
+    channels: Int, height: Int, width: Int, fit: Fit, shorterSide: Int? = nil,
+    box: Image.Size? = nil, interpolation: Interpolation = .bilinear, antialias: Bool? = nil,
+    cropRounding: CropRounding = .even, border: [UInt8]? = nil, colours: Colours = .rgb,
+    layout: Layout = .planar, scale: Float = Preprocessing.unitScale, mean: [Float],
     deviation: [Float]
   ) throws {
-    self.channels = channels
-    self.height = height
-    self.width = width
-    self.fit = fit
-    self.shorterSide = shorterSide
-    self.mean = mean
-    self.deviation = deviation
+    (self.channels, self.height, self.width) = (channels, height, width)
+    (self.fit, self.shorterSide, self.box) = (fit, shorterSide, box)
+    (self.interpolation, self.antialias) = (interpolation, antialias)
+    (self.cropRounding, self.border) = (cropRounding, border)
+    (self.colours, self.layout) = (colours, layout)
+    (self.scale, self.mean, self.deviation) = (scale, mean, deviation)
     guard isSound else {
       throw SwiftletError(.badInput, "such preprocessing is not possible: \(summary)")
     }
   }
 
-  /// The preprocessing that suits a model's input and a data set's images.
-  ///
-  /// Of images in memory, small differences in size are padded, large ones interpolated. Pictures
-  /// in files lose an eighth of their shorter side around the middle, as most networks for
-  /// ImageNet are evaluated, if the model takes squares larger than thumbnails; else they are
-  /// interpolated. Open extents are those of the graph's `extents`, otherwise the images', or 224
-  /// for pictures in files.
-  ///
-  /// - Throws: `unsupported` if the model's input is not one batch of images.
-  public init(
-    for graph: Graph, images: ImageDataset, scaling: Scaling = .imagenet
-  ) throws {
-    let inputs = graph.dataInputs
-    guard inputs.count == 1, inputs[0].dtype == .float32, inputs[0].dimensions.count == 4 else {
-      throw SwiftletError(
-        .unsupported, "the model does not take one batch of images",
-        fix: "its input must be fp32 N×channels×height×width")
-    }
-    let shape = try Self.imageShape(graph, inputs[0], images)
-    let (channels, height, width) = (shape[1], shape[2], shape[3])
-    guard channels >= 1, height >= 1, width >= 1 else {
-      throw SwiftletError(
-        .unsupported, "the model takes images of \(inputs[0].shapeDescription)",
-        fix: "its input must be fp32 N×channels×height×width")
-    }
-    try Self.checkSize(inputs[0], shape)
-    func isClose(_ source: Int, _ target: Int) -> Bool {
-      source <= target && target - source <= source / 4
-    }
-    self.channels = channels
-    self.height = height
-    self.width = width
-    if let (_, sourceHeight, sourceWidth) = images.imageExtents {
-      fit = isClose(sourceHeight, height) && isClose(sourceWidth, width) ? .pad : .resize
-      shorterSide = nil
-    } else if height == width, height > Self.thumbnail {
-      fit = .crop
-      shorterSide = Int((Double(height) / 0.875).rounded())
-    } else {
-      fit = .resize
-      shorterSide = nil
-    }
-    (mean, deviation) = scaling.numbers(channels: channels)
-    try checkChannels(images)
-  }
-
-  /// The preprocessing stored in the model's metadata, or else one that suits its input.
-  ///
-  /// - Throws: `badInput` if the metadata are damaged.
-  public static func stored(in graph: Graph, images: ImageDataset) throws -> Preprocessing {
-    guard let text = graph.metadata[metadataKey] else {
-      return try Preprocessing(for: graph, images: images)
-    }
-    guard let value = try? JSONDecoder().decode(Preprocessing.self, from: Data(text.utf8)),
-      value.isSound
-    else {
-      throw SwiftletError(.badInput, "the model's metadata '\(metadataKey)' are damaged")
-    }
-    try value.checkChannels(images)
-    guard let input = graph.dataInputs.first, input.dimensions.count == 4,
-      case let shape = value.shape(batch: 1),
-      zip(input.dimensions, shape.dimensions).dropFirst().allSatisfy({ declared, extent in
-        if case .fixed(let own) = declared { own == extent } else { true }
-      })
-    else {
-      throw SwiftletError(
-        .badInput, "the model's metadata '\(metadataKey)' do not match its input")
-    }
-    let own = OpenExtents.of([input], shapes: [input.name: shape])
-    if let (name, extent) = graph.extents.first(where: { own[$0.key] ?? $0.value != $0.value }) {
-      throw SwiftletError(
-        .badInput, "\(name)=\(extent): the model was trained with \(name)=\(own[name] ?? 0)",
-        fix: "leave that extent to the model's metadata '\(metadataKey)'")
-    }
-    try checkSize(input, shape)
-    return value
-  }
-
-  /// The shape of one image as the model's input.
-  private static func imageShape(
-    _ graph: Graph, _ input: ValueInfo, _ images: ImageDataset
-  ) throws -> Shape {
-    let inputs = [input]
-    let isOpen = input.dimensions.dropFirst().contains {
-      if case .symbolic = $0 { true } else { false }
-    }
-    guard isOpen else { return try input.shape(batch: 1) }
-    let (channels, height, width) = images.imageExtents ?? (3, usualExtent, usualExtent)
-    let own = OpenExtents.of(inputs, shapes: [input.name: [1, channels, height, width]])
-    let interpreter = try Interpreter(graph)
-    let given = graph.extents.merging(own) { given, _ in given }
-    let extents = OpenExtents(inputs, batch: 1, given: given)
-    // A model that does not accept the images' size gets them in its own size.
-    return try (interpreter.fits(extents) ? extents : interpreter.openExtents(batch: 1)).shape(
-      of: input)
-  }
-
-  /// Whether the model specifies how images become its input; otherwise that is guessed.
-  public static func isStored(in graph: Graph) -> Bool { graph.metadata[metadataKey] != nil }
-
-  /// The processing of images, for display: `3×32×32, padded; pixels scaled to 0…1`.
-  public var summary: String {
-    let fitted =
-      switch fit {
-      case .pad: "padded"
-      case .resize: "resized"
-      case .crop: "the center after resizing the shorter side to \(shorterSide ?? 0)"
-      }
-    let size = "\(channels)×\(height)×\(width), \(fitted)"
-    guard !mean.isEmpty, !deviation.isEmpty else { return "\(size); pixels are not scaled" }
-    func list(_ numbers: [Float]) -> String {
-      Set(numbers).count == 1 ? "\(numbers[0])" : numbers.map { "\($0)" }.joined(separator: ", ")
-    }
-    let isPlain = Set(mean).count == 1 && Set(deviation).count == 1
-    func range(_ pixel: Float) -> String {
-      let value = ((pixel / 255 - mean[0]) / deviation[0] * 1e3).rounded() / 1e3
-      return value.rounded() == value && abs(value) < 1e6 ? "\(Int(value))" : "\(value)"
-    }
-    let scaled =
-      isPlain
-      ? "pixels scaled to \(range(0))…\(range(255))"
-      : "pixels divided by 255, minus \(list(mean)), divided by \(list(deviation))"
-    return "\(size); \(scaled)"
-  }
-
-  /// - Throws: `badInput` if a batch of the size that evaluation uses would be too large.
-  private static func checkSize(_ input: ValueInfo, _ shape: Shape) throws {
-    let extents = shape.replacing(axis: 0, with: 256).dimensions
-    _ = try ValueInfo(input.name, input.dtype, extents.map(Dimension.fixed)).shape(batch: 256)
-  }
-
   private var isSound: Bool {
     let limit = 1 << 14
-    return [channels, height, width].allSatisfy { 1...limit ~= $0 }
-      && mean.count == channels && deviation.count == channels
+    let isSized = [channels, height, width].allSatisfy { 1...limit ~= $0 }
+    let isScaled =
+      mean.count == channels && deviation.count == channels
       && (mean + deviation).allSatisfy(\.isFinite) && deviation.allSatisfy { $0 > 0 }
-      && (fit == .crop) == (shorterSide != nil)
+      && scale.isFinite && scale > 0
+    let isCropped =
+      (fit == .crop) == (shorterSide != nil)
       && (shorterSide.map { max(height, width)...limit ~= $0 } ?? true)
+    let isBoxed =
+      box.map {
+        (fit == .resize || fit == .letterbox) && width...limit ~= $0.width
+          && height...limit ~= $0.height
+      } ?? true
+    return isSized && isScaled && isCropped && isBoxed
+      && (border.map { $0.count == channels } ?? true) && (colours == .rgb || channels == 3)
   }
 
-  private func checkChannels(_ images: ImageDataset) throws {
-    guard let found = images.imageExtents?.channels else {
-      guard channels == 1 || channels == 3 else {
-        throw SwiftletError(
-          .unsupported, "the model takes images of \(channels) channels; pictures have 3, or 1",
-          at: images.name, fix: "give arrays with inputs:FILE.npz")
-      }
-      return
+  /// The shape of a batch, in the order of ``layout``.
+  public func shape(batch: Int) -> Shape {
+    Self.shape(layout, batch, channels, height, width)
+  }
+
+  static func shape(
+    _ layout: Layout, _ batch: Int, _ channels: Int, _ height: Int, _ width: Int
+  ) -> Shape {
+    switch layout {
+    case .planar: [batch, channels, height, width]
+    case .interleaved: [batch, height, width, channels]
     }
-    guard found == channels || found == 1, fit != .crop || channels == 1 || channels == 3 else {
-      throw SwiftletError(
-        .badInput, "the model takes images of \(channels) channels, the data have \(found)",
-        at: images.name)
+  }
+
+  /// A pixel's value, multiplied by ``scale``: divided by 255 as torchvision's `ToTensor` does,
+  /// which may differ in the last bit from a product with 1/255.
+  func scaled(_ pixel: Float) -> Float {
+    scale == Self.unitScale ? pixel / 255 : pixel * scale
+  }
+
+  /// Whether images in memory become inputs directly, not as pictures: of any number of channels.
+  var isDirect: Bool {
+    switch fit {
+    case .pad: cropRounding == .even
+    case .resize: box == nil && interpolation == .bilinear && antialias == nil
+    case .crop, .letterbox: false
     }
   }
 
-  /// The open extents of a model's input, by name, for images prepared like this.
-  package func extents(of graph: Graph) -> [String: Int] {
-    graph.dataInputs.first.map {
-      OpenExtents.of([$0], shapes: [$0.name: shape(batch: 1)])
-    } ?? [:]
+  /// What decides the pixels of a picture in the model's size.
+  var geometry: Geometry {
+    Geometry(
+      channels: channels, height: height, width: width, fit: fit, shorterSide: shorterSide,
+      box: box, interpolation: interpolation, antialias: antialias ?? true,
+      cropRounding: cropRounding, border: border)
   }
 
-  /// Writes this into the model's metadata.
-  public func store(in graph: inout Graph) {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    // Encoding plain numbers cannot fail: they have been checked to be finite.
-    guard let data = try? encoder.encode(self) else { return }
-    graph.metadata[Self.metadataKey] = String(decoding: data, as: UTF8.self)
+  struct Geometry: Hashable {
+    let channels, height, width: Int
+    let fit: Fit
+    let shorterSide: Int?
+    let box: Image.Size?
+    let interpolation: Interpolation
+    let antialias: Bool
+    let cropRounding: CropRounding
+    let border: [UInt8]?
   }
-
-  /// The shape of a batch.
-  public func shape(batch: Int) -> Shape { [batch, channels, height, width] }
 }
 
 extension ImageDataset {
   /// Channels, height and width of every image; `nil` for pictures in files, which differ.
   package var imageExtents: (channels: Int, height: Int, width: Int)? {
-    packed.map { ($0.shape[1], $0.shape[2], $0.shape[3]) }
+    switch pixels {
+    case .packed(let images): (images.shape[1], images.shape[2], images.shape[3])
+    case .stored(let images): images.extents
+    case .files, .arrays: nil
+    }
   }
 }

@@ -2,12 +2,16 @@
 
 import OrderedCollections
 import SwiftletCore
+import SwiftletFormats
 import SwiftletGraph
 
 /// Arrays for inputs of a model, divided into samples.
 struct SampleArrays: Sendable {
-  /// By input name, in the element types of the inputs.
+  /// Arrays that are the same for all samples, or whose samples are not along the first axis: by
+  /// input name, in the element types of the inputs.
   private let arrays: [String: AnyTensor]
+  /// Arrays with a row for each sample, which are read when they are needed.
+  private let rows: [String: (array: StoredArray, input: ValueInfo)]
   private let places: [String: SampleLayout.Place]
   /// Inputs that are filled with one number, in the shape for each batch.
   private let filled: [ValueInfo]
@@ -22,8 +26,8 @@ struct SampleArrays: Sendable {
   /// Matches arrays to inputs.
   ///
   /// - Parameters:
-  ///   - given: Arrays by input name; a single one without a name is for the only input that is
-  ///     not fixed.
+  ///   - given: Arrays by input name.
+  ///   - main: The name of the one for the only input that is not fixed, whatever that is called.
   ///   - inputs: The inputs that get arrays or fixed values.
   ///   - symbol: The name of the batch in the model's shapes.
   ///   - fixed: Inputs that are the same for all samples.
@@ -31,11 +35,12 @@ struct SampleArrays: Sendable {
   /// - Throws: `badInput` if an array is missing or does not match its input, or if numbers of
   ///   samples differ.
   init(
-    _ given: [String: AnyTensor], for inputs: [ValueInfo], symbol: String?,
+    _ given: [String: StoredArray], main: String = "", for inputs: [ValueInfo], symbol: String?,
     fixed: [String: FixedInput], pictures: Int? = nil
   ) throws {
     self.symbol = symbol
-    let only = given.count == 1 && inputs.count { fixed[$0.name] == nil } == 1 ? given[""] : nil
+    let only = inputs.count { fixed[$0.name] == nil } == 1 ? given[main] : nil
+    var stored: [String: StoredArray] = [:]
     var (arrays, numbers, filled): ([String: AnyTensor], [String: Double], [ValueInfo]) = (
       [:], [:], []
     )
@@ -56,17 +61,22 @@ struct SampleArrays: Sendable {
         }
       case nil:
         guard let array = given[input.name] ?? only else {
-          throw SwiftletError(
-            .badInput, "there is no array '\(input.name)'",
-            fix: (given.isEmpty
-              ? "there are none" : "there are " + given.keys.sorted().joined(separator: ", "))
-              + "; name arrays after the model's inputs, or use --fixed \(input.name)=VALUE")
+          throw Self.missing(input, given)
         }
-        arrays[input.name] = try array.fitting(input).withoutRepetition(input)
+        stored[input.name] = try array.withoutRepetition(input)
         sampled.append(input)
       }
     }
-    let layout = try SampleLayout(arrays, sampled)
+    let layout = try SampleLayout(stored.mapValues(\.shape), sampled)
+    var rows: [String: (array: StoredArray, input: ValueInfo)] = [:]
+    for input in sampled {
+      let array = stored[input.name]!
+      switch layout.places[input.name] {
+      case .along(0)?, .each?: rows[input.name] = (try array.fittingIfSmall(input), input)
+      default: arrays[input.name] = try array.whole().fitting(input)
+      }
+    }
+    self.rows = rows
     var places = Dictionary(uniqueKeysWithValues: layout.places.map { ($0.key, $0.value) })
     let hasSamples = places.values.contains { $0 != .constant }
     for input in constants {
@@ -79,10 +89,21 @@ struct SampleArrays: Sendable {
     (count, batch) = (layout.count, layout.batch)
     var elements = 0
     for input in sampled where layout.places[input.name] != .constant {
-      elements += arrays[input.name]!.shape.count / max(1, layout.count)
+      elements += stored[input.name]!.shape.count / max(1, layout.count)
     }
     self.elements = elements
     for input in filled { _ = try shape(of: input, samples: 1) }
+  }
+
+  private static func missing(
+    _ input: ValueInfo, _ given: [String: StoredArray]
+  ) -> SwiftletError {
+    let names = given.keys.filter { !$0.isEmpty }.sorted().joined(separator: ", ")
+    let remark =
+      given.isEmpty ? "there are none" : names.isEmpty ? "it has no name" : "there are \(names)"
+    return SwiftletError(
+      .badInput, "there is no array '\(input.name)'",
+      fix: "\(remark); name arrays after the model's inputs, or use --fixed \(input.name)=VALUE")
   }
 
   /// An array with one number for all elements, or with one for each element.
@@ -113,15 +134,23 @@ struct SampleArrays: Sendable {
     return try input.shape(batch: samples)
   }
 
+  private func rows(of name: String, _ samples: [Int]) throws -> AnyTensor {
+    let (array, input) = rows[name]!
+    return try array.rows(samples).fitting(input)
+  }
+
   /// The inputs for some samples, in order.
   ///
   /// - Precondition: It is a single sample if an array has ``SampleLayout/Place/each``.
+  /// - Throws: The errors of reading arrays in files; `badInput` if the model's element type cannot
+  ///   hold their numbers.
   func inputs(_ samples: [Int]) throws -> [String: AnyTensor] {
     var result = arrays
     for (name, place) in places {
       switch place {
+      case .along(0) where rows[name] != nil: result[name] = try rows(of: name, samples)
       case .along(let axis): result[name] = arrays[name]!.indices(samples, along: axis)
-      case .each: result[name] = arrays[name]!.element(samples[0])
+      case .each: result[name] = try rows(of: name, [samples[0]]).row(0)
       case .repeated(let axis):
         result[name] = arrays[name]!.repeated(samples.count, along: axis)
       case .constant: break
@@ -200,21 +229,30 @@ extension AnyTensor {
     return opened(dtype.elementType)
   }
 
-  /// The input itself, if the array repeats the same one for each sample.
-  fileprivate func withoutRepetition(_ input: ValueInfo) -> AnyTensor {
-    guard input.isShaped, shape.rank == input.dimensions.count + 1, shape[0] > 0,
-      shape.count < 1 << 20, case let first = element(0),
-      (1..<shape[0]).allSatisfy({ element($0) == first })
-    else { return self }
-    return first
-  }
-
   /// The elements at one index of the first axis.
-  fileprivate func element(_ index: Int) -> AnyTensor {
+  fileprivate func row(_ index: Int) -> AnyTensor {
     func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
       let part = typed(as: Element.self)!.slice(axis: 0, range: index..<index + 1)
       return AnyTensor(part.contiguous().reshaped(to: Shape(Array(shape.dimensions.dropFirst()))))
     }
     return opened(dtype.elementType)
+  }
+}
+
+extension StoredArray {
+  /// The input itself, if the array repeats the same one for each sample.
+  fileprivate func withoutRepetition(_ input: ValueInfo) throws -> StoredArray {
+    guard input.isShaped, shape.rank == input.dimensions.count + 1, shape[0] > 0,
+      shape.count < 1 << 20, case let all = try whole(), case let first = all.row(0),
+      (1..<shape[0]).allSatisfy({ all.row($0) == first })
+    else { return self }
+    return StoredArray(first)
+  }
+
+  /// The array in the element type of an input if it is small: its numbers are converted only once,
+  /// and checked before any work starts.
+  fileprivate func fittingIfSmall(_ input: ValueInfo) throws -> StoredArray {
+    dtype == input.dtype || byteCount > 64 << 20
+      ? self : StoredArray(try whole().fitting(input))
   }
 }

@@ -35,10 +35,10 @@ struct SampleLayout {
   /// Determines the layout.
   ///
   /// - Parameters:
-  ///   - arrays: One array per input, in its element type.
+  ///   - shapes: Of one array per input.
   ///   - inputs: The model's inputs.
   /// - Throws: `badInput` if an array does not match its input, or if numbers of samples differ.
-  init(_ arrays: [String: AnyTensor], _ inputs: [ValueInfo]) throws {
+  init(_ shapes: [String: Shape], _ inputs: [ValueInfo]) throws {
     let symbol = OpenExtents.batchSymbol(inputs)
     var counts: OrderedDictionary<String, Int> = [:]
     var batches: [(name: String, extent: Int)] = []
@@ -46,7 +46,7 @@ struct SampleLayout {
     // once the batch size is known.
     var undecided: [ValueInfo] = []
     for input in inputs {
-      let shape = arrays[input.name]!.shape
+      let shape = shapes[input.name]!
       switch try Self.place(input, shape, symbol, inputs) {
       case nil: undecided.append(input)
       case .each?:
@@ -63,7 +63,7 @@ struct SampleLayout {
       let isBatch = input.firstExtent != nil && input.firstExtent == extent
       places[input.name] = isBatch ? .along(0) : .constant
       guard isBatch, let extent else { continue }
-      counts[input.name] = arrays[input.name]!.shape[0]
+      counts[input.name] = shapes[input.name]![0]
       batches.append((input.name, extent))
     }
     try check(counts, batches)

@@ -88,7 +88,7 @@ package enum AtomicFile {
   }
 
   /// A name that no file has.
-  private static func asideName() -> String {
+  static func asideName() -> String {
     ".swiftlet-\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
   }
 

@@ -7,12 +7,19 @@ package struct ByteReader {
   package let bytes: [UInt8]
   /// The file name for errors.
   package let file: String
-  /// The offset of the next byte from the start of the file.
+  /// The offset of the next byte from the first one.
   package private(set) var offset = 0
+  /// Where the bytes start in the file, for errors.
+  private let start: Int
 
-  package init(_ bytes: [UInt8], file: String) {
+  /// - Parameters:
+  ///   - bytes: The file, or a part of it.
+  ///   - file: The file name for errors.
+  ///   - start: Where the part starts in the file. Offsets are within the part all the same.
+  package init(_ bytes: [UInt8], file: String, from start: Int = 0) {
     self.bytes = bytes
     self.file = file
+    self.start = start
   }
 
   package var remaining: Int { bytes.count - offset }
@@ -54,6 +61,6 @@ package struct ByteReader {
 
   /// A `badInput` error at the current byte.
   package func error(_ what: String) -> SwiftletError {
-    SwiftletError(.badInput, what, at: "\(file), byte \(offset)")
+    SwiftletError(.badInput, what, at: "\(file), byte \(start + offset)")
   }
 }

@@ -88,7 +88,11 @@ package enum InputFile {
   package static func identity(_ path: String) -> String {
     var info = stat()
     guard unsafe !path.utf8.contains(0) && stat(path, &info) == 0 else { return path }
-    return "\(info.st_dev) \(info.st_ino) \(info.st_size) \(info.st_mtim.tv_sec) "
+    return identity(info)
+  }
+
+  static func identity(_ info: stat) -> String {
+    "\(info.st_dev) \(info.st_ino) \(info.st_size) \(info.st_mtim.tv_sec) "
       + "\(info.st_mtim.tv_nsec)"
   }
 

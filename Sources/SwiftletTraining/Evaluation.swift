@@ -15,7 +15,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
   public let loss: Double
   /// The number of images.
   public let images: Int
-  /// Images by the time of running the model, without preprocessing.
+  /// Images by the time of running the model, while pictures of later batches may be decoded.
   public let imagesPerSecond: Double
 
   /// Runs the model over all images.

@@ -14,7 +14,7 @@ import SwiftletGraph
 struct ShardedPass: Sendable {
   let tape: GradientTape<Float>
   let inputName: String
-  let feed: InputFeed
+  let loader: SampleLoader
   let objective: any TrainingObjective
   /// The fraction of the run that is done, from 0 to below 1.
   let progress: Double
@@ -40,9 +40,16 @@ struct ShardedPass: Sendable {
   /// Images per shard: enough for efficient products, few enough for the cache.
   private static let shardSize = 16
 
+  /// - Parameters:
+  ///   - data: The images.
+  ///   - positions: Those of the batch in the order of the loader.
+  ///   - indices: Their images.
+  ///   - moves: How each is augmented; `nil` leaves all as they are.
+  ///   - parameters: Values of the constants that are trained.
+  ///   - seed: Of random layers.
   func run(
-    _ data: ImageDataset, _ indices: [Int], _ moves: [Augmentation.Move]?,
-    parameters: [String: Tensor<Float>], seed: UInt64
+    _ data: ImageDataset, at positions: Range<Int>, _ indices: [Int],
+    _ moves: [Augmentation.Move]?, parameters: [String: Tensor<Float>], seed: UInt64
   ) throws -> Result {
     // The first images fill the last shard of a fixed size.
     let filled = fixedBatch.map { (indices.count + $0 - 1) / $0 * $0 } ?? indices.count
@@ -50,8 +57,9 @@ struct ShardedPass: Sendable {
     let indices = (0..<filled).map { given[$0 % given.count] }
     let moves = givenMoves.map { moves in (0..<filled).map { moves[$0 % moves.count] } }
     @Sendable func shard(_ range: Range<Int>, _ threads: Threads) throws -> Result {
-      try self.shard(
-        data, Array(indices[range]), moves.map { Array($0[range]) }, of: indices.count,
+      let places = range.map { positions.lowerBound + $0 % given.count }
+      return try self.shard(
+        data, places, Array(indices[range]), moves.map { Array($0[range]) }, of: indices.count,
         counting: range.clamped(to: 0..<given.count).count, parameters,
         seed: RandomGenerator(seed: seed, stream: UInt64(range.lowerBound)).state, threads)
     }
@@ -77,10 +85,11 @@ struct ShardedPass: Sendable {
   }
 
   private func shard(
-    _ data: ImageDataset, _ indices: [Int], _ moves: [Augmentation.Move]?, of total: Int,
-    counting counted: Int, _ parameters: [String: Tensor<Float>], seed: UInt64, _ threads: Threads
+    _ data: ImageDataset, _ positions: [Int], _ indices: [Int], _ moves: [Augmentation.Move]?,
+    of total: Int, counting counted: Int, _ parameters: [String: Tensor<Float>], seed: UInt64,
+    _ threads: Threads
   ) throws -> Result {
-    let input = try feed.tensor(indices, moves: moves, threads: threads)
+    let input = try loader.tensor(positions, moves: moves, threads: threads)
     let labels = indices.map { data.labels[$0] }
     let share = Float(indices.count) / Float(total)
     var own: [String: Tensor<Float>] = [:]

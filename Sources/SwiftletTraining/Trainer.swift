@@ -163,9 +163,26 @@ public struct Trainer: Sendable {
     let order = generator.permutation(of: training.count)
     let clock = ContinuousClock()
     let (start, resumedAt) = (clock.now, state.batch)
+    // The loader is lent `self`'s feed, while each step changes `self`.
+    let (feed, threads) = (feed, threads)
+    try feed.loading(order, from: resumedAt * settings.batch, threads: threads) { loader in
+      try runSteps(loader, order, progress)
+    }
+    let seconds = start.duration(to: clock.now) / .seconds(1)
+    let images = min((stepsPerEpoch - resumedAt) * settings.batch, training.count)
+    try finishEpoch(seconds: seconds, imagesPerSecond: Double(images) / max(seconds, 1e-9))
+  }
+
+  /// Trains on the batches of an epoch that are left.
+  private mutating func runSteps(
+    _ loader: SampleLoader, _ order: [Int], _ progress: Progress.Handler?
+  ) throws {
+    let clock = ContinuousClock()
+    let (start, resumedAt) = (clock.now, state.batch)
     while state.batch < stepsPerEpoch {
       let first = state.batch * settings.batch
-      try runStep(Array(order[first..<min(first + settings.batch, training.count)]))
+      let positions = first..<min(first + settings.batch, training.count)
+      try runStep(loader, positions, Array(order[positions]))
       state.batch += 1
       let seen = (state.batch - resumedAt) * settings.batch
       do {
@@ -181,21 +198,20 @@ public struct Trainer: Sendable {
       }
       if let interval = checkpoint?.interval, state.batch % interval == 0 { try save() }
     }
-    let seconds = start.duration(to: clock.now) / .seconds(1)
-    let images = min((stepsPerEpoch - resumedAt) * settings.batch, training.count)
-    try finishEpoch(seconds: seconds, imagesPerSecond: Double(images) / max(seconds, 1e-9))
   }
 
-  private mutating func runStep(_ indices: [Int]) throws {
+  private mutating func runStep(
+    _ loader: SampleLoader, _ positions: Range<Int>, _ indices: [Int]
+  ) throws {
     let step = state.epoch * stepsPerEpoch + state.batch
     var generator = RandomGenerator(seed: settings.seed, stream: Stream.moves, UInt64(step))
     let moves = settings.augmentation.moves(count: indices.count, using: &generator)
     let pass = try ShardedPass(
-      tape: tape, inputName: inputName, feed: feed, objective: objective,
+      tape: tape, inputName: inputName, loader: loader, objective: objective,
       progress: Double(step) / Double(stepsPerEpoch * settings.epochs), fixedBatch: fixedBatch,
       threads: threads
     ).run(
-      training, indices, moves, parameters: state.values,
+      training, at: positions, indices, moves, parameters: state.values,
       seed: RandomGenerator(seed: settings.seed, stream: Stream.layers, UInt64(step)).state)
     try checkLoss(
       pass.loss, "batch \(state.batch + 1)", isEntropy: objective is LabelObjective)

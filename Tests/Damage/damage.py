@@ -16,6 +16,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import arrays
 import models
+import pictures
 from harness import ACCEPTED, EITHER, KINDS, Case, judge
 
 
@@ -57,6 +58,7 @@ def random_cases(count, seed):
 def hand_made():
     yield from models.cases()
     yield from arrays.cases()
+    yield from pictures.cases()
 
 
 def main():

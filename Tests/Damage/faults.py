@@ -13,8 +13,10 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import arrays
 import models
 import numpy as np
+import pictures
 
 OLD = b"what was there before"
 
@@ -30,12 +32,22 @@ def main():
         with open("m.onnx", "wb") as file:
             file.write(models.identity(models.constant("w", np.ones(5000, "f4"))).SerializeToString())
         np.savez_compressed("a.npz", w=np.arange(3000.0))
+        with open("c.onnx", "wb") as file:
+            file.write(arrays.classifier())
+        os.mkdir("d")
+        for name in ["jpeg-420.jpg", "png-rgb-8.png", "webp-lossy.webp", "bmp-24.bmp"]:
+            with open(f"d/{name}", "wb") as file:
+                file.write(pictures.fixture(name))
+        # Arguments, the output, and how far apart the allocations are that fail: compressing takes
+        # many, and long.
         commands = {
-            "model": (["convert", "m.onnx", "o.onnx"], "o.onnx"),
-            "run": (["run", "m.onnx", "--output", "o.npz", "--threads", "1"], "o.npz"),
-            "arrays": (["convert", "a.npz", "o.safetensors"], "o.safetensors"),
+            "model": (["convert", "m.onnx", "o.onnx"], "o.onnx", 1),
+            "run": (["run", "m.onnx", "--output", "o.npz", "--threads", "1"], "o.npz", 1),
+            "arrays": (["convert", "a.npz", "o.safetensors"], "o.safetensors", 1),
+            "pictures": (["compress", "c.onnx", "--technique", "quantize", "--data", "images:d",
+                          "--no-timing", "--threads", "1", "-o", "o.onnx"], "o.onnx", 20),
         }
-        for name, (arguments, output) in commands.items():
+        for name, (arguments, output, stride) in commands.items():
             def run(number, calls, short=False):
                 with open(output, "wb") as file:
                     file.write(OLD)
@@ -52,7 +64,8 @@ def main():
             assert code == 0 and good != OLD, name
             assert run(0, "", short=True)[:2] == (0, good), f"{name}: short reads and writes"
             for calls, last in [("rwsnp", 60), ("m", points)]:
-                for number in range(1, last + 1):
+                step = stride if calls == "m" else 1
+                for number in range(1, last * step, step * step):
                     code, content, text = run(number, calls)
                     verdict = {0: "unharmed", 2: "refused", 70: "given up"}.get(code, f"exit {code}")
                     counts[f"{calls}: {verdict}"] += 1

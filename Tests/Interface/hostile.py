@@ -21,7 +21,7 @@ LIBC.mmap.restype = ctypes.c_void_p
 LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
 LIBC.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 PAGE, SIZE, FILL = os.sysconf("SC_PAGESIZE"), 1 << 18, 0xA5
-OK, BAD_INPUT, UNSUPPORTED, BUSY, OUT_OF_MEMORY, USAGE = 0, 2, 3, 5, 6, 64
+OK, BAD_INPUT, UNSUPPORTED, CANCELLED, BUSY, OUT_OF_MEMORY, USAGE = 0, 2, 3, 4, 5, 6, 64
 EXTENTS = [0, 0, 1, 1, 2, 3, 4, 5, 7, 8, 16, 17, 31, 33, 64, 100]
 WILD = [-1, -2**63, 2**31 - 1, 2**31, 2**32, 2**32 + 1, 2**62, 2**63 - 1]
 
@@ -308,8 +308,75 @@ def storm(path, calls, seed):
     print(f"hostile: {calls} calls of sessions on 4 threads, with {state['runs']} runs")
 
 
+def judging(path, calls, seed):
+    """Models judged on samples whose structs have one field or another wrong."""
+    random, lib = np.random.default_rng(seed), library.LIBRARY
+    data, labels = np.zeros((4, 3, 32, 32), "f4"), np.arange(4)
+    evaluated, wild = 0, [0, 1, 3, 5, 2**31, 2**62, 2**63, 2**64 - 1]
+
+    def fill(array, first, count, target, _context):
+        assert array == 0 and first + count <= 4, (array, first, count)
+        ctypes.memset(target, 0, count * data[0].nbytes)
+        return int(random.random() < 0.02)
+
+    def score(batch, scores, count, _context):
+        for index in range(count[0]):
+            scores[index] = float(random.choice([0, 1, np.nan, np.inf]))
+        if random.random() < 0.1:
+            count[0] = int(random.choice(wild))
+        return int(random.random() < 0.02)
+
+    def wrong(struct, *fields):
+        """Makes one field wild, or none."""
+        if random.random() < 0.25:
+            name = str(random.choice(fields))
+            value = int(random.choice(wild))
+            kind = dict(struct._fields_)[name]
+            setattr(struct, name, value if kind is ctypes.c_size_t else kind(value).value)
+
+    for _ in range(calls):
+        shape = (ctypes.c_int64 * 4)(*data.shape)
+        if random.random() < 0.1:
+            shape[int(random.integers(4))] = int(random.choice(EXTENTS + WILD))
+        array = library.Array(b"input", 1, 0, 4, shape, data.ctypes.data, data.nbytes)
+        samples = library.Samples(
+            ctypes.sizeof(library.Samples), 4, ctypes.pointer(array), 1, labels.ctypes.data, 0,
+            library.Fill(fill), None, b"samples")
+        metric = library.OwnMetric(
+            ctypes.sizeof(library.OwnMetric), b"metric", library.Score(score), None, 0, 1, 0)
+        options = library.EvaluateOptions(ctypes.sizeof(library.EvaluateOptions), 1, 0, 2)
+        options.samples = ctypes.pointer(samples)
+        if random.random() < 0.5:
+            array.data, array.byte_count = None, 0
+        if random.random() < 0.7:
+            options.own_metric = ctypes.pointer(metric)
+        if random.random() < 0.05:
+            array.input = b"\xff\xfe" if random.random() < 0.5 else None
+        wrong(array, "dtype", "is_fixed", "rank", "byte_count")
+        # What a length says must be there: 4 labels, and one array.
+        wrong(samples, "struct_size", "class_count")
+        if random.random() < 0.05:
+            samples.count, samples.labels = int(random.choice(wild)), None
+        if random.random() < 0.05:
+            samples.fill = library.Fill()
+        wrong(metric, "struct_size", "is_fraction", "needs_original")
+        wrong(options, "struct_size", "threads", "precision", "batch")
+        text = ctypes.c_void_p()
+        status = lib.swiftlet_evaluate(
+            path.encode(), None, ctypes.byref(options), library.Progress(), None,
+            ctypes.byref(text))
+        lib.swiftlet_string_free(text)
+        if status not in (OK, BAD_INPUT, UNSUPPORTED, CANCELLED, OUT_OF_MEMORY, USAGE):
+            raise AssertionError(f"swiftlet_evaluate: status {status}, {error()}")
+        evaluated += status == OK
+    if not evaluated:
+        raise AssertionError("nothing was evaluated")
+    print(f"hostile: {calls} evaluations, of which {evaluated} could be served")
+
+
 REGIONS = [Guarded() for _ in range(6)]
 CALLS = int(sys.argv[2]) if len(sys.argv) > 2 else 4000
 SEED = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 linear_algebra(CALLS, SEED)
 storm(sys.argv[1], CALLS // 4, SEED)
+judging(sys.argv[1], CALLS // 8, SEED)

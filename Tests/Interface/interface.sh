@@ -64,7 +64,7 @@ done
 
 step "C, with warnings as errors, in C99 too"
 flags=$(pkg-config --cflags --libs swiftlet)
-for source in run_model linalg compress; do
+for source in run_model linalg compress judge; do
   # shellcheck disable=SC2086
   cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$root/examples/C/$source.c" $flags -o "$work/$source"
 done
@@ -73,6 +73,9 @@ done
 "$work/compress" "$model" "$work/small.onnx" 'fashion-mnist[0..<16]' 2>"$work/printed" >/dev/null
 # Warnings are printed: this model does no better than guessing on 16 images.
 if grep 'swiftlet\.' "$work/printed" | grep -v ' warning swiftlet\.'; then echo "the library prints by itself"; exit 1; fi
+
+"$work/judge" "$model" "$work/judged.onnx" | grep -q '"metric":"margin"'
+[ -s "$work/judged.onnx" ]
 
 step "fork"
 # shellcheck disable=SC2086
@@ -101,6 +104,7 @@ export PYTHONPATH=$root/python SWIFTLET_LIBRARY=$library
 "$python" "$root/examples/Python/compress_matrix.py"
 "$python" "$root/examples/Python/run_model.py" "$model"
 "$python" "$here/test_python.py"
+"$python" "$here/test_compress.py"
 
 step "Python's package, from the checkout into a clean venv"
 "$python" -m venv --system-site-packages "$work/venv"
@@ -120,4 +124,7 @@ step "valgrind"
 # Valgrind shows a processor without AVX-512, whose OpenBLAS kernels read past the end of arrays.
 SWIFTLET_BLAS=swift valgrind --quiet --error-exitcode=1 --leak-check=full \
   --errors-for-leak-kinds=definite --show-leak-kinds=definite "$work/run_model" "$model" >/dev/null
+SWIFTLET_BLAS=swift valgrind --quiet --error-exitcode=1 --leak-check=full \
+  --errors-for-leak-kinds=definite --show-leak-kinds=definite "$work/judge" "$model" \
+  "$work/judged.onnx" >/dev/null
 echo "interface: ok"

@@ -169,7 +169,8 @@ class Package(unittest.TestCase):
     def test_type_hints(self):
         """Everything public says what it takes and returns, for the py.typed that is installed."""
         functions = []
-        for module in (swiftlet, swiftlet._session, swiftlet._linalg, swiftlet._compress):
+        for module in (swiftlet, swiftlet._session, swiftlet._linalg, swiftlet._compress,
+                       swiftlet._metric):
             for value in vars(module).values():
                 if isinstance(value, type) and value.__module__.startswith("swiftlet"):
                     functions += [one for key, one in vars(value).items()

@@ -32,6 +32,9 @@ struct HelpCommandTests {
       #expect(text.contains("--max-memory") && !text.contains("--max-steps"))
     }
     #expect(try help("run", "--help").contains("--max-steps"))
+    for command in ["train", "compress", "evaluate", "compare", "sensitivity", "verify"] {
+      #expect(try help(command, "--help").contains("--loader-memory"))
+    }
     for command in ["train", "evaluate"] {
       #expect(try !help(command, "--help").contains("inputs:"))
     }
@@ -75,6 +78,10 @@ struct HelpCommandTests {
     (["plan", "a.onnx", "--extent", "H=-2"], ["--extent H -2 is not between 1 and 16777216"]),
     (["eig", "--size", "40000"], ["--size 40000 is not between 1 and 32766"]),
     (["run", "a.onnx", "--max-memory", "0"], ["--max-memory 0 is not at least 1: see"]),
+    (
+      ["evaluate", "a.onnx", "--data", "x", "--loader-memory", "0"],
+      ["--loader-memory 0 is not at least 1: see"]
+    ),
     (["svd", "--size", "3", "--max-steps", "0"], ["--max-steps 0 is not at least 1: see"]),
   ]
 

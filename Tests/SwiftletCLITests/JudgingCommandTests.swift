@@ -203,7 +203,59 @@ struct JudgingCommandTests {
         "compare", model, "--data", data, "--batch", "1", "--seconds", "0.01", "--json")
       #expect(compared.errors.contains("warning: raw: the model predicts"))
       expectFailure(
-        try swiftlet("evaluate", model, "--data", data, "--preprocess", "caffe"), 64, "caffe")
+        try swiftlet("evaluate", model, "--data", data, "--preprocess", "untit"), 64,
+        "no scaling and no file 'untit'", "did you mean 'unit'")
+    }
+  }
+
+  @Test func preprocessingIsReadFromFiles() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      let (model, data) = ("\(folder)/raw.onnx", "idx:\(folder)")
+      try rawModel(model)
+      let file = "\(folder)/as deployed.yaml"
+      try _SwiftletTestSupport.put(
+        Array("{resize: none, scale: 1, mean: 0}".utf8), folder, "as deployed.yaml")
+      func top1(_ run: Outcome) throws -> Double { try #require(run.json()["top1"] as? Double) }
+      let raw = try swiftlet("evaluate", model, "--data", data, "--preprocess", "raw", "--json")
+      let read = try swiftlet("evaluate", model, "--data", data, "--preprocess", file, "--json")
+      #expect(read.code == 0 && !read.errors.contains("guess"), "\(read.errors)")
+      #expect(try top1(read) == top1(raw))
+      // The model that is written needs no file, nor does its verification.
+      let compressed = try compress(model, data, "--preprocess", file, "--json")
+      #expect(
+        try compressed.json()["preprocessing"] as? String
+          == "1×12×12, padded; pixels scaled to 0…255")
+      try _SwiftletTestSupport.put([], folder, "as deployed.yaml")
+      let again = try swiftlet("evaluate", "\(folder)/raw.small.onnx", "--data", data, "--json")
+      #expect(!again.errors.contains("guess"), "\(again.errors)")
+      let verified = try swiftlet("verify", "\(folder)/raw.small.manifest.json", "--rerun")
+      #expect(verified.code == 0, "\(verified.output) \(verified.errors)")
+      // One line names the file, the key and the remedy.
+      try _SwiftletTestSupport.put(Array("mean: 0\nresise: none".utf8), folder, "as deployed.yaml")
+      expectFailure(
+        try swiftlet("evaluate", model, "--data", data, "--preprocess", file), 2,
+        "as deployed.yaml, key 'resise'", "did you mean 'resize'?")
+    }
+  }
+
+  @Test func aGuessIsKeptInTheModelThatIsWritten() throws {
+    try withTemporaryFolder { folder in
+      try putPictures(folder)
+      let (model, data) = ("\(folder)/raw.onnx", "idx:\(folder)")
+      try rawModel(model)
+      let report = try compress(model, data, "--json").json()
+      #expect((report["preprocessing"] as? String)?.hasSuffix("(guessed)") == true)
+      let small = "\(folder)/raw.small.onnx"
+      let again = try swiftlet("evaluate", small, "--data", data, "--json")
+      #expect(again.code == 0 && !again.errors.contains("guessed"), "\(again.errors)")
+      let after = try #require(report["after"] as? [String: Any])
+      #expect(try again.json()["top1"] as? Double == after["top1"] as? Double)
+      let bytes = try #require(
+        FileManager.default.attributesOfItem(atPath: small)[.size] as? Int)
+      #expect(after["fileBytes"] as? Int == bytes)
+      let verified = try swiftlet("verify", "\(folder)/raw.small.manifest.json", "--rerun")
+      #expect(verified.code == 0, "\(verified.output) \(verified.errors)")
     }
   }
 

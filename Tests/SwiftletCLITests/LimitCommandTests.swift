@@ -51,6 +51,33 @@ import _SwiftletTestSupport
     }
   }
 
+  /// The answers do not depend on the memory for pictures, or on the number of threads.
+  @Test func memoryForPicturesIsLimited() throws {
+    let graph = Graph(
+      name: "pixels", nodes: [Node("Flatten", name: "f", inputs: ["x"], outputs: ["y"])],
+      inputs: [ValueInfo("x", .float32, [.symbolic("N"), .fixed(1), .fixed(6), .fixed(6)])],
+      outputs: [ValueInfo("y", .float32, [.symbolic("N"), .fixed(36)])])
+    try withModel(graph) { folder, model in
+      let (images, labels) = Pictures.make(count: 40, classes: 4)
+      for (index, label) in labels.enumerated() {
+        try put(Pictures.bmp(images, at: index), folder, "photos/class\(label)/\(index).bmp")
+      }
+      func evaluate(_ options: String...) throws -> [String: Double] {
+        let outcome = try swiftlet(
+          ["evaluate", model, "--data", "images:\(folder)/photos", "--batch", "7", "--json"]
+            + options)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let result = try JSONDecoder().decode(
+          [String: Double].self, from: Data(outcome.output.utf8))
+        return result.filter { $0.key != "imagesPerSecond" }
+      }
+      let result = try evaluate()
+      #expect(result["images"] == 40)
+      #expect(try evaluate("--loader-memory", "1", "--threads", "3") == result)
+      #expect(try evaluate("--loader-memory", "1M", "--threads", "1") == result)
+    }
+  }
+
   @Test func memoryIsLimited() throws {
     var graph = Graph(
       name: "large", nodes: [Node("Expand", name: "e", inputs: ["w", "n"], outputs: ["y"])],

@@ -3,6 +3,7 @@
 import OrderedCollections
 import SwiftletCompress
 import SwiftletCore
+import SwiftletData
 import SwiftletFiles
 import SwiftletFormats
 import SwiftletGraph
@@ -153,7 +154,9 @@ struct HeldBackTests {
       use.fixed = ["rate=16000", "state=\(folder)/zeros.npy"]
       let manifest = Manifest(
         version: "1", threads: 1, seed: 0, model: try Manifest.File(model), use: use,
-        samples: try Manifest.Samples(CalibrationSource(inputs, for: graph)), judges: nil,
+        samples: try Manifest.Samples(
+          ImageDataset(arrays: InputArrays(inputs)), CalibrationSource(inputs, for: graph)),
+        judges: nil,
         latencies: LatencyCache(), output: try Manifest.File(output),
         answers: UnlabelledReport(result, model: model, output: output, threads: 1))
       try manifest.write(to: "\(folder)/b.manifest.json")

@@ -243,7 +243,7 @@ struct OpenModelTests {
   }
 
   private func origin(_ context: CompressionContext) throws -> String {
-    let images = try [context.training, context.validation].map(Digest.sha256)
+    let images = try [context.training, context.validation].map { try Digest.sha256($0) }
     return try Manifest.origin(
       context, data: images.joined(separator: " "), use: Manifest.Use(data: nil), version: "1")
   }

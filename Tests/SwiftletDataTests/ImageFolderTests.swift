@@ -13,20 +13,8 @@ import _SwiftletTestSupport
   import Glibc
 #endif
 
-/// A picture of one colour, as BMP: what every build can decode.
-func bmp(width: Int, height: Int, _ colour: (red: UInt8, green: UInt8, blue: UInt8)) -> [UInt8] {
-  func word(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(value >> ($0 * 8) & 255) } }
-  let padding = [UInt8](repeating: 0, count: (4 - width * 3 % 4) % 4)
-  let row = (0..<width).flatMap { _ in [colour.blue, colour.green, colour.red] } + padding
-  let size = row.count * height
-  let header =
-    Array("BM".utf8) + word(54 + size) + word(0) + word(54) + word(40) + word(width) + word(height)
-  return header + [1, 0, 24, 0] + word(0) + word(size) + word(2835) + word(2835) + word(0) + word(0)
-    + (0..<height).flatMap { _ in row }
-}
-
 /// Writes a red picture of 4×3 pixels, and the folders that it lies in.
-private func putPicture(
+func putPicture(
   _ folder: String, _ path: String, _ bytes: [UInt8] = bmp(width: 4, height: 3, (255, 0, 0))
 ) throws {
   var parts = path.split(separator: "/").map(String.init)
@@ -39,11 +27,12 @@ private func putPicture(
   try put(bytes, place, name)
 }
 
-private func load(_ text: String, _ part: DataSpec.Part = .train) throws -> ImageDataset {
+func load(_ text: String, _ part: DataSpec.Part = .train) throws -> ImageDataset {
   try DataSpec(parsing: text).load(defaultPart: part)
 }
 
-private func paths(_ images: ImageDataset, in folder: String) -> [String] {
+/// The paths of pictures in files, without the folder.
+func paths(_ images: ImageDataset, in folder: String) -> [String] {
   guard case .files(let files) = images.pixels else { return [] }
   return files.paths.map { String($0.dropFirst(folder.count + 1)) }
 }
@@ -170,8 +159,7 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       expectError(.io, "cannot read the folder", "\(folder)/none") {
         try load("images:\(folder)/none")
       }
-      try put(bmp(width: 1, height: 1, (0, 0, 0)), folder, "flat.bmp")
-      expectError(.badInput, "no folders of classes", folder) { try load("images:\(folder)") }
+      expectError(.badInput, "no pictures", folder) { try load("images:\(folder)") }
       try putPicture(folder, "a/1.bmp")
       try putPicture(folder, "__MACOSX/._1.jpg", [1])
       #expect(try load("images:\(folder)").classNames == ["a"])
@@ -226,7 +214,8 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
   }
 
   @Test(arguments: [
-    ("a.bmp\n", "line 1 is not a path and a label"),
+    ("a.bmp,0\na.bmp\n", "line 2 is not a path and a label, as the first one is"),
+    ("a.bmp\na.bmp,0\n", "line 2 is not a path alone, as the first one is"),
     ("a.bmp,0\na.bmp,1,2\n", "line 2 is not"), ("a.bmp,\n", "line 1 is not"),
     ("\"a.bmp,0\n", "quote is not closed"), ("\"a\".bmp,0\n", "text after a closing quote"),
     ("a.bmp,-1\n", "label -1 of line 1 is not from 0"), ("a.bmp,99999999\n", "is not from 0"),
@@ -321,13 +310,23 @@ private func paths(_ images: ImageDataset, in folder: String) -> [String] {
       let data = try dataset(folder)
       let preprocessing = try Preprocessing(for: model(3, 32, 32), images: data)
       let first = try preprocessing.batch(data, [0, 1], threads: .serial)
-      for path in ["a/1.bmp", "b/2.bmp"] { _ = unsafe unlink("\(folder)/\(path)") }
+      let path = "\(folder)/a/1.bmp"
+      var times = stat()
+      #expect(unsafe stat(path, &times) == 0)
+      try putPicture(folder, "a/1.bmp", bmp(width: 300, height: 200, (0, 0, 255)))
+      // To the system, the file is as it was.
+      let old = [times.st_atim, times.st_mtim]
+      #expect(unsafe utimensat(AT_FDCWD, path, old, 0) == 0)
       // Pictures that were decoded are kept; in another size, they are decoded again.
       #expect(try preprocessing.batch(data, [0, 1], threads: .serial) == first)
-      expectError(.io, "1.bmp") {
-        try Preprocessing(for: model(3, 33, 32), images: data)
-          .batch(data, [0, 1], threads: .serial)
-      }
+      let other = try Preprocessing(for: model(3, 33, 32), images: data, scaling: .unit)
+        .batch(data, [0, 1], threads: .serial)
+      #expect(other[0, 0, 0, 0] == 0 && other[0, 2, 0, 0] == 1)
+      // So is one that has changed.
+      let later = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+      #expect(unsafe utimensat(AT_FDCWD, path, later, 0) == 0)
+      let changed = try preprocessing.batch(data, [0, 1], threads: .serial)
+      #expect(changed != first && changed[1, 0, 0, 0] == first[1, 0, 0, 0])
     }
   }
 

@@ -20,7 +20,7 @@ struct NPZTests {
   }
 
   /// What `numpy.savez_compressed(file, x=numpy.arange(4, dtype="i4"))` writes.
-  private static let compressed: [UInt8] = [
+  static let compressed: [UInt8] = [
     80, 75, 3, 4, 45, 0, 0, 0, 8, 0, 0, 0, 33, 0, 254, 116, 30, 212,
     255, 255, 255, 255, 255, 255, 255, 255, 5, 0, 20, 0, 120, 46, 110, 112, 121, 1,
     0, 16, 0, 144, 0, 0, 0, 0, 0, 0, 0, 78, 0, 0, 0, 0, 0, 0,

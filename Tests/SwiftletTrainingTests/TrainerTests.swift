@@ -194,7 +194,7 @@ struct TrainerTests {
 }
 
 /// Counts calls, from whatever thread.
-private final class Counter: @unchecked Sendable {
+final class Counter: @unchecked Sendable {
   private var count = 0
 
   func next() -> Int {

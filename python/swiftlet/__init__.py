@@ -5,15 +5,17 @@ Requires libswiftlet.so, which `make install` or Swiftlet's Debian package insta
 SWIFTLET_LIBRARY to load it from another path. Arrays are passed without copies.
 """
 
-from ._compress import compress
+from ._compress import CompressionResult, EvaluationResult, compress, evaluate
 from ._library import LIBRARY, Error, OutOfMemory, check
 from ._linalg import conv2d, eigh, eigvalsh, gemm, qr, randomized_svd, svd
+from ._metric import Metric
 from ._session import Request, Session, Value
 from ._version import VERSION as __version__
 
-__all__ = ["Error", "OutOfMemory", "Request", "Session", "Value", "compress", "conv2d", "eigh",
-           "eigvalsh", "gemm", "library_version", "qr", "randomized_svd", "set_max_memory",
-           "set_max_steps", "svd", "__version__"]
+__all__ = ["CompressionResult", "Error", "EvaluationResult", "Metric", "OutOfMemory", "Request",
+           "Session", "Value", "compress", "conv2d", "eigh", "eigvalsh", "evaluate", "gemm",
+           "library_version", "qr", "randomized_svd", "set_max_memory", "set_max_steps", "svd",
+           "__version__"]
 
 
 def library_version() -> str:

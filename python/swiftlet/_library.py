@@ -21,6 +21,7 @@ from typing import Dict
 
 ABI = 0
 Progress = ctypes.CFUNCTYPE(c_int32, c_char_p, c_uint64, c_uint64, c_char_p, c_void_p)
+Fill = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t, c_size_t, c_void_p, c_void_p)
 
 
 class SessionOptions(ctypes.Structure):
@@ -44,9 +45,54 @@ class Conv2D(ctypes.Structure):
         "pad_bottom", "pad_right", "groups")]
 
 
+class Array(ctypes.Structure):
+    _fields_ = [("input", c_char_p), ("dtype", c_int32), ("is_fixed", c_int32), ("rank", c_size_t),
+                ("shape", POINTER(c_int64)), ("data", c_void_p), ("byte_count", c_size_t)]
+
+
+class Samples(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("count", c_size_t), ("arrays", POINTER(Array)),
+                ("array_count", c_size_t), ("labels", c_void_p), ("class_count", c_size_t),
+                ("fill", Fill), ("context", c_void_p), ("name", c_char_p)]
+
+
+class Output(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("value", Tensor)]
+
+
+class Batch(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("count", c_size_t), ("samples", POINTER(c_int64)),
+                ("labels", POINTER(c_int64)), ("outputs", POINTER(Output)),
+                ("output_count", c_size_t), ("original", POINTER(Output)),
+                ("original_count", c_size_t)]
+
+
+Score = ctypes.CFUNCTYPE(c_int32, POINTER(Batch), POINTER(c_double), POINTER(c_size_t), c_void_p)
+
+
+class OwnMetric(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("score", Score),
+                ("context", c_void_p), ("lower_is_better", c_int32), ("is_fraction", c_int32),
+                ("needs_original", c_int32)]
+
+
 class CompressOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("threads", c_int32), ("seed", c_uint64),
-                ("data_directory", c_char_p), ("max_drop", c_double)]
+                ("data_directory", c_char_p), ("max_drop", c_double),
+                ("max_relative_drop", c_double), ("confidence", c_double), ("technique", c_char_p),
+                ("preset", c_char_p), ("settings", c_char_p), ("target_size", c_char_p),
+                ("target_macs", c_char_p), ("target_latency", c_char_p),
+                ("samples", POINTER(Samples)), ("judge", c_char_p),
+                ("judge_samples", POINTER(Samples)), ("split", c_double), ("preprocess", c_char_p),
+                ("metric", c_char_p), ("own_metric", POINTER(OwnMetric)),
+                ("outputs", POINTER(c_char_p)), ("output_count", c_size_t), ("report", c_char_p)]
+
+
+class EvaluateOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("threads", c_int32), ("precision", c_int32),
+                ("batch", c_int32), ("data_directory", c_char_p), ("samples", POINTER(Samples)),
+                ("preprocess", c_char_p), ("metric", c_char_p), ("own_metric", POINTER(OwnMetric)),
+                ("original", c_char_p), ("outputs", POINTER(c_char_p)), ("output_count", c_size_t)]
 
 
 _N, _P, _I = c_int64, c_void_p, c_int32
@@ -74,6 +120,7 @@ _ARGUMENTS = {
     "conv2d_f32": [POINTER(Conv2D), _P, _P, _P, _P, c_size_t, _I],
     "compress": [c_char_p, c_char_p, c_char_p, POINTER(CompressOptions), Progress, _P, c_char_p,
                  POINTER(_P)],
+    "evaluate": [c_char_p, c_char_p, POINTER(EvaluateOptions), Progress, _P, POINTER(_P)],
 }
 for _suffix in ("f32", "f64"):
     _ARGUMENTS["svd_" + _suffix] = [_N, _N, _P, _N, _P, _P, _N, _P, _N, _I]

@@ -4,13 +4,16 @@ import Swiftlet
 
 extension Compare {
   /// Compares the answers of models with those of the first one, without labels.
-  func compareAnswers(_ models: [(path: String, graph: Graph)], on data: ImageDataset) throws {
+  func compareAnswers(
+    _ models: [(path: String, graph: Graph)], on data: ImageDataset,
+    leavingOut damaged: DamagedPictures?
+  ) throws {
     let comparison = try UnlabelledComparison.measure(
       models, on: data, fixed: samples.fixedInputs(), outputs: samples.judgedOutput,
       threads: common.threads, batches: batch.values, seconds: seconds, machine: Machine.summary,
       metric: metric.metric, progress: Console.progress)
     if let report { try AtomicFile.write(comparison.html, to: report) }
-    if common.json { return try Console.json(comparison) }
+    if common.json { return try Console.json(comparison, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(comparison))
   }

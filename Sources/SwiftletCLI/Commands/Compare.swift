@@ -42,6 +42,8 @@ struct Compare: ParsableCommand {
       valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var damage: DamageOptions
+
   @OptionGroup var open: ExtentOptions<AnyData>
 
   @OptionGroup var samples: SampleOptions
@@ -61,14 +63,18 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
     try check("--seconds", seconds, 0.01...3600)
     try batch.check("--batch")
     let isUsed = !samples.judgedOutput.isEmpty || !samples.fixed.isEmpty
-    if data == nil && (isUsed || preprocess.preprocess != nil || metric.name != nil) {
-      throw ValidationError("--judged-output, --fixed, --metric and --preprocess need --data")
+    let preparesData = preprocess.preprocess != nil || damage.skipDamaged
+    if data == nil && (isUsed || preparesData || metric.name != nil) {
+      throw ValidationError(
+        "--judged-output, --fixed, --metric, --preprocess and --skip-damaged need --data")
     }
   }
 
@@ -106,14 +112,17 @@ struct Compare: ParsableCommand {
   // MARK: Models
 
   private func compareModels(on spec: String) throws {
-    let data = try DataSpec(parsing: spec).load(defaultPart: .test, dataDirectory: dataDir)
+    let damaged = damage.pictures(common.threads)
+    let data = try DataSpec(parsing: spec).load(
+      defaultPart: .test, dataDirectory: dataDir, leavingOut: damaged)
+    data.sayClasses()
     let models = try files.map { path in
       var graph = try open.read(path)
       try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
       return (path: path, graph: graph)
     }
     guard data.hasLabels, try !metric.ignoresLabels() else {
-      return try compareAnswers(models, on: data)
+      return try compareAnswers(models, on: data, leavingOut: damaged)
     }
     guard samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
@@ -130,7 +139,7 @@ struct Compare: ParsableCommand {
       }
     }
     if let report { try AtomicFile.write(comparison.html, to: report) }
-    if common.json { return try Console.json(comparison) }
+    if common.json { return try Console.json(comparison, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(comparison))
   }

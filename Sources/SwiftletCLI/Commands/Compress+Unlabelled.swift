@@ -7,7 +7,8 @@ extension Compress {
   /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
   /// cannot be measured. The answers are compared with the original's.
   func compress(
-    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?
+    _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?,
+    leavingOut damaged: DamagedPictures?
   ) throws {
     guard data != nil || preprocess.preprocess == nil else {
       throw SwiftletError(
@@ -28,7 +29,12 @@ extension Compress {
     var context: CompressionContext
     if let data {
       let fixed = try samples.fixedInputs()
-      let others = try judging.samples(ignoringLabels: metric.ignoresLabels())
+      let others = try judging.samples(
+        self.data, leavingOut: damaged, ignoringLabels: metric.metric?.ignoresLabels == true)
+      use.damaged = damaged?.pictures.count
+      if preprocess.preprocess != nil {
+        use.preprocessing = try Preprocessing.stored(in: graph, images: data)
+      }
       context = CompressionContext(
         original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
         threads: common.threads, seed: seed, latencies: latencies, outputs: samples.judgedOutput,
@@ -36,19 +42,20 @@ extension Compress {
       let source = try locating(model) {
         try CalibrationSource(data, for: graph, fixed: fixed, threads: common.threads)
       }
-      all = try Manifest.Samples(source)
+      all = try Manifest.Samples(data, source, progress: Console.progress)
       if let others {
-        let others = try CalibrationSource(
+        let judged = try CalibrationSource(
           others, for: graph, fixed: fixed, threads: common.threads)
-        judges = try Manifest.Samples(others)
-        let shared = try source.shared(with: others)
-        guard shared == 0 else {
+        judges = try Manifest.Samples(others, judged, progress: Console.progress)
+        let shared = try source.shared(with: judged, progress: Console.progress)
+        let overlap =
+          "\(shared) of the \(judged.count) samples to judge on are also used for calibration"
+        guard shared == 0 || judging.judge == nil else {
           throw SwiftletError(
-            .badInput,
-            "\(shared) of the \(others.count) samples to judge on are also used for calibration",
-            at: judging.judge,
+            .badInput, overlap, at: judging.judge,
             fix: "give --judge other samples than --data, or split those of --data with --split")
         }
+        if shared > 0 { Console.warn(overlap) }
       }
     } else {
       context = CompressionContext(
@@ -74,7 +81,7 @@ extension Compress {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     Console.print(report.text)
   }

@@ -106,6 +106,8 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -122,6 +124,9 @@ struct Compress: ParsableCommand {
         "with --recipe or --preset, settings cannot be options: \(SettingDescription.option(name))")
     }
     if data.data == nil {
+      guard !data.damage.skipDamaged, preprocess.preprocess == nil else {
+        throw ValidationError("--skip-damaged and --preprocess need --data")
+      }
       if preset != nil { try data.require() }
       // Errors in the recipe are reported when it is made.
       if let techniques, (try? steps(techniques))?.steps.contains(where: \.needsData) ?? true {
@@ -178,10 +183,14 @@ struct Compress: ParsableCommand {
     let recipe = try makeRecipe()
     try checkFiles(recipe)
     var graph = try open.read(model)
-    guard data.data != nil else { return try compress(graph, recipe, nil) }
+    let damaged = data.damage.pictures(common.threads)
+    guard data.data != nil else { return try compress(graph, recipe, nil, leavingOut: nil) }
     let trains = recipe.steps.contains(where: \.trains)
-    guard try DataSpec(parsing: data.spec).hasLabels(), try trains || !metric.ignoresLabels() else {
-      return try compress(graph, recipe, data.load(.train))
+    guard try DataSpec(parsing: data.spec).hasLabels(),
+      try trains || metric.metric?.ignoresLabels != true
+    else {
+      return try compress(
+        graph, recipe, data.load(.train, leavingOut: damaged), leavingOut: damaged)
     }
     guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
       throw SwiftletError(
@@ -190,7 +199,7 @@ struct Compress: ParsableCommand {
         at: data.spec, fix: "leave them out, or give --data inputs:FILE.npz")
     }
     let origin = try Manifest.File(model)
-    let parts = try judging.parts(data, seed: seed)
+    let parts = try judging.parts(data, seed: seed, leavingOut: damaged)
     try locating(model) { try preprocess.prepare(&graph, for: parts.validation) }
     let latencies = LatencyCache(path: Cache.latencies)
     var context = CompressionContext(
@@ -201,6 +210,7 @@ struct Compress: ParsableCommand {
     context.metric = try metric.metric
     var use = Manifest.Use(data: data.spec)
     (use.judge, use.split, use.outputs) = (judging.judge, parts.split, samples.judgedOutput)
+    use.damaged = damaged?.pictures.count
     use.metric = metric.name
     if preprocess.preprocess != nil {
       use.preprocessing = try Preprocessing.stored(in: graph, images: parts.validation)
@@ -208,7 +218,8 @@ struct Compress: ParsableCommand {
     if !graph.extents.isEmpty { use.extents = graph.extents }
     // As they are before the run: pictures in files may change.
     let images = (
-      training: try Manifest.Images(parts.training), judging: try Manifest.Images(parts.validation)
+      training: try Manifest.Images(parts.training, progress: Console.progress),
+      judging: try Manifest.Images(parts.validation, progress: Console.progress)
     )
     let stages = try stages(
       context, use, data: "\(images.training.sha256) \(images.judging.sha256)")
@@ -228,7 +239,7 @@ struct Compress: ParsableCommand {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report) }
+    if common.json { return try Console.json(report, leftOut: damaged) }
     Console.endProgress()
     print(text(report))
   }
@@ -266,20 +277,8 @@ struct Compress: ParsableCommand {
   }
 
   private func steps(_ techniques: [Technique]) throws -> Recipe {
-    var recipe = try Recipe(techniques, sharing: settings.values)
-    for index in recipe.steps.indices {
-      guard var quantization = recipe.steps[index][QuantizationSettings.self] else { continue }
-      // For int8 alone, mixed precision is the way to stay within a drop.
-      if techniques == [.quantize] && quantization.canMix {
-        quantization.mixedDrop = quantization.mixedDrop ?? maxDrop?.absolute
-      }
-      if quantization.mixedDrop != nil {
-        quantization.mixedConfidence = quantization.mixedConfidence ?? confidence?.value
-      }
-      recipe.steps[index][QuantizationSettings.self] = quantization
-    }
-    try recipe.validate(.options)
-    return recipe
+    try Recipe(
+      techniques, sharing: settings.values, maxDrop: maxDrop?.value, confidence: confidence?.value)
   }
 
   private func text(_ report: CompressionReport) -> String {
@@ -369,13 +368,8 @@ struct Bound: ExpressibleByArgument {
   let value: Goals.Bound
 
   init?(argument: String) {
-    let scales: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "%": 0.01]
-    let scale = argument.last.flatMap { scales[$0] }
-    let digits = scale == nil ? argument[...] : argument.dropLast()
-    guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
-    value =
-      argument.hasSuffix("%")
-      ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+    guard let value = Goals.Bound(parsing: argument) else { return nil }
+    self.value = value
   }
 }
 

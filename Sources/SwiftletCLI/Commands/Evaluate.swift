@@ -46,6 +46,8 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -58,7 +60,8 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     var graph = try open.read(model)
-    let data = try data.load(.test)
+    let damaged = self.data.damage.pictures(common.threads)
+    let data = try data.load(.test, leavingOut: damaged)
     try locating(model) { try preprocess.prepare(&graph, for: data) }
     let metric = try metric.metric
     guard metric != nil || data.hasLabels else {
@@ -87,8 +90,8 @@ struct Evaluate: ParsableCommand {
         classes: data.classCount)
       if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     }
-    guard let name = self.metric.name else { return try show(judgement) }
-    if common.json { return try Console.json(Score(judgement)) }
+    guard let name = self.metric.name else { return try show(judgement, leftOut: damaged) }
+    if common.json { return try Console.json(judgement, leftOut: damaged) }
     Console.endProgress()
     Console.print(
       table([
@@ -99,35 +102,16 @@ struct Evaluate: ParsableCommand {
   }
 
   /// Prints accuracies.
-  private func show(_ judgement: Judgement) throws {
+  private func show(_ judgement: Judgement, leftOut damaged: DamagedPictures?) throws {
     guard let result = judgement.evaluation else { return }
-    if common.json { return try Console.json(result) }
+    if common.json { return try Console.json(result, leftOut: damaged) }
     Console.endProgress()
     print(
       """
       top-1   \(fixed(result.top1, 4))
       top-5   \(fixed(result.top5, 4))
       loss    \(fixed(result.loss, 4))
-      images  \(result.images), \(fixed(result.imagesPerSecond, 0)) per second by the model alone
+      images  \(result.images), \(fixed(result.imagesPerSecond, 0)) per second in the model
       """)
-  }
-
-  /// The score by a metric that was chosen, as JSON.
-  private struct Score: Encodable {
-    let metric: String
-    let score: Double
-    let higherIsBetter: Bool
-    let samples: Int
-    let samplesPerSecond: Double
-    /// Of accuracies; else left out.
-    let top1, top5, loss: Double?
-
-    init(_ judgement: Judgement) {
-      (metric, score) = (judgement.metric.name, judgement.score)
-      higherIsBetter = judgement.metric.higherIsBetter
-      (samples, samplesPerSecond) = (judgement.samples, judgement.samplesPerSecond)
-      let evaluation = judgement.evaluation
-      (top1, top5, loss) = (evaluation?.top1, evaluation?.top5, evaluation?.loss)
-    }
   }
 }

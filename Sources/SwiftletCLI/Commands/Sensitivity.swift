@@ -61,6 +61,8 @@ struct Sensitivity: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -72,16 +74,20 @@ struct Sensitivity: ParsableCommand {
     let recipe = try Recipe([.quantize], sharing: settings.values)
     let quantization = recipe.steps[0][QuantizationSettings.self] ?? QuantizationSettings()
     var graph = try open.read(model)
+    let damaged = data.damage.pictures(common.threads)
+    let all = try data.load(.train, leavingOut: damaged)
     // Adds the quarter that is held back for judging.
-    let source = try data.calibrationSource(
-      for: graph, limit: calibrationImages + (calibrationImages + 2) / 3, samples,
-      threads: common.threads)
+    var source = try CalibrationSource(
+      all, for: graph, fixed: samples.fixedInputs(),
+      limit: calibrationImages + (calibrationImages + 2) / 3, threads: common.threads)
+    source.outputs = samples.judgedOutput
     try graph.extents.merge(source.extents(of: graph)) { given, _ in given }
-    let split = try SampleSplit(source, wanted: calibrationImages, most: calibrationImages)
+    let split = try SampleSplit(
+      source, wanted: calibrationImages, most: calibrationImages, progress: Console.progress)
     let result = try locating(model) {
       let judge = try metric.metric.map { metric in
         try Judge(
-          metric, on: data.load(.train), fixed: samples.fixedInputs(), judging: split.judging,
+          metric, on: all, fixed: samples.fixedInputs(), judging: split.judging,
           original: graph, like: graph, outputs: samples.judgedOutput,
           options: Judge.Options(threads: common.threads, progress: Console.progress))
       }
@@ -90,7 +96,7 @@ struct Sensitivity: ParsableCommand {
         judging: split.isHeldBack ? source.part(split.judging) : nil, judge: judge,
         threads: common.threads, progress: Console.progress)
     }
-    if common.json { return try Console.json(result) }
+    if common.json { return try Console.json(result, leftOut: damaged) }
     Console.endProgress()
     Console.print(text(result, repeated: split.repeated))
   }

@@ -99,6 +99,8 @@ struct Train: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions<RunsModels>
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -134,7 +136,8 @@ struct Train: ParsableCommand {
     let curves = (path: "\(stem).curves.json", name: "the file of curves")
     let read = [(model, "--model")] + OutputFiles.files(of: data, judging)
     try OutputFiles(written: [(output, "--output"), curves], read: read).check(force: force.force)
-    let parts = try judging.parts(data, seed: seed, judgesWhole: true)
+    let damaged = data.damage.pictures(common.threads)
+    let parts = try judging.parts(data, seed: seed, judgesWhole: true, leavingOut: damaged)
     let (training, validation) = (parts.training, parts.validation)
     var graph = try startingModel(training)
     if model != "seed-cnn" || preprocess.preprocess != nil {
@@ -171,7 +174,7 @@ struct Train: ParsableCommand {
         top1: last.validationTop1, images: validation.count, classes: validation.classCount)
       if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     }
-    try report(history, curves: stem)
+    try report(history, curves: stem, leftOut: damaged)
   }
 
   private func run(
@@ -203,7 +206,9 @@ struct Train: ParsableCommand {
     return try open.read(model).foldingWeights()
   }
 
-  private func report(_ history: TrainingHistory, curves: String) throws {
+  private func report(
+    _ history: TrainingHistory, curves: String, leftOut damaged: DamagedPictures?
+  ) throws {
     guard let last = history.epochs.last else { return }
 
     /// The JSON result.
@@ -221,7 +226,7 @@ struct Train: ParsableCommand {
         Result(
           model: output, top1: last.validationTop1, loss: last.validationLoss,
           imagesPerSecond: speed, epochs: history.epochs, threads: common.threads.count,
-          peakMemoryBytes: peakMemory()))
+          peakMemoryBytes: peakMemory()), leftOut: damaged)
     }
     Console.say(
       "wrote \(output): top-1 \(fixed(last.validationTop1, 4)), \(fixed(speed, 0)) images/s, "

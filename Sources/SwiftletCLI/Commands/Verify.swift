@@ -27,6 +27,8 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("Where to look for fashion-mnist first.", valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var loader: LoaderOptions
+
   @OptionGroup var output: OutputOptions
 
   /// The result of one check.
@@ -49,45 +51,55 @@ struct Verify: ParsableCommand {
     try sameFile("model", manifest.model)
     try sameFile("output", manifest.output)
     let threads = Threads(count: manifest.machine.threads)
+    let recorded = manifest.use?.damaged
+    let damaged = recorded.map { _ in
+      DamagedPictures(threads: threads, progress: Console.progress)
+    }
+    func checkDamaged() {
+      guard let recorded, let found = damaged?.pictures.count else { return }
+      check("damaged pictures", found == recorded, "\(found) left out, recorded \(recorded)")
+    }
     var context: CompressionContext
     if let report = manifest.report {
-      let parts = try manifest.parts(dataDirectory: dataDir)
+      let parts = try manifest.parts(dataDirectory: dataDir, leavingOut: damaged)
+      checkDamaged()
       let (training, validation) = (parts.training, parts.validation)
       check(
-        "training data", try manifest.training.map { try Manifest.Images(training) == $0 } ?? false,
+        "training data",
+        try manifest.training.map {
+          try Manifest.Images(training, progress: Console.progress) == $0
+        } ?? false,
         "\(training.name): \(training.count) images")
       check(
         "validation data",
-        try manifest.validation.map { try Manifest.Images(validation) == $0 } ?? false,
+        try manifest.validation.map {
+          try Manifest.Images(validation, progress: Console.progress) == $0
+        } ?? false,
         "\(validation.name): \(validation.count) images")
-      var compressed = try graph(manifest.output, manifest)
-      var original = try graph(manifest.model, manifest)
-      // Options that the file does not store.
-      if let preprocessing = manifest.use?.preprocessing {
-        preprocessing.store(in: &original)
-        if !Preprocessing.isStored(in: compressed) { preprocessing.store(in: &compressed) }
-      }
       let evaluation = try Evaluation.run(
-        compressed, on: validation, threads: threads, output: manifest.use?.outputs.first,
-        progress: Console.progress)
+        manifest.compressed(), on: validation, threads: threads,
+        output: manifest.use?.outputs.first, progress: Console.progress)
       check(
         "accuracy", evaluation.top1 == report.after.top1,
         "top-1 \(evaluation.top1), recorded \(report.after.top1)")
       context = CompressionContext(
-        original: original, training: training, validation: validation, threads: threads,
-        seed: manifest.seed, latencies: manifest.measured, outputs: manifest.use?.outputs ?? [],
-        progress: Console.progress)
+        original: try manifest.original(), training: training, validation: validation,
+        threads: threads, seed: manifest.seed, latencies: manifest.measured,
+        outputs: manifest.use?.outputs ?? [], progress: Console.progress)
       context.metric = try manifest.metric
     } else {
-      context = try manifest.unlabelledContext(threads)
+      let data = try manifest.unlabelled(dataDirectory: dataDir, leavingOut: damaged)
+      checkDamaged()
+      context = try manifest.unlabelledContext(data, threads)
       context.metric = try manifest.metric
       let source = try manifest.samples.map { _ in
         try context.calibration(for: context.original)
       }
-      if let source, let stated = manifest.samples {
-        check("samples", try Manifest.Samples(source) == stated, "\(source.count) samples")
+      if let source, let data, let stated = manifest.samples {
+        let found = try Manifest.Samples(data.all, source, progress: Console.progress)
+        check("samples", found == stated, "\(source.count) samples")
         let agreement = try Compressor(context).agreement(
-          of: graph(manifest.output, manifest), made: manifest.recipe)
+          of: manifest.compressed(), made: manifest.recipe)
         check(
           "answers", isSame(agreement, manifest.answers?.agreement),
           "\(agreement?.likeness ?? "none"), recorded "
@@ -96,7 +108,7 @@ struct Verify: ParsableCommand {
     }
     if let recorded = manifest.report?.metric ?? manifest.answers?.metric {
       let found = try Compressor(context).judgement(
-        of: graph(manifest.output, manifest), made: manifest.recipe)
+        of: manifest.compressed(), made: manifest.recipe)
       let (metric, score) = (recorded.metric, found.score)
       check(
         "metric", score == recorded.after || score.isNaN && recorded.after.isNaN,
@@ -110,13 +122,6 @@ struct Verify: ParsableCommand {
   private func isSame(_ found: Agreement?, _ recorded: Agreement?) -> Bool {
     guard let found, let recorded else { return found == recorded }
     return found.isSame(as: recorded)
-  }
-
-  /// Reads a model with the extents it was compressed with.
-  private func graph(_ file: Manifest.File, _ manifest: Manifest) throws -> Graph {
-    var graph = try ONNXFile.read(file.path)
-    graph.extents = manifest.use?.extents ?? [:]
-    return graph
   }
 
   private func again(_ manifest: Manifest, _ context: CompressionContext) throws -> Check {
@@ -167,9 +172,31 @@ extension Manifest {
       of: LatencyCache.machine(cpu: machine.cpu, isa: machine.isa, version: version))
   }
 
+  /// The original model, as it was compressed.
+  fileprivate func original() throws -> Graph {
+    var graph = try graph(model)
+    // An option took precedence over what the file has.
+    use?.preprocessing?.store(in: &graph)
+    return graph
+  }
+
+  /// The compressed model.
+  fileprivate func compressed() throws -> Graph {
+    var graph = try graph(output)
+    if !Preprocessing.isStored(in: graph) { use?.preprocessing?.store(in: &graph) }
+    return graph
+  }
+
+  /// Reads a model with the extents it was compressed with.
+  private func graph(_ file: File) throws -> Graph {
+    var graph = try ONNXFile.read(file.path)
+    graph.extents = use?.extents ?? [:]
+    return graph
+  }
+
   /// The images, split as recorded.
   fileprivate func parts(
-    dataDirectory: String?
+    dataDirectory: String?, leavingOut damaged: DamagedPictures?
   ) throws -> (training: ImageDataset, validation: ImageDataset) {
     let spec = try DataSpec(parsing: data)
     guard let use else {
@@ -180,28 +207,39 @@ extension Manifest {
     }
     let parts = try DataParts(
       spec, split: use.split, judge: use.judge.map(DataSpec.init(parsing:)), seed: seed,
-      dataDirectory: dataDirectory)
+      dataDirectory: dataDirectory, leavingOut: damaged)
     return (parts.training, parts.validation)
   }
 
+  /// The samples of a compression without labels, as recorded; `nil` if there were none.
+  fileprivate func unlabelled(
+    dataDirectory: String?, leavingOut damaged: DamagedPictures?
+  ) throws -> (all: ImageDataset, judging: ImageDataset?)? {
+    guard samples != nil else { return nil }
+    let spec = try DataSpec(parsing: data)
+    return (
+      try spec.load(defaultPart: .train, dataDirectory: dataDirectory, leavingOut: damaged),
+      judges == nil
+        ? nil
+        : try spec.loadJudging(
+          use?.judge.map(DataSpec.init(parsing:)), split: use?.split, dataDirectory: dataDirectory,
+          leavingOut: damaged)
+    )
+  }
+
   /// The context of a compression without labels, as recorded.
-  fileprivate func unlabelledContext(_ threads: Threads) throws -> CompressionContext {
-    var original = try ONNXFile.read(model.path)
-    original.extents = use?.extents ?? [:]
-    use?.preprocessing?.store(in: &original)
-    guard samples != nil else {
+  fileprivate func unlabelledContext(
+    _ data: (all: ImageDataset, judging: ImageDataset?)?, _ threads: Threads
+  ) throws -> CompressionContext {
+    guard let data else {
       return CompressionContext(
-        original: original, threads: threads, seed: seed, progress: Console.progress)
-    }
-    func load(_ spec: String, _ part: DataSpec.Part) throws -> ImageDataset {
-      try DataSpec(parsing: spec).load(defaultPart: part)
+        original: try original(), threads: threads, seed: seed, progress: Console.progress)
     }
     var fixed = SampleOptions()
     fixed.fixed = (use?.fixed ?? []).compactMap(FixedArgument.init(argument:))
     return CompressionContext(
-      original: original, samples: try load(data, .train), fixed: try fixed.fixedInputs(),
-      judging: try use?.judge.map { try load($0, .test) }, share: use?.split, threads: threads,
-      seed: seed,
+      original: try original(), samples: data.all, fixed: try fixed.fixedInputs(),
+      judging: data.judging, share: use?.split, threads: threads, seed: seed,
       latencies: measured, outputs: use?.outputs ?? [], progress: Console.progress)
   }
 }

@@ -13,7 +13,7 @@ protocol DataScope: Sendable {
 
 extension DataScope {
   fileprivate static var images: String {
-    "Images, such as images:DIR, list:FILE.csv, fashion-mnist or cifar10:DIR:train[0..<1000]"
+    "Images or arrays, such as images:DIR, list:FILE.csv, npz:FILE or cifar10:DIR:train[0..<1000]"
   }
   static var extents: String { "from the data, else a guess" }
 }
@@ -25,7 +25,7 @@ enum LabelledData: DataScope {
 
 /// Images, or arrays without labels.
 enum AnyData: DataScope {
-  static var kinds: String { images + "; or arrays without labels: inputs:FILE.npz" }
+  static var kinds: String { images + "; or arrays for several inputs: inputs:FILE.npz" }
 }
 
 /// For commands without `--data`.
@@ -45,6 +45,8 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
       valueName: "dir"))
   var dataDir: String?
 
+  @OptionGroup var damage: DamageOptions
+
   /// - Throws: A usage error if there is no `--data`.
   func require() throws {
     if data == nil { throw ValidationError("Missing expected argument '--data <spec>'") }
@@ -53,18 +55,38 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
   /// The value of `--data`; empty if there is none.
   var spec: String { data ?? "" }
 
-  /// Calibration samples: those of the training part, if there is one.
-  func calibrationSource(
-    for graph: Graph, limit: Int, _ samples: SampleOptions, threads: Threads
-  ) throws -> CalibrationSource {
-    var source = try CalibrationSource(
-      load(.train), for: graph, fixed: samples.fixedInputs(), limit: limit, threads: threads)
-    source.outputs = samples.judgedOutput
-    return source
-  }
-
   /// Loads the data of the given part, unless `--data` names another one.
-  func load(_ part: DataSpec.Part) throws -> ImageDataset {
-    try DataSpec(parsing: spec).load(defaultPart: part, dataDirectory: dataDir)
+  func load(
+    _ part: DataSpec.Part, leavingOut damaged: DamagedPictures?
+  ) throws -> ImageDataset {
+    let images = try DataSpec(parsing: spec).load(
+      defaultPart: part, dataDirectory: dataDir, leavingOut: damaged)
+    images.sayClasses()
+    return images
+  }
+}
+
+/// The option for pictures that cannot be decoded.
+struct DamageOptions: ParsableArguments {
+  @Flag(
+    help: ArgumentHelp(
+      "Decode all pictures first, and leave out those that are damaged or missing, or whose format "
+        + "is not supported."))
+  var skipDamaged = false
+
+  /// What leaves such pictures out; `nil` without the option.
+  func pictures(_ threads: Threads) -> DamagedPictures? {
+    skipDamaged
+      ? DamagedPictures(threads: threads, progress: Console.progress, warn: Console.warn) : nil
+  }
+}
+
+extension ImageDataset {
+  /// Prints the classes of pictures in files, as folders may have been meant otherwise, and warns
+  /// if there is only one.
+  func sayClasses() {
+    if case .files = pixels, let classRemark { Console.say(classRemark) }
+    guard count > 1, let first = labels.first, labels.allSatisfy({ $0 == first }) else { return }
+    Console.warn("all \(count) images of \(name) have the same class: accuracy says little")
   }
 }

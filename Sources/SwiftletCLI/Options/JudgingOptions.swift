@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import ArgumentParser
-public import Swiftlet
+import ArgumentParser
+import Swiftlet
 
 /// Options for the data to judge a model on after training or calibration.
 struct JudgingOptions: ParsableArguments {
@@ -24,21 +24,26 @@ struct JudgingOptions: ParsableArguments {
 
   /// Loads labelled images, split into parts; prints a remark if the split was not asked for.
   ///
-  /// - Parameter judgesWhole: See ``DataParts``.
+  /// - Parameters:
+  ///   - judgesWhole: See ``DataParts``.
+  ///   - damaged: Leaves out damaged pictures.
   func parts(
-    _ data: DataOptions<some DataScope>, seed: UInt64, judgesWhole: Bool = false
+    _ data: DataOptions<some DataScope>, seed: UInt64, judgesWhole: Bool = false,
+    leavingOut damaged: DamagedPictures?
   ) throws -> DataParts {
     let judge = try judge.map { text in
       try DataSpec(parsing: text)
     }
     let parts = try DataParts(
       DataSpec(parsing: data.spec), split: split, judge: judge, seed: seed,
-      dataDirectory: data.dataDir, judgesWhole: judgesWhole)
+      dataDirectory: data.dataDir, judgesWhole: judgesWhole, leavingOut: damaged)
+    try parts.training.requireLabels()
     guard parts.validation.hasLabels else {
       throw SwiftletError(
         .badInput, "--data has labels, but the data to judge on have none",
         at: parts.validation.name, fix: "give --judge labelled data")
     }
+    parts.training.sayClasses()
     if let remark = parts.remark { Console.say(remark) }
     if let warning = parts.warning { Console.warn(warning) }
     return parts
@@ -47,51 +52,16 @@ struct JudgingOptions: ParsableArguments {
   /// Samples to judge on without labels; `nil`: a part of the data.
   ///
   /// - Parameter ignoringLabels: Whether the data may have labels.
-  func samples(ignoringLabels: Bool) throws -> ImageDataset? {
-    guard let judge else { return nil }
-    let samples = try DataSpec(parsing: judge).load(defaultPart: .test)
-    guard ignoringLabels || !samples.hasLabels else {
-      throw SwiftletError(
-        .badInput, "--data has no labels, but --judge has", at: judge,
-        fix: "give data without labels, such as inputs:FILE.npz")
-    }
-    return samples
+  func samples(
+    _ data: DataOptions<some DataScope>, leavingOut damaged: DamagedPictures?,
+    ignoringLabels: Bool
+  ) throws -> ImageDataset? {
+    let samples = try DataSpec(parsing: data.spec).loadJudging(
+      judge.map(DataSpec.init(parsing:)), split: split, dataDirectory: data.dataDir,
+      leavingOut: damaged)
+    guard let samples, samples.hasLabels, !ignoringLabels else { return samples }
+    throw SwiftletError(
+      .badInput, "--data has no labels, but the data to judge on have", at: samples.name,
+      fix: "add :unlabelled to the latter")
   }
 }
-
-/// Options for image preprocessing.
-struct PreprocessOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "Pixel scaling: imagenet, half (-1...1), unit (0...1) or raw (0...255). Default: from the "
-        + "model's metadata, else a guess.",
-      valueName: "scaling"))
-  var preprocess: Preprocessing.Scaling?
-
-  /// Advice appended to the warning that a model is no better than guessing.
-  static let advice = "; --preprocess changes how pixels are scaled"
-
-  /// Stores the preprocessing in the model, or prints what is guessed.
-  ///
-  /// - Parameter overrides: Whether the option takes precedence over the model's own metadata.
-  func prepare(_ graph: inout Graph, for images: ImageDataset, overrides: Bool = true) throws {
-    if case .arrays = images.pixels {
-      guard preprocess == nil else {
-        throw SwiftletError(
-          .unsupported, "arrays are fed to the model as they are", at: images.name,
-          fix: "leave --preprocess out")
-      }
-      return
-    }
-    let isStored = Preprocessing.isStored(in: graph)
-    if let preprocess, overrides || !isStored {
-      try Preprocessing(for: graph, images: images, scaling: preprocess).store(in: &graph)
-    } else if !isStored {
-      let summary = try Preprocessing.stored(in: graph, images: images).summary
-      Console.say(
-        "guessed preprocessing, as the model has none: \(summary); --preprocess changes it")
-    }
-  }
-}
-
-extension Preprocessing.Scaling: ExpressibleByArgument {}

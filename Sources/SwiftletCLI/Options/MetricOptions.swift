@@ -22,11 +22,6 @@ struct MetricOptions: ParsableArguments {
 
   /// The metric; `nil` if none was chosen.
   var metric: Metric? { get throws { try name.map { try Metric.named($0) } } }
-
-  /// Whether to leave labels aside: the metric compares other things than classes.
-  func ignoresLabels() throws -> Bool {
-    try metric.map { ["mse", "cosine", "retrieval", "miou"].contains($0.name) } ?? false
-  }
 }
 
 /// A largest drop: `0.5` in points or in the unit of the metric, or `1%` of the original's score.

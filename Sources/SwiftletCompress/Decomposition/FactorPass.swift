@@ -153,7 +153,8 @@ struct FactorPass: CompressionPass {
     let timer = try LayerTimer(reference, settings, cache: context.latencies)
     var current = reference
     var reports = kept
-    for layer in layers {
+    for (index, layer) in layers.enumerated() {
+      try context.progress?(Progress("factor", completed: index, total: layers.count))
       try locating(layer.node.label) {
         let statistics = try source.map {
           try LayerStatistics.collect(layer, reference: reference, current: current, $0, context)

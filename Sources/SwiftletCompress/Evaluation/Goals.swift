@@ -16,6 +16,15 @@ public struct Goals: Sendable {
     /// A fraction of the original model's value; 1 is unchanged.
     case fraction(Double)
 
+    /// A bound as text: `200k`, `1.5M`, `0.12` or `50%`; `nil` if it is none, or not above 0.
+    public init?(parsing text: String) {
+      let scales: [Character: Double] = ["k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "%": 0.01]
+      let scale = text.last.flatMap { scales[$0] }
+      let digits = scale == nil ? text[...] : text.dropLast()
+      guard let number = Double(digits), number.isFinite, number > 0 else { return nil }
+      self = text.hasSuffix("%") ? .fraction(number * 0.01) : .absolute(number * (scale ?? 1))
+    }
+
     func value(of original: Double) -> Double {
       switch self {
       case .absolute(let value): value

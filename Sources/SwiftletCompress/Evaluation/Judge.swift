@@ -202,7 +202,7 @@ public final class Judge: Sendable {
         MetricBatch(
           outputs: outputs, outputNames: names, samples: samples,
           names: data.names(samples), labels: data.hasLabels ? Array(data.labels[samples]) : [],
-          targets: data.targets(targets, samples), original: original))
+          targets: try data.targets(targets, samples), original: original))
       count += samples.count
       try options.progress?(Progress("evaluate", completed: count, total: range.count))
     }

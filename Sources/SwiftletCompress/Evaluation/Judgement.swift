@@ -64,3 +64,23 @@ public struct Judgement: Sendable {
       ? CompressionVerdict.mostDrop : CompressionVerdict.mostDrop / 100 * abs(score)
   }
 }
+
+extension Judgement: Encodable {
+  private enum CodingKeys: String, CodingKey {
+    case metric, score, higherIsBetter, samples, samplesPerSecond, top1, top5, loss
+  }
+
+  /// The metric's name, the score and the number of samples; of accuracies also top-1, top-5 and
+  /// loss.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(metric.name, forKey: .metric)
+    try container.encode(score, forKey: .score)
+    try container.encode(metric.higherIsBetter, forKey: .higherIsBetter)
+    try container.encode(samples, forKey: .samples)
+    try container.encode(samplesPerSecond, forKey: .samplesPerSecond)
+    try container.encodeIfPresent(evaluation?.top1, forKey: .top1)
+    try container.encodeIfPresent(evaluation?.top5, forKey: .top5)
+    try container.encodeIfPresent(evaluation?.loss, forKey: .loss)
+  }
+}

@@ -242,6 +242,28 @@ public struct CompressionContext: Sendable {
     return source
   }
 
+  /// A compressed graph with the preprocessing that it was made and judged with: later users need
+  /// not guess.
+  ///
+  /// - Throws: The errors of `InputFeed`.
+  func specified(_ graph: Graph) throws -> Graph {
+    guard !Preprocessing.isStored(in: graph), let used = try feed()?.preprocessing else {
+      return graph
+    }
+    var graph = graph
+    used.store(in: &graph)
+    return graph
+  }
+
+  /// The data as the original takes them; `nil` without data.
+  private func feed() throws -> InputFeed? {
+    switch data {
+    case .images(_, let validation): try InputFeed(validation, for: original)
+    case .samples(let samples): try InputFeed(samples.data, for: original, fixed: samples.fixed)
+    case .none: nil
+    }
+  }
+
   private static func source(
     _ data: Data, _ graph: Graph, limit: Int, _ threads: Threads
   ) throws -> CalibrationSource {
@@ -302,7 +324,7 @@ public struct CompressionContext: Sendable {
         SampleSplit(calibrating: min(wanted ?? 0, all.count), judgingOthers: judging.count)
       )
     }
-    let split = try SampleSplit(all, wanted: wanted, share: samples.share)
+    let split = try SampleSplit(all, wanted: wanted, share: samples.share, progress: progress)
     var context = self
     if split.calibrating > 0 { context.calibrationLimit = split.calibrating }
     context.judged = (samples.data, split.judging)

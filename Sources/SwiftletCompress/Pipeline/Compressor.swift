@@ -147,9 +147,10 @@ public struct Compressor: Sendable {
     var tried = CandidateLog()
     let found = try own.search(recipe) { candidate in
       let made = try own.make(candidate)
+      let graph = try own.context.specified(made.graph)
       let trial = Trial(
-        recipe: candidate, graph: made.graph, notes: made.notes, cost: try ModelCost(made.graph),
-        judgement: try judge.judge(made.graph))
+        recipe: candidate, graph: graph, notes: made.notes, cost: try ModelCost(graph),
+        judgement: try judge.judge(graph))
       return (trial, try own.missed(trial, before, &tried))
     }
     return try own.result(
@@ -172,15 +173,16 @@ public struct Compressor: Sendable {
     var trials: [Trial] = []
     var options: [PresetChoice.Option] = []
     for part in try own.parts(of: recipe) {
-      let judgement = try judge.judge(part.graph)
+      let graph = try own.context.specified(part.graph)
+      let judgement = try judge.judge(graph)
       let time = try CandidateLog.relativeTime(
-        of: part.graph, to: context.original, threads: context.threads,
+        of: graph, to: context.original, threads: context.threads,
         progress: context.progress)
       let drop = PairedTest(before.judgement, judgement).drop
       trials.append(
         Trial(
-          recipe: part.recipe, graph: part.graph, notes: part.notes,
-          cost: try ModelCost(part.graph), judgement: judgement))
+          recipe: part.recipe, graph: graph, notes: part.notes, cost: try ModelCost(graph),
+          judgement: judgement))
       options.append(
         PresetChoice.Option(
           speedup: 1 / time, accuracy: -drop,

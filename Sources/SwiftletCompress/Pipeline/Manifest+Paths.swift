@@ -32,10 +32,7 @@ extension Manifest {
 
   private func relocated(_ change: (String) -> String) -> Manifest {
     func spec(_ text: String) -> String {
-      if text.hasPrefix("inputs:") {
-        return "inputs:" + change(String(text.dropFirst("inputs:".count)))
-      }
-      return (try? DataSpec(parsing: text))?.movingFolder(change).description ?? text
+      (try? DataSpec(parsing: text))?.movingFolder(change).description ?? text
     }
     var result = self
     result.model = File(change(model.path), of: model)

@@ -2,7 +2,7 @@
 
 import FoundationEssentials
 import SwiftletBLAS
-import SwiftletCore
+public import SwiftletCore
 public import SwiftletData
 import SwiftletFiles
 import SwiftletGraph
@@ -43,11 +43,14 @@ public struct Manifest: Sendable, Codable {
 
     /// Records a data set.
     ///
-    /// - Throws: `io` if a picture in a file cannot be read.
-    public init(_ images: ImageDataset) throws {
+    /// - Parameters:
+    ///   - images: The data set.
+    ///   - progress: Called now and then while files are read.
+    /// - Throws: `io` if a picture in a file cannot be read, and what `progress` throws.
+    public init(_ images: ImageDataset, progress: Progress.Handler? = nil) throws {
       name = images.name
       count = images.count
-      sha256 = try Digest.sha256(images)
+      sha256 = try Digest.sha256(images, progress: progress)
     }
 
     /// Whether both have the same images and labels; names are ignored.
@@ -90,12 +93,22 @@ public struct Manifest: Sendable, Codable {
     /// SHA-256 of the samples, hexadecimal.
     public let sha256: String
 
-    /// Records samples.
+    /// Records samples: of pictures in files the files count, of others what the model gets.
     ///
-    /// - Throws: `badInput` if a sample cannot be produced.
-    public init(_ source: CalibrationSource) throws {
+    /// - Parameters:
+    ///   - data: The data set.
+    ///   - source: Its samples as a model takes them.
+    ///   - progress: Called before each sample.
+    /// - Throws: The errors of reading a sample, and what `progress` throws.
+    public init(
+      _ data: ImageDataset, _ source: CalibrationSource, progress: Progress.Handler? = nil
+    ) throws {
       count = source.count
-      sha256 = try source.digest(0..<source.count)
+      if case .files = data.pixels {
+        sha256 = try Digest.sha256(data, progress: progress)
+      } else {
+        sha256 = try source.digest(0..<source.count, progress: progress)
+      }
     }
   }
 
@@ -116,6 +129,8 @@ public struct Manifest: Sendable, Codable {
     public var fixed: [String] = []
     /// Values given for symbolic extents of the model, by name; `nil`: none.
     public var extents: [String: Int]?
+    /// Number of pictures left out because they cannot be decoded; `nil`: they were not checked.
+    public var damaged: Int?
     /// The name of the metric, if one was chosen.
     public var metric: String?
 
@@ -210,7 +225,7 @@ public struct Manifest: Sendable, Codable {
   ) throws -> String {
     var own = use
     // The digest covers what the names stand for.
-    (own.data, own.judge) = (nil, nil)
+    (own.data, own.judge, own.damaged) = (nil, nil, nil)
     (own.extents, own.outputs) = (context.original.extents, context.outputs)
     own.metric = context.metric?.name
     let encoder = JSONEncoder()

@@ -131,7 +131,8 @@ extension Compressor {
     var tried: [UnlabelledTrial] = []
     let found = try compressor.search(recipe) { candidate in
       let made = try compressor.make(candidate)
-      var trial = try UnlabelledTrial(candidate, made.graph, made.notes.layers)
+      var trial = try UnlabelledTrial(
+        candidate, context.specified(made.graph), made.notes.layers)
       var miss = try measure(&trial, bytes, held, cells, isTimed: times && !goals.isEmpty)
       if miss?.isTarget != true, let judge, let before {
         let judgement = try judge.judge(made.graph)
@@ -164,7 +165,8 @@ extension Compressor {
       return try runUnlabelled(recipe, times: times)
     }
     var trials = try Compressor(held.context, stages: stages).parts(of: recipe).map { part in
-      var trial = try UnlabelledTrial(part.recipe, part.graph, part.layers)
+      var trial = try UnlabelledTrial(
+        part.recipe, context.specified(part.graph), part.layers)
       trial.agreement = try agreement(of: part.graph, held)
       trial.reason = "slower or less accurate"
       return trial

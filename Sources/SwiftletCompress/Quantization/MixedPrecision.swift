@@ -170,7 +170,7 @@ struct MixedPrecision {
     let (test, label) = (none.test, none.test.metric ?? Metric.top1.label)
     throw SwiftletError(
       .unsupported,
-      "no choice of layers keeps the \(label.loss) below \(maxDrop)\(label.unit): int8 everywhere "
+      "no choice of layers keeps the \(label.loss) below \(label.text(ofDrop: maxDrop))\(label.unit): int8 everywhere "
         + "loses \(label.text(ofDrop: test.drop)), below \(label.text(ofDrop: none.bound)) with "
         + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(test.images) "
         + test.unit,

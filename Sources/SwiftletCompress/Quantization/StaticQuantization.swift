@@ -20,7 +20,7 @@ public struct StaticQuantization: Sendable {
   private let progress: Progress.Handler?
   private let log = Logger.swiftlet("compress")
 
-  /// Creates the pass. The progress handler is called during calibration and learned rounding.
+  /// Creates the pass. The progress handler is called during calibration and for each layer.
   public init(
     settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
@@ -42,7 +42,10 @@ public struct StaticQuantization: Sendable {
     let draft = try draft(of: graph, source)
     let rounder = try WeightRounder(
       draft.scheme.sharing4Bits(settings), draft.graph, draft.scheme, source, threads, progress)
+    var done = 0
     return try draft.written(settings) { layer in
+      try progress?(Progress("quantize", completed: done, total: draft.scheme.layers.count))
+      done += 1
       let weights = try rounder.quantized(
         layer, WeightLayout(layer.weights.shape, axis: layer.axis))
       return (weights, try corrected(layer, weights, draft.calibration) ?? layer.bias)

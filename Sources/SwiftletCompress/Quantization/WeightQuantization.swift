@@ -16,7 +16,7 @@ public struct WeightQuantization: Sendable {
   private let threads: Threads
   private let progress: Progress.Handler?
 
-  /// Creates the pass. The progress handler is called during learned rounding.
+  /// Creates the pass. The progress handler is called for each layer.
   public init(
     settings: QuantizationSettings, threads: Threads = .available,
     progress: Progress.Handler? = nil
@@ -43,7 +43,8 @@ public struct WeightQuantization: Sendable {
     let rounder = try WeightRounder(own, prepared.graph, scheme, source, threads, progress)
     var writer = QDQWriter(prepared.graph, sharesRestoredWeights: true)
     var reports: [LayerReport] = []
-    for layer in scheme.layers {
+    for (index, layer) in scheme.layers.enumerated() {
+      try progress?(Progress("quantize", completed: index, total: scheme.layers.count))
       let layout = layout(layer)
       let weights = try rounder.quantized(layer, layout)
       writer.replaceWeights(of: layer, with: weights)

@@ -179,10 +179,23 @@ extension CompressionStep {
           + Technique.allCases.map(\.rawValue).joined(separator: ", "))
     }
     let technique = try Technique(named: name as? String ?? "\(name)")
+    let given = try Self.settings(yaml: entry.filter { $0.key != "technique" }, of: [technique])
+    try self.init(technique, given, .keys)
+    try Self.refuseIdle(given.keys.sorted(), in: [self], .keys)
+    try validate()
+  }
+
+  /// The settings in a mapping of a YAML document, by their own names.
+  ///
+  /// - Throws: `badInput` for a setting that none of the techniques has, or that is given twice, and
+  ///   for a value that no setting takes.
+  static func settings(
+    yaml entry: [String: Any], of techniques: [Technique]
+  ) throws -> [String: SettingValue] {
     var given: [String: SettingValue] = [:]
-    for (key, value) in entry.sorted(by: { $0.key < $1.key }) where key != "technique" {
-      guard let setting = technique.setting(called: key) else {
-        throw Technique.unknown(key, of: [technique], .keys)
+    for (key, value) in entry.sorted(by: { $0.key < $1.key }) {
+      guard let setting = techniques.lazy.compactMap({ $0.setting(called: key) }).first else {
+        throw Technique.unknown(key, of: techniques, .keys)
       }
       guard let value = SettingValue(yaml: value) else {
         let shown =
@@ -196,12 +209,10 @@ extension CompressionStep {
       guard given.updateValue(value, forKey: setting.name) == nil else {
         throw SwiftletError(
           .badInput, "'\(setting.name)' is given twice under different names",
-          at: technique.rawValue, fix: "leave '\(key)' out")
+          at: techniques.map(\.rawValue).joined(separator: ", "), fix: "leave '\(key)' out")
       }
     }
-    try self.init(technique, given, .keys)
-    try Self.refuseIdle(given.keys.sorted(), in: [self], .keys)
-    try validate()
+    return given
   }
 }
 

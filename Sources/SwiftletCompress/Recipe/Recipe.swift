@@ -2,6 +2,7 @@
 
 import SwiftletCore
 import SwiftletFiles
+import SwiftletFormats
 
 /// The steps of a compression, in order. In YAML:
 ///

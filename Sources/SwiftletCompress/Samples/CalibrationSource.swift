@@ -22,7 +22,12 @@ public struct CalibrationSource: Sendable {
   private(set) var batch: Int
   /// Whether the model requires exactly ``batch`` samples per run.
   private let isFixed: Bool
-  private var make: @Sendable (Range<Int>) throws -> [String: AnyTensor]
+  private let feed: InputFeed
+  private let threads: Threads
+  /// The position of the first sample in the data.
+  private var first = 0
+  /// The file of each sample of the data, if samples are pictures in files.
+  private let files: [String]?
 
   /// The first samples of a data set, as a model takes them: see ``InputFeed``.
   ///
@@ -37,10 +42,11 @@ public struct CalibrationSource: Sendable {
     _ data: ImageDataset, for graph: Graph, fixed: [String: FixedInput] = [:],
     limit: Int = .max, threads: Threads = .available
   ) throws {
-    let feed = try InputFeed(data, for: graph, fixed: fixed)
+    feed = try InputFeed(data, for: graph, fixed: fixed)
+    self.threads = threads
     let samples = min(limit, feed.count)
-    make = { try feed.inputs(Array($0), threads: threads) }
     hasLabels = data.hasLabels
+    files = if case .files(let pictures) = data.pixels { pictures.paths } else { nil }
     isFixed = feed.fixedBatch != nil
     guard let batch = feed.fixedBatch else {
       count = samples
@@ -109,7 +115,10 @@ public struct CalibrationSource: Sendable {
     from first: Int = 0, to end: Int? = nil,
     _ body: (_ inputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws {
-    try forEachRange(from: first, to: end ?? count) { try body(make($0), $0) }
+    let end = min(count, end ?? count)
+    try loading(from: first, to: end) { loader in
+      try forEachRange(from: first, to: end) { try body(loader.inputs($0, threads: threads), $0) }
+    }
   }
 
   /// Calls `body` with the samples of each batch from `first` up to but not including `end`.
@@ -120,6 +129,14 @@ public struct CalibrationSource: Sendable {
       guard !isFixed || range.count == batch else { return }
       try body(range)
     }
+  }
+
+  /// Calls `body` with a loader of the samples from `first` to before `end`, in order.
+  private func loading<Result>(
+    from first: Int = 0, to end: Int? = nil, _ body: (SampleLoader) throws -> Result
+  ) rethrows -> Result {
+    let end = self.first + max(first, end ?? count)
+    return try feed.loading(Array(self.first..<end), from: first, threads: threads, body)
   }
 
   /// The first samples, at least one batch.
@@ -133,10 +150,7 @@ public struct CalibrationSource: Sendable {
   /// A range of the samples; with a fixed batch it must consist of whole batches.
   public func part(_ range: Range<Int>) -> CalibrationSource {
     var result = self
-    let make = make
-    result.make = { samples in
-      try make(range.lowerBound + samples.lowerBound..<range.lowerBound + samples.upperBound)
-    }
+    result.first = first + range.lowerBound
     result.count = range.count
     if !isFixed { result.batch = max(1, min(batch, range.count)) }
     return result
@@ -147,12 +161,33 @@ public struct CalibrationSource: Sendable {
 
   /// The inputs of one run for a range of the samples, of any length if the model's batch is not
   /// fixed.
-  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] { try make(samples) }
+  func inputs(_ samples: Range<Int>) throws -> [String: AnyTensor] {
+    try feed.inputs(samples.map { first + $0 }, threads: threads)
+  }
 
-  /// Number of samples of another source that occur in this one too, element by element.
-  package func shared(with other: CalibrationSource) throws -> Int {
-    let known = Set(try (0..<count).map { try digest($0..<$0 + 1) })
-    return try (0..<other.count).count { known.contains(try other.digest($0..<$0 + 1)) }
+  /// Number of samples of another source that occur in this one too, element by element; of
+  /// pictures in files, the same files, whatever their paths.
+  ///
+  /// - Parameters:
+  ///   - other: The other source.
+  ///   - progress: Called after each sample of either source.
+  package func shared(
+    with other: CalibrationSource, progress: Progress.Handler? = nil
+  ) throws -> Int {
+    let known = Set(try identities(progress))
+    return try other.identities(progress).count { known.contains($0) }
+  }
+
+  /// What tells each sample from others: its file, or its digest.
+  private func identities(_ progress: Progress.Handler?) throws -> [String] {
+    if let files { return files[first..<first + count].map(InputFile.identity) }
+    return try loading { loader in
+      try (0..<count).map { sample in
+        let digest = try Self.digest(loader, sample)
+        try progress?(Progress("digest", completed: sample + 1, total: count))
+        return digest
+      }
+    }
   }
 
   /// A digest to which samples are added one by one, so that it does not depend on batches.
@@ -160,16 +195,28 @@ public struct CalibrationSource: Sendable {
   /// - Parameters:
   ///   - samples: Indices of the samples to add.
   ///   - digest: The digest so far.
-  package func digest(_ samples: Range<Int>, after digest: String = "") throws -> String {
-    try samples.reduce(digest) { digest, sample in
-      let inputs = try make(sample..<sample + 1)
-      let parts = inputs.sorted { $0.key < $1.key }.map { name, value in
-        var bytes: [UInt8] = []
-        value.contiguous.appendBytes(to: &bytes)
-        return "\(name) \(value.dtype) \(value.shape) \(Digest.sha256(bytes))"
+  ///   - progress: Called before each sample.
+  package func digest(
+    _ samples: Range<Int>, after digest: String = "", progress: Progress.Handler? = nil
+  ) throws -> String {
+    try loading(from: samples.lowerBound, to: samples.upperBound) { loader in
+      try samples.reduce(digest) { digest, sample in
+        try progress?(Progress("digest", completed: sample, total: samples.upperBound))
+        return try Self.digest(loader, sample, after: digest)
       }
-      return Digest.sha256(digest + parts.joined(separator: "\n"))
     }
+  }
+
+  private static func digest(
+    _ loader: SampleLoader, _ sample: Int, after digest: String = ""
+  ) throws -> String {
+    let inputs = try loader.inputs(CollectionOfOne(sample), threads: .serial)
+    let parts = inputs.sorted { $0.key < $1.key }.map { name, value in
+      var bytes: [UInt8] = []
+      value.contiguous.appendBytes(to: &bytes)
+      return "\(name) \(value.dtype) \(value.shape) \(Digest.sha256(bytes))"
+    }
+    return Digest.sha256(digest + parts.joined(separator: "\n"))
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SwiftletCore
+public import SwiftletCore
 
 /// The division of samples into those for calibration and those for judging the model.
 public struct SampleSplit: Sendable, Equatable {
@@ -26,10 +26,13 @@ public struct SampleSplit: Sendable, Equatable {
   ///   - share: Maximum fraction of the samples for calibration, between 0 and 1; `nil`: three
   ///     quarters.
   ///   - most: Maximum number of samples for judging.
-  /// - Throws: `badInput` if a share leaves one side empty, and the errors of reading the samples.
+  ///   - progress: Called for each sample while equal ones are looked for.
+  /// - Throws: `badInput` if a share leaves one side empty, the errors of reading the samples, and
+  ///   what `progress` throws.
   /// - Complexity: O(elements of the samples).
   public init(
-    _ source: CalibrationSource, wanted: Int?, share: Double? = nil, most: Int = .max
+    _ source: CalibrationSource, wanted: Int?, share: Double? = nil, most: Int = .max,
+    progress: Progress.Handler? = nil
   ) throws {
     guard let wanted else {
       (calibrating, judging, isHeldBack) = (0, 0..<min(most, source.count), true)
@@ -55,7 +58,8 @@ public struct SampleSplit: Sendable, Equatable {
     judging = first..<first + max(unit, min(most / unit * unit, source.count - first))
     repeated =
       isDivided
-      ? try source.part(0..<calibrating).shared(with: source.part(judging)) : judging.count
+      ? try source.part(0..<calibrating).shared(with: source.part(judging), progress: progress)
+      : judging.count
     isHeldBack = repeated < judging.count
   }
 

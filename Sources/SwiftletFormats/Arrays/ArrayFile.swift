@@ -6,7 +6,7 @@ import SwiftletFiles
 
 /// Files of named arrays: `.npy` (one array, named like the file), `.npz` and `.safetensors`.
 public enum ArrayFile {
-  private enum Kind: String, CaseIterable {
+  enum Kind: String, CaseIterable {
     case npy = ".npy"
     case npz = ".npz"
     case safetensors = ".safetensors"
@@ -34,12 +34,15 @@ public enum ArrayFile {
   ///   not support.
   public static func read(_ path: String) throws -> OrderedDictionary<String, AnyTensor> {
     switch try Kind(path) {
-    case .npy:
-      let name = path.split(separator: "/").last.map { String($0.dropLast(4)) } ?? ""
-      return [name: try NPY.read(path)]
+    case .npy: return [name(ofArrayIn: path): try NPY.read(path)]
     case .npz: return try NPZ.read(path)
     case .safetensors: return try Safetensors(reading: path).tensors
     }
+  }
+
+  /// The name of the array in an npy file.
+  static func name(ofArrayIn path: String) -> String {
+    path.split(separator: "/").last.map { String($0.dropLast(Kind.npy.rawValue.count)) } ?? ""
   }
 
   /// Writes arrays, completely or not at all. The fp32 arrays named in `halves` become 16-bit

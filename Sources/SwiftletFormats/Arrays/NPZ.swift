@@ -24,14 +24,12 @@ public enum NPZ {
   public static func decode(
     _ bytes: [UInt8], file: String = "npz"
   ) throws -> OrderedDictionary<String, AnyTensor> {
-    let archive = try ZipArchive(bytes, file: file)
+    let archive = try ZipArchive(FileBytes(bytes, name: file))
     var total = 0
     let limit = MemoryLimit.expanded(bytes.count)
     var tensors: OrderedDictionary<String, AnyTensor> = [:]
     for entry in archive.entries {
-      guard entry.name.hasSuffix(".npy") else {
-        throw SwiftletError(.badInput, "the entry '\(entry.name)' is not an npy file")
-      }
+      let name = try name(of: entry)
       let (sum, overflow) = total.addingReportingOverflow(entry.size)
       guard !overflow, sum <= limit else {
         throw SwiftletError(
@@ -39,11 +37,21 @@ public enum NPZ {
           fix: "save the arrays without compression")
       }
       total = sum
-      tensors[String(entry.name.dropLast(4))] = try locating("array '\(entry.name)'") {
+      tensors[name] = try locating("array '\(entry.name)'") {
         try NPY.decode(archive.content(of: entry))
       }
     }
     return tensors
+  }
+
+  /// The name of the array in an entry.
+  ///
+  /// - Throws: `badInput` if it is not an npy file.
+  static func name(of entry: ZipArchive.Entry) throws -> String {
+    guard entry.name.hasSuffix(".npy") else {
+      throw SwiftletError(.badInput, "the entry '\(entry.name)' is not an npy file")
+    }
+    return String(entry.name.dropLast(4))
   }
 
   /// Writes arrays, completely or not at all: uncompressed, with the same bytes for the same

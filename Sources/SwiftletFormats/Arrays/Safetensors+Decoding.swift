@@ -6,11 +6,11 @@ import SwiftletFiles
 
 extension Safetensors {
   /// The header entry of one tensor.
-  private struct Entry {
+  struct Entry {
     let name: String
     let dtype: DType
     let shape: Shape
-    /// The range of its elements, from the start of the data.
+    /// The range of its elements in the file.
     let range: Range<Int>
   }
 
@@ -20,14 +20,40 @@ extension Safetensors {
   ///   header; `unsupported` for element types that tensors do not support.
   /// - Complexity: O(file size); memory for the tensors themselves.
   public init(decoding bytes: [UInt8], file: String) throws {
-    var reader = ByteReader(bytes, file: file)
+    let (entries, metadata) = try Self.header(of: FileBytes(bytes, name: file))
+    tensors = [:]
+    tensors.reserveCapacity(entries.count)
+    self.metadata = metadata
+    for entry in entries {
+      tensors[entry.name] = AnyTensor(
+        entry.dtype, entry.shape, bytes: bytes.span.extracting(entry.range))
+    }
+  }
+
+  /// Reads the header of a file, and nothing else.
+  ///
+  /// - Returns: The tensors in the order of their data, and the metadata.
+  /// - Throws: As ``init(decoding:file:)``; `io` if the file cannot be read.
+  static func header(
+    of source: FileBytes
+  ) throws -> (entries: [Entry], metadata: [String: String]) {
+    let file = source.path
+    let head = Array(try source.bytes(in: 0..<min(source.count, 8)))
+    var reader = ByteReader(head, file: file)
     let length: UInt64 = try reader.littleEndian()
-    guard length <= Self.headerLimit else {
+    guard length <= headerLimit else {
       throw SwiftletError(
-        .badInput, "a header of \(length) bytes exceeds the limit of \(Self.headerLimit)",
+        .badInput, "a header of \(length) bytes exceeds the limit of \(headerLimit)",
         at: "\(file), byte 0", fix: "check that this is a safetensors file")
     }
-    let header = try reader.skip(Int(length))
+    let end = head.count + Int(length)
+    guard end <= source.count else {
+      throw reader.error(
+        "the file ends early: \(length) bytes are needed, \(source.count - head.count) are left")
+    }
+    // With the length, so that positions are those in the file.
+    let bytes = Array(try source.bytes(in: 0..<end))
+    let header = head.count..<end
     guard !header.isEmpty, bytes[header.lowerBound] == UInt8(ascii: "{") else {
       throw SwiftletError(
         .badInput, "the header does not start with '{'", at: "\(file), byte 8",
@@ -38,10 +64,10 @@ extension Safetensors {
     var entries: [Entry] = []
     var metadata: [String: String] = [:]
     try scanner.object { scanner, key in
-      if key == Self.metadataKey {
+      if key == metadataKey {
         try scanner.object { scanner, key in metadata[key] = try scanner.string() }
       } else {
-        entries.append(try Self.entry(named: key, &scanner, file: file))
+        entries.append(try entry(named: key, &scanner, file: file))
       }
     }
     try scanner.finish()
@@ -49,23 +75,21 @@ extension Safetensors {
     entries.sort {
       ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
     }
-    try Self.checkCover(entries, dataCount: reader.remaining, file: file)
-
-    tensors = [:]
-    tensors.reserveCapacity(entries.count)
-    self.metadata = metadata
-    let data = bytes.span.extracting(header.upperBound..<bytes.count)
-    for entry in entries {
-      tensors[entry.name] = AnyTensor(
-        entry.dtype, entry.shape, bytes: data.extracting(entry.range))
+    try checkCover(entries, dataCount: source.count - end, file: file)
+    let placed = entries.map {
+      Entry(
+        name: $0.name, dtype: $0.dtype, shape: $0.shape,
+        range: end + $0.range.lowerBound..<end + $0.range.upperBound)
     }
+    return (placed, metadata)
   }
 
   private static func place(_ name: String, _ file: String) -> String {
     "\(file), tensor '\(name.prefix(80))'"
   }
 
-  /// Reads `{"dtype": …, "shape": […], "data_offsets": [begin, end]}`.
+  /// Reads `{"dtype": …, "shape": […], "data_offsets": [begin, end]}`. The range is from the start
+  /// of the data.
   private static func entry(
     named name: String, _ scanner: inout JSONScanner, file: String
   ) throws -> Entry {

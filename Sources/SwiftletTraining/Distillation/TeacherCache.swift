@@ -39,7 +39,7 @@ public struct TeacherCache: Sendable {
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, epochs: Int,
     threads: Threads, progress: Progress.Handler? = nil
   ) throws -> String {
-    let entry = try Entry(folder, teacher, data, outputs.names)
+    let entry = try Entry(folder, teacher, data, outputs.names, progress)
     let (key, path) = (entry.key, entry.path)
     if let rows = Self.read(path, key, outputs.names, data.count) {
       outputs.use(rows)
@@ -75,7 +75,7 @@ public struct TeacherCache: Sendable {
   package func keep(
     _ outputs: inout TeacherOutputs, _ teacher: Graph, _ data: ImageDataset, threads: Threads
   ) throws -> String {
-    let entry = try Entry(folder, teacher, data, outputs.names)
+    let entry = try Entry(folder, teacher, data, outputs.names, nil)
     try OutputFolder.create(folder)
     try Self.fill(entry, &outputs, data, threads: threads, progress: nil)
     return entry.path
@@ -87,11 +87,13 @@ public struct TeacherCache: Sendable {
     let key, path: String
 
     init(
-      _ folder: String, _ teacher: Graph, _ data: ImageDataset, _ names: [String]
+      _ folder: String, _ teacher: Graph, _ data: ImageDataset, _ names: [String],
+      _ progress: Progress.Handler?
     ) throws {
       feed = try InputFeed(data, for: teacher)
       key = Digest.sha256(
-        "\(Digest.sha256(try ONNXFile.encode(teacher))) \(try Digest.sha256(data)) "
+        "\(Digest.sha256(try ONNXFile.encode(teacher))) "
+          + "\(try Digest.sha256(data, progress: progress)) "
           + "\(feed.preprocessing.map { "\($0)" } ?? "arrays") \(names)")
       path = "\(folder)/teacher-\(key.prefix(16)).safetensors"
     }
@@ -102,9 +104,10 @@ public struct TeacherCache: Sendable {
     progress: Progress.Handler?
   ) throws {
     let teacher = outputs
-    let whole = try rows(
-      data.count,
-      { try teacher.run(entry.feed.tensor(Array($0), threads: threads)) }, progress)
+    let whole = try entry.feed.loading(Array(0..<data.count), threads: threads) { loader in
+      try rows(
+        data.count, { try teacher.run(loader.tensor($0, threads: threads)) }, progress)
+    }
     try write(whole, outputs.names, entry.key, entry.path)
     outputs.use(whole)
   }

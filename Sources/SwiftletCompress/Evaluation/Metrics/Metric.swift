@@ -68,6 +68,11 @@ public struct Metric: Sendable {
   /// Whether a higher score is better.
   public var higherIsBetter: Bool { label.higherIsBetter }
 
+  /// Whether to leave the labels of data aside: it compares other things than classes.
+  public var ignoresLabels: Bool {
+    [Metric.mse, .cosine, .retrieval, .miou].contains { $0.name == name }
+  }
+
   package init(_ label: MetricLabel, _ reference: Reference, _ kind: Kind) {
     (self.label, self.reference, self.kind) = (label, reference, kind)
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SwiftletCompress
+import SwiftletCore
 import Testing
 
 struct NearestTests {
@@ -21,15 +21,5 @@ struct NearestTests {
   func theNearestIsSuggested(typed: String, word: String?) {
     let words = ["svd", "tucker", "channel"]
     #expect(Nearest.word(to: typed, among: words) == word)
-  }
-
-  @Test func choicesAreSuggested() {
-    let methods = SettingKind.choices(["channel", "spatial", "tucker"])
-    #expect(methods.suggestion(for: "channel,tuker") == "; did you mean 'tucker'?")
-    #expect(methods.suggestion(for: "channel,tucker") == "")
-    #expect(methods.suggestion(for: "magic") == "")
-    let costs = SettingKind.choice(["macs", "bytes"])
-    #expect(costs.suggestion(for: "byets") == "; did you mean 'bytes'?")
-    #expect(SettingKind.names.suggestion(for: "x") == "")
   }
 }

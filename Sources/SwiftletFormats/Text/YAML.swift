@@ -4,14 +4,16 @@ internal import CLibYAML
 import SwiftletCore
 
 /// A YAML reader based on libyaml: one document of mappings, sequences and scalars. Anchors,
-/// aliases and tags are refused, and so is nesting deeper than recipes need.
+/// aliases and tags are refused, and so is deep nesting.
 ///
 /// The package Yams is not used because it needs all of Foundation, for regular expressions and
 /// dates: statically linked, as in programs written in C, 58.5 MB (stripped; Swift 6.3.1, x86-64).
 /// FoundationEssentials, which protobuf needs anyway, takes 13.6 MB, libyaml 0.1 MB.
 package enum YAML {
   /// The value of an empty or `null` scalar.
-  package struct Null {}
+  package struct Null {
+    package init() {}
+  }
 
   /// Maximum nesting depth.
   static let depthLimit = 32

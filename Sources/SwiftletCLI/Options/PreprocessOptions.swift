@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Swiftlet
+
+/// How images become a model's input, as given: the name of a scaling, or a file.
+enum PreprocessArgument: ExpressibleByArgument {
+  case scaling(Preprocessing.Scaling)
+  case file(String)
+
+  init?(argument: String) {
+    self = Preprocessing.Scaling(rawValue: argument).map(Self.scaling) ?? .file(argument)
+  }
+
+}
+
+/// Options for image preprocessing.
+struct PreprocessOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Pixel scaling: imagenet, half (-1...1), unit (0...1), raw (0...255) or caffe (BGR); or a "
+        + "file: preprocessor_config.json, timm's config.json or YAML. Default: from the model's "
+        + "metadata, else a guess.",
+      valueName: "scaling|file"), completion: .file())
+  var preprocess: PreprocessArgument?
+
+  /// Advice appended to the warning that a model is no better than guessing.
+  static let advice = "; --preprocess changes how pixels are scaled"
+
+  func validate() throws {
+    guard case .file(let path) = preprocess, !InputFile.exists(path) else { return }
+    let words = Preprocessing.Scaling.allCases.map(\.rawValue)
+    let hint =
+      Nearest.word(to: path, among: words).map { "did you mean '\($0)'?" }
+      ?? "give \(words.joined(separator: ", ")) or a file"
+    throw ValidationError("--preprocess: there is no scaling and no file '\(path)': \(hint)")
+  }
+
+  /// Stores the preprocessing in the model, or prints what is guessed. Arrays have none.
+  ///
+  /// - Parameter overrides: Whether the option takes precedence over the model's own metadata.
+  func prepare(_ graph: inout Graph, for images: ImageDataset, overrides: Bool = true) throws {
+    if case .arrays = images.pixels {
+      guard preprocess == nil else {
+        throw SwiftletError(
+          .unsupported, "arrays are fed to the model as they are", at: images.name,
+          fix: "leave --preprocess out")
+      }
+      return
+    }
+    let isStored = Preprocessing.isStored(in: graph)
+    switch preprocess {
+    case .scaling(let scaling) where overrides || !isStored:
+      try Preprocessing(for: graph, images: images, scaling: scaling).store(in: &graph)
+    case .file(let path) where overrides || !isStored:
+      try Preprocessing(reading: path, for: graph, images: images).store(in: &graph)
+    case nil where !isStored:
+      let summary = try Preprocessing.stored(in: graph, images: images).summary
+      Console.say(
+        "guessed preprocessing, as the model has none: \(summary); --preprocess changes it")
+    case .scaling, .file, nil: break
+    }
+  }
+}

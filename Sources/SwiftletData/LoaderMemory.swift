@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SwiftletCore
+import Synchronization
+
+/// The memory for pictures that are decoded and not yet, or not for the last time, used.
+///
+/// A quarter is for the pictures that the workers of one pass decode ahead of the model, half for
+/// pictures that are kept because later passes need them again. The rest is for the batch that the
+/// model gets, which has the size that was asked for. The setting is process-wide; passes that have
+/// begun keep theirs.
+public enum LoaderMemory {
+  /// The default: 512 MiB, or a quarter of `MemoryLimit.bytes` if that is less.
+  public static var standard: Int { min(512 << 20, MemoryLimit.bytes / 4) }
+
+  private static let chosen = Atomic(0)
+
+  /// The memory in bytes: ``standard`` unless set.
+  public static var bytes: Int {
+    get {
+      let value = chosen.load(ordering: .relaxed)
+      return value > 0 ? value : standard
+    }
+    set { chosen.store(max(1, newValue), ordering: .relaxed) }
+  }
+
+  /// The most bytes of pictures that are decoded ahead in one pass.
+  static func ahead(of bytes: Int) -> Int { bytes / 4 }
+
+  /// The most bytes of pictures to keep for later passes.
+  static var kept: Int { bytes / 2 }
+}
