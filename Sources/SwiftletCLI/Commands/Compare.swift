@@ -121,7 +121,7 @@ struct Compare: ParsableCommand {
       try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
       return (path: path, graph: graph)
     }
-    guard data.hasLabels, try !metric.ignoresLabels() else {
+    guard data.hasLabels, try metric.metric?.ignoresLabels != true else {
       return try compareAnswers(models, on: data, leavingOut: damaged)
     }
     guard samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
