@@ -79,9 +79,10 @@ enum HelpTopic: String, CaseIterable {
         command:'CMD'         what a command of yours prints as its last line, for example mean
                               average precision; command-:'CMD' if lower is better
 
-      Drops of top1, top5, agreement and miou are in percentage points. Targets are arrays of
-      inputs:FILE.npz that are named after an output, or 'targets'; masks are integers N×H×W, and
-      255 does not count. 'evaluate' needs --original MODEL.onnx for metrics that compare with it.
+      Drops of top1, top5, agreement and miou are in percentage points. Targets are labels of npz:
+      data that are not classes, or arrays of inputs:FILE.npz that are named after an output, or
+      'targets'; masks are integers N×H×W, and 255 does not count. 'evaluate' needs --original
+      MODEL.onnx for metrics that compare with it.
 
       A command gets the path of an npz file as $1, or at its end: outputs by name, sample_names,
       sample_indices, and sample_labels and sample_targets if there are some. For confidence levels

@@ -83,10 +83,10 @@ struct MetricCommandTests {
       let command =
         ["compress", "\(folder)/m.onnx", "-o", "\(folder)/o.onnx", "--no-timing", "--json"] + data
       let factoring = ["--technique", "eigen", "--allocation", "ratio", "--metric", "cosine"]
-      let outcome = try swiftlet(command + factoring + ["--max-drop", "2%"])
+      let outcome = try swiftlet(command + factoring + ["--max-drop", "40%"])
       #expect(outcome.code == 0, "\(outcome.errors)")
       let metric = try #require(try outcome.json()["metric"] as? [String: Any])
-      #expect(try #require(metric["after"] as? Double) >= 0.98)
+      #expect(try #require(metric["after"] as? Double) >= 0.6)
       #expect((metric["metric"] as? [String: Any])?["name"] as? String == "cosine")
       let manifest = "\(folder)/o.manifest.json"
       #expect(

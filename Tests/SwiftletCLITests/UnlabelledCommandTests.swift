@@ -143,7 +143,7 @@ struct UnlabelledCommandTests {
       expectFailure(try swiftlet(command + ["--judged-output", "heat"]), 2, "no output 'heat'")
       expectFailure(try swiftlet(command + ["--fixed", "rate=1"]), 2, "no input 'rate'")
       expectFailure(
-        try swiftlet("compare", "\(folder)/a.json", "--fixed", "rate=1"), 2, "need --data")
+        try swiftlet("compare", "\(folder)/a.json", "--fixed", "rate=1"), 64, "need --data")
     }
   }
 

@@ -71,9 +71,8 @@ struct Compare: ParsableCommand {
     try check("--seconds", seconds, 0.01...3600)
     try batch.check("--batch")
     let isUsed = !samples.judgedOutput.isEmpty || !samples.fixed.isEmpty
-    let isGiven =
-      isUsed || preprocess.preprocess != nil || metric.name != nil || damage.skipDamaged
-    if data == nil && isGiven {
+    let preparesData = preprocess.preprocess != nil || damage.skipDamaged
+    if data == nil && (isUsed || preparesData || metric.name != nil) {
       throw ValidationError(
         "--judged-output, --fixed, --metric, --preprocess and --skip-damaged need --data")
     }

@@ -173,17 +173,16 @@ public final class Judge: Sendable {
     let own = try inputs(of: graph, source)
     let reference = try needsOriginal && !runsOnce ? reference(for: graph, own, source) : nil
     // Batches are those of a model that has no choice.
-    let otherLeads = own.fixedBatch == nil && reference?.source != nil
-    let leading = otherLeads ? reference?.source ?? own : own
+    let others = own.fixedBatch == nil ? reference?.source : nil
+    let leading = others ?? own
     let range = judging ?? 0..<leading.count
     var scorer = try make(
       MetricSetting(
         samples: range.count, needsBound: options.needsBound, seed: options.seed,
         progress: options.progress))
     var (elapsed, count) = (Duration.zero, 0)
-    // The leading source reads ahead.
-    try leading.forEachBatch(from: range.lowerBound, to: range.upperBound) { given, samples in
-      let inputs = otherLeads ? try own.inputs(samples) : given
+    try leading.forEachBatch(from: range.lowerBound, to: range.upperBound) { loaded, samples in
+      let inputs = try others == nil ? loaded : own.inputs(samples)
       let outputs: [String: AnyTensor]
       if runsOnce {
         outputs = try originalOutputs(samples, names) {
@@ -196,10 +195,9 @@ public final class Judge: Sendable {
       if let reference {
         var waiting = Duration.zero
         original = try originalOutputs(samples, names) {
-          try Self.run(
-            reference.session,
-            otherLeads ? given : reference.source.map { try $0.inputs(samples) } ?? inputs,
-            &waiting)
+          let theirs =
+            try others != nil ? loaded : reference.source.map { try $0.inputs(samples) } ?? inputs
+          return try Self.run(reference.session, theirs, &waiting)
         }
       }
       try scorer.add(

@@ -168,12 +168,13 @@ struct MixedPrecision {
       if let best { return (floats(high), best) }
     }
     let (test, label) = (none.test, none.test.metric ?? Metric.top1.label)
+    let limit = "\(label.text(ofDrop: maxDrop))\(label.unit)"
+    let level = plain((confidence * 1e5).rounded() / 1e3)
     throw SwiftletError(
       .unsupported,
-      "no choice of layers keeps the \(label.loss) below \(maxDrop)\(label.unit): int8 everywhere "
-        + "loses \(label.text(ofDrop: test.drop)), below \(label.text(ofDrop: none.bound)) with "
-        + "\(plain((confidence * 1e5).rounded() / 1e3)) % confidence on \(test.images) "
-        + test.unit,
+      "no choice of layers keeps the \(label.loss) below \(limit): int8 everywhere loses "
+        + "\(label.text(ofDrop: test.drop)), below \(label.text(ofDrop: none.bound)) with "
+        + "\(level) % confidence on \(test.images) \(test.unit)",
       fix: "allow more \(label.loss), evaluate on more \(test.unit)"
         + (context.hasLabels ? ", or use qatEpochs 1 (--qat-epochs 1)" : ""))
   }
