@@ -110,10 +110,10 @@ enum HelpTopic: String, CaseIterable {
         npy:X.npy,Y.npy       the same in a file each
         inputs:FILE.npz       arrays named after the model's inputs, without labels
 
-      Pictures are decoded ahead of the model, and kept for later passes, within --loader-memory.
       Data may be followed by :train or :test if they have parts, and by a slice: [0..<1000], [80%]
       or [20%..<80%]. :unlabelled before the slice ignores labels: images:DIR:unlabelled takes all
-      pictures in DIR and below. --skip-damaged decodes all pictures first, and leaves out those that
+      pictures in DIR and below. Pictures are decoded ahead of the model, and kept for later passes,
+      within --loader-memory. --skip-damaged decodes all of them first, and leaves out those that
       cannot be.
 
       Arrays are read as they are needed, so that files may be larger than memory. npz: and inputs:

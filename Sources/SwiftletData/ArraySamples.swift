@@ -139,7 +139,7 @@ struct ArraySamples {
         case .inputs(let arrays):
           try ImageDataset(name: path, arrays: arrays, labels: classes, classCount: classCount)
         }
-      return try targets.map(data.with(targets:)) ?? data
+      return try targets.map(data.with(targets:)) ?? data.spreadIfSorted()
     }
   }
 

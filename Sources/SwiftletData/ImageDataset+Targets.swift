@@ -5,7 +5,7 @@ import SwiftletFormats
 package import SwiftletGraph
 
 extension ImageDataset {
-  /// The name under which ``targets`` are known, and an array of `inputs:` data that means the same.
+  /// The name of ``targets``, and of an array of `inputs:` data that means the same.
   private static let ownTargets = "targets"
 
   /// Names of the arrays that say what a model's outputs should be: those named after an output,

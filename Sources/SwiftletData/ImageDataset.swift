@@ -97,6 +97,17 @@ public struct ImageDataset: Sendable {
       classNames: nil)
   }
 
+  /// The samples in an order in which every part has the classes in the proportion of the whole, if
+  /// they come class by class: less than half as many neighbours differ as would at random.
+  func spreadIfSorted() -> ImageDataset {
+    let shares = Dictionary(grouping: labels) { $0 }.values.map {
+      Double($0.count) / Double(max(1, count))
+    }
+    let different = Double(count) * (1 - shares.reduce(0) { $0 + $1 * $1 })
+    let found = zip(labels, labels.dropFirst()).count { $0 != $1 }
+    return Double(found) < different / 2 ? subset(Self.spread(labels)) : self
+  }
+
   /// Positions of images in an order that spreads those of each class evenly, in their own order.
   private static func spread(_ labels: [Int]) -> [Int] {
     var totals: [Int: Int] = [:]

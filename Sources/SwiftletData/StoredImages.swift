@@ -27,7 +27,7 @@ public struct StoredImages: Sendable {
     let shape = array.shape
     guard array.dtype == .uint8, 3...4 ~= shape.rank, array.rowShape.count > 0 else {
       throw SwiftletError(
-        .badInput, "\(array.dtype) \(shape) are no images",
+        .badInput, "\(array.dtype) \(shape) are not images",
         fix: "use uint8 numbers of shape N×C×H×W, N×H×W×C or N×H×W")
     }
     self.array = array

@@ -179,6 +179,20 @@ struct ArraySampleTests {
     }
   }
 
+  /// Calibration takes the first samples: they must not be of one class.
+  @Test func samplesSortedByClassAreSpread() throws {
+    let sorted = (0..<30).map { Int64($0 / 10) }
+    try load(["x": grey(30), "y": labels(sorted)]) { (data) throws in
+      #expect(data.labels.prefix(6) == [0, 1, 2, 0, 1, 2])
+      #expect(try pixels(data, [1]) == pixels(data.subset([1]), [0]))
+      #expect(try pixels(data, [1]) == (60..<66).map { UInt8($0) })
+    }
+    let mixed = (0..<30).map { Int64($0 * 7 % 3) }
+    try load(["x": grey(30), "y": labels(mixed)]) { (data) throws in
+      #expect(data.labels == mixed.map { Int($0) })
+    }
+  }
+
   @Test func labelsThatAreNoClassesAreTargets() throws {
     let masks = AnyTensor.uint8(Tensor([3, 2, 2], (0..<12).map { UInt8($0) }))
     let several = AnyTensor.int64(Tensor([3, 2], [0, 1, 1, 0, 1, 1]))

@@ -126,7 +126,7 @@ public struct StoredArray: Sendable {
 
   /// Reads the rows of a range.
   ///
-  /// - Precondition: The range lies in `0..<count`, and the array is no scalar.
+  /// - Precondition: The range lies in `0..<count`, and the array is not a scalar.
   /// - Returns: The rows along the first axis.
   /// - Throws: `io` or `badInput` naming the file if it cannot be read, has changed, or is damaged;
   ///   `outOfMemory` if the rows exceed `MemoryLimit`.
@@ -147,7 +147,7 @@ public struct StoredArray: Sendable {
 
   /// Reads the rows at `indices`, in that order.
   ///
-  /// - Precondition: Every index is in `0..<count`, and the array is no scalar.
+  /// - Precondition: Every index is in `0..<count`, and the array is not a scalar.
   /// - Returns: The rows along the first axis.
   /// - Throws: As ``rows(_:)-(Range<Int>)``.
   /// - Complexity: One read of the file for each run of consecutive indices.
