@@ -128,7 +128,8 @@ struct MetricCommandTests {
       let data = try put(folder)
       let note = "\(folder)/note"
       let outcome = try swiftlet(
-        ["evaluate", "\(folder)/n.onnx", "--metric", "command:touch '\(note)'; sleep 600"] + data,
+        ["evaluate", "\(folder)/n.onnx", "--metric", "command:touch '\(note)'; sleep 600; true"]
+          + data,
         when: { FileManager.default.fileExists(atPath: note) })
       expectFailure(outcome, 130, "interrupted")
     }
