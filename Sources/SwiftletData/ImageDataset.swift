@@ -100,6 +100,7 @@ public struct ImageDataset: Sendable {
   /// The samples in an order in which every part has the classes in the proportion of the whole, if
   /// they come class by class: less than half as many neighbours differ as would at random.
   func spreadIfSorted() -> ImageDataset {
+    guard hasLabels else { return self }
     let shares = Dictionary(grouping: labels) { $0 }.values.map {
       Double($0.count) / Double(max(1, count))
     }

@@ -35,10 +35,8 @@ struct HelpCommandTests {
     for command in ["train", "compress", "evaluate", "compare", "sensitivity", "verify"] {
       #expect(try help(command, "--help").contains("--loader-memory"))
     }
-    for command in ["train", "evaluate"] {
-      #expect(try !help(command, "--help").contains("inputs:"))
-    }
-    for command in ["compress", "sensitivity"] {
+    #expect(try !help("train", "--help").contains("inputs:"))
+    for command in ["compress", "evaluate", "sensitivity"] {
       #expect(try help(command, "--help").contains("inputs:FILE.npz"))
     }
     for command in ["inspect", "plan"] {

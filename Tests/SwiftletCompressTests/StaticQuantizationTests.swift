@@ -168,7 +168,10 @@ struct StaticQuantizationTests {
       let seen = Mutex<[Int]>([])
       let rest = try StaticQuantization(
         settings: settings,
-        progress: { progress in seen.withLock { $0.append(progress.completed) } }
+        progress: { progress in
+          guard progress.task == "calibrate" else { return }
+          seen.withLock { $0.append(progress.completed) }
+        }
       ).apply(to: graph, source).graph
       #expect(seen.withLock { $0 } == [100])
       settings.calibrationState = nil

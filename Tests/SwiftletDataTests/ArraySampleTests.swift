@@ -232,7 +232,7 @@ struct ArraySampleTests {
       (["x": x, "y": .float32(Tensor([3], [0, .nan, 1]))], "row 1 of array 'y' has nan", "leave"),
       (["x": x, "y": .float32(Tensor([], [0]))], "'y' is scalar for 3", "one label"),
       (["x": .float32(Tensor([], [0])), "y": y([0])], "'x' is a single number", "one row"),
-      (["x": flat, "y": y([0, 0, 0])], "uint8 3×0×3 are no images (", "N×C×H×W"),
+      (["x": flat, "y": y([0, 0, 0])], "uint8 3×0×3 are not images (", "N×C×H×W"),
       (["x": .uint8(Tensor(zeros: [0, 2, 3])), "y": y([])], "there are no images", ""),
       (["y": y([0])], "there are no samples", "there are y"),
       ([:], "there are no samples", "'images' or 'x'"),

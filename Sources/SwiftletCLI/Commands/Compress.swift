@@ -64,8 +64,8 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Largest drop of the metric, in percentage points (or its own unit), or relative as 1%; for "
-        + "quantize alone, same as --mixed-drop.",
+      "Largest drop of the metric: in percentage points, or relative as 1%; for quantize alone, "
+        + "same as --mixed-drop.",
       valueName: "points"))
   var maxDrop: DropArgument?
 

@@ -25,7 +25,7 @@ enum LabelledData: DataScope {
 
 /// Images, or arrays without labels.
 enum AnyData: DataScope {
-  static var kinds: String { images + "; or arrays for several inputs: inputs:FILE.npz" }
+  static var kinds: String { "Images or arrays: images:DIR, npz:FILE, inputs:FILE.npz and others" }
 }
 
 /// For commands without `--data`.
@@ -68,10 +68,7 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
 
 /// The option for pictures that cannot be decoded.
 struct DamageOptions: ParsableArguments {
-  @Flag(
-    help: ArgumentHelp(
-      "Decode all pictures first, and leave out those that are damaged or missing, or whose format "
-        + "is not supported."))
+  @Flag(help: "Decode all pictures first, and leave out those that cannot be.")
   var skipDamaged = false
 
   /// What leaves such pictures out; `nil` without the option.

@@ -8,8 +8,8 @@ struct MetricOptions: ParsableArguments {
   @Option(
     name: .customLong("metric"),
     help: ArgumentHelp(
-      "How models are judged: top1, top5, agreement, mse, cosine, retrieval, miou or "
-        + "command:'CMD'; see 'swiftlet help goals'. Default: top1 with labels, else agreement.",
+      "How models are judged, such as top5, cosine, miou or command:'CMD'; see 'swiftlet help "
+        + "goals'. Default: top1 with labels, else agreement.",
       valueName: "name"),
     completion: .list(Metric.all.map(\.name)))
   var name: String?

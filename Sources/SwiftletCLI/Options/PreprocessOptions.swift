@@ -11,16 +11,14 @@ enum PreprocessArgument: ExpressibleByArgument {
   init?(argument: String) {
     self = Preprocessing.Scaling(rawValue: argument).map(Self.scaling) ?? .file(argument)
   }
-
 }
 
 /// Options for image preprocessing.
 struct PreprocessOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Pixel scaling: imagenet, half (-1...1), unit (0...1), raw (0...255) or caffe (BGR); or a "
-        + "file: preprocessor_config.json, timm's config.json or YAML. Default: from the model's "
-        + "metadata, else a guess.",
+      "Pixel scaling: imagenet, half, unit, raw or caffe; or a file. See 'swiftlet help data'. "
+        + "Default: from the model's metadata, else a guess.",
       valueName: "scaling|file"), completion: .file())
   var preprocess: PreprocessArgument?
 
