@@ -68,7 +68,7 @@ struct DataOptions<Scope: DataScope>: ParsableArguments {
 
 /// The option for pictures that cannot be decoded.
 struct DamageOptions: ParsableArguments {
-  @Flag(help: "Decode all pictures first, and leave out those that cannot be.")
+  @Flag(help: "Leave out pictures that cannot be decoded.")
   var skipDamaged = false
 
   /// What leaves such pictures out; `nil` without the option.

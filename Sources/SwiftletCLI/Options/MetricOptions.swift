@@ -8,8 +8,8 @@ struct MetricOptions: ParsableArguments {
   @Option(
     name: .customLong("metric"),
     help: ArgumentHelp(
-      "How models are judged, such as top5, cosine, miou or command:'CMD'; see 'swiftlet help "
-        + "goals'. Default: top1 with labels, else agreement.",
+      "How models are judged; see 'swiftlet help goals'. Default: top1, or agreement without "
+        + "labels.",
       valueName: "name"),
     completion: .list(Metric.all.map(\.name)))
   var name: String?

@@ -16,8 +16,8 @@ struct SampleOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "Output to judge the model by; may be repeated. Default: all; with labels, the one that fits "
-        + "the classes.",
+      "Output to judge by; may be repeated. Default: all; with labels, the one that fits the "
+        + "classes.",
       valueName: "output"))
   var judgedOutput: [String] = []
 
