@@ -188,7 +188,10 @@ extension MetricLabel {
   private static func significant(_ value: Double, digits: Int = 4) -> String {
     guard value.isFinite, value != 0 else { return "\(value == 0 ? 0 : value)" }
     let exponent = Int(Double.log10(abs(value)).rounded(.down))
-    guard -5...14 ~= exponent else { return "\(value)" }
+    guard -5...14 ~= exponent else {
+      let scale = Double.pow(10, digits - 1 - exponent)
+      return "\((value * scale).rounded() / scale)"
+    }
     return trimmed(value, max(0, digits - 1 - exponent))
   }
 }
