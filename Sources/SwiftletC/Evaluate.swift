@@ -50,7 +50,13 @@ public func swiftlet_evaluate(
         fix: "choose a metric, such as agreement or cosine with the original model")
     }
     metric.judges(samples)
-    let original = try path.map { try ONNXFile.read($0) }
+    let original = try path.map { path in
+      var original = try ONNXFile.read(path)
+      if !Preprocessing.isStored(in: original) {
+        try locating(path) { try original.prepare(preprocess, for: samples) }
+      }
+      return original
+    }
     var graph = try ONNXFile.read(model)
     let judgement = try locating(model) {
       try graph.prepare(preprocess, for: samples)

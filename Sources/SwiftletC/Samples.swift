@@ -57,9 +57,15 @@ struct Samples {
       return
     }
     let classes = unsafe UnsafeBufferPointer(start: labels, count: count).map { Int($0) }
+    let largest = classes.max() ?? 0
+    guard largest < 1 << 20 else {
+      throw Refusal.usage(
+        "\(name).labels has a label \(largest)",
+        fix: "number classes from 0 on, below \(1 << 20)")
+    }
     data = try ImageDataset(
       name: text ?? "samples", arrays: InputArrays(sampled), labels: classes,
-      classCount: classCount > 0 ? classCount : max(0, classes.max() ?? 0) + 1)
+      classCount: classCount > 0 ? classCount : max(0, largest) + 1)
     try Self.check(data, count, name)
   }
 

@@ -363,7 +363,7 @@ extension DataSpec.Slice.Bound: CustomStringConvertible {
   func position(in count: Int) -> Int {
     switch self {
     case .index(let index): index
-    case .percent(let percent): count * percent / 100
+    case .percent(let percent): count / 100 * percent + count % 100 * percent / 100
     }
   }
 }

@@ -11,14 +11,22 @@ struct FixedArray {
   private let axis: Int?
   /// Number of samples of the other inputs; `nil` if none has a sample axis.
   private let samples: Int?
+  /// Whether there may be one entry for each sample: pictures have no order that it could follow.
+  private let hasRows: Bool
   /// The model's fixed batch size; `nil` if the batch is symbolic.
   private let batch: Int?
 
   /// - Parameters:
   ///   - symbol: The name of the sample axis in the model's shapes.
+  ///   - samples: The number of samples of the other inputs, if they have any.
+  ///   - hasRows: Whether there may be one entry for each sample.
   ///   - batch: The model's batch size, if it is fixed.
-  init(_ input: ValueInfo, _ array: AnyTensor, symbol: String?, samples: Int?, batch: Int?) {
+  init(
+    _ input: ValueInfo, _ array: AnyTensor, symbol: String?, samples: Int?, hasRows: Bool,
+    batch: Int?
+  ) {
     (self.input, self.array, self.samples, self.batch) = (input, array, samples, batch)
+    self.hasRows = hasRows
     axis = symbol.flatMap { input.dimensions.firstIndex(of: .symbolic($0)) }
   }
 
@@ -43,7 +51,7 @@ struct FixedArray {
       guard input.accepts(array.shape) else { throw refusal }
       switch array.shape[axis] {
       case 1: return (array, .repeated(axis))
-      case samples: return (array, .along(axis))
+      case samples where hasRows: return (array, .along(axis))
       case batch: return (array, .constant)
       default: throw refusal
       }
@@ -59,7 +67,7 @@ struct FixedArray {
       }
       fix =
         "give \(shape(1)) for all samples"
-        + (samples > 1 ? ", or \(shape(samples)) for the \(samples) samples" : "")
+        + (samples > 1 && hasRows ? ", or \(shape(samples)) for the \(samples) samples" : "")
     }
     return SwiftletError(
       .badInput,

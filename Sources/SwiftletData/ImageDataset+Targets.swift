@@ -11,8 +11,11 @@ extension ImageDataset {
   /// Names of the arrays that say what a model's outputs should be: those named after an output,
   /// and one named `targets`.
   ///
+  /// - Parameters:
+  ///   - graph: The model.
+  ///   - samples: The number of samples that its inputs get.
   /// - Throws: `badInput` if such an array does not have one row for each sample.
-  package func targetNames(for graph: Graph) throws -> [String] {
+  package func targetNames(for graph: Graph, samples: Int) throws -> [String] {
     if targets != nil { return [Self.ownTargets] }
     guard case .arrays(let given) = pixels else { return [] }
     let names = given.arrays.keys.sorted().filter { name in
@@ -22,9 +25,9 @@ extension ImageDataset {
     for name in names {
       let rows = given.arrays[name]!.shape.dimensions.first ?? 0
       // Positions of chosen samples are those of all arrays.
-      guard given.chosen.map({ ($0.max() ?? -1) < rows }) ?? (rows == count) else {
+      guard given.chosen.map({ ($0.max() ?? -1) < rows }) ?? (rows == samples) else {
         throw SwiftletError(
-          .badInput, "the targets '\(name)' have \(rows) rows, but there are more samples",
+          .badInput, "the targets '\(name)' have \(rows) rows, but there are \(samples) samples",
           at: self.name, fix: "give one row for each sample")
       }
     }
@@ -33,7 +36,7 @@ extension ImageDataset {
 
   /// What some of the outputs of a model should be for a range of samples.
   ///
-  /// - Precondition: The names are those of ``targetNames(for:)``.
+  /// - Precondition: The names are those of ``targetNames(for:samples:)``.
   ///
   /// - Throws: The errors of reading arrays in files.
   package func targets(_ names: [String], _ samples: Range<Int>) throws -> [String: AnyTensor] {

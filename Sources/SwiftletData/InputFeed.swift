@@ -53,6 +53,7 @@ public struct InputFeed: Sendable {
       count = data.count
       fixedBatch = if case .fixed(let extent) = leading { extent } else { nil }
       elements = preprocessing.shape(batch: 1).count
+      try checkBatch()
       return
     }
     (preprocessing, input, chosen) = (nil, nil, given.chosen)
@@ -72,6 +73,21 @@ public struct InputFeed: Sendable {
     }
     fixedBatch = samples.batch
     elements = samples.elements
+    guard elements > 0 || count <= 1 << 20 else {
+      throw SwiftletError(
+        .badInput, "the \(count) samples have no elements", at: data.name,
+        fix: "give arrays with elements")
+    }
+    try checkBatch()
+  }
+
+  /// - Throws: `unsupported` if the model takes no samples.
+  private func checkBatch() throws {
+    guard fixedBatch != 0 else {
+      throw SwiftletError(
+        .unsupported, "the model takes 0 samples at once",
+        fix: "export it with an open batch (dynamic_axes of torch.onnx.export)")
+    }
   }
 
   /// The inputs for some samples, by name.
@@ -96,7 +112,10 @@ public struct InputFeed: Sendable {
       return try arrays.inputs(chosen.map { own in indices.map { own[$0] } } ?? indices)
     }
     var result = try arrays.inputs(indices)
-    result[input.name] = AnyTensor(try batch(preprocessing)).converted(to: input.dtype)
+    let numbers = try batch(preprocessing)
+    // The conversion to integers cuts fractions off.
+    result[input.name] = AnyTensor(input.dtype.isFloat ? numbers : numbers.map { $0.rounded() })
+      .converted(to: input.dtype)
     return result
   }
 

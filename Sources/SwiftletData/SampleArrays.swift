@@ -82,7 +82,8 @@ struct SampleArrays: Sendable {
     for input in constants {
       let fixed = FixedArray(
         input, arrays[input.name]!, symbol: symbol,
-        samples: pictures ?? (hasSamples ? layout.count : nil), batch: layout.batch)
+        samples: pictures ?? (hasSamples ? layout.count : nil), hasRows: pictures == nil,
+        batch: layout.batch)
       (arrays[input.name], places[input.name]) = try fixed.placed
     }
     (self.arrays, self.numbers, self.filled, self.places) = (arrays, numbers, filled, places)

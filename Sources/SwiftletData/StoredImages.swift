@@ -41,6 +41,9 @@ public struct StoredImages: Sendable {
   /// The number of images.
   public var count: Int { array.count }
 
+  /// Where the images were in the array that these are a part of; `nil` if they are all there.
+  var positions: [Int]? { array.positions }
+
   /// The size of each image.
   var extents: (channels: Int, height: Int, width: Int) {
     let shape = array.shape

@@ -39,15 +39,16 @@ public struct Evaluation: Sendable, Codable, Equatable {
   /// number), and whether the right class is among the first five. Two models on the same images
   /// can then be compared image by image.
   public static func judge(
-    _ graph: Graph, on data: ImageDataset, batch: Int = 250, threads: Threads = .available,
-    precision: Precision = .fp32, output: String? = nil, progress: Progress.Handler? = nil
+    _ graph: Graph, on data: ImageDataset, fixed: [String: FixedInput] = [:], batch: Int = 250,
+    threads: Threads = .available, precision: Precision = .fp32, output: String? = nil,
+    progress: Progress.Handler? = nil
   ) throws -> (evaluation: Evaluation, hits: [Bool], choices: [Int], topFive: [Bool]) {
     try data.requireLabels()
     let judged = try graph.judged(by: output, on: data).withLogitsOutput()
     let answer = judged.outputs.first?.name ?? ""
     let predictor = Predictor(
       try Session(judged, threads: threads, precision: precision),
-      try InputFeed(data, for: graph), threads)
+      try InputFeed(data, for: graph, fixed: fixed), threads)
     var counts = Counts()
     var loss = 0.0
     let elapsed = try predictor.forEachBatch(of: batch) { outputs, samples in

@@ -61,7 +61,9 @@ extension Compress {
     context.fileBytes = try ONNXFile.byteCount(model)
     context.metric = try metric.metric
     if !graph.extents.isEmpty { use.extents = graph.extents }
-    let stages = try stages(context, use, data: all?.sha256 ?? "")
+    // Mixed precision depends on what it is judged on, too.
+    let stages = try stages(
+      context, use, data: [all, judges].compactMap { $0?.sha256 }.joined(separator: " "))
     let compressor = Compressor(context, goals: goals, stages: stages)
     let result = try interruptible {
       preset == nil

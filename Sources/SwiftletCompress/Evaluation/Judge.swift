@@ -96,12 +96,17 @@ public final class Judge: Sendable {
         at: data.name,
         fix: "use --metric agreement, which compares answers with the original model's")
     }
-    targets = try data.targetNames(for: model)
     if case .accuracy = metric.kind {
-      source = nil
+      guard outputs.count < 2 else {
+        throw SwiftletError(
+          .badInput, "accuracy is that of one output, not of " + outputs.joined(separator: ", "),
+          fix: "give one --judged-output")
+      }
+      (source, targets) = (nil, [])
     } else {
       var source = try CalibrationSource(data, for: model, fixed: fixed, threads: options.threads)
       source.outputs = outputs
+      targets = try data.targetNames(for: model, samples: source.count + source.leftOut)
       self.source = source
     }
     (self.data, self.fixed, self.model) = (data, fixed, model)
@@ -151,9 +156,9 @@ public final class Judge: Sendable {
     switch metric.kind {
     case .accuracy(let among):
       let found = try Evaluation.judge(
-        graph, on: judging.map { data.slice($0) } ?? data, batch: options.batch,
-        threads: options.threads,
-        precision: options.precision, output: output, progress: options.progress)
+        graph, on: judging.map { data.slice($0) } ?? data, fixed: fixed, batch: options.batch,
+        threads: options.threads, precision: options.precision, output: output,
+        progress: options.progress)
       return Judgement(metric.label, found, isTop1: among == 1)
     case .scorer(let make):
       guard let source else { preconditionFailure("the initializer makes one for scorers") }
@@ -181,6 +186,7 @@ public final class Judge: Sendable {
         samples: range.count, needsBound: options.needsBound, seed: options.seed,
         progress: options.progress))
     var (elapsed, count) = (Duration.zero, 0)
+    let positions = data.positions
     try leading.forEachBatch(from: range.lowerBound, to: range.upperBound) { loaded, samples in
       let inputs = try others == nil ? loaded : own.inputs(samples)
       let outputs: [String: AnyTensor]
@@ -203,7 +209,7 @@ public final class Judge: Sendable {
       try scorer.add(
         MetricBatch(
           outputs: outputs, outputNames: names, samples: samples,
-          names: data.names(samples), labels: data.hasLabels ? Array(data.labels[samples]) : [],
+          positions: positions.map { Array($0[samples]) }, names: data.names(samples), labels: data.hasLabels ? Array(data.labels[samples]) : [],
           targets: try data.targets(targets, samples), original: original))
       count += samples.count
       try options.progress?(Progress("evaluate", completed: count, total: range.count))

@@ -76,7 +76,8 @@ public struct PairedTest: Sendable, Codable, Equatable {
     let samples = first.samples
     if case .units(let a, let weights) = first.evidence, case .units(let b, _) = second.evidence,
       weights.isEmpty, a.count == b.count, !a.isEmpty,
-      (a + b).allSatisfy({ $0 == 0 || $0 == 1 })
+      // Real-valued scores may all happen to be 0, or 1.
+      case let found = Set(a + b), found.isSubset(of: [0, 1]), label.isFraction || found.count == 2
     {
       let good = label.higherIsBetter ? 1.0 : 0.0
       self.init(a.map { $0 == good }, b.map { $0 == good }, metric: metric)

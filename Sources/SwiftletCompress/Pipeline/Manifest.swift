@@ -104,7 +104,9 @@ public struct Manifest: Sendable, Codable {
       _ data: ImageDataset, _ source: CalibrationSource, progress: Progress.Handler? = nil
     ) throws {
       count = source.count
-      if case .files = data.pixels {
+      if data.targets != nil {
+        sha256 = try Digest.sha256(data, progress: progress)
+      } else if case .files = data.pixels {
         sha256 = try Digest.sha256(data, progress: progress)
       } else {
         sha256 = try source.digest(0..<source.count, progress: progress)

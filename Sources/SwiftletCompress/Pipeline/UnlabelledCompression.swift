@@ -135,7 +135,7 @@ extension Compressor {
         candidate, context.specified(made.graph), made.notes.layers)
       var miss = try measure(&trial, bytes, held, cells, isTimed: times && !goals.isEmpty)
       if miss?.isTarget != true, let judge, let before {
-        let judgement = try judge.judge(made.graph)
+        let judgement = try judge.judge(trial.graph)
         trial.judgement = judgement
         miss = try goals.missedScore(before, judgement).map { ($0, false) }
       }
@@ -167,7 +167,7 @@ extension Compressor {
     var trials = try Compressor(held.context, stages: stages).parts(of: recipe).map { part in
       var trial = try UnlabelledTrial(
         part.recipe, context.specified(part.graph), part.layers)
-      trial.agreement = try agreement(of: part.graph, held)
+      trial.agreement = try agreement(of: trial.graph, held)
       trial.reason = "slower or less accurate"
       return trial
     }

@@ -30,6 +30,15 @@ public struct StoredArray: Sendable {
     }
   }
 
+  /// Where the rows were in the array that this is a part of; `nil` if they are all there.
+  package var positions: [Int]? {
+    switch chosen {
+    case .range(let range): Array(range)
+    case .list(let list): list
+    case nil: nil
+    }
+  }
+
   /// An array in memory.
   public init(_ tensor: AnyTensor) {
     self.init(ArrayPiece(tensor.contiguous), tensor.dtype, tensor.shape)

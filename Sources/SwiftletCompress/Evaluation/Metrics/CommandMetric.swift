@@ -59,7 +59,7 @@ struct CommandScorer: MetricScorer {
       targets[name, default: []].append(try checked(target, name, batch, like: first))
     }
     names += batch.names
-    indices += batch.samples
+    indices += batch.positions
     labels += batch.labels
   }
 

@@ -147,8 +147,11 @@ public struct MetricBatch: Sendable {
   public let outputs: [String: AnyTensor]
   /// The names of ``outputs``, in the model's order.
   public let outputNames: [String]
-  /// The positions of the samples in the data.
+  /// The positions of the samples in the data set that is judged.
   public let samples: Range<Int>
+  /// The rows of the samples in the arrays that they come from, which differ from ``samples`` if the
+  /// data set is a part of them, or in another order.
+  public let positions: [Int]
   /// The names of the samples: paths of pictures, else their positions as text.
   public let names: [String]
   /// The classes of the samples; empty if the data have none.
@@ -162,13 +165,14 @@ public struct MetricBatch: Sendable {
   /// A batch from its parts; samples are named after their positions unless names are given.
   public init(
     outputs: [String: AnyTensor], outputNames: [String]? = nil, samples: Range<Int>,
-    names: [String]? = nil, labels: [Int] = [], targets: [String: AnyTensor] = [:],
+    positions: [Int]? = nil, names: [String]? = nil, labels: [Int] = [], targets: [String: AnyTensor] = [:],
     original: [String: AnyTensor] = [:]
   ) {
     self.outputs = outputs
     self.outputNames = outputNames ?? outputs.keys.sorted()
     self.samples = samples
-    self.names = names ?? samples.map(String.init)
+    self.positions = positions ?? Array(samples)
+    self.names = names ?? self.positions.map(String.init)
     (self.labels, self.targets, self.original) = (labels, targets, original)
   }
 
