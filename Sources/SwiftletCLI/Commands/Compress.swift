@@ -196,7 +196,9 @@ struct Compress: ParsableCommand {
       throw SwiftletError(
         .unsupported,
         "--no-timing, --fixed and several --judged-output need unlabelled data",
-        at: data.spec, fix: "leave them out, or give --data inputs:FILE.npz")
+        at: data.spec,
+        fix: "leave them out, give --data inputs:FILE.npz, or put arrays that are the same for all "
+          + "samples into the file of npz: data")
     }
     let origin = try Manifest.File(model)
     let parts = try judging.parts(data, seed: seed, leavingOut: damaged)

@@ -96,6 +96,11 @@ struct Evaluate: ParsableCommand {
       if let warning = guesses.warning { Console.warn(warning + PreprocessOptions.advice) }
     }
     guard let name = self.metric.name else { return try show(judgement, leftOut: damaged) }
+    guard !judgement.score.isNaN else {
+      throw SwiftletError(
+        .numerical, "the metric \(name) has no value for these answers", at: model,
+        fix: "check that outputs and targets are finite, and that targets name classes")
+    }
     if common.json { return try Console.json(judgement, leftOut: damaged) }
     Console.endProgress()
     Console.print(

@@ -214,6 +214,12 @@ public struct Compressor: Sendable {
         classes: validation.classCount
       ).warning
     ].compactMap { $0 }
+    let silent = before.choices.count { $0 < 0 }
+    if silent > 0 {
+      doubts.append(
+        "the original gives only NaN for \(silent) of the \(validation.count) images: leave them "
+          + "out, as right answers of the compressed model to them count as gains")
+    }
     if let scores = try context.scores, context.original.outputs.count > 1,
       recipe.steps.contains(where: \.settings.trains)
     {

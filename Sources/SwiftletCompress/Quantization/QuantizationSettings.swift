@@ -147,7 +147,7 @@ public struct QuantizationSettings: StepSettings {
       "int4", \.int4, help: "layers whose weights get 4 bits", aliases: ["narrow"]),
     Setting("bf16", \.bf16, help: "layers that use bf16 for weights and inputs"),
     Setting(
-      "mixedDrop", \.mixedDrop, 0...100,
+      "mixedDrop", \.mixedDrop, 0...1_000_000_000,
       help:
         "accepted drop of the metric, such as top-1 accuracy, in percentage points: chooses fp32, "
         + "bf16, int8 or int4 for each layer by measured damage and time",

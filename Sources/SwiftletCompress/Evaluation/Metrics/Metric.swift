@@ -70,7 +70,7 @@ public struct Metric: Sendable {
 
   /// Whether to leave the labels of data aside: it compares other things than classes.
   public var ignoresLabels: Bool {
-    [Metric.mse, .cosine, .retrieval, .miou].contains { $0.name == name }
+    [Metric.agreement, .mse, .cosine, .retrieval, .miou].contains { $0.name == name }
   }
 
   package init(_ label: MetricLabel, _ reference: Reference, _ kind: Kind) {
