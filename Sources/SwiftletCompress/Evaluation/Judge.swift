@@ -209,7 +209,8 @@ public final class Judge: Sendable {
       try scorer.add(
         MetricBatch(
           outputs: outputs, outputNames: names, samples: samples,
-          positions: positions.map { Array($0[samples]) }, names: data.names(samples), labels: data.hasLabels ? Array(data.labels[samples]) : [],
+          positions: positions.map { Array($0[samples]) }, names: data.names(samples),
+          labels: data.hasLabels ? Array(data.labels[samples]) : [],
           targets: try data.targets(targets, samples), original: original))
       count += samples.count
       try options.progress?(Progress("evaluate", completed: count, total: range.count))

@@ -149,7 +149,7 @@ public struct MetricBatch: Sendable {
   public let outputNames: [String]
   /// The positions of the samples in the data set that is judged.
   public let samples: Range<Int>
-  /// The rows of the samples in the arrays that they come from, which differ from ``samples`` if the
+  /// The rows of the samples in the arrays that they come from: other ones than ``samples`` if the
   /// data set is a part of them, or in another order.
   public let positions: [Int]
   /// The names of the samples: paths of pictures, else their positions as text.
@@ -165,7 +165,8 @@ public struct MetricBatch: Sendable {
   /// A batch from its parts; samples are named after their positions unless names are given.
   public init(
     outputs: [String: AnyTensor], outputNames: [String]? = nil, samples: Range<Int>,
-    positions: [Int]? = nil, names: [String]? = nil, labels: [Int] = [], targets: [String: AnyTensor] = [:],
+    positions: [Int]? = nil, names: [String]? = nil, labels: [Int] = [],
+    targets: [String: AnyTensor] = [:],
     original: [String: AnyTensor] = [:]
   ) {
     self.outputs = outputs
