@@ -29,7 +29,7 @@ public struct CalibrationSource: Sendable {
   /// The file of each sample of the data, if samples are pictures in files.
   private let files: [String]?
 
-  /// The first samples of a data set, as a model takes them: see ``InputFeed``.
+  /// The first samples of a data set, as a model takes them: see `InputFeed`.
   ///
   /// - Parameters:
   ///   - data: The data set.
