@@ -23,7 +23,9 @@ install -D "$linked/swiftlet" "$root/bin/swiftlet"
 install -D -m 644 "$linked/libswiftlet.so.$abi" "$libraries/libswiftlet.so.$abi"
 strip "$root/bin/swiftlet" "$libraries/libswiftlet.so.$abi"
 ln -sf "libswiftlet.so.$abi" "$libraries/libswiftlet.so"
-install -D -m 644 "$header" "$root/include/swiftlet.h"
+for part in swiftlet.h swiftlet_compress.h; do
+  install -D -m 644 "$(dirname "$header")/$part" "$root/include/$part"
+done
 fill swiftlet.pc.in "$libraries/pkgconfig/swiftlet.pc"
 fill swiftlet-config.cmake.in "$libraries/cmake/swiftlet/swiftlet-config.cmake"
 fill swiftlet-config-version.cmake.in "$libraries/cmake/swiftlet/swiftlet-config-version.cmake"

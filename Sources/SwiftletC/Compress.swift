@@ -67,7 +67,6 @@ private struct CompressCall {
       progress: callbacks.handler)
     context.fileBytes = try ONNXFile.byteCount(model)
     context.metric = settings.metric.metric
-    settings.metric.judges(parts.validation)
     let compressor = Compressor(context, goals: settings.goals)
     let result = try locating(model) {
       settings.isPreset

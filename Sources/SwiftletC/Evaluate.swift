@@ -49,7 +49,6 @@ public func swiftlet_evaluate(
         at: samples.name,
         fix: "choose a metric, such as agreement or cosine with the original model")
     }
-    metric.judges(samples)
     let original = try path.map { path in
       var original = try ONNXFile.read(path)
       if !Preprocessing.isStored(in: original) {

@@ -3,19 +3,11 @@
 internal import CSwiftletABI
 import SwiftletCompress
 import SwiftletCore
-import SwiftletData
-import Synchronization
 
 /// A metric of the program.
 struct OwnMetric {
   /// The metric, which calls back.
   let metric: Metric
-  private let positions: Positions
-
-  /// Where the judged samples are among those of the program.
-  private final class Positions: Sendable {
-    let all = Mutex<[Int]?>(nil)
-  }
 
   /// What scores a batch.
   ///
@@ -35,26 +27,15 @@ struct OwnMetric {
     guard let function = unsafe given.score else { throw Refusal.usage("\(name).score is NULL") }
     let text = try unsafe given.name.map { try unsafe Arguments.text($0, "\(name).name") }
     let scorer = unsafe Scorer(function: function, context: given.context)
-    let positions = Positions()
-    self.positions = positions
     metric = unsafe Metric(
       name: text ?? "metric", higherIsBetter: given.lower_is_better == 0,
       isFraction: given.is_fraction != 0, needsOriginal: given.needs_original != 0
-    ) { batch in
-      let known = positions.all.withLock { $0 }
-      return try scorer.scores(
-        batch, at: batch.samples.map { known?[$0] ?? $0 }, callbacks: callbacks)
-    }
+    ) { try scorer.scores($0, callbacks: callbacks) }
   }
-
-  /// Says which samples are judged, so that the program finds them by their positions.
-  func judges(_ data: ImageDataset) { positions.all.withLock { $0 = data.positions } }
 }
 
 extension OwnMetric.Scorer {
-  func scores(
-    _ batch: MetricBatch, at samples: [Int], callbacks: Callbacks
-  ) throws -> [Double] {
+  func scores(_ batch: MetricBatch, callbacks: Callbacks) throws -> [Double] {
     let outputs = OutputsForC(
       batch.outputNames.compactMap { name in
         batch.outputs[name].map { (name, $0) }
@@ -63,14 +44,14 @@ extension OwnMetric.Scorer {
       batch.outputNames.compactMap { name in
         batch.original[name].map { (name, $0) }
       })
-    let (positions, labels) = (samples.map(Int64.init), batch.labels.map(Int64.init))
-    var scores = [Double](repeating: .nan, count: samples.count)
-    var count = samples.count
+    let (positions, labels) = (batch.positions.map(Int64.init), batch.labels.map(Int64.init))
+    var scores = [Double](repeating: .nan, count: positions.count)
+    var count = positions.count
     try unsafe positions.withUnsafeBufferPointer { positions in
       try unsafe labels.withUnsafeBufferPointer { labels in
         try unsafe scores.withUnsafeMutableBufferPointer { scores in
           var given = unsafe swiftlet_batch(
-            struct_size: MemoryLayout<swiftlet_batch>.stride, count: samples.count,
+            struct_size: MemoryLayout<swiftlet_batch>.stride, count: positions.count,
             samples: positions.baseAddress, labels: labels.isEmpty ? nil : labels.baseAddress,
             outputs: outputs.start, output_count: outputs.count, original: original.start,
             original_count: original.count)
@@ -79,9 +60,9 @@ extension OwnMetric.Scorer {
       }
     }
     withExtendedLifetime((outputs, original)) {}
-    guard count == 1 || count == samples.count else {
+    guard count == 1 || count == scores.count else {
       throw Refusal.usage(
-        "a metric wrote \(count) scores for \(samples.count) samples",
+        "a metric wrote \(count) scores for \(scores.count) samples",
         fix: "write one for each sample, or a single one")
     }
     return Array(scores.prefix(count))
@@ -123,28 +104,24 @@ private final class OutputsForC {
 struct GivenMetric {
   /// `nil`: as the data suggest.
   let metric: Metric?
-  private let own: OwnMetric?
+  /// Whether labels of the data do not matter; metrics of the program get them.
+  let ignoresLabels: Bool
 
   /// - Throws: A ``Refusal`` if both are given; `badInput` for a name that there is not.
   init(
     _ name: UnsafePointer<CChar>?, _ pointer: UnsafePointer<swiftlet_metric>?,
     _ callbacks: Callbacks
   ) throws {
-    own = try unsafe OwnMetric(pointer, "options.own_metric", callbacks)
+    let own = try unsafe OwnMetric(pointer, "options.own_metric", callbacks)
     guard let name = unsafe name else {
-      metric = own?.metric
+      (metric, ignoresLabels) = (own?.metric, false)
       return
     }
     guard own == nil else {
       throw Refusal.usage(
         "options.metric and options.own_metric are given", fix: "give one of them")
     }
-    metric = try unsafe Metric.named(Arguments.text(name, "options.metric"))
+    let named = try unsafe Metric.named(Arguments.text(name, "options.metric"))
+    (metric, ignoresLabels) = (named, named.ignoresLabels)
   }
-
-  /// Whether labels of the data do not matter; metrics of the program get them.
-  var ignoresLabels: Bool { own == nil && metric?.ignoresLabels == true }
-
-  /// Says which samples are judged.
-  func judges(_ data: ImageDataset) { own?.judges(data) }
 }

@@ -195,7 +195,7 @@ public struct ImageDataset: Sendable {
   public func subset(_ indices: [Int]) -> ImageDataset {
     let chosen: Pixels =
       switch pixels {
-      case .packed(let images): .packed(Self.gathered(images, indices))
+      case .packed(let images): .packed(images.rows(indices))
       case .stored(let images): .stored(images.subset(indices))
       case .files(let files): .files(ImageFiles(indices.map { files.paths[$0] }))
       case .arrays(let arrays): .arrays(arrays.choosing(indices))
@@ -203,19 +203,6 @@ public struct ImageDataset: Sendable {
     return replacing(
       chosen, hasLabels ? indices.map { labels[$0] } : [], targets?.subset(indices),
       count: indices.count)
-  }
-
-  private static func gathered(_ images: Tensor<UInt8>, _ indices: [Int]) -> Tensor<UInt8> {
-    let pixelCount = images.shape.count(of: 1..<4)
-    var chosen = Tensor<UInt8>(
-      uninitialized: images.shape.replacing(axis: 0, with: indices.count))
-    let source = images.span
-    var target = chosen.mutableSpan
-    for (position, index) in indices.enumerated() {
-      let image = source.extracting(index * pixelCount..<(index + 1) * pixelCount)
-      target.copy(image, to: position * pixelCount)
-    }
-    return chosen
   }
 
   /// The images in `range`, sharing memory with this data set.

@@ -43,15 +43,18 @@ public struct InputFeed: Sendable {
     let symbol = OpenExtents.batchSymbol(inputs)
     guard case .arrays(let given) = data.pixels else {
       let preprocessing = try Preprocessing.stored(in: graph, images: data)
-      guard let input = inputs.first(where: { fixed[$0.name] == nil }),
-        let leading = input.dimensions.first
-      else { throw SwiftletError(.unsupported, "the model does not take a batch of images") }
+      let input = try Preprocessing.imageInput(of: graph)
+      guard fixed[input.name] == nil else {
+        throw SwiftletError(
+          .badInput, "input '\(input.name)' is fixed, but takes the images", at: data.name,
+          fix: "fix other inputs only")
+      }
       (self.preprocessing, self.input, chosen) = (preprocessing, input, nil)
       arrays = try SampleArrays(
         [:], for: inputs.filter { $0.name != input.name }, symbol: symbol, fixed: fixed,
         pictures: data.count)
       count = data.count
-      fixedBatch = if case .fixed(let extent) = leading { extent } else { nil }
+      fixedBatch = input.fixedBatch
       elements = preprocessing.shape(batch: 1).count
       try checkBatch()
       return
@@ -159,7 +162,7 @@ public struct InputFeed: Sendable {
   /// - Throws: The errors of reading the first sample.
   package func shapes(batch: Int) throws -> [String: Shape] {
     guard let preprocessing, let input else {
-      let batch = [Int](repeating: 0, count: fixedBatch ?? batch)
+      let batch = [Int](repeating: 0, count: count == 0 ? 0 : fixedBatch ?? batch)
       return try inputs(batch, threads: .serial).mapValues(\.shape)
     }
     var shapes = try arrays.inputs([Int](repeating: 0, count: batch)).mapValues(\.shape)

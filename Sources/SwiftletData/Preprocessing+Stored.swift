@@ -54,12 +54,6 @@ extension Preprocessing {
     graph.metadata[Self.metadataKey] = String(decoding: data, as: UTF8.self)
   }
 
-  /// The open extents of a model's input, by name, for images prepared like this.
-  package func extents(of graph: Graph) -> [String: Int] {
-    guard let input = try? Self.imageInput(of: graph) else { return [:] }
-    return OpenExtents.of(graph.dataInputs, shapes: [input.name: shape(batch: 1)])
-  }
-
   /// - Throws: `badInput` if a batch of the size that evaluation uses would be too large.
   static func checkSize(_ input: ValueInfo, _ shape: Shape) throws {
     let batch = input.fixedBatch ?? 256

@@ -42,7 +42,7 @@ package struct BatchRunner: Sendable {
         parts[name, default: []].append(value.contiguous().rows(Array(0..<left)))
       }
     }
-    return parts.mapValues { $0.stacked() }
+    return parts.mapValues { Tensor(joining: $0) }
   }
 
   private func values(of images: Tensor<Float>) throws -> [String: Tensor<Float>] {
@@ -51,20 +51,5 @@ package struct BatchRunner: Sendable {
       uniqueKeysWithValues: results.map { name, value in
         (name, try locating("value '\(name)'") { try value.require() })
       })
-  }
-}
-
-extension [Tensor<Float>] {
-  /// The concatenated rows of all.
-  fileprivate func stacked() -> Tensor<Float> {
-    let count = reduce(0) { $0 + $1.shape[0] }
-    var result = Tensor<Float>(uninitialized: self[0].shape.replacing(axis: 0, with: count))
-    var target = result.mutableSpan
-    var place = 0
-    for part in self {
-      target.copy(part.span, to: place)
-      place += part.count
-    }
-    return result
   }
 }

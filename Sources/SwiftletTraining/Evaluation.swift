@@ -63,17 +63,16 @@ public struct Evaluation: Sendable, Codable, Equatable {
       try progress?(Progress("evaluate", completed: samples.upperBound, total: data.count))
     }
     let images = Double(data.count)
+    func fraction(_ flags: [Bool]) -> Double { Double(flags.count { $0 }) / images }
     let evaluation = Evaluation(
-      top1: Double(counts.first) / images, top5: Double(counts.firstFive) / images,
+      top1: fraction(counts.hits), top5: fraction(counts.topFive),
       loss: loss / images, images: data.count,
       imagesPerSecond: images / max(elapsed / .seconds(1), 1e-9))
     return (evaluation, counts.hits, counts.choices, counts.topFive)
   }
 
-  /// Correct answers so far.
+  /// The answers so far.
   struct Counts {
-    var first = 0
-    var firstFive = 0
     /// Whether the top prediction was right for each image.
     private(set) var hits: [Bool] = []
     /// The top prediction for each image; -1 if there is no number among the scores.
@@ -94,11 +93,9 @@ public struct Evaluation: Sendable, Codable, Equatable {
           if line[i] > line[label] || line[i] == line[label] && i < label { ahead += 1 }
           if choice < 0 ? !line[i].isNaN : line[i] > line[choice] { choice = i }
         }
-        if ahead == 0 { first += 1 }
         hits.append(ahead == 0)
         choices.append(choice)
         topFive.append(ahead < 5)
-        if ahead < 5 { firstFive += 1 }
       }
     }
   }

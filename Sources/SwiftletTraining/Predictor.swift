@@ -74,22 +74,12 @@ public struct Predictor: Sendable {
                 "output '\(name)' is \(output.shape) for \(positions.count) samples: it must have "
                   + "one row per sample")
             }
-            outputs[name] = output.rows(0..<samples.count)
+            outputs[name] = output.rows(0..<samples.count).contiguous
           }
         }
         try body(outputs, samples)
       }
     }
     return elapsed
-  }
-}
-
-extension AnyTensor {
-  /// Entries of the first axis, copied.
-  fileprivate func rows(_ range: Range<Int>) -> AnyTensor {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      AnyTensor(typed(as: Element.self)!.slice(axis: 0, range: range).contiguous())
-    }
-    return opened(dtype.elementType)
   }
 }

@@ -112,7 +112,7 @@ struct ShardedPass: Sendable {
     var counts = Evaluation.Counts()
     counts.add(pass.output, Array(labels.prefix(counted)))
     return Result(
-      loss: pass.loss, correct: counts.first,
+      loss: pass.loss, correct: counts.hits.count { $0 },
       gradients: pass.gradients.merging(own) { gradient, _ in gradient }, updates: pass.updates)
   }
 }

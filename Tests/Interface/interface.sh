@@ -22,16 +22,17 @@ step() { echo "interface: $*"; }
 step "symbols are those of Tests/Interface/symbols.txt"
 nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sort | diff "$here/symbols.txt" -
 
-step "the header declares them all, and docs/c-api.md names them all"
-header=$root/CShims/CSwiftletABI/include/swiftlet.h
-grep -o '\bswiftlet_[a-z0-9_]*(' "$header" | tr -d '(' | sort -u > "$work/declared"
+step "the headers declare them all, and docs/c-api.md names them all"
+headers=$work/headers
+cat "$work/prefix/include/swiftlet.h" "$work/prefix/include/swiftlet_compress.h" > "$headers"
+grep -o '\bswiftlet_[a-z0-9_]*(' "$headers" | tr -d '(' | sort -u > "$work/declared"
 sed 's/@@.*//' "$here/symbols.txt" | diff - "$work/declared"
 while read -r name; do
   grep -q "\`$name\`" "$root/docs/c-api.md" || { echo "docs/c-api.md lacks $name"; exit 1; }
 done < "$work/declared"
 grep -o '`swiftlet_[a-z0-9_]*`' "$root/docs/c-api.md" | tr -d '`' | sort -u > "$work/described"
 while read -r name; do
-  grep -q "\b$name\b" "$header" || { echo "docs/c-api.md has $name, the header has not"; exit 1; }
+  grep -q "\b$name\b" "$headers" || { echo "docs/c-api.md has $name, the headers have not"; exit 1; }
 done < "$work/described"
 
 step "no Swift and no Foundation is needed"

@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 
+import models
 import numpy as np
 import swiftlet
 
@@ -19,28 +20,8 @@ N = 500
 
 def model(count):
     """The bytes of an ONNX model with one node: y = [x, x] of fp32, with so many elements in x."""
-
-    def varint(number):
-        digits = []
-        while number > 127:
-            digits.append(number & 127 | 128)
-            number >>= 7
-        return bytes(digits + [number])
-
-    def field(number, content):
-        if isinstance(content, int):
-            return varint(number << 3) + varint(content)
-        content = content.encode() if isinstance(content, str) else content
-        return varint(number << 3 | 2) + varint(len(content)) + content
-
-    def value(name, count):
-        shape = field(1, field(1, count))
-        return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
-
-    axis = field(1, "axis") + field(3, 0) + field(20, 2)
-    node = field(1, "x") + field(1, "x") + field(2, "y") + field(4, "Concat") + field(5, axis)
-    graph = field(1, node) + field(2, "g") + field(11, value("x", count)) + field(12, value("y", 2 * count))
-    return field(1, 8) + field(8, field(2, 17)) + field(7, graph)
+    return models.model([models.node("Concat", ["x", "x"], "y", axis=0)],
+                        [models.value("x", count)], [models.value("y", 2 * count)])
 
 
 def calls(n):

@@ -25,9 +25,12 @@ def value(name, *extents):
     return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
 
 
-def node(kind, inputs, output):
+def node(kind, inputs, output, **attributes):
+    """Attributes are whole numbers."""
     return (b"".join(field(1, name) for name in inputs) + field(2, output) + field(3, output)
-            + field(4, kind))
+            + field(4, kind)
+            + b"".join(field(5, field(1, name) + field(3, number) + field(20, 2))
+                       for name, number in attributes.items()))
 
 
 def weights(name, array):

@@ -60,21 +60,7 @@ struct LoadingTests {
           smallNetwork(dropout: 0.2), training: files, validation: files, settings: settings,
           threads: 2, checkpoint: checkpoint, resumes: resumes)
       }
-      var uninterrupted = try trainer(nil, resumes: false)
-      let expected = try uninterrupted.run().graph.initializers
-      try withTemporaryFolder { folder in
-        let checkpoint = CheckpointFile(path: "\(folder)/run.checkpoint", interval: 3)
-        var first = try trainer(checkpoint, resumes: false)
-        let count = Counter()
-        #expect(throws: CancellationError.self) {
-          _ = try first.run { progress in
-            guard progress.task.hasPrefix("epoch") else { return }
-            if count.next() == stop { throw CancellationError() }
-          }
-        }
-        var second = try trainer(checkpoint, resumes: true)
-        #expect(try second.run().graph.initializers == expected)
-      }
+      try expectGoesOnBitForBit(after: stop, trainer)
     }
   }
 

@@ -3,8 +3,10 @@
 import OrderedCollections
 import SwiftletCore
 import SwiftletData
+import SwiftletFormats
 import SwiftletGraph
 import SwiftletTraining
+import Testing
 import _SwiftletTestSupport
 
 /// Four classes of 12×12 pictures.
@@ -49,4 +51,28 @@ func smallNetwork(batchNorm: Bool = false, dropout: Float = 0) -> Graph {
   add("Gemm", ["w2", "b2"], ["transB": .int(1)])
   graph.outputs = [ValueInfo(value, .float32, [.symbolic("N"), .fixed(4)])]
   return graph
+}
+
+/// Expects that training stopped after a number of batches goes on from its checkpoint to the same
+/// bytes as without the stop.
+func expectGoesOnBitForBit(
+  after stop: Int, sourceLocation: SourceLocation = #_sourceLocation,
+  _ trainer: (_ checkpoint: CheckpointFile?, _ resumes: Bool) throws -> Trainer
+) throws {
+  var uninterrupted = try trainer(nil, false)
+  let expected = try ONNXFile.encode(try uninterrupted.run().graph)
+  try withTemporaryFolder { folder in
+    let checkpoint = CheckpointFile(path: "\(folder)/run.checkpoint", interval: 3)
+    var first = try trainer(checkpoint, false)
+    let count = Counter()
+    #expect(throws: CancellationError.self, sourceLocation: sourceLocation) {
+      _ = try first.run { progress in
+        guard progress.task.hasPrefix("epoch") else { return }
+        if count.next() == stop { throw CancellationError() }
+      }
+    }
+    var second = try trainer(checkpoint, true)
+    let resumed = try ONNXFile.encode(try second.run().graph)
+    #expect(resumed == expected, sourceLocation: sourceLocation)
+  }
 }

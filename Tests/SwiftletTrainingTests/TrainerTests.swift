@@ -54,21 +54,7 @@ struct TrainerTests {
         graph, training: training, validation: validation, settings: settings(2, .nadam),
         threads: Threads(count: 2), checkpoint: checkpoint, resumes: resumes)
     }
-    var uninterrupted = try trainer(nil, resumes: false)
-    let expected = try ONNXFile.encode(try uninterrupted.run().graph)
-    try withTemporaryFolder { folder in
-      let checkpoint = CheckpointFile(path: "\(folder)/run.checkpoint", interval: 3)
-      var first = try trainer(checkpoint, resumes: false)
-      let count = Counter()
-      #expect(throws: CancellationError.self) {
-        _ = try first.run { progress in
-          guard progress.task.hasPrefix("epoch") else { return }
-          if count.next() == stop { throw CancellationError() }
-        }
-      }
-      var second = try trainer(checkpoint, resumes: true)
-      #expect(try ONNXFile.encode(try second.run().graph) == expected)
-    }
+    try expectGoesOnBitForBit(after: stop, trainer)
   }
 
   /// What kill -9 leaves is the last checkpoint: the run goes on from there to the same end.

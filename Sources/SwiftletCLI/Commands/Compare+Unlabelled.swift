@@ -19,19 +19,16 @@ extension Compare {
   }
 
   private func text(_ comparison: UnlabelledComparison) -> String {
-    let cells = comparison.models[0].speeds
+    let speeds = SpeedColumns(comparison.models[0].speeds)
     let header =
       ["model"] + MetricReport.header(comparison.models[0].metric)
-      + ["worst answers", "same top-1", "cosine", "file bytes", "MACs"]
-      + cells.map { "b\($0.batch) t\($0.threads)" } + ["ratio"]
+      + ["worst answers", "same top-1", "cosine", "file bytes", "MACs"] + speeds.header
     let rows = comparison.models.map { model -> [String] in
       let agreement = model.agreement
       var row = [model.name] + (model.metric?.columns ?? []) + [agreement?.likeness ?? ""]
       row += [agreement?.top1, agreement?.cosine].map { $0.map { fixed($0, 4) } ?? "" }
       row += ["\(model.fileBytes)", model.macs.map(String.init) ?? ""]
-      row += model.speeds.map { fixed($0.milliseconds, 3) }
-      let (first, own) = (cells[cells.count - 1], model.speeds[cells.count - 1])
-      return row + [fixed(first.milliseconds / own.milliseconds, 2)]
+      return row + speeds.row(model.speeds)
     }
     let details = comparison.models.compactMap { model in
       model.agreement.flatMap { agreement in
@@ -41,8 +38,7 @@ extension Compare {
     }
     return ([table([header] + rows)] + details).joined(separator: "\n") + "\n"
       + "answers compared with the first model's, without labels, on \(comparison.samples) "
-      + "sample\(comparison.samples == 1 ? "" : "s"); milliseconds per batch, by batch size (b) "
-      + "and threads (t), measured in alternation; the ratio is that of the last column"
+      + "sample\(comparison.samples == 1 ? "" : "s"); \(SpeedColumns.legend)"
   }
 
   func text(_ reports: [UnlabelledReport]) -> String {

@@ -145,11 +145,10 @@ struct Compare: ParsableCommand {
   }
 
   private func text(_ comparison: ComparisonReport) -> String {
-    let cells = comparison.models[0].speeds
+    let speeds = SpeedColumns(comparison.models[0].speeds)
     let header =
       ["model"] + MetricReport.header(comparison.models[0].metric)
-      + ["top-1", "points", "p", "same", "file bytes", "MACs"]
-      + cells.map { "b\($0.batch) t\($0.threads)" } + ["ratio"]
+      + ["top-1", "points", "p", "same", "file bytes", "MACs"] + speeds.header
     let rows = comparison.models.map { model -> [String] in
       var row: [String] = [model.name]
       row += model.metric?.columns ?? []
@@ -158,13 +157,10 @@ struct Compare: ParsableCommand {
         model.paired.map { fixed($0.pValue, 3) } ?? "", model.agreement.map { fixed($0, 4) } ?? "",
         "\(model.fileBytes)", "\(model.macs)",
       ]
-      row += model.speeds.map { fixed($0.milliseconds, 3) }
-      let (first, own) = (cells[cells.count - 1], model.speeds[cells.count - 1])
-      return row + [fixed(first.milliseconds / own.milliseconds, 2)]
+      return row + speeds.row(model.speeds)
     }
     return table([header] + rows) + "\n"
-      + "on \(comparison.images) images; milliseconds per batch, by batch size (b) and threads "
-      + "(t), measured in alternation; the ratio is that of the last column"
+      + "on \(comparison.images) images; \(SpeedColumns.legend)"
   }
 
   // MARK: Reports

@@ -91,13 +91,7 @@ public struct Agreement: Sendable, Codable, Equatable {
     var sums = names.map { OutputSums(name: $0) }
     var samples = 0
     var breaking: [String: AnyTensor]?
-    // Batches are those of a source that has no choice.
-    let leading = source.fixedBatch == nil ? otherSource ?? source : source
-    if let own = source.fixedBatch, let others = otherSource?.fixedBatch, own != others {
-      throw SwiftletError(
-        .unsupported, "one model takes \(own) samples at once, and the other one \(others)",
-        fix: "compare models that take the same number, or any number")
-    }
+    let leading = try source.leading(with: otherSource)
     func compare(
       _ inputs: [String: AnyTensor], _ range: Range<Int>, isJudged: Bool
     ) throws {

@@ -176,10 +176,8 @@ public final class Judge: Sendable {
     let session = try Session(
       graph, threads: options.threads, precision: isOriginal ? .fp32 : options.precision)
     let own = try inputs(of: graph, source)
-    let reference = try needsOriginal && !runsOnce ? reference(for: graph, own, source) : nil
-    // Batches are those of a model that has no choice.
-    let others = own.fixedBatch == nil ? reference?.source : nil
-    let leading = others ?? own
+    let reference = try needsOriginal && !runsOnce ? reference(for: graph, source) : nil
+    let leading = try own.leading(with: reference?.source)
     let range = judging ?? 0..<leading.count
     var scorer = try make(
       MetricSetting(
@@ -187,8 +185,9 @@ public final class Judge: Sendable {
         progress: options.progress))
     var (elapsed, count) = (Duration.zero, 0)
     let positions = data.positions
-    try leading.forEachBatch(from: range.lowerBound, to: range.upperBound) { loaded, samples in
-      let inputs = try others == nil ? loaded : own.inputs(samples)
+    try own.forEachBatch(
+      from: range.lowerBound, to: range.upperBound, asOf: leading
+    ) { inputs, samples in
       let outputs: [String: AnyTensor]
       if runsOnce {
         outputs = try originalOutputs(samples, names) {
@@ -201,8 +200,7 @@ public final class Judge: Sendable {
       if let reference {
         var waiting = Duration.zero
         original = try originalOutputs(samples, names) {
-          let theirs =
-            try others != nil ? loaded : reference.source.map { try $0.inputs(samples) } ?? inputs
+          let theirs = try reference.source?.inputs(samples) ?? inputs
           return try Self.run(reference.session, theirs, &waiting)
         }
       }
@@ -222,21 +220,13 @@ public final class Judge: Sendable {
   }
 
   /// A session of the original, and the samples as it takes them; `nil`: as the judged model does.
-  ///
-  /// - Throws: `unsupported` if both take different fixed numbers of samples at once.
   private func reference(
-    for graph: Graph, _ own: CalibrationSource, _ source: CalibrationSource
+    for graph: Graph, _ source: CalibrationSource
   ) throws -> (session: Session, source: CalibrationSource?)? {
     guard let original else { return nil }
     let session = try Session(original, threads: options.threads)
     if try takesSameInputs(original) && takesSameInputs(graph) { return (session, nil) }
-    let theirs = try inputs(of: original, source)
-    if let one = theirs.fixedBatch, let other = own.fixedBatch, one != other {
-      throw SwiftletError(
-        .unsupported, "one model takes \(one) samples at once, and the other one \(other)",
-        fix: "compare models that take the same number, or any number")
-    }
-    return (session, theirs)
+    return (session, try inputs(of: original, source))
   }
 
   /// The samples as a model takes them.

@@ -104,13 +104,11 @@ public struct Manifest: Sendable, Codable {
       _ data: ImageDataset, _ source: CalibrationSource, progress: Progress.Handler? = nil
     ) throws {
       count = source.count
-      if data.targets != nil {
-        sha256 = try Digest.sha256(data, progress: progress)
-      } else if case .files = data.pixels {
-        sha256 = try Digest.sha256(data, progress: progress)
-      } else {
-        sha256 = try source.digest(0..<source.count, progress: progress)
-      }
+      let isInFiles = if case .files = data.pixels { true } else { false }
+      sha256 =
+        isInFiles || data.targets != nil
+        ? try Digest.sha256(data, progress: progress)
+        : try source.digest(0..<source.count, progress: progress)
     }
   }
 

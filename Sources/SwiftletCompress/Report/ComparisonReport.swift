@@ -20,11 +20,20 @@ public struct ComparisonReport: Sendable, Codable {
     /// Images per second, from the median.
     public let imagesPerSecond: Double
 
-    init(threads: Int, batch: Int, milliseconds: Double) {
+    private init(threads: Int, batch: Int, milliseconds: Double) {
       self.threads = threads
       self.batch = batch
       self.milliseconds = milliseconds
       imagesPerSecond = Double(batch) / milliseconds * 1e3
+    }
+
+    init(_ result: BenchmarkResult) {
+      self.init(threads: result.threads, batch: result.batch, milliseconds: result.p50ms)
+    }
+
+    /// One side of a row.
+    init(_ row: SpeedRow, _ time: (SpeedRow) -> Double) {
+      self.init(threads: row.threads, batch: row.batch, milliseconds: time(row))
     }
   }
 
@@ -162,9 +171,7 @@ public struct ComparisonReport: Sendable, Codable {
           labels: data.labels, classes: data.classCount
         ).warning,
         cost: (cost.fileBytes, cost.parameters, cost.macs),
-        speeds: results[index].map {
-          Speed(threads: $0.threads, batch: $0.batch, milliseconds: $0.p50ms)
-        })
+        speeds: results[index].map { Speed($0) })
       model.metric = metrics?[index]
       return model
     }
@@ -184,9 +191,7 @@ public struct ComparisonReport: Sendable, Codable {
       Model(
         name: name, path: path, top1: side.top1, images: report.images, paired: paired,
         agreement: nil, cost: (side.fileBytes, side.parameters, side.macs),
-        speeds: report.allSpeeds.map {
-          Speed(threads: $0.threads, batch: $0.batch, milliseconds: time($0))
-        })
+        speeds: report.allSpeeds.map { Speed($0, time) })
     }
     let dense = model(
       "dense", reports[0].model, reports[0].before, reports[0], nil, \.millisecondsBefore)

@@ -132,10 +132,7 @@ public struct UnlabelledComparison: Sendable, Codable {
         cost: (
           bytes, graph.parameterCount, try? ModelCost(graph, fileBytes: bytes).macs
         ),
-        speeds: results[index].map {
-          ComparisonReport.Speed(
-            threads: $0.threads, batch: $0.batch, milliseconds: $0.p50ms)
-        })
+        speeds: results[index].map { ComparisonReport.Speed($0) })
       model.metric = metrics?[index]
       return model
     }
@@ -156,10 +153,7 @@ public struct UnlabelledComparison: Sendable, Codable {
       Model(
         name: name, path: path, agreement: agreement,
         cost: (side.fileBytes, side.parameters, side.macs),
-        speeds: report.allSpeeds.map {
-          ComparisonReport.Speed(
-            threads: $0.threads, batch: $0.batch, milliseconds: time($0))
-        })
+        speeds: report.allSpeeds.map { ComparisonReport.Speed($0, time) })
     }
     let dense = model(
       "dense", reports[0].model, reports[0].before, reports[0], nil, \.millisecondsBefore)

@@ -91,10 +91,8 @@ public struct CalibrationSource: Sendable {
   /// The sizes that the samples give to the model's symbolic dimensions, by name.
   ///
   /// - Parameter graph: The model.
-  /// - Throws: The errors of reading the first batch.
-  public func extents(of graph: Graph) throws -> [String: Int] {
-    OpenExtents.of(graph.dataInputs, shapes: try sample().mapValues(\.shape))
-  }
+  /// - Throws: The errors of reading the first sample of arrays.
+  public func extents(of graph: Graph) throws -> [String: Int] { try feed.extents(of: graph) }
 
   /// The names of the outputs to judge by, in the model's order.
   ///
@@ -107,6 +105,20 @@ public struct CalibrationSource: Sendable {
         fix: "use one of " + known.joined(separator: ", "))
     }
     return outputs.isEmpty ? known : known.filter(outputs.contains)
+  }
+
+  /// The one of two sources of the same samples whose batches both models can take: this one if it
+  /// has no choice, else the other one. `other` is `nil` if both models take samples alike.
+  ///
+  /// - Throws: `unsupported` if the models take different fixed numbers of samples at once.
+  func leading(with other: CalibrationSource?) throws -> CalibrationSource {
+    guard let other, let own = fixedBatch else { return other ?? self }
+    if let theirs = other.fixedBatch, theirs != own {
+      throw SwiftletError(
+        .unsupported, "one model takes \(own) samples at once, and the other one \(theirs)",
+        fix: "compare models that take the same number, or any number")
+    }
+    return self
   }
 
   /// Calls `body` with each batch of the samples from `first` up to but not including `end`; `nil`:

@@ -251,13 +251,3 @@ public struct StoredArray: Sendable {
     withExtendedLifetime(result) {}
   }
 }
-
-extension AnyTensor {
-  /// A range of rows of a packed tensor, sharing its memory.
-  fileprivate func rows(_ range: Range<Int>) -> AnyTensor {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      AnyTensor(typed(as: Element.self)!.slice(axis: 0, range: range))
-    }
-    return opened(dtype.elementType)
-  }
-}

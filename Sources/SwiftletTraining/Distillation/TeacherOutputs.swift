@@ -54,17 +54,3 @@ public struct TeacherOutputs: Sendable {
       logits: results[0], values: Dictionary(uniqueKeysWithValues: zip(names, results)))
   }
 }
-
-extension Tensor {
-  /// The given rows (axis 0) of a packed tensor, copied.
-  package func rows(_ indices: [Int]) -> Tensor {
-    var result = Tensor(uninitialized: shape.replacing(axis: 0, with: indices.count))
-    let length = shape.count(of: 1..<shape.rank)
-    var target = result.mutableSpan
-    for (position, index) in indices.enumerated() {
-      target.copy(
-        span.extracting(index * length..<(index + 1) * length), to: position * length)
-    }
-    return result
-  }
-}

@@ -165,33 +165,3 @@ struct CommandScorer: MetricScorer {
     return score
   }
 }
-
-extension AnyTensor {
-  /// The rows of all tensors, one after the other.
-  ///
-  /// - Precondition: There is at least one; types and extents after the first are the same.
-  fileprivate init(joining parts: [AnyTensor]) {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      let parts = parts.map { $0.typed(as: Element.self)! }
-      let count = parts.reduce(0) { $0 + $1.shape[0] }
-      var result = Tensor<Element>(
-        uninitialized: parts[0].shape.replacing(axis: 0, with: count))
-      var target = result.mutableSpan
-      var place = 0
-      for part in parts {
-        target.copy(part.span, to: place)
-        place += part.count
-      }
-      return AnyTensor(result)
-    }
-    self = opened(parts[0].dtype.elementType)
-  }
-
-  /// Some rows, in the given order.
-  fileprivate func rows(_ rows: [Int]) -> AnyTensor {
-    func opened<Element: TensorElement>(_: Element.Type) -> AnyTensor {
-      AnyTensor(typed(as: Element.self)!.rows(rows))
-    }
-    return opened(dtype.elementType)
-  }
-}
