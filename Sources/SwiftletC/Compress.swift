@@ -27,10 +27,11 @@ public func swiftlet_compress(
       data, options.samples, ("data", "options.samples"), callbacks)
     let output = try unsafe Arguments.text(output, "output")
     for path in [output, settings.report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
+    let graph = try ONNXFile.read(model)
     let compression = CompressCall(
-      model: model, output: output, settings: settings, callbacks: callbacks)
+      model: model, original: graph, output: output, settings: settings, callbacks: callbacks)
     let document =
-      if let data, try settings.usesLabels(of: data) {
+      if let data, try settings.countsClasses(of: graph, data) {
         try compression.labelled(data)
       } else {
         try compression.unlabelled(data)
@@ -41,7 +42,9 @@ public func swiftlet_compress(
 
 /// A compression: each method writes the files and returns the report.
 private struct CompressCall {
+  /// The path of the model.
   let model: String
+  let original: Graph
   let output: String
   let settings: CompressSettings
   let callbacks: Callbacks
@@ -50,8 +53,8 @@ private struct CompressCall {
     guard data.fixed.isEmpty, settings.outputs.count < 2 else {
       throw SwiftletError(
         .unsupported,
-        "arrays that are the same for all samples, and several outputs to judge by, "
-          + "need samples without labels", fix: "leave them out, or the labels")
+        "steps that train take neither arrays that are the same for all samples nor several "
+          + "outputs to judge by", fix: "leave them out, or choose steps that do not train")
     }
     let parts = try parts(data)
     guard parts.validation.hasLabels else {
@@ -59,14 +62,14 @@ private struct CompressCall {
         .badInput, "the data have labels, but those to judge on have none",
         at: parts.validation.name, fix: "give labels for both, or for none")
     }
-    var graph = try ONNXFile.read(model)
+    var graph = original
     try locating(model) { try graph.prepare(settings.preprocess, for: parts.validation) }
     var context = CompressionContext(
       original: graph, training: parts.training, validation: parts.validation,
       threads: settings.threads, seed: settings.seed, outputs: settings.outputs,
       progress: callbacks.handler)
     context.fileBytes = try ONNXFile.byteCount(model)
-    context.metric = settings.metric.metric
+    context.metric = settings.metric
     let compressor = Compressor(context, goals: settings.goals)
     let result = try locating(model) {
       settings.isPreset
@@ -103,13 +106,14 @@ private struct CompressCall {
       throw SwiftletError(
         .unsupported, "preprocess needs pictures", fix: "leave it out, or give data")
     }
-    var graph = try ONNXFile.read(model)
+    var graph = original
     var context: CompressionContext
     if let data {
       let directory = settings.dataDirectory
       let samples = try data.load(.train, dataDirectory: directory)
       let judging = try settings.judge?.load(.test, dataDirectory: directory)
-      if let judging, judging.hasLabels, !settings.metric.ignoresLabels {
+      if let judging, judging.hasLabels, !samples.hasLabels, settings.metric?.ignoresLabels != true
+      {
         throw SwiftletError(
           .badInput, "the data have no labels, but those to judge on have", at: judging.name,
           fix: "give labels for both, or for none")
@@ -119,7 +123,7 @@ private struct CompressCall {
         original: graph, samples: samples, fixed: data.fixed, judging: judging,
         share: settings.split, threads: settings.threads, seed: settings.seed,
         outputs: settings.outputs, progress: callbacks.handler)
-      context.metric = settings.metric.metric
+      context.metric = settings.metric ?? (samples.hasLabels ? .top1 : nil)
     } else {
       context = CompressionContext(
         original: graph, threads: settings.threads, seed: settings.seed,

@@ -3,6 +3,7 @@
 internal import CSwiftletABI
 import SwiftletCompress
 import SwiftletCore
+import SwiftletGraph
 
 /// The validated `swiftlet_compress_options`, and the recipe.
 struct CompressSettings {
@@ -18,7 +19,8 @@ struct CompressSettings {
   var split: Double?
   var preprocess: String?
   var outputs: [String] = []
-  let metric: GivenMetric
+  /// `nil`: as the data suggest.
+  let metric: Metric?
   /// Where to write the HTML report.
   var report: String?
 
@@ -48,7 +50,7 @@ struct CompressSettings {
     preprocess = try unsafe text(options.preprocess, "preprocess")
     outputs = try unsafe Arguments.texts(options.outputs, options.output_count, "options.outputs")
     report = try unsafe text(options.report, "report")
-    metric = try unsafe GivenMetric(options.metric, options.own_metric, callbacks)
+    metric = try unsafe Metric.read(options.metric, options.own_metric, callbacks)
 
     let yaml = try unsafe recipe.map { try unsafe Arguments.text($0, "recipe") }
     let technique = try unsafe text(options.technique, "technique")
@@ -57,10 +59,12 @@ struct CompressSettings {
     (self.recipe, isPreset) = try Self.recipe(yaml, technique, preset, settings, goals)
   }
 
-  /// Whether models are judged, or trained, by the labels of data that have some.
-  func usesLabels(of data: GivenData) throws -> Bool {
-    let trains = recipe.steps.contains(where: \.trains)
-    return try data.hasLabels() && (trains || !metric.ignoresLabels)
+  /// Whether data serve as images of classes: as in the command line.
+  func countsClasses(of model: Graph, _ data: GivenData) throws -> Bool {
+    guard try data.hasLabels() else { return false }
+    return recipe.steps.contains(where: \.trains)
+      || data.fixed.isEmpty && outputs.count < 2
+        && (metric ?? .top1).countsClasses(of: [model])
   }
 
   /// The struct with what a program knows of it; all defaults for NULL.

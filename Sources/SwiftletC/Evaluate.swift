@@ -28,7 +28,7 @@ public func swiftlet_evaluate(
     guard 0...65536 ~= batch else {
       throw Refusal.usage("options.batch is \(batch)", fix: "use 0 to 65536")
     }
-    let metric = try unsafe GivenMetric(options.metric, options.own_metric, callbacks)
+    let metric = try unsafe Metric.read(options.metric, options.own_metric, callbacks)
     let outputs = try unsafe Arguments.texts(
       options.outputs, options.output_count, "options.outputs")
     func text(_ pointer: UnsafePointer<CChar>?, _ name: String) throws -> String? {
@@ -43,7 +43,7 @@ public func swiftlet_evaluate(
     else { throw Refusal.usage("data is NULL", fix: "give data or options.samples") }
 
     let samples = try given.load(.test, dataDirectory: directory)
-    guard metric.metric != nil || samples.hasLabels else {
+    guard metric != nil || samples.hasLabels else {
       throw SwiftletError(
         .badInput, "the data have no labels, so that accuracy cannot be measured",
         at: samples.name,
@@ -60,7 +60,7 @@ public func swiftlet_evaluate(
     let judgement = try locating(model) {
       try graph.prepare(preprocess, for: samples)
       return try Judge(
-        metric.metric, on: samples, fixed: given.fixed, original: original, like: graph,
+        metric, on: samples, fixed: given.fixed, original: original, like: graph,
         outputs: outputs,
         options: Judge.Options(
           threads: threads, precision: precision, batch: batch == 0 ? 250 : Int(batch),

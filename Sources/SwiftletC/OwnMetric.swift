@@ -100,28 +100,20 @@ private final class OutputsForC {
   }
 }
 
-/// The metric that a call asks for, by name or as a callback.
-struct GivenMetric {
-  /// `nil`: as the data suggest.
-  let metric: Metric?
-  /// Whether labels of the data do not matter; metrics of the program get them.
-  let ignoresLabels: Bool
-
+extension Metric {
+  /// The metric that a call asks for, by name or as a callback; `nil`: as the data suggest.
+  ///
   /// - Throws: A ``Refusal`` if both are given; `badInput` for a name that there is not.
-  init(
+  static func read(
     _ name: UnsafePointer<CChar>?, _ pointer: UnsafePointer<swiftlet_metric>?,
     _ callbacks: Callbacks
-  ) throws {
+  ) throws -> Metric? {
     let own = try unsafe OwnMetric(pointer, "options.own_metric", callbacks)
-    guard let name = unsafe name else {
-      (metric, ignoresLabels) = (own?.metric, false)
-      return
-    }
+    guard let name = unsafe name else { return own?.metric }
     guard own == nil else {
       throw Refusal.usage(
         "options.metric and options.own_metric are given", fix: "give one of them")
     }
-    let named = try unsafe Metric.named(Arguments.text(name, "options.metric"))
-    (metric, ignoresLabels) = (named, named.ignoresLabels)
+    return try unsafe named(Arguments.text(name, "options.metric"))
   }
 }

@@ -76,6 +76,22 @@ struct ImageFolder {
     contents.folders.filter { $0 != "__MACOSX" }
   }
 
+  /// The contents of a folder, and the names of its folders of classes: folders without a picture
+  /// are none if there are pictures beside them.
+  private static func classes(
+    in root: String
+  ) throws -> (names: [String], contents: InputFolder.Contents) {
+    let contents = try InputFolder.contents(root)
+    let folders = classes(contents)
+    guard contents.files.contains(where: ImageFiles.isNamedAsPicture) else {
+      return (folders, contents)
+    }
+    let isUsed = try folders.contains { folder in
+      try !pictures(in: InputFile.join(root, folder), isLenient: true).isEmpty
+    }
+    return (isUsed ? folders : [], contents)
+  }
+
   /// Whether a part has labels.
   ///
   /// - Parameters:
@@ -83,7 +99,7 @@ struct ImageFolder {
   ///   - usual: The part to take then, if the folder has parts.
   /// - Throws: `io` if there is no such part.
   func hasLabels(_ part: DataSpec.Part?, usual: DataSpec.Part) throws -> Bool {
-    try !Self.classes(InputFolder.contents(root(part, usual))).isEmpty
+    try !Self.classes(in: root(part, usual)).names.isEmpty
   }
 
   /// The pictures of one part.
@@ -100,8 +116,7 @@ struct ImageFolder {
     _ part: DataSpec.Part?, usual: DataSpec.Part, isUnlabelled: Bool, isLenient: Bool
   ) throws -> ImageDataset {
     let root = try root(part, usual)
-    let contents = try InputFolder.contents(root)
-    let own = Self.classes(contents)
+    let (own, contents) = try Self.classes(in: root)
     if isUnlabelled || own.isEmpty { return try Self.unlabelled(root, isLenient: isLenient) }
     if let loose = contents.files.first(where: ImageFiles.isNamedAsPicture) {
       throw SwiftletError(

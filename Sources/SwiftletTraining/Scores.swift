@@ -30,6 +30,37 @@ extension Evaluation {
   }
 }
 
+extension Evaluation {
+  /// Whether an output of a model can hold scores of classes, whatever the data: images × classes.
+  public static func canScore(_ graph: Graph) -> Bool {
+    let interpreter = try? Interpreter(graph)
+    let infos = interpreter.flatMap { try? $0.infer($0.inputShapes(batch: 2)) }
+    return graph.outputs.contains { output in
+      guard output.dtype.isFloat else { return false }
+      if let shape = infos?[output.name]?.shape { return shape.rank == 2 && shape[1] > 1 }
+      return !output.isShaped || output.dimensions.count == 2 && output.dimensions[1] != .fixed(1)
+    }
+  }
+
+  /// Checks that an output has a score for each label, before anything is computed.
+  ///
+  /// - Parameters:
+  ///   - output: The output with the scores; `nil`: the one that can hold them.
+  /// - Throws: `badInput` naming the label; as ``scores(of:for:)``.
+  package static func checkLabels(
+    of data: ImageDataset, for graph: Graph, output: String?
+  ) throws {
+    guard let name = try output ?? scores(of: graph, for: data),
+      let width = graph.scoreWidths(for: data)[name] ?? nil, data.largestLabel >= width
+    else { return }
+    throw SwiftletError(
+      .badInput,
+      "there is a label \(data.largestLabel), but output '\(name)' has scores of \(width) classes, "
+        + "0 to \(width - 1)", at: data.name,
+      fix: "take a model with \(data.largestLabel + 1) scores per image, or other images")
+  }
+}
+
 extension Graph {
   /// The graph with a single output, and the nodes that compute it: the named one, or the one with
   /// the scores.

@@ -68,6 +68,7 @@ public struct Trainer: Sendable {
     self.checkpoint = checkpoint
     try training.requireLabels()
     feed = try InputFeed(training, for: graph)
+    try Evaluation.checkLabels(of: training, for: graph, output: output)
     self.output = output
     let side = feed.preprocessing.map { min($0.height, $0.width) } ?? .max
     guard feed.preprocessing != nil || settings.augmentation == .none else {

@@ -95,6 +95,15 @@ struct JudgeTests {
     #expect(abs(errors.drop + plain.drop / 100) < 1e-12)
   }
 
+  /// What the first model cannot answer says nothing of the second.
+  @Test func unansweredImagesAreLeftOut() throws {
+    let (a, b) = ([true, false, false, true], [false, true, true, true])
+    let test = PairedTest(a, b, choices: [3, -1, -1, 0])
+    #expect((test.images, test.lost, test.won, test.drop) == (2, 1, 0, 50))
+    // Without an answer at all there is nothing else to count.
+    #expect(PairedTest(a, b, choices: [-1, -1, -1, -1]) == PairedTest(a, b))
+  }
+
   @Test func batchesAreWeighted() throws {
     // NumPy: a ratio estimate of 0.2 with standard error 0.1249, Student's t with 2 degrees.
     func judgement(_ scores: [Double]) throws -> Judgement {
@@ -206,6 +215,12 @@ struct JudgeTests {
     let nothing = try self.judge(
       .cosine, ["x": .float32(Tensor([2, 1], repeating: .nan))], original: scaled([1]))
     expectError(.numerical, "has no score") { try nothing.judgeOriginal() }
+    let silent = try ImageDataset(
+      name: "silent", arrays: InputArrays(["x": .float32(Tensor([2, 1], repeating: .nan))]),
+      labels: [0, 1], classCount: 2)
+    let classifier = scaled([1, 2])
+    let accuracy = try Judge(on: silent, original: classifier, like: classifier)
+    expectError(.numerical, "has no score") { try accuracy.judgeOriginal() }
   }
 
   @Test func targetsAreArraysOfTheData() throws {

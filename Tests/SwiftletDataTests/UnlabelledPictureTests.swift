@@ -79,6 +79,18 @@ import _SwiftletTestSupport
     }
   }
 
+  /// A folder without a picture is no class if there are pictures beside it.
+  @Test func emptyFoldersBesidePicturesDoNotMatter() throws {
+    try withTemporaryFolder { folder in
+      for path in ["1.bmp", "2.bmp"] { try putPicture(folder, path) }
+      try put([1], folder, "notes/readme.txt")
+      #expect(try !DataSpec(parsing: "images:\(folder)").hasLabels())
+      #expect(try load("images:\(folder)").count == 2)
+      try putPicture(folder, "notes/sketches/3.bmp")
+      expectError(.badInput, "beside folders of classes") { try load("images:\(folder)") }
+    }
+  }
+
   @Test func allPicturesBelowCountWithoutLabels() throws {
     try withTemporaryFolder { folder in
       for i in 0..<4 { try putPicture(folder, "2019/\(i).bmp") }

@@ -7,6 +7,7 @@ import SwiftletGraph
 import SwiftletRuntime
 import SwiftletTraining
 import Testing
+import _SwiftletTestSupport
 
 /// Which of several outputs holds the scores, and whether they are better than guesses.
 struct ScoreTests {
@@ -138,5 +139,31 @@ struct ScoreTests {
     #expect(try usual == Preprocessing(for: graph, images: data, scaling: .imagenet))
     #expect(usual.summary.contains("0.485") && usual.summary.contains("0.229"))
     #expect(!Preprocessing.isStored(in: graph))
+  }
+
+  /// Before the first image is read.
+  @Test func labelsBeyondTheScoresAreNamed() throws {
+    let pictures = try pictures(8)
+    let data = try ImageDataset(
+      name: "beyond", images: Tensor([8, 1, 12, 12], repeating: 0),
+      labels: Array(pictures.labels.dropLast()) + [6], classCount: 7)
+    expectError(.badInput, "label 6", "4 classes, 0 to 3", "7 scores", "beyond") {
+      try Trainer(
+        smallNetwork(), training: data, validation: pictures, settings: TrainingSettings())
+    }
+    try Evaluation.checkLabels(of: pictures, for: smallNetwork(), output: nil)
+  }
+
+  @Test func scoresAreRowsOfNumbers() throws {
+    #expect(Evaluation.canScore(smallNetwork()))
+    for dimensions: [Dimension] in [
+      [.symbolic("N"), .fixed(1)], [.symbolic("N"), .fixed(4), .fixed(2)],
+    ] {
+      var graph = Graph(name: "other")
+      graph.inputs = [ValueInfo("x", .float32, dimensions)]
+      graph.outputs = [ValueInfo("y", .float32, dimensions)]
+      graph.nodes = [Node("Relu", name: "relu", inputs: ["x"], outputs: ["y"])]
+      #expect(!Evaluation.canScore(graph))
+    }
   }
 }

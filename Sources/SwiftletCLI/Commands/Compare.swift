@@ -121,37 +121,34 @@ struct Compare: ParsableCommand {
       try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
       return (path: path, graph: graph)
     }
-    guard data.hasLabels, try metric.metric?.ignoresLabels != true else {
-      return try compareAnswers(models, on: data, leavingOut: damaged)
-    }
-    guard samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
-      throw SwiftletError(
-        .unsupported, "--fixed and several --judged-output need data without labels", at: spec,
-        fix: "leave them out, or give --data inputs:FILE.npz")
-    }
-    let comparison = try ComparisonReport.measure(
+    guard data.hasLabels, samples.fixed.isEmpty, samples.judgedOutput.count < 2,
+      try (metric.metric ?? .top1).countsClasses(of: models.map(\.graph))
+    else { return try compareAnswers(models, on: data, leavingOut: damaged) }
+    var comparison = try ComparisonReport.measure(
       models, on: data, threads: common.threads, batches: batch.values, seconds: seconds,
       machine: Machine.summary, output: samples.judgedOutput.first, metric: metric.metric,
       progress: Console.progress)
+    comparison.damaged = damaged?.pictures.count
     for model in comparison.models {
       if let warning = model.warning {
         Console.warn("\(model.name): \(warning)\(PreprocessOptions.advice)")
       }
     }
     if let report { try AtomicFile.write(comparison.html, to: report) }
-    if common.json { return try Console.json(comparison, leftOut: damaged) }
+    if common.json { return try Console.json(comparison) }
     Console.endProgress()
     Console.print(text(comparison))
   }
 
   private func text(_ comparison: ComparisonReport) -> String {
     let speeds = SpeedColumns(comparison.models[0].speeds)
+    let metric = MetricColumns(comparison.models.map(\.metric))
     let header =
-      ["model"] + MetricReport.header(comparison.models[0].metric)
+      ["model"] + metric.header
       + ["top-1", "points", "p", "same", "file bytes", "MACs"] + speeds.header
     let rows = comparison.models.map { model -> [String] in
       var row: [String] = [model.name]
-      row += model.metric?.columns ?? []
+      row += metric.row(model.metric)
       row += [
         fixed(model.top1, 4), model.paired.map { fixed(-$0.drop, 2) } ?? "",
         model.paired.map { fixed($0.pValue, 3) } ?? "", model.agreement.map { fixed($0, 4) } ?? "",
@@ -166,23 +163,28 @@ struct Compare: ParsableCommand {
   // MARK: Reports
 
   private func text(_ reports: [CompressionReport]) -> String {
-    let header = [
-      "technique", "top-1", "file bytes", "MACs", "images/s dense", "compressed", "ratio",
-      "ms dense", "compressed",
-    ]
-    let rows = reports.map { report in
-      [
-        report.techniques.map(\.rawValue).joined(separator: ","),
+    let metric = MetricColumns(reports.map(\.metric))
+    let header =
+      ["technique"] + metric.header + [
+        "top-1", "file bytes", "MACs", "images/s dense", "compressed", "ratio",
+        "ms dense", "compressed",
+      ]
+    let rows = reports.map { report -> [String] in
+      var row = [report.techniques.map(\.rawValue).joined(separator: ",")]
+      row += metric.row(report.metric)
+      row += [
         fixed(report.after.top1, 4), "\(report.after.fileBytes)", "\(report.after.macs)",
         fixed(report.before.imagesPerSecond, 0), fixed(report.after.imagesPerSecond, 0),
         fixed(report.after.imagesPerSecond / report.before.imagesPerSecond, 2),
         fixed(report.before.latencyMs, 3), fixed(report.after.latencyMs, 3),
       ]
+      return row
     }
     let first = reports[0].before
-    let dense = [
-      "(dense)", fixed(first.top1, 4), "\(first.fileBytes)", "\(first.macs)", "", "", "", "", "",
-    ]
+    let dense =
+      ["(dense)"] + metric.original + [
+        fixed(first.top1, 4), "\(first.fileBytes)", "\(first.macs)", "", "", "", "", "",
+      ]
     return table([header, dense] + rows) + "\n"
       + "images/s at batch 32, ms at batch 1, on \(reports[0].threads) thread(s)"
   }

@@ -4,8 +4,8 @@ import ArgumentParser
 import Swiftlet
 
 extension Compress {
-  /// Compresses a model without labels, or without any data: nothing can be trained, and accuracy
-  /// cannot be measured. The answers are compared with the original's.
+  /// Compresses a model without training: its answers are compared with the original's, and judged
+  /// by the metric, which may use labels.
   func compress(
     _ graph: Graph, _ recipe: Recipe, _ data: ImageDataset?,
     leavingOut damaged: DamagedPictures?
@@ -21,7 +21,8 @@ extension Compress {
     var use = Manifest.Use(data: self.data.data)
     (use.judge, use.split, use.outputs) = (judging.judge, judging.split, samples.judgedOutput)
     use.fixed = samples.fixed.map(\.text)
-    use.metric = metric.name
+    let metric = try metric.metric ?? (data?.hasLabels == true ? .top1 : nil)
+    use.metric = metric?.name
     if let data, preprocess.preprocess != nil {
       use.preprocessing = try Preprocessing.stored(in: graph, images: data)
     }
@@ -30,7 +31,8 @@ extension Compress {
     if let data {
       let fixed = try samples.fixedInputs()
       let others = try judging.samples(
-        self.data, leavingOut: damaged, ignoringLabels: metric.metric?.ignoresLabels == true)
+        self.data, leavingOut: damaged,
+        mayHaveLabels: data.hasLabels || metric?.ignoresLabels == true)
       use.damaged = damaged?.pictures.count
       context = CompressionContext(
         original: graph, samples: data, fixed: fixed, judging: others, share: judging.split,
@@ -59,7 +61,7 @@ extension Compress {
         original: graph, threads: common.threads, seed: seed, progress: Console.progress)
     }
     context.fileBytes = try ONNXFile.byteCount(model)
-    context.metric = try metric.metric
+    context.metric = metric
     if !graph.extents.isEmpty { use.extents = graph.extents }
     // Mixed precision depends on what it is judged on, too.
     let stages = try stages(
@@ -71,8 +73,9 @@ extension Compress {
         : try compressor.runUnlabelled(preset: recipe, times: !noTiming)
     }
     try ONNXFile.write(result.graph, to: output)
-    let report = UnlabelledReport(
+    var report = UnlabelledReport(
       result, model: model, output: output, threads: common.threads.count, machine: Machine.summary)
+    report.damaged = use.damaged
     try Manifest(
       version: Version.number, threads: common.threads.count, seed: seed, model: origin, use: use,
       samples: all, judges: judges, latencies: latencies, output: Manifest.File(output),
@@ -80,7 +83,7 @@ extension Compress {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report, leftOut: damaged) }
+    if common.json { return try Console.json(report) }
     Console.endProgress()
     Console.print(report.text)
   }

@@ -101,7 +101,7 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var force: ForceOptions
 
-  @Flag(help: "Do not measure speeds (only without labels).")
+  @Flag(help: "Do not measure speeds (not with steps that train).")
   var noTiming = false
 
   @OptionGroup var limits: LimitOptions<RunsModels>
@@ -186,19 +186,17 @@ struct Compress: ParsableCommand {
     let damaged = data.damage.pictures(common.threads)
     guard data.data != nil else { return try compress(graph, recipe, nil, leavingOut: nil) }
     let trains = recipe.steps.contains(where: \.trains)
-    guard try DataSpec(parsing: data.spec).hasLabels(),
-      try trains || metric.metric?.ignoresLabels != true
-    else {
+    let areSamples = noTiming || !samples.fixed.isEmpty || samples.judgedOutput.count > 1
+    let countsClasses = try (metric.metric ?? .top1).countsClasses(of: [graph])
+    guard try DataSpec(parsing: data.spec).hasLabels(), trains || countsClasses && !areSamples else {
       return try compress(
         graph, recipe, data.load(.train, leavingOut: damaged), leavingOut: damaged)
     }
-    guard !noTiming, samples.fixed.isEmpty, samples.judgedOutput.count < 2 else {
+    guard !areSamples else {
       throw SwiftletError(
         .unsupported,
-        "--no-timing, --fixed and several --judged-output need unlabelled data",
-        at: data.spec,
-        fix: "leave them out, give --data inputs:FILE.npz, or put arrays that are the same for all "
-          + "samples into the file of npz: data")
+        "steps that train take none of --no-timing, --fixed and several --judged-output",
+        at: data.spec, fix: "leave them out, or choose steps that do not train")
     }
     let origin = try Manifest.File(model)
     let parts = try judging.parts(data, seed: seed, leavingOut: damaged)
@@ -231,9 +229,10 @@ struct Compress: ParsableCommand {
         ? compressor.run(compressor.mixing(recipe)) : compressor.run(preset: recipe)
     }
     try ONNXFile.write(result.graph, to: output)
-    let report = CompressionReport(
+    var report = CompressionReport(
       result, model: model, output: output, threads: common.threads.count,
       machine: Machine.summary, data: parts)
+    report.damaged = use.damaged
     try Manifest(
       version: Version.number, threads: common.threads.count, seed: seed, model: origin, use: use,
       training: images.training, validation: images.judging, latencies: latencies,
@@ -241,7 +240,7 @@ struct Compress: ParsableCommand {
     ).write(to: manifest)
     stages.remove()
     if let path = self.report { try AtomicFile.write(report.html, to: path) }
-    if common.json { return try Console.json(report, leftOut: damaged) }
+    if common.json { return try Console.json(report) }
     Console.endProgress()
     print(text(report))
   }
@@ -313,28 +312,6 @@ struct Compress: ParsableCommand {
       (report.layers.map(\.line) + ["", comparison, "", meaning, ""]
       + (preset == nil ? [] : tried ?? []) + ["wrote \(output)"] + verdict)
       .joined(separator: "\n")
-  }
-}
-
-extension MetricReport {
-  /// The row of the table of figures before and after.
-  var cells: [String] {
-    [metric.shortName, metric.text(ofScore: before), metric.text(ofScore: after)]
-  }
-
-  /// `cosine 0.998`; `nil` if a candidate was not judged.
-  func text(ofCandidate score: Double?) -> String? {
-    score.map { "\(metric.shortName) \(metric.text(ofScore: $0))" }
-  }
-
-  /// The columns of a comparison of models: score and drop.
-  var columns: [String] {
-    [metric.text(ofScore: after), paired.drop == 0 ? "" : metric.text(ofDrop: paired.drop)]
-  }
-
-  /// The names of ``columns``; none without a metric.
-  static func header(_ first: MetricReport?) -> [String] {
-    first.map { [$0.metric.shortName, $0.metric.loss] } ?? []
   }
 }
 

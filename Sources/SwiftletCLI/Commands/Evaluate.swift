@@ -80,14 +80,19 @@ struct Evaluate: ParsableCommand {
       try locating(path) { try preprocess.prepare(&reference, for: data, overrides: false) }
       return reference
     }
-    let judgement = try locating(model) {
+    let judge = try locating(model) {
       try Judge(
         metric, on: data, fixed: samples.fixedInputs(), original: reference, like: graph,
         outputs: samples.judgedOutput,
         options: Judge.Options(
           threads: common.threads, precision: precision.precision, batch: batch,
-          progress: Console.progress)
-      ).judge(graph)
+          progress: Console.progress))
+    }
+    let judgement = try locating(model) { try judge.judge(graph) }
+    if judge.leftOut > 0 {
+      Console.warn(
+        "\(judge.leftOut) of \(data.count) samples do not fill a batch of the model and are left out"
+      )
     }
     if judgement.evaluation != nil {
       let guesses = GuessTest(

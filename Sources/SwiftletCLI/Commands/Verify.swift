@@ -98,6 +98,12 @@ struct Verify: ParsableCommand {
       if let source, let data, let stated = manifest.samples {
         let found = try Manifest.Samples(data.all, source, progress: Console.progress)
         check("samples", found == stated, "\(source.count) samples")
+        if let others = data.judging, let stated = manifest.judges {
+          let judged = try CalibrationSource(
+            others, for: context.original, fixed: manifest.fixedInputs(), threads: threads)
+          let found = try Manifest.Samples(others, judged, progress: Console.progress)
+          check("samples to judge on", found == stated, "\(judged.count) samples")
+        }
         let agreement = try Compressor(context).agreement(
           of: manifest.compressed(), made: manifest.recipe)
         check(
@@ -227,6 +233,13 @@ extension Manifest {
     )
   }
 
+  /// The inputs that are the same for all samples, as recorded.
+  fileprivate func fixedInputs() throws -> [String: FixedInput] {
+    var options = SampleOptions()
+    options.fixed = (use?.fixed ?? []).compactMap(FixedArgument.init(argument:))
+    return try options.fixedInputs()
+  }
+
   /// The context of a compression without labels, as recorded.
   fileprivate func unlabelledContext(
     _ data: (all: ImageDataset, judging: ImageDataset?)?, _ threads: Threads
@@ -235,10 +248,8 @@ extension Manifest {
       return CompressionContext(
         original: try original(), threads: threads, seed: seed, progress: Console.progress)
     }
-    var fixed = SampleOptions()
-    fixed.fixed = (use?.fixed ?? []).compactMap(FixedArgument.init(argument:))
     return CompressionContext(
-      original: try original(), samples: data.all, fixed: try fixed.fixedInputs(),
+      original: try original(), samples: data.all, fixed: try fixedInputs(),
       judging: data.judging, share: use?.split, threads: threads, seed: seed,
       latencies: measured, outputs: use?.outputs ?? [], progress: Console.progress)
   }

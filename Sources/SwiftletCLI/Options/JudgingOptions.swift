@@ -49,17 +49,15 @@ struct JudgingOptions: ParsableArguments {
     return parts
   }
 
-  /// Samples to judge on without labels; `nil`: a part of the data.
-  ///
-  /// - Parameter ignoringLabels: Whether the data may have labels.
+  /// Samples to judge on without training; `nil`: a part of the data.
   func samples(
     _ data: DataOptions<some DataScope>, leavingOut damaged: DamagedPictures?,
-    ignoringLabels: Bool
+    mayHaveLabels: Bool
   ) throws -> ImageDataset? {
     let samples = try DataSpec(parsing: data.spec).loadJudging(
       judge.map(DataSpec.init(parsing:)), split: split, dataDirectory: data.dataDir,
       leavingOut: damaged)
-    guard let samples, samples.hasLabels, !ignoringLabels else { return samples }
+    guard let samples, samples.hasLabels, !mayHaveLabels else { return samples }
     throw SwiftletError(
       .badInput, "--data has no labels, but the data to judge on have", at: samples.name,
       fix: "add :unlabelled to the latter")

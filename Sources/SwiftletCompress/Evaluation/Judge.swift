@@ -127,6 +127,9 @@ public final class Judge: Sendable {
     }
   }
 
+  /// Number of samples that are not judged, as they do not fill a batch of the model's fixed size.
+  public var leftOut: Int { source?.leftOut ?? 0 }
+
   /// Judges the original model, once.
   ///
   /// - Precondition: There is an original.
@@ -135,7 +138,8 @@ public final class Judge: Sendable {
     guard let original else { preconditionFailure("a judge without an original") }
     if let judgement = known.withLock({ $0.original }) { return judgement }
     let judgement = try judge(original, isOriginal: true)
-    guard judgement.score.isFinite else {
+    let isSilent = !judgement.choices.isEmpty && judgement.choices.allSatisfy { $0 < 0 }
+    guard judgement.score.isFinite, !isSilent else {
       throw SwiftletError(
         .numerical,
         "the original model has no score: its outputs, or what the metric makes of them, are NaN "

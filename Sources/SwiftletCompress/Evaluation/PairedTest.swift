@@ -42,15 +42,22 @@ public struct PairedTest: Sendable, Codable, Equatable {
   /// - Parameters:
   ///   - first: For each image, whether the first classifier is right.
   ///   - second: The same for the second classifier.
+  ///   - choices: The class that the first classifier names for each image. Images without one (−1)
+  ///     are left out, unless there are no others: they would only count for the second classifier.
   ///   - metric: What being right means; `nil`: top-1 accuracy.
   /// - Precondition: Both have the same count, at least 1.
   /// - Source: McNemar 1947; for the standard error of a difference of paired proportions, Agresti,
   ///   "Categorical Data Analysis", section 11.1.
-  package init(_ first: [Bool], _ second: [Bool], metric: MetricLabel? = nil) {
+  package init(
+    _ first: [Bool], _ second: [Bool], choices: [Int] = [], metric: MetricLabel? = nil
+  ) {
     precondition(first.count == second.count && !first.isEmpty, "the images must be the same")
-    images = first.count
-    lost = zip(first, second).count { $0 && !$1 }
-    won = zip(first, second).count { !$0 && $1 }
+    let isNamed = choices.map { $0 >= 0 }
+    let leavesOut = isNamed.contains(true)
+    let counted = first.indices.filter { !leavesOut || isNamed[$0] }
+    images = counted.count
+    lost = counted.count { first[$0] && !second[$0] }
+    won = counted.count { !first[$0] && second[$0] }
     let (count, difference) = (Double(images), Double(lost - won))
     let scale = Self.scale(of: metric)
     drop = scale * difference / count
@@ -80,7 +87,8 @@ public struct PairedTest: Sendable, Codable, Equatable {
       case let found = Set(a + b), found.isSubset(of: [0, 1]), label.isFraction || found.count == 2
     {
       let good = label.higherIsBetter ? 1.0 : 0.0
-      self.init(a.map { $0 == good }, b.map { $0 == good }, metric: metric)
+      self.init(
+        a.map { $0 == good }, b.map { $0 == good }, choices: first.choices, metric: metric)
       return
     }
     self.init(

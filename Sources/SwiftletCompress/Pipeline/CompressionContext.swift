@@ -188,7 +188,7 @@ public struct CompressionContext: Sendable {
         options: options)
     case .samples(let samples):
       return try Judge(
-        metric ?? .agreement, on: judged?.data ?? samples.data, fixed: samples.fixed,
+        metric, on: judged?.data ?? samples.data, fixed: samples.fixed,
         judging: judged?.range, original: original, like: original, outputs: outputs,
         options: options)
     case .none:
@@ -226,6 +226,7 @@ public struct CompressionContext: Sendable {
         fix: "give labelled images, or choose steps that need none")
     }
     let training = try images().training
+    try Evaluation.checkLabels(of: training, for: original, output: scores)
     for step in recipe.steps { try step.settings.check(trainingImages: training.count) }
   }
 

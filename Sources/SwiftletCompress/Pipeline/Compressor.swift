@@ -58,8 +58,8 @@ public struct CompressionResult: Sendable {
     public let imagesPerSecond: Double
   }
 
-  /// Drop in top-1 accuracy, in percentage points.
-  public var drop: Double { (accuracyBefore.top1 - accuracyAfter.top1) * 100 }
+  /// Drop in top-1 accuracy in percentage points, on the images that ``paired`` compares.
+  public var drop: Double { paired.drop }
 }
 
 /// Applies recipes to models and judges the results.
@@ -217,8 +217,8 @@ public struct Compressor: Sendable {
     let silent = before.choices.count { $0 < 0 }
     if silent > 0 {
       doubts.append(
-        "the original gives only NaN for \(silent) of the \(validation.count) images: leave them "
-          + "out, as right answers of the compressed model to them count as gains")
+        "the original gives only NaN for \(silent) of the \(validation.count) images: the drop is "
+          + "that on the others")
     }
     if let scores = try context.scores, context.original.outputs.count > 1,
       recipe.steps.contains(where: \.settings.trains)
@@ -317,8 +317,9 @@ public struct Compressor: Sendable {
       graph: trial.graph, recipe: trial.recipe, layers: trial.notes.layers, before: before.cost,
       after: trial.cost, accuracyBefore: before.classes.evaluation,
       accuracyAfter: classes.evaluation,
-      paired: PairedTest(before.classes.hits, classes.hits), speedBefore: speedBefore,
-      speedAfter: speedAfter, speeds: speeds,
+      paired: PairedTest(
+        before.classes.hits, classes.hits, choices: before.classes.choices),
+      speedBefore: speedBefore, speedAfter: speedAfter, speeds: speeds,
       confusion: Confusion(
         labels: validation.labels, before: before.classes.choices, after: classes.choices,
         classCount: validation.classCount, names: validation.classNames),

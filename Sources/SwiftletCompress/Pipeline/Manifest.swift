@@ -106,7 +106,7 @@ public struct Manifest: Sendable, Codable {
       count = source.count
       let isInFiles = if case .files = data.pixels { true } else { false }
       sha256 =
-        isInFiles || data.targets != nil
+        isInFiles || data.targets != nil || data.hasLabels
         ? try Digest.sha256(data, progress: progress)
         : try source.digest(0..<source.count, progress: progress)
     }

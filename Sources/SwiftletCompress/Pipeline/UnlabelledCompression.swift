@@ -164,10 +164,13 @@ extension Compressor {
     guard goals.isEmpty, let held = try context.holdingBack(for: recipe) else {
       return try runUnlabelled(recipe, times: times)
     }
-    var trials = try Compressor(held.context, stages: stages).parts(of: recipe).map { part in
+    let (compressor, judge) = try judgingUnlabelled(recipe, held)
+    let before = try judge?.judgeOriginal()
+    var trials = try compressor.parts(of: recipe).map { part in
       var trial = try UnlabelledTrial(
         part.recipe, context.specified(part.graph), part.layers)
       trial.agreement = try agreement(of: trial.graph, held)
+      trial.judgement = try judge?.judge(trial.graph)
       trial.reason = "slower or less accurate"
       return trial
     }
@@ -180,10 +183,15 @@ extension Compressor {
     }
     let index = PresetChoice.index(
       trials.map { trial in
-        let decibels = trial.agreement?.decibels ?? -.infinity
+        guard let before, let judgement = trial.judgement else {
+          let decibels = trial.agreement?.decibels ?? -.infinity
+          return PresetChoice.Option(
+            speedup: trial.speedup, accuracy: decibels,
+            isAccurate: decibels >= CompressionVerdict.leastDecibels)
+        }
+        let drop = PairedTest(before, judgement).drop
         return PresetChoice.Option(
-          speedup: trial.speedup, accuracy: decibels,
-          isAccurate: decibels >= CompressionVerdict.leastDecibels)
+          speedup: trial.speedup, accuracy: -drop, isAccurate: drop <= before.acceptableDrop)
       })
     let candidates = trials.enumerated().map { position, trial in
       trial.candidate(trial.recipe.techniques, isChosen: position == index)
@@ -191,15 +199,15 @@ extension Compressor {
     var best = try index.map { trials[$0] } ?? UnlabelledTrial(Recipe([]), context.original, [])
     // Some of the steps may need fewer samples than all of them.
     let own = try best.recipe == recipe ? held : context.holdingBack(for: best.recipe) ?? held
-    if own.split != held.split { best.agreement = nil }
-    let judge = try judgingUnlabelled(best.recipe, own).judge
+    let isSame = own.split == held.split
+    if !isSame { (best.agreement, best.judgement) = (nil, nil) }
+    let last = try isSame ? judge : judgingUnlabelled(best.recipe, own).judge
+    let metric = try metric(
+      last?.judgeOriginal(), best.judgement ?? last?.judge(best.graph), best.recipe)
     return try result(
       best, own, cells,
       known: index.flatMap { index in milliseconds.map { ($0[0], $0[index + 1]) } },
-      candidates: candidates,
-      metric: metric(
-        try judge?.judgeOriginal(), try judge?.judge(best.graph), best.recipe),
-      progress: context.progress)
+      candidates: candidates, metric: metric, progress: context.progress)
   }
 
   /// A compressor that does not calibrate with the samples that are held back; and the judge by the

@@ -87,12 +87,23 @@ public struct Recipe: Sendable, Codable, Equatable {
     return steps
   }
 
-  /// Checks all settings.
+  /// Checks all settings, and the order of steps.
   ///
   /// - Parameter spelling: How errors spell names of settings.
-  /// - Throws: `badInput` if there are no steps, a setting is out of range, or settings conflict.
+  /// - Throws: `badInput` if there are no steps, a setting is out of range, or settings conflict, or
+  ///   if a step follows one that leaves integers where it needs floating-point weights.
   public func validate(_ spelling: SettingSpelling = .keys) throws {
     guard !steps.isEmpty else { throw SwiftletError(.badInput, "the recipe has no steps") }
-    for step in steps { try step.validate(spelling) }
+    var rounding: Technique?
+    for step in steps {
+      try step.validate(spelling)
+      if let rounding, !step.settings.takesIntegers {
+        throw SwiftletError(
+          .badInput,
+          "\(step.technique.rawValue) cannot follow \(rounding.rawValue), which turns weights into "
+            + "integers", fix: "put \(rounding.rawValue) last")
+      }
+      if step.settings.integerBits != nil { rounding = step.technique }
+    }
   }
 }

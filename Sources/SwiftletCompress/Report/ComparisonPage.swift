@@ -16,6 +16,8 @@ protocol ComparisonPage {
 /// What a model costs, in a comparison.
 protocol ComparedModel {
   var name: String { get }
+  /// Comparison by a metric; `nil` if none was chosen, and for the original of reports.
+  var metric: MetricReport? { get }
   var fileBytes: Int { get }
   /// Multiply–accumulate operations per sample, if known.
   var operations: Int? { get }
@@ -27,6 +29,30 @@ extension ComparisonPage {
   /// The comparison as a self-contained HTML page.
   var page: String {
     ReportPage(title: "\(models.count) models compared", facts: facts, sections: sections).html
+  }
+
+  /// The metric that scores are shown by; `nil` if there is none, or not one for all.
+  private var metric: MetricReport? {
+    // The original of reports has none of its own.
+    MetricReport.shared(by: (isOneRun ? models[...] : models.dropFirst()).map(\.metric))
+  }
+
+  /// The heading of ``metricCells(_:)``; empty without a metric.
+  var metricHeader: [ReportPart.Cell] {
+    metric.map { [.init($0.metric.shortName, small: "\($0.metric.loss)\($0.metric.unit)")] } ?? []
+  }
+
+  /// The score of a model by the metric, and how much worse it is than that of the first model, or
+  /// of its own original; empty without a metric.
+  func metricCells(_ model: Model) -> [ReportPart.Cell] {
+    guard let metric else { return [] }
+    guard let own = model.metric else { return [.init(metric.metric.text(ofScore: metric.before))] }
+    let drop = own.paired.drop
+    return [
+      .init(
+        own.metric.text(ofScore: own.after),
+        small: drop == 0 ? nil : own.metric.text(ofDrop: drop), style: drop > 0 ? "bad" : nil)
+    ]
   }
 
   /// File size and operations of a model, with factors relative to the first one.

@@ -8,7 +8,11 @@ extension ComparisonReport: ComparisonPage {
   /// The report as a self-contained HTML page.
   public var html: String { page }
 
-  var facts: [String?] { [data, "\(ReportNumber.count(images)) images", machine] }
+  var facts: [String?] {
+    [
+      data, "\(ReportNumber.count(images)) images", damaged.flatMap(ReportPart.damaged), machine,
+    ]
+  }
 
   var sections: [ReportPage.Section] {
     [accuracySection, tradeOffSection, speedSection].compactMap { $0 }
@@ -28,7 +32,7 @@ extension ComparisonReport: ComparisonPage {
           .init(
             model.paired.map { ReportNumber.points(-$0.drop) } ?? "",
             small: model.paired.map { "p = \(ReportNumber.significant($0.pValue))" }),
-        ] + sizes(model))
+        ] + metricCells(model) + sizes(model))
     }
     return ReportPage.Section(
       title: "Accuracy and size",
@@ -39,8 +43,7 @@ extension ComparisonReport: ComparisonPage {
       content: ReportPart.table(
         [
           .init("№"), .init("model", style: "left"), .init("top-1"), .init("points"),
-          .init("file"), .init("MACs"),
-        ], rows, isWide: true))
+        ] + metricHeader + [.init("file"), .init("MACs")], rows, isWide: true))
   }
 
   private var tradeOffSection: ReportPage.Section {

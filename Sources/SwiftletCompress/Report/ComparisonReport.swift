@@ -95,6 +95,8 @@ public struct ComparisonReport: Sendable, Codable {
   public let machine: String?
   /// Whether all models were timed in alternation; if not, each was timed with its original only.
   public let isOneRun: Bool
+  /// Number of pictures left out because they cannot be decoded; `nil`: they were not looked for.
+  public var damaged: Int?
   /// The models; the first one is the reference.
   public let models: [Model]
 
@@ -164,7 +166,9 @@ public struct ComparisonReport: Sendable, Codable {
       let equal = zip(choices, judgements[index].choices).count { $0 == $1 }
       var model = Model(
         name: names[index], path: path, top1: judgements[index].evaluation.top1,
-        images: data.count, paired: index == 0 ? nil : PairedTest(hits, judgements[index].hits),
+        images: data.count,
+        paired: index == 0
+          ? nil : PairedTest(hits, judgements[index].hits, choices: choices),
         agreement: index == 0 ? nil : Double(equal) / Double(max(1, data.count)),
         warning: GuessTest(
           hits: judgements[index].hits.count { $0 }, choices: judgements[index].choices,
@@ -199,9 +203,11 @@ public struct ComparisonReport: Sendable, Codable {
       data: nil, images: reports[0].images, machine: reports[0].machine, isOneRun: false,
       models: [dense]
         + reports.map {
-          model(
+          var row = model(
             $0.techniques.map(\.rawValue).joined(separator: ", "), $0.output, $0.after, $0,
             $0.paired, \.millisecondsAfter)
+          row.metric = $0.metric
+          return row
         })
   }
 

@@ -32,9 +32,10 @@ struct PageCosts {
 
 extension CompressionPage {
   /// The line of facts under the title.
-  func facts(_ samples: String?) -> [String?] {
+  func facts(_ samples: String?, _ damaged: Int?) -> [String?] {
     [
       "\(model) → \(output)", recipe.techniques, samples,
+      damaged.flatMap(ReportPart.damaged),
       "\(threads) thread\(threads == 1 ? "" : "s")", machine,
     ]
   }

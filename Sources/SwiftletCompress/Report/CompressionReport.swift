@@ -88,6 +88,8 @@ public struct CompressionReport: Sendable, Codable {
   public let warnings: [String]?
   /// The scores by the metric that models were judged by; `nil` for top-1 accuracy.
   public let metric: MetricReport?
+  /// Number of pictures left out because they cannot be decoded; `nil`: they were not looked for.
+  public var damaged: Int?
 
   /// Creates the report of a compression.
   ///
@@ -138,7 +140,7 @@ public struct CompressionReport: Sendable, Codable {
   public var html: String {
     ReportPage(
       title: "\(Self.name(model)), compressed", verdict: verdict,
-      facts: facts("\(ReportNumber.count(images)) images"), tiles: tiles,
+      facts: facts("\(ReportNumber.count(images)) images", damaged), tiles: tiles,
       sections: [
         summarySection, tradeOffSection, answerSection, layerSection, spectrumSection, curveSection,
         confusionSection, recipeSection,

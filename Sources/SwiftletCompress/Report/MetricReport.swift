@@ -37,6 +37,14 @@ public struct MetricReport: Sendable, Codable, Equatable {
     self.init(comparing: before, after, confidence: confidence)
   }
 
+  /// The first of several reports if all are by one metric; else `nil`.
+  package static func shared(by reports: [MetricReport?]) -> MetricReport? {
+    guard let first = reports.first ?? nil,
+      reports.allSatisfy({ $0?.metric == first.metric })
+    else { return nil }
+    return first
+  }
+
   /// A summary of the drop with its confidence bound.
   public var drops: String { paired.summary(confidence: confidence ?? PairedTest.confidence) }
 

@@ -192,6 +192,11 @@ enum ReportPart {
     }
   }
 
+  /// A fact about pictures that were left out; `nil` if there are none.
+  static func damaged(_ count: Int) -> String? {
+    count == 0 ? nil : "\(count) damaged picture\(count == 1 ? "" : "s") left out"
+  }
+
   static func row(_ cells: [Cell], style: String? = nil) -> String {
     let first = cells.first.map { $0.html("th") } ?? ""
     let attribute = style.map { " class=\"\($0)\"" } ?? ""

@@ -29,7 +29,7 @@ extension UnlabelledComparison: ComparisonPage {
   var facts: [String?] {
     [
       data, samples > 0 ? "\(ReportNumber.count(samples)) sample\(samples == 1 ? "" : "s")" : nil,
-      machine,
+      damaged.flatMap(ReportPart.damaged), machine,
     ]
   }
 
@@ -59,19 +59,18 @@ extension UnlabelledComparison: ComparisonPage {
             style: model.agreement.map { $0.decibels < CompressionVerdict.leastDecibels } == true
               ? "bad" : nil),
           .init(model.agreement?.cosine.map { ReportNumber.fixed($0, 4) } ?? ""),
-        ] + sizes(model))
+        ] + metricCells(model) + sizes(model))
     }
     return ReportPage.Section(
       title: "Answers and size",
-      explanation: "Answers are compared with \(others), for the same samples and without labels; "
-        + "the worst output counts. “Agree” is the share of samples with the same top-1 class, for "
+      explanation: "Answers are compared with \(others), for the same samples; the worst output "
+        + "counts. “Agree” is the share of samples with the same top-1 class, for "
         + "outputs with scores of classes; the cosine is that of the angle between both models' "
         + "vectors, as a mean over the samples. Factors are relative to the first model.",
       content: ReportPart.table(
         [
           .init("№"), .init("model", style: "left"), .init("answers"), .init("cosine"),
-          .init("file"), .init("MACs"),
-        ], rows, isWide: true))
+        ] + metricHeader + [.init("file"), .init("MACs")], rows, isWide: true))
   }
 
   /// The outputs of each model, if one has several or outputs that are not finite.

@@ -47,6 +47,8 @@ public struct UnlabelledComparison: Sendable, Codable {
   public let machine: String?
   /// Whether all models were timed in alternation; if not, each was timed with its original only.
   public let isOneRun: Bool
+  /// Number of pictures left out because they cannot be decoded; `nil`: they were not looked for.
+  public var damaged: Int?
   /// The models; the first one is the reference.
   public let models: [Model]
 
@@ -162,8 +164,10 @@ public struct UnlabelledComparison: Sendable, Codable {
       machine: reports[0].machine, isOneRun: false,
       models: [dense]
         + reports.map {
-          model(
+          var row = model(
             $0.recipe.techniques, $0.output, $0.after, $0, $0.agreement, \.millisecondsAfter)
+          row.metric = $0.metric
+          return row
         })
   }
 }

@@ -17,7 +17,7 @@ extension UnlabelledReport: CompressionPage {
     let samples = agreement.map { count($0.samples) }
     return ReportPage(
       title: "\(CompressionReport.name(model)), compressed", verdict: verdict,
-      facts: facts(samples), tiles: tiles,
+      facts: facts(samples, damaged), tiles: tiles,
       sections: [
         summarySection, answerSection, tradeOffSection, layerSection, spectrumSection,
         measurementSection, recipeSection,

@@ -44,6 +44,8 @@ public struct UnlabelledReport: Sendable, Codable {
   public let warnings: [String]?
   /// The scores by the metric; `nil` if none was chosen and no goal depends on one.
   public let metric: MetricReport?
+  /// Number of pictures left out because they cannot be decoded; `nil`: they were not looked for.
+  public var damaged: Int?
 
   /// Creates the report of a compression; `machine` names the CPU and the software running on it.
   public init(

@@ -13,7 +13,7 @@ extension Metric {
   /// the original's.
   public static let agreement = Metric(
     MetricLabel(name: "agreement", isFraction: true), .original,
-    .scorer { _ in AgreementScorer() })
+    .scorer { _ in AgreementScorer() }, ignoresLabels: true)
 }
 
 private struct AgreementScorer: MetricScorer {

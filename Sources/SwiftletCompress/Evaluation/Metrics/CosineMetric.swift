@@ -7,7 +7,7 @@ extension Metric {
   /// the worst of a sample counts; 0 if elements are finite only in the original's output, and for
   /// embeddings of another length.
   public static let cosine = Metric(
-    MetricLabel(name: "cosine"), .original, .scorer { _ in CosineScorer() })
+    MetricLabel(name: "cosine"), .original, .scorer { _ in CosineScorer() }, ignoresLabels: true)
 }
 
 private struct CosineScorer: MetricScorer {

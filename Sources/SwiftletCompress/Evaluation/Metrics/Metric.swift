@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import SwiftletCore
+public import SwiftletGraph
+import SwiftletTraining
 
 /// What a metric is called, and how its scores are read.
 public struct MetricLabel: Sendable, Codable, Hashable {
@@ -63,18 +65,19 @@ public struct Metric: Sendable {
   package let reference: Reference
   package let kind: Kind
 
+  /// Whether to leave the labels of data aside: it compares other things than classes.
+  public let ignoresLabels: Bool
+
   /// Its name.
   public var name: String { label.name }
   /// Whether a higher score is better.
   public var higherIsBetter: Bool { label.higherIsBetter }
 
-  /// Whether to leave the labels of data aside: it compares other things than classes.
-  public var ignoresLabels: Bool {
-    [Metric.agreement, .mse, .cosine, .retrieval, .miou].contains { $0.name == name }
-  }
-
-  package init(_ label: MetricLabel, _ reference: Reference, _ kind: Kind) {
+  package init(
+    _ label: MetricLabel, _ reference: Reference, _ kind: Kind, ignoresLabels: Bool = false
+  ) {
     (self.label, self.reference, self.kind) = (label, reference, kind)
+    self.ignoresLabels = ignoresLabels
   }
 
   /// A metric that a closure computes, batch by batch, in the order of the samples.
@@ -99,6 +102,15 @@ public struct Metric: Sendable {
     self.init(
       label, needsOriginal ? .original : .own,
       .scorer { _ in ClosureScorer(label: label, score: score) })
+  }
+
+  /// Whether compressions and comparisons by this metric tell how many classes are right, too. If
+  /// not, labels of data are only what the metric makes of them.
+  ///
+  /// - Parameter models: The models to be judged.
+  public func countsClasses(of models: [Graph]) -> Bool {
+    if case .accuracy = kind { return true }
+    return !ignoresLabels && models.allSatisfy(Evaluation.canScore)
   }
 
   /// The metric that is used if none is chosen: top-1 accuracy with labels, else agreement with the

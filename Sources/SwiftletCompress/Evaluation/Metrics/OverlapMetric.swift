@@ -11,7 +11,7 @@ extension Metric {
   /// out.
   public static let miou = Metric(
     MetricLabel(name: "miou", isFraction: true), .targetsOrOriginal,
-    .scorer { _ in OverlapScorer() })
+    .scorer { _ in OverlapScorer() }, ignoresLabels: true)
 }
 
 private struct OverlapScorer: MetricScorer {

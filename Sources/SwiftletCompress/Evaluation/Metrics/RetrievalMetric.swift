@@ -14,7 +14,7 @@ extension Metric {
   /// - Source: Spearman 1904; equal similarities share the mean of their ranks.
   public static let retrieval = Metric(
     MetricLabel(name: "retrieval"), .original,
-    .scorer { RetrievalScorer(samples: $0.samples) })
+    .scorer { RetrievalScorer(samples: $0.samples) }, ignoresLabels: true)
 }
 
 private struct RetrievalScorer: MetricScorer {

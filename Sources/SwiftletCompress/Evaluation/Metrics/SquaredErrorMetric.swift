@@ -9,7 +9,7 @@ extension Metric {
   /// finite there are left out.
   public static let mse = Metric(
     MetricLabel(name: "mse", higherIsBetter: false), .targetsOrOriginal,
-    .scorer { _ in SquaredErrorScorer() })
+    .scorer { _ in SquaredErrorScorer() }, ignoresLabels: true)
 }
 
 private struct SquaredErrorScorer: MetricScorer {
