@@ -29,12 +29,13 @@ public func swiftlet_compress(
     for path in [output, settings.report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
     let compression = CompressCall(
       model: model, output: output, settings: settings, callbacks: callbacks)
-    let document =
+    let document = try settings.source.withLoaderMemory {
       if let data, try settings.usesLabels(of: data) {
         try compression.labelled(data)
       } else {
         try compression.unlabelled(data)
       }
+    }
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }
 }
@@ -59,7 +60,7 @@ private struct CompressCall {
         .badInput, "the data have labels, but those to judge on have none",
         at: parts.validation.name, fix: "give labels for both, or for none")
     }
-    var graph = try ONNXFile.read(model)
+    var graph = try settings.source.read(model)
     try locating(model) { try graph.prepare(settings.preprocess, for: parts.validation) }
     var context = CompressionContext(
       original: graph, training: parts.training, validation: parts.validation,
@@ -76,25 +77,27 @@ private struct CompressCall {
     let report = CompressionReport(
       result, model: model, output: output, threads: settings.threads.count, data: parts)
     try write(result.graph, page: report.html)
-    return try JSON.text(report)
+    return try JSON.text(report, leftOut: settings.source.damaged)
   }
 
   private func parts(_ data: GivenData) throws -> DataParts {
-    let directory = settings.dataDirectory
+    let source = settings.source
     if case .named(let spec) = data {
       switch settings.judge {
       case nil:
         return try DataParts(
-          spec, split: settings.split, seed: settings.seed, dataDirectory: directory)
+          spec, split: settings.split, seed: settings.seed, dataDirectory: source.dataDirectory,
+          leavingOut: source.damaged, progress: callbacks.handler)
       case .named(let judge)?:
-        return try DataParts(spec, judge: judge, seed: settings.seed, dataDirectory: directory)
+        return try DataParts(
+          spec, judge: judge, seed: settings.seed, dataDirectory: source.dataDirectory,
+          leavingOut: source.damaged, progress: callbacks.handler)
       case .own?: break
       }
     }
     return try DataParts(
-      data.load(.train, dataDirectory: directory),
-      judging: settings.judge?.load(.test, dataDirectory: directory), split: settings.split,
-      seed: settings.seed)
+      source.load(data, .train), judging: settings.judge.map { try source.load($0, .test) },
+      split: settings.split, seed: settings.seed, progress: callbacks.handler)
   }
 
   /// - Parameter data: `nil` for a compression that only changes weights.
@@ -103,12 +106,15 @@ private struct CompressCall {
       throw SwiftletError(
         .unsupported, "preprocess needs pictures", fix: "leave it out, or give data")
     }
-    var graph = try ONNXFile.read(model)
+    guard data != nil || settings.source.damaged == nil else {
+      throw Refusal.usage(
+        "options.skip_damaged is set without data", fix: "leave it out, or give data")
+    }
+    var graph = try settings.source.read(model)
     var context: CompressionContext
     if let data {
-      let directory = settings.dataDirectory
-      let samples = try data.load(.train, dataDirectory: directory)
-      let judging = try settings.judge?.load(.test, dataDirectory: directory)
+      let samples = try settings.source.load(data, .train)
+      let judging = try settings.judge.map { try settings.source.load($0, .test) }
       if let judging, judging.hasLabels, !settings.metric.ignoresLabels {
         throw SwiftletError(
           .badInput, "the data have no labels, but those to judge on have", at: judging.name,
@@ -135,7 +141,7 @@ private struct CompressCall {
     let report = UnlabelledReport(
       result, model: model, output: output, threads: settings.threads.count)
     try write(result.graph, page: report.html)
-    return try JSON.text(report)
+    return try JSON.text(report, leftOut: settings.source.damaged)
   }
 
   /// Writes the model and, if it is asked for, the page.
