@@ -27,15 +27,16 @@ public func swiftlet_compress(
       data, options.samples, ("data", "options.samples"), callbacks)
     let output = try unsafe Arguments.text(output, "output")
     for path in [output, settings.report].compactMap({ $0 }) { try AtomicFile.checkWritable(path) }
-    let graph = try ONNXFile.read(model)
+    let graph = try settings.source.read(model)
     let compression = CompressCall(
       model: model, original: graph, output: output, settings: settings, callbacks: callbacks)
-    let document =
+    let document = try settings.source.withLoaderMemory {
       if let data, try settings.countsClasses(of: graph, data) {
         try compression.labelled(data)
       } else {
         try compression.unlabelled(data)
       }
+    }
     if let report = unsafe report { unsafe report.pointee = copyForC(document) }
   }
 }
@@ -76,28 +77,31 @@ private struct CompressCall {
         ? try compressor.run(preset: settings.recipe)
         : try compressor.run(compressor.mixing(settings.recipe))
     }
-    let report = CompressionReport(
+    var report = CompressionReport(
       result, model: model, output: output, threads: settings.threads.count, data: parts)
+    report.damaged = settings.source.damaged?.pictures.count
     try write(result.graph, page: report.html)
     return try JSON.text(report)
   }
 
   private func parts(_ data: GivenData) throws -> DataParts {
-    let directory = settings.dataDirectory
+    let source = settings.source
     if case .named(let spec) = data {
       switch settings.judge {
       case nil:
         return try DataParts(
-          spec, split: settings.split, seed: settings.seed, dataDirectory: directory)
+          spec, split: settings.split, seed: settings.seed, dataDirectory: source.dataDirectory,
+          leavingOut: source.damaged, progress: callbacks.handler)
       case .named(let judge)?:
-        return try DataParts(spec, judge: judge, seed: settings.seed, dataDirectory: directory)
+        return try DataParts(
+          spec, judge: judge, seed: settings.seed, dataDirectory: source.dataDirectory,
+          leavingOut: source.damaged, progress: callbacks.handler)
       case .own?: break
       }
     }
     return try DataParts(
-      data.load(.train, dataDirectory: directory),
-      judging: settings.judge?.load(.test, dataDirectory: directory), split: settings.split,
-      seed: settings.seed)
+      source.load(data, .train), judging: settings.judge.map { try source.load($0, .test) },
+      split: settings.split, seed: settings.seed, progress: callbacks.handler)
   }
 
   /// - Parameter data: `nil` for a compression that only changes weights.
@@ -106,12 +110,15 @@ private struct CompressCall {
       throw SwiftletError(
         .unsupported, "preprocess needs pictures", fix: "leave it out, or give data")
     }
+    guard data != nil || settings.source.damaged == nil else {
+      throw Refusal.usage(
+        "options.skip_damaged is set without data", fix: "leave it out, or give data")
+    }
     var graph = original
     var context: CompressionContext
     if let data {
-      let directory = settings.dataDirectory
-      let samples = try data.load(.train, dataDirectory: directory)
-      let judging = try settings.judge?.load(.test, dataDirectory: directory)
+      let samples = try settings.source.load(data, .train)
+      let judging = try settings.judge.map { try settings.source.load($0, .test) }
       if let judging, judging.hasLabels, !samples.hasLabels, settings.metric?.ignoresLabels != true
       {
         throw SwiftletError(
@@ -136,8 +143,9 @@ private struct CompressCall {
         ? try compressor.runUnlabelled(preset: settings.recipe)
         : try compressor.runUnlabelled(compressor.mixing(settings.recipe))
     }
-    let report = UnlabelledReport(
+    var report = UnlabelledReport(
       result, model: model, output: output, threads: settings.threads.count)
+    report.damaged = settings.source.damaged?.pictures.count
     try write(result.graph, page: report.html)
     return try JSON.text(report)
   }

@@ -9,7 +9,7 @@ import SwiftletGraph
 struct CompressSettings {
   var threads = Threads.available
   var seed: UInt64 = 0
-  var dataDirectory: String?
+  let source: DataSettings
   var goals = Goals()
   /// What to apply.
   let recipe: Recipe
@@ -35,7 +35,10 @@ struct CompressSettings {
     }
     threads = try unsafe Arguments.threads(options.threads)
     seed = unsafe options.seed
-    dataDirectory = try unsafe text(options.data_directory, "data_directory")
+    source = try unsafe DataSettings(
+      dataDirectory: options.data_directory, skipDamaged: options.skip_damaged,
+      loaderMemory: options.loader_memory, extents: options.extents,
+      extentCount: options.extent_count, threads: threads, callbacks)
     goals = try unsafe Self.goals(options, text)
     let split = unsafe options.split
     guard split == 0 || (0..<1) ~= split else {

@@ -21,7 +21,9 @@ public func swiftlet_evaluate(
     let callbacks = unsafe Callbacks(progress, context)
     let target = try unsafe Arguments.target(result, "result")
     let model = try unsafe Arguments.text(model, "model")
-    let options = try unsafe Options.read(options, "options") ?? swiftlet_evaluate_options()
+    // The first version of the struct ended with `output_count`.
+    let options =
+      try unsafe Options.read(options, "options", first: 88) ?? swiftlet_evaluate_options()
     let threads = try unsafe Arguments.threads(options.threads)
     let precision = try unsafe Precision(options.precision)
     let batch = unsafe options.batch
@@ -35,39 +37,44 @@ public func swiftlet_evaluate(
       try unsafe pointer.map { try unsafe Arguments.text($0, "options.\(name)") }
     }
     let preprocess = try unsafe text(options.preprocess, "preprocess")
-    let directory = try unsafe text(options.data_directory, "data_directory")
+    let source = try unsafe DataSettings(
+      dataDirectory: options.data_directory, skipDamaged: options.skip_damaged,
+      loaderMemory: options.loader_memory, extents: options.extents,
+      extentCount: options.extent_count, threads: threads, callbacks)
     let path = try unsafe text(options.original, "original")
     guard
       let given = try unsafe GivenData.read(
         data, options.samples, ("data", "options.samples"), callbacks)
     else { throw Refusal.usage("data is NULL", fix: "give data or options.samples") }
 
-    let samples = try given.load(.test, dataDirectory: directory)
-    guard metric != nil || samples.hasLabels else {
-      throw SwiftletError(
-        .badInput, "the data have no labels, so that accuracy cannot be measured",
-        at: samples.name,
-        fix: "choose a metric, such as agreement or cosine with the original model")
-    }
-    let original = try path.map { path in
-      var original = try ONNXFile.read(path)
-      if !Preprocessing.isStored(in: original) {
-        try locating(path) { try original.prepare(preprocess, for: samples) }
+    let judgement = try source.withLoaderMemory {
+      let samples = try source.load(given, .test)
+      guard metric != nil || samples.hasLabels else {
+        throw SwiftletError(
+          .badInput, "the data have no labels, so that accuracy cannot be measured",
+          at: samples.name,
+          fix: "choose a metric, such as agreement or cosine with the original model")
       }
-      return original
-    }
-    var graph = try ONNXFile.read(model)
-    let judgement = try locating(model) {
-      try graph.prepare(preprocess, for: samples)
-      return try Judge(
-        metric, on: samples, fixed: given.fixed, original: original, like: graph,
-        outputs: outputs,
-        options: Judge.Options(
-          threads: threads, precision: precision, batch: batch == 0 ? 250 : Int(batch),
-          progress: callbacks.handler)
-      ).judge(graph)
+      let original = try path.map { path in
+        var original = try source.read(path)
+        if !Preprocessing.isStored(in: original) {
+          try locating(path) { try original.prepare(preprocess, for: samples) }
+        }
+        return original
+      }
+      var graph = try source.read(model)
+      return try locating(model) {
+        try graph.prepare(preprocess, for: samples)
+        return try Judge(
+          metric, on: samples, fixed: given.fixed, original: original, like: graph,
+          outputs: outputs,
+          options: Judge.Options(
+            threads: threads, precision: precision, batch: batch == 0 ? 250 : Int(batch),
+            progress: callbacks.handler)
+        ).judge(graph)
+      }
     }
     try callbacks.check()
-    unsafe target.pointee = copyForC(try JSON.text(judgement))
+    unsafe target.pointee = copyForC(try JSON.text(judgement, leftOut: source.damaged))
   }
 }

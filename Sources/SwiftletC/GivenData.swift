@@ -30,16 +30,6 @@ enum GivenData {
     return .named(try unsafe DataSpec(parsing: Arguments.text(text, names.text)))
   }
 
-  /// - Parameters:
-  ///   - part: The part to read unless one is named.
-  ///   - dataDirectory: Where to look for Fashion-MNIST first.
-  func load(_ part: DataSpec.Part, dataDirectory: String?) throws -> ImageDataset {
-    switch self {
-    case .named(let spec): try spec.load(defaultPart: part, dataDirectory: dataDirectory)
-    case .own(let samples): samples.data
-    }
-  }
-
   func hasLabels() throws -> Bool {
     switch self {
     case .named(let spec): try spec.hasLabels()

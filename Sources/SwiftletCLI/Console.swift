@@ -51,23 +51,8 @@ enum Console {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    let document = Document(value: value, damaged: leftOut?.pictures.count)
-    Swift.print(String(decoding: try encoder.encode(document), as: UTF8.self))
-  }
-
-  /// A result, and what belongs to no result in particular.
-  private struct Document<Value: Encodable>: Encodable {
-    let value: Value
-    let damaged: Int?
-
-    enum CodingKeys: CodingKey { case damaged }
-
-    func encode(to encoder: any Encoder) throws {
-      try value.encode(to: encoder)
-      guard let damaged else { return }
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(damaged, forKey: .damaged)
-    }
+    let document = try encoder.encode(ResultWithDamage(value, leftOut))
+    Swift.print(String(decoding: document, as: UTF8.self))
   }
 
   /// Shows progress: on a terminal as one line that changes, else as a line every two seconds.

@@ -88,3 +88,22 @@ public final class DamagedPictures: Sendable {
       fix: "check the paths, or get fresh copies")
   }
 }
+
+/// A result, with the number of pictures that were left out as `damaged` if that was asked for.
+package struct ResultWithDamage<Value: Encodable>: Encodable {
+  private let value: Value
+  private let damaged: Int?
+
+  package init(_ value: Value, _ damaged: DamagedPictures?) {
+    (self.value, self.damaged) = (value, damaged?.pictures.count)
+  }
+
+  private enum CodingKeys: CodingKey { case damaged }
+
+  package func encode(to encoder: any Encoder) throws {
+    try value.encode(to: encoder)
+    guard let damaged else { return }
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(damaged, forKey: .damaged)
+  }
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SwiftletCore
+public import SwiftletCore
 
 /// The images that a model is trained and calibrated with, and the images that it is evaluated on:
 /// its performance on training images says nothing about others.
@@ -37,6 +37,7 @@ public struct DataParts: Sendable {
   /// of the training part.
   ///
   /// `damaged`: leaves out pictures that cannot be decoded, before images are split.
+  /// `progress`: called as samples in arrays are compared; throws to cancel.
   ///
   /// - Throws: As ``DataSpec/load(defaultPart:dataDirectory:leavingOut:)``; `badInput` if
   ///   evaluation images are also used for training and both were chosen explicitly, or if a part
@@ -44,16 +45,16 @@ public struct DataParts: Sendable {
   public init(
     _ spec: DataSpec, split: Double? = nil, judge: DataSpec? = nil, seed: UInt64,
     dataDirectory: String? = nil, judgesWhole: Bool = false,
-    leavingOut damaged: DamagedPictures? = nil
+    leavingOut damaged: DamagedPictures? = nil, progress: Progress.Handler? = nil
   ) throws {
     if let judge {
-      try self.init(spec, judge, dataDirectory, damaged)
+      try self.init(spec, judge, dataDirectory, damaged, progress)
       return
     }
     let images = try spec.load(
       defaultPart: .train, dataDirectory: dataDirectory, leavingOut: damaged)
     if let split {
-      try self.init(dividing: images, split, seed, reason: nil)
+      try self.init(dividing: images, split, seed, reason: nil, progress)
       return
     }
     let hasTestPart = spec.mayHaveTestPart()
@@ -66,13 +67,13 @@ public struct DataParts: Sendable {
         let isNews = spec.part != nil && !judgesWhole
         try self.init(
           images, validation, split: nil,
-          remark: isNews ? "evaluated on \(Self.count(validation))" : nil)
+          remark: isNews ? "evaluated on \(Self.count(validation))" : nil, progress)
         return
       } catch let error as SwiftletError where error.code == .io && spec.part == .train {
         reason = "there is no test part"
       }
     }
-    try self.init(dividing: images, seed, reason: reason)
+    try self.init(dividing: images, seed, reason: reason, progress)
   }
 
   /// Samples that have no parts of their own, to train and calibrate with and to judge on.
@@ -82,22 +83,26 @@ public struct DataParts: Sendable {
   ///   - judging: Others to judge on; `nil`: some of the samples.
   ///   - split: The fraction to train with, without others to judge on; `nil`: 80 %.
   ///   - seed: The same seed gives the same split.
+  ///   - progress: Called as samples are compared; throws to cancel.
   /// - Throws: `badInput` if a part would be empty, or if classes have other names in the two.
   public init(
-    _ samples: ImageDataset, judging: ImageDataset? = nil, split: Double? = nil, seed: UInt64
+    _ samples: ImageDataset, judging: ImageDataset? = nil, split: Double? = nil, seed: UInt64,
+    progress: Progress.Handler? = nil
   ) throws {
     if let judging {
       try self.init(
-        samples, judging, split: nil, remark: "evaluated on \(Self.count(judging))")
+        samples, judging, split: nil, remark: "evaluated on \(Self.count(judging))", progress)
     } else if let split {
-      try self.init(dividing: samples, split, seed, reason: nil)
+      try self.init(dividing: samples, split, seed, reason: nil, progress)
     } else {
-      try self.init(dividing: samples, seed, reason: "there is no test part")
+      try self.init(dividing: samples, seed, reason: "there is no test part", progress)
     }
   }
 
   /// Divides images of which there is one part only.
-  private init(dividing images: ImageDataset, _ seed: UInt64, reason: String) throws {
+  private init(
+    dividing images: ImageDataset, _ seed: UInt64, reason: String, _ progress: Progress.Handler?
+  ) throws {
     guard images.count > 1 else {
       throw SwiftletError(
         .badInput, "\(reason): one image cannot serve for both training and evaluation",
@@ -105,11 +110,12 @@ public struct DataParts: Sendable {
     }
     // At least one image is kept for evaluation.
     let most = Double(images.count - 1) / Double(images.count)
-    try self.init(dividing: images, min(Self.usualSplit, most), seed, reason: reason)
+    try self.init(dividing: images, min(Self.usualSplit, most), seed, reason: reason, progress)
   }
 
   private init(
-    _ training: ImageDataset, _ validation: ImageDataset, split: Double?, remark: String?
+    _ training: ImageDataset, _ validation: ImageDataset, split: Double?, remark: String?,
+    _ progress: Progress.Handler?
   ) throws {
     if let own = training.classNames, let other = validation.classNames, own != other {
       let odd = Set(own).symmetricDifference(other).min() ?? own[0]
@@ -119,11 +125,12 @@ public struct DataParts: Sendable {
     }
     (self.training, self.validation, self.split) = (training, validation, split)
     self.remark = remark
-    shared = try training.shared(with: validation)
+    shared = try training.shared(with: validation, progress: progress)
   }
 
   private init(
-    dividing images: ImageDataset, _ split: Double, _ seed: UInt64, reason: String?
+    dividing images: ImageDataset, _ split: Double, _ seed: UInt64, reason: String?,
+    _ progress: Progress.Handler?
   ) throws {
     let (training, validation) = try images.split(split, seed: seed)
     let division =
@@ -131,18 +138,21 @@ public struct DataParts: Sendable {
       + "calibration, the other \(validation.count) for evaluation"
     try self.init(
       training, validation, split: split,
-      remark: reason.map { "\($0): \(division) (--split and --judge change that)" } ?? division)
+      remark: reason.map { "\($0): \(division) (--split and --judge change that)" } ?? division,
+      progress)
   }
 
   private init(
-    _ spec: DataSpec, _ judge: DataSpec, _ dataDirectory: String?, _ damaged: DamagedPictures?
+    _ spec: DataSpec, _ judge: DataSpec, _ dataDirectory: String?, _ damaged: DamagedPictures?,
+    _ progress: Progress.Handler?
   ) throws {
     let (training, place) = try spec.loadPlaced(
       defaultPart: .train, dataDirectory: dataDirectory, leavingOut: damaged)
     let (validation, judged) = try judge.loadPlaced(
       defaultPart: .test, dataDirectory: dataDirectory, leavingOut: damaged)
     try self.init(
-      training, validation, split: nil, remark: "evaluated on \(Self.count(validation))")
+      training, validation, split: nil, remark: "evaluated on \(Self.count(validation))",
+      progress)
     let isSamePart =
       spec.source == judge.source
       && (!spec.hasParts() || (spec.part ?? .train) == (judge.part ?? .test))

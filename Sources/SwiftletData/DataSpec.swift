@@ -229,6 +229,7 @@ public struct DataSpec: Sendable, Hashable {
     defaultPart: Part, dataDirectory: String? = nil, leavingOut damaged: DamagedPictures? = nil
   ) throws -> (images: ImageDataset, place: Range<Int>) {
     var images = try listed(defaultPart, dataDirectory, isLenient: damaged != nil)
+    try images.requireElements()
     if isUnlabelled { images = images.withoutLabels() }
     let part = self.part ?? defaultPart
     let name =

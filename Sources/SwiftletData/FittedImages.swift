@@ -36,13 +36,18 @@ final class FittedImages: Sendable {
     if let known = state.withLock({ $0.pixels[key] }) { return known }
     let made = try make()
     let limit = LoaderMemory.kept
+    shrink()
     state.withLock { state in
-      // The limit was lowered.
-      if state.bytes > limit { state = State() }
       guard state.bytes + made.count <= limit, state.pixels[key] == nil else { return }
       state.pixels[key] = made
       state.bytes += made.count
     }
     return made
+  }
+
+  /// Keeps no more than the limit, which may have been lowered.
+  func shrink() {
+    let limit = LoaderMemory.kept
+    state.withLock { state in if state.bytes > limit { state = State() } }
   }
 }

@@ -248,6 +248,17 @@ public struct ImageDataset: Sendable {
       + (classCount > 6 ? ", …" : "")
   }
 
+  /// - Throws: `badInput` for many samples without elements, of which a small file may claim any
+  ///   number.
+  func requireElements() throws {
+    guard count > 1 << 20, case .arrays(let inputs) = pixels else { return }
+    guard inputs.samples.contains(where: { $0.array.rowShape.count > 0 }) else {
+      throw SwiftletError(
+        .badInput, "the \(count) samples have no elements", at: name,
+        fix: "give arrays with elements")
+    }
+  }
+
   /// - Throws: `badInput` without labels.
   package func requireLabels() throws {
     guard hasLabels else {

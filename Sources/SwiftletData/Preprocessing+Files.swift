@@ -80,15 +80,14 @@ extension Preprocessing {
     case .pad: return centered(image, in: size)
     case .resize: target = box ?? size
     case .letterbox: target = image.size.fitting(in: box ?? size)
-    case .crop:
-      target = image.size.withShorterSide(shorterSide ?? 0)
-      // Of a thin line, the other side becomes enormous.
-      guard target.height <= Image.maximumPixels / target.width else {
-        throw SwiftletError(
-          .badInput,
-          "a picture of \(image.size) pixels would become one of \(target), which is too large",
-          at: location, fix: "crop it, or leave it out")
-      }
+    case .crop: target = image.size.withShorterSide(shorterSide ?? 0)
+    }
+    // Of a thin line, the other side becomes enormous; a box is as large as a file says.
+    guard target.height <= Image.maximumPixels / target.width else {
+      throw SwiftletError(
+        .badInput,
+        "a picture of \(image.size) pixels would become one of \(target), which is too large",
+        at: location, fix: "crop it, leave it out, or resize it to less")
     }
     let resized = image.resized(to: target, interpolation, antialias: antialias ?? true)
     return centered(resized, in: size)

@@ -41,17 +41,22 @@ public struct SampleLoader: Sendable {
   ///   - positions: The positions. A model with a fixed batch takes exactly that many.
   ///   - moves: How each picture is augmented; `nil` leaves all as they are.
   ///   - threads: For conversion.
+  ///   - willTake: Called before each picture in a file is waited for; throws to stop.
   /// - Throws: For pictures in files, `io`, `badInput` or `unsupported` naming the first of these
-  ///   that cannot be decoded.
+  ///   that cannot be decoded; what `willTake` throws.
   public func inputs(
-    _ positions: some Collection<Int>, moves: [Augmentation.Move]? = nil, threads: Threads
+    _ positions: some Collection<Int>, moves: [Augmentation.Move]? = nil, threads: Threads,
+    willTake: () throws -> Void = {}
   ) throws -> [String: AnyTensor] {
     let positions = Array(positions)
     let indices = positions.map { order[$0] }
     guard let pictures else { return try feed.inputs(indices, moves: moves, threads: threads) }
     // On this thread alone: the threads of a team spin while they wait, which would take processors
     // from the workers.
-    let taken = try positions.map { try pictures.take($0) }
+    let taken = try positions.map { position in
+      try willTake()
+      return try pictures.take(position)
+    }
     return try feed.inputs(indices) { preprocessing in
       let pixels = try preprocessing.stacked(taken.count, threads) { taken[$0] }
       return preprocessing.batch(fitted: pixels, moves, threads)

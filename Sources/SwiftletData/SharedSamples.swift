@@ -8,16 +8,18 @@ extension ImageDataset {
   /// The number of the other data set's samples that are also here: compared element by element,
   /// pictures in files as the same files, whatever their paths.
   ///
-  /// - Throws: The errors of reading arrays.
+  /// - Throws: The errors of reading arrays, and what `progress` throws.
   /// - Complexity: O(elements).
-  func shared(with other: ImageDataset) throws -> Int {
+  func shared(
+    with other: ImageDataset, progress: Progress.Handler? = nil
+  ) throws -> Int {
     if case .files(let own) = pixels, case .files(let others) = other.pixels {
       let known = Set(own.paths.map(InputFile.identity))
       return others.paths.count { known.contains(InputFile.identity($0)) }
     }
     guard let kind = kindOfSamples, kind == other.kindOfSamples else { return 0 }
-    let known = Set(try fingerprints())
-    return try other.fingerprints().count { known.contains($0) }
+    let known = Set(try fingerprints(progress))
+    return try other.fingerprints(progress).count { known.contains($0) }
   }
 
   /// What samples must have in common to be equal; `nil` for pictures in files.
@@ -28,7 +30,10 @@ extension ImageDataset {
   }
 
   /// Of each sample, two 64-bit hashes.
-  private func fingerprints() throws -> [SIMD2<UInt64>] {
+  private func fingerprints(_ progress: Progress.Handler?) throws -> [SIMD2<UInt64>] {
+    func report(_ samples: Int) throws {
+      try progress?(Progress("compare samples", completed: samples, total: count))
+    }
     var hashes = [SIMD2<UInt64>](
       repeating: [0xcbf2_9ce4_8422_2325, 0x9e37_79b9_7f4a_7c15], count: count)
     switch pixels {
@@ -41,6 +46,7 @@ extension ImageDataset {
       try images.forEachPart { part in
         Self.add(part.span, to: &hashes, first..<first + part.shape[0])
         first += part.shape[0]
+        try report(first)
       }
     case .arrays(let inputs):
       for (_, array) in inputs.samples {
@@ -48,6 +54,7 @@ extension ImageDataset {
           var bytes: [UInt8] = []
           part.appendBytes(to: &bytes)
           Self.add(bytes.span, to: &hashes, samples)
+          try report(samples.upperBound)
         }
       }
     case .files: break

@@ -155,6 +155,30 @@ extension Graph {
   }
 }
 
+extension Graph {
+  /// Extents by the model's names for them; of several for one, the last counts.
+  ///
+  /// - Parameters:
+  ///   - given: By symbol, or as `x[2]`.
+  ///   - location: What gives them, for errors.
+  /// - Throws: `badInput` for an extent that the model does not leave open.
+  package func openExtents(
+    _ given: [(name: String, extent: Int)], at location: String
+  ) throws -> [String: Int] {
+    let named = try given.map { name, extent in
+      guard let own = openExtentName(name) else {
+        let known = openExtentNames
+        throw SwiftletError(
+          .badInput, "no input has an open extent '\(name)'", at: location,
+          fix: known.isEmpty
+            ? "the model has no open extents" : "use one of " + known.joined(separator: ", "))
+      }
+      return (own, extent)
+    }
+    return Dictionary(named) { $1 }
+  }
+}
+
 extension Interpreter {
   /// Extents with which shapes can be inferred: those given here or with the graph; for the others
   /// a guess from their meaning or, if that does not fit the model, one common number.

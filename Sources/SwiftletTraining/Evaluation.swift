@@ -51,7 +51,11 @@ public struct Evaluation: Sendable, Codable, Equatable {
       try InputFeed(data, for: graph, fixed: fixed), threads)
     var counts = Counts()
     var loss = 0.0
-    let elapsed = try predictor.forEachBatch(of: batch) { outputs, samples in
+    var done = 0
+    func report() throws {
+      try progress?(Progress("evaluate", completed: done, total: data.count))
+    }
+    let elapsed = try predictor.forEachBatch(of: batch, willTake: report) { outputs, samples in
       guard let output = outputs[answer] else {
         throw SwiftletError(.badInput, "the model has no output")
       }
@@ -60,7 +64,8 @@ public struct Evaluation: Sendable, Codable, Equatable {
       try data.checkClasses(of: logits, images: labels.count)
       counts.add(logits, labels)
       loss += CrossEntropy()(logits, labels).value * Double(labels.count)
-      try progress?(Progress("evaluate", completed: samples.upperBound, total: data.count))
+      done = samples.upperBound
+      try report()
     }
     let images = Double(data.count)
     func fraction(_ flags: [Bool]) -> Double { Double(flags.count { $0 }) / images }

@@ -44,6 +44,7 @@ public struct Predictor: Sendable {
   ///
   /// - Parameters:
   ///   - size: Samples per batch, unless the model fixes it.
+  ///   - willTake: Called before each picture in a file is waited for; throws to stop.
   ///   - body: Takes the outputs by name, and the positions of their samples in the data set.
   /// - Returns: The time of running the model. Pictures of later batches are decoded at the same
   ///   time, which slows it down if the model uses all processors.
@@ -52,7 +53,8 @@ public struct Predictor: Sendable {
   ///   throws.
   @discardableResult
   public func forEachBatch(
-    of size: Int, _ body: (_ outputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
+    of size: Int, willTake: () throws -> Void = {},
+    _ body: (_ outputs: [String: AnyTensor], _ samples: Range<Int>) throws -> Void
   ) throws -> Duration {
     let size = feed.fixedBatch ?? size
     let filled = feed.fixedBatch == nil ? count : (count + size - 1) / size * size
@@ -62,7 +64,7 @@ public struct Predictor: Sendable {
       for start in stride(from: 0, to: filled, by: size) {
         let positions = start..<min(start + size, filled)
         let samples = positions.clamped(to: 0..<count)
-        let inputs = try loader.inputs(positions, threads: threads)
+        let inputs = try loader.inputs(positions, threads: threads, willTake: willTake)
         let begin = clock.now
         var outputs = try session.run(inputs)
         elapsed += begin.duration(to: clock.now)

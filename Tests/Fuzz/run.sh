@@ -9,7 +9,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$1
 shift
-targets=${*:-onnx safetensors npy npz idx image}
+targets=${*:-onnx safetensors npy npz rows idx image preprocessing}
 swift=${SWIFT:-swift}
 python=${SWIFTLET_PYTHON:-"$here/../Conformance/.venv/bin/python"}
 flags="-c release --package-path $here --scratch-path $here/../../.build/fuzz"
@@ -18,7 +18,11 @@ flags="$flags -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined"
 
 $swift build $flags || exit 1
 fuzzer=$($swift build $flags --show-bin-path)/SwiftletFuzz
-mkdir -p "$folder/findings"
+mkdir -p "$folder/findings" "$folder/tmp"
+# For the files that the data's readers take.
+TMPDIR=$(realpath "$folder/tmp")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 "$python" "$here/seeds.py" "$folder/seeds" || exit 1
 
 # The symbolizer hangs on Swift's binaries; leaks are not looked for: Swift's runtime keeps

@@ -43,18 +43,77 @@ def npz():
             yield buffer.getvalue()
 
 
-def safetensors():
-    def file(header, data):
-        text = json.dumps(header, separators=(",", ":")).encode()
-        return struct.pack("<Q", len(text)) + text + data
+def tensors(header, data):
+    """A safetensors file."""
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + data
 
-    yield file({}, b"")
-    yield file({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, bytes(8))
-    yield file(
+
+def safetensors():
+    yield tensors({}, b"")
+    yield tensors({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, bytes(8))
+    yield tensors(
         {"__metadata__": {"k\u00fc": "v\n"},
          "a": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]},
          "b": {"dtype": "BOOL", "shape": [1, 3], "data_offsets": [8, 11], "x": [1.5e3, None]},
          "c": {"dtype": "U8", "shape": [0], "data_offsets": [11, 11]}}, bytes(11))
+
+
+def rows():
+    """Samples with labels, targets and parts, in files of every kind."""
+    x, y = np.arange(12, dtype="f4").reshape(4, 3), np.array([0, 1, 1, 0])
+    pictures = np.arange(36, dtype="u1").reshape(4, 1, 3, 3)
+    files = [
+        {"x": x, "y": y}, {"x": x, "y": x / 2}, {"x_train": x, "y_train": y, "x_test": x[:2]},
+        {"images": pictures, "labels": y.reshape(4, 1)}, {"a": x, "b": y},
+        {"x": x.astype("f2"), "size": np.float32(2)},
+        {"x": np.zeros((4, 0), "f4"), "y": np.zeros((4, 0), "f4")},
+        {"x": np.asfortranarray(x)}, {"x": x.astype(">f4"), "y": y.astype("?")}]
+    for arrays in files:
+        for save in [np.savez, np.savez_compressed]:
+            buffer = io.BytesIO()
+            save(buffer, **arrays)
+            yield buffer.getvalue()
+    codes = {"f2": "F16", "f4": "F32", "i8": "I64", "u1": "U8", "?": "BOOL"}
+    for arrays in files[:6]:
+        header, data = {}, b""
+        for name, array in arrays.items():
+            end = len(data) + array.nbytes
+            dtype = next(code for like, code in codes.items() if array.dtype == like)
+            header[name] = {"dtype": dtype, "shape": list(array.shape),
+                            "data_offsets": [len(data), end]}
+            data += array.tobytes()
+        yield tensors(header, data)
+    yield tensors({"x": {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}}, bytes(12))
+    yield from npy()
+
+
+def preprocessing():
+    yield from [text.encode() for text in (
+        "resize: shorter\nto: 12\ncrop: 0.9\n",
+        "size: 8\nresize: exact\nto: [9, 10]\ninterpolation: bicubic\nantialias: false\n",
+        "resize: letterbox\nborder: 114\nscale: 1/255\nmean: 0\ndeviation: 1\n",
+        "resize: none\nborder: [1, 2, 3]\ncolours: bgr\nlayout: nhwc\ncropRounding: down\n",
+        "scale: 1\nmean: [123.7, 116.3, 103.5]\ndeviation: [58.4, 57.1, 57.4]\n",
+        "a: &a [1, 2]\nmean: *a\n")]
+    half = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+    kinds = ["ViT", "DeiT", "CLIP", "ConvNext", "EfficientNet", "PoolFormer", "Levit", "MobileViT"]
+    for kind in kinds:
+        yield json.dumps({"image_processor_type": f"{kind}ImageProcessor", "size": 8,
+                          "crop_size": 8, "resample": 2}).encode()
+    yield from [json.dumps(value).encode() for value in (
+        {"do_resize": True, "size": {"height": 8, "width": 8}, "resample": 3, "do_rescale": True,
+         "rescale_factor": 1 / 255, "do_normalize": True, **half},
+        {"do_center_crop": True, "crop_size": {"height": 8, "width": 8}, "resample": 2,
+         "size": {"shortest_edge": 10}, "crop_pct": 0.875, "do_flip_channel_order": True, **half},
+        {"image_processor": {"image_processor_type": "BitImageProcessor", "size": [8, 8]}},
+        {"feature_extractor_type": "ViTFeatureExtractor", "do_resize": False,
+         "do_normalize": False, "rescale_offset": True},
+        {"input_size": [3, 8, 8], "crop_pct": 0.9, "mean": [0.5], "std": [0.5],
+         "interpolation": "bicubic", "crop_mode": "center"},
+        {"pretrained_cfg": {"input_size": [3, 10, 10], "test_input_size": [3, 8, 8],
+                            "test_crop_pct": 1.0, "crop_mode": "border"}},
+        {"pretrained_cfg": {"input_size": [3, 8, 8], "crop_mode": "squash"}})]
 
 
 def idx():
@@ -130,8 +189,8 @@ def onnx_files():
 
 def main():
     folder = sys.argv[1]
-    kinds = {"npy": npy, "npz": npz, "safetensors": safetensors, "idx": idx, "image": images,
-             "onnx": onnx_files}
+    kinds = {"npy": npy, "npz": npz, "safetensors": safetensors, "rows": rows, "idx": idx,
+             "image": images, "preprocessing": preprocessing, "onnx": onnx_files}
     for name, make in kinds.items():
         os.makedirs(f"{folder}/{name}", exist_ok=True)
         for count, data in enumerate(make()):

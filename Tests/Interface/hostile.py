@@ -364,7 +364,8 @@ def judging(path, calls, seed):
         if random.random() < 0.05:
             samples.fill = library.Fill()
         wrong(metric, "struct_size", "is_fraction", "needs_original")
-        wrong(options, "struct_size", "threads", "precision", "batch")
+        wrong(options, "struct_size", "threads", "precision", "batch", "skip_damaged",
+              "loader_memory", "extent_count")
         text = ctypes.c_void_p()
         status = lib.swiftlet_evaluate(
             path.encode(), None, ctypes.byref(options), library.Progress(), None,

@@ -78,6 +78,16 @@ if grep 'swiftlet\.' "$work/printed" | grep -v ' warning swiftlet\.'; then echo 
 "$work/judge" "$model" "$work/judged.onnx" | grep -q '"metric":"margin"'
 [ -s "$work/judged.onnx" ]
 
+step "damaged pictures, memory for pictures, extents"
+"$python" -B -c "import sys; sys.path.insert(0, '$here'); import models
+sys.stdout.buffer.write(models.pictures(classes=4, size='side'))" > "$work/open.onnx"
+# shellcheck disable=SC2086
+cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$here/pictures.c" $flags -o "$work/pictures"
+mkdir "$work/bmp"
+"$work/pictures" "$work/open.onnx" "$work/bmp" "$work/small.onnx" 2> "$work/printed" \
+  || { cat "$work/printed"; exit 1; }
+grep -q 'swiftlet.data.*left out .*/2/1.bmp' "$work/printed"
+
 step "fork"
 # shellcheck disable=SC2086
 cc -Wall -Wextra -Werror "$here/fork.c" $flags -lpthread -o "$work/fork"
@@ -106,6 +116,7 @@ export PYTHONPATH=$root/python SWIFTLET_LIBRARY=$library
 "$python" "$root/examples/Python/run_model.py" "$model"
 "$python" "$here/test_python.py"
 "$python" "$here/test_compress.py"
+"$python" "$here/test_pictures.py"
 
 step "Python's package, from the checkout into a clean venv"
 "$python" -m venv --system-site-packages "$work/venv"

@@ -76,7 +76,8 @@ def sums():
 
 
 def pictures(classes=3, size=8, seed=1):
-    """The mean of each colour, and three fully connected layers."""
+    """The mean of each colour, and three fully connected layers. `size` is a number, or a name for
+    models that take pictures of any size."""
     nodes, constants = perceptron("f", 3, classes, seed)
     return model(
         [node("GlobalAveragePool", ["images"], "p"), node("Flatten", ["p"], "f")] + nodes,

@@ -338,6 +338,18 @@ class Compression(InFolder):
         thread.join()
         self.assertEqual(results[0].techniques, ["svd"])
 
+    def test_interrupts_while_samples_are_compared(self):
+        asked = []
+
+        def interrupt(task, *arguments):
+            asked.append(task)
+            if task == "compare samples":
+                signal.raise_signal(signal.SIGINT)
+
+        with self.assertRaises(KeyboardInterrupt):
+            self.compress(judge=X[:6], judge_labels=ANSWERS[:6], progress=interrupt)
+        self.assertEqual(asked[-1], "compare samples")
+
     def test_a_handler_of_the_program_is_called(self):
         heard = []
         former = signal.signal(signal.SIGINT, lambda *arguments: heard.append(1))
@@ -398,6 +410,19 @@ class Mistakes(InFolder):
             (TypeError, "target_size is", {"target_size": True}),
             (ValueError, "target_size is 0", {"target_size": 0}),
             (ValueError, "split is 1", {"split": 1}),
+            (TypeError, "skip_damaged is 'yes'", {"skip_damaged": "yes"}),
+            (TypeError, "skip_damaged is for pictures in files, but data", {"skip_damaged": True}),
+            (TypeError, "skip_damaged needs data",
+             {"skip_damaged": True, "data": None, "labels": None}),
+            (ValueError, "loader_memory is -1: pass 1 to", {"loader_memory": -1}),
+            (ValueError, "loader_memory is 0", {"loader_memory": 0}),
+            (TypeError, "loader_memory is 1.5", {"loader_memory": 1.5}),
+            (TypeError, "extents is 3", {"extents": 3}),
+            (TypeError, "extents is {1: 2}", {"extents": {1: 2}}),
+            (ValueError, r"extents\['N'\] is 0: pass 1 to 16777216", {"extents": {"N": 0}}),
+            (TypeError, r"extents\['N'\] is '3'", {"extents": {"N": "3"}}),
+            (swiftlet.Error, "no input has an open extent 'M'.*use one of N",
+             {"extents": {"M": 3}}),
             (ValueError, "judge and split", {"judge": X, "split": 0.5}),
             (TypeError, "judge_labels needs judge", {"judge_labels": Y}),
             (TypeError, "labels and judge need data", {"data": None}),
@@ -438,7 +463,7 @@ class Mistakes(InFolder):
 class Readme(InFolder):
     def test_the_examples_run(self):
         """Those of python/README.md, in order, where there are a model and pictures."""
-        self.path("model.onnx", models.pictures())
+        self.path("model.onnx", models.pictures(size="side"))
         folder_of_pictures(self.path("pictures"))
         text = (ROOT / "python" / "README.md").read_text()
         blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)

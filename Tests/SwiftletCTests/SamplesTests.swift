@@ -221,6 +221,51 @@ struct SamplesTests {
       expect(
         arguments.evaluate(path) { $0.metric = UnsafePointer(strdup("top7")) }.status,
         SWIFTLET_BAD_INPUT, "top7")
+      expect(
+        arguments.evaluate(path) { $0.skip_damaged = 1 }.status, SWIFTLET_USAGE,
+        "skip_damaged is for pictures in files")
+      expect(
+        arguments.evaluate(path) { $0.loader_memory = .max }.status, SWIFTLET_USAGE,
+        "loader_memory is 18446744073709551615")
+      expect(
+        arguments.evaluate(path) { $0.extent_count = 2 }.status, SWIFTLET_USAGE,
+        "extents is NULL, but there are 2")
+    }
+  }
+
+  @Test func extentsAreChecked() throws {
+    try withModel(scores) { path in
+      func evaluate(_ name: String?, _ size: Int64, count: Int = 1) -> swiftlet_status {
+        let text = name.map { strdup($0)! }
+        defer { free(text) }
+        let extent = Memory([swiftlet_extent(name: text, size: size)])
+        return Arguments().evaluate(path) {
+          ($0.extents, $0.extent_count) = (UnsafePointer(extent.start), count)
+        }.status
+      }
+      for name in ["N", "x[0]"] { expectOK(evaluate(name, 3)) }
+      expectOK(evaluate(nil, 0, count: 0))
+      expect(evaluate("N", 0), SWIFTLET_USAGE, "options.extents[0].size, of 'N', is 0")
+      expect(evaluate("N", 1 << 25), SWIFTLET_USAGE, "use 1 to 16777216")
+      expect(evaluate(nil, 3), SWIFTLET_USAGE, "options.extents[0].name is NULL")
+      expect(evaluate("N", 3, count: -1), SWIFTLET_USAGE, "extent_count is -1")
+      expect(evaluate("M", 3), SWIFTLET_BAD_INPUT, "no input has an open extent 'M'")
+      #expect(lastError.contains("options.extents") && lastError.contains("use one of N"))
+    }
+  }
+
+  /// Programs that were built with the first version of the struct, which was shorter.
+  @Test func olderOptionsOfEvaluationAreTaken() throws {
+    try withModel(scores) { path in
+      let (status, json) = Arguments().evaluate(path) {
+        ($0.struct_size, $0.skip_damaged, $0.extent_count) = (88, 1, 5)
+      }
+      expectOK(status)
+      #expect(!json.contains("damaged"))
+      for size in [8, 87, MemoryLayout<swiftlet_evaluate_options>.size + 8] {
+        let (status, _) = Arguments().evaluate(path) { $0.struct_size = size }
+        expect(status, SWIFTLET_USAGE, "sizeof")
+      }
     }
   }
 
@@ -341,6 +386,11 @@ struct SamplesTests {
       expectRefusal("max_relative_drop are given") {
         ($0.max_drop, $0.max_relative_drop) = (1, 0.1)
       }
+      expectRefusal("skip_damaged is for pictures in files") { $0.skip_damaged = 1 }
+      expectRefusal("skip_damaged is set without data") {
+        ($0.skip_damaged, $0.samples) = (1, nil)
+      }
+      expectRefusal("extents is NULL") { $0.extent_count = 1 }
       expectRefusal("confidence is 0.2") { ($0.max_drop, $0.confidence) = (1, 0.2) }
       expectRefusal("leave preprocess out", SWIFTLET_UNSUPPORTED) { $0.preprocess = words[0] }
     }

@@ -39,6 +39,33 @@ struct ArraySampleTests {
     return try images.packed(indices).elements
   }
 
+  /// They take no bytes, so that a small file may claim any number of them.
+  @Test func manySamplesWithoutElementsAreRefused() throws {
+    let nothing = AnyTensor.float32(Tensor([1 << 40, 0], []))
+    for suffix in ["", "[80%]", ":unlabelled"] {
+      expectError(.badInput, "1099511627776 samples have no elements", "a.npz") {
+        try load(["x": nothing, "y": nothing], suffix)
+      }
+    }
+    try load(["x": .float32(Tensor([4, 0], [])), "y": labels([0, 1, 0, 1])]) { data in
+      #expect(data.count == 4)
+    }
+  }
+
+  @Test func oneOfManyArraysWithoutElementsIsNoConstant() throws {
+    let others: Arrays = ["a": labels([1, 2, 3, 4]), "b": labels([1, 2, 3, 4])]
+    let arrays = others.merging(["n": .float32(Tensor([1 << 40, 0], []))]) { $1 }
+    let graph = Graph(
+      name: "model", nodes: [Node("Identity", name: "i", inputs: ["n"], outputs: ["y"])],
+      inputs: [ValueInfo("n", .float32, [.symbolic("N")])],
+      outputs: [ValueInfo("y", .float32, [.symbolic("N")])])
+    try withTemporaryFolder { folder in
+      try NPZ.write(arrays, to: "\(folder)/a.npz")
+      let data = try DataSpec(parsing: "inputs:\(folder)/a.npz").load(defaultPart: .train)
+      #expect(throws: SwiftletError.self) { try InputFeed(data, for: graph) }
+    }
+  }
+
   @Test(arguments: [("x", "y"), ("images", "labels"), ("X", "Y"), ("images", "y")])
   func samplesAndLabelsAreFoundByName(x: String, y: String) throws {
     try load([x: grey(5), y: labels([0, 2, 1, 0, 2])], "[1..<4]") { (data) throws in

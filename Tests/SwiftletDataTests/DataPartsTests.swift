@@ -93,6 +93,17 @@ struct DataPartsTests {
     }
   }
 
+  @Test func comparingSamplesCanBeCancelled() throws {
+    let arrays = InputArrays(["x": .float32(Tensor([10, 2], (0..<20).map(Float.init)))])
+    let data = ImageDataset(name: "arrays", arrays: arrays)
+    #expect(throws: CancellationError.self) {
+      try DataParts(data, judging: data, seed: 0) { progress in
+        #expect(progress.task == "compare samples" && progress.total == 10)
+        throw CancellationError()
+      }
+    }
+  }
+
   /// The same pictures in another folder, or in both parts.
   @Test func copiesAreFound() throws {
     try withTemporaryFolder { folder in

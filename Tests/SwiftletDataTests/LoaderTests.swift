@@ -208,6 +208,38 @@ import _SwiftletTestSupport
     }
   }
 
+  /// Long waits for pictures can be stopped.
+  @Test func picturesAreAnnouncedBeforeTheyAreTaken() throws {
+    try withTemporaryFolder { folder in
+      let feed = try feed(folder, 12)
+      var taken = 0
+      #expect(throws: CancellationError.self) {
+        try feed.loading(Self.order, threads: 2) { loader in
+          try loader.inputs(0..<13, threads: 2) {
+            taken += 1
+            if taken == 5 { throw CancellationError() }
+          }
+        }
+      }
+      #expect(taken == 5)
+    }
+  }
+
+  /// In a process of its own, whose memory it sets.
+  @Test func workMayHaveMemoryOfItsOwn() async {
+    await #expect(processExitsWith: .success) {
+      LoaderMemory.bytes = 300
+      let seen = LoaderMemory.bounded(by: 500) {
+        [
+          LoaderMemory.bytes, LoaderMemory.bounded(by: 400) { LoaderMemory.bytes },
+          LoaderMemory.bounded(by: 600) { LoaderMemory.bytes },
+          LoaderMemory.bounded(by: nil) { LoaderMemory.bytes },
+        ]
+      }
+      #expect(seen == [500, 400, 500, 500] && LoaderMemory.bytes == 300)
+    }
+  }
+
   /// What is before the first position is not read.
   @Test func aPassMayBeginInTheMiddle() throws {
     try withTemporaryFolder { folder in

@@ -213,6 +213,17 @@ import _SwiftletTestSupport
     #expect(json.box == Image.Size(width: 10, height: 10) && json.deviation == [1, 1, 1])
   }
 
+  /// A file may not take any amount of memory.
+  @Test(arguments: ["exact", "letterbox"])
+  func picturesAreNotResizedBeyondTheLimit(resize: String) throws {
+    let made = try read("{resize: \(resize), to: 16384}", for: model([1, 3, 8, 8]))
+    let square = try ImageDataset(
+      name: "square", images: Tensor(zeros: [1, 3, 9, 9]), labels: [], classCount: 0)
+    expectError(.badInput, "one of 16384×16384, which is too large") {
+      try made.batch(square, [0], threads: .serial)
+    }
+  }
+
   @Test func theShorterSideOfARectangleNeedsALength() throws {
     let graph = model([1, 3, 8, 6])
     expectError(.badInput, "8×6", "/file") { try read("resize: shorter", for: graph) }

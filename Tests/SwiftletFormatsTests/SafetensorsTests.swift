@@ -115,6 +115,20 @@ import _SwiftletTestSupport
     #expect(try file.tensors["x"]?.require(UInt8.self).elements == [1, 1])
   }
 
+  /// 1, -2, 0.5 and infinity, as `torch.Tensor.half` and `bfloat16` have them.
+  static let halves: [(dtype: String, data: [UInt8])] = [
+    ("F16", [0x00, 0x3C, 0x00, 0xC0, 0x00, 0x38, 0x00, 0x7C]),
+    ("BF16", [0x80, 0x3F, 0x00, 0xC0, 0x00, 0x3F, 0x80, 0x7F]),
+  ]
+
+  @Test func halvesBecomeSingles() throws {
+    for (dtype, data) in Self.halves {
+      let header = #"{"x":{"dtype":"\#(dtype)","shape":[2,2],"data_offsets":[0,8]}}"#
+      let x = try Safetensors(decoding: Self.file(header) + data, file: "f").tensors["x"]
+      #expect(x == .float32(Tensor([2, 2], [1, -2, 0.5, .infinity])), "\(dtype)")
+    }
+  }
+
   @Test func escapesOfJSON() throws {
     let header = #"{"__metadata__":{"a\"\\\/\b\f\n\r\té":"\ud83d\ude42é"}}"#
     let file = try Safetensors(decoding: Self.file(header), file: "f")
@@ -175,7 +189,9 @@ import _SwiftletTestSupport
     x(offsets: "[1,5]", data: 5, "hole"),
     x(data: 5, "take 4 bytes, but the file has 5"),
     x(data: 3, "take 4 bytes, but the file has 3"),
-    x(dtype: "BF16", shape: "[2]", code: .unsupported, "'BF16'", "F32 F64"),
+    x(dtype: "BF16", "shape 4 of BF16 does not match its 4 bytes"),
+    x(dtype: "F16", shape: "[1]", "shape 1 of F16"),
+    x(dtype: "C64", code: .unsupported, "'C64'", "F32 F64", "F16 BF16"),
     x(dtype: "u8", code: .unsupported, "'u8'"),
     two("[0,2]", "[0,2]", data: 2, "overlap"),
     two("[0,2]", "[1,3]", data: 3, "tensor 'b'", "overlap"),

@@ -100,6 +100,17 @@ struct StoredArrayTests {
     }
   }
 
+  @Test func halvesOfSafetensorsBecomeSingles() throws {
+    try withTemporaryFolder { folder in
+      for (dtype, data) in SafetensorsTests.halves {
+        let header = #"{"x":{"dtype":"\#(dtype)","shape":[4,1],"data_offsets":[0,8]}}"#
+        try put(SafetensorsTests.file(header) + data, folder, "x.safetensors")
+        let x = try ArrayFile.open("\(folder)/x.safetensors")["x"]!
+        try check(x, .float32(Tensor([4, 1], [1, -2, 0.5, .infinity])))
+      }
+    }
+  }
+
   /// An npy file with this header.
   static func npy(_ descr: String, _ shape: String, fortran: Bool = false, _ data: [UInt8])
     -> [UInt8]
@@ -169,6 +180,16 @@ struct StoredArrayTests {
         expectError(.outOfMemory, "1000000 rows", path) { try array.whole() }
         expectError(.badInput, "limit") { try NPY.read(path) }
       }
+    }
+  }
+
+  /// Rows without elements take no bytes, so that a small file may claim any number of them.
+  @Test func rowsWithoutElementsAreReadAtOnce() throws {
+    try withTemporaryFolder { folder in
+      try put(Self.npy("<f4", "(1152921504606846976, 0)", []), folder, "x.npy")
+      var parts: [Range<Int>] = []
+      try ArrayFile.open("\(folder)/x.npy")["x"]!.forEachPart { parts.append($1) }
+      #expect(parts == [0..<1 << 60])
     }
   }
 

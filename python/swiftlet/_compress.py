@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import shutil
 import tempfile
-from ctypes import byref, c_char_p, c_void_p
+from ctypes import byref, c_void_p
 from pathlib import Path as FilePath
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Union
 
-import numpy as np
-
+from ._arguments import (
+    bound_text,
+    check_choice,
+    encoded_path,
+    encoded_text,
+    set_common,
+    set_goals,
+    set_source,
+    settings_text,
+    technique_names,
+    whole,
+)
 from ._callbacks import Callbacks, Listener
 from ._data import Data, Own, Path, inputs_of, pointer, read
 from ._library import LIBRARY, CompressOptions, EvaluateOptions, check, take_string
@@ -72,8 +81,10 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
              confidence: Optional[float] = None, target_size: Union[float, str, None] = None,
              target_latency: Union[float, str, None] = None,
              target_macs: Union[float, str, None] = None, preprocess: Optional[Path] = None,
-             outputs: Sequence[str] = (), threads: int = 0, seed: int = 0,
-             data_directory: Optional[Path] = None, report: Optional[Path] = None,
+             outputs: Sequence[str] = (), skip_damaged: bool = False,
+             loader_memory: Optional[int] = None, extents: Optional[Mapping[str, int]] = None,
+             threads: int = 0, seed: int = 0, data_directory: Optional[Path] = None,
+             report: Optional[Path] = None,
              progress: Union[bool, Listener, None] = None, **settings: Any) -> CompressionResult:
     """Makes a model smaller and faster, and measures what that costs.
 
@@ -102,6 +113,12 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
             of one sample, as numbers or text: "200k"; "50%" of the original's.
         preprocess: How pictures become inputs, such as "imagenet", or a file that says so.
         outputs: The names of the outputs to judge by; all, unless given.
+        skip_damaged: Whether to leave out pictures that cannot be decoded, which are an error
+            otherwise; `result.damaged` is their number.
+        loader_memory: Bytes for decoded pictures, 512 MiB unless given. Of several calls at a time,
+            the smallest number counts.
+        extents: Sizes of open dimensions of the model's inputs, by their symbols or as "x[2]", such
+            as {"height": 224}; the others follow from the data, or are guessed.
         threads: 0 for one per processor.
         seed: The seed of every random choice.
         data_directory: The first place to look for fashion-mnist.
@@ -127,16 +144,17 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
     then. Wrong arguments raise TypeError or ValueError, what the library refuses swiftlet.Error.
     """
     options = CompressOptions(ctypes.sizeof(CompressOptions))
-    _common(options, threads, data_directory, preprocess, outputs)
-    names = _technique(technique)
-    _choice(recipe, names, preset, settings)
-    options.seed = _whole(seed, "seed", 2**64)
-    options.technique, options.preset = _text(names), _text(preset)
-    options.settings = _text(_settings(settings))
-    _goals(options, max_drop, confidence)
+    set_common(options, threads, data_directory, preprocess, outputs)
+    set_source(options, skip_damaged, loader_memory, extents)
+    names = technique_names(technique)
+    check_choice(recipe, names, preset, settings)
+    options.seed = whole(seed, "seed", 2**64)
+    options.technique, options.preset = encoded_text(names), encoded_text(preset)
+    options.settings = encoded_text(settings_text(settings))
+    set_goals(options, max_drop, confidence)
     for name, bound in (("target_size", target_size), ("target_latency", target_latency),
                         ("target_macs", target_macs)):
-        setattr(options, name, _bound(bound, name))
+        setattr(options, name, bound_text(bound, name))
     if split is not None and not 0 < split < 1:
         raise ValueError(f"split is {split}: pass a fraction between 0 and 1, such as 0.8")
     if judge is not None and split is not None:
@@ -145,18 +163,20 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
         raise TypeError("labels and judge need data")
     if judge is None and judge_labels is not None:
         raise TypeError("judge_labels needs judge")
+    if data is None and skip_damaged:
+        raise TypeError("skip_damaged needs data")
     options.split = split or 0
     callbacks = Callbacks(progress)
     with callbacks, _files(model, output) as files:
-        options.report = _path(report)
+        options.report = encoded_path(report)
         kept = _metric(options, metric, callbacks)
         spec = _data(options, "samples", data, labels, "data", files.model, callbacks, kept)
         options.judge = _data(
             options, "judge_samples", judge, judge_labels, "judge", files.model, callbacks, kept)
         document = c_void_p()
         status = LIBRARY.swiftlet_compress(
-            os.fsencode(files.model), _text(recipe), spec, byref(options), callbacks.progress, None,
-            os.fsencode(files.output), byref(document))
+            os.fsencode(files.model), encoded_text(recipe), spec, byref(options),
+            callbacks.progress, None, os.fsencode(files.output), byref(document))
         text = take_string(document) if status == 0 else ""
         callbacks.check()
         check(status)
@@ -172,8 +192,9 @@ def compress(model: Model, output: Optional[Path] = None, recipe: Optional[str] 
 
 def evaluate(model: Model, data: Data, *, labels: Any = None, metric: MetricLike = None,
              original: Optional[Model] = None, batch: int = 0, preprocess: Optional[Path] = None,
-             outputs: Sequence[str] = (), precision: str = "fp32", threads: int = 0,
-             data_directory: Optional[Path] = None,
+             outputs: Sequence[str] = (), skip_damaged: bool = False,
+             loader_memory: Optional[int] = None, extents: Optional[Mapping[str, int]] = None,
+             precision: str = "fp32", threads: int = 0, data_directory: Optional[Path] = None,
              progress: Union[bool, Listener, None] = None) -> EvaluationResult:
     """Measures how good a model is.
 
@@ -188,8 +209,9 @@ def evaluate(model: Model, data: Data, *, labels: Any = None, metric: MetricLike
     if data is None:
         raise TypeError("data is None: pass data to evaluate on")
     options = EvaluateOptions(ctypes.sizeof(EvaluateOptions))
-    _common(options, threads, data_directory, preprocess, outputs)
-    options.precision, options.batch = _PRECISIONS.index(precision), _whole(batch, "batch", 65537)
+    set_common(options, threads, data_directory, preprocess, outputs)
+    set_source(options, skip_damaged, loader_memory, extents)
+    options.precision, options.batch = _PRECISIONS.index(precision), whole(batch, "batch", 65537)
     callbacks = Callbacks(progress)
     with callbacks, _files(model) as files, _files(original) as others:
         options.original = None if original is None else os.fsencode(others.model)
@@ -205,118 +227,14 @@ def evaluate(model: Model, data: Data, *, labels: Any = None, metric: MetricLike
     return EvaluationResult(record(text))
 
 
-# ---- Arguments ------------------------------------------------------------------------------
-
-
-def _text(value: Optional[str]) -> Optional[bytes]:
-    return value.encode() if value else None
-
-
-def _path(path: Optional[Path]) -> Optional[bytes]:
-    return None if path is None else os.fsencode(path)
-
-
-def _whole(value: int, name: str, limit: int) -> int:
-    """Checks a number: ctypes would cut off what is too large."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}: pass a whole number")
-    if not 0 <= value < limit:
-        raise ValueError(f"{name} is {value}: pass 0 to {limit - 1}")
-    return int(value)
-
-
-def _common(options: Any, threads: int, data_directory: Optional[Path],
-            preprocess: Optional[Path], outputs: Sequence[str]) -> None:
-    options.threads = _whole(threads, "threads", 1025)
-    options.data_directory, options.preprocess = _path(data_directory), _path(preprocess)
-    if isinstance(outputs, str):
-        outputs = [outputs]
-    names = (c_char_p * len(outputs))(*(name.encode() for name in outputs))
-    options.outputs, options.output_count = names, len(outputs)
-
-
-def _technique(technique: Union[str, Sequence[str], None]) -> Optional[str]:
-    if technique is None or isinstance(technique, str):
-        return technique
-    if not all(isinstance(name, str) for name in technique):
-        raise TypeError(f"technique is {technique!r}: pass a name or a list of names")
-    return ",".join(technique)
-
-
-def _choice(recipe: Optional[str], technique: Optional[str], preset: Optional[str],
-            settings: Dict[str, Any]) -> None:
-    given = [name for name, value in (("recipe", recipe), ("technique", technique),
-                                      ("preset", preset)) if value is not None]
-    if len(given) != 1:
-        raise TypeError(f"{' and '.join(given) or 'none'} given: pass one of recipe, technique and "
-                        "preset")
-    if recipe is not None and settings:
-        raise TypeError(f"compress() has no argument {next(iter(settings))!r}; with a recipe, "
-                        "settings of techniques are part of it")
-
-
-def _settings(settings: Dict[str, Any]) -> Optional[str]:
-    """Settings as JSON, which is YAML, by their names in recipes: calibration_images becomes
-    calibrationImages."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, os.PathLike):
-            return os.fspath(value)
-        if isinstance(value, (np.generic, np.ndarray)):
-            return value.tolist()
-        if isinstance(value, (list, tuple, set)):
-            return [plain(one) for one in value]
-        if not isinstance(value, (bool, int, float, str)):
-            raise TypeError(f"a setting is {value!r}: pass a number, text, True, False or a list")
-        return value
-
-    def key(name: str) -> str:
-        first, *others = name.split("_")
-        return first + "".join(other[:1].upper() + other[1:] for other in others)
-
-    given = {key(name): plain(value) for name, value in settings.items() if value is not None}
-    return json.dumps(given) if given else None
-
-
-def _goals(options: CompressOptions, max_drop: Union[float, str, None],
-           confidence: Optional[float]) -> None:
-    if max_drop is not None:
-        relative = isinstance(max_drop, str) and max_drop.strip().endswith("%")
-        try:
-            drop = float(str(max_drop).strip().rstrip("%")) if relative else float(max_drop)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"max_drop is {max_drop!r}: pass a number, or text such as '1%'") from None
-        if not 0 <= drop < float("inf"):
-            raise ValueError(f"max_drop is {max_drop!r}: pass 0 or more")
-        # 0 is none for the library: nothing is lost by less than what a float can tell.
-        if relative:
-            options.max_relative_drop = drop / 100 or 1e-12
-        else:
-            options.max_drop = drop or 1e-12
-    if confidence is not None:
-        if max_drop is None:
-            raise TypeError("confidence needs max_drop")
-        if not 0.5 <= confidence < 1:
-            raise ValueError(f"confidence is {confidence}: pass 0.5 to below 1, such as 0.95")
-        options.confidence = confidence
-
-
-def _bound(bound: Union[float, str, None], name: str) -> Optional[bytes]:
-    if bound is None or isinstance(bound, str):
-        return _text(bound)
-    if isinstance(bound, bool) or not isinstance(bound, (int, float, np.number)):
-        raise TypeError(f"{name} is {bound!r}: pass a number, or text such as '50%'")
-    if not 0 < bound < float("inf"):
-        raise ValueError(f"{name} is {bound}: pass a number above 0, or text such as '50%'")
-    return repr(float(bound)).encode()
+# ---- Parts of a call --------------------------------------------------------------------------
 
 
 def _metric(options: Any, given: MetricLike, callbacks: Callbacks) -> List[Any]:
     """Sets the metric; returns what must outlive the call."""
     chosen = as_metric(given)
     if not isinstance(chosen, Metric):
-        options.metric = _text(chosen)
+        options.metric = encoded_text(chosen)
         return []
     native = chosen.native(callbacks)
     options.own_metric = ctypes.pointer(native)
@@ -332,6 +250,8 @@ def _data(options: Any, field: str, data: Optional[Data], labels: Any, what: str
     if isinstance(found, str):
         return os.fsencode(found)
     assert isinstance(found, Own)
+    if options.skip_damaged:
+        raise TypeError(f"skip_damaged is for pictures in files, but {what} has none")
     native = found.native(callbacks)
     kept += [found, native]
     setattr(options, field, pointer(native))

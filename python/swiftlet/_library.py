@@ -76,6 +76,15 @@ class OwnMetric(ctypes.Structure):
                 ("needs_original", c_int32)]
 
 
+class Extent(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("size", c_int64)]
+
+
+# What the options of both calls end with.
+_SOURCE = [("skip_damaged", c_int32), ("loader_memory", c_uint64), ("extents", POINTER(Extent)),
+           ("extent_count", c_size_t)]
+
+
 class CompressOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("threads", c_int32), ("seed", c_uint64),
                 ("data_directory", c_char_p), ("max_drop", c_double),
@@ -85,14 +94,16 @@ class CompressOptions(ctypes.Structure):
                 ("samples", POINTER(Samples)), ("judge", c_char_p),
                 ("judge_samples", POINTER(Samples)), ("split", c_double), ("preprocess", c_char_p),
                 ("metric", c_char_p), ("own_metric", POINTER(OwnMetric)),
-                ("outputs", POINTER(c_char_p)), ("output_count", c_size_t), ("report", c_char_p)]
+                ("outputs", POINTER(c_char_p)), ("output_count", c_size_t),
+                ("report", c_char_p)] + _SOURCE
 
 
 class EvaluateOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("threads", c_int32), ("precision", c_int32),
                 ("batch", c_int32), ("data_directory", c_char_p), ("samples", POINTER(Samples)),
                 ("preprocess", c_char_p), ("metric", c_char_p), ("own_metric", POINTER(OwnMetric)),
-                ("original", c_char_p), ("outputs", POINTER(c_char_p)), ("output_count", c_size_t)]
+                ("original", c_char_p), ("outputs", POINTER(c_char_p)),
+                ("output_count", c_size_t)] + _SOURCE
 
 
 _N, _P, _I = c_int64, c_void_p, c_int32

@@ -109,6 +109,13 @@ typedef struct {
   int32_t needs_original;
 } swiftlet_metric;
 
+/* The size of an open dimension of a model's inputs, from 1 to 2^24. */
+typedef struct {
+  /* The dimension's symbol, or INPUT[AXIS]. */
+  const char *name;
+  int64_t size;
+} swiftlet_extent;
+
 /* ---- Compression --------------------------------------------------------------------- */
 
 /* Zero is the default of every field but the first one. Text is as the command takes it as the
@@ -155,6 +162,16 @@ typedef struct {
   size_t output_count;
   /* Where to write an HTML report. */
   const char *report;
+  /* Nonzero to leave out pictures that cannot be decoded, whose number is `damaged` in the
+   * report. */
+  int32_t skip_damaged;
+  /* The bytes for decoded pictures; 0 for 512 MiB. Of several calls at a time, the smallest number
+   * counts. */
+  uint64_t loader_memory;
+  /* Sizes of open dimensions of the inputs; those that are not given follow from the data, or are
+   * guessed. */
+  const swiftlet_extent *extents;
+  size_t extent_count;
 } swiftlet_compress_options;
 
 /* Makes a model smaller, measures the cost and the gain, and writes the result.
@@ -190,6 +207,10 @@ typedef struct {
   const char *original;
   const char *const *outputs;
   size_t output_count;
+  int32_t skip_damaged;
+  uint64_t loader_memory;
+  const swiftlet_extent *extents;
+  size_t extent_count;
 } swiftlet_evaluate_options;
 
 /* Measures how good a model is. Arguments are those of swiftlet_compress(). `result` receives the

@@ -213,7 +213,7 @@ extension Manifest {
     }
     let parts = try DataParts(
       spec, split: use.split, judge: use.judge.map(DataSpec.init(parsing:)), seed: seed,
-      dataDirectory: dataDirectory, leavingOut: damaged)
+      dataDirectory: dataDirectory, leavingOut: damaged, progress: Console.progress)
     return (parts.training, parts.validation)
   }
 

@@ -34,17 +34,7 @@ struct ExtentOptions<Scope: DataScope>: ParsableArguments {
   ///
   /// - Throws: `badInput` for an extent that the model does not leave open.
   func extents(for graph: Graph) throws -> [String: Int] {
-    let named = try extent.map { extent in
-      guard let name = graph.openExtentName(extent.name) else {
-        let known = graph.openExtentNames
-        throw SwiftletError(
-          .badInput, "no input has an open extent '\(extent.name)'", at: "--extent",
-          fix: known.isEmpty
-            ? "the model has no open extents" : "use one of " + known.joined(separator: ", "))
-      }
-      return (name, extent.extent)
-    }
-    return Dictionary(named) { $1 }
+    try graph.openExtents(extent.map { ($0.name, $0.extent) }, at: "--extent")
   }
 
   /// Reads a model and sets the given extents.

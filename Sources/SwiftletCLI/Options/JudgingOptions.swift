@@ -36,7 +36,8 @@ struct JudgingOptions: ParsableArguments {
     }
     let parts = try DataParts(
       DataSpec(parsing: data.spec), split: split, judge: judge, seed: seed,
-      dataDirectory: data.dataDir, judgesWhole: judgesWhole, leavingOut: damaged)
+      dataDirectory: data.dataDir, judgesWhole: judgesWhole, leavingOut: damaged,
+      progress: Console.progress)
     try parts.training.requireLabels()
     guard parts.validation.hasLabels else {
       throw SwiftletError(

@@ -55,9 +55,8 @@ extension ArrayFile {
     case .safetensors:
       var result: OrderedDictionary<String, StoredArray> = [:]
       for entry in try Safetensors.header(of: file).entries {
-        let elements = StoredElements(dtype: entry.dtype)
-        result[entry.name] = StoredArray(
-          ArrayPiece(file, at: entry.range.lowerBound, elements), entry.dtype, entry.shape)
+        let piece = ArrayPiece(file, at: entry.range.lowerBound, entry.elements)
+        result[entry.name] = StoredArray(piece, entry.elements.dtype, entry.shape)
       }
       return result
     }

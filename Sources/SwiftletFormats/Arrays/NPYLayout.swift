@@ -52,7 +52,7 @@ struct NPYLayout {
     let isBigEndian = descr.hasPrefix(">")
     let code = isBigEndian ? "<" + descr.dropFirst() : descr
     if code == NPY.halfCode {
-      return StoredElements(dtype: .float32, isHalf: true, isBigEndian: isBigEndian)
+      return StoredElements(dtype: .float32, half: .float16, isBigEndian: isBigEndian)
     }
     guard let dtype = NPY.codes.first(where: { $0.code == code })?.dtype else {
       let isText = descr.contains { "SUO".contains($0) }

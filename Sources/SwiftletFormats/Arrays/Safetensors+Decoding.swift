@@ -8,7 +8,7 @@ extension Safetensors {
   /// The header entry of one tensor.
   struct Entry {
     let name: String
-    let dtype: DType
+    let elements: StoredElements
     let shape: Shape
     /// The range of its elements in the file.
     let range: Range<Int>
@@ -25,8 +25,8 @@ extension Safetensors {
     tensors.reserveCapacity(entries.count)
     self.metadata = metadata
     for entry in entries {
-      tensors[entry.name] = AnyTensor(
-        entry.dtype, entry.shape, bytes: bytes.span.extracting(entry.range))
+      tensors[entry.name] = entry.elements.tensor(
+        entry.shape, bytes.span.extracting(entry.range))
     }
   }
 
@@ -78,7 +78,7 @@ extension Safetensors {
     try checkCover(entries, dataCount: source.count - end, file: file)
     let placed = entries.map {
       Entry(
-        name: $0.name, dtype: $0.dtype, shape: $0.shape,
+        name: $0.name, elements: $0.elements, shape: $0.shape,
         range: end + $0.range.lowerBound..<end + $0.range.upperBound)
     }
     return (placed, metadata)
@@ -110,16 +110,17 @@ extension Safetensors {
     guard let dtypeName, let dimensions, let offsets else {
       throw invalid("one of dtype, shape and data_offsets is missing")
     }
-    guard let dtype = DType(safetensorsName: dtypeName) else {
+    guard let elements = StoredElements(safetensorsName: dtypeName) else {
       throw SwiftletError(
         .unsupported, "element type '\(dtypeName.prefix(80))' is not supported",
         at: place(name, file),
         fix: "convert it to one of "
-          + DType.allCases.compactMap(\.safetensorsName).joined(separator: " ")
+          + (DType.allCases.compactMap(\.safetensorsName) + ["F16", "BF16"])
+          .joined(separator: " ")
       )
     }
     let shape = try locating(place(name, file)) { try Shape(checking: dimensions) }
-    let (byteCount, overflow) = shape.count.multipliedReportingOverflow(by: dtype.byteCount)
+    let (byteCount, overflow) = shape.count.multipliedReportingOverflow(by: elements.byteCount)
     guard offsets.count == 2, offsets[0] <= offsets[1] else {
       throw invalid("data_offsets is not a pair of a begin and an end")
     }
@@ -127,7 +128,7 @@ extension Safetensors {
       throw invalid(
         "shape \(shape) of \(dtypeName) does not match its \(offsets[1] - offsets[0]) bytes")
     }
-    return Entry(name: name, dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
+    return Entry(name: name, elements: elements, shape: shape, range: offsets[0]..<offsets[1])
   }
 
   private static func naturals(_ scanner: inout JSONScanner) throws -> [Int] {

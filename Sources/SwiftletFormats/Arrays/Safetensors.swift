@@ -9,7 +9,8 @@ import SwiftletFiles
 /// Source: https://github.com/huggingface/safetensors, section "Format". This reader follows the
 /// specification strictly: the header starts with `{`, keys are unique, and the byte ranges of the
 /// tensors cover the data from the first byte to the last without holes or overlaps, so that
-/// nothing else can be hidden in the file. NaN and infinities are ordinary values.
+/// nothing else can be hidden in the file. NaN and infinities are ordinary values. 16-bit floats
+/// become fp32.
 public struct Safetensors: Sendable {
   /// The tensors; from a file, in the order of their data.
   public var tensors: OrderedDictionary<String, AnyTensor>
@@ -62,9 +63,19 @@ extension DType {
     default: nil
     }
   }
+}
 
+extension StoredElements {
+  /// - Returns: `nil` for types that tensors do not support.
   init?(safetensorsName name: String) {
-    guard let dtype = Self.allCases.first(where: { $0.safetensorsName == name }) else { return nil }
-    self = dtype
+    switch name {
+    case "F16": self.init(dtype: .float32, half: .float16)
+    case "BF16": self.init(dtype: .float32, half: .bfloat16)
+    default:
+      guard let dtype = DType.allCases.first(where: { $0.safetensorsName == name }) else {
+        return nil
+      }
+      self.init(dtype: dtype)
+    }
   }
 }

@@ -192,7 +192,9 @@ public struct StoredArray: Sendable {
     bytes: Int = 4 << 20, _ body: (AnyTensor, Range<Int>) throws -> Void
   ) throws {
     guard shape.rank > 0 else { return try body(whole(), 0..<1) }
-    let step = max(1, bytes / max(1, byteCount / max(1, count)))
+    let rowBytes = byteCount / max(1, count)
+    // A file may claim any number of rows without elements.
+    let step = rowBytes == 0 ? max(1, count) : max(1, bytes / rowBytes)
     for start in stride(from: 0, to: count, by: step) {
       let range = start..<min(start + step, count)
       try body(rows(range), range)

@@ -5,19 +5,22 @@ import Swiftlet
 
 /// Gives each input to one parser, which the variable `SWIFTLET_FUZZ` names. Refusals are fine;
 /// what is found ends the process.
-private enum Target: String {
-  case onnx, safetensors, npy, npz, idx, image
+private enum Target: String, CaseIterable {
+  case onnx, safetensors, npy, npz, rows, idx, image, preprocessing
 
   static let chosen: Target = {
     let name = ProcessInfo.processInfo.environment["SWIFTLET_FUZZ"] ?? ""
     guard let target = Target(rawValue: name) else {
-      fatalError("SWIFTLET_FUZZ must be onnx, safetensors, npy, npz, idx or image")
+      fatalError(
+        "SWIFTLET_FUZZ must be one of \(allCases.map(\.rawValue).joined(separator: ", "))")
     }
     // What a run may take is bounded well below libFuzzer's own limits.
     MemoryLimit.bytes = 64 << 20
     StepLimit.steps = 20_000
     return target
   }()
+
+  private static let files = try! DataFiles()
 
   func parse(_ bytes: [UInt8]) throws {
     switch self {
@@ -31,6 +34,8 @@ private enum Target: String {
       let again = try NPY.decode(NPY.encode(array))
       precondition(again.shape == array.shape)
     case .npz: _ = try NPZ.decode(bytes)
+    case .rows: try Self.files.readRows(bytes)
+    case .preprocessing: try Self.files.describe(bytes)
     case .idx: _ = try IDX.decode(bytes, file: "fuzz")
     case .image: try decodePicture(bytes)
     }
