@@ -43,7 +43,7 @@ public final class DamagedPictures: Sendable {
         .badInput, "--skip-damaged is for pictures in files", at: images.name, fix: "leave it out")
     }
     var (kept, damaged) = ([Int](), [Int: SwiftletError]())
-    let step = 32 * threads.count
+    let step = 8 * threads.count
     for start in stride(from: 0, to: images.count, by: step) {
       try progress?(Progress("checking pictures", completed: start, total: images.count))
       let errors = try threads.map(min(step, images.count - start)) { offset in
