@@ -196,7 +196,6 @@ test-faults: library ## Compress through the library while system calls fail, on
 	Tests/Interface/faults.sh $(OUT)/compress $(OUT)/interface.onnx 'fashion-mnist[0..<16]'
 
 test-swift-package: deps ## Build and run a package that depends on this one: examples and tutorials
-	$(SWIFT) run --package-path examples/SwiftPackage Tour
 	$(EXAMPLE) Tour $(abspath $(OUT))/tour
 	$(EXAMPLE) RunAModel $(abspath $(OUT))/tour/seed.onnx
 	$(EXAMPLE) MakeAModelSmaller $(abspath $(OUT))/tour/seed.onnx $(abspath $(OUT))/tour/small.onnx
