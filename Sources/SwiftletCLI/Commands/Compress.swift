@@ -187,8 +187,8 @@ struct Compress: ParsableCommand {
     guard data.data != nil else { return try compress(graph, recipe, nil, leavingOut: nil) }
     let trains = recipe.steps.contains(where: \.trains)
     let areSamples = noTiming || !samples.fixed.isEmpty || samples.judgedOutput.count > 1
-    let countsClasses = try (metric.metric ?? .top1).countsClasses(of: [graph])
-    guard try DataSpec(parsing: data.spec).hasLabels(), trains || countsClasses && !areSamples else {
+    let countsClasses = try !areSamples && (metric.metric ?? .top1).countsClasses(of: [graph])
+    guard try DataSpec(parsing: data.spec).hasLabels(), trains || countsClasses else {
       return try compress(
         graph, recipe, data.load(.train, leavingOut: damaged), leavingOut: damaged)
     }

@@ -91,8 +91,7 @@ struct Evaluate: ParsableCommand {
     let judgement = try locating(model) { try judge.judge(graph) }
     if judge.leftOut > 0 {
       Console.warn(
-        "\(judge.leftOut) of \(data.count) samples do not fill a batch of the model and are left out"
-      )
+        "\(judge.leftOut) of \(data.count) samples are left out: they fill no batch of the model")
     }
     if judgement.evaluation != nil {
       let guesses = GuessTest(

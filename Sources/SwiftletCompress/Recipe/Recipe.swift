@@ -90,8 +90,8 @@ public struct Recipe: Sendable, Codable, Equatable {
   /// Checks all settings, and the order of steps.
   ///
   /// - Parameter spelling: How errors spell names of settings.
-  /// - Throws: `badInput` if there are no steps, a setting is out of range, or settings conflict, or
-  ///   if a step follows one that leaves integers where it needs floating-point weights.
+  /// - Throws: `badInput` if there are no steps, a setting is out of range, settings conflict, or a
+  ///   step that needs floating-point weights follows one that leaves integers.
   public func validate(_ spelling: SettingSpelling = .keys) throws {
     guard !steps.isEmpty else { throw SwiftletError(.badInput, "the recipe has no steps") }
     var rounding: Technique?
