@@ -106,7 +106,7 @@ struct LabelledSampleCommandTests {
     try withTemporaryFolder { folder in
       let command = try put(folder)
       expectFailure(
-        try swiftlet(command + ["--technique", "quantize,svd"]), 2,
+        try swiftlet(command + ["--technique", "quantize,svd"]), 3,
         "svd cannot follow quantize", "put quantize last")
       #expect(try !names(in: folder).contains("o.onnx.stages"))
     }

@@ -109,14 +109,6 @@ struct TrainerTests {
     #expect(error?.description.contains("--learning-rate") == true)
   }
 
-  @Test func labelsBeyondTheModelsClassesAreRefused() throws {
-    let (images, labels) = Pictures.make(count: 18, classes: 9)
-    let data = try ImageDataset(name: "nine", images: images, labels: labels, classCount: 9)
-    var trainer = try Trainer(
-      smallNetwork(), training: data, validation: data, settings: settings(1))
-    #expect(throws: SwiftletError.self) { _ = try trainer.run() }
-  }
-
   /// One row for all images together, as a model exported with a wrong Flatten gives.
   @Test func modelsThatMixUpImagesAreRefused() throws {
     var graph = smallNetwork()

@@ -90,8 +90,8 @@ public struct Recipe: Sendable, Codable, Equatable {
   /// Checks all settings, and the order of steps.
   ///
   /// - Parameter spelling: How errors spell names of settings.
-  /// - Throws: `badInput` if there are no steps, a setting is out of range, settings conflict, or a
-  ///   step that needs floating-point weights follows one that leaves integers.
+  /// - Throws: `badInput` if there are no steps, a setting is out of range, or settings conflict;
+  ///   `unsupported` if a step that needs floating-point weights follows one that leaves integers.
   public func validate(_ spelling: SettingSpelling = .keys) throws {
     guard !steps.isEmpty else { throw SwiftletError(.badInput, "the recipe has no steps") }
     var rounding: Technique?
@@ -99,7 +99,7 @@ public struct Recipe: Sendable, Codable, Equatable {
       try step.validate(spelling)
       if let rounding, !step.settings.takesIntegers {
         throw SwiftletError(
-          .badInput,
+          .unsupported,
           "\(step.technique.rawValue) cannot follow \(rounding.rawValue), which turns weights into "
             + "integers", fix: "put \(rounding.rawValue) last")
       }
