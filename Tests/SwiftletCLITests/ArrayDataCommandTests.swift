@@ -16,21 +16,9 @@ struct ArrayDataCommandTests {
     var generator = RandomGenerator(seed: 6)
     let count = 40
     let x = Tensor<Float>([count, 4], normalUsing: &generator)
-    let elements = x.elements
-    var y: [Int64] = []
-    for row in 0..<count {
-      let point = elements[row * 4..<row * 4 + 4]
-      y.append(Int64(point.firstIndex(of: point.max()!)! - row * 4))
-    }
-    var graph = Graph(name: "largest")
-    graph.inputs = [ValueInfo("points", .float32, [.symbolic("N"), .fixed(4)])]
-    graph.outputs = [ValueInfo("scores", .float32, [.symbolic("N"), .fixed(4)])]
-    var w = Tensor<Float>(zeros: [4, 4])
-    for i in 0..<4 { w[i, i] = 3 }
-    graph.initializers = ["w": .float32(w)]
-    graph.nodes = [Node("MatMul", name: "layer", inputs: ["points", "w"], outputs: ["scores"])]
+    let y = largestCoordinates(x)
     let model = "\(folder)/m.onnx"
-    try ONNXFile.write(graph, to: model)
+    try ONNXFile.write(largestCoordinateModel(), to: model)
     return (model, x, y)
   }
 

@@ -14,21 +14,15 @@ struct LabelledSampleCommandTests {
   private func put(_ folder: String, isMap: Bool = false) throws -> [String] {
     var generator = RandomGenerator(seed: 6)
     let x = Tensor<Float>([42, 4], normalUsing: &generator)
-    let rows = (0..<42).map { row in Array(x.elements[row * 4..<row * 4 + 4]) }
-    let y = rows.map { Int64($0.firstIndex(of: $0.max()!)!) }
+    let y = largestCoordinates(x)
     try NPZ.write(
       ["x": .float32(x), "y": .int64(Tensor([42], y))], to: "\(folder)/a.npz")
     try NPZ.write(
       ["x": .float32(x), "y": .int64(Tensor([42], y.map { ($0 + 1) % 4 }))],
       to: "\(folder)/wrong.npz")
 
-    var graph = Graph(name: "largest")
-    graph.inputs = [ValueInfo("points", .float32, [.symbolic("N"), .fixed(4)])]
-    graph.outputs = [ValueInfo("scores", .float32, [.symbolic("N"), .fixed(4)])]
-    var w = Tensor<Float>(zeros: [4, 4])
-    for i in 0..<4 { w[i, i] = 3 }
-    graph.initializers = ["w": .float32(w)]
-    graph.nodes = [Node("MatMul", name: "layer", inputs: ["points", "w"], outputs: ["product"])]
+    var graph = largestCoordinateModel(output: "product")
+    graph.outputs[0].name = "scores"
     if isMap {
       graph.outputs = [ValueInfo("map", .float32, [.symbolic("N"), .fixed(4), .fixed(1)])]
       graph.initializers["axis"] = .int64(Tensor([1], [2]))
