@@ -72,6 +72,24 @@ package struct PlanesGeometry: Sendable, Hashable {
   }
 }
 
+/// A function of two numbers.
+package enum BinaryFunction: Sendable, Hashable, CaseIterable {
+  case add, subtract, multiply, divide
+  /// NaN if either is NaN.
+  case larger, smaller
+
+  fileprivate var raw: swl_binary {
+    switch self {
+    case .add: SWL_ADD
+    case .subtract: SWL_SUBTRACT
+    case .multiply: SWL_MULTIPLY
+    case .divide: SWL_DIVIDE
+    case .larger: SWL_LARGER
+    case .smaller: SWL_SMALLER
+    }
+  }
+}
+
 /// A function of one number. Tiers may differ in the last places unless exactness is promised;
 /// `swiftlet_pointwise_kernels.h` documents the accuracy of each.
 package enum ElementFunction: Sendable, Hashable {
@@ -166,38 +184,16 @@ package struct PointwiseKernel: @unchecked Sendable {
 
   // MARK: Sums and products
 
-  /// y = min(high, max(low, a + b)).
-  package func addF32(
-    count: Int, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, low: Float, high: Float,
-    to y: UnsafeMutableRawPointer
+  /// y = min(high, max(low, f(a, b))) of rows of channels; strides in bytes. A side that repeats
+  /// has one number per row.
+  package func binary(
+    _ function: BinaryFunction, rows: Int, channels: Int, _ a: UnsafeRawPointer, strideA: Int,
+    repeatsA: Bool = false, _ b: UnsafeRawPointer, strideB: Int, repeatsB: Bool = false,
+    low: Float = -.infinity, high: Float = .infinity, to y: UnsafeMutableRawPointer, strideY: Int
   ) {
-    unsafe table.add_f32(count, a.floats, b.floats, low, high, y.floats)
-  }
-
-  /// y = min(high, max(low, a · b)).
-  package func mulF32(
-    count: Int, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, low: Float, high: Float,
-    to y: UnsafeMutableRawPointer
-  ) {
-    unsafe table.mul_f32(count, a.floats, b.floats, low, high, y.floats)
-  }
-
-  /// Adds `b[channel]` to each of `rows` pixels; strides in bytes.
-  package func addChannelsF32(
-    rows: Int, channels: Int, _ a: UnsafeRawPointer, strideA: Int, _ b: UnsafeRawPointer,
-    low: Float, high: Float, to y: UnsafeMutableRawPointer, strideY: Int
-  ) {
-    unsafe table.add_channels_f32(
-      rows, channels, a.floats, strideA, b.floats, low, high, y.floats, strideY)
-  }
-
-  /// Multiplies each of `rows` pixels by `b[channel]`; strides in bytes.
-  package func mulChannelsF32(
-    rows: Int, channels: Int, _ a: UnsafeRawPointer, strideA: Int, _ b: UnsafeRawPointer,
-    low: Float, high: Float, to y: UnsafeMutableRawPointer, strideY: Int
-  ) {
-    unsafe table.mul_channels_f32(
-      rows, channels, a.floats, strideA, b.floats, low, high, y.floats, strideY)
+    unsafe table.binary_f32(
+      function.raw, rows, channels, a.floats, strideA, repeatsA, b.floats, strideB, repeatsB, low,
+      high, y.floats, strideY)
   }
 
   package func addU8(

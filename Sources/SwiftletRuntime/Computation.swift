@@ -9,9 +9,10 @@ package struct Computation: Sendable, Hashable, CustomStringConvertible {
     /// A layer with constant weights.
     case weighted(Algorithm)
     case attention, pool, softmax, normalize
-    /// With one number per channel.
-    case addChannels, multiplyChannels
-    case activate, add, addBF16, multiply, lookUp
+    case binary(BinaryFunction)
+    case activate, addBF16, lookUp
+    /// A product of two values.
+    case batchedProduct
     case quantize, dequantize, f32ToBF16, bf16ToF32
     /// The ranges from which quantization in each run derives its scale.
     case range
@@ -67,12 +68,10 @@ extension Computation.Kind {
     case .pool: "pool"
     case .softmax: "softmax"
     case .normalize: "normalize"
-    case .addChannels: "add channels"
-    case .multiplyChannels: "multiply channels"
+    case .binary(let function): "\(function)"
+    case .batchedProduct: "product"
     case .activate: "activate"
-    case .add: "add"
     case .addBF16: "add bf16"
-    case .multiply: "multiply"
     case .lookUp: "look up"
     case .quantize: "quantize"
     case .dequantize: "dequantize"

@@ -30,12 +30,14 @@ struct Program: Sendable {
   ) {
     self.threads = threads
     let threads = threads.count
+    let (instructions, owners) = Self.withoutAliases(instructions, values)
     let isWhole = instructions.contains(where: \.readsAllImages)
     sharesSteps =
       threads > 1
       && (isWhole || images < threads || (images % threads != 0 && images < 4 * threads))
     let lifetimes = Arena.lifetimes(
-      instructions.map { $0.reads + ($0.writes.map { [$0] } ?? []) }, values: values.count)
+      instructions.map { ($0.reads + ($0.writes.map { [$0] } ?? [])).map { owners[$0] } },
+      values: values.count)
     func arena(images: Int) -> Arena {
       Arena(sizes: values.map { $0.byteCount(images: images) }, lifetimes: lifetimes)
     }
@@ -54,9 +56,25 @@ struct Program: Sendable {
     }
     scratch = (steps.map(\.scratch).max() ?? 0).roundedUp(to: 64)
     let arena = arena(images: (images + chunks - 1) / max(1, chunks))
-    origins = zip(arena.offsets, values).map { $0 + $1.origin }
+    origins = values.indices.map { arena.offsets[owners[$0]] + values[$0].origin }
     (self.steps, self.images) = (steps, images)
     byteCount = arena.byteCount
+  }
+
+  /// The instructions without those that would copy a value onto itself, and for each value the one
+  /// whose memory it shares.
+  private static func withoutAliases(
+    _ instructions: [any Instruction], _ values: [Value]
+  ) -> (instructions: [any Instruction], owners: [Int]) {
+    var owners = Array(values.indices)
+    let kept = instructions.filter { instruction in
+      guard let reshape = instruction as? ReshapeInstruction, reshape.isAlias(values) else {
+        return true
+      }
+      owners[reshape.output] = owners[reshape.input]
+      return false
+    }
+    return (kept, owners)
   }
 
   private static func border(of index: Int, _ value: Value) -> Step {

@@ -61,7 +61,7 @@ struct Segments {
       Program(
         ChainInstruction.joining(lowering.instructions, lowering.values), lowering.values,
         images: facts.images, threads: threads),
-      results: outputs.map { infos[$0]! })
+      results: outputs.map { infos[$0]! }, images: facts.images)
     graph.nodes.append(
       Node(
         Segment.opType, name: name, domain: "swiftlet", inputs: Array(inputs),
@@ -87,8 +87,10 @@ struct Segments {
     let lowered = phases.indices.filter { facts.isLowered($0) }
     let worthy = Set(
       lowered.filter {
-        ["Conv", "Gemm", "MatMul", DynamicQuantizeMatMul.opType].contains(
-          facts.graph.nodes[$0].opType)
+        [
+          "Attention", "Conv", DynamicQuantizeMatMul.opType, "Gemm", "LayerNormalization", "MatMul",
+          "Softmax",
+        ].contains(facts.graph.nodes[$0].opType)
       }.map { phases[$0] })
     return lowered.filter { !worthy.contains(phases[$0]) }
   }
@@ -99,9 +101,10 @@ struct Segment: Operator {
   static let opType = "Segment"
   let program: Program
   private let results: [TensorInfo]
+  private let images: Int
 
-  init(_ program: Program, results: [TensorInfo]) {
-    (self.program, self.results) = (program, results)
+  init(_ program: Program, results: [TensorInfo], images: Int) {
+    (self.program, self.results, self.images) = (program, results, images)
   }
 
   init(_ node: Node, opset: Int) throws {
@@ -119,15 +122,10 @@ struct Segment: Operator {
     let outputs = results.map { AnyTensor(uninitialized: $0.dtype, $0.shape) }
     withExtendedLifetime((packed, outputs)) {
       let ends = unsafe Program.Ends(
-        inputs: packed.map { unsafe (UnsafeRawPointer($0.unsafeStart), $0.bytesPerImage) },
-        outputs: outputs.map { unsafe ($0.unsafeStart, $0.bytesPerImage) })
+        inputs: packed.map { unsafe (UnsafeRawPointer($0.unsafeStart), $0.byteCount / images) },
+        outputs: outputs.map { unsafe ($0.unsafeStart, $0.byteCount / images) })
       program.run(ends, observe: observe)
     }
     return outputs
   }
-}
-
-extension AnyTensor {
-  /// Bytes between consecutive indices of the leading axis.
-  fileprivate var bytesPerImage: Int { shape[0] == 0 ? 0 : byteCount / shape[0] }
 }

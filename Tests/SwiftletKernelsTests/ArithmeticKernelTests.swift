@@ -27,14 +27,20 @@ struct ArithmeticKernelTests {
           unsafe b.withUnsafeBytes { b in
             let (a, b) = (a.baseAddress!, b.baseAddress!)
             unsafe sum.withPointer {
-              unsafe kernel.addF32(count: count, a, b, low: low, high: high, to: $0)
+              unsafe kernel.binary(
+                .add, rows: 1, channels: count, a, strideA: 0, b, strideB: 0, low: low,
+                high: high, to: $0, strideY: 0)
             }
             unsafe product.withPointer {
-              unsafe kernel.mulF32(count: count, a, b, low: low, high: high, to: $0)
+              unsafe kernel.binary(
+                .multiply, rows: 1, channels: count, a, strideA: 0, b, strideB: 0, low: low,
+                high: high, to: $0, strideY: 0)
             }
             unsafe inPlace.withUnsafeMutableBytes {
               let y = $0.baseAddress!
-              unsafe kernel.addF32(count: count, y, b, low: low, high: high, to: y)
+              unsafe kernel.binary(
+                .add, rows: 1, channels: count, y, strideA: 0, b, strideB: 0, low: low,
+                high: high, to: y, strideY: 0)
             }
           }
         }
@@ -51,41 +57,49 @@ struct ArithmeticKernelTests {
     }
   }
 
-  @Test func fp32ByChannel() {
+  private static func apply(_ function: BinaryFunction, _ a: Float, _ b: Float) -> Float {
+    switch function {
+    case .add: a + b
+    case .subtract: a - b
+    case .multiply: a * b
+    case .divide: a / b
+    case .larger: a.isNaN || b.isNaN ? .nan : max(a, b)
+    case .smaller: a.isNaN || b.isNaN ? .nan : min(a, b)
+    }
+  }
+
+  /// Rows with strides, and sides that repeat one number per row.
+  @Test(arguments: BinaryFunction.allCases) func rows(_ function: BinaryFunction) {
     var numbers = Numbers(seed: 12)
     let rows = 3
-    for channels in Self.counts {
-      let (inStride, outStride) = (channels + 2, channels + 5)
-      let a = numbers.floats(rows * inStride, special: Self.special)
-      let b = numbers.floats(channels)
+    for (index, channels) in Self.counts.dropFirst().enumerated() {
+      let (repeatsA, repeatsB) = (index % 3 == 1, index % 3 == 2 || index % 7 == 1)
+      let (strideA, strideB, strideY) = (channels + 2, index % 2 == 0 ? 0 : channels, channels + 5)
+      let a = numbers.floats(rows * strideA, special: Self.special)
+      let b = numbers.floats(rows * channels, special: index % 2 == 0 ? [] : Self.special)
       for kernel in PointwiseKernel.supported {
-        var sum = GuardedBytes(count: 4 * rows * outStride)
-        var product = GuardedBytes(count: 4 * rows * outStride)
+        var result = GuardedBytes(count: 4 * rows * strideY)
         unsafe a.withUnsafeBytes { a in
           unsafe b.withUnsafeBytes { b in
-            let (a, b) = (a.baseAddress!, b.baseAddress!)
-            unsafe sum.withPointer {
-              unsafe kernel.addChannelsF32(
-                rows: rows, channels: channels, a, strideA: 4 * inStride, b, low: -2, high: 3,
-                to: $0, strideY: 4 * outStride)
-            }
-            unsafe product.withPointer {
-              unsafe kernel.mulChannelsF32(
-                rows: rows, channels: channels, a, strideA: 4 * inStride, b, low: -.infinity,
-                high: .infinity, to: $0, strideY: 4 * outStride)
+            unsafe result.withPointer {
+              unsafe kernel.binary(
+                function, rows: rows, channels: channels, a.baseAddress!, strideA: 4 * strideA,
+                repeatsA: repeatsA, b.baseAddress!, strideB: 4 * strideB, repeatsB: repeatsB,
+                low: -2, high: 3, to: $0, strideY: 4 * strideY)
             }
           }
         }
         var wrong = 0
         for row in 0..<rows {
           for c in 0..<channels {
-            let (x, at) = (a[row * inStride + c], 4 * (row * outStride + c))
-            if !same(sum.takeFloat(at: at), clamped(x + b[c], -2, 3)) { wrong += 1 }
-            if !same(product.takeFloat(at: at), x * b[c]) { wrong += 1 }
+            let x = a[row * strideA + (repeatsA ? 0 : c)]
+            let z = b[row * strideB + (repeatsB ? 0 : c)]
+            let expected = clamped(Self.apply(function, x, z), -2, 3)
+            if !same(result.takeFloat(at: 4 * (row * strideY + c)), expected) { wrong += 1 }
           }
         }
-        #expect(wrong == 0, "\(kernel.name): \(channels) channels")
-        #expect(sum.isUntouched && product.isUntouched, "\(kernel.name): \(channels) channels")
+        #expect(wrong == 0, "\(kernel.name): \(function) of \(channels) channels")
+        #expect(result.isUntouched, "\(kernel.name): \(function) of \(channels) channels")
       }
     }
   }

@@ -12,12 +12,14 @@ struct GraphBuilder {
   static let batch = 7
   private(set) var shapes: OrderedDictionary<String, Shape> = [:]
 
-  /// - Parameter shape: Of one image.
-  init(seed: UInt64, input shape: [Int]) {
+  /// - Parameters:
+  ///   - shape: Of one image.
+  ///   - batch: The batch for which shapes are known.
+  init(seed: UInt64, input shape: [Int], batch: Int = Self.batch) {
     numbers = RandomGenerator(seed: seed, stream: 1)
     graph = Graph(name: "seed \(seed)")
     graph.inputs = [ValueInfo("x", .float32, [.symbolic("N")] + shape.map(Dimension.fixed))]
-    shapes["x"] = Shape([Self.batch] + shape)
+    shapes["x"] = Shape([batch] + shape)
   }
 
   mutating func pick<Value>(_ values: [Value]) -> Value { values[numbers.below(values.count)] }

@@ -199,13 +199,13 @@ struct SelectionTests {
       Computation(.weighted(.product(.bfloat)), "bf16 avx512"),
       Computation(.weighted(.depthwise(.bfloat)), "avx512"),
       Computation(.weighted(.depthwise(.integer)), "avx2"),
-      Computation(.weighted(.groupwise(.bytes)), "u8u4 avx2"), Computation(.addChannels, "avx2"),
+      Computation(.weighted(.groupwise(.bytes)), "u8u4 avx2"), Computation(.binary(.add), "avx2"),
       Computation(.reference),
     ].map(\.description)
     #expect(
       texts == [
         "winograd 4x4 f32 avx2, pool", "bf16 avx512", "depthwise bf16 avx512", "depthwise avx2",
-        "u8u4 avx2", "add channels avx2", "reference",
+        "u8u4 avx2", "add avx2", "reference",
       ])
   }
 

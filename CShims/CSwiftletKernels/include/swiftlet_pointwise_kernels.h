@@ -6,6 +6,7 @@
  * Pointers need no alignment. Results may overwrite an operand, but not overlap one partially.
  * Unless stated otherwise all kernels agree bit for bit; NaN stays NaN. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,20 +57,27 @@ typedef enum {
   SWL_MISH,        /* x * tanh(softplus(x)): 8 ulp */
 } swl_activation;
 
+/* f(a, b); the larger and the smaller of NaN and a number is NaN. */
+typedef enum {
+  SWL_ADD,
+  SWL_SUBTRACT,
+  SWL_MULTIPLY,
+  SWL_DIVIDE,
+  SWL_LARGER,
+  SWL_SMALLER
+} swl_binary;
+
 typedef struct {
   const char *name;
   swl_isa isa;
   /* A CPU feature that the tier does not include; NULL if none is needed. */
   const char *feature;
 
-  /* y = min(high, max(low, a + b)), or a * b. */
-  void (*add_f32)(size_t count, const float *a, const float *b, float low, float high, float *y);
-  void (*mul_f32)(size_t count, const float *a, const float *b, float low, float high, float *y);
-  /* The same for rows of channels, strides in bytes; b has one element per channel. */
-  void (*add_channels_f32)(size_t rows, size_t channels, const float *a, ptrdiff_t stride_a,
-                           const float *b, float low, float high, float *y, ptrdiff_t stride_y);
-  void (*mul_channels_f32)(size_t rows, size_t channels, const float *a, ptrdiff_t stride_a,
-                           const float *b, float low, float high, float *y, ptrdiff_t stride_y);
+  /* y = min(high, max(low, f(a, b))) of rows of channels, strides in bytes. A side that repeats has
+   * one number per row. */
+  void (*binary_f32)(swl_binary, size_t rows, size_t channels, const float *a, ptrdiff_t stride_a,
+                     bool repeats_a, const float *b, ptrdiff_t stride_b, bool repeats_b, float low,
+                     float high, float *y, ptrdiff_t stride_y);
   void (*add_u8)(size_t count, const uint8_t *a, const uint8_t *b, const swl_add_u8 *, uint8_t *y);
   void (*mul_u8)(size_t count, const uint8_t *a, const uint8_t *b, const swl_mul_u8 *, uint8_t *y);
   void (*mul_channels_u8)(size_t rows, size_t channels, const uint8_t *a, ptrdiff_t stride_a,

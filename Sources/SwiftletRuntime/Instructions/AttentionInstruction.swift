@@ -39,7 +39,7 @@ struct AttentionInstruction: Instruction {
     let block = max(1, min(Self.block, shared))
     let blocks = (rows + block - 1) / block
     return Step(
-      label: label, computations: [Computation(.attention, head.kernel.name)],
+      label: label, computations: [Computation(.attention, ProductKernel.float.name)],
       macs: heads * rows * head.keys * (head.depth + head.width), scratch: head.byteCount(block),
       items: Step.perImage(heads * blocks)
     ) { memory, _, items in
@@ -55,7 +55,6 @@ struct AttentionInstruction: Instruction {
 
 /// The computation of one head, with the positions of its inputs and outputs.
 private struct AttentionHead: Sendable {
-  let kernel = ProductKernel.float
   private let pointwise = PointwiseKernel.current
   private let instruction: AttentionInstruction
   private let query, key, value, output: ImageSteps
@@ -65,8 +64,9 @@ private struct AttentionHead: Sendable {
   private let maskSteps: (image: Int, row: Int)
   /// Bytes per row of scores.
   private let scoreStep: Int
+  private let packedKeys, packedValues: PanelPacking
   private let scores, answers: Product
-  private let factors: AlignedMemory
+  private let factor: AlignedMemory
 
   init(_ instruction: AttentionInstruction, _ values: [Value]) {
     self.instruction = instruction
@@ -83,50 +83,34 @@ private struct AttentionHead: Sendable {
     case .constant(_, let rows): maskSteps = (0, rows > 1 ? 4 * keys : 0)
     case .value(let mask):
       let mask = values[mask]
-      maskSteps = (mask.steps.image, mask.height > 1 ? mask.steps.row : 0)
+      maskSteps = (mask.steps.image, mask.width > 1 ? mask.steps.pixel : 0)
     }
     // As in ``Value``, not a multiple of the distance at which rows share cache lines.
     let length = (4 * keys).roundedUp(to: 64)
     scoreStep = length % 2048 == 0 ? length + 64 : length
-    scores = Self.product(
-      kernel, depth: depth, columns: keys, from: query.steps.pixel, to: scoreStep,
-      addend: maskSteps.row)
-    answers = Self.product(
-      kernel, depth: keys, columns: width, from: scoreStep, to: output.steps.pixel, addend: 0)
-    factors = AlignedMemory([Float](repeating: instruction.scale, count: 2 * kernel.lanes))
+    packedKeys = PanelPacking(depth: depth, columns: keys)
+    packedValues = PanelPacking(depth: keys, columns: width)
+    scores = packedKeys.product(
+      from: query.steps.pixel, to: scoreStep, addend: maskSteps.row)
+    answers = packedValues.product(from: scoreStep, to: output.steps.pixel, addend: 0)
+    factor = AlignedMemory([instruction.scale])
   }
-
-  /// Each row is an image of one pixel, so any number of rows can be computed.
-  private static func product(
-    _ kernel: ProductKernel, depth: Int, columns: Int, from: Int, to: Int, addend: Int
-  ) -> Product {
-    func steps(_ step: Int) -> ImageSteps { ImageSteps(pixel: step, row: step, image: step) }
-    let padded = kernel.paddedColumns(columns)
-    return Product(
-      kernel,
-      Product.Geometry(
-        width: 1, height: 1, input: steps(from), output: steps(to), addend: steps(addend), outer: 1,
-        inner: 1, words: depth, outerStep: 0, innerStep: 0),
-      columns: columns, weights: nil,
-      Product.Ending(
-        bias: AlignedMemory([Float](repeating: 0, count: padded)), low: -.infinity,
-        high: .infinity), threads: 1)
-  }
-
-  private var keyBytes: Int { (4 * depth * kernel.paddedColumns(keys)).roundedUp(to: 64) }
-  private var valueBytes: Int { (4 * keys * kernel.paddedColumns(width)).roundedUp(to: 64) }
 
   /// The memory for a block of queries, in bytes.
-  func byteCount(_ queries: Int) -> Int { keyBytes + valueBytes + queries * scoreStep + 64 }
+  func byteCount(_ queries: Int) -> Int {
+    packedKeys.byteCount + packedValues.byteCount + queries * scoreStep + 64
+  }
 
   func run(_ memory: Memory, image: Int, head: Int, rows: Range<Int>) {
-    let packedKeys = unsafe memory.scratch
-    let packedValues = unsafe packedKeys + keyBytes
-    let table = unsafe packedValues + valueBytes
-    unsafe packKeys(
-      memory.start(instruction.key) + image * key.image + 4 * head * depth, into: packedKeys)
-    unsafe packValues(
-      memory.start(instruction.value) + image * value.image + 4 * head * width, into: packedValues)
+    let keyPanels = unsafe memory.scratch
+    let valuePanels = unsafe keyPanels + packedKeys.byteCount
+    let table = unsafe valuePanels + packedValues.byteCount
+    unsafe packedKeys.packColumns(
+      memory.start(instruction.key) + image * key.image + 4 * head * depth, step: key.pixel,
+      factor: factor.base, into: keyPanels)
+    unsafe packedValues.packRows(
+      memory.start(instruction.value) + image * value.image + 4 * head * width, step: value.pixel,
+      into: valuePanels)
     let mask: UnsafeRawPointer? =
       switch instruction.mask {
       case .none: nil
@@ -139,14 +123,14 @@ private struct AttentionHead: Sendable {
     let first = image * query.image + rows.lowerBound * query.pixel + 4 * head * depth
     let count = rows.count
     unsafe scores.run(
-      memory.start(instruction.query) + first, weights: packedKeys, addend: mask, into: table,
+      memory.start(instruction.query) + first, weights: keyPanels, addend: mask, into: table,
       images: count, items: 0..<scores.items(images: count))
     unsafe pointwise.softmax(
       rows: count, channels: keys, table, strideX: scoreStep, to: table, strideY: scoreStep)
     if let mask = unsafe mask { unsafe clearForbidden(mask, table, rows: count) }
     let target = image * output.image + rows.lowerBound * output.pixel + 4 * head * width
     unsafe answers.run(
-      table, weights: packedValues, into: memory.start(instruction.output) + target, images: count,
+      table, weights: valuePanels, into: memory.start(instruction.output) + target, images: count,
       items: 0..<answers.items(images: count))
   }
 
@@ -161,50 +145,6 @@ private struct AttentionHead: Sendable {
       guard key == keys else { continue }
       unsafe (table + row * scoreStep).initializeMemory(
         as: UInt8.self, repeating: 0, count: 4 * keys)
-    }
-  }
-
-  /// Calls the body with the first column, the number of columns and the padded number of columns
-  /// of each panel of packed weights.
-  private func forEachPanel(
-    _ columns: Int, _ body: (_ start: Int, _ count: Int, _ width: Int) -> Void
-  ) {
-    let padded = kernel.paddedColumns(columns)
-    for start in stride(from: 0, to: padded, by: 2 * kernel.lanes) {
-      let width = min(2 * kernel.lanes, padded - start)
-      body(start, min(width, columns - start), width)
-    }
-  }
-
-  /// A column for each key, multiplied by the scale.
-  private func packKeys(_ source: UnsafeRawPointer, into target: UnsafeMutableRawPointer) {
-    forEachPanel(keys) { start, count, width in
-      let panel = unsafe target + 4 * depth * start
-      if count < width {
-        unsafe panel.initializeMemory(as: UInt8.self, repeating: 0, count: 4 * depth * width)
-      }
-      unsafe pointwise.pixelsToPlanesF32(
-        PlanesGeometry(
-          channels: depth, width: count, height: 1, plane: 4 * width, x: key.pixel,
-          y: count * key.pixel),
-        from: source + start * key.pixel, to: panel, rows: 0..<1)
-      unsafe pointwise.mulChannelsF32(
-        rows: depth, channels: width, panel, strideA: 4 * width, factors.base, low: -.infinity,
-        high: .infinity, to: panel, strideY: 4 * width)
-    }
-  }
-
-  /// A column for each channel of the values.
-  private func packValues(_ source: UnsafeRawPointer, into target: UnsafeMutableRawPointer) {
-    forEachPanel(width) { start, count, width in
-      for key in 0..<keys {
-        let row = unsafe target + 4 * (keys * start + key * width)
-        unsafe row.copyMemory(from: source + key * value.pixel + 4 * start, byteCount: 4 * count)
-        if count < width {
-          unsafe (row + 4 * count).initializeMemory(
-            as: UInt8.self, repeating: 0, count: 4 * (width - count))
-        }
-      }
     }
   }
 }

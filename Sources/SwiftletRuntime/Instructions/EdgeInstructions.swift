@@ -24,9 +24,9 @@ struct LoadInstruction: Instruction {
       label: label, computations: [Computation(.layout, kernel.name)],
       items: Step.perImage(edge.rows)
     ) { memory, _, items in
-      forEachImage(items, rows: edge.rows) { image, rows in
-        let planes = unsafe memory.inputs[input] + image * 4 * value.count
-        let pixels = unsafe memory.start(output) + image * steps.image
+      edge.forEachRun(items) { image, outer, inner, rows in
+        let planes = unsafe memory.inputs[input] + image * 4 * value.count + outer
+        let pixels = unsafe memory.start(output) + image * steps.image + inner
         if let by {
           unsafe kernel.planesToPixelsU8(
             edge.geometry, scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: planes,
@@ -67,9 +67,9 @@ struct StoreInstruction: Instruction {
       label: label, computations: [Computation(.layout, kernel.name)],
       items: Step.perImage(edge.rows)
     ) { memory, _, items in
-      forEachImage(items, rows: edge.rows) { image, rows in
-        let pixels = unsafe memory.start(input) + image * steps.image
-        let planes = unsafe memory.outputs[output] + image * 4 * value.count
+      edge.forEachRun(items) { image, outer, inner, rows in
+        let pixels = unsafe memory.start(input) + image * steps.image + inner
+        let planes = unsafe memory.outputs[output] + image * 4 * value.count + outer
         if let by {
           unsafe kernel.pixelsU8ToPlanes(
             edge.geometry, scale: by.scale, zeroPoint: Int32(by.zeroPoint), from: pixels,
@@ -129,18 +129,37 @@ private struct Edge: Sendable {
   let rows: Int
   /// Both sides are contiguous sequences of pixels.
   let isPlain: Bool
+  /// If rows of pixels have gaps between them, the bytes from one to the next on the outer and the
+  /// inner side.
+  private let gaps: (outer: Int, inner: Int)?
 
   init(_ value: Value, isRows: Bool) {
-    let size = value.elementSize
+    let (size, steps) = (value.elementSize, value.steps)
     isPlain = isRows || value.pixels == 1
-    if isPlain {
-      // The inner side may have gaps between pixels.
-      geometry = PlanesGeometry(
-        channels: 1, width: value.channels, height: value.pixels, x: size, y: value.steps.pixel)
-      rows = value.pixels
-    } else {
+    guard isPlain else {
       geometry = PlanesGeometry(value)
       rows = value.height
+      gaps = nil
+      return
+    }
+    let hasGaps = value.height > 1 && steps.row != value.width * steps.pixel
+    let pixels = hasGaps ? value.width : value.pixels
+    // The inner side may have gaps between pixels.
+    geometry = PlanesGeometry(
+      channels: 1, width: value.channels, height: pixels, x: size, y: steps.pixel)
+    rows = hasGaps ? value.height : pixels
+    gaps = hasGaps ? (4 * value.width * value.channels, steps.row) : nil
+  }
+
+  /// Calls the body with runs of the geometry's rows, and the bytes from the image to their first
+  /// one on the outer and the inner side.
+  func forEachRun(
+    _ items: Range<Int>,
+    _ body: (_ image: Int, _ outer: Int, _ inner: Int, _ rows: Range<Int>) -> Void
+  ) {
+    forEachImage(items, rows: rows) { image, own in
+      guard let gaps else { return body(image, 0, 0, own) }
+      for row in own { body(image, row * gaps.outer, row * gaps.inner, 0..<geometry.height) }
     }
   }
 }

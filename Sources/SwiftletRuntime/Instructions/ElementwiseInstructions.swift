@@ -14,8 +14,7 @@ struct ElementwiseInstruction: StripedInstruction {
     case activate(ElementFunction)
     /// The function's results as bytes.
     case activateBytes(ElementFunction, Lowering.Quantized)
-    case add(low: Float, high: Float)
-    case multiply(low: Float, high: Float)
+    case binary(BinaryFunction, low: Float, high: Float)
     case addBytes(AddU8)
     case addBFloats(low: Float, high: Float)
     /// fp32 rounded to bf16, and the reverse.
@@ -28,11 +27,11 @@ struct ElementwiseInstruction: StripedInstruction {
     fileprivate var kind: Computation.Kind {
       switch self {
       case .activate, .activateBytes: .activate
-      case .add, .addBytes: .add
+      case .binary(let function, _, _): .binary(function)
+      case .addBytes: .binary(.add)
       case .addBFloats: .addBF16
       case .f32ToBF16: .f32ToBF16
       case .bf16ToF32: .bf16ToF32
-      case .multiply: .multiply
       case .lookUp: .lookUp
       case .quantize: .quantize
       case .dequantize: .dequantize
@@ -89,14 +88,14 @@ extension ElementwiseInstruction.Operation {
       unsafe kernel.activate(activation, count: count, a, to: y)
     case .activateBytes(let activation, let by):
       unsafe Self.activate(kernel, activation, by, count, a, to: y)
-    case .multiply(let low, let high):
-      unsafe kernel.mulF32(count: count, a, b, low: low, high: high, to: y)
+    case .binary(let function, let low, let high):
+      unsafe kernel.binary(
+        function, rows: 1, channels: count, a, strideA: 0, b, strideB: 0, low: low, high: high,
+        to: y, strideY: 0)
     case .lookUp(let table):
       unsafe kernel.lookupU8(
         count: count, a, table: UnsafePointer(table.base.assumingMemoryBound(to: UInt8.self)),
         to: y)
-    case .add(let low, let high):
-      unsafe kernel.addF32(count: count, a, b, low: low, high: high, to: y)
     case .addBFloats(let low, let high):
       unsafe kernel.addBF16(count: count, a, b, low: low, high: high, to: y)
     case .f32ToBF16:

@@ -78,6 +78,13 @@ package struct Window: Sendable {
     (self.padTop, self.padLeft) = (padTop, padLeft)
   }
 
+  /// The window of a matrix: a pixel of the image, or all of it if it is flattened.
+  init(of image: Value, depth: Int) {
+    let isFlattened = image.channels != depth
+    self.init(
+      height: isFlattened ? image.height : 1, width: isFlattened ? image.width : 1)
+  }
+
   /// The halo that an image needs for results of the given size.
   func halo(_ image: Value, for result: Value) -> Value.Halo {
     let bottom = (result.height - 1) * strideY + (height - 1) * dilationY + 1

@@ -25,9 +25,12 @@ struct RowInstruction: Instruction {
       label: label, computations: [Computation(kind, kernel.name)],
       items: Step.perImage(from.pixels)
     ) { memory, _, items in
-      for item in items {
+      var item = items.lowerBound
+      while item < items.upperBound {
         let (image, pixel) = (item / from.pixels, item % from.pixels)
         let (row, column) = (pixel / from.width, pixel % from.width)
+        let count = min(from.width - column, items.upperBound - item)
+        item += count
         let source =
           unsafe memory.start(instruction.input) + image * from.steps.image
           + row * from.steps.row + column * from.steps.pixel
@@ -37,48 +40,14 @@ struct RowInstruction: Instruction {
         switch instruction.operation {
         case .softmax:
           unsafe kernel.softmax(
-            rows: 1, channels: from.channels, source, strideX: from.steps.pixel, to: target,
+            rows: count, channels: from.channels, source, strideX: from.steps.pixel, to: target,
             strideY: to.steps.pixel)
         case .normalize(let gamma, let beta, let epsilon):
           unsafe kernel.layerNorm(
-            rows: 1, channels: from.channels, source, strideX: from.steps.pixel,
+            rows: count, channels: from.channels, source, strideX: from.steps.pixel,
             gamma: UnsafePointer(gamma.base.assumingMemoryBound(to: Float.self)),
             beta: beta.map { unsafe UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) },
             epsilon: epsilon, to: target, strideY: to.steps.pixel)
-        }
-      }
-    }
-  }
-}
-
-/// The concatenation of values along their channels.
-struct ConcatInstruction: Instruction {
-  let label: String
-  let inputs: [Int]
-  let output: Int
-
-  var reads: [Int] { inputs }
-  var writes: Int? { output }
-
-  func step(_ values: [Value], threadsPerImage: Int) -> Step {
-    let (inputs, output, to) = (inputs, output, values[output])
-    let sources = inputs.map { values[$0] }
-    return Step(
-      label: label, computations: [Computation(.copy)], items: Step.perImage(to.height)
-    ) { memory, _, items in
-      for item in items {
-        let (image, row) = (item / to.height, item % to.height)
-        var target = unsafe memory.start(output) + image * to.steps.image + row * to.steps.row
-        for (input, from) in zip(inputs, sources) {
-          let source =
-            unsafe memory.start(input) + image * from.steps.image
-            + row * from.steps.row
-          let count = from.channels * from.elementSize
-          for column in 0..<to.width {
-            unsafe (target + column * to.steps.pixel).copyMemory(
-              from: source + column * from.steps.pixel, byteCount: count)
-          }
-          unsafe target += count
         }
       }
     }

@@ -58,7 +58,7 @@ enum AttentionLowering: LoweredOperator {
         constant = given
       } else {
         let shape = facts.shape(node.inputs[3])
-        guard causal == 0, facts.isImages(node.inputs[3], ranks: 4...4), shape[1] == 1,
+        guard causal == 0, facts.isImages(node.inputs[3]), shape[1] == 1,
           shape[2] == 1 || shape[2] == queries, shape[3] == keys
         else { return nil }
         return .value(node.inputs[3])
@@ -82,7 +82,7 @@ enum AttentionLowering: LoweredOperator {
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
     let facts = lowering.facts
-    let inputs = node.inputs[..<3].map { lowering.float($0) }
+    let inputs = node.inputs[..<3].map { lowering.float($0, .rows(3)) }
     let (queries, heads) = (lowering.values[inputs[0]], heads(node)!)
     let keys = lowering.values[inputs[1]].width
     let mask: AttentionInstruction.Mask
@@ -92,7 +92,7 @@ enum AttentionLowering: LoweredOperator {
       mask = .constant(AlignedMemory(rows.elements), rows: rows.count / keys)
     case .causal(let rows):
       mask = .constant(AlignedMemory(causal(queries.width, keys, rows)), rows: queries.width)
-    case .value(let name): mask = .value(lowering.float(name))
+    case .value(let name): mask = .value(lowering.float(name, .rows(4)))
     }
     let depth = queries.channels / heads
     let scale = try? node.float("scale", default: 1 / Float(depth).squareRoot())

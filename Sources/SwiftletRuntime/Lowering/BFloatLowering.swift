@@ -41,7 +41,8 @@ extension Lowering {
   /// Operators whose result is the same whether values are rounded before or after them. The
   /// preceding instruction absorbs the limits of a clamp, and rounds them with the rest.
   private static let commuting: Set<String> = [
-    "Cast", "Relu", "Clip", "MaxPool", "Flatten", "Reshape", "Concat",
+    "Cast", "Relu", "Clip", "MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose",
+    "Concat",
   ]
 
   /// Whether a value should be bf16 rather than fp32.
@@ -59,9 +60,11 @@ extension Lowering {
   mutating func bfloat(_ name: String) -> Int {
     switch binding(name) {
     case .bfloat(let value): return value
-    case .external(let place, let shape) where prefersBFloat(name):
-      let value = add(Value(shape: shape, .bfloat))
-      add(LoadInstruction(input: place, output: value, isRows: shape.rank == 3))
+    case .external(let place, let shape)
+    where prefersBFloat(name) && facts.isOuter(facts.layout(name), name):
+      let layout = facts.layout(name)
+      let value = add(Value(shape: shape, layout, images: facts.images, .bfloat))
+      add(LoadInstruction(input: place, output: value, isRows: layout.isRows))
       bind(name, .bfloat(value))
       return value
     default:
@@ -69,9 +72,16 @@ extension Lowering {
     }
   }
 
-  /// The value of the name in its current type, or fp32.
-  mutating func anyFloat(_ name: String) -> Int {
-    if case .bfloat(let value) = binding(name) { value } else { float(name) }
+  /// The same in one of the name's layouts.
+  mutating func bfloat(_ name: String, _ layout: Layout) -> Int {
+    layout == facts.layout(name)
+      ? bfloat(name) : converted(float(name, layout), to: .bfloat, .f32ToBF16, name)
+  }
+
+  /// The value of the name in its current type, or fp32, in one of its layouts.
+  mutating func anyFloat(_ name: String, _ layout: Layout) -> Int {
+    if layout == facts.layout(name), case .bfloat(let value) = binding(name) { return value }
+    return float(name, layout)
   }
 
   /// A copy of a value in the other type, created on first use.
@@ -103,16 +113,5 @@ extension Lowering {
     if facts.precision == .bf16 { return true }
     guard case .bfloat = binding(input) else { return false }
     return weights.elements.allSatisfy(\.isBFloat)
-  }
-}
-
-extension GraphFacts {
-  /// The channels of an image, vector or row.
-  func channels(of name: String) -> Int {
-    let shape = shape(name)
-    switch shape.rank {
-    case 4, 2: return shape[1]
-    default: return shape.dimensions.last ?? 1
-    }
   }
 }

@@ -11,7 +11,7 @@ enum CastLowering: LoweredOperator {
   static let opTypes = ["Cast"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    facts.isImages(node.inputs[0]) && facts.isImages(node.outputs[0])
+    facts.isValue(node.inputs[0]) && facts.isValue(node.outputs[0])
       && [1, 16].contains(try? node.int("to", default: 0))
   }
 

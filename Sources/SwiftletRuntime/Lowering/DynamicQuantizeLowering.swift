@@ -9,7 +9,8 @@ enum DynamicQuantizeLowering: LoweredOperator {
   static let opTypes = [DynamicQuantizeMatMul.opType]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    facts.isImages(node.inputs[0], ranks: 2...3) && facts.isImages(node.outputs[0], ranks: 2...3)
+    facts.isValue(node.inputs[0]) && facts.isValue(node.outputs[0])
+      && facts.layout(node.inputs[0]).channelAxis == facts.shape(node.inputs[0]).rank - 1
       && (!facts.has(node, 4) || facts.floats(node, 4) != nil)
       && DynamicWeights(node, facts) != nil
   }
@@ -18,7 +19,6 @@ enum DynamicQuantizeLowering: LoweredOperator {
     let facts = lowering.facts
     let weights = DynamicWeights(node, facts)!
     let image = lowering.size(of: node.inputs[0])
-    let isFlattened = facts.shape(node.inputs[0]).rank == 2
     let (input, ranges) = lowering.dynamicallyQuantized(node.inputs[0])
     var ending = Ending(
       bias: .dynamic(sums: weights.rows.rowSums, scale: weights.scales, ranges: ranges))
@@ -30,16 +30,14 @@ enum DynamicQuantizeLowering: LoweredOperator {
     lowering.add(
       ProductInstruction(
         label: node.label, key: node.outputs[0], input: input,
-        window: isFlattened ? Window(height: image.height, width: image.width) : Window(),
+        window: Window(of: image, depth: weights.rows.shape[1]),
         columns: weights.scales.count, groups: 1, weights: .integer(weights.rows),
         kernel: Selection.kernel(.integer, .integer(weights.rows)), ending: ending,
         cache: lowering.cache))
     guard let bias else { return lowering.bind(last, .float(ending.output)) }
-    let output = lowering.newValue(for: last, .float)
-    lowering.add(
-      ChannelsInstruction(
-        label: node.label, input: ending.output, operand: .constant(AlignedMemory(bias)),
-        output: output, isSum: true, low: low, high: high))
+    let output = lowering.combine(
+      ending.output, .add, bias, axis: facts.shape(last).rank - 1, node.label, like: last,
+      low: low, high: high)
     lowering.bind(last, .float(output))
   }
 }

@@ -15,6 +15,8 @@ struct GraphFacts {
   private let results: Set<String>
   /// The nodes that become instructions.
   private var lowered: [Bool]
+  /// The layouts of values, where they are not those of tensors outside segments.
+  private var layouts: [String: Layout] = [:]
 
   init(
     _ graph: Graph, _ infos: [String: TensorInfo], images: Int, precision: Precision
@@ -23,8 +25,17 @@ struct GraphFacts {
     self.precision = precision
     index = graph.index
     results = Set(graph.outputs.map(\.name))
-    lowered = graph.nodes.map { _ in false }
-    lowered = graph.nodes.map(canLower)
+    lowered = []
+    for input in graph.inputs { layouts[input.name] = outerLayout(input.name) }
+    for node in graph.nodes {
+      let isLowered = canLower(node)
+      lowered.append(isLowered)
+      for name in node.outputs where !name.isEmpty {
+        layouts[name] =
+          isLowered
+          ? LoweringRegistry.operators[node.opType]!.layout(node, name, self) : outerLayout(name)
+      }
+    }
   }
 
   func isLowered(_ node: Int) -> Bool { lowered[node] }
@@ -45,7 +56,7 @@ struct GraphFacts {
 
   private func canLower(_ node: Node) -> Bool {
     guard OperatorRegistry.supports(node), let lowering = LoweringRegistry.operators[node.opType],
-      node.outputs.count == 1 || node.outputs.dropFirst().allSatisfy(\.isEmpty)
+      lowering.hasManyResults || node.outputs.dropFirst().allSatisfy(\.isEmpty)
     else { return false }
     return lowering.accepts(node, self)
   }
@@ -74,15 +85,68 @@ struct GraphFacts {
 
   // MARK: Values
 
-  /// Whether a value can be part of a segment: a batch of images N×C×H×W, of vectors N×C, or of
-  /// rows N×S×C.
-  func isImages(_ name: String, _ dtypes: Set<DType> = [.float32], ranks: ClosedRange<Int> = 2...4)
-    -> Bool
-  {
+  /// Whether a value can be part of a segment: its leading extent is a multiple of the batch, so
+  /// that each image has its own part of it.
+  func isValue(_ name: String, _ dtypes: Set<DType> = [.float32]) -> Bool {
     guard let info = infos[name], graph.initializers[name] == nil, dtypes.contains(info.dtype)
     else { return false }
-    return ranks ~= info.shape.rank && info.shape[0] == images && info.shape.count > 0
+    return images > 0 && info.shape.rank >= 2 && info.shape[0] % images == 0
+      && info.shape.count > 0
       && info.shape.count < 1 << 31
+  }
+
+  /// Whether a value is a batch of images N×C×H×W, or N×C×L.
+  func isImages(_ name: String, ranks: ClosedRange<Int> = 4...4) -> Bool {
+    isValue(name) && ranks ~= shape(name).rank && shape(name)[0] == images
+  }
+
+  /// The layout of a value, which its readers may ask to change.
+  func layout(_ name: String) -> Layout { layouts[name]! }
+
+  /// Whether a node that becomes instructions writes a value.
+  func isComputed(_ name: String) -> Bool {
+    index.producers[name].map { lowered.indices.contains($0) && lowered[$0] } ?? false
+  }
+
+  /// Whether values of a layout have the batch outermost. With several images it is required.
+  func isBatched(_ layout: Layout) -> Bool { images == 1 || layout.order[0] == 0 }
+
+  /// A value of the name's shape and layout.
+  func value(_ name: String, _ kind: Value.Kind) -> Value {
+    Value(shape: shape(name), layout(name), images: images, kind)
+  }
+
+  /// Channels per pixel of a value.
+  func channels(of name: String) -> Int { shape(name)[layout(name).channelAxis] }
+
+  /// Whether values of a layout are loaded and stored directly: rows as they are, images plane by
+  /// plane.
+  func isOuter(_ layout: Layout, _ name: String) -> Bool {
+    layout.isRows || layout.isPlanes && shape(name)[0] == images
+  }
+
+  /// The layout in which a tensor from outside is loaded: the one that its first readers need.
+  private func outerLayout(_ name: String, depth: Int = 0) -> Layout? {
+    guard let rank = infos[name]?.shape.rank, rank >= 2 else { return nil }
+    guard let reader = consumers(name).first, depth < 8 else { return .rows(rank) }
+    let node = graph.nodes[reader]
+    let wanted: Layout
+    switch node.opType {
+    case "Transpose":
+      guard let permutation = try? node.ints("perm"), permutation.count == rank,
+        let after = outerLayout(node.outputs[0], depth: depth + 1)
+      else { return .rows(rank) }
+      wanted = after.beforeTransposing(permutation)
+    case "MatMul", "Gemm", "LayerNormalization", "Softmax", "Reshape", "Attention":
+      wanted = .rows(rank)
+    default:
+      guard let result = node.outputs.first, infos[result]?.shape == infos[name]?.shape,
+        let after = outerLayout(result, depth: depth + 1)
+      else { return rank == 4 ? .planes(rank) : .rows(rank) }
+      wanted = after
+    }
+    // Others would need a second conversion.
+    return isOuter(wanted, name) ? wanted : .rows(rank)
   }
 
   /// Positions of the nodes that read a value.
@@ -131,10 +195,12 @@ enum LoweringRegistry {
   static let operators: [String: any LoweredOperator.Type] = {
     let types: [any LoweredOperator.Type] = [
       ActivationLowering.self, AttentionLowering.self, BatchNormalizationLowering.self,
+      BinaryLowering.self,
       ConcatLowering.self, ConvLowering.self, DequantizeLowering.self,
-      CastLowering.self, DynamicQuantizeLowering.self, FlattenLowering.self, GemmLowering.self,
-      PoolLowering.self,
-      QuantizeLowering.self, RowLowering.self, SumLowering.self,
+      CastLowering.self, DynamicQuantizeLowering.self, MatMulLowering.self, PadLowering.self,
+      PoolLowering.self, QuantizeLowering.self, ReduceLowering.self, ReshapeLowering.self,
+      RowLowering.self,
+      SliceLowering.self, TransposeLowering.self,
     ]
     return Dictionary(
       uniqueKeysWithValues: types.flatMap { type in type.opTypes.map { ($0, type) } })
@@ -153,13 +219,28 @@ protocol LoweredOperator: Sendable {
 
   static func lower(_ node: Node, into lowering: inout Lowering)
 
+  /// The layout of a result.
+  static func layout(_ node: Node, _ result: String, _ facts: GraphFacts) -> Layout
+
+  /// Whether nodes may have more than one result.
+  static var hasManyResults: Bool { get }
+
   /// Whether the node prefers to read one of its inputs as bf16; see
   /// ``Lowering/prefersBFloat(_:)``.
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool
 }
 
 extension LoweredOperator {
+  static var hasManyResults: Bool { false }
+
   static func data(_ node: Node, _ facts: GraphFacts) -> [String] { [node.inputs[0]] }
+
+  /// That of the first input, or of rows if the rank differs.
+  static func layout(_ node: Node, _ result: String, _ facts: GraphFacts) -> Layout {
+    let rank = facts.shape(result).rank
+    let layout = facts.layout(node.inputs[0])
+    return layout.rank == rank ? layout : .rows(rank)
+  }
 
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool { false }
 }

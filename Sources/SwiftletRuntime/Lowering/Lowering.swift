@@ -15,7 +15,7 @@ struct Lowering {
   let cache: PackedWeights
   private(set) var values: [Value] = []
   private(set) var instructions: [any Instruction] = []
-  private var bindings: [String: Binding] = [:]
+  private var bindings: [Place: Binding] = [:]
   /// Names of values that should be bf16; see BFloatLowering.swift.
   var bfloats: Set<String> = []
   /// fp32 values with a bf16 copy, and the reverse.
@@ -26,6 +26,14 @@ struct Lowering {
   /// Names and positions of the segment's inputs and outputs.
   let inputs: [String: Int]
   let outputs: OrderedSet<String>
+
+  /// A name, and a layout if it is not the name's own.
+  private struct Place: Hashable {
+    let name: String
+    var layout: Layout?
+
+    init(_ name: String, _ layout: Layout? = nil) { (self.name, self.layout) = (name, layout) }
+  }
 
   /// What a name refers to.
   enum Binding {
@@ -110,40 +118,52 @@ struct Lowering {
 
   /// A new value for the result of a node, of the inferred shape.
   mutating func newValue(for name: String, _ kind: Value.Kind) -> Int {
-    add(Value(shape: facts.shape(name), kind))
+    add(facts.value(name, kind))
   }
 
   mutating func require(_ halo: Value.Halo, on value: Int) {
     values[value].halo = values[value].halo.union(halo)
   }
 
-  mutating func bind(_ name: String, _ binding: Binding) { bindings[name] = binding }
+  mutating func bind(_ name: String, _ binding: Binding) { bindings[Place(name)] = binding }
 
   /// The value and its quantization, if the name refers to dequantized 8-bit values.
   func dequantized(_ name: String) -> (value: Int, by: Quantized)? {
-    if case .dequantized(let value, let by)? = bindings[name] { (value, by) } else { nil }
+    if case .dequantized(let value, let by)? = bindings[Place(name)] { (value, by) } else { nil }
+  }
+
+  /// The same in one of the name's layouts.
+  mutating func dequantized(_ name: String, _ layout: Layout) -> (value: Int, by: Quantized)? {
+    guard dequantized(name) != nil else { return nil }
+    let place = Place(name, layout == facts.layout(name) ? nil : layout)
+    if case .dequantized(let value, let by) = binding(place) { return (value, by) }
+    return nil
   }
 
   func quantized(_ name: String) -> (value: Int, by: Quantized)? {
-    if case .quantized(let value, let by)? = bindings[name] { (value, by) } else { nil }
+    if case .quantized(let value, let by)? = bindings[Place(name)] { (value, by) } else { nil }
   }
 
   /// The fp32 value of the name, computed if necessary.
-  mutating func float(_ name: String) -> Int {
-    switch binding(name) {
+  ///
+  /// - Parameter layout: By default that of the name.
+  mutating func float(_ name: String, _ layout: Layout? = nil) -> Int {
+    let place = Place(name, layout == facts.layout(name) ? nil : layout)
+    switch binding(place) {
     case .float(let value): return value
     case .bfloat(let value): return converted(value, to: .float, .bf16ToF32, name)
-    case .external(let place, let shape):
-      let value = add(Value(shape: shape, .float))
-      instructions.append(LoadInstruction(input: place, output: value, isRows: shape.rank == 3))
-      bindings[name] = .float(value)
+    case .external(let input, let shape):
+      let layout = layout ?? facts.layout(name)
+      let value = add(Value(shape: shape, layout, images: facts.images, .float))
+      instructions.append(LoadInstruction(input: input, output: value, isRows: layout.isRows))
+      bindings[place] = .float(value)
       return value
     case .dequantized(let source, let by), .quantized(let source, let by):
       let value = add(Value(like: values[source], .float))
       instructions.append(
         ElementwiseInstruction(
           label: name, inputs: [source], output: value, operation: .dequantize(by)))
-      bindings[name] = .float(value)
+      bindings[place] = .float(value)
       return value
     }
   }
@@ -151,18 +171,77 @@ struct Lowering {
   /// The channels and extents of the value that the name refers to.
   func size(of name: String) -> Value {
     switch binding(name) {
-    case .external(_, let shape): Value(shape: shape, .float)
+    case .external: facts.value(name, .float)
     case .float(let value), .bfloat(let value), .quantized(let value, _),
       .dequantized(let value, _):
       values[value]
     }
   }
 
+  /// The same in one of the name's layouts.
+  func size(of name: String, _ layout: Layout) -> Value {
+    layout == facts.layout(name)
+      ? size(of: name) : Value(shape: facts.shape(name), layout, images: facts.images, .float)
+  }
+
   /// Whether the name already has a value, so that an instruction added now can read it.
-  func isReady(_ name: String) -> Bool { bindings[name] != nil || inputs[name] != nil }
+  func isReady(_ name: String) -> Bool { bindings[Place(name)] != nil || inputs[name] != nil }
 
   func binding(_ name: String) -> Binding {
-    bindings[name] ?? .external(inputs[name]!, facts.shape(name))
+    bindings[Place(name)] ?? .external(inputs[name]!, facts.shape(name))
+  }
+
+  /// What a name refers to in one of its layouts; rearranged on first use.
+  private mutating func binding(_ place: Place) -> Binding {
+    if let known = bindings[place] { return known }
+    let own = binding(place.name)
+    let layout = place.layout ?? facts.layout(place.name)
+    var before = facts.layout(place.name)
+    if case .external = own {
+      if facts.isOuter(layout, place.name) { return own }
+      // Other segments and the reference leave it in one of these.
+      before = .rows(layout.rank)
+    } else if place.layout == nil {
+      return own
+    }
+    let (shape, images) = (facts.shape(place.name), facts.images)
+    let made = moved(place.name, before) { lowering, source in
+      let kind = lowering.values[source].kind
+      let target = lowering.add(Value(shape: shape, layout, images: images, kind))
+      if before.matches(layout, shape) {
+        lowering.add(ReshapeInstruction(label: place.name, input: source, output: target))
+      } else {
+        lowering.add(
+          CopyInstruction(
+            label: place.name,
+            boxes: [
+              CopyInstruction.Box(
+                .value(source), shape.perImage(images, before),
+                from: before.distances(shape), to: layout.distances(shape))
+            ], output: target))
+      }
+      return target
+    }
+    bindings[place] = made
+    return made
+  }
+
+  /// The result of instructions that move the elements of a value, of whatever type they are.
+  ///
+  /// - Parameters:
+  ///   - layout: The layout in which they read it; by default that of the name.
+  ///   - keepsChannels: Whether all channels of a pixel move together. Otherwise bf16 is widened,
+  ///     because a zero may follow its last channel.
+  mutating func moved(
+    _ name: String, _ layout: Layout? = nil, keepsChannels: Bool = false,
+    _ move: (inout Lowering, _ source: Int) -> Int
+  ) -> Binding {
+    switch binding(Place(name, layout == facts.layout(name) ? nil : layout)) {
+    case .quantized(let value, let by): .quantized(move(&self, value), by)
+    case .dequantized(let value, let by): .dequantized(move(&self, value), by)
+    case .bfloat(let value) where keepsChannels: .bfloat(move(&self, value))
+    case .float, .bfloat, .external: .float(move(&self, float(name, layout)))
+    }
   }
 
   /// Makes another name refer to what a name refers to.
@@ -176,8 +255,10 @@ struct Lowering {
   }
 
   private mutating func store(_ name: String, at place: Int) {
-    let isRows = facts.shape(name).rank == 3
-    switch binding(name) {
+    let own = facts.layout(name)
+    let layout = facts.isOuter(own, name) ? own : .rows(own.rank)
+    let isRows = layout.isRows
+    switch binding(Place(name, layout == own ? nil : layout)) {
     case .quantized(let value, let by):
       instructions.append(
         StoreBytesInstruction(input: value, output: place, isRows: isRows, isSigned: by.isSigned))
@@ -185,7 +266,8 @@ struct Lowering {
       instructions.append(
         StoreInstruction(input: value, output: place, isRows: isRows, dequantized: by))
     case .float, .bfloat, .external:
-      instructions.append(StoreInstruction(input: float(name), output: place, isRows: isRows))
+      instructions.append(
+        StoreInstruction(input: float(name, layout), output: place, isRows: isRows))
     }
   }
 
@@ -259,16 +341,16 @@ struct Lowering {
 }
 
 extension Value {
-  /// Images of the shape N×C×H×W or N×C, or rows N×S×C.
-  init(shape: Shape, _ kind: Kind) {
-    switch shape.rank {
-    case 2: self.init(kind: kind, channels: shape[1], height: 1, width: 1)
-    case 3: self.init(kind: kind, channels: shape[2], height: 1, width: shape[1])
-    default: self.init(kind: kind, channels: shape[1], height: shape[2], width: shape[3])
-    }
-  }
-
   init(like other: Value, _ kind: Kind) {
     self.init(kind: kind, channels: other.channels, height: other.height, width: other.width)
+  }
+}
+
+extension Shape {
+  /// The extents of an image's part of a tensor.
+  func perImage(_ images: Int, _ layout: Layout) -> [Int] {
+    var extents = dimensions
+    extents[layout.order[0]] /= images
+    return extents
   }
 }

@@ -9,7 +9,7 @@ enum PoolLowering: LoweredOperator {
   static let opTypes = ["MaxPool", "AveragePool", "GlobalAveragePool"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    facts.isImages(node.inputs[0], ranks: 4...4) && facts.isImages(node.outputs[0], ranks: 4...4)
+    facts.isImages(node.inputs[0]) && facts.isValue(node.outputs[0])
       && place(node, facts) != nil
   }
 
@@ -25,7 +25,9 @@ enum PoolLowering: LoweredOperator {
   /// Whether it takes the largest of non-overlapping 2×2 neighbours, which the preceding
   /// instruction can do.
   static func halves(_ node: Node, _ facts: GraphFacts) -> Bool {
-    guard node.opType == "MaxPool", let place = place(node, facts) else { return false }
+    guard node.opType == "MaxPool", facts.layout(node.inputs[0]).isPlanes,
+      let place = place(node, facts)
+    else { return false }
     let (input, output) = (facts.shape(node.inputs[0]), facts.shape(node.outputs[0]))
     return [(place.height, 2), (place.width, 3)].allSatisfy { along, axis in
       along.kernel == 2 && along.stride == 2 && along.dilation == 1 && along.before == 0
@@ -33,15 +35,19 @@ enum PoolLowering: LoweredOperator {
     }
   }
 
+  static func layout(_ node: Node, _ result: String, _ facts: GraphFacts) -> Layout { .planes(4) }
+
   static func lower(_ node: Node, into lowering: inout Lowering) {
     let place = place(node, lowering.facts)!
-    let name = node.inputs[0]
+    let (name, layout) = (node.inputs[0], Layout.planes(4))
     if node.opType == "MaxPool" {
       // The largest code is that of the largest value.
-      let source = lowering.dequantized(name)
+      let source = lowering.dequantized(name, layout)
       // After an odd number of bf16 channels there is a zero, which pools do not write.
-      let isEven = lowering.facts.channels(of: name) % 2 == 0
-      let input = source?.value ?? (isEven ? lowering.anyFloat(name) : lowering.float(name))
+      let isEven = lowering.facts.shape(name)[1] % 2 == 0
+      let input =
+        source?.value
+        ?? (isEven ? lowering.anyFloat(name, layout) : lowering.float(name, layout))
       let output = lowering.newValue(for: node.outputs[0], lowering.values[input].kind)
       lowering.bind(
         node.outputs[0],
@@ -51,7 +57,7 @@ enum PoolLowering: LoweredOperator {
           label: node.label, input: input, output: output, place: place, operation: .max))
     }
     let includesPadding = (try? node.int("count_include_pad", default: 0)) == 1
-    if let (input, by) = lowering.dequantized(name),
+    if let (input, by) = lowering.dequantized(name, layout),
       let (quantized, target) = lowering.takeQuantization(after: node.outputs[0])
     {
       let output = lowering.newValue(for: quantized, target.kind)
@@ -64,7 +70,7 @@ enum PoolLowering: LoweredOperator {
               scaleIn: by.scale, scaleOut: target.scale, zeroIn: Int32(by.zeroPoint),
               zeroOut: Int32(target.zeroPoint), includePad: includesPadding))))
     }
-    let input = lowering.anyFloat(name)
+    let input = lowering.anyFloat(name, layout)
     let output = lowering.newValue(for: node.outputs[0], .float)
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
@@ -74,6 +80,7 @@ enum PoolLowering: LoweredOperator {
   }
 
   static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
-    node.opType != "MaxPool" || lowering.prefersBFloat(node.outputs[0])
+    lowering.facts.layout(name).isPlanes
+      && (node.opType != "MaxPool" || lowering.prefersBFloat(node.outputs[0]))
   }
 }

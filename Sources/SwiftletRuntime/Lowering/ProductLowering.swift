@@ -7,18 +7,22 @@ import SwiftletKernels
 extension Lowering {
   /// A convolution or matrix product, with the addition, the clamps and the quantization that
   /// follow it.
+  ///
+  /// - Parameter layout: That in which it reads its input.
   mutating func addProduct(
-    _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int
+    _ node: Node, _ weights: ProductWeights, _ window: Window, groups: Int, in layout: Layout
   ) {
     let name = node.outputs[0]
-    let (image, result) = (size(of: node.inputs[0]), Value(shape: facts.shape(name), .float))
+    let (image, result) = (size(of: node.inputs[0], layout), facts.value(name, .float))
     let selection = Selection(
       window, groups: groups, inputs: image.channels, outputs: result.channels)
     let operands: ProductKernel.Operands
     let input: Int
     let constants: Weights
     var ending: Ending
-    if let (value, by) = dequantized(node.inputs[0]), let integers = weights.integers(input: by) {
+    if let (value, by) = dequantized(node.inputs[0], layout),
+      let integers = weights.integers(input: by)
+    {
       (input, operands) = (value, .integer)
       constants = .integer(integers.weights)
       ending = Ending(bias: .integer(integers.bias, scale: integers.scale))
@@ -28,15 +32,15 @@ extension Lowering {
       constants = .float(tensor)
       ending = Ending(bias: .float(bias))
       if selection.isDepthwise {
-        input = finishDepthwise(&ending, of: node.inputs[0], after: name)
+        input = finishDepthwise(&ending, of: node.inputs[0], layout, after: name)
         operands = values[input].kind == .bfloat ? .bfloat : .float
       } else if mayRoundFactors(node.inputs[0], tensor),
         selection.prefersBFloat(height: result.height, width: result.width)
       {
-        (input, operands) = (bfloat(node.inputs[0]), .bfloat)
+        (input, operands) = (bfloat(node.inputs[0], layout), .bfloat)
         finishFloats(&ending, after: name, areBFloats: true)
       } else {
-        (input, operands) = (float(node.inputs[0]), .float)
+        (input, operands) = (float(node.inputs[0], layout), .float)
         finishFloats(&ending, after: name, areBFloats: false)
       }
     }
@@ -101,14 +105,16 @@ extension Lowering {
 
   /// - Returns: The input, as bf16 if it was written so and the result is to be bf16.
   private mutating func finishDepthwise(
-    _ ending: inout Ending, of input: String, after name: String
+    _ ending: inout Ending, of input: String, _ layout: Layout, after name: String
   ) -> Int {
     let last = takeClamps(after: name, low: &ending.low, high: &ending.high)
     var isBFloat = false
-    if case .bfloat = binding(input) { isBFloat = prefersBFloat(last) }
+    if layout == facts.layout(input), case .bfloat = binding(input) {
+      isBFloat = prefersBFloat(last)
+    }
     ending.output = newValue(for: last, isBFloat ? .bfloat : .float)
     bind(last, floatBinding(ending.output))
-    return isBFloat ? bfloat(input) : float(input)
+    return isBFloat ? bfloat(input) : float(input, layout)
   }
 
   private mutating func finishFloats(
@@ -116,10 +122,12 @@ extension Lowering {
   ) {
     var last = takeBias(&ending, after: name)
     if let (index, sum, other) = addition(after: last) {
-      if areBFloats, case .bfloat(let value) = binding(other) {
+      if areBFloats, facts.layout(other) == facts.layout(name),
+        case .bfloat(let value) = binding(other)
+      {
         ending.addend = value
       } else {
-        ending.addend = float(other)
+        ending.addend = float(other, facts.layout(name))
       }
       last = sum
       markDone(index)
@@ -135,7 +143,8 @@ extension Lowering {
   /// - Returns: The name of the sum.
   private mutating func takeBias(_ ending: inout Ending, after name: String) -> String {
     guard let (index, node) = onlyReader(of: name), node.opType == "Add",
-      case .float(let bias) = ending.bias, facts.shape(name).rank < 4,
+      case .float(let bias) = ending.bias,
+      facts.layout(name).channelAxis == facts.shape(name).rank - 1,
       facts.shape(node.outputs[0]) == facts.shape(name),
       let added = facts.floats(node, node.inputs[0] == name ? 1 : 0),
       added.shape.dimensions.last == bias.count, added.count == bias.count
@@ -170,7 +179,8 @@ extension Lowering {
   private func addition(after name: String) -> (index: Int, sum: String, other: String)? {
     guard let (index, node) = onlyReader(of: name), node.opType == "Add" else { return nil }
     let other = node.inputs[0] == name ? node.inputs[1] : node.inputs[0]
-    guard facts.isImages(other), facts.shape(other) == facts.shape(name), isReady(other),
+    guard facts.isValue(other), facts.layout(node.outputs[0]) == facts.layout(name),
+      facts.shape(other) == facts.shape(name), isReady(other),
       dequantized(other) == nil
     else { return nil }
     return (index, node.outputs[0], other)

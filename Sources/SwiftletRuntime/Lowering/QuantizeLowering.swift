@@ -8,7 +8,7 @@ enum QuantizeLowering: LoweredOperator {
   static let opTypes = ["QuantizeLinear"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    facts.isImages(node.inputs[0]) && facts.isImages(node.outputs[0], [.uint8, .int8])
+    facts.isValue(node.inputs[0]) && facts.isValue(node.outputs[0], [.uint8, .int8])
       && facts.quantization(node) != nil
   }
 
@@ -18,12 +18,13 @@ enum QuantizeLowering: LoweredOperator {
       return lowering.bind(node.outputs[0], .quantized(value, by))
     }
     let output: Int
-    if case .external(let place, let shape) = lowering.binding(name),
+    let layout = lowering.facts.layout(name)
+    if case .external(let place, _) = lowering.binding(name), lowering.facts.isOuter(layout, name),
       lowering.facts.consumers(name).count == 1
     {
-      output = lowering.add(Value(shape: shape, by.kind))
+      output = lowering.newValue(for: name, by.kind)
       lowering.add(
-        LoadInstruction(input: place, output: output, isRows: shape.rank == 3, quantized: by))
+        LoadInstruction(input: place, output: output, isRows: layout.isRows, quantized: by))
     } else {
       let input = lowering.float(name)
       output = lowering.add(Value(like: lowering.values[input], by.kind))
@@ -41,7 +42,7 @@ enum DequantizeLowering: LoweredOperator {
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
     // An input that the segment does not compute would have to be converted to bytes.
-    guard facts.isImages(node.inputs[0], [.uint8, .int8]),
+    guard facts.isValue(node.inputs[0], [.uint8, .int8]),
       let source = facts.producer(node.inputs[0]), source.opType == "QuantizeLinear",
       QuantizeLowering.accepts(source, facts), let by = facts.quantization(node)
     else { return false }

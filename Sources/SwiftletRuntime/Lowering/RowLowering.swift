@@ -3,20 +3,33 @@
 import SwiftletCore
 import SwiftletGraph
 
-/// `Softmax` and `LayerNormalization` over the last axis of vectors and rows.
+/// `Softmax` and `LayerNormalization` over one axis, which becomes that of the channels.
 enum RowLowering: LoweredOperator {
   static let opTypes = ["Softmax", "LayerNormalization"]
 
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    guard facts.isImages(node.inputs[0], ranks: 2...3) else { return false }
-    let rank = facts.shape(node.inputs[0]).rank
-    // Before operator set 13 the default axis of Softmax was 1, and all axes from there on were
-    // treated as one.
-    let isOld = node.opType == "Softmax" && facts.graph.opset < 13
-    guard let axis = try? node.int("axis", default: isOld ? 1 : -1),
-      (axis + rank) % rank == rank - 1
+    guard facts.isValue(node.inputs[0]), let axis = axis(node, facts),
+      facts.isBatched(layout(node, node.outputs[0], facts))
     else { return false }
-    return node.opType == "Softmax" || operation(node, facts) != nil
+    let rank = facts.shape(node.inputs[0]).rank
+    if node.opType == "Softmax" {
+      // Before operator set 13 all axes from the given one on were treated as one.
+      return facts.graph.opset >= 13 || axis == rank - 1
+    }
+    return axis == rank - 1 && operation(node, facts) != nil
+  }
+
+  private static func axis(_ node: Node, _ facts: GraphFacts) -> Int? {
+    let isOld = node.opType == "Softmax" && facts.graph.opset < 13
+    let rank = facts.shape(node.inputs[0]).rank
+    return (try? node.int("axis", default: isOld ? 1 : -1)).map { ($0 + rank) % rank }
+  }
+
+  static func layout(_ node: Node, _ result: String, _ facts: GraphFacts) -> Layout {
+    let layout = facts.layout(node.inputs[0])
+    let axis = axis(node, facts)!
+    return layout.channelAxis == axis
+      ? layout : Layout(order: (0..<layout.rank).filter { $0 != axis } + [axis])
   }
 
   private static func operation(_ node: Node, _ facts: GraphFacts) -> RowInstruction.Operation? {
@@ -35,49 +48,12 @@ enum RowLowering: LoweredOperator {
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
-    let input = lowering.float(node.inputs[0])
+    let input = lowering.float(node.inputs[0], lowering.facts.layout(node.outputs[0]))
     let output = lowering.add(Value(like: lowering.values[input], .float))
     lowering.bind(node.outputs[0], .float(output))
     lowering.add(
       RowInstruction(
         label: node.label, input: input, output: output,
         operation: operation(node, lowering.facts)!))
-  }
-}
-
-/// `Concat` along the channels.
-enum ConcatLowering: LoweredOperator {
-  static let opTypes = ["Concat"]
-
-  static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
-    guard facts.isImages(node.outputs[0]), node.inputs.allSatisfy({ facts.isImages($0) }) else {
-      return false
-    }
-    let rank = facts.shape(node.outputs[0]).rank
-    guard let axis = try? node.int("axis", default: 1) else { return false }
-    return (axis + rank) % rank == (rank == 4 ? 1 : rank - 1)
-  }
-
-  static func data(_ node: Node, _ facts: GraphFacts) -> [String] { node.inputs }
-
-  static func lower(_ node: Node, into lowering: inout Lowering) {
-    let views = node.inputs.map { lowering.dequantized($0) }
-    let output: Int
-    let inputs: [Int]
-    if let by = views[0]?.by, views.allSatisfy({ $0?.by == by }) {
-      inputs = views.map { $0!.value }
-      output = lowering.newValue(for: node.outputs[0], by.kind)
-      lowering.bind(node.outputs[0], .dequantized(output, by))
-    } else {
-      let kind = lowering.floatKind(node.outputs[0])
-      inputs = node.inputs.map { kind == .bfloat ? lowering.bfloat($0) : lowering.float($0) }
-      output = lowering.newValue(for: node.outputs[0], kind)
-      lowering.bind(node.outputs[0], lowering.floatBinding(output))
-    }
-    lowering.add(ConcatInstruction(label: node.label, inputs: inputs, output: output))
-  }
-
-  static func takesBFloat(_ node: Node, _ name: String, _ lowering: Lowering) -> Bool {
-    lowering.prefersBFloat(node.outputs[0])
   }
 }

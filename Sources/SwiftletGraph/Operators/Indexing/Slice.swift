@@ -20,8 +20,12 @@ public struct Slice: MovingOperator, FloatOperator {
   }
 
   /// The slice of one axis.
-  private struct Cut {
-    let axis, start, step, count: Int
+  package struct Cut: Sendable {
+    package let axis, start, step, count: Int
+
+    package init(axis: Int, start: Int, step: Int, count: Int) {
+      (self.axis, self.start, self.step, self.count) = (axis, start, step, count)
+    }
   }
 
   public func infer(_ inputs: [TensorInfo?]) throws -> [TensorInfo] {
@@ -33,7 +37,8 @@ public struct Slice: MovingOperator, FloatOperator {
     return [TensorInfo(x.dtype, result)]
   }
 
-  private func cuts(_ shape: Shape, _ inputs: [[Int]?]) throws -> [Cut] {
+  /// The slices of axes, from the starts, ends, axes and steps that are inputs.
+  package func cuts(_ shape: Shape, _ inputs: [[Int]?]) throws -> [Cut] {
     guard let starts = inputs[0] ?? attributes[0], let ends = inputs[1] ?? attributes[1] else {
       throw mismatch("starts or ends are missing")
     }
