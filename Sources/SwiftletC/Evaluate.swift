@@ -55,17 +55,24 @@ public func swiftlet_evaluate(
           at: samples.name,
           fix: "choose a metric, such as agreement or cosine with the original model")
       }
-      let original = try path.map { path in
-        var original = try source.read(path)
-        if !Preprocessing.isStored(in: original) {
-          try locating(path) { try original.prepare(preprocess, for: samples) }
-        }
-        return original
-      }
       var graph = try source.read(model)
+      var original = try path.map { try source.read($0) }
+      if preprocess == nil, let reference = original {
+        _ = Preprocessing.adopt(from: reference, into: &graph, images: samples)
+      }
+      try locating(model) { try graph.prepare(preprocess, for: samples) }
+      if var reference = original, let path, !Preprocessing.isStored(in: reference) {
+        try locating(path) {
+          if preprocess != nil
+            || !Preprocessing.adopt(from: graph, into: &reference, images: samples)
+          {
+            try reference.prepare(preprocess, for: samples)
+          }
+        }
+        original = reference
+      }
       return try locating(model) {
-        try graph.prepare(preprocess, for: samples)
-        return try Judge(
+        try Judge(
           metric, on: samples, fixed: given.fixed, original: original, like: graph,
           outputs: outputs,
           options: Judge.Options(

@@ -62,9 +62,10 @@ enum HelpTopic: String, CaseIterable {
         --target-macs 30%     most multiply-accumulate operations per image, likewise
         --target-latency 0.8  longest time per image at batch size 1, in milliseconds or percent
 
-      With quantize alone, --max-drop means --mixed-drop: the precision of each layer is chosen. If
-      no strength reaches the goals, the exit code is 3 and the message says what the last attempt
-      missed.
+      With quantize alone, --max-drop means --mixed-drop: the precision of each layer is chosen, so
+      that the limit holds with 95 % confidence unless --confidence says otherwise. Few samples
+      cannot show that: with 48, a drop below 5 points. If no strength reaches the goals, the exit
+      code is 3 and the message says what the last attempt missed.
 
       Metrics, for --metric of 'swiftlet compress', 'evaluate', 'compare' and 'sensitivity':
 

@@ -98,7 +98,7 @@ enum EmbeddedNormalization {
   ) -> (constant: [Float], isFirst: Bool)? {
     guard node.inputs.count == 2, node.inputs[0] != node.inputs[1] else { return nil }
     let isFirst = node.inputs[0] == value
-    guard let constant = try? graph.weight(node.inputs[isFirst ? 1 : 0]) else { return nil }
+    guard let constant = constant(graph, node.inputs[isFirst ? 1 : 0]) else { return nil }
     guard constant.shape.count != 1 else { return (constant.elements, isFirst) }
     // Its axes align with the last ones of the value's four.
     let own = axis - (4 - constant.shape.rank)
@@ -106,5 +106,16 @@ enum EmbeddedNormalization {
       constant.shape[own] == channels
     else { return nil }
     return (constant.elements, isFirst)
+  }
+
+  /// An initializer, or the value of a `Constant`, as exporters write numbers of the code.
+  private static func constant(_ graph: Graph, _ name: String) -> Tensor<Float>? {
+    if graph.initializers[name] != nil { return try? graph.weight(name) }
+    guard let producer = graph.index.producers[name], graph.nodes[producer].opType == "Constant",
+      let operation = try? OperatorRegistry.make(graph.nodes[producer], opset: graph.opset)
+    else { return nil }
+    var inputs: [AnyTensor?] = []
+    let results = try? operation.forward(&inputs, ExecutionContext(threads: .serial))
+    return results?.first?.typed(as: Float.self)
   }
 }

@@ -45,6 +45,24 @@ extension Preprocessing {
     graph.metadata[metadataKey] != nil || UltralyticsMetadata.plan(of: graph) != nil
   }
 
+  /// Stores the preprocessing of another model, if a model has none and its input takes such
+  /// pixels: models that are compared see the same ones.
+  ///
+  /// - Returns: Whether it has been stored.
+  public static func adopt(
+    from other: Graph, into graph: inout Graph, images: ImageDataset
+  ) -> Bool {
+    if case .arrays = images.pixels { return false }
+    guard !isStored(in: graph), isStored(in: other),
+      let preprocessing = try? stored(in: other, images: images)
+    else { return false }
+    var candidate = graph
+    preprocessing.store(in: &candidate)
+    guard (try? stored(in: candidate, images: images)) != nil else { return false }
+    graph = candidate
+    return true
+  }
+
   /// Writes this into the model's metadata.
   public func store(in graph: inout Graph) {
     let encoder = JSONEncoder()

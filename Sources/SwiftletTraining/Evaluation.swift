@@ -92,7 +92,7 @@ public struct Evaluation: Sendable, Codable, Equatable {
       for (row, label) in labels.enumerated() {
         let line = scores.span.extracting(row * classes..<(row + 1) * classes)
         // Earlier classes win ties, and NaN never counts as a hit.
-        var ahead = line[label].isNaN ? classes : 0
+        var ahead = line[label].isNaN ? max(classes, 5) : 0
         var choice = -1
         for i in line.indices {
           if line[i] > line[label] || line[i] == line[label] && i < label { ahead += 1 }

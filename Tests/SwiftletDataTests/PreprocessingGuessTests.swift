@@ -78,6 +78,36 @@ import _SwiftletTestSupport
     #expect(try summary(last).hasSuffix(bytes))
   }
 
+  /// Exporters of torch write the numbers of the code as nodes.
+  @Test func constantsMayBeNodes() throws {
+    let (mean, deviation) = imageNet
+    var graph = beginning([step("Div", [255]), step("Sub", mean), step("Div", deviation)])
+    let constants = graph.initializers.map { name, tensor in
+      Node(
+        "Constant", name: name, inputs: [], outputs: [name], attributes: ["value": .tensor(tensor)])
+    }
+    graph.nodes = constants + graph.nodes
+    graph.initializers = [:]
+    #expect(try summary(graph).hasSuffix("pixels scaled to 0…255"))
+  }
+
+  @Test func comparedModelsShareThePreprocessing() throws {
+    let images = try sampleData()
+    let plain = model([1, 3, 24, 40])
+    var known = plain
+    try Preprocessing(for: known, images: images, scaling: .caffe).store(in: &known)
+    var other = plain
+    #expect(Preprocessing.adopt(from: known, into: &other, images: images))
+    #expect(try Preprocessing.stored(in: other, images: images) == .stored(in: known, images: images))
+    // Not over its own, from a model without any, or for another size of input.
+    #expect(!Preprocessing.adopt(from: known, into: &other, images: images))
+    var third = plain
+    #expect(!Preprocessing.adopt(from: plain, into: &third, images: images))
+    var small = model([1, 3, 12, 20])
+    #expect(!Preprocessing.adopt(from: known, into: &small, images: images))
+    #expect(!Preprocessing.isStored(in: small))
+  }
+
   @Test func whatIsDoubtfulIsLeftToTheUsualGuess() throws {
     let usual = "minus 0.485, 0.456, 0.406, divided by 0.229, 0.224, 0.225"
     for steps in [

@@ -59,6 +59,18 @@ struct ScoreTests {
     #expect(try Evaluation.judge(open, on: data).choices == alone.choices)
   }
 
+  /// Four classes are fewer than five, yet an answer of NaN is none of the first five.
+  @Test func answersOfNaNAreNeverRight() throws {
+    var graph = smallNetwork()
+    for (name, tensor) in graph.initializers {
+      if case .float32(let numbers) = tensor {
+        graph.initializers[name] = .float32(numbers.map { _ in .nan })
+      }
+    }
+    let found = try Evaluation.judge(graph, on: pictures(40)).evaluation
+    #expect(found.top1 == 0 && found.top5 == 0)
+  }
+
   @Test func namedOutputsCount() throws {
     let (graph, data) = (network(["scores", "worst", "wide16"]), try pictures(40))
     let error = #expect(throws: SwiftletError.self) {

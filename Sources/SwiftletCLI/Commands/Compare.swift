@@ -116,10 +116,13 @@ struct Compare: ParsableCommand {
     let data = try DataSpec(parsing: spec).load(
       defaultPart: .test, dataDirectory: dataDir, leavingOut: damaged)
     data.sayClasses()
-    let models = try files.map { path in
-      var graph = try open.read(path)
-      try locating(path) { try preprocess.prepare(&graph, for: data, overrides: false) }
-      return (path: path, graph: graph)
+    var models = try files.map { (path: $0, graph: try open.read($0)) }
+    let given = models
+    for (index, path) in files.enumerated() {
+      try locating(path) {
+        try preprocess.prepare(
+          &models[index].graph, path, for: data, like: given, overrides: false)
+      }
     }
     guard data.hasLabels, samples.fixed.isEmpty, samples.judgedOutput.count < 2,
       try (metric.metric ?? .top1).countsClasses(of: models.map(\.graph))

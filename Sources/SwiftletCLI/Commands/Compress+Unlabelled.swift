@@ -15,7 +15,7 @@ extension Compress {
         .unsupported, "--preprocess needs images", at: model, fix: "leave it out, or give --data")
     }
     var graph = graph
-    if let data { try locating(model) { try preprocess.prepare(&graph, for: data) } }
+    if let data { try locating(model) { try preprocess.prepare(&graph, model, for: data) } }
     let origin = try Manifest.File(model)
     let latencies = LatencyCache(path: Cache.latencies)
     var use = Manifest.Use(data: self.data.data)

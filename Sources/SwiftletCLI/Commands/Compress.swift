@@ -200,7 +200,7 @@ struct Compress: ParsableCommand {
     }
     let origin = try Manifest.File(model)
     let parts = try judging.parts(data, seed: seed, leavingOut: damaged)
-    try locating(model) { try preprocess.prepare(&graph, for: parts.validation) }
+    try locating(model) { try preprocess.prepare(&graph, model, for: parts.validation) }
     let latencies = LatencyCache(path: Cache.latencies)
     var context = CompressionContext(
       original: graph, training: parts.training, validation: parts.validation,

@@ -62,7 +62,18 @@ struct Evaluate: ParsableCommand {
     var graph = try open.read(model)
     let damaged = self.data.damage.pictures(common.threads)
     let data = try data.load(.test, leavingOut: damaged)
-    try locating(model) { try preprocess.prepare(&graph, for: data) }
+    let reference = try original.map { path in
+      var reference = try open.read(path)
+      try locating(model) {
+        try preprocess.prepare(&graph, model, for: data, like: [(path, reference)])
+      }
+      try locating(path) {
+        try preprocess.prepare(
+          &reference, path, for: data, like: [(model, graph)], overrides: false)
+      }
+      return reference
+    }
+    if reference == nil { try locating(model) { try preprocess.prepare(&graph, model, for: data) } }
     let metric = try metric.metric
     guard metric != nil || data.hasLabels else {
       guard data.targets == nil else {
@@ -74,11 +85,6 @@ struct Evaluate: ParsableCommand {
         .badInput, "the data have no labels, so that accuracy cannot be measured", at: data.name,
         fix: "use --metric: agreement with --original MODEL.onnx, mse or miou with targets, or a "
           + "command; see 'swiftlet help goals'")
-    }
-    let reference = try original.map { path in
-      var reference = try open.read(path)
-      try locating(path) { try preprocess.prepare(&reference, for: data, overrides: false) }
-      return reference
     }
     let judge = try locating(model) {
       try Judge(

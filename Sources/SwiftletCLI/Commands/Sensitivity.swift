@@ -46,6 +46,8 @@ struct Sensitivity: ParsableCommand {
 
   @OptionGroup var data: DataOptions<AnyData>
 
+  @OptionGroup var preprocess: PreprocessOptions
+
   @OptionGroup var metric: MetricOptions
 
   @OptionGroup var open: ExtentOptions<AnyData>
@@ -76,6 +78,7 @@ struct Sensitivity: ParsableCommand {
     var graph = try open.read(model)
     let damaged = data.damage.pictures(common.threads)
     let all = try data.load(.train, leavingOut: damaged)
+    try locating(model) { try preprocess.prepare(&graph, model, for: all) }
     // Adds the quarter that is held back for judging.
     var source = try CalibrationSource(
       all, for: graph, fixed: samples.fixedInputs(),

@@ -141,7 +141,7 @@ struct Train: ParsableCommand {
     let (training, validation) = (parts.training, parts.validation)
     var graph = try startingModel(training)
     if model != "seed-cnn" || preprocess.preprocess != nil {
-      try locating(model) { try preprocess.prepare(&graph, for: training) }
+      try locating(model) { try preprocess.prepare(&graph, model, for: training) }
     }
     let settings = TrainingSettings(
       epochs: epochs, batch: batch,

@@ -41,8 +41,15 @@ struct PreprocessOptions: ParsableArguments {
 
   /// Stores the preprocessing in the model, or prints what is guessed. Arrays have none.
   ///
-  /// - Parameter overrides: Whether the option takes precedence over the model's own metadata.
-  func prepare(_ graph: inout Graph, for images: ImageDataset, overrides: Bool = true) throws {
+  /// - Parameters:
+  ///   - path: The model's file.
+  ///   - others: Models that it is compared with. Without an option or metadata of its own it takes
+  ///     the preprocessing of the first that has one.
+  ///   - overrides: Whether the option takes precedence over the model's own metadata.
+  func prepare(
+    _ graph: inout Graph, _ path: String, for images: ImageDataset,
+    like others: [(path: String, graph: Graph)] = [], overrides: Bool = true
+  ) throws {
     if case .arrays = images.pixels {
       guard preprocess == nil else {
         throw SwiftletError(
@@ -58,9 +65,16 @@ struct PreprocessOptions: ParsableArguments {
     case .file(let path) where overrides || !isStored:
       try Preprocessing(reading: path, for: graph, images: images).store(in: &graph)
     case nil where !isStored:
+      if let source = others.first(where: {
+        Preprocessing.adopt(from: $0.graph, into: &graph, images: images)
+      }) {
+        return Console.say(
+          "\(path) has no preprocessing of its own: it gets the pixels of \(source.path); "
+            + "--preprocess changes it")
+      }
       let summary = try Preprocessing.stored(in: graph, images: images).summary
       Console.say(
-        "guessed preprocessing, as the model has none: \(summary); --preprocess changes it")
+        "guessed preprocessing, as \(path) has none: \(summary); --preprocess changes it")
     case .scaling, .file, nil: break
     }
   }

@@ -172,10 +172,10 @@ struct MixedPrecision {
     let level = plain((confidence * 1e5).rounded() / 1e3)
     throw SwiftletError(
       .unsupported,
-      "no choice of layers keeps the \(label.loss) below \(limit): int8 everywhere loses "
+      "no choice of layers surely keeps the \(label.loss) below \(limit): int8 everywhere loses "
         + "\(label.text(ofDrop: test.drop)), below \(label.text(ofDrop: none.bound)) with "
         + "\(level) % confidence on \(test.images) \(test.unit)",
-      fix: "allow more \(label.loss), evaluate on more \(test.unit)"
+      fix: "allow more \(label.loss), judge on more \(test.unit), or ask for less --confidence"
         + (context.hasLabels ? ", or use qatEpochs 1 (--qat-epochs 1)" : ""))
   }
 
