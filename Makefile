@@ -37,7 +37,7 @@ PACKAGES := libopenblas-dev liblapacke-dev zlib1g-dev libyaml-dev libssl-dev lib
   libwebp-dev pkg-config dataset-fashion-mnist
 
 .PHONY: help deps deps-browser deps-lint build test test-report test-tsan demo bench bench-peers \
-  bench-peers-inference bench-peers-training check-peers bench-kernels bench-linalg \
+  bench-peers-inference bench-peers-training bench-zoo check-peers bench-kernels bench-linalg \
   bench-linalg-peers bench-images bench-loader bench-interface bench-distillation conformance \
   real-models fuzz damage format lint library install package try-package test-interface \
   api-changes test-faults test-swift-package test-onnx-backend test-asan test-tutorials clean docs
@@ -98,6 +98,9 @@ bench-peers-inference: build ## The first half; ARGS=--quick takes minutes, ARGS
 
 bench-peers-training: build ## The second half: training the seed CNN, compared with torch
 	@$(PEERS) training
+
+bench-zoo: build ## Compare modern architectures with onnxruntime and OpenVINO; ARGS=--help says more
+	@SWIFTLET="$$($(BUILD) --show-bin-path)/swiftlet" Benchmarks/zoo/run.sh $(OUT) $(ARGS)
 
 check-peers: build ## Check the demo's models in onnxruntime: same logits, same accuracy
 	@$(PEERS) answers $(OUT)

@@ -194,12 +194,12 @@ def _classes(labels: Any, count: int, what: str) -> np.ndarray:
 
 
 def _is_labelled(pair: Any) -> bool:
-    """Whether a tuple is (samples, labels), and not two samples."""
+    """Whether a tuple is (samples, labels), and not two samples, which have as many axes."""
     if len(pair) != 2 or not hasattr(pair[1], "shape"):
         return False
     first = next(iter(pair[0].values()), None) if isinstance(pair[0], Mapping) else pair[0]
     shape = getattr(first, "shape", ())
-    return len(pair[1].shape) == 1 and len(shape) > 1 and shape[0] == pair[1].shape[0]
+    return len(pair[1].shape) == 1 and len(shape) > 1
 
 
 def _arrays(arrays: Dict[str, np.ndarray], labels: Any, what: str) -> Own:

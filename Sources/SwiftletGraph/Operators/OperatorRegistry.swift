@@ -168,6 +168,7 @@ public enum OperatorRegistry {
     case (DynamicQuantizeMatMul.domain, DynamicQuantizeMatMul.opType): DynamicQuantizeMatMul.self
     case (DynamicQuantizeLSTM.domain, DynamicQuantizeLSTM.opType): DynamicQuantizeLSTM.self
     case (Inverse.domain, Inverse.opType): Inverse.self
+    case (LookUpTable.domain, LookUpTable.opType): LookUpTable.self
     case ("ai.onnx.ml", _): learning[node.opType]
     default: node.isStandard ? operators[node.opType] : nil
     }

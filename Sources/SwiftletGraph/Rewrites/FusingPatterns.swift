@@ -5,8 +5,8 @@ import SwiftletCore
 
 extension Graph {
   /// The same graph with single operators in place of the patterns that exporters write: layer
-  /// normalization, attention over rows N×S×C, curves such as `Gelu` and `Swish`, products of
-  /// dynamically quantized rows.
+  /// normalization, attention over rows N×S×C, curves such as `Gelu` and `Swish`, tables of 8-bit
+  /// codes, products of dynamically quantized rows.
   ///
   /// The operators may be newer than the graph's operator set, so the result is for running, not
   /// for writing. Results differ only by rounding, except for queries whose keys are all excluded
@@ -16,6 +16,7 @@ extension Graph {
   package func fusingPatterns(_ infos: [String: TensorInfo]) -> Graph {
     var fusion = Fusion(replacingKnownValues(infos), infos)
     fusion.fuseNormalizations()
+    fusion.fuseTables()
     fusion.fuseCurves()
     fusion.fuseAttention()
     fusion.fuseDynamicQuantization()
@@ -53,11 +54,13 @@ struct Fusion {
   private let index: GraphIndex
   private let results: Set<String>
   private var hasChanged = false
+  private var names: FreshNames
 
   init(_ graph: Graph, _ infos: [String: TensorInfo]) {
     (self.graph, self.infos) = (graph, infos)
     index = graph.index
     results = Set(graph.outputs.map(\.name))
+    names = FreshNames(graph)
   }
 
   /// The graph without the replaced nodes.
@@ -67,6 +70,15 @@ struct Fusion {
     result.removeUnusedNodes()
     result.removeUnusedInitializers()
     return result
+  }
+
+  /// Adds a constant.
+  ///
+  /// - Returns: Its name.
+  mutating func add(_ constant: AnyTensor, _ name: String) -> String {
+    let name = names.next(name)
+    graph.initializers[name] = constant
+    return name
   }
 
   mutating func replace(_ index: Int, by node: Node) {

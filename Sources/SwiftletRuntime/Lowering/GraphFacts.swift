@@ -181,7 +181,7 @@ struct GraphFacts {
     let zeroPoint = constant(node, 2)
     guard zeroPoint != nil || !has(node, 2) else { return nil }
     // An omitted zero point is zero, of the type of the bytes.
-    let bytes = node.opType == "QuantizeLinear" ? node.outputs[0] : node.inputs[0]
+    let bytes = node.opType == "DequantizeLinear" ? node.inputs[0] : node.outputs[0]
     let zero: AnyTensor? = dtype(bytes) == .int8 ? .int8(Tensor(zeros: [])) : nil
     return Lowering.Quantized(scale: constant(node, 1), zeroPoint: zeroPoint ?? zero)
   }
@@ -197,7 +197,8 @@ enum LoweringRegistry {
       ActivationLowering.self, AttentionLowering.self, BatchNormalizationLowering.self,
       BinaryLowering.self,
       ConcatLowering.self, ConvLowering.self, DequantizeLowering.self,
-      CastLowering.self, DynamicQuantizeLowering.self, MatMulLowering.self, PadLowering.self,
+      CastLowering.self, DynamicQuantizeLowering.self, LookUpLowering.self, MatMulLowering.self,
+      PadLowering.self,
       PoolLowering.self, QuantizeLowering.self, ReduceLowering.self, ReshapeLowering.self,
       RowLowering.self,
       SliceLowering.self, TransposeLowering.self,

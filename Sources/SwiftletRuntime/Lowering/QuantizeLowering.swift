@@ -43,11 +43,10 @@ enum DequantizeLowering: LoweredOperator {
   static func accepts(_ node: Node, _ facts: GraphFacts) -> Bool {
     // An input that the segment does not compute would have to be converted to bytes.
     guard facts.isValue(node.inputs[0], [.uint8, .int8]),
-      let source = facts.producer(node.inputs[0]), source.opType == "QuantizeLinear",
-      QuantizeLowering.accepts(source, facts), let by = facts.quantization(node)
+      let own = facts.codes(node.inputs[0]), let by = facts.quantization(node)
     else { return false }
     // The padding around the image represents zero for all of its readers.
-    return facts.quantization(source)!.zeroPoint == by.zeroPoint
+    return own.zeroPoint == by.zeroPoint
   }
 
   static func lower(_ node: Node, into lowering: inout Lowering) {
