@@ -11,7 +11,7 @@ from pathlib import Path
 
 import engines
 import numpy
-from inputs import SIDES, images
+from inputs import images, side
 
 COUNTS = {"seed": 512, "resnet18": 32, "mobilenetv2": 32}
 
@@ -27,7 +27,7 @@ def difference(ours: numpy.ndarray, reference: numpy.ndarray) -> dict:
 def compare(folder: Path, name: str, precision: str, threads: int, scratch: Path) -> list[dict]:
     model = engines.path(folder, name, precision)
     source = scratch / "images.npy"
-    numpy.save(source, images(COUNTS[name], SIDES[name], seed=2))
+    numpy.save(source, images(COUNTS[name], side(name), seed=2))
     rows, reference = [], None
     others = [each for each in engines.ENGINES[precision] if each != engines.REFERENCE]
     for engine in [engines.REFERENCE, *others]:

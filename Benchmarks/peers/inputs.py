@@ -3,8 +3,13 @@
 
 import numpy
 
-# Pixels along each side of the models' images.
-SIDES = {"seed": 32, "resnet18": 224, "mobilenetv2": 224}
+# Pixels along each side of the models' images, where they are not 224.
+SIDES = {"seed": 32}
+
+
+def side(model: str) -> int:
+    """Pixels along each side of a model's images."""
+    return SIDES.get(model.split("-")[0], 224)
 
 
 def images(count: int, side: int, seed: int) -> numpy.ndarray:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import onnx
 import torch
-from inputs import SIDES, images
+from inputs import images, side
 from networks import NETWORKS
 from onnx import numpy_helper
 from onnxruntime import quantization
@@ -50,7 +50,7 @@ def random_network(name: str) -> nn.Module:
     torch.manual_seed(1)
     network = NETWORKS[name]()
     with torch.no_grad():
-        normalize_as_trained(network, SIDES[name])
+        normalize_as_trained(network, side(name))
     return network.eval()
 
 
@@ -143,11 +143,11 @@ def make(name: str, folder: Path, seed_onnx: Path) -> None:
     if trained:
         with_weights_of(network, seed_onnx)
     torch.save(network.state_dict(), weights)
-    export(network, SIDES[name], fp32)
-    quantize_with_torch(network, int8.with_suffix(".pt"), SIDES[name])
-    quantize(fp32, int7, SIDES[name], bits=7)
+    export(network, side(name), fp32)
+    quantize_with_torch(network, int8.with_suffix(".pt"), side(name))
+    quantize(fp32, int7, side(name), bits=7)
     unfinished = int8.with_suffix(".unfinished")
-    quantize(fp32, unfinished, SIDES[name])
+    quantize(fp32, unfinished, side(name))
     os.replace(unfinished, int8)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy
-from inputs import SIDES, images
+from inputs import images, side
 
 # Runs the model; gives its logits after a run, which is not timed.
 Loaded = tuple[Callable[[], object], Callable[[], numpy.ndarray]]
@@ -134,7 +134,7 @@ def main() -> None:
     # The engines read these arrays in place and do not keep them alive: the names below do.
     if task == "speed":
         model, size, threads, seconds = Path(rest[0]), int(rest[1]), int(rest[2]), float(rest[3])
-        batch = images(size, SIDES[model.stem.split("-")[0]], seed=1)
+        batch = images(size, side(model.stem), seed=1)
         run, _ = load(model, batch, threads)
         print(images_per_second(run, size, seconds))
     else:

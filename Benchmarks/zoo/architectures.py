@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The architectures of the zoo, with random weights and the batch statistics of random images, as ONNX."""
+"""The architectures of the zoo as ONNX: random weights, batch statistics of random images."""
 
 import warnings
 from pathlib import Path

@@ -98,7 +98,8 @@ import _SwiftletTestSupport
     try Preprocessing(for: known, images: images, scaling: .caffe).store(in: &known)
     var other = plain
     #expect(Preprocessing.adopt(from: known, into: &other, images: images))
-    #expect(try Preprocessing.stored(in: other, images: images) == .stored(in: known, images: images))
+    let stored = try Preprocessing.stored(in: known, images: images)
+    #expect(try Preprocessing.stored(in: other, images: images) == stored)
     // Not over its own, from a model without any, or for another size of input.
     #expect(!Preprocessing.adopt(from: known, into: &other, images: images))
     var third = plain

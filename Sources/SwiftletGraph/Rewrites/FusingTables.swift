@@ -38,8 +38,8 @@ extension Fusion {
   /// Longer functions are left as they are.
   private static let mostNodes = 40
 
-  /// Walks up from a node, always past the latest computed value, and remembers the last place where
-  /// everything passed depends on the codes of one value.
+  /// Walks up from a node, always past the latest computed value, and remembers the last place
+  /// where everything passed depends on the codes of one value.
   private func table(endingAt end: Int) -> (nodes: [Int], root: String)? {
     let target = infos[graph.nodes[end].outputs[0]]
     guard let target, isByte(target.dtype), let first = codeOperands(of: end, target.shape),
