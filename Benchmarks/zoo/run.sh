@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Compares Swiftlet with onnxruntime and OpenVINO on architectures of torchvision and timm, in a venv
-# of its own (SWIFTLET_ZOO_VENV, or .venv beside this file).
+# Compares Swiftlet with onnxruntime and OpenVINO on architectures of torchvision and timm, in a
+# venv of its own (SWIFTLET_ZOO_VENV, or .venv beside this file).
 #
 # usage: run.sh OUT [OPTIONS], such as --precision int8 --threads 1,2; --help lists them
 set -eu
