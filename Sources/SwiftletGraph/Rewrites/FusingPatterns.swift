@@ -54,13 +54,13 @@ struct Fusion {
   private let index: GraphIndex
   private let results: Set<String>
   private var hasChanged = false
-  private var names: FreshNames
+  /// Most graphs get no constant.
+  private lazy var names = FreshNames(graph)
 
   init(_ graph: Graph, _ infos: [String: TensorInfo]) {
     (self.graph, self.infos) = (graph, infos)
     index = graph.index
     results = Set(graph.outputs.map(\.name))
-    names = FreshNames(graph)
   }
 
   /// The graph without the replaced nodes.

@@ -30,9 +30,8 @@ extension Fusion {
   /// Operators of one value and scalars that may be part of a table.
   private static let parts: Set<String> = [
     "Abs", "Add", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish",
-    "Identity",
-    "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Sigmoid",
-    "Softplus", "Sqrt", "Sub", "Swish", "Tanh",
+    "Identity", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Pow", "Reciprocal", "Relu",
+    "Sigmoid", "Softplus", "Sqrt", "Sub", "Swish", "Tanh",
   ]
   private static let conversions: Set<String> = ["QuantizeLinear", "DequantizeLinear"]
   /// Longer functions are left as they are.
@@ -42,13 +41,13 @@ extension Fusion {
   /// where everything passed depends on the codes of one value.
   private func table(endingAt end: Int) -> (nodes: [Int], root: String)? {
     let target = infos[graph.nodes[end].outputs[0]]
-    guard let target, isByte(target.dtype), let first = codeOperands(of: end, target.shape),
+    guard let target, target.dtype.isByte, let first = codeOperands(of: end, target.shape),
       graph.nodes[end].inputs.count == 3
     else { return nil }
     var (nodes, frontier, hasFunction) = ([end], first, false)
     var best: (nodes: [Int], root: String)?
     while nodes.count <= Self.mostNodes {
-      if frontier.count == 1, hasFunction, let info = infos[frontier.first!], isByte(info.dtype),
+      if frontier.count == 1, hasFunction, let info = infos[frontier.first!], info.dtype.isByte,
         info.shape == target.shape
       {
         best = (nodes, frontier.first!)
@@ -64,8 +63,6 @@ extension Fusion {
     }
     return best
   }
-
-  private func isByte(_ dtype: DType) -> Bool { dtype == .uint8 || dtype == .int8 }
 
   /// The non-scalar inputs of a node, if it may be part of a table.
   private func codeOperands(of index: Int, _ shape: Shape) -> Set<String>? {

@@ -8,7 +8,7 @@ import SwiftletKernels
 /// A piece of work is a block of rows of one product. Its right side is packed like weights.
 struct BatchedProductInstruction: Instruction {
   let label: String
-  let left, right: BroadcastInstruction.Operand
+  let left, right: Operand
   /// Extents per image of the axes before the matrices, and the distances in the result.
   let extents: [Int]
   let to: [Distance]
@@ -16,7 +16,7 @@ struct BatchedProductInstruction: Instruction {
   let rows, depth, columns: Int
   let output: Int
 
-  var reads: [Int] { [left, right].compactMap(\.value) }
+  var reads: [Int] { [left, right].compactMap(\.source.value) }
   var writes: Int? { output }
 
   /// Rows per piece: enough to amortize packing.
@@ -54,8 +54,8 @@ struct BatchedProductInstruction: Instruction {
         let first = item % blocks * block
         let own = min(block, instruction.rows - first)
         let y = unsafe memory.start(instruction.output) + image * imageStep + first * rowY
-        let left = unsafe instruction.left.start(memory) + image * a.image + first * rowA
-        let right = unsafe instruction.right.start(memory) + image * b.image
+        let left = unsafe instruction.left.source.start(memory) + image * a.image + first * rowA
+        let right = unsafe instruction.right.source.start(memory) + image * b.image
         batch.forEach(index..<index + 1) { offsetY, offsetA, offsetB in
           if packed?.image != image || packed?.index != index {
             if hasRows {

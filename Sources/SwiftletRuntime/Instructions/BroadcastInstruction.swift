@@ -14,19 +14,7 @@ struct BroadcastInstruction: Instruction {
   let output: Int
   let low, high: Float
 
-  struct Operand: Sendable {
-    enum Source: Sendable {
-      case value(Int)
-      case constant(AlignedMemory, image: Int)
-    }
-
-    let source: Source
-    /// Distances for each axis of the result, 0 where it is repeated; for a constant channels are
-    /// elements.
-    let from: [Distance]
-  }
-
-  var reads: [Int] { [a, b].compactMap(\.value) }
+  var reads: [Int] { [a, b].compactMap(\.source.value) }
   var writes: Int? { output }
 
   func step(_ values: [Value], threadsPerImage: Int) -> Step {
@@ -52,8 +40,8 @@ struct BroadcastInstruction: Instruction {
     ) { memory, _, range in
       forEachImage(range, rows: items) { image, range in
         let y = unsafe memory.start(instruction.output) + image * imageStep
-        let a = unsafe instruction.a.start(memory) + image * stepsA.image
-        let b = unsafe instruction.b.start(memory) + image * stepsB.image
+        let a = unsafe instruction.a.source.start(memory) + image * stepsA.image
+        let b = unsafe instruction.b.source.start(memory) + image * stepsB.image
         for item in range {
           let part = item % parts
           let own = rows.extent * part / parts..<rows.extent * (part + 1) / parts
@@ -67,25 +55,6 @@ struct BroadcastInstruction: Instruction {
           }
         }
       }
-    }
-  }
-}
-
-extension BroadcastInstruction.Operand {
-  var value: Int? { if case .value(let value) = source { value } else { nil } }
-
-  /// Bytes between images, and between neighbours along each axis.
-  func steps(_ values: [Value]) -> (image: Int, axes: [Int]) {
-    switch source {
-    case .value(let index): (values[index].steps.image, from.map { $0.bytes(values[index]) })
-    case .constant(_, let image): (image, from.map { 4 * $0.channels })
-    }
-  }
-
-  func start(_ memory: Memory) -> UnsafeRawPointer {
-    switch source {
-    case .value(let value): unsafe UnsafeRawPointer(memory.start(value))
-    case .constant(let constant, _): unsafe UnsafeRawPointer(constant.base)
     }
   }
 }

@@ -12,13 +12,7 @@ struct CopyInstruction: Instruction {
 
   /// The elements of a source that go to the result, axis by axis.
   struct Box: Sendable {
-    enum Source: Sendable {
-      case value(Int)
-      /// Elements of the result's type; the bytes between those of consecutive images.
-      case constant(AlignedMemory, image: Int)
-    }
-
-    let source: Source
+    let source: OperandSource
     /// Extents per image.
     var extents: [Int]
     /// Distances between neighbours; for a constant channels are elements.
@@ -27,14 +21,12 @@ struct CopyInstruction: Instruction {
     var first = Distance()
     var target = Distance()
 
-    init(_ source: Source, _ extents: [Int], from: [Distance], to: [Distance]) {
+    init(_ source: OperandSource, _ extents: [Int], from: [Distance], to: [Distance]) {
       (self.source, self.extents, self.from, self.to) = (source, extents, from, to)
     }
   }
 
-  var reads: [Int] {
-    boxes.compactMap { if case .value(let value) = $0.source { value } else { nil } }
-  }
+  var reads: [Int] { boxes.compactMap(\.source.value) }
   var writes: Int? { output }
 
   func step(_ values: [Value], threadsPerImage: Int) -> Step {
@@ -66,7 +58,7 @@ struct CopyInstruction: Instruction {
 /// A box with strides in bytes.
 private struct BoxCopy: Sendable {
   static let kernel = PointwiseKernel.current
-  private let source: CopyInstruction.Box.Source
+  private let source: OperandSource
   private let imageStep, first, target, elementSize: Int
   private let outer: Loops
   private let inner: Inner
@@ -89,15 +81,9 @@ private struct BoxCopy: Sendable {
     let size = to.elementSize
     elementSize = size
     source = box.source
-    let step: (Distance) -> Int
-    switch box.source {
-    case .value(let index):
-      let from = values[index]
-      imageStep = from.steps.image
-      step = { $0.bytes(from) }
-    case .constant(_, let image):
-      imageStep = image
-      step = { $0.channels * size }
+    imageStep = source.imageStep(values)
+    func step(_ distance: Distance) -> Int {
+      box.source.bytes(distance, values, elementSize: size)
     }
     (first, target) = (step(box.first), box.target.bytes(to))
     var loops = Loops(
@@ -127,12 +113,7 @@ private struct BoxCopy: Sendable {
   func run(
     _ memory: Memory, image: Int, _ target: UnsafeMutableRawPointer, _ items: Range<Int>
   ) {
-    let source: UnsafeRawPointer
-    switch self.source {
-    case .value(let value): unsafe source = UnsafeRawPointer(memory.start(value))
-    case .constant(let constant, _): unsafe source = UnsafeRawPointer(constant.base)
-    }
-    let from = unsafe source + image * imageStep + first
+    let from = unsafe source.start(memory) + image * imageStep + first
     let to = unsafe target + self.target
     switch inner {
     case .run(let byteCount):

@@ -6,7 +6,7 @@ import SwiftletCore
 struct Loops: Sendable {
   /// A loop's number of steps, and the bytes that each step moves on in the result and in the
   /// operands.
-  struct Loop: Sendable, Equatable {
+  struct Loop: Sendable {
     var extent: Int
     var y: Int
     var a = 0

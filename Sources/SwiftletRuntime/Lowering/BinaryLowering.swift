@@ -179,9 +179,9 @@ extension Lowering {
   /// An operand of a function whose result has the given shape and layout.
   mutating func operand(
     _ node: Node, _ index: Int, broadcast result: Shape, _ layout: Layout
-  ) -> BroadcastInstruction.Operand {
+  ) -> Operand {
     let name = node.inputs[index]
-    let constant = facts.constant(node, index) == nil ? nil : facts.floats(node, index)
+    let constant = facts.floats(node, index)
     let shape = constant?.shape ?? facts.shape(name)
     let missing = result.rank - shape.rank
     let own = layout.trailing(shape.rank)
@@ -191,11 +191,8 @@ extension Lowering {
       return .init(source: .value(float(name, own)), from: from)
     }
     var steps = [Distance](repeating: Distance(), count: shape.rank)
-    var step = 1
-    for axis in own.order.reversed() {
-      if shape[axis] > 1 { steps[axis] = Distance(channels: step) }
-      step *= shape[axis]
-    }
+    let stored = Distance.elements(Shape(own.order.map { shape[$0] }))
+    for (axis, step) in zip(own.order, stored) where shape[axis] > 1 { steps[axis] = step }
     let isBatched = facts.images > 1 && missing == 0 && shape[0] > 1
     let numbers = AlignedMemory(constant.permuted(to: own.order).contiguous().elements)
     return .init(

@@ -40,7 +40,7 @@ enum ConcatLowering: LoweredOperator {
     }
     let views = hasOneLayout ? node.inputs.map { lowering.dequantized($0) } : [nil]
     let output: Int
-    var sources: [CopyInstruction.Box.Source] = []
+    var sources: [OperandSource] = []
     if let by = views[0]?.by, views.allSatisfy({ $0?.by == by }) {
       sources = views.map { .value($0!.value) }
       output = lowering.newValue(for: result, by.kind)
@@ -48,8 +48,7 @@ enum ConcatLowering: LoweredOperator {
     } else {
       let kind = hasOneLayout ? lowering.floatKind(result) : .float
       for (index, name) in node.inputs.enumerated() {
-        if facts.constant(node, index) != nil {
-          let tensor = facts.floats(node, index)!
+        if let tensor = facts.floats(node, index) {
           let isBatched = facts.images > 1 && tensor.shape[0] > 1
           sources.append(
             .constant(

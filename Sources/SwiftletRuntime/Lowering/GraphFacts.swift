@@ -15,7 +15,7 @@ struct GraphFacts {
   private let results: Set<String>
   /// The nodes that become instructions.
   private var lowered: [Bool]
-  /// The layouts of values, where they are not those of tensors outside segments.
+  /// The layout in which segments hold each value, unless a reader asks for another.
   private var layouts: [String: Layout] = [:]
 
   init(
@@ -91,8 +91,7 @@ struct GraphFacts {
     guard let info = infos[name], graph.initializers[name] == nil, dtypes.contains(info.dtype)
     else { return false }
     return images > 0 && info.shape.rank >= 2 && info.shape[0] % images == 0
-      && info.shape.count > 0
-      && info.shape.count < 1 << 31
+      && info.shape.count > 0 && info.shape.count < 1 << 31
   }
 
   /// Whether a value is a batch of images N×C×H×W, or N×C×L.

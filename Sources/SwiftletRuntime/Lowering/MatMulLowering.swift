@@ -121,9 +121,9 @@ enum MatMulLowering: LoweredOperator {
     let (layout, shape) = (facts.layout(result), facts.shape(result))
     let (left, right) = (leftLayout(node, facts), rightLayout(node, facts))
     let operands = [left, right].enumerated().map { index, own in
-      let constant = facts.constant(node, index) == nil ? nil : facts.floats(node, index)!
+      let constant = facts.floats(node, index)
       let extents = constant?.shape ?? facts.shape(node.inputs[index])
-      let source: BroadcastInstruction.Operand.Source
+      let source: OperandSource
       let distances: [Distance]
       if let constant {
         source = .constant(AlignedMemory(constant.elements), image: 0)
@@ -138,7 +138,7 @@ enum MatMulLowering: LoweredOperator {
       }
       // The columns of the left side are contiguous.
       let matrix = distances.suffix(2).prefix(index == 0 ? 1 : 2)
-      return BroadcastInstruction.Operand(source: source, from: batch + matrix)
+      return Operand(source: source, from: batch + matrix)
     }
     let output = lowering.newValue(for: result, .float)
     lowering.bind(result, .float(output))

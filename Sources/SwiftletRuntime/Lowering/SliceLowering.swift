@@ -14,19 +14,16 @@ enum SliceLowering: LoweredOperator {
     else { return false }
     let batch = facts.layout(node.inputs[0]).order[0]
     return facts.images == 1
-      || parts.allSatisfy { $0.runs.allSatisfy { $0.cuts.allSatisfy { $0.axis != batch } } }
+      || parts.allSatisfy { $0.runs.joined().allSatisfy { $0.axis != batch } }
   }
 
   /// A result: its parts, one after the other along an axis.
   private struct Part {
-    var runs: [Run]
+    /// The cuts that select each of them.
+    var runs: [[Slice.Cut]]
     /// The axis along which the parts follow each other, and one that the result loses.
     var axis = 0
     var lost: Int?
-  }
-
-  private struct Run {
-    let cuts: [Slice.Cut]
   }
 
   /// More runs of positions are left to the reference.
@@ -42,7 +39,7 @@ enum SliceLowering: LoweredOperator {
         }),
         let cuts = try? slice.cuts(shape, (1...4).map { facts.constant(node, $0)?.integers })
       else { return nil }
-      return [Part(runs: [Run(cuts: cuts)])]
+      return [Part(runs: [cuts])]
     case "Split":
       guard let axis = try? node.int("axis", default: 0) else { return nil }
       let place = (axis + shape.rank) % shape.rank
@@ -50,8 +47,7 @@ enum SliceLowering: LoweredOperator {
       return node.outputs.map { name in
         let count = facts.shape(name)[place]
         defer { start += count }
-        return Part(
-          runs: [Run(cuts: [Slice.Cut(axis: place, start: start, step: 1, count: count)])])
+        return Part(runs: [[Slice.Cut(axis: place, start: start, step: 1, count: count)]])
       }
     default:
       guard let positions = facts.constant(node, 1),
@@ -60,14 +56,14 @@ enum SliceLowering: LoweredOperator {
       let given = positions.integers
       let place = (axis + shape.rank) % shape.rank
       let extent = shape[place]
-      var runs: [Run] = []
+      var runs: [[Slice.Cut]] = []
       var start = 0
       let places = given.map { $0 < 0 ? $0 + extent : $0 }
       for index in places.indices
       where index + 1 == places.count || places[index + 1] != places[index] + 1 {
         let cut = Slice.Cut(
           axis: place, start: places[start], step: 1, count: index + 1 - start)
-        runs.append(Run(cuts: [cut]))
+        runs.append([cut])
         start = index + 1
       }
       guard runs.count <= mostRuns else { return nil }
@@ -94,9 +90,9 @@ enum SliceLowering: LoweredOperator {
         for run in part.runs {
           var box = CopyInstruction.Box(
             .value(source), shape.perImage(facts.images, layout), from: from, to: to)
-          for cut in run.cuts { box.cut(cut.axis, cut.start, step: cut.step, count: cut.count) }
+          for cut in run { box.cut(cut.axis, cut.start, step: cut.step, count: cut.count) }
           box.target = to[part.axis] * start
-          start += run.cuts[0].count
+          start += run[0].count
           boxes.append(box)
         }
         let target = lowering.newValue(for: result, lowering.values[source].kind)
